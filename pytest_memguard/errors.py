@@ -1,0 +1,53 @@
+"""Everything this package raises or warns, each with a slug that docs/messages.md explains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_memguard.model import Finding
+
+
+class ConfigError(ValueError):
+    """A setting, marker or argument that makes no sense: one sentence per problem.
+
+    Args:
+        problems: each says what is wrong, where it was set and what would be right.
+    """
+
+    slug = "bad-setting"
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+
+class BudgetExceeded(AssertionError):  # noqa: N818  reads as the sentence it reports
+    """A measured peak is above its budget.
+
+    Args:
+        message: what the user reads, first line first.
+        findings: every breach of the phase, the worst first.
+    """
+
+    slug = "over-budget"
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        self.findings = tuple(findings)
+        super().__init__(message)
+
+
+class Unmeasurable(RuntimeError):  # noqa: N818  a state of the machine, not a mistake
+    """A number that cannot be had here; its text is the reason."""
+
+    slug = "not-measured"
+
+
+class MemoryBudgetWarning(UserWarning):
+    """A peak came close to its budget, or exceeded it where breaches only warn."""
+
+
+for _public in (BudgetExceeded, ConfigError, MemoryBudgetWarning, Unmeasurable):
+    _public.__module__ = "pytest_memguard"

@@ -1,0 +1,142 @@
+"""Every option declared once: flag, ini key, help; loaded in every run, so imports nothing."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Kind = Literal["switch", "text", "lines"]
+
+
+class Option:
+    """One setting; its flag and its ini key belong together.
+
+    Args:
+        name: a field of `settings.Settings`.
+        kind: what the user writes: nothing (a switch), a text, or lines in the ini file.
+        flag: the command line's name for it; empty where there is none.
+        ini: the config file's name for it; empty where there is none.
+        metavar: what ``--help`` shows for the value.
+        choices: the only texts allowed, if they are few.
+        default: what holds where nobody says anything, in words.
+        help: one sentence for flag and ini key.
+    """
+
+    __slots__ = ("choices", "default", "flag", "help", "ini", "kind", "metavar", "name")
+
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        *,
+        help: str,  # noqa: A002  the word argparse and pytest use
+        default: str,
+        flag: str = "",
+        ini: str = "",
+        metavar: str = "",
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.flag = flag
+        self.ini = ini
+        self.metavar = metavar
+        self.choices = choices
+        self.default = default
+        self.help = help
+
+
+MODES = ("fail", "warn")
+EXPLAIN = ("next", "rerun", "never")
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "mem",
+        "switch",
+        flag="--mem",
+        ini="mem",
+        default="off",
+        help="Measure every test and print a memory section at the end; "
+        "with -v, show each test's peak behind its status.",
+    ),
+    Option(
+        "top",
+        "text",
+        flag="--mem-top",
+        ini="mem_top",
+        metavar="N",
+        default="10",
+        help="Tests shown in the memory section, the largest peak first.",
+    ),
+    Option(
+        "json",
+        "text",
+        flag="--mem-json",
+        ini="mem_json",
+        metavar="PATH",
+        default="none",
+        help="Measure every test and write all numbers to a JSON file.",
+    ),
+    Option(
+        "budget",
+        "text",
+        flag="--mem-budget",
+        ini="mem_budget",
+        metavar="SIZE",
+        default="none",
+        help="Fail every test whose peak RSS rises more than SIZE above its start; "
+        "a bare number is MiB, 0 switches it off. A mem_budget marker goes first.",
+    ),
+    Option(
+        "budgets",
+        "lines",
+        ini="mem_budgets",
+        default="none",
+        help="Lines 'PATTERN = SIZE': budgets by node id or path, the last match wins.",
+    ),
+    Option(
+        "warn",
+        "text",
+        ini="mem_warn",
+        default="none",
+        help="Share of its budget (0.8 or 80%) above which a test gives a MemoryBudgetWarning.",
+    ),
+    Option(
+        "mode",
+        "text",
+        flag="--mem-budget-mode",
+        ini="mem_budget_mode",
+        metavar="MODE",
+        choices=MODES,
+        default="fail",
+        help="What a breach does: fail the test, or warn.",
+    ),
+    Option(
+        "explain",
+        "text",
+        flag="--mem-explain",
+        ini="mem_explain",
+        metavar="WHEN",
+        choices=EXPLAIN,
+        default="next",
+        help="How a breach gets its allocation lines: the next run measures that test "
+        "under memray, rerun does so at once in a forked child, never.",
+    ),
+    Option(
+        "drill",
+        "switch",
+        flag="--mem-drill",
+        ini="mem_drill",
+        default="off",
+        help="List the ten source lines that grew most in the dominant stage of each test "
+        "with stages (slows those tests down).",
+    ),
+    Option(
+        "off",
+        "switch",
+        flag="--no-mem",
+        default="off",
+        help="Switch every memory check and report off; markers stay known.",
+    ),
+)

@@ -1,0 +1,153 @@
+"""Every setting of a run, decided: what the user wrote, parsed, and which source wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.model import Budget
+from pytest_memguard.option_table import EXPLAIN, MODES
+from pytest_memguard.units import parse_share, parse_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """One line of ``mem_budgets``: tests by node id or path, and their limit."""
+
+    glob: str
+    """`*` and `?` stay within a folder, `**` does not."""
+    limit: int
+    """Bytes; 0 switches the default off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of a run, decided."""
+
+    off: bool = False
+    mem: bool = False
+    top: int = 10
+    json: str | None = None
+    budget: int = 0
+    budgets: tuple[Pattern, ...] = ()
+    warn: float | None = None
+    mode: str = "fail"
+    explain: str = "next"
+    drill: bool = False
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Which source each setting that is not a default came from."""
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether any setting wants something done, markers and fixtures aside."""
+        wants = self.mem or self.json or self.budget or self.budgets or self.drill
+        return bool(wants) and not self.off
+
+    def where(self, name: str) -> str:
+        """The source of a setting, for a message."""
+        return self.sources.get(name, "the default")
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off", ""}:
+        return False
+    msg = f"{value!r} is neither true nor false"
+    raise ConfigError(msg)
+
+
+def _count(value: object) -> int:
+    text = str(value).strip()
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"{value!r} is not a number of tests: write a whole number from 1"
+        raise ConfigError(msg)
+    return int(text)
+
+
+def _text(value: object) -> str:
+    if not str(value).strip():
+        msg = "it is empty: write the path of a file"
+        raise ConfigError(msg)
+    return str(value)
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in choices:
+            msg = f"{value!r} is not one of {', '.join(choices)}"
+            raise ConfigError(msg)
+        return str(value)
+
+    return parse
+
+
+def _patterns(lines: object) -> tuple[Pattern, ...]:
+    if isinstance(lines, str):
+        lines = lines.splitlines()
+    if not isinstance(lines, (list, tuple)):
+        msg = f"{lines!r} is not a list of lines 'PATTERN = SIZE'"
+        raise ConfigError(msg)
+    patterns, problems = [], []
+    for line in lines:
+        if not str(line).strip() or str(line).lstrip().startswith("#"):
+            continue
+        glob, equals, size = str(line).rpartition("=")
+        try:
+            if not equals or not glob.strip():
+                problems.append(f"{line!r} is not a line 'PATTERN = SIZE'")
+            else:
+                patterns.append(Pattern(glob=glob.strip(), limit=parse_size(size.strip())))
+        except ConfigError as error:
+            problems.append(f"in the line {line!r}, {error}")
+    if problems:
+        raise ConfigError(*problems)
+    return tuple(patterns)
+
+
+_PARSERS: Mapping[str, Callable[[object], Any]] = {
+    "off": _switch,
+    "mem": _switch,
+    "top": _count,
+    "json": _text,
+    "budget": parse_size,
+    "budgets": _patterns,
+    "warn": parse_share,
+    "mode": _one_of(*MODES),
+    "explain": _one_of(*EXPLAIN),
+    "drill": _switch,
+}
+
+
+def resolve(given: Mapping[str, tuple[object, str]]) -> Settings:
+    """Decide every setting.
+
+    Args:
+        given: what the user wrote and where, by option name; the command line has gone
+            before the config file already.
+
+    Raises:
+        ConfigError: with a sentence for every value that makes no sense.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, (value, source) in given.items():
+        try:
+            values[name] = _PARSERS[name](value)
+        except ConfigError as error:  # noqa: PERF203  every problem is told at once
+            problems += [f"{source}: {problem}" for problem in error.problems]
+    if problems:
+        raise ConfigError(*problems)
+    return Settings(sources={name: source for name, (_, source) in given.items()}, **values)
+
+
+def default_budgets(settings: Settings) -> Sequence[Budget]:
+    """The budget every test starts from; none where no default is set."""
+    if not settings.budget:
+        return ()
+    return (Budget(limit=settings.budget, where=settings.where("budget"), warn=settings.warn),)

@@ -1,0 +1,263 @@
+"""The model as plain JSON and back, with a format number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.model import (
+    Budget,
+    CallSite,
+    Environment,
+    Finding,
+    Gap,
+    Outcome,
+    Peak,
+    PhaseReading,
+    Run,
+    StageReading,
+    Totals,
+)
+
+FORMAT: Final = 1
+# 1: first format.
+
+Json = dict[str, Any]
+
+
+def peak_to_json(peak: Peak) -> Json:
+    """Plain form of a peak."""
+    return {
+        "metric": peak.metric,
+        "bytes": peak.value,
+        "upper_bound_bytes": peak.high,
+        "method": peak.method,
+    }
+
+
+def _peak(data: Json) -> Peak:
+    return Peak(
+        metric=data["metric"],
+        value=data["bytes"],
+        high=data["upper_bound_bytes"],
+        method=data["method"],
+    )
+
+
+def _budget_to_json(budget: Budget) -> Json:
+    return {
+        "limit_bytes": budget.limit,
+        "metric": budget.metric,
+        "phase": budget.phase,
+        "stage": budget.stage,
+        "warn": budget.warn,
+        "threads": budget.threads,
+        "where": budget.where,
+    }
+
+
+def _budget(data: Json) -> Budget:
+    return Budget(
+        limit=data["limit_bytes"],
+        metric=data["metric"],
+        phase=data["phase"],
+        stage=data["stage"],
+        warn=data["warn"],
+        threads=data["threads"],
+        where=data["where"],
+    )
+
+
+def _site_to_json(site: CallSite) -> Json:
+    return {
+        "file": site.file,
+        "line": site.line,
+        "function": site.function,
+        "bytes": site.size,
+        "blocks": site.count,
+        "kept_bytes": site.kept,
+    }
+
+
+def _site(data: Json) -> CallSite:
+    return CallSite(
+        file=data["file"],
+        line=data["line"],
+        function=data["function"],
+        size=data["bytes"],
+        count=data["blocks"],
+        kept=data["kept_bytes"],
+    )
+
+
+def _finding_to_json(finding: Finding) -> Json:
+    return {
+        "rule": finding.rule,
+        "text": finding.text,
+        "budget": _budget_to_json(finding.budget),
+        "peak": None if finding.peak is None else peak_to_json(finding.peak),
+        "lines": [_site_to_json(site) for site in finding.sites],
+        "advice": finding.advice,
+        "raised": finding.raised,
+    }
+
+
+def _finding(data: Json) -> Finding:
+    return Finding(
+        rule=data["rule"],
+        text=data["text"],
+        budget=_budget(data["budget"]),
+        peak=None if data["peak"] is None else _peak(data["peak"]),
+        sites=tuple(_site(site) for site in data["lines"]),
+        advice=data["advice"],
+        raised=data["raised"],
+    )
+
+
+def _phase_to_json(phase: PhaseReading) -> Json:
+    return {
+        "name": phase.name,
+        "seconds": phase.seconds,
+        "start_rss_bytes": phase.level,
+        "growth_bytes": phase.growth,
+        "peaks": [peak_to_json(peak) for peak in phase.peaks],
+    }
+
+
+def _phase(data: Json) -> PhaseReading:
+    return PhaseReading(
+        name=data["name"],
+        seconds=data["seconds"],
+        level=data["start_rss_bytes"],
+        growth=data["growth_bytes"],
+        peaks=tuple(_peak(peak) for peak in data["peaks"]),
+    )
+
+
+def _stage_to_json(stage: StageReading) -> Json:
+    return {
+        "path": stage.path,
+        "count": stage.count,
+        "delta_bytes": stage.delta,
+        "cumulative_bytes": stage.cumul,
+        "seconds": stage.seconds,
+        "peaks": [peak_to_json(peak) for peak in stage.peaks],
+        "lines": [_site_to_json(site) for site in stage.lines],
+    }
+
+
+def _stage(data: Json) -> StageReading:
+    return StageReading(
+        path=data["path"],
+        count=data["count"],
+        delta=data["delta_bytes"],
+        cumul=data["cumulative_bytes"],
+        seconds=data["seconds"],
+        peaks=tuple(_peak(peak) for peak in data["peaks"]),
+        lines=tuple(_site(site) for site in data["lines"]),
+    )
+
+
+def outcome_to_json(outcome: Outcome) -> Json:
+    """Plain form of one test's outcome."""
+    return {
+        "nodeid": outcome.nodeid,
+        "file": outcome.file,
+        "line": outcome.line,
+        "result": outcome.result,
+        "worker": outcome.worker,
+        "growth_bytes": outcome.growth,
+        "phases": [_phase_to_json(phase) for phase in outcome.phases],
+        "stages": [_stage_to_json(stage) for stage in outcome.stages],
+        "budgets": [_budget_to_json(budget) for budget in outcome.budgets],
+        "findings": [_finding_to_json(finding) for finding in outcome.findings],
+        "notes": list(outcome.notes),
+        "overhead_seconds": outcome.overhead,
+    }
+
+
+def outcome_from_json(data: Json) -> Outcome:
+    """One test's outcome back from its plain form."""
+    return Outcome(
+        nodeid=data["nodeid"],
+        file=data["file"],
+        line=data["line"],
+        result=data["result"],
+        worker=data["worker"],
+        phases=tuple(_phase(phase) for phase in data["phases"]),
+        stages=tuple(_stage(stage) for stage in data["stages"]),
+        budgets=tuple(_budget(budget) for budget in data["budgets"]),
+        findings=tuple(_finding(finding) for finding in data["findings"]),
+        notes=tuple(data["notes"]),
+        overhead=data["overhead_seconds"],
+    )
+
+
+def run_to_json(run: Run) -> Json:
+    """Plain form of a whole run: what ``--mem-json`` writes."""
+    environment = run.environment
+    return {
+        "format": FORMAT,
+        "environment": {
+            "python": environment.python,
+            "implementation": environment.implementation,
+            "platform": environment.platform,
+            "pytest": environment.pytest,
+            "memguard": environment.memguard,
+            "allocator": environment.allocator,
+        },
+        "settings": dict(run.settings),
+        "gaps": [{"subject": gap.subject, "reason": gap.reason} for gap in run.gaps],
+        "totals": [
+            {
+                "worker": totals.worker,
+                "tests": totals.tests,
+                "start_rss_bytes": totals.start,
+                "end_rss_bytes": totals.end,
+                "highest_rss_bytes": totals.highest,
+                "overhead_seconds": totals.overhead,
+            }
+            for totals in run.totals
+        ],
+        "tests": [outcome_to_json(outcome) for outcome in run.outcomes],
+    }
+
+
+def run_from_json(data: object, source: str) -> Run:
+    """A whole run back from its plain form.
+
+    Args:
+        data: what the JSON file holds.
+        source: its name, for messages.
+
+    Raises:
+        ConfigError: if it is no run of ours, or of a newer format.
+    """
+    if not isinstance(data, Mapping) or "format" not in data or "tests" not in data:
+        msg = f"{source} is not a file that --mem-json wrote"
+        raise ConfigError(msg)
+    if data["format"] != FORMAT:
+        msg = f"{source} has format {data['format']!r}, this version reads format {FORMAT}"
+        raise ConfigError(msg)
+    try:
+        return Run(
+            environment=Environment(**data["environment"]),
+            settings=tuple(data["settings"].items()),
+            gaps=tuple(Gap(**gap) for gap in data["gaps"]),
+            outcomes=tuple(outcome_from_json(test) for test in data["tests"]),
+            totals=tuple(
+                Totals(
+                    worker=totals["worker"],
+                    tests=totals["tests"],
+                    start=totals["start_rss_bytes"],
+                    end=totals["end_rss_bytes"],
+                    highest=totals["highest_rss_bytes"],
+                    overhead=totals["overhead_seconds"],
+                )
+                for totals in data["totals"]
+            ),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        msg = f"{source} lacks something a run has ({type(error).__name__}: {error})"
+        raise ConfigError(msg) from error

@@ -1,0 +1,1 @@
+"""Everything this package is tested with."""

@@ -1,0 +1,101 @@
+"""Values to test with: one of each kind, with every field set, and short ways to more."""
+
+from __future__ import annotations
+
+from pytest_memguard.model import (
+    Budget,
+    CallSite,
+    Environment,
+    Finding,
+    Gap,
+    Outcome,
+    Peak,
+    PhaseReading,
+    Run,
+    StageReading,
+    Totals,
+)
+from pytest_memguard.units import MIB
+
+
+def rss(mib: float, high: float | None = None) -> Peak:
+    """A peak of resident memory by the kernel's mark, in MiB."""
+    top = mib if high is None else high
+    return Peak(metric="rss", value=int(mib * MIB), high=int(top * MIB), method="kernel mark")
+
+
+def heap(mib: float) -> Peak:
+    """A peak of the heap by memray, in MiB."""
+    return Peak(metric="heap", value=int(mib * MIB), high=int(mib * MIB), method="memray")
+
+
+BUDGET = Budget(
+    limit=200 * MIB,
+    where="the marker",
+    metric="heap",
+    phase="all",
+    stage="load",
+    warn=0.8,
+    threads="current",
+)
+SITE = CallSite(
+    file="src/rows.py", line=41, function="load_rows", size=96 * MIB, count=12_000, kept=5
+)
+PEAK = Peak(metric="rss", value=120 * MIB, high=130 * MIB, method="memray estimate")
+FINDING = Finding(
+    rule="over-budget",
+    budget=BUDGET,
+    peak=heap(212.5),
+    text="peak heap 212.5 MiB is 12.5 MiB over the budget of 200.0 MiB set by the marker",
+    sites=(SITE,),
+    advice="The lines are those of this run.",
+    raised=True,
+)
+PHASE = PhaseReading(
+    name="call", seconds=1.25, level=50 * MIB, growth=-3, peaks=(PEAK, heap(1))
+)
+STAGE = StageReading(
+    path="load/parse",
+    count=2,
+    delta=4 * MIB,
+    cumul=-5,
+    seconds=0.5,
+    peaks=(rss(7),),
+    lines=(SITE,),
+)
+OUTCOME = Outcome(
+    nodeid="tests/test_rows.py::test_load[a-1]",
+    file="tests/test_rows.py",
+    line=7,
+    result="failed",
+    worker="gw1",
+    phases=(PHASE,),
+    stages=(STAGE,),
+    budgets=(BUDGET,),
+    findings=(FINDING,),
+    notes=("setup rose 3.0 MiB",),
+    overhead=0.0625,
+)
+RUN = Run(
+    environment=Environment(
+        python="3.12.1",
+        implementation="CPython",
+        platform="Linux x86_64",
+        pytest="9.2.0",
+        memguard="0.1.0",
+        allocator="pymalloc",
+    ),
+    settings=(("budget", "200.0 MiB (--mem-budget)"), ("top", "3 (--mem-top)")),
+    gaps=(Gap(subject="kernel's mark", reason="there is none"),),
+    outcomes=(OUTCOME, Outcome(nodeid="tests/test_rows.py::test_nothing")),
+    totals=(
+        Totals(
+            worker="gw1",
+            tests=2,
+            start=40 * MIB,
+            end=60 * MIB,
+            highest=180 * MIB,
+            overhead=0.125,
+        ),
+    ),
+)

@@ -1,0 +1,191 @@
+"""Tests of the settings: what each accepts, what it refuses, and where it came from."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.model import Budget
+from pytest_memguard.option_table import OPTIONS
+from pytest_memguard.settings import Pattern, Settings, default_budgets, resolve
+from pytest_memguard.units import KIB, MIB
+
+ACCEPTED = [
+    pytest.param("mem", True, True, id="switch-by-flag"),
+    pytest.param("mem", "True", True, id="switch-true"),
+    pytest.param("mem", " yes ", True, id="switch-yes"),
+    pytest.param("mem", "on", True, id="switch-on"),
+    pytest.param("mem", 1, True, id="switch-one"),
+    pytest.param("mem", "false", False, id="switch-false"),
+    pytest.param("drill", "No", False, id="switch-no"),
+    pytest.param("drill", "off", False, id="switch-off"),
+    pytest.param("drill", "0", False, id="switch-zero"),
+    pytest.param("off", "", False, id="switch-empty"),
+    pytest.param("top", "3", 3, id="count-text"),
+    pytest.param("top", 25, 25, id="count-number"),
+    pytest.param("json", "out/memory.json", "out/memory.json", id="path"),
+    pytest.param("budget", "200", 200 * MIB, id="size-text"),
+    pytest.param("budget", 1.5, 1536 * KIB, id="size-number"),
+    pytest.param("budget", "0", 0, id="size-zero"),
+    pytest.param("warn", "80%", 0.8, id="share-percent"),
+    pytest.param("warn", 0.8, 0.8, id="share-number"),
+    pytest.param("warn", "0", 0, id="share-zero"),
+    pytest.param("mode", "warn", "warn", id="mode"),
+    pytest.param("explain", "never", "never", id="explain-never"),
+    pytest.param("explain", "rerun", "rerun", id="explain-rerun"),
+    pytest.param("budgets", [], (), id="no-patterns"),
+    pytest.param(
+        "budgets",
+        ["tests/unit/** = 50", "tests/big.py=1.5 GiB"],
+        (
+            Pattern(glob="tests/unit/**", limit=50 * MIB),
+            Pattern(glob="tests/big.py", limit=1536 * MIB),
+        ),
+        id="patterns",
+    ),
+    pytest.param(
+        "budgets",
+        "a = 1\n\n  # a comment = 7\nb = 0\n",
+        (Pattern(glob="a", limit=MIB), Pattern(glob="b", limit=0)),
+        id="patterns-in-one-text",
+    ),
+    pytest.param(
+        "budgets",
+        ("test_a.py::test[x=1] = 2",),
+        (Pattern(glob="test_a.py::test[x=1]", limit=2 * MIB),),
+        id="equals-sign-in-a-pattern",
+    ),
+]
+
+REFUSED = [
+    pytest.param("mem", "maybe", "'maybe' is neither true nor false", id="switch"),
+    pytest.param(
+        "top", "0", "'0' is not a number of tests: write a whole number from 1", id="count-zero"
+    ),
+    pytest.param("top", "-1", "'-1' is not a number of tests", id="count-negative"),
+    pytest.param("top", "1.5", "'1.5' is not a number of tests", id="count-fraction"),
+    pytest.param("top", "", "'' is not a number of tests", id="count-empty"),
+    pytest.param("top", True, "True is not a number of tests", id="count-bool"),
+    pytest.param("json", " ", "it is empty: write the path of a file", id="path-blank"),
+    pytest.param("budget", "10 bananas", "'10 bananas' is not a size", id="size"),
+    pytest.param("warn", "80", "'80' is not a share of the budget", id="share"),
+    pytest.param("mode", "ignore", "'ignore' is not one of fail, warn", id="mode"),
+    pytest.param("explain", "later", "'later' is not one of next, rerun, never", id="explain"),
+    pytest.param("budgets", 5, "5 is not a list of lines 'PATTERN = SIZE'", id="no-lines"),
+    pytest.param("budgets", ["a"], "'a' is not a line 'PATTERN = SIZE'", id="no-equals"),
+    pytest.param("budgets", ["= 5"], "'= 5' is not a line 'PATTERN = SIZE'", id="no-glob"),
+    pytest.param(
+        "budgets", ["a ="], "in the line 'a =', '' is not a size", id="pattern-without-size"
+    ),
+    pytest.param(
+        "budgets", ["a = x"], "in the line 'a = x', 'x' is not a size", id="pattern-with-word"
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "written", "value"), ACCEPTED)
+def test_accepted(name, written, value) -> None:
+    """What people write for a setting becomes its value, and nothing else changes."""
+    settings = resolve({name: (written, "source")})
+    assert (
+        dataclasses.replace(Settings(), **{name: value}, sources={name: "source"}) == settings
+    )
+
+
+@pytest.mark.parametrize(("name", "written", "problem"), REFUSED)
+def test_refused(name, written, problem) -> None:
+    """A value that makes no sense is refused with its source before the reason."""
+    with pytest.raises(ConfigError) as caught:
+        resolve({name: (written, "pytest.ini")})
+    assert str(caught.value).startswith(f"pytest.ini: {problem}")
+
+
+def test_all_problems_at_once() -> None:
+    """Everything that is wrong is told together, each with its own source."""
+    with pytest.raises(ConfigError) as caught:
+        resolve(
+            {
+                "mode": ("ignore", "--mem-budget-mode"),
+                "budget": ("5", "--mem-budget"),
+                "budgets": (["a", "b = c", "d = 1"], "mem_budgets in tox.ini"),
+            }
+        )
+    assert [problem.split(": write")[0] for problem in caught.value.problems] == [
+        "--mem-budget-mode: 'ignore' is not one of fail, warn",
+        "mem_budgets in tox.ini: 'a' is not a line 'PATTERN = SIZE'",
+        "mem_budgets in tox.ini: in the line 'b = c', 'c' is not a size",
+    ]
+
+
+def test_nothing_given() -> None:
+    """Without any setting, everything is at its default."""
+    assert Settings() == resolve({})
+
+
+def test_every_option_has_a_setting_and_a_parser() -> None:
+    """The table of options, the parsers and the fields of the settings are the same list."""
+    written = {"switch": "true", "text": "1", "lines": []}
+    given = {
+        option.name: ((option.choices or (written[option.kind],))[0], option.name)
+        for option in OPTIONS
+        if option.name != "warn"
+    }
+    given["warn"] = ("0.5", "warn")
+    assert set(given) == set(resolve(given).sources)
+    assert {option.name for option in OPTIONS} == {
+        field.name for field in dataclasses.fields(Settings)
+    } - {"sources"}
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_options_can_be_reached(option) -> None:
+    """Every option has a flag or an ini key, and a sentence that says what it does."""
+    assert option.flag or option.ini
+    assert option.help.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [
+        pytest.param({}, False, id="nothing"),
+        pytest.param({"mem": True}, True, id="mem"),
+        pytest.param({"json": "m.json"}, True, id="json"),
+        pytest.param({"budget": 1}, True, id="budget"),
+        pytest.param({"budgets": (Pattern(glob="a", limit=0),)}, True, id="patterns"),
+        pytest.param({"drill": True}, True, id="drill"),
+        pytest.param({"mem": True, "budget": 1, "off": True}, False, id="off"),
+        pytest.param({"warn": 0.5, "mode": "warn", "top": 3}, False, id="details-alone"),
+    ],
+)
+def test_asked_for(values, asked) -> None:
+    """A run measures if a setting wants a number or has a limit, unless it is off."""
+    assert asked is Settings(**values).asked_for
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("budget", "--mem-budget"), ("warn", "the default")],
+    ids=["set", "not-set"],
+)
+def test_where(name, where) -> None:
+    """A setting remembers its source; one that nobody made has the default's."""
+    assert where == Settings(sources={"budget": "--mem-budget"}).where(name)
+
+
+@pytest.mark.parametrize(
+    ("values", "budgets"),
+    [
+        pytest.param({}, (), id="none"),
+        pytest.param({"warn": 0.5}, (), id="share-of-nothing"),
+        pytest.param(
+            {"budget": 7, "warn": 0.5, "sources": {"budget": "--mem-budget"}},
+            (Budget(limit=7, where="--mem-budget", warn=0.5),),
+            id="limit-and-share",
+        ),
+    ],
+)
+def test_default_budgets(values, budgets) -> None:
+    """A default budget holds for the call's resident memory, with the share to warn at."""
+    assert budgets == tuple(default_budgets(Settings(**values)))

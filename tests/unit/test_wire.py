@@ -1,0 +1,192 @@
+"""Tests of the model's plain form: every value there and back, and files that are not ours."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from dataclasses import replace
+
+import pytest
+
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.model import Budget, Finding, Outcome, Run
+from pytest_memguard.wire import (
+    FORMAT,
+    outcome_from_json,
+    outcome_to_json,
+    peak_to_json,
+    run_from_json,
+    run_to_json,
+)
+from tests.samples import (
+    BUDGET,
+    FINDING,
+    OUTCOME,
+    PEAK,
+    PHASE,
+    RUN,
+    SITE,
+    STAGE,
+)
+
+BARE_BUDGET = Budget(limit=0, where="--mem-budget")
+OUTCOMES = [
+    pytest.param(OUTCOME, id="everything-set"),
+    pytest.param(Outcome(nodeid="t"), id="nothing-set"),
+    pytest.param(replace(OUTCOME, budgets=(BARE_BUDGET, BUDGET)), id="bare-budget"),
+    pytest.param(
+        replace(OUTCOME, findings=(Finding(rule="not-measured", budget=BARE_BUDGET),)),
+        id="finding-without-peak",
+    ),
+    pytest.param(
+        replace(OUTCOME, findings=(replace(FINDING, sites=(replace(SITE, kept=None),)),)),
+        id="site-without-kept",
+    ),
+    pytest.param(replace(OUTCOME, phases=(replace(PHASE, peaks=()),)), id="no-peaks"),
+    pytest.param(replace(OUTCOME, stages=(STAGE, STAGE)), id="two-stages"),
+    pytest.param(replace(OUTCOME, nodeid="t[\u00fc-\U0001f600]"), id="no-ascii-name"),
+]
+
+
+def by_json(plain):
+    """What is left of a plain form once it has been written and read."""
+    return json.loads(json.dumps(plain))
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_outcome_round_trip(outcome) -> None:
+    """A test's outcome is the same after a journey through JSON."""
+    assert outcome == outcome_from_json(by_json(outcome_to_json(outcome)))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(RUN, id="everything-set"),
+        pytest.param(
+            replace(RUN, settings=(), gaps=(), outcomes=(), totals=()), id="nothing-measured"
+        ),
+    ],
+)
+def test_run_round_trip(run) -> None:
+    """A whole run is the same after a journey through JSON."""
+    assert run == run_from_json(by_json(run_to_json(run)), "memory.json")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [BUDGET, SITE, FINDING, PHASE, STAGE, OUTCOME, *RUN.totals, *RUN.gaps, RUN.environment],
+    ids=lambda value: type(value).__name__,
+)
+def test_samples_set_every_field(value) -> None:
+    """No field of a sample is at its default, so that none can be lost unseen."""
+    at_default = [
+        field.name
+        for field in dataclasses.fields(value)
+        if getattr(value, field.name) in {field.default, None, ()}
+    ]
+    assert at_default == []
+
+
+def test_peak_to_json() -> None:
+    """A peak's plain form names its unit."""
+    assert peak_to_json(PEAK) == {
+        "metric": "rss",
+        "bytes": 125829120,
+        "upper_bound_bytes": 136314880,
+        "method": "memray estimate",
+    }
+
+
+def test_outcome_tells_its_growth() -> None:
+    """The plain form has the test's growth, which readers would have to work out."""
+    assert outcome_to_json(OUTCOME)["growth_bytes"] == -3
+
+
+def test_run_tells_its_format() -> None:
+    """A file says first which format it has."""
+    assert next(iter(run_to_json(RUN).items())) == ("format", FORMAT)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(None, id="null"),
+        pytest.param([], id="list"),
+        pytest.param("text", id="text"),
+        pytest.param(7, id="number"),
+        pytest.param({}, id="empty"),
+        pytest.param({"format": FORMAT}, id="format-alone"),
+        pytest.param({"tests": []}, id="tests-alone"),
+    ],
+)
+def test_foreign_file(data) -> None:
+    """A file of something else is told apart by name."""
+    with pytest.raises(ConfigError) as caught:
+        run_from_json(data, "other.json")
+    assert str(caught.value) == "other.json is not a file that --mem-json wrote"
+
+
+@pytest.mark.parametrize("number", [0, FORMAT + 1, "1", None])
+def test_other_format(number) -> None:
+    """A file of another format is refused, with both numbers."""
+    with pytest.raises(ConfigError) as caught:
+        run_from_json({"format": number, "tests": []}, "new.json")
+    assert f"new.json has format {number!r}, this version reads format {FORMAT}" == str(
+        caught.value
+    )
+
+
+def _delete(*path):
+    def damage(data) -> None:
+        for key in path[:-1]:
+            data = data[key]
+        del data[path[-1]]
+
+    return damage
+
+
+def _put(value, *path):
+    def damage(data) -> None:
+        for key in path[:-1]:
+            data = data[key]
+        data[path[-1]] = value
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        pytest.param(_delete("environment"), "KeyError: 'environment'", id="no-environment"),
+        pytest.param(_delete("environment", "python"), "'python'", id="no-python"),
+        pytest.param(_put("x", "environment", "extra"), "'extra'", id="extra-environment"),
+        pytest.param(_delete("settings"), "KeyError: 'settings'", id="no-settings"),
+        pytest.param(_put([], "settings"), "AttributeError", id="settings-of-another-kind"),
+        pytest.param(_delete("gaps"), "KeyError: 'gaps'", id="no-gaps"),
+        pytest.param(_put([7], "gaps"), "TypeError", id="gap-of-another-kind"),
+        pytest.param(_delete("totals", 0, "worker"), "KeyError: 'worker'", id="no-worker"),
+        pytest.param(_put(None, "totals"), "TypeError", id="totals-of-another-kind"),
+        pytest.param(_put(7, "tests"), "TypeError", id="tests-of-another-kind"),
+        pytest.param(_put(["text"], "tests"), "TypeError", id="test-of-another-kind"),
+        pytest.param(_delete("tests", 0, "nodeid"), "KeyError: 'nodeid'", id="no-node-id"),
+        pytest.param(_delete("tests", 0, "phases", 0, "peaks"), "'peaks'", id="no-peaks"),
+        pytest.param(_delete("tests", 0, "findings", 0, "peak"), "'peak'", id="no-peak"),
+        pytest.param(
+            _delete("tests", 0, "findings", 0, "budget", "limit_bytes"),
+            "KeyError: 'limit_bytes'",
+            id="no-limit",
+        ),
+        pytest.param(_delete("tests", 0, "stages", 0, "lines"), "'lines'", id="no-lines"),
+    ],
+)
+def test_damaged_file(damage, words) -> None:
+    """A file of ours that lacks something says what."""
+    data = copy.deepcopy(by_json(run_to_json(RUN)))
+    assert isinstance(run_from_json(data, "memory.json"), Run)
+    damage(data)
+    with pytest.raises(ConfigError) as caught:
+        run_from_json(data, "memory.json")
+    assert str(caught.value).startswith("memory.json lacks something a run has (")
+    assert words in str(caught.value)
