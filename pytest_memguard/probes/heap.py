@@ -1,0 +1,167 @@
+"""Every allocation of a stretch of a test, through memray: exact peaks, and who holds them."""
+
+from __future__ import annotations
+
+import itertools
+import mmap
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_memguard.errors import Unmeasurable
+
+if TYPE_CHECKING:
+    import memray
+
+# An mmap of this odd length, given back at once and never touched, is how a boundary
+# between two stretches gets into memray's stream of allocations.
+BOUNDARY_SIZE: Final = 65_521
+
+
+def import_memray() -> Any:
+    """The memray module.
+
+    Raises:
+        Unmeasurable: where memray does not exist or cannot be loaded.
+    """
+    try:
+        import memray
+    except ImportError as error:
+        why = "it does not exist for Windows" if sys.platform == "win32" else str(error)
+        msg = f"memray is not available: {why}"
+        raise Unmeasurable(msg) from error
+    return memray
+
+
+class HeapTracker:
+    """memray around a stretch of code, small Python objects included.
+
+    Every allocation goes to a file, not to a table in this process: the table would cost
+    170 bytes per living block, which the kernel's mark would then show as the test's.
+
+    Args:
+        folder: where the file goes for the time being.
+        give_way: called when somebody else wants to track; memray can track once at a
+            time. It has to call `stop`. Without it, somebody else fails.
+
+    Raises:
+        Unmeasurable: if memray is missing, or already tracks something else.
+    """
+
+    def __init__(
+        self, folder: TrackerFolder, give_way: Callable[[], object] | None = None
+    ) -> None:
+        self._memray = memray = import_memray()
+        self._class = memray.Tracker
+        self._path = folder.new_path()
+        self._profile = sys.getprofile()
+        self.boundaries = 0
+        self._tracker = memray.Tracker(
+            destination=memray.FileDestination(self._path, compress_on_exit=False),
+            trace_python_allocators=True,
+        )
+        try:
+            self._tracker.__enter__()
+        except RuntimeError as error:
+            msg = f"memray tracks something else at the same time ({error})"
+            raise Unmeasurable(msg) from error
+        if give_way is not None:
+
+            def tracker(*args: Any, **kwargs: Any) -> Any:
+                give_way()
+                return self._class(*args, **kwargs)
+
+            memray.Tracker = tracker
+
+    def mark(self) -> int:
+        """Put a boundary into the stream and return its number, from 0."""
+        mmap.mmap(-1, BOUNDARY_SIZE).close()
+        self.boundaries += 1
+        return self.boundaries - 1
+
+    def stop(self) -> HeapFile:
+        """Stop tracking; the file can be read from now on."""
+        self._memray.Tracker = self._class
+        self._tracker.__exit__(None, None, None)
+        if self._profile is not None:
+            sys.setprofile(self._profile)  # memray takes away whichever one there was
+        return HeapFile(self._path, self.boundaries)
+
+
+class HeapFile:
+    """What a `HeapTracker` wrote; read it, then `close` removes it.
+
+    Args:
+        path: the file.
+        boundaries: how many boundaries are in it.
+    """
+
+    def __init__(self, path: str, boundaries: int) -> None:
+        self._path = path
+        self.boundaries = boundaries
+        self._reader: memray.FileReader = import_memray().FileReader(path)
+        self._at_peak: list[memray.AllocationRecord] | None = None
+
+    @property
+    def peak(self) -> int:
+        """Bytes requested from the allocators at the high-water mark."""
+        return self._reader.metadata.peak_memory
+
+    @property
+    def length(self) -> int:
+        """Number of allocations and releases."""
+        return self._reader.metadata.total_allocations
+
+    @property
+    def written(self) -> int:
+        """Bytes of the file."""
+        return Path(self._path).stat().st_size
+
+    @property
+    def left(self) -> int:
+        """Bytes still held at the end, of those requested since the start."""
+        return sum(record.size for record in self._reader.get_leaked_allocation_records())
+
+    def at_peak(self) -> list[memray.AllocationRecord]:
+        """The blocks that lived at the high-water mark, one record per stack; read once."""
+        if self._at_peak is None:
+            records = self._reader.get_high_watermark_allocation_records(merge_threads=True)
+            self._at_peak = list(records)
+        return self._at_peak
+
+    def events(self) -> Iterable[memray.AllocationRecord]:
+        """Every allocation and release, in order."""
+        return self._reader.get_allocation_records()
+
+    def close(self) -> None:
+        """Forget the file."""
+        self._reader.close()
+        Path(self._path).unlink(missing_ok=True)
+
+
+class TrackerFolder:
+    """A temporary folder for memray's files, made when the first one is needed."""
+
+    def __init__(self) -> None:
+        # bound now: tests replace these in the modules they live in
+        self._make: Callable[..., str] = tempfile.mkdtemp
+        self._remove = shutil.rmtree
+        self._numbers = itertools.count()
+        self._owner = os.getpid()
+        self._path = ""
+
+    def new_path(self) -> str:
+        """The name of a file that does not exist yet."""
+        if not self._path or self._owner != os.getpid():
+            self._path, self._owner = self._make(prefix="memguard-"), os.getpid()
+        return str(Path(self._path) / f"{next(self._numbers)}.bin")
+
+    def close(self) -> None:
+        """Remove the folder and what is left in it."""
+        if self._path and self._owner == os.getpid():
+            self._remove(self._path, ignore_errors=True)
+        self._path = ""

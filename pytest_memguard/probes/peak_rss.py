@@ -1,0 +1,149 @@
+"""Highest resident memory, from the kernel's own high-water mark (Linux)."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import weakref
+from typing import Final
+
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.model import Method, MetricName
+from pytest_memguard.probes.resident import ProcFile, resident_reader
+from pytest_memguard.units import KIB, MIB
+
+_TRIAL: Final = 2 * MIB
+_DRIFT: Final = 128 * KIB
+
+
+class KernelMark:
+    """The kernel's mark of this process, put back whenever something new is measured.
+
+    Writing ``5`` to ``/proc/self/clear_refs`` puts the mark back to the current level
+    (proc_pid_clear_refs(5), Linux 4.0). ``getrusage`` returns the mark in a sixth of the
+    time that ``/proc/self/status`` takes, but never less than the mark this process
+    inherited when it was started by a larger one; below that the slower file is read.
+
+    Several of these may be in use at once, one inside the other (a test that runs pytest
+    in the same process): each notes the mark before another puts it back.
+
+    Raises:
+        Unmeasurable: if the mark is missing or does not follow what memory does.
+    """
+
+    metric: MetricName = "rss"
+    method: Method = "kernel mark"
+    lost = ""
+    running = True
+
+    def __init__(self) -> None:
+        if sys.platform != "linux":
+            msg = "the kernel keeps no mark that can be put back (Linux has one)"
+            raise Unmeasurable(msg)
+        import resource
+
+        try:
+            self._clear = ProcFile("clear_refs", os.O_WRONLY)
+            self._status = ProcFile("status")
+        except OSError as error:
+            msg = f"/proc/self/status or clear_refs cannot be opened ({error.strerror})"
+            raise Unmeasurable(msg) from error
+        self._getrusage, self._self = resource.getrusage, resource.RUSAGE_SELF
+        self.level = resident_reader()
+        self._inherited = self._bias = self._base = self._carried = 0
+        _IN_USE.add(self)
+        try:
+            self._try_out()
+        except Unmeasurable:
+            _IN_USE.discard(self)
+            raise
+
+    def start(self) -> None:
+        """Nothing to do: the kernel always counts."""
+
+    def stop(self) -> None:
+        """Nothing to undo."""
+
+    def close(self) -> None:
+        """Stop noting what other marks put back."""
+        _IN_USE.discard(self)
+
+    def reset(self) -> int:
+        """Put the mark back, and return where it is now: the level as the mark counts it.
+
+        The kernel's two counters differ by what its processors have not added up yet;
+        compare this number with `mark` alone.
+        """
+        if len(_IN_USE) > 1:
+            for other in _IN_USE:
+                other.carry()
+        self._clear.write(b"5")
+        self._carried = self._bias = 0
+        self._base = self.level() if self._inherited else self._lifetime_mark()
+        return self._base
+
+    def carry(self) -> None:
+        """Note the mark, before it is put back."""
+        self._carried = self.mark()
+
+    def mark(self) -> int:
+        """Where the mark is, in bytes."""
+        mark = self._lifetime_mark()
+        if mark <= self._inherited:
+            mark = self._mark_from_status()
+        return max(mark, self._base, self._carried)
+
+    def restart(self) -> int:
+        """Put the mark back to the level, and return the level in bytes."""
+        base = self.reset()
+        level = self.level()
+        self._bias = base - level
+        return level
+
+    def read(self) -> tuple[int, int]:
+        """Return the level and the highest level since `restart`, in bytes."""
+        high = self.mark() - self._bias
+        level = self.level()
+        return level, max(high, level)
+
+    def _lifetime_mark(self) -> int:
+        """The larger of the mark and the one this process was started with."""
+        return self._getrusage(self._self).ru_maxrss * KIB
+
+    def _mark_from_status(self) -> int:
+        text = self._status.read(4096)
+        at = text.find(b"VmHWM:")
+        if at < 0:
+            msg = "/proc/self/status has no line VmHWM"
+            raise Unmeasurable(msg)
+        return int(text[at + 6 : at + 32].split(None, 1)[0]) * KIB
+
+    def _try_out(self) -> None:
+        """Check on a block of known size that the mark rises, stays, and can be put back."""
+        try:
+            self.reset()
+            low = self._mark_from_status()
+            inherited = self._lifetime_mark()
+            if inherited > low + _DRIFT:
+                self._inherited = inherited + _TRIAL
+            self.restart()
+            with mmap.mmap(-1, _TRIAL) as block:
+                for page in range(0, _TRIAL, mmap.PAGESIZE):
+                    block[page] = 1
+            level, high = self.read()
+            risen = high - level
+            self.restart()
+            level, high = self.read()
+        except (OSError, ValueError, IndexError) as error:
+            msg = f"the kernel's mark cannot be read or put back ({error})"
+            raise Unmeasurable(msg) from error
+        if risen < _TRIAL // 2:
+            msg = "the kernel's mark did not follow a block that was used and given back"
+            raise Unmeasurable(msg)
+        if high - level > _TRIAL // 2:
+            msg = "the kernel's mark stays where it was when asked to go back"
+            raise Unmeasurable(msg)
+
+
+_IN_USE: weakref.WeakSet[KernelMark] = weakref.WeakSet()

@@ -1,0 +1,63 @@
+"""Peak of the memory that Python's allocators hand out, through tracemalloc."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+from pytest_memguard.model import Method, MetricName
+
+
+class PythonHeap:
+    """tracemalloc as a meter; it is left running if it ran before."""
+
+    metric: MetricName = "python"
+    method: Method = "tracemalloc"
+
+    def __init__(self) -> None:
+        self.wanted = True
+        self.lost = ""
+        self._started = False
+        self._canary: object = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it is wanted, and has been started."""
+        return self.wanted and self._canary is not None
+
+    def start(self) -> None:
+        """Begin to trace, with one frame a block, if it is wanted this time."""
+        if not self.wanted:
+            return
+        if not tracemalloc.is_tracing():
+            tracemalloc.start(1)
+            self._started = True
+        if self._canary is None:
+            self._canary = bytearray(1)
+
+    def restart(self) -> int:
+        """Put the mark back to the level, and return the level in bytes."""
+        if self._canary is not None:
+            tracemalloc.reset_peak()
+        return self.level()
+
+    def read(self) -> tuple[int, int]:
+        """Return the level and the highest level since `restart`, in bytes.
+
+        If the traces were dropped in between, `lost` says so and the numbers mean nothing.
+        """
+        if self._canary is None:
+            return 0, 0
+        if tracemalloc.get_object_traceback(self._canary) is None:
+            self.lost = "the test stopped or cleared tracemalloc while it was measuring"
+        return tracemalloc.get_traced_memory()
+
+    def level(self) -> int:
+        """Return the level in bytes."""
+        return tracemalloc.get_traced_memory()[0]
+
+    def stop(self) -> None:
+        """Stop tracing, if it was us who started."""
+        self._canary = None
+        if self._started:
+            self._started = False
+            tracemalloc.stop()

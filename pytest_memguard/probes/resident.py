@@ -1,0 +1,137 @@
+"""Current resident memory of this process, in bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Final
+
+_ABOVE_OTHERS: Final = 512
+
+
+class ProcFile:
+    """A file under /proc/self kept open, for reading or writing again and again.
+
+    It sits at a high descriptor number: code that closes "all" descriptors may close it,
+    but the next file the process opens will not get its number. It is opened again in a
+    forked child (where it would still mean the parent) and when it was closed.
+
+    Args:
+        name: the file below /proc/self.
+        flags: as for `os.open`.
+
+    Raises:
+        OSError: if there is no such file.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_close",
+        "_descriptor",
+        "_flags",
+        "_identity",
+        "_path",
+        "_pread",
+        "_stat",
+        "_write",
+    )
+
+    def __init__(self, name: str, flags: int = os.O_RDONLY) -> None:
+        self._path = f"/proc/self/{name}"
+        self._flags = flags | os.O_CLOEXEC
+        # held here, not looked up: tests replace what they find in modules
+        self._pread, self._write, self._close = os.pread, os.write, os.close
+        self._stat = os.fstat
+        self._descriptor, self._identity = -1, (-1, -1)
+        self.reopen()
+        _OPEN_FILES.add(self)
+
+    def read(self, size: int) -> bytes:
+        """The first ``size`` bytes, as the kernel writes them now."""
+        if not self._is_ours():
+            self.reopen()
+        return self._pread(self._descriptor, size, 0)
+
+    def write(self, data: bytes) -> None:
+        """Hand ``data`` to the kernel."""
+        if not self._is_ours():
+            self.reopen()
+        self._write(self._descriptor, data)
+
+    def reopen(self) -> None:
+        """Open the file of the process we are in."""
+        if self._is_ours():
+            self._close(self._descriptor)
+        self._descriptor = _open_high(self._path, self._flags)
+        status = self._stat(self._descriptor)
+        self._identity = (status.st_dev, status.st_ino)
+
+    def _is_ours(self) -> bool:
+        """Whether the descriptor has not been closed, nor its number given to another file."""
+        try:
+            status = self._stat(self._descriptor)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._identity
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):  # closed, or never opened
+            if self._is_ours():
+                self._close(self._descriptor)
+
+
+_OPEN_FILES: weakref.WeakSet[ProcFile] = weakref.WeakSet()
+
+
+def _open_high(path: str, flags: int) -> int:
+    import fcntl
+
+    descriptor = os.open(path, flags)
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE_OTHERS)
+    except OSError:
+        return os.dup(descriptor)  # the limit on descriptors is lower than that
+    finally:
+        os.close(descriptor)
+
+
+def _reopen_in_child() -> None:
+    for file in list(_OPEN_FILES):
+        file.reopen()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reopen_in_child)
+
+
+def resident_reader() -> Callable[[], int]:
+    """A function that returns this process's resident bytes, the fastest there is here."""
+    if sys.platform == "linux":
+        try:
+            return _from_statm()
+        except OSError:
+            pass  # no /proc: psutil has other ways, or says why not
+    return _from_psutil()
+
+
+def _from_statm() -> Callable[[], int]:
+    file = ProcFile("statm")
+    page = os.sysconf("SC_PAGESIZE")
+
+    def resident() -> int:
+        return int(file.read(64).split(b" ", 2)[1]) * page
+
+    resident()
+    return resident
+
+
+def _from_psutil() -> Callable[[], int]:
+    import psutil
+
+    def resident() -> int:
+        return int(psutil.Process().memory_info().rss)
+
+    return resident

@@ -1,0 +1,1 @@
+"""Puts probes around code, in time."""

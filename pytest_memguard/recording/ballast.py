@@ -1,0 +1,124 @@
+"""Fills free room inside the process, so that a test's memory shows in the kernel's mark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat, starmap
+from typing import Any, Final, Protocol
+
+from pytest_memguard.units import MIB
+
+ALWAYS_ALLOWED: Final = 64 * MIB
+"""Bytes of ballast that may be held in any process."""
+SHARE_OF_HIGHEST: Final = 0.5
+"""Share of the highest resident memory seen so far that may be held in a large one."""
+SHARE_OF_AVAILABLE: Final = 0.1
+"""Share of the memory still available that may be held in any case."""
+MOST_BLOCKS: Final = 1_000_000
+"""Blocks laid at a time: some fifty milliseconds."""
+LEAST_BYTES: Final = 2 * MIB
+"""Room up to this is left alone: it may be a new arena that was never touched."""
+_SPARE_POOLS: Final = 4
+_CHUNK: Final = 10_000
+_LARGEST: Final = 512
+_BYTES_HEADER: Final = 33
+_POOL_HEADER: Final = 48
+
+
+class Room(Protocol):
+    """What is free, as `probes.free_room.FreeRoom` tells it."""
+
+    @property
+    def blocks(self) -> tuple[tuple[int, int], ...]:
+        """Size and number of free blocks."""
+
+    @property
+    def pools(self) -> int:
+        """Free pools."""
+
+    @property
+    def pool_size(self) -> int:
+        """Bytes of a pool."""
+
+
+class Ballast:
+    """Blocks that take the free places in pymalloc's pools, and are kept.
+
+    The places are resident already, so laying ballast costs no memory at that moment; a
+    later test cannot use them, and its memory becomes visible. The process may become
+    larger by what is laid, which is limited. The garbage collector does not follow the
+    blocks: they are bytes, ints and plain objects in tuples.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._kept: list[tuple[Any, ...]] = []
+
+    def drop(self) -> None:
+        """Give all of it up."""
+        self._kept.clear()
+        self.size = 0
+
+    def lay(self, room: Room, highest: int, available: int) -> bool:
+        """Fill what there is, as far as the limits allow.
+
+        Args:
+            room: what is free.
+            highest: the most resident memory there has been, in bytes.
+            available: memory that could still be had, in bytes.
+
+        Returns:
+            Whether anything was filled.
+        """
+        laid = False
+        allowed = max(ALWAYS_ALLOWED, int(SHARE_OF_HIGHEST * highest)) - self.size
+        allowed = min(allowed, int(SHARE_OF_AVAILABLE * available))
+        for size, count in plan_blocks(room, allowed, MOST_BLOCKS):
+            laid = True
+            self.size += size * count
+            for start in range(0, count, _CHUNK):
+                self._kept.append(tuple(_blocks(size, min(_CHUNK, count - start))))
+        return laid
+
+
+def plan_blocks(room: Room, most_bytes: int, most_blocks: int) -> Sequence[tuple[int, int]]:
+    """Which blocks to lay: size and number, the largest first, since they fill most.
+
+    Blocks for places in pools that are partly in use come before those for free pools: the
+    allocator uses the places in that order.
+
+    Args:
+        room: what is free.
+        most_bytes: limit of all together.
+        most_blocks: likewise.
+    """
+    in_blocks = sum(size * count for size, count in room.blocks)
+    if in_blocks + room.pools * room.pool_size < LEAST_BYTES:
+        return []
+    per_pool = (room.pool_size - _POOL_HEADER) // _LARGEST
+    # free pools are large and cheap to fill: their share is taken off first; some are
+    # spared, for a new arena would be more room, not less
+    pooled = max(0, room.pools - _SPARE_POOLS) * per_pool
+    pooled = max(0, min(pooled, most_bytes // _LARGEST, most_blocks))
+    bytes_left, blocks_left = most_bytes - pooled * _LARGEST, most_blocks - pooled
+    chosen = []
+    for size, count in sorted(room.blocks, reverse=True):
+        number = min(count, bytes_left // size, blocks_left)
+        if number > 0:
+            chosen.append((size, number))
+            bytes_left -= number * size
+            blocks_left -= number
+    if pooled > 0:
+        chosen.append((_LARGEST, pooled))
+    return chosen
+
+
+def _blocks(size: int, count: int) -> Iterator[Any]:
+    """So many new objects that take a block of this size each."""
+    make: dict[int, Callable[[], Iterator[Any]]] = {
+        16: lambda: starmap(object, repeat((), count)),
+        32: lambda: iter(range(1 << 40, (1 << 40) + count)),
+    }
+    if size in make:
+        return make[size]()
+    return map(bytes, repeat(size - _BYTES_HEADER, count))

@@ -1,0 +1,1 @@
+"""Tests of what the probes make of the system's answers."""

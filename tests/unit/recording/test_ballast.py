@@ -1,0 +1,138 @@
+"""Tests of the ballast: what is laid where, how much of it, and that it fits its places."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pytest_memguard.recording.ballast import (
+    ALWAYS_ALLOWED,
+    LEAST_BYTES,
+    MOST_BLOCKS,
+    SHARE_OF_AVAILABLE,
+    SHARE_OF_HIGHEST,
+    Ballast,
+    plan_blocks,
+)
+from pytest_memguard.units import GIB, MIB
+from tests.fakes import FakeRoom
+
+POOL = 16 * 1024  # has room for 31 blocks of 512 bytes
+PLENTY = 1024 * GIB
+ENOUGH = LEAST_BYTES // 16  # blocks of 16 bytes that are worth it
+
+
+def room(*blocks, pools=0) -> FakeRoom:
+    """Free places of some sizes, and free pools."""
+    return FakeRoom(0, blocks, pools, POOL)
+
+
+@pytest.mark.parametrize(
+    ("free", "most_bytes", "most_blocks", "chosen"),
+    [
+        pytest.param(room(), PLENTY, PLENTY, [], id="no-room"),
+        pytest.param(FakeRoom(0), PLENTY, PLENTY, [], id="no-pools-known"),
+        pytest.param(room((16, ENOUGH - 1)), PLENTY, PLENTY, [], id="too-little"),
+        pytest.param(
+            room((16, ENOUGH)), PLENTY, PLENTY, [(16, ENOUGH)], id="just-worth-it"
+        ),
+        pytest.param(
+            room((16, ENOUGH), (512, 3), (48, 7)),
+            PLENTY,
+            PLENTY,
+            [(512, 3), (48, 7), (16, ENOUGH)],
+            id="largest-first",
+        ),
+        pytest.param(
+            room((512, 10_000)), 512 * 600, PLENTY, [(512, 600)], id="bytes-are-limited"
+        ),
+        pytest.param(
+            room((512, 9000), (16, 9000)), 512 * 9000 + 40, PLENTY, [(512, 9000), (16, 2)],
+            id="bytes-left-for-small-ones",
+        ),
+        pytest.param(
+            room((512, 9000), (16, 9000)), PLENTY, 9005, [(512, 9000), (16, 5)],
+            id="blocks-are-limited",
+        ),
+        pytest.param(room(pools=200), PLENTY, PLENTY, [(512, 196 * 31)], id="pools-but-four"),
+        pytest.param(
+            room((16, ENOUGH), pools=5), PLENTY, PLENTY, [(16, ENOUGH), (512, 31)],
+            id="pools-after-places",
+        ),
+        pytest.param(
+            room((16, ENOUGH), pools=3), PLENTY, PLENTY, [(16, ENOUGH)], id="pools-all-spared"
+        ),
+        pytest.param(
+            room((512, 9000), pools=200), 512 * 6100, PLENTY, [(512, 24), (512, 6076)],
+            id="pools-take-their-share-first",
+        ),
+        pytest.param(
+            room((512, 9000), pools=200), PLENTY, 100, [(512, 100)], id="few-blocks-all-pools"
+        ),
+        pytest.param(room((512, 9000), pools=200), 0, PLENTY, [], id="nothing-allowed"),
+        pytest.param(room((512, 9000), pools=200), -9999, PLENTY, [], id="less-than-nothing"),
+    ],
+)  # fmt: skip
+def test_plan_blocks(free, most_bytes, most_blocks, chosen) -> None:
+    """The largest places are filled first, then the free pools, up to the limits."""
+    assert chosen == list(plan_blocks(free, most_bytes, most_blocks))
+
+
+@pytest.mark.parametrize("size", range(16, 513, 16))
+def test_blocks_fit(size) -> None:
+    """What is laid takes places of exactly the size it was planned for."""
+    ballast = Ballast()
+    count = -(-LEAST_BYTES // size)
+    assert ballast.lay(room((size, count)), 0, PLENTY) is True
+    laid = [block for part in ballast._kept for block in part]
+    assert count == len(laid)
+    assert count == len({id(block) for block in laid})
+    assert {size} == {-(-sys.getsizeof(block) // 16) * 16 for block in laid}
+
+
+@pytest.mark.parametrize(
+    ("highest", "available", "allowed"),
+    [
+        pytest.param(0, PLENTY, ALWAYS_ALLOWED, id="small-process"),
+        pytest.param(
+            4 * ALWAYS_ALLOWED,
+            PLENTY,
+            int(4 * ALWAYS_ALLOWED * SHARE_OF_HIGHEST),
+            id="large-process",
+        ),
+        pytest.param(
+            PLENTY, 40 * MIB, int(40 * MIB * SHARE_OF_AVAILABLE), id="little-memory-left"
+        ),
+        pytest.param(PLENTY, 0, 0, id="no-memory-left"),
+    ],
+)
+def test_allowed(monkeypatch, highest, available, allowed) -> None:
+    """How much may be held depends on the process and on what the machine has left."""
+    asked = []
+    monkeypatch.setattr(
+        "pytest_memguard.recording.ballast.plan_blocks",
+        lambda *arguments: asked.append(arguments) or [],
+    )
+    assert Ballast().lay(room(), highest, available) is False
+    assert [(room(), allowed, MOST_BLOCKS)] == asked
+
+
+def test_what_is_held_counts(monkeypatch) -> None:
+    """What was laid before is part of what may be held, until it is dropped."""
+    asked = []
+    monkeypatch.setattr(
+        "pytest_memguard.recording.ballast.plan_blocks",
+        lambda _, most_bytes, __: asked.append(ALWAYS_ALLOWED - most_bytes) or [(512, 10)],
+    )
+    ballast = Ballast()
+    sizes = []
+    for _ in range(2):
+        ballast.lay(room(), 0, PLENTY)
+        sizes.append(ballast.size)
+    ballast.drop()
+    assert ballast._kept == []
+    sizes.append(ballast.size)
+    ballast.lay(room(), 0, PLENTY)
+    assert sizes == [5120, 10240, 0]
+    assert asked == [0, 5120, 0]
