@@ -1,0 +1,1 @@
+"""Numbers in, findings out; nothing here touches anything live."""

@@ -1,0 +1,139 @@
+"""Over the limit, close to it, not decided, or fine: one budget against one peak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_memguard.judge.room import FINE_GRAINED, GRAIN
+from pytest_memguard.model import METRICS, Budget, Finding, Peak, PhaseName
+from pytest_memguard.units import format_size
+
+
+def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding | None:
+    """Compare a peak with a budget.
+
+    Args:
+        budget: the limit.
+        peak: what was measured; above ``limit`` only if its value is.
+        phase: where it was measured, if that is to be named.
+
+    Returns:
+        A finding with one of the rules over-budget, near-budget and undecided, or ``None``.
+    """
+    grain = GRAIN if peak.metric == "rss" and budget.limit < FINE_GRAINED else 0
+    if peak.value > budget.limit + grain:
+        return Finding(
+            rule="over-budget",
+            budget=budget,
+            peak=peak,
+            text=_over(budget, peak, phase),
+        )
+    if peak.value > budget.limit:
+        return Finding(
+            rule="undecided", budget=budget, peak=peak, text=_fine(budget, peak, phase)
+        )
+    if peak.high > budget.limit:
+        return Finding(
+            rule="undecided",
+            budget=budget,
+            peak=peak,
+            text=_undecided(budget, peak, phase),
+        )
+    if budget.warn and peak.value > budget.warn * budget.limit:
+        return Finding(
+            rule="near-budget",
+            budget=budget,
+            peak=peak,
+            text=_near(budget, peak, phase),
+        )
+    return None
+
+
+def not_measured(budget: Budget, reason: str) -> Finding:
+    """The finding for a budget nothing was measured for; it says why."""
+    noun = METRICS[budget.metric].noun
+    return Finding(
+        rule="not-measured",
+        budget=budget,
+        text=f"the budget of {format_size(budget.limit)} on {noun} set by {budget.where} was "
+        f"not checked: {reason}",
+    )
+
+
+def stage_not_run(budget: Budget) -> Finding:
+    """The finding for a budget on a stage that the test never entered."""
+    return Finding(
+        rule="stage-not-run",
+        budget=budget,
+        text=f"the budget of {format_size(budget.limit)} for stage {budget.stage!r} set by "
+        f"{budget.where} was not checked: the test entered no stage of that name",
+    )
+
+
+def uncovered_setup(budgets: Iterable[Budget], rise: int) -> str:
+    """The sentence for a setup above the budget that covers only the call.
+
+    Args:
+        budgets: the test's; one of them is on the call's resident memory.
+        rise: bytes the setup's peak lay above its start.
+    """
+    budget = next(b for b in budgets if b.key == ("rss", "call", None))
+    return (
+        f"setup rose {format_size(rise)}, above the budget of {format_size(budget.limit)} set "
+        f"by {budget.where}, which covers only the call (phase='all' covers setup too)"
+    )
+
+
+def subject(budget: Budget, phase: PhaseName | None) -> str:
+    """What a sentence about this budget is about: "peak RSS of stage load"."""
+    noun = METRICS[budget.metric].noun
+    if budget.threads == "current":
+        noun = f"{noun} of the test's own thread"
+    if budget.stage is not None:
+        return f"{noun} of stage {budget.stage!r}"
+    if budget.phase == "all":
+        return f"{noun} of setup, call and teardown"
+    if budget.phase != "call":
+        return f"{noun} of {phase or budget.phase}"
+    return noun
+
+
+def _how(peak: Peak) -> str:
+    if peak.method == "sampled":
+        return " (sampled: the true peak may be higher)"
+    if peak.method == "memray estimate":
+        return " (by memray: free room inside the process hides part of it from the kernel)"
+    return ""
+
+
+def _over(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
+    over = format_size(peak.value - budget.limit)
+    return (
+        f"{subject(budget, phase)} {format_size(peak.value)}{_how(peak)} is {over} over the "
+        f"budget of {format_size(budget.limit)} set by {budget.where}"
+    )
+
+
+def _near(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
+    return (
+        f"{subject(budget, phase)} {format_size(peak.value)}{_how(peak)} is "
+        f"{peak.value / budget.limit:.0%} of the budget of {format_size(budget.limit)} set by "
+        f"{budget.where}"
+    )
+
+
+def _fine(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
+    return (
+        f"{subject(budget, phase)} {format_size(peak.value)} is as near to the budget of "
+        f"{format_size(budget.limit)} set by {budget.where} as the kernel's mark is exact "
+        f"({format_size(GRAIN)}); metric='heap' is exact to the byte"
+    )
+
+
+def _undecided(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
+    return (
+        f"{subject(budget, phase)} lies between {format_size(peak.value)} and "
+        f"{format_size(peak.high)}, the budget of {format_size(budget.limit)} set by "
+        f"{budget.where} in between: earlier code left room free inside the process that the "
+        "kernel's mark does not show"
+    )

@@ -1,0 +1,110 @@
+"""How free room inside the process bounds what the kernel's mark can miss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from pytest_memguard.model import Method, Peak
+
+# Free room up to this share of a budget leaves the kernel's mark good enough; beyond
+# TRACK_SHARE the mark could miss so much that the exact tracker is used from the start.
+KNOWN_SHARE: Final = 0.05
+TRACK_SHARE: Final = 0.5
+# Below this the mark's own grain (pages the kernel has not added up yet) is as large.
+GRAIN: Final = 256 * 1024
+# From here on the grain is a small part of a budget.
+FINE_GRAINED: Final = 1024 * 1024
+# A block that pymalloc or malloc hands out is at most this much larger than asked for,
+# and pool headers add less than a hundredth.
+_WASTE_PER_BLOCK: Final = 16
+_POOL_SHARE: Final = 0.01
+# Blocks up to this fit into free places; the pages of larger ones have been given back.
+_FITS: Final = 8192
+# memray writes through a window of its file that counts as resident memory.
+_WINDOW: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What was requested from the allocators and alive at the high-water mark, in bytes."""
+
+    small: int
+    """In blocks that may have come out of free room."""
+    large: int
+    """In blocks that cannot."""
+    waste: int
+    """What allocators may have added to both."""
+
+
+def held_at_peak(records: Iterable[tuple[int, int]]) -> Held:
+    """Sum allocation records up.
+
+    Args:
+        records: size in bytes and number of blocks.
+    """
+    small = large = count = 0
+    for size, blocks in records:
+        count += blocks
+        if blocks and size / blocks <= _FITS:
+            small += size
+        else:
+            large += size
+    waste = int(count * _WASTE_PER_BLOCK + (small + large) * _POOL_SHARE)
+    return Held(small=small, large=large, waste=waste)
+
+
+def tracker_from(limit: int) -> int:
+    """Bytes of free room from which the kernel's mark cannot judge a test with this budget."""
+    return max(int(TRACK_SHARE * limit), GRAIN)
+
+
+def allowance(limit: int) -> int:
+    """Bytes of free room that do not matter for this budget."""
+    return max(int(KNOWN_SHARE * limit), GRAIN)
+
+
+def marked_peak(rise: int, room: int, method: Method) -> Peak:
+    """The peak by the kernel's mark: the truth lies between it and it plus the room.
+
+    Args:
+        rise: bytes the mark rose.
+        room: bytes that were free inside the process before.
+        method: who gave the rise.
+    """
+    return Peak(metric="rss", value=rise, high=rise + room, method=method)
+
+
+def tracked_peak(rise: int, room: int, held: Held, written: int, anywhere: int = 0) -> Peak:
+    """The peak by mark and tracker together.
+
+    Two things come between the mark and the truth. Small blocks may have come out of free
+    room, and the mark did not rise for them: what of them was alive at once is a lower
+    bound. Large ones cannot; they count as far as the mark rose for them, since pages that
+    were never touched are not resident. And the tracker's own file is resident while it is
+    written: the mark may be that much too high, unless the blocks account for it.
+
+    Args:
+        rise: bytes the mark rose.
+        room: bytes that were free inside the process before.
+        held: what the tracker saw.
+        written: bytes the tracker wrote.
+        anywhere: bytes of the room that large blocks fit into as well.
+    """
+    requested = held.small + held.large
+    low = max(0, rise - min(written, _WINDOW))
+    ours = min(rise, max(low, requested + held.waste))
+    all_touched = ours + GRAIN >= held.large
+    value = max(low, min(rise, requested))
+    hidden = requested if all_touched else held.small
+    if hidden > rise + GRAIN:
+        value = min(hidden, rise + room)
+    ceiling = rise + min(room, held.small + held.waste + min(anywhere, held.large))
+    with_waste = requested + held.waste
+    return Peak(
+        metric="rss",
+        value=value,
+        high=max(value, ours, min(ceiling, with_waste) if room > GRAIN else 0),
+        method="memray estimate" if hidden > rise + GRAIN else "kernel mark",
+    )

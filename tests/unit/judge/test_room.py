@@ -1,0 +1,176 @@
+"""Tests of what free room inside the process does to a peak by the kernel's mark."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_memguard.judge.room import (
+    GRAIN,
+    KNOWN_SHARE,
+    TRACK_SHARE,
+    Held,
+    allowance,
+    held_at_peak,
+    marked_peak,
+    tracked_peak,
+    tracker_from,
+)
+from pytest_memguard.model import Peak
+from pytest_memguard.units import MIB
+
+
+@pytest.mark.parametrize(
+    ("limit", "room"),
+    [
+        pytest.param(0, GRAIN, id="no-limit"),
+        pytest.param(int(GRAIN / KNOWN_SHARE), GRAIN, id="the-share-is-the-grain"),
+        pytest.param(100 * MIB, int(KNOWN_SHARE * 100 * MIB), id="a-share"),
+    ],
+)
+def test_allowance(limit, room) -> None:
+    """Room up to a small share of the limit, or the mark's grain, does not matter."""
+    assert room == allowance(limit)
+
+
+@pytest.mark.parametrize(
+    ("limit", "room"),
+    [
+        pytest.param(0, GRAIN, id="no-limit"),
+        pytest.param(int(GRAIN / TRACK_SHARE), GRAIN, id="the-share-is-the-grain"),
+        pytest.param(100 * MIB, int(TRACK_SHARE * 100 * MIB), id="a-share"),
+    ],
+)
+def test_tracker_from(limit, room) -> None:
+    """From a large share of the limit on, and never below the grain, the mark is no use."""
+    assert room == tracker_from(limit)
+
+
+@pytest.mark.parametrize("limit", [0, 1, MIB, 5 * MIB, 10 * MIB, 1024 * MIB])
+def test_what_is_allowed_needs_no_tracker(limit) -> None:
+    """Room that does not matter never calls for the tracker."""
+    assert allowance(limit) <= tracker_from(limit)
+
+
+def test_marked_peak() -> None:
+    """The truth lies between the mark and the mark plus the room."""
+    assert Peak(metric="rss", value=10, high=13, method="sampled") == marked_peak(
+        10, 3, "sampled"
+    )
+
+
+@pytest.mark.parametrize(
+    ("records", "held"),
+    [
+        pytest.param([], Held(small=0, large=0, waste=0), id="none"),
+        pytest.param([(8192, 1)], Held(small=8192, large=0, waste=97), id="fits"),
+        pytest.param([(8193, 1)], Held(small=0, large=8193, waste=97), id="does-not-fit"),
+        pytest.param(
+            [(1_000_000, 1000)], Held(small=1_000_000, large=0, waste=26_000), id="many-small"
+        ),
+        pytest.param(
+            [(1_000_000, 100)], Held(small=0, large=1_000_000, waste=11_600), id="many-large"
+        ),
+        pytest.param([(7, 0)], Held(small=0, large=7, waste=0), id="no-block"),
+        pytest.param(
+            [(5000, 10), (300_000, 1), (5000, 10)],
+            Held(small=10_000, large=300_000, waste=3_436),
+            id="sums",
+        ),
+    ],
+)
+def test_held_at_peak(records, held) -> None:
+    """Blocks count as small where they fit into free places, each with some waste."""
+    assert held == held_at_peak(records)
+
+
+@pytest.mark.parametrize(
+    ("rise", "room", "held", "written", "value", "high", "method"),
+    [
+        pytest.param(0, 0, (0, 0, 0), 0, 0, 0, "kernel mark", id="nothing"),
+        pytest.param(
+            100 * MIB, 0, (0, 90 * MIB, MIB), 0, 100 * MIB, 100 * MIB, "kernel mark",
+            id="the-mark-shows-more-than-was-requested",
+        ),
+        pytest.param(
+            100 * MIB, 0, (0, 90 * MIB, MIB), 20 * MIB, 90 * MIB, 91 * MIB, "kernel mark",
+            id="the-rest-is-the-trackers-own",
+        ),
+        pytest.param(
+            100 * MIB, 0, (0, 70 * MIB, MIB), 999 * MIB, 84 * MIB, 84 * MIB, "kernel mark",
+            id="the-tracker-has-sixteen-at-once",
+        ),
+        pytest.param(
+            3 * MIB, 0, (MIB, 0, 0), 9 * MIB, MIB, MIB, "kernel mark",
+            id="the-tracker-alone-is-more-than-the-mark",
+        ),
+        pytest.param(
+            0, 500 * MIB, (90 * MIB, 0, 4 * MIB), 0, 90 * MIB, 94 * MIB, "memray estimate",
+            id="hidden-in-the-room",
+        ),
+        pytest.param(
+            10 * MIB, 40 * MIB, (90 * MIB, 0, MIB), 0, 50 * MIB, 50 * MIB, "memray estimate",
+            id="the-room-is-not-that-large",
+        ),
+        pytest.param(
+            10 * MIB, 21 * MIB, (30 * MIB, 0, 9 * MIB), 0, 30 * MIB, 31 * MIB,
+            "memray estimate",
+            id="waste-within-mark-and-room",
+        ),
+        pytest.param(
+            10 * MIB, 500 * MIB, (0, 90 * MIB, MIB), 0, 10 * MIB, 11 * MIB, "kernel mark",
+            id="large-blocks-never-touched",
+        ),
+        pytest.param(
+            50 * MIB, 500 * MIB, (20 * MIB, 50 * MIB, MIB), 0, 70 * MIB, 71 * MIB,
+            "memray estimate",
+            id="large-ones-show-and-small-ones-hide",
+        ),
+        pytest.param(
+            10 * MIB, 500 * MIB, (20 * MIB, 50 * MIB, 0), 0, 20 * MIB, 30 * MIB,
+            "memray estimate",
+            id="large-ones-untouched-and-small-ones-hide",
+        ),
+        pytest.param(
+            10 * MIB, 500 * MIB, (10 * MIB + GRAIN, 0, 0), 0, 10 * MIB, 10 * MIB + GRAIN,
+            "kernel mark",
+            id="within-the-grain",
+        ),
+        pytest.param(
+            10 * MIB, 500 * MIB, (10 * MIB + GRAIN + 1, 0, 0), 0, 10 * MIB + GRAIN + 1,
+            10 * MIB + GRAIN + 1, "memray estimate",
+            id="a-byte-above-the-grain",
+        ),
+        pytest.param(
+            10 * MIB, GRAIN, (10 * MIB, 0, MIB), 0, 10 * MIB, 10 * MIB, "kernel mark",
+            id="room-within-the-grain-is-none",
+        ),
+    ],
+)  # fmt: skip
+def test_tracked_peak(rise, room, held, written, value, high, method) -> None:
+    """Hidden small blocks are added to the mark, and the tracker's own file is taken off."""
+    small, large, waste = held
+    assert Peak(metric="rss", value=value, high=high, method=method) == tracked_peak(
+        rise, room, Held(small=small, large=large, waste=waste), written
+    )
+
+
+def test_large_blocks_in_the_room() -> None:
+    """Room that large blocks fit into may hide them: it raises the bound, not the value."""
+    held = Held(small=20 * MIB, large=50 * MIB, waste=0)
+    assert Peak(
+        metric="rss", value=20 * MIB, high=60 * MIB, method="memray estimate"
+    ) == tracked_peak(10 * MIB, 500 * MIB, held, 0, 30 * MIB)
+
+
+@pytest.mark.parametrize("rise", [0, 10 * MIB, 300 * MIB])
+@pytest.mark.parametrize("room", [0, MIB, 100 * MIB])
+@pytest.mark.parametrize("small", [0, 9 * MIB, 200 * MIB])
+@pytest.mark.parametrize("large", [0, 9 * MIB, 200 * MIB])
+@pytest.mark.parametrize("written", [0, MIB, 100 * MIB])
+def test_tracked_peak_stays_in_its_bounds(rise, room, small, large, written) -> None:
+    """The truth is sought between the mark without the tracker and the mark with the room."""
+    marked = marked_peak(rise, room, "kernel mark")
+    held = Held(small=small, large=large, waste=MIB)
+    tracked = tracked_peak(rise, room, held, written, anywhere=room // 2)
+    lowest = max(0, marked.value - min(written, 16 * MIB))
+    assert lowest <= tracked.value <= tracked.high <= marked.high
