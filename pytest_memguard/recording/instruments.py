@@ -1,0 +1,140 @@
+"""The instruments of one process, made once and shared by all tests."""
+
+from __future__ import annotations
+
+import gc
+from importlib.util import find_spec
+from typing import Final
+
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.model import Gap
+from pytest_memguard.probes import Meter
+from pytest_memguard.probes.heap import TrackerFolder, import_memray
+from pytest_memguard.probes.peak_rss import KernelMark
+from pytest_memguard.probes.resident import resident_reader
+from pytest_memguard.recording.room_watch import RoomWatch
+from pytest_memguard.recording.sampler import SampledResident
+from pytest_memguard.recording.settle import Trimmer
+
+NO_MARK: Final = "kernel's high-water mark"
+
+
+class Instruments:
+    """What this process can measure with, and the gaps: what it cannot, and why.
+
+    Attributes:
+        mark: the kernel's mark; ``None`` where it cannot be used.
+        resident: peak of resident memory, by the mark or by sampling.
+        room: bound of the free room inside the process, if the allocators tell.
+        folder: where memray's files go.
+        no_heap: why memray cannot be used; empty where it can.
+        gaps: everything that is missing, for the report.
+    """
+
+    def __init__(self) -> None:
+        self.gaps: list[Gap] = []
+        self.mark = self._kernel_mark()
+        self.resident: Meter = self.mark or SampledResident(resident_reader())
+        self._trim = self._trimmer()
+        self.room = self._room_watch()
+        self.folder = TrackerFolder()
+        self._no_heap: str | None = None
+        if find_spec("memray") is None:
+            self.no_heap  # noqa: B018  notes the reason, and imports nothing
+        self._level_without_garbage = 0
+
+    @property
+    def no_heap(self) -> str:
+        """Why memray cannot be used; empty where it can. Imports it the first time."""
+        if self._no_heap is None:
+            try:
+                import_memray()
+            except Unmeasurable as error:
+                self._no_heap = str(error)
+                self.gaps.append(
+                    Gap(subject="metric heap and allocation lines", reason=str(error))
+                )
+            else:
+                self._no_heap = ""
+        return self._no_heap
+
+    def settle(self, tolerance: int) -> None:
+        """Give free pages back, unless that is expensive and less than ``tolerance`` bytes."""
+        if self._trim is not None:
+            self._trim(tolerance)
+
+    def collect_if_grown(self, level: int, tolerance: int) -> bool:
+        """Collect garbage if there may be enough of it to matter.
+
+        Garbage counts into the level a test starts from; collected during the test, it
+        makes room that the test's peak does not show.
+
+        Args:
+            level: resident bytes now.
+            tolerance: bytes that do not matter.
+
+        Returns:
+            Whether garbage was collected; the level is another one then.
+        """
+        if level <= self._level_without_garbage + tolerance:
+            self._level_without_garbage = min(self._level_without_garbage, level)
+            return False
+        gc.collect()
+        self.settle(tolerance)
+        self._level_without_garbage = self.resident.level()
+        return True
+
+    def close(self) -> None:
+        """Remove what lies on disk, and let the kernel's mark go."""
+        self.folder.close()
+        if self.room is not None:
+            self.room.ballast.drop()
+        if self.mark is not None:
+            self.mark.close()
+
+    def _kernel_mark(self) -> KernelMark | None:
+        try:
+            return KernelMark()
+        except Unmeasurable as error:
+            self.gaps.append(
+                Gap(
+                    subject=NO_MARK,
+                    reason=f"{error}; resident memory is sampled every "
+                    f"{SampledResident.interval_ms()} ms instead, so short peaks may be missed",
+                )
+            )
+            return None
+
+    def _trimmer(self) -> Trimmer | None:
+        try:
+            return Trimmer(self.resident.level)
+        except Unmeasurable as error:
+            self.gaps.append(
+                Gap(
+                    subject="free pages of the C heap",
+                    reason=f"{error}; memory that earlier tests freed may hide a peak",
+                )
+            )
+            return None
+
+    def _room_watch(self) -> RoomWatch | None:
+        try:
+            from pytest_memguard.probes.free_room import FreeRoom, FreeRoomProbe
+
+            probe = FreeRoomProbe()
+            probe.read()
+        except (Unmeasurable, ImportError) as error:
+            self.gaps.append(
+                Gap(
+                    subject="free room inside the process",
+                    reason=f"{error}; memory that earlier tests freed may hide a peak",
+                )
+            )
+            return None
+
+        def read() -> FreeRoom:
+            if self._trim is not None:
+                self._trim(-1)  # the probe counts on free pages having been given back
+            return probe.read()
+
+        return RoomWatch(read)

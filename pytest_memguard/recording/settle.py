@@ -1,0 +1,86 @@
+"""Give free pages back before a look, at a bounded cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from pytest_memguard.clock import Clock
+from pytest_memguard.errors import Unmeasurable
+
+_CHEAP_SECONDS: Final = 50e-6
+_SHARE_OF_TIME: Final = 50
+
+
+class Trimmer:
+    """Asks the C allocator to give its free pages back to the system.
+
+    That takes a microsecond on most heaps and up to tens of milliseconds on a large
+    fragmented one. There it is done only when there is something new to give back: when
+    resident memory has moved, or less of the heap is in use, than after the last time; or
+    when fifty times its cost has passed.
+
+    Args:
+        level: returns resident bytes.
+        trim: gives pages back; psutil's ``heap_trim`` unless something else is passed.
+        used: returns bytes in use on the C heap; psutil's ``heap_info`` likewise.
+
+    Raises:
+        Unmeasurable: if the C library cannot be asked.
+    """
+
+    def __init__(
+        self,
+        level: Callable[[], int],
+        trim: Callable[[], object] | None = None,
+        used: Callable[[], int] | None = None,
+    ) -> None:
+        self._level = level
+        self._trim = trim or _heap_trim()
+        self._used = used or _heap_used
+        self._now = Clock.seconds
+        self._cost = 0.0
+        self._due = 0.0
+        self._level_after = self._used_after = 0
+
+    def __call__(self, tolerance: int) -> None:
+        """Trim, unless that is expensive and cannot matter.
+
+        Args:
+            tolerance: bytes that do not matter; a negative number trims in any case.
+        """
+        start = self._now()
+        if self._cost > _CHEAP_SECONDS and start < self._due and self._room() <= tolerance:
+            return
+        self._trim()
+        end = self._now()
+        self._cost = end - start
+        if self._cost > _CHEAP_SECONDS:
+            # was it dear because there was much to give back, or is it dear every time?
+            again = self._now()
+            self._trim()
+            end = self._now()
+            self._cost = end - again
+            self._due = end + self._cost * _SHARE_OF_TIME
+            self._level_after, self._used_after = self._level(), self._used()
+
+    def _room(self) -> int:
+        """Bytes by which the room in the heap may have grown since the last time."""
+        grown = max(0, self._level() - self._level_after)
+        return grown + max(0, self._used_after - self._used())
+
+
+def _heap_trim() -> Callable[[], object]:
+    import psutil
+
+    trim: Callable[[], object] | None = getattr(psutil, "heap_trim", None)
+    if trim is None:
+        msg = "the C library has no way to give free pages back (psutil.heap_trim)"
+        raise Unmeasurable(msg)
+    return trim
+
+
+def _heap_used() -> int:
+    import psutil
+
+    return int(psutil.heap_info().heap_used)

@@ -1,0 +1,286 @@
+"""Named stages of a test: nesting, repetition, and what each added."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
+
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.model import Budget
+from pytest_memguard.recording.recorder import Recorder, Region
+from pytest_memguard.units import parse_size
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_open: ContextVar[tuple[Entry, ...]] = ContextVar("memguard_stages", default=())
+
+
+class Marker(Protocol):
+    """Sets boundaries in a stream of allocations, where one is being written."""
+
+    def mark(self) -> int:
+        """Set one, and return its number."""
+
+
+class StageSum:
+    """What the runs of one stage add up to; bytes and seconds."""
+
+    __slots__ = ("count", "cumul", "delta", "high", "highest", "peaks", "seconds", "windows")
+
+    def __init__(self, meters: int) -> None:
+        self.count = 0
+        self.delta = 0
+        self.cumul = 0
+        self.seconds = 0.0
+        self.peaks = [0] * meters
+        self.high = 0
+        self.highest: tuple[int, int] | None = None
+        self.windows: list[tuple[int, int]] = []
+
+    def add(
+        self, region: Region, room: int, start_level: int, window: tuple[int, int] | None
+    ) -> None:
+        """Count one run in."""
+        self.count += 1
+        self.delta += region.growth()
+        self.cumul = region.after[0] - start_level
+        self.seconds += region.seconds
+        self.high = max(self.high, region.rise() + room)
+        if window is not None:
+            self.windows.append(window)
+            if self.highest is None or region.rise() > self.peaks[0]:
+                self.highest = window
+        self.peaks = [max(peak, region.rise(i)) for i, peak in enumerate(self.peaks)]
+
+
+class Run(NamedTuple):
+    """One run of a stage, while it lasts."""
+
+    path: str
+    budget: Budget | None
+    region: Region
+    room: int
+    tracker: Marker | None
+    first: int
+    fresh: bool
+
+
+class StageLog:
+    """The stages of one test, in the order they were first entered.
+
+    Args:
+        recorder: measures them.
+        room: says how many bytes are free inside the process, given the smallest limit on
+            the stage about to begin, or ``None`` where there is no limit on it.
+        before_first: called before the first of them.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        room: Callable[[int | None], int],
+        before_first: Callable[[], None] | None = None,
+    ) -> None:
+        self.recorder = recorder
+        self._room = room
+        self._before_first = before_first
+        self.sums: dict[str, StageSum] = {}
+        self.inline: dict[Budget, tuple[int, int]] = {}
+        self.unfinished = 0
+        self.start_level = 0
+        self.tracker: Marker | None = None
+        self._lock = threading.Lock()
+
+    def enter(self, path: str, budget: Budget | None) -> Run:
+        """Begin a run of a stage."""
+        with self._lock:
+            fresh = path not in self.sums
+            if self._before_first is not None and not self.sums:
+                self._before_first()
+            self.unfinished += 1
+            if fresh:
+                self.sums[path] = StageSum(len(self.recorder.meters))
+        room = self._room(budget.limit if budget is not None else None)
+        region = self.recorder.open(collect=True, first=fresh)
+        tracker = self.tracker
+        if budget is not None:
+            budget = replace(budget, stage=path)
+        first = tracker.mark() if tracker else -1
+        return Run(path, budget, region, room, tracker, first, fresh)
+
+    def leave(self, run: Run) -> None:
+        """End a run of a stage."""
+        same = run.tracker is not None and run.tracker is self.tracker
+        window = (run.first, run.tracker.mark()) if run.tracker and same else None
+        self.recorder.close(run.region, collect=True, first=run.fresh)
+        with self._lock:
+            self.unfinished -= 1
+            self.sums[run.path].add(run.region, run.room, self.start_level, window)
+            if run.budget is not None:
+                value, high = self.inline.get(run.budget, (0, 0))
+                rise = run.region.rise()
+                self.inline[run.budget] = (max(value, rise), max(high, rise + run.room))
+
+    def forget_windows(self) -> None:
+        """Forget the boundaries of a stream that has been read."""
+        for stage_sum in self.sums.values():
+            stage_sum.windows.clear()
+            stage_sum.highest = None
+
+
+def forget_open_stages() -> None:
+    """Begin a test outside of any stage, whatever an earlier one left open."""
+    if _open.get():
+        _open.set(())
+
+
+class Entry:
+    """A stage that has been entered; without a log where nobody measures it."""
+
+    __slots__ = ("log", "name", "run")
+
+    def __init__(self, name: str, log: StageLog | None, run: Run | None) -> None:
+        self.name = name
+        self.log = log
+        self.run = run
+
+
+class Host(Protocol):
+    """Whoever measures a test; it need not have a log before the first stage."""
+
+    wants_stages: bool
+    """Whether stages without a budget are of interest too."""
+
+    def stage_log(self) -> StageLog:
+        """The log its stages go to."""
+
+
+current: Host | None = None
+"""Who measures the test that is running, if anybody does."""
+
+
+def set_current(host: Host | None) -> Host | None:
+    """Make somebody the one that stages go to, and return the one before."""
+    global current
+    before, current = current, host
+    return before
+
+
+class Stage:
+    """A named stage, as a context manager or a decorator; see `stage`."""
+
+    __slots__ = ("_budget", "_entered", "_host", "_name")
+
+    def __init__(self, name: str, budget: Budget | None, host: Host | None = None) -> None:
+        self._name = name
+        self._budget = budget
+        self._host = host
+        self._entered: list[Entry] = []
+
+    def __enter__(self) -> None:
+        host = self._host
+        if host is None and current is not None:
+            host = current if self._budget is not None or current.wants_stages else None
+        if host is None:
+            self._entered.append(Entry(self._name, None, None))
+            return
+        log = host.stage_log()
+        outer = _open.get()
+        path = "/".join([*(entry.name for entry in outer), self._name])
+        entry = Entry(self._name, log, log.enter(path, self._budget))
+        self._entered.append(entry)
+        _open.set((*outer, entry))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._entered:
+            msg = f"stage {self._name!r} is left more often than it was entered"
+            raise RuntimeError(msg)
+        # one object may be used by several threads or tasks: leave the run of this one
+        outer = _open.get()
+        mine = (entry for entry in reversed(outer) if entry in self._entered)
+        entry = next(mine, self._entered[-1])
+        self._entered.remove(entry)
+        if entry.log is not None and entry.run is not None and not sys.is_finalizing():
+            entry.log.leave(entry.run)
+            _open.set(tuple(other for other in outer if other is not entry))
+
+    def __call__(self, function: Function) -> Function:
+        """Decorate a function, a coroutine function or a generator function."""
+        if inspect.isasyncgenfunction(function):
+            msg = (
+                f"a stage cannot decorate the asynchronous generator {function.__qualname__}: "
+                "write 'with stage(...)' in its body"
+            )
+            raise ConfigError(msg)
+        again = functools.partial(Stage, self._name, self._budget, self._host)
+        return cast("Function", functools.wraps(function)(_wrapper(function, again)))
+
+
+def _wrapper(function: Callable[..., Any], again: Callable[[], Stage]) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(function):
+
+        async def run_coroutine(*args: Any, **kwargs: Any) -> Any:
+            with again():
+                return await function(*args, **kwargs)
+
+        return run_coroutine
+    if inspect.isgeneratorfunction(function):
+
+        def run_generator(*args: Any, **kwargs: Any) -> Any:
+            with again():
+                return (yield from function(*args, **kwargs))
+
+        return run_generator
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with again():
+            return function(*args, **kwargs)
+
+    return run
+
+
+def stage(name: str, *, budget: object = None) -> Stage:
+    """Name a part of a test, from any code, as a context manager or a decorator.
+
+    Where no test is being measured this does nothing, and costs next to nothing. Stages
+    within stages are called ``load/parse``; the same stage again adds up.
+
+    Args:
+        name: what the report calls it.
+        budget: a size; the test fails when the stage's peak RSS rises above it.
+
+    Raises:
+        ConfigError: if the name is empty or the budget is not a size.
+    """
+    return Stage(name, stage_budget(name, budget))
+
+
+def stage_budget(name: str, budget: object) -> Budget | None:
+    """Check a stage's arguments.
+
+    Raises:
+        ConfigError: if the name is empty or the budget is not a size.
+    """
+    if not str(name).strip() or not isinstance(name, str):
+        msg = f"a stage needs a name, not {name!r}"
+        raise ConfigError(msg)
+    if budget is None:
+        return None
+    try:
+        limit = parse_size(budget)
+    except ConfigError as error:
+        msg = f"stage {name!r}: budget {error}"
+        raise ConfigError(msg) from None
+    return Budget(limit=limit, stage=name, where=f"stage({name!r}, budget=...)")

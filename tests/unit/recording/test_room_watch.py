@@ -1,0 +1,167 @@
+"""Tests of the watch on free room: a bound that holds, from few questions."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_memguard.recording.room_watch import RoomWatch
+from tests.fakes import FakeBallast, FakeProbe, FakeRoom
+
+COST = 0.002
+LEVEL = 1_000_000
+NEVER = 10**12
+
+
+class Setting:
+    """A watch that has asked once: 5,000 bytes of room, 100 small blocks in use."""
+
+    def __init__(self, clock) -> None:
+        """Ask once."""
+        self.probe = FakeProbe(clock, FakeRoom(5000), COST)
+        self.blocks = 100
+        self.watch = RoomWatch(self.probe, lambda: self.blocks)
+        self.watch.ballast = self.ballast = FakeBallast()
+        self.first = self.watch.bound(LEVEL, 5000, NEVER)
+        self.probe.answer = FakeRoom(7000)
+
+    def bound(self, level=LEVEL, tolerance=1000, expensive=NEVER) -> int:
+        """What it says now; 7,000 if it has asked again."""
+        return self.watch.bound(level, tolerance, expensive)
+
+
+@pytest.fixture
+def watch(clock) -> Setting:
+    """A watch that has asked once."""
+    return Setting(clock)
+
+
+def test_asks_the_first_time(watch) -> None:
+    """The first answer is the probe's."""
+    assert watch.first == 5000
+    assert watch.probe.calls == 1
+
+
+def test_nothing_moved(watch) -> None:
+    """As long as nothing moves the answer holds."""
+    assert [watch.bound(tolerance=0) for _ in range(3)] == [5000] * 3
+    assert watch.probe.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("level", "blocks", "bound"),
+    [
+        pytest.param(LEVEL + 300, 100, 5300, id="level-rose"),
+        pytest.param(LEVEL - 300, 100, 5000, id="level-fell"),
+        pytest.param(LEVEL, 99, 5512, id="a-block-went"),
+        pytest.param(LEVEL, 150, 5000, id="blocks-came"),
+        pytest.param(LEVEL + 300, 99, 5812, id="both"),
+        pytest.param(LEVEL + 1000, 100, 6000, id="just-tolerable"),
+        pytest.param(LEVEL + 1001, 100, 7000, id="not-tolerable"),
+        pytest.param(LEVEL + 489, 99, 7000, id="both-not-tolerable"),
+        pytest.param(LEVEL - 10**6, 98, 7000, id="falling-does-not-make-up-for-blocks"),
+    ],
+)
+def test_bound(watch, level, blocks, bound) -> None:
+    """What moved is added to the answer; too much of it, and the probe is asked again."""
+    watch.blocks = blocks
+    assert bound == watch.bound(level)
+
+
+def test_movement_is_counted_from_the_last_answer(watch) -> None:
+    """Movement adds up over many calls, not from one call to the next."""
+    bounds = [watch.bound(LEVEL + moved) for moved in (500, 1000, 1500)]
+    assert bounds == [5500, 6000, 7000]
+    assert watch.bound(LEVEL + 2000) == 7500
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bound"),
+    [
+        pytest.param(200 * COST - 0.001, 5000, id="not-yet"),
+        pytest.param(200 * COST + 0.001, 7000, id="long-enough"),
+    ],
+)
+def test_asks_again_after_a_while(watch, clock, seconds, bound) -> None:
+    """Asking takes at most a two hundredth of the time."""
+    clock.advance(seconds)
+    assert bound == watch.bound()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expensive", "bound"),
+    [
+        pytest.param(20 * COST - 0.001, 4000, 5000, id="not-yet"),
+        pytest.param(20 * COST + 0.001, 4000, 7000, id="long-enough"),
+        pytest.param(20 * COST + 0.001, 5000, 5000, id="not-expensive"),
+    ],
+)
+def test_asks_sooner_where_the_answer_is_expensive(
+    watch, clock, seconds, expensive, bound
+) -> None:
+    """Before an expensive instrument is used, asking may take a twentieth of the time."""
+    clock.advance(seconds)
+    assert bound == watch.bound(expensive=expensive)
+    assert (1 if bound == 5000 else 2) == watch.probe.calls
+
+
+def test_movement_can_make_it_expensive(watch, clock) -> None:
+    """What moved counts for whether the answer is expensive."""
+    clock.advance(20 * COST + 0.001)
+    assert watch.bound(LEVEL + 100, expensive=5100) == 5100
+    assert watch.bound(LEVEL + 101, expensive=5100) == 7000
+
+
+def test_room_that_matters_is_filled(watch, clock) -> None:
+    """More room than is tolerable is filled, and measured once more."""
+
+    def fill() -> bool:
+        watch.probe.answer = FakeRoom(30)
+        watch.blocks = 900
+        return True
+
+    watch.watch.ballast = ballast = FakeBallast(fill)
+    clock.advance(60)
+    assert watch.bound(tolerance=6999) == 30
+    assert watch.probe.calls == 3
+    assert FakeRoom(7000) == ballast.calls[0][0]
+    # it goes on from the blocks there are now
+    assert watch.bound(tolerance=6999) == 30
+    watch.blocks = 899
+    assert watch.bound(tolerance=6999) == 30 + 512
+
+
+def test_room_that_is_not_to_be_filled(watch, clock) -> None:
+    """Whoever cannot have ballast laid now gets the room as it is."""
+    clock.advance(60)
+    assert watch.watch.bound(LEVEL, 0, NEVER, fill=False) == 7000
+    assert watch.ballast.calls == []
+
+
+def test_room_for_blocks_of_any_size(watch, clock) -> None:
+    """How much of the room large blocks fit into is told as of the last answer."""
+    before = watch.watch.anywhere
+    watch.probe.answer = FakeRoom(7000, anywhere=600)
+    clock.advance(60)
+    watch.bound()
+    assert (before, watch.watch.anywhere) == (0, 600)
+
+
+def test_room_that_cannot_be_filled(watch, clock) -> None:
+    """Where nothing could be filled, nothing is measured again."""
+    clock.advance(60)
+    assert watch.bound(tolerance=6999) == 7000
+    assert (len(watch.ballast.calls), watch.probe.calls) == (1, 2)
+
+
+def test_room_that_does_not_matter_is_left(watch, clock) -> None:
+    """Room that is tolerable is not filled."""
+    clock.advance(60)
+    assert watch.bound(tolerance=7000) == 7000
+    assert watch.ballast.calls == []
+
+
+def test_counts_real_blocks(clock) -> None:
+    """Without anything else to call, the interpreter counts the blocks."""
+    watch = RoomWatch(FakeProbe(clock, FakeRoom(5), COST))
+    assert watch.bound(LEVEL, NEVER, NEVER) == 5
+    assert 5 <= watch.bound(LEVEL, NEVER, NEVER) < 5 + 10**8

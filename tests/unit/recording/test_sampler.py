@@ -1,0 +1,102 @@
+"""Tests of the sampling meter: the highest of many looks, from a thread that ends."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from pytest_memguard.recording.sampler import INTERVAL_SECONDS, SampledResident
+
+PATIENCE = 10  # seconds, for a thread that is never this slow
+
+
+class Level:
+    """A level that is moved by hand, and says when it has been looked at again."""
+
+    def __init__(self, now) -> None:
+        """Begin at ``now``, not looked at yet."""
+        self.now = now
+        self.looks = threading.Semaphore(0)
+
+    def __call__(self) -> int:
+        self.looks.release()
+        return self.now
+
+    def wait_for_look(self) -> None:
+        """Wait until a look that began after this call has been taken in."""
+        while self.looks.acquire(blocking=False):
+            pass
+        for _ in range(2):  # the first may have begun before, the second ends after it
+            assert self.looks.acquire(timeout=PATIENCE)
+
+
+@pytest.fixture
+def level() -> Level:
+    """A process that holds 100 bytes."""
+    return Level(100)
+
+
+@pytest.fixture
+def meter(level):
+    """A meter that looks as often as it can, and is stopped at the end."""
+    made = SampledResident(level, interval=0.0001)
+    yield made
+    made.stop()
+
+
+def test_sees_a_peak_between_two_readings(meter, level) -> None:
+    """A level that was seen by the thread is in the peak, though it is over."""
+    meter.start()
+    assert meter.restart() == 100
+    level.now = 500
+    level.wait_for_look()
+    level.now = 120
+    assert meter.read() == (120, 500)
+
+
+def test_restart_forgets(meter, level) -> None:
+    """After a restart only what comes then counts."""
+    level.now = 500
+    meter.restart()
+    level.now = 80
+    assert meter.restart() == 80
+    assert meter.read() == (80, 80)
+
+
+def test_readings_are_looks_too(meter, level) -> None:
+    """Without a thread the peak is the highest of the readings."""
+    meter.restart()
+    highs = []
+    for level.now in (150, 300, 200):
+        highs.append(meter.read()[1])
+    assert highs == [150, 300, 300]
+
+
+def test_thread_lives_from_start_to_stop(meter) -> None:
+    """There is one thread between start and stop, and none before or after."""
+
+    def samplers() -> int:
+        return sum(thread.name == "memguard-sampler" for thread in threading.enumerate())
+
+    others = samplers()
+    counts = []
+    for do in (lambda: None, meter.start, meter.start, meter.stop, meter.stop, meter.start):
+        do()
+        counts.append(samplers() - others)
+    assert counts == [0, 1, 1, 0, 0, 1]
+
+
+def test_stopped_meter_does_not_look(meter, level) -> None:
+    """Once the thread has ended, nobody looks until somebody reads."""
+    meter.start()
+    level.wait_for_look()
+    meter.stop()
+    while level.looks.acquire(blocking=False):
+        pass
+    assert not level.looks.acquire(timeout=0.01)
+
+
+def test_interval_in_words() -> None:
+    """The interval that reports name is the one that is used."""
+    assert SampledResident.interval_ms() == INTERVAL_SECONDS * 1000

@@ -1,0 +1,155 @@
+"""Tests of giving pages back: always where it is cheap, seldom where it is not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.recording.settle import Trimmer
+from tests.fakes import FakeMeter, FakeProbe
+
+CHEAP, EXPENSIVE = 10e-6, 0.02
+
+
+class Setting:
+    """A trimmer on a heap that takes some time to trim, with 500 bytes in use."""
+
+    def __init__(self, clock, cost) -> None:
+        """Begin before the first trim."""
+        self.meter = FakeMeter(1000)
+        self.used = 500
+        self.trim = FakeProbe(clock, cost=cost)
+        self.trimmer = Trimmer(self.meter.level, self.trim, lambda: self.used)
+
+    def trims(self, tolerance=10) -> bool:
+        """Whether it really trims when it is called now."""
+        before = self.trim.calls
+        self.trimmer(tolerance)
+        return self.trim.calls > before
+
+
+@pytest.fixture
+def cheap(clock) -> Setting:
+    """A heap that is trimmed in no time."""
+    return Setting(clock, CHEAP)
+
+
+@pytest.fixture
+def expensive(clock) -> Setting:
+    """A heap that takes milliseconds, and has been trimmed once."""
+    setting = Setting(clock, EXPENSIVE)
+    setting.trimmer(0)
+    return setting
+
+
+def test_first_time(clock) -> None:
+    """The first call always trims: nobody knows yet what it costs."""
+    assert Setting(clock, EXPENSIVE).trims(tolerance=10**9)
+
+
+def test_cheap_every_time(cheap) -> None:
+    """Where trimming is cheap, every call trims, and nothing else is looked at."""
+    assert [cheap.trims(tolerance=10**9) for _ in range(3)] == [True] * 3
+    assert (cheap.meter.calls, cheap.trim.calls) == ([], 3)
+
+
+def test_expensive_not_again(expensive) -> None:
+    """Where trimming is expensive and nothing has moved, it is left out."""
+    assert [expensive.trims(tolerance=0) for _ in range(3)] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("level", "used", "trims"),
+    [
+        pytest.param(1010, 500, False, id="level-rose-to-the-tolerance"),
+        pytest.param(1011, 500, True, id="level-rose"),
+        pytest.param(100, 500, False, id="level-fell"),
+        pytest.param(1000, 490, False, id="use-fell-to-the-tolerance"),
+        pytest.param(1000, 489, True, id="use-fell"),
+        pytest.param(1000, 9000, False, id="use-rose"),
+        pytest.param(1005, 494, True, id="both-together"),
+        pytest.param(100, 489, True, id="a-lower-level-does-not-make-up-for-use"),
+        pytest.param(1011, 9000, True, id="more-use-does-not-make-up-for-the-level"),
+    ],
+)
+def test_expensive_when_there_may_be_room(expensive, level, used, trims) -> None:
+    """Where trimming is expensive, it is done when there may be enough to give back."""
+    expensive.meter.move(level)
+    expensive.used = used
+    assert trims is expensive.trims(tolerance=10)
+
+
+def test_in_any_case(expensive) -> None:
+    """A negative tolerance trims, whatever it costs."""
+    assert expensive.trims(tolerance=-1)
+
+
+def test_counted_from_where_trimming_left_it(clock) -> None:
+    """Room is counted from the level and the use after the last time."""
+    setting = Setting(clock, EXPENSIVE)
+
+    def settle() -> None:
+        setting.meter.move(2000)
+        setting.used = 300
+
+    setting.trim.then = settle
+    setting.meter.move(5000)
+    assert setting.trims()
+    assert not setting.trims(tolerance=0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "trims"),
+    [
+        pytest.param(50 * EXPENSIVE - 0.001, False, id="not-yet"),
+        pytest.param(50 * EXPENSIVE + 0.001, True, id="long-enough"),
+    ],
+)
+def test_expensive_after_a_while(expensive, clock, seconds, trims) -> None:
+    """Trimming takes at most a fiftieth of the time."""
+    clock.advance(seconds)
+    assert trims is expensive.trims()
+
+
+def test_expensive_once(clock) -> None:
+    """Trimming that was dear because there was much to give back is not dear every time."""
+    setting = Setting(clock, EXPENSIVE)
+
+    def settle() -> None:
+        setting.trim.cost = CHEAP
+
+    setting.trim.then = settle
+    assert [setting.trims(tolerance=10**9) for _ in range(3)] == [True] * 3
+
+
+def test_heap_becomes_cheap(expensive, clock) -> None:
+    """A heap that has become cheap to trim is trimmed every time again."""
+    expensive.trim.cost = CHEAP
+    clock.advance(60)
+    assert [expensive.trims() for _ in range(3)] == [True] * 3
+
+
+def test_library_that_cannot_trim(monkeypatch) -> None:
+    """Without a way to trim, the reason is given when the trimmer is made."""
+    psutil = pytest.importorskip("psutil")
+    monkeypatch.delattr(psutil, "heap_trim", raising=False)
+    with pytest.raises(Unmeasurable, match="no way to give free pages back"):
+        Trimmer(lambda: 0)
+
+
+def test_through_psutil(clock, monkeypatch) -> None:
+    """Without anything else to call, psutil's functions are called."""
+    psutil = pytest.importorskip("psutil")
+    trim = FakeProbe(clock, cost=EXPENSIVE)
+    heap = SimpleNamespace(heap_used=500)
+    monkeypatch.setattr(psutil, "heap_trim", trim, raising=False)
+    monkeypatch.setattr(psutil, "heap_info", lambda: heap, raising=False)
+    trimmer = Trimmer(lambda: 1000)
+    trimmer(0)
+    trimmer(0)
+    assert trim.calls == 2  # once to give back, once to see what that costs
+    heap.heap_used = 400
+    trimmer(0)
+    assert trim.calls == 4
