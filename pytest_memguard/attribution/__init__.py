@@ -1,0 +1,1 @@
+"""Who did it: from allocations to source lines."""

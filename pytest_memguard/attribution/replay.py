@@ -1,0 +1,226 @@
+"""Peaks of the stretches between boundaries, from memray's stream of allocations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+_RELEASES: Final = frozenset({1, 5, 15})
+_MMAP: Final = 14
+_MUNMAP: Final = 15
+
+
+class Event(Protocol):
+    """What we read of a memray allocation record; numbers as in memray.AllocatorType."""
+
+    @property
+    def address(self) -> int:
+        """Where the block is."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes; of a release, what was released."""
+
+    @property
+    def allocator(self) -> int:
+        """Which function was called."""
+
+    @property
+    def tid(self) -> int:
+        """The thread that called it."""
+
+    @property
+    def stack_id(self) -> int:
+        """The stack it was called from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """What happened from one boundary to the next (or to the end)."""
+
+    level: int
+    """Bytes living at its start, of those allocated since tracking began."""
+    high: int
+    """The most that lived at once in it."""
+    high_event: int
+    """Number of the event at which that was."""
+    own_level: int
+    """As ``level``, of blocks the boundaries' own thread allocated."""
+    own_high: int
+    """As ``high``, likewise."""
+    own_high_event: int
+    """As ``high_event``, likewise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """The whole stream, cut at its boundaries; the first stretch starts at boundary 0."""
+
+    stretches: tuple[Stretch, ...]
+    thread: int
+    """memray's number of the thread that set the boundaries."""
+
+    def peak(self, first: int, last: int, *, own: bool = False) -> int:
+        """Rise above the level at boundary ``first``, up to boundary ``last``."""
+        part = self.stretches[first:last]
+        if own:
+            return max((s.own_high for s in part), default=0) - self.stretches[first].own_level
+        return max((s.high for s in part), default=0) - self.stretches[first].level
+
+    def high_event(self, first: int, last: int, *, own: bool = False) -> int:
+        """The event at which the peak between two boundaries was."""
+        part = self.stretches[first:last]
+        if own:
+            return max(part, key=lambda s: s.own_high).own_high_event
+        return max(part, key=lambda s: s.high).high_event
+
+
+class _Living:
+    """The blocks alive, by address, with partly released mappings kept right."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[int, tuple[int, int, int]] = {}
+
+    def release(self, event: Event) -> tuple[int, int, int] | None:
+        """Drop a block, and return what of it went: size, thread, stack."""
+        block = self.blocks.pop(event.address, None)
+        if block is None or event.allocator != _MUNMAP:
+            return block
+        size, tid, stack = block
+        if 0 < event.size < size:
+            self.blocks[event.address + event.size] = (size - event.size, tid, stack)
+            return (event.size, tid, stack)
+        return block
+
+
+class _Tally:
+    """Bytes living now, and the most since the last boundary."""
+
+    def __init__(self) -> None:
+        self.now = self.level = self.high = self.high_event = 0
+
+    def cut(self, number: int) -> None:
+        """Begin a new stretch."""
+        self.level = self.high = self.now
+        self.high_event = number
+
+    def add(self, size: int, number: int) -> None:
+        """Count a block in."""
+        self.now += size
+        if self.now > self.high:
+            self.high, self.high_event = self.now, number
+
+
+def replay(events: Iterable[Event], boundary_size: int) -> Replay:
+    """Follow the stream once.
+
+    Args:
+        events: in order.
+        boundary_size: length of the mappings that stand for boundaries.
+    """
+    living = _Living()
+    everyone, own = _Tally(), _Tally()
+    stretches: list[Stretch] = []
+    thread = -1
+    for number, event in enumerate(events):
+        if event.allocator in _RELEASES:
+            gone = living.release(event)  # a boundary's mapping is not among the living
+            if gone is not None:
+                everyone.now -= gone[0]
+                own.now -= gone[0] if gone[1] == thread else 0
+        elif event.size == boundary_size and event.allocator == _MMAP:
+            if thread >= 0:
+                stretches.append(_stretch(everyone, own))
+            thread = event.tid if thread < 0 else thread
+            everyone.cut(number)
+            own.cut(number)
+        else:
+            living.blocks[event.address] = (event.size, event.tid, event.stack_id)
+            everyone.add(event.size, number)
+            if event.tid == thread:
+                own.add(event.size, number)
+    stretches.append(_stretch(everyone, own))
+    return Replay(stretches=tuple(stretches), thread=thread)
+
+
+def _stretch(everyone: _Tally, own: _Tally) -> Stretch:
+    return Stretch(
+        level=everyone.level,
+        high=everyone.high,
+        high_event=everyone.high_event,
+        own_level=own.level,
+        own_high=own.high,
+        own_high_event=own.high_event,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What one call stack had allocated between two boundaries."""
+
+    event: Event
+    """One of its allocations, to read the stack from."""
+    size: int
+    """Bytes living at the peak."""
+    count: int
+    """Blocks living at the peak."""
+    kept: int
+    """Bytes living at the last boundary."""
+
+
+def held_between(
+    events: Iterable[Event],
+    boundary_size: int,
+    *,
+    first: int,
+    last: int,
+    high_event: int,
+    thread: int | None = None,
+) -> Sequence[Held]:
+    """What lived at the peak between two boundaries, and what of it stayed, by stack.
+
+    Args:
+        events: the same stream, from its start.
+        boundary_size: as for `replay`.
+        first: number of the boundary where the stretch starts.
+        last: number of the boundary where it ends.
+        high_event: number of the event of its peak.
+        thread: only the blocks of this one.
+    """
+    living = _Living()
+    samples: dict[int, Event] = {}
+    boundary = -1
+    at_peak: dict[int, list[int]] = {}
+    for number, event in enumerate(events):
+        if event.allocator in _RELEASES:
+            living.release(event)
+        elif event.size == boundary_size and event.allocator == _MMAP:
+            boundary += 1
+            if boundary == last:
+                break
+        elif boundary >= first and (thread is None or event.tid == thread):
+            living.blocks[event.address] = (event.size, event.tid, event.stack_id)
+            samples.setdefault(event.stack_id, event)
+        if number == high_event:
+            at_peak = _by_stack(living)
+    kept = _by_stack(living)
+    return [
+        Held(
+            event=samples[stack],
+            size=at_peak.get(stack, [0, 0])[0],
+            count=at_peak.get(stack, [0, 0])[1],
+            kept=kept.get(stack, [0, 0])[0],
+        )
+        for stack in at_peak.keys() | kept.keys()
+    ]
+
+
+def _by_stack(living: _Living) -> dict[int, list[int]]:
+    sums: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    for size, _, stack in living.blocks.values():
+        entry = sums[stack]
+        entry[0] += size
+        entry[1] += 1
+    return dict(sums)
