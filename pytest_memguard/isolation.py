@@ -1,0 +1,157 @@
+"""Run a function in a forked child, and bring back what it returns."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import stat
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from pytest_memguard.clock import Clock
+
+_CHUNK: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildResult:
+    """What became of the child."""
+
+    value: Any = None
+    """What the function returned, by way of JSON."""
+    problem: str = ""
+    """Why there is no value; empty if there is one."""
+
+
+def can_fork() -> bool:
+    """Whether this platform has fork at all."""
+    return hasattr(os, "fork")
+
+
+def run_in_fork(function: Callable[[], Any], timeout: float) -> ChildResult:
+    """Call a function in a forked child; its output goes nowhere.
+
+    The child has none of this process's other threads, and shares its open sockets.
+
+    Args:
+        function: returns something JSON can hold.
+        timeout: seconds after which the child is killed.
+    """
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        # Python 3.12 warns about forks in a process with threads; this one was asked for
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        _run_child(function, writer)
+    os.close(writer)
+    try:
+        data, in_time = _read_all(reader, Clock.seconds() + timeout)
+    finally:
+        os.close(reader)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        status = _wait(pid)
+    return _result(data, in_time=in_time, timeout=timeout, status=status)
+
+
+def _wait(pid: int) -> int:
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:  # somebody ignores SIGCHLD, so the kernel took its status
+        return 0
+
+
+def _result(data: bytes, *, in_time: bool, timeout: float, status: int) -> ChildResult:
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        if not in_time:
+            return ChildResult(problem=f"it was stopped after {timeout:g} seconds")
+        how = os.waitstatus_to_exitcode(status)
+        died = f"signal {-how}" if how < 0 else f"exit status {how}"
+        return ChildResult(problem=f"the child died ({died})")
+    return ChildResult(value=answer.get("value"), problem=answer.get("problem", ""))
+
+
+def _read_all(descriptor: int, deadline: float) -> tuple[bytes, bool]:
+    """Read to the end of the message; the second value is false if time ran out."""
+    data = b""
+    while True:
+        left = deadline - Clock.seconds()
+        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            return data, False
+        chunk = os.read(descriptor, _CHUNK)
+        if not chunk or chunk.endswith(b"\n"):
+            return data + chunk, True
+        data += chunk
+
+
+def _own_output() -> None:
+    """Part from the parent's output.
+
+    Where output is captured into a file, every descriptor of that file is shared with the
+    parent, position included; the child gets an empty file of its own in their place.
+    """
+    captured = {_identity(standard) for standard in (1, 2, *_python_outputs())} - {None}
+    shared = [fd for fd in _descriptors() if fd > 2 and _identity(fd) in captured]
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
+    for descriptor in shared:
+        with tempfile.TemporaryFile() as own:
+            os.dup2(own.fileno(), descriptor)
+
+
+def _python_outputs() -> list[int]:
+    """The descriptors behind sys.stdout and sys.stderr, where they have any."""
+    found = []
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # whatever stands in for them
+            found.append(stream.fileno())
+    return found
+
+
+def _identity(descriptor: int) -> tuple[int, int] | None:
+    """Which regular file a descriptor is of."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
+
+
+def _descriptors() -> list[int]:
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with contextlib.suppress(OSError):
+            return [int(entry.name) for entry in Path(folder).iterdir()]
+    return list(range(3, 256))
+
+
+def _run_child(function: Callable[[], Any], writer: int) -> NoReturn:
+    status = 1
+    try:
+        os.setsid()
+        _own_output()
+        try:
+            answer = {"value": function()}
+        except BaseException as error:  # noqa: BLE001  the parent is told, whatever it was
+            answer = {"problem": f"{type(error).__name__}: {error}"}
+        message = json.dumps(answer).encode() + b"\n"
+        while message:
+            message = message[os.write(writer, message) :]
+        status = 0
+    finally:
+        # no cleanup handlers: they belong to the parent
+        os._exit(status)
