@@ -1,0 +1,56 @@
+"""What a failing test says: a line a breach, the stages, the largest lines, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_memguard.model import CallSite, Finding, PhaseReading, StageReading
+from pytest_memguard.report.table import site_table, stage_table
+from pytest_memguard.units import format_size
+
+
+def describe_site(site: CallSite) -> str:
+    """A line and what it held, in words."""
+    place = f"{site.file}:{site.line}" if site.line else site.file
+    return f"{site.function}, {place}, {format_size(site.size)}"
+
+
+def headline(finding: Finding) -> str:
+    """One line: measured, limit, by how much, who set it, the largest line, the slug."""
+    largest = f"; largest: {describe_site(finding.sites[0])}" if finding.sites else ""
+    return f"{finding.text}{largest} ({finding.rule})"
+
+
+def failure_text(
+    findings: Sequence[Finding],
+    stages: Sequence[StageReading],
+    call: PhaseReading | None,
+) -> str:
+    """The whole text of a failure.
+
+    Args:
+        findings: the breaches of one phase.
+        stages: the test's stages so far.
+        call: the call phase, if it has been measured.
+    """
+    parts = ["\n".join(headline(finding) for finding in findings)]
+    if stages:
+        parts.append(stage_table(stages, call))
+    parts += stage_lines(stages)
+    seen = set()
+    for finding in findings:
+        if finding.sites and finding.sites not in seen:
+            seen.add(finding.sites)
+            parts.append("Largest allocations at the peak:\n" + site_table(finding.sites))
+    parts += dict.fromkeys(finding.advice for finding in findings if finding.advice)
+    return "\n\n".join(parts)
+
+
+def stage_lines(stages: Sequence[StageReading]) -> list[str]:
+    """The lines of the stages that were drilled into, a table each."""
+    return [
+        f"Lines that grew most in stage {stage.path!r}, at its peak:\n"
+        + site_table(stage.lines)
+        for stage in stages
+        if stage.lines
+    ]

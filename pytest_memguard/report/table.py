@@ -1,0 +1,157 @@
+"""Tables for the terminal, with tabulate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from pytest_memguard.model import (
+    Budget,
+    CallSite,
+    Outcome,
+    Peak,
+    PhaseName,
+    PhaseReading,
+    StageReading,
+)
+from pytest_memguard.units import MIB, format_mib, format_size
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    align = ["left"] * left + ["right"] * (len(headers) - left)
+    return tabulate(
+        rows,
+        headers=headers,
+        tablefmt="simple",
+        colalign=align if rows else None,
+        disable_numparse=True,
+    )
+
+
+def _peak(peak: Peak | None) -> str:
+    """A peak in MiB; with its upper bound where that is far enough to matter."""
+    if peak is None:
+        return "-"
+    if peak.high - peak.value > max(4 * MIB, peak.value // 10):
+        return f"{format_mib(peak.value)} (<= {format_mib(peak.high)})"
+    return format_mib(peak.value)
+
+
+def _signed(size: int) -> str:
+    text = f"{size / MIB:+.1f}"
+    return "+0.0" if text == "-0.0" else text
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration for people: "1.20 s", "15.0 ms"."""
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+
+
+def stage_table(stages: Sequence[StageReading], call: PhaseReading | None) -> str:
+    """The stages of one test, then the test's own line.
+
+    Args:
+        stages: in order.
+        call: the call phase, for the last line.
+    """
+    rows = [
+        [
+            stage.path if stage.count == 1 else f"{stage.path} x{stage.count}",
+            _signed(stage.delta),
+            _signed(stage.cumul),
+            _peak(stage.peak()),
+            format_seconds(stage.seconds),
+        ]
+        for stage in stages
+    ]
+    if call is not None:
+        growth = _signed(call.growth)
+        rows.append(
+            [
+                "(whole test)",
+                growth,
+                growth,
+                _peak(call.peak()),
+                format_seconds(call.seconds),
+            ]
+        )
+    return _table(["Stage", "Delta MiB", "Cumul MiB", "Peak MiB", "Time"], rows)
+
+
+def site_table(sites: Sequence[CallSite]) -> str:
+    """Source lines and what they held, the largest first."""
+    kept = any(site.kept is not None for site in sites)
+    headers = ["MiB", *(["Kept MiB"] if kept else []), "Blocks", "Function", "Line"]
+    rows = [
+        [
+            format_mib(site.size),
+            *([format_mib(site.kept or 0)] if kept else []),
+            f"{site.count:,}",
+            site.function,
+            f"{site.file}:{site.line}" if site.line else site.file,
+        ]
+        for site in sites
+        if max(site.size, site.kept or 0) >= MIB // 20 or site is sites[0]
+    ]
+    align = ["right"] * (len(headers) - 2) + ["left", "left"]
+    return tabulate(
+        rows, headers=headers, tablefmt="simple", colalign=align, disable_numparse=True
+    )
+
+
+def _phase_peak(outcome: Outcome, name: PhaseName) -> str:
+    phase = outcome.phase(name)
+    return _peak(phase.peak()) if phase is not None else "-"
+
+
+def _other_budgets(outcome: Outcome) -> str:
+    return "" if len(outcome.budgets) < 2 else f" +{len(outcome.budgets) - 1}"
+
+
+def _measured(outcome: Outcome, budget: Budget) -> int | None:
+    """Bytes that count against a budget, where the phases tell."""
+    values = []
+    for phase in outcome.phases:
+        peak = phase.peak(budget.metric)
+        if peak is None or budget.stage is not None or not budget.covers(phase.name):
+            continue
+        before = 0
+        if budget.phase == "all" and budget.metric == "rss":
+            before = phase.level - outcome.phases[0].level
+        values.append(before + peak.value)
+    return max(values, default=None)
+
+
+def test_table(outcomes: Sequence[Outcome]) -> str:
+    """Tests with the peaks of their phases, what they left behind, and their budget."""
+    rows = []
+    for outcome in outcomes:
+        budget, peak = outcome.tightest, outcome.peak
+        measured = None if budget is None else _measured(outcome, budget)
+        used = "-"
+        if budget is not None and measured is not None:
+            used = f"{measured / budget.limit:.0%}"
+        rows.append(
+            [
+                outcome.nodeid,
+                _peak(peak),
+                _phase_peak(outcome, "setup"),
+                _phase_peak(outcome, "call"),
+                _phase_peak(outcome, "teardown"),
+                _signed(outcome.growth),
+                "-" if budget is None else format_size(budget.limit) + _other_budgets(outcome),
+                used,
+            ]
+        )
+    headers = [
+        "Test",
+        "Peak MiB",
+        "Setup",
+        "Call",
+        "Teardown",
+        "After",
+        "Budget",
+        "Used",
+    ]
+    return _table(headers, rows)

@@ -1,0 +1,150 @@
+"""Tests of the memory section, whole, against the files in tests/gold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_memguard.model import (
+    Budget,
+    CallSite,
+    Finding,
+    Outcome,
+    PhaseReading,
+    StageReading,
+    Totals,
+)
+from pytest_memguard.report.summary import by_peak, memory_section, notes
+from pytest_memguard.units import MIB
+from tests.gold import gold
+from tests.samples import RUN, heap, rss
+
+BUDGET = Budget(limit=200 * MIB, where="the marker")
+OVER = Finding(rule="over-budget", budget=BUDGET, peak=rss(212), text="it is over")
+NEAR = replace(OVER, rule="near-budget", text="it is close")
+SITE = CallSite(
+    file="src/rows.py", line=41, function="load_rows", size=96 * MIB, count=12, kept=MIB
+)
+STAGE = StageReading(
+    path="load",
+    count=1,
+    delta=90 * MIB,
+    cumul=90 * MIB,
+    seconds=0.5,
+    peaks=(rss(120),),
+    lines=(SITE,),
+)
+ALL = Totals(
+    worker="",
+    tests=1_234,
+    start=40 * MIB,
+    end=55 * MIB,
+    highest=1536 * MIB,
+    overhead=0.074,
+)
+
+
+def outcome(name, *peaks, **more) -> Outcome:
+    """A test with these peaks in its call."""
+    call = PhaseReading(name="call", seconds=0.5, level=MIB, growth=MIB, peaks=peaks)
+    return Outcome(nodeid=f"test_a.py::{name}", phases=(call,), **more)
+
+
+SMALL, MIDDLE, LARGE = (
+    outcome("test_small", rss(1)),
+    outcome("test_middle", rss(20), budgets=(BUDGET,)),
+    outcome("test_large", rss(212), budgets=(BUDGET,), stages=(STAGE,), findings=(OVER,)),
+)
+
+
+def run(outcomes, *totals):
+    """A run of these tests."""
+    return replace(RUN, outcomes=tuple(outcomes), totals=totals)
+
+
+@pytest.mark.parametrize(
+    ("given", "top", "name"),
+    [
+        pytest.param(run([SMALL, MIDDLE, LARGE], ALL), 10, "section", id="all-shown"),
+        pytest.param(run([SMALL, MIDDLE, LARGE], ALL), 3, "section", id="just-enough-room"),
+        pytest.param(run([SMALL, MIDDLE, LARGE], ALL), 1, "section_top", id="not-all-shown"),
+        pytest.param(
+            run(
+                [SMALL],
+                replace(ALL, worker="gw0", tests=1, overhead=1.5),
+                replace(ALL, worker="gw1", tests=0, overhead=0.0),
+                ALL,
+            ),
+            10,
+            "section_workers",
+            id="workers",
+        ),
+        pytest.param(run([], replace(ALL, tests=0)), 10, "section_empty", id="no-tests"),
+    ],
+)
+def test_memory_section(given, top, name) -> None:
+    """The section has the largest tests, every test's stages, and the sums."""
+    assert gold(name) == memory_section(given, top)
+
+
+def test_by_peak() -> None:
+    """Tests stand by the highest resident peak of any phase, then by name."""
+    setup = PhaseReading(name="setup", seconds=0.0, level=0, growth=0, peaks=(rss(30),))
+    by_setup = replace(outcome("test_setup", rss(2)), phases=(setup, *SMALL.phases))
+    by_heap = outcome("test_heap", rss(3), heap(900))
+    nothing = [Outcome(nodeid="b"), Outcome(nodeid="a")]
+    assert [by_setup, MIDDLE, by_heap, SMALL, *reversed(nothing)] == by_peak(
+        [*nothing, SMALL, by_heap, MIDDLE, by_setup]
+    )
+
+
+LINE = "test_a.py::test_x: it is over (over-budget)"
+
+
+@pytest.mark.parametrize(
+    ("raised", "with_failures", "lines"),
+    [
+        pytest.param(True, False, [], id="told-as-a-failure"),
+        pytest.param(False, False, [LINE], id="it-only-warned"),
+        pytest.param(True, True, [LINE], id="no-failure-tells-it"),
+        pytest.param(False, True, [LINE], id="it-only-warned-and-nothing-tells-it"),
+    ],
+)
+def test_breaches_among_the_notes(raised, with_failures, lines) -> None:
+    """A breach that a test has failed with is not told again."""
+    given = outcome("test_x", findings=(replace(OVER, raised=raised),), result="failed")
+    assert lines == notes([given], with_failures=with_failures)
+
+
+def test_notes_and_findings() -> None:
+    """Whatever else was found is told, a line each, behind the test's name."""
+    raised = replace(OVER, raised=True)
+    given = [
+        outcome("test_x", findings=(raised, NEAR), notes=("setup rose",)),
+        SMALL,
+        outcome("test_y", notes=("a stage was never left", "so it was")),
+    ]
+    assert notes(given, with_failures=False) == [
+        "test_a.py::test_x: it is close (near-budget)",
+        "test_a.py::test_x: setup rose",
+        "test_a.py::test_y: a stage was never left",
+        "test_a.py::test_y: so it was",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "last"),
+    [
+        pytest.param(20, "test_a.py::test_19: note", id="as-many-as-there-is-room-for"),
+        pytest.param(21, "... and 1 more; --mem-json PATH keeps all of them", id="one-more"),
+        pytest.param(520, "... and 500 more; --mem-json PATH keeps all of them", id="many"),
+    ],
+)
+def test_many_notes(count, last) -> None:
+    """After twenty lines the rest is only counted."""
+    given = [outcome(f"test_{number}", notes=("note",)) for number in range(count)]
+    lines = notes(given, with_failures=False)
+    assert [f"test_a.py::test_{number}: note" for number in range(20)] == lines[:20]
+    assert last == lines[-1]
+    assert min(count, 21) == len(lines)
