@@ -1,0 +1,247 @@
+"""The report's half: collects outcomes in the process that talks to the user, and tells."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import sysconfig
+from collections.abc import Generator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_memguard.model import METRICS, Environment, Gap, Outcome, Run, Totals
+from pytest_memguard.option_table import OPTIONS
+from pytest_memguard.plugin.explain import Suspects
+from pytest_memguard.plugin.ledger import Ledger
+from pytest_memguard.plugin.options import GAPS, usage_error
+from pytest_memguard.recording.instruments import NO_MARK
+from pytest_memguard.settings import Settings
+from pytest_memguard.storage.files import check_writable, write_whole
+from pytest_memguard.units import format_size
+from pytest_memguard.wire import outcome_from_json, run_to_json
+
+
+class Collector:
+    """Collects the outcomes of all tests, and renders them.
+
+    Args:
+        config: pytest's.
+        settings: the run's.
+        suspects: told what was found, at the end.
+
+    Raises:
+        pytest.UsageError: if the JSON file could not be written in the end.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, suspects: Suspects) -> None:
+        self.gaps: list[Gap] = []
+        self._config = config
+        self._settings = settings
+        self._suspects = suspects
+        self._ledger = Ledger()
+        self._closing_lines: list[str] = []
+        self._told = 0
+        self._shown: pytest.TestReport | None = None
+        if settings.json is not None:
+            self._path = Path(settings.json).absolute()
+            problem = check_writable(self._path)
+            if problem:
+                where = settings.where("json")
+                raise usage_error([f"{where}: cannot write {settings.json}: {problem}"])
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep an outcome."""
+        self._ledger.add(outcome)
+
+    def take(self, report: pytest.TestReport) -> None:
+        """Take what a worker attached to its report."""
+        data: Any = report.__dict__.pop("memguard", None)
+        if data is not None:
+            self.add(outcome_from_json(data))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """Take what an xdist worker could not measure."""
+        gaps = [Gap(**gap) for gap in getattr(node, "workeroutput", {}).get(GAPS, ())]
+        self.gaps += [gap for gap in gaps if gap not in self.gaps]
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(
+        self, report: pytest.TestReport
+    ) -> Generator[None, object, object]:
+        """Take what a worker attached; let the status line, and only it, show the peak."""
+        self.take(report)
+        self._shown = report
+        try:
+            return (yield)
+        finally:
+            self._shown = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(
+        self, report: pytest.CollectReport | pytest.TestReport, config: pytest.Config
+    ) -> Generator[None, Any, Any]:
+        """With -v, put the peak behind the status."""
+        status = yield
+        peak = getattr(report, "memguard_peak", None)
+        if (
+            peak is None
+            or report is not self._shown
+            or config.get_verbosity() < 1
+            or not status
+        ):
+            return status
+        category, letter, word = status
+        text = f"({format_size(peak)})"
+        if isinstance(word, tuple):
+            return category, letter, (f"{word[0]} {text}", word[1])
+        return category, letter, f"{word} {text}" if word else word
+
+    def pytest_report_header(self) -> list[str]:
+        """Name metrics, limits and what cannot be measured here."""
+        self._told = len(self.gaps)
+        return header(self._settings, self.gaps)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Store what outlives the run."""
+        if self._settings.explain == "next":
+            self._suspects.update(self._ledger)
+        if self._settings.json is None or not self._worth_writing(session):
+            return
+        path = self._path
+        try:
+            write_whole(path, json.dumps(run_to_json(self.run()), indent=1) + "\n")
+        except OSError as error:
+            self._closing_lines.append(f"{path} could not be written: {error.strerror}")
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        else:
+            self._closing_lines.append(f"numbers of {len(self._ledger):,} tests: {path}")
+
+    def _worth_writing(self, session: pytest.Session) -> bool:
+        """Whether a file from an earlier run may be replaced: not by one of no tests."""
+        return len(self._ledger) > 0 or (
+            session.exitstatus
+            in {
+                pytest.ExitCode.OK,
+                pytest.ExitCode.TESTS_FAILED,
+            }
+            and not self._config.getoption("collectonly")
+        )
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the memory section: whole with --mem, otherwise only what must be seen."""
+        from pytest_memguard.report.summary import memory_section, notes
+
+        lines = notes(tuple(self._ledger), with_failures=False)
+        lines += [_in_words(gap) for gap in self.gaps[self._told :]]
+        if not (self._settings.mem or lines or self._closing_lines):
+            return
+        terminalreporter.write_sep("=", "memory")
+        if self._settings.mem:
+            terminalreporter.write_line(memory_section(self.run(), self._settings.top))
+        for line in [*lines, *self._closing_lines]:
+            terminalreporter.write_line(line)
+
+    def run(self) -> Run:
+        """Everything collected so far."""
+        outcomes = tuple(sorted(self._ledger, key=lambda outcome: outcome.nodeid))
+        return Run(
+            environment=environment(),
+            settings=effective(self._settings),
+            gaps=tuple(self.gaps),
+            outcomes=outcomes,
+            totals=totals(tuple(self._ledger)),
+        )
+
+
+def header(settings: Settings, gaps: Sequence[Gap]) -> list[str]:
+    """The lines at the start of a run."""
+    limits = []
+    if settings.budget:
+        limits.append(f"budget {format_size(settings.budget)} ({settings.where('budget')})")
+    if settings.budgets:
+        limits.append(f"{len(settings.budgets)} patterns ({settings.where('budgets')})")
+    if settings.mode == "warn":
+        limits.append(f"breaches only warn ({settings.where('mode')})")
+    sampled = any(gap.subject == NO_MARK for gap in gaps)
+    how = "sampled" if sampled else f"by the {NO_MARK}"
+    first = f"{METRICS['rss'].noun} {how}"
+    lines = [f"memguard: {'; '.join([first, *limits])}"]
+    return lines + [f"memguard: {_in_words(gap)}" for gap in gaps]
+
+
+def _in_words(gap: Gap) -> str:
+    return f"not measured here: {gap.subject}: {gap.reason}"
+
+
+def effective(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Every setting that was made, with its source."""
+    return tuple(
+        (
+            option.flag or option.ini,
+            f"{getattr(settings, option.name)} ({settings.where(option.name)})",
+        )
+        for option in OPTIONS
+        if option.name in settings.sources
+    )
+
+
+def environment() -> Environment:
+    """Where this run takes place."""
+    return Environment(
+        python=platform.python_version(),
+        implementation=platform.python_implementation(),
+        platform=f"{platform.system()} {platform.machine()}",
+        pytest=pytest.__version__,
+        memguard=metadata.version("pytest-memguard"),
+        allocator=_allocator(),
+    )
+
+
+def _allocator() -> str:
+    import os
+
+    chosen = os.environ.get("PYTHONMALLOC", "")
+    if chosen:
+        return chosen
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "mimalloc"
+    return "pymalloc" if sys.implementation.name == "cpython" else sys.implementation.name
+
+
+def totals(outcomes: Sequence[Outcome]) -> tuple[Totals, ...]:
+    """Sums per process, then of the whole run."""
+    workers = sorted({outcome.worker for outcome in outcomes})
+    per_worker = [
+        _totals(worker, [o for o in outcomes if o.worker == worker]) for worker in workers
+    ]
+    if len(per_worker) == 1 and not per_worker[0].worker:
+        return tuple(per_worker)
+    whole = Totals(
+        worker="",
+        tests=sum(t.tests for t in per_worker),
+        start=sum(t.start for t in per_worker),
+        end=sum(t.end for t in per_worker),
+        highest=sum(t.highest for t in per_worker),
+        overhead=sum(t.overhead for t in per_worker),
+    )
+    return (*per_worker, whole)
+
+
+def _totals(worker: str, outcomes: Sequence[Outcome]) -> Totals:
+    phases = [phase for outcome in outcomes for phase in outcome.phases]
+    peaks = [phase.level + peak.value for phase in phases for peak in phase.peaks[:1]]
+    return Totals(
+        worker=worker,
+        tests=len(outcomes),
+        start=phases[0].level if phases else 0,
+        end=phases[-1].level + phases[-1].growth if phases else 0,
+        highest=max(peaks, default=0),
+        overhead=sum(outcome.overhead for outcome in outcomes),
+    )

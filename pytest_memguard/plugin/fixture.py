@@ -1,0 +1,216 @@
+"""What a test author holds in their hand: stages, measurements, single readings."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_memguard.clock import Clock
+from pytest_memguard.errors import ConfigError, Unmeasurable
+from pytest_memguard.judge.budget import judge
+from pytest_memguard.judge.room import allowance, marked_peak, tracker_from
+from pytest_memguard.model import METRICS, MetricName
+from pytest_memguard.plugin.items import ItemHooks, fail_with
+from pytest_memguard.plugin.options import is_off
+from pytest_memguard.plugin.session import ITEMS
+from pytest_memguard.probes import Meter
+from pytest_memguard.probes.heap import HeapTracker
+from pytest_memguard.probes.process import Snapshot, take_snapshot
+from pytest_memguard.probes.python_heap import PythonHeap
+from pytest_memguard.recording.instruments import Instruments
+from pytest_memguard.recording.recorder import Recorder
+from pytest_memguard.recording.stages import Stage, StageLog, stage_budget
+from pytest_memguard.units import MIB, Size
+
+
+class Measure:
+    """What `MemGuard.measure` found out; its numbers are there once the block has ended."""
+
+    def __init__(self, metric: MetricName) -> None:
+        self.metric = metric
+        self._numbers: tuple[Size, Size, Size, float] | None = None
+
+    def fill(self, peak: int, bound: int, growth: int, seconds: float) -> None:
+        """Take the numbers: bytes, bytes, bytes and seconds."""
+        self._numbers = (Size(max(0, peak)), Size(max(0, bound)), Size(growth), seconds)
+
+    def _get(self) -> tuple[Size, Size, Size, float]:
+        if self._numbers is None:
+            msg = "the numbers of measure() are there once its block has ended"
+            raise RuntimeError(msg)
+        return self._numbers
+
+    @property
+    def peak(self) -> Size:
+        """Bytes the peak lay above the level at the start; compares with "50 MB"."""
+        return self._get()[0]
+
+    @property
+    def upper_bound(self) -> Size:
+        """Bytes the peak cannot exceed; more than ``peak`` where room was free before."""
+        return self._get()[1]
+
+    @property
+    def growth(self) -> Size:
+        """Bytes the level rose from start to end."""
+        return self._get()[2]
+
+    @property
+    def seconds(self) -> float:
+        """How long the block took."""
+        return self._get()[3]
+
+    def __repr__(self) -> str:
+        if self._numbers is None:
+            return f"<measuring {self.metric}>"
+        peak, _, growth, seconds = self._numbers
+        return f"<{METRICS[self.metric].noun} {peak}, growth {growth}, {seconds:.3f} s>"
+
+
+class MemGuard:
+    """The ``memguard`` fixture.
+
+    Args:
+        items: the hooks that measure this test; ``None`` where nothing is measured.
+        off: whether budgets are switched off.
+    """
+
+    def __init__(self, items: ItemHooks | None, *, off: bool) -> None:
+        self._look = items.current if items is not None else None
+        self._instruments = items.instruments if items is not None else None
+        self._off = off
+        self.wants_stages = True
+        self._own: Instruments | None = None
+        self._recorders: dict[MetricName, Recorder] = {}
+        self._log: StageLog | None = None
+
+    def stage(self, name: str, *, budget: object = None) -> Stage:
+        """Name a part of the test: ``with memguard.stage("parse"):`` or as a decorator.
+
+        Args:
+            name: what the report calls it; stages within stages are called ``load/parse``.
+            budget: a size; the test fails when the stage's peak RSS rises above it.
+
+        Raises:
+            ConfigError: if the name is empty or the budget is not a size.
+        """
+        limit = stage_budget(name, budget)
+        return Stage(name, limit, self._look or (None if self._off else self))
+
+    def stage_log(self) -> StageLog:
+        """The log of stages, where nobody else measures the test."""
+        if self._log is None:
+            recorder = self._recorder("rss")
+            recorder.start()
+            self._log = StageLog(recorder, self._room)
+        return self._log
+
+    @contextlib.contextmanager
+    def measure(self, metric: MetricName = "rss") -> Iterator[Measure]:
+        """Measure a block, for assertions of one's own: ``assert m.peak < "50 MB"``.
+
+        Args:
+            metric: rss, heap or python.
+
+        Raises:
+            ConfigError: if there is no such metric.
+            Unmeasurable: if it cannot be measured here, or was disturbed.
+        """
+        if metric not in METRICS:
+            msg = f"metric {metric!r} is not one of {', '.join(METRICS)}"
+            raise ConfigError(msg)
+        measure = Measure(metric)
+        if metric == "heap":
+            yield from self._measure_heap(measure)
+        else:
+            yield from self._measure_level(measure)
+
+    def snapshot(self) -> Snapshot:
+        """A single reading of the process."""
+        return take_snapshot()
+
+    def close(self) -> None:
+        """Let go of what is ours; judge stages that nobody else does.
+
+        Raises:
+            BudgetExceeded: if one of them exceeded its budget.
+        """
+        for recorder in self._recorders.values():
+            recorder.stop()
+        method = self._tools().resident.method if self._log is not None else None
+        if self._own is not None:
+            self._own.close()
+        if self._log is not None and method is not None:
+            peaks = {
+                budget: marked_peak(value, high - value, method)
+                for budget, (value, high) in self._log.inline.items()
+                if budget.limit
+            }
+            fail_with(finding for b, peak in peaks.items() if (finding := judge(b, peak)))
+
+    def _tools(self) -> Instruments:
+        if self._instruments is None:
+            self._instruments = self._own = Instruments()
+        return self._instruments
+
+    def _room(self, limit: int | None) -> int:
+        tools = self._tools()
+        if limit is None or tools.room is None:
+            return 0
+        tools.settle(allowance(limit))
+        return tools.room.bound(tools.resident.level(), allowance(limit), tracker_from(limit))
+
+    def _measure_level(self, measure: Measure) -> Iterator[Measure]:
+        recorder, index = self._recorder_for(measure.metric)
+        own = recorder in self._recorders.values()
+        if own:
+            recorder.start()
+        room = self._room(MIB) if measure.metric == "rss" else 0
+        region = recorder.open(collect=True)
+        try:
+            yield measure
+        finally:
+            recorder.close(region, collect=True)
+            rise = region.rise(index)
+            measure.fill(rise, rise + room, region.growth(index), region.seconds)
+            if own and not recorder.busy:
+                recorder.stop()
+        if recorder.meters[index].lost:
+            raise Unmeasurable(recorder.meters[index].lost)
+
+    def _recorder_for(self, metric: MetricName) -> tuple[Recorder, int]:
+        """The test's own recorder if it can: regions of one mark must know each other."""
+        if self._look is not None:
+            recorder = self._look.detail_now().recorder
+            for index, meter in enumerate(recorder.meters):
+                if meter.metric == metric and meter.running:
+                    return recorder, index
+        return self._recorder(metric), 0
+
+    def _recorder(self, metric: MetricName) -> Recorder:
+        if metric not in self._recorders:
+            tools = self._tools()
+            meter: Meter = tools.resident if metric == "rss" else PythonHeap()
+            self._recorders[metric] = Recorder([meter], lambda: tools.settle(MIB))
+        return self._recorders[metric]
+
+    def _measure_heap(self, measure: Measure) -> Iterator[Measure]:
+        if self._look is not None:
+            self._look.detail_now().yield_tracker()
+        tracker = HeapTracker(self._tools().folder)
+        start = Clock.seconds()
+        try:
+            yield measure
+        finally:
+            seconds = Clock.seconds() - start
+            file = tracker.stop()
+            measure.fill(file.peak, file.peak, file.left, seconds)
+            file.close()
+
+
+def make(request: pytest.FixtureRequest) -> MemGuard:
+    """The fixture's value for one test."""
+    config = request.config
+    return MemGuard(config.stash.get(ITEMS, None), off=is_off(config))

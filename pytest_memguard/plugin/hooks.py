@@ -1,0 +1,153 @@
+"""Entry point: what pytest loads in every run; each hook hands over at once."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_memguard.plugin import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from pytest_memguard.plugin.collector import Collector
+    from pytest_memguard.plugin.fixture import MemGuard
+
+MARKER_LINE = (
+    "mem_budget(limit, *, metric='rss', phase='call', stage=None, warn=None, threads='all'): "
+    "fail the test when its peak memory rises above the limit; a bare number is MiB "
+    "(pytest-memguard)"
+)
+
+_STAGES = "pytest_memguard.recording.stages"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare flags and ini keys."""
+    options.declare(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make markers known; set up the session if a setting asks for it."""
+    config.addinivalue_line("markers", MARKER_LINE)
+    settings = options.settings_of(config) if options.given(config) else None
+    if settings is not None and settings.asked_for:
+        from pytest_memguard.plugin.session import start
+
+        start(config)
+    elif settings is None or not settings.off:
+        config.pluginmanager.register(OnDemand(config), "memguard-on-demand")
+    elif _STAGES in sys.modules:
+        config.pluginmanager.register(Silence(), "memguard-silence")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Refuse to go on when an xdist worker found markers that make no sense.
+
+    Raises:
+        pytest.UsageError: with a line for each.
+    """
+    problems = getattr(node, "workeroutput", {}).get(options.PROBLEMS)
+    if problems:
+        raise options.usage_error(problems)
+
+
+class OnDemand:
+    """Sets up the session once a marker, a fixture or another process asks for it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._waits = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Look for a marker or fixture of ours."""
+        if any_asks(session.items):
+            self._start()
+            from pytest_memguard.plugin.session import plan_items
+
+            plan_items(session)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self) -> None:
+        """Under xdist the first report with our numbers asks, because only workers collect."""
+        if not self._waits:
+            self._config.pluginmanager.register(OnReport(self._start), "memguard-on-report")
+            self._waits = True
+
+    def _start(self) -> Collector | None:
+        from pytest_memguard.plugin.session import start
+
+        return start(self._config)
+
+
+class Silence:
+    """Under ``--no-mem``, keeps stages from a session around this one in the same process."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """Run a test with nobody to measure its stages."""
+        from pytest_memguard.recording.stages import set_current
+
+        before = set_current(None)
+        try:
+            return (yield)
+        finally:
+            set_current(before)
+
+
+class OnReport:
+    """Waits for the first report that carries numbers of ours."""
+
+    def __init__(self, start_session: Callable[[], Collector | None]) -> None:
+        self._start = start_session
+        self._started = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Start collecting with this report."""
+        if not self._started and hasattr(report, "memguard"):
+            self._started = True
+            collector = self._start()
+            if collector is not None:
+                collector.take(report)
+
+
+def any_asks(items: list[pytest.Item]) -> bool:
+    """Whether any test has our marker or uses our fixture; every node is looked at once.
+
+    Code that has loaded `pytest_memguard.stage` may have budgets on its stages.
+    """
+    ours = sys.modules[__name__.partition(".")[0]]
+    if _STAGES in sys.modules or any(
+        vars(module).get("pytest_memguard") is ours
+        for module in list(sys.modules.values())
+        if type(module) is ModuleType  # others may load what they stand for
+    ):
+        return True
+    seen: set[int] = set()
+    for item in items:
+        if "memguard" in getattr(item, "fixturenames", ()):
+            return True
+        node: pytest.Item | pytest.Collector | None = item
+        while node is not None and id(node) not in seen:
+            if any(mark.name == "mem_budget" for mark in node.own_markers):
+                return True
+            if node is not item:
+                seen.add(id(node))
+            node = node.parent
+    return False
+
+
+@pytest.fixture
+def memguard(request: pytest.FixtureRequest) -> Iterator[MemGuard]:
+    """Measure parts of the test: ``stage(name)``, ``measure()`` and ``snapshot()``."""
+    from pytest_memguard.plugin.fixture import make
+
+    guard = make(request)
+    yield guard
+    guard.close()

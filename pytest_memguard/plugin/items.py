@@ -1,0 +1,471 @@
+"""One test: begin and end its phases, raise what the judges found, hand on the outcome."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from pytest_memguard.errors import BudgetExceeded, MemoryBudgetWarning
+from pytest_memguard.judge.budget import uncovered_setup
+from pytest_memguard.model import CallSite, Finding, Outcome, PhaseName
+from pytest_memguard.plugin.explain import (
+    RERUN_SECONDS,
+    Suspects,
+    leaves_question,
+    rerun,
+)
+from pytest_memguard.plugin.look import Look
+from pytest_memguard.plugin.measuring import Measurement, Needs
+from pytest_memguard.plugin.options import GAPS
+from pytest_memguard.plugin.plans import Plan, Planner
+from pytest_memguard.recording.instruments import Instruments
+from pytest_memguard.settings import Settings
+from pytest_memguard.units import format_size
+from pytest_memguard.wire import outcome_from_json, outcome_to_json
+
+_NEXT: Final = (
+    "Allocation lines: run this test again; the next run measures it under memray from the "
+    "start (--mem-explain=next)."
+)
+_NO_CACHE: Final = (
+    "Allocation lines need pytest's cache, which is switched off (-p no:cacheprovider), or "
+    "--mem-explain=rerun."
+)
+_PROPERTIES: Final = (
+    "memguard_peak_bytes",
+    "memguard_delta_bytes",
+    "memguard_budget_bytes",
+)
+
+
+class _Breach(BudgetExceeded, pytest.fail.Exception):  # type: ignore[misc, name-defined]
+    """What a test fails with: the public error, printed as text alone, like pytest.fail."""
+
+    def __init__(self, message: str, findings: Sequence[Finding]) -> None:
+        BudgetExceeded.__init__(self, message, findings)
+        self.msg = message
+        self.pytrace = False
+
+
+_Breach.__module__, _Breach.__qualname__ = "builtins", "BudgetExceeded"
+
+
+def fail_with(findings: Iterable[Finding]) -> None:
+    """Fail the test with what was found too much, if anything was.
+
+    Raises:
+        BudgetExceeded: with a line a breach.
+    """
+    breaches = [replace(f, raised=True) for f in findings if f.rule == "over-budget"]
+    if breaches:
+        from pytest_memguard.report.failure import failure_text
+
+        raise _Breach(failure_text(breaches, (), None), breaches)
+
+
+def _warn(item: pytest.Item, text: str, *, failed: bool) -> None:
+    """Warn in the name of a test; where warnings are errors, fail with the text alone."""
+    try:
+        item.warn(MemoryBudgetWarning(text))
+    except MemoryBudgetWarning:
+        if not failed:
+            message = f"MemoryBudgetWarning: {text}"
+            raise pytest.fail.Exception(message, pytrace=False) from None
+
+
+class ItemHooks:
+    """The hooks around a test, in every process that runs tests.
+
+    Args:
+        settings: the run's.
+        instruments: the process's.
+        suspects: the tests to track from the start.
+        sink: takes an outcome; ``None`` in a worker, whose outcomes travel on reports.
+        root: what paths are shown relative to.
+        worker: xdist's name for this process.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        instruments: Instruments,
+        suspects: Suspects,
+        sink: Callable[[Outcome], None] | None,
+        root: Path,
+        worker: str,
+    ) -> None:
+        self.plans: dict[str, Plan | None] = {}
+        self.default_plan: Plan | None = None
+        self.planner: Planner | None = None
+        self._settings = settings
+        self.instruments = instruments
+        self._suspects = suspects
+        self._sink = sink
+        self._root = f"{root}/"
+        self._worker = worker
+        self._keeps_all = settings.mem or settings.json is not None
+        self.current: Look | None = None
+        self._results: dict[str, str] = {}
+        self._marks = 0
+        self._process = os.getpid()
+        self._again: Needs | None = None
+
+    # The phases
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Measure setup."""
+        nodeid = item.nodeid
+        plan = self.plans.get(nodeid, self.default_plan)
+        asks = (
+            plan is not None
+            or self._keeps_all
+            or self._settings.drill
+            or "memguard" in getattr(item, "fixturenames", ())
+        )
+        if not asks and self.instruments.mark is None:
+            self.current = None  # no thread of ours around a test that did not ask
+            return (yield)
+        look = self.current = Look(
+            plan,
+            self.instruments,
+            self._needs(nodeid),
+            lambda: memray_user(item),
+            wants_stages=asks,
+            bounds=self._keeps_all,
+        )
+        self._results = {}
+        self._marks = len(item.own_markers)
+        return (yield from self._phase(item, look, "setup"))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Measure the call."""
+        look = self.current
+        if look is None:
+            return (yield)
+        if len(item.own_markers) != self._marks:
+            look.plan_again(self._plan_again(item))
+        return (yield from self._phase(item, look, "call"))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Measure teardown."""
+        if self.current is None or not self.current.begun:
+            return (yield)
+        return (yield from self._phase(item, self.current, "teardown"))
+
+    def _phase(
+        self, item: pytest.Item, look: Look, phase: PhaseName
+    ) -> Generator[None, object, object]:
+        __tracebackhide__ = True
+        look.begin(phase)
+        try:
+            result = yield
+        except BaseException:
+            found = look.end(phase)
+            if found:
+                self._act(item, look.detail_now(), phase, found, failed=True)
+            raise
+        found = look.end(phase)
+        if found:
+            # unittest's own failures do not raise; pytest puts them in place afterwards
+            failed = bool(getattr(item, "_excinfo", None))
+            self._act(item, look.detail_now(), phase, found, failed=failed)
+        return result
+
+    def _plan_again(self, item: pytest.Item) -> Plan | None:
+        """The plan of a test whose markers changed during setup.
+
+        Raises:
+            pytest.fail.Exception: if one of them makes no sense.
+        """
+        planner = self.planner
+        if planner is None:
+            return self.default_plan
+        plan = planner.plan(item)
+        if planner.problems:
+            problems, planner.problems = planner.problems, []
+            raise pytest.fail.Exception("\n".join(problems), pytrace=False)
+        return plan
+
+    def _needs(self, nodeid: str) -> Needs:
+        if self._again is not None:
+            return self._again
+        track = self._settings.explain == "next" and nodeid in self._suspects
+        return Needs(track=track, drill=self._settings.drill)
+
+    # What was found
+
+    def _act(
+        self,
+        item: pytest.Item,
+        measurement: Measurement,
+        phase: PhaseName,
+        found: Sequence[Finding],
+        *,
+        failed: bool,
+    ) -> None:
+        breaches = [finding for finding in found if finding.rule == "over-budget"]
+        warns = self._settings.mode == "warn"
+        if breaches and self._again is None:
+            raises = not failed and not warns
+            explained = [
+                replace(
+                    self._explain(item, measurement, phase, finding, failed=failed),
+                    raised=raises,
+                )
+                for finding in breaches
+            ]
+            measurement.replace_findings(dict(zip(breaches, explained, strict=True)))
+            if raises:
+                from pytest_memguard.report.failure import failure_text
+
+                call = next((p for p in measurement.phase_readings() if p.name == "call"), None)
+                raise _Breach(
+                    failure_text(explained, self._stages(measurement), call), explained
+                )
+        for finding in found:
+            if finding.rule == "near-budget" or (finding.rule == "over-budget" and warns):
+                _warn(item, f"{finding.text} ({finding.rule})", failed=failed)
+
+    def _explain(
+        self,
+        item: pytest.Item,
+        measurement: Measurement,
+        phase: PhaseName,
+        finding: Finding,
+        *,
+        failed: bool,
+    ) -> Finding:
+        """Add the largest lines, or how to get them."""
+        finding = replace(finding, sites=self._relative(finding.sites))
+        if finding.sites or not leaves_question(finding.rule, finding.budget.metric):
+            return finding
+        no_heap = measurement.no_tracker or self.instruments.no_heap or memray_user(item)
+        if self._settings.explain == "never":
+            return replace(
+                finding, advice="Allocation lines were not recorded: --mem-explain=never."
+            )
+        if no_heap:
+            return replace(finding, advice=f"Allocation lines are not available: {no_heap}.")
+        if self._settings.explain == "next":
+            return replace(finding, advice=_NEXT if self._suspects.can_remember else _NO_CACHE)
+        if failed or phase == "teardown":
+            why = "in its teardown" if phase == "teardown" else "when it ends otherwise"
+            return replace(finding, advice=f"A test is not run once more {why}.")
+        return self._explain_by_rerun(item, measurement, phase, finding)
+
+    def _explain_by_rerun(
+        self,
+        item: pytest.Item,
+        measurement: Measurement,
+        phase: PhaseName,
+        finding: Finding,
+    ) -> Finding:
+        seconds = max(RERUN_SECONDS, 20 * measurement.seconds(phase))
+
+        def again() -> Callable[[], Any]:
+            self._again = Needs(track=True)
+            self.current = None
+            return self._answer_of_second_run
+
+        value, problem = rerun(item, phase, again, seconds)
+        if problem or not value:
+            why = problem or "it did not get that far"
+            return replace(
+                finding,
+                advice="Run once more in a forked child (--mem-explain=rerun), without an "
+                f"answer: {why}.",
+            )
+        second = outcome_from_json(value)
+        same = [
+            f for f in second.findings if f.rule == "over-budget" and f.budget == finding.budget
+        ]
+        if not same:
+            reading = second.phase(phase)
+            peak = reading.peak(finding.budget.metric) if reading is not None else None
+            measured = f": {format_size(peak.value)}" if peak is not None else ""
+            return replace(
+                finding,
+                advice="Run once more in a forked child (--mem-explain=rerun), it stayed "
+                f"within the budget{measured}; the breach did not reproduce.",
+            )
+        again_peak = same[0].peak
+        reached = f", which peaked at {format_size(again_peak.value)}" if again_peak else ""
+        return replace(
+            finding,
+            sites=self._relative(same[0].sites),
+            advice="The lines are those of a second run in a forked child "
+            f"(--mem-explain=rerun){reached}.",
+        )
+
+    def _answer_of_second_run(self) -> Any:
+        self.instruments.folder.close()
+        look = self.current
+        if look is None:
+            return None
+        return outcome_to_json(
+            Outcome(
+                nodeid="",
+                phases=look.phase_readings(),
+                findings=tuple(look.detail_now().findings),
+            )
+        )
+
+    def _relative(self, sites: tuple[CallSite, ...]) -> tuple[CallSite, ...]:
+        return tuple(replace(site, file=site.file.removeprefix(self._root)) for site in sites)
+
+    def _stages(self, measurement: Measurement) -> tuple[Any, ...]:
+        return tuple(
+            replace(stage, lines=self._relative(stage.lines))
+            for stage in measurement.stage_readings()
+        )
+
+    # The reports
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put peaks into reports; after teardown, hand the outcome on."""
+        look = self.current
+        if look is None or self._again is not None:
+            return (yield)
+        if call.when == "teardown":
+            self._set_properties(item, look)
+        report = yield
+        if report.failed:
+            _keep_headline(call, report)
+        self._results[call.when] = result_of(report)
+        if call.when == "call":
+            self._complete_call_report(report, look)
+        elif call.when == "teardown":
+            self._hand_on(item, look, report)
+            self.current = None
+        return report
+
+    def _set_properties(self, item: pytest.Item, look: Look) -> None:
+        properties = item.user_properties
+        if properties:  # a rerun replaces what the run before said
+            properties[:] = [p for p in properties if p[0] not in _PROPERTIES]
+        plan = look.plan
+        if plan is None and not self._keeps_all and look.detail is None:
+            return  # it was looked at in case it had stages, and it had none
+        peak, growth = look.peak_and_growth()
+        properties.append((_PROPERTIES[0], peak))
+        properties.append((_PROPERTIES[1], growth))
+        if plan is not None:
+            properties.append((_PROPERTIES[2], plan.main_limit))
+
+    def _complete_call_report(self, report: pytest.TestReport, look: Look) -> None:
+        if self._settings.mem:
+            report.memguard_peak = look.peak_and_growth()[0]  # type: ignore[attr-defined]
+        detail = look.detail
+        if report.failed and detail is not None and detail.stages.sums and not detail.breached:
+            from pytest_memguard.report.failure import stage_lines
+            from pytest_memguard.report.table import stage_table
+
+            stages = self._stages(detail)
+            call = next((p for p in detail.phase_readings() if p.name == "call"), None)
+            parts = [stage_table(stages, call), *stage_lines(stages)]
+            report.sections.append(("Memory stages", "\n\n".join(parts)))
+
+    def _hand_on(self, item: pytest.Item, look: Look, report: pytest.TestReport) -> None:
+        findings, notes = self._last_words(look)
+        if not (self._keeps_all or findings or notes or item.nodeid in self._suspects):
+            return
+        file, line, _ = item.location
+        outcome = Outcome(
+            nodeid=item.nodeid,
+            file=file,
+            line=(line or 0) + 1,
+            result=combined_result(self._results),
+            worker=self._worker,
+            phases=look.phase_readings(),
+            stages=self._stages(look.detail) if look.detail is not None else (),
+            budgets=look.plan.budgets if look.plan is not None else (),
+            findings=findings,
+            notes=notes,
+            overhead=look.overhead,
+        )
+        if self._sink is not None and os.getpid() == self._process:
+            self._sink(outcome)
+        else:
+            report.memguard = outcome_to_json(outcome)  # type: ignore[attr-defined]
+
+    def _last_words(self, look: Look) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+        plan, detail = look.plan, look.detail
+        notes: tuple[str, ...] = ()
+        findings: tuple[Finding, ...] = ()
+        if plan is not None and look.rise("setup") > plan.call_only_limit:
+            notes = (uncovered_setup(plan.budgets, look.rise("setup")),)
+        if detail is not None:
+            notes += tuple(detail.notes)
+            if detail.stages.unfinished:
+                notes += ("a stage was entered and never left; it is not in the table",)
+            # a test that failed or skipped may have stopped before its stages
+            ran = combined_result(self._results) in {"passed", "xpassed"}
+            findings = tuple(f for f in detail.findings if ran or f.rule != "stage-not-run")
+        return findings, notes
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell the controller what could not be measured; remove what lies on disk."""
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            gaps = self.instruments.gaps
+            output[GAPS] = [{"subject": gap.subject, "reason": gap.reason} for gap in gaps]
+        if self.current is not None and self.current.detail is not None:
+            self.current.detail.abandon()
+        self.instruments.close()
+
+
+def _keep_headline(call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Let a breach be one line in summary and JUnit; its tables are in the failure itself.
+
+    pytest shortens the summary to the width of a terminal, but prints all of it in CI.
+    """
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None and call.excinfo and isinstance(call.excinfo.value, _Breach):
+        crash.message = crash.message.partition("\n")[0]
+
+
+def result_of(report: pytest.TestReport) -> str:
+    """What one report says of its phase."""
+    if report.failed:
+        return "failed" if report.when == "call" else "error"
+    if hasattr(report, "wasxfail"):
+        return "xfailed" if report.skipped else "xpassed"
+    return "skipped" if report.skipped else "passed"
+
+
+def combined_result(results: Mapping[str, str]) -> str:
+    """The result of a test from those of its phases."""
+    if "error" in results.values():
+        return "error"
+    setup = results.get("setup", "passed")
+    return setup if setup != "passed" else results.get("call", "passed")
+
+
+def memray_user(item: pytest.Item) -> str:
+    """Why memray must not be started around a test that did not ask for it, or nothing.
+
+    memray allows one tracker at a time, so ours would make a test fail that starts one.
+    """
+    if item.config.getoption("memray", default=False):
+        return "pytest-memray is measuring this run (--memray)"
+    for name in ("limit_memory", "limit_leaks"):
+        if item.get_closest_marker(name) is not None:
+            return f"pytest-memray measures this test (marker {name})"
+    module = getattr(item, "module", None)
+    function = getattr(item, "function", None)
+    code = getattr(function, "__code__", None)
+    if "memray" in getattr(module, "__dict__", {}) or (code and "memray" in code.co_names):
+        return "the test uses memray itself"
+    return ""

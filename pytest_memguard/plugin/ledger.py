@@ -1,0 +1,119 @@
+"""Outcomes of many tests in little memory: plain ones are rows of numbers."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from typing import Final
+
+from pytest_memguard.model import PHASES, Budget, Method, Outcome, Peak, PhaseReading
+
+_RESULTS: Final = ("passed", "failed", "skipped", "xfailed", "xpassed", "error")
+_METHODS: Final[tuple[Method, ...]] = (
+    "kernel mark",
+    "sampled",
+    "memray",
+    "memray estimate",
+    "tracemalloc",
+)
+_PER_PHASE: Final = 5  # level, growth, peak, upper bound, method; level -1: it did not run
+_PER_ROW: Final = 2 + _PER_PHASE * len(PHASES)
+
+
+class Ledger:
+    """Keeps one outcome per test and process: a rerun replaces the one before.
+
+    A plain test (resident memory only, nothing to say) takes about 250 bytes.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[str | tuple[str, str], int] = {}
+        self._numbers = array("q")
+        self._seconds = array("d")
+        self._texts: list[tuple[str, str, tuple[Budget, ...]]] = []
+        self._shared: dict[object, object] = {}
+        self._rich: dict[int, Outcome] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep an outcome."""
+        # one process runs a test once, or again; another may run it too (--dist each)
+        key = (outcome.worker, outcome.nodeid) if outcome.worker else outcome.nodeid
+        row = self._rows.setdefault(key, len(self._rows))
+        self._rich.pop(row, None)
+        if row == len(self._texts):
+            self._texts.append(("", "", ()))
+            self._numbers.extend([-1] * _PER_ROW)
+            self._seconds.extend([0.0] * (len(PHASES) + 1))
+        if _is_plain(outcome):
+            self._write(row, outcome)
+        else:
+            self._rich[row] = outcome
+
+    def __iter__(self) -> Iterator[Outcome]:
+        for key, row in self._rows.items():
+            rich = self._rich.get(row)
+            nodeid = key if isinstance(key, str) else key[1]
+            yield rich if rich is not None else self._read(nodeid, row)
+
+    def _share(self, value: object) -> object:
+        return self._shared.setdefault(value, value)
+
+    def _write(self, row: int, outcome: Outcome) -> None:
+        texts = (outcome.file, outcome.worker, outcome.budgets)
+        self._texts[row] = self._share(texts)  # type: ignore[call-overload]
+        numbers = [outcome.line, _RESULTS.index(outcome.result)]
+        seconds = [outcome.overhead]
+        for name in PHASES:
+            phase = outcome.phase(name)
+            peak = phase.peak() if phase is not None else None
+            if phase is None or peak is None:
+                numbers += [-1, 0, 0, 0, 0]
+                seconds.append(0.0)
+            else:
+                method = _METHODS.index(peak.method)
+                numbers += [phase.level, phase.growth, peak.value, peak.high, method]
+                seconds.append(phase.seconds)
+        self._numbers[row * _PER_ROW : (row + 1) * _PER_ROW] = array("q", numbers)
+        start = row * (len(PHASES) + 1)
+        self._seconds[start : start + len(PHASES) + 1] = array("d", seconds)
+
+    def _read(self, nodeid: str, row: int) -> Outcome:
+        file, worker, budgets = self._texts[row]
+        numbers = self._numbers[row * _PER_ROW : (row + 1) * _PER_ROW]
+        start = row * (len(PHASES) + 1)
+        seconds = self._seconds[start : start + len(PHASES) + 1]
+        phases = []
+        for index, name in enumerate(PHASES):
+            at = 2 + index * _PER_PHASE
+            level, growth, value, high, method = numbers[at : at + _PER_PHASE]
+            if level >= 0:
+                peak = Peak(metric="rss", value=value, high=high, method=_METHODS[method])
+                phases.append(
+                    PhaseReading(
+                        name=name,
+                        seconds=seconds[index + 1],
+                        level=level,
+                        growth=growth,
+                        peaks=(peak,),
+                    )
+                )
+        return Outcome(
+            nodeid=nodeid,
+            file=file,
+            line=numbers[0],
+            result=_RESULTS[numbers[1]],
+            worker=worker,
+            phases=tuple(phases),
+            budgets=budgets,
+            overhead=seconds[0],
+        )
+
+
+def _is_plain(outcome: Outcome) -> bool:
+    told = outcome.stages or outcome.findings or outcome.notes
+    return not told and all(
+        len(phase.peaks) == 1 and phase.peaks[0].metric == "rss" for phase in outcome.phases
+    )

@@ -1,0 +1,234 @@
+"""The look at a test that decides almost all of them: a few system calls a phase, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING, cast
+
+from pytest_memguard.clock import Clock
+from pytest_memguard.judge.room import allowance, marked_peak, tracker_from
+from pytest_memguard.model import PhaseReading
+from pytest_memguard.plugin.measuring import NO_LIMIT_TOLERANCE, Measurement, Needs
+from pytest_memguard.recording.recorder import Region
+from pytest_memguard.recording.stages import Host, StageLog, forget_open_stages, set_current
+
+if TYPE_CHECKING:
+    from pytest_memguard.model import Finding, PhaseName
+    from pytest_memguard.plugin.plans import Plan
+    from pytest_memguard.probes.peak_rss import KernelMark
+    from pytest_memguard.recording.instruments import Instruments
+
+
+class Look:
+    """Measures one test with the kernel's mark, and calls in more when there is a reason.
+
+    Reasons are a budget that needs another instrument, a stage, a peak that is not clearly
+    within its budget. `Measurement` takes over then, from where this one is.
+
+    Args:
+        plan: the test's budgets; ``None`` if it only takes part in the report.
+        instruments: the process's.
+        needs: what else is asked for.
+        memray_in_use: says why memray must not be used unless asked for, if so.
+        wants_stages: whether stages without a budget are of interest too.
+        bounds: whether peaks need an upper bound where there is no budget.
+    """
+
+    __slots__ = (
+        "_after",
+        "_arrivals",
+        "_bases",
+        "_bounds",
+        "_collects",
+        "_host_before",
+        "_instruments",
+        "_laid",
+        "_mark",
+        "_memray_in_use",
+        "_needs",
+        "_now",
+        "_open",
+        "_overhead",
+        "_rises",
+        "_rooms",
+        "_seconds",
+        "_started",
+        "_tolerance",
+        "detail",
+        "plan",
+        "wants_stages",
+    )
+
+    def __init__(
+        self,
+        plan: Plan | None,
+        instruments: Instruments,
+        needs: Needs,
+        memray_in_use: Callable[[], str],
+        *,
+        wants_stages: bool = True,
+        bounds: bool = False,
+    ) -> None:
+        self._bounds = bounds
+        self.plan = plan
+        self.wants_stages = wants_stages
+        self.detail: Measurement | None = None
+        self._instruments = instruments
+        self._needs = needs
+        self._memray_in_use = memray_in_use
+        self._now = Clock.seconds
+        self._after = self._laid = 0
+        self._bases: dict[PhaseName, int] = {}
+        self._arrivals: dict[PhaseName, int] = {}
+        self._rises: dict[PhaseName, int] = {}
+        self._rooms: dict[PhaseName, int] = {}
+        self._seconds: dict[PhaseName, float] = {}
+        self._overhead = 0.0
+        self._collects = plan is not None and bool(plan.limits)
+        self._tolerance = 0 if plan is None else plan.tolerance
+        self._open: PhaseName | None = None
+        self._host_before: Host | None = None
+        # never used where there is none: the detail measures all of the test then
+        self._mark = cast("KernelMark", instruments.mark)
+        if needs.track or instruments.mark is None or (plan is not None and plan.special):
+            self._call_in()
+
+    def plan_again(self, plan: Plan | None) -> None:
+        """Go on with other budgets; setup has been measured."""
+        self.plan = plan
+        self._collects = plan is not None and bool(plan.limits)
+        self._tolerance = 0 if plan is None else plan.tolerance
+        if self.detail is not None or (plan is not None and plan.special):
+            self._call_in()
+
+    def begin(self, phase: PhaseName) -> None:
+        """Start measuring a phase."""
+        if self.detail is not None:
+            self.detail.begin(phase)
+            return
+        start = self._now()
+        plan, mark, instruments = self.plan, self._mark, self._instruments
+        limit = None if plan is None else plan.limits.get(phase)
+        tolerance = NO_LIMIT_TOLERANCE if limit is None else allowance(limit)
+        instruments.settle(tolerance)
+        base = mark.reset()
+        if phase == "setup":
+            forget_open_stages()
+            if self._collects and instruments.collect_if_grown(base, self._tolerance):
+                base = mark.reset()
+        watch = instruments.room
+        if limit is not None and watch is not None:
+            ballast = watch.ballast.size
+            expensive = tracker_from(limit)
+            room = self._rooms[phase] = watch.bound(base, tolerance, expensive)
+            if room > expensive:
+                self._call_in().begin(phase)
+                return
+            if watch.ballast.size != ballast:
+                # it may have touched pages; that is no growth of the test's
+                self._arrivals[phase] = base
+                base = mark.reset()
+                self._laid += base - self._arrivals[phase]
+        elif watch is not None and self._bounds:
+            self._rooms[phase] = watch.bound(base, tolerance, inf, fill=False)
+        self._bases[phase] = base
+        self._open = phase
+        self._host_before = set_current(self)
+        self._started = end = self._now()
+        self._overhead += end - start
+
+    def end(self, phase: PhaseName) -> list[Finding] | None:
+        """Stop measuring a phase, and judge it; nothing where nothing was found."""
+        if self.detail is not None:
+            return self.detail.end(phase)
+        start = self._now()
+        self._seconds[phase] = start - self._started
+        rise = self._rises[phase] = self._mark.mark() - self._bases[phase]
+        plan = self.plan
+        if plan is not None and rise + self._rooms.get(phase, 0) > plan.quiet.get(phase, rise):
+            return self._call_in().end(phase)
+        set_current(self._host_before)
+        self._open = None
+        if phase == "teardown":
+            self._instruments.settle(NO_LIMIT_TOLERANCE)  # free pages are no growth
+            if self._collects:
+                level = self._mark.level()
+                self._instruments.collect_if_grown(level, self._tolerance)
+            self._after = self._mark.reset()
+        self._overhead += self._now() - start
+        return None
+
+    def stage_log(self) -> StageLog:
+        """The log the test's stages go to."""
+        return self.detail_now().stages
+
+    def detail_now(self) -> Measurement:
+        """The measurement that takes over; from now on it is the one that measures."""
+        return self.detail or self._call_in()
+
+    @property
+    def overhead(self) -> float:
+        """Seconds spent on measuring."""
+        return self._overhead + (self.detail.overhead if self.detail is not None else 0.0)
+
+    @property
+    def begun(self) -> bool:
+        """Whether any phase has been begun."""
+        return bool(self._bases) or (self.detail is not None and self.detail.begun)
+
+    def rise(self, phase: PhaseName) -> int:
+        """Bytes of resident memory a phase's peak lay above its start; 0 if it did not run."""
+        if self.detail is not None:
+            return self.detail.rise(phase)
+        return self._rises.get(phase, 0)
+
+    def peak_and_growth(self) -> tuple[int, int]:
+        """Bytes of the call's peak (or setup's, without a call), and of what stayed so far."""
+        if self.detail is not None:
+            return self.detail.peak_and_growth()
+        peak = self._rises.get("call", self._rises.get("setup", 0))
+        level = self._after or next(reversed(self._bases.values()))
+        return peak, level - self._bases["setup"] - self._laid
+
+    def phase_readings(self) -> tuple[PhaseReading, ...]:
+        """What was measured, phase by phase."""
+        if self.detail is not None:
+            return self.detail.phase_readings()
+        return tuple(
+            PhaseReading(
+                name=name,
+                seconds=self._seconds[name],
+                level=level,
+                growth=after - level,
+                peaks=(
+                    marked_peak(self._rises[name], self._rooms.get(name, 0), self._mark.method),
+                ),
+            )
+            for name, level, after in self._levels()
+            if name in self._rises
+        )
+
+    def _levels(self) -> list[tuple[PhaseName, int, int]]:
+        """Every phase with its level before and after."""
+        names, levels = list(self._bases), list(self._bases.values())
+        afters = [self._arrivals.get(name, self._bases[name]) for name in names[1:]]
+        return list(zip(names, levels, [*afters, self._after or levels[-1]], strict=True))
+
+    def _call_in(self) -> Measurement:
+        detail = self.detail = Measurement(
+            self.plan, self._instruments, self._needs, self._memray_in_use
+        )
+        for name, level, after in self._levels() if self._bases else ():
+            region = Region()
+            region.levels = [level]
+            region.highs = [level + self._rises.get(name, 0)]
+            region.seconds = self._seconds.get(name, 0.0)
+            is_open = name == self._open
+            if is_open:
+                region.started = self._started
+                detail.host_before = self._host_before
+            else:
+                region.after = [after]
+            detail.adopt(name, region, self._rooms.get(name, 0), is_open=is_open)
+        return detail

@@ -1,0 +1,105 @@
+"""The option table as flags and ini keys, and back to settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_memguard.option_table import OPTIONS, Option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_memguard.settings import Settings
+
+SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+PROBLEMS: Final = "memguard_problems"
+"""Name under which an xdist worker tells what is wrong with markers."""
+GAPS: Final = "memguard_gaps"
+"""Name under which it tells what it could not measure."""
+
+
+def usage_error(problems: Sequence[str]) -> pytest.UsageError:
+    """The error pytest prints, a line a problem, and exits with status 4 for."""
+    return pytest.UsageError(*(f"memguard: {problem}" for problem in problems))
+
+
+def declare(parser: pytest.Parser) -> None:
+    """Declare every flag and ini key."""
+    group = parser.getgroup("memguard", "memory budgets and reports (pytest-memguard)")
+    for option in OPTIONS:
+        if option.flag:
+            group.addoption(option.flag, dest=_dest(option), default=None, **_shape(option))
+        if option.ini:
+            _declare_ini(parser, option)
+
+
+def _dest(option: Option) -> str:
+    return f"memguard_{option.name}"
+
+
+def _shape(option: Option) -> dict[str, Any]:
+    if option.kind == "switch":
+        return {"help": option.help, "action": "store_true"}
+    return {
+        "help": f"{option.help} Default: {option.default}.",
+        "metavar": option.metavar,
+    }
+
+
+def _declare_ini(parser: pytest.Parser, option: Option) -> None:
+    if option.kind == "lines":
+        parser.addini(option.ini, option.help, type="linelist", default=None)
+        return
+    # a number in a TOML table is as good as a text; before pytest 9.2 only texts are
+    kind: Any = str | int | float | bool if pytest.version_tuple >= (9, 2) else "string"
+    parser.addini(option.ini, option.help, type=kind, default=None)
+
+
+def given(config: pytest.Config) -> dict[str, tuple[object, str]]:
+    """What the user wrote, by option name, with its source; nothing in most runs.
+
+    Raises:
+        pytest.UsageError: if pytest refuses a value of the config file.
+    """
+    file = config.inipath.name if config.inipath is not None else "-o"
+    values: dict[str, tuple[object, str]] = {}
+    problems: list[str] = []
+    for option in OPTIONS:
+        value: object = config.getoption(_dest(option)) if option.flag else None
+        source = option.flag
+        if value is None and option.ini:
+            source = f"{option.ini} in {file}"
+            try:
+                value = config.getini(option.ini)
+            except (TypeError, ValueError) as error:
+                problems.append(f"{source}: {error}")
+        if value is not None:
+            values[option.name] = (value, source)
+    if problems:
+        raise usage_error(problems)
+    return values
+
+
+def is_off(config: pytest.Config) -> bool:
+    """Whether ``--no-mem`` was given."""
+    return bool(config.getoption("memguard_off"))
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """The settings of a run, worked out once.
+
+    Raises:
+        pytest.UsageError: with a line for every value that makes no sense.
+    """
+    from pytest_memguard.errors import ConfigError
+    from pytest_memguard.settings import resolve
+
+    settings = config.stash.get(SETTINGS, None)
+    if settings is None:
+        try:
+            settings = config.stash[SETTINGS] = resolve(given(config))
+        except ConfigError as error:
+            raise usage_error(error.problems) from error
+    return settings

@@ -1,0 +1,262 @@
+"""What to measure for each test: its budgets, from markers, patterns, flags and ini keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any, Final, get_args
+
+import pytest
+
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.judge.room import allowance
+from pytest_memguard.model import (
+    PHASES,
+    Budget,
+    BudgetPhase,
+    MetricName,
+    PhaseName,
+    Threads,
+)
+from pytest_memguard.plugin.globs import matcher
+from pytest_memguard.settings import Settings, default_budgets
+from pytest_memguard.units import parse_share, parse_size
+
+MARKER: Final = "mem_budget"
+SIGNATURE: Final = (
+    "mem_budget(limit, *, metric='rss', phase='call', stage=None, warn=None, threads='all')"
+)
+_DEFAULT_KEY: Final = ("rss", "call", None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one test, or many with the same budgets, must be measured for."""
+
+    budgets: tuple[Budget, ...]
+    """Every limit that holds."""
+    limits: Mapping[PhaseName, int]
+    """The smallest limit on resident memory in each phase; phases without one are absent."""
+    quiet: Mapping[PhaseName, float]
+    """The highest peaks no judge has a word to say about; phases without one are absent."""
+    special: bool
+    """Whether the kernel's mark, phase by phase, is not enough."""
+    heap: frozenset[PhaseName]
+    """Phases in which every allocation is tracked."""
+    whole: bool
+    """Whether the tracker spans the whole test."""
+    detailed: bool
+    """Whether stretches of the tracked time, or threads, must be told apart."""
+    python: frozenset[PhaseName]
+    """Phases in which tracemalloc runs."""
+    python_whole: bool
+    """Whether it must not stop in between."""
+    call_only_limit: float
+    """The limit on the call's resident memory, infinite where setup has one of its own."""
+
+    tolerance: int
+    """Bytes of garbage that do not matter to the smallest of the limits."""
+
+    @property
+    def main_limit(self) -> int:
+        """The limit that stands for the test where there is room for one."""
+        return self.budgets[0].limit
+
+
+def make_plan(budgets: Iterable[Budget]) -> Plan:
+    """Work out what a set of budgets needs."""
+    budgets = tuple(budgets)
+    limits: dict[PhaseName, int] = {}
+    quiet: dict[PhaseName, float] = {}
+    for phase in PHASES:
+        covering = [b for b in budgets if b.metric == "rss" and b.covers(phase)]
+        if covering:
+            limits[phase] = min(b.limit for b in covering)
+            quiet[phase] = min(b.limit * (b.warn or 1) for b in covering)
+    heap = [b for b in budgets if b.metric == "heap"]
+    python = [b for b in budgets if b.metric == "python"]
+    whole = any(b.phase == "all" and b.stage is None for b in heap)
+    return Plan(
+        budgets=budgets,
+        limits=limits,
+        quiet=quiet,
+        special=any(b.metric != "rss" or b.stage or b.phase == "all" for b in budgets),
+        heap=frozenset(phase for phase in PHASES if any(b.covers(phase) for b in heap)),
+        whole=whole,
+        detailed=whole or any(b.threads == "current" or b.stage is not None for b in heap),
+        python=frozenset(phase for phase in PHASES if any(b.covers(phase) for b in python)),
+        tolerance=allowance(min(limits.values(), default=0)),
+        call_only_limit=_call_only_limit(budgets),
+        python_whole=any(b.phase == "all" and b.stage is None for b in python),
+    )
+
+
+def _call_only_limit(budgets: tuple[Budget, ...]) -> float:
+    whole = [b for b in budgets if b.metric == "rss" and b.stage is None]
+    if any(b.phase in {"setup", "all"} for b in whole):
+        return inf
+    return next((float(b.limit) for b in whole if b.phase == "call"), inf)
+
+
+class Planner:
+    """Finds each test's plan, and gathers what is wrong with markers on the way.
+
+    Args:
+        settings: defaults and patterns.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._default = {budget.key: budget for budget in default_budgets(settings)}
+        self._patterns = [
+            (
+                pattern.glob,
+                matcher(pattern.glob),
+                Budget(
+                    limit=pattern.limit,
+                    where=f"the pattern {pattern.glob!r} of {settings.where('budgets')}",
+                    warn=settings.warn,
+                ),
+            )
+            for pattern in settings.budgets
+        ]
+        self._matched: set[str] = set()
+        self._plans: dict[tuple[Budget, ...], Plan] = {}
+        self._marks: dict[int, tuple[pytest.Mark, Budget | None]] = {}
+        self.problems: list[str] = []
+
+    def unmatched(self) -> list[str]:
+        """The patterns that none of the tests planned so far fell under."""
+        return [glob for glob, _, _ in self._patterns if glob not in self._matched]
+
+    def plan(self, item: pytest.Item) -> Plan | None:
+        """The plan of one test, or ``None`` where no budget holds."""
+        chosen = dict(self._default)
+        for glob, matches, budget in self._patterns:
+            if matches(item.nodeid):
+                self._matched.add(glob)
+                chosen[_DEFAULT_KEY] = budget
+        marked: dict[tuple[str, str, str | None], Budget] = {}
+        marks = list(item.iter_markers_with_node(MARKER))
+        if len(marks) > 1:
+            # pytest lists a parameter's marks behind those of its function
+            of_parameters = getattr(getattr(item, "callspec", None), "marks", ())
+            marks.sort(key=lambda pair: not any(pair[1] is mark for mark in of_parameters))
+        for node, mark in marks:
+            marked_budget = self._from_mark(item, node, mark)
+            if marked_budget is not None:
+                marked.setdefault(marked_budget.key, marked_budget)
+        chosen.update(marked)
+        budgets = tuple(budget for budget in chosen.values() if budget.limit)
+        if not budgets:
+            return None
+        plan = self._plans.get(budgets)
+        if plan is None:
+            plan = self._plans[budgets] = make_plan(budgets)
+        return plan
+
+    def _from_mark(self, item: pytest.Item, node: Any, mark: pytest.Mark) -> Budget | None:
+        known = self._marks.get(id(mark))
+        if known is not None and known[0] is mark:
+            return known[1]
+        where = "the marker" if node is item else f"the marker on {node.name}"
+        limit = mark.args[0] if mark.args else mark.kwargs.get("limit")
+        try:
+            budget = budget_from_mark(mark.args, mark.kwargs, _params(item), where)
+            if budget.warn is None:
+                budget = replace(budget, warn=self._settings.warn)
+        except ConfigError as error:
+            budget = None
+            file, line, _ = item.location
+            place = f"{file}:{line + 1}" if line is not None else file
+            owner = "" if node is item else f", marker on {node.name}"
+            self.problems += [
+                f"{place}: {item.nodeid}{owner}: mem_budget: {problem}"
+                for problem in error.problems
+            ]
+        if not callable(limit):
+            self._marks[id(mark)] = (mark, budget)
+        return budget
+
+
+def _params(item: pytest.Item) -> Mapping[str, object] | None:
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params
+
+
+def budget_from_mark(
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+    params: Mapping[str, object] | None,
+    where: str,
+) -> Budget:
+    """Turn a marker's arguments into a budget.
+
+    Args:
+        args: positional ones; the limit.
+        kwargs: named ones.
+        params: the test's parameters, for a limit that is a function of them.
+        where: the budget's source, for messages.
+
+    Raises:
+        ConfigError: with a sentence for every argument that makes no sense.
+    """
+    named = dict(kwargs)
+    problems: list[str] = []
+    limit = 0
+    if len(args) + ("limit" in named) != 1:
+        problems.append(f"it takes one limit: {SIGNATURE}")
+        named.pop("limit", None)
+    else:
+        try:
+            limit = parse_size(_called(args[0] if args else named.pop("limit"), params))
+        except ConfigError as error:
+            problems += error.problems
+    metric = _choice("metric", named.pop("metric", "rss"), MetricName, problems)
+    phase = _choice("phase", named.pop("phase", "call"), BudgetPhase, problems)
+    threads = _choice("threads", named.pop("threads", "all"), Threads, problems)
+    if threads == "current" and metric != "heap":
+        problems.append("threads='current' needs metric='heap': no other metric knows threads")
+    stage = named.pop("stage", None)
+    if stage is not None and not (isinstance(stage, str) and stage.strip()):
+        problems.append(f"stage {stage!r} is not the name of a stage")
+        stage = None
+    warn = None
+    try:
+        warn = parse_share(named.pop("warn", None))
+    except ConfigError as error:
+        problems += [f"warn: {problem}" for problem in error.problems]
+    problems += [f"it has no argument {name!r}: {SIGNATURE}" for name in named]
+    if problems:
+        raise ConfigError(*problems)
+    return Budget(
+        limit=limit,
+        where=where,
+        metric=metric,
+        phase=phase,
+        stage=stage,
+        warn=warn,
+        threads=threads,
+    )
+
+
+def _choice(name: str, value: object, choices: Any, problems: list[str]) -> Any:
+    allowed = get_args(choices)
+    if value in allowed:
+        return value
+    problems.append(f"{name} {value!r} is not one of {', '.join(allowed)}")
+    return allowed[0]
+
+
+def _called(limit: object, params: Mapping[str, object] | None) -> object:
+    if not callable(limit):
+        return limit
+    if params is None:
+        msg = "a limit that is a function needs a parametrised test, whose parameters it gets"
+        raise ConfigError(msg)
+    try:
+        return limit(dict(params))
+    except Exception as error:
+        msg = f"the function for the limit raised {type(error).__name__}: {error}"
+        raise ConfigError(msg) from error

@@ -1,0 +1,109 @@
+"""One run: starts what is needed in this process, and plans the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_memguard.model import Gap
+from pytest_memguard.plugin.collector import Collector
+from pytest_memguard.plugin.explain import Suspects
+from pytest_memguard.plugin.items import ItemHooks
+from pytest_memguard.plugin.options import PROBLEMS, settings_of, usage_error
+from pytest_memguard.plugin.plans import Planner, make_plan
+from pytest_memguard.recording.instruments import Instruments
+from pytest_memguard.settings import default_budgets
+
+ITEMS = pytest.StashKey[ItemHooks]()
+
+
+def start(config: pytest.Config) -> Collector | None:
+    """Register the hooks this process needs: around tests, for the report, or both.
+
+    Returns:
+        The collecting half, except in an xdist worker.
+    """
+    settings = settings_of(config)
+    worker_input: dict[str, object] | None = getattr(config, "workerinput", None)
+    collector = None
+    suspects = Suspects(getattr(config, "cache", None))
+    if worker_input is None:
+        collector = Collector(config, settings, suspects)
+        config.pluginmanager.register(collector, "memguard-report")
+    if worker_input is not None or not config.pluginmanager.hasplugin("dsession"):
+        items = ItemHooks(
+            settings,
+            Instruments(),
+            suspects,
+            collector.add if collector is not None else None,
+            Path(config.rootpath),
+            str(worker_input["workerid"]) if worker_input is not None else "",
+        )
+        config.stash[ITEMS] = items
+        config.pluginmanager.register(items, "memguard-items")
+        if collector is not None:
+            collector.gaps = items.instruments.gaps
+        config.pluginmanager.register(Planning(), "memguard-planning")
+    elif collector is not None:
+        collector.gaps = gaps_here()
+    return collector
+
+
+def gaps_here() -> list[Gap]:
+    """What cannot be measured on this machine, in a process that measures nothing itself."""
+    instruments = Instruments()
+    instruments.close()
+    return list(instruments.gaps)
+
+
+class Planning:
+    """Plans the tests once they are known."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Find every test's budgets; refuse to start if a marker makes no sense."""
+        plan_items(session)
+
+
+def plan_items(session: pytest.Session) -> None:
+    """Find every test's budgets.
+
+    Raises:
+        pytest.UsageError: with a line for every marker that makes no sense. An xdist
+            worker leaves its tests out instead and tells the controller.
+    """
+    config = session.config
+    settings = settings_of(config)
+    items = config.stash[ITEMS]
+    planner = items.planner = Planner(settings)
+    defaults = tuple(default_budgets(settings))
+    items.default_plan = make_plan(defaults) if defaults else None
+    for item in session.items:
+        plan = planner.plan(item)
+        if (plan.budgets if plan is not None else ()) != defaults:
+            items.plans[item.nodeid] = plan
+    items.instruments.gaps += [
+        Gap(subject=f"the pattern {glob!r} of mem_budgets", reason="it matches no test")
+        for glob in (planner.unmatched() if _is_whole_suite(config) else ())
+    ]
+    if any(plan is not None and plan.heap for plan in items.plans.values()):
+        items.instruments.folder.new_path()
+    if planner.problems:
+        refuse(session, planner.problems)
+
+
+def _is_whole_suite(config: pytest.Config) -> bool:
+    """Whether nobody picked some of the tests."""
+    picked = config.getoption("keyword") or config.getoption("markexpr")
+    source = getattr(config, "args_source", None)
+    return not picked and getattr(source, "name", "") != "ARGS"
+
+
+def refuse(session: pytest.Session, problems: list[str]) -> None:
+    """Stop before the first test."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is None:
+        raise usage_error(problems)
+    output[PROBLEMS] = problems
+    session.items.clear()

@@ -1,0 +1,1 @@
+"""Tests that run pytest with the plugin, on real memory."""

@@ -1,0 +1,127 @@
+"""Runs pytest with the plugin on little projects of a test's own."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import ctypes
+import gc
+import json
+import pkgutil
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from textwrap import dedent
+from typing import Any, Protocol
+
+import pytest
+
+import pytest_memguard
+from pytest_memguard.recording.stages import set_current
+
+# pytester forgets what a run has imported: memray cannot be loaded a second time, hypothesis
+# complains of a second trio, and the others would be loaded once more for every run
+for _module in ("memray", "psutil", "tabulate", "trio", "hypothesis"):
+    with contextlib.suppress(ImportError):
+        import_module(_module)
+for _info in pkgutil.walk_packages(pytest_memguard.__path__, "pytest_memguard."):
+    if not _info.name.endswith("__main__"):
+        import_module(_info.name)
+
+_M_MMAP_THRESHOLD = -3
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_collections() -> None:
+    """Leave what is there before the first test out of every collection of garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def large_blocks_come_and_go() -> None:
+    """Let the C library map every block from 1 MiB on, and unmap it when it is freed.
+
+    Otherwise it keeps some of them, depending on what other tests have done before, and
+    resident memory would not rise by what a test allocates. (test_room.py wants just that,
+    in processes of its own.)
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # not glibc
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+
+
+class Run(Protocol):
+    """What the ``run`` fixture is."""
+
+    def __call__(
+        self,
+        source: str | None = None,
+        *flags: object,
+        plugins: Sequence[str] = (),
+        cache: bool = False,
+        subprocess: bool = False,
+        without: bool = False,
+    ) -> pytest.RunResult:
+        """Run pytest with the plugin in a folder of the test's own.
+
+        Args:
+            source: becomes test_it.py; None where the test has written its files itself.
+            flags: pytest's.
+            plugins: modules of other plugins; none is loaded by itself.
+            cache: whether pytest has its cache.
+            subprocess: whether pytest runs in a process of its own.
+            without: whether our plugin is left out.
+        """
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run pytest with the plugin, in this process unless the test wants another one."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("COLUMNS", "160")
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(
+        source: str | None = None,
+        *flags: object,
+        plugins: Sequence[str] = (),
+        cache: bool = False,
+        subprocess: bool = False,
+        without: bool = False,
+    ) -> pytest.RunResult:
+        if source is not None:
+            path = pytester.path / "test_it.py"
+            path.write_text(dedent(source), encoding="utf-8")
+        loaded = [*([] if without else ["pytest_memguard.plugin.hooks"]), *plugins]
+        arguments = [part for name in loaded for part in ("-p", name)]
+        if not cache:
+            arguments += ["-p", "no:cacheprovider"]
+        arguments += map(str, flags)
+        if subprocess:
+            return pytester.runpytest_subprocess(*arguments)
+        gc.collect()  # garbage of the run before must not go away in the middle of this one
+        host = set_current(None)  # whoever measures this test is not to see stages of that run
+        try:
+            with warnings.catch_warnings():
+                warnings.resetwarnings()  # what is an error in this suite is none in that one
+                context = contextvars.copy_context()
+                return context.run(pytester.runpytest_inprocess, *arguments)
+        finally:
+            set_current(host)
+
+    return run
+
+
+@pytest.fixture
+def written(pytester: pytest.Pytester) -> Callable[[], dict[str, Any]]:
+    """Read what a run with --mem-json=out.json wrote: every test, by its function's name."""
+
+    def written() -> dict[str, Any]:
+        data = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))
+        return {test["nodeid"].rpartition("::")[2]: test for test in data["tests"]}
+
+    return written

@@ -1,0 +1,93 @@
+"""The idle plugin: where nothing is asked for, nothing of it runs and little is loaded."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+REPORT = """
+    import json
+    import sys
+
+    import pytest
+
+    AROUND_A_TEST = (
+        "pytest_runtest_", "pytest_pyfunc_call", "pytest_fixture_", "pytest_report_teststatus"
+    )
+
+    def ours(implementation):
+        function = implementation.function
+        return getattr(function, "__module__", "").startswith("pytest_memguard")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(config):
+        hooks = [
+            name
+            for name, caller in vars(config.hook).items()
+            if name.startswith(AROUND_A_TEST) and any(map(ours, caller.get_hookimpls()))
+        ]
+        with open("idle.json", "w") as file:
+            json.dump({"modules": sorted(sys.modules), "hooks": hooks}, file)
+"""
+SUITE = """
+    import pytest
+
+    @pytest.fixture
+    def fixture():
+        pass
+
+    @pytest.mark.parametrize("n", range(3))
+    def test_it(fixture, n):
+        pass
+"""
+HEAVY = {"ctypes", "memray", "psutil", "resource", "sqlite3", "tabulate", "tracemalloc"}
+
+
+@pytest.mark.parametrize(
+    ("source", "flags"),
+    [
+        pytest.param(SUITE, (), id="nothing-asked"),
+        pytest.param(
+            f"{SUITE}\n    pytestmark = pytest.mark.mem_budget(9)", ("--no-mem",), id="off"
+        ),
+    ],
+)
+def test_idle(pytester, run, source, flags):
+    """Nothing beyond the options is imported, and no hook of ours is called around a test."""
+    pytester.makeconftest(REPORT)
+    found = {}
+    for without in (True, False):
+        result = run(source, *(() if without else flags), without=without, subprocess=True)
+        result.assert_outcomes(passed=3, warnings=int(without and bool(flags)) * 1)
+        found[without] = json.loads((pytester.path / "idle.json").read_text())
+    assert found[False]["hooks"] == []
+    loaded = set(found[False]["modules"])
+    added = loaded - set(found[True]["modules"])
+    assert not added & HEAVY
+    if not flags:
+        assert {
+            "pytest_memguard",
+            "pytest_memguard.option_table",
+            "pytest_memguard.plugin",
+            "pytest_memguard.plugin.hooks",
+            "pytest_memguard.plugin.options",
+        } == added - {"_typing"}
+
+
+def test_awake(pytester, run):
+    """The check above sees hooks and modules once a marker asks for them."""
+    pytester.makeconftest(REPORT)
+    run(f"{SUITE}\n    pytestmark = pytest.mark.mem_budget(9)", subprocess=True)
+    found = json.loads((pytester.path / "idle.json").read_text())
+    assert {"pytest_runtest_setup", "pytest_runtest_call"} <= set(found["hooks"])
+    assert "psutil" in found["modules"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "reported"), [((), False), (("--mem-budget=500",), True), (("--mem",), True)]
+)
+def test_nothing_is_added_to_reports_unless_asked(pytester, run, flags, reported):
+    """JUnit XML has properties of ours only where something is measured."""
+    run(SUITE, "--junitxml=out.xml", *flags, subprocess=not flags)
+    assert reported == ("memguard_peak_bytes" in (pytester.path / "out.xml").read_text())

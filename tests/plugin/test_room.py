@@ -1,0 +1,172 @@
+"""Free room inside the process: a test cannot hide its memory in what others have freed."""
+
+from __future__ import annotations
+
+import pytest
+
+# All in processes of their own, whose heaps nobody has touched before.
+
+LISTS = """
+    import gc
+    import pytest
+
+    pinned = []
+
+    def small_lists(count):
+        return [[] for _ in range(count)]
+
+    def blocks(count):
+        return [bytes(667) for _ in range(count)]
+
+    def test_neighbour():
+        gc.disable()
+        pinned.extend(small_lists(350_000)[::50])
+        pinned.extend(blocks(30_000)[::50])
+
+    @pytest.mark.mem_budget({limit})
+    def test_lists_over():
+        small_lists(200_000)  # 12 MiB and more
+
+    @pytest.mark.mem_budget({limit})
+    def test_lists_within():
+        small_lists(20_000)
+
+    @pytest.mark.mem_budget({limit})
+    def test_blocks_over():
+        blocks(20_000)  # 13 MiB and more
+
+    @pytest.mark.mem_budget({limit})
+    def test_blocks_within():
+        blocks(2_000)
+"""
+NO_BALLAST = """
+    import pytest_memguard.recording.room_watch
+
+    pytest_memguard.recording.room_watch.available_memory = lambda: 0
+"""
+NO_MEMRAY = """
+    import sys
+
+    sys.modules["memray"] = None
+"""
+
+
+@pytest.mark.parametrize("conftest", ["", NO_BALLAST], ids=["as-it-is", "no-memory-to-spare"])
+def test_room_left_by_a_neighbour(pytester, run, written, conftest):
+    """A test that reuses what a neighbour left free is measured as if nobody had."""
+    pytester.makeconftest(conftest)
+    result = run(LISTS.format(limit=8), "--mem-json=out.json", "-rfp", subprocess=True)
+    result.assert_outcomes(passed=3, failed=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "FAILED test_it.py::test_lists_over - BudgetExceeded: peak RSS *",
+            "FAILED test_it.py::test_blocks_over - BudgetExceeded: peak RSS *",
+            "PASSED test_it.py::test_lists_within",
+            "PASSED test_it.py::test_blocks_within",
+        ]
+    )
+    true = {"test_lists_over": 13, "test_blocks_over": 14}
+    for name, size in true.items():
+        call = next(phase for phase in written()[name]["phases"] if phase["name"] == "call")
+        peak = call["peaks"][0]
+        assert peak["method"] in {"kernel mark", "memray estimate"}
+        assert pytest.approx(size, abs=3) == peak["bytes"] / 2**20
+        assert peak["upper_bound_bytes"] >= (size - 1) << 20
+
+
+def test_peak_that_cannot_be_decided_is_told(pytester, run):
+    """Where neither ballast nor memray helps, the report gives both bounds and fails none."""
+    pytester.makeconftest(f"{NO_BALLAST}\n{NO_MEMRAY}")
+    result = run(LISTS.format(limit=8), "-k", "neighbour or lists", subprocess=True)
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=3, deselected=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*= memory =*",
+            (
+                "test_it.py::test_lists_over: peak RSS lies between * and *, the budget of "
+                "8.0 MiB set by the marker in between: *(undecided)"
+            ),
+        ]
+    )
+
+
+def test_heap_needs_no_room(run):
+    """A budget on the heap is exact wherever the blocks come from."""
+    result = run(LISTS.format(limit="8, metric='heap'"), subprocess=True)
+    result.assert_outcomes(passed=3, failed=2)
+
+
+def test_large_block_used_again(run):
+    """A block that the process has freed is seen when a later test takes it again."""
+    result = run(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("turn", range(3))
+        @pytest.mark.mem_budget(12)
+        def test_over(turn):
+            bytearray(20 << 20)
+
+        @pytest.mark.mem_budget(24)
+        def test_within():
+            bytearray(20 << 20)
+        """,
+        "--mem",
+        subprocess=True,
+    )
+    result.assert_outcomes(passed=1, failed=3)
+    for line in result.stdout.lines:
+        if line.startswith("peak RSS"):
+            assert 19 < float(line.split()[2]) < 21
+
+
+def test_block_of_a_thread_used_again(run):
+    """What a thread's arena keeps may hide a block: that is told, never a silent pass."""
+    result = run(
+        """
+        import threading
+        import pytest
+
+        def in_thread():
+            thread = threading.Thread(target=bytearray, args=(30 << 20,))
+            thread.start()
+            thread.join()
+
+        def test_neighbour():
+            bytearray(31 << 20)  # the C library takes this as a sign to keep large blocks
+            for _ in range(3):
+                in_thread()
+
+        @pytest.mark.parametrize("turn", range(3))
+        @pytest.mark.mem_budget(20)
+        def test_over(turn):
+            in_thread()
+        """,
+        subprocess=True,
+    )
+    counts = result.parseoutcomes()
+    undecided = result.stdout.str().count("(undecided)")
+    assert counts["passed"] + counts.get("failed", 0) == 4
+    assert counts.get("failed", 0) + undecided == 3
+
+
+def test_garbage_of_a_neighbour(run):
+    """A test does not win room by collecting the garbage that a neighbour left behind."""
+    result = run(
+        """
+        import gc
+        import pytest
+
+        def test_neighbour():
+            cycle = [bytearray(40 << 20)]
+            cycle.append(cycle)
+
+        @pytest.mark.mem_budget(20)
+        def test_over():
+            gc.collect()
+            bytearray(30 << 20)
+        """,
+        subprocess=True,
+    )
+    result.assert_outcomes(passed=1, failed=1)

@@ -1,0 +1,1 @@
+"""Tests of those parts of the plugin that need no running pytest."""

@@ -1,0 +1,149 @@
+"""Tests of the ledger: whatever goes in comes out, in order, once per test."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from pytest_memguard.model import Budget, Outcome, PhaseReading
+from pytest_memguard.plugin.ledger import Ledger
+from tests.samples import BUDGET, FINDING, OUTCOME, STAGE, heap, rss
+
+PHASE = PhaseReading(name="call", seconds=0.1, level=2**40, growth=-7, peaks=(rss(3, 4),))
+SETUP = replace(PHASE, name="setup", seconds=0.0, level=0)
+TEARDOWN = replace(PHASE, name="teardown", growth=2**35)
+PLAIN = Outcome(
+    nodeid="tests/test_a.py::test_a",
+    file="tests/test_a.py",
+    line=12,
+    worker="gw0",
+    phases=(SETUP, PHASE, TEARDOWN),
+    budgets=(Budget(limit=5, where="--mem-budget"), BUDGET),
+    overhead=0.25,
+)
+
+OUTCOMES = [
+    pytest.param(PLAIN, id="plain"),
+    pytest.param(Outcome(nodeid="t"), id="nothing-measured"),
+    pytest.param(replace(PLAIN, phases=(SETUP, TEARDOWN)), id="no-call"),
+    pytest.param(replace(PLAIN, phases=(PHASE,)), id="call-alone"),
+    pytest.param(replace(PLAIN, notes=("a note",)), id="note"),
+    pytest.param(replace(PLAIN, findings=(FINDING,)), id="finding"),
+    pytest.param(replace(PLAIN, stages=(STAGE,)), id="stage"),
+    pytest.param(
+        replace(PLAIN, phases=(replace(PHASE, peaks=(rss(1), heap(2))),)), id="two-metrics"
+    ),
+    pytest.param(
+        replace(PLAIN, phases=(replace(PHASE, peaks=(heap(2),)),)), id="another-metric"
+    ),
+    pytest.param(replace(PLAIN, phases=(replace(PHASE, peaks=()),)), id="no-peak"),
+    pytest.param(OUTCOME, id="everything"),
+    *(
+        pytest.param(replace(PLAIN, result=result), id=result)
+        for result in ("passed", "failed", "skipped", "xfailed", "xpassed", "error")
+    ),
+    *(
+        pytest.param(
+            replace(PLAIN, phases=(replace(PHASE, peaks=(replace(rss(1), method=method),)),)),
+            id=method.replace(" ", "-"),
+        )
+        for method in ("kernel mark", "sampled", "memray", "memray estimate", "tracemalloc")
+    ),
+]
+
+
+def ledger_of(*outcomes) -> Ledger:
+    """A ledger with these in it."""
+    ledger = Ledger()
+    for outcome in outcomes:
+        ledger.add(outcome)
+    return ledger
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_gives_back_what_it_was_given(outcome) -> None:
+    """An outcome comes out as it went in, kept as numbers or whole."""
+    assert [outcome] == list(ledger_of(outcome))
+
+
+def test_keeps_the_order() -> None:
+    """Tests come out in the order they were first added, of whatever kind they are."""
+    outcomes = [
+        replace(PLAIN, nodeid="b"),
+        replace(OUTCOME, nodeid="c"),
+        Outcome(nodeid="a"),
+        replace(PLAIN, nodeid="d", line=99),
+    ]
+    ledger = ledger_of(*outcomes)
+    assert outcomes == list(ledger)
+    assert len(ledger) == 4
+
+
+RICH = replace(PLAIN, notes=("a note",))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(PLAIN, replace(PLAIN, line=13), id="plain-to-plain"),
+        pytest.param(PLAIN, RICH, id="plain-to-rich"),
+        pytest.param(RICH, PLAIN, id="rich-to-plain"),
+        pytest.param(RICH, replace(RICH, notes=("another",)), id="rich-to-rich"),
+        pytest.param(PLAIN, replace(PLAIN, phases=(SETUP,)), id="fewer-phases"),
+    ],
+)
+def test_rerun_replaces(before, after) -> None:
+    """A test that ran again is kept once, as it was the last time."""
+    other = replace(PLAIN, nodeid="other")
+    ledger = ledger_of(before, other, after)
+    assert [after, other] == list(ledger)
+    assert len(ledger) == 2
+
+
+@pytest.mark.parametrize("again", [PLAIN, RICH], ids=["plain", "rich"])
+def test_other_process(again) -> None:
+    """A test that ran in two processes is kept twice, and a rerun replaces its own."""
+    elsewhere = replace(again, worker="gw1")
+    rerun = replace(elsewhere, line=99)
+    assert [PLAIN, elsewhere] == list(ledger_of(PLAIN, elsewhere))
+    assert [PLAIN, rerun] == list(ledger_of(PLAIN, elsewhere, rerun))
+
+
+def test_no_process() -> None:
+    """Without workers, a test is known by its name alone."""
+    alone = replace(PLAIN, worker="")
+    assert [replace(alone, line=3)] == list(ledger_of(alone, replace(alone, line=3)))
+
+
+def test_empty() -> None:
+    """A ledger that nothing was added to has nothing in it."""
+    assert list(Ledger()) == []
+    assert len(Ledger()) == 0
+
+
+def test_can_be_read_twice() -> None:
+    """Reading does not use the outcomes up."""
+    ledger = ledger_of(PLAIN, OUTCOME)
+    assert list(ledger) == list(ledger)
+
+
+def test_plain_tests_share_their_texts() -> None:
+    """What tests of one file have in common is kept once, not once per test."""
+    first, second = ledger_of(
+        *(replace(PLAIN, nodeid=nodeid, budgets=(replace(BUDGET),)) for nodeid in ("a", "b"))
+    )
+    assert first.budgets is second.budgets
+
+
+def test_plain_tests_take_little_memory() -> None:
+    """A plain test takes a row of numbers, not objects of its own."""
+    ledger = Ledger()
+    nodeids = [f"t{number}" for number in range(500)]
+    before = sys.getallocatedblocks()
+    for nodeid in nodeids:
+        ledger.add(replace(PLAIN, nodeid=nodeid))
+    blocks = sys.getallocatedblocks() - before
+    assert len(ledger) == 500
+    assert blocks < 2 * 500

@@ -1,0 +1,338 @@
+"""Tests of plans: a marker's arguments as a budget, and what a set of budgets needs."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.judge.room import allowance
+from pytest_memguard.model import PHASES, Budget
+from pytest_memguard.plugin.plans import SIGNATURE, budget_from_mark, make_plan
+from pytest_memguard.units import KIB, MIB
+
+HINT = "write a number of MiB (200) or a text with a unit ('512 KB', '200 MB', '1.5 GiB')"
+
+
+def budget(limit=5, **values) -> Budget:
+    """A budget of some bytes."""
+    return Budget(limit=limit, where="the marker", **values)
+
+
+def per_row(params):
+    """A limit that depends on a test's parameters."""
+    return f"{params['rows']} KB"
+
+
+def broken(params):
+    """A limit that asks for a parameter the test does not have."""
+    return params["columns"]
+
+
+ACCEPTED = [
+    pytest.param((200,), {}, budget(200 * MIB), id="bare-number"),
+    pytest.param(("512 KB",), {}, budget(512 * KIB), id="text"),
+    pytest.param((), {"limit": 1}, budget(MIB), id="limit-by-name"),
+    pytest.param((0,), {}, budget(0), id="zero"),
+    pytest.param((None,), {}, budget(0), id="none"),
+    pytest.param((), {"limit": None}, budget(0), id="none-by-name"),
+    pytest.param((per_row,), {}, budget(3 * KIB), id="function-of-the-parameters"),
+    pytest.param((), {"limit": per_row}, budget(3 * KIB), id="function-by-name"),
+    pytest.param((lambda _: None,), {}, budget(0), id="function-that-gives-none"),
+    pytest.param((1,), {"metric": "heap"}, budget(MIB, metric="heap"), id="metric"),
+    pytest.param((1,), {"phase": "all"}, budget(MIB, phase="all"), id="phase"),
+    pytest.param((1,), {"stage": "load"}, budget(MIB, stage="load"), id="stage"),
+    pytest.param((1,), {"stage": None}, budget(MIB), id="no-stage"),
+    pytest.param((1,), {"warn": "80%"}, budget(MIB, warn=0.8), id="warn"),
+    pytest.param((1,), {"warn": None}, budget(MIB), id="no-warn"),
+    pytest.param((1,), {"warn": 0}, budget(MIB, warn=0), id="warn-switched-off"),
+    pytest.param(
+        (1,),
+        {"metric": "heap", "threads": "current"},
+        budget(MIB, metric="heap", threads="current"),
+        id="own-thread",
+    ),
+    pytest.param(
+        ("1 KB",),
+        {
+            "metric": "python",
+            "phase": "teardown",
+            "stage": "load/parse",
+            "warn": 0.5,
+            "threads": "all",
+        },
+        budget(KIB, metric="python", phase="teardown", stage="load/parse", warn=0.5),
+        id="everything",
+    ),
+]
+
+REFUSED = [
+    pytest.param((), {}, [f"it takes one limit: {SIGNATURE}"], id="no-limit"),
+    pytest.param((1, 2), {}, [f"it takes one limit: {SIGNATURE}"], id="two-limits"),
+    pytest.param(
+        (1,), {"limit": 2}, [f"it takes one limit: {SIGNATURE}"], id="limit-given-twice"
+    ),
+    pytest.param(("big",), {}, [f"'big' is not a size: {HINT}"], id="limit-no-size"),
+    pytest.param((-1,), {}, [f"-1 is not a size: {HINT}"], id="limit-negative"),
+    pytest.param((True,), {}, [f"True is not a size: {HINT}"], id="limit-bool"),
+    pytest.param(
+        (broken,),
+        {},
+        ["the function for the limit raised KeyError: 'columns'"],
+        id="function-that-raises",
+    ),
+    pytest.param(
+        (lambda _: "much",), {}, [f"'much' is not a size: {HINT}"], id="function-no-size"
+    ),
+    pytest.param(
+        (1,),
+        {"metric": "uss"},
+        ["metric 'uss' is not one of rss, heap, python"],
+        id="metric",
+    ),
+    pytest.param(
+        (1,),
+        {"metric": None},
+        ["metric None is not one of rss, heap, python"],
+        id="metric-none",
+    ),
+    pytest.param(
+        (1,),
+        {"phase": "run"},
+        ["phase 'run' is not one of setup, call, teardown, all"],
+        id="phase",
+    ),
+    pytest.param(
+        (1,), {"threads": "mine"}, ["threads 'mine' is not one of all, current"], id="threads"
+    ),
+    pytest.param(
+        (1,),
+        {"threads": "current"},
+        ["threads='current' needs metric='heap': no other metric knows threads"],
+        id="threads-without-heap",
+    ),
+    pytest.param(
+        (1,), {"stage": ""}, ["stage '' is not the name of a stage"], id="stage-empty"
+    ),
+    pytest.param(
+        (1,), {"stage": "  "}, ["stage '  ' is not the name of a stage"], id="stage-blank"
+    ),
+    pytest.param((1,), {"stage": 5}, ["stage 5 is not the name of a stage"], id="stage-number"),
+    pytest.param(
+        (1,),
+        {"warn": 80},
+        ["warn: 80 is not a share of the budget: write one below 1, as 0.8 or '80%'"],
+        id="warn",
+    ),
+    pytest.param(
+        (1,), {"limits": 2}, [f"it has no argument 'limits': {SIGNATURE}"], id="misspelt"
+    ),
+    pytest.param(
+        (1, 2),
+        {
+            "limit": 3,
+            "metric": "uss",
+            "phase": "run",
+            "threads": "mine",
+            "stage": "",
+            "warn": 2,
+            "strict": True,
+        },
+        [
+            f"it takes one limit: {SIGNATURE}",
+            "metric 'uss' is not one of rss, heap, python",
+            "phase 'run' is not one of setup, call, teardown, all",
+            "threads 'mine' is not one of all, current",
+            "stage '' is not the name of a stage",
+            "warn: 2 is not a share of the budget: write one below 1, as 0.8 or '80%'",
+            f"it has no argument 'strict': {SIGNATURE}",
+        ],
+        id="everything-wrong",
+    ),
+]
+
+
+@pytest.mark.parametrize(("args", "kwargs", "expected"), ACCEPTED)
+def test_budget_from_mark(args, kwargs, expected) -> None:
+    """A marker's arguments become a budget that knows who set it."""
+    assert expected == budget_from_mark(args, kwargs, {"rows": 3}, "the marker")
+
+
+@pytest.mark.parametrize(("args", "kwargs", "problems"), REFUSED)
+def test_bad_marker(args, kwargs, problems) -> None:
+    """Every argument that makes no sense is told, all of them together."""
+    with pytest.raises(ConfigError) as caught:
+        budget_from_mark(args, kwargs, {"rows": 3}, "the marker")
+    assert problems == list(caught.value.problems)
+
+
+def test_function_without_parameters() -> None:
+    """A limit that is a function says what it needs where a test has no parameters."""
+    with pytest.raises(ConfigError) as caught:
+        budget_from_mark((per_row,), {}, None, "the marker")
+    assert str(caught.value) == (
+        "a limit that is a function needs a parametrised test, whose parameters it gets"
+    )
+
+
+def test_function_cannot_change_the_parameters() -> None:
+    """A limit that is a function gets a copy of the test's parameters."""
+    params = {"rows": 3}
+    budget_from_mark((lambda given: given.pop("rows"),), {}, params, "the marker")
+    assert params == {"rows": 3}
+
+
+def test_arguments_are_left_as_they_are() -> None:
+    """The marker's own arguments can be read again for the next test."""
+    kwargs = {"limit": 1, "metric": "heap"}
+    budget_from_mark((), kwargs, None, "the marker")
+    assert kwargs == {"limit": 1, "metric": "heap"}
+
+
+CALL = budget(10)
+SETUP = budget(20, phase="setup")
+TEARDOWN = budget(30, phase="teardown")
+WHOLE = budget(40, phase="all")
+STAGE = budget(3, stage="load")
+NEAR = budget(50, warn=0.1)
+HEAP = budget(1, metric="heap")
+HEAP_SETUP = budget(1, metric="heap", phase="setup")
+HEAP_WHOLE = budget(1, metric="heap", phase="all")
+HEAP_STAGE = budget(1, metric="heap", stage="load")
+OWN = budget(1, metric="heap", threads="current")
+PYTHON = budget(1, metric="python")
+PYTHON_WHOLE = budget(1, metric="python", phase="all")
+PYTHON_STAGE = budget(1, metric="python", stage="load")
+
+
+@pytest.mark.parametrize(
+    ("budgets", "limits"),
+    [
+        pytest.param([], {}, id="none"),
+        pytest.param([CALL], {"call": 10}, id="call"),
+        pytest.param([SETUP, TEARDOWN], {"setup": 20, "teardown": 30}, id="setup-and-teardown"),
+        pytest.param([WHOLE], {"setup": 40, "call": 40, "teardown": 40}, id="all"),
+        pytest.param(
+            [CALL, WHOLE], {"setup": 40, "call": 10, "teardown": 40}, id="smallest-of-two"
+        ),
+        pytest.param([STAGE], {"setup": 3, "call": 3, "teardown": 3}, id="stage"),
+        pytest.param([HEAP_WHOLE, PYTHON_WHOLE], {}, id="other-metrics"),
+    ],
+)
+def test_limits(budgets, limits) -> None:
+    """Each phase has the smallest limit on resident memory that covers it."""
+    assert limits == make_plan(budgets).limits
+
+
+@pytest.mark.parametrize(
+    ("budgets", "quiet"),
+    [
+        pytest.param([], {}, id="none"),
+        pytest.param([CALL], {"call": 10}, id="limit"),
+        pytest.param([NEAR], {"call": 5}, id="share-to-warn-at"),
+        pytest.param([budget(50, warn=0)], {"call": 50}, id="no-share-at-all"),
+        pytest.param([CALL, budget(50, warn=0.5)], {"call": 10}, id="limit-below-share"),
+        pytest.param([HEAP], {}, id="other-metric"),
+    ],
+)
+def test_quiet(budgets, quiet) -> None:
+    """Each phase has the highest peak that neither fails nor warns."""
+    assert quiet == make_plan(budgets).quiet
+
+
+@pytest.mark.parametrize(
+    ("budgets", "special"),
+    [
+        pytest.param([], False, id="none"),
+        pytest.param([CALL, SETUP, TEARDOWN, NEAR], False, id="resident-by-phase"),
+        pytest.param([CALL, WHOLE], True, id="across-phases"),
+        pytest.param([STAGE], True, id="stage"),
+        pytest.param([CALL, HEAP], True, id="heap"),
+        pytest.param([PYTHON], True, id="python"),
+    ],
+)
+def test_special(budgets, special) -> None:
+    """The kernel's mark, phase by phase, is enough for plain budgets only."""
+    assert special is make_plan(budgets).special
+
+
+@pytest.mark.parametrize(
+    ("budgets", "heap", "whole", "detailed"),
+    [
+        pytest.param([CALL, PYTHON_WHOLE], set(), False, False, id="none"),
+        pytest.param([HEAP], {"call"}, False, False, id="call"),
+        pytest.param([HEAP, HEAP_SETUP], {"setup", "call"}, False, False, id="two-phases"),
+        pytest.param([HEAP_WHOLE], set(PHASES), True, True, id="all"),
+        pytest.param([HEAP_STAGE], set(PHASES), False, True, id="stage"),
+        pytest.param(
+            [budget(1, metric="heap", stage="load", phase="all")],
+            set(PHASES),
+            False,
+            True,
+            id="stage-in-all",
+        ),
+        pytest.param([OWN], {"call"}, False, True, id="own-thread"),
+    ],
+)
+def test_heap(budgets, heap, whole, detailed) -> None:
+    """The tracker runs where a budget on the heap needs it, in as much detail as it needs."""
+    plan = make_plan(budgets)
+    assert (heap, whole, detailed) == (plan.heap, plan.whole, plan.detailed)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "python", "whole"),
+    [
+        pytest.param([CALL, HEAP_WHOLE], set(), False, id="none"),
+        pytest.param([PYTHON], {"call"}, False, id="call"),
+        pytest.param([PYTHON_WHOLE], set(PHASES), True, id="all"),
+        pytest.param([PYTHON_STAGE], set(PHASES), False, id="stage"),
+    ],
+)
+def test_python(budgets, python, whole) -> None:
+    """Tracemalloc runs in the phases that a budget on Python memory covers."""
+    plan = make_plan(budgets)
+    assert (python, whole) == (plan.python, plan.python_whole)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "limit"),
+    [
+        pytest.param([], inf, id="none"),
+        pytest.param([CALL], 10, id="call"),
+        pytest.param([CALL, TEARDOWN, STAGE], 10, id="call-among-others"),
+        pytest.param([CALL, SETUP], inf, id="setup-has-its-own"),
+        pytest.param([CALL, WHOLE], inf, id="setup-is-covered"),
+        pytest.param([CALL, HEAP_SETUP], 10, id="setup-has-one-of-another-metric"),
+        pytest.param([SETUP], inf, id="setup-alone"),
+        pytest.param([TEARDOWN], inf, id="teardown-alone"),
+        pytest.param([STAGE], inf, id="stage-alone"),
+        pytest.param([HEAP], inf, id="heap-alone"),
+    ],
+)
+def test_call_only_limit(budgets, limit) -> None:
+    """The call's limit is held against setup only where setup has none of its own."""
+    assert limit == make_plan(budgets).call_only_limit
+
+
+@pytest.mark.parametrize(
+    ("budgets", "limit"),
+    [
+        pytest.param([], 0, id="none"),
+        pytest.param(
+            [budget(100 * MIB), budget(90 * MIB, phase="setup")], 90 * MIB, id="smallest"
+        ),
+        pytest.param([budget(100 * MIB), HEAP], 100 * MIB, id="of-resident-memory"),
+    ],
+)
+def test_tolerance(budgets, limit) -> None:
+    """Garbage that does not matter to the smallest limit is left alone."""
+    assert allowance(limit) == make_plan(budgets).tolerance
+
+
+def test_plan_keeps_the_budgets() -> None:
+    """A plan has every budget, in order, and the first of them stands for the test."""
+    plan = make_plan(iter([SETUP, CALL]))
+    assert plan.budgets == (SETUP, CALL)
+    assert plan.main_limit == 20
