@@ -1,0 +1,12 @@
+"""The lint command is part of the tests."""
+
+from __future__ import annotations
+
+from tests import lint
+
+
+def test_lint(capfd):
+    """Form, types, imports, claims and generated docs pass every check."""
+    status = lint.main()
+
+    assert status == 0, capfd.readouterr()
