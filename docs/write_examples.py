@@ -1,0 +1,138 @@
+"""Runs the examples in the pages and writes what they print: ``python docs/write_examples.py``.
+
+An example stands between ``<!-- example NAME -->`` and ``<!-- end of example -->``. A fenced
+block with a title is a file; in a ``console`` block every line that starts with ``$ `` is a
+command, and what follows it is replaced by what it prints. Examples of one name share a
+folder, so that a later one finds what an earlier one left.
+
+Page names as arguments restrict it to those pages. With ``--check`` nothing is written; it
+fails where an example prints other words than the page shows (numbers are not compared).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+SHOWN_ROOT = "/home/you/project"
+SHOWN_PYTHON = "/home/you/project/.venv/bin/python"
+EXAMPLE = re.compile(
+    r"<!-- example (?P<name>[\w-]+) -->\n(?P<body>.*?)<!-- end of example -->", re.DOTALL
+)
+BLOCK = re.compile(r"^```(?P<head>[^\n`]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+TITLE = re.compile(r'title="([^"]+)"')
+CUT_OFF = re.compile(r" - .*\.\.\.$")
+PYTHON = re.compile(re.escape(str(Path(sys.executable).parent)) + r"/python[\d.]*")
+NOT_WORDS = re.compile(
+    r"0x[0-9a-f]+|\d[\d.,]*(?:e[-+]?\d+)?(?: ?(?:[KMG]iB|B|ms|s)\b)?|[^A-Za-z]"
+)
+NOT_OURS = (
+    "anyio",
+    "asyncio",
+    "hypothesispytest",
+    "memray",
+    "randomly",
+    "rerunfailures",
+    "timeout",
+)
+
+
+class Examples:
+    """Runs the examples of one page, each name in a folder of its own."""
+
+    def __init__(self, workspace: Path) -> None:
+        self._workspace = workspace
+        self._last_status = 0
+
+    def page(self, text: str) -> str:
+        """The page with the output of its examples."""
+        return EXAMPLE.sub(self._example, text)
+
+    def _example(self, match: re.Match[str]) -> str:
+        folder = self._workspace / match["name"] / "project"
+        folder.mkdir(parents=True, exist_ok=True)
+
+        def block(found: re.Match[str]) -> str:
+            head, text = found["head"], found["text"]
+            title = TITLE.search(head)
+            if title is not None:
+                path = folder / title[1]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            elif head.split(" ")[0] == "console":
+                text = self._console(text, folder)
+            return f"```{head}\n{text}```"
+
+        body = BLOCK.sub(block, match["body"])
+        return f"<!-- example {match['name']} -->\n{body}<!-- end of example -->"
+
+    def _console(self, text: str, folder: Path) -> str:
+        commands = [line[2:] for line in text.splitlines() if line.startswith("$ ")]
+        return "".join(f"$ {command}\n{self._run(command, folder)}" for command in commands)
+
+    def _run(self, command: str, folder: Path) -> str:
+        if command == "echo $?":
+            return f"{self._last_status}\n"
+        done = subprocess.run(
+            shlex.split(command),
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        self._last_status = done.returncode
+        shown = done.stdout.strip("\n").replace(str(folder.resolve()), SHOWN_ROOT)
+        shown = PYTHON.sub(SHOWN_PYTHON, shown)
+        lines = [line.rstrip() for line in shown.splitlines()]
+        return "".join(f"{line}\n" for line in lines)
+
+
+def environment() -> dict[str, str]:
+    """This interpreter's commands first, a fixed width, no plugins that change the output."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    kept.pop("CI", None)
+    return kept | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "COLUMNS": "88",
+        "NO_COLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_ADDOPTS": " ".join(f"-p no:{name}" for name in NOT_OURS),
+    }
+
+
+def words(text: str) -> list[str]:
+    """What is compared: letters alone, units and cut-off ends left out, lines in any order."""
+    whole = (CUT_OFF.sub("", line) for line in text.splitlines())
+    return sorted(NOT_WORDS.sub("", line) for line in whole)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or with ``--check`` only say which are out of date."""
+    check = "--check" in arguments
+    names = [name for name in arguments if name != "--check"]
+    pages = [DOCS / name for name in names] or sorted(DOCS.glob("*.md"))
+    stale = []
+    for path in pages:
+        text = path.read_text(encoding="utf-8")
+        with tempfile.TemporaryDirectory(prefix="examples-") as workspace:
+            new = Examples(Path(workspace)).page(text)
+        if not check:
+            path.write_text(new, encoding="utf-8")
+        elif words(new) != words(text):
+            stale.append(path.name)
+    if stale:
+        print(f"examples print other words than shown in {', '.join(stale)}", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
