@@ -6,10 +6,9 @@ import json
 import platform
 import sys
 import sysconfig
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,7 +44,6 @@ class Collector:
         self._ledger = Ledger()
         self._closing_lines: list[str] = []
         self._told = 0
-        self._shown: pytest.TestReport | None = None
         if settings.json is not None:
             self._path = Path(settings.json).absolute()
             problem = check_writable(self._path)
@@ -59,9 +57,7 @@ class Collector:
 
     def take(self, report: pytest.TestReport) -> None:
         """Take what a worker attached to its report."""
-        data: Any = report.__dict__.pop("memguard", None)
-        if data is not None:
-            self.add(outcome_from_json(data))
+        self.add(outcome_from_json(report.__dict__.pop("memguard")))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
@@ -69,37 +65,11 @@ class Collector:
         gaps = [Gap(**gap) for gap in getattr(node, "workeroutput", {}).get(GAPS, ())]
         self.gaps += [gap for gap in gaps if gap not in self.gaps]
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_logreport(
-        self, report: pytest.TestReport
-    ) -> Generator[None, object, object]:
-        """Take what a worker attached; let the status line, and only it, show the peak."""
-        self.take(report)
-        self._shown = report
-        try:
-            return (yield)
-        finally:
-            self._shown = None
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_report_teststatus(
-        self, report: pytest.CollectReport | pytest.TestReport, config: pytest.Config
-    ) -> Generator[None, Any, Any]:
-        """With -v, put the peak behind the status."""
-        status = yield
-        peak = getattr(report, "memguard_peak", None)
-        if (
-            peak is None
-            or report is not self._shown
-            or config.get_verbosity() < 1
-            or not status
-        ):
-            return status
-        category, letter, word = status
-        text = f"({format_size(peak)})"
-        if isinstance(word, tuple):
-            return category, letter, (f"{word[0]} {text}", word[1])
-        return category, letter, f"{word} {text}" if word else word
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what another process attached to its report."""
+        if "memguard" in report.__dict__:
+            self.take(report)
 
     def pytest_report_header(self) -> list[str]:
         """Name metrics, limits and what cannot be measured here."""

@@ -110,7 +110,7 @@ class ItemHooks:
         self._worker = worker
         self._keeps_all = settings.mem or settings.json is not None
         self.current: Look | None = None
-        self._results: dict[str, str] = {}
+        self._reports: dict[str, pytest.TestReport] = {}
         self._marks = 0
         self._process = os.getpid()
         self._again: Needs | None = None
@@ -130,6 +130,7 @@ class ItemHooks:
         )
         if not asks and self.instruments.mark is None:
             self.current = None  # no thread of ours around a test that did not ask
+            self.instruments.base = 0
             return (yield)
         look = self.current = Look(
             plan,
@@ -139,7 +140,7 @@ class ItemHooks:
             wants_stages=asks,
             bounds=self._keeps_all,
         )
-        self._results = {}
+        self._reports = {}
         self._marks = len(item.own_markers)
         return (yield from self._phase(item, look, "setup"))
 
@@ -154,11 +155,18 @@ class ItemHooks:
         return (yield from self._phase(item, look, "call"))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
         """Measure teardown."""
-        if self.current is None or not self.current.begun:
+        look = self.current
+        if look is None or not look.begun:
             return (yield)
-        return (yield from self._phase(item, self.current, "teardown"))
+        try:
+            return (yield from self._phase(item, look, "teardown"))
+        finally:
+            if nextitem is None or nextitem.parent is not item.parent:
+                self.instruments.wider_fixtures_went()
 
     def _phase(
         self, item: pytest.Item, look: Look, phase: PhaseName
@@ -337,17 +345,21 @@ class ItemHooks:
         look = self.current
         if look is None or self._again is not None:
             return (yield)
-        if call.when == "teardown":
+        when = call.when
+        if when == "teardown":
             self._set_properties(item, look)
         report = yield
+        self._reports[when] = report
+        if look.detail is None and not self._keeps_all:
+            if when == "teardown":
+                self._hand_on_if_noted(item, look, report)
+            return report
         if report.failed:
             _keep_headline(call, report)
-        self._results[call.when] = result_of(report)
-        if call.when == "call":
+        if when == "call":
             self._complete_call_report(report, look)
-        elif call.when == "teardown":
+        elif when == "teardown":
             self._hand_on(item, look, report)
-            self.current = None
         return report
 
     def _set_properties(self, item: pytest.Item, look: Look) -> None:
@@ -376,8 +388,22 @@ class ItemHooks:
             parts = [stage_table(stages, call), *stage_lines(stages)]
             report.sections.append(("Memory stages", "\n\n".join(parts)))
 
+    def _hand_on_if_noted(
+        self, item: pytest.Item, look: Look, report: pytest.TestReport
+    ) -> None:
+        """Hand on what almost never has anything to say: a test without a finding."""
+        plan = look.plan
+        if item.nodeid in self._suspects or (
+            plan is not None and look.rise("setup") > plan.call_only_limit
+        ):
+            self._hand_on(item, look, report)
+        else:
+            self.current = None
+
     def _hand_on(self, item: pytest.Item, look: Look, report: pytest.TestReport) -> None:
-        findings, notes = self._last_words(look)
+        self.current = None
+        result = combined_result({w: result_of(r) for w, r in self._reports.items()})
+        findings, notes = self._last_words(look, result)
         if not (self._keeps_all or findings or notes or item.nodeid in self._suspects):
             return
         file, line, _ = item.location
@@ -385,7 +411,7 @@ class ItemHooks:
             nodeid=item.nodeid,
             file=file,
             line=(line or 0) + 1,
-            result=combined_result(self._results),
+            result=result,
             worker=self._worker,
             phases=look.phase_readings(),
             stages=self._stages(look.detail) if look.detail is not None else (),
@@ -399,7 +425,9 @@ class ItemHooks:
         else:
             report.memguard = outcome_to_json(outcome)  # type: ignore[attr-defined]
 
-    def _last_words(self, look: Look) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    def _last_words(
+        self, look: Look, result: str
+    ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         plan, detail = look.plan, look.detail
         notes: tuple[str, ...] = ()
         findings: tuple[Finding, ...] = ()
@@ -410,7 +438,7 @@ class ItemHooks:
             if detail.stages.unfinished:
                 notes += ("a stage was entered and never left; it is not in the table",)
             # a test that failed or skipped may have stopped before its stages
-            ran = combined_result(self._results) in {"passed", "xpassed"}
+            ran = result in {"passed", "xpassed"}
             findings = tuple(f for f in detail.findings if ran or f.rule != "stage-not-run")
         return findings, notes
 

@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.room import allowance, marked_peak, tracker_from
+from pytest_memguard.judge.room import GRAIN, allowance, marked_peak, tracker_from
 from pytest_memguard.model import PhaseReading
 from pytest_memguard.plugin.measuring import NO_LIMIT_TOLERANCE, Measurement, Needs
 from pytest_memguard.recording.recorder import Region
@@ -41,6 +41,7 @@ class Look:
         "_bases",
         "_bounds",
         "_collects",
+        "_garbage",
         "_host_before",
         "_instruments",
         "_laid",
@@ -78,7 +79,7 @@ class Look:
         self._needs = needs
         self._memray_in_use = memray_in_use
         self._now = Clock.seconds
-        self._after = self._laid = 0
+        self._after = self._laid = self._garbage = 0
         self._bases: dict[PhaseName, int] = {}
         self._arrivals: dict[PhaseName, int] = {}
         self._rises: dict[PhaseName, int] = {}
@@ -108,35 +109,63 @@ class Look:
             self.detail.begin(phase)
             return
         start = self._now()
-        plan, mark, instruments = self.plan, self._mark, self._instruments
+        plan = self.plan
         limit = None if plan is None else plan.limits.get(phase)
+        self._open = phase
+        if limit is not None or self._bounds:
+            if not self._begin_bounded(phase, limit):
+                return
+        elif phase != "teardown":  # of which nobody asks more than the level after it
+            base = self._instruments.take_base() if phase == "setup" else 0
+            if not base:
+                self._instruments.settle(NO_LIMIT_TOLERANCE)
+                base = self._mark.reset()
+            self._bases[phase] = self._without_garbage(base) if phase == "setup" else base
+        if phase == "setup":
+            forget_open_stages()
+        self._host_before = set_current(self)
+        self._started = end = self._now()
+        self._overhead += end - start
+
+    def _begin_bounded(self, phase: PhaseName, limit: int | None) -> bool:
+        """Put the mark back and bound the free room; whether the mark is enough here."""
+        mark, instruments = self._mark, self._instruments
         tolerance = NO_LIMIT_TOLERANCE if limit is None else allowance(limit)
         instruments.settle(tolerance)
         base = mark.reset()
         if phase == "setup":
-            forget_open_stages()
-            if self._collects and instruments.collect_if_grown(base, self._tolerance):
-                base = mark.reset()
+            base = self._without_garbage(base)
         watch = instruments.room
-        if limit is not None and watch is not None:
+        if watch is None:
+            pass
+        elif limit is None:
+            self._rooms[phase] = watch.bound(base, tolerance, inf, fill=False)
+        else:
             ballast = watch.ballast.size
             expensive = tracker_from(limit)
             room = self._rooms[phase] = watch.bound(base, tolerance, expensive)
+            if self._garbage > tolerance:
+                room = self._rooms[phase] = room + self._garbage
             if room > expensive:
+                self._open = None
                 self._call_in().begin(phase)
-                return
+                return False
             if watch.ballast.size != ballast:
                 # it may have touched pages; that is no growth of the test's
                 self._arrivals[phase] = base
                 base = mark.reset()
                 self._laid += base - self._arrivals[phase]
-        elif watch is not None and self._bounds:
-            self._rooms[phase] = watch.bound(base, tolerance, inf, fill=False)
         self._bases[phase] = base
-        self._open = phase
-        self._host_before = set_current(self)
-        self._started = end = self._now()
-        self._overhead += end - start
+        return True
+
+    def _without_garbage(self, base: int) -> int:
+        """Collect garbage if there is enough to matter; the base is another one then."""
+        if not self._collects:
+            return base
+        if self._instruments.collect_if_grown(base, self._tolerance):
+            base = self._mark.reset()
+        self._garbage = self._instruments.garbage_bound(base)
+        return base
 
     def end(self, phase: PhaseName) -> list[Finding] | None:
         """Stop measuring a phase, and judge it; nothing where nothing was found."""
@@ -144,18 +173,22 @@ class Look:
             return self.detail.end(phase)
         start = self._now()
         self._seconds[phase] = start - self._started
-        rise = self._rises[phase] = self._mark.mark() - self._bases[phase]
-        plan = self.plan
-        if plan is not None and rise + self._rooms.get(phase, 0) > plan.quiet.get(phase, rise):
-            return self._call_in().end(phase)
+        base = self._bases.get(phase)
+        if base is not None:
+            rise = self._rises[phase] = self._mark.mark() - base
+            plan = self.plan
+            if plan is not None and rise + self._rooms.get(phase, 0) > plan.quiet.get(
+                phase, rise
+            ):
+                return self._call_in().end(phase)
         set_current(self._host_before)
         self._open = None
         if phase == "teardown":
-            self._instruments.settle(NO_LIMIT_TOLERANCE)  # free pages are no growth
-            if self._collects:
-                level = self._mark.level()
-                self._instruments.collect_if_grown(level, self._tolerance)
-            self._after = self._mark.reset()
+            after = self._mark.reset()
+            if self._bounds or after - self._bases["setup"] > GRAIN:
+                self._instruments.settle(NO_LIMIT_TOLERANCE)  # free pages are no growth
+                after = self._mark.reset()
+            self._after = self._instruments.base = self._without_garbage(after)
         self._overhead += self._now() - start
         return None
 
@@ -219,6 +252,8 @@ class Look:
         detail = self.detail = Measurement(
             self.plan, self._instruments, self._needs, self._memray_in_use
         )
+        if self._open == "teardown":
+            self._bases.setdefault("teardown", self._mark.reset())
         for name, level, after in self._levels() if self._bases else ():
             region = Region()
             region.levels = [level]

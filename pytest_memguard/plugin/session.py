@@ -12,6 +12,7 @@ from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.options import PROBLEMS, settings_of, usage_error
 from pytest_memguard.plugin.plans import Planner, make_plan
+from pytest_memguard.plugin.status import StatusPeaks
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import default_budgets
 
@@ -31,6 +32,8 @@ def start(config: pytest.Config) -> Collector | None:
     if worker_input is None:
         collector = Collector(config, settings, suspects)
         config.pluginmanager.register(collector, "memguard-report")
+        if settings.mem and config.get_verbosity() > 0:
+            config.pluginmanager.register(StatusPeaks(), "memguard-status")
     if worker_input is not None or not config.pluginmanager.hasplugin("dsession"):
         items = ItemHooks(
             settings,

@@ -52,11 +52,13 @@ class KernelMark:
         self._getrusage, self._self = resource.getrusage, resource.RUSAGE_SELF
         self.level = resident_reader()
         self._inherited = self._bias = self._base = self._carried = 0
+        self._alone = True
         _IN_USE.add(self)
+        _notice_others()
         try:
             self._try_out()
         except Unmeasurable:
-            _IN_USE.discard(self)
+            self.close()
             raise
 
     def start(self) -> None:
@@ -68,6 +70,7 @@ class KernelMark:
     def close(self) -> None:
         """Stop noting what other marks put back."""
         _IN_USE.discard(self)
+        _notice_others()
 
     def reset(self) -> int:
         """Put the mark back, and return where it is now: the level as the mark counts it.
@@ -75,13 +78,16 @@ class KernelMark:
         The kernel's two counters differ by what its processors have not added up yet;
         compare this number with `mark` alone.
         """
-        if len(_IN_USE) > 1:
+        if not self._alone:
             for other in _IN_USE:
                 other.carry()
         self._clear.write(b"5")
         self._carried = self._bias = 0
-        self._base = self.level() if self._inherited else self._lifetime_mark()
-        return self._base
+        if self._inherited:
+            base = self._base = self.level()
+        else:
+            base = self._base = self._getrusage(self._self).ru_maxrss * KIB
+        return base
 
     def carry(self) -> None:
         """Note the mark, before it is put back."""
@@ -89,7 +95,7 @@ class KernelMark:
 
     def mark(self) -> int:
         """Where the mark is, in bytes."""
-        mark = self._lifetime_mark()
+        mark = self._getrusage(self._self).ru_maxrss * KIB
         if mark <= self._inherited:
             mark = self._mark_from_status()
         return max(mark, self._base, self._carried)
@@ -147,3 +153,10 @@ class KernelMark:
 
 
 _IN_USE: weakref.WeakSet[KernelMark] = weakref.WeakSet()
+
+
+def _notice_others() -> None:
+    """Tell every mark in use whether it is the only one."""
+    alone = len(_IN_USE) == 1
+    for mark in _IN_USE:
+        mark._alone = alone  # noqa: SLF001  this module's own

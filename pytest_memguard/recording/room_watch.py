@@ -14,6 +14,7 @@ from pytest_memguard.recording.ballast import Room as BallastRoom
 _LARGEST_SMALL_BLOCK: Final = 512
 _SHARE_OF_TIME: Final = 200
 _SHARE_OF_TIME_IF_EXPENSIVE: Final = 20
+_SHARE_OF_TIME_TO_COUNT: Final = 100
 
 
 class Room(BallastRoom, Protocol):
@@ -37,6 +38,11 @@ class RoomWatch:
     its cost has passed, and, where the answer would call for an expensive instrument, when
     twenty times its cost has.
 
+    Counting visits every pool, so it takes longer the larger the heap is. It is done again
+    when a hundred times its cost has passed: about the time in which a process frees a heap
+    of that size, so that no room that matters can have appeared since; or when
+    `count_again` has been called, because something that lived long has gone.
+
     Room that matters is filled with ballast first, as far as that is allowed.
 
     Args:
@@ -53,7 +59,12 @@ class RoomWatch:
         self._blocks = blocks
         self._now = Clock.seconds
         self._room = self._level = self._count = self._highest = 0
-        self._due = self._soon = -1.0
+        self._due = self._soon = self._count_due = -1.0
+        self._fallen = 0
+
+    def count_again(self) -> None:
+        """Count the blocks the next time, however short ago that was done."""
+        self._count_due = -1.0
 
     def bound(self, level: int, tolerance: int, expensive: float, *, fill: bool = True) -> int:
         """An upper bound of the room.
@@ -65,25 +76,30 @@ class RoomWatch:
             fill: lay ballast where the room matters.
         """
         start = self._now()
-        count = self._blocks()
         if start < self._due:
-            moved = max(0, level - self._level)
-            moved += max(0, self._count - count) * _LARGEST_SMALL_BLOCK
-            bound = self._room + moved
+            if start >= self._count_due:
+                self._count_blocks(start)
+            bound = self._room + self._fallen + max(0, level - self._level)
             worth_asking = bound > expensive and start >= self._soon
-            if moved <= tolerance and not worth_asking:
+            if bound - self._room <= tolerance and not worth_asking:
                 return bound
         start = self._now()
         room = self._probe()
         end = self._now()
         self._highest = max(self._highest, level)
         if fill and room.total > tolerance and self._lay(room):
-            room, count = self._probe(), self._blocks()
-        self._room, self._level, self._count = room.total, level, count
+            room = self._probe()
+        self._room, self._level, self._fallen = room.total, level, 0
+        self._count = self._blocks()
         self.anywhere = room.anywhere
         self._due = self._now() + (end - start) * _SHARE_OF_TIME
         self._soon = self._now() + (end - start) * _SHARE_OF_TIME_IF_EXPENSIVE
         return self._room
+
+    def _count_blocks(self, start: float) -> None:
+        self._fallen = max(0, self._count - self._blocks()) * _LARGEST_SMALL_BLOCK
+        end = self._now()
+        self._count_due = end + (end - start) * _SHARE_OF_TIME_TO_COUNT
 
     def _lay(self, room: Room) -> bool:
         return self.ballast.lay(room, self._highest, available_memory())
