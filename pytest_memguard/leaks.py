@@ -1,0 +1,140 @@
+"""The frozen values of the leak check: what was counted, what was concluded, who did it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Signal = Literal[
+    "blocks",
+    "C heap",
+    "USS",
+    "open files",
+    "Python threads",
+    "native threads",
+    "child processes",
+    "asyncio tasks",
+    "uncollectable objects",
+]
+"""What is counted: blocks and resources by number, C heap and USS in bytes."""
+LeakState = Literal["clean", "leaking", "settling", "unclear"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """So many calls, and how far every signal moved over them."""
+
+    calls: int
+    """Calls in this round."""
+    growth: tuple[tuple[Signal, int], ...]
+    """Signal and how far it moved; signals that were not read are absent."""
+
+    def of(self, signal: Signal) -> int | None:
+        """How far one signal moved, if it was read."""
+        return next((moved for name, moved in self.growth if name == signal), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How fast one signal grows."""
+
+    signal: Signal
+    """Which."""
+    per_call: float
+    """Growth per call."""
+    low: float
+    """Lower end of the interval for it."""
+    high: float
+    """Upper end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the judge concluded from a series of rounds."""
+
+    state: LeakState
+    """clean, leaking, settling or unclear."""
+    calls: int
+    """Calls it rests on, warm-up excluded."""
+    rates: tuple[Rate, ...] = ()
+    """The signals that grow, the most telling first."""
+    reason: str = ""
+    """Why, in words, where the state alone does not say it."""
+    rounds: tuple[Round, ...] = ()
+    """The series."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakLine:
+    """A place that allocates blocks which stay, in step with the number of calls."""
+
+    file: str
+    """Source file."""
+    line: int
+    """Line in it, from 1."""
+    function: str
+    """Name of the function."""
+    count: int
+    """Blocks that stayed."""
+    size: int
+    """Their bytes."""
+    native: tuple[str, ...] = ()
+    """C frames under the Python line, innermost first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeGrowth:
+    """Objects of one type that became more with every call."""
+
+    type: str
+    """Its name, with its module unless it is a builtin."""
+    count: int
+    """Objects more after the calls."""
+    size: int
+    """Their own bytes, without what they refer to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPath:
+    """The shortest chain of references from a root to one survivor."""
+
+    steps: tuple[str, ...]
+    """In words, from the root to the survivor: ``module app.cache``, ``_REGISTRY`` (dict)."""
+    holder: str = ""
+    """The step that grows, without counts, keys or addresses: ``app.cache._REGISTRY``."""
+    bounded: str = ""
+    """Why the growth ends by itself: ``functools.lru_cache(maxsize=128)``; usually empty."""
+    remark: str = ""
+    """What a person should know of it: held by the value of its own weak key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blame:
+    """Who did it."""
+
+    calls: int
+    """Calls made under the instruments."""
+    lines: tuple[LeakLine, ...] = ()
+    """Allocating lines, the largest first."""
+    types: tuple[TypeGrowth, ...] = ()
+    """Types that grew, the largest first."""
+    path: RetentionPath | None = None
+    """What holds the survivors; None if no Python object does."""
+    notes: tuple[str, ...] = ()
+    """What could not be found out, and why."""
+    fingerprint: str = ""
+    """Names the leak across runs and machines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakReading:
+    """What the leak check has to say about one test or one operation."""
+
+    verdict: Verdict
+    """Its conclusion."""
+    blame: Blame | None = None
+    """Who did it, where that was looked into."""
+    accepted: str = ""
+    """Why it does not fail the test: a known leak, an ignored one; usually empty."""
+    seconds: float = 0.0
+    """What the check took."""
