@@ -1,0 +1,13 @@
+"""Interns a new string on every call; an interned string goes when nobody needs it."""
+
+import sys
+from itertools import count
+
+_NUMBERS = count(1_000)
+
+
+def test_intern() -> None:
+    """Equal strings are the same."""
+    number = next(_NUMBERS)
+    first = sys.intern(f"name {number}")
+    assert sys.intern(f"name {number}") is first

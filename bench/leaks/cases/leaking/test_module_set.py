@@ -1,0 +1,19 @@
+"""Keeps every number it has seen in a set of the module."""
+
+from itertools import count
+
+_SEEN: set[tuple[str, int]] = set()
+_NUMBERS = count(1_000)
+
+
+def first_time(number: int) -> bool:
+    """Tell whether a number is new, and never forget it."""
+    key = ("seen", number)  # LEAK
+    new = key not in _SEEN
+    _SEEN.add(key)
+    return new
+
+
+def test_first_time() -> None:
+    """Every number is new once."""
+    assert first_time(next(_NUMBERS))  # LEAK
