@@ -8,7 +8,7 @@ _NEVER = asyncio.Event()
 
 async def wait() -> None:
     """Wait for something that never comes."""
-    await _NEVER.wait()
+    await _NEVER.wait()  # LEAK
 
 
 async def start() -> bool:

@@ -12,7 +12,7 @@ def run_script(text: str) -> ModuleType:
     name = f"script_{next(_NUMBERS)}"  # LEAK
     module = ModuleType(name)  # LEAK
     sys.modules[name] = module
-    module.text = text  # type: ignore[attr-defined]
+    vars(module)["text"] = text  # LEAK
     return module
 
 

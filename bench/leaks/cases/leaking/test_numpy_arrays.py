@@ -7,11 +7,11 @@ _FRAMES: list["np.ndarray[tuple[int], np.dtype[np.float64]]"] = []
 
 def capture() -> float:
     """Keep a frame of 4,000 bytes."""
-    frame = np.ones(500)  # LEAK
+    frame = np.arange(500.0)  # LEAK
     _FRAMES.append(frame)
-    return float(frame[0])
+    return float(frame[-1])
 
 
 def test_capture() -> None:
-    """A frame is bright."""
-    assert capture() == 1.0
+    """The last point is the brightest."""
+    assert capture() == 499
