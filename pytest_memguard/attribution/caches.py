@@ -1,0 +1,85 @@
+"""Caches that tell their bound: growth in one of them ends by itself."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pytest_memguard.attribution import raw
+
+_BOUND_NAMES: Final = frozenset(
+    {"maxsize", "max_size", "capacity", "maxlen", "limit", "max_entries", "max_items"}
+)
+_MANGLED: Final = re.compile(r"_[A-Za-z0-9_]*?__")
+_PATTERN_CACHES: Final = (("_cache", "_MAXCACHE"), ("_cache2", "_MAXCACHE2"))
+_deque_bound = deque.__dict__["maxlen"].__get__
+
+
+def bounded_by(grower: object, owners: Sequence[object] = (), *, name: str = "") -> str:
+    """Why growth in a container ends by itself.
+
+    Args:
+        grower: the container.
+        owners: the objects that hold it, the nearest first: a bound may be theirs.
+        name: what to call it.
+
+    Returns:
+        The cache, its bound and how full it is; empty if there is no bound, or if it was
+        passed already.
+    """
+    for candidate in (grower, *owners):
+        kind = type(candidate)
+        if kind is raw.LRU_CACHE:
+            bound, used = raw.lru_fill(candidate)
+            called = name.removeprefix("functools.lru_cache of ")
+            what = f"functools.lru_cache(maxsize={bound})"
+            return _told(what, f" of {called}" if called else "", used, bound)
+        used = raw.length(grower) or 0
+        bound = _bound_of(candidate)
+        if bound is not None and bound > used:
+            what = f"{raw.type_name(kind)}(maxlen={bound})"
+            if not issubclass(kind, deque):
+                what = f"{raw.type_name(kind)}, at most {bound}"
+            return _told(f"{name}: {what}" if name else what, "", used, bound)
+    return _pattern_cache(grower)
+
+
+def _told(what: str, name: str, used: int, bound: int | None) -> str:
+    if bound is None or used >= bound:
+        return ""
+    return f"{what}{name}, {used} of {bound} used"
+
+
+def _bound_of(obj: object) -> int | None:
+    if issubclass(type(obj), deque):
+        bound: int | None = _deque_bound(obj)
+        if bound is not None:
+            return bound
+    if issubclass(type(obj), type) or issubclass(type(obj), type(sys)):
+        return None  # a class's or a module's constant says nothing of one container in it
+    found = [value for key, value in raw.attributes(obj) if _is_bound(key, value)]
+    found += [
+        value
+        for cls in raw.mro(type(obj))
+        for key, value in list(raw.namespace(cls).items())
+        if _is_bound(key, value)
+    ]
+    return found[0] if found else None
+
+
+def _is_bound(key: Any, value: object) -> bool:
+    if type(value) is not int or type(key) is not str:
+        return False
+    return _MANGLED.sub("", key, count=1).strip("_").lower() in _BOUND_NAMES
+
+
+def _pattern_cache(grower: object) -> str:
+    known = vars(re)
+    for cache, limit in _PATTERN_CACHES:
+        if known.get(cache) is grower and type(known.get(limit)) is int:
+            what = f"the cache of patterns, re.{cache}"
+            return _told(what, "", raw.length(grower) or 0, known[limit])
+    return ""

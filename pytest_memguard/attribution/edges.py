@@ -1,0 +1,241 @@
+"""Words for the steps from a holder to what it holds."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextvars import Context
+from dataclasses import dataclass
+from itertools import islice
+from types import CellType, FrameType, FunctionType, MappingProxyType, ModuleType
+from typing import Any, Final
+from weakref import ReferenceType
+
+from pytest_memguard.attribution import naming, raw
+
+ITEM: Final = "[...]"
+"""Stands for any key or index in a name that has to stay the same."""
+_MOST_ITEMS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """From one object to another that it holds, perhaps through some that tell nothing."""
+
+    words: str
+    """For people: ``key 'req-17'``; empty where the next step says it all."""
+    name: str
+    """What it adds to a name that has to stay the same: ``.registry``."""
+    length: int = 1
+    """Objects it goes on by."""
+    attribute: bool = True
+    """Whether what is held is described beside it, not as a step of its own."""
+
+
+Way = Callable[[Sequence[Any]], Step | None]
+
+
+def follow(chain: Sequence[Any]) -> Step:
+    """The first step along a chain of objects of which each holds the next.
+
+    Args:
+        chain: at least two objects.
+    """
+    for way in _WAYS:
+        step = way(chain)
+        if step is not None:
+            return step
+    return Step(words="(inside)", name="")
+
+
+def _through_namespace(chain: Sequence[Any]) -> Step | None:
+    """From a class, a module or an instance, by way of its dict."""
+    holder, held = chain[:2]
+    if issubclass(type(holder), type):
+        return _of_class(chain)
+    if type(held) is dict and len(chain) > 2 and raw.instance_dict(holder) is held:
+        name = key_of(held, chain[2])
+        return None if name is None else _attribute(holder, name, 2)
+    return None
+
+
+def _of_class(chain: Sequence[Any]) -> Step | None:
+    names = [key for key, value in _entries(chain[0]) if value is chain[1]]
+    if names:
+        return _attribute(chain[0], min(names), 1)
+    if len(chain) > 2 and raw.is_exactly(chain[1], dict, MappingProxyType):
+        names = [key for key, value in _entries(chain[0]) if value is chain[2]]
+        if names:
+            return _attribute(chain[0], min(names), 2)
+    if type(chain[1]) is tuple and len(chain) > 2 and issubclass(type(chain[2]), type):
+        return Step(words="base class", name=", base class", length=2)
+    return None
+
+
+def _entries(cls: type) -> list[tuple[str, Any]]:
+    return [(raw.text(key), value) for key, value in list(raw.namespace(cls).items())]
+
+
+def _attribute(holder: object, name: str, length: int) -> Step:
+    if issubclass(type(holder), ModuleType):
+        return Step(words=name, name=f".{name}", length=length)
+    if issubclass(type(holder), type):
+        return Step(words=f"attribute {name}", name=f".{name}", length=length)
+    return Step(words=f".{name}", name=f".{name}", length=length)
+
+
+def _through_function(chain: Sequence[Any]) -> Step | None:
+    """From a function to its closure's variables and its defaults."""
+    function, held = chain[:2]
+    if type(function) is not FunctionType or len(chain) < 3:
+        return None
+    if held is function.__closure__ and type(chain[2]) is CellType:
+        position = index_of(held, chain[2]) or 0
+        name = function.__code__.co_freevars[position]
+        words = f"closure variable {name}"
+        return Step(words=words, name=f", {words}", length=min(3, len(chain) - 1))
+    if held is function.__defaults__:
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        name = names[(index_of(held, chain[2]) or 0) - len(held or ())]
+    elif held is function.__kwdefaults__:
+        name = key_of(held, chain[2]) or ""
+    else:
+        return None
+    return Step(words=f"default of {name}", name=f", default of {name}", length=2)
+
+
+def _through_weak_container(chain: Sequence[Any]) -> Step | None:
+    """From a dict of weak references to its ``data``, which is the same thing to people."""
+    if not naming.is_weak_container(chain[0]):
+        return None
+    data = (raw.instance_dict(chain[0]) or {}).get("data")
+    for position, held in enumerate(chain[1:3], start=1):
+        if held is data:
+            return Step(words="", name="", length=position)
+    return None
+
+
+def _through_thread_local(chain: Sequence[Any]) -> Step | None:
+    """From a `threading.local` to an attribute that one thread sees."""
+    if not any(raw.class_name(cls) == ("_thread", "_local") for cls in raw.mro(type(chain[0]))):
+        return None
+    if len(chain) > 3 and type(chain[1]) is dict and type(chain[2]) is dict:
+        name = key_of(chain[2], chain[3])
+        return Step(words=f".{name} of one thread", name=f".{name}", length=3)
+    return None
+
+
+def _through_context(chain: Sequence[Any]) -> Step | None:
+    """From a context to the value of one of its variables."""
+    if type(chain[0]) is not Context:
+        return None
+    for variable, value in chain[0].items():
+        for position, held in enumerate(chain[1:], start=1):
+            if held is value:
+                words = f"context variable {variable.name}"
+                return Step(words=words, name=f", {words}", length=position)
+    return None
+
+
+def _through_lru_cache(chain: Sequence[Any]) -> Step | None:
+    """From a cached function to its results, past the dict it keeps them in."""
+    if type(chain[0]) is not raw.LRU_CACHE:
+        return None
+    if type(chain[1]) is dict and raw.instance_dict(chain[0]) is not chain[1]:
+        if len(chain) == 2:
+            return Step(words="results", name="")
+        return Step(words="cached call", name=ITEM, length=2, attribute=False)
+    known = [name for name, value in raw.attributes(chain[0]) if value is chain[1]]
+    if known:
+        return _attribute(chain[0], known[0], 1)
+    return Step(words="cached call", name=ITEM, attribute=False)
+
+
+def _through_frame(chain: Sequence[Any]) -> Step | None:
+    """From something suspended, or a frame, to a local variable."""
+    frame, length = chain[0], 1
+    if raw.is_exactly(frame, *naming.GENERATORS):
+        frame = getattr(frame, naming.GENERATORS[type(frame)])
+        length = 2 if type(chain[1]) is FrameType else 1
+    if type(frame) is not FrameType or len(chain) <= length:
+        return None
+    held = chain[length]
+    if type(held) is CellType and len(chain) > length + 1:
+        length += 1
+        held = chain[length]
+    for name, value in raw.local_values(frame).items():
+        if value is held:
+            words = f"local variable {name} of {naming.frame_words(frame)}"
+            stable = f", local variable {name} of {frame.f_code.co_name}"
+            return Step(words=words, name=stable, length=length)
+    return None
+
+
+def _to_item(chain: Sequence[Any]) -> Step | None:
+    """From a container to one of its items."""
+    holder, held = chain[:2]
+    if issubclass(type(holder), dict):
+        for key, value in reversed(raw.items(holder)):
+            if value is held:
+                if issubclass(type(key), ReferenceType):
+                    return _item("value of a weak key")
+                return _item(f"key {naming.key_words(key)}")
+            if key is held:
+                return _item("a key")
+    if issubclass(type(holder), (list, tuple, deque)):
+        position = index_of(holder, held)
+        if position is not None:
+            return _item(f"[{position}]")
+    if issubclass(type(holder), (set, frozenset)):
+        return _item("set member")
+    return None
+
+
+def _item(words: str) -> Step:
+    return Step(words=words, name=ITEM, attribute=False)
+
+
+def _to_attribute(chain: Sequence[Any]) -> Step | None:
+    """From an object to an attribute of its own."""
+    holder, held = chain[:2]
+    for name, value in raw.attributes(holder):
+        if value is held:
+            return _attribute(holder, name, 1)
+    if type(holder) is CellType or type(holder) is MappingProxyType:
+        return Step(words="", name="")
+    if issubclass(type(holder), ReferenceType):
+        return Step(words="weakref callback", name=", weakref callback")
+    return None
+
+
+_WAYS: Final[tuple[Way, ...]] = (
+    _through_weak_container,
+    _through_namespace,
+    _through_function,
+    _through_thread_local,
+    _through_context,
+    _through_lru_cache,
+    _through_frame,
+    _to_item,
+    _to_attribute,
+)
+
+
+def key_of(mapping: Any, value: object) -> str | None:
+    """The name under which a namespace holds a value; the plainest if there are several."""
+    names = [raw.text(key) for key, held in raw.items(mapping) if held is value]
+    return min(names, key=lambda name: (name.startswith("__"), name), default=None)
+
+
+def index_of(sequence: Any, value: object) -> int | None:
+    """Where in a list, tuple or deque an object is at last, itself and not an equal one."""
+    kinds = (list, tuple, deque)
+    walk = next(kind.__iter__ for kind in kinds if issubclass(type(sequence), kind))
+    found = None
+    try:
+        for position, held in enumerate(islice(walk(sequence), _MOST_ITEMS)):
+            if held is value:
+                found = position
+    except RuntimeError:  # another thread changed it meanwhile
+        pass
+    return found

@@ -1,0 +1,195 @@
+"""Which objects became more while a leaking test was repeated, and what holds them."""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import Final
+
+from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.retention import Search, retention_path, stack_frames
+from pytest_memguard.attribution.sizes import Grown, Sizes
+from pytest_memguard.attribution.values import grown_value, module_values
+from pytest_memguard.leaks import RetentionPath, TypeGrowth
+
+STEADY: Final = 0.9
+"""Growth per call from which on it is steady: some calls may find a place that was free."""
+_START_SHARE: Final = 0.6
+_SEARCH_SHARE: Final = 0.3
+_LEAST_SECONDS: Final = 0.1
+_MOST_IMMORTAL: Final = 50
+_MOST_CONTAINERS: Final = 6
+_MOST_TIES: Final = 3
+_SMALL_PART: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the repetitions left behind."""
+
+    types: tuple[TypeGrowth, ...] = ()
+    """Types whose objects became more with every call, the most numerous first."""
+    path: RetentionPath | None = None
+    """What holds the survivors; None if no Python object does."""
+    notes: tuple[str, ...] = ()
+    """What could not be found out, and why."""
+
+
+class Growth:
+    """Looks at the live process before and after repetitions.
+
+    In between the heap is frozen (`gc.freeze`), so that whatever the garbage collector
+    follows at the end is new. A heap that was frozen before is unfrozen, and after `finish`
+    it is not frozen. In between, nobody else may freeze or unfreeze it.
+    """
+
+    def __init__(self, *, seconds: float = 1.0) -> None:
+        """Look at the process; garbage should have been collected just before.
+
+        Args:
+            seconds: limit for this and for `finish` together. A scan of the whole heap that
+                was begun is not broken off.
+        """
+        started = time.perf_counter()
+        with _NoCollection():
+            gc.unfreeze()
+            stack_frames()  # frames become objects when they are asked for: not later
+            self._values = module_values()
+            self._sizes = Sizes(gc.get_objects(), started + _START_SHARE * seconds)
+            gc.freeze()
+            self._frozen = gc.get_freeze_count()
+        self._seconds = seconds - (time.perf_counter() - started)
+
+    def finish(self, *, calls: int) -> Found:
+        """Collect garbage, look again, and find out what holds the survivors.
+
+        Args:
+            calls: how many were made since.
+        """
+        left_over = max(_LEAST_SECONDS, self._seconds)
+        deadline = time.perf_counter() + left_over
+        gc.collect()
+        with _NoCollection():
+            # Python 3.12 freezes a few hundred objects that never end on its own account
+            left = gc.get_freeze_count()
+            undisturbed = self._frozen // 2 <= left <= self._frozen + _MOST_IMMORTAL
+            survivors = Survivors(gc.get_objects() if undisturbed else [])
+            gc.unfreeze()
+            look = _Look(
+                survivors,
+                calls=calls,
+                scans_end=deadline - _SEARCH_SHARE * left_over,
+                deadline=deadline,
+            )
+            if not undisturbed:
+                look.notes.append("the heap was unfrozen meanwhile: what is new is not known")
+            return look.found(self._sizes, self._values)
+
+
+class _NoCollection:
+    """No garbage collection in the middle of a look."""
+
+    def __enter__(self) -> None:
+        self._enabled = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        if self._enabled:
+            gc.enable()
+
+
+class _Containers:
+    """Containers that grew, in the order in which to look for their holders."""
+
+    def __init__(self, grown: Grown, survivors: Survivors, calls: int) -> None:
+        reached = [survivors.reach(container) for container, _ in grown]
+        # growth by the same amount in every call is no chance
+        keys = [
+            (-reach, growth % calls != 0, -growth)
+            for reach, (_, growth) in zip(reached, grown, strict=True)
+        ]
+        order = sorted(range(len(grown)), key=keys.__getitem__)[:_MOST_CONTAINERS]
+        self.objects = [grown[i][0] for i in order]
+        self.keys = [keys[i] for i in order]
+        self.reach = max(reached, default=0)
+        """How much of what is new the first of them holds."""
+
+
+class _Look:
+    """The second look, and what follows from both."""
+
+    def __init__(
+        self, survivors: Survivors, *, calls: int, scans_end: float, deadline: float
+    ) -> None:
+        self._survivors = survivors
+        self._calls = calls
+        self._least = max(1, math.ceil(STEADY * calls))
+        self._scans_end = scans_end
+        self._deadline = deadline
+        self.notes: list[str] = []
+
+    def found(self, sizes: Sizes, values: dict[str, int]) -> Found:
+        """Everything.
+
+        Args:
+            sizes: from the first look.
+            values: likewise.
+        """
+        everything = gc.get_objects()
+        ids, deadline = self._survivors.ids, self._scans_end
+        grown, now = sizes.grown(everything, self._least, ids, deadline)
+        complete = sizes.complete and now.total() == len(everything)
+        types = self._survivors.count(self._least, sizes.counts if complete else None, now)
+        containers = _Containers(grown, self._survivors, self._calls)
+        if not containers.reach:
+            grown += sizes.grown_untracked(everything, self._least, self._deadline)
+            complete = complete and time.perf_counter() < self._deadline
+            containers = _Containers(grown, self._survivors, self._calls)
+        if not complete:
+            self.notes.append("the heap is too large for the time: not all was measured")
+        # the search scans the heap for whatever refers to something: not this
+        del everything, grown
+        path = self._path(containers) or grown_value(values, self._least)
+        if path is None and types and not self.notes:
+            self.notes.append("no module, class or thread was found to hold the survivors")
+        return Found(types=types, path=path, notes=tuple(self.notes))
+
+    def _path(self, containers: _Containers) -> RetentionPath | None:
+        own = {id(containers.objects), id(containers.__dict__), id(containers)}
+        search = Search(avoid=own | self._survivors.own, deadline=self._deadline)
+        path = None
+        if containers.reach < _SMALL_PART * self._survivors.counts.total():
+            path = self._path_to_survivor(search)
+        path = path or self._path_to_container(search, containers)
+        if path is None and search.timed_out:
+            self.notes.append("time ran out while looking for what holds the survivors")
+        return path
+
+    def _path_to_survivor(self, search: Search) -> RetentionPath | None:
+        chains = search.chains(self._survivors.targets())
+        if not chains:
+            return None
+        return retention_path(chains[0], roots=search.roots, new=self._survivors.ids)
+
+    def _path_to_container(
+        self, search: Search, containers: _Containers
+    ) -> RetentionPath | None:
+        best: list[tuple[str, RetentionPath]] = []
+        key = None
+        for container, its_key in zip(containers.objects, containers.keys, strict=True):
+            if best and (its_key != key or len(best) >= _MOST_TIES):
+                break
+            for chain in search.chains([container])[:1]:
+                objects = (*chain.objects, *self._survivors.item_of(container))
+                path = retention_path(
+                    replace(chain, objects=objects),
+                    roots=search.roots,
+                    new=self._survivors.ids,
+                    grower=container,
+                )
+                key = its_key
+                best.append((path.holder, path))
+        # of containers that grow alike, the same one has to be named every time
+        return min(best, key=lambda pair: pair[0])[1] if best else None

@@ -1,0 +1,150 @@
+"""The objects that are new: their types, how they hang together, and which to ask about."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter, deque
+from collections.abc import Iterator
+from itertools import chain, islice
+from queue import SimpleQueue
+from typing import Any, Final
+from weakref import ReferenceType
+
+from pytest_memguard.attribution import raw
+from pytest_memguard.attribution.retention import stack_frames
+from pytest_memguard.leaks import TypeGrowth
+
+_OURS: Final = "pytest_memguard."
+_MOST_TYPES: Final = 10
+_MOST_SIZED: Final = 1_000
+_MOST_REACHED: Final = 20_000
+_MOST_LOOKED_AT: Final = 100_000
+_MOST_TARGETS: Final = 6
+_MOST_ITEMS: Final = 1_000
+
+
+class Survivors:
+    """Objects that were not there at the start.
+
+    They are held here for as long as this lives, so its time has to be short.
+    """
+
+    def __init__(self, objects: list[Any]) -> None:
+        frames = stack_frames()
+        self._objects = [held for held in objects if id(held) not in frames]
+        self.ids = {id(held) for held in self._objects}
+        self.counts: Counter[str] = Counter()
+        """Survivors by type, of the types that grew steadily."""
+
+    @property
+    def own(self) -> set[int]:
+        """Ids of what holds survivors here."""
+        return {id(self._objects), id(self), id(self.__dict__)}
+
+    def count(
+        self, least: int, then: Counter[str] | None, now: Counter[str]
+    ) -> tuple[TypeGrowth, ...]:
+        """Find out which types grew.
+
+        Args:
+            least: objects more that it takes.
+            then: how many objects there were by type name; None if that is not known.
+            now: how many there are.
+
+        Returns:
+            The most numerous first.
+        """
+        every: Counter[str] = Counter(name for name, _ in self._named())
+        if then is not None:
+            # some of what was there may be gone
+            every = Counter({name: min(every[name], now[name] - then[name]) for name in every})
+        ranked = sorted(every.items(), key=lambda item: (-item[1], item[0]))
+        self.counts = Counter({name: count for name, count in ranked if count >= least})
+        sizes = self._sizes()
+        return tuple(
+            TypeGrowth(type=name, count=count, size=round(count * sizes.get(name, 0)))
+            for name, count in list(self.counts.items())[:_MOST_TYPES]
+        )
+
+    def reach(self, container: Any) -> int:
+        """How much of what is new is held by a container, through new objects alone."""
+        seen: set[int] = set()
+        frontier = [container]
+        while frontier and len(seen) < _MOST_REACHED:
+            fresh = {
+                id(held): held
+                for held in gc.get_referents(*frontier)
+                if id(held) in self.ids and id(held) not in seen
+            }
+            frontier = [held for held in fresh.values() if not _is_weak(held)]
+            seen.update(map(id, frontier))
+        return len(seen)
+
+    def item_of(self, container: Any) -> tuple[Any, ...]:
+        """One item of a container that grew, a new one if that can be told."""
+        items = list(_last_items(container))
+        fresh = [held for held in items if id(held) in self.ids and not _is_weak(held)]
+        if type(container) is raw.LRU_CACHE:  # it holds more than its results
+            return tuple(fresh[:1])
+        return tuple((fresh or items)[:1])
+
+    def targets(self) -> list[Any]:
+        """A few survivors to ask about: such that no other survivor holds, if there are any.
+
+        Those of classes of one's own come before lists and dicts.
+        """
+        found = [(name, held) for name, held in self._named() if name in self.counts]
+        found = [pair for pair in found if not _is_weak(pair[1])] or found
+        below = set(map(id, gc.get_referents(*(held for _, held in found))))
+        tops = [pair for pair in found if id(pair[1]) not in below] or found
+        by_name: dict[str, list[Any]] = {}
+        for name, held in tops:
+            by_name.setdefault(name, []).append(held)
+        names = sorted(by_name, key=lambda name: ("." not in name, -self.counts[name], name))
+        chosen = chain.from_iterable(
+            (by_name[name][0], by_name[name][len(by_name[name]) // 2]) for name in names
+        )
+        return list({id(held): held for held in islice(chosen, _MOST_TARGETS)}.values())
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        """The latest survivors, each with its type's name."""
+        names: dict[int, str] = {}
+        for held in self._objects[: -_MOST_LOOKED_AT - 1 : -1]:
+            kind = type(held)
+            if id(kind) not in names:
+                names[id(kind)] = raw.type_name(kind)
+            if not names[id(kind)].startswith(_OURS):
+                yield (names[id(kind)], held)
+
+    def _sizes(self) -> dict[str, float]:
+        """Average bytes of an object, by the type's name."""
+        counts: Counter[str] = Counter()
+        sums: Counter[str] = Counter()
+        for name, held in self._named():
+            if name in self.counts and counts[name] < _MOST_SIZED:
+                counts[name] += 1
+                sums[name] += raw.own_size(held)
+        return {name: sums[name] / count for name, count in counts.items()}
+
+
+def _is_weak(obj: object) -> bool:
+    return issubclass(type(obj), ReferenceType)
+
+
+def _last_items(container: Any) -> Iterator[Any]:
+    """Items of a container, those that were added last first as far as it has an order."""
+    kind = type(container)
+    if issubclass(kind, dict):
+        for key, value in raw.items(container)[: -_MOST_ITEMS - 1 : -1]:
+            yield value
+            if gc.is_tracked(key):
+                yield key
+        return
+    walk = next((base for base in (list, deque) if issubclass(kind, base)), None)
+    try:
+        if walk is not None:
+            yield from islice(walk.__reversed__(container), _MOST_ITEMS)
+        elif issubclass(kind, (set, SimpleQueue, raw.LRU_CACHE)):
+            yield from gc.get_referents(container)[:-_MOST_ITEMS:-1]
+    except RuntimeError:  # another thread changed it meanwhile
+        return

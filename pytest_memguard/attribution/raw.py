@@ -1,0 +1,219 @@
+"""Reads objects without running code of theirs: names, attributes, lengths and sizes."""
+
+from __future__ import annotations
+
+import io
+import sys
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from inspect import CO_OPTIMIZED
+from queue import SimpleQueue
+from types import (
+    FrameType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+from typing import Any, Final
+
+# what a class says of itself, asked past its metaclass, which may be anybody's code
+_namespace_of = type.__dict__["__dict__"].__get__
+_mro_of = type.__dict__["__mro__"].__get__
+_module_of = type.__dict__["__module__"].__get__
+_qualname_of = type.__dict__["__qualname__"].__get__
+_TRACKED_HEADER: Final = 16
+_TRIES: Final = 9
+
+
+def _nothing() -> None:
+    """Wrapped once, to know the type of such wrappers."""
+
+
+LRU_CACHE: Final[type] = type(lru_cache(_nothing))
+"""The type of what `functools.lru_cache` returns."""
+PLAIN: Final = (dict, list, set)
+"""Containers so common that they are measured many at a time."""
+
+
+def lru_fill(wrapper: Any) -> tuple[int | None, int]:
+    """Bound and length of a `functools.lru_cache`."""
+    told = LRU_CACHE.cache_info(wrapper)  # type: ignore[attr-defined]  # on the C type
+    return (told[2], told[3])
+
+
+def _lru_length(wrapper: Any) -> int:
+    return lru_fill(wrapper)[1]
+
+
+MEASURES: Final[tuple[tuple[type, Callable[[Any], int], str], ...]] = (
+    (dict, dict.__len__, "entries"),
+    (list, list.__len__, "items"),
+    (set, set.__len__, "members"),
+    (deque, deque.__len__, "items"),
+    (bytearray, bytearray.__len__, "bytes"),
+    (array, array.__len__, "items"),
+    # what was written last is the end of it, and the position costs no copy
+    (io.BytesIO, io.BytesIO.tell, "bytes"),
+    (io.StringIO, io.StringIO.tell, "characters"),
+    (SimpleQueue, SimpleQueue.qsize, "items"),
+    (LRU_CACHE, _lru_length, "entries"),
+    (tuple, tuple.__len__, "items"),
+    (frozenset, frozenset.__len__, "members"),
+    (str, str.__len__, "characters"),
+    (bytes, bytes.__len__, "bytes"),
+)
+"""Whose length is asked how, and what it counts."""
+FIXED: Final = (tuple, frozenset, str, bytes)
+"""Those of them that never change."""
+
+
+def namespace(cls: type) -> Mapping[str, Any]:
+    """The class's own ``__dict__``."""
+    found: Mapping[str, Any] = _namespace_of(cls)
+    return found
+
+
+def mro(cls: type) -> tuple[type, ...]:
+    """The class and its bases, in order."""
+    found: tuple[type, ...] = _mro_of(cls)
+    return found
+
+
+def class_name(cls: type) -> tuple[str, str]:
+    """Module and qualified name of a class; either may be empty."""
+    try:
+        module, name = _module_of(cls), _qualname_of(cls)
+    except AttributeError:  # the module of a class that hides it
+        module, name = "", _qualname_of(cls)
+    return (text(module), text(name))
+
+
+def type_name(cls: type) -> str:
+    """The name for people: with its module, unless it is a builtin."""
+    module, name = class_name(cls)
+    return name if module in {"", "builtins"} else f"{module}.{name}"
+
+
+def is_exactly(obj: object, *kinds: type) -> bool:
+    """Whether an object is of one of these types and of no subclass.
+
+    Looking its type up in a set would hash it, which may run its metaclass's code.
+    """
+    kind = type(obj)
+    return any(kind is candidate for candidate in kinds)
+
+
+def text(value: object) -> str:
+    """The value if it is a string and nothing more special, else an empty one."""
+    return value if type(value) is str else ""
+
+
+def measure(cls: type) -> tuple[Callable[[Any], int], str] | None:
+    """How to ask objects of a type for their length, and what is counted."""
+    for base, length, unit in MEASURES:
+        if issubclass(cls, base):
+            return (length, unit)
+    return None
+
+
+def length(obj: object) -> int | None:
+    """How much is in a container; None if it is none, or closed."""
+    found = measure(type(obj))
+    try:
+        return None if found is None else found[0](obj)
+    except ValueError:
+        return None
+
+
+def instance_dict(obj: object) -> dict[str, Any] | None:
+    """The object's attributes that are kept in a dict, if there is one."""
+    if issubclass(type(obj), type):
+        return None
+    for cls in mro(type(obj)):
+        descriptor: Any = namespace(cls).get("__dict__")
+        # a property of this name would be code of the object's
+        if is_exactly(descriptor, GetSetDescriptorType, MemberDescriptorType):
+            try:
+                found = descriptor.__get__(obj)
+            except (AttributeError, TypeError):
+                return None
+            return found if issubclass(type(found), dict) else None
+    return None
+
+
+def slots(obj: object) -> Iterator[tuple[str, Any]]:
+    """Attributes kept in slots, and the members of types written in C."""
+    for cls in mro(type(obj)):
+        for name, descriptor in list(namespace(cls).items()):
+            if type(descriptor) is MemberDescriptorType and name != "__dict__":
+                try:
+                    yield (name, descriptor.__get__(obj))
+                except (AttributeError, TypeError, SystemError):
+                    continue
+
+
+def attributes(obj: object) -> Iterator[tuple[str, Any]]:
+    """Attributes of an object, from its dict and from slots."""
+    for name, value in items(instance_dict(obj) or {}):
+        if type(name) is str:
+            yield (name, value)
+    yield from slots(obj)
+
+
+def items(mapping: Any) -> list[tuple[Any, Any]]:
+    """Entries of a dict of any kind, as they were at some moment."""
+    tries = (_try_items(mapping) for _ in range(_TRIES))
+    return next((found for found in tries if found is not None), [])
+
+
+def _try_items(mapping: Any) -> list[tuple[Any, Any]] | None:
+    try:
+        return list(dict.items(mapping))
+    except RuntimeError:  # another thread changed it meanwhile
+        return None
+
+
+def modules() -> list[tuple[str, ModuleType]]:
+    """The modules there are, by the names they are known under."""
+    return [
+        (name, module)
+        for name, module in items(sys.modules)
+        if type(name) is str and issubclass(type(module), ModuleType)
+    ]
+
+
+def own_size(obj: object) -> int:
+    """Bytes of the object itself, if a type written in C tells; else 0."""
+    for cls in mro(type(obj)):
+        told = namespace(cls).get("__sizeof__")
+        if told is None:
+            continue
+        if is_exactly(told, MethodDescriptorType, WrapperDescriptorType):
+            size = told(obj)
+            return size + _TRACKED_HEADER if type(size) is int else 0
+    return 0
+
+
+def local_values(frame: FrameType) -> dict[str, Any]:
+    """The local variables of a frame, and no trace left of the question."""
+    values = frame.f_locals
+    if type(values) is not dict and type(values).__name__ != "FrameLocalsProxy":
+        return {}
+    found = dict(values)
+    if sys.version_info < (3, 13) and frame.f_code.co_flags & CO_OPTIMIZED:
+        # the frame keeps this copy and so what is in it; three references are the frame's,
+        # ours and the question's: nobody else is looking at it
+        if sys.getrefcount(values) <= 3:
+            values.clear()
+    return found
+
+
+def dotted(function: FunctionType) -> str:
+    """Module and qualified name of a function."""
+    module, name = text(function.__module__), text(function.__qualname__)
+    return f"{module}.{name}" if module else name

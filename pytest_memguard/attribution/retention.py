@@ -1,0 +1,279 @@
+"""What keeps a survivor alive: the shortest chain of references from a root to it."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import FrameType
+from typing import Any, Final
+from weakref import ReferenceType, WeakKeyDictionary
+
+from pytest_memguard.attribution import naming, raw
+from pytest_memguard.attribution.caches import bounded_by
+from pytest_memguard.attribution.edges import ITEM, Step, follow
+from pytest_memguard.attribution.roots import LAST_RESORT, Root, Roots, local_variables
+from pytest_memguard.leaks import RetentionPath
+
+_LEVELS: Final = 60
+_SURE_LEVELS: Final = 2
+_WIDEST: Final = 24
+_MOST_REFERRERS: Final = 2_000
+_MOST_REACHED: Final = 2_000
+_WEAK_KEY: Final = "held by the value of its own weak key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """Objects of which each holds the next, and where they start."""
+
+    root: Root
+    """What the first one is."""
+    objects: tuple[Any, ...]
+    """From the root down."""
+    lead: Step | None = None
+    """How the root holds the first object, where the root is no object itself."""
+
+
+class Search:
+    """Looks for what holds an object, level by level, until a root is reached.
+
+    Every level is one scan of the heap for what refers to any of a few objects.
+    """
+
+    def __init__(self, *, avoid: set[int], deadline: float) -> None:
+        """Prepare.
+
+        Args:
+            avoid: ids of objects that hold others for the sake of the search only.
+            deadline: by `time.perf_counter`; no new level is begun after it.
+        """
+        self._deadline = deadline
+        self._avoid = avoid | stack_frames()
+        self.roots = Roots()
+        self.timed_out = False
+
+    def chains(self, targets: Sequence[Any]) -> list[Chain]:
+        """The shortest chains to any of the targets, the most telling first.
+
+        Args:
+            targets: survivors, or a container that grew.
+        """
+        walk = _Walk(targets)
+        self._avoid |= walk.own
+        found = [walk.chain(root, i) for i, root in self._roots_of(walk, 0)]
+        last_resort: list[Chain] = []
+        for level in range(_LEVELS):
+            # the nearest holders are looked up whatever the time: most say it all
+            if found or not walk.frontier or (level >= _SURE_LEVELS and self._late()):
+                break
+            first = self._climb(walk)
+            reached = [walk.chain(root, i) for i, root in self._roots_of(walk, first)]
+            found = [chain for chain in reached if chain.root.rank < LAST_RESORT]
+            last_resort += [chain for chain in reached if chain.root.rank == LAST_RESORT]
+        found = found or _threads_variable(walk) or last_resort
+        return sorted(found, key=lambda chain: (chain.root.rank, chain.root.name))
+
+    def _late(self) -> bool:
+        self.timed_out = time.perf_counter() > self._deadline
+        return self.timed_out
+
+    def _roots_of(self, walk: _Walk, first: int) -> list[tuple[int, Root]]:
+        known = [(i, self.roots.of(*walk.pair(i))) for i in range(first, len(walk.nodes))]
+        found = [(i, root) for i, root in known if root is not None]
+        walk.end({i for i, _ in found})
+        return found
+
+    def _climb(self, walk: _Walk) -> int:
+        """Add what refers to the frontier; where that begins among the nodes."""
+        first = len(walk.nodes)
+        wanted = {id(walk.nodes[i]): i for i in walk.frontier}
+        held = tuple(walk.nodes[i] for i in walk.frontier)
+        walk.frontier = []
+        # the call's own tuple is not among what it finds
+        referrers = gc.get_referrers(*held)
+        own = {id(held), id(referrers)}
+        for holder in islice(referrers, _MOST_REFERRERS):
+            if id(holder) in self._avoid or id(holder) in own or id(holder) in walk.seen:
+                continue
+            below = next((x for x in gc.get_referents(holder) if id(x) in wanted), None)
+            # an instance holds its type, which says nothing of why the type stays
+            if below is not None and type(holder) is not below:
+                walk.add(holder, wanted[id(below)])
+        walk.choose(first)
+        return first
+
+
+class _Walk:
+    """How far a search has come."""
+
+    def __init__(self, targets: Sequence[Any]) -> None:
+        self.nodes = list(targets)
+        self.seen = {id(node) for node in self.nodes}
+        self.frontier = list(range(len(self.nodes)))
+        self._below = [-1] * len(self.nodes)
+
+    @property
+    def own(self) -> set[int]:
+        """Ids of what holds objects here."""
+        return {id(self.nodes), id(self)}
+
+    def add(self, holder: Any, below: int) -> None:
+        self.nodes.append(holder)
+        self.seen.add(id(holder))
+        self._below.append(below)
+
+    def pair(self, index: int) -> tuple[Any, Any]:
+        """An object and what it holds on the way down."""
+        below = self._below[index]
+        return (self.nodes[index], None if below < 0 else self.nodes[below])
+
+    def choose(self, first: int) -> None:
+        """Go on with so many of the nodes added last, the likelier holders first."""
+        added = range(first, len(self.nodes))
+        self.frontier = sorted(added, key=lambda i: _likelihood(self.nodes[i]))[:_WIDEST]
+
+    def end(self, reached: set[int]) -> None:
+        """Leave off where a root was found."""
+        self.frontier = [index for index in self.frontier if index not in reached]
+
+    def chain(self, root: Root, index: int, lead: Step | None = None) -> Chain:
+        """The objects from one of the nodes down."""
+        objects = []
+        while index >= 0:
+            objects.append(self.nodes[index])
+            index = self._below[index]
+        return Chain(root=root, objects=tuple(objects), lead=lead)
+
+
+def _likelihood(holder: Any) -> int:
+    kind = type(holder)
+    if kind is FrameType:
+        return 3
+    if kind is tuple or kind is list or issubclass(kind, ReferenceType):
+        return 1
+    return 0
+
+
+def stack_frames() -> set[int]:
+    """Ids of the current thread's frames: what they hold is not held for good."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001  # as inspect does
+    found = set()
+    while frame is not None:
+        found.add(id(frame))
+        frame = frame.f_back
+    return found
+
+
+def _threads_variable(walk: _Walk) -> list[Chain]:
+    """A chain that starts in another thread's local variable.
+
+    The garbage collector does not see those while the function runs.
+    """
+    known = local_variables()
+    for index, node in enumerate(walk.nodes):
+        if id(node) in known:
+            thread, name, frame = known[id(node)]
+            words = f"local variable {name} of {naming.frame_words(frame)}"
+            stable = f"{frame.f_code.co_name}, local variable {name}"
+            root = Root(words=thread, name="thread, ", rank=6)
+            return [walk.chain(root, index, Step(words=words, name=stable))]
+    return []
+
+
+def retention_path(
+    chain: Chain, *, roots: Roots, new: set[int], grower: object = None
+) -> RetentionPath:
+    """A chain in words.
+
+    Args:
+        chain: from a root to a survivor.
+        roots: those it was found with.
+        new: ids of what was not there at the start.
+        grower: the container on the chain that grew; None if none did.
+    """
+    objects = [roots.whole(chain.objects[0]), *chain.objects]
+    if objects[0] is objects[1]:
+        del objects[0]
+    grown_at = next((i for i, held in enumerate(objects) if held is grower), None)
+    steps, name = [chain.root.words], chain.root.name
+    if chain.lead is None and (grown_at == 0 or type(objects[0]) is raw.LRU_CACHE):
+        steps = [f"{chain.root.words} ({naming.fill(objects[0])})"]
+    if chain.lead is not None:
+        steps.append(f"{chain.lead.words} ({naming.described(objects[0])})")
+        name += chain.lead.name
+    at = 0
+    while at < len(objects) - 1:
+        step = follow(objects[at:])
+        if _names_holder(objects, at, step, grown_at, new):
+            name += step.name
+        at += step.length
+        steps += _words(step, objects[at])
+    if grown_at is None:
+        # which of a container's items were replaced is not told either
+        name = name.removesuffix(ITEM)
+    return RetentionPath(
+        steps=tuple(steps),
+        holder=name,
+        bounded=_bounded(objects, grown_at, name),
+        remark=_remark(objects, grown_at, roots),
+    )
+
+
+def _names_holder(
+    objects: list[Any], at: int, step: Step, grown_at: int | None, new: set[int]
+) -> bool:
+    """Whether a step is on the way to what grows, or to what was replaced."""
+    if grown_at is not None:
+        return at + step.length <= grown_at
+    return at == 0 or not any(id(held) in new for held in objects[1 : at + 1])
+
+
+def _words(step: Step, held: Any) -> list[str]:
+    if not step.words:
+        return []
+    if step.attribute:
+        return [f"{step.words} ({naming.described(held)})"]
+    return [step.words, naming.described(held)]
+
+
+def _owners(objects: list[Any], grown_at: int) -> list[Any]:
+    """What a container belongs to: what it is an attribute of, and what that wraps."""
+    before = objects[max(0, grown_at - 2) : grown_at]
+    if len(before) == 2 and raw.instance_dict(before[0]) is not before[1]:
+        del before[0]
+    return before[::-1]
+
+
+def _bounded(objects: list[Any], grown_at: int | None, name: str) -> str:
+    if grown_at is None:
+        return ""
+    return bounded_by(objects[grown_at], _owners(objects, grown_at), name=name)
+
+
+def _remark(objects: list[Any], grown_at: int | None, roots: Roots) -> str:
+    """Whether what a dict with weak keys holds is what holds its keys."""
+    for owner in _owners(objects, grown_at) if grown_at is not None else ():
+        if any(cls is WeakKeyDictionary for cls in raw.mro(type(owner))):
+            for reference, value in raw.items(objects[grown_at or 0])[-3:]:
+                key = ReferenceType.__call__(reference)
+                if key is not None and _reaches(value, key, roots):
+                    return _WEAK_KEY
+    return ""
+
+
+def _reaches(start: object, end: object, roots: Roots) -> bool:
+    seen: set[int] = set()
+    frontier = [start]
+    while frontier and len(seen) < _MOST_REACHED:
+        if any(held is end for held in frontier):
+            return True
+        seen.update(map(id, frontier))
+        # what has a name of its own is not held by the value
+        nameless = [held for held in frontier if roots.of(held) is None]
+        frontier = [held for held in gc.get_referents(*nameless) if id(held) not in seen]
+        frontier = frontier[:_MOST_REACHED]
+    return False

@@ -1,0 +1,140 @@
+"""Where a chain of references starts: modules, classes, functions, threads."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextvars import Context
+from dataclasses import dataclass
+from types import FrameType, FunctionType, ModuleType
+from typing import Any, Final
+
+from pytest_memguard.attribution import naming, raw
+
+LAST_RESORT: Final = 9
+"""The rank of the interpreter's memory of the last exception."""
+_MACHINERY: Final = ("_pytest", "pytest", "pluggy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A place that is not held by anything worth telling."""
+
+    words: str
+    """For people: ``module app.cache``."""
+    name: str
+    """Without what changes from run to run: ``app.cache``."""
+    rank: int = 0
+    """The lower, the more it tells."""
+
+
+class Roots:
+    """Knows the modules there are, and finds what can be named through them."""
+
+    def __init__(self) -> None:
+        self._modules: dict[int, Root] = {}
+        self._of_namespace: dict[int, ModuleType] = {}
+        for name, module in raw.modules():
+            root = _module_root(name, module)
+            self._of_namespace[id(raw.instance_dict(module))] = module
+            for place in (module, raw.instance_dict(module)):
+                known = self._modules.get(id(place))
+                if place is not None and (known is None or known.name != root.name):
+                    self._modules[id(place)] = root
+
+    def whole(self, holder: Any) -> Any:
+        """The module, for its namespace; anything else as it is."""
+        return self._of_namespace.get(id(holder), holder)
+
+    def of(self, holder: Any, child: object = None) -> Root | None:
+        """The root that an object is, if it is one.
+
+        Args:
+            holder: the object.
+            child: what it holds on the way to the survivor.
+        """
+        known = self._modules.get(id(holder))
+        if known is not None:
+            return _last_exception(known, holder, child)
+        kind = type(holder)
+        if kind is FunctionType:
+            return _named(holder, raw.text(holder.__module__), raw.text(holder.__qualname__))
+        if kind is raw.LRU_CACHE:
+            told = raw.instance_dict(holder) or {}
+            names = (raw.text(told.get(key)) for key in ("__module__", "__qualname__"))
+            return _named(holder, *names)
+        if issubclass(kind, type):
+            return _named(holder, *raw.class_name(holder))
+        if kind is Context:
+            return Root(words="context variables", name="context variables", rank=4)
+        return _fixture(holder, kind)
+
+
+def _module_root(name: str, module: ModuleType) -> Root:
+    told = naming.module_name(module)
+    if sys.modules.get(told) is module:
+        name = told
+    last = name.rpartition(".")[2]
+    if name.partition(".")[0] in _MACHINERY:
+        rank = 3
+    elif last in {"__main__", "conftest"} or last.startswith("test_") or last.endswith("_test"):
+        rank = 2
+    else:
+        # a package mostly passes on what its modules define
+        rank = int("__path__" in (raw.instance_dict(module) or {}))
+    return Root(words=f"module {name}", name=name, rank=rank)
+
+
+def _last_exception(root: Root, holder: Any, child: object) -> Root:
+    if root.name != "sys" or type(holder) is not dict or child is None:
+        return root
+    names = [str(name) for name, value in raw.items(holder) if value is child]
+    if names and all(name.startswith("last_") for name in names):
+        return Root(words=root.words, name=root.name, rank=LAST_RESORT)
+    return root
+
+
+def _named(obj: object, module: str, qualname: str) -> Root | None:
+    """The root for a class or function that is found again by its own name."""
+    found: Any = sys.modules.get(module)
+    if not qualname or found is None:
+        return None
+    for part in qualname.split("."):
+        if issubclass(type(found), type):
+            found = raw.namespace(found).get(part)
+        else:
+            found = (raw.instance_dict(found) or {}).get(part)
+        if raw.is_exactly(found, staticmethod, classmethod):
+            found = found.__func__
+    if found is not obj:
+        return None
+    name = f"{module}.{qualname}"
+    words = naming.described(obj).partition(",")[0]
+    return Root(words=words, name=words if type(obj) is raw.LRU_CACHE else name)
+
+
+def _fixture(obj: object, kind: type) -> Root | None:
+    """What pytest keeps for a fixture; it is known here by its name alone."""
+    if raw.class_name(kind) != ("_pytest.fixtures", "FixtureDef"):
+        return None
+    name = raw.text((raw.instance_dict(obj) or {}).get("argname"))
+    return Root(words=f"fixture {name}", name=f"fixture {name}", rank=5)
+
+
+def local_variables() -> dict[int, tuple[str, str, FrameType]]:
+    """Local variables of other threads: by the value's id, the thread, the name, the frame.
+
+    The current thread is left out: what it runs is the check itself and what called it.
+    """
+    names = {
+        (raw.instance_dict(thread) or {}).get("_ident"): naming.described(thread)
+        for thread in threading.enumerate()
+    }
+    found: dict[int, tuple[str, str, FrameType]] = {}
+    for ident, innermost in sys._current_frames().items():  # noqa: SLF001  # no other way
+        frame: FrameType | None = None if ident == threading.get_ident() else innermost
+        while frame is not None:
+            for name, value in raw.local_values(frame).items():
+                found.setdefault(id(value), (names.get(ident, "thread"), name, frame))
+            frame = frame.f_back
+    return found

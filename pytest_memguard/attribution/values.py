@@ -1,0 +1,64 @@
+"""Growth that no container shows: texts and tuples of modules, and exit functions."""
+
+from __future__ import annotations
+
+import atexit
+from array import array
+from typing import Any, Final
+
+from pytest_memguard.attribution import naming, raw
+from pytest_memguard.leaks import RetentionPath
+
+_KINDS: Final = (str, bytes, tuple, frozenset, bytearray, array)
+_EXIT: Final = "functions registered with atexit"
+
+
+def module_values() -> dict[str, int]:
+    """Lengths of the values of module variables that grow by being replaced or in place.
+
+    The garbage collector follows few of them. The number of exit functions is among them:
+    nothing that can be seen holds those.
+    """
+    found = {_EXIT: _exit_functions()}
+    for name, variable, value in _variables():
+        found[f"{name} {variable}"] = raw.length(value) or 0
+    return found
+
+
+def grown_value(then: dict[str, int], least: int) -> RetentionPath | None:
+    """What grew most of what `module_values` told.
+
+    Args:
+        then: what it told.
+        least: growth to care about.
+    """
+    more = _exit_functions() - then[_EXIT]
+    if more >= least:
+        return RetentionPath(steps=("module atexit", f"{_EXIT}: {more} more"), holder="atexit")
+    best: tuple[int, str, str, Any] | None = None
+    for name, variable, value in _variables():
+        before = then.get(f"{name} {variable}")
+        growth = 0 if before is None else (raw.length(value) or 0) - before
+        if growth >= least and (best is None or growth > best[0]):
+            best = (growth, name, variable, value)
+    if best is None:
+        return None
+    _, name, variable, value = best
+    return RetentionPath(
+        steps=(f"module {name}", f"{variable} ({naming.described(value)})"),
+        holder=f"{name}.{variable}",
+    )
+
+
+def _variables() -> list[tuple[str, str, Any]]:
+    return [
+        (name, variable, value)
+        for name, module in raw.modules()
+        for variable, value in raw.items(raw.instance_dict(module) or {})
+        if type(variable) is str and raw.is_exactly(value, *_KINDS)
+    ]
+
+
+def _exit_functions() -> int:
+    count = getattr(atexit, "_ncallbacks", int)()
+    return count if type(count) is int else 0

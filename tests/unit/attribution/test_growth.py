@@ -1,0 +1,227 @@
+"""Tests of the two looks: which types grew, that nothing is disturbed, and the time taken."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+import weakref
+
+import pytest
+
+from pytest_memguard.attribution.growth import Found, Growth
+from tests.unit.attribution.leaking import CALLS, NAME, found_after, found_in, module
+
+HOSTILE = """
+class Hostile:
+    def _fail(self, *_): raise SystemError("code of the object's was run")
+    __getattribute__ = __getattr__ = __repr__ = __len__ = __eq__ = __bool__ = _fail
+    __hash__ = __sizeof__ = __iter__ = _fail
+    __class__ = property(_fail)
+    __dict__ = property(_fail)
+KEPT = []
+def leak(n): KEPT.append(Hostile())
+"""
+HOSTILE_CLASS = """
+class Meta(type):
+    def _fail(self, *_): raise SystemError("code of the class's was run")
+    __hash__ = __eq__ = __getattribute__ = _fail
+    __instancecheck__ = __subclasscheck__ = _fail
+class Hostile(metaclass=Meta): pass
+KEPT = []
+new = object.__new__
+def leak(n): KEPT.append(new(Hostile))
+"""
+HOSTILE_CONTAINERS = """
+def fail(self, *_): raise SystemError("code of the container's was run")
+class Rows(list): __len__ = __iter__ = __getitem__ = __bool__ = fail
+class Table(dict): __len__ = __iter__ = __getitem__ = __bool__ = items = fail
+ROWS, TABLE = Rows(), Table()
+def leak(n):
+    list.append(ROWS, Request())
+    dict.__setitem__(TABLE, n, Request())
+"""
+
+
+def types_of(found) -> dict[str, int]:
+    """Type and number of what grew."""
+    return {growth.type: growth.count for growth in found.types}
+
+
+@pytest.mark.parametrize(
+    ("source", "types"),
+    [
+        pytest.param(
+            "L = []\ndef leak(n): L.append(Request())",
+            # in Python 3.10 the dict of an instance is an object from the start
+            {f"{NAME}.Request": CALLS, "list": CALLS}
+            | ({"dict": CALLS} if sys.version_info < (3, 11) else {}),
+            id="one-in-every-call",
+        ),
+        pytest.param(
+            "L = []\ndef leak(n): L.extend([set(), set(), set()])",
+            {"set": 3 * CALLS},
+            id="three-in-every-call",
+        ),
+        pytest.param(
+            "L = []\ndef leak(n):\n  if n % 2: L.append(set())", {}, id="in-every-other-call"
+        ),
+        pytest.param("L = []\ndef leak(n): L.append(b'x' * 99)", {}, id="not-followed"),
+    ],
+)
+def test_types(source, types):
+    """Types are told that grew by almost one in every call or more."""
+    assert types == types_of(found_in(source))
+
+
+def test_types_have_sizes():
+    """The bytes of a type are those of all its objects that are new."""
+    (growth,) = found_in("L = []\ndef leak(n): L.append(set())").types
+    assert CALLS * set().__sizeof__() <= growth.size <= CALLS * (set().__sizeof__() + 32)
+
+
+def test_local_classes_count_together():
+    """Classes that every call makes anew are one type with one name."""
+    found = found_in(
+        "L = []\ndef leak(n):\n  class Local: pass\n  L.append(Local())",
+    )
+    assert types_of(found)[f"{NAME}.leak.<locals>.Local"] == CALLS
+    assert types_of(found)["type"] == CALLS
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("def leak(n): return Request()", id="nothing"),
+        pytest.param("def leak(n):\n  r = Request()\n  r.me = r", id="cycles"),
+        pytest.param(
+            "Q = collections.deque([Request()], maxlen=1)\ndef leak(n): Q.append(Request())",
+            id="full-deque",
+        ),
+        pytest.param(
+            "malloc = ctypes.pythonapi.PyMem_RawMalloc\nmalloc.restype = ctypes.c_void_p\n"
+            "def leak(n): malloc(ctypes.c_size_t(99))",
+            id="not-held-by-python",
+        ),
+    ],
+)
+def test_nothing_is_found(source):
+    """Without objects that stay there is nothing to tell."""
+    assert Found() == found_in(source)
+
+
+def test_cycles_are_collected_though_collection_is_off():
+    """What only the garbage collector could free is no survivor, and it stays off."""
+    gc.disable()
+    try:
+        found = found_in("def leak(n):\n  r = Request()\n  r.me = r")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert Found() == found
+
+
+@pytest.mark.parametrize(
+    ("source", "holder"),
+    [
+        pytest.param(HOSTILE, ".KEPT", id="instances"),
+        pytest.param(HOSTILE_CLASS, ".KEPT", id="metaclass"),
+        pytest.param(HOSTILE_CONTAINERS, ".ROWS", id="containers"),
+    ],
+)
+def test_no_code_of_the_objects_is_run(source, holder):
+    """Objects whose every method fails are counted and traced like any other."""
+    found = found_in(source)
+    assert f"{NAME}{holder}" == found.path.holder
+    assert found.types
+
+
+def test_survivors_are_let_go():
+    """What was found is not kept by the look that found it."""
+    source = "L = []\ndef leak(n): L.append(Request())"
+    with module(source) as made:
+        found = found_after(made)
+        assert found.path is not None
+        last = weakref.ref(made.L[-1])
+        made.L.clear()
+        assert last() is None
+
+
+def test_local_variables_are_let_go():
+    """The look at a suspended generator leaves no copy of its variables behind."""
+    source = """
+def collect():
+    found = []
+    while True:
+        n = yield
+        found.append(Request())
+        if n < 0:
+            refs.append(weakref.ref(found[-1]))
+            found = []
+refs = []
+RUNNING = collect()
+next(RUNNING)
+def leak(n): RUNNING.send(n)
+"""
+    with module(source) as made:
+        assert "local variable found" in found_after(made).path.holder
+        made.leak(-1)
+        assert made.refs[0]() is None
+
+
+def test_frozen_heap_is_unfrozen():
+    """Objects that were frozen before count like all others, and are thawed."""
+    source = "L = []\ndef leak(n): L.append(Request())"
+    with module(source) as made:
+        gc.freeze()
+        found = found_after(made)
+    assert f"{NAME}.L" == found.path.holder
+    assert gc.get_freeze_count() == 0
+
+
+def test_heap_thawed_in_between():
+    """A test that thaws the heap itself costs the types, and it is said."""
+    found = found_in("L = []\ndef leak(n):\n  L.append(Request())\n  gc.unfreeze()")
+    assert found.types == ()
+    assert f"{NAME}.L" == found.path.holder
+    assert "unfrozen" in found.notes[0]
+
+
+def test_no_holder_is_said():
+    """Survivors that only a function that is running holds have no path but a note."""
+    kept = []
+    gc.collect()
+    growth = Growth(seconds=30)
+    for _ in range(CALLS):
+        kept.append({1, 2})  # noqa: PERF401  # one by one, as calls would
+    found = growth.finish(calls=CALLS)
+    assert types_of(found) == {"set": CALLS}
+    assert found.path is None
+    assert "no module, class or thread was found to hold the survivors" in found.notes
+
+
+def test_a_million_objects():
+    """A heap of a million objects is looked at twice in a few seconds at most."""
+    gc.disable()
+    heap = [({"a": number}, [number], {number}) for number in range(250_000)]
+    gc.enable()
+    assert len(heap) * 3 <= len(gc.get_objects())
+    source = "L = []\ndef leak(n): L.append(Request())"
+    with module(source) as made:
+        made.leak(0)
+        gc.collect()
+        started = time.perf_counter()
+        growth = Growth()
+        for number in range(CALLS):
+            made.leak(number)
+        found = growth.finish(calls=CALLS)
+        taken = time.perf_counter() - started
+    assert f"{NAME}.L" == found.path.holder
+    assert taken < 5
+
+
+def test_time_limit_is_said():
+    """Where the time is over before everything was measured, that is a note."""
+    found = found_in("L = []\ndef leak(n): L.append(Request())", seconds=0)
+    assert any("too large for the time" in note for note in found.notes)
+    assert f"{NAME}.L" == found.path.holder
