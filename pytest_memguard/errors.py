@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_memguard.leaks import LeakReading
     from pytest_memguard.model import Finding
 
 
@@ -39,6 +40,21 @@ class BudgetExceeded(AssertionError):  # noqa: N818  reads as the sentence it re
         super().__init__(message)
 
 
+class LeakDetected(AssertionError):  # noqa: N818  reads as the sentence it reports
+    """A test or an operation keeps more memory, or other resources, with every call.
+
+    Args:
+        message: what the user reads, first line first.
+        reading: the verdict and who did it.
+    """
+
+    slug = "leaking"
+
+    def __init__(self, message: str, reading: LeakReading | None = None) -> None:
+        self.reading = reading
+        super().__init__(message)
+
+
 class Unmeasurable(RuntimeError):  # noqa: N818  a state of the machine, not a mistake
     """A number that cannot be had here; its text is the reason."""
 
@@ -49,5 +65,5 @@ class MemoryBudgetWarning(UserWarning):
     """A peak came close to its budget, or exceeded it where breaches only warn."""
 
 
-for _public in (BudgetExceeded, ConfigError, MemoryBudgetWarning, Unmeasurable):
+for _public in (BudgetExceeded, ConfigError, LeakDetected, MemoryBudgetWarning, Unmeasurable):
     _public.__module__ = "pytest_memguard"

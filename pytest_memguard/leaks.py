@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Signal = Literal[
     "blocks",
@@ -17,6 +17,8 @@ Signal = Literal[
     "uncollectable objects",
 ]
 """What is counted: blocks and resources by number, C heap and USS in bytes."""
+BYTE_SIGNALS: Final[frozenset[Signal]] = frozenset({"C heap", "USS"})
+"""Signals in bytes; the others are numbers of something."""
 LeakState = Literal["clean", "leaking", "settling", "unclear"]
 
 
@@ -136,5 +138,32 @@ class LeakReading:
     """Who did it, where that was looked into."""
     accepted: str = ""
     """Why it does not fail the test: a known leak, an ignored one; usually empty."""
+    calls: int = 0
+    """Calls made in all, warm-up and instruments included."""
     seconds: float = 0.0
     """What the check took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownLeak:
+    """A leak that was accepted."""
+
+    fingerprint: str
+    """Its name."""
+    holder: str = ""
+    """What holds it, for people."""
+    line: str = ""
+    """File and function that allocate it, for people."""
+    tests: tuple[str, ...] = ()
+    """The tests that showed it when it was accepted."""
+
+
+def bytes_per_call(reading: LeakReading) -> float | None:
+    """Bytes a call leaves behind, if anything tells."""
+    blame = reading.blame
+    traced = 0.0
+    if blame is not None and blame.calls:
+        traced = sum(line.size for line in blame.lines) / blame.calls
+    measured = [r.per_call for r in reading.verdict.rates if r.signal == "C heap"]
+    pages = [r.per_call for r in reading.verdict.rates if r.signal == "USS"]
+    return max([traced, *measured], default=0.0) or next(iter(pages), None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_memguard.leaks import LeakReading
+
 MetricName = Literal["rss", "heap", "python"]
 PhaseName = Literal["setup", "call", "teardown"]
 BudgetPhase = Literal["setup", "call", "teardown", "all"]
@@ -202,6 +204,10 @@ class Outcome:
     """What else the report should say about it."""
     overhead: float = 0.0
     """Seconds spent on measuring it."""
+    leak: LeakReading | None = None
+    """What the leak check said, if there was one."""
+    leak_skipped: str = ""
+    """Why a test that the leak check was meant for was left out."""
 
     def phase(self, name: PhaseName) -> PhaseReading | None:
         """One phase, if the test got that far."""

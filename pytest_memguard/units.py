@@ -88,6 +88,18 @@ def parse_size(value: object) -> int:
     return int(Fraction(match["number"].rstrip(".")) * _FACTORS[unit[:1]])
 
 
+def parse_bytes(value: object) -> int:
+    """Turn what a person wrote into bytes, as `parse_size` does; a bare number is bytes.
+
+    Raises:
+        ConfigError: if the whole value is not a size.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return parse_size(f"{_plain(value)} B")
+    text = str(value).strip()
+    return parse_size(f"{text} B" if text[-1:].isdecimal() else value)
+
+
 def _plain(number: float) -> str:
     """Write a number without an exponent, so that 1e-3 and 0.001 are the same size."""
     if isinstance(number, int):

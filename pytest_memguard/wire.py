@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.leaks import (
+    Blame,
+    LeakLine,
+    LeakReading,
+    Rate,
+    RetentionPath,
+    Round,
+    TypeGrowth,
+    Verdict,
+)
 from pytest_memguard.model import (
     Budget,
     CallSite,
@@ -159,6 +170,80 @@ def _stage(data: Json) -> StageReading:
     )
 
 
+def verdict_to_json(verdict: Verdict) -> Json:
+    """Plain form of a leak verdict."""
+    return {
+        "state": verdict.state,
+        "calls": verdict.calls,
+        "reason": verdict.reason,
+        "rates": [asdict(rate) for rate in verdict.rates],
+        "rounds": [
+            {"calls": a_round.calls, "growth": dict(a_round.growth)}
+            for a_round in verdict.rounds
+        ],
+    }
+
+
+def _verdict(data: Json) -> Verdict:
+    return Verdict(
+        state=data["state"],
+        calls=data["calls"],
+        reason=data["reason"],
+        rates=tuple(Rate(**rate) for rate in data["rates"]),
+        rounds=tuple(
+            Round(calls=a_round["calls"], growth=tuple(a_round["growth"].items()))
+            for a_round in data["rounds"]
+        ),
+    )
+
+
+def blame_to_json(blame: Blame) -> Json:
+    """Plain form of who did it."""
+    return {
+        "calls": blame.calls,
+        "lines": [asdict(line) for line in blame.lines],
+        "types": [asdict(growth) for growth in blame.types],
+        "path": None if blame.path is None else asdict(blame.path),
+        "notes": list(blame.notes),
+        "fingerprint": blame.fingerprint,
+    }
+
+
+def blame_from_json(data: Json) -> Blame:
+    """Who did it, back from its plain form."""
+    path = data["path"]
+    return Blame(
+        calls=data["calls"],
+        lines=tuple(
+            LeakLine(**{**line, "native": tuple(line["native"])}) for line in data["lines"]
+        ),
+        types=tuple(TypeGrowth(**growth) for growth in data["types"]),
+        path=None if path is None else RetentionPath(**{**path, "steps": tuple(path["steps"])}),
+        notes=tuple(data["notes"]),
+        fingerprint=data["fingerprint"],
+    )
+
+
+def _leak_to_json(leak: LeakReading) -> Json:
+    return {
+        "verdict": verdict_to_json(leak.verdict),
+        "blame": None if leak.blame is None else blame_to_json(leak.blame),
+        "accepted": leak.accepted,
+        "calls": leak.calls,
+        "seconds": leak.seconds,
+    }
+
+
+def _leak(data: Json) -> LeakReading:
+    return LeakReading(
+        verdict=_verdict(data["verdict"]),
+        blame=None if data["blame"] is None else blame_from_json(data["blame"]),
+        accepted=data["accepted"],
+        calls=data["calls"],
+        seconds=data["seconds"],
+    )
+
+
 def outcome_to_json(outcome: Outcome) -> Json:
     """Plain form of one test's outcome."""
     return {
@@ -174,6 +259,8 @@ def outcome_to_json(outcome: Outcome) -> Json:
         "findings": [_finding_to_json(finding) for finding in outcome.findings],
         "notes": list(outcome.notes),
         "overhead_seconds": outcome.overhead,
+        "leak": None if outcome.leak is None else _leak_to_json(outcome.leak),
+        "leak_skipped": outcome.leak_skipped,
     }
 
 
@@ -191,6 +278,8 @@ def outcome_from_json(data: Json) -> Outcome:
         findings=tuple(_finding(finding) for finding in data["findings"]),
         notes=tuple(data["notes"]),
         overhead=data["overhead_seconds"],
+        leak=None if data["leak"] is None else _leak(data["leak"]),
+        leak_skipped=data["leak_skipped"],
     )
 
 

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from pytest_memguard.leaks import (
+    Blame,
+    LeakLine,
+    LeakReading,
+    Rate,
+    RetentionPath,
+    Round,
+    TypeGrowth,
+    Verdict,
+)
 from pytest_memguard.model import (
     Budget,
     CallSite,
@@ -63,6 +73,35 @@ STAGE = StageReading(
     peaks=(rss(7),),
     lines=(SITE,),
 )
+LEAK = LeakReading(
+    verdict=Verdict(
+        state="leaking",
+        calls=24,
+        rates=(Rate(signal="blocks", per_call=3.0, low=2.9, high=3.1),),
+        reason="steady",
+        rounds=(Round(calls=3, growth=(("blocks", 9), ("C heap", 96))),),
+    ),
+    blame=Blame(
+        calls=16,
+        lines=(
+            LeakLine(
+                file="app/cache.py", line=17, function="put", count=48, size=3456, native=("f",)
+            ),
+        ),
+        types=(TypeGrowth(type="app.cache.Request", count=16, size=768),),
+        path=RetentionPath(
+            steps=("module app.cache", "_REGISTRY (dict)", "key 'req-17'", "app.cache.Request"),
+            holder="app.cache._REGISTRY",
+            bounded="functools.lru_cache(maxsize=128)",
+            remark="held by the value of its own weak key",
+        ),
+        notes=("a note",),
+        fingerprint="0123456789ab",
+    ),
+    accepted="known leak",
+    calls=1234,
+    seconds=0.5,
+)
 OUTCOME = Outcome(
     nodeid="tests/test_rows.py::test_load[a-1]",
     file="tests/test_rows.py",
@@ -75,6 +114,8 @@ OUTCOME = Outcome(
     findings=(FINDING,),
     notes=("setup rose 3.0 MiB",),
     overhead=0.0625,
+    leak=LEAK,
+    leak_skipped="known to be odd",
 )
 RUN = Run(
     environment=Environment(

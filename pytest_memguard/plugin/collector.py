@@ -118,6 +118,10 @@ class Collector:
         for line in [*lines, *self._closing_lines]:
             terminalreporter.write_line(line)
 
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Every outcome so far, in the order the tests ended."""
+        return tuple(self._ledger)
+
     def run(self) -> Run:
         """Everything collected so far."""
         outcomes = tuple(sorted(self._ledger, key=lambda outcome: outcome.nodeid))
@@ -169,9 +173,16 @@ def environment() -> Environment:
         implementation=platform.python_implementation(),
         platform=f"{platform.system()} {platform.machine()}",
         pytest=pytest.__version__,
-        memguard=metadata.version("pytest-memguard"),
+        memguard=_version(),
         allocator=_allocator(),
     )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("pytest-memguard")
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"
 
 
 def _allocator() -> str:

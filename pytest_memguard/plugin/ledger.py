@@ -113,7 +113,12 @@ class Ledger:
 
 
 def _is_plain(outcome: Outcome) -> bool:
-    told = outcome.stages or outcome.findings or outcome.notes
-    return not told and all(
-        len(phase.peaks) == 1 and phase.peaks[0].metric == "rss" for phase in outcome.phases
+    told = (outcome.stages, outcome.findings, outcome.notes)
+    of_leaks = (outcome.leak, outcome.leak_skipped)
+    return (
+        not any(told)
+        and not any(of_leaks)
+        and all(
+            len(phase.peaks) == 1 and phase.peaks[0].metric == "rss" for phase in outcome.phases
+        )
     )

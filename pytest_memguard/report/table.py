@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from pytest_memguard.leaks import BYTE_SIGNALS, LeakLine, Round, Signal, TypeGrowth
 from pytest_memguard.model import (
     Budget,
     CallSite,
@@ -15,7 +16,7 @@ from pytest_memguard.model import (
     PhaseReading,
     StageReading,
 )
-from pytest_memguard.units import MIB, format_mib, format_size
+from pytest_memguard.units import KIB, MIB, format_mib, format_size
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -155,3 +156,49 @@ def test_table(outcomes: Sequence[Outcome]) -> str:
         "Used",
     ]
     return _table(headers, rows)
+
+
+def rounds_table(rounds: Sequence[Round], first: int, signals: Sequence[Signal]) -> str:
+    """How far the signals moved, round by round.
+
+    Args:
+        rounds: of one check.
+        first: number of the first of them.
+        signals: which to show; bytes are shown in KiB.
+    """
+    headers = [f"{s} KiB" if s in BYTE_SIGNALS else s.capitalize() for s in signals]
+    rows = []
+    for number, a_round in enumerate(rounds, first):
+        moved = [a_round.of(signal) for signal in signals]
+        rows.append(
+            [str(number), str(a_round.calls)]
+            + [_moved(signal, value) for signal, value in zip(signals, moved, strict=True)]
+        )
+    return _table(["Round", "Calls", *headers], rows, left=0)
+
+
+def _moved(signal: Signal, value: int | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value / KIB:+.1f}" if signal in BYTE_SIGNALS else f"{value:+d}"
+
+
+def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
+    """The lines that allocate what stays; C functions stand under theirs."""
+    rows = []
+    for line in lines:
+        place = f"{line.file}:{line.line}" if line.line else line.file
+        rows.append(
+            [line.function, place, f"{line.count / calls:.4g}", f"{line.size / calls:,.0f}"]
+        )
+        rows += [[f"  {name} (C)", "", "", ""] for name in line.native]
+    return _table(["Function", "Line", "Blocks per call", "Bytes per call"], rows, left=2)
+
+
+def type_table(types: Sequence[TypeGrowth], calls: int) -> str:
+    """The types that grew."""
+    rows = [
+        [growth.type, f"{growth.count / calls:.4g}", f"{growth.size / calls:,.0f}"]
+        for growth in types
+    ]
+    return _table(["Type", "Objects per call", "Bytes per call"], rows)

@@ -1,0 +1,70 @@
+"""Which leaks do not fail a test: tolerated, ignored by a pattern, or accepted before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from pytest_memguard.leaks import Blame, KnownLeak, LeakReading, bytes_per_call
+from pytest_memguard.units import format_size
+
+
+def within_tolerance(reading: LeakReading, tolerance: int) -> str:
+    """Why a leak is small enough, or nothing.
+
+    Args:
+        reading: of a leaking test.
+        tolerance: bytes a call may leave behind.
+    """
+    size = bytes_per_call(reading)
+    memory = {"blocks", "C heap", "USS"}
+    if not tolerance or size is None or size > tolerance:
+        return ""
+    if any(rate.signal not in memory for rate in reading.verdict.rates):
+        return ""
+    return f"{format_size(size)} per call is within the tolerance of {format_size(tolerance)}"
+
+
+def accepted_by(
+    reading: LeakReading,
+    marker: Sequence[str],
+    ini: Sequence[str],
+    known: Mapping[str, KnownLeak],
+) -> str:
+    """Why a leak does not fail, or nothing.
+
+    Args:
+        reading: of a leaking test.
+        marker: patterns of its marker.
+        ini: patterns of ``mem_leak_ignore``.
+        known: leaks accepted before, by fingerprint.
+    """
+    blame = reading.blame
+    if blame is None:
+        return ""
+    for patterns, where in ((marker, "the marker's ignore"), (ini, "mem_leak_ignore")):
+        for pattern in patterns:
+            if matches(pattern, blame):
+                return f"{where} has the pattern {pattern!r}"
+    if blame.fingerprint and blame.fingerprint in known:
+        return f"known leak {blame.fingerprint} (.memguard/leaks.json)"
+    return ""
+
+
+def matches(pattern: str, blame: Blame) -> bool:
+    """Whether a pattern fits the function, file, module or type of a leak.
+
+    The line that allocates most, the type that grows most and the holder count.
+    """
+    names: list[str] = []
+    if blame.lines:
+        line = blame.lines[0]
+        path = PurePosixPath(line.file.replace("\\", "/"))
+        names += [line.function, str(path), path.name]
+        parts = path.with_suffix("").parts
+        names += [".".join(parts[start:]) for start in range(len(parts))]
+    names += [growth.type for growth in blame.types[:1]]
+    if blame.path is not None:
+        names += [blame.path.holder, blame.path.holder.rpartition(".")[0]]
+    return any(fnmatchcase(name, pattern) for name in names if name)

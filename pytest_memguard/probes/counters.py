@@ -1,0 +1,200 @@
+"""What leaks show in: blocks, C heap, resident pages, and resources, read into room of ours."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from pytest_memguard.leaks import Signal
+from pytest_memguard.model import Gap
+from pytest_memguard.probes.resident import resident_reader
+
+Reader = Callable[[], int]
+_RESOURCES: Final[frozenset[Signal]] = frozenset(
+    {
+        "open files",
+        "Python threads",
+        "native threads",
+        "child processes",
+        "asyncio tasks",
+        "uncollectable objects",
+    }
+)
+
+
+class Counters:
+    """Reads every signal that works here; what does not is a gap, with its reason.
+
+    The numbers go into an array made beforehand, so that keeping them is no growth.
+
+    Args:
+        resources: whether descriptors, threads, children, tasks and garbage are read too.
+    """
+
+    def __init__(self, *, resources: bool = True) -> None:
+        self.gaps: list[Gap] = []
+        readers: list[tuple[Signal, Reader | None]] = [
+            ("blocks", self._blocks()),
+            ("C heap", self._c_heap()),
+            ("USS", resident_reader()),
+        ]
+        if resources:
+            readers += [
+                ("open files", self._open_files()),
+                ("Python threads", _python_threads),
+                ("native threads", self._native_threads()),
+                ("child processes", self._children()),
+                ("asyncio tasks", _tasks),
+                ("uncollectable objects", _garbage),
+            ]
+        working = [(signal, reader) for signal, reader in readers if reader is not None]
+        self.signals: tuple[Signal, ...] = tuple(signal for signal, _ in working)
+        self._readers = tuple(reader for _, reader in working)
+        self._paged = self.signals.index("USS")
+        self._uss = self._exact_uss()
+
+    @property
+    def resources(self) -> Sequence[int]:
+        """Which columns are resources: things that are counted and may take time to go."""
+        return [i for i, signal in enumerate(self.signals) if signal in _RESOURCES]
+
+    def row(self) -> array[int]:
+        """Room for one reading of every signal."""
+        return array("q", bytes(8 * len(self._readers)))
+
+    def read(self, row: array[int], *, exact: bool) -> None:
+        """Read every signal into its column.
+
+        Args:
+            row: from `row`.
+            exact: read USS from the kernel's page tables (0.1 to 0.3 ms) rather than
+                resident memory, which rises with it and is read in a microsecond.
+        """
+        for index, reader in enumerate(self._readers):
+            row[index] = reader()
+        if exact:
+            row[self._paged] = self._uss()
+
+    def _gap(self, subject: str, reason: str) -> None:
+        self.gaps.append(Gap(subject=f"leak check: {subject}", reason=reason))
+
+    def _blocks(self) -> Reader | None:
+        if not hasattr(sys, "getallocatedblocks") or sys.getallocatedblocks() == 0:
+            self._gap("blocks", "this interpreter does not count its blocks (PYTHONMALLOC?)")
+            return None
+        return sys.getallocatedblocks
+
+    def _c_heap(self) -> Reader | None:
+        import psutil
+
+        info: Any = getattr(psutil, "heap_info", None)
+        if info is None:
+            self._gap("C heap", "the C library does not tell (psutil.heap_info)")
+            return None
+
+        def c_heap() -> int:
+            now = info()
+            return int(now.heap_used + now.mmap_used)
+
+        return c_heap
+
+    def _exact_uss(self) -> Reader:
+        import psutil
+
+        process = psutil.Process()
+        try:
+            process.memory_full_info().uss  # noqa: B018  may not exist, or not be allowed
+        except (AttributeError, psutil.Error) as error:
+            self._gap("USS", f"{error}; resident memory is read instead")
+            return self._readers[self._paged]
+        owner = os.getpid()
+
+        def uss() -> int:
+            nonlocal process, owner
+            if owner != os.getpid():  # psutil would tell of the process we were forked from
+                process, owner = psutil.Process(), os.getpid()
+            return int(process.memory_full_info().uss)
+
+        return uss
+
+    def _open_files(self) -> Reader | None:
+        return self._entries("/proc/self/fd") or self._of_process("num_fds", "open files")
+
+    def _native_threads(self) -> Reader | None:
+        return self._entries("/proc/self/task") or self._of_process(
+            "num_threads", "native threads"
+        )
+
+    def _entries(self, folder: str) -> Reader | None:
+        listdir = os.listdir  # held here: tests replace what they find in modules
+        try:
+            listdir(folder)
+        except OSError:
+            return None
+        return lambda: len(listdir(folder))
+
+    def _of_process(self, method: str, subject: str) -> Reader | None:
+        import psutil
+
+        process = psutil.Process()
+        count = getattr(process, method, None) or getattr(process, "num_handles", None)
+        if count is None:
+            self._gap(subject, "the platform does not tell")
+            return None
+        return lambda: int(count())
+
+    def _children(self) -> Reader | None:
+        listdir, read = os.listdir, _read_file
+        try:
+            read(f"/proc/self/task/{threading.get_native_id()}/children")
+        except OSError:
+            self._gap("child processes", "the kernel does not list them (/proc/self/task)")
+            return None
+
+        def children() -> int:
+            count = 0
+            for thread in listdir("/proc/self/task"):
+                try:
+                    count += read(f"/proc/self/task/{thread}/children").count(b" ")
+                except OSError:  # noqa: PERF203  the thread has ended meanwhile
+                    continue
+            return count
+
+        return children
+
+
+def _read_file(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, 1 << 16)
+    finally:
+        os.close(descriptor)
+
+
+def _python_threads() -> int:
+    return threading.active_count()
+
+
+def _tasks() -> int:
+    """Tasks that are not done, in whatever loop."""
+    asyncio = sys.modules.get("asyncio.tasks")
+    if asyncio is None:
+        return 0
+    known: Any = getattr(asyncio, "_all_tasks", None) or getattr(
+        asyncio, "_scheduled_tasks", ()
+    )
+    for _ in range(3):
+        try:
+            return sum(1 for task in list(known) if not task.done())
+        except RuntimeError:  # noqa: PERF203  another thread has just added one
+            continue
+    return 0
+
+
+def _garbage() -> int:
+    return len(gc.garbage)

@@ -1,0 +1,152 @@
+"""Blocks that a stretch of code allocates and leaves behind, with the stacks that did it."""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.heap import TrackerFolder, import_memray
+
+_FRAMES: Final = 40
+_NATIVE: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survivors:
+    """Blocks from one place that are still there."""
+
+    stack: tuple[tuple[str, str, int], ...]
+    """Function, file and line of every Python frame, innermost first."""
+    native: tuple[str, ...]
+    """C functions under the innermost Python frame, innermost first."""
+    count: int
+    """How many blocks."""
+    size: int
+    """Their bytes."""
+
+
+class SurvivorTracker:
+    """Follows every allocation of a stretch of code; afterwards, what of it is still there.
+
+    memray follows every allocator and C frames; where it is missing or busy, tracemalloc
+    follows Python's.
+
+    Args:
+        folder: where memray's file goes for the time being.
+
+    Attributes:
+        note: why it is not memray that follows, if so.
+    """
+
+    def __init__(self, folder: TrackerFolder) -> None:
+        self.note = ""
+        self._path = folder.new_path()
+        self._tracker: Any = None
+        self._before: tracemalloc.Snapshot | None = None
+        self._after: tracemalloc.Snapshot | None = None
+        self._ours = False
+
+    def start(self) -> None:
+        """Follow allocations from now on."""
+        self._profile = sys.getprofile()
+        try:
+            self._tracker = _start_memray(self._path)
+        except Unmeasurable as error:
+            self.note = f"{error}; tracemalloc sees Python's memory alone"
+            self._ours = not tracemalloc.is_tracing()
+            if self._ours:
+                tracemalloc.start(_FRAMES)
+            self._before = tracemalloc.take_snapshot()
+
+    def stop(self) -> None:
+        """Follow them no longer."""
+        if self._tracker is not None:
+            self._tracker.__exit__(None, None, None)
+            if self._profile is not None:
+                sys.setprofile(self._profile)  # memray takes away whichever one there was
+        else:
+            self._after = tracemalloc.take_snapshot()
+            if self._ours:
+                tracemalloc.stop()
+
+    def read(self) -> list[Survivors]:
+        """What was allocated and is still there."""
+        if self._tracker is not None:
+            return _read(self._path)
+        return _difference(self._before, self._after)
+
+
+def warm_up() -> None:
+    """Load all that memray loads when it is first used, so that it is nobody's growth."""
+    folder = TrackerFolder()
+    tracker = SurvivorTracker(folder)
+    try:
+        tracker.start()
+        tracker.stop()
+        tracker.read()
+    finally:
+        folder.close()
+
+
+def _start_memray(path: str) -> Any:
+    memray = import_memray()
+    tracker = memray.Tracker(
+        destination=memray.FileDestination(path, compress_on_exit=False),
+        native_traces=True,
+        trace_python_allocators=True,
+        file_format=memray.FileFormat.AGGREGATED_ALLOCATIONS,
+    )
+    try:
+        tracker.__enter__()
+    except RuntimeError as error:
+        msg = f"memray tracks something else at the same time ({error})"
+        raise Unmeasurable(msg) from error
+    return tracker
+
+
+def _read(path: str) -> list[Survivors]:
+    reader = import_memray().FileReader(path)
+    found = []
+    for record in reader.get_leaked_allocation_records(merge_threads=True):
+        try:
+            native = tuple(f[0] for f in record.native_stack_trace(max_stacks=_NATIVE))
+        except NotImplementedError:
+            native = ()
+        found.append(
+            Survivors(
+                stack=tuple(record.stack_trace(max_stacks=_FRAMES)),
+                native=native,
+                count=record.n_allocations,
+                size=record.size,
+            )
+        )
+    reader.close()
+    Path(path).unlink(missing_ok=True)
+    return found
+
+
+def _difference(
+    before: tracemalloc.Snapshot | None, after: tracemalloc.Snapshot | None
+) -> list[Survivors]:
+    if before is None or after is None:
+        return []
+    return [
+        Survivors(
+            stack=_frames(difference.traceback),
+            native=(),
+            count=difference.count_diff,
+            size=difference.size_diff,
+        )
+        for difference in after.compare_to(before, "traceback")
+        if difference.count_diff > 0
+    ]
+
+
+def _frames(traceback: Sequence[tracemalloc.Frame]) -> tuple[tuple[str, str, int], ...]:
+    # tracemalloc tells no functions, and the outermost frame first
+    return tuple(("", frame.filename, frame.lineno) for frame in reversed(traceback))

@@ -1,0 +1,112 @@
+"""Looks into a leak: more calls under the instruments, for lines, types and who holds them."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Any, Final
+
+from pytest_memguard.attribution.growth import Growth
+from pytest_memguard.attribution.leak_lines import leak_lines
+from pytest_memguard.clock import Clock
+from pytest_memguard.isolation import can_fork, run_in_fork
+from pytest_memguard.leaks import Blame, LeakLine, RetentionPath, Verdict
+from pytest_memguard.probes.heap import TrackerFolder
+from pytest_memguard.probes.survivors import Survivors, SurvivorTracker, warm_up
+from pytest_memguard.wire import blame_from_json, blame_to_json
+
+_CALLS: Final = 16
+_CALLS_IF_SELDOM: Final = 24
+_LEAST_CALLS: Final = 6
+_SECONDS: Final = 5.0
+_FORK_SECONDS: Final = 60.0
+
+
+def look_into(call: Callable[[], None], verdict: Verdict, *, fork: bool) -> Blame:
+    """Find out who keeps what.
+
+    Args:
+        call: makes one call.
+        verdict: what is known of the growth.
+        fork: do so in a forked child.
+
+    Raises:
+        CallFailed: if a call went wrong.
+    """
+    if not fork:
+        return _look(call, verdict)
+    if not can_fork():
+        return Blame(calls=0, notes=("this platform cannot fork (--mem-leak-blame=fork)",))
+    result = run_in_fork(lambda: blame_to_json(_look(call, verdict)), _FORK_SECONDS)
+    if result.problem:
+        return Blame(calls=0, notes=(f"no answer from the forked child: {result.problem}",))
+    return blame_from_json(result.value)
+
+
+def _look(call: Callable[[], None], verdict: Verdict) -> Blame:
+    start = Clock.seconds()
+    call()
+    seconds = Clock.seconds() - start
+    per_call = _blocks_per_call(verdict)
+    calls = _CALLS if per_call >= 1 else _CALLS_IF_SELDOM
+    calls = max(_LEAST_CALLS, min(calls, int(_SECONDS / max(seconds, 1e-9))))
+    frozen = gc.get_freeze_count() > 0
+    folder = TrackerFolder()
+    tracker = SurvivorTracker(folder)
+    warm_up()
+    growth = Growth()
+    try:
+        tracker.start()
+        try:
+            for _ in range(calls):
+                call()
+            if gc.isenabled():
+                gc.collect()
+        finally:
+            tracker.stop()
+        # a leak on every third call leaves a third as many survivors
+        found = growth.finish(calls=max(2, int(calls * min(1.0, per_call))))
+        survivors = tracker.read()
+    finally:
+        folder.close()
+        if frozen:
+            gc.collect()
+            gc.freeze()
+    return _blame(calls, survivors, found, per_call, tracker.note)
+
+
+def _blame(
+    calls: int, survivors: list[Survivors], found: Any, per_call: float, note: str
+) -> Blame:
+    lines, only_pytest = leak_lines(survivors, calls, per_call)
+    notes = tuple(text for text in (note, *found.notes) if text)
+    if only_pytest:
+        notes += (ONLY_PYTEST,)
+    blame = Blame(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)
+    return replace(blame, fingerprint=fingerprint(lines, found.path))
+
+
+ONLY_PYTEST: Final = "all of it was allocated by pytest itself"
+
+
+def _blocks_per_call(verdict: Verdict) -> float:
+    rates = [rate.per_call for rate in verdict.rates if rate.signal == "blocks"]
+    return rates[0] if rates else min((rate.per_call for rate in verdict.rates), default=1.0)
+
+
+def fingerprint(lines: tuple[LeakLine, ...], path: RetentionPath | None) -> str:
+    """A name for a leak without addresses, counts, line numbers or folders.
+
+    The holder goes first: two tests that feed the same registry show the same leak,
+    whatever lines they allocate on.
+    """
+    if path is not None and path.holder:
+        subject = f"held by {path.holder}"
+    elif lines:
+        subject = f"{PurePath(lines[0].file).name}:{lines[0].function}"
+    else:
+        return ""
+    return hashlib.sha256(subject.encode()).hexdigest()[:12]

@@ -1,0 +1,206 @@
+"""The leak check of one callable: repeat, judge, and look into what leaks."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from pytest_memguard.clock import Clock
+from pytest_memguard.errors import LeakDetected
+from pytest_memguard.leaks import Blame, LeakReading, Signal, Verdict
+from pytest_memguard.probes.counters import Counters
+from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
+
+
+@dataclass(slots=True)
+class KnownLeaks:
+    """The leaks this process has explained: each is followed to its end once."""
+
+    rates: dict[str, dict[Signal, float]] = field(default_factory=dict)
+
+    def knows(self, blame: Blame, verdict: Verdict) -> bool:
+        """Whether a test shows a leak that was followed to its end before, at a like rate."""
+        before = self.rates.get(blame.fingerprint)
+        if not before or not verdict.rates:
+            return False
+        rate = verdict.rates[0]
+        known = before.get(rate.signal)
+        return known is not None and 0.2 <= rate.per_call / known <= 5
+
+    def add(self, blame: Blame, verdict: Verdict) -> None:
+        """Remember one that was followed to its end."""
+        rates = {rate.signal: rate.per_call for rate in verdict.rates}
+        self.rates.setdefault(blame.fingerprint, rates)
+
+
+class LeakCheck:
+    """Checks one callable after another.
+
+    Args:
+        blame: where to look into a leak: here, fork, none.
+    """
+
+    def __init__(self, blame: str = "here") -> None:
+        self._blame = blame
+        self._known = KnownLeaks()
+        self._counters: dict[bool, Counters] = {}
+
+    def counters(self, *, resources: bool = True) -> Counters:
+        """What is read; made once."""
+        if resources not in self._counters:
+            self._counters[resources] = Counters(resources=resources)
+        return self._counters[resources]
+
+    def run(
+        self,
+        call: Callable[[], None],
+        limits: Limits,
+        *,
+        resources: bool = True,
+        respect_disabled: bool = True,
+    ) -> LeakReading:
+        """Repeat a call until there is a verdict.
+
+        Args:
+            call: makes one call; raises `CallFailed` if it went wrong.
+            limits: how far to go.
+            resources: whether descriptors, threads, children and tasks count.
+            respect_disabled: leave garbage alone where the collector is switched off,
+                because it was the callable that did so.
+        """
+        start = Clock.seconds()
+        frozen = gc.get_freeze_count() == 0
+        gc.collect(1)
+        if frozen:
+            gc.freeze()  # collections in between look at what is new alone
+        case = _Case(call, limits, self._blame, self._known)
+        try:
+            repetition = Repetition(
+                call,
+                self.counters(resources=resources),
+                limits,
+                case.on_suspicion,
+                respect_disabled=respect_disabled,
+            )
+            verdict = repetition.verdict()
+        finally:
+            if frozen:
+                gc.unfreeze()
+        if verdict.state == "clean":
+            verdict = replace(verdict, rounds=())
+        blame = case.blame if verdict.state == "leaking" or case.bounded else None
+        if verdict.state == "leaking" and case.claims_a_bound:
+            verdict = case.look_again(verdict)
+            blame = case.blame
+        if blame is not None and verdict.state == "leaking":
+            self._known.add(blame, verdict)
+        looked = case.blame.calls if case.blame is not None else 0
+        return LeakReading(
+            verdict=verdict,
+            blame=blame,
+            calls=repetition.calls + looked,
+            seconds=Clock.seconds() - start,
+        )
+
+
+_ENFORCED: Final = ("functools.lru_cache(maxsize=", "(maxlen=", "the cache of patterns")
+"""Bounds that the interpreter keeps; what others tell of theirs may not be so."""
+
+
+class _Case:
+    """One callable under suspicion."""
+
+    def __init__(
+        self, call: Callable[[], None], limits: Limits, where: str, known: KnownLeaks
+    ) -> None:
+        self.blame: Blame | None = None
+        self.bounded = ""
+        self._call = call
+        self._limits = limits
+        self._where = where
+        self._known = known
+
+    def on_suspicion(self, so_far: Verdict) -> Verdict | None:
+        """Look into it; a verdict if that settles it."""
+        if self._where == "none":
+            return None
+        self._look(so_far)
+        bounded = self._bound()
+        if any(mark in bounded for mark in _ENFORCED):
+            return self._filling(so_far, bounded)
+        if self.blame is not None and self._known.knows(self.blame, so_far):
+            return so_far
+        return None
+
+    @property
+    def claims_a_bound(self) -> bool:
+        """Whether what holds the growth names a limit that nobody but itself keeps."""
+        return bool(self._bound())
+
+    def look_again(self, verdict: Verdict) -> Verdict:
+        """Look once more at the end: a cache above its limit by then does not keep it."""
+        self._look(verdict)
+        bounded = self._bound()
+        return self._filling(verdict, bounded) if bounded else verdict
+
+    def _look(self, verdict: Verdict) -> None:
+        from pytest_memguard.recording.blame import look_into  # seldom needed
+
+        try:
+            self.blame = look_into(self._call, verdict, fork=self._where == "fork")
+        except CallFailed as failed:
+            note = f"a call under the instruments failed: {failed}"
+            self.blame = Blame(calls=0, notes=(note,))
+
+    def _bound(self) -> str:
+        path = self.blame.path if self.blame is not None else None
+        return path.bounded if path is not None else ""
+
+    def _filling(self, verdict: Verdict, bounded: str) -> Verdict:
+        self.bounded = bounded
+        reason = f"a cache is filling: {bounded}"
+        return replace(verdict, state="settling", rates=(), reason=reason)
+
+
+def call_of(
+    function: Callable[..., object], *args: object, **kwargs: object
+) -> Callable[[], None]:
+    """A function and its arguments as one call of a check."""
+
+    def call() -> None:
+        try:
+            function(*args, **kwargs)
+        except Exception as error:
+            msg = f"{type(error).__name__}: {error}"
+            raise CallFailed(msg) from error
+
+    return call
+
+
+def check_leaks(function: Callable[..., object], /, *args: object, **kwargs: object) -> Verdict:
+    """Call a function again and again, and fail if it keeps more with every call.
+
+    The first call counts as the function's own: what it raises is passed on.
+
+    Args:
+        function: what to call.
+        args: its arguments.
+        kwargs: its named arguments.
+
+    Returns:
+        The verdict, unless it is leaking.
+
+    Raises:
+        LeakDetected: if it leaks.
+    """
+    enabled = gc.isenabled()
+    function(*args, **kwargs)
+    check = LeakCheck()
+    reading = check.run(call_of(function, *args, **kwargs), Limits(), respect_disabled=enabled)
+    if reading.verdict.state == "leaking":
+        from pytest_memguard.report.leaks import leak_text
+
+        raise LeakDetected(leak_text(reading, ""), reading)
+    return reading.verdict

@@ -1,0 +1,272 @@
+"""Calls something again and again, reads what leaks show in, and asks the judge."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pytest_memguard.clock import Clock
+from pytest_memguard.judge.leak import conclude, final, is_flat, next_size
+from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
+from pytest_memguard.probes.counters import Counters
+from pytest_memguard.units import MIB, format_size
+
+WARMUP: Final = 2
+"""Calls nobody reads, unless asked otherwise."""
+_SCREEN: Final = 3
+_MOST_ROUNDS: Final = 200
+_PATIENCE: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+_THREADS: Final[frozenset[Signal]] = frozenset({"Python threads", "native threads"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far a check goes."""
+
+    calls: int = 2000
+    """Calls at most."""
+    seconds: float = 20.0
+    """Seconds at most."""
+    warmup: int = WARMUP
+    """Calls nobody reads."""
+    memory: int = 256 * MIB
+    """Bytes a leak may eat."""
+    files: int = 200
+    """Descriptors, children or tasks it may eat."""
+    threads: int = 50
+    """Threads it may eat."""
+
+
+class CallFailed(Exception):  # noqa: N818  a state of the repetition, not an error of ours
+    """A repetition did not do what the first call did; its text says what happened."""
+
+
+Suspicion = Callable[[Verdict], Verdict | None]
+
+
+class Repetition:
+    """Follows a callable until the judge has a verdict or a limit is reached.
+
+    Three steps, each only if the one before calls for it: a few calls that show most
+    callables to be clean; rounds that become longer, with everything settled before each
+    look; and, where something grows steadily, the question who holds it.
+
+    Args:
+        call: makes one call; raises `CallFailed` if it went otherwise than the first.
+        counters: what to read.
+        limits: how far to go.
+        on_suspicion: asked once, with the verdict so far, when something has grown steadily
+            for a while; a verdict it returns ends the check.
+        respect_disabled: leave garbage alone where the collector is switched off, because
+            it was the callable that did so.
+
+    Attributes:
+        calls: made so far.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[], None],
+        counters: Counters,
+        limits: Limits,
+        on_suspicion: Suspicion | None = None,
+        *,
+        respect_disabled: bool = True,
+    ) -> None:
+        self._respect_disabled = respect_disabled
+        self._call = call
+        self._counters = counters
+        self._limits = limits
+        self._on_suspicion = on_suspicion
+        self._now = Clock.seconds
+        self._before, self._after = counters.row(), counters.row()
+        # room for all the numbers there can be, so that keeping them is no growth
+        width = len(counters.signals)
+        self._kept = [0] * _MOST_ROUNDS * (width + 1)
+        self._rounds = 0
+        self.calls = 0
+        self._started = 0.0
+        self._grown = counters.row()
+        self._impatient = False
+
+    def verdict(self) -> Verdict:
+        """Repeat the call as often as it takes."""
+        self._started = self._now()
+        try:
+            clean = self._screen()
+            return clean or self._try()
+        except CallFailed as failed:
+            reason = f"call {self.calls + 1} of the repetition went wrong: {failed}"
+            return Verdict(
+                state="unclear", calls=self.calls, rounds=self._series(), reason=reason
+            )
+
+    def _screen(self) -> Verdict | None:
+        """Clean, if a few calls leave nothing at all behind."""
+        for _ in range(self._limits.warmup):
+            self._call_once()
+        self._look(self._before, exact=False)  # what this takes the first time is not counted
+        for _ in range(2):
+            if self._stopped():
+                return None
+            self._look(self._before, exact=False)
+            self._round(_SCREEN, exact=False)
+            if not is_flat(self._last()):
+                self._rounds = 0
+                return None
+        return Verdict(state="clean", calls=self.calls, rounds=self._series())
+
+    def _try(self) -> Verdict:
+        done = 0
+        self._look(self._before, exact=True)
+        for index in range(len(self._grown)):
+            self._grown[index] = 0
+        while True:
+            stopped = self._stopped()
+            if stopped:
+                return self._final(stopped)
+            size = min(next_size(done), self._affordable())
+            self._round(size, exact=True)
+            self._look(self._before, exact=True)  # not in there: its locals would count
+            done += size
+            verdict = conclude(self._series()) or self._ask()
+            if verdict is not None:
+                return verdict
+
+    def _ask(self) -> Verdict | None:
+        """Ask once whether it is known who does it."""
+        if self._on_suspicion is None:
+            return None
+        so_far = final(self._series(), "")
+        if so_far.state != "leaking":
+            return None
+        ask, self._on_suspicion = self._on_suspicion, None
+        verdict = ask(so_far)
+        if verdict is None:
+            self._look(self._before, exact=True)
+        return verdict
+
+    def _final(self, stopped: str) -> Verdict:
+        return self._ask() or final(self._series(), stopped)
+
+    def _round(self, size: int, *, exact: bool) -> None:
+        """Make so many calls, and keep how far every signal moved."""
+        for _ in range(size):
+            self._call_once()
+        self._look(self._after, exact=exact, wait=exact)
+        width = len(self._after)
+        at = self._rounds * (width + 1)
+        self._kept[at] = size
+        for index in range(width):
+            moved = self._after[index] - self._before[index]
+            self._kept[at + 1 + index] = moved
+            self._grown[index] += moved
+        self._rounds += 1
+
+    def _call_once(self) -> None:
+        self._call()
+        self.calls += 1
+
+    def _look(self, row: Any, *, exact: bool, wait: bool = False) -> None:
+        if exact:
+            forget_caches()
+        self._collect()
+        self._counters.read(row, exact=exact)
+        if wait and not self._impatient:
+            self._wait(row)
+
+    def _collect(self) -> None:
+        if gc.isenabled() or not self._respect_disabled:
+            gc.collect()
+
+    def _wait(self, row: Any) -> None:
+        """Give resources that are on their way out a moment, as long as that helps."""
+        columns = self._counters.resources
+        for seconds in _PATIENCE:
+            if all(row[i] <= self._before[i] for i in columns):
+                return
+            time.sleep(seconds)
+            self._collect()
+            self._counters.read(row, exact=True)
+        self._impatient = any(row[i] > self._before[i] for i in columns)
+
+    def _stopped(self) -> str:
+        """Why no further calls are made, if so."""
+        limits = self._limits
+        if self.calls >= limits.calls:
+            return f"and {limits.calls} is the most there may be"
+        if self._now() - self._started >= limits.seconds:
+            return f"and the {limits.seconds:g} s it may take are over"
+        if self._rounds >= _MOST_ROUNDS:
+            return "and no more rounds can be kept"
+        for signal, grown in zip(self._counters.signals, self._grown, strict=True):
+            if signal in BYTE_SIGNALS and grown >= limits.memory:
+                return f"and {format_size(grown)} are lost already"
+            most = limits.threads if signal in _THREADS else limits.files
+            if signal not in BYTE_SIGNALS and signal != "blocks" and grown >= most:
+                return f"and {grown} {signal} are lost already"
+        return ""
+
+    def _affordable(self) -> int:
+        """Calls that can be made before a limit is reached, as far as one can tell."""
+        limits = self._limits
+        left = limits.calls - self.calls
+        per_call = (self._now() - self._started) / max(1, self.calls)
+        if per_call > 0:
+            time_left = limits.seconds - (self._now() - self._started)
+            left = min(left, int(time_left / per_call))
+        for signal, grown in zip(self._counters.signals, self._grown, strict=True):
+            if grown <= 0 or signal == "blocks":
+                continue
+            if signal in BYTE_SIGNALS:
+                most = limits.memory
+            else:
+                most = limits.threads if signal in _THREADS else limits.files
+            per_call = grown / max(1, self.calls)
+            left = min(left, int((most - grown) / per_call))
+        return max(1, left)
+
+    def _last(self) -> Round:
+        return self._round_at(self._rounds - 1)
+
+    def _series(self) -> tuple[Round, ...]:
+        return tuple(self._round_at(number) for number in range(self._rounds))
+
+    def _round_at(self, number: int) -> Round:
+        at = number * (len(self._after) + 1)
+        moved = self._kept[at + 1 : at + 1 + len(self._after)]
+        return Round(
+            calls=self._kept[at],
+            growth=tuple(zip(self._counters.signals, moved, strict=True)),
+        )
+
+
+def forget_caches() -> None:
+    """Empty the caches of the standard library that fill with use.
+
+    The list is a part of what CPython's own leak hunt empties (test.libregrtest.utils,
+    clear_caches): those that cost nothing but time when they are empty. linecache is left
+    alone, since it also keeps sources that exist nowhere else.
+    """
+    for module, name, clear in _CACHES:
+        loaded = sys.modules.get(module)
+        cache = getattr(loaded, name, None)
+        if cache is not None:
+            getattr(cache, clear)() if clear else cache()
+    for clear in getattr(sys.modules.get("typing"), "_cleanups", ()):
+        clear()
+    (getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache)()  # noqa: SLF001
+
+
+_CACHES: Final = (
+    ("re", "purge", ""),
+    ("struct", "_clearcache", ""),
+    ("_strptime", "_regex_cache", "clear"),
+    ("urllib.parse", "clear_cache", ""),
+    ("fnmatch", "_compile_pattern", "cache_clear"),
+    ("filecmp", "_cache", "clear"),
+)

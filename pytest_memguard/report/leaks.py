@@ -1,0 +1,221 @@
+"""What a leaking test says, and the section ``leaks`` at the end of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from pytest_memguard.leaks import (
+    BYTE_SIGNALS,
+    Blame,
+    KnownLeak,
+    LeakReading,
+    Rate,
+    RetentionPath,
+    bytes_per_call,
+)
+from pytest_memguard.model import Outcome
+from pytest_memguard.report.table import leak_line_table, rounds_table, type_table
+from pytest_memguard.units import format_size
+
+_ROUNDS = 8
+_SHOWN = 20
+_UNITS = {
+    "blocks": "block",
+    "open files": "open file",
+    "Python threads": "Python thread",
+    "native threads": "native thread",
+    "child processes": "child process",
+    "asyncio tasks": "asyncio task",
+    "uncollectable objects": "uncollectable object",
+}
+
+
+def leak_line(reading: LeakReading) -> str:
+    """The verdict in one line: "keeps 3 blocks, 216 bytes per call, in each of 24 calls"."""
+    verdict = reading.verdict
+    if verdict.state != "leaking":
+        reason = f": {verdict.reason}" if verdict.reason else ""
+        return f"{verdict.state} after {verdict.calls} calls{reason} ({verdict.state})"
+    kept = [_kept(rate) for rate in verdict.rates if rate.signal not in BYTE_SIGNALS]
+    size = bytes_per_call(reading)
+    if size is not None:
+        kept.append(f"{size:,.0f} bytes" if size < 10_000 else format_size(size))
+    seldom = all(rate.per_call < 0.9 for rate in verdict.rates)
+    over = f"measured over {verdict.calls} calls"
+    where = f", {over}" if seldom else f", in each of {verdict.calls} calls"
+    who = _who(reading.blame)
+    return f"keeps {', '.join(kept)} per call{where}{who} (leaking)"
+
+
+def _kept(rate: Rate) -> str:
+    number = f"{rate.per_call:.3g}" if rate.per_call < 100 else f"{rate.per_call:,.0f}"
+    unit = _UNITS[rate.signal]
+    if number == "1":
+        return f"1 {unit}"
+    plural = "processes" if unit == "child process" else f"{unit}s"
+    return f"{number} {'child processes' if plural == 'processes' else plural}"
+
+
+def _who(blame: Blame | None) -> str:
+    if blame is None:
+        return ""
+    if blame.path is not None and blame.path.holder:
+        return f"; held by {blame.path.holder}"
+    if blame.lines:
+        line = blame.lines[0]
+        return f"; allocated by {line.function}, {line.file}:{line.line}"
+    return ""
+
+
+def leak_text(reading: LeakReading, explained: str) -> str:
+    """The whole text of a failure.
+
+    Args:
+        reading: what was found.
+        explained: the test under which this leak has been explained already, if so.
+    """
+    blame = reading.blame
+    if explained:
+        return f"{leak_line(reading)}\n\nThis leak is explained under {explained}."
+    verdict = reading.verdict
+    signals = [rate.signal for rate in verdict.rates]
+    parts = [leak_line(reading)]
+    if verdict.rounds and signals:
+        shown = verdict.rounds[-_ROUNDS:]
+        more = len(verdict.rounds) - len(shown)
+        table = rounds_table(shown, more + 1, signals)
+        parts.append(
+            table if not more else f"{table}\n(the last {_ROUNDS} of {_ROUNDS + more} rounds)"
+        )
+    rates = [_interval(rate) for rate in verdict.rates]
+    if rates:
+        parts.append("\n".join(rates))
+    if blame is not None:
+        parts += _blamed(blame)
+    return "\n\n".join(parts)
+
+
+def _interval(rate: Rate) -> str:
+    unit = "bytes" if rate.signal in BYTE_SIGNALS else rate.signal
+    return (
+        f"{rate.signal if unit == 'bytes' else unit.capitalize()}: {rate.per_call:.3g} per "
+        f"call, 95 % interval {rate.low:.3g} to {rate.high:.3g}"
+    )
+
+
+def _blamed(blame: Blame) -> list[str]:
+    parts = []
+    if blame.path is not None:
+        parts.append(path_text(blame.path))
+    elif not blame.types and blame.calls:
+        parts.append("No Python object holds it: the memory is native.")
+    if blame.lines:
+        table = leak_line_table(blame.lines, blame.calls)
+        parts.append(f"Lines whose allocations stay, over {blame.calls} more calls:\n{table}")
+    if blame.types:
+        table = type_table(blame.types, blame.calls)
+        parts.append(f"Objects that become more:\n{table}")
+    parts += [f"Note: {note}." for note in blame.notes]
+    parts.append(_advice(blame))
+    return parts
+
+
+def path_text(path: RetentionPath) -> str:
+    """A retention path, from the root to the survivor."""
+    text = "Held by: " + " -> ".join(path.steps)
+    return f"{text}\n({path.remark})" if path.remark else text
+
+
+def _advice(blame: Blame) -> str:
+    if not blame.fingerprint:
+        return "Leave the test out with @pytest.mark.mem_no_leak_check(reason=...) if need be."
+    return (
+        f"Fingerprint {blame.fingerprint}; --mem-leak-accept writes it to "
+        ".memguard/leaks.json, and it fails no more."
+    )
+
+
+def leaks_section(outcomes: Sequence[Outcome], known: Mapping[str, KnownLeak]) -> list[str]:
+    """The lines of the section ``leaks``; none where no test was checked.
+
+    Args:
+        outcomes: every test.
+        known: leaks accepted before, by fingerprint.
+    """
+    checked = [outcome for outcome in outcomes if outcome.leak is not None]
+    skipped = [outcome for outcome in outcomes if outcome.leak_skipped]
+    if not checked and not skipped:
+        return []
+    lines = [_counts(checked, len(skipped))]
+    lines += _groups(checked)
+    for state in ("unclear", "settling"):
+        lines += _some(
+            [
+                f"{state}: {outcome.nodeid}: {outcome.leak.verdict.reason}"
+                for outcome in checked
+                if outcome.leak is not None and outcome.leak.verdict.state == state
+            ],
+            state,
+        )
+    lines += _some(
+        [f"left out: {outcome.nodeid}: {outcome.leak_skipped}" for outcome in skipped],
+        "left out",
+    )
+    seen = {o.leak.blame.fingerprint for o in checked if o.leak and o.leak.blame}
+    gone = [leak for name, leak in sorted(known.items()) if name not in seen]
+    if gone and len(checked) > 1:
+        lines += [
+            f"known, but not seen in this run: {leak.fingerprint} ({leak.holder or leak.line})"
+            for leak in gone
+        ]
+    return lines
+
+
+def _counts(checked: Sequence[Outcome], skipped: int) -> str:
+    states = Counter(outcome.leak.verdict.state for outcome in checked if outcome.leak)
+    accepted = sum(1 for o in checked if o.leak is not None and o.leak.accepted)
+    counts = [
+        f"{states[state]} {state}"
+        for state in ("clean", "settling", "unclear", "leaking")
+        if states[state] or state in {"clean", "leaking"}
+    ]
+    if accepted:
+        counts[-1] += f" ({accepted} of them accepted)"
+    if skipped:
+        counts.append(f"{skipped} left out")
+    seconds = sum(outcome.leak.seconds for outcome in checked if outcome.leak)
+    calls = sum(outcome.leak.calls for outcome in checked if outcome.leak)
+    return (
+        f"{len(checked)} tests checked for leaks: {', '.join(counts)}; "
+        f"{calls:,} calls in {seconds:.1f} s"
+    )
+
+
+def _groups(checked: Sequence[Outcome]) -> list[str]:
+    """Leaks by fingerprint, each with the tests that show it."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in checked:
+        leak = outcome.leak
+        if leak is not None and leak.verdict.state == "leaking":
+            name = leak.blame.fingerprint if leak.blame and leak.blame.fingerprint else ""
+            groups.setdefault(name or outcome.nodeid, []).append(outcome)
+    lines = []
+    for name, group in groups.items():
+        leak = group[0].leak
+        if leak is None:
+            continue
+        accepted = f"; {leak.accepted}" if leak.accepted else ""
+        tests = "1 test" if len(group) == 1 else f"{len(group)} tests"
+        label = f"{name}, {tests}" if name != group[0].nodeid else tests
+        lines.append(f"leaking: {label}: {leak_line(leak)}{accepted}")
+        lines += [f"  {outcome.nodeid}" for outcome in group[:_SHOWN]]
+        if len(group) > _SHOWN:
+            lines.append(f"  ... and {len(group) - _SHOWN} more")
+    return lines
+
+
+def _some(lines: list[str], state: str) -> list[str]:
+    if len(lines) <= _SHOWN:
+        return lines
+    return [*lines[:_SHOWN], f"... and {len(lines) - _SHOWN} more {state}"]

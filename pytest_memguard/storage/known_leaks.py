@@ -1,0 +1,64 @@
+"""The file of accepted leaks, .memguard/leaks.json: read it, and write it whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.leaks import KnownLeak
+from pytest_memguard.storage.files import write_whole
+
+FORMAT: Final = 1
+# 1: first format.
+FILE: Final = ".memguard/leaks.json"
+
+
+def read_known(path: Path) -> dict[str, KnownLeak]:
+    """Accepted leaks by fingerprint; none where there is no file.
+
+    Raises:
+        ConfigError: if the file cannot be read, or is of another format; it is left alone.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read ({error}); mend it or move it away"
+        raise ConfigError(msg) from error
+    try:
+        data = json.loads(text)
+        number = data["format"]
+        leaks = [
+            KnownLeak(**{**entry, "tests": tuple(entry["tests"])}) for entry in data["leaks"]
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        msg = (
+            f"{path} is no file that --mem-leak-accept wrote ({type(error).__name__}: "
+            f"{error}); mend it or move it away"
+        )
+        raise ConfigError(msg) from error
+    if number != FORMAT:
+        msg = f"{path} has format {number!r}, this version reads format {FORMAT}"
+        raise ConfigError(msg)
+    return {leak.fingerprint: leak for leak in leaks}
+
+
+def write_known(path: Path, leaks: Iterable[KnownLeak]) -> None:
+    """Write accepted leaks, sorted, an entry a line.
+
+    Args:
+        path: the file; its folder is made.
+        leaks: in any order.
+
+    Raises:
+        OSError: if it could not be written; the old file is still there.
+    """
+    ordered = sorted(leaks, key=lambda leak: (leak.holder, leak.line, leak.fingerprint))
+    entries = [json.dumps(asdict(leak), sort_keys=True) for leak in ordered]
+    body = ",\n".join(f"  {entry}" for entry in entries)
+    write_whole(path, f'{{"format": {FORMAT}, "leaks": [\n{body}\n]}}\n')
