@@ -18,7 +18,8 @@ class Option:
         flag: the command line's name for it; empty where there is none.
         ini: the config file's name for it; empty where there is none.
         metavar: what ``--help`` shows for the value.
-        choices: the only texts allowed, if they are few.
+        choices: the only texts allowed, if they are few; a switch with choices means the
+            first of them, and takes another one behind ``=``.
         default: what holds where nobody says anything, in words.
         help: one sentence for flag and ini key.
     """
@@ -49,6 +50,8 @@ class Option:
 
 MODES = ("fail", "warn")
 EXPLAIN = ("next", "rerun", "never")
+LEAK_CHECK = ("all", "marked")
+LEAK_BLAME = ("here", "fork", "none")
 
 OPTIONS: tuple[Option, ...] = (
     Option(
@@ -131,6 +134,95 @@ OPTIONS: tuple[Option, ...] = (
         default="off",
         help="List the ten source lines that grew most in the dominant stage of each test "
         "with stages (slows those tests down).",
+    ),
+    Option(
+        "leak_check",
+        "switch",
+        flag="--mem-leak-check",
+        ini="mem_leak_check",
+        choices=LEAK_CHECK,
+        default="marked",
+        help="Repeat each test that passes and fail it if it leaks; with =marked only tests "
+        "that bear the marker mem_leak_check, which are checked in every run.",
+    ),
+    Option(
+        "leak_strict",
+        "switch",
+        flag="--mem-leak-strict",
+        ini="mem_leak_strict",
+        default="off",
+        help="Fail tests whose leak check ends as unclear, too.",
+    ),
+    Option(
+        "leak_accept",
+        "switch",
+        flag="--mem-leak-accept",
+        default="off",
+        help="Write the leaks found to .memguard/leaks.json instead of failing their tests.",
+    ),
+    Option(
+        "leak_blame",
+        "text",
+        flag="--mem-leak-blame",
+        ini="mem_leak_blame",
+        metavar="WHERE",
+        choices=LEAK_BLAME,
+        default="here",
+        help="Where a leak is looked into: here, in a forked child (for suites in which a "
+        "native tracker crashes), or none.",
+    ),
+    Option(
+        "leak_tolerance",
+        "text",
+        ini="mem_leak_tolerance",
+        default="0",
+        help="Bytes a call may leave behind; a bare number is bytes.",
+    ),
+    Option(
+        "leak_ignore",
+        "lines",
+        ini="mem_leak_ignore",
+        default="none",
+        help="Patterns on function, file, module or type: leaks they match do not fail.",
+    ),
+    Option(
+        "leak_calls",
+        "text",
+        flag="--mem-leak-calls",
+        ini="mem_leak_calls",
+        metavar="N",
+        default="2000",
+        help="Calls of one test a leak check makes at most.",
+    ),
+    Option(
+        "leak_seconds",
+        "text",
+        flag="--mem-leak-seconds",
+        ini="mem_leak_seconds",
+        metavar="S",
+        default="20",
+        help="Seconds a leak check of one test takes at most.",
+    ),
+    Option(
+        "leak_memory",
+        "text",
+        ini="mem_leak_memory",
+        default="256",
+        help="Memory a leak may eat before its check stops; a bare number is MiB.",
+    ),
+    Option(
+        "leak_files",
+        "text",
+        ini="mem_leak_files",
+        default="200",
+        help="Descriptors, child processes or tasks a leak may eat before its check stops.",
+    ),
+    Option(
+        "leak_threads",
+        "text",
+        ini="mem_leak_threads",
+        default="50",
+        help="Threads a leak may eat before its check stops.",
     ),
     Option(
         "off",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
-from pytest_memguard.option_table import EXPLAIN, MODES
-from pytest_memguard.units import parse_share, parse_size
+from pytest_memguard.option_table import EXPLAIN, LEAK_BLAME, LEAK_CHECK, MODES
+from pytest_memguard.units import MIB, parse_bytes, parse_share, parse_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,17 @@ class Settings:
     mode: str = "fail"
     explain: str = "next"
     drill: bool = False
+    leak_check: str = "marked"
+    leak_strict: bool = False
+    leak_accept: bool = False
+    leak_blame: str = "here"
+    leak_tolerance: int = 0
+    leak_ignore: tuple[str, ...] = ()
+    leak_calls: int = 2000
+    leak_seconds: float = 20.0
+    leak_memory: int = 256 * MIB
+    leak_files: int = 200
+    leak_threads: int = 50
     sources: Mapping[str, str] = field(default_factory=dict)
     """Which source each setting that is not a default came from."""
 
@@ -43,6 +55,7 @@ class Settings:
     def asked_for(self) -> bool:
         """Whether any setting wants something done, markers and fixtures aside."""
         wants = self.mem or self.json or self.budget or self.budgets or self.drill
+        wants = wants or self.leak_check == "all"
         return bool(wants) and not self.off
 
     def where(self, name: str) -> str:
@@ -62,12 +75,46 @@ def _switch(value: object) -> bool:
     raise ConfigError(msg)
 
 
-def _count(value: object) -> int:
-    text = str(value).strip()
-    if not text.isdecimal() or int(text) < 1:
-        msg = f"{value!r} is not a number of tests: write a whole number from 1"
+def _count_of(what: str) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        text = str(value).strip()
+        if not text.isdecimal() or int(text) < 1:
+            msg = f"{value!r} is not a number of {what}: write a whole number from 1"
+            raise ConfigError(msg)
+        return int(text)
+
+    return parse
+
+
+def _seconds(value: object) -> float:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < inf:
+        msg = f"{value!r} is not a number of seconds above 0"
         raise ConfigError(msg)
-    return int(text)
+    return seconds
+
+
+def _leak_check(value: object) -> str:
+    if value in LEAK_CHECK:
+        return str(value)
+    try:
+        return "all" if _switch(value) else "marked"
+    except ConfigError:
+        msg = f"{value!r} is not one of {', '.join(LEAK_CHECK)}, true, false"
+        raise ConfigError(msg) from None
+
+
+def _lines(lines: object) -> tuple[str, ...]:
+    if isinstance(lines, str):
+        lines = lines.splitlines()
+    if not isinstance(lines, (list, tuple)):
+        msg = f"{lines!r} is not a list of lines"
+        raise ConfigError(msg)
+    kept = (str(line).strip() for line in lines)
+    return tuple(line for line in kept if line and not line.startswith("#"))
 
 
 def _text(value: object) -> str:
@@ -113,7 +160,7 @@ def _patterns(lines: object) -> tuple[Pattern, ...]:
 _PARSERS: Mapping[str, Callable[[object], Any]] = {
     "off": _switch,
     "mem": _switch,
-    "top": _count,
+    "top": _count_of("tests"),
     "json": _text,
     "budget": parse_size,
     "budgets": _patterns,
@@ -121,6 +168,17 @@ _PARSERS: Mapping[str, Callable[[object], Any]] = {
     "mode": _one_of(*MODES),
     "explain": _one_of(*EXPLAIN),
     "drill": _switch,
+    "leak_check": _leak_check,
+    "leak_strict": _switch,
+    "leak_accept": _switch,
+    "leak_blame": _one_of(*LEAK_BLAME),
+    "leak_tolerance": parse_bytes,
+    "leak_ignore": _lines,
+    "leak_calls": _count_of("calls"),
+    "leak_seconds": _seconds,
+    "leak_memory": parse_size,
+    "leak_files": _count_of("files"),
+    "leak_threads": _count_of("threads"),
 }
 
 

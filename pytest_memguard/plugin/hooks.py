@@ -22,6 +22,14 @@ MARKER_LINE = (
     "(pytest-memguard)"
 )
 
+LEAK_LINES = (
+    (
+        "mem_leak_check(calls=None, warmup=None, tolerance=0, ignore=(), resources=True): "
+        "repeat the test in every run and fail it if it leaks (pytest-memguard)"
+    ),
+    "mem_no_leak_check(reason): leave the test out of --mem-leak-check (pytest-memguard)",
+)
+_MARKERS = {"mem_budget", "mem_leak_check", "mem_no_leak_check"}
 _STAGES = "pytest_memguard.recording.stages"
 
 
@@ -32,7 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make markers known; set up the session if a setting asks for it."""
-    config.addinivalue_line("markers", MARKER_LINE)
+    for line in (MARKER_LINE, *LEAK_LINES):
+        config.addinivalue_line("markers", line)
     settings = options.settings_of(config) if options.given(config) else None
     if settings is not None and settings.asked_for:
         from pytest_memguard.plugin.session import start
@@ -135,7 +144,7 @@ def any_asks(items: list[pytest.Item]) -> bool:
             return True
         node: pytest.Item | pytest.Collector | None = item
         while node is not None and id(node) not in seen:
-            if any(mark.name == "mem_budget" for mark in node.own_markers):
+            if any(mark.name in _MARKERS for mark in node.own_markers):
                 return True
             if node is not item:
                 seen.add(id(node))

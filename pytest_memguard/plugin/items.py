@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.errors import BudgetExceeded, MemoryBudgetWarning
+from pytest_memguard.errors import BudgetExceeded, LeakDetected, MemoryBudgetWarning
 from pytest_memguard.judge.budget import uncovered_setup
+from pytest_memguard.leaks import LeakReading
 from pytest_memguard.model import CallSite, Finding, Outcome, PhaseName
 from pytest_memguard.plugin.explain import (
     RERUN_SECONDS,
@@ -114,12 +115,20 @@ class ItemHooks:
         self._marks = 0
         self._process = os.getpid()
         self._again: Needs | None = None
+        self.paused = False  # while a test is repeated
+        self.leak: LeakReading | None = None
+        self.leak_skipped: Mapping[str, str] = {}
+        self._torn_early: list[Finding] | None = None
 
     # The phases
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Measure setup."""
+        if self.paused:
+            return (yield)
+        self.leak = self._torn_early = None
+        self._reports = {}
         nodeid = item.nodeid
         plan = self.plans.get(nodeid, self.default_plan)
         asks = (
@@ -140,7 +149,6 @@ class ItemHooks:
             wants_stages=asks,
             bounds=self._keeps_all,
         )
-        self._reports = {}
         self._marks = len(item.own_markers)
         return (yield from self._phase(item, look, "setup"))
 
@@ -148,7 +156,7 @@ class ItemHooks:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Measure the call."""
         look = self.current
-        if look is None:
+        if look is None or self.paused:
             return (yield)
         if len(item.own_markers) != self._marks:
             look.plan_again(self._plan_again(item))
@@ -160,10 +168,15 @@ class ItemHooks:
     ) -> Generator[None, object, object]:
         """Measure teardown."""
         look = self.current
-        if look is None or not look.begun:
+        if look is None or not look.begun or self.paused:
             return (yield)
         try:
-            return (yield from self._phase(item, look, "teardown"))
+            if self._torn_early is None:
+                return (yield from self._phase(item, look, "teardown"))
+            result = yield
+            if self._torn_early:
+                self._act(item, look.detail_now(), "teardown", self._torn_early, failed=False)
+            return result
         finally:
             if nextitem is None or nextitem.parent is not item.parent:
                 self.instruments.wider_fixtures_went()
@@ -186,6 +199,23 @@ class ItemHooks:
             failed = bool(getattr(item, "_excinfo", None))
             self._act(item, look.detail_now(), phase, found, failed=failed)
         return result
+
+    def measure_early_teardown(self, tear_down: Callable[[], None]) -> None:
+        """Measure the teardown of a test that is going to be repeated.
+
+        What it breaches is raised when pytest asks for the teardown.
+        """
+        look = self.current
+        if look is None or not look.begun:
+            tear_down()
+            return
+        look.begin("teardown")
+        tear_down()
+        self._torn_early = list(look.end("teardown") or ())
+
+    def repeated(self) -> None:
+        """Forget what is no longer so after a test has been repeated."""
+        self.instruments.base = 0
 
     def _plan_again(self, item: pytest.Item) -> Plan | None:
         """The plan of a test whose markers changed during setup.
@@ -344,22 +374,36 @@ class ItemHooks:
         """Put peaks into reports; after teardown, hand the outcome on."""
         look = self.current
         if look is None or self._again is not None:
-            return (yield)
+            return (yield from self._report_of_leak(item, call))
         when = call.when
         if when == "teardown":
             self._set_properties(item, look)
         report = yield
         self._reports[when] = report
-        if look.detail is None and not self._keeps_all:
+        if look.detail is None and not self._keeps_all and self.leak is None:
             if when == "teardown":
                 self._hand_on_if_noted(item, look, report)
             return report
         if report.failed:
-            _keep_headline(call, report)
+            keep_headline(call, report)
         if when == "call":
             self._complete_call_report(report, look)
         elif when == "teardown":
             self._hand_on(item, look, report)
+        return report
+
+    def _report_of_leak(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """The report of a test without a budget; it may have been checked for leaks."""
+        report = yield
+        if self._again is not None or not (self.leak or item.nodeid in self.leak_skipped):
+            return report
+        self._reports[call.when] = report
+        if report.failed:
+            keep_headline(call, report)
+        if call.when == "teardown":
+            self._hand_on(item, None, report)
         return report
 
     def _set_properties(self, item: pytest.Item, look: Look) -> None:
@@ -393,18 +437,22 @@ class ItemHooks:
     ) -> None:
         """Hand on what almost never has anything to say: a test without a finding."""
         plan = look.plan
-        if item.nodeid in self._suspects or (
-            plan is not None and look.rise("setup") > plan.call_only_limit
+        if (
+            item.nodeid in self._suspects
+            or item.nodeid in self.leak_skipped
+            or (plan is not None and look.rise("setup") > plan.call_only_limit)
         ):
             self._hand_on(item, look, report)
         else:
             self.current = None
 
-    def _hand_on(self, item: pytest.Item, look: Look, report: pytest.TestReport) -> None:
+    def _hand_on(self, item: pytest.Item, look: Look | None, report: pytest.TestReport) -> None:
         self.current = None
         result = combined_result({w: result_of(r) for w, r in self._reports.items()})
-        findings, notes = self._last_words(look, result)
-        if not (self._keeps_all or findings or notes or item.nodeid in self._suspects):
+        findings, notes = self._last_words(look, result) if look is not None else ((), ())
+        leak, skipped = self.leak, self.leak_skipped.get(item.nodeid, "")
+        told = findings or notes or leak or skipped
+        if not (self._keeps_all or told or item.nodeid in self._suspects):
             return
         file, line, _ = item.location
         outcome = Outcome(
@@ -413,12 +461,14 @@ class ItemHooks:
             line=(line or 0) + 1,
             result=result,
             worker=self._worker,
-            phases=look.phase_readings(),
-            stages=self._stages(look.detail) if look.detail is not None else (),
-            budgets=look.plan.budgets if look.plan is not None else (),
+            phases=look.phase_readings() if look is not None else (),
+            stages=self._stages(look.detail) if look and look.detail else (),
+            budgets=look.plan.budgets if look and look.plan else (),
             findings=findings,
             notes=notes,
-            overhead=look.overhead,
+            overhead=look.overhead if look is not None else 0.0,
+            leak=leak,
+            leak_skipped=skipped,
         )
         if self._sink is not None and os.getpid() == self._process:
             self._sink(outcome)
@@ -454,13 +504,14 @@ class ItemHooks:
         self.instruments.close()
 
 
-def _keep_headline(call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+def keep_headline(call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Let a breach be one line in summary and JUnit; its tables are in the failure itself.
 
     pytest shortens the summary to the width of a terminal, but prints all of it in CI.
     """
     crash = getattr(report.longrepr, "reprcrash", None)
-    if crash is not None and call.excinfo and isinstance(call.excinfo.value, _Breach):
+    ours = (BudgetExceeded, LeakDetected)
+    if crash is not None and call.excinfo and isinstance(call.excinfo.value, ours):
         crash.message = crash.message.partition("\n")[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -31,8 +32,24 @@ def declare(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         if option.flag:
             group.addoption(option.flag, dest=_dest(option), default=None, **_shape(option))
+            for choice in option.choices if option.kind == "switch" else ():
+                _declare_choice(group, option, choice)
         if option.ini:
             _declare_ini(parser, option)
+
+
+def _declare_choice(group: pytest.OptionGroup, option: Option, choice: str) -> None:
+    """Make ``--flag=choice`` a flag of its own.
+
+    A flag with an optional value would take a path behind it for that value.
+    """
+    group.addoption(
+        f"{option.flag}={choice}",
+        dest=_dest(option),
+        action="store_const",
+        const=choice,
+        help=argparse.SUPPRESS,
+    )
 
 
 def _dest(option: Option) -> str:
@@ -41,7 +58,8 @@ def _dest(option: Option) -> str:
 
 def _shape(option: Option) -> dict[str, Any]:
     if option.kind == "switch":
-        return {"help": option.help, "action": "store_true"}
+        const = option.choices[0] if option.choices else True
+        return {"help": option.help, "action": "store_const", "const": const}
     return {
         "help": f"{option.help} Default: {option.default}.",
         "metavar": option.metavar,

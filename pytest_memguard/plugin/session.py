@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.leaks import KnownLeak
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.items import ItemHooks
+from pytest_memguard.plugin.leak_plans import LeakPlanner
+from pytest_memguard.plugin.leak_report import LeakReport
+from pytest_memguard.plugin.leakhooks import LeakHooks
 from pytest_memguard.plugin.options import PROBLEMS, settings_of, usage_error
 from pytest_memguard.plugin.plans import Planner, make_plan
 from pytest_memguard.plugin.status import StatusPeaks
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import default_budgets
+from pytest_memguard.storage.known_leaks import FILE, read_known
 
 ITEMS = pytest.StashKey[ItemHooks]()
+KNOWN = pytest.StashKey[Mapping[str, KnownLeak]]()
 
 
 def start(config: pytest.Config) -> Collector | None:
@@ -28,10 +36,14 @@ def start(config: pytest.Config) -> Collector | None:
     settings = settings_of(config)
     worker_input: dict[str, object] | None = getattr(config, "workerinput", None)
     collector = None
+    known = known_leaks(config)
     suspects = Suspects(getattr(config, "cache", None))
     if worker_input is None:
         collector = Collector(config, settings, suspects)
         config.pluginmanager.register(collector, "memguard-report")
+        config.pluginmanager.register(
+            LeakReport(collector, settings, known, leaks_file(config)), "memguard-leaks"
+        )
         if settings.mem and config.get_verbosity() > 0:
             config.pluginmanager.register(StatusPeaks(), "memguard-status")
     if worker_input is not None or not config.pluginmanager.hasplugin("dsession"):
@@ -48,9 +60,27 @@ def start(config: pytest.Config) -> Collector | None:
         if collector is not None:
             collector.gaps = items.instruments.gaps
         config.pluginmanager.register(Planning(), "memguard-planning")
+        config.stash[KNOWN] = known
     elif collector is not None:
         collector.gaps = gaps_here()
     return collector
+
+
+def leaks_file(config: pytest.Config) -> Path:
+    """Where accepted leaks are kept."""
+    return Path(config.rootpath) / FILE
+
+
+def known_leaks(config: pytest.Config) -> dict[str, KnownLeak]:
+    """The leaks that were accepted before.
+
+    Raises:
+        pytest.UsageError: if their file cannot be read.
+    """
+    try:
+        return read_known(leaks_file(config))
+    except ConfigError as error:
+        raise usage_error(error.problems) from error
 
 
 def gaps_here() -> list[Gap]:
@@ -92,8 +122,31 @@ def plan_items(session: pytest.Session) -> None:
     ]
     if any(plan is not None and plan.heap for plan in items.plans.values()):
         items.instruments.folder.new_path()
-    if planner.problems:
-        refuse(session, planner.problems)
+    problems = planner.problems + plan_leak_checks(session, items)
+    if problems:
+        refuse(session, problems)
+
+
+def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
+    """Find the tests to check for leaks; register what that takes if there are any.
+
+    Returns:
+        A line for every marker that makes no sense.
+    """
+    config = session.config
+    settings = settings_of(config)
+    planner = LeakPlanner(settings)
+    plans = {item.nodeid: planner.plan(item) for item in session.items}
+    wanted = {nodeid: plan for nodeid, plan in plans.items() if plan is not None}
+    if wanted:
+        hooks = LeakHooks(settings, config.stash[KNOWN], Path(config.rootpath), items)
+        hooks.plans = wanted
+        items.leak_skipped = {
+            nodeid: plan.skipped for nodeid, plan in wanted.items() if plan.skipped
+        }
+        items.instruments.gaps += hooks.gaps()
+        config.pluginmanager.register(hooks, "memguard-leak-check")
+    return planner.problems
 
 
 def _is_whole_suite(config: pytest.Config) -> bool:

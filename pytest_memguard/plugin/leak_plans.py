@@ -1,0 +1,144 @@
+"""Which tests the leak check is for, and how far it goes: from markers and settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pytest
+
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.recording.repeat import Limits
+from pytest_memguard.settings import Settings
+from pytest_memguard.units import parse_bytes
+
+CHECK: Final = "mem_leak_check"
+NO_CHECK: Final = "mem_no_leak_check"
+CHECK_SIGNATURE: Final = (
+    "mem_leak_check(calls=None, warmup=None, tolerance=0, ignore=(), resources=True)"
+)
+NO_CHECK_SIGNATURE: Final = "mem_no_leak_check(reason)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakPlan:
+    """How to check one test."""
+
+    limits: Limits
+    """How far to go."""
+    tolerance: int = 0
+    """Bytes a call may leave behind."""
+    ignore: tuple[str, ...] = ()
+    """The marker's own patterns of leaks that do not fail."""
+    resources: bool = True
+    """Whether descriptors, threads, children and tasks count."""
+    skipped: str = ""
+    """Why the test is left out; empty if it is checked."""
+
+
+class LeakPlanner:
+    """Finds each test's leak plan, and gathers what is wrong with markers on the way.
+
+    Args:
+        settings: the run's.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._all = settings.leak_check == "all"
+        self._limits = Limits(
+            calls=settings.leak_calls,
+            seconds=settings.leak_seconds,
+            memory=settings.leak_memory,
+            files=settings.leak_files,
+            threads=settings.leak_threads,
+        )
+        self.defaults = LeakPlan(limits=self._limits, tolerance=settings.leak_tolerance)
+        self.problems: list[str] = []
+
+    def plan(self, item: pytest.Item) -> LeakPlan | None:
+        """The plan of one test, or ``None`` where nobody asks for a check."""
+        base = self.defaults
+        nodes = [
+            (node, mark)
+            for name in (CHECK, NO_CHECK)
+            for node, mark in item.iter_markers_with_node(name)
+        ]
+        if not nodes:
+            return base if self._all else None
+        # the closest marker decides, of whichever kind; on the same node, leaving out does
+        chain = item.listchain()
+        node, mark = max(
+            nodes, key=lambda pair: (chain.index(pair[0]), pair[1].name == NO_CHECK)
+        )
+        try:
+            if mark.name == NO_CHECK:
+                return replace(base, skipped=_reason(mark))
+            return _from_mark(mark, base)
+        except ConfigError as error:
+            file, line, _ = item.location
+            place = f"{file}:{line + 1}" if line is not None else file
+            owner = "" if node is item else f", marker on {node.name}"
+            self.problems += [
+                f"{place}: {item.nodeid}{owner}: {mark.name}: {problem}"
+                for problem in error.problems
+            ]
+            return None
+
+
+def _reason(mark: pytest.Mark) -> str:
+    named = dict(mark.kwargs)
+    reason = mark.args[0] if len(mark.args) == 1 and not named else named.pop("reason", None)
+    if len(mark.args) > 1 or named or not (isinstance(reason, str) and reason.strip()):
+        msg = f"it takes one reason, a text: {NO_CHECK_SIGNATURE}"
+        raise ConfigError(msg)
+    return reason
+
+
+def _from_mark(mark: pytest.Mark, base: LeakPlan) -> LeakPlan:
+    """Turn the marker's arguments into a plan.
+
+    Raises:
+        ConfigError: with a sentence for every argument that makes no sense.
+    """
+    named: dict[str, Any] = dict(mark.kwargs)
+    problems: list[str] = []
+    if mark.args:
+        problems.append(f"its arguments are named: {CHECK_SIGNATURE}")
+    calls = _whole(named, "calls", base.limits.calls, 1, problems)
+    warmup = _whole(named, "warmup", base.limits.warmup, 0, problems)
+    tolerance = base.tolerance
+    try:
+        if "tolerance" in named:
+            tolerance = parse_bytes(named.pop("tolerance"))
+    except ConfigError as error:
+        problems += [f"tolerance: {problem}" for problem in error.problems]
+    ignore = named.pop("ignore", ())
+    ignore = (ignore,) if isinstance(ignore, str) else ignore
+    if not isinstance(ignore, (tuple, list)) or not all(isinstance(p, str) for p in ignore):
+        problems.append(f"ignore {ignore!r} is not a pattern or a list of patterns")
+        ignore = ()
+    resources = named.pop("resources", True)
+    if not isinstance(resources, bool):
+        problems.append(f"resources {resources!r} is neither True nor False")
+    problems += [f"it has no argument {name!r}: {CHECK_SIGNATURE}" for name in named]
+    if problems:
+        raise ConfigError(*problems)
+    return replace(
+        base,
+        limits=replace(base.limits, calls=calls, warmup=warmup),
+        tolerance=tolerance,
+        ignore=tuple(ignore),
+        resources=resources,
+    )
+
+
+def _whole(
+    named: dict[str, Any], name: str, default: int, least: int, problems: list[str]
+) -> int:
+    value = named.pop(name, None)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        problems.append(f"{name} {value!r} is not a whole number from {least}")
+        return default
+    return value

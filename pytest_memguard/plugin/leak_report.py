@@ -1,0 +1,84 @@
+"""The leak check's half of the report: the section ``leaks``, and the file of accepted ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_memguard.leaks import KnownLeak
+from pytest_memguard.model import Outcome
+from pytest_memguard.plugin.collector import Collector
+from pytest_memguard.settings import Settings
+from pytest_memguard.storage.known_leaks import write_known
+
+
+class LeakReport:
+    """Tells of leaks in the process that talks to the user.
+
+    Args:
+        collector: has every outcome.
+        settings: the run's.
+        known: leaks accepted before, by fingerprint.
+        path: the file they are kept in.
+    """
+
+    def __init__(
+        self, collector: Collector, settings: Settings, known: dict[str, KnownLeak], path: Path
+    ) -> None:
+        self._collector = collector
+        self._settings = settings
+        self._known = known
+        self._path = path
+        self._lines: list[str] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the leaks found to the file of accepted ones, if asked to."""
+        if not self._settings.leak_accept:
+            return
+        found = accepted_leaks(self._collector.outcomes())
+        new = {name: leak for name, leak in found.items() if name not in self._known}
+        if not new:
+            self._lines.append("no new leaks to accept")
+            return
+        try:
+            write_known(self._path, {**self._known, **new}.values())
+        except OSError as error:
+            self._lines.append(f"{self._path} could not be written: {error.strerror}")
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        else:
+            many = "1 leak" if len(new) == 1 else f"{len(new)} leaks"
+            self._lines.append(f"{many} accepted: {self._path}")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the section."""
+        from pytest_memguard.report.leaks import leaks_section
+
+        lines = leaks_section(self._collector.outcomes(), self._known)
+        if lines:
+            terminalreporter.write_sep("=", "leaks")
+            for line in [*lines, *self._lines]:
+                terminalreporter.write_line(line)
+
+
+def accepted_leaks(outcomes: tuple[Outcome, ...]) -> dict[str, KnownLeak]:
+    """The leaks of a run, by fingerprint, as they are kept."""
+    found: dict[str, KnownLeak] = {}
+    for outcome in outcomes:
+        reading = outcome.leak
+        if reading is None or reading.verdict.state != "leaking" or reading.blame is None:
+            continue
+        blame = reading.blame
+        if not blame.fingerprint:
+            continue
+        line = blame.lines[0] if blame.lines else None
+        leak = found.get(blame.fingerprint) or KnownLeak(
+            fingerprint=blame.fingerprint,
+            holder=blame.path.holder if blame.path is not None else "",
+            line=f"{line.file}: {line.function}" if line is not None else "",
+        )
+        found[blame.fingerprint] = replace(leak, tests=(*leak.tests, outcome.nodeid))
+    return found

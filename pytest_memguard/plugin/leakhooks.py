@@ -1,0 +1,191 @@
+"""The leak check of tests: once a test has passed, repeat it, and fail it if it leaks."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pytest_memguard.errors import LeakDetected
+from pytest_memguard.judge.known import accepted_by, within_tolerance
+from pytest_memguard.leaks import KnownLeak, LeakReading
+from pytest_memguard.model import Gap
+from pytest_memguard.plugin.items import ItemHooks
+from pytest_memguard.plugin.leak_plans import LeakPlan
+from pytest_memguard.plugin.repeats import RepeatedItem, seconds_left
+from pytest_memguard.recording.check import LeakCheck
+from pytest_memguard.settings import Settings
+
+_SHARE_OF_TIMEOUT: Final = 0.8
+
+
+class Leak(LeakDetected, pytest.fail.Exception):  # type: ignore[misc, name-defined]
+    """What a test fails with: the public error, printed as text alone, like pytest.fail."""
+
+    def __init__(self, message: str, reading: LeakReading) -> None:
+        LeakDetected.__init__(self, message, reading)
+        self.msg = message
+        self.pytrace = False
+
+
+Leak.__module__, Leak.__qualname__ = "builtins", "LeakDetected"
+
+
+class LeakHooks:
+    """The hooks around a test that its leak check needs.
+
+    Args:
+        settings: the run's.
+        known: leaks accepted before, by fingerprint.
+        root: what paths are shown relative to.
+        items: the hooks that measure tests and hand their outcomes on.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        known: Mapping[str, KnownLeak],
+        root: Path,
+        items: ItemHooks,
+    ) -> None:
+        self.plans: dict[str, LeakPlan] = {}
+        self._settings = settings
+        self._check = LeakCheck(settings.leak_blame)
+        self._known = known
+        self._root = f"{root}{os.sep}"
+        self._items = items
+        self._told: dict[str, str] = {}
+        self._seconds = 0.0
+        self._started = 0.0
+        self._gc_enabled = True
+        self._torn: BaseException | None = None
+        self._repeating = False
+
+    def gaps(self) -> list[Gap]:
+        """What the check cannot see here."""
+        return self._check.counters().gaps
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self) -> Generator[None, object, object]:
+        """Note what the test starts from."""
+        if not self._repeating:
+            self._started, self._seconds = time.monotonic(), 0.0
+            self._gc_enabled = gc.isenabled()
+            self._torn = None
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Check the test once its call has passed."""
+        result = yield
+        plan = self.plans.get(item.nodeid)
+        if (
+            plan is None
+            or plan.skipped
+            or self._repeating
+            or getattr(item, "_excinfo", None)  # unittest's failures do not raise
+        ):
+            return result
+        start = time.perf_counter()
+        try:
+            reading = self._judge(item, plan)
+        finally:
+            self._seconds = time.perf_counter() - start
+        if reading is not None:
+            self._items.leak = reading
+            self._fail(item, reading)
+        return result
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
+        """Let what went wrong when the test was torn down be an error of its teardown."""
+        result = yield
+        if self._torn is not None and not self._repeating:
+            torn, self._torn = self._torn, None
+            raise torn
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Leave the check's time out of the test's duration."""
+        if call.when == "call" and self._seconds:
+            call.duration = max(0.0, call.duration - self._seconds)
+            call.stop = call.start + call.duration
+            self._seconds = 0.0
+        return (yield)
+
+    def _judge(self, item: pytest.Item, plan: LeakPlan) -> LeakReading | None:
+        repeated = RepeatedItem(item)
+        self._items.measure_early_teardown(lambda: self._tear_down(repeated))
+        if self._torn is not None:
+            return None
+        limits = plan.limits
+        left = seconds_left(item, self._started)
+        if left is not None:
+            limits = replace(limits, seconds=min(limits.seconds, left * _SHARE_OF_TIMEOUT))
+        self._repeating = self._items.paused = True
+        try:
+            with repeated:
+                reading = self._check.run(
+                    repeated,
+                    limits,
+                    resources=plan.resources,
+                    respect_disabled=self._gc_enabled,
+                )
+        finally:
+            self._repeating = self._items.paused = False
+            self._items.repeated()
+        return self._accept(relative(reading, self._root), plan)
+
+    def _tear_down(self, repeated: RepeatedItem) -> None:
+        self._torn = repeated.tear_down()
+
+    def _accept(self, reading: LeakReading, plan: LeakPlan) -> LeakReading:
+        """Say why a leak does not fail the test, if so."""
+        if reading.verdict.state != "leaking":
+            return reading
+        reason = within_tolerance(reading, plan.tolerance) or accepted_by(
+            reading, plan.ignore, self._settings.leak_ignore, self._known
+        )
+        if not reason and self._settings.leak_accept:
+            reason = "accepted in this run (--mem-leak-accept)"
+        return replace(reading, accepted=reason)
+
+    def _fail(self, item: pytest.Item, reading: LeakReading) -> None:
+        """Fail the test with its verdict.
+
+        Raises:
+            Leak: if it leaks, or is unclear where that counts as much.
+        """
+        from pytest_memguard.report.leaks import leak_text
+
+        state = reading.verdict.state
+        strict = self._settings.leak_strict and state == "unclear"
+        if reading.accepted or not (state == "leaking" or strict):
+            return
+        blame = reading.blame
+        first = self._told.setdefault(blame.fingerprint, item.nodeid) if blame else ""
+        known = first if first and first != item.nodeid and blame and blame.fingerprint else ""
+        raise Leak(leak_text(reading, known), reading)
+
+
+def relative(reading: LeakReading, root: str) -> LeakReading:
+    """A reading with paths relative to the root, as pytest shows them.
+
+    Args:
+        reading: of one check.
+        root: the folder, with a separator at its end.
+    """
+    blame = reading.blame
+    if blame is None:
+        return reading
+    lines = tuple(replace(line, file=line.file.removeprefix(root)) for line in blame.lines)
+    return replace(reading, blame=replace(blame, lines=lines))

@@ -1,0 +1,344 @@
+"""Runs a test again as if nobody were looking: fresh fixtures, no reports, no output."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_memguard.recording.repeat import CallFailed
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_REPORTING: Final = frozenset(
+    {
+        "pytest_runtest_logstart",
+        "pytest_runtest_logreport",
+        "pytest_runtest_logfinish",
+        "pytest_exception_interact",
+        "pytest_warning_recorded",
+        "pytest_assertion_pass",
+    }
+)
+_LISTS: Final = ("_report_sections", "user_properties", "own_markers")
+"""What pytest and plugins append to an item with every run of it."""
+
+
+class _StandIn:
+    """Stands for a next test that shares everything but the item itself.
+
+    pytest tears down what the next test does not need; with this one that is what belongs
+    to the test alone.
+    """
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+        self._chain = item.listchain()[:-1]
+
+    def listchain(self) -> list[Any]:
+        """Every node above the test."""
+        return list(self._chain)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._item, name)
+
+
+class _MutedHooks:
+    """An item's hooks without those that report; only pytest's own plugins make reports."""
+
+    def __init__(self, hooks: Any, makereport: Callable[..., Any]) -> None:
+        self._hooks = hooks
+        self.pytest_runtest_makereport = makereport
+
+    def __getattr__(self, name: str) -> Any:
+        hook = _nothing if name in _REPORTING else getattr(self._hooks, name)
+        setattr(self, name, hook)
+        return hook
+
+
+def _fixture_of(finalizer: Any) -> Any:
+    """The fixture a finalizer of pytest's own finishes, if it is one of those."""
+    if (
+        not isinstance(finalizer, partial)
+        or getattr(finalizer.func, "__name__", "") != "finish"
+    ):
+        return None
+    return getattr(finalizer.func, "__self__", None)
+
+
+def _nothing(**_: object) -> None:
+    return None
+
+
+class RepeatedItem:
+    """A test that has just passed, to be run again.
+
+    Entering tears down what belongs to the test alone; class, module, package and session
+    fixtures stay up. Leaving puts the item back into the state in which its first run left
+    it, so that pytest goes on with the report of its call.
+
+    Args:
+        item: the test, after its call.
+    """
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item: Any = item
+        self._session: Any = item.session
+        self._stand_in = _StandIn(item)
+        self._exits = contextlib.ExitStack()
+        self._saved: dict[str, Any] = {}
+        self._stash: dict[Any, Any] = {}
+        self._lengths: tuple[int, ...] = ()
+        self._warned: list[Any] = []
+        self._known: dict[int, int] = {}
+        self._gateway = self._session.gethookproxy
+        self._own_instance = isinstance(item, pytest.Function) and isinstance(
+            item.parent, pytest.Class
+        )
+        self._makereport = _builtin_hook(item.config, "pytest_runtest_makereport")
+
+    def tear_down(self) -> BaseException | None:
+        """End the first run: tear down what belongs to the test alone.
+
+        Returns:
+            What went wrong; the caller has to raise it when pytest asks for the teardown.
+        """
+        item = self._item
+        teardown = _builtin_hook(item.config, "pytest_runtest_teardown")
+        stash = dict(item.stash._storage)
+        try:
+            teardown(item=item, nextitem=self._stand_in)
+        except (pytest.exit.Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001  told at the time of the teardown
+            return error
+        finally:
+            item.stash._storage.update(stash)
+        return None
+
+    def __enter__(self) -> Self:
+        item = self._item
+        self._saved = {
+            name: item.__dict__[name]
+            for name in ("funcargs", "_request", "_instance", "_obj")
+            if name in item.__dict__
+        }
+        self._stash = dict(item.stash._storage)
+        self._lengths = tuple(len(getattr(item, name)) for name in _LISTS)
+        hooks: dict[Any, _MutedHooks] = {}
+
+        def muted(path: Any) -> _MutedHooks:
+            found = self._gateway(path)
+            known = hooks.get(found)
+            if known is None:
+                known = hooks[found] = _MutedHooks(found, self._makereport)
+            return known
+
+        self._session.gethookproxy = muted
+        self._exits.callback(self._restore)
+        self._warned = self._exits.enter_context(warnings.catch_warnings(record=True)) or []
+        self._exits.enter_context(_quiet_logs(item.config))
+        if item.config.getoption("capture", "fd") == "no":
+            self._exits.enter_context(_quiet_descriptors())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def __call__(self) -> None:
+        """Run the test once more, with all that belongs to it alone made anew.
+
+        Raises:
+            CallFailed: if it did not pass.
+        """
+        item = self._item
+        self._renew()
+        problem = self._phase("setup", item.ihook.pytest_runtest_setup, {})
+        if not problem:
+            problem = self._phase("call", item.ihook.pytest_runtest_call, {})
+        folder = self._tmp_path()
+        torn = self._phase(
+            "teardown", item.ihook.pytest_runtest_teardown, {"nextitem": self._stand_in}
+        )
+        self._forget(folder)
+        if problem or torn:
+            raise CallFailed(problem or torn)
+
+    def _phase(self, when: Any, hook: Callable[..., Any], more: dict[str, Any]) -> str:
+        """Run one phase; what went wrong, in words, or nothing."""
+        item = self._item
+        call = pytest.CallInfo.from_call(
+            lambda: hook(item=item, **more),
+            when=when,
+            reraise=(pytest.exit.Exception, KeyboardInterrupt),
+        )
+        # pytest's plugins keep what they need for the teardown when they make the report
+        self._makereport(item=item, call=call)
+        if call.excinfo is None:
+            return ""
+        text = str(call.excinfo.value).partition("\n")[0]
+        return f"{call.excinfo.typename}: {text}" if text else call.excinfo.typename
+
+    def _renew(self) -> None:
+        item = self._item
+        if self._own_instance:
+            item.__dict__.pop("_instance", None)
+            item.__dict__.pop("_obj", None)
+        if hasattr(item, "_initrequest"):
+            item._initrequest()
+
+    def _drop_finalizers(self) -> None:
+        """Drop what pytest appends to wider nodes and fixtures each time they are asked for.
+
+        The first of these is enough; those of a fixture that has been set up in this very
+        call are no copies and stay.
+        """
+        item = self._item
+        stack = getattr(self._session._setupstate, "stack", {})
+        for node, entry in stack.items():
+            if node is not item:
+                self._drop_copies(entry[0])
+        for definition in getattr(item.__dict__.get("_request"), "_fixture_defs", {}).values():
+            if definition.scope != "function":
+                self._drop_copies(getattr(definition, "_finalizers", []))
+
+    def _drop_copies(self, finalizers: list[Any]) -> None:
+        start = self._known.setdefault(id(finalizers), len(finalizers))
+        if len(finalizers) <= start:
+            return
+        there = {id(_fixture_of(finalizer)) for finalizer in finalizers[:start]}
+        kept = []
+        for finalizer in finalizers[start:]:
+            fixture = _fixture_of(finalizer)
+            finished = fixture is not None and fixture.cached_result is None
+            if fixture is None or not (finished or id(fixture) in there):
+                kept.append(finalizer)
+                there.add(id(fixture))
+        finalizers[start:] = kept
+        self._known[id(finalizers)] = len(finalizers)
+
+    def _tmp_path(self) -> Any:
+        """The test's own temporary folder, if it has one."""
+        request = self._item.__dict__.get("_request")
+        definition = getattr(request, "_fixture_defs", {}).get("tmp_path")
+        result = getattr(definition, "cached_result", None)
+        return result[0] if result is not None else None
+
+    def _forget(self, folder: Any) -> None:
+        """Undo what pytest keeps of every run of a test."""
+        item = self._item
+        self._drop_finalizers()
+        for name, length in zip(_LISTS, self._lengths, strict=True):
+            del getattr(item, name)[length:]
+        item.stash._storage.clear()
+        item.stash._storage.update(self._stash)
+        self._warned.clear()
+        if "_request" in item.__dict__:
+            item._request = False
+            item.funcargs = None
+        if folder is not None:
+            # otherwise every call would scan the folders of all calls before
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _restore(self) -> None:
+        item = self._item
+        del self._session.gethookproxy
+        for name in ("funcargs", "_request", "_instance", "_obj"):
+            item.__dict__.pop(name, None)
+        item.__dict__.update(self._saved)
+        os.environ["PYTEST_CURRENT_TEST"] = f"{item.nodeid} (call)".replace("\x00", "(null)")
+
+
+def _builtin_hook(config: pytest.Config, name: str) -> Any:
+    """A hook that calls pytest's own plugins alone."""
+    manager = config.pluginmanager
+    others = [
+        plugin
+        for plugin in manager.get_plugins()
+        if not _module_of(plugin).startswith("_pytest.")
+    ]
+    return manager.subset_hook_caller(name, others)
+
+
+def _module_of(plugin: object) -> str:
+    if isinstance(plugin, type(sys)):
+        return plugin.__name__
+    return type(plugin).__module__
+
+
+@contextlib.contextmanager
+def _quiet_logs(config: pytest.Config) -> Iterator[None]:
+    """Keep live logs and the log file to the first run."""
+    plugin = config.pluginmanager.getplugin("logging-plugin")
+    handlers = [getattr(plugin, name, None) for name in ("log_cli_handler", "log_file_handler")]
+    found = [handler for handler in handlers if isinstance(handler, logging.Handler)]
+    for handler in found:
+        handler.addFilter(_refuse)
+    try:
+        yield
+    finally:
+        for handler in found:
+            handler.removeFilter(_refuse)
+
+
+def _refuse(_: logging.LogRecord) -> bool:
+    return False
+
+
+@contextlib.contextmanager
+def _quiet_descriptors() -> Iterator[None]:
+    """With ``-s``, keep what the repetitions print from the terminal."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    kept = [(number, os.dup(number)) for number in (1, 2)]
+    for number, _ in kept:
+        os.dup2(nowhere, number)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError, OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        for number, copy in kept:
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+def seconds_left(item: pytest.Item, started: float) -> float | None:
+    """Seconds until pytest-timeout would end the test; ``None`` where it is not in use.
+
+    Args:
+        item: the test.
+        started: when its protocol began, by `time.monotonic`.
+    """
+    if not item.config.pluginmanager.hasplugin("timeout"):
+        return None
+    mark = item.get_closest_marker("timeout")
+    value: Any = None
+    if mark is not None:
+        value = mark.args[0] if mark.args else mark.kwargs.get("timeout")
+    for source in (
+        lambda: item.config.getoption("timeout", None),
+        lambda: os.environ.get("PYTEST_TIMEOUT"),
+        lambda: item.config.getini("timeout"),
+    ):
+        if value is None or value == "":
+            with contextlib.suppress(ValueError, KeyError):
+                value = source()
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        return None
+    return seconds - (time.monotonic() - started) if seconds > 0 else None
