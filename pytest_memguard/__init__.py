@@ -1,4 +1,4 @@
-"""Memory budgets for pytest: stages from any code, and the names of errors and warnings."""
+"""Memory budgets and leak checks for pytest: what test code and other code may import."""
 
 from __future__ import annotations
 
@@ -8,35 +8,44 @@ if TYPE_CHECKING:
     from pytest_memguard.errors import (
         BudgetExceeded,
         ConfigError,
+        LeakDetected,
         MemoryBudgetWarning,
         Unmeasurable,
     )
+    from pytest_memguard.leaks import Verdict
     from pytest_memguard.plugin.fixture import Measure, MemGuard
     from pytest_memguard.probes.process import Snapshot
+    from pytest_memguard.recording.check import check_leaks
     from pytest_memguard.recording.stages import stage
     from pytest_memguard.units import Size
 
 __all__ = [
     "BudgetExceeded",
     "ConfigError",
+    "LeakDetected",
     "Measure",
     "MemGuard",
     "MemoryBudgetWarning",
     "Size",
     "Snapshot",
     "Unmeasurable",
+    "Verdict",
+    "check_leaks",
     "stage",
 ]
 
 _HOMES = {
     "BudgetExceeded": "errors",
     "ConfigError": "errors",
+    "LeakDetected": "errors",
     "Measure": "plugin.fixture",
     "MemGuard": "plugin.fixture",
     "MemoryBudgetWarning": "errors",
     "Size": "units",
     "Snapshot": "probes.process",
     "Unmeasurable": "errors",
+    "Verdict": "leaks",
+    "check_leaks": "recording.check",
     "stage": "recording.stages",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,7 +11,9 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import ConfigError, Unmeasurable
 from pytest_memguard.judge.budget import judge
 from pytest_memguard.judge.room import allowance, marked_peak, tracker_from
+from pytest_memguard.leaks import Verdict
 from pytest_memguard.model import METRICS, MetricName
+from pytest_memguard.plugin.function_leaks import FunctionLeaks
 from pytest_memguard.plugin.items import ItemHooks, fail_with
 from pytest_memguard.plugin.options import is_off
 from pytest_memguard.plugin.session import ITEMS
@@ -74,10 +76,14 @@ class MemGuard:
 
     Args:
         items: the hooks that measure this test; ``None`` where nothing is measured.
+        leaks: checks functions for leaks; ``None`` where checks are switched off.
         off: whether budgets are switched off.
     """
 
-    def __init__(self, items: ItemHooks | None, *, off: bool) -> None:
+    def __init__(
+        self, items: ItemHooks | None, leaks: FunctionLeaks | None, *, off: bool
+    ) -> None:
+        self._leaks = leaks
         self._look = items.current if items is not None else None
         self._instruments = items.instruments if items is not None else None
         self._off = off
@@ -130,6 +136,27 @@ class MemGuard:
     def snapshot(self) -> Snapshot:
         """A single reading of the process."""
         return take_snapshot()
+
+    def check_leaks(
+        self, function: Callable[..., object], /, *args: object, **kwargs: object
+    ) -> Verdict:
+        """Call a function again and again; fail if it keeps more with every call.
+
+        Args:
+            function: what to call; the first call's exception is passed on.
+            args: its arguments.
+            kwargs: its named arguments.
+
+        Returns:
+            The verdict, unless it is leaking.
+
+        Raises:
+            LeakDetected: if it leaks.
+        """
+        if self._leaks is None:
+            function(*args, **kwargs)
+            return Verdict(state="unclear", calls=0, reason="leak checks are off (--no-mem)")
+        return self._leaks.check(function, args, kwargs)
 
     def close(self) -> None:
         """Let go of what is ours; judge stages that nobody else does.
@@ -213,4 +240,6 @@ class MemGuard:
 def make(request: pytest.FixtureRequest) -> MemGuard:
     """The fixture's value for one test."""
     config = request.config
-    return MemGuard(config.stash.get(ITEMS, None), off=is_off(config))
+    items, off = config.stash.get(ITEMS, None), is_off(config)
+    leaks = None if off or items is None else FunctionLeaks(config, request.node, items)
+    return MemGuard(items, leaks, off=off)

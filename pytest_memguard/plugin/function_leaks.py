@@ -1,0 +1,74 @@
+"""The leak check of one function, asked for by a test through the fixture."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from pytest_memguard.judge.known import accepted_by, within_tolerance
+from pytest_memguard.leaks import Verdict
+from pytest_memguard.plugin.items import ItemHooks
+from pytest_memguard.plugin.leak_plans import LeakPlanner
+from pytest_memguard.plugin.leakhooks import Leak, relative
+from pytest_memguard.plugin.options import settings_of
+from pytest_memguard.plugin.session import KNOWN
+from pytest_memguard.recording.check import LeakCheck, call_of
+
+
+class FunctionLeaks:
+    """Checks functions with the settings of the run.
+
+    Args:
+        config: pytest's.
+        item: the test that asks.
+        items: the hooks that measure it.
+    """
+
+    def __init__(self, config: pytest.Config, item: pytest.Item, items: ItemHooks) -> None:
+        self._config = config
+        self._item = item
+        self._items = items
+
+    def check(
+        self,
+        function: Callable[..., object],
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+    ) -> Verdict:
+        """Check one function.
+
+        Raises:
+            LeakDetected: if it leaks, and nobody has accepted that.
+        """
+        enabled = gc.isenabled()
+        function(*args, **kwargs)
+        if self._items.paused:
+            return Verdict(state="clean", calls=1, reason="the test itself is being repeated")
+        settings = settings_of(self._config)
+        plan = LeakPlanner(settings).defaults
+        reading = LeakCheck(settings.leak_blame).run(
+            call_of(function, *args, **kwargs), plan.limits, respect_disabled=enabled
+        )
+        reading = relative(reading, f"{self._config.rootpath}{os.sep}")
+        if reading.verdict.state == "leaking":
+            reason = within_tolerance(reading, plan.tolerance) or accepted_by(
+                reading, (), settings.leak_ignore, self._config.stash[KNOWN]
+            )
+            reading = replace(reading, accepted=reason)
+        # a test may check several functions: the worst of them stands for it
+        before = self._items.leak
+        if before is None or _RANK[reading.verdict.state] > _RANK[before.verdict.state]:
+            self._items.leak = reading
+        unclear = settings.leak_strict and reading.verdict.state == "unclear"
+        if (reading.verdict.state == "leaking" and not reading.accepted) or unclear:
+            from pytest_memguard.report.leaks import leak_text
+
+            raise Leak(leak_text(reading, ""), reading)
+        return reading.verdict
+
+
+_RANK = {"clean": 0, "settling": 1, "unclear": 2, "leaking": 3}
