@@ -87,7 +87,7 @@ class LeakPlanner:
 
 def _reason(mark: pytest.Mark) -> str:
     named = dict(mark.kwargs)
-    reason = mark.args[0] if len(mark.args) == 1 and not named else named.pop("reason", None)
+    reason = mark.args[0] if mark.args else named.pop("reason", None)
     if len(mark.args) > 1 or named or not (isinstance(reason, str) and reason.strip()):
         msg = f"it takes one reason, a text: {NO_CHECK_SIGNATURE}"
         raise ConfigError(msg)

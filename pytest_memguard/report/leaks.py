@@ -186,10 +186,8 @@ def _counts(checked: Sequence[Outcome], skipped: int) -> str:
         counts.append(f"{skipped} left out")
     seconds = sum(outcome.leak.seconds for outcome in checked if outcome.leak)
     calls = sum(outcome.leak.calls for outcome in checked if outcome.leak)
-    return (
-        f"{len(checked)} tests checked for leaks: {', '.join(counts)}; "
-        f"{calls:,} calls in {seconds:.1f} s"
-    )
+    many = "1 test" if len(checked) == 1 else f"{len(checked)} tests"
+    return f"{many} checked for leaks: {', '.join(counts)}; {calls:,} calls in {seconds:.1f} s"
 
 
 def _groups(checked: Sequence[Outcome]) -> list[str]:
@@ -205,11 +203,16 @@ def _groups(checked: Sequence[Outcome]) -> list[str]:
         leak = group[0].leak
         if leak is None:
             continue
-        accepted = f"; {leak.accepted}" if leak.accepted else ""
+        reasons = [outcome.leak.accepted for outcome in group if outcome.leak is not None]
+        alike = len(set(reasons)) == 1
+        accepted = f"; {leak.accepted}" if alike and leak.accepted else ""
         tests = "1 test" if len(group) == 1 else f"{len(group)} tests"
         label = f"{name}, {tests}" if name != group[0].nodeid else tests
         lines.append(f"leaking: {label}: {leak_line(leak)}{accepted}")
-        lines += [f"  {outcome.nodeid}" for outcome in group[:_SHOWN]]
+        lines += [
+            f"  {outcome.nodeid}" + (f": {reason}" if reason and not alike else "")
+            for outcome, reason in list(zip(group, reasons, strict=True))[:_SHOWN]
+        ]
         if len(group) > _SHOWN:
             lines.append(f"  ... and {len(group) - _SHOWN} more")
     return lines
