@@ -84,6 +84,15 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("COLUMNS", "160")
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "CI", "BUILD_NUMBER"):
         monkeypatch.delenv(name, raising=False)
+    make_recorder = pytester.make_hook_recorder
+
+    def make_idle_recorder(manager: pytest.PytestPluginManager) -> pytest.HookRecorder:
+        """Record no hooks: the records would be growth, and nobody here reads them."""
+        recorder = make_recorder(manager)
+        recorder.finish_recording()
+        return recorder
+
+    monkeypatch.setattr(pytester, "make_hook_recorder", make_idle_recorder)
 
     def run(
         source: str | None = None,

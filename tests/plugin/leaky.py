@@ -1,0 +1,29 @@
+"""What the tests of the leak check share: flags that keep them quick, and short ways to ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+QUICK = ("--mem-leak-calls=120", "--mem-leak-blame=none")
+"""Enough calls for a verdict on the leaks of these tests, and no search for who did it."""
+CHECK = ("--mem-leak-check", *QUICK)
+"""Check every test."""
+JSON = "--mem-json=out.json"
+KEEP = """
+    import pytest
+
+    KEPT = []
+
+    def keep():
+        KEPT.append([object() for _ in range(20)])
+"""
+"""The top of a file with tests: `keep` leaks."""
+
+
+def states(tests: dict[str, Any]) -> dict[str, str]:
+    """The verdict on every test that was checked, by its function's name."""
+    return {
+        name: test["leak"]["verdict"]["state"]
+        for name, test in sorted(tests.items())
+        if test["leak"] is not None
+    }
