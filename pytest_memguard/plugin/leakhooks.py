@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -18,7 +18,7 @@ from pytest_memguard.leaks import KnownLeak, LeakReading
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlan
-from pytest_memguard.plugin.repeats import RepeatedItem, seconds_left
+from pytest_memguard.plugin.repeats import RepeatedItem, doctest_names, seconds_left
 from pytest_memguard.recording.check import LeakCheck
 from pytest_memguard.settings import Settings
 
@@ -66,15 +66,19 @@ class LeakHooks:
         self._gc_enabled = True
         self._torn: BaseException | None = None
         self._repeating = False
+        self._names: dict[str, Any] | None = None
+        self._subtest_failed = False
 
     def gaps(self) -> list[Gap]:
         """What the check cannot see here."""
         return self._check.counters().gaps
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self) -> Generator[None, object, object]:
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Note what the test starts from."""
         if not self._repeating:
+            self._names = doctest_names(item) if item.nodeid in self.plans else None
+            self._subtest_failed = False
             self._started, self._seconds = time.monotonic(), 0.0
             self._gc_enabled = gc.isenabled()
             self._torn = None
@@ -89,6 +93,7 @@ class LeakHooks:
             plan is None
             or plan.skipped
             or self._repeating
+            or self._subtest_failed
             or getattr(item, "_excinfo", None)  # unittest's failures do not raise
         ):
             return result
@@ -101,6 +106,12 @@ class LeakHooks:
             self._items.leak = reading
             self._fail(item, reading)
         return result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a subtest that failed: the test goes on, and does not raise at its end."""
+        if report.failed:
+            self._subtest_failed = True
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(self) -> Generator[None, object, object]:
@@ -123,7 +134,7 @@ class LeakHooks:
         return (yield)
 
     def _judge(self, item: pytest.Item, plan: LeakPlan) -> LeakReading | None:
-        repeated = RepeatedItem(item)
+        repeated = RepeatedItem(item, self._names)
         self._items.measure_early_teardown(lambda: self._tear_down(repeated))
         if self._torn is not None:
             return None

@@ -56,9 +56,12 @@ class _StandIn:
 class _MutedHooks:
     """An item's hooks without those that report; only pytest's own plugins make reports."""
 
-    def __init__(self, hooks: Any, makereport: Callable[..., Any]) -> None:
+    def __init__(
+        self, hooks: Any, makereport: Callable[..., Any], logreport: Callable[..., Any]
+    ) -> None:
         self._hooks = hooks
         self.pytest_runtest_makereport = makereport
+        self.pytest_runtest_logreport = logreport
 
     def __getattr__(self, name: str) -> Any:
         hook = _nothing if name in _REPORTING else getattr(self._hooks, name)
@@ -80,6 +83,12 @@ def _nothing(**_: object) -> None:
     return None
 
 
+def doctest_names(item: pytest.Item) -> dict[str, Any] | None:
+    """The names a doctest sees, which it clears when it ends; nothing for other tests."""
+    globs = getattr(getattr(item, "dtest", None), "globs", None)
+    return dict(globs) if isinstance(globs, dict) else None
+
+
 class RepeatedItem:
     """A test that has just passed, to be run again.
 
@@ -89,10 +98,13 @@ class RepeatedItem:
 
     Args:
         item: the test, after its call.
+        names: what a doctest sees, from `doctest_names` before its first run.
     """
 
-    def __init__(self, item: pytest.Item) -> None:
+    def __init__(self, item: pytest.Item, names: dict[str, Any] | None = None) -> None:
         self._item: Any = item
+        self._names = names
+        self._failed_subtest = ""
         self._session: Any = item.session
         self._stand_in = _StandIn(item)
         self._exits = contextlib.ExitStack()
@@ -141,7 +153,7 @@ class RepeatedItem:
             found = self._gateway(path)
             known = hooks.get(found)
             if known is None:
-                known = hooks[found] = _MutedHooks(found, self._makereport)
+                known = hooks[found] = _MutedHooks(found, self._makereport, self._note_report)
             return known
 
         self._session.gethookproxy = muted
@@ -166,6 +178,7 @@ class RepeatedItem:
         problem = self._phase("setup", item.ihook.pytest_runtest_setup, {})
         if not problem:
             problem = self._phase("call", item.ihook.pytest_runtest_call, {})
+            problem = problem or self._failed_subtest
         folder = self._tmp_path()
         torn = self._phase(
             "teardown", item.ihook.pytest_runtest_teardown, {"nextitem": self._stand_in}
@@ -189,8 +202,18 @@ class RepeatedItem:
         text = str(call.excinfo.value).partition("\n")[0]
         return f"{call.excinfo.typename}: {text}" if text else call.excinfo.typename
 
+    def _note_report(self, report: pytest.TestReport) -> None:
+        """Note that a subtest has failed: the only ones to report in the middle of a test."""
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            text = str(getattr(crash, "message", report.longrepr)).partition("\n")[0]
+            self._failed_subtest = f"a subtest failed: {text}"
+
     def _renew(self) -> None:
         item = self._item
+        self._failed_subtest = ""
+        if self._names is not None:
+            item.dtest.globs.update(self._names)
         if self._own_instance:
             item.__dict__.pop("_instance", None)
             item.__dict__.pop("_obj", None)
@@ -256,6 +279,9 @@ class RepeatedItem:
         for name in ("funcargs", "_request", "_instance", "_obj"):
             item.__dict__.pop(name, None)
         item.__dict__.update(self._saved)
+        key = getattr(sys.modules.get("_pytest.subtests"), "failed_subtests_key", None)
+        if key is not None:  # it passed the first time
+            item.config.stash.get(key, {}).pop(getattr(item, "id", item.nodeid), None)
         os.environ["PYTEST_CURRENT_TEST"] = f"{item.nodeid} (call)".replace("\x00", "(null)")
 
 

@@ -32,8 +32,10 @@ def test_a_leak_fails_and_is_explained(run, written):
     result.stdout.fnmatch_lines(
         [
             "*_ test_leak _*",
-            "keeps * blocks, * bytes per call, in each of * calls; held by test_it.KEPT "
-            "(leaking)",
+            (
+                "keeps * blocks, * bytes per call, in each of * calls; held by test_it.KEPT "
+                "(leaking)"
+            ),
             "*Round *Calls *Blocks*",
             "Blocks: * per call, 95 % interval * to *",
             "Held by: module test_it -> KEPT (list, * items) -> *",
@@ -50,19 +52,19 @@ def test_a_leak_fails_and_is_explained(run, written):
         ]
     )
     tests = written()
-    assert {"test_clean": "clean", "test_leak": "leaking"} == states(tests)
+    assert states(tests) == {"test_clean": "clean", "test_leak": "leaking"}
     leak = tests["test_leak"]["leak"]
-    assert "test_it.KEPT" == leak["blame"]["path"]["holder"]
-    assert "test_it.Request" == leak["blame"]["types"][0]["type"]
-    assert "test_it.py" == leak["blame"]["lines"][0]["file"]
+    assert leak["blame"]["path"]["holder"] == "test_it.KEPT"
+    assert leak["blame"]["types"][0]["type"] == "test_it.Request"
+    assert leak["blame"]["lines"][0]["file"] == "test_it.py"
     assert leak["calls"] > leak["verdict"]["calls"] > 0
     assert leak["seconds"] > 0
     rates = {rate["signal"]: rate for rate in leak["verdict"]["rates"]}
     assert rates["blocks"]["low"] <= rates["blocks"]["per_call"] <= rates["blocks"]["high"]
     assert rates["blocks"]["per_call"] > 20
-    assert "failed" == tests["test_leak"]["result"]
+    assert tests["test_leak"]["result"] == "failed"
     clean = tests["test_clean"]["leak"]
-    assert (None, [], "") == (clean["blame"], clean["verdict"]["rounds"], clean["accepted"])
+    assert (clean["blame"], clean["verdict"]["rounds"], clean["accepted"]) == (None, [], "")
 
 
 def test_one_object_per_call_is_found(run, written):
@@ -79,7 +81,7 @@ def test_one_object_per_call_is_found(run, written):
         JSON,
     ).assert_outcomes(failed=1)
     leak = written()["test_leak"]["leak"]
-    assert "test_it.KEPT" == leak["blame"]["path"]["holder"]
+    assert leak["blame"]["path"]["holder"] == "test_it.KEPT"
     blocks = next(r for r in leak["verdict"]["rates"] if r["signal"] == "blocks")
     assert pytest.approx(1, abs=0.05) == blocks["per_call"]
 
@@ -96,7 +98,7 @@ def test_nothing_is_checked_unasked(run, written):
         JSON,
     )
     result.assert_outcomes(passed=1)
-    assert {} == states(written())
+    assert states(written()) == {}
     result.stdout.no_fnmatch_line("*= leaks =*")
 
 
@@ -154,7 +156,7 @@ def test_the_flag_wins_over_the_config_file(pytester, run, written):
     """A flag decides where the config file says otherwise."""
     pytester.makeini("[pytest]\nmem_leak_check = all\n")
     run(MARKED + "\n    FEW = True\n", "--mem-leak-check=marked", *QUICK, JSON)
-    assert ["test_clean", "test_marked"] == list(states(written()))
+    assert list(states(written())) == ["test_clean", "test_marked"]
 
 
 def test_left_out(run, written):
@@ -187,8 +189,8 @@ def test_left_out(run, written):
         ]
     )
     tests = written()
-    assert {"test_clean": "clean"} == states(tests)
-    assert "keeps a journal" == tests["test_first"]["leak_skipped"]
+    assert states(tests) == {"test_clean": "clean"}
+    assert tests["test_first"]["leak_skipped"] == "keeps a journal"
 
 
 def test_the_closest_marker_decides(run, written):
@@ -220,7 +222,7 @@ def test_the_closest_marker_decides(run, written):
         JSON,
     )
     result.assert_outcomes(passed=4)
-    assert {"test_module": "clean", "test_own": "clean"} == states(written())
+    assert states(written()) == {"test_module": "clean", "test_own": "clean"}
     result.stdout.fnmatch_lines_random(
         [
             "left out: test_it.py::test_both: both on one test",
@@ -259,16 +261,16 @@ def test_marker_arguments(run, written):
         "-rf",
     )
     tests = written()
-    assert {
+    assert states(tests) == {
         "test_few": "unclear",
         "test_tolerated": "leaking",
         "test_not_tolerated": "leaking",
         "test_files": "leaking",
         "test_defaults": "clean",
-    } == states(tests)
-    assert ["failed"] == [t["result"] for t in tests.values() if t["result"] != "passed"]
+    }
+    assert [t["result"] for t in tests.values() if t["result"] != "passed"] == ["failed"]
     few = tests["test_few"]["leak"]
-    assert (7, 3) == (few["calls"], few["verdict"]["calls"])
+    assert (few["calls"], few["verdict"]["calls"]) == (7, 3)
     tolerated = tests["test_tolerated"]["leak"]["accepted"]
     assert tolerated.endswith("per call is within the tolerance of 100.0 KiB")
     signals = [r["signal"] for r in tests["test_files"]["leak"]["verdict"]["rates"]]
@@ -349,8 +351,10 @@ def test_a_bad_marker_of_a_class_is_told_once_a_test(run):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            "*memguard: test_it.py:6: test_it.py::TestBad::test_one, marker on TestBad: "
-            "mem_leak_check: calls 'many' is not a whole number from 1"
+            (
+                "*memguard: test_it.py:6: test_it.py::TestBad::test_one, marker on TestBad: "
+                "mem_leak_check: calls 'many' is not a whole number from 1"
+            )
         ]
     )
 
@@ -430,7 +434,7 @@ def test_no_mem_switches_all_off(pytester, run, flag):
     result.assert_outcomes(passed=2)
     result.stdout.no_fnmatch_line("*= leaks =*")
     assert not (pytester.path / "out.json").exists()
-    assert "no JSON" == (pytester.path / ".memguard/leaks.json").read_text(encoding="utf-8")
+    assert (pytester.path / ".memguard/leaks.json").read_text(encoding="utf-8") == "no JSON"
 
 
 def test_a_marker_added_at_collection_counts(pytester, run, written):
@@ -440,12 +444,12 @@ def test_a_marker_added_at_collection_counts(pytester, run, written):
             items[0].add_marker("mem_leak_check")
     """)
     run(KEEP + "\n    def test_leak():\n        keep()\n", *QUICK, JSON)
-    assert {"test_leak": "leaking"} == states(written())
+    assert states(written()) == {"test_leak": "leaking"}
 
 
 def test_the_json_says_what_was_asked_for(pytester, run):
     """The settings of the check are among those in the JSON file."""
     run("def test_it(): pass", *CHECK, JSON)
     settings = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))["settings"]
-    assert "all (--mem-leak-check)" == settings["--mem-leak-check"]
-    assert "120 (--mem-leak-calls)" == settings["--mem-leak-calls"]
+    assert settings["--mem-leak-check"] == "all (--mem-leak-check)"
+    assert settings["--mem-leak-calls"] == "120 (--mem-leak-calls)"

@@ -1,0 +1,331 @@
+"""The leak check and every kind of test: leaks fail, and clean ones pass, in all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugin.leaky import CHECK, JSON, KEEP, states
+
+FUNCTIONS = """
+    def test_leak():
+        keep()
+
+    def test_clean():
+        pass
+"""
+CLASSES = """
+    class TestIt:
+        def setup_method(self):
+            self.mine = [1]
+
+        def test_leak(self):
+            keep()
+
+        def test_clean(self):
+            self.mine.append(2)
+            assert self.mine == [1, 2]
+            assert vars(self) == {"mine": [1, 2]}
+"""
+UNITTEST = """
+    import unittest
+
+    class TestIt(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls):
+            cls.ups = getattr(cls, "ups", 0) + 1
+
+        def setUp(self):
+            self.mine = [1]
+
+        def test_leak(self):
+            keep()
+
+        def test_clean(self):
+            self.mine.append(2)
+            self.addCleanup(self.mine.clear)
+            assert self.mine == [1, 2]
+            assert self.ups == 1
+"""
+ISOLATED = """
+    import asyncio
+    import unittest
+
+    class TestIt(unittest.IsolatedAsyncioTestCase):
+        async def asyncSetUp(self):
+            self.mine = [1]
+
+        async def test_leak(self):
+            await asyncio.sleep(0)
+            keep()
+
+        async def test_clean(self):
+            await asyncio.sleep(0)
+            self.mine.append(2)
+            assert self.mine == [1, 2]
+"""
+ASYNCIO = """
+    import asyncio
+    import pytest_asyncio
+
+    @pytest_asyncio.fixture
+    async def mine():
+        await asyncio.sleep(0)
+        yield [1]
+
+    @pytest.mark.asyncio
+    async def test_leak():
+        await asyncio.sleep(0)
+        keep()
+
+    @pytest.mark.asyncio
+    async def test_clean(mine):
+        mine.append(2)
+        assert await asyncio.gather(asyncio.sleep(0, mine)) == [[1, 2]]
+"""
+ANYIO = """
+    import anyio
+
+    @pytest.fixture
+    def anyio_backend():
+        return {backend!r}
+
+    @pytest.fixture
+    async def mine():
+        await anyio.sleep(0)
+        yield [1]
+
+    @pytest.mark.anyio
+    async def test_leak():
+        await anyio.sleep(0)
+        keep()
+
+    @pytest.mark.anyio
+    async def test_clean(mine):
+        await anyio.sleep(0)
+        mine.append(2)
+        assert mine == [1, 2]
+"""
+PARAMETRISED = """
+    @pytest.fixture(params=["a", "b"])
+    def letter(request):
+        return request.param
+
+    @pytest.mark.parametrize("n", [0, 1])
+    def test_it(n, letter):
+        if n and letter == "b":
+            keep()
+"""
+SUBTESTS = """
+    def test_leak(subtests):
+        for n in range(3):
+            with subtests.test(n=n):
+                keep()
+
+    def test_clean(subtests):
+        for n in range(3):
+            with subtests.test("it", n=n):
+                assert n < 3
+"""
+UNITTEST_SUBTESTS = """
+    import unittest
+
+    class TestIt(unittest.TestCase):
+        def test_leak(self):
+            for n in range(3):
+                with self.subTest(n=n):
+                    keep()
+
+        def test_clean(self):
+            for n in range(3):
+                with self.subTest("it", n=n):
+                    self.assertLess(n, 3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "plugins"),
+    [
+        pytest.param(FUNCTIONS, (), id="functions"),
+        pytest.param(CLASSES, (), id="classes"),
+        pytest.param(UNITTEST, (), id="unittest"),
+        pytest.param(ISOLATED, (), id="unittest-asyncio"),
+        pytest.param(ASYNCIO, ("pytest_asyncio.plugin",), id="pytest-asyncio"),
+        pytest.param(
+            ANYIO.format(backend="asyncio"), ("anyio.pytest_plugin",), id="anyio-asyncio"
+        ),
+        pytest.param(ANYIO.format(backend="trio"), ("anyio.pytest_plugin",), id="anyio-trio"),
+        pytest.param(SUBTESTS, (), id="subtests"),
+        pytest.param(UNITTEST_SUBTESTS, (), id="unittest-subtests"),
+    ],
+)
+def test_kind(run, written, source, plugins):
+    """A test of this kind fails for its leak, and passes if it has none."""
+    flags = ["-o", "asyncio_default_fixture_loop_scope=function"] if source == ASYNCIO else []
+    result = run(KEEP + source, *CHECK, JSON, "-rf", *flags, plugins=plugins)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert states(written()) == {"test_clean": "clean", "test_leak": "leaking"}
+    result.stdout.fnmatch_lines(["FAILED *test_leak - LeakDetected: keeps *"])
+    assert (result.parseoutcomes()["failed"], result.parseoutcomes()["passed"]) == (1, 1)
+
+
+def test_parametrised(run, written):
+    """Each set of parameters is a test of its own."""
+    run(KEEP + PARAMETRISED, *CHECK, JSON).assert_outcomes(failed=1, passed=3)
+    assert states(written()) == {
+        "test_it[a-0]": "clean",
+        "test_it[a-1]": "clean",
+        "test_it[b-0]": "clean",
+        "test_it[b-1]": "leaking",
+    }
+
+
+def test_a_parameter_that_the_test_grows(run, written):
+    """What a test appends to its own parameter is growth, and the path says whose it is."""
+    run(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("values", [[]])
+        def test_it(values):
+            values.append([object() for _ in range(20)])
+        """,
+        "--mem-leak-check",
+        "--mem-leak-calls=120",
+        JSON,
+    ).assert_outcomes(failed=1)
+    holder = written()["test_it[values0]"]["leak"]["blame"]["path"]["holder"]
+    assert holder.startswith("test_it.test_it.pytestmark")
+
+
+def test_doctests(pytester, run, written):
+    """Doctests of modules and of text files are checked like all other tests."""
+    pytester.makepyfile(
+        inmodule='''
+        KEPT = []
+
+        def leaks():
+            """
+            >>> KEPT.append([object() for _ in range(20)])
+            """
+
+        def cleans():
+            """
+            >>> made = [object() for _ in range(20)]
+            >>> len(made)
+            20
+            """
+        '''
+    )
+    (pytester.path / "clean.txt").write_text(">>> a = 1\n>>> a\n1\n", encoding="utf-8")
+    result = run(None, "--doctest-modules", "--doctest-glob=*.txt", *CHECK, JSON, ".")
+    assert states(written()) == {
+        "clean.txt": "clean",
+        "inmodule.cleans": "clean",
+        "inmodule.leaks": "leaking",
+    }
+    result.assert_outcomes(passed=2, failed=1)
+
+
+def test_subtests_are_told_once(run):
+    """The reports of subtests are those of the one run."""
+    result = run(SUBTESTS, "--mem-leak-check", "-v", "-k", "clean", "-rA")
+    assert result.stdout.str().count("SUBPASSED") == 3
+    assert "passed" in result.parseoutcomes()
+
+
+def test_a_failing_subtest_is_not_repeated(pytester, run, written):
+    """A test of which a subtest fails has failed."""
+    run(
+        """
+        import unittest
+
+        def test_it(subtests):
+            open("calls", "a").write("x")
+            with subtests.test():
+                assert False
+
+        class TestIt(unittest.TestCase):
+            def test_case(self):
+                open("calls", "a").write("y")
+                with self.subTest():
+                    self.fail()
+        """,
+        *CHECK,
+        JSON,
+    )
+    assert "".join(sorted((pytester.path / "calls").read_text(encoding="utf-8"))) == "xy"
+    assert states(written()) == {}
+
+
+def test_setup_functions(pytester, run, written):
+    """Set-up in the old style is run with each repetition where it is the test's own."""
+    run(
+        """
+        def log(text):
+            with open("log", "a") as file:
+                file.write(text)
+
+        def setup_module():
+            log("M")
+
+        def teardown_module():
+            log("m")
+
+        def setup_function():
+            log("f")
+
+        class TestIt:
+            @classmethod
+            def setup_class(cls):
+                log("C")
+
+            @classmethod
+            def teardown_class(cls):
+                log("c")
+
+            def setup_method(self):
+                log("+")
+
+            def teardown_method(self):
+                log("-")
+
+            def test_method(self):
+                pass
+
+        def test_function():
+            pass
+        """,
+        *CHECK,
+        JSON,
+        "-p",
+        "no:randomly",
+    )
+    tests = written()
+    assert states(tests) == {"test_function": "clean", "test_method": "clean"}
+    methods = 1 + tests["test_method"]["leak"]["calls"]
+    functions = 1 + tests["test_function"]["leak"]["calls"]
+    expected = "MC" + "+-" * methods + "c" + "f" * functions + "m"
+    assert expected == (pytester.path / "log").read_text(encoding="utf-8")
+
+
+def test_a_subtest_that_fails_later_is_unclear(run, written):
+    """A subtest that fails in a repetition makes the verdict unclear, and nothing fails."""
+    result = run(
+        """
+        CALLS = []
+
+        def test_it(subtests):
+            CALLS.append(1)
+            with subtests.test():
+                assert len(CALLS) < 3
+        """,
+        *CHECK,
+        JSON,
+        "-rA",
+    )
+    assert states(written()) == {"test_it": "unclear"}
+    result.stdout.fnmatch_lines(
+        ["unclear: *: call 2 of the repetition went wrong: a subtest failed: assert 3 < 3*"]
+    )
+    assert result.ret == pytest.ExitCode.OK
+    assert "failed" not in result.parseoutcomes()
