@@ -6,6 +6,7 @@ import gc
 import math
 import time
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Final
 
 from pytest_memguard.attribution.newcomers import Survivors
@@ -35,6 +36,10 @@ class Found:
     """What holds the survivors; None if no Python object does."""
     notes: tuple[str, ...] = ()
     """What could not be found out, and why."""
+    grower: object = None
+    """The container that the path leads to, if it is one that grew."""
+    gained: int = 0
+    """How many items it gained."""
 
 
 class Growth:
@@ -129,6 +134,8 @@ class _Look:
         self._scans_end = scans_end
         self._deadline = deadline
         self.notes: list[str] = []
+        self._grower: object = None
+        self._gained = 0
 
     def found(self, sizes: Sizes, values: dict[str, int]) -> Found:
         """Everything.
@@ -154,7 +161,13 @@ class _Look:
         path = self._path(containers) or grown_value(values, self._least)
         if path is None and types and not self.notes:
             self.notes.append("no module, class or thread was found to hold the survivors")
-        return Found(types=types, path=path, notes=tuple(self.notes))
+        return Found(
+            types=types,
+            path=path,
+            notes=tuple(self.notes),
+            grower=self._grower,
+            gained=self._gained,
+        )
 
     def _path(self, containers: _Containers) -> RetentionPath | None:
         own = {id(containers.objects), id(containers.__dict__), id(containers)}
@@ -176,7 +189,7 @@ class _Look:
     def _path_to_container(
         self, search: Search, containers: _Containers
     ) -> RetentionPath | None:
-        best: list[tuple[str, RetentionPath]] = []
+        best: list[tuple[str, RetentionPath, object, int]] = []
         key = None
         for container, its_key in zip(containers.objects, containers.keys, strict=True):
             if best and (its_key != key or len(best) >= _MOST_TIES):
@@ -190,6 +203,9 @@ class _Look:
                     grower=container,
                 )
                 key = its_key
-                best.append((path.holder, path))
+                best.append((path.holder, path, container, -its_key[2]))
+        if not best:
+            return None
         # of containers that grow alike, the same one has to be named every time
-        return min(best, key=lambda pair: pair[0])[1] if best else None
+        _, path, self._grower, self._gained = min(best, key=itemgetter(0))
+        return path

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pytest_memguard.attribution.growth import Growth
 from pytest_memguard.attribution.leak_lines import leak_lines
+from pytest_memguard.attribution.raw import length
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import can_fork, run_in_fork
 from pytest_memguard.leaks import Blame, LeakLine, RetentionPath, Verdict
@@ -22,10 +23,14 @@ _CALLS: Final = 16
 _CALLS_IF_SELDOM: Final = 24
 _LEAST_CALLS: Final = 6
 _SECONDS: Final = 5.0
+_FEEDING_CALLS: Final = 6
+_ALIKE: Final = 5.0
 _FORK_SECONDS: Final = 60.0
 
 
-def look_into(call: Callable[[], None], verdict: Verdict, *, fork: bool) -> Blame:
+def look_into(
+    call: Callable[[], None], verdict: Verdict, *, fork: bool
+) -> tuple[Blame, Grower | None]:
     """Find out who keeps what.
 
     Args:
@@ -33,20 +38,54 @@ def look_into(call: Callable[[], None], verdict: Verdict, *, fork: bool) -> Blam
         verdict: what is known of the growth.
         fork: do so in a forked child.
 
+    Returns:
+        Who did it, and the container that grows, if there is one in this process.
+
     Raises:
         CallFailed: if a call went wrong.
     """
     if not fork:
         return _look(call, verdict)
     if not can_fork():
-        return Blame(calls=0, notes=("this platform cannot fork (--mem-leak-blame=fork)",))
-    result = run_in_fork(lambda: blame_to_json(_look(call, verdict)), _FORK_SECONDS)
+        note = "this platform cannot fork (--mem-leak-blame=fork)"
+        return Blame(calls=0, notes=(note,)), None
+    result = run_in_fork(lambda: blame_to_json(_look(call, verdict)[0]), _FORK_SECONDS)
     if result.problem:
-        return Blame(calls=0, notes=(f"no answer from the forked child: {result.problem}",))
-    return blame_from_json(result.value)
+        note = f"no answer from the forked child: {result.problem}"
+        return Blame(calls=0, notes=(note,)), None
+    return blame_from_json(result.value), None
 
 
-def _look(call: Callable[[], None], verdict: Verdict) -> Blame:
+class Grower:
+    """A container that grows with a leak, to see whether another call feeds it too.
+
+    It is kept alive by this; what leaks lives long anyway.
+
+    Args:
+        container: what the retention path led to.
+        per_call: items it gained per call.
+    """
+
+    def __init__(self, container: object, per_call: float) -> None:
+        self._container = container
+        self._per_call = per_call
+
+    def is_fed_by(self, call: Callable[[], None]) -> bool:
+        """Whether a few calls let it grow as fast as it did, about.
+
+        Raises:
+            CallFailed: if a call went wrong.
+        """
+        before = length(self._container) or 0
+        for _ in range(_FEEDING_CALLS):
+            call()
+        if gc.isenabled():
+            gc.collect()
+        grown = ((length(self._container) or 0) - before) / _FEEDING_CALLS
+        return 1 / _ALIKE <= grown / self._per_call <= _ALIKE
+
+
+def _look(call: Callable[[], None], verdict: Verdict) -> tuple[Blame, Grower | None]:
     start = Clock.seconds()
     call()
     seconds = Clock.seconds() - start
@@ -75,7 +114,9 @@ def _look(call: Callable[[], None], verdict: Verdict) -> Blame:
         if frozen:
             gc.collect()
             gc.freeze()
-    return _blame(calls, survivors, found, per_call, tracker.note)
+    blame = _blame(calls, survivors, found, per_call, tracker.note)
+    per_call = found.gained / calls
+    return blame, Grower(found.grower, per_call) if found.gained > 0 else None
 
 
 def _blame(

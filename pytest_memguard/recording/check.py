@@ -4,35 +4,58 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
-from pytest_memguard.leaks import Blame, LeakReading, Signal, Verdict
+from pytest_memguard.leaks import Blame, LeakReading, Verdict
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
 
+if TYPE_CHECKING:
+    from pytest_memguard.recording.blame import Grower
 
-@dataclass(slots=True)
+_ALIKE: Final = 5.0
+"""How many times faster or slower the same leak may grow in another test."""
+
+
 class KnownLeaks:
     """The leaks this process has explained: each is followed to its end once."""
 
-    rates: dict[str, dict[Signal, float]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Blame, Verdict, Grower | None]] = {}
 
-    def knows(self, blame: Blame, verdict: Verdict) -> bool:
-        """Whether a test shows a leak that was followed to its end before, at a like rate."""
-        before = self.rates.get(blame.fingerprint)
-        if not before or not verdict.rates:
-            return False
-        rate = verdict.rates[0]
-        known = before.get(rate.signal)
-        return known is not None and 0.2 <= rate.per_call / known <= 5
+    def find(self, fingerprint: str, verdict: Verdict) -> Blame | None:
+        """What is known of a leak that grows at a like rate, if anything is."""
+        known = self._known.get(fingerprint)
+        return known[0] if known is not None and _is_alike(verdict, known[1]) else None
 
-    def add(self, blame: Blame, verdict: Verdict) -> None:
+    def fed_by(self, call: Callable[[], None], verdict: Verdict) -> Blame | None:
+        """What is known of a leak whose container a few calls feed, if there is one.
+
+        Raises:
+            CallFailed: if a call went wrong.
+        """
+        for blame, before, grower in self._known.values():
+            if grower is not None and _is_alike(verdict, before) and grower.is_fed_by(call):
+                return blame
+        return None
+
+    def add(self, blame: Blame, verdict: Verdict, grower: Grower | None) -> None:
         """Remember one that was followed to its end."""
-        rates = {rate.signal: rate.per_call for rate in verdict.rates}
-        self.rates.setdefault(blame.fingerprint, rates)
+        if blame.fingerprint:
+            self._known.setdefault(blame.fingerprint, (blame, verdict, grower))
+
+
+def _is_alike(verdict: Verdict, before: Verdict) -> bool:
+    """Whether what grows most here grew there, about as fast."""
+    if not verdict.rates:
+        return False
+    rate = verdict.rates[0]
+    rates = {known.signal: known.per_call for known in before.rates}
+    known = rates.get(rate.signal)
+    return known is not None and 1 / _ALIKE <= rate.per_call / known <= _ALIKE
 
 
 class LeakCheck:
@@ -95,7 +118,7 @@ class LeakCheck:
             verdict = case.look_again(verdict)
             blame = case.blame
         if blame is not None and verdict.state == "leaking":
-            self._known.add(blame, verdict)
+            self._known.add(blame, verdict, case.grower)
         looked = case.blame.calls if case.blame is not None else 0
         return LeakReading(
             verdict=verdict,
@@ -116,6 +139,7 @@ class _Case:
         self, call: Callable[[], None], limits: Limits, where: str, known: KnownLeaks
     ) -> None:
         self.blame: Blame | None = None
+        self.grower: Grower | None = None
         self.bounded = ""
         self._call = call
         self._limits = limits
@@ -126,13 +150,23 @@ class _Case:
         """Look into it; a verdict if that settles it."""
         if self._where == "none":
             return None
-        self._look(so_far)
+        known = self._feeds_a_known_one(so_far)
+        if known is not None:
+            self.blame = known
+            return so_far
+        blame = self._look(so_far)
         bounded = self._bound()
         if any(mark in bounded for mark in _ENFORCED):
             return self._filling(so_far, bounded)
-        if self.blame is not None and self._known.knows(self.blame, so_far):
+        if self._known.find(blame.fingerprint, so_far) is not None:
             return so_far
         return None
+
+    def _feeds_a_known_one(self, so_far: Verdict) -> Blame | None:
+        try:
+            return self._known.fed_by(self._call, so_far)
+        except CallFailed:
+            return None  # the look to come says so
 
     @property
     def claims_a_bound(self) -> bool:
@@ -145,14 +179,16 @@ class _Case:
         bounded = self._bound()
         return self._filling(verdict, bounded) if bounded else verdict
 
-    def _look(self, verdict: Verdict) -> None:
+    def _look(self, verdict: Verdict) -> Blame:
         from pytest_memguard.recording.blame import look_into  # seldom needed
 
         try:
-            self.blame = look_into(self._call, verdict, fork=self._where == "fork")
+            blame, self.grower = look_into(self._call, verdict, fork=self._where == "fork")
         except CallFailed as failed:
             note = f"a call under the instruments failed: {failed}"
-            self.blame = Blame(calls=0, notes=(note,))
+            blame = Blame(calls=0, notes=(note,))
+        self.blame = blame
+        return blame
 
     def _bound(self) -> str:
         path = self.blame.path if self.blame is not None else None
