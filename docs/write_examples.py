@@ -5,8 +5,9 @@ block with a title is a file; in a ``console`` block every line that starts with
 command, and what follows it is replaced by what it prints. Examples of one name share a
 folder, so that a later one finds what an earlier one left.
 
-Page names as arguments restrict it to those pages. With ``--check`` nothing is written; it
-fails where an example prints other words than the page shows (numbers are not compared).
+The pages are those of this folder and the README. Names as arguments restrict it to those
+pages. With ``--check`` nothing is written; it fails where an example prints other words than
+the page shows (numbers are not compared).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
 SHOWN_ROOT = "/home/you/project"
 SHOWN_PYTHON = "/home/you/project/.venv/bin/python"
 EXAMPLE = re.compile(
@@ -119,7 +121,8 @@ def main(arguments: Sequence[str]) -> int:
     """Write the pages, or with ``--check`` only say which are out of date."""
     check = "--check" in arguments
     names = [name for name in arguments if name != "--check"]
-    pages = [DOCS / name for name in names] or sorted(DOCS.glob("*.md"))
+    everything = {path.name: path for path in (README, *sorted(DOCS.glob("*.md")))}
+    pages = [everything[name] for name in names or everything]
     stale = []
     for path in pages:
         text = path.read_text(encoding="utf-8")
