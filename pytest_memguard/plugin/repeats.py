@@ -27,7 +27,6 @@ _REPORTING: Final = frozenset(
         "pytest_runtest_logfinish",
         "pytest_exception_interact",
         "pytest_warning_recorded",
-        "pytest_assertion_pass",
     }
 )
 _LISTS: Final = ("_report_sections", "user_properties", "own_markers")
@@ -158,9 +157,11 @@ class RepeatedItem:
 
         self._session.gethookproxy = muted
         self._exits.callback(self._restore)
-        self._warned = self._exits.enter_context(warnings.catch_warnings(record=True)) or []
+        # the very list, which is empty now
+        self._warned = self._exits.enter_context(warnings.catch_warnings(record=True))
         self._exits.enter_context(_quiet_logs(item.config))
-        if item.config.getoption("capture", "fd") == "no":
+        self._exits.enter_context(_quiet_assertions())
+        if item.config.getoption("capture", "fd") != "fd":
             self._exits.enter_context(_quiet_descriptors())
         return self
 
@@ -322,10 +323,24 @@ def _refuse(_: logging.LogRecord) -> bool:
 
 
 @contextlib.contextmanager
+def _quiet_assertions() -> Iterator[None]:
+    """Tell nobody of assertions that hold; pytest has fetched that hook already."""
+    util: Any = sys.modules.get("_pytest.assertion.util")
+    told = getattr(util, "_assertion_pass", None)
+    if told is None:
+        yield
+        return
+    util._assertion_pass = None
+    try:
+        yield
+    finally:
+        util._assertion_pass = told
+
+
+@contextlib.contextmanager
 def _quiet_descriptors() -> Iterator[None]:
-    """With ``-s``, keep what the repetitions print from the terminal."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Where descriptors are not captured, keep what repetitions print from the terminal."""
+    _flush()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     kept = [(number, os.dup(number)) for number in (1, 2)]
     for number, _ in kept:
@@ -334,12 +349,17 @@ def _quiet_descriptors() -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(ValueError, OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        _flush()
         for number, copy in kept:
             os.dup2(copy, number)
             os.close(copy)
+
+
+def _flush() -> None:
+    """Empty the buffers of all that writes to the terminal."""
+    for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__} - {None}:
+        with contextlib.suppress(ValueError, OSError, AttributeError):
+            stream.flush()  # type: ignore[union-attr]
 
 
 def seconds_left(item: pytest.Item, started: float) -> float | None:
