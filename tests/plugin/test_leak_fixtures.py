@@ -154,7 +154,7 @@ def test_a_wide_fixture_first_asked_for_by_a_repeated_test(run, written, logged,
     assert [w for n, w in enumerate(words) if words[n - 1] != w] == ["+", "last", "-"]
 
 
-def test_wide_fixtures_asked_for_in_repetitions_alone(run, written, logged):
+def test_wide_fixtures_asked_for_in_repetitions_alone(run, logged):
     """A wide fixture that is first asked for in a repetition lives as long as any other."""
     run(
         LOG
