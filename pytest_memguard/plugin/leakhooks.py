@@ -16,6 +16,7 @@ from pytest_memguard.errors import LeakDetected
 from pytest_memguard.judge.known import accepted_by, within_tolerance
 from pytest_memguard.leaks import KnownLeak, LeakReading
 from pytest_memguard.model import Gap
+from pytest_memguard.plugin.collector_off import SWITCH_OFF
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlan
 from pytest_memguard.plugin.repeats import RepeatedItem, doctest_names, seconds_left
@@ -80,9 +81,14 @@ class LeakHooks:
             self._names = doctest_names(item) if item.nodeid in self.plans else None
             self._subtest_failed = False
             self._started, self._seconds = time.monotonic(), 0.0
-            self._gc_enabled = gc.isenabled()
+            self._gc_enabled = gc.isenabled() or self._module_switched_gc_off(item)
             self._torn = None
         return (yield)
+
+    @staticmethod
+    def _module_switched_gc_off(item: pytest.Item) -> bool:
+        modules = item.config.stash.get(SWITCH_OFF, set())
+        return bool(modules) and any(node.nodeid in modules for node in item.listchain())
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

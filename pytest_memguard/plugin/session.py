@@ -11,6 +11,7 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.leaks import KnownLeak
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.collector import Collector
+from pytest_memguard.plugin.collector_off import CollectorWatch
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlanner
@@ -60,6 +61,7 @@ def start(config: pytest.Config) -> Collector | None:
         if collector is not None:
             collector.gaps = items.instruments.gaps
         config.pluginmanager.register(Planning(), "memguard-planning")
+        config.pluginmanager.register(CollectorWatch(config), "memguard-collector-watch")
         config.stash[KNOWN] = known
     elif collector is not None:
         collector.gaps = gaps_here()

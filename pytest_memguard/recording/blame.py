@@ -9,18 +9,20 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Final
 
-from pytest_memguard.attribution.growth import Growth
+from pytest_memguard.attribution.growth import Found, Growth
 from pytest_memguard.attribution.leak_lines import leak_lines
 from pytest_memguard.attribution.raw import length
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import can_fork, run_in_fork
-from pytest_memguard.leaks import Blame, LeakLine, RetentionPath, Verdict
+from pytest_memguard.leaks import ONLY_PYTEST, Blame, LeakLine, RetentionPath, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.survivors import Survivors, SurvivorTracker, warm_up
 from pytest_memguard.wire import blame_from_json, blame_to_json
 
 _CALLS: Final = 16
 _CALLS_IF_SELDOM: Final = 24
+_SELDOM: Final = 4
+"""A leak that shows on every fourth call still has a holder that grows."""
 _LEAST_CALLS: Final = 6
 _SECONDS: Final = 5.0
 _FEEDING_CALLS: Final = 6
@@ -106,17 +108,31 @@ def _look(call: Callable[[], None], verdict: Verdict) -> tuple[Blame, Grower | N
                 gc.collect()
         finally:
             tracker.stop()
-        # a leak on every third call leaves a third as many survivors
-        found = growth.finish(calls=max(2, int(calls * min(1.0, per_call))))
+        found = growth.finish(calls=calls if per_call >= 1 else calls // _SELDOM)
         survivors = tracker.read()
+        if found.path is None and not found.types and per_call >= 1:
+            found = _seldom(call)
     finally:
         folder.close()
         if frozen:
             gc.collect()
             gc.freeze()
     blame = _blame(calls, survivors, found, per_call, tracker.note)
-    per_call = found.gained / calls
+    per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)
     return blame, Grower(found.grower, per_call) if found.gained > 0 else None
+
+
+def _seldom(call: Callable[[], None]) -> Found:
+    """Look again for what grows, though not with every call.
+
+    A leak on every third call may still leave several blocks per call on the whole.
+    """
+    growth = Growth()
+    for _ in range(_CALLS_IF_SELDOM):
+        call()
+    if gc.isenabled():
+        gc.collect()
+    return growth.finish(calls=_CALLS_IF_SELDOM // _SELDOM)
 
 
 def _blame(
@@ -128,9 +144,6 @@ def _blame(
         notes += (ONLY_PYTEST,)
     blame = Blame(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)
     return replace(blame, fingerprint=fingerprint(lines, found.path))
-
-
-ONLY_PYTEST: Final = "all of it was allocated by pytest itself"
 
 
 def _blocks_per_call(verdict: Verdict) -> float:
