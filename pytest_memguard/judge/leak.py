@@ -3,8 +3,8 @@
 The rule works on rounds of calls. A round is flat if no signal moved by more than its floor.
 
 No further calls are needed once the latest two rounds are flat and every signal is hardly above
-the lowest it has been over the latest third of the calls, 15 at least: clean if it is hardly
-above where it began either, settling if it is.
+the lowest it has been over the latest third of the calls, 15 at least: clean if all rounds as
+one are flat, settling if not.
 
 A leak is a signal of which all this holds over the latest two thirds of the calls, or the
 latest 30 if these are more (six rounds and 20 calls at least):
@@ -12,10 +12,10 @@ latest 30 if these are more (six rounds and 20 calls at least):
 - it grew in every round (USS by more than a page), and by more than its floor per call;
 - rounds as uneven as these would show so much growth once in 10,000 times if it went up and
   down by chance (Student's t); and if there are fewer than 60 calls, where chance looks regular
-  too easily, the level never strays from a straight line by more than half a round's growth;
+  too easily, the level never strays from a straight line by more than 0.4 of a round's growth;
 - its rate does not fall: in the later half of these rounds it is at least 70 % of that in the
-  earlier half, and surely 85 % if it seems to fall from the first round of all to the last
-  (Kendall's tau, 10 %);
+  earlier half, and surely 80 % (99.9 %) if it seems to fall from the first round of all to the
+  last (Kendall's tau, 5 %);
 - at least half of the growth is new ground: it lies above all earlier levels.
 
 The first two conditions stop noise, the third what fades, the last what rises and falls. What
@@ -57,11 +57,11 @@ TAIL_CALLS: Final = 30
 """Calls it rests on, if there are so many, where that share is less."""
 MANY_CALLS: Final = 60
 """Calls from which on a leak may be uneven."""
-STRAIGHT: Final = 0.5
+STRAIGHT: Final = 0.4
 """How far the level may be off a straight line below that, in growth per round."""
 NOT_FALLING: Final = 0.7
 """The rate of the later half over that of the earlier must not be less."""
-STEADY: Final = 0.85
+STEADY: Final = 0.8
 """Nor surely less than this, where the rate seems to fall from the first round on."""
 NEW_GROUND: Final = 0.5
 """Share of the growth that must lie above all earlier levels."""
@@ -75,8 +75,10 @@ _T_975: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262,
 """Student's t for a two-sided interval of 95 %, from one degree of freedom on."""
 _T_9999: Final = (3183.1, 70.7, 22.2, 13.03, 9.68, 8.02, 7.06, 6.44, 6.01, 5.69)
 """Student's t that chance exceeds once in 10,000 times, from one degree of freedom on."""
-_Z_90: Final = 1.28
-"""The normal deviate that chance exceeds once in ten times."""
+_T_999: Final = (318.3, 22.33, 10.21, 7.17, 5.89, 5.21, 4.79, 4.5, 4.3, 4.14)
+"""The same for once in 1,000 times."""
+_Z_95: Final = 1.64
+"""The normal deviate that chance exceeds once in 20 times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,14 +251,16 @@ def growth_of(rounds: Sequence[Round], signal: Signal) -> Growth:
 
 
 def next_size(done: int) -> int:
-    """Calls of the next round: a sixth of what has been done, by threes.
+    """Calls of the next round: a sixth of what has been done, by threes while it is short.
 
-    By threes, since a leak on every second or third call then shows alike in every round.
+    A leak on every second or third call shows alike in every three calls. Longer rounds are of
+    any length, so that what comes and goes by threes does not stand still in them.
 
     Args:
         done: calls so far, after the warm-up.
     """
-    return max(3, done // 18 * 3)
+    size = done // 6
+    return size if size >= 12 else max(3, size // 3 * 3)
 
 
 def _fades(rounds: Sequence[Round], growth: Growth) -> bool:
@@ -266,19 +270,19 @@ def _fades(rounds: Sequence[Round], growth: Growth) -> bool:
     concordance = sum((b > a) - (b < a) for a, b in combinations(rates, 2))
     count = len(rates)
     deviation = sqrt(count * (count - 1) * (2 * count + 5) / 18)
-    if concordance > -_Z_90 * deviation:
+    if concordance > -_Z_95 * deviation:
         return False
     tail = latest(rounds)
     half = len(tail) // 2
     earlier, later = growth_of(tail[:half], signal), growth_of(tail[half:], signal)
     above = later.rate.per_call - STEADY * earlier.rate.per_call
     error = hypot(later.error, STEADY * earlier.error)
-    return above < error * _quantile(_T_975, len(tail) - 2)
+    return above < error * _quantile(_T_999, len(tail) - 2)
 
 
 def _is_straight(rounds: Sequence[Round], signal: Signal) -> bool:
     """Whether no level is far off a straight line; the last, which may be cut short, aside."""
-    tail = latest(_evened(rounds)[:-1])
+    tail = latest(rounds)[:-1]
     levels = _levels(tail, signal)
     done = list(accumulate((r.calls for r in tail), initial=0))
     rate = levels[-1] / done[-1]
@@ -335,7 +339,8 @@ def _joined(rounds: Sequence[Round]) -> Round:
 
 def _signals(rounds: Sequence[Round]) -> list[Signal]:
     """What was read in every round, the most telling first."""
-    return [s for s in FLOORS if all(r.of(s) is not None for r in rounds)]
+    read = {tuple(signal for signal, _ in r.growth) for r in rounds}  # mostly but one
+    return [signal for signal in FLOORS if all(signal in signals for signals in read)]
 
 
 def _pairs(rounds: Sequence[Round], signal: Signal) -> list[tuple[int, int]]:

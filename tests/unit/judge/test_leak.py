@@ -1,0 +1,394 @@
+"""Tests of the leak rule: rounds of calls in, a verdict out."""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate
+from math import inf
+from random import Random
+
+import pytest
+
+from bench.leak_rule import Series, check
+from pytest_memguard.judge.leak import (
+    conclude,
+    final,
+    growth_of,
+    is_flat,
+    latest,
+    next_size,
+    suspects,
+)
+from pytest_memguard.leaks import Rate, Round
+
+STOPPED = "and 40 is the most there may be"
+
+
+def a_round(calls, **growth) -> Round:
+    """A round; underscores in names of signals stand for spaces."""
+    moved = ((signal.replace("_", " "), by) for signal, by in growth.items())
+    return Round(calls=calls, growth=tuple(moved))
+
+
+def series(*moved, calls=3, signal="blocks") -> tuple[Round, ...]:
+    """Rounds of the same number of calls in which one signal moved so far."""
+    return tuple(Round(calls=calls, growth=((signal, by),)) for by in moved)
+
+
+@pytest.mark.parametrize(
+    ("growth", "calls", "flat"),
+    [
+        pytest.param({}, 3, True, id="nothing-read"),
+        pytest.param({"blocks": 0}, 3, True, id="nothing"),
+        pytest.param({"blocks": -50}, 3, True, id="less"),
+        pytest.param({"blocks": 1}, 3, False, id="one-in-three"),
+        pytest.param({"blocks": 1}, 4, True, id="one-in-four"),
+        pytest.param({"C_heap": 36}, 3, True, id="heap-at-the-floor"),
+        pytest.param({"C_heap": 37}, 3, False, id="heap-above"),
+        pytest.param({"USS": 4096}, 3, True, id="a-page"),
+        pytest.param({"USS": 8192}, 3, False, id="two-pages"),
+        pytest.param({"USS": 8000}, 20, True, id="pages-over-more-calls"),
+        pytest.param({"open_files": 1}, 4, False, id="a-file"),
+        pytest.param({"open_files": 1}, 5, True, id="a-file-in-five"),
+        pytest.param({"blocks": 0, "native_threads": 3}, 3, False, id="one-of-two"),
+    ],
+)
+def test_is_flat(growth, calls, flat) -> None:
+    """A round is flat if no signal grew by more than its floor."""
+    assert is_flat(a_round(calls, **growth)) is flat
+
+
+@pytest.mark.parametrize(
+    ("rounds", "state", "reason"),
+    [
+        pytest.param((), None, "", id="none"),
+        pytest.param(series(0), None, "", id="one"),
+        pytest.param(series(0, 0, 0, 0), None, "", id="twelve-calls"),
+        pytest.param(series(0, 0, 0, 0, 0), "clean", "", id="fifteen-calls"),
+        pytest.param(series(0, 0, calls=8), "clean", "", id="two-longer-rounds"),
+        pytest.param(series(5, 0, 0, 0, 0), None, "", id="grew-meanwhile"),
+        pytest.param(series(0, 0, 0, 0, 1), None, "", id="latest-not-flat"),
+        pytest.param(series(0, 0, 0, 1, 0), None, "", id="latest-but-one-not-flat"),
+        pytest.param(series(0, 1, 0, 0, 0), "clean", "", id="one-block"),
+        pytest.param(series(1, 0, 1, 0, 0), None, "", id="two-blocks"),
+        pytest.param(series(-90, 3, 3, 3, 3), None, "", id="released-and-growing"),
+        pytest.param(series(3, 3, -90, 0, 0), "clean", "", id="released"),
+        pytest.param(series(3, -90, 3, 0, 0), None, "", id="above-its-lowest"),
+        pytest.param(
+            series(9, 9, 0, 0, 0, 0, 0),
+            "settling",
+            "it grew at first and has stopped after 6 calls at most",
+            id="stopped",
+        ),
+        pytest.param(series(9, 0, -9, 0, 0, 0), "clean", "", id="back-again"),
+        pytest.param(series(*[9] * 20, *[0] * 9), None, "", id="not-yet-a-third"),
+        pytest.param(
+            series(*[9] * 20, *[0] * 10),
+            "settling",
+            "it grew at first and has stopped after 60 calls at most",
+            id="a-third",
+        ),
+        pytest.param(
+            tuple(a_round(5, blocks=0, USS=4096) for _ in range(3)),
+            None,
+            "",
+            id="a-page-per-round",
+        ),
+        pytest.param(
+            (a_round(5, blocks=0, USS=4096), *[a_round(5, blocks=0, USS=0)] * 3),
+            "clean",
+            "",
+            id="a-page",
+        ),
+        pytest.param(
+            tuple(a_round(5, blocks=0, C_heap=25) for _ in range(3)),
+            "clean",
+            "",
+            id="heap-below-half-its-floor",
+        ),
+        pytest.param(
+            tuple(a_round(5, blocks=0, C_heap=40) for _ in range(3)),
+            None,
+            "",
+            id="heap-above-half-its-floor",
+        ),
+    ],
+)
+def test_conclude(rounds, state, reason) -> None:
+    """A check ends early after a third of its calls, 15 at least, without growth."""
+    verdict = conclude(rounds)
+    if state is None:
+        assert verdict is None
+    else:
+        assert verdict is not None
+        assert (state, reason, rounds) == (verdict.state, verdict.reason, verdict.rounds)
+        assert verdict.calls == sum(r.calls for r in rounds)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "signals"),
+    [
+        pytest.param((), [], id="none"),
+        pytest.param(series(*[3] * 6), [], id="eighteen-calls"),
+        pytest.param(series(*[4] * 5, calls=4), [], id="five-rounds"),
+        pytest.param(series(*[3] * 7), ["blocks"], id="an-object-per-call"),
+        pytest.param(series(*[1] * 7), ["blocks"], id="every-third-call"),
+        pytest.param(series(*[1, 2] * 6), ["blocks"], id="every-second-call"),
+        pytest.param(series(*[4] * 6, calls=4), ["blocks"], id="six-rounds"),
+        pytest.param(series(*[1] * 6, calls=4), [], id="at-the-floor"),
+        pytest.param(series(*[3] * 9, 0), [], id="not-in-the-last"),
+        pytest.param(series(0, *[3] * 10), ["blocks"], id="not-in-the-first-of-many"),
+        pytest.param(
+            (*series(*[3] * 10), a_round(1, blocks=0)), ["blocks"], id="last-cut-short"
+        ),
+        pytest.param(
+            (*series(*[3] * 10), a_round(1, blocks=-40)), [], id="lost-in-the-one-cut-short"
+        ),
+        pytest.param(series(9, 1, 12, 2, 9, 3, 8, 2, 9, 3), [], id="by-chance"),
+        pytest.param(series(3, 4, 3, 4, 4, 3, 3, 2, 2, 3), [], id="few-calls-not-straight"),
+        pytest.param(
+            series(60, 50, 61, 54, 49, 60, 52, 63, 57, 55, calls=30),
+            ["blocks"],
+            id="many-calls-not-straight",
+        ),
+        pytest.param(series(*range(60, 20, -3), calls=30), [], id="fading"),
+        pytest.param(
+            series(*range(100, 52, -4), calls=30),
+            [],
+            id="fading-slowly",
+        ),
+        pytest.param(
+            series(*[90] * 4, *[30] * 12, calls=30), ["blocks"], id="fell-once-then-steady"
+        ),
+        pytest.param(series(*[90] * 10, *[30] * 6, calls=30), [], id="falls-in-the-latest"),
+        pytest.param(
+            series(300, -300, *[30] * 8, calls=30), [], id="less-than-half-on-new-ground"
+        ),
+        pytest.param(
+            series(100, -100, *[30] * 8, calls=30), ["blocks"], id="mostly-on-new-ground"
+        ),
+        pytest.param(series(*[8192] * 8, signal="USS"), ["USS"], id="pages"),
+        pytest.param(series(*[4096] * 8, signal="USS"), [], id="a-page-per-round"),
+        pytest.param(
+            series(*[8192] * 8, signal="USS", calls=30), [], id="pages-below-the-floor"
+        ),
+        pytest.param(
+            tuple(a_round(3, open_files=3, C_heap=0, blocks=12) for _ in range(8)),
+            ["blocks", "open files"],
+            id="two-of-three",
+        ),
+        pytest.param(
+            (a_round(3, USS=0), *(a_round(3, USS=0, blocks=3) for _ in range(9))),
+            [],
+            id="not-read-in-every-round",
+        ),
+    ],
+)
+def test_suspects(rounds, signals) -> None:
+    """A suspect grew in every late round, evenly, lastingly, and to where it never was."""
+    assert signals == [growth.rate.signal for growth in suspects(rounds)]
+
+
+@pytest.mark.parametrize(
+    ("rounds", "state", "calls", "reason"),
+    [
+        pytest.param((), "unclear", 0, "0 calls are too few to tell, " + STOPPED, id="none"),
+        pytest.param(
+            series(*[3] * 6),
+            "unclear",
+            18,
+            "18 calls are too few to tell, " + STOPPED,
+            id="few",
+        ),
+        pytest.param(series(*[3] * 12), "leaking", 30, "", id="leaking"),
+        pytest.param(
+            series(9, 1, 12, 2, 9, 3, 8, 2, 9, 3),
+            "unclear",
+            30,
+            "blocks moved by 0.333 to 4 a call, too unevenly to tell, " + STOPPED,
+            id="uneven",
+        ),
+        pytest.param(
+            series(*range(60, 20, -3), calls=30),
+            "settling",
+            420,
+            "what it keeps becomes less and less, " + STOPPED,
+            id="fading",
+        ),
+        pytest.param(
+            series(9, 9, *[0, 1] * 5),
+            "settling",
+            36,
+            "there is hardly more of it than 30 calls before, " + STOPPED,
+            id="hardly-any",
+        ),
+        pytest.param(
+            series(100, 10, 93, 20, 80, 30, 70, 30, 75, 20, 70, 20, calls=30),
+            "unclear",
+            360,
+            "blocks moved by 0.333 to 3.33 a call, too unevenly to tell, " + STOPPED,
+            id="may-fade",
+        ),
+    ],
+)
+def test_final(rounds, state, calls, reason) -> None:
+    """A check that may not go on says what it has found, and why it is not sure."""
+    verdict = final(rounds, STOPPED)
+    assert (state, calls, reason) == (verdict.state, verdict.calls, verdict.reason)
+    assert verdict.rounds == rounds
+    assert bool(verdict.rates) is (
+        state == "leaking" or (state == "unclear" and "unevenly" in reason)
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kept"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param([3, 3], [3, 3], id="all-of-few"),
+        pytest.param([3] * 12, [3] * 10, id="thirty-calls"),
+        pytest.param([3] * 18, [3] * 12, id="two-thirds"),
+        pytest.param([30] * 3 + [60] * 5, [30] + [60] * 5, id="six-rounds"),
+        pytest.param([3] * 11 + [1], [3] * 9 + [4], id="one-cut-short"),
+        pytest.param([6, 6, 6, 6, 6, 2, 1], [6, 6, 6, 6, 9], id="two-cut-short"),
+    ],
+)
+def test_latest(sizes, kept) -> None:
+    """A leak rests on two thirds of the calls, 30 calls and six rounds at least."""
+    rounds = [a_round(size, blocks=size) for size in sizes]
+    assert kept == [r.calls for r in latest(rounds)]
+    assert kept == [r.of("blocks") for r in latest(rounds)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "rate", "half", "lowest", "highest", "trend"),
+    [
+        pytest.param([(4, 8)], 2, inf, 2, 2, inf, id="one-round"),
+        pytest.param([(3, 3), (6, 6), (9, 9)], 1, 0, 1, 1, 1, id="exact"),
+        pytest.param([(1, 1), (1, 3)], 2, 12.706, 1, 3, 3, id="rising"),
+        pytest.param([(10, 20), (30, 30)], 1.25, 5.5018593, 1, 2, 0.5, id="weighted"),
+        pytest.param([(5, -5), (5, 10)], 0.5, 19.059, -1, 2, inf, id="from-below"),
+        pytest.param([(1, n % 2) for n in range(12)], 0.5, 0.3359, 0, 1, 1, id="many"),
+    ],
+)
+def test_growth_of(pairs, rate, half, lowest, highest, trend) -> None:
+    """A rate is growth over calls, with an interval from how unlike the rounds are."""
+    growth = growth_of([a_round(calls, C_heap=by) for calls, by in pairs], "C heap")
+    interval = Rate(
+        signal="C heap",
+        per_call=growth.rate.per_call,
+        low=pytest.approx(rate - half, abs=1e-4),
+        high=pytest.approx(rate + half, abs=1e-4),
+    )
+    assert interval == growth.rate
+    assert (rate, lowest, highest, trend, len(pairs)) == (
+        growth.rate.per_call,
+        growth.lowest,
+        growth.highest,
+        growth.trend,
+        growth.rounds,
+    )
+
+
+@pytest.mark.parametrize(
+    ("done", "size"),
+    [(0, 3), (35, 3), (36, 6), (53, 6), (54, 9), (71, 9), (72, 12), (600, 100), (2000, 333)],
+)
+def test_next_size(done, size) -> None:
+    """A round has a sixth of the calls before it, by threes while these are below twelve."""
+    assert size == next_size(done)
+
+
+def cached(size):
+    """A cache that takes one entry per call."""
+    return lambda calls: min(calls, size)
+
+
+def pages(size):
+    """So many bytes per call, in whole pages."""
+    return lambda calls: 4096 * int(size * calls // 4096)
+
+
+def pickled(calls):
+    """A block per call at first, then one in ten, then none."""
+    return min(calls, 40) + max(0, min(calls, 600) - 40) // 10
+
+
+def ever_less(calls):
+    """A rate of 0.38 that has fallen to 0.25 at the 350th call."""
+    calls = min(calls, 1023)
+    return 0.38 * calls - 0.13 * calls**2 / 700
+
+
+def appended(calls):
+    """A list in place: eight bytes per call, and room for an eighth more now and then."""
+    room = 0
+    for items in range(calls + 1):
+        if items > room:
+            room = items + (items >> 3) + 6
+    return 8 * room
+
+
+def random_sizes(calls, summed=[]):  # noqa: B006  made once, the same for all
+    """A block of another size in every call, with its header and rounded up."""
+    if not summed:
+        rng = Random(7)  # noqa: S311  a simulation
+        sizes = (16 * (rng.randint(1, 3000) // 16 + 2) for _ in range(2000))
+        summed.extend(accumulate(sizes, initial=0))
+    return summed[calls]
+
+
+@pytest.mark.parametrize(
+    ("signal", "level", "cap", "states"),
+    [
+        pytest.param("blocks", lambda _: 0, 2000, "clean", id="nothing"),
+        pytest.param("blocks", cached(64), 2000, "settling", id="cache-64"),
+        pytest.param("blocks", cached(128), 2000, "settling", id="cache-128"),
+        pytest.param("blocks", cached(512), 2000, "settling", id="cache-512"),
+        pytest.param("blocks", cached(1024), 2000, "settling", id="cache-1024"),
+        pytest.param("blocks", cached(64), 120, "settling", id="cache-64-in-120"),
+        # nobody can tell these from their numbers: who holds them is asked elsewhere
+        pytest.param("blocks", cached(128), 120, "leaking", id="cache-128-in-120"),
+        pytest.param("blocks", cached(512), 120, "leaking", id="cache-512-in-120"),
+        pytest.param("blocks", cached(1024), 120, "leaking", id="cache-1024-in-120"),
+        pytest.param("blocks", pickled, 2000, "settling", id="pickle"),
+        pytest.param("blocks", pickled, 350, "settling", id="pickle-in-350"),
+        pytest.param("blocks", pickled, 120, "settling", id="pickle-in-120"),
+        # one block in eight calls, all in all
+        pytest.param("blocks", ever_less, 2000, "clean", id="ever-less"),
+        pytest.param("blocks", ever_less, 350, "unclear", id="ever-less-in-350"),
+        pytest.param("blocks", lambda n: n % 10, 2000, "clean", id="sawtooth-10"),
+        pytest.param("blocks", lambda n: n % 50, 2000, "clean", id="sawtooth-50"),
+        pytest.param("blocks", lambda n: n % 10, 120, "clean", id="sawtooth-10-in-120"),
+        pytest.param("blocks", lambda n: n % 50, 120, "settling", id="sawtooth-50-in-120"),
+        pytest.param("blocks", lambda n: n // 3, 2000, "leaking", id="every-third"),
+        pytest.param("blocks", lambda n: n // 3, 120, "leaking", id="every-third-in-120"),
+        pytest.param("blocks", lambda n: n // 3, 40, "leaking", id="every-third-in-40"),
+        pytest.param("blocks", lambda n: 245 * n, 40, "leaking", id="245-in-40"),
+        pytest.param("blocks", lambda n: n, 31, "leaking", id="one-in-31"),
+        pytest.param("blocks", lambda n: n, 24, "unclear", id="one-in-24"),
+        pytest.param("C heap", random_sizes, 2000, "leaking", id="random-size"),
+        pytest.param("C heap", random_sizes, 120, "leaking", id="random-size-in-120"),
+        pytest.param("C heap", random_sizes, 40, "unclear", id="random-size-in-40"),
+        pytest.param("C heap", lambda n: 32 * n, 40, "leaking", id="sixteen-bytes"),
+        pytest.param("C heap", appended, 2000, "clean", id="list-in-place"),
+        pytest.param("USS", pages(80), 2000, "clean", id="creeping"),
+        pytest.param("USS", pages(9.3 * 1024), 2000, "leaking", id="mapped"),
+        pytest.param("USS", pages(9.3 * 1024), 40, "leaking", id="mapped-in-40"),
+        pytest.param("open files", cached(5), 2000, "clean", id="pool-of-5"),
+        pytest.param(
+            "open files", lambda n: min(n // 3, 5), 40, "clean", id="pool-when-needed"
+        ),
+        pytest.param("open files", lambda n: n, 2000, "leaking", id="descriptor"),
+        pytest.param("blocks", lambda n: 500 * (n > 4), 2000, "clean", id="imported-late"),
+        pytest.param(
+            "blocks", lambda n: 40 * math.log(1 + n / 5), 2000, "settling", id="logarithm"
+        ),
+        pytest.param("blocks", lambda n: 20 * math.sqrt(n), 2000, "settling", id="root"),
+    ],
+)
+def test_series(signal, level, cap, states) -> None:
+    """A series gets the verdict that somebody would give who sees the numbers."""
+    verdict, calls = check(Series(signal, level), cap)
+    assert states == verdict.state
+    assert calls <= cap

@@ -1,0 +1,39 @@
+"""A short run of the simulation behind the leak rule: no false alarm, and every plain leak."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.leak_rule import CAPS, INNOCENT, OTHERS, PLANTS, at_most, tally
+
+HARD = ("1/sqrt(n), by chance", "sawtooth, at random")  # once in so many hundred times
+QUIET = [*INNOCENT, *(family for family in OTHERS if family.name not in HARD)]
+
+
+@pytest.mark.parametrize("family", [pytest.param(f, id=f.name) for f in QUIET])
+def test_no_false_alarm(family) -> None:
+    """No series without lasting growth is called leaking."""
+    found = {cap: tally(family.name, family.make, cap, 100).states for cap in family.caps}
+    assert dict.fromkeys(found, 0) == {cap: s["leaking"] for cap, s in found.items()}
+
+
+def test_clean_at_once() -> None:
+    """What never changes is clean after nine calls."""
+    flat = INNOCENT[0]
+    assert {9} == set(tally(flat.name, flat.make, CAPS[0], 20).calls)
+
+
+@pytest.mark.parametrize("cap", CAPS)
+@pytest.mark.parametrize("plant", [pytest.param(p, id=p.name) for p in PLANTS])
+def test_every_plain_leak(plant, cap) -> None:
+    """What grows by the same on every call, or every second or third, is called leaking."""
+    found = tally(f"{plant.name}/0", plant.over(0), cap, 5)
+    assert found.states == {"leaking": 5}
+
+
+@pytest.mark.parametrize(
+    ("events", "count", "most"), [(0, 30_000, 1e-4), (1, 1000, 4.735e-3), (5, 10, 0.7776)]
+)
+def test_interval(events, count, most) -> None:
+    """The upper end of the interval is that of the tables."""
+    assert at_most(events, count) == pytest.approx(most, rel=2e-3)
