@@ -84,9 +84,10 @@ class MemGuard:
         self, items: ItemHooks | None, leaks: FunctionLeaks | None, *, off: bool
     ) -> None:
         self._leaks = leaks
-        self._look = items.current if items is not None else None
+        repeated = items is not None and items.paused
+        self._look = items.current if items is not None and not repeated else None
         self._instruments = items.instruments if items is not None else None
-        self._off = off
+        self._off = off or repeated  # the stages of a repetition are not told
         self.wants_stages = True
         self._own: Instruments | None = None
         self._recorders: dict[MetricName, Recorder] = {}

@@ -369,7 +369,8 @@ def seconds_left(item: pytest.Item, started: float) -> float | None:
         item: the test.
         started: when its protocol began, by `time.monotonic`.
     """
-    if not item.config.pluginmanager.hasplugin("timeout"):
+    manager = item.config.pluginmanager
+    if not (manager.hasplugin("timeout") or manager.hasplugin("pytest_timeout")):
         return None
     mark = item.get_closest_marker("timeout")
     value: Any = None
