@@ -105,8 +105,10 @@ def test_a_repetition_that_fails_is_unclear(run, written):
     result.stdout.fnmatch_lines(
         [
             "1 test checked for leaks: 0 clean, 1 unclear, 0 leaking; *",
-            ("unclear: test_it.py::test_it: call 2 of the repetition went wrong: "
-             "AssertionError: worn out"),
+            (
+                "unclear: test_it.py::test_it: call 2 of the repetition went wrong: "
+                "AssertionError: worn out"
+            ),
             "PASSED test_it.py::test_it",
         ]
     )
