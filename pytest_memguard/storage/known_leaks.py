@@ -34,7 +34,8 @@ def read_known(path: Path) -> dict[str, KnownLeak]:
         data = json.loads(text)
         number = data["format"]
         leaks = [
-            KnownLeak(**{**entry, "tests": tuple(entry["tests"])}) for entry in data["leaks"]
+            KnownLeak(**{**entry, "tests": tuple(entry["tests"])})
+            for entry in (data["leaks"] if number == FORMAT else ())
         ]
     except (ValueError, KeyError, TypeError) as error:
         msg = (
