@@ -259,10 +259,11 @@ def test_a_slow_test_is_not_called_2000_times(run, written):
 
 
 def test_a_slow_clean_test_is_called_a_few_times(run, written):
-    """A clean test is known to be one after eight calls."""
+    """A clean test is known to be one after a few calls."""
     run("import time\ndef test_it(): time.sleep(0.05)", "--mem-leak-check", JSON)
     leak = written()["test_it"]["leak"]
-    assert (leak["verdict"]["state"], leak["calls"]) == ("clean", 8)
+    assert leak["verdict"]["state"] == "clean"
+    assert 8 <= leak["calls"] <= 30
 
 
 CYCLES = """
@@ -347,6 +348,7 @@ def test_a_collector_that_was_off_before(run, written):
 
 DAMAGE = """
     import os
+    import pytest
     import threading
     import time
 
@@ -363,6 +365,7 @@ DAMAGE = """
     def test_memory():
         KEPT.append(bytearray(b"x") * 1_000_000)
 
+    @pytest.mark.mem_no_leak_check("mends")
     def test_last():
         while KEPT:
             item = KEPT.pop()
@@ -423,9 +426,7 @@ RESOURCES = """
     import gc
     import os
     import socket
-    import subprocess
-    import sys
-    import time
+    import pytest
 
     KEPT = []
     LOOP = asyncio.new_event_loop()
@@ -453,6 +454,7 @@ RESOURCES = """
 
     TIMES = [0]
 
+    @pytest.mark.mem_no_leak_check("mends")
     def test_last():
         for item in KEPT:
             if isinstance(item, socket.socket):
@@ -497,6 +499,7 @@ def test_child_processes(run, written):
     run(
         """
         import os
+        import pytest
         import time
 
         def test_it():
@@ -504,6 +507,7 @@ def test_child_processes(run, written):
                 time.sleep(60)
                 os._exit(0)
 
+        @pytest.mark.mem_no_leak_check("mends")
         def test_last():
             while True:
                 pids = open(f"/proc/self/task/{os.getpid()}/children").read().split()
@@ -535,6 +539,7 @@ def test_innocent_caches_and_pools(run, written):
         import queue
         import threading
         import time
+        import pytest
         from concurrent.futures import ThreadPoolExecutor
 
         POOL = []
@@ -563,6 +568,7 @@ def test_innocent_caches_and_pools(run, written):
             loop = []
             loop.append(loop)
 
+        @pytest.mark.mem_no_leak_check("mends")
         def test_last():
             POOL[0].shutdown()
         """,
@@ -574,7 +580,9 @@ def test_innocent_caches_and_pools(run, written):
     )
     result.assert_outcomes(passed=6)
     tests = written()
-    assert set(states(tests).values()) <= {"clean", "settling"}, states(tests)
+    found = states(tests)
+    assert found.pop("test_a_thread_that_ends_a_moment_later") != "leaking"
+    assert set(found.values()) <= {"clean", "settling"}, found
     verdict = tests["test_lru_cache"]["leak"]["verdict"]
     assert verdict["state"] == "settling"
     assert "functools.lru_cache(maxsize=5000)" in verdict["reason"]

@@ -1,0 +1,240 @@
+"""Leaks that do not fail: accepted before, or ignored by a pattern; and the file of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.leaky import JSON, KEEP
+
+FLAGS = ("--mem-leak-check", "--mem-leak-calls=120")
+LEAK = (
+    KEEP
+    + """
+    def test_leak():
+        keep()
+
+    def test_clean():
+        pass
+"""
+)
+OTHER = """
+    MORE = []
+
+    def test_other():
+        MORE.append([object() for _ in range(30)])
+"""
+FILE = ".memguard/leaks.json"
+
+
+def test_accepted_leaks_are_known_afterwards(pytester, run, written):
+    """Accepted leaks pass from then on and are counted; new ones fail; gone ones are told."""
+    result = run(LEAK, *FLAGS, "--mem-leak-accept")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "2 tests checked for leaks: 1 clean, 1 leaking (1 of them accepted); *",
+            "leaking: *; accepted in this run (--mem-leak-accept)",
+            "1 leak accepted: */.memguard/leaks.json",
+        ]
+    )
+    text = (pytester.path / FILE).read_text(encoding="utf-8")
+    kept = json.loads(text)
+    assert kept["format"] == 1
+    (entry,) = kept["leaks"]
+    assert entry["holder"] == "test_it.KEPT"
+    assert entry["line"] == "test_it.py: <listcomp>"
+    assert entry["tests"] == ["test_it.py::test_leak"]
+
+    result = run(LEAK + OTHER, *FLAGS, JSON)
+    result.assert_outcomes(passed=2, failed=1)
+    name = entry["fingerprint"]
+    result.stdout.fnmatch_lines(
+        [
+            "3 tests checked for leaks: 1 clean, 2 leaking (1 of them accepted); *",
+            f"leaking: {name}, 1 test: *; known leak {name} (.memguard/leaks.json)",
+            "FAILED test_it.py::test_other - LeakDetected: *",
+        ]
+    )
+    assert written()["test_leak"]["leak"]["accepted"].startswith("known leak")
+    assert (pytester.path / FILE).read_text(encoding="utf-8") == text
+
+    result = run(LEAK + OTHER, *FLAGS, "--mem-leak-accept")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["1 leak accepted: *"])
+    more = json.loads((pytester.path / FILE).read_text(encoding="utf-8"))["leaks"]
+    assert [leak["holder"] for leak in more] == ["test_it.KEPT", "test_it.MORE"]
+    assert entry in more
+
+    result = run(LEAK + OTHER, *FLAGS, "--mem-leak-accept")
+    result.stdout.fnmatch_lines(["no new leaks to accept"])
+
+    result = run(LEAK + OTHER.replace("MORE.append", "len"), *FLAGS)
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["known, but not seen in this run: * (test_it.MORE)"])
+
+
+def test_accepting_in_several_processes(pytester, run):
+    """The file is written once, by the process that talks to the user."""
+    result = run(
+        LEAK, *FLAGS, "--mem-leak-accept", "-n2", plugins=["xdist.plugin"], subprocess=True
+    )
+    result.assert_outcomes(passed=2)
+    assert len(json.loads((pytester.path / FILE).read_text(encoding="utf-8"))["leaks"]) == 1
+    result = run(LEAK, *FLAGS, "-n2", plugins=["xdist.plugin"], subprocess=True)
+    result.assert_outcomes(passed=2)
+
+
+def test_nothing_to_accept(pytester, run):
+    """Without a leak there is no file."""
+    result = run("def test_it(): pass", *FLAGS, "--mem-leak-accept")
+    result.stdout.fnmatch_lines(["no new leaks to accept"])
+    assert not (pytester.path / ".memguard").exists()
+
+
+BROKEN = [
+    pytest.param("no JSON", "is no file that --mem-leak-accept wrote", id="no-json"),
+    pytest.param("[]", "is no file that --mem-leak-accept wrote", id="list"),
+    pytest.param('{"format": 1}', "is no file that --mem-leak-accept wrote", id="no-leaks"),
+    pytest.param(
+        '{"format": 1, "leaks": [{"what": 1, "tests": []}]}',
+        "is no file that --mem-leak-accept wrote",
+        id="other-keys",
+    ),
+    pytest.param(
+        '{"format": 2, "leaks": [], "new": 1}',
+        "has format 2, this version reads format 1",
+        id="newer",
+    ),
+    pytest.param(
+        '{"format": 2, "leaks": [{"new": 1}]}',
+        "has format 2, this version reads format 1",
+        id="newer-with-other-keys",
+    ),
+]
+
+
+@pytest.mark.parametrize("accept", [False, True], ids=["", "accept"])
+@pytest.mark.parametrize(("text", "problem"), BROKEN)
+def test_a_file_that_cannot_be_read(pytester, run, text, problem, accept):
+    """A broken or newer file stops the run before the first test, and stays as it is."""
+    (pytester.mkdir(".memguard") / "leaks.json").write_text(text, encoding="utf-8")
+    flags = ["--mem-leak-accept"] if accept else []
+    result = run("def test_it(): open('ran', 'w')", *FLAGS, *flags)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = result.stdout.str() + result.stderr.str()
+    assert f"leaks.json {problem}" in said
+    assert "INTERNALERROR" not in said
+    assert not (pytester.path / "ran").exists()
+    assert (pytester.path / FILE).read_text(encoding="utf-8") == text
+
+
+def test_a_broken_file_and_markers_alone(pytester, run):
+    """A marker without any flag finds the broken file before the first test, too."""
+    (pytester.mkdir(".memguard") / "leaks.json").write_text("no JSON", encoding="utf-8")
+    result = run(
+        """
+        import pytest
+
+        @pytest.mark.mem_leak_check
+        def test_it():
+            open("ran", "w")
+        """
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert not (pytester.path / "ran").exists()
+
+
+def test_a_file_that_cannot_be_written(pytester, run):
+    """Where the file cannot be written, the run says so and does not end well."""
+    (pytester.path / ".memguard").write_text("no folder", encoding="utf-8")
+    result = run(LEAK, *FLAGS, "--mem-leak-accept")
+    said = result.stdout.str() + result.stderr.str()
+    assert result.ret != pytest.ExitCode.OK
+    assert ".memguard" in said
+    assert "INTERNALERROR" not in said
+
+
+HELPER = """
+    class Request:
+        pass
+
+    class Registry:
+        def __init__(self):
+            self.requests = []
+
+        def put(self):
+            self.requests.append([Request() for _ in range(20)])
+
+    REGISTRY = Registry()
+"""
+USES = """
+    import pytest
+    from app.helper import REGISTRY
+
+    {marker}
+    def test_it():
+        REGISTRY.put()
+"""
+
+
+@pytest.fixture
+def app(pytester: pytest.Pytester) -> Path:
+    """A package with a module that leaks."""
+    folder = pytester.mkpydir("app")
+    (folder / "helper.py").write_text("\n".join(HELPER.splitlines()).replace("\n    ", "\n"))
+    pytester.syspathinsert()
+    return folder
+
+
+PATTERNS = [
+    pytest.param("<listcomp>", id="function"),
+    pytest.param("app/helper.py", id="file"),
+    pytest.param("helper.py", id="file-name"),
+    pytest.param("app/*", id="folder"),
+    pytest.param("app.helper", id="module"),
+    pytest.param("app.*", id="package"),
+    pytest.param("app.helper.Request", id="type"),
+    pytest.param("*.REGISTRY*", id="holder"),
+]
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_ignored_by_the_config_file(pytester, run, pattern):
+    """A pattern of mem_leak_ignore lets a leak pass, and the report says which one did."""
+    pytester.makeini(
+        f"[pytest]\nmem_leak_ignore =\n    # not ours\n    nothing\n    {pattern}\n"
+    )
+    result = run(USES.format(marker=""), *FLAGS)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "1 test checked for leaks: 0 clean, 1 leaking (1 of them accepted); *",
+            f"leaking: *; mem_leak_ignore has the pattern {pattern!r}",
+        ]
+    )
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    "ignore", ["'app.helper.Request'", "['nothing', 'app/*']", "('*REGISTRY*',)"]
+)
+def test_ignored_by_the_marker(run, ignore):
+    """A pattern of the marker lets the leak of its test pass."""
+    marker = f"@pytest.mark.mem_leak_check(ignore={ignore})"
+    result = run(USES.format(marker=marker), "--mem-leak-calls=120")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["leaking: *; the marker's ignore has the pattern *"])
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("pattern", ["put", "helper", "Request", "tests/*", "app"])
+def test_other_patterns(pytester, run, pattern):
+    """A pattern fits whole names; what it does not fit fails."""
+    pytester.makeini(f"[pytest]\nmem_leak_ignore = {pattern}\n")
+    outcomes = run(USES.format(marker=""), *FLAGS).parseoutcomes()
+    # "helper" is the module without its package
+    assert outcomes == ({"passed": 1} if pattern == "helper" else {"failed": 1})
