@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.report.leaks import leaks_section
 from pytest_memguard.report.summary import memory_section, notes
 from pytest_memguard.wire import run_from_json
 
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run = run_from_json(_load(options.file), options.file)
         lines = [memory_section(run, options.top), *notes(run.outcomes, with_failures=True)]
+        leaks = leaks_section(run.outcomes, {})
+        if leaks:
+            lines += ["", "Leaks:", *leaks]
     except (TypeError, ValueError, ArithmeticError, KeyError, RecursionError) as error:
         print(f"memguard: {error}", file=sys.stderr)
         return 2

@@ -94,10 +94,13 @@ def parse_bytes(value: object) -> int:
     Raises:
         ConfigError: if the whole value is not a size.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return parse_size(f"{_plain(value)} B")
-    text = str(value).strip()
-    return parse_size(f"{text} B" if text[-1:].isdecimal() else value)
+    bare = isinstance(value, (int, float)) and not isinstance(value, bool)
+    text = _plain(value) if isinstance(value, (int, float)) and bare else str(value).strip()
+    try:
+        return parse_size(f"{text} B" if bare or text[-1:].isdecimal() else value)
+    except ConfigError:
+        msg = f"{value!r} is not a size: write a number of bytes (512) or a text ('2 KB')"
+        raise ConfigError(msg) from None
 
 
 def _plain(number: float) -> str:

@@ -15,7 +15,11 @@ from pytest_memguard.leaks import LeakLine
 LINES: Final = 10
 _SHARE: Final = 0.9
 _NATIVE: Final = 3
-_INTERPRETER = re.compile(r"_?Py|method_|cfunction_|object_|type_|slot_|builtin_|vgetargs")
+_INTERPRETER = re.compile(
+    r"_?Py|_io_|<unknown>|(method|cfunction|function|object|type|slot|builtin|vgetargs|gc|list"
+    r"|dict|set|tuple|unicode|bytes|bytearray|long|float|new|frame|gen|code|insert|resize|call"
+    r"|do|array|deque|odict|weakref|context|member|getset|wrap|descr|super|property|intern)_"
+)
 _ALLOCATORS = re.compile(r"malloc|calloc|realloc|mmap|memray|operator new|aligned_alloc|posix")
 
 Stack = Sequence[tuple[str, str, int]]
@@ -44,7 +48,7 @@ class Blocks(Protocol):
 
 def leak_lines(
     survivors: Iterable[Blocks], calls: int, per_call: float
-) -> tuple[tuple[LeakLine, ...], bool]:
+) -> tuple[tuple[LeakLine, ...], int]:
     """The lines whose surviving blocks follow the number of calls, the largest first.
 
     A line is the innermost one outside the standard library. Where no line's blocks become
@@ -56,7 +60,7 @@ def leak_lines(
         per_call: blocks known to stay with each; less than one where not every call leaks.
 
     Returns:
-        The lines, and whether pytest itself allocated all of them.
+        The lines, and how many blocks were left by lines of pytest itself.
     """
     sums: dict[Line, list[int]] = {}
     natives: dict[Line, tuple[int, tuple[str, ...]]] = {}
@@ -85,7 +89,8 @@ def leak_lines(
         )
         for (file, number, function), (count, size) in ranked[:LINES]
     )
-    return lines, bool(steady) and not own
+    of_pytest = sum(count for line, (count, _) in steady.items() if _is_pytest(line[0]))
+    return lines, of_pytest
 
 
 def line_of(stack: Stack) -> Line:

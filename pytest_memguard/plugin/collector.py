@@ -143,6 +143,9 @@ def header(settings: Settings, gaps: Sequence[Gap]) -> list[str]:
         limits.append(f"{len(settings.budgets)} patterns ({settings.where('budgets')})")
     if settings.mode == "warn":
         limits.append(f"breaches only warn ({settings.where('mode')})")
+    if settings.leak_check == "all":
+        most = f"{settings.leak_calls:,} calls or {settings.leak_seconds:g} s a test at most"
+        limits.append(f"leak check of every test, {most} ({settings.where('leak_check')})")
     sampled = any(gap.subject == NO_MARK for gap in gaps)
     how = "sampled" if sampled else f"by the {NO_MARK}"
     first = f"{METRICS['rss'].noun} {how}"

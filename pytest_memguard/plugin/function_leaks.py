@@ -13,7 +13,7 @@ from pytest_memguard.judge.known import accepted_by, within_tolerance
 from pytest_memguard.leaks import Verdict
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlanner
-from pytest_memguard.plugin.leakhooks import Leak, relative
+from pytest_memguard.plugin.leakhooks import Leak, accepted_now, relative
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.plugin.session import KNOWN
 from pytest_memguard.recording.check import LeakCheck, call_of
@@ -58,6 +58,8 @@ class FunctionLeaks:
             reason = within_tolerance(reading, plan.tolerance) or accepted_by(
                 reading, (), settings.leak_ignore, self._config.stash[KNOWN]
             )
+            if not reason and settings.leak_accept:
+                reason = accepted_now(reading)
             reading = replace(reading, accepted=reason)
         # a test may check several functions: the worst of them stands for it
         before = self._items.leak

@@ -58,6 +58,10 @@ class LeakReport:
         from pytest_memguard.report.leaks import leaks_section
 
         lines = leaks_section(self._collector.outcomes(), self._known)
+        if self._settings.leak_accept and not lines:
+            lines = [
+                "no test was checked: --mem-leak-accept needs --mem-leak-check or a marker"
+            ]
         if lines:
             terminalreporter.write_sep("=", "leaks")
             for line in [*lines, *self._lines]:

@@ -173,7 +173,7 @@ class LeakHooks:
             reading, plan.ignore, self._settings.leak_ignore, self._known
         )
         if not reason and self._settings.leak_accept:
-            reason = "accepted in this run (--mem-leak-accept)"
+            reason = accepted_now(reading)
         return replace(reading, accepted=reason)
 
     def _fail(self, item: pytest.Item, reading: LeakReading) -> None:
@@ -192,6 +192,12 @@ class LeakHooks:
         first = self._told.setdefault(blame.fingerprint, item.nodeid) if blame else ""
         known = first if first and first != item.nodeid and blame and blame.fingerprint else ""
         raise Leak(leak_text(reading, known), reading)
+
+
+def accepted_now(reading: LeakReading) -> str:
+    """Why a leak that is accepted in this run does not fail; nothing if it has no name."""
+    named = reading.blame is not None and reading.blame.fingerprint
+    return "accepted in this run (--mem-leak-accept)" if named else ""
 
 
 def relative(reading: LeakReading, root: str) -> LeakReading:

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 from pytest_memguard.leaks import Signal
 from pytest_memguard.model import Gap
-from pytest_memguard.probes.resident import resident_reader
+from pytest_memguard.probes.resident import ProcFile
+from pytest_memguard.units import KIB
 
 Reader = Callable[[], int]
+_STATUS: Final = 4096
 _RESOURCES: Final[frozenset[Signal]] = frozenset(
     {
         "open files",
@@ -41,7 +43,7 @@ class Counters:
         readers: list[tuple[Signal, Reader | None]] = [
             ("blocks", self._blocks()),
             ("C heap", self._c_heap()),
-            ("USS", resident_reader()),
+            ("USS", self._uss()),
         ]
         if resources:
             readers += [
@@ -55,8 +57,6 @@ class Counters:
         working = [(signal, reader) for signal, reader in readers if reader is not None]
         self.signals: tuple[Signal, ...] = tuple(signal for signal, _ in working)
         self._readers = tuple(reader for _, reader in working)
-        self._paged = self.signals.index("USS")
-        self._uss = self._exact_uss()
 
     @property
     def resources(self) -> Sequence[int]:
@@ -67,18 +67,14 @@ class Counters:
         """Room for one reading of every signal."""
         return array("q", bytes(8 * len(self._readers)))
 
-    def read(self, row: array[int], *, exact: bool) -> None:
+    def read(self, row: array[int]) -> None:
         """Read every signal into its column.
 
         Args:
             row: from `row`.
-            exact: read USS from the kernel's page tables (0.1 to 0.3 ms) rather than
-                resident memory, which rises with it and is read in a microsecond.
         """
         for index, reader in enumerate(self._readers):
             row[index] = reader()
-        if exact:
-            row[self._paged] = self._uss()
 
     def _gap(self, subject: str, reason: str) -> None:
         self.gaps.append(Gap(subject=f"leak check: {subject}", reason=reason))
@@ -103,24 +99,31 @@ class Counters:
 
         return c_heap
 
-    def _exact_uss(self) -> Reader:
+    def _uss(self) -> Reader | None:
+        """Pages that are this process's own.
+
+        On Linux these are the anonymous ones and those of shared memory. The kernel's USS
+        also has file pages that nobody else maps at the moment, so it jumps when another
+        process that uses the same libraries comes or goes.
+        """
+        try:
+            status = ProcFile("status")
+            if b"RssAnon:" in status.read(_STATUS):
+                return lambda: _own_pages(status.read(_STATUS))
+        except OSError:
+            pass
+        return self._psutil_uss()
+
+    def _psutil_uss(self) -> Reader | None:
         import psutil
 
         process = psutil.Process()
         try:
             process.memory_full_info().uss  # noqa: B018  may not exist, or not be allowed
         except (AttributeError, psutil.Error) as error:
-            self._gap("USS", f"{error}; resident memory is read instead")
-            return self._readers[self._paged]
-        owner = os.getpid()
-
-        def uss() -> int:
-            nonlocal process, owner
-            if owner != os.getpid():  # psutil would tell of the process we were forked from
-                process, owner = psutil.Process(), os.getpid()
-            return int(process.memory_full_info().uss)
-
-        return uss
+            self._gap("USS", f"{error}")
+            return None
+        return lambda: int(process.memory_full_info().uss)
 
     def _open_files(self) -> Reader | None:
         return self._entries("/proc/self/fd") or self._of_process("num_fds", "open files")
@@ -166,6 +169,16 @@ class Counters:
             return count
 
         return children
+
+
+def _own_pages(status: bytes) -> int:
+    """Anonymous and shared-memory pages, in bytes, from /proc/self/status."""
+    pages = 0
+    for name in (b"RssAnon:", b"RssShmem:"):
+        at = status.find(name)
+        if at >= 0:
+            pages += int(status[at + len(name) : at + len(name) + 24].split(None, 1)[0])
+    return pages * KIB
 
 
 def _read_file(path: str) -> bytes:

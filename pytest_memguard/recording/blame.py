@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Final
 
 from pytest_memguard.attribution.growth import Found, Growth
 from pytest_memguard.attribution.leak_lines import leak_lines
@@ -25,6 +25,8 @@ _SELDOM: Final = 4
 """A leak that shows on every fourth call still has a holder that grows."""
 _LEAST_CALLS: Final = 6
 _SECONDS: Final = 5.0
+_MOST: Final = 0.8
+"""Share of the blocks that grew which pytest must have allocated to be the one who did it."""
 _FEEDING_CALLS: Final = 6
 _ALIKE: Final = 5.0
 _FORK_SECONDS: Final = 60.0
@@ -117,7 +119,7 @@ def _look(call: Callable[[], None], verdict: Verdict) -> tuple[Blame, Grower | N
         if frozen:
             gc.collect()
             gc.freeze()
-    blame = _blame(calls, survivors, found, per_call, tracker.note)
+    blame = _blame(calls, survivors, found, verdict, tracker.note)
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)
     return blame, Grower(found.grower, per_call) if found.gained > 0 else None
 
@@ -136,11 +138,17 @@ def _seldom(call: Callable[[], None]) -> Found:
 
 
 def _blame(
-    calls: int, survivors: list[Survivors], found: Any, per_call: float, note: str
+    calls: int,
+    survivors: list[Survivors],
+    found: Found,
+    verdict: Verdict,
+    note: str,
 ) -> Blame:
-    lines, only_pytest = leak_lines(survivors, calls, per_call)
+    blocks = sum(rate.per_call for rate in verdict.rates if rate.signal == "blocks")
+    per_call = _blocks_per_call(verdict)
+    lines, of_pytest = leak_lines(survivors, calls, per_call)
     notes = tuple(text for text in (note, *found.notes) if text)
-    if only_pytest:
+    if not lines and found.path is None and of_pytest >= _MOST * blocks * calls > 0:
         notes += (ONLY_PYTEST,)
     blame = Blame(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)
     return replace(blame, fingerprint=fingerprint(lines, found.path))

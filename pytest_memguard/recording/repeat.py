@@ -10,15 +10,24 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.leak import conclude, final, is_flat, next_size
+from pytest_memguard.judge.leak import (
+    LEAST_CALLS,
+    LEAST_ROUNDS,
+    conclude,
+    final,
+    next_size,
+    passes,
+)
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.units import MIB, format_size
 
 WARMUP: Final = 2
 """Calls nobody reads, unless asked otherwise."""
-_SCREEN: Final = 3
+_SCREEN: Final = 4
 _MOST_ROUNDS: Final = 200
+_HARMLESS: Final = 32
+"""The part of a limit that one call may take before every call is looked at."""
 _PATIENCE: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _THREADS: Final[frozenset[Signal]] = frozenset({"Python threads", "native threads"})
 
@@ -83,7 +92,7 @@ class Repetition:
         self._limits = limits
         self._on_suspicion = on_suspicion
         self._now = Clock.seconds
-        self._before, self._after = counters.row(), counters.row()
+        self._start, self._before, self._after = (counters.row() for _ in range(3))
         # room for all the numbers there can be, so that keeping them is no growth
         width = len(counters.signals)
         self._kept = [0] * _MOST_ROUNDS * (width + 1)
@@ -92,10 +101,12 @@ class Repetition:
         self._started = 0.0
         self._grown = counters.row()
         self._impatient = False
+        self._disturbed = self._harmed = False
 
     def verdict(self) -> Verdict:
         """Repeat the call as often as it takes."""
         self._started = self._now()
+        self._look(self._start, settle=False)
         try:
             clean = self._screen()
             return clean or self._try()
@@ -109,29 +120,47 @@ class Repetition:
         """Clean, if a few calls leave nothing at all behind."""
         for _ in range(self._limits.warmup):
             self._call_once()
-        self._look(self._before, exact=False)  # what this takes the first time is not counted
-        for _ in range(2):
+            self._look(self._after, settle=False)
+            if self._does_harm():
+                return None
+        for number in range(2):
             if self._stopped():
                 return None
-            self._look(self._before, exact=False)
-            self._round(_SCREEN, exact=False)
-            if not is_flat(self._last()):
+            if number == 0:
+                self._look(self._before, settle=False)
+            else:
+                self._before[:] = self._after
+            self._round(_SCREEN, settle=False)
+            if not passes(self._series()):
                 self._rounds = 0
                 return None
         return Verdict(state="clean", calls=self.calls, rounds=self._series())
 
+    def _does_harm(self) -> bool:
+        """Whether a single call has taken so much that every further one must be looked at."""
+        limits = self._limits
+        for index, signal in enumerate(self._counters.signals):
+            grown = self._after[index] - self._start[index]
+            self._grown[index] = grown
+            if signal != "blocks" and grown > self._most(signal, limits) / _HARMLESS:
+                return True
+        return False
+
     def _try(self) -> Verdict:
         done = 0
-        self._look(self._before, exact=True)
-        for index in range(len(self._grown)):
-            self._grown[index] = 0
+        self._look(self._before, settle=True)
         while True:
+            if self._disturbed:
+                # what the instruments leave behind goes with the first call after them
+                self._disturbed = False
+                self._call_once()
+                self._look(self._before, settle=True)
             stopped = self._stopped()
             if stopped:
                 return self._final(stopped)
             size = min(next_size(done), self._affordable())
-            self._round(size, exact=True)
-            self._look(self._before, exact=True)  # not in there: its locals would count
+            self._round(size, settle=True)
+            self._look(self._before, settle=True)  # not in there: its locals would count
             done += size
             verdict = conclude(self._series()) or self._ask()
             if verdict is not None:
@@ -141,41 +170,43 @@ class Repetition:
         """Ask once whether it is known who does it."""
         if self._on_suspicion is None:
             return None
-        so_far = final(self._series(), "")
+        so_far = final(self._series(), "", self._least_calls())
         if so_far.state != "leaking":
             return None
         ask, self._on_suspicion = self._on_suspicion, None
         verdict = ask(so_far)
-        if verdict is None:
-            self._look(self._before, exact=True)
+        self._disturbed = True
         return verdict
 
     def _final(self, stopped: str) -> Verdict:
-        return self._ask() or final(self._series(), stopped)
+        return self._ask() or final(self._series(), stopped, self._least_calls())
 
-    def _round(self, size: int, *, exact: bool) -> None:
+    def _least_calls(self) -> int:
+        return LEAST_ROUNDS if self._harmed else LEAST_CALLS
+
+    def _round(self, size: int, *, settle: bool) -> None:
         """Make so many calls, and keep how far every signal moved."""
         for _ in range(size):
             self._call_once()
-        self._look(self._after, exact=exact, wait=exact)
+        self._look(self._after, settle=settle, wait=settle)
         width = len(self._after)
         at = self._rounds * (width + 1)
         self._kept[at] = size
         for index in range(width):
             moved = self._after[index] - self._before[index]
             self._kept[at + 1 + index] = moved
-            self._grown[index] += moved
+            self._grown[index] = self._after[index] - self._start[index]
         self._rounds += 1
 
     def _call_once(self) -> None:
         self._call()
         self.calls += 1
 
-    def _look(self, row: Any, *, exact: bool, wait: bool = False) -> None:
-        if exact:
+    def _look(self, row: Any, *, settle: bool, wait: bool = False) -> None:
+        if settle:
             forget_caches()
         self._collect()
-        self._counters.read(row, exact=exact)
+        self._counters.read(row)
         if wait and not self._impatient:
             self._wait(row)
 
@@ -191,7 +222,7 @@ class Repetition:
                 return
             time.sleep(seconds)
             self._collect()
-            self._counters.read(row, exact=True)
+            self._counters.read(row)
         self._impatient = any(row[i] > self._before[i] for i in columns)
 
     def _stopped(self) -> str:
@@ -204,11 +235,10 @@ class Repetition:
         if self._rounds >= _MOST_ROUNDS:
             return "and no more rounds can be kept"
         for signal, grown in zip(self._counters.signals, self._grown, strict=True):
-            if signal in BYTE_SIGNALS and grown >= limits.memory:
-                return f"and {format_size(grown)} are lost already"
-            most = limits.threads if signal in _THREADS else limits.files
-            if signal not in BYTE_SIGNALS and signal != "blocks" and grown >= most:
-                return f"and {grown} {signal} are lost already"
+            if signal != "blocks" and grown >= self._most(signal, limits):
+                self._harmed = True
+                lost = format_size(grown) if signal in BYTE_SIGNALS else f"{grown} {signal}"
+                return f"and {lost} are lost already"
         return ""
 
     def _affordable(self) -> int:
@@ -220,18 +250,19 @@ class Repetition:
             time_left = limits.seconds - (self._now() - self._started)
             left = min(left, int(time_left / per_call))
         for signal, grown in zip(self._counters.signals, self._grown, strict=True):
-            if grown <= 0 or signal == "blocks":
-                continue
-            if signal in BYTE_SIGNALS:
-                most = limits.memory
-            else:
-                most = limits.threads if signal in _THREADS else limits.files
-            per_call = grown / max(1, self.calls)
-            left = min(left, int((most - grown) / per_call))
+            if grown > 0 and signal != "blocks":
+                per_call = grown / max(1, self.calls)
+                calls = int((self._most(signal, limits) - grown) / per_call)
+                # several short rounds say more than one long one
+                rounds = max(1, LEAST_ROUNDS - self._rounds)
+                left = min(left, max(1, calls // rounds))
         return max(1, left)
 
-    def _last(self) -> Round:
-        return self._round_at(self._rounds - 1)
+    @staticmethod
+    def _most(signal: Signal, limits: Limits) -> int:
+        if signal in BYTE_SIGNALS:
+            return limits.memory
+        return limits.threads if signal in _THREADS else limits.files
 
     def _series(self) -> tuple[Round, ...]:
         return tuple(self._round_at(number) for number in range(self._rounds))

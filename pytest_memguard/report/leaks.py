@@ -163,8 +163,13 @@ def leaks_section(outcomes: Sequence[Outcome], known: Mapping[str, KnownLeak]) -
         "left out",
     )
     seen = {o.leak.blame.fingerprint for o in checked if o.leak and o.leak.blame}
-    gone = [leak for name, leak in sorted(known.items()) if name not in seen]
-    if gone and len(checked) > 1:
+    tests = {outcome.nodeid for outcome in checked}
+    gone = [
+        leak
+        for name, leak in sorted(known.items())
+        if name not in seen and tests.intersection(leak.tests)
+    ]
+    if gone:
         lines += [
             f"known, but not seen in this run: {leak.fingerprint} ({leak.holder or leak.line})"
             for leak in gone
