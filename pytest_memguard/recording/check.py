@@ -204,7 +204,7 @@ class _Case:
 
 
 def call_of(
-    function: Callable[..., object], *args: object, **kwargs: object
+    function: Callable[..., object], /, *args: object, **kwargs: object
 ) -> Callable[[], None]:
     """A function and its arguments as one call of a check."""
 
