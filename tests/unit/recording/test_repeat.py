@@ -1,0 +1,300 @@
+"""Tests of the repetition of a call, with counters and a clock that obey."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import re
+import struct
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_memguard.leaks import Signal, Verdict
+from pytest_memguard.recording import repeat
+from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition, forget_caches
+from pytest_memguard.units import MIB
+
+SIGNALS: tuple[Signal, ...] = ("blocks", "C heap", "USS", "open files", "Python threads")
+
+
+class FakeCounters:
+    """Counters whose numbers a test sets; it counts how often they are read."""
+
+    def __init__(self) -> None:
+        """Begin at nought."""
+        self.signals = SIGNALS
+        self.resources: Sequence[int] = [3, 4]
+        self.now: dict[str, int] = dict.fromkeys(SIGNALS, 0)
+        self.reads = 0
+
+    def row(self) -> array[int]:
+        """Room for a reading."""
+        return array("q", [0] * len(SIGNALS))
+
+    def read(self, row: array[int], **_: object) -> None:
+        """Put the numbers of now into their columns."""
+        self.reads += 1
+        for index, signal in enumerate(SIGNALS):
+            row[index] = self.now[signal]
+
+
+@pytest.fixture
+def counters() -> FakeCounters:
+    """Counters at nought."""
+    return FakeCounters()
+
+
+@pytest.fixture(autouse=True)
+def naps(monkeypatch) -> list[float]:
+    """Seconds slept; sleeping takes no time."""
+    slept: list[float] = []
+    monkeypatch.setattr(repeat.time, "sleep", slept.append)
+    return slept
+
+
+@pytest.fixture
+def repeated(counters: FakeCounters, clock) -> Callable[..., Repetition]:
+    """Repeat a call that takes some time and lets signals grow."""
+
+    def repeated(
+        growth: Callable[[int], dict[str, int]] | dict[str, int],
+        limits: Limits | None = None,
+        seconds: float = 0.001,
+        **more: Any,
+    ) -> Repetition:
+        def call() -> None:
+            calls.append(None)
+            clock.advance(seconds)
+            grown = growth(len(calls)) if callable(growth) else growth
+            for signal, by in grown.items():
+                counters.now[signal] += by
+
+        calls: list[None] = []
+        fake: Any = counters
+        return Repetition(call, fake, limits or Limits(), **more)
+
+    return repeated
+
+
+def test_a_call_that_leaves_nothing_is_clean_at_once(repeated) -> None:
+    """Two short rounds after two calls of warm-up are enough."""
+    repetition = repeated({})
+    verdict = repetition.verdict()
+    assert verdict.state == "clean"
+    assert repetition.calls <= 12
+    first, second = (a_round.calls for a_round in verdict.rounds)
+    assert first == second >= 3
+
+
+def test_warmup_is_not_counted(repeated) -> None:
+    """What the first calls keep is not looked at, as many as are asked for."""
+    repetition = repeated(lambda n: {"blocks": 100 if n <= 5 else 0}, Limits(warmup=5))
+    verdict = repetition.verdict()
+    assert verdict.state == "clean"
+    assert repetition.calls <= 15
+
+
+@pytest.mark.parametrize(
+    ("signal", "per_call"),
+    [
+        ("blocks", 1),
+        ("C heap", 32),
+        ("USS", 8192),
+        ("open files", 1),
+        ("Python threads", 1),
+    ],
+)
+def test_steady_growth_leaks(repeated, signal, per_call) -> None:
+    """What grows with every call is a leak, at that rate."""
+    verdict = repeated({signal: per_call}, Limits(calls=300)).verdict()
+    assert verdict.state == "leaking"
+    assert [rate.signal for rate in verdict.rates] == [signal]
+    assert pytest.approx(per_call) == verdict.rates[0].per_call
+
+
+def test_growth_that_ends_is_no_leak(repeated) -> None:
+    """A cache of fifty entries is followed until it is full."""
+    verdict = repeated(lambda n: {"blocks": int(n <= 50)}).verdict()
+    assert verdict.state == "settling"
+    assert verdict.calls < 300
+
+
+@pytest.mark.parametrize("calls", [12, 40, 100, 333])
+def test_no_more_calls_than_allowed(repeated, calls) -> None:
+    """The number of calls has an end, warm-up included."""
+    repetition = repeated({"blocks": 1}, Limits(calls=calls))
+    repetition.verdict()
+    assert calls == repetition.calls
+
+
+def test_the_number_of_calls_is_told(repeated) -> None:
+    """A check that could not go on says how far it came."""
+    verdict = repeated({"blocks": 1}, Limits(calls=9)).verdict()
+    assert verdict.state == "unclear"
+    assert verdict.reason.endswith("calls are too few to tell, and 9 is the most there may be")
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.5, 3])
+def test_no_more_time_than_allowed(repeated, clock, seconds) -> None:
+    """A slow call is made as often as the time allows, and once more at most."""
+    start = clock.now
+    repetition = repeated({"blocks": 1}, Limits(seconds=5), seconds)
+    verdict = repetition.verdict()
+    assert clock.now - start <= 5 + 3 * seconds
+    assert repetition.calls <= 5 / seconds + 3
+    if verdict.state == "unclear":
+        assert verdict.reason.endswith("and the 5 s it may take are over")
+
+
+@pytest.mark.parametrize(
+    ("growth", "limits", "most"),
+    [
+        pytest.param({"open files": 1}, Limits(files=40), 45, id="files"),
+        pytest.param({"Python threads": 1}, Limits(threads=30), 35, id="threads"),
+        pytest.param({"C heap": MIB}, Limits(memory=50 * MIB), 55, id="memory"),
+        pytest.param({"USS": 10 * MIB}, Limits(memory=300 * MIB), 35, id="pages"),
+        pytest.param({"open files": 7}, Limits(files=50), 14, id="many-at-once"),
+    ],
+)
+def test_damage_is_limited(repeated, growth, limits, most) -> None:
+    """Calls end when the leak has eaten as much as it may, however certain it is."""
+    repetition = repeated(growth, limits)
+    repetition.verdict()
+    assert repetition.calls <= most
+
+
+def test_the_damage_is_told(repeated) -> None:
+    """What is lost already is the reason of a verdict that comes too early."""
+    verdict = repeated({"C heap": 100 * MIB}).verdict()
+    assert verdict.state == "unclear"
+    assert re.search(r"and \d+\.\d MiB are lost already$", verdict.reason)
+
+
+def test_a_call_that_fails(counters) -> None:
+    """The verdict is unclear, with number and error of the call."""
+
+    def call() -> None:
+        calls.append(1)
+        if len(calls) == 4:
+            msg = "KeyError: 'x'"
+            raise CallFailed(msg)
+
+    calls: list[int] = []
+    verdict = Repetition(call, counters, Limits()).verdict()
+    assert verdict.state == "unclear"
+    assert verdict.reason == "call 4 of the repetition went wrong: KeyError: 'x'"
+
+
+def test_other_exceptions_pass_on(counters) -> None:
+    """An interruption is nobody's verdict."""
+
+    def call() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Repetition(call, counters, Limits()).verdict()
+
+
+def test_resources_are_waited_for(counters, clock, naps) -> None:
+    """A descriptor that is closed a moment later is not held against the call."""
+
+    def call() -> None:
+        clock.advance(0.001)
+        counters.now["open files"] += 1
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        counters.now["open files"] = 0
+
+    repeat.time.sleep = nap  # undone by the fixture that replaced it first
+    verdict = Repetition(call, counters, Limits()).verdict()
+    assert verdict.state in {"clean", "settling"}
+    assert naps
+    assert max(naps) == 0.001
+
+
+def test_patience_ends(repeated, naps) -> None:
+    """Once waiting has been in vain, nobody waits again."""
+    repeated({"open files": 1}, Limits(calls=100)).verdict()
+    assert sum(naps) < 0.5
+    assert naps == sorted(naps)
+
+
+def test_memory_is_not_waited_for(repeated, naps) -> None:
+    """Only resources may take a moment to go."""
+    repeated({"blocks": 1, "C heap": 32, "USS": 4096}, Limits(calls=60)).verdict()
+    assert naps == []
+
+
+def test_suspicion_is_asked_once(repeated) -> None:
+    """Whoever may know who does it is asked once, with a verdict so far."""
+    asked: list[Verdict] = []
+    verdict = repeated({"blocks": 2}, Limits(calls=200), on_suspicion=asked.append).verdict()
+    assert verdict.state == "leaking"
+    assert [so_far.state for so_far in asked] == ["leaking"]
+    assert asked[0].calls < verdict.calls
+
+
+def test_suspicion_may_end_the_check(repeated) -> None:
+    """A verdict it returns is the verdict, and no further call is made."""
+    known = Verdict(state="settling", calls=3, reason="known")
+    repetition = repeated({"blocks": 2}, on_suspicion=lambda _: known)
+    assert repetition.verdict() is known
+    assert repetition.calls < 60
+
+
+def test_nobody_is_suspected_without_growth(repeated) -> None:
+    """Nobody is asked about a clean call."""
+    asked: list[Verdict] = []
+    repeated({}, on_suspicion=asked.append).verdict()
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("enabled", "respect", "collects"),
+    [(True, True, True), (True, False, True), (False, False, True), (False, True, False)],
+)
+def test_garbage_is_collected_unless_the_call_forbids_it(
+    repeated, monkeypatch, enabled, respect, collects
+) -> None:
+    """Garbage stays where the collector was switched off by the call itself."""
+    collected: list[int] = []
+    monkeypatch.setattr(repeat.gc, "isenabled", lambda: enabled)
+    monkeypatch.setattr(repeat.gc, "collect", lambda: collected.append(1))
+    repeated({}, respect_disabled=respect).verdict()
+    assert bool(collected) == collects
+
+
+def test_the_series_is_kept(repeated) -> None:
+    """Every round is there with its calls and how far each signal moved."""
+    verdict = repeated({"blocks": 2, "C heap": -1}, Limits(calls=50)).verdict()
+    assert verdict.rounds
+    for a_round in verdict.rounds:
+        assert a_round.of("blocks") == 2 * a_round.calls
+        assert a_round.of("C heap") == -a_round.calls
+        assert a_round.of("child processes") is None
+
+
+def test_caches_are_forgotten() -> None:
+    """The caches of the standard library that fill with use are empty afterwards."""
+    re.compile("some pattern of this test")
+    struct.calcsize("<hhhhxxxx")
+    forget_caches()
+    caches = [getattr(re, "_cache", None), getattr(re, "_cache2", None)]
+    assert not any(caches)
+
+
+def test_own_caches_are_left_alone() -> None:
+    """A program's own caches are not touched."""
+
+    @functools.lru_cache(maxsize=8)
+    def cached(number: int) -> int:
+        return number
+
+    cached(1)
+    forget_caches()
+    assert cached.cache_info().currsize == 1
+    assert gc.isenabled()
