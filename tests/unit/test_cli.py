@@ -13,6 +13,7 @@ import pytest
 from pytest_memguard import __version__
 from pytest_memguard.cli import main
 from pytest_memguard.model import Outcome
+from pytest_memguard.report.leaks import leaks_section
 from pytest_memguard.report.summary import memory_section, notes
 from pytest_memguard.wire import FORMAT, run_to_json
 from tests.samples import OUTCOME, RUN
@@ -48,13 +49,16 @@ def test_report(stored, capsys) -> None:
     """A stored run reads as at the end of the run, breaches and notes below it."""
     assert main(["report", stored()]) == 0
     expected = [memory_section(RUN, 10), *notes(RUN.outcomes, with_failures=True)]
+    expected += ["", "Leaks:", *leaks_section(RUN.outcomes, {})]
     assert ("\n".join(expected) + "\n", "") == capsys.readouterr()
 
 
 def test_report_shows_breaches(stored, capsys) -> None:
     """Breaches are told here, because there are no failures to show them."""
     main(["report", stored()])
-    last = capsys.readouterr().out.splitlines()[-2:]
+    printed = capsys.readouterr().out.splitlines()
+    at = printed.index("Leaks:")
+    last = printed[at - 3 : at - 1]
     assert last[0].startswith(f"{OUTCOME.nodeid}: peak heap 212.5 MiB is 12.5 MiB over")
     assert f"{OUTCOME.nodeid}: setup rose 3.0 MiB" == last[1]
 
