@@ -189,3 +189,74 @@ def test_where(name, where) -> None:
 def test_default_budgets(values, budgets) -> None:
     """A default budget holds for the call's resident memory, with the share to warn at."""
     assert budgets == tuple(default_budgets(Settings(**values)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("leak_check", "all", "all"),
+        ("leak_check", "marked", "marked"),
+        ("leak_check", "true", "all"),
+        ("leak_check", "no", "marked"),
+        ("leak_check", True, "all"),
+        ("leak_strict", "on", True),
+        ("leak_accept", True, True),
+        ("leak_blame", "fork", "fork"),
+        ("leak_tolerance", "100", 100),
+        ("leak_tolerance", 100, 100),
+        ("leak_tolerance", "2 KB", 2048),
+        ("leak_ignore", "a\n  # b\n\n c.d ", ("a", "c.d")),
+        ("leak_ignore", ["a", " b "], ("a", "b")),
+        ("leak_calls", "50", 50),
+        ("leak_seconds", "0.5", 0.5),
+        ("leak_seconds", 3, 3.0),
+        ("leak_memory", "10", 10 * MIB),
+        ("leak_memory", "1 GiB", 1024 * MIB),
+        ("leak_files", "7", 7),
+        ("leak_threads", 8, 8),
+    ],
+)
+def test_settings_of_the_leak_check(name, value, expected) -> None:
+    """What the user writes for the leak check is understood; a bare tolerance is bytes."""
+    assert expected == getattr(resolve({name: (value, "the test")}), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("leak_check", "some"),
+        ("leak_strict", "perhaps"),
+        ("leak_blame", "there"),
+        ("leak_tolerance", "-1"),
+        ("leak_tolerance", "many"),
+        ("leak_ignore", 3),
+        ("leak_calls", "0"),
+        ("leak_calls", "1e3"),
+        ("leak_seconds", "0"),
+        ("leak_seconds", "inf"),
+        ("leak_seconds", "soon"),
+        ("leak_memory", "x"),
+        ("leak_files", "-1"),
+        ("leak_threads", ""),
+    ],
+)
+def test_bad_settings_of_the_leak_check(name, value) -> None:
+    """What makes no sense is told with its source and the value."""
+    with pytest.raises(ConfigError) as caught:
+        resolve({name: (value, "the test")})
+    (problem,) = caught.value.problems
+    assert problem.startswith("the test: ")
+    assert repr(value) in problem
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked"),
+    [
+        (Settings(leak_check="all"), True),
+        (Settings(leak_check="all", off=True), False),
+        (Settings(leak_strict=True, leak_ignore=("a",)), False),
+    ],
+)
+def test_a_leak_check_of_all_is_asked_for(settings, asked) -> None:
+    """The flag alone sets the plugin going; the other settings of the check do not."""
+    assert settings.asked_for == asked

@@ -1,0 +1,149 @@
+"""Tests of the lines whose blocks stay in step with the calls."""
+
+from __future__ import annotations
+
+import json
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+import pluggy
+import pytest
+
+import pytest_memguard
+from pytest_memguard.attribution.leak_lines import LINES, c_functions, leak_lines, line_of
+
+Frame = tuple[str, str, int]
+OURS = str(Path(pytest_memguard.__file__).parent / "recording" / "repeat.py")
+STDLIB = json.__file__
+SITE = f"{sysconfig.get_paths()['stdlib']}/site-packages/numpy/core.py"
+PYTEST = f"{Path(pytest.__file__).parent.parent}/_pytest/fixtures.py"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Blocks from one place."""
+
+    stack: tuple[Frame, ...]
+    count: int
+    size: int = 0
+    native: tuple[str, ...] = ()
+
+
+def at(line: int, count: int, size: int | None = None, native: tuple[str, ...] = ()) -> Block:
+    """Blocks from a line of app.py."""
+    return Block(
+        (("put", "app.py", line),), count, 16 * count if size is None else size, native
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "calls", "per_call", "lines"),
+    [
+        pytest.param([16], 16, 1, [0], id="one-per-call"),
+        pytest.param([15], 16, 1, [0], id="a-free-list-hides-one"),
+        pytest.param([1, 2, 16], 16, 1, [2], id="once-is-no-leak"),
+        pytest.param([48, 16], 16, 4, [0, 1], id="largest-first"),
+        pytest.param([16, 48], 16, 4, [1, 0], id="largest-first-whatever-the-order"),
+        pytest.param([8], 24, 1 / 3, [0], id="every-third-call"),
+        pytest.param([7], 24, 1 / 3, [0], id="every-third-call-one-less"),
+        pytest.param([2, 8], 24, 1 / 3, [1], id="every-third-call-and-twice"),
+        pytest.param([], 16, 1, [], id="nothing"),
+    ],
+)
+def test_steady_lines(counts, calls, per_call, lines) -> None:
+    """A line counts if its blocks follow the calls."""
+    blocks = [at(number, count) for number, count in enumerate(counts)]
+    found, _ = leak_lines(blocks, calls, per_call)
+    assert [line.line for line in found] == lines
+    assert [line.count for line in found] == [counts[line] for line in lines]
+
+
+def test_blocks_of_a_line_are_added_up() -> None:
+    """A line is reached on several ways; its C functions are those of the largest part."""
+    blocks = [
+        at(3, 8, 100, ("small_function",)),
+        at(3, 8, 900, ("large_function", "malloc")),
+    ]
+    (line,), _ = leak_lines(blocks, 16, 1)
+    assert (line.count, line.size, line.native) == (16, 1000, ("large_function",))
+    assert (line.file, line.function) == ("app.py", "put")
+
+
+def test_one_block_that_grows_in_place() -> None:
+    """Where no line's blocks become more, one that holds most of the bytes is named."""
+    found, _ = leak_lines([at(1, 1, 9000), at(2, 1, 100)], 16, 1)
+    assert [line.line for line in found] == [1]
+    found, _ = leak_lines([at(n, 1, 100) for n in range(5)], 16, 1)
+    assert found == ()
+
+
+def test_not_too_many_lines() -> None:
+    """The largest lines are enough."""
+    found, _ = leak_lines([at(n, 16, 100 + n) for n in range(30)], 16, 1)
+    assert [line.line for line in found] == list(range(29, 29 - LINES, -1))
+
+
+def test_lines_of_pytest() -> None:
+    """What pytest keeps is left out, and the second answer tells of it."""
+    pytests = Block((("finish", PYTEST, 3),), 16, 160)
+    pluggys = Block((("call", str(pluggy.__file__), 3),), 16, 160)
+    found, own = leak_lines([pytests, pluggys], 16, 1)
+    assert (found, bool(own)) == ((), True)
+    found, _ = leak_lines([pytests, at(5, 16)], 16, 1)
+    assert [line.line for line in found] == [5]
+    assert not leak_lines([at(5, 16)], 16, 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("stack", "line"),
+    [
+        pytest.param(
+            [("put", "app.py", 3), ("test", "test.py", 9)], ("app.py", 3, "put"), id="innermost"
+        ),
+        pytest.param(
+            [("loads", STDLIB, 3), ("put", "app.py", 9)], ("app.py", 9, "put"), id="stdlib"
+        ),
+        pytest.param(
+            [("f", "<frozen x>", 3), ("g", "<string>", 1), ("put", "app.py", 9)],
+            ("app.py", 9, "put"),
+            id="generated",
+        ),
+        pytest.param(
+            [("ones", SITE, 3), ("put", "app.py", 9)], (SITE, 3, "ones"), id="site-packages"
+        ),
+        pytest.param(
+            [("call", OURS, 3), ("put", "app.py", 9)], ("app.py", 9, "put"), id="our-own"
+        ),
+        pytest.param(
+            [("call", OURS, 3), ("loads", STDLIB, 9), ("load", STDLIB, 5)],
+            (STDLIB, 9, "loads"),
+            id="stdlib-alone",
+        ),
+        pytest.param([], ("<no Python frame>", 0, "native code"), id="no-frame"),
+        pytest.param(
+            [("call", OURS, 3)], ("<no Python frame>", 0, "native code"), id="ours-alone"
+        ),
+    ],
+)
+def test_the_line_to_name(stack, line) -> None:
+    """It is the innermost outside the standard library and our own code."""
+    assert line_of(stack) == line
+
+
+@pytest.mark.parametrize(
+    ("native", "own"),
+    [
+        ((), ()),
+        (("malloc",), ()),
+        (("mylib_parse", "mylib_open", "PyObject_Call"), ("mylib_parse", "mylib_open")),
+        (("malloc", "mylib_parse", "_PyEval_EvalFrame", "mylib_x"), ("mylib_parse",)),
+        (("operator new(unsigned long)", "Parser::parse()"), ("Parser::parse()",)),
+        (("PyObject_Malloc", "_PyLong_New"), ()),
+        (("a_1", "a_2", "a_3", "a_4"), ("a_1", "a_2", "a_3")),
+        (("", "mylib_parse"), ("mylib_parse",)),
+    ],
+)
+def test_c_functions(native, own) -> None:
+    """Functions of extensions are named, those of allocators and the interpreter are not."""
+    assert c_functions(native) == own

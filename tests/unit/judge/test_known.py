@@ -1,0 +1,132 @@
+"""Tests of what lets a leak pass: tolerance, patterns, leaks accepted before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_memguard.judge.known import accepted_by, matches, within_tolerance
+from pytest_memguard.leaks import KnownLeak, LeakReading, Rate, Signal
+from tests.samples import LEAK
+
+BLAME = LEAK.blame
+assert BLAME is not None
+
+
+def leaking(*signals: Signal, per_call: float = 3.0) -> LeakReading:
+    """A reading without blame in which these signals grow."""
+    rates = tuple(Rate(signal=s, per_call=per_call, low=2.9, high=3.1) for s in signals)
+    return replace(LEAK, verdict=replace(LEAK.verdict, rates=rates), blame=None)
+
+
+@pytest.mark.parametrize(
+    ("reading", "tolerance", "within"),
+    [
+        pytest.param(LEAK, 216, True, id="its-very-size"),
+        pytest.param(LEAK, 1000, True, id="more"),
+        pytest.param(LEAK, 215, False, id="a-byte-less"),
+        pytest.param(LEAK, 0, False, id="none"),
+        pytest.param(leaking("C heap", per_call=32.0), 32, True, id="c-heap"),
+        pytest.param(leaking("C heap", per_call=32.0), 31, False, id="c-heap-less"),
+        pytest.param(leaking("USS", per_call=4096.0), 5000, True, id="pages"),
+        pytest.param(leaking("blocks"), 5000, False, id="blocks-of-unknown-size"),
+        pytest.param(leaking("C heap", "open files"), 5000, False, id="files"),
+        pytest.param(leaking("C heap", "native threads"), 5000, False, id="threads"),
+    ],
+)
+def test_tolerance(reading, tolerance, within) -> None:
+    """Bytes may be tolerated, resources never."""
+    assert bool(within_tolerance(reading, tolerance)) == within
+
+
+def test_the_tolerance_is_told() -> None:
+    """The reason has both sizes."""
+    assert within_tolerance(LEAK, 2048) == "216 B per call is within the tolerance of 2.0 KiB"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        ("put", True),
+        ("pu?", True),
+        ("app/cache.py", True),
+        ("cache.py", True),
+        ("*/cache.py", True),
+        ("app.cache", True),
+        ("cache", True),
+        ("app.*", True),
+        ("app.cache.Request", True),
+        ("*.Request", True),
+        ("app.cache._REGISTRY", True),
+        ("Request", False),
+        ("app", False),
+        ("PUT", False),
+        ("ache", False),
+        ("", False),
+        ("other.py", False),
+    ],
+)
+def test_patterns(pattern, fits) -> None:
+    """A pattern fits a whole name: of function, file, module, type or holder."""
+    assert matches(pattern, BLAME) == fits
+
+
+def test_only_what_grows_most_counts() -> None:
+    """Lines and types further down are not matched."""
+    line, growth = BLAME.lines[0], BLAME.types[0]
+    blame = replace(
+        BLAME,
+        path=None,
+        lines=(replace(line, file="first.py", function="first"), line),
+        types=(replace(growth, type="first.Type"), growth),
+    )
+    assert matches("first", blame)
+    assert matches("first.Type", blame)
+    assert not matches("put", blame)
+    assert not matches("app.cache.Request", blame)
+
+
+def test_paths_of_windows() -> None:
+    """A path with backslashes is matched with slashes."""
+    line = replace(BLAME.lines[0], file="app\\sub\\cache.py")
+    blame = replace(BLAME, path=None, types=(), lines=(line,))
+    assert matches("app/sub/*", blame)
+    assert matches("sub.cache", blame)
+
+
+def test_nothing_known_fits_nothing() -> None:
+    """A blame without names is matched by no pattern, not even a star."""
+    assert not matches("*", replace(BLAME, path=None, types=(), lines=()))
+
+
+KNOWN = {"0123456789ab": KnownLeak(fingerprint="0123456789ab")}
+
+
+@pytest.mark.parametrize(
+    ("marker", "ini", "known", "expected"),
+    [
+        pytest.param((), (), {}, "", id="nobody"),
+        pytest.param(("x", "put"), (), {}, "the marker's ignore has the pattern 'put'", id="m"),
+        pytest.param((), ("x", "put"), {}, "mem_leak_ignore has the pattern 'put'", id="ini"),
+        pytest.param((), (), KNOWN, "known leak 0123456789ab (.memguard/leaks.json)", id="k"),
+        pytest.param(
+            ("put",), ("put",), KNOWN, "the marker's ignore has the pattern 'put'", id="all"
+        ),
+        pytest.param((), (), {"x": KNOWN["0123456789ab"]}, "", id="other"),
+    ],
+)
+def test_accepted(marker, ini, known, expected) -> None:
+    """The reason says what lets the leak pass; the marker goes first."""
+    assert accepted_by(LEAK, marker, ini, known) == expected
+
+
+def test_without_blame_nothing_is_accepted() -> None:
+    """A leak that was not looked into is neither known nor ignored."""
+    assert accepted_by(replace(LEAK, blame=None), ("*",), ("*",), KNOWN) == ""
+
+
+def test_without_fingerprint_nothing_is_known() -> None:
+    """A leak without a name is no known leak."""
+    nameless = replace(LEAK, blame=replace(BLAME, fingerprint=""))
+    assert accepted_by(nameless, (), (), {"": KnownLeak(fingerprint="")}) == ""
