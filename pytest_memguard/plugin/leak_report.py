@@ -57,7 +57,9 @@ class LeakReport:
         """Print the section."""
         from pytest_memguard.report.leaks import leaks_section
 
-        lines = leaks_section(self._collector.outcomes(), self._known)
+        lines = leaks_section(
+            self._collector.outcomes(), self._known, self._settings.leak_ignore
+        )
         if self._settings.leak_accept and not lines:
             lines = [
                 "no test was checked: --mem-leak-accept needs --mem-leak-check or a marker"

@@ -136,12 +136,17 @@ def _advice(blame: Blame) -> str:
     )
 
 
-def leaks_section(outcomes: Sequence[Outcome], known: Mapping[str, KnownLeak]) -> list[str]:
+def leaks_section(
+    outcomes: Sequence[Outcome],
+    known: Mapping[str, KnownLeak],
+    ignore: Sequence[str] = (),
+) -> list[str]:
     """The lines of the section ``leaks``; none where no test was checked.
 
     Args:
         outcomes: every test.
         known: leaks accepted before, by fingerprint.
+        ignore: the patterns of ``mem_leak_ignore``.
     """
     checked = [outcome for outcome in outcomes if outcome.leak is not None]
     skipped = [outcome for outcome in outcomes if outcome.leak_skipped]
@@ -162,6 +167,7 @@ def leaks_section(outcomes: Sequence[Outcome], known: Mapping[str, KnownLeak]) -
         [f"left out: {outcome.nodeid}: {outcome.leak_skipped}" for outcome in skipped],
         "left out",
     )
+    lines += [_used(pattern, checked) for pattern in ignore]
     seen = {o.leak.blame.fingerprint for o in checked if o.leak and o.leak.blame}
     tests = {outcome.nodeid for outcome in checked}
     gone = [
@@ -175,6 +181,14 @@ def leaks_section(outcomes: Sequence[Outcome], known: Mapping[str, KnownLeak]) -
             for leak in gone
         ]
     return lines
+
+
+def _used(pattern: str, checked: Sequence[Outcome]) -> str:
+    reason = f"mem_leak_ignore has the pattern {pattern!r}"
+    tests = sum(1 for o in checked if o.leak is not None and o.leak.accepted == reason)
+    many = "1 test" if tests == 1 else f"{tests} tests"
+    used = f"used for {many}" if tests else "not used"
+    return f"pattern {pattern!r} of mem_leak_ignore: {used}"
 
 
 def _counts(checked: Sequence[Outcome], skipped: int) -> str:
