@@ -49,7 +49,7 @@ def leak_line(reading: LeakReading) -> str:
 
 
 def _kept(rate: Rate) -> str:
-    number = f"{rate.per_call:.3g}" if rate.per_call < 100 else f"{rate.per_call:,.0f}"
+    number = _number(rate.per_call)
     unit = _UNITS[rate.signal]
     if number == "1":
         return f"1 {unit}"
@@ -64,7 +64,8 @@ def _who(blame: Blame | None) -> str:
         return f"; held by {blame.path.holder}"
     if blame.lines:
         line = blame.lines[0]
-        return f"; allocated by {line.function}, {line.file}:{line.line}"
+        place = f", {line.file}:{line.line}" if line.line else ""
+        return f"; allocated by {line.function}{place}"
     return ""
 
 
@@ -97,11 +98,15 @@ def leak_text(reading: LeakReading, explained: str) -> str:
 
 
 def _interval(rate: Rate) -> str:
-    unit = "bytes" if rate.signal in BYTE_SIGNALS else rate.signal
-    return (
-        f"{rate.signal if unit == 'bytes' else unit.capitalize()}: {rate.per_call:.3g} per "
-        f"call, 95 % interval {rate.low:.3g} to {rate.high:.3g}"
-    )
+    in_bytes = rate.signal in BYTE_SIGNALS
+    mean, low, high = (_number(n) for n in (rate.per_call, rate.low, rate.high))
+    unit = "bytes per call" if in_bytes else "per call"
+    name = rate.signal if in_bytes else rate.signal.capitalize()
+    return f"{name}: {mean} {unit}, 95 % interval {low} to {high}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def _blamed(blame: Blame) -> list[str]:

@@ -1,0 +1,258 @@
+"""Tests of what a leak says, whole texts against the files in tests/gold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_memguard.leaks import (
+    Blame,
+    KnownLeak,
+    LeakLine,
+    LeakReading,
+    Rate,
+    RetentionPath,
+    Round,
+    Signal,
+    TypeGrowth,
+    Verdict,
+)
+from pytest_memguard.model import Outcome
+from pytest_memguard.report.leaks import leak_line, leak_text, leaks_section, path_text
+from pytest_memguard.units import MIB
+from tests.gold import gold
+
+LINE = LeakLine(
+    file="app/cache.py", line=17, function="put", count=48, size=3456, native=("parse",)
+)
+OTHER_LINE = LeakLine(file="app/io.py", line=4, function="read", count=16, size=512)
+TYPE = TypeGrowth(type="app.cache.Request", count=16, size=768)
+PATH = RetentionPath(
+    steps=("module app.cache", "_REGISTRY (dict)", "key 'req-17'", "app.cache.Request"),
+    holder="app.cache._REGISTRY",
+    remark="held by the value of its own weak key",
+)
+BLAME = Blame(
+    calls=16,
+    lines=(LINE, OTHER_LINE),
+    types=(TYPE,),
+    path=PATH,
+    notes=("the heap is large",),
+    fingerprint="0123456789ab",
+)
+
+
+def rate(signal: Signal, per_call: float, spread: float = 0.0) -> Rate:
+    """A rate with its interval."""
+    low, high = per_call - spread, per_call + spread
+    return Rate(signal=signal, per_call=per_call, low=low, high=high)
+
+
+def leaking(*rates: Rate, blame: Blame | None = None, rounds: int = 2) -> LeakReading:
+    """A leak with these rates, the same in every round."""
+    series = tuple(
+        Round(calls=3, growth=tuple((r.signal, round(3 * r.per_call)) for r in rates))
+        for _ in range(rounds)
+    )
+    verdict = Verdict(state="leaking", calls=24, rates=rates, rounds=series)
+    return LeakReading(verdict=verdict, blame=blame, calls=40, seconds=0.25)
+
+
+LEAK = leaking(rate("blocks", 3, 0.1), rate("C heap", 96.0), blame=BLAME)
+
+
+@pytest.mark.parametrize(
+    ("reading", "line"),
+    [
+        pytest.param(
+            LEAK,
+            "keeps 3 blocks, 248 bytes per call, in each of 24 calls; "
+            "held by app.cache._REGISTRY (leaking)",
+            id="blocks",
+        ),
+        pytest.param(
+            leaking(rate("blocks", 1)),
+            "keeps 1 block per call, in each of 24 calls (leaking)",
+            id="one",
+        ),
+        pytest.param(
+            leaking(rate("blocks", 1 / 3)),
+            "keeps 0.333 blocks per call, measured over 24 calls (leaking)",
+            id="every-third",
+        ),
+        pytest.param(
+            leaking(rate("blocks", 1234.5)),
+            "keeps 1,234 blocks per call, in each of 24 calls (leaking)",
+            id="many",
+        ),
+        pytest.param(
+            leaking(rate("C heap", 32)),
+            "keeps 32 bytes per call, in each of 24 calls (leaking)",
+            id="c-heap",
+        ),
+        pytest.param(
+            leaking(rate("USS", 3 * MIB)),
+            "keeps 3.0 MiB per call, in each of 24 calls (leaking)",
+            id="pages",
+        ),
+        pytest.param(
+            leaking(rate("open files", 2), rate("child processes", 1)),
+            "keeps 2 open files, 1 child process per call, in each of 24 calls (leaking)",
+            id="resources",
+        ),
+        pytest.param(
+            leaking(rate("child processes", 2), rate("Python threads", 3)),
+            "keeps 2 child processes, 3 Python threads per call, in each of 24 calls (leaking)",
+            id="plurals",
+        ),
+        pytest.param(
+            leaking(rate("blocks", 1), blame=replace(BLAME, path=None)),
+            "keeps 1 block, 248 bytes per call, in each of 24 calls; "
+            "allocated by put, app/cache.py:17 (leaking)",
+            id="no-holder",
+        ),
+        pytest.param(
+            leaking(rate("asyncio tasks", 1), blame=Blame(calls=0)),
+            "keeps 1 asyncio task per call, in each of 24 calls (leaking)",
+            id="nobody-known",
+        ),
+        pytest.param(
+            LeakReading(verdict=Verdict(state="unclear", calls=5, reason="it went wrong")),
+            "unclear after 5 calls: it went wrong (unclear)",
+            id="unclear",
+        ),
+        pytest.param(
+            LeakReading(verdict=Verdict(state="clean", calls=6)),
+            "clean after 6 calls (clean)",
+            id="clean",
+        ),
+    ],
+)
+def test_one_line(reading, line) -> None:
+    """The verdict, what is kept, how sure that is and who holds it, in one line."""
+    assert leak_line(reading) == line
+
+
+NATIVE = Blame(
+    calls=16,
+    lines=(
+        LeakLine(file="<no Python frame>", line=0, function="native code", count=16, size=1),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "reading"),
+    [
+        pytest.param("leak", LEAK, id="all"),
+        pytest.param("leak_long", leaking(rate("USS", 8192.0), rounds=11), id="many-rounds"),
+        pytest.param(
+            "leak_native", leaking(rate("C heap", 32, 1.5), blame=NATIVE), id="native"
+        ),
+        pytest.param(
+            "leak_unexplained",
+            leaking(
+                rate("open files", 1), blame=Blame(calls=0, notes=("a call failed",)), rounds=0
+            ),
+            id="unexplained",
+        ),
+    ],
+)
+def test_text(name, reading) -> None:
+    """The whole text of a failure."""
+    assert leak_text(reading, "") == gold(name)
+
+
+def test_a_leak_that_was_explained() -> None:
+    """The second test that shows a leak says where it is explained, and no more."""
+    text = leak_text(LEAK, "tests/test_a.py::test_first")
+    assert text == (
+        f"{leak_line(LEAK)}\n\nThis leak is explained under tests/test_a.py::test_first."
+    )
+
+
+def test_path() -> None:
+    """A path reads from the root to the survivor, and ends with what one should know."""
+    assert path_text(PATH) == (
+        "Held by: module app.cache -> _REGISTRY (dict) -> key 'req-17' -> app.cache.Request\n"
+        "(held by the value of its own weak key)"
+    )
+    assert "\n" not in path_text(replace(PATH, remark=""))
+
+
+def outcome(name: str, state: str = "clean", reason: str = "", **more: object) -> Outcome:
+    """A test with a verdict."""
+    verdict = Verdict(state=state, calls=6, reason=reason)  # type: ignore[arg-type]
+    values: dict[str, object] = {
+        "leak": LeakReading(verdict=verdict, calls=1000, seconds=0.5),
+        **more,
+    }
+    return Outcome(nodeid=f"test_a.py::{name}", **values)  # type: ignore[arg-type]
+
+
+KNOWN = {
+    "0123456789ab": KnownLeak(fingerprint="0123456789ab", holder="app.cache._REGISTRY"),
+    "ffffffffffff": KnownLeak(
+        fingerprint="ffffffffffff", holder="app.gone", tests=("test_a.py::test_clean",)
+    ),
+}
+ALL = (
+    outcome("test_clean"),
+    outcome("test_settling", "settling", "a cache is filling: functools.lru_cache(maxsize=9)"),
+    outcome("test_unclear", "unclear", "5 calls are too few to tell"),
+    outcome("test_leak", leak=LEAK),
+    outcome("test_same_leak", leak=LEAK),
+    outcome("test_accepted", leak=replace(LEAK, accepted="known leak 0123456789ab")),
+    outcome("test_alone", leak=leaking(rate("blocks", 2))),
+    outcome("test_left_out", leak=None, leak_skipped="odd"),
+    outcome("test_not_checked", leak=None),
+)
+
+
+def test_section() -> None:
+    """Counts, leaks with their tests, what is not certain, what was left out, what is gone."""
+    assert "\n".join(leaks_section(ALL, KNOWN)) == gold("leaks_section")
+
+
+def test_no_section_where_nothing_was_checked() -> None:
+    """Tests without a check have no section, whatever is known."""
+    assert leaks_section((outcome("test_it", leak=None),), KNOWN) == []
+    assert leaks_section((), KNOWN) == []
+
+
+def test_one_test() -> None:
+    """A single test is counted as one."""
+    (line,) = leaks_section((outcome("test_it"),), {})
+    assert line == "1 test checked for leaks: 1 clean, 0 leaking; 1,000 calls in 0.5 s"
+
+
+def test_left_out_alone() -> None:
+    """A run in which every test is left out says so."""
+    lines = leaks_section((outcome("test_it", leak=None, leak_skipped="odd"),), {})
+    assert lines[1:] == ["left out: test_a.py::test_it: odd"]
+
+
+@pytest.mark.parametrize("state", ["settling", "unclear"])
+def test_many(state) -> None:
+    """Twenty lines of a kind are enough."""
+    lines = leaks_section([outcome(f"test_{n}", state, "so") for n in range(25)], {})
+    assert len(lines) == 1 + 20 + 1
+    assert lines[-1] == f"... and 5 more {state}"
+
+
+def test_many_with_one_leak() -> None:
+    """A leak that floods a suite is told once, with twenty of its tests."""
+    lines = leaks_section([outcome(f"test_{n}", leak=LEAK) for n in range(25)], {})
+    assert lines[1].startswith("leaking: 0123456789ab, 25 tests: keeps 3 blocks")
+    assert len(lines) == 2 + 20 + 1
+    assert lines[-1] == "  ... and 5 more"
+
+
+def test_who_is_accepted_and_who_is_not() -> None:
+    """Where one leak is accepted in some tests alone, it says so behind these."""
+    accepted = replace(LEAK, accepted="within the tolerance")
+    lines = leaks_section((outcome("test_a", leak=LEAK), outcome("test_b", leak=accepted)), {})
+    assert lines[2:] == ["  test_a.py::test_a", "  test_a.py::test_b: within the tolerance"]
+    lines = leaks_section((outcome("test_b", leak=accepted),), {})
+    assert lines[1].endswith("(leaking); within the tolerance")
