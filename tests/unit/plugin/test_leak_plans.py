@@ -146,8 +146,10 @@ def test_problems_of_a_class() -> None:
     """The node that has the marker is told."""
     found = plan(above=(CHECK(calls=0),))
     assert found.problems == [
-        ("test_it.py:7: test_it.py::test_it, marker on TestIt: mem_leak_check: "
-         "calls 0 is not a whole number from 1")
+        (
+            "test_it.py:7: test_it.py::test_it, marker on TestIt: mem_leak_check: "
+            "calls 0 is not a whole number from 1"
+        )
     ]
 
 

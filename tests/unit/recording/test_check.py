@@ -1,0 +1,176 @@
+"""Tests of the check of one callable, for real: repeat, judge, look into what leaks."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import pytest_memguard
+from pytest_memguard.clock import Clock
+from pytest_memguard.errors import LeakDetected
+from pytest_memguard.leaks import LeakReading
+from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
+from pytest_memguard.recording.repeat import CallFailed, Limits
+
+KEPT: list[Any] = []
+
+
+@functools.lru_cache(maxsize=100_000)
+def cached(number: int) -> list[int]:
+    """A cache that is not full for long."""
+    return [number]
+
+
+class Thing:
+    """What these tests keep."""
+
+
+@pytest.fixture(autouse=True)
+def _real_clock(monkeypatch, clock) -> Iterator[None]:
+    """Time passes here, once the clock that stands still is in place."""
+    assert Clock.seconds is clock
+    monkeypatch.setattr(Clock, "seconds", staticmethod(time.perf_counter))
+    yield
+    KEPT.clear()
+
+
+def keep() -> None:
+    """Leak twenty things."""
+    KEPT.append([Thing() for _ in range(20)])
+
+
+def run(call: Callable[[], None], blame: str = "here", **limits: Any) -> LeakReading:
+    """Check a call."""
+    return LeakCheck(blame).run(call, Limits(**{"calls": 150, **limits}))
+
+
+def test_a_leak_is_explained() -> None:
+    """A leak has its holder, line, type and a name."""
+    reading = run(keep)
+    assert reading.verdict.state == "leaking"
+    blame = reading.blame
+    assert blame is not None
+    assert blame.path is not None
+    assert blame.path.holder == f"{__name__}.KEPT"
+    assert blame.lines[0].file == __file__
+    assert blame.types[0].type == f"{__name__}.Thing"
+    assert len(blame.fingerprint) == 12
+    assert reading.calls > reading.verdict.calls
+
+
+def test_clean() -> None:
+    """A clean call has no rounds to show, and nobody looks into it."""
+    reading = run(lambda: None)
+    assert reading.verdict.state == "clean"
+    assert (reading.verdict.rounds, reading.blame, reading.accepted) == ((), None, "")
+    assert reading.calls < 20
+    assert 0 < reading.seconds < 5
+
+
+def test_nobody_looks_where_that_is_not_wanted() -> None:
+    """Without blame the verdict stands alone."""
+    reading = run(keep, "none")
+    assert (reading.verdict.state, reading.blame) == ("leaking", None)
+
+
+@pytest.mark.parametrize("where", ["here", "fork"])
+def test_the_name_of_a_leak_does_not_depend_on_where(where) -> None:
+    """In a child the same leak has the same name."""
+    blames = [run(keep, where).blame, run(keep).blame]
+    first, second = (blame.fingerprint for blame in blames if blame is not None)
+    assert first == second
+
+
+def test_the_same_leak_is_explained_once() -> None:
+    """A check remembers what it has explained; a second look takes fewer calls."""
+    check = LeakCheck()
+    first, second = (check.run(keep, Limits(calls=150)) for _ in range(2))
+    assert first.blame is not None
+    assert second.blame is not None
+    assert first.blame.fingerprint == second.blame.fingerprint
+    assert second.verdict.state == "leaking"
+    assert second.calls < first.calls
+
+
+def test_a_cache_that_knows_its_bound_is_filling() -> None:
+    """What functools.lru_cache holds is no leak, before it is full either."""
+    numbers = iter(range(10**6))
+
+    def call() -> None:
+        cached(next(numbers))
+
+    reading = run(call, calls=400)
+    assert reading.verdict.state == "settling"
+    assert "functools.lru_cache(maxsize=100000)" in reading.verdict.reason
+
+
+def test_a_call_that_fails_under_the_instruments() -> None:
+    """A call that goes wrong while it is looked into is a note, and the leak stays one."""
+    calls: list[None] = []
+
+    def call() -> None:
+        calls.append(None)
+        keep()
+        if len(calls) == first:
+            msg = "worn out"
+            raise CallFailed(msg)
+
+    first = run(keep, "none", calls=100).calls  # by then somebody looks into it
+    first = first - 20
+    reading = run(call, calls=100)
+    assert reading.verdict.state in {"leaking", "unclear"}
+    told = reading.verdict.reason + str(reading.blame.notes if reading.blame else "")
+    assert "worn out" in told
+
+
+def test_the_heap_is_as_frozen_as_before() -> None:
+    """Objects that somebody else has frozen stay frozen, others do not."""
+    gc.unfreeze()
+    run(lambda: None)
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    run(lambda: None)
+    assert gc.get_freeze_count() > 0
+
+
+def test_counters_are_made_once() -> None:
+    """All callables of a check share the counters."""
+    check = LeakCheck()
+    assert check.counters() is check.counters()
+    assert check.counters(resources=False) is not check.counters()
+
+
+def test_calls_of_functions() -> None:
+    """Arguments are passed on, whatever their names; errors are those of the repetition."""
+    seen: list[Any] = []
+
+    def function(*args: object, **kwargs: object) -> None:
+        seen.append((args, kwargs))
+
+    call_of(function, 1, function=2, self=3)()
+    assert seen == [((1,), {"function": 2, "self": 3})]
+    with pytest.raises(CallFailed, match=r"^ZeroDivisionError: "):
+        call_of(lambda: 1 // 0)()
+    with pytest.raises(KeyboardInterrupt):
+        call_of(_interrupt)()
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_for_everybody() -> None:
+    """The package's function raises for a leak and returns the verdict otherwise."""
+    assert pytest_memguard.check_leaks is check_leaks
+    assert check_leaks(dict, function=1).state == "clean"
+    with pytest.raises(LeakDetected, match=r"^keeps ") as caught:
+        check_leaks(keep)
+    assert caught.value.reading is not None
+    assert caught.value.reading.verdict.state == "leaking"
+    with pytest.raises(KeyError, match="mine"):
+        check_leaks({}.__getitem__, "mine")
