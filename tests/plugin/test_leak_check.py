@@ -270,7 +270,8 @@ def test_marker_arguments(run, written):
     }
     assert [t["result"] for t in tests.values() if t["result"] != "passed"] == ["failed"]
     few = tests["test_few"]["leak"]
-    assert (few["calls"], few["verdict"]["calls"]) == (7, 3)
+    assert few["calls"] == 7
+    assert 0 < few["verdict"]["calls"] < 7
     tolerated = tests["test_tolerated"]["leak"]["accepted"]
     assert tolerated.endswith("per call is within the tolerance of 100.0 KiB")
     signals = [r["signal"] for r in tests["test_files"]["leak"]["verdict"]["rates"]]

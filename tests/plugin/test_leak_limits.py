@@ -196,7 +196,7 @@ def test_stages_are_those_of_the_one_run(run, written):
         JSON,
     ).assert_outcomes(passed=3)
     tests = written()
-    assert set(states(tests).values()) <= {"clean", "settling"}
+    assert set(states(tests).values()) == {"clean"}
     for name in ("test_fixture", "test_function"):
         assert [(s["path"], s["count"]) for s in tests[name]["stages"]] == [("load", 1)]
 
@@ -582,7 +582,7 @@ def test_innocent_caches_and_pools(run, written):
     tests = written()
     found = states(tests)
     assert found.pop("test_a_thread_that_ends_a_moment_later") != "leaking"
-    assert set(found.values()) <= {"clean", "settling"}, found
+    assert set(found.values()) == {"clean"}, found
     verdict = tests["test_lru_cache"]["leak"]["verdict"]
     assert verdict["state"] == "settling"
     assert "functools.lru_cache(maxsize=5000)" in verdict["reason"]
