@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +117,7 @@ class ItemHooks:
         self._marks = 0
         self._process = os.getpid()
         self._again: Needs | None = None
+        self._usual_needs = Needs(drill=settings.drill)
         self.paused = False  # while a test is repeated
         self.leak: LeakReading | None = None
         self.leak_skipped: Mapping[str, str] = {}
@@ -150,7 +153,14 @@ class ItemHooks:
             bounds=self._keeps_all,
         )
         self._marks = len(item.own_markers)
-        return (yield from self._phase(item, look, "setup"))
+        look.begin("setup")
+        try:
+            result = yield
+        except BaseException:
+            self._ended(item, look, "setup", failed=True)
+            raise
+        self._ended(item, look, "setup")
+        return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -160,7 +170,16 @@ class ItemHooks:
             return (yield)
         if len(item.own_markers) != self._marks:
             look.plan_again(self._plan_again(item))
-        return (yield from self._phase(item, look, "call"))
+        if hasattr(sys, "last_value"):
+            _forget_last_failure()
+        look.begin("call")
+        try:
+            result = yield
+        except BaseException:
+            self._ended(item, look, "call", failed=True)
+            raise
+        self._ended(item, look, "call")
+        return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(
@@ -170,35 +189,36 @@ class ItemHooks:
         look = self.current
         if look is None or not look.begun or self.paused:
             return (yield)
-        try:
-            if self._torn_early is None:
-                return (yield from self._phase(item, look, "teardown"))
+        if nextitem is None or nextitem.parent is not item.parent:
+            self.instruments.wider_fixtures_went()
+        if self._torn_early is not None:
             result = yield
             if self._torn_early:
                 self._act(item, look.detail_now(), "teardown", self._torn_early, failed=False)
             return result
-        finally:
-            if nextitem is None or nextitem.parent is not item.parent:
-                self.instruments.wider_fixtures_went()
-
-    def _phase(
-        self, item: pytest.Item, look: Look, phase: PhaseName
-    ) -> Generator[None, object, object]:
-        __tracebackhide__ = True
-        look.begin(phase)
+        look.begin("teardown")
         try:
             result = yield
         except BaseException:
-            found = look.end(phase)
-            if found:
-                self._act(item, look.detail_now(), phase, found, failed=True)
+            self._ended(item, look, "teardown", failed=True)
             raise
+        self._ended(item, look, "teardown")
+        return result
+
+    def _ended(
+        self, item: pytest.Item, look: Look, phase: PhaseName, *, failed: bool = False
+    ) -> None:
+        """Stop measuring a phase, and act on what was found.
+
+        Raises:
+            BudgetExceeded: if a budget was exceeded and the test has not failed itself.
+        """
+        __tracebackhide__ = True
         found = look.end(phase)
         if found:
             # unittest's own failures do not raise; pytest puts them in place afterwards
-            failed = bool(getattr(item, "_excinfo", None))
+            failed = failed or bool(getattr(item, "_excinfo", None))
             self._act(item, look.detail_now(), phase, found, failed=failed)
-        return result
 
     def measure_early_teardown(self, tear_down: Callable[[], None]) -> None:
         """Measure the teardown of a test that is going to be repeated.
@@ -235,8 +255,9 @@ class ItemHooks:
     def _needs(self, nodeid: str) -> Needs:
         if self._again is not None:
             return self._again
-        track = self._settings.explain == "next" and nodeid in self._suspects
-        return Needs(track=track, drill=self._settings.drill)
+        if self._settings.explain == "next" and nodeid in self._suspects:
+            return Needs(track=True, drill=self._settings.drill)
+        return self._usual_needs
 
     # What was found
 
@@ -502,6 +523,17 @@ class ItemHooks:
         if self.current is not None and self.current.detail is not None:
             self.current.detail.abandon()
         self.instruments.close()
+
+
+def _forget_last_failure() -> None:
+    """Let go of what the test that failed last still holds.
+
+    pytest does so a moment later, before it calls the test; what is freed then would hide as
+    much of this test's peak.
+    """
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        with contextlib.suppress(AttributeError):
+            delattr(sys, name)
 
 
 def keep_headline(call: pytest.CallInfo[None], report: pytest.TestReport) -> None:

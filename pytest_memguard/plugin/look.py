@@ -184,13 +184,19 @@ class Look:
         set_current(self._host_before)
         self._open = None
         if phase == "teardown":
-            after = self._mark.reset()
-            if self._bounds or after - self._bases["setup"] > GRAIN:
-                self._instruments.settle(NO_LIMIT_TOLERANCE)  # free pages are no growth
-                after = self._mark.reset()
-            self._after = self._instruments.base = self._without_garbage(after)
+            self._end_test()
         self._overhead += self._now() - start
         return None
+
+    def _end_test(self) -> None:
+        """Note the level after the test, and put the mark back unless it is hardly higher."""
+        after, start = self._mark.level(), self._bases["setup"]
+        last = next(reversed(self._bases))
+        high = self._bases[last] + self._rises.get(last, 0)
+        if self._bounds or high - after > GRAIN or after - start > GRAIN:
+            self._instruments.settle(NO_LIMIT_TOLERANCE)  # free pages are no growth
+            after = self._without_garbage(self._mark.reset())
+        self._after = self._instruments.base = after
 
     def stage_log(self) -> StageLog:
         """The log the test's stages go to."""

@@ -112,6 +112,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         arguments += map(str, flags)
         if subprocess:
             return pytester.runpytest_subprocess(*arguments)
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            if hasattr(sys, name):
+                delattr(sys, name)  # holds what a test of the run before has failed with
         gc.collect()  # garbage of the run before must not go away in the middle of this one
         host = set_current(None)  # whoever measures this test is not to see stages of that run
         try:

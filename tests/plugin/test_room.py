@@ -170,3 +170,23 @@ def test_garbage_of_a_neighbour(run):
         subprocess=True,
     )
     result.assert_outcomes(passed=1, failed=1)
+
+
+def test_failure_before_hides_nothing(run):
+    """What a failed test held does not hide the next test's memory when pytest lets it go."""
+    result = run(
+        """
+        import pytest
+
+        def test_fails():
+            rows = bytearray(30 << 20)
+            assert not rows
+
+        @pytest.mark.mem_budget(20)
+        def test_over():
+            bytearray(30 << 20)
+        """,
+        "--tb=no",
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*test_over*peak RSS 30.* MiB*"])
