@@ -69,6 +69,10 @@ QUIET: Final = 1 / 3
 """Share of the calls, the latest, over which nothing may grow for the check to end early."""
 _FEW: Final[Mapping[Signal, float]] = {"C heap": 6.0}
 """Growth per call that the first look lets pass; of what is counted it is one in all."""
+CONFIRMED: Final = 0.7
+"""Share of the growth expected of a longer round that must be there."""
+SHORT_ROUND: Final = 6
+"""Rounds of more calls than this tell growth per call from growth per look by themselves."""
 QUIET_CALLS: Final = 15
 """Calls at least over which nothing may."""
 QUIET_FLOOR: Final = 0.5
@@ -233,6 +237,30 @@ def final(rounds: Sequence[Round], stopped: str, least_calls: int = LEAST_CALLS)
         else f"there is hardly more of it than {over} calls before, {stopped}"
     )
     return Verdict(state="settling", calls=calls, rounds=tuple(rounds), reason=reason)
+
+
+def confirmed(verdict: Verdict, longer: Round) -> Verdict:
+    """The verdict of leaking, or unclear if it does not hold for a round twice as long.
+
+    What grows with the number of looks, and not with that of the calls, looks like a leak
+    as long as all rounds are alike.
+
+    Args:
+        verdict: leaking, from rounds of a few calls each.
+        longer: one more round.
+    """
+    rate = verdict.rates[0]
+    moved = longer.of(rate.signal) or 0
+    if moved >= CONFIRMED * rate.per_call * longer.calls:
+        return verdict
+    return Verdict(
+        state="unclear",
+        calls=verdict.calls + longer.calls,
+        rates=verdict.rates,
+        rounds=verdict.rounds,
+        reason=f"{rate.signal} grew by {rate.per_call:.3g} a call, but by {moved} in "
+        f"{longer.calls} calls without a look in between",
+    )
 
 
 def latest(rounds: Sequence[Round]) -> Sequence[Round]:

@@ -13,7 +13,9 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.judge.leak import (
     LEAST_CALLS,
     LEAST_ROUNDS,
+    SHORT_ROUND,
     conclude,
+    confirmed,
     final,
     next_size,
     passes,
@@ -28,6 +30,10 @@ _SCREEN: Final = 4
 _MOST_ROUNDS: Final = 200
 _HARMLESS: Final = 32
 """The part of a limit that one call may take before every call is looked at."""
+_FEW_CALLS: Final = 40
+_MANY_CALLS: Final = 120
+"""With fewer calls than the one nothing is called leaking; with the other, the last rounds are
+not short."""
 _PATIENCE: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _THREADS: Final[frozenset[Signal]] = frozenset({"Python threads", "native threads"})
 
@@ -179,7 +185,26 @@ class Repetition:
         return verdict
 
     def _final(self, stopped: str) -> Verdict:
-        return self._ask() or final(self._series(), stopped, self._least_calls())
+        verdict = self._ask() or final(self._series(), stopped, self._least_calls())
+        longest = max((a_round.calls for a_round in verdict.rounds), default=0)
+        if verdict.state != "leaking" or self._harmed or longest > SHORT_ROUND:
+            return verdict
+        return self._confirm(verdict, 2 * longest)
+
+    def _confirm(self, verdict: Verdict, size: int) -> Verdict:
+        """Make one more round, longer than any before."""
+        self._call_once()  # the instruments may have been here
+        self._look(self._before, settle=True)
+        self._round(size, settle=True)
+        longer = self._round_at(self._rounds - 1)
+        self._rounds -= 1
+        return confirmed(verdict, longer)
+
+    @property
+    def _reserve(self) -> int:
+        """Calls kept for a last round where all others are short."""
+        few = _FEW_CALLS <= self._limits.calls < _MANY_CALLS
+        return 2 * SHORT_ROUND + 1 if few else 0
 
     def _least_calls(self) -> int:
         return LEAST_ROUNDS if self._harmed else LEAST_CALLS
@@ -228,7 +253,7 @@ class Repetition:
     def _stopped(self) -> str:
         """Why no further calls are made, if so."""
         limits = self._limits
-        if self.calls >= limits.calls:
+        if self.calls >= limits.calls - self._reserve:
             return f"and {limits.calls} is the most there may be"
         if self._now() - self._started >= limits.seconds:
             return f"and the {limits.seconds:g} s it may take are over"
@@ -244,7 +269,7 @@ class Repetition:
     def _affordable(self) -> int:
         """Calls that can be made before a limit is reached, as far as one can tell."""
         limits = self._limits
-        left = limits.calls - self.calls
+        left = limits.calls - self._reserve - self.calls
         per_call = (self._now() - self._started) / max(1, self.calls)
         if per_call > 0:
             time_left = limits.seconds - (self._now() - self._started)

@@ -12,6 +12,7 @@ import pytest
 from bench.leak_rule import Series, check
 from pytest_memguard.judge.leak import (
     conclude,
+    confirmed,
     final,
     growth_of,
     is_flat,
@@ -392,3 +393,19 @@ def test_series(signal, level, cap, states) -> None:
     verdict, calls = check(Series(signal, level), cap)
     assert states == verdict.state
     assert calls <= cap
+
+
+@pytest.mark.parametrize(
+    ("moved", "state"),
+    [
+        pytest.param(6, "leaking", id="as-expected"),
+        pytest.param(5, "leaking", id="nearly"),
+        pytest.param(2, "unclear", id="grew-with-the-looks"),
+        pytest.param(0, "unclear", id="nothing"),
+    ],
+)
+def test_confirmed(moved, state) -> None:
+    """A rate from short rounds has to hold for a longer one."""
+    verdict = final(series(*[3] * 8), STOPPED)
+    assert verdict.state == "leaking"
+    assert state == confirmed(verdict, a_round(6, blocks=moved)).state
