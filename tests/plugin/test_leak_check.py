@@ -270,8 +270,8 @@ def test_marker_arguments(run, written):
     }
     assert [t["result"] for t in tests.values() if t["result"] != "passed"] == ["failed"]
     few = tests["test_few"]["leak"]
-    assert few["calls"] == 7
-    assert 0 < few["verdict"]["calls"] < 7
+    assert 0 < few["calls"] <= 7
+    assert "and 7 is the most there may be" in few["verdict"]["reason"]
     tolerated = tests["test_tolerated"]["leak"]["accepted"]
     assert tolerated.endswith("per call is within the tolerance of 100.0 KiB")
     signals = [r["signal"] for r in tests["test_files"]["leak"]["verdict"]["rates"]]

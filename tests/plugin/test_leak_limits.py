@@ -110,9 +110,9 @@ def test_peaks_are_those_of_the_one_run(run, written, leaks):
 
         def test_it(block):
             TIMES.append(1)
-            bytearray((15 if len(TIMES) == 1 else 30) << 20)
+            bytearray((15 if len(TIMES) == 1 else 60) << 20)
             if {leaks}:
-                KEPT.append(bytearray(30_000))
+                KEPT.append([object() for _ in range(20)])
             else:
                 del TIMES[1:]
                 TIMES.append(1)
@@ -120,7 +120,7 @@ def test_peaks_are_those_of_the_one_run(run, written, leaks):
         def test_next():
             pass
         """,
-        "--mem-budget=20",
+        "--mem-budget=45",
         "--mem",
         *CHECK,
         JSON,

@@ -176,6 +176,7 @@ def test_tasks(moved) -> None:
     """A task counts until it is done, in whatever loop it is."""
 
     async def sleep() -> None:
+        """Let the loop go round once."""
         await asyncio.sleep(0)
 
     with running_loop() as loop:
