@@ -115,7 +115,10 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):
                 delattr(sys, name)  # holds what a test of the run before has failed with
-        gc.collect()  # garbage of the run before must not go away in the middle of this one
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # what it leaked on purpose
+            # garbage of the run before must not go away in the middle of this one
+            gc.collect()
         host = set_current(None)  # whoever measures this test is not to see stages of that run
         try:
             with warnings.catch_warnings():

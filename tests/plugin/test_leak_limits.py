@@ -442,7 +442,7 @@ RESOURCES = """
         LOOP.run_until_complete(spawn())
 
     def test_malloc():
-        LIBC.malloc(16)
+        LIBC.malloc(3000)
 
     def test_garbage():
         gc.garbage.append([1])

@@ -425,7 +425,7 @@ def test_repetitions_that_fail_interest_nobody(pytester, run):
 def test_the_debugger_is_entered_once(pytester, run):
     """--pdb stops at a leak, and at no repetition that went wrong."""
     pytester.makepyfile(
-        debugger="""
+        leak_debugger="""
         import pdb
 
         class Pdb(pdb.Pdb):
@@ -435,7 +435,7 @@ def test_the_debugger_is_entered_once(pytester, run):
         """
     )
     pytester.syspathinsert()
-    flags = (*CHECK, "--pdb", "--pdbcls=debugger:Pdb", "-s")
+    flags = (*CHECK, "--pdb", "--pdbcls=leak_debugger:Pdb", "-s")
     run(FAILS_LATER, *flags).assert_outcomes(passed=1)
     assert not (pytester.path / "entered").exists()
     run(TWO, *flags).assert_outcomes(passed=1, failed=1)
