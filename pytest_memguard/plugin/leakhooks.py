@@ -14,7 +14,7 @@ import pytest
 
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.judge.known import accepted_by, within_tolerance
-from pytest_memguard.leaks import KnownLeak, LeakReading
+from pytest_memguard.leaks import KnownLeak, LeakReading, Signal
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.collector_off import SWITCH_OFF
 from pytest_memguard.plugin.items import ItemHooks
@@ -61,7 +61,7 @@ class LeakHooks:
         self._known = known
         self._root = f"{root}{os.sep}"
         self._items = items
-        self._told: dict[str, str] = {}
+        self._told: dict[tuple[str, Signal], str] = {}
         self._seconds = 0.0
         self._started = 0.0
         self._gc_enabled = True
@@ -147,7 +147,8 @@ class LeakHooks:
         limits = plan.limits
         left = seconds_left(item, self._started)
         if left is not None:
-            limits = replace(limits, seconds=min(limits.seconds, left * _SHARE_OF_TIMEOUT))
+            left = max(0.0, left * _SHARE_OF_TIMEOUT)
+            limits = replace(limits, seconds=min(limits.seconds, left))
         self._repeating = self._items.paused = True
         try:
             with repeated:
@@ -189,8 +190,12 @@ class LeakHooks:
         if reading.accepted or not (state == "leaking" or strict):
             return
         blame = reading.blame
-        first = self._told.setdefault(blame.fingerprint, item.nodeid) if blame else ""
-        known = first if first and first != item.nodeid and blame and blame.fingerprint else ""
+        known = ""
+        if blame is not None and blame.fingerprint and reading.verdict.rates:
+            # what else a container keeps open is a leak of its own
+            key = (blame.fingerprint, reading.verdict.rates[0].signal)
+            first = self._told.setdefault(key, item.nodeid)
+            known = first if first != item.nodeid else ""
         raise Leak(leak_text(reading, known), reading)
 
 

@@ -28,7 +28,8 @@ _SECONDS: Final = 5.0
 _MOST: Final = 0.8
 """Share of the blocks that grew which pytest must have allocated to be the one who did it."""
 _FEEDING_CALLS: Final = 6
-_ALIKE: Final = 5.0
+ALIKE: Final = 5.0
+"""How many times faster or slower the same leak may grow in another test."""
 _FORK_SECONDS: Final = 60.0
 
 
@@ -86,7 +87,7 @@ class Grower:
         if gc.isenabled():
             gc.collect()
         grown = ((length(self._container) or 0) - before) / _FEEDING_CALLS
-        return 1 / _ALIKE <= grown / self._per_call <= _ALIKE
+        return 1 / ALIKE <= grown / self._per_call <= ALIKE
 
 
 def _look(call: Callable[[], None], verdict: Verdict) -> tuple[Blame, Grower | None]:
@@ -144,8 +145,9 @@ def _blame(
     verdict: Verdict,
     note: str,
 ) -> Blame:
-    blocks = sum(rate.per_call for rate in verdict.rates if rate.signal == "blocks")
     per_call = _blocks_per_call(verdict)
+    # a descriptor or native memory that grows as well is not pytest's
+    blocks = per_call if all(rate.signal == "blocks" for rate in verdict.rates) else 0.0
     lines, of_pytest = leak_lines(survivors, calls, per_call)
     notes = tuple(text for text in (note, *found.notes) if text)
     if not lines and found.path is None and of_pytest >= _MOST * blocks * calls > 0:

@@ -16,9 +16,6 @@ from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
 if TYPE_CHECKING:
     from pytest_memguard.recording.blame import Grower
 
-_ALIKE: Final = 5.0
-"""How many times faster or slower the same leak may grow in another test."""
-
 
 class KnownLeaks:
     """The leaks this process has explained: each is followed to its end once."""
@@ -55,7 +52,11 @@ def _is_alike(verdict: Verdict, before: Verdict) -> bool:
     rate = verdict.rates[0]
     rates = {known.signal: known.per_call for known in before.rates}
     known = rates.get(rate.signal)
-    return known is not None and 1 / _ALIKE <= rate.per_call / known <= _ALIKE
+    if known is None:
+        return False
+    from pytest_memguard.recording.blame import ALIKE  # loaded already where a leak is known
+
+    return 1 / ALIKE <= rate.per_call / known <= ALIKE
 
 
 class LeakCheck:
@@ -98,7 +99,7 @@ class LeakCheck:
         gc.collect(1)
         if frozen:
             gc.freeze()  # collections in between look at what is new alone
-        case = _Case(call, limits, self._blame, self._known)
+        case = _Case(call, self._blame, self._known)
         try:
             repetition = Repetition(
                 call,
@@ -138,14 +139,11 @@ _ENFORCED: Final = ("functools.lru_cache(maxsize=", "(maxlen=", "the cache of pa
 class _Case:
     """One callable under suspicion."""
 
-    def __init__(
-        self, call: Callable[[], None], limits: Limits, where: str, known: KnownLeaks
-    ) -> None:
+    def __init__(self, call: Callable[[], None], where: str, known: KnownLeaks) -> None:
         self.blame: Blame | None = None
         self.grower: Grower | None = None
         self.bounded = ""
         self._call = call
-        self._limits = limits
         self._where = where
         self._known = known
 
