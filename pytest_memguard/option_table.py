@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    Kind = Literal["switch", "text", "lines"]
+    Kind = Literal["switch", "text", "lines", "file", "list"]
 
 
 class Option:
@@ -14,17 +14,29 @@ class Option:
 
     Args:
         name: a field of `settings.Settings`.
-        kind: what the user writes: nothing (a switch), a text, or lines in the ini file.
+        kind: what the user writes: nothing (a switch), a text, lines in the ini file, a flag
+            that may name a file behind ``=``, or a flag that may be given several times.
         flag: the command line's name for it; empty where there is none.
         ini: the config file's name for it; empty where there is none.
         metavar: what ``--help`` shows for the value.
         choices: the only texts allowed, if they are few; a switch with choices means the
             first of them, and takes another one behind ``=``.
+        default_file: what a flag for a file means without one, relative to the root.
         default: what holds where nobody says anything, in words.
         help: one sentence for flag and ini key.
     """
 
-    __slots__ = ("choices", "default", "flag", "help", "ini", "kind", "metavar", "name")
+    __slots__ = (
+        "choices",
+        "default",
+        "default_file",
+        "flag",
+        "help",
+        "ini",
+        "kind",
+        "metavar",
+        "name",
+    )
 
     def __init__(
         self,
@@ -37,6 +49,7 @@ class Option:
         ini: str = "",
         metavar: str = "",
         choices: tuple[str, ...] = (),
+        default_file: str = "",
     ) -> None:
         self.name = name
         self.kind = kind
@@ -44,6 +57,7 @@ class Option:
         self.ini = ini
         self.metavar = metavar
         self.choices = choices
+        self.default_file = default_file
         self.default = default
         self.help = help
 

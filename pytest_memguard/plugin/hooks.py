@@ -33,9 +33,9 @@ _MARKERS = {"mem_budget", "mem_leak_check", "mem_no_leak_check"}
 _STAGES = "pytest_memguard.recording.stages"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare flags and ini keys."""
-    options.declare(parser)
+    options.declare(parser, pluginmanager)
 
 
 def pytest_configure(config: pytest.Config) -> None:

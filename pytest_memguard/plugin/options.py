@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -26,13 +29,18 @@ def usage_error(problems: Sequence[str]) -> pytest.UsageError:
     return pytest.UsageError(*(f"memguard: {problem}" for problem in problems))
 
 
-def declare(parser: pytest.Parser) -> None:
+def declare(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare every flag and ini key."""
+    words = _words_given(pluginmanager.get_plugin("pytestconfig"))
     group = parser.getgroup("memguard", "memory budgets and reports (pytest-memguard)")
     for option in OPTIONS:
         if option.flag:
             group.addoption(option.flag, dest=_dest(option), default=None, **_shape(option))
-            for choice in option.choices if option.kind == "switch" else ():
+            choices: set[str] = set(option.choices) if option.kind == "switch" else set()
+            if option.kind == "file":
+                begin = f"{option.flag}="
+                choices = {w.removeprefix(begin) for w in words if w.startswith(begin)}
+            for choice in sorted(choices):
                 _declare_choice(group, option, choice)
         if option.ini:
             _declare_ini(parser, option)
@@ -52,18 +60,34 @@ def _declare_choice(group: pytest.OptionGroup, option: Option, choice: str) -> N
     )
 
 
+def _words_given(config: Any) -> list[str]:
+    """Every word of the command line, of PYTEST_ADDOPTS and of the config file's addopts."""
+    words = [str(word) for word in config.invocation_params.args]
+    try:
+        words += shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+        words += config.getini("addopts")
+        for word in [w for w in words if w.startswith("@")]:
+            words += Path(word[1:]).read_text(encoding="utf-8").splitlines()
+    except (ValueError, OSError):
+        pass  # pytest says what is wrong with them
+    return words
+
+
 def _dest(option: Option) -> str:
     return f"memguard_{option.name}"
 
 
 def _shape(option: Option) -> dict[str, Any]:
-    if option.kind == "switch":
-        const = option.choices[0] if option.choices else True
+    if option.kind in {"switch", "file"}:
+        const: object = option.choices[0] if option.choices else True
+        if option.kind == "file":
+            const = option.default_file
         return {"help": option.help, "action": "store_const", "const": const}
-    return {
+    shape: dict[str, Any] = {
         "help": f"{option.help} Default: {option.default}.",
         "metavar": option.metavar,
     }
+    return {**shape, "action": "append"} if option.kind == "list" else shape
 
 
 def _declare_ini(parser: pytest.Parser, option: Option) -> None:

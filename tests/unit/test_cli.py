@@ -166,7 +166,7 @@ def test_version(capsys) -> None:
 def test_help_has_examples(capsys) -> None:
     """The help ends in commands to copy."""
     with pytest.raises(SystemExit) as caught:
-        main(["--help"])
+        main(["report", "--help"])
     assert caught.value.code == 0
     assert "\n  memguard report memory.json " in capsys.readouterr().out
 
