@@ -208,6 +208,8 @@ class Outcome:
     """What the leak check said, if there was one."""
     leak_skipped: str = ""
     """Why a test that the leak check was meant for was left out."""
+    imports: int = 0
+    """Modules that were loaded for the first time during the call: its peak has their part."""
 
     def phase(self, name: PhaseName) -> PhaseReading | None:
         """One phase, if the test got that far."""

@@ -261,6 +261,7 @@ def outcome_to_json(outcome: Outcome) -> Json:
         "overhead_seconds": outcome.overhead,
         "leak": None if outcome.leak is None else _leak_to_json(outcome.leak),
         "leak_skipped": outcome.leak_skipped,
+        "imports": outcome.imports,
     }
 
 
@@ -280,6 +281,7 @@ def outcome_from_json(data: Json) -> Outcome:
         overhead=data["overhead_seconds"],
         leak=None if data["leak"] is None else _leak(data["leak"]),
         leak_skipped=data["leak_skipped"],
+        imports=data["imports"],
     )
 
 

@@ -116,6 +116,7 @@ OUTCOME = Outcome(
     overhead=0.0625,
     leak=LEAK,
     leak_skipped="known to be odd",
+    imports=12,
 )
 RUN = Run(
     environment=Environment(

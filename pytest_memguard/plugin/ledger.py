@@ -17,7 +17,8 @@ _METHODS: Final[tuple[Method, ...]] = (
     "tracemalloc",
 )
 _PER_PHASE: Final = 5  # level, growth, peak, upper bound, method; level -1: it did not run
-_PER_ROW: Final = 2 + _PER_PHASE * len(PHASES)
+_OWN: Final = 3  # line, result, modules imported
+_PER_ROW: Final = _OWN + _PER_PHASE * len(PHASES)
 
 
 class Ledger:
@@ -64,7 +65,7 @@ class Ledger:
     def _write(self, row: int, outcome: Outcome) -> None:
         texts = (outcome.file, outcome.worker, outcome.budgets)
         self._texts[row] = self._share(texts)  # type: ignore[call-overload]
-        numbers = [outcome.line, _RESULTS.index(outcome.result)]
+        numbers = [outcome.line, _RESULTS.index(outcome.result), outcome.imports]
         seconds = [outcome.overhead]
         for name in PHASES:
             phase = outcome.phase(name)
@@ -87,7 +88,7 @@ class Ledger:
         seconds = self._seconds[start : start + len(PHASES) + 1]
         phases = []
         for index, name in enumerate(PHASES):
-            at = 2 + index * _PER_PHASE
+            at = _OWN + index * _PER_PHASE
             level, growth, value, high, method = numbers[at : at + _PER_PHASE]
             if level >= 0:
                 peak = Peak(metric="rss", value=value, high=high, method=_METHODS[method])
@@ -109,6 +110,7 @@ class Ledger:
             phases=tuple(phases),
             budgets=budgets,
             overhead=seconds[0],
+            imports=numbers[2],
         )
 
 

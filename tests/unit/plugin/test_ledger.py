@@ -22,6 +22,7 @@ PLAIN = Outcome(
     phases=(SETUP, PHASE, TEARDOWN),
     budgets=(Budget(limit=5, where="--mem-budget"), BUDGET),
     overhead=0.25,
+    imports=3,
 )
 
 OUTCOMES = [
