@@ -42,6 +42,7 @@ class Collector:
         self._settings = settings
         self._suspects = suspects
         self._ledger = Ledger()
+        self._read: tuple[Outcome, ...] | None = None
         self._closing_lines: list[str] = []
         self._told = 0
         if settings.json is not None:
@@ -53,6 +54,7 @@ class Collector:
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome."""
+        self._read = None
         self._ledger.add(outcome)
 
     def take(self, report: pytest.TestReport) -> None:
@@ -80,7 +82,7 @@ class Collector:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Store what outlives the run."""
         if self._settings.explain == "next":
-            self._suspects.update(self._ledger)
+            self._suspects.update(self.outcomes())
         if self._settings.json is None or not self._worth_writing(session):
             return
         path = self._path
@@ -108,7 +110,7 @@ class Collector:
         """Print the memory section: whole with --mem, otherwise only what must be seen."""
         from pytest_memguard.report.summary import memory_section, notes
 
-        lines = notes(tuple(self._ledger), with_failures=False)
+        lines = notes(self.outcomes(), with_failures=False)
         lines += [_in_words(gap) for gap in self.gaps[self._told :]]
         if not (self._settings.mem or lines or self._closing_lines):
             return
@@ -119,18 +121,20 @@ class Collector:
             terminalreporter.write_line(line)
 
     def outcomes(self) -> tuple[Outcome, ...]:
-        """Every outcome so far, in the order the tests ended."""
-        return tuple(self._ledger)
+        """Every outcome so far, in the order the tests ended; read once for all reports."""
+        if self._read is None:
+            self._read = tuple(self._ledger)
+        return self._read
 
     def run(self) -> Run:
         """Everything collected so far."""
-        outcomes = tuple(sorted(self._ledger, key=lambda outcome: outcome.nodeid))
+        outcomes = tuple(sorted(self.outcomes(), key=lambda outcome: outcome.nodeid))
         return Run(
             environment=environment(),
             settings=effective(self._settings),
             gaps=tuple(self.gaps),
             outcomes=outcomes,
-            totals=totals(tuple(self._ledger)),
+            totals=totals(self.outcomes()),
         )
 
 

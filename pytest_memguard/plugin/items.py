@@ -406,7 +406,7 @@ class ItemHooks:
                 self._hand_on_if_noted(item, look, report)
             return report
         if report.failed:
-            keep_headline(call, report)
+            point_at_test(item, call, report)
         if when == "call":
             self._complete_call_report(report, look)
         elif when == "teardown":
@@ -422,7 +422,7 @@ class ItemHooks:
             return report
         self._reports[call.when] = report
         if report.failed:
-            keep_headline(call, report)
+            point_at_test(item, call, report)
         if call.when == "teardown":
             self._hand_on(item, None, report)
         return report
@@ -536,15 +536,19 @@ def _forget_last_failure() -> None:
             delattr(sys, name)
 
 
-def keep_headline(call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    """Let a breach be one line in summary and JUnit; its tables are in the failure itself.
+def point_at_test(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+) -> None:
+    """Let a breach be one line in summary and JUnit, at the test's own line.
 
-    pytest shortens the summary to the width of a terminal, but prints all of it in CI.
+    Its tables are in the failure itself; pytest shortens the summary to the width of a
+    terminal, but prints all of it in CI. Without this, ``--tb=line`` names our own file.
     """
     crash = getattr(report.longrepr, "reprcrash", None)
     ours = (BudgetExceeded, LeakDetected)
     if crash is not None and call.excinfo and isinstance(call.excinfo.value, ours):
         crash.message = crash.message.partition("\n")[0]
+        crash.path, crash.lineno = str(item.path), (item.location[1] or 0) + 1
 
 
 def result_of(report: pytest.TestReport) -> str:

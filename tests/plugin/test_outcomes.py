@@ -605,3 +605,27 @@ def test_same_outcomes_under_the_exact_trackers(pytester, run):
         *always,
     )
     assert expected == json.loads((pytester.path / "rows.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [pytest.param("mem_budget(4)", id="budget"), pytest.param("mem_leak_check", id="leak")],
+)
+def test_failures_are_at_the_line_of_the_test(run, marker):
+    """--tb=line names the line of the test, never one of ours."""
+    result = run(
+        f"""
+        import pytest
+
+        kept = []
+
+        @pytest.mark.{marker}
+        def test_it():
+            kept.append(bytes(3000))
+            bytearray(8 << 20)
+        """,
+        "--tb=line",
+    )
+    result.assert_outcomes(failed=1)
+    named = [line for line in result.outlines if line.startswith("/")]
+    assert [line.partition(".py:")[2].partition(":")[0] for line in named] == ["6"]
