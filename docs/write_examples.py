@@ -101,7 +101,8 @@ class Examples:
 def environment() -> dict[str, str]:
     """This interpreter's commands first, a fixed width, no plugins that change the output."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    kept.pop("CI", None)
+    for name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        kept.pop(name, None)
     return kept | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "COLUMNS": "88",

@@ -62,6 +62,7 @@ class Option:
         self.help = help
 
 
+GITHUB = ("auto", "off")
 MODES = ("fail", "warn")
 EXPLAIN = ("next", "rerun", "never")
 LEAK_CHECK = ("all", "marked")
@@ -94,6 +95,36 @@ OPTIONS: tuple[Option, ...] = (
         metavar="PATH",
         default="none",
         help="Measure every test and write all numbers to a JSON file.",
+    ),
+    Option(
+        "markdown",
+        "text",
+        flag="--mem-markdown",
+        ini="mem_markdown",
+        metavar="PATH",
+        default="none",
+        help="Measure every test and write a summary in Markdown, short enough for a comment "
+        "on a change.",
+    ),
+    Option(
+        "gitlab",
+        "text",
+        flag="--mem-gitlab",
+        ini="mem_gitlab",
+        metavar="PATH",
+        default="none",
+        help="Write the findings as GitLab's code quality report.",
+    ),
+    Option(
+        "github",
+        "text",
+        flag="--mem-github",
+        ini="mem_github",
+        metavar="WHEN",
+        choices=GITHUB,
+        default="auto",
+        help="On GitHub Actions, add to the job's summary and make findings annotations: "
+        "auto, or off.",
     ),
     Option(
         "budget",

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
-from pytest_memguard.option_table import EXPLAIN, LEAK_BLAME, LEAK_CHECK, MODES
+from pytest_memguard.option_table import EXPLAIN, GITHUB, LEAK_BLAME, LEAK_CHECK, MODES
 from pytest_memguard.units import MIB, parse_bytes, parse_share, parse_size
 
 
@@ -31,6 +31,9 @@ class Settings:
     mem: bool = False
     top: int = 10
     json: str | None = None
+    markdown: str | None = None
+    gitlab: str | None = None
+    github: str = "auto"
     budget: int = 0
     budgets: tuple[Pattern, ...] = ()
     warn: float | None = None
@@ -54,9 +57,14 @@ class Settings:
     @property
     def asked_for(self) -> bool:
         """Whether any setting wants something done, markers and fixtures aside."""
-        wants = self.mem or self.json or self.budget or self.budgets or self.drill
-        wants = wants or self.leak_check == "all"
-        return bool(wants) and not self.off
+        wants = self.measures_all or self.drill or bool(self.budget or self.budgets)
+        wants = wants or self.gitlab is not None or self.leak_check == "all"
+        return wants and not self.off
+
+    @property
+    def measures_all(self) -> bool:
+        """Whether the numbers of every test are kept, not only of those with findings."""
+        return bool(self.mem or self.json or self.markdown)
 
     def where(self, name: str) -> str:
         """The source of a setting, for a message."""
@@ -162,6 +170,9 @@ _PARSERS: Mapping[str, Callable[[object], Any]] = {
     "mem": _switch,
     "top": _count_of("tests"),
     "json": _text,
+    "markdown": _text,
+    "gitlab": _text,
+    "github": _one_of(*GITHUB),
     "budget": parse_size,
     "budgets": _patterns,
     "warn": parse_share,

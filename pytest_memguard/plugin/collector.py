@@ -38,12 +38,12 @@ class Collector:
 
     def __init__(self, config: pytest.Config, settings: Settings, suspects: Suspects) -> None:
         self.gaps: list[Gap] = []
+        self.closing_lines: list[str] = []
         self._config = config
         self._settings = settings
         self._suspects = suspects
         self._ledger = Ledger()
         self._read: tuple[Outcome, ...] | None = None
-        self._closing_lines: list[str] = []
         self._told = 0
         if settings.json is not None:
             self._path = Path(settings.json).absolute()
@@ -83,19 +83,30 @@ class Collector:
         """Store what outlives the run."""
         if self._settings.explain == "next":
             self._suspects.update(self.outcomes())
-        if self._settings.json is None or not self._worth_writing(session):
+        if self._settings.json is None or not self.worth_writing(session):
             return
-        path = self._path
+        text = json.dumps(run_to_json(self.run()), indent=1) + "\n"
+        self.write(session, self._path, text, f"numbers of {len(self._ledger):,} tests")
+
+    def write(self, session: pytest.Session, path: Path, text: str, noun: str) -> None:
+        """Write a file; a run whose file could not be written does not count as good.
+
+        Args:
+            session: of the run that ends.
+            path: the file.
+            text: the whole content.
+            noun: what it holds, for the report.
+        """
         try:
-            write_whole(path, json.dumps(run_to_json(self.run()), indent=1) + "\n")
+            write_whole(path, text)
         except OSError as error:
-            self._closing_lines.append(f"{path} could not be written: {error.strerror}")
+            self.closing_lines.append(f"{path} could not be written: {error.strerror}")
             if session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         else:
-            self._closing_lines.append(f"numbers of {len(self._ledger):,} tests: {path}")
+            self.closing_lines.append(f"{noun}: {path}")
 
-    def _worth_writing(self, session: pytest.Session) -> bool:
+    def worth_writing(self, session: pytest.Session) -> bool:
         """Whether a file from an earlier run may be replaced: not by one of no tests."""
         return len(self._ledger) > 0 or (
             session.exitstatus
@@ -112,12 +123,12 @@ class Collector:
 
         lines = notes(self.outcomes(), with_failures=False)
         lines += [_in_words(gap) for gap in self.gaps[self._told :]]
-        if not (self._settings.mem or lines or self._closing_lines):
+        if not (self._settings.mem or lines or self.closing_lines):
             return
         terminalreporter.write_sep("=", "memory")
         if self._settings.mem:
             terminalreporter.write_line(memory_section(self.run(), self._settings.top))
-        for line in [*lines, *self._closing_lines]:
+        for line in [*lines, *self.closing_lines]:
             terminalreporter.write_line(line)
 
     def outcomes(self) -> tuple[Outcome, ...]:

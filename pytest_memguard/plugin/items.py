@@ -111,7 +111,7 @@ class ItemHooks:
         self._sink = sink
         self._root = f"{root}/"
         self._worker = worker
-        self._keeps_all = settings.mem or settings.json is not None
+        self._keeps_all = settings.measures_all
         self.current: Look | None = None
         self._reports: dict[str, pytest.TestReport] = {}
         self._marks = 0

@@ -10,6 +10,7 @@ import pytest
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.leaks import KnownLeak
 from pytest_memguard.model import Gap
+from pytest_memguard.plugin.ci import CiReport
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
 from pytest_memguard.plugin.explain import Suspects
@@ -45,6 +46,7 @@ def start(config: pytest.Config) -> Collector | None:
         config.pluginmanager.register(
             LeakReport(collector, settings, known, leaks_file(config)), "memguard-leaks"
         )
+        config.pluginmanager.register(CiReport(config, collector, settings), "memguard-ci")
         if settings.mem and config.get_verbosity() > 0:
             config.pluginmanager.register(StatusPeaks(), "memguard-status")
     if worker_input is not None or not config.pluginmanager.hasplugin("dsession"):

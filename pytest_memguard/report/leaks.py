@@ -214,16 +214,21 @@ def _counts(checked: Sequence[Outcome], skipped: int) -> str:
     return f"{many} checked for leaks: {', '.join(counts)}; {calls:,} calls in {seconds:.1f} s"
 
 
-def _groups(checked: Sequence[Outcome]) -> list[str]:
-    """Leaks by fingerprint, each with the tests that show it."""
+def leaks_by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """The tests that leak, by the fingerprint of their leak, or by node id without one."""
     groups: dict[str, list[Outcome]] = {}
-    for outcome in checked:
+    for outcome in outcomes:
         leak = outcome.leak
         if leak is not None and leak.verdict.state == "leaking":
             name = leak.blame.fingerprint if leak.blame and leak.blame.fingerprint else ""
             groups.setdefault(name or outcome.nodeid, []).append(outcome)
+    return groups
+
+
+def _groups(checked: Sequence[Outcome]) -> list[str]:
+    """Leaks by fingerprint, each with the tests that show it."""
     lines = []
-    for name, group in groups.items():
+    for name, group in leaks_by_name(checked).items():
         leak = group[0].leak
         if leak is None:
             continue

@@ -43,11 +43,12 @@ def memory_section(run: Run, top: int) -> str:
                 + stage_table(outcome.stages, outcome.phase("call"))
             )
             parts += stage_lines(outcome.stages)
-    parts.append("\n".join(_totals(totals) for totals in run.totals))
+    parts.append("\n".join(totals_line(totals) for totals in run.totals))
     return "\n\n".join(parts)
 
 
-def _totals(totals: Totals) -> str:
+def totals_line(totals: Totals) -> str:
+    """How much the tests of one process, or of all, used in sum."""
     per_test = totals.overhead / totals.tests * 1e6 if totals.tests else 0.0
     tests = "1 test" if totals.tests == 1 else f"{totals.tests:,} tests"
     return (

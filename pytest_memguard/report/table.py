@@ -124,38 +124,31 @@ def _measured(outcome: Outcome, budget: Budget) -> int | None:
     return max(values, default=None)
 
 
+TEST_HEADERS = ("Test", "Peak MiB", "Setup", "Call", "Teardown", "After", "Budget", "Used")
+
+
+def test_cells(outcome: Outcome) -> list[str]:
+    """A test's name, the peaks of its phases, what it left behind, and its budget."""
+    budget, peak = outcome.tightest, outcome.peak
+    measured = None if budget is None else _measured(outcome, budget)
+    used = "-"
+    if budget is not None and measured is not None:
+        used = f"{measured / budget.limit:.0%}"
+    return [
+        outcome.nodeid,
+        _peak(peak),
+        _phase_peak(outcome, "setup"),
+        _phase_peak(outcome, "call"),
+        _phase_peak(outcome, "teardown"),
+        _signed(outcome.growth),
+        "-" if budget is None else format_size(budget.limit) + _other_budgets(outcome),
+        used,
+    ]
+
+
 def test_table(outcomes: Sequence[Outcome]) -> str:
     """Tests with the peaks of their phases, what they left behind, and their budget."""
-    rows = []
-    for outcome in outcomes:
-        budget, peak = outcome.tightest, outcome.peak
-        measured = None if budget is None else _measured(outcome, budget)
-        used = "-"
-        if budget is not None and measured is not None:
-            used = f"{measured / budget.limit:.0%}"
-        rows.append(
-            [
-                outcome.nodeid,
-                _peak(peak),
-                _phase_peak(outcome, "setup"),
-                _phase_peak(outcome, "call"),
-                _phase_peak(outcome, "teardown"),
-                _signed(outcome.growth),
-                "-" if budget is None else format_size(budget.limit) + _other_budgets(outcome),
-                used,
-            ]
-        )
-    headers = [
-        "Test",
-        "Peak MiB",
-        "Setup",
-        "Call",
-        "Teardown",
-        "After",
-        "Budget",
-        "Used",
-    ]
-    return _table(headers, rows)
+    return _table(TEST_HEADERS, [test_cells(outcome) for outcome in outcomes])
 
 
 def rounds_table(rounds: Sequence[Round], first: int, signals: Sequence[Signal]) -> str:

@@ -30,6 +30,7 @@ for _info in pkgutil.walk_packages(pytest_memguard.__path__, "pytest_memguard.")
         import_module(_info.name)
 
 _M_MMAP_THRESHOLD = -3
+CI_NAMES = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE", "CI_PROJECT_DIR")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -82,7 +83,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("COLUMNS", "160")
-    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "CI", "BUILD_NUMBER"):
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "CI", "BUILD_NUMBER", *CI_NAMES):
         monkeypatch.delenv(name, raising=False)
     make_recorder = pytester.make_hook_recorder
 

@@ -1,0 +1,52 @@
+"""Findings as GitHub's workflow commands, which become annotations at a test's line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pytest_memguard.report.notices import Notice
+from pytest_memguard.report.places import in_repository
+
+SHOWN: Final = 10
+"""Annotations of one level that GitHub shows for a step; it drops the rest without a word."""
+
+
+def workflow_commands(found: Sequence[Notice], prefix: str) -> list[str]:
+    """A line to print for each notice, as far as GitHub would show it.
+
+    Args:
+        found: the weightiest first.
+        prefix: from the repository's root to pytest's.
+    """
+    lines = []
+    for level in ("error", "warning"):
+        notices = [notice for notice in found if notice.level == level]
+        lines += [_command(notice, prefix) for notice in notices[:SHOWN]]
+        more = len(notices) - SHOWN
+        if more > 0:
+            lines.append(
+                f"{more:,} more {level}{'' if more == 1 else 's'} without an annotation: "
+                f"GitHub shows {SHOWN} of them for a step"
+            )
+    return lines
+
+
+def _command(notice: Notice, prefix: str) -> str:
+    properties = {
+        "file": in_repository(notice.file, prefix),
+        "line": str(notice.line),
+        "title": f"{notice.rule}: {notice.nodeid}",
+    }
+    written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    return f"::{notice.level} {written}::{_message(notice.text)}"
+
+
+def _message(text: str) -> str:
+    """Text behind the double colon: it ends with the line."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """The value of a property: a comma or a colon would end it."""
+    return _message(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,50 @@
+"""Findings as GitLab's code quality report, which merge requests show."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+from pytest_memguard.report.notices import UNKNOWN, Notice
+from pytest_memguard.report.places import in_repository
+
+
+def code_quality(found: Sequence[Notice], prefix: str) -> str:
+    """The report as JSON; an empty list where there is nothing to say.
+
+    Args:
+        found: all of them.
+        prefix: from the repository's root to pytest's.
+    """
+    seen: Counter[str] = Counter()
+    return json.dumps([_entry(notice, prefix, seen) for notice in found], indent=1) + "\n"
+
+
+def _entry(notice: Notice, prefix: str, seen: Counter[str]) -> dict[str, object]:
+    return {
+        "description": f"{notice.nodeid}: {notice.text}",
+        "check_name": f"memguard/{notice.rule}",
+        "fingerprint": _fingerprint(notice, seen),
+        "severity": _severity(notice),
+        "location": {
+            "path": in_repository(notice.file, prefix),
+            "lines": {"begin": notice.line},
+        },
+    }
+
+
+def _fingerprint(notice: Notice, seen: Counter[str]) -> str:
+    """The same in every run: GitLab tells new findings from known ones by it alone."""
+    # a leak that many tests show keeps its name when another test comes first
+    whose = "" if notice.rule == "leaking" else notice.nodeid
+    key = f"{notice.rule}\0{whose}\0{notice.name}"
+    seen[key] += 1
+    return hashlib.sha256(f"{key}\0{seen[key]}".encode("utf-8", "replace")).hexdigest()
+
+
+def _severity(notice: Notice) -> str:
+    if notice.level == "error":
+        return "major"
+    return "info" if notice.rule in UNKNOWN else "minor"

@@ -1,0 +1,129 @@
+"""The run as Markdown, for the page of a CI job or a comment on a change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pytest_memguard.model import Outcome, Run
+from pytest_memguard.report.leaks import leaks_section
+from pytest_memguard.report.marks import code, details, fit, plain, table
+from pytest_memguard.report.notices import Notice, count_by_rule, notices, whole_text
+from pytest_memguard.report.summary import by_peak, totals_line
+from pytest_memguard.report.table import TEST_HEADERS, stage_table, test_cells
+
+SUMMARY_LIMIT: Final = 1024 * 1024
+"""Bytes GitHub takes as the summary of one step; it drops a longer one altogether."""
+COMMENT_LIMIT: Final = 65_536
+"""Characters GitHub takes as a comment; GitLab takes more."""
+
+_ROWS = 50
+_DETAILS = 20
+_WORDS = {
+    "regression": "regression",
+    "over-budget": "over budget",
+    "near-budget": "near its budget",
+    "leaking": "leaking",
+    "unclear": "without a verdict",
+    "undecided": "undecided",
+    "not-measured": "not measured",
+    "stage-not-run": "stage not run",
+}
+
+
+def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
+    """The whole text; findings come first.
+
+    Args:
+        run: the whole run.
+        top: how many tests to show in the table of peaks.
+        limit: bytes it may have; what does not fit is left out, and said to be.
+        whole: whether the run kept the numbers of every test, not only of those with findings.
+    """
+    found = notices(run)
+    errors = [notice for notice in found if notice.level == "error"]
+    blocks = [_headline(run, found, whole=whole), *_findings(found)]
+    blocks += _peaks(run.outcomes, top, whole=whole)
+    blocks += _unmeasured(run)
+    texts = {whole_text(notice): notice for notice in reversed(errors[:_DETAILS])}
+    blocks += [
+        details(f"{notice.rule}: {code(notice.nodeid)}", text)
+        for text, notice in reversed(texts.items())
+        if text
+    ]
+    leaks = leaks_section(run.outcomes, {})
+    if leaks:
+        blocks.append(details(plain(leaks[0]), "\n".join(leaks)))
+    blocks += [
+        details(f"Stages of {code(o.nodeid)}", stage_table(o.stages, o.phase("call")))
+        for o in by_peak(run.outcomes)[:top]
+        if o.stages
+    ]
+    environment = run.environment
+    where = (
+        f"{environment.implementation} {environment.python}, {environment.platform}, "
+        f"pytest {environment.pytest}, pytest-memguard {environment.memguard}"
+    )
+    lines = [totals_line(totals) for totals in run.totals] if whole else []
+    blocks.append([plain(line) + "  " for line in [*lines, where]])
+    return fit(blocks, limit)
+
+
+def _headline(run: Run, found: Sequence[Notice], *, whole: bool) -> list[str]:
+    tests = len(run.outcomes)
+    counts = [f"{tests:,} test{'' if tests == 1 else 's'}"] if whole else []
+    failed = {"over-budget": 0, "regression": 0, "leaking": 0}
+    failed.update(count_by_rule(found, "error"))
+    for rule, number in failed.items():
+        word = _WORDS.get(rule, rule)
+        plural = "s" if rule == "regression" and number != 1 else ""
+        counts.append(f"{number:,} {word}{plural}")
+    warnings = sum(1 for notice in found if notice.level == "warning")
+    if warnings:
+        counts.append(f"{warnings:,} warning{'' if warnings == 1 else 's'}")
+    return [f"## Memory: {', '.join(counts)}"]
+
+
+def _findings(found: Sequence[Notice]) -> list[list[str]]:
+    if not found:
+        return []
+    rows = [
+        [
+            "**fails**" if notice.level == "error" else "warns",
+            code(notice.nodeid),
+            plain(f"{notice.text} ({notice.rule})"),
+        ]
+        for notice in found[:_ROWS]
+    ]
+    return [table(["", "Test", "Finding"], rows), *_more(len(found), _ROWS)]
+
+
+def _peaks(outcomes: Sequence[Outcome], top: int, *, whole: bool) -> list[list[str]]:
+    shown = [outcome for outcome in by_peak(outcomes) if outcome.phases][:top]
+    if not shown:
+        return []
+    rows = [
+        [code(cells[0]), *map(plain, cells[1:])] for cells in (test_cells(o) for o in shown)
+    ]
+    title = "Largest peaks" if whole else "Peaks of these tests"
+    block = table(list(TEST_HEADERS), rows, right=7)
+    return [[f"### {title}"], block, *_more(len(outcomes), len(shown))]
+
+
+def _more(there: int, shown: int) -> list[list[str]]:
+    return [[f"*... and {there - shown:,} more*"]] if there > shown else []
+
+
+def _unmeasured(run: Run) -> list[list[str]]:
+    lines = [
+        f"- not measured here: {plain(gap.subject)}: {plain(gap.reason)}" for gap in run.gaps
+    ]
+    notes = [
+        f"- {code(outcome.nodeid)}: {plain(note)}"
+        for outcome in run.outcomes
+        for note in outcome.notes
+    ]
+    lines += notes[:_ROWS]
+    if not lines:
+        return []
+    return [["### Notes"], lines, *_more(len(notes), _ROWS)]

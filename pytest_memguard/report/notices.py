@@ -1,0 +1,157 @@
+"""What a run has to complain of, in the order of its weight: what CI pages show first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pytest_memguard.model import Finding, Outcome, Run
+from pytest_memguard.report.failure import failure_text, headline
+from pytest_memguard.report.leaks import leak_line, leak_text, leaks_by_name
+
+Level = Literal["error", "warning"]
+
+_FAILED: Final = frozenset({"failed", "error"})
+_WEIGHTS: Final = (
+    "regression",
+    "leaking",
+    "over-budget",
+    "near-budget",
+    "unclear",
+    "undecided",
+    "not-measured",
+    "stage-not-run",
+)
+"""Rules, the weightiest first; others come before all of them."""
+UNKNOWN: Final = frozenset({"unclear", "undecided", "not-measured", "stage-not-run"})
+"""Rules that say that something is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One complaint about one test; a leak that many tests show is one."""
+
+    level: Level
+    """Whether the test failed with it."""
+    rule: str
+    """Slug of what speaks."""
+    nodeid: str
+    """The test."""
+    file: str
+    """Its source file, relative to the root, with slashes."""
+    line: int
+    """Line of the test, from 1."""
+    text: str
+    """One line: measured, limit, by how much, who set it."""
+    outcome: Outcome
+    """Everything known of the test."""
+    name: str = ""
+    """The same in every run, whatever the numbers and lines."""
+    excess: int = 0
+    """Bytes above the limit, where there is one."""
+
+
+def notices(run: Run) -> list[Notice]:
+    """Every complaint, errors first, then by weight.
+
+    What a test was expected to fail with (``xfail``, ``pytest.raises``) is none.
+
+    Args:
+        run: the whole run.
+    """
+    found = [notice for outcome in run.outcomes for notice in _of_findings(outcome)]
+    found += _of_leaks(run.outcomes)
+    if dict(run.settings).get("--mem-leak-strict", "").startswith("True"):
+        found += [notice for outcome in run.outcomes for notice in _unclear(outcome)]
+    return sorted(found, key=_order)
+
+
+def count_by_rule(found: Iterable[Notice], level: Level) -> dict[str, int]:
+    """How many notices there are of each rule, in their order."""
+    counts: dict[str, int] = {}
+    for notice in found:
+        if notice.level == level:
+            counts[notice.rule] = counts.get(notice.rule, 0) + 1
+    return counts
+
+
+def whole_text(notice: Notice) -> str:
+    """All that the test failed with, as its failure has it; empty for warnings."""
+    outcome = notice.outcome
+    if notice.level == "warning":
+        return ""
+    if notice.rule in {"leaking", "unclear"} and outcome.leak is not None:
+        return leak_text(outcome.leak, "")
+    raised = [finding for finding in outcome.findings if finding.raised]
+    return failure_text(raised, outcome.stages, outcome.phase("call"))
+
+
+def _order(notice: Notice) -> tuple[bool, int, int, str]:
+    weight = _WEIGHTS.index(notice.rule) if notice.rule in _WEIGHTS else -1
+    return (notice.level != "error", weight, -notice.excess, notice.nodeid)
+
+
+def _of_findings(outcome: Outcome) -> Iterable[Notice]:
+    for finding in outcome.findings:
+        if finding.raised and outcome.result not in _FAILED:
+            continue
+        yield _notice(
+            outcome,
+            "error" if finding.raised else "warning",
+            finding.rule,
+            headline(finding).removesuffix(f" ({finding.rule})"),
+            name=_name(finding),
+            excess=finding.peak.value - finding.budget.limit if finding.peak else 0,
+        )
+
+
+def _name(finding: Finding) -> str:
+    """What a finding is about, without its numbers."""
+    budget = finding.budget
+    part = f"stage {budget.stage}" if budget.stage is not None else budget.phase
+    return f"{budget.metric} {part}"
+
+
+def _of_leaks(outcomes: Sequence[Outcome]) -> Iterable[Notice]:
+    """One notice for each leak that is neither accepted nor expected."""
+    told = [o for o in outcomes if o.leak is not None and not o.leak.accepted]
+    failed = [outcome for outcome in told if outcome.result in _FAILED]
+    for name, group in leaks_by_name(failed).items():
+        first = group[0]
+        if first.leak is None:
+            continue
+        text = leak_line(first.leak).removesuffix(" (leaking)")
+        if len(group) > 1:
+            text += f"; {len(group)} tests show it"
+        yield _notice(first, "error", "leaking", text, name=name)
+
+
+def _unclear(outcome: Outcome) -> Iterable[Notice]:
+    """With ``--mem-leak-strict`` tests fail with a check that has no verdict."""
+    leak = outcome.leak
+    if leak is None or leak.verdict.state != "unclear" or outcome.result not in _FAILED:
+        return
+    yield _notice(outcome, "error", "unclear", leak_line(leak).removesuffix(" (unclear)"))
+
+
+def _notice(
+    outcome: Outcome,
+    level: Level,
+    rule: str,
+    text: str,
+    *,
+    name: str = "",
+    excess: int = 0,
+) -> Notice:
+    return Notice(
+        level=level,
+        rule=rule,
+        nodeid=outcome.nodeid,
+        file=outcome.file.replace("\\", "/"),
+        line=max(outcome.line, 1),
+        text=text,
+        outcome=outcome,
+        name=name,
+        excess=excess,
+    )
