@@ -54,6 +54,8 @@ class StageEntry:
     """Bytes."""
     delta: int
     """Bytes it added."""
+    ceiling: int = 0
+    """Bytes the peak cannot exceed where it is not exact; 0 where it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ class Entry:
     """The numbers of one test in one place: a baseline's, or those of one run."""
 
     peak: int
-    """Bytes, of the call."""
+    """Bytes, of the call; the highest of the last readings."""
     growth: int
     """Resident bytes the test left behind."""
     ceiling: int = 0

@@ -1,0 +1,128 @@
+"""What a comparison says, in whole sentences."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from pytest_memguard.baselines import Change, ChangeKind, Entry
+from pytest_memguard.judge.grown import grown_stage
+from pytest_memguard.model import METRICS, MetricName
+from pytest_memguard.units import format_size
+
+GONE: Final = "it is in the baseline, and no longer among the tests"
+LEAK_NOT_CHECKED: Final = "it was not checked for leaks this time, so its leak has no number"
+LEAK_NEW: Final = "the baseline has no number for its leak yet"
+
+
+def noun(metric: str) -> str:
+    """What a sentence calls the peak of a metric."""
+    known = METRICS.get(cast("MetricName", metric))
+    return known.noun if known is not None else f"peak of {metric}"
+
+
+def new(metric: str, now: Entry) -> str:
+    """A test that the baseline does not know."""
+    return f"{noun(metric)} {format_size(now.peak)}, not in the baseline yet"
+
+
+def stage_is(kind: ChangeKind, path: str) -> str:
+    """A stage that only one side has."""
+    if kind == "new":
+        return f"stage {path!r} is not in the baseline yet"
+    return f"stage {path!r} is in the baseline, and the test did not enter it this time"
+
+
+def sentence(change: Change, was: Entry, now: Entry, *, by_noise: bool) -> str:
+    """The whole sentence of a change.
+
+    Args:
+        change: without its text.
+        was: the entry on record.
+        now: the reading.
+        by_noise: whether noise let more pass than the rule does.
+    """
+    if change.kind == "regression":
+        return f"{_above(change)}{_limit(change, by_noise=by_noise)}{_stage(change, was, now)}"
+    if change.kind == "unsure" and change.now > change.allowed:
+        return f"{_above(change)}, but {_imports(was, now)}"
+    if change.kind == "unsure":
+        return (
+            f"{_subject(change)} is {_amount(change, change.now)} or more, and may be above "
+            f"the {_amount(change, change.allowed)} that {_rule(change)} allows: earlier code "
+            "left room free inside the process that the kernel's mark does not show"
+        )
+    if change.kind == "improvement":
+        return (
+            f"{_subject(change)} {_amount(change, change.now)} is {_difference(change)} below "
+            f"the baseline of {_amount(change, change.before)}"
+        )
+    if was.imports > now.imports and change.subject == "peak":
+        return (
+            f"the baseline of {_amount(change, change.before)} has the memory of modules in "
+            f"it ({was.imports:,} were imported then, {now.imports:,} now); saving again "
+            "makes it exact"
+        )
+    return ""
+
+
+def _subject(change: Change) -> str:
+    metric = change.place.metric
+    if change.subject == "peak":
+        return noun(metric)
+    if change.subject.startswith("stage "):
+        return f"{noun(metric)} of stage {change.subject.removeprefix('stage ')!r}"
+    if change.subject == "growth":
+        return "growth of resident memory"
+    return "its leak of"
+
+
+def _amount(change: Change, size: int) -> str:
+    text = format_size(size)
+    return f"{text} per call" if change.subject == "leak" else text
+
+
+def _difference(change: Change) -> str:
+    difference = abs(change.now - change.before)
+    text = _amount(change, difference)
+    if change.before > 0:
+        text = f"{text} ({difference / change.before:.0%})"
+    return text
+
+
+def _above(change: Change) -> str:
+    return (
+        f"{_subject(change)} {_amount(change, change.now)} is {_difference(change)} above the "
+        f"baseline of {_amount(change, change.before)}"
+    )
+
+
+def _rule(change: Change) -> str:
+    return f"{change.rule.text} ({change.rule.where})" if change.rule is not None else "a rule"
+
+
+def _limit(change: Change, *, by_noise: bool) -> str:
+    noise = " and the noise on record allow" if by_noise else " allows"
+    return f"; {_rule(change)}{noise} up to {_amount(change, change.allowed)}"
+
+
+def _stage(change: Change, was: Entry, now: Entry) -> str:
+    grown = grown_stage(was.stages, now.stages) if change.subject == "peak" else None
+    if grown is None:
+        return ""
+    before, stage = grown
+    if before is None:
+        return f"; stage {stage.path!r} is new, with {format_size(stage.peak)}"
+    return (
+        f"; stage {stage.path!r} grew most, from {format_size(before.peak)} to "
+        f"{format_size(stage.peak)}"
+    )
+
+
+def _imports(was: Entry, now: Entry) -> str:
+    more = now.imports - was.imports
+    modules = "1 module more" if more == 1 else f"{more:,} modules more"
+    were = "was" if more == 1 else "were"
+    return (
+        f"{modules} than on record {were} imported for the first time during the call, which "
+        "may be all of it"
+    )

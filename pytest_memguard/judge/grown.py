@@ -1,0 +1,66 @@
+"""Which stage and which lines grew, between two readings of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from pytest_memguard.baselines import LineEntry, StageEntry
+from pytest_memguard.units import KIB
+
+_LEAST: Final = 64 * KIB
+_LINES: Final = 5
+
+
+def grown_stage(
+    before: Sequence[StageEntry], now: Sequence[StageEntry]
+) -> tuple[StageEntry | None, StageEntry] | None:
+    """The stage whose peak grew most: before (``None`` if it is new) and now.
+
+    A stage grows with those in it; of those that grew nearly alike the innermost is named.
+    """
+    known = {stage.path: stage for stage in before}
+    grown = [
+        (stage.peak - (known[stage.path].peak if stage.path in known else 0), stage)
+        for stage in now
+    ]
+    most = max((growth for growth, _ in grown), default=0)
+    if most < _LEAST:
+        return None
+    near = [stage for growth, stage in grown if growth >= 0.9 * most]
+    stage = max(near, key=lambda stage: stage.path.count("/"))
+    return known.get(stage.path), stage
+
+
+def grown_lines(
+    before: Sequence[LineEntry], now: Sequence[LineEntry]
+) -> tuple[tuple[LineEntry | None, LineEntry], ...]:
+    """The lines that grew, before and now, the largest growth first.
+
+    Line numbers move with every edit, so lines are told apart by file and function; several
+    of one function are added up, and stand under the number of the largest.
+
+    Returns:
+        Nothing if either side does not know its lines.
+    """
+    if not before or not now:
+        return ()
+    known = _by_function(before)
+    pairs = [(known.get(key), line) for key, line in _by_function(now).items()]
+    grown = [(was, line) for was, line in pairs if _growth(was, line) >= _LEAST]
+    return tuple(sorted(grown, key=lambda pair: -_growth(*pair))[:_LINES])
+
+
+def _growth(was: LineEntry | None, now: LineEntry) -> int:
+    return now.size - (was.size if was is not None else 0)
+
+
+def _by_function(lines: Sequence[LineEntry]) -> dict[tuple[str, str], LineEntry]:
+    found: dict[tuple[str, str], LineEntry] = {}
+    for line in sorted(lines, key=lambda line: -line.size):
+        key = (line.file, line.function)
+        largest = found.get(key)
+        size = line.size + (largest.size if largest is not None else 0)
+        found[key] = replace(largest or line, size=size)
+    return found

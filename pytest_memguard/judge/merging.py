@@ -1,0 +1,184 @@
+"""What saving stores: one entry out of what was and what is, the same again where it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from pytest_memguard.baselines import Baseline, Entry, Place
+from pytest_memguard.judge.noise import (
+    READINGS,
+    assumed,
+    imports_may_explain,
+    noise,
+)
+from pytest_memguard.judge.room import GRAIN
+from pytest_memguard.units import KIB
+
+_STEPS_IN_A_VALUE: Final = 64
+_LEAK_SHARE: Final = 0.1
+_LEAK_LEAST: Final = 8.0
+
+
+def merged(
+    before: Entry | None, now: Entry, metric: str = "rss", *, accept: bool = False
+) -> Entry:
+    """The entry that saving a reading stores.
+
+    A reading that noise explains leaves the peak and widens the spread; once the entry rests
+    on enough readings it is left as it is, so that saving again makes no difference. Any
+    other reading takes the entry's place. A reading with more imports than are on record
+    tells nothing as long as they may be what makes it larger.
+
+    Args:
+        before: what is stored; ``None`` if nothing is.
+        now: the reading.
+        metric: what was counted.
+        accept: store the reading even where imports may explain it.
+
+    Returns:
+        The entry, with rounded numbers.
+    """
+    if before is None or now.imports < before.imports:
+        fresh = rounded(now, metric)
+        if before is None or now.leak is not None:
+            return fresh
+        return replace(fresh, leak=before.leak)
+    growth = max(0, now.peak - before.peak)
+    if now.imports > before.imports and imports_may_explain(before, now, growth) and not accept:
+        return replace(before, leak=_leak(before.leak, now.leak))
+    exact_at_last = before.ceiling > 0 and not now.ceiling
+    if exact_at_last or not _same_level(before, now, metric):
+        return replace(rounded(now, metric), leak=_leak(before.leak, now.leak))
+    return _rest(_widened(before, now, metric), now, metric)
+
+
+def merge_baselines(old: Baseline, new: Baseline) -> Baseline:
+    """Everything in either; what is in both is merged, test by test."""
+    places: dict[Place, Mapping[str, Entry]] = dict(old.places)
+    for place, entries in new.places.items():
+        stored = dict(places.get(place, {}))
+        for nodeid, now in entries.items():
+            stored[nodeid] = merged(stored.get(nodeid), now, place.metric)
+        places[place] = stored
+    return Baseline(places=places)
+
+
+def rounded(entry: Entry, metric: str = "rss") -> Entry:
+    """An entry with numbers that noise changes seldom: steps of about one in a hundred.
+
+    Peaks are rounded up, so that none lies above its own record.
+    """
+    least = _least(metric)
+    return replace(
+        entry,
+        peak=round_up(entry.peak, least),
+        ceiling=round_up(entry.ceiling, least) if entry.ceiling > entry.peak else 0,
+        growth=_nearest(entry.growth, least),
+        spread=round_up(entry.spread, least),
+        readings=min(entry.readings, READINGS),
+        stages=tuple(
+            replace(
+                stage,
+                peak=round_up(stage.peak, least),
+                delta=_nearest(stage.delta, least),
+                ceiling=round_up(stage.ceiling, least) if stage.ceiling > stage.peak else 0,
+            )
+            for stage in entry.stages
+        ),
+        lines=tuple(replace(line, size=_nearest(line.size, KIB)) for line in entry.lines),
+        leak=_round_leak(entry.leak),
+    )
+
+
+def round_up(value: int, least: int) -> int:
+    """The next multiple of a step: about a hundredth of the value, at least ``least``."""
+    step = _step(value, least)
+    return -(-value // step) * step
+
+
+def _nearest(value: int, least: int) -> int:
+    step = _step(abs(value), least)
+    return round(value / step) * step
+
+
+def _step(value: int, least: int) -> int:
+    step = least
+    while step * 2 * _STEPS_IN_A_VALUE <= value:
+        step *= 2
+    return step
+
+
+def _least(metric: str) -> int:
+    return 64 * KIB if metric == "rss" else KIB
+
+
+def _band(entry: Entry, metric: str) -> int:
+    """Bytes around its readings in which another one counts as the same level."""
+    return max(noise(entry, metric), assumed(entry.peak, metric))
+
+
+def _same_level(before: Entry, now: Entry, metric: str) -> bool:
+    """Whether noise explains a reading, or its upper bound leaves open that it does."""
+    band = _band(before, metric)
+    lowest, highest = before.peak - before.spread - band, before.peak + band
+    if before.ceiling:
+        highest = max(highest, before.ceiling)
+    top = max(now.peak, now.ceiling)
+    return now.peak <= highest and top >= lowest
+
+
+def _widened(before: Entry, now: Entry, metric: str) -> Entry:
+    """The entry with one reading more, of the same level."""
+    if before.readings >= READINGS:
+        return before
+    if now.ceiling and not before.ceiling and now.peak <= before.peak:
+        return before  # it says no more than that the peak may be the same
+    least = _least(metric)
+    high = max(before.peak, round_up(now.peak, least))
+    lowest = before.peak - before.spread
+    if before.ceiling or now.ceiling:
+        spread = before.spread  # bounds do not tell how far readings lie apart
+    else:
+        spread = high - min(lowest, round_up(now.peak - now.spread, least))
+    tops = [top for top in (before.ceiling, round_up(now.ceiling, least)) if top]
+    return replace(
+        before,
+        peak=high,
+        spread=round_up(spread, least),
+        readings=min(before.readings + now.readings, READINGS),
+        ceiling=max(high, min(tops)) if len(tops) == 2 else 0,
+    )
+
+
+def _rest(entry: Entry, now: Entry, metric: str) -> Entry:
+    """Growth, stages, lines and leak: kept where they are as they were."""
+    fresh = rounded(now, metric)
+    band = max(_band(entry, metric), 2 * GRAIN)
+    same_growth = abs(entry.growth - now.growth) <= band
+    same_stages = [stage.path for stage in entry.stages] == [
+        stage.path for stage in now.stages
+    ] and all(
+        abs(was.peak - stage.peak) <= band + entry.spread
+        for was, stage in zip(entry.stages, now.stages, strict=True)
+    )
+    return replace(
+        entry,
+        growth=entry.growth if same_growth else fresh.growth,
+        stages=entry.stages if same_stages else fresh.stages,
+        lines=entry.lines or fresh.lines,
+        leak=_leak(entry.leak, now.leak),
+    )
+
+
+def _leak(was: float | None, now: float | None) -> float | None:
+    if now is None:
+        return was
+    if was is not None and abs(now - was) <= max(_LEAK_SHARE * was, _LEAK_LEAST):
+        return was
+    return _round_leak(now)
+
+
+def _round_leak(leak: float | None) -> float | None:
+    return None if leak is None else float(f"{leak:.2g}")

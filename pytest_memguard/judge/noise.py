@@ -1,0 +1,85 @@
+"""How far apart two readings of the same code may lie: what noise explains is no change."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pytest_memguard.baselines import Entry, FailRule
+from pytest_memguard.judge.room import GRAIN
+from pytest_memguard.units import KIB, MIB
+
+READINGS: Final = 5
+"""Readings that an entry rests on at most; from then on it keeps still."""
+
+# Expected range of n values that are normally distributed, in standard deviations: the d2 of
+# control charts. A chart of single values calls more than three deviations from the middle a
+# change; the highest of n readings lies half a range above the middle.
+_RANGE: Final = {2: 1.128, 3: 1.693, 4: 2.059, READINGS: 2.326}
+_DEVIATIONS: Final = 3.0
+
+# One reading has no range. What it is taken for instead, by metric: a share of the peak, and
+# bytes at least. Resident memory comes in pages, and the kernel adds them up in batches;
+# trackers count to the byte.
+_ASSUMED: Final = {"rss": (0.05, 2 * GRAIN)}
+_ASSUMED_EXACT: Final = (0.01, 64 * KIB)
+
+# What imports may take: measured are up to 3.7 MiB for one module (_hashlib, with the library
+# it loads), 0.1 MiB a module where there are many. Native libraries take more.
+_FIRST_IMPORT: Final = 16 * MIB
+_NEXT_IMPORT: Final = MIB // 2
+
+
+def noise(entry: Entry, metric: str) -> int:
+    """Bytes above its highest reading that another reading of the same code may have.
+
+    Args:
+        entry: with its readings and their spread.
+        metric: what was counted.
+    """
+    if entry.readings < 2:
+        return assumed(max(entry.peak, entry.ceiling), metric)
+    factor = _DEVIATIONS / _RANGE[min(entry.readings, READINGS)] - 0.5
+    return max(int(factor * entry.spread), GRAIN if metric == "rss" else 0)
+
+
+def assumed(value: int, metric: str) -> int:
+    """Bytes of noise where nothing is known but one reading.
+
+    Args:
+        value: of that reading.
+        metric: what was counted.
+    """
+    share, least = _ASSUMED.get(metric, _ASSUMED_EXACT)
+    return max(int(share * value), least)
+
+
+def room(rule: FailRule, value: int) -> int:
+    """Bytes above a value that a rule lets pass: share and floor must both be exceeded."""
+    return max(int(rule.share * value), rule.floor)
+
+
+def allowed(entry: Entry, rule: FailRule, metric: str = "rss") -> int:
+    """Bytes up to which a new reading of the peak passes.
+
+    Args:
+        entry: what was; where its peak is not exact, it may have been as high as its ceiling.
+        rule: how much worse is too much.
+        metric: what was counted.
+    """
+    was = max(entry.peak, entry.ceiling)
+    return was + max(room(rule, was), noise(entry, metric))
+
+
+def imports_may_explain(before: Entry, now: Entry, growth: int) -> bool:
+    """Whether modules that were not imported before may account for a growth.
+
+    The first test of a process that needs a library pays for its import; which one that is
+    depends on the order, on the workers and on the shards.
+
+    Args:
+        before: the entry on record.
+        now: the new reading.
+        growth: bytes between them.
+    """
+    more = now.imports - before.imports
+    return more > 0 and growth <= _FIRST_IMPORT + more * _NEXT_IMPORT

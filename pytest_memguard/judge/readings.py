@@ -1,0 +1,139 @@
+"""The numbers of a run in the form that a baseline has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Final
+
+from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
+from pytest_memguard.leaks import bytes_per_call
+from pytest_memguard.model import (
+    CallSite,
+    Environment,
+    MetricName,
+    Outcome,
+    Peak,
+    Run,
+)
+
+LINES: Final = 10
+"""Lines that are kept of one test."""
+_COUNT: Final = frozenset({"passed", "xpassed"})
+
+
+def place_of(environment: Environment, metric: str = "rss") -> Place:
+    """The place of a run's numbers."""
+    system, _, machine = environment.platform.partition(" ")
+    return Place(
+        system=system,
+        machine=machine,
+        implementation=environment.implementation,
+        python=".".join(environment.python.split(".")[:2]),
+        metric=metric,
+    )
+
+
+def readings(run: Run, root: str = "") -> Baseline:
+    """Every number of a run that can be compared or saved.
+
+    Args:
+        run: tests that did not pass are left out.
+        root: folder that paths of lines are made relative to.
+
+    Returns:
+        Numbers as they were measured; what several processes measured of one test is one
+        entry.
+    """
+    found: dict[Place, dict[str, list[Entry]]] = {}
+    for outcome in run.outcomes:
+        for metric, entry in entries(outcome, root).items():
+            tests = found.setdefault(place_of(run.environment, metric), {})
+            tests.setdefault(outcome.nodeid, []).append(entry)
+    return Baseline(
+        places={
+            place: {nodeid: pooled(several) for nodeid, several in tests.items()}
+            for place, tests in found.items()
+        }
+    )
+
+
+def entries(outcome: Outcome, root: str = "") -> Mapping[MetricName, Entry]:
+    """The numbers of one test, by metric; none unless it passed and its call was measured."""
+    call = outcome.phase("call")
+    if outcome.result not in _COUNT or call is None:
+        return {}
+    return {peak.metric: _entry(outcome, peak, root) for peak in call.peaks}
+
+
+def pooled(several: Iterable[Entry]) -> Entry:
+    """One entry out of several readings of one test: the highest, and how far they lie apart.
+
+    Readings with more imports than the others have are left out.
+    """
+    all_of_them = list(several)
+    fewest = min(entry.imports for entry in all_of_them)
+    alike = [entry for entry in all_of_them if entry.imports == fewest]
+    highest = max(alike, key=lambda entry: entry.peak)
+    lowest = min(entry.peak - entry.spread for entry in alike)
+    return replace(
+        highest,
+        spread=highest.peak - lowest,
+        readings=sum(entry.readings for entry in alike),
+    )
+
+
+def _entry(outcome: Outcome, peak: Peak, root: str) -> Entry:
+    resident = peak.metric == "rss"
+    return Entry(
+        peak=peak.value,
+        growth=outcome.growth if resident else 0,
+        ceiling=0 if peak.exact else peak.high,
+        stages=tuple(
+            StageEntry(
+                path=stage.path,
+                peak=top.value,
+                delta=stage.delta if resident else 0,
+                ceiling=0 if top.exact else top.high,
+            )
+            for stage in outcome.stages
+            if (top := stage.peak(peak.metric)) is not None
+        ),
+        lines=_lines(outcome, peak.metric, root),
+        leak=_leak(outcome) if resident else None,
+        imports=outcome.imports,
+    )
+
+
+def _leak(outcome: Outcome) -> float | None:
+    if outcome.leak is None or outcome.leak.verdict.state not in {"clean", "leaking"}:
+        return None
+    if outcome.leak.verdict.state == "clean":
+        return 0.0
+    return bytes_per_call(outcome.leak)
+
+
+def _lines(outcome: Outcome, metric: MetricName, root: str) -> tuple[LineEntry, ...]:
+    sites: list[CallSite] = []
+    for finding in outcome.findings:
+        if finding.peak is not None and finding.peak.metric == metric:
+            sites += finding.sites
+    for stage in outcome.stages:
+        sites += stage.lines
+    largest: dict[tuple[str, int, str], int] = {}
+    for site in sites:
+        key = (_relative(site.file, root), site.line, site.function)
+        largest[key] = max(site.size, largest.get(key, 0))
+    ranked = sorted(largest.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(
+        LineEntry(file=file, line=line, function=function, size=size)
+        for (file, line, function), size in ranked[:LINES]
+    )
+
+
+def _relative(file: str, root: str) -> str:
+    path = PurePath(file)
+    if root and path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    return file

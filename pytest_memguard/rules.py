@@ -1,0 +1,129 @@
+"""The rules of a comparison as people write them: peak:10%+2MB, growth:1MB, leak:100B."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final, get_args
+
+from pytest_memguard.baselines import FailRule, RuleKind
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.units import MIB, parse_bytes
+
+_PERCENT: Final = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*%", re.ASCII)
+_HINT: Final = (
+    "write peak:10%, peak:5MB, peak:10%+2MB (both must be exceeded), "
+    "growth:..., stage:NAME:... or leak:... (bytes per call)"
+)
+
+DEFAULT: Final = FailRule(kind="peak", share=0.1, floor=2 * MIB, text="peak:10%+2MB")
+"""What holds for the peak where nobody set another rule on it."""
+
+
+def parse_rule(text: object, where: str) -> FailRule:
+    """Read a rule.
+
+    Args:
+        text: what a person wrote.
+        where: who wrote it: "--mem-fail-on", "the marker".
+
+    Raises:
+        ConfigError: with one sentence, if it is no rule; it does not name ``where``.
+    """
+    if not isinstance(text, str):
+        raise _problem(text, "it is not a text")
+    kind, colon, rest = text.strip().partition(":")
+    stage = ""
+    if kind == "stage":
+        stage, colon, rest = (part.strip() for part in rest.rpartition(":"))
+        if not stage:
+            raise _problem(text, "it names no stage")
+    known = next((name for name in get_args(RuleKind) if name == kind), None)
+    if known is None:
+        raise _problem(text, f"{kind!r} is nothing that is compared")
+    if not colon:
+        raise _problem(text, "it has no amount")
+    share, floor = _amount(text, rest, bare=known == "leak")
+    return FailRule(
+        kind=known, share=share, floor=floor, stage=stage, where=where, text=text.strip()
+    )
+
+
+def parse_rules(texts: Sequence[object], where: str) -> tuple[FailRule, ...]:
+    """Read several rules.
+
+    Args:
+        texts: what a person wrote.
+        where: who wrote them.
+
+    Raises:
+        ConfigError: with a sentence for each that is no rule.
+    """
+    rules: list[FailRule] = []
+    problems: list[str] = []
+    for text in texts:
+        try:
+            rules.append(parse_rule(text, where))
+        except ConfigError as error:  # noqa: PERF203  every problem is told at once
+            problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
+    return tuple(rules)
+
+
+def closest(*levels: Sequence[FailRule]) -> tuple[FailRule, ...]:
+    """The rules that hold: the closest source wins for each thing that is compared.
+
+    Args:
+        levels: rules of one source each, the closest source first. Several rules of one
+            source on the same thing all hold.
+
+    Returns:
+        The rules; the default is among them if nobody set a rule on the peak.
+    """
+    chosen: dict[tuple[str, str], Sequence[FailRule]] = {}
+    for level in (*levels, (DEFAULT,)):
+        found: dict[tuple[str, str], list[FailRule]] = {}
+        for rule in level:
+            found.setdefault((rule.kind, rule.stage), []).append(rule)
+        chosen = {**found, **chosen}
+    return tuple(rule for rules in chosen.values() for rule in rules)
+
+
+def about_stage(rule: FailRule, path: str) -> bool:
+    """Whether a rule is about the stage of this path; ``*`` stands for every stage."""
+    if rule.kind != "stage":
+        return False
+    return rule.stage in {"*", path} or path.endswith(f"/{rule.stage}")
+
+
+def _amount(text: str, written: str, *, bare: bool) -> tuple[float, int]:
+    """Share and bytes of an amount; ``bare`` numbers are bytes."""
+    share: float | None = None
+    floor: int | None = None
+    for part in written.split("+"):
+        percent = _PERCENT.fullmatch(part.strip())
+        if percent is not None and share is None:
+            share = float(Decimal(percent["number"]) / 100)
+        elif percent is None and floor is None:
+            floor = _bytes(text, part.strip(), bare=bare)
+        else:
+            kind = "bytes" if percent is None else "a share"
+            raise _problem(text, f"it has {kind} twice")
+    return share or 0.0, floor or 0
+
+
+def _bytes(text: str, part: str, *, bare: bool) -> int:
+    if not part:
+        raise _problem(text, "it has no amount")
+    if not bare and part[-1].isdecimal():
+        raise _problem(text, f"{part!r} is neither a share nor a size with a unit")
+    try:
+        return parse_bytes(part)
+    except ConfigError:
+        raise _problem(text, f"{part!r} is neither a share nor a size") from None
+
+
+def _problem(text: object, why: str) -> ConfigError:
+    return ConfigError(f"{text!r} is no rule, {why}: {_HINT}")

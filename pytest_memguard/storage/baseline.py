@@ -1,0 +1,99 @@
+"""The committed file of numbers, .memguard/baseline.json: read it, and change it safely."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from pytest_memguard.baselines import Baseline
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.storage.baseline_form import dump_baseline, parse_baseline
+from pytest_memguard.storage.files import write_whole
+from pytest_memguard.storage.locks import PATIENCE, locked
+
+FILE: Final = ".memguard/baseline.json"
+
+
+def read_baseline(path: Path) -> Baseline | None:
+    """The numbers on record; ``None`` where there is no file.
+
+    Raises:
+        ConfigError: if the file cannot be read, is damaged or of a newer format; it says
+            what is wrong and on which line, and the file is left alone.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        msg = f"{path} cannot be read ({error.strerror}); mend it or move it away"
+        raise ConfigError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{path} is no text ({error.reason}); mend it or move it away"
+        raise ConfigError(msg) from error
+    return parse_baseline(text, str(path))
+
+
+def write_baseline(path: Path, baseline: Baseline) -> None:
+    """Write a baseline, whole or not at all.
+
+    Raises:
+        OSError: if it cannot be written; what was there is still there.
+    """
+    text = dump_baseline(baseline)
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        msg = f"{path} cannot be written ({error.strerror or error}); it is as it was before"
+        raise OSError(msg) from error
+
+
+def update_baseline(
+    path: Path,
+    change: Callable[[Baseline | None], Baseline],
+    patience: float = PATIENCE,
+) -> Baseline:
+    """Read, change and write, while no other process does.
+
+    A file that would be the same again is not written.
+
+    Args:
+        path: the file; its folder is made.
+        change: from what is on record (``None`` where there is no file) to what shall be.
+        patience: seconds to wait for another process.
+
+    Returns:
+        What is on record now.
+
+    Raises:
+        ConfigError: if the file cannot be understood; it is left alone.
+        OSError: if it cannot be written, or another process does not let go of it; what was
+            there is still there.
+    """
+    path = path.resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{path} cannot be written ({error.strerror or error})"
+        raise OSError(msg) from error
+    with locked(path, patience):
+        before = read_baseline(path)
+        after = change(before)
+        if before is None or dump_baseline(before) != dump_baseline(after):
+            _clear_remains(path)
+            write_baseline(path, after)
+    return after
+
+
+def _clear_remains(path: Path) -> None:
+    """Remove what a killed process left of its half-written file; the lock is ours."""
+    for remains in path.parent.glob(f".{path.name}.????????"):
+        with contextlib.suppress(OSError):
+            remains.unlink()
+
+
+def is_baseline(data: object) -> bool:
+    """Whether what a JSON file holds looks like a baseline, of whatever format."""
+    return isinstance(data, dict) and "environments" in data

@@ -1,0 +1,271 @@
+"""The text of a baseline file: a test a line, sorted, and a clear word for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NoReturn
+
+from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.units import KIB
+
+FORMAT: Final = 1
+# 1: first format.
+
+_MEND: Final = "mend it or move it away"
+_PLACE: Final = ("system", "machine", "implementation", "python", "metric")
+_CONFLICT: Final = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)
+Json = dict[str, Any]
+
+
+class _Wrong(Exception):  # noqa: N818  never leaves this module
+    """What is wrong, and the text in the file to look for."""
+
+    def __init__(
+        self, problem: str, key: str = "", skip: int = 0, *, twice: bool = False
+    ) -> None:
+        self.problem = problem
+        self.key = key
+        self.skip = skip
+        self.twice = twice
+        super().__init__(problem)
+
+
+def dump_baseline(baseline: Baseline) -> str:
+    """The text of a baseline: sizes in KiB, rounded up; nothing that is not set."""
+    parts = []
+    for place, entries in sorted(baseline.places.items(), key=lambda item: _order(item[0])):
+        if not entries:
+            continue
+        head = json.dumps({name: getattr(place, name) for name in _PLACE})[:-1]
+        tests = ",\n".join(
+            f"   {json.dumps(nodeid)}: {json.dumps(_entry_to_json(entries[nodeid]))}"
+            for nodeid in sorted(entries)
+        )
+        parts.append(f'  {head}, "tests": {{\n{tests}\n  }}}}')
+    body = ",\n".join(parts)
+    return f'{{"format": {FORMAT}, "environments": [\n{body}\n]}}\n'
+
+
+def parse_baseline(text: str, source: str) -> Baseline:
+    """A baseline from its text.
+
+    Args:
+        text: of the file.
+        source: its name, for messages.
+
+    Raises:
+        ConfigError: if it is none, or of another format; the message names the line.
+    """
+    try:
+        return _baseline(_load(text))
+    except json.JSONDecodeError as error:
+        cut = "" if text.rstrip().endswith("}") else "it is cut off: "
+        msg = f"{source}, line {error.lineno}: {cut}{error.msg}; {_MEND}"
+    except RecursionError:
+        msg = f"{source} is no baseline; {_MEND}"
+    except _Wrong as error:
+        line = _line_of(text, error)
+        where = f"{source}, line {line}" if line else source
+        msg = f"{where}: {error.problem}"
+    raise ConfigError(msg)
+
+
+def _order(place: Place) -> tuple[object, ...]:
+    version = tuple(int(part) if part.isdecimal() else 0 for part in place.python.split("."))
+    return (place.system, place.machine, place.implementation, version, place.metric)
+
+
+def _kib(size: int) -> int:
+    return -(-size // KIB)
+
+
+def _entry_to_json(entry: Entry) -> Json:
+    data: Json = {"peak_kib": _kib(entry.peak)}
+    optional = {
+        "ceiling_kib": _kib(entry.ceiling),
+        "growth_kib": _kib(entry.growth),
+        "spread_kib": _kib(entry.spread),
+        "readings": entry.readings if entry.readings > 1 else 0,
+        "imports": entry.imports,
+        "stages": [_stage_to_json(stage) for stage in entry.stages],
+        "lines": [[x.file, x.line, x.function, _kib(x.size)] for x in entry.lines],
+    }
+    data.update({name: value for name, value in optional.items() if value})
+    if entry.leak is not None:
+        data["leak_bytes_per_call"] = entry.leak
+    return data
+
+
+def _stage_to_json(stage: StageEntry) -> list[object]:
+    top = [_kib(stage.ceiling)] if stage.ceiling else []
+    return [stage.path, _kib(stage.peak), _kib(stage.delta), *top]
+
+
+def _load(text: str) -> object:
+    conflict = _CONFLICT.search(text)
+    if conflict is not None:
+        msg = f"it holds an unresolved merge conflict; resolve it, or {_MEND}"
+        raise _Wrong(msg, conflict[0])
+
+    def once(pairs: list[tuple[str, Any]]) -> Json:
+        data = dict(pairs)
+        if len(data) < len(pairs):
+            names = [name for name, _ in pairs]
+            double = next(name for name in names if names.count(name) > 1)
+            msg = f"{double!r} is there twice; keep one of them"
+            raise _Wrong(msg, f"{json.dumps(double)}:", 1, twice=True)
+        return data
+
+    return json.loads(text, object_pairs_hook=once, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> NoReturn:
+    msg = f"{name} is no number that is written here; {_MEND}"
+    raise _Wrong(msg, name)
+
+
+def _baseline(data: object) -> Baseline:
+    if not isinstance(data, Mapping) or "format" not in data or "environments" not in data:
+        msg = f"it is no file that --mem-save wrote; {_MEND}"
+        raise _Wrong(msg)
+    number = data["format"]
+    if type(number) is not int or number != FORMAT:
+        msg = f"it has format {number!r}, this version reads format {FORMAT}"
+        if type(number) is int and number > FORMAT:
+            msg += "; a newer pytest-memguard wrote it"
+        raise _Wrong(msg, '"format"')
+    if not isinstance(data["environments"], list):
+        msg = f"environments is no list; {_MEND}"
+        raise _Wrong(msg, '"environments"')
+    places: dict[Place, dict[str, Entry]] = {}
+    met: dict[str, int] = {}
+    for index, part in enumerate(data["environments"]):
+        place, tests = _place(part, index)
+        if place in places:
+            msg = f"environment {index + 1} is one that came before; make one of the two"
+            raise _Wrong(msg, '"system"', index)
+        places[place] = dict(_entries(tests, met))
+    return Baseline(places=places)
+
+
+def _place(part: object, index: int) -> tuple[Place, Json]:
+    if not isinstance(part, dict):
+        msg = f"environment {index + 1} is no object; {_MEND}"
+        raise _Wrong(msg, '"environments"')
+    texts = {name: part.get(name) for name in _PLACE}
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            msg = f"environment {index + 1} has no {name}; {_MEND}"
+            raise _Wrong(msg, '"system"', index)
+    tests = part.get("tests")
+    if not isinstance(tests, dict):
+        msg = f"environment {index + 1} has no tests; {_MEND}"
+        raise _Wrong(msg, '"system"', index)
+    return Place(**{name: str(text) for name, text in texts.items()}), tests
+
+
+def _entries(tests: Json, met: dict[str, int]) -> Iterator[tuple[str, Entry]]:
+    """Entries by node id; ``met`` counts where else a node id was, to find its line."""
+    for nodeid, data in tests.items():
+        try:
+            yield nodeid, _entry(data)
+        except _Wrong as wrong:
+            msg = f"{wrong.problem} in the entry of {nodeid!r}; {_MEND}"
+            raise _Wrong(msg, f"{json.dumps(nodeid)}:", met.get(nodeid, 0)) from None
+        met[nodeid] = met.get(nodeid, 0) + 1
+
+
+_KEYS: Final = frozenset(
+    {
+        "peak_kib",
+        "ceiling_kib",
+        "growth_kib",
+        "spread_kib",
+        "readings",
+        "imports",
+        "stages",
+        "lines",
+        "leak_bytes_per_call",
+    }
+)
+
+
+def _entry(data: object) -> Entry:
+    if not isinstance(data, dict):
+        msg = f"{data!r:.40} stands where numbers should be"
+        raise _Wrong(msg)
+    if not data.keys() <= _KEYS:
+        msg = f"{min(data.keys() - _KEYS)!r} is no key of this format"
+        raise _Wrong(msg)
+    stages, lines = data.get("stages", []), data.get("lines", [])
+    if not isinstance(stages, list) or not isinstance(lines, list):
+        msg = "stages or lines are no list"
+        raise _Wrong(msg)
+    leak = data.get("leak_bytes_per_call")
+    if leak is not None and (type(leak) not in {int, float} or leak < 0):
+        msg = f"leak_bytes_per_call is {leak!r:.40}"
+        raise _Wrong(msg)
+    return Entry(
+        peak=_whole(data, "peak_kib", None) * KIB,
+        ceiling=_whole(data, "ceiling_kib") * KIB,
+        growth=_whole(data, "growth_kib", least=None) * KIB,
+        spread=_whole(data, "spread_kib") * KIB,
+        readings=_whole(data, "readings", 1, least=1),
+        imports=_whole(data, "imports"),
+        stages=tuple(_stage(stage) for stage in stages),
+        lines=tuple(_line(line) for line in lines),
+        leak=None if leak is None else float(leak),
+    )
+
+
+def _whole(data: Json, name: str, default: int | None = 0, least: int | None = 0) -> int:
+    value = data.get(name, default)
+    if type(value) is not int or (least is not None and value < least):
+        msg = f"{name} is {value!r:.40}" if name in data else f"there is no {name}"
+        raise _Wrong(msg)
+    return value
+
+
+def _stage(data: object) -> StageEntry:
+    match data:
+        case [str(path), int(peak), int(delta)]:
+            ceiling = 0
+        case [str(path), int(peak), int(delta), int(ceiling)]:
+            pass
+        case _:
+            msg = f"{data!r:.40} is no stage (name, peak, what it added)"
+            raise _Wrong(msg)
+    if min(peak, ceiling) < 0 or bool in map(type, data):
+        msg = f"{data!r:.40} is no stage (name, peak, what it added)"
+        raise _Wrong(msg)
+    return StageEntry(path=path, peak=peak * KIB, delta=delta * KIB, ceiling=ceiling * KIB)
+
+
+def _line(data: object) -> LineEntry:
+    match data:
+        case [str(file), int(line), str(function), int(size)] if min(
+            line, size
+        ) >= 0 and bool not in map(type, data):
+            return LineEntry(file=file, line=line, function=function, size=size * KIB)
+        case _:
+            msg = f"{data!r:.40} is no line (file, line, function, size)"
+            raise _Wrong(msg)
+
+
+def _line_of(text: str, wrong: _Wrong) -> int:
+    """The number of the line with what is wrong, from 1; 0 if it cannot be found."""
+    if not wrong.key:
+        return 0
+    if wrong.twice:
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.count(wrong.key) > 1:
+                return number
+    at = -1
+    for _ in range(wrong.skip + 1):
+        at = text.find(wrong.key, at + 1)
+        if at < 0:
+            return 0
+    return text.count("\n", 0, at) + 1

@@ -1,0 +1,111 @@
+"""One process at a time: a lock on a file, let go by the system when its holder dies."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+PATIENCE: Final = 30.0
+"""Seconds to wait for a lock."""
+_PAUSE: Final = 0.02
+
+
+@contextmanager
+def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the lock of a file.
+
+    It is the folder of the file that is locked, where the system can do that, and a file in
+    the folder for temporary files where it cannot: nothing is left beside the file.
+
+    Args:
+        path: the file; its folder is made if it is not there.
+        patience: seconds to wait for another process.
+
+    Raises:
+        TimeoutError: if another process held it all that time.
+        OSError: if the folder cannot be made.
+    """
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + patience
+    for handle in _handles(path):
+        try:
+            if _lockable(handle):
+                _wait(handle, end, path, patience)
+                try:
+                    yield
+                finally:
+                    _unlock(handle)
+                return
+        finally:
+            os.close(handle)
+    yield  # nothing here can be locked; a file is still written whole or not at all
+
+
+def _handles(path: Path) -> Iterator[int]:
+    if sys.platform != "win32":
+        yield os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    beside = Path(tempfile.gettempdir(), f"memguard-{name}.lock")
+    yield os.open(beside, os.O_RDWR | os.O_CREAT, 0o666)
+
+
+def _wait(handle: int, end: float, path: Path, patience: float) -> None:
+    while not _try(handle):
+        if time.monotonic() > end:
+            msg = (
+                f"{path} cannot be written: another run has been writing to its folder for "
+                f"more than {patience:.0f} s; try again once it has ended"
+            )
+            raise TimeoutError(msg)
+        time.sleep(_PAUSE)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lockable(handle: int) -> bool:
+        return handle >= 0
+
+    def _try(handle: int) -> bool:
+        os.lseek(handle, 0, os.SEEK_SET)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(handle: int) -> None:
+        os.lseek(handle, 0, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lockable(handle: int) -> bool:
+        """Whether the file system knows locks on this at all (NFS does not, on folders)."""
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        return True
+
+    def _try(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_UN)

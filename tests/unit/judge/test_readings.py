@@ -1,0 +1,109 @@
+"""Tests of the numbers of a run in the form of a baseline."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
+from pytest_memguard.judge.readings import LINES, pooled, readings
+from pytest_memguard.leaks import LeakReading, Verdict
+from pytest_memguard.units import MIB
+from tests.samples import OUTCOME, RUN, SITE, STAGE, rss
+
+PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
+PASSED = replace(OUTCOME, result="passed")
+
+
+def of(*outcomes, root="") -> Baseline:
+    """The numbers of a run with these outcomes."""
+    return readings(replace(RUN, outcomes=outcomes), root)
+
+
+def only(outcome, metric="rss", root="") -> Entry:
+    """The numbers of one test."""
+    return of(outcome, root=root).places[replace(PLACE, metric=metric)][outcome.nodeid]
+
+
+def test_everything() -> None:
+    """Peak, bounds, growth, stages, lines, leak and imports are those of the run."""
+    assert only(PASSED) == Entry(
+        peak=120 * MIB,
+        ceiling=130 * MIB,
+        growth=-3,
+        stages=(StageEntry(path="load/parse", peak=7 * MIB, delta=4 * MIB),),
+        lines=(LineEntry(file="src/rows.py", function="load_rows", line=41, size=96 * MIB),),
+        leak=216.0,
+        imports=12,
+    )
+
+
+def test_each_metric_is_a_place() -> None:
+    """What else was counted stands for itself, without what is of resident memory only."""
+    found = of(PASSED)
+    assert {PLACE, replace(PLACE, metric="heap")} == set(found.places)
+    assert only(PASSED, "heap") == Entry(
+        peak=MIB,
+        growth=0,
+        lines=only(PASSED).lines,
+        imports=12,
+    )
+
+
+@pytest.mark.parametrize("result", ["failed", "skipped", "error", "xfailed"])
+def test_only_what_passed(result) -> None:
+    """A test that did not run to its end has no number."""
+    assert of(replace(OUTCOME, result=result)) == Baseline()
+
+
+def test_nothing_measured() -> None:
+    """A test without a call has no number."""
+    assert of(replace(PASSED, phases=())) == Baseline()
+
+
+def test_stage_with_bounds() -> None:
+    """A stage that is not exact keeps its bound."""
+    bounded = replace(STAGE, peaks=(rss(3, 9),))
+    assert only(replace(PASSED, stages=(bounded,))).stages == (
+        StageEntry(path="load/parse", peak=3 * MIB, delta=4 * MIB, ceiling=9 * MIB),
+    )
+
+
+def test_lines() -> None:
+    """The largest lines are kept, each once, relative to the root."""
+    sites = tuple(
+        replace(SITE, file=f"/project/src/{number}.py", size=number * MIB)
+        for number in range(20)
+    )
+    stages = (replace(STAGE, lines=sites), replace(STAGE, path="b", lines=sites[5:]))
+    test = replace(PASSED, stages=stages, findings=())
+    lines = only(test, root="/project").lines
+    assert [f"src/{number}.py" for number in range(19, 19 - LINES, -1)] == [
+        line.file for line in lines
+    ]
+    assert only(test).lines[0].file == "/project/src/19.py"
+
+
+@pytest.mark.parametrize(
+    ("state", "leak"), [("clean", 0.0), ("unclear", None), ("settling", None)]
+)
+def test_leak(state, leak) -> None:
+    """A clean test leaks nothing; where nothing is certain there is no number."""
+    reading = LeakReading(verdict=Verdict(state=state, calls=9))
+    assert leak == only(replace(PASSED, leak=reading)).leak
+
+
+def test_several_processes() -> None:
+    """What two processes measured of one test is one entry with their spread."""
+    phase = replace(PASSED.phases[0], peaks=(rss(100),))
+    other = replace(PASSED, worker="gw2", phases=(phase,))
+    found = of(replace(PASSED, phases=(replace(phase, peaks=(rss(120),)),)), other)
+    entry = found.places[PLACE][PASSED.nodeid]
+    assert (entry.peak, entry.spread, entry.readings) == (120 * MIB, 20 * MIB, 2)
+
+
+def test_pooled_without_imports() -> None:
+    """A reading that had to import more tells nothing beside one that had not."""
+    cold, warm = Entry(peak=90, growth=0, imports=3), Entry(peak=50, growth=0)
+    assert pooled([cold, warm]) == warm

@@ -1,0 +1,333 @@
+"""Tests of the comparison: numbers before and now, and what is said of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_memguard.baselines import (
+    Baseline,
+    Entry,
+    LineEntry,
+    Place,
+    StageEntry,
+)
+from pytest_memguard.judge.noise import READINGS, allowed, noise
+from pytest_memguard.judge.regression import compare, judge_entry
+from pytest_memguard.rules import DEFAULT, closest, parse_rule, parse_rules
+from pytest_memguard.units import KIB, MIB
+
+PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
+HEAP = replace(PLACE, metric="heap")
+
+
+def entry(mib: float, **fields) -> Entry:
+    """An entry with this peak; sizes of other fields are in bytes."""
+    return Entry(peak=int(mib * MIB), growth=fields.pop("growth", 0), **fields)
+
+
+def stage(path: str, mib: float, top: float = 0) -> StageEntry:
+    """A stage with this peak."""
+    return StageEntry(path=path, peak=int(mib * MIB), delta=0, ceiling=int(top * MIB))
+
+
+def line(function: str, mib: float, number: int = 1) -> LineEntry:
+    """A line of app.py."""
+    return LineEntry(file="app.py", function=function, line=number, size=int(mib * MIB))
+
+
+def judged(before, now, *rules, place=PLACE):
+    """The changes by the rules written."""
+    parsed = parse_rules(rules, "--mem-fail-on")
+    return judge_entry("t.py::test", place, before, now, closest(parsed))
+
+
+def kind_of(before, now, *rules, place=PLACE) -> str:
+    """What is said of the peak."""
+    return judged(before, now, *rules, place=place)[0].kind
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "rule", "kind"),
+    [
+        pytest.param(100, 109, "peak:10%", "same", id="share-kept"),
+        pytest.param(100, 111, "peak:10%", "regression", id="share-exceeded"),
+        pytest.param(100, 104, "peak:5MB", "same", id="size-kept"),
+        pytest.param(100, 106, "peak:5MB", "regression", id="size-exceeded"),
+        pytest.param(100, 109, "peak:10%+2MB", "same", id="size-alone-exceeded"),
+        pytest.param(10, 11.9, "peak:10%+2MB", "same", id="share-alone-exceeded"),
+        pytest.param(10, 12.1, "peak:10%+2MB", "regression", id="both-exceeded"),
+        pytest.param(100, 89, "peak:10%", "improvement", id="less"),
+        pytest.param(100, 91, "peak:10%", "same", id="a-little-less"),
+        pytest.param(0, 1.9, "peak:10%+2MB", "same", id="from-nothing-a-little"),
+        pytest.param(0, 2.1, "peak:10%+2MB", "regression", id="from-nothing"),
+        pytest.param(100, 100.0, "peak:0%", "same", id="nothing-allowed-nothing-more"),
+    ],
+)
+def test_peak(before, now, rule, kind) -> None:
+    """A peak above what the rule lets pass is a regression; as far below, an improvement."""
+    assert kind == kind_of(entry(before), entry(now), rule)
+
+
+def test_any_rule_may_fail_it() -> None:
+    """Of two rules on the peak the stricter one decides, and is named."""
+    change = judged(entry(100), entry(106), "peak:10%", "peak:5MB")[0]
+    assert (change.kind, change.rule.text) == ("regression", "peak:5MB")
+
+
+def test_no_rule_on_the_peak() -> None:
+    """Without any rule a peak is neither good nor bad."""
+    change = judge_entry("t", PLACE, entry(10), entry(99), ())[0]
+    assert (change.kind, change.text) == ("same", "")
+
+
+@pytest.mark.parametrize("place", [PLACE, HEAP], ids=["rss", "heap"])
+def test_noise_on_record_lets_pass(place) -> None:
+    """What lies within the noise of readings that differed is no regression."""
+    before = entry(100, readings=READINGS, spread=10 * MIB)
+    assert kind_of(before, entry(107), "peak:1%", place=place) == "same"
+    assert kind_of(before, entry(109), "peak:1%", place=place) == "regression"
+
+
+def test_more_readings_narrow_the_noise() -> None:
+    """The same spread lets less pass the more readings it rests on."""
+    noises = [noise(entry(50, readings=n, spread=2 * MIB), "rss") for n in (2, 3, 4, 5, 50)]
+    assert noises[:4] == sorted(set(noises), reverse=True)
+    assert noises[4] == noises[3]
+    narrowed = noise(entry(50, readings=READINGS, spread=MIB), "rss")
+    assert narrowed < noise(entry(50), "rss")
+
+
+def test_noise_of_one_reading_is_assumed() -> None:
+    """One reading tells no spread: resident memory is given more room than exact counts."""
+    assert noise(entry(1), "rss") == 512 * KIB
+    assert noise(entry(100), "rss") == 5 * MIB
+    assert noise(entry(1), "heap") == 64 * KIB
+    assert noise(entry(100), "heap") == MIB
+
+
+def test_noise_has_the_grain_of_the_mark() -> None:
+    """Readings that were all the same still have the grain of the kernel's mark."""
+    assert noise(entry(100, readings=5), "rss") == 256 * KIB
+    assert noise(entry(100, readings=5), "heap") == 0
+
+
+def test_allowed() -> None:
+    """Rule and noise do not add up: the larger one counts."""
+    assert allowed(entry(100), parse_rule("peak:10%", "x")) == 110 * MIB
+    assert allowed(entry(100), parse_rule("peak:1%", "x")) == 105 * MIB
+    assert allowed(entry(100, ceiling=120 * MIB), DEFAULT) == 132 * MIB
+
+
+def test_before_may_have_been_higher() -> None:
+    """A peak on record that is not exact lets pass what it may have been."""
+    before = entry(10, ceiling=30 * MIB)
+    assert kind_of(before, entry(32)) == "same"
+    assert kind_of(before, entry(34)) == "regression"
+
+
+def test_now_may_be_higher() -> None:
+    """A peak that may be above the limit is not called fine."""
+    change = judged(entry(10), entry(10, ceiling=30 * MIB))[0]
+    assert change.kind == "unsure"
+    assert "10.0 MiB or more, and may be above the 12.0 MiB that peak:10%+2MB" in change.text
+
+
+def test_less_only_if_it_is_sure() -> None:
+    """A peak is an improvement only if it cannot be as high as before."""
+    assert kind_of(entry(100), entry(20, ceiling=100 * MIB)) == "same"
+    assert kind_of(entry(100, spread=50 * MIB, readings=5), entry(60), "peak:1%") == "same"
+
+
+def test_imports_explain() -> None:
+    """A test that was the first to import something is not called a regression for it."""
+    change = judged(entry(5), entry(25, imports=122))[0]
+    assert change.kind == "unsure"
+    assert change.text == (
+        "peak RSS 25.0 MiB is 20.0 MiB (400%) above the baseline of 5.0 MiB, but 122 modules "
+        "more than on record were imported for the first time during the call, which may be "
+        "all of it"
+    )
+
+
+def test_one_import() -> None:
+    """One module is told as one."""
+    text = judged(entry(5), entry(15, imports=4), "peak:1%")[0].text
+    assert "4 modules more than on record were imported" in text
+    text = judged(entry(5, imports=3), entry(15, imports=4), "peak:1%")[0].text
+    assert "1 module more than on record was imported" in text
+
+
+def test_imports_do_not_explain_everything() -> None:
+    """One module more does not excuse a growth that no module accounts for."""
+    assert kind_of(entry(5), entry(25, imports=1)) == "regression"
+    assert kind_of(entry(5), entry(300, imports=122)) == "regression"
+    assert kind_of(entry(5, imports=9), entry(25, imports=9)) == "regression"
+
+
+def test_cold_baseline_is_told() -> None:
+    """A baseline with the memory of imports in it is no improvement, and is told."""
+    change = judged(entry(25, imports=122), entry(5))[0]
+    assert change.kind == "same"
+    assert "the baseline of 25.0 MiB has the memory of modules in it (122 were" in change.text
+
+
+def test_new() -> None:
+    """A test that the baseline does not have is new."""
+    change = judged(None, entry(5))[0]
+    assert (change.kind, change.now) == ("new", 5 * MIB)
+    assert change.text == "peak RSS 5.0 MiB, not in the baseline yet"
+
+
+def test_growth() -> None:
+    """What a test leaves behind is compared only where a rule asks for it."""
+    before, now = entry(20, growth=MIB), entry(20, growth=4 * MIB)
+    assert [change.subject for change in judged(before, now)] == ["peak"]
+    changes = judged(before, now, "growth:2MB")
+    assert [(change.subject, change.kind) for change in changes] == [
+        ("peak", "same"),
+        ("growth", "regression"),
+    ]
+    assert changes[1].text.startswith(
+        "growth of resident memory 4.0 MiB is 3.0 MiB (300%) above the baseline of 1.0 MiB; "
+        "growth:2MB (--mem-fail-on) allows up to 3.0 MiB"
+    )
+    shrunk = judged(entry(20, growth=-5 * MIB), entry(20, growth=-4 * MIB), "growth:10%")
+    assert shrunk[1].kind == "same"
+
+
+def test_growth_is_of_resident_memory() -> None:
+    """What is counted by other means has no growth to compare."""
+    now = entry(20, growth=40 * MIB)
+    assert len(judged(entry(20), now, "growth:1MB", "leak:1", place=HEAP)) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "kind"),
+    [
+        pytest.param([stage("load", 10)], [stage("load", 11)], "same", id="kept"),
+        pytest.param([stage("load", 10)], [stage("load", 13)], "regression", id="more"),
+        pytest.param([stage("load", 10)], [stage("load", 7)], "improvement", id="less"),
+        pytest.param([], [stage("load", 7)], "new", id="new"),
+        pytest.param([stage("load", 7)], [], "gone", id="gone"),
+        pytest.param([stage("run/load", 10)], [stage("run/load", 13)], "regression", id="end"),
+        pytest.param([stage("load", 5, 12)], [stage("load", 13)], "same", id="was-not-exact"),
+        pytest.param([stage("load", 10)], [stage("load", 5, 13)], "unsure", id="is-not-exact"),
+    ],
+)
+def test_stage(before, now, kind) -> None:
+    """The stage that a rule is about is compared as the peak is."""
+    changes = judged(
+        entry(20, stages=(*before, stage("other", 1))),
+        entry(20, stages=(*now, stage("other", 9))),
+        "stage:load:10%+2MB",
+    )
+    assert ["same", kind] == [change.kind for change in changes]
+    assert changes[1].subject in {"stage load", "stage run/load"}
+    assert changes[1].text or kind == "same"
+
+
+def test_every_stage() -> None:
+    """A star is every stage."""
+    both = (stage("a", 1), stage("b", 2))
+    changes = judged(entry(9, stages=both), entry(9, stages=both), "stage:*:10%")
+    assert [change.subject for change in changes] == ["peak", "stage a", "stage b"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "kinds"),
+    [
+        pytest.param(0.0, 0.0, ["same"], id="clean"),
+        pytest.param(100.0, 150.0, ["same"], id="kept"),
+        pytest.param(100.0, 250.0, ["regression"], id="more"),
+        pytest.param(250.0, 100.0, ["improvement"], id="less"),
+        pytest.param(None, 100.0, ["new"], id="new"),
+        pytest.param(100.0, None, ["unsure"], id="not-checked"),
+        pytest.param(None, None, [], id="never-checked"),
+    ],
+)
+def test_leak(before, now, kinds) -> None:
+    """Bytes per call are compared where a rule asks for it and the test was checked."""
+    changes = judged(entry(5, leak=before), entry(5, leak=now), "leak:100B")
+    assert kinds == [change.kind for change in changes[1:]]
+
+
+def test_leak_in_words() -> None:
+    """A leak that grew is told per call."""
+    change = judged(entry(5, leak=100.0), entry(5, leak=250.0), "leak:100B")[1]
+    assert change.text == (
+        "its leak of 250 B per call is 150 B per call (150%) above the baseline of 100 B per "
+        "call; leak:100B (--mem-fail-on) allows up to 200 B per call"
+    )
+
+
+def test_sentence() -> None:
+    """A regression says baseline, now, the difference, the rule, its source and the stage."""
+    before = entry(34, stages=(stage("read", 5), stage("load", 20), stage("load/parse", 18)))
+    now = entry(54, stages=(stage("read", 5), stage("load", 40), stage("load/parse", 38)))
+    assert judged(before, now)[0].text == (
+        "peak RSS 54.0 MiB is 20.0 MiB (59%) above the baseline of 34.0 MiB; peak:10%+2MB (the "
+        "default) allows up to 37.4 MiB; stage 'load/parse' grew most, from 18.0 MiB to 38.0 "
+        "MiB"
+    )
+
+
+def test_sentence_with_noise() -> None:
+    """Where noise let more pass than the rule, the sentence says so."""
+    before = entry(100, readings=2, spread=2 * MIB)
+    text = judged(before, entry(120), "peak:1%")[0].text
+    assert "; peak:1% (--mem-fail-on) and the noise on record allow up to 104.3 MiB" in text
+
+
+def test_sentence_with_a_new_stage() -> None:
+    """A stage that was not there before may be the one that grew."""
+    text = judged(entry(5), entry(54, stages=(stage("load", 40),)))[0].text
+    assert text.endswith("; stage 'load' is new, with 40.0 MiB")
+
+
+def test_lines_that_grew() -> None:
+    """Lines are told apart by function, added up, and told with the largest growth first."""
+    before = entry(34, lines=(line("load", 10, 5), line("parse", 3, 9), line("keep", 8, 2)))
+    now = entry(
+        64,
+        lines=(line("load", 12, 7), line("load", 8, 8), line("parse", 25, 9), line("keep", 8)),
+    )
+    lines = judged(before, now)[0].lines
+    assert [(n.function, n.line, b.size, n.size) for b, n in lines] == [
+        ("parse", 9, 3 * MIB, 25 * MIB),
+        ("load", 7, 10 * MIB, 20 * MIB),
+    ]
+
+
+def test_lines_of_one_side() -> None:
+    """Where one side does not know its lines, none is said to have grown."""
+    assert judged(entry(34), entry(64, lines=(line("load", 30),)))[0].lines == ()
+    assert judged(entry(34, lines=(line("load", 30),)), entry(64))[0].lines == ()
+
+
+def test_a_line_that_was_not_there() -> None:
+    """A line that is new has nothing before it."""
+    before = entry(34, lines=(line("keep", 8),))
+    ((was, now),) = judged(before, entry(64, lines=(line("load", 30),)))[0].lines
+    assert (was, now.function) == (None, "load")
+
+
+def test_compare() -> None:
+    """Tests of both, of one and of the other are told, by node id."""
+    old = Baseline(places={PLACE: {"b": entry(10), "c": entry(5), "d": entry(6)}})
+    new = Baseline(places={PLACE: {"b": entry(20), "a": entry(1)}})
+    changes = compare(old, new, closest(), present={"d"})
+    assert [(change.nodeid, change.kind) for change in changes] == [
+        ("a", "new"),
+        ("b", "regression"),
+        ("c", "gone"),
+    ]
+
+
+def test_compare_in_another_place() -> None:
+    """Numbers of another environment are not compared, and nothing of it is gone."""
+    old = Baseline(places={PLACE: {"a": entry(1)}})
+    elsewhere = replace(PLACE, python="3.12")
+    changes = compare(old, Baseline(places={elsewhere: {"a": entry(50)}}), closest())
+    assert [("a", "new", elsewhere)] == [(c.nodeid, c.kind, c.place) for c in changes]
