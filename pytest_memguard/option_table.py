@@ -270,6 +270,17 @@ OPTIONS: tuple[Option, ...] = (
         help="Threads a leak may eat before its check stops.",
     ),
     Option(
+        "history",
+        "file",
+        flag="--mem-history",
+        ini="mem_history",
+        metavar="FILE",
+        default_file=".memguard/history.sqlite3",
+        default="none",
+        help="Measure every test and append the run to a SQLite file, or to a PostgreSQL "
+        "server by its SQLAlchemy URL.",
+    ),
+    Option(
         "off",
         "switch",
         flag="--no-mem",

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.history import HistoryPlace
 from pytest_memguard.model import Budget
 from pytest_memguard.option_table import EXPLAIN, GITHUB, LEAK_BLAME, LEAK_CHECK, MODES
 from pytest_memguard.units import MIB, parse_bytes, parse_share, parse_size
@@ -51,6 +52,7 @@ class Settings:
     leak_memory: int = 256 * MIB
     leak_files: int = 200
     leak_threads: int = 50
+    history: HistoryPlace | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     """Which source each setting that is not a default came from."""
 
@@ -64,7 +66,7 @@ class Settings:
     @property
     def measures_all(self) -> bool:
         """Whether the numbers of every test are kept, not only of those with findings."""
-        return bool(self.mem or self.json or self.markdown)
+        return bool(self.mem or self.json or self.markdown or self.history)
 
     def where(self, name: str) -> str:
         """The source of a setting, for a message."""
@@ -132,6 +134,10 @@ def _text(value: object) -> str:
     return str(value)
 
 
+def _place(value: object) -> HistoryPlace:
+    return HistoryPlace(text=_text(value).strip())
+
+
 def _one_of(*choices: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         if value not in choices:
@@ -190,6 +196,7 @@ _PARSERS: Mapping[str, Callable[[object], Any]] = {
     "leak_memory": parse_size,
     "leak_files": _count_of("files"),
     "leak_threads": _count_of("threads"),
+    "history": _place,
 }
 
 

@@ -47,6 +47,12 @@ def start(config: pytest.Config) -> Collector | None:
             LeakReport(collector, settings, known, leaks_file(config)), "memguard-leaks"
         )
         config.pluginmanager.register(CiReport(config, collector, settings), "memguard-ci")
+        if settings.history is not None:
+            from pytest_memguard.plugin.history import HistoryReport
+
+            config.pluginmanager.register(
+                HistoryReport(config, settings, collector), "memguard-history"
+            )
         if settings.mem and config.get_verbosity() > 0:
             config.pluginmanager.register(StatusPeaks(), "memguard-status")
     if worker_input is not None or not config.pluginmanager.hasplugin("dsession"):

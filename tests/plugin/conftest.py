@@ -22,7 +22,15 @@ from pytest_memguard.recording.stages import set_current
 
 # pytester forgets what a run has imported: memray cannot be loaded a second time, hypothesis
 # complains of a second trio, and the others would be loaded once more for every run
-for _module in ("memray", "psutil", "tabulate", "trio", "hypothesis"):
+for _module in (
+    "memray",
+    "psutil",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "tabulate",
+    "trio",
+    "hypothesis",
+):
     with contextlib.suppress(ImportError):
         import_module(_module)
 for _info in pkgutil.walk_packages(pytest_memguard.__path__, "pytest_memguard."):

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.history import HistoryPlace
 from pytest_memguard.model import Budget
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.settings import Pattern, Settings, default_budgets, resolve
@@ -26,6 +27,7 @@ ACCEPTED = [
     pytest.param("top", "3", 3, id="count-text"),
     pytest.param("top", 25, 25, id="count-number"),
     pytest.param("json", "out/memory.json", "out/memory.json", id="path"),
+    pytest.param("history", " a b ", HistoryPlace(text="a b"), id="history"),
     pytest.param("budget", "200", 200 * MIB, id="size-text"),
     pytest.param("budget", 1.5, 1536 * KIB, id="size-number"),
     pytest.param("budget", "0", 0, id="size-zero"),
@@ -68,6 +70,7 @@ REFUSED = [
     pytest.param("top", "1.5", "'1.5' is not a number of tests", id="count-fraction"),
     pytest.param("top", "", "'' is not a number of tests", id="count-empty"),
     pytest.param("top", True, "True is not a number of tests", id="count-bool"),
+    pytest.param("history", " ", "it is empty: write the path of a file", id="place-blank"),
     pytest.param("json", " ", "it is empty: write the path of a file", id="path-blank"),
     pytest.param("budget", "10 bananas", "'10 bananas' is not a size", id="size"),
     pytest.param("warn", "80", "'80' is not a share of the budget", id="share"),
@@ -126,7 +129,7 @@ def test_nothing_given() -> None:
 
 def test_every_option_has_a_setting_and_a_parser() -> None:
     """The table of options, the parsers and the fields of the settings are the same list."""
-    written = {"switch": "true", "text": "1", "lines": []}
+    written = {"switch": "true", "text": "1", "lines": [], "file": "f"}
     given = {
         option.name: ((option.choices or (written[option.kind],))[0], option.name)
         for option in OPTIONS
@@ -153,6 +156,7 @@ def test_options_can_be_reached(option) -> None:
         pytest.param({"mem": True}, True, id="mem"),
         pytest.param({"json": "m.json"}, True, id="json"),
         pytest.param({"budget": 1}, True, id="budget"),
+        pytest.param({"history": HistoryPlace(text="h")}, True, id="history"),
         pytest.param({"budgets": (Pattern(glob="a", limit=0),)}, True, id="patterns"),
         pytest.param({"drill": True}, True, id="drill"),
         pytest.param({"mem": True, "budget": 1, "off": True}, False, id="off"),

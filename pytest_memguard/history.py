@@ -1,0 +1,125 @@
+"""The frozen values of the history: what a run leaves in it, and what is read back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+_URL: Final = re.compile(r"[A-Za-z][\w+.-]*://")
+_USER: Final = re.compile(r"(://[^/?#]*?):[^/?#]*@")
+_SECRET: Final = re.compile(r"((?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPlace:
+    """Where a history is; shown without its password."""
+
+    text: str = field(repr=False)
+    """The path of a SQLite file, or a URL as SQLAlchemy takes it."""
+
+    def __str__(self) -> str:
+        return without_password(self.text) if self.is_url else self.text
+
+    @property
+    def is_url(self) -> bool:
+        """Whether it names a server, not a file."""
+        return _URL.match(self.text) is not None
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    return _SECRET.sub(r"\1***", _USER.sub(r"\1:***@", url))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What was tested, as far as git or the CI service can tell."""
+
+    name: str = ""
+    """The full hash; empty where nobody knows it."""
+    branch: str = ""
+    """Name of the branch; empty where nobody knows it."""
+    dirty: bool | None = None
+    """Whether tracked files were changed; ``None`` where nobody knows."""
+    reason: str = ""
+    """Why something of it is not known; usually empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRun:
+    """One stored run."""
+
+    number: int
+    """Its number in the history, from 1."""
+    ended: str
+    """When it ended: UTC, ``2026-11-21T13:25:26Z``."""
+    commit: Commit
+    """What was tested."""
+    place: str
+    """What its numbers can be compared within: ``Linux x86_64, CPython 3.11``."""
+    status: int
+    """pytest's exit status."""
+    aborted: str
+    """Why it did not come to its end; empty if it did."""
+    tests: int
+    """Tests it has readings of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastReading:
+    """The numbers of one test in one stored run."""
+
+    run: int
+    """Number of the run."""
+    nodeid: str
+    """pytest's name for the test."""
+    outcome: str
+    """passed, failed, skipped, xfailed, xpassed or error."""
+    finding: str = ""
+    """The rule that failed it, if it was one of ours: over-budget, leaking."""
+    metric: str = "rss"
+    """What was counted."""
+    peak: int | None = None
+    """Bytes; ``None`` if it was not measured."""
+    ceiling: int | None = None
+    """Bytes the peak cannot exceed; ``None`` if it was not measured."""
+    growth: int | None = None
+    """Resident bytes the test left behind; ``None`` if it was not measured."""
+    imports: int = 0
+    """Modules that its call loaded for the first time."""
+    leak: str = ""
+    """What the leak check said; empty if there was none."""
+    seconds: float = 0.0
+    """How long it took, setup and teardown included."""
+    worker: str = ""
+    """xdist's name for the process; empty without xdist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What the runs of one commit say about one test."""
+
+    run: PastRun
+    """The first of them; the commit is its."""
+    value: int | None
+    """The median of their peaks in bytes; ``None`` if none can be judged."""
+    readings: tuple[PastReading, ...]
+    """Theirs, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A place in a series where its level changed."""
+
+    at: int
+    """Index of the first value on the new level."""
+    before: float
+    """The level up to there: the median."""
+    after: float
+    """The level from there on: the median."""
+
+    @property
+    def share(self) -> float:
+        """The change as a share of the level before."""
+        return (self.after - self.before) / self.before if self.before else 0.0

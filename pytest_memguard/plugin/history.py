@@ -1,0 +1,162 @@
+"""The history's half of the report: appends the run at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.history import HistoryPlace, PastReading, PastRun
+from pytest_memguard.model import Outcome
+from pytest_memguard.plugin.collector import Collector, environment
+from pytest_memguard.plugin.options import usage_error
+from pytest_memguard.probes.commit import current_commit
+from pytest_memguard.settings import Settings
+from pytest_memguard.storage.database import StoreError
+from pytest_memguard.storage.history import append_run
+from pytest_memguard.storage.places import FILE, check_place, open_to_write
+
+
+class HistoryReport:
+    """Appends the run to the history, in the process that talks to the user.
+
+    Args:
+        config: pytest's.
+        settings: the run's.
+        collector: has every outcome.
+
+    Raises:
+        pytest.UsageError: if the run could not be appended in the end.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, collector: Collector) -> None:
+        self._config = config
+        self._collector = collector
+        self._crashed: list[str] = []
+        self.place = place_of(config, settings)
+        try:
+            check_place(self.place)
+        except (ConfigError, StoreError) as error:
+            raise usage_error([f"{settings.where('history')}: {error}"]) from error
+        # before the tests: it is this commit that they test
+        self._commit = current_commit(Path(config.rootpath))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object, error: object) -> None:
+        """Note an xdist worker that died."""
+        if error:
+            gateway = getattr(node, "gateway", None)
+            self._crashed.append(str(getattr(gateway, "id", "a worker")))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int | pytest.ExitCode
+    ) -> None:
+        """Append the run."""
+        readings = readings_of(self._collector.outcomes())
+        if not readings:
+            if not self._config.getoption("collectonly"):
+                self._tell(f"no test was measured, {self.place} is as it was")
+            return
+        run = PastRun(
+            number=0,
+            ended=datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            commit=self._commit,
+            place="",
+            status=int(exitstatus),
+            aborted=self._aborted(session, int(exitstatus)),
+            tests=len(readings),
+        )
+        try:
+            database = open_to_write(self.place)
+            try:
+                number = append_run(database, run, environment(), readings)
+            finally:
+                database.close()
+        except (ConfigError, StoreError) as error:
+            self._tell(f"the run could not be appended to the history: {error}")
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        else:
+            self._tell(_told(run, number, self.place))
+
+    def _tell(self, line: str) -> None:
+        self._collector.closing_lines.append(line)
+
+    def _aborted(self, session: pytest.Session, status: int) -> str:
+        """Why the run did not come to its end; empty if it did."""
+        if self._crashed:
+            return f"crashed: {', '.join(sorted(self._crashed))}"
+        if status == pytest.ExitCode.INTERNAL_ERROR:
+            return "internal error"
+        stopped = session.shouldfail or session.shouldstop
+        if stopped:
+            return str(stopped) if isinstance(stopped, str) else "stopped"
+        if status not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+            return "interrupted"
+        return ""
+
+
+def place_of(config: pytest.Config, settings: Settings) -> HistoryPlace:
+    """Where the history is: a file named on the command line is looked for from here."""
+    place = settings.history
+    if place is None or place.is_url:
+        return place or HistoryPlace(text=FILE)
+    at_root = place.text == FILE or settings.where("history") != "--mem-history"
+    folder = config.rootpath if at_root else config.invocation_params.dir
+    return replace(place, text=str(folder / place.text))
+
+
+def readings_of(outcomes: Iterable[Outcome]) -> list[PastReading]:
+    """What is kept of a run: one reading for each test.
+
+    A test that ran in several processes (``--dist=each``) is known by its highest peak.
+    """
+    readings: dict[str, PastReading] = {}
+    for outcome in outcomes:
+        reading = reading_of(outcome)
+        other = readings.get(outcome.nodeid)
+        if other is None or (other.peak or 0) < (reading.peak or 0):
+            readings[outcome.nodeid] = reading
+    return [readings[nodeid] for nodeid in sorted(readings)]
+
+
+def reading_of(outcome: Outcome) -> PastReading:
+    """What is kept of one test."""
+    peak = outcome.peak
+    leak = outcome.leak
+    finding = next((f.rule for f in outcome.findings if f.raised), "")
+    leaking = leak is not None and leak.verdict.state == "leaking" and not leak.accepted
+    if not finding and leaking and outcome.result == "failed":
+        finding = "leaking"
+    return PastReading(
+        run=0,
+        nodeid=outcome.nodeid,
+        outcome=outcome.result,
+        finding=finding,
+        metric=peak.metric if peak is not None else "rss",
+        peak=peak.value if peak is not None else None,
+        ceiling=peak.high if peak is not None else None,
+        growth=outcome.growth if outcome.phases else None,
+        imports=outcome.imports,
+        leak=leak.verdict.state if leak is not None else "",
+        seconds=sum(phase.seconds for phase in outcome.phases),
+        worker=outcome.worker,
+    )
+
+
+def _told(run: PastRun, number: int, place: HistoryPlace) -> str:
+    many = "1 test" if run.tests == 1 else f"{run.tests:,} tests"
+    commit = run.commit
+    line = f"run {number} of the history, {many}"
+    if commit.name:
+        line += f", commit {commit.name[:9]}{' with changes' if commit.dirty else ''}"
+    elif commit.reason:
+        line += f", no commit known ({commit.reason})"
+    if run.aborted:
+        line += f", not complete ({run.aborted})"
+    return f"{line}: {place}"

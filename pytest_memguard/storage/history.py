@@ -1,0 +1,220 @@
+"""The history: append a run, and read runs and readings back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TypeVar
+
+from pytest_memguard.history import Commit, PastReading, PastRun
+from pytest_memguard.model import Environment
+from pytest_memguard.storage.database import Database, Row, Values
+from pytest_memguard.storage.schema import bring_up_to_date
+
+_T = TypeVar("_T")
+_AT_ONCE = 500  # values in one statement; older versions of SQLite take up to 999
+
+
+def append_run(
+    database: Database,
+    run: PastRun,
+    environment: Environment,
+    readings: Iterable[PastReading],
+) -> int:
+    """Append a run, whole or not at all.
+
+    Args:
+        database: tables are made, or brought up to date, where that is needed.
+        run: its number is not looked at.
+        environment: where it took place.
+        readings: one for each test.
+
+    Returns:
+        The number it got.
+
+    Raises:
+        StoreError: if it could not be appended; the database is as it was.
+    """
+    with database.write():
+        bring_up_to_date(database)
+        number = _next(database, "memguard_runs")
+        commit = run.commit
+        database.run(
+            "INSERT INTO memguard_runs (id, environment_id, ended, commit_id, branch, dirty,"
+            " exit_status, aborted, tests) VALUES (:id, :environment, :ended, :commit,"
+            " :branch, :dirty, :status, :aborted, :tests)",
+            {
+                "id": number,
+                "environment": _environment(database, environment),
+                "ended": run.ended,
+                "commit": commit.name,
+                "branch": commit.branch,
+                "dirty": None if commit.dirty is None else int(commit.dirty),
+                "status": run.status,
+                "aborted": run.aborted,
+                "tests": run.tests,
+            },
+        )
+        _append_readings(database, number, list(readings))
+    return number
+
+
+def _next(database: Database, table: str) -> int:
+    """The next number; nobody else writes meanwhile."""
+    return int(database.rows(f"SELECT COALESCE(MAX(id), 0) + 1 FROM {table}")[0][0])  # noqa: S608  a name of ours
+
+
+def _environment(database: Database, environment: Environment) -> int:
+    values = asdict(environment)
+    same = " AND ".join(f"{name} = :{name}" for name in values)
+    found = database.rows(f"SELECT id FROM memguard_environments WHERE {same}", values)  # noqa: S608  our own fields
+    if found:
+        return int(found[0][0])
+    number = _next(database, "memguard_environments")
+    database.run(
+        "INSERT INTO memguard_environments"
+        " (id, platform, implementation, python, pytest, memguard, allocator) VALUES"
+        " (:id, :platform, :implementation, :python, :pytest, :memguard, :allocator)",
+        {"id": number, **values},
+    )
+    return number
+
+
+def _append_readings(database: Database, number: int, readings: Sequence[PastReading]) -> None:
+    known = dict(read_tests(database))
+    first = _next(database, "memguard_tests")
+    new = [reading.nodeid for reading in readings if reading.nodeid not in known]
+    added = {nodeid: first + at for at, nodeid in enumerate(new)}
+    if added:
+        database.run(
+            "INSERT INTO memguard_tests (id, nodeid) VALUES (:id, :nodeid)",
+            [{"id": at, "nodeid": nodeid} for nodeid, at in added.items()],
+        )
+    known.update(added)
+    for some in _slices(readings, 5000):  # not all of them a second time in memory
+        database.run(
+            "INSERT INTO memguard_readings (run_id, test_id, outcome, finding, metric,"
+            " peak_bytes, ceiling_bytes, growth_bytes, imports, leak, seconds, worker)"
+            " VALUES (:run, :test, :outcome, :finding, :metric, :peak, :ceiling, :growth,"
+            " :imports, :leak, :seconds, :worker)",
+            [_values(reading, number, known[reading.nodeid]) for reading in some],
+        )
+
+
+def _values(reading: PastReading, number: int, test: int) -> Values:
+    return {
+        "run": number,
+        "test": test,
+        "outcome": reading.outcome,
+        "finding": reading.finding,
+        "metric": reading.metric,
+        "peak": reading.peak,
+        "ceiling": reading.ceiling,
+        "growth": reading.growth,
+        "imports": reading.imports,
+        "leak": reading.leak,
+        "seconds": reading.seconds,
+        "worker": reading.worker,
+    }
+
+
+def read_tests(database: Database) -> list[tuple[str, int]]:
+    """Every test the history knows: node id and number, by node id."""
+    found = database.rows("SELECT nodeid, id FROM memguard_tests ORDER BY nodeid")
+    return [(nodeid, number) for nodeid, number in found]
+
+
+def read_runs(database: Database, *, last: int, branch: str = "") -> list[PastRun]:
+    """The latest runs, the oldest of them first.
+
+    Args:
+        database: nothing in it is changed.
+        last: how many.
+        branch: only those of this branch; all if empty.
+
+    Raises:
+        StoreError: if it cannot be read.
+    """
+    values: dict[str, object] = {"last": last}
+    statement = _RUNS
+    if branch:
+        statement += " WHERE r.branch = :branch"
+        values["branch"] = branch
+    found = database.rows(f"{statement} ORDER BY r.ended DESC, r.id DESC LIMIT :last", values)
+    return [_run(row) for row in reversed(found)]
+
+
+_RUNS = (
+    "SELECT r.id, r.ended, r.commit_id, r.branch, r.dirty, e.platform, e.implementation,"
+    " e.python, r.exit_status, r.aborted, r.tests FROM memguard_runs r"
+    " JOIN memguard_environments e ON e.id = r.environment_id"
+)
+
+
+def _run(row: Row) -> PastRun:
+    number, ended, commit, branch, dirty, platform, implementation, python = row[:8]
+    minor = ".".join(python.split(".")[:2])
+    return PastRun(
+        number=number,
+        ended=ended,
+        commit=Commit(name=commit, branch=branch, dirty=None if dirty is None else bool(dirty)),
+        place=f"{platform}, {implementation} {minor}",
+        status=row[8],
+        aborted=row[9],
+        tests=row[10],
+    )
+
+
+def read_readings(
+    database: Database, runs: Sequence[PastRun], tests: Sequence[int] | None = None
+) -> list[PastReading]:
+    """The readings of some tests in some runs, by test and then in the order of the runs.
+
+    Args:
+        database: nothing in it is changed.
+        runs: which, as `read_runs` gives them.
+        tests: numbers of tests, as `read_tests` gives them; every test if ``None``.
+    """
+    if not runs:
+        return []
+    order = {run.number: at for at, run in enumerate(runs)}
+    found: list[PastReading] = []
+    for numbers in [None] if tests is None else _slices(tests, _AT_ONCE):
+        for some in _slices([run.number for run in runs], _AT_ONCE // 2):
+            where = f"g.run_id IN ({_list(some)})"
+            if numbers is not None:
+                where += f" AND g.test_id IN ({_list(numbers)})"
+            found += [_reading(row) for row in database.rows(_READINGS + where)]
+    return sorted(found, key=lambda reading: (reading.nodeid, order[reading.run]))
+
+
+_READINGS = (
+    "SELECT g.run_id, t.nodeid, g.outcome, g.finding, g.metric, g.peak_bytes,"
+    " g.ceiling_bytes, g.growth_bytes, g.imports, g.leak, g.seconds, g.worker"
+    " FROM memguard_readings g JOIN memguard_tests t ON t.id = g.test_id WHERE "
+)
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return ", ".join(str(int(number)) for number in numbers)
+
+
+def _slices(values: Sequence[_T], size: int) -> list[Sequence[_T]]:
+    return [values[at : at + size] for at in range(0, len(values), size)]
+
+
+def _reading(row: Row) -> PastReading:
+    return PastReading(
+        run=row[0],
+        nodeid=row[1],
+        outcome=row[2],
+        finding=row[3],
+        metric=row[4],
+        peak=row[5],
+        ceiling=row[6],
+        growth=row[7],
+        imports=row[8],
+        leak=row[9],
+        seconds=row[10],
+        worker=row[11],
+    )

@@ -1,0 +1,103 @@
+"""Where a history is: a SQLite file or a server, as a user names it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from pytest_memguard.history import HistoryPlace
+from pytest_memguard.storage import schema
+from pytest_memguard.storage.database import Database, StoreError
+from pytest_memguard.storage.files import check_writable
+from pytest_memguard.storage.schema import SCHEMA, bring_up_to_date, check_schema
+
+FILE: Final = ".memguard/history.sqlite3"
+
+
+def open_to_write(place: HistoryPlace) -> Database:
+    """Open a history to append to; a file is made where there is none.
+
+    Raises:
+        ConfigError: if the URL makes no sense, or a library is missing.
+        StoreError: if it cannot be used.
+    """
+    if place.is_url:
+        from pytest_memguard.storage.postgres import Server
+
+        return Server(place.text)
+    from pytest_memguard.storage.sqlite import SqliteFile
+
+    return SqliteFile(Path(place.text), create=True)
+
+
+def open_to_read(place: HistoryPlace) -> Database:
+    """Open a history to look at; one with an older schema is brought up to date.
+
+    Raises:
+        ConfigError: if the URL makes no sense, or a library is missing.
+        StoreError: if it is not there, or cannot be used.
+    """
+    database = _open(place)
+    try:
+        number = check_schema(database)
+        if not number:
+            msg = f"{database.name} has no runs: pytest --mem-history appends them"
+            raise StoreError(msg)
+        if number < len(schema.MIGRATIONS):
+            with database.write():
+                bring_up_to_date(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def check_place(place: HistoryPlace) -> None:
+    """Find out before the first test whether a run can be appended at its end.
+
+    Raises:
+        ConfigError: if the URL makes no sense, or a library is missing.
+        StoreError: if it cannot be used; it is left as it is.
+    """
+    path = Path(place.text)
+    if not place.is_url:
+        problem = _unwritable(path) if path.exists() else check_writable(path)
+        if problem:
+            msg = f"{place}: {problem}"
+            raise StoreError(msg)
+        if not path.exists():
+            return
+    database = _open(place)
+    try:
+        if not check_schema(database) and not place.is_url and database.tables():
+            msg = f"{place} is a database of something else: it has no table {SCHEMA}"
+            raise StoreError(msg)
+    finally:
+        database.close()
+
+
+def _unwritable(path: Path) -> str:
+    if path.is_file() and not _may_write(path):
+        return "it cannot be written"
+    if path.is_file() and not _may_write(path.parent):
+        return "its folder cannot be written, and SQLite needs helper files there"
+    return ""
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _open(place: HistoryPlace) -> Database:
+    if place.is_url:
+        from pytest_memguard.storage.postgres import Server
+
+        return Server(place.text)
+    from pytest_memguard.storage.sqlite import SqliteFile
+
+    path = Path(place.text)
+    if not path.exists():
+        msg = f"{place}: there is no such file"
+        raise StoreError(msg)
+    return SqliteFile(path)

@@ -1,0 +1,148 @@
+"""The history on a PostgreSQL server, by way of SQLAlchemy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.history import without_password
+from pytest_memguard.storage.database import Row, StoreError, Values
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+EXTRA: Final = "pip install 'pytest-memguard[sql]'"
+_LOCK: Final = 0x6D656D67  # "memg": what two of our runs agree on, and others hardly
+_PATIENCE: Final = 10  # seconds to wait for a server that does not answer
+
+
+class Server:
+    """A `Database` on a server.
+
+    Args:
+        url: SQLAlchemy's: ``postgresql+psycopg://user@host/database``.
+
+    Raises:
+        ConfigError: if the URL makes no sense, or a library is missing.
+        StoreError: if the server does not answer or does not let us in.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.name = without_password(url)
+        self._hidden = _secrets(url)
+        self._engine = self._make_engine(url)
+        with self._told():
+            self._connection: Connection = self._engine.connect()
+
+    def _make_engine(self, url: str) -> Engine:
+        try:
+            import sqlalchemy
+            from sqlalchemy.pool import NullPool
+        except ImportError as error:
+            msg = f"{self.name} needs SQLAlchemy, which is not installed: {EXTRA}"
+            raise ConfigError(msg) from error
+        try:
+            parsed = sqlalchemy.make_url(url)
+        except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+            msg = (
+                f"{self.name} is not a URL: write one like postgresql+psycopg://user@host/name"
+            )
+            raise ConfigError(msg) from error
+        if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+            msg = (
+                f"{self.name} is not the URL of a PostgreSQL server: write one like "
+                "postgresql+psycopg://user@host/name, or the path of a SQLite file"
+            )
+            raise ConfigError(msg)
+        if parsed.drivername in {"postgresql", "postgres"}:  # psycopg is what the extra brings
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        psycopg = parsed.get_driver_name().startswith("psycopg")
+        patience = {"connect_timeout": _PATIENCE} if psycopg else {}
+        patience = {} if "connect_timeout" in parsed.query else patience
+        try:
+            return sqlalchemy.create_engine(parsed, poolclass=NullPool, connect_args=patience)
+        except ImportError as error:
+            driver = parsed.get_driver_name()
+            msg = f"{self.name} needs {driver}, which is not installed: {EXTRA}"
+            raise ConfigError(msg) from error
+        except sqlalchemy.exc.ArgumentError as error:  # a driver that does not exist
+            msg = f"{self.name} cannot be used: {self._clean(str(error))}"
+            raise ConfigError(msg) from error
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            lines = str(cause).strip().splitlines() or [type(cause).__name__]
+            msg = f"{self.name}: {self._clean(lines[0])}"
+            # without the cause: its words may have the password in them
+            raise StoreError(msg) from None
+
+    def _clean(self, text: str) -> str:
+        for secret in self._hidden:
+            text = text.replace(secret, "***")
+        return text
+
+    def rows(self, statement: str, values: Values | None = None) -> list[Row]:
+        """What a query finds."""
+        from sqlalchemy import text
+
+        with self._told():
+            return list(self._connection.execute(text(statement), dict(values or {})))
+
+    def run(self, statement: str, values: Values | Sequence[Values] | None = None) -> None:
+        """Carry out a statement; once for each, where there are several sets of values."""
+        from sqlalchemy import text
+
+        several = isinstance(values, Sequence)
+        given = [dict(each) for each in values] if several else dict(values or {})  # type: ignore[union-attr,arg-type]
+        with self._told():
+            self._connection.execute(text(statement), given)
+
+    def tables(self) -> set[str]:
+        """Names of the tables that a bare name finds."""
+        found = self.rows(
+            "SELECT c.relname FROM pg_catalog.pg_class c"
+            " WHERE c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid)"
+        )
+        return {name for (name,) in found}
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """A transaction in which no other run of ours writes."""
+        with suppress(StoreError):
+            self._end("rollback")  # what was asked before began one
+        self.rows("SELECT pg_advisory_xact_lock(:lock)", {"lock": _LOCK})
+        try:
+            yield
+            self._end("commit")
+        except BaseException:
+            with suppress(StoreError):
+                self._end("rollback")
+            raise
+
+    def _end(self, how: str) -> None:
+        with self._told():
+            getattr(self._connection, how)()
+
+    def close(self) -> None:
+        """Let go of the server."""
+        with self._told():
+            self._connection.close()
+            self._engine.dispose()
+
+
+def _secrets(url: str) -> list[str]:
+    """What must be shown nowhere, as it stands in the URL and as it is meant."""
+    from urllib.parse import unquote_plus
+
+    found = re.findall(r"://[^/?#]*?:([^/?#]*)@", url)
+    found += re.findall(r"(?:pass|pwd|secret|token)[^=&]*=([^&]*)", url, re.IGNORECASE)
+    return [form for secret in found if secret for form in (secret, unquote_plus(secret))]

@@ -1,0 +1,153 @@
+"""The history in a SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from pytest_memguard.storage.database import Row, StoreError, Values
+
+_HEADER: Final = b"SQLite format 3\x00"
+_PATIENCE: Final = 30.0  # seconds to wait for another run that is writing
+
+
+class SqliteFile:
+    """A `Database` in a file.
+
+    Args:
+        path: the file.
+        create: whether to make it, and its folder, where it is not there.
+        patience: seconds to wait for another process that is writing.
+
+    Raises:
+        StoreError: if it cannot be opened, or is something else.
+    """
+
+    def __init__(
+        self, path: Path, *, create: bool = False, patience: float = _PATIENCE
+    ) -> None:
+        self.name = str(path)
+        self._patience = patience
+        self._connection: sqlite3.Connection | None = None
+        with self._told():
+            _check_header(path)
+            if create:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = self._open(path, "rwc" if create else "rw")
+            if create:
+                self._write_ahead()
+
+    def _open(self, path: Path, mode: str) -> sqlite3.Connection:
+        connection = self._connect(f"{path.absolute().as_uri()}?mode={mode}")
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            connection.close()
+            # a finished file in a folder where no helper files can be made can be read still
+            if mode != "rw" or not path.is_file() or _has_more(path):
+                raise
+            connection = self._connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1")
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _connect(self, uri: str) -> sqlite3.Connection:
+        # no isolation level: transactions begin and end where we say so
+        return sqlite3.connect(uri, uri=True, timeout=self._patience, isolation_level=None)
+
+    def _write_ahead(self) -> None:
+        """Let readers and a writer not wait for each other; the file remembers it.
+
+        SQLite does not always wait for its turn to switch, so we do.
+        """
+        end = time.monotonic() + self._patience
+        while not self._switched(give_up=time.monotonic() > end):
+            time.sleep(0.05)
+
+    def _switched(self, *, give_up: bool) -> bool:
+        try:
+            self._get().execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if give_up or "locked" not in str(error):
+                raise
+            return False
+        return True
+
+    def _get(self) -> sqlite3.Connection:
+        if self._connection is None:
+            msg = "it is closed"
+            raise sqlite3.ProgrammingError(msg)
+        return self._connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, StoreError):
+                raise
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            msg = f"{self.name}: {reason or error}"
+            raise StoreError(msg) from error
+
+    def rows(self, statement: str, values: Values | None = None) -> list[Row]:
+        """What a query finds."""
+        with self._told():
+            return list(self._get().execute(statement, values or {}))
+
+    def run(self, statement: str, values: Values | Sequence[Values] | None = None) -> None:
+        """Carry out a statement; once for each, where there are several sets of values."""
+        with self._told():
+            if isinstance(values, Sequence):
+                self._get().executemany(statement, values)
+            else:
+                self._get().execute(statement, values or {})
+
+    def tables(self) -> set[str]:
+        """Names of the tables that are there."""
+        return {name for (name,) in self.rows("SELECT name FROM sqlite_master")}
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """A transaction in which nobody else writes."""
+        self.run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.run("COMMIT")
+        except BaseException:
+            with suppress(StoreError):  # some errors have rolled it back already
+                self.run("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with self._told():
+                connection.close()
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what is something else; an empty file is a database that nothing is in yet."""
+    if path.is_dir():
+        msg = f"{path} is a folder"
+        raise StoreError(msg)
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        start = file.read(len(_HEADER))
+    if start not in {b"", _HEADER}:
+        msg = f"{path} is no SQLite database"
+        raise StoreError(msg)
+
+
+def _has_more(path: Path) -> bool:
+    """Whether a run that was killed left something that is not in the file itself yet."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.is_file() and log.stat().st_size > 0

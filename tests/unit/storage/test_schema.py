@@ -1,0 +1,35 @@
+"""Tests of files that earlier versions have written: each is read, and grows on."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from pytest_memguard.storage.history import append_run, read_readings, read_runs
+from pytest_memguard.storage.places import open_to_read, open_to_write
+from pytest_memguard.storage.schema import MIGRATIONS, schema_number
+from tests.pasts import BARE, ENVIRONMENT, READING, RUN, place, run_at
+
+FOLDER = Path(__file__).parent
+
+
+@pytest.mark.parametrize("number", range(1, len(MIGRATIONS) + 1))
+def test_files_of_earlier_versions(tmp_path, number) -> None:
+    """A file of each schema there has been is read as it was written, and appended to.
+
+    The dumps are never made anew: they are what people have.
+    """
+    path = tmp_path / "history.sqlite3"
+    with sqlite3.connect(path) as connection:
+        connection.executescript((FOLDER / f"history_{number}.sql").read_text("utf-8"))
+    connection.close()
+    database = open_to_read(place(path))
+    assert len(MIGRATIONS) == schema_number(database)
+    runs = read_runs(database, last=9)
+    assert (runs, read_readings(database, runs)) == ([RUN], [BARE, READING])
+    database.close()
+    database = open_to_write(place(path))
+    assert append_run(database, run_at(99), ENVIRONMENT, [READING]) == 2
+    database.close()
