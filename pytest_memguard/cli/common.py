@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from pytest_memguard.baselines import Baseline
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Run
+from pytest_memguard.storage.baseline import is_baseline, read_baseline
+from pytest_memguard.units import parse_size
 from pytest_memguard.wire import run_from_json
 
 Answer: TypeAlias = tuple[list[str], int]
@@ -58,6 +62,42 @@ def read_json(name: str) -> object:
     except ValueError as error:
         msg = f"{name} is not a JSON file: {error}"
         raise ConfigError(msg) from error
+
+
+def read_numbers(name: str) -> Run | Baseline:
+    """A run from the file that ``--mem-json`` wrote, or a baseline from ``--mem-save``.
+
+    Raises:
+        ConfigError: if it is neither.
+    """
+    data: object = None
+    with contextlib.suppress(ConfigError):
+        data = read_json(name)
+    if is_baseline(data) or (data is None and _begins_like_a_baseline(name)):
+        baseline = read_baseline(Path(name))
+        return baseline if baseline is not None else Baseline()
+    return read_run(name)
+
+
+def _begins_like_a_baseline(name: str) -> bool:
+    """Whether a broken file was a baseline: reading it as one says on which line it broke."""
+    try:
+        with Path(name).open(encoding="utf-8") as file:
+            return '"environments"' in file.read(200)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def size_of(text: str) -> int:
+    """A size given as an argument.
+
+    Raises:
+        argparse.ArgumentTypeError: if it is none.
+    """
+    try:
+        return parse_size(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def read_run(name: str) -> Run:

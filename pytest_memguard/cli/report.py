@@ -1,38 +1,85 @@
-"""``memguard report``: prints the memory section of a stored run again."""
+"""``memguard report``: prints the numbers of a stored run, or of a baseline, again."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
-from pytest_memguard.cli.common import Answer, Commands, add_command, read_run
+from pytest_memguard.baselines import Baseline
+from pytest_memguard.cli.common import Answer, Commands, add_command, read_numbers
+from pytest_memguard.model import Run
+from pytest_memguard.report.exports import as_json, as_tsv
 from pytest_memguard.report.leaks import leaks_section
+from pytest_memguard.report.markdown import COMMENT_LIMIT, markdown
+from pytest_memguard.report.record import baseline_markdown, baseline_section
+from pytest_memguard.report.rows import rows_of
 from pytest_memguard.report.summary import memory_section, notes
 
-_EXAMPLES = """\
+_EXAMPLES: Final = """\
   pytest --mem-json memory.json     write the numbers of a run
   memguard report memory.json       print them again, the largest peaks first
   memguard report memory.json --top 50
+  memguard report memory.json --markdown > summary.md
+  memguard report .memguard/baseline.json --tsv
 """
 
 
 def declare(commands: Commands) -> None:
     """Add the command."""
-    help_line = "print the memory section of a stored run"
+    help_line = "print the numbers of a stored run, or of a baseline"
     parser = add_command(commands, "report", help_line, _EXAMPLES, report)
-    parser.add_argument("file", metavar="FILE", help="what pytest --mem-json wrote")
+    parser.add_argument(
+        "file", metavar="FILE", help="what pytest --mem-json or --mem-save wrote"
+    )
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument(
+        "--markdown",
+        action="store_const",
+        dest="form",
+        const="markdown",
+        help=f"as Markdown, at most {COMMENT_LIMIT:,} bytes: what fits into a comment",
+    )
+    forms.add_argument(
+        "--tsv",
+        action="store_const",
+        dest="form",
+        const="tsv",
+        help="a line for each test and metric, tabs between the columns",
+    )
+    forms.add_argument(
+        "--json",
+        action="store_const",
+        dest="form",
+        const="json",
+        help="the same lines as a list of objects",
+    )
     parser.add_argument(
         "--top", type=_count, default=10, metavar="N", help="tests to show (default: 10)"
     )
 
 
 def report(options: argparse.Namespace) -> Answer:
-    """Print the section."""
-    run = read_run(options.file)
-    lines = [memory_section(run, options.top), *notes(run.outcomes, with_failures=True)]
+    """Print the numbers in the form that was asked for."""
+    numbers = read_numbers(options.file)
+    if options.form in {"tsv", "json"}:
+        rows = rows_of(numbers)
+        tests = set(list(dict.fromkeys(row.test for row in rows))[: options.top])
+        write = as_tsv if options.form == "tsv" else as_json
+        return [write([row for row in rows if row.test in tests]).removesuffix("\n")], 0
+    if isinstance(numbers, Baseline):
+        if options.form == "markdown":
+            text = baseline_markdown(numbers, options.top, COMMENT_LIMIT)
+            return [text.removesuffix("\n")], 0
+        return [baseline_section(numbers, options.top)], 0
+    if options.form == "markdown":
+        return [markdown(numbers, top=options.top, limit=COMMENT_LIMIT).removesuffix("\n")], 0
+    return _section(numbers, options.top), 0
+
+
+def _section(run: Run, top: int) -> list[str]:
+    lines = [memory_section(run, top), *notes(run.outcomes, with_failures=True)]
     leaks = leaks_section(run.outcomes, {})
-    if leaks:
-        lines += ["", "Leaks:", *leaks]
-    return lines, 0
+    return [*lines, "", "Leaks:", *leaks] if leaks else lines
 
 
 def _count(text: str) -> int:

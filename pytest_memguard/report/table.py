@@ -19,7 +19,14 @@ from pytest_memguard.model import (
 from pytest_memguard.units import KIB, MIB, format_mib, format_size
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Rows under their headers, text to the left and numbers to the right.
+
+    Args:
+        headers: of the columns.
+        rows: cells.
+        left: how many of the first columns hold text.
+    """
     align = ["left"] * left + ["right"] * (len(headers) - left)
     return tabulate(
         rows,
@@ -77,7 +84,7 @@ def stage_table(stages: Sequence[StageReading], call: PhaseReading | None) -> st
                 format_seconds(call.seconds),
             ]
         )
-    return _table(["Stage", "Delta MiB", "Cumul MiB", "Peak MiB", "Time"], rows)
+    return plain_table(["Stage", "Delta MiB", "Cumul MiB", "Peak MiB", "Time"], rows)
 
 
 def site_table(sites: Sequence[CallSite]) -> str:
@@ -148,7 +155,7 @@ def test_cells(outcome: Outcome) -> list[str]:
 
 def test_table(outcomes: Sequence[Outcome]) -> str:
     """Tests with the peaks of their phases, what they left behind, and their budget."""
-    return _table(TEST_HEADERS, [test_cells(outcome) for outcome in outcomes])
+    return plain_table(TEST_HEADERS, [test_cells(outcome) for outcome in outcomes])
 
 
 def rounds_table(rounds: Sequence[Round], first: int, signals: Sequence[Signal]) -> str:
@@ -167,7 +174,7 @@ def rounds_table(rounds: Sequence[Round], first: int, signals: Sequence[Signal])
             [str(number), str(a_round.calls)]
             + [_moved(signal, value) for signal, value in zip(signals, moved, strict=True)]
         )
-    return _table(["Round", "Calls", *headers], rows, left=0)
+    return plain_table(["Round", "Calls", *headers], rows, left=0)
 
 
 def _moved(signal: Signal, value: int | None) -> str:
@@ -185,7 +192,7 @@ def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
             [line.function, place, f"{line.count / calls:.4g}", f"{line.size / calls:,.0f}"]
         )
         rows += [[f"  {name} (C)", "", "", ""] for name in line.native]
-    return _table(["Function", "Line", "Blocks per call", "Bytes per call"], rows, left=2)
+    return plain_table(["Function", "Line", "Blocks per call", "Bytes per call"], rows, left=2)
 
 
 def type_table(types: Sequence[TypeGrowth], calls: int) -> str:
@@ -194,4 +201,4 @@ def type_table(types: Sequence[TypeGrowth], calls: int) -> str:
         [growth.type, f"{growth.count / calls:.4g}", f"{growth.size / calls:,.0f}"]
         for growth in types
     ]
-    return _table(["Type", "Objects per call", "Bytes per call"], rows)
+    return plain_table(["Type", "Objects per call", "Bytes per call"], rows)

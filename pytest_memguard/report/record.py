@@ -1,0 +1,65 @@
+"""A baseline for people: a table for each environment, in the terminal or as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from pytest_memguard.baselines import Baseline, Entry, Place
+from pytest_memguard.report.marks import code, fit, plain, table
+from pytest_memguard.report.table import plain_table
+from pytest_memguard.units import format_mib
+
+_HEADERS: Final = ("Test", "Peak MiB", "Spread", "After", "Readings", "Stages")
+
+
+def baseline_section(baseline: Baseline, top: int) -> str:
+    """The tests with the largest peaks of each environment.
+
+    Args:
+        baseline: all of it.
+        top: how many tests of each to show.
+    """
+    parts = []
+    for place, entries in baseline.places.items():
+        rows = _rows(entries.items(), top)
+        parts.append(f"{_title(place, len(entries))}\n{plain_table(_HEADERS, rows)}")
+        if len(entries) > len(rows):
+            parts[-1] += f"\n({len(entries) - len(rows):,} more; --top N shows more)"
+    return "\n\n".join(parts) or "no numbers on record"
+
+
+def baseline_markdown(baseline: Baseline, top: int, limit: int) -> str:
+    """The same as Markdown, of a size a comment may have."""
+    tests = len({nodeid for entries in baseline.places.values() for nodeid in entries})
+    many = "1 test" if tests == 1 else f"{tests:,} tests"
+    blocks = [[f"## Memory on record: {many}"]]
+    for place, entries in baseline.places.items():
+        rows = _rows(entries.items(), top)
+        cells = [[code(row[0]), *map(plain, row[1:])] for row in rows]
+        blocks += [[f"### {plain(_title(place, len(entries)))}"]]
+        blocks += [table(_HEADERS, cells, right=5)]
+        if len(entries) > len(rows):
+            blocks.append([f"*... and {len(entries) - len(rows):,} more*"])
+    return fit(blocks, limit)
+
+
+def _title(place: Place, tests: int) -> str:
+    many = "1 test" if tests == 1 else f"{tests:,} tests"
+    where = f"{place.system} {place.machine}, {place.implementation} {place.python}"
+    return f"{where}, {place.metric}: {many}"
+
+
+def _rows(entries: Iterable[tuple[str, Entry]], top: int) -> list[list[str]]:
+    ordered = sorted(entries, key=lambda item: (-item[1].peak, item[0]))
+    return [
+        [
+            nodeid,
+            format_mib(entry.peak),
+            format_mib(entry.spread),
+            f"{entry.growth / 2**20:+.1f}",
+            str(entry.readings),
+            ", ".join(f"{s.path} {format_mib(s.peak)}" for s in entry.stages) or "-",
+        ]
+        for nodeid, entry in ordered[:top]
+    ]

@@ -1,0 +1,161 @@
+"""A run or a baseline as flat rows, a test and a metric each: what exports and tables use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+from pytest_memguard.baselines import Baseline
+from pytest_memguard.leaks import bytes_per_call
+from pytest_memguard.model import Outcome, Peak, PhaseReading, Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What is known of one test in one metric."""
+
+    test: str
+    """Node id."""
+    metric: str
+    """rss, heap or python."""
+    peak_bytes: int
+    """Peak of the call; of setup or teardown, where there was no call."""
+    upper_bound_bytes: int
+    """What the peak cannot exceed; the same as the peak where it is exact."""
+    spread_bytes: int | None = None
+    """Between the lowest and the highest reading; only a baseline knows it."""
+    growth_bytes: int | None = None
+    """Resident memory the test left behind; only with rss."""
+    seconds: float | None = None
+    """Duration of what was measured; only a run knows it."""
+    budget_bytes: int | None = None
+    """The tightest limit on the whole call in this metric."""
+    result: str = ""
+    """passed, failed, ...; only a run knows it."""
+    findings: int = 0
+    """How many limits were broken or could not be checked."""
+    leak: str = ""
+    """Verdict of the leak check, if there was one."""
+    leak_bytes_per_call: float | None = None
+    """What a call leaves behind, if it was checked and something tells."""
+    system: str = ""
+    """Operating system."""
+    machine: str = ""
+    """Architecture."""
+    implementation: str = ""
+    """CPython, PyPy."""
+    python: str = ""
+    """Version of the interpreter."""
+
+    @property
+    def place(self) -> str:
+        """Where it was measured, in words."""
+        words = (self.system, self.machine, self.implementation, self.python)
+        return " ".join(word for word in words if word)
+
+
+COLUMNS: Final = tuple(field.name for field in fields(Row))
+"""Names of the columns, in order."""
+
+
+def rows_of(numbers: Run | Baseline) -> list[Row]:
+    """The rows of a run or of a baseline, the largest peak first."""
+    if isinstance(numbers, Baseline):
+        return rows_of_baseline(numbers)
+    return rows_of_run(numbers)
+
+
+def rows_of_run(run: Run) -> list[Row]:
+    """The rows of a run, the largest peak first.
+
+    Tests of which nothing was measured have none. What several processes measured of one
+    test is one row, the highest.
+    """
+    highest: dict[tuple[str, str], Row] = {}
+    for outcome in run.outcomes:
+        for row in _of_outcome(run, outcome):
+            key = (row.test, row.metric)
+            if key not in highest or highest[key].peak_bytes < row.peak_bytes:
+                highest[key] = row
+    return _ordered(highest.values())
+
+
+def rows_of_baseline(baseline: Baseline) -> list[Row]:
+    """The rows of a baseline, the largest peak first."""
+    return _ordered(
+        Row(
+            test=_writable(nodeid),
+            metric=place.metric,
+            peak_bytes=entry.peak,
+            upper_bound_bytes=max(entry.ceiling, entry.peak),
+            spread_bytes=entry.spread,
+            growth_bytes=entry.growth if place.metric == "rss" else None,
+            leak_bytes_per_call=entry.leak,
+            system=place.system,
+            machine=place.machine,
+            implementation=place.implementation,
+            python=place.python,
+        )
+        for place, entries in baseline.places.items()
+        for nodeid, entry in entries.items()
+    )
+
+
+def _ordered(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (-row.peak_bytes, row.test, row.metric, row.place))
+
+
+def _writable(name: str) -> str:
+    """A name that every encoding of Unicode can hold."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _of_outcome(run: Run, outcome: Outcome) -> Iterable[Row]:
+    environment, leak = run.environment, outcome.leak
+    system, _, machine = environment.platform.partition(" ")
+    for phase, peak in _peaks(outcome):
+        resident = peak.metric == "rss"
+        yield Row(
+            test=_writable(outcome.nodeid),
+            metric=peak.metric,
+            peak_bytes=peak.value,
+            upper_bound_bytes=max(peak.high, peak.value),
+            growth_bytes=outcome.growth if resident else None,
+            seconds=phase.seconds,
+            budget_bytes=_budget(outcome, peak),
+            result=outcome.result,
+            findings=sum(1 for f in outcome.findings if f.budget.metric == peak.metric),
+            leak=leak.verdict.state if leak is not None and resident else "",
+            leak_bytes_per_call=_left(outcome) if resident else None,
+            system=system,
+            machine=machine,
+            implementation=environment.implementation,
+            python=environment.python,
+        )
+
+
+def _peaks(outcome: Outcome) -> Sequence[tuple[PhaseReading, Peak]]:
+    """The peaks of the call, or the highest of the other phases."""
+    call = outcome.phase("call")
+    phases = outcome.phases if call is None else (call,)
+    highest: dict[str, tuple[PhaseReading, Peak]] = {}
+    for phase in phases:
+        for peak in phase.peaks:
+            if peak.metric not in highest or highest[peak.metric][1].value < peak.value:
+                highest[peak.metric] = (phase, peak)
+    return tuple(highest.values())
+
+
+def _budget(outcome: Outcome, peak: Peak) -> int | None:
+    return min(
+        (b.limit for b in outcome.budgets if b.key == (peak.metric, "call", None)),
+        default=None,
+    )
+
+
+def _left(outcome: Outcome) -> float | None:
+    """Bytes a call leaves behind; nothing is known without a verdict."""
+    if outcome.leak is None or outcome.leak.verdict.state not in {"clean", "leaking"}:
+        return None
+    return 0.0 if outcome.leak.verdict.state == "clean" else bytes_per_call(outcome.leak)

@@ -1,0 +1,218 @@
+"""Tests of ``memguard report`` and ``memguard export``: forms, files and bad input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_memguard.baselines import Baseline, Entry, Place, StageEntry
+from pytest_memguard.cli import main
+from pytest_memguard.model import Outcome, PhaseReading
+from pytest_memguard.report.exports import FORMATS
+from pytest_memguard.report.markdown import COMMENT_LIMIT, markdown
+from pytest_memguard.report.record import baseline_markdown, baseline_section
+from pytest_memguard.storage.baseline import write_baseline
+from pytest_memguard.units import MIB
+from pytest_memguard.wire import run_to_json
+from tests.gold import gold
+from tests.samples import RUN, rss
+
+PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
+BASELINE = Baseline(
+    places={
+        PLACE: {
+            "test_small": Entry(peak=MIB, growth=0),
+            "test_large[a|b]": Entry(
+                peak=20 * MIB,
+                growth=-2 * MIB,
+                spread=MIB,
+                readings=4,
+                stages=(StageEntry(path="load", peak=15 * MIB, delta=0),),
+            ),
+        },
+        replace(PLACE, metric="heap"): {"test_small": Entry(peak=3 * MIB, growth=0)},
+    }
+)
+
+
+@pytest.fixture
+def run_file(tmp_path):
+    """Writes a run as --mem-json would, and returns the file's name."""
+
+    def write(run=RUN) -> str:
+        path = tmp_path / "memory.json"
+        path.write_text(json.dumps(run_to_json(run)), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def baseline_file(tmp_path) -> str:
+    """The name of a baseline's file."""
+    path = tmp_path / "baseline.json"
+    write_baseline(path, BASELINE)
+    return str(path)
+
+
+def measured(name, mib) -> Outcome:
+    """A test with a peak."""
+    call = PhaseReading(name="call", seconds=0.1, level=MIB, growth=0, peaks=(rss(mib),))
+    return Outcome(nodeid=name, phases=(call,))
+
+
+MANY = replace(RUN, outcomes=tuple(measured(f"test_{n:02}", n) for n in range(1, 13)))
+
+
+def test_report_markdown(run_file, capsys) -> None:
+    """A stored run is the Markdown that --mem-markdown writes."""
+    assert main(["report", run_file(), "--markdown"]) == 0
+    assert capsys.readouterr() == (markdown(RUN, top=10, limit=COMMENT_LIMIT), "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param([], 10, id="ten-by-default"),
+        pytest.param(["--top", "3"], 3, id="fewer"),
+        pytest.param(["--top", "50"], 12, id="all"),
+    ],
+)
+def test_report_rows(run_file, capsys, arguments, expected) -> None:
+    """With --tsv and --json the largest peaks are lines and objects of the same columns."""
+    name = run_file(MANY)
+    tests = [f"test_{n:02}" for n in range(12, 12 - expected, -1)]
+    assert main(["report", name, "--tsv", *arguments]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert tests == [line[0] for line in lines[1:]]
+    assert main(["report", name, "--json", *arguments]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert tests == [entry["test"] for entry in data]
+    assert lines[0] == list(data[0])
+
+
+def test_report_of_a_baseline(baseline_file, capsys) -> None:
+    """A baseline has a table for each environment and metric, the largest peaks first."""
+    assert main(["report", baseline_file]) == 0
+    assert gold("record") == capsys.readouterr().out.removesuffix("\n")
+
+
+def test_report_of_a_baseline_as_markdown(baseline_file, capsys) -> None:
+    """The same tables are there as Markdown."""
+    assert main(["report", baseline_file, "--markdown"]) == 0
+    text = capsys.readouterr().out
+    title = "### Linux x86_64, CPython 3.12, heap: 1 test"
+    assert text.startswith(f"## Memory on record: 2 tests\n\n{title}\n")
+    assert "| <code>test_large&#91;a&#124;b&#93;</code> | 20.0 | 1.0 | -2.0 | 4 |" in text
+
+
+def test_a_part_of_a_baseline() -> None:
+    """What is not shown is counted."""
+    assert "(1 more; --top N shows more)" in baseline_section(BASELINE, 1)
+    assert "*... and 1 more*" in baseline_markdown(BASELINE, 1, COMMENT_LIMIT)
+
+
+def test_an_empty_baseline() -> None:
+    """A baseline without a test says so."""
+    assert baseline_section(Baseline(), 10) == "no numbers on record"
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_export_to_a_file(run_file, tmp_path, capsys, name) -> None:
+    """What goes to a file is what would be printed, and a line says where it is."""
+    stored, path = run_file(MANY), tmp_path / "deep" / "out"
+    assert main(["export", stored, "--format", name]) == 0
+    printed = capsys.readouterr().out
+    assert main(["export", stored, "--format", name, "-o", str(path)]) == 0
+    assert f"{name}, 12 tests: {path}\n" == capsys.readouterr().out
+    assert printed.encode() == path.read_bytes()
+
+
+def test_export_of_a_baseline(baseline_file, capsys) -> None:
+    """A baseline is exported with its spread and its environment."""
+    assert main(["export", baseline_file, "--format", "csv"]) == 0
+    text = capsys.readouterr().out
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [
+        ("test_large[a|b]", "rss", str(20 * MIB), str(MIB), "3.12"),
+        ("test_small", "heap", str(3 * MIB), "0", "3.12"),
+        ("test_small", "rss", str(MIB), "0", "3.12"),
+    ] == [
+        (r["test"], r["metric"], r["peak_bytes"], r["spread_bytes"], r["python"]) for r in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("floor", "smallest"),
+    [
+        pytest.param([], 1.0, id="default"),
+        pytest.param(["--floor", "4 MB"], 4.0, id="higher"),
+        pytest.param(["--floor", "0"], 0.5, id="none"),
+    ],
+)
+def test_floor(run_file, capsys, floor, smallest) -> None:
+    """The smallest number for the benchmark action can be set."""
+    name = run_file(replace(RUN, outcomes=(measured("test_a", 0.5),)))
+    assert main(["export", name, "--format", "github-action-benchmark", *floor]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert smallest == entry["value"]
+
+
+def test_nothing_to_export(run_file, tmp_path, capsys) -> None:
+    """A run without a measured test is an error, not an empty file."""
+    name, path = run_file(replace(RUN, outcomes=())), tmp_path / "out"
+    assert main(["export", name, "--format", "csv", "-o", str(path)]) == 2
+    error = f"memguard: {name} has no measured test: there is nothing to export\n"
+    assert ("", error) == capsys.readouterr()
+    assert not path.exists()
+
+
+def test_a_file_that_cannot_be_written(run_file, tmp_path, capsys) -> None:
+    """An output that cannot be written ends in status 2, with the reason."""
+    name, folder = run_file(MANY), tmp_path / "file"
+    folder.write_text("", encoding="utf-8")
+    assert main(["export", name, "--format", "csv", "-o", str(folder / "out")]) == 2
+    assert capsys.readouterr().err.startswith(f"memguard: {folder / 'out'} could not be ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["export", "m.json"], "required: --format", id="no-format"),
+        pytest.param(
+            ["export", "m.json", "--format", "xml"], "invalid choice: 'xml'", id="other-format"
+        ),
+        pytest.param(
+            ["export", "m.json", "--format", "csv", "--floor", "much"],
+            "'much' is not a size",
+            id="floor-a-word",
+        ),
+        pytest.param(
+            ["report", "m.json", "--tsv", "--json"], "not allowed with argument", id="two-forms"
+        ),
+    ],
+)
+def test_bad_arguments(capsys, arguments, words) -> None:
+    """Arguments that make no sense end in status 2, with the usage."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["report"], ["export", "--format=csv"]])
+def test_a_broken_baseline(baseline_file, capsys, command) -> None:
+    """A baseline that was cut off is named with the line, and is left as it is."""
+    path = Path(baseline_file)
+    text = path.read_text(encoding="utf-8")[:-20]
+    path.write_text(text, encoding="utf-8")
+    assert main([*command, baseline_file]) == 2
+    output, error = capsys.readouterr()
+    assert output == ""
+    assert error.startswith(f"memguard: {baseline_file}, line ")
+    assert path.read_text(encoding="utf-8") == text
