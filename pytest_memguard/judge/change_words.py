@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final
 
 from pytest_memguard.baselines import Change, ChangeKind, Entry
 from pytest_memguard.judge.grown import grown_stage
-from pytest_memguard.model import METRICS, MetricName
+from pytest_memguard.model import METRICS
 from pytest_memguard.units import format_size
 
 GONE: Final = "it is in the baseline, and no longer among the tests"
@@ -16,8 +16,8 @@ LEAK_NEW: Final = "the baseline has no number for its leak yet"
 
 def noun(metric: str) -> str:
     """What a sentence calls the peak of a metric."""
-    known = METRICS.get(cast("MetricName", metric))
-    return known.noun if known is not None else f"peak of {metric}"
+    nouns = (known.noun for known in METRICS.values() if known.name == metric)
+    return next(nouns, f"peak of {metric}")
 
 
 def new(metric: str, now: Entry) -> str:

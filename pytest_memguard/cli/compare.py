@@ -1,0 +1,130 @@
+"""``memguard compare``: two runs, or a baseline and a run; status 1 if anything got worse."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+
+from pytest_memguard.baselines import Change, FailRule, Place
+from pytest_memguard.cli.common import Answer, Commands, add_command
+from pytest_memguard.cli.numbers import Numbers, numbers_in
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.judge.regression import compare
+from pytest_memguard.report.changes import (
+    change_headline,
+    changes_table,
+    counts_line,
+    metric_text,
+    place_text,
+    regression_text,
+)
+from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rules
+
+_EXAMPLES = f"""\
+  pytest --mem-json new.json        write the numbers of a run
+  memguard compare old.json new.json
+  memguard compare .memguard/baseline.json new.json
+  memguard compare old.json new.json --fail-on peak:5% --fail-on stage:load:1MB
+
+rules:
+  peak:10%          a peak more than 10 % above the old one
+  peak:5MB          more than 5 MiB above it
+  peak:10%+2MB      more than 10 % and more than 2 MiB above it
+  growth:..., stage:NAME:..., leak:...
+                    what a test leaves behind, the peak of a stage (* for every
+                    stage), bytes a call leaks
+  {DEFAULT.text} holds for the peak if no rule is on it
+
+status: 0 fine, 1 a regression, 2 bad input or nothing to compare"""
+
+
+def declare(commands: Commands) -> None:
+    """Add the command."""
+    help_line = "compare two runs, or a baseline and a run"
+    parser = add_command(commands, "compare", help_line, _EXAMPLES, run)
+    what = "what pytest --mem-json or --mem-save wrote"
+    parser.add_argument("old", metavar="OLD", help=what)
+    parser.add_argument("new", metavar="NEW", help="likewise")
+    parser.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="how much worse is too much; may be given several times (default: "
+        f"{DEFAULT.text.replace('%', '%%')})",
+    )
+
+
+def run(options: argparse.Namespace) -> Answer:
+    """Compare, and print what changed."""
+    rules = closest(parse_rules(options.fail_on, "--fail-on"))
+    old, new = numbers_in(options.old), numbers_in(options.new)
+    shared = [place for place in new.baseline.places if place in old.baseline.places]
+    if not shared:
+        msg = (
+            f"nothing can be compared: {old.name} has {_places(old)}, "
+            f"{new.name} has {_places(new)}"
+        )
+        raise ConfigError(msg)
+    changes = [
+        change
+        for change in compare(old.baseline, new.baseline, rules, new.without)
+        if change.place in shared
+    ]
+    table = changes_table(changes)
+    lines = [table, ""] if table else []
+    lines.append(f"{old.name} -> {new.name}: {counts_line(changes)}")
+    lines += _details(changes)
+    notes = [*_not_compared(old, new, shared), *_unused(rules, changes)]
+    lines += ["", *notes] if notes else []
+    return lines, int(any(change.kind == "regression" for change in changes))
+
+
+def _details(changes: Sequence[Change]) -> Iterable[str]:
+    """The sentences of what got worse, and of what cannot be told."""
+    for nodeid in dict.fromkeys(change.nodeid for change in changes):
+        of_test = [change for change in changes if change.nodeid == nodeid]
+        worse = [change for change in of_test if change.kind == "regression"]
+        if worse:
+            yield f"\n{nodeid}:\n{regression_text(worse)}"
+        unsure = [change for change in of_test if change.kind == "unsure"]
+        if unsure:
+            yield "\n".join(["", f"{nodeid}:", *map(change_headline, unsure)])
+
+
+def _places(numbers: Numbers) -> str:
+    texts = dict.fromkeys(
+        f"{metric_text(place.metric)} of {place_text(place)}"
+        for place in numbers.baseline.places
+    )
+    return ", ".join(texts) or "no numbers of tests that passed"
+
+
+def _not_compared(old: Numbers, new: Numbers, shared: Sequence[Place]) -> Iterable[str]:
+    for mine, other in ((old, new), (new, old)):
+        for place, tests in mine.baseline.places.items():
+            if place not in shared:
+                count = "1 test" if len(tests) == 1 else f"{len(tests):,} tests"
+                yield (
+                    f"not compared: {metric_text(place.metric)} of {place_text(place)} "
+                    f"({count}), which only {mine.name} has, not {other.name}"
+                )
+    if new.without:
+        count = "1 test" if len(new.without) == 1 else f"{len(new.without):,} tests"
+        yield f"not compared: {count} of {new.name} without numbers, which did not pass"
+
+
+def _unused(rules: Sequence[FailRule], changes: Sequence[Change]) -> Iterable[str]:
+    """Rules that nothing was compared by."""
+    subjects = {change.subject for change in changes if change.kind != "new"}
+    for rule in rules:
+        if rule.kind == "stage":
+            used = any(
+                about_stage(rule, subject.removeprefix("stage "))
+                for subject in subjects
+                if subject.startswith("stage ")
+            )
+        else:
+            used = rule.kind in subjects
+        if not used:
+            yield f"the rule {rule.text} ({rule.where}) was about nothing that both sides have"

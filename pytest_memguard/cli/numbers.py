@@ -1,0 +1,46 @@
+"""Files with numbers, whichever of the two kinds they are: a run's, or a baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_memguard.baselines import Baseline
+from pytest_memguard.cli.common import read_numbers
+from pytest_memguard.judge.readings import readings
+from pytest_memguard.model import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """What a file holds."""
+
+    name: str
+    """The file, as it was written on the command line."""
+    baseline: Baseline
+    """Its numbers."""
+    run: Run | None = None
+    """The run, if it is the file of one."""
+
+    @property
+    def without(self) -> frozenset[str]:
+        """Tests of a run that have no numbers to compare, as they did not pass."""
+        if self.run is None:
+            return frozenset()
+        known = {nodeid for tests in self.baseline.places.values() for nodeid in tests}
+        return frozenset(test.nodeid for test in self.run.outcomes) - known
+
+
+def numbers_in(name: str) -> Numbers:
+    """The numbers in a file of ``--mem-json`` or ``--mem-save``.
+
+    Args:
+        name: of the file.
+
+    Raises:
+        ConfigError: if it cannot be read, or is neither.
+    """
+    found = read_numbers(name)
+    if isinstance(found, Baseline):
+        return Numbers(name=name, baseline=found)
+    return Numbers(name=name, baseline=readings(found, str(Path.cwd())), run=found)

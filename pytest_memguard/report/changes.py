@@ -1,0 +1,152 @@
+"""What a comparison found: a table of the changes, and the text of a regression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from tabulate import tabulate
+
+from pytest_memguard.baselines import Change, ChangeKind, LineEntry, Place
+from pytest_memguard.model import METRICS
+from pytest_memguard.units import format_mib, format_size
+
+_ORDER: Final[tuple[ChangeKind, ...]] = ("regression", "unsure", "improvement", "new", "gone")
+_PLURAL: Final = {
+    "regression": "regressions",
+    "unsure": "unsure",
+    "improvement": "improvements",
+    "new": "new",
+    "gone": "gone",
+    "same": "the same",
+}
+
+
+def place_text(place: Place) -> str:
+    """An environment in words: "CPython 3.11 on Linux x86_64"."""
+    where = f"{place.system} {place.machine}".strip()
+    return f"{place.implementation} {place.python} on {where}"
+
+
+def metric_text(metric: str) -> str:
+    """What a metric counts, in words: "peak RSS"."""
+    nouns = (known.noun for known in METRICS.values() if known.name == metric)
+    return next(nouns, f"peak of {metric}")
+
+
+def changes_table(changes: Sequence[Change], top: int = 0) -> str:
+    """A line for everything that is not the same: what is worst first, then by size.
+
+    Args:
+        changes: of any kind, in any order.
+        top: lines to show at most; 0 shows all.
+    """
+    told = sorted(
+        (change for change in changes if change.kind != "same"),
+        key=lambda c: (_ORDER.index(c.kind), -abs(c.now - c.before), c.nodeid, c.subject),
+    )
+    if not told:
+        return ""
+    shown = told[:top] if top else told
+    table = tabulate(
+        [_row(change) for change in shown],
+        headers=["Test", "What", "Before MiB", "Now MiB", "Change", "", "Result"],
+        tablefmt="simple",
+        colalign=["left", "left", "right", "right", "right", "right", "left"],
+        disable_numparse=True,
+    )
+    more = len(told) - len(shown)
+    return f"{table}\n({more:,} more)" if more else table
+
+
+def _row(change: Change) -> list[str]:
+    what = change.subject
+    if what == "peak":
+        what = metric_text(change.place.metric)
+    difference, percent = "", ""
+    if change.kind not in {"new", "gone"}:
+        moved = change.now - change.before
+        difference = f"{'+' if moved >= 0 else '-'}{_amount(change, abs(moved))}"
+        percent = f"{moved / change.before:+.0%}" if change.before > 0 else ""
+    return [
+        change.nodeid,
+        what,
+        "-" if change.kind == "new" else _amount(change, change.before),
+        "-" if change.kind == "gone" else _amount(change, change.now),
+        difference,
+        percent,
+        change.kind,
+    ]
+
+
+def _amount(change: Change, size: int) -> str:
+    """MiB, as the column says; bytes per call say so themselves."""
+    return f"{format_size(size)} a call" if change.subject == "leak" else format_mib(size)
+
+
+def counts_line(changes: Sequence[Change]) -> str:
+    """How many tests there are of each kind, a test counted by the worst that is said of it."""
+    order = (*_ORDER, "same")
+    worst: dict[str, ChangeKind] = {}
+    for change in changes:
+        had = worst.get(change.nodeid, "same")
+        worst[change.nodeid] = min(change.kind, had, key=order.index)
+    told = [
+        f"{count:,} {kind if count == 1 and kind != 'same' else _PLURAL[kind]}"
+        for kind in order
+        if (count := sum(1 for one in worst.values() if one == kind))
+    ]
+    tests = "1 test" if len(worst) == 1 else f"{len(worst):,} tests"
+    return f"{tests}: {', '.join(told)}" if told else "no test"
+
+
+def change_headline(change: Change) -> str:
+    """One line: the sentence, the line that grew most, the slug."""
+    grew = ""
+    if change.lines:
+        was, now = change.lines[0]
+        before = f"from {format_size(was.size)}" if was is not None else "from nothing"
+        grew = f"; {_place(now)} grew most, {before} to {format_size(now.size)}"
+    return f"{change.text}{grew} ({change.kind})"
+
+
+def regression_text(changes: Sequence[Change]) -> str:
+    """The whole text of a test that got worse: a line each, then the lines that grew.
+
+    Args:
+        changes: the regressions of one test.
+    """
+    parts = ["\n".join(change_headline(change) for change in changes)]
+    lines = next((change.lines for change in changes if change.lines), ())
+    if lines:
+        parts.append("Lines that grew:\n" + grown_table(lines))
+    return "\n\n".join(parts)
+
+
+def grown_table(lines: Sequence[tuple[LineEntry | None, LineEntry]]) -> str:
+    """Lines that grew, before and now."""
+    rows = [
+        [
+            format_mib(was.size) if was is not None else "-",
+            format_mib(now.size),
+            f"+{format_mib(now.size - (was.size if was is not None else 0))}",
+            now.function,
+            _file(now),
+        ]
+        for was, now in lines
+    ]
+    return tabulate(
+        rows,
+        headers=["Before MiB", "Now MiB", "Change", "Function", "Line"],
+        tablefmt="simple",
+        colalign=["right", "right", "right", "left", "left"],
+        disable_numparse=True,
+    )
+
+
+def _place(line: LineEntry) -> str:
+    return f"{line.function}, {_file(line)},"
+
+
+def _file(line: LineEntry) -> str:
+    return f"{line.file}:{line.line}" if line.line else line.file
