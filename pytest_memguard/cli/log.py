@@ -1,0 +1,170 @@
+"""``memguard log``: a line per experiment, and whether to keep it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from pytest_memguard.baselines import Baseline, Entry, Place
+from pytest_memguard.cli.common import Answer, Commands, add_command, read_numbers, read_run
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.judge.experiment import decide
+from pytest_memguard.judge.readings import place_of, readings
+from pytest_memguard.model import METRICS, Outcome, Run
+from pytest_memguard.probes.commit import current_commit
+from pytest_memguard.report.exports import tsv_cell
+from pytest_memguard.storage.baseline import FILE
+from pytest_memguard.storage.experiments import append_line
+from pytest_memguard.units import MIB, format_size
+
+_EXAMPLES: Final = """\
+  pytest --mem-save                                     what is to become less
+  pytest --mem-json memory.json                         after each change
+  memguard log --tsv results.tsv --description "stream the rows"
+  memguard log --tsv results.tsv --description "stream the rows" --target test_load
+"""
+_PASSED: Final = frozenset({"passed", "xfailed", "xpassed"})
+_FAILED: Final = frozenset({"failed", "error"})
+
+
+def declare(commands: Commands) -> None:
+    """Add the command."""
+    help_line = "append the last run to a log of experiments, and say whether to keep it"
+    parser = add_command(commands, "log", help_line, _EXAMPLES, log)
+    parser.add_argument("--tsv", required=True, metavar="FILE", help="the log")
+    parser.add_argument(
+        "--description", required=True, metavar="TEXT", help="what was tried, in a few words"
+    )
+    parser.add_argument(
+        "--run",
+        default="memory.json",
+        metavar="FILE",
+        help="the last run, as pytest --mem-json wrote it (default: memory.json)",
+        dest="run_file",
+    )
+    parser.add_argument(
+        "--baseline",
+        default=FILE,
+        metavar="FILE",
+        help=f"what it is compared with, a baseline or a run (default: {FILE})",
+    )
+    parser.add_argument(
+        "--target",
+        metavar="NODEID",
+        help="the test it is about, or a part of its name "
+        "(default: the largest on record of those that ran)",
+    )
+    parser.add_argument(
+        "--metric", choices=tuple(METRICS), default="rss", help="what counts (default: rss)"
+    )
+    parser.add_argument(
+        "--keep-mib",
+        type=_mib,
+        default=5.0,
+        metavar="N",
+        help="MiB that must be saved (default: 5)",
+    )
+
+
+def log(options: argparse.Namespace) -> Answer:
+    """Decide, and append a line."""
+    run = read_run(options.run_file)
+    place = replace(place_of(run.environment), metric=options.metric)
+    on_record = _on_record(options.baseline, place)
+    target = _target(options, run, on_record)
+    now = readings(run).places.get(place, {}).get(target.nodeid)
+    results = {outcome.nodeid: outcome.result for outcome in run.outcomes}.values()
+    failed = sum(1 for result in results if result in _FAILED)
+    decision = decide(
+        on_record[target.nodeid],
+        now,
+        metric=options.metric,
+        failed=failed,
+        keep=int(options.keep_mib * MIB),
+    )
+    commit = current_commit(Path.cwd())
+    changed = "+" if commit.dirty else ""
+    peak = _peak(target, options.metric)
+    cells = [
+        f"{commit.name[:12]}{changed}",
+        target.nodeid,
+        "" if peak is None else f"{peak / MIB:.2f}",
+        f"{run.totals[-1].highest / MIB:.2f}" if run.totals else "",
+        "",
+        f"{sum(p.seconds for o in run.outcomes for p in o.phases):.3f}",
+        str(sum(1 for result in results if result in _PASSED)),
+        str(failed),
+        decision.status,
+        options.description.strip(),
+    ]
+    path = Path(options.tsv)
+    try:
+        number = append_line(path, [tsv_cell(cell) for cell in cells])
+    except OSError as error:
+        msg = f"{path} could not be written: {error.strerror or error}"
+        raise ConfigError(msg) from error
+    lines = [f"{decision.status}: {target.nodeid}: {decision.reason}"]
+    if peak is not None:
+        lines[0] += f" (now {format_size(peak)})"
+    if commit.reason:
+        lines.append(f"no commit in the log: {commit.reason}")
+    return [*lines, f"experiment {number:,} in {path}"], 0
+
+
+def _on_record(name: str, place: Place) -> Mapping[str, Entry]:
+    numbers = read_numbers(name)
+    baseline = numbers if isinstance(numbers, Baseline) else readings(numbers)
+    entries = baseline.places.get(place)
+    if not entries:
+        there = ", ".join(sorted({_in_words(p) for p in baseline.places})) or "none at all"
+        msg = f"{name} has no numbers for {_in_words(place)}, only for: {there}"
+        raise ConfigError(msg)
+    return entries
+
+
+def _in_words(place: Place) -> str:
+    where = f"{place.system} {place.machine}, {place.implementation} {place.python}"
+    return f"{where}, {place.metric}"
+
+
+def _target(options: argparse.Namespace, run: Run, on_record: Mapping[str, Entry]) -> Outcome:
+    """The test it is about: it must have run, and be on record."""
+    ran = {outcome.nodeid: outcome for outcome in run.outcomes}
+    if options.target is None:
+        both = [nodeid for nodeid in ran if nodeid in on_record]
+        if not both:
+            msg = f"no test of {options.run_file} is on record in {options.baseline}"
+            raise ConfigError(msg)
+        return ran[max(both, key=lambda nodeid: (on_record[nodeid].peak, nodeid))]
+    exact = [options.target] if options.target in ran else []
+    found = exact or [nodeid for nodeid in ran if options.target in nodeid]
+    if len(found) != 1:
+        some = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+        what = f"means {len(found)} tests ({some})" if found else "is no test of it"
+        which = f"write the node id of one in {options.run_file}"
+        msg = f"--target {options.target!r} {what}: {which}"
+        raise ConfigError(msg)
+    if found[0] not in on_record:
+        msg = f"{found[0]} is not in {options.baseline}; pytest --mem-save puts it there"
+        raise ConfigError(msg)
+    return ran[found[0]]
+
+
+def _peak(outcome: Outcome, metric: str) -> int | None:
+    call = outcome.phase("call")
+    peaks = call.peaks if call is not None else ()
+    return next((peak.value for peak in peaks if peak.metric == metric), None)
+
+
+def _mib(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e9:
+        msg = f"{text!r} is not a number of MiB: write 5 or 0.5"
+        raise argparse.ArgumentTypeError(msg)
+    return number

@@ -1,0 +1,91 @@
+"""Whether an attempt to use less memory is to be kept: a pure rule on two readings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pytest_memguard.baselines import Entry
+from pytest_memguard.judge.noise import imports_may_explain, noise
+from pytest_memguard.units import MIB, format_size
+
+Status = Literal["KEEP", "DISCARD", "RE-RUN"]
+
+KEEP: Final = 5 * MIB
+"""Bytes that must be saved, where nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do with an attempt."""
+
+    status: Status
+    """The word for the log."""
+    reason: str
+    """Why, with numbers."""
+
+
+def decide(
+    before: Entry, now: Entry | None, *, metric: str, failed: int, keep: int = KEEP
+) -> Decision:
+    """Say what to do with an attempt.
+
+    Args:
+        before: the target test's numbers on record.
+        now: its numbers in the attempt; ``None`` if it did not pass or was not measured.
+        metric: what was counted.
+        failed: how many tests of the run failed.
+        keep: bytes that must be saved.
+    """
+    if failed:
+        many = "1 test failed" if failed == 1 else f"{failed:,} tests failed"
+        return Decision(status="DISCARD", reason=many)
+    if now is None:
+        return Decision(status="DISCARD", reason="the target did not pass, or was not measured")
+    by_leak = _by_leak(before, now)
+    return by_leak if by_leak is not None else _by_peak(before, now, metric, keep)
+
+
+def _by_leak(before: Entry, now: Entry) -> Decision | None:
+    """A leak that came or went decides, whatever the peak."""
+    if not before.leak and now.leak:
+        text = f"it leaks {format_size(now.leak)} per call"
+        if before.leak == 0:
+            return Decision(status="DISCARD", reason=f"{text}, and did not before")
+        return Decision(status="DISCARD", reason=f"{text}; on record it was not checked")
+    if before.leak and now.leak == 0:
+        text = f"the leak of {format_size(before.leak)} per call is gone"
+        more = now.peak - before.peak
+        if more > 0:
+            text += f", though its peak is {format_size(more)} higher"
+        return Decision(status="KEEP", reason=text)
+    return None
+
+
+def _by_peak(before: Entry, now: Entry, metric: str, keep: int) -> Decision:
+    saved = before.peak - now.peak
+    was = f"than {format_size(before.peak)} on record"
+    if saved <= 0:
+        more = f"{format_size(-saved)} more {was}" if saved else f"no less {was}"
+        return Decision(status="DISCARD", reason=more)
+    less = f"{format_size(saved)} less {was}"
+    doubt = _doubt(before, now, metric, keep)
+    if doubt:
+        return Decision(status="RE-RUN", reason=f"{less}, {doubt}: confirm it")
+    return Decision(status="KEEP", reason=less)
+
+
+def _doubt(before: Entry, now: Entry, metric: str, keep: int) -> str:
+    """Why a saving is not certain yet; empty if it is."""
+    saved = before.peak - now.peak
+    if saved < keep:
+        return f"which is under {format_size(keep)}"
+    hidden = max(now.ceiling - now.peak, 0)
+    if saved - hidden < keep:
+        return f"but free room inside the process may hide {format_size(hidden)}"
+    apart = noise(before, metric)
+    if saved <= apart:
+        return f"but readings of the same code may lie {format_size(apart)} apart"
+    if imports_may_explain(now, before, saved):
+        return "but on record the test imported modules that it did not import now"
+    return ""
