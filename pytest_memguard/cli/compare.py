@@ -18,6 +18,8 @@ from pytest_memguard.report.changes import (
     place_text,
     regression_text,
 )
+from pytest_memguard.report.changes_markdown import changes_markdown
+from pytest_memguard.report.marks import COMMENT_LIMIT
 from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rules
 
 _EXAMPLES = f"""\
@@ -25,6 +27,7 @@ _EXAMPLES = f"""\
   memguard compare old.json new.json
   memguard compare .memguard/baseline.json new.json
   memguard compare old.json new.json --fail-on peak:5% --fail-on stage:load:1MB
+  memguard compare old.json new.json --markdown > changes.md
 
 rules:
   peak:10%          a peak more than 10 % above the old one
@@ -53,6 +56,11 @@ def declare(commands: Commands) -> None:
         help="how much worse is too much; may be given several times (default: "
         f"{DEFAULT.text.replace('%', '%%')})",
     )
+    parser.add_argument(
+        "--markdown",
+        action="store_true",
+        help=f"as Markdown, at most {COMMENT_LIMIT:,} bytes: what fits into a comment",
+    )
 
 
 def run(options: argparse.Namespace) -> Answer:
@@ -77,6 +85,9 @@ def run(options: argparse.Namespace) -> Answer:
     lines += _details(changes)
     notes = [*_not_compared(old, new, shared), *_unused(rules, changes)]
     lines += ["", *notes] if notes else []
+    if options.markdown:
+        text = changes_markdown(changes, notes, COMMENT_LIMIT)
+        lines = [text.removesuffix("\n")]
     return lines, int(any(change.kind == "regression" for change in changes))
 
 

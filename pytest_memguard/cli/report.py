@@ -10,7 +10,8 @@ from pytest_memguard.cli.common import Answer, Commands, add_command, read_numbe
 from pytest_memguard.model import Run
 from pytest_memguard.report.exports import as_json, as_tsv
 from pytest_memguard.report.leaks import leaks_section
-from pytest_memguard.report.markdown import COMMENT_LIMIT, markdown
+from pytest_memguard.report.markdown import markdown
+from pytest_memguard.report.marks import COMMENT_LIMIT
 from pytest_memguard.report.record import baseline_markdown, baseline_section
 from pytest_memguard.report.rows import rows_of
 from pytest_memguard.report.summary import memory_section, notes

@@ -12,6 +12,7 @@ from pytest_memguard.model import METRICS
 from pytest_memguard.units import format_mib, format_size
 
 _ORDER: Final[tuple[ChangeKind, ...]] = ("regression", "unsure", "improvement", "new", "gone")
+CHANGE_HEADERS: Final = ("Test", "What", "Before MiB", "Now MiB", "Change", "", "Result")
 _PLURAL: Final = {
     "regression": "regressions",
     "unsure": "unsure",
@@ -41,16 +42,13 @@ def changes_table(changes: Sequence[Change], top: int = 0) -> str:
         changes: of any kind, in any order.
         top: lines to show at most; 0 shows all.
     """
-    told = sorted(
-        (change for change in changes if change.kind != "same"),
-        key=lambda c: (_ORDER.index(c.kind), -abs(c.now - c.before), c.nodeid, c.subject),
-    )
+    told = worst_first(changes)
     if not told:
         return ""
     shown = told[:top] if top else told
     table = tabulate(
-        [_row(change) for change in shown],
-        headers=["Test", "What", "Before MiB", "Now MiB", "Change", "", "Result"],
+        [change_cells(change) for change in shown],
+        headers=CHANGE_HEADERS,
         tablefmt="simple",
         colalign=["left", "left", "right", "right", "right", "right", "left"],
         disable_numparse=True,
@@ -59,7 +57,16 @@ def changes_table(changes: Sequence[Change], top: int = 0) -> str:
     return f"{table}\n({more:,} more)" if more else table
 
 
-def _row(change: Change) -> list[str]:
+def worst_first(changes: Sequence[Change]) -> list[Change]:
+    """Everything that is not the same: what is worst first, then by size."""
+    return sorted(
+        (change for change in changes if change.kind != "same"),
+        key=lambda c: (_ORDER.index(c.kind), -abs(c.now - c.before), c.nodeid, c.subject),
+    )
+
+
+def change_cells(change: Change) -> list[str]:
+    """A test, what was compared, before and now, how far it moved, and what came of it."""
     what = change.subject
     if what == "peak":
         what = metric_text(change.place.metric)

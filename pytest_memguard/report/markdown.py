@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from pytest_memguard.model import Outcome, Run
 from pytest_memguard.report.leaks import leaks_section
@@ -11,11 +10,6 @@ from pytest_memguard.report.marks import code, details, fit, plain, table
 from pytest_memguard.report.notices import Notice, count_by_rule, notices, whole_text
 from pytest_memguard.report.summary import by_peak, totals_line
 from pytest_memguard.report.table import TEST_HEADERS, stage_table, test_cells
-
-SUMMARY_LIMIT: Final = 1024 * 1024
-"""Bytes GitHub takes as the summary of one step; it drops a longer one altogether."""
-COMMENT_LIMIT: Final = 65_536
-"""Characters GitHub takes as a comment; GitLab takes more."""
 
 _ROWS = 50
 _DETAILS = 20

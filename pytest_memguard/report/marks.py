@@ -6,6 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+SUMMARY_LIMIT: Final = 1024 * 1024
+"""Bytes GitHub takes as the summary of one step; it drops a longer one altogether."""
+COMMENT_LIMIT: Final = 65_536
+"""Characters GitHub takes as a comment; GitLab takes more."""
+
 _LONGEST: Final = 300
 _NOT_IN_SPAN: Final = re.compile(r"[`|\\\x00-\x1f\x7f\u2028\u2029]|^\s|\s$|^$")
 _SPECIAL: Final = re.compile(r"[&<>|`*\[\]\\~#$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")

@@ -1,0 +1,62 @@
+"""What a comparison found as Markdown, for a comment on the change that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_memguard.baselines import Change
+from pytest_memguard.report.changes import (
+    CHANGE_HEADERS,
+    change_cells,
+    change_headline,
+    counts_line,
+    regression_text,
+    worst_first,
+)
+from pytest_memguard.report.marks import code, details, fit, plain, table
+
+_ROWS = 100
+_DETAILS = 20
+
+
+def changes_markdown(changes: Sequence[Change], notes: Sequence[str], limit: int) -> str:
+    """The whole text; regressions come first.
+
+    Args:
+        changes: of any kind, in any order.
+        notes: what else should be said: what was not compared.
+        limit: bytes it may have; what does not fit is left out, and said to be.
+    """
+    told = worst_first(changes)
+    blocks = [[f"## Memory compared, {plain(counts_line(changes))}"]]
+    if told:
+        rows = [_cells(change) for change in told[:_ROWS]]
+        blocks.append(table(CHANGE_HEADERS, rows, right=5))
+    if len(told) > _ROWS:
+        blocks.append([f"*... and {len(told) - _ROWS:,} more*"])
+    if notes:
+        blocks.append([f"- {plain(note)}" for note in notes])
+    worse: dict[str, list[Change]] = {}
+    for change in told:
+        if change.kind in {"regression", "unsure"}:
+            worse.setdefault(change.nodeid, []).append(change)
+    blocks += [
+        details(f"{of_test[0].kind}: {code(nodeid)}", _text(of_test))
+        for nodeid, of_test in list(worse.items())[:_DETAILS]
+    ]
+    return fit(blocks, limit)
+
+
+def _cells(change: Change) -> list[str]:
+    test, *others = change_cells(change)
+    if change.kind == "regression":
+        others[-1] = "**regression**"
+        return [code(test), *map(plain, others[:-1]), others[-1]]
+    return [code(test), *map(plain, others)]
+
+
+def _text(of_test: Sequence[Change]) -> str:
+    regressions = [change for change in of_test if change.kind == "regression"]
+    unsure = [change_headline(change) for change in of_test if change.kind == "unsure"]
+    parts = [regression_text(regressions)] if regressions else []
+    return "\n\n".join([*parts, "\n".join(unsure)] if unsure else parts)
