@@ -31,14 +31,14 @@ def tables(folder: Path, scale: Scale) -> Iterator[Table]:
             *_modules(suites.functions(folder, 1, watcher="modules")),
         ],
     )
-    suite = suites.functions(folder, scale.tests)
+    suite = suites.functions(folder, scale.tests, watcher="loop")
     many = rounds((PLAIN, AGAIN, IDLE), suite, scale.rounds)
     yield Table(
         f"Idle: {scale.tests:,} empty tests",
         [
             plain_per_test(many, scale.tests),
-            per_test(many, single, AGAIN, scale.tests),
-            per_test(many, single, IDLE, scale.tests, target=none_but_noise()),
+            per_test(many, AGAIN, scale.tests),
+            per_test(many, IDLE, scale.tests, target=none_but_noise()),
             _calls(suites.functions(folder, scale.tests, watcher="calls")),
         ],
     )

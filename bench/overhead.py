@@ -8,8 +8,8 @@ from statistics import median
 
 import suites
 from figures import Figure, Table, at_least, at_most
-from pairs import per_test, plain_per_test, startup
-from runs import AGAIN, BUDGET, MEMRAY, PLAIN, REPORT, Round, rounds
+from pairs import per_test, per_typical_test, plain_per_test, startup
+from runs import AGAIN, BUDGET, MEMRAY, PLAIN, REPORT, rounds
 from scale import Scale
 
 PER_TEST = 60
@@ -25,23 +25,24 @@ def tables(folder: Path, scale: Scale) -> Iterator[Table]:
     figures = [startup(single, variant) for variant in variants[1:]]
     yield Table("Overhead: start-up, one test", figures)
     for make in (suites.functions, suites.parametrised):
-        suite = make(folder, scale.tests)
+        suite = make(folder, scale.tests, watcher="loop")
         yield Table(
             f"Overhead: {scale.tests:,} empty tests, {make.__name__}",
-            _per_test(suite, single, scale),
+            _per_test(suite, scale),
         )
 
 
-def _per_test(suite: Path, single: list[Round], scale: Scale) -> list[Figure]:
+def _per_test(suite: Path, scale: Scale) -> list[Figure]:
     quick = rounds((PLAIN, AGAIN, BUDGET, REPORT), suite, scale.rounds)
     slow = rounds((PLAIN, MEMRAY), suite, scale.long_rounds)
-    budget = per_test(quick, single, BUDGET, scale.tests, target=at_most(PER_TEST))
-    memray = per_test(slow, single, MEMRAY, scale.tests)
+    budget = per_test(quick, BUDGET, scale.tests, target=at_most(PER_TEST))
+    memray = per_test(slow, MEMRAY, scale.tests)
     return [
         plain_per_test(quick, scale.tests),
-        per_test(quick, single, AGAIN, scale.tests),
+        per_test(quick, AGAIN, scale.tests),
         budget,
-        per_test(quick, single, REPORT, scale.tests),
+        per_typical_test(quick, BUDGET),
+        per_test(quick, REPORT, scale.tests),
         memray,
         times_less(budget, memray),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import median
 
 from figures import Figure, Target
 from runs import PLAIN, Round, Used, Variant
@@ -55,46 +54,64 @@ def startup(
     )
 
 
+def loop_cpu(used: Used) -> float:
+    """Seconds of user and system time from the second test to the last."""
+    return float(used.notes["cpu"])
+
+
+def loop_wall(used: Used) -> float:
+    """The same by the clock."""
+    return float(used.notes["wall"])
+
+
+def typical(used: Used) -> float:
+    """Seconds of user and system time of the test in the middle."""
+    return float(used.notes["typical"])
+
+
 def per_test(
-    rounds: Sequence[Round],
-    single: Sequence[Round],
-    variant: Variant,
-    tests: int,
-    *,
-    target: Target | None = None,
+    rounds: Sequence[Round], variant: Variant, tests: int, *, target: Target | None = None
 ) -> Figure:
     """What a variant adds to every test after the first, in microseconds.
 
     Args:
-        rounds: of a suite of many tests.
-        single: of a suite of one, whose medians are taken off.
+        rounds: of a suite of many tests that bears the watcher ``loop``.
         variant: what is compared with plain pytest.
         tests: how many the suite has.
         target: what the figure should be.
     """
 
     def microseconds(measure: Measure) -> list[float]:
-        first = median(added(single, variant, measure))
-        beyond = [more - first for more in added(rounds, variant, measure)]
-        return [1e6 * seconds / (tests - 1) for seconds in beyond]
+        return [1e6 * more / (tests - 1) for more in added(rounds, variant, measure)]
 
-    least = lowest_added(rounds, variant) - lowest_added(single, variant)
+    least = lowest(rounds, variant, loop_cpu) - lowest(rounds, PLAIN, loop_cpu)
     return Figure(
         name=f"{variant.name}: added per test, us",
-        values=microseconds(cpu),
+        values=microseconds(loop_cpu),
         lowest=1e6 * least / (tests - 1),
-        wall=microseconds(wall),
-        ratios=ratios(rounds, variant, cpu),
+        wall=microseconds(loop_wall),
+        ratios=ratios(rounds, variant, loop_cpu),
         target=target,
     )
 
 
+def per_typical_test(rounds: Sequence[Round], variant: Variant) -> Figure:
+    """What a variant adds to the test in the middle, in microseconds."""
+    least = lowest(rounds, variant, typical) - lowest(rounds, PLAIN, typical)
+    return Figure(
+        name=f"{variant.name}: added to the median test, us",
+        values=[1e6 * more for more in added(rounds, variant, typical)],
+        lowest=1e6 * least,
+        ratios=ratios(rounds, variant, typical),
+    )
+
+
 def plain_per_test(rounds: Sequence[Round], tests: int) -> Figure:
-    """What plain pytest itself takes for a test, start-up included, in microseconds."""
+    """What plain pytest itself takes for a test, in microseconds."""
     turns = [turn[PLAIN.name] for turn in rounds]
     return Figure(
-        name=f"{PLAIN.name}: whole run per test, us",
-        values=[1e6 * used.cpu / tests for used in turns],
-        lowest=1e6 * lowest(rounds, PLAIN, cpu) / tests,
-        wall=[1e6 * used.wall / tests for used in turns],
+        name=f"{PLAIN.name}: per test, us",
+        values=[1e6 * loop_cpu(used) / (tests - 1) for used in turns],
+        lowest=1e6 * lowest(rounds, PLAIN, loop_cpu) / (tests - 1),
+        wall=[1e6 * loop_wall(used) / (tests - 1) for used in turns],
     )

@@ -26,9 +26,9 @@ def functions(folder: Path, tests: int, *, watcher: str = "") -> Path:
     return suite
 
 
-def parametrised(folder: Path, tests: int) -> Path:
+def parametrised(folder: Path, tests: int, *, watcher: str = "") -> Path:
     """A suite of one empty test function with many parameters."""
-    suite = _empty(folder, f"{tests}-parameters", "")
+    suite = _empty(folder, f"{tests}-parameters", watcher)
     (suite / "test_parameters.py").write_text(
         "import pytest\n\n\n"
         f'@pytest.mark.parametrize("number", range({tests}))\n'
