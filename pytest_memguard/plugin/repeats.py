@@ -112,6 +112,7 @@ class RepeatedItem:
         self._lengths: tuple[int, ...] = ()
         self._warned: list[Any] = []
         self._known: dict[int, int] = {}
+        self._defined: dict[int, tuple[list[Any], tuple[Any, ...]]] = {}
         self._gateway = self._session.gethookproxy
         self._own_instance = isinstance(item, pytest.Function) and isinstance(
             item.parent, pytest.Class
@@ -157,6 +158,7 @@ class RepeatedItem:
 
         self._session.gethookproxy = muted
         self._exits.callback(self._restore)
+        self._watch_registry()
         # the very list, which is empty now
         self._warned = self._exits.enter_context(warnings.catch_warnings(record=True))
         self._exits.enter_context(_quiet_logs(item.config))
@@ -251,6 +253,26 @@ class RepeatedItem:
         finalizers[start:] = kept
         self._known[id(finalizers)] = len(finalizers)
 
+    def _watch_registry(self) -> None:
+        """Note the fixtures that a plugin defines while the test runs, as pytest-bdd does.
+
+        They are defined for this test, so a run of the suite has them once.
+        """
+        manager = self._session._fixturemanager
+        register = getattr(manager, "_register_fixture", None)  # since pytest 8.1
+        if register is None:
+            return
+
+        def noting(**given: Any) -> None:
+            for found in _definitions(manager, given["name"]):
+                self._defined.setdefault(id(found), (found, tuple(found)))
+            register(**given)
+            for found in _definitions(manager, given["name"]):
+                self._defined.setdefault(id(found), (found, ()))
+
+        manager._register_fixture = noting
+        self._exits.callback(delattr, manager, "_register_fixture")
+
     def _tmp_path(self) -> Any:
         """The test's own temporary folder, if it has one."""
         request = self._item.__dict__.get("_request")
@@ -262,6 +284,9 @@ class RepeatedItem:
         """Undo what pytest keeps of every run of a test."""
         item = self._item
         self._drop_finalizers()
+        for found, before in self._defined.values():
+            found[:] = before
+        self._defined.clear()
         for name, length in zip(_LISTS, self._lengths, strict=True):
             del getattr(item, name)[length:]
         item.stash._storage.clear()
@@ -284,6 +309,16 @@ class RepeatedItem:
         if key is not None:  # it passed the first time
             item.config.stash.get(key, {}).pop(getattr(item, "id", item.nodeid), None)
         os.environ["PYTEST_CURRENT_TEST"] = f"{item.nodeid} (call)".replace("\x00", "(null)")
+
+
+def _definitions(manager: Any, name: str) -> Iterator[list[Any]]:
+    """Every list in which pytest keeps fixtures of a name, and the names of autouse ones."""
+    for attribute in ("_arg2node2fixturedefs", "_arg2nodeid2fixturedefs", "_arg2fixturedefs"):
+        found = getattr(manager, attribute, {}).get(name)
+        if found is not None:
+            yield from found.values() if isinstance(found, dict) else (found,)
+    for attribute in ("_node_autousenames", "_nodeid_autousenames"):
+        yield from getattr(manager, attribute, {}).values()
 
 
 def _builtin_hook(config: pytest.Config, name: str) -> Any:

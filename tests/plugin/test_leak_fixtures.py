@@ -472,3 +472,34 @@ def test_retention_of_temporary_folders(pytester, run):
     )
     kept = (pytester.path / "kept").iterdir()
     assert [path.name for path in kept if not path.is_symlink()] == ["test_fail0"]
+
+
+def test_fixtures_that_a_plugin_defines_for_the_test(pytester, run):
+    """What pytest-bdd registers with pytest in every run of a scenario is no leak."""
+    pytester.path.joinpath("f.feature").write_text(
+        "Feature: F\nScenario: S\nGiven a thing\nWhen it works\nThen it is fine\n",
+        encoding="utf-8",
+    )
+    result = run(
+        """
+        from pytest_bdd import given, scenarios, then, when
+
+        scenarios("f.feature")
+
+        @given("a thing", target_fixture="thing")
+        def make_thing():
+            return {}
+
+        @when("it works")
+        def work(thing):
+            thing["works"] = True
+
+        @then("it is fine")
+        def check(thing):
+            assert thing["works"]
+        """,
+        "--mem-leak-check",
+        plugins=["pytest_bdd.plugin"],
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["1 test checked for leaks: 1 clean*"])
