@@ -21,6 +21,7 @@ from pytest_memguard.report.changes import (
 from pytest_memguard.report.changes_markdown import changes_markdown
 from pytest_memguard.report.marks import COMMENT_LIMIT
 from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rules
+from pytest_memguard.storage.baseline import no_collection
 
 _EXAMPLES = f"""\
   pytest --mem-json new.json        write the numbers of a run
@@ -65,6 +66,11 @@ def declare(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Compare, and print what changed."""
+    with no_collection():
+        return _compared(options)
+
+
+def _compared(options: argparse.Namespace) -> Answer:
     rules = closest(parse_rules(options.fail_on, "--fail-on"))
     old, new = numbers_in(options.old), numbers_in(options.new)
     shared = [place for place in new.baseline.places if place in old.baseline.places]

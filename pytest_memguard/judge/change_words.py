@@ -13,6 +13,10 @@ GONE: Final = "it is in the baseline, and no longer among the tests"
 LEAK_NOT_CHECKED: Final = "it was not checked for leaks this time, so its leak has no number"
 LEAK_NEW: Final = "the baseline has no number for its leak yet"
 
+_ROOM: Final = (
+    "earlier code left room free inside the process that the kernel's mark does not show"
+)
+
 
 def noun(metric: str) -> str:
     """What a sentence calls the peak of a metric."""
@@ -43,14 +47,8 @@ def sentence(change: Change, was: Entry, now: Entry, *, by_noise: bool) -> str:
     """
     if change.kind == "regression":
         return f"{_above(change)}{_limit(change, by_noise=by_noise)}{_stage(change, was, now)}"
-    if change.kind == "unsure" and change.now > change.allowed:
-        return f"{_above(change)}, but {_imports(was, now)}"
     if change.kind == "unsure":
-        return (
-            f"{_subject(change)} is {_amount(change, change.now)} or more, and may be above "
-            f"the {_amount(change, change.allowed)} that {_rule(change)} allows: earlier code "
-            "left room free inside the process that the kernel's mark does not show"
-        )
+        return _unsure(change, was, now)
     if change.kind == "improvement":
         return (
             f"{_subject(change)} {_amount(change, change.now)} is {_difference(change)} below "
@@ -63,6 +61,29 @@ def sentence(change: Change, was: Entry, now: Entry, *, by_noise: bool) -> str:
             "makes it exact"
         )
     return ""
+
+
+def _unsure(change: Change, was: Entry, now: Entry) -> str:
+    if change.now > change.allowed:
+        return f"{_above(change)}, but {_imports(was, now)}"
+    if change.now > change.before and _was_bounded(change, was):
+        return (
+            f"{_above(change)}, which is not exact: it may have been as high as it is now, as "
+            f"{_ROOM}"
+        )
+    return (
+        f"{_subject(change)} is {_amount(change, change.now)} or more, and may be above the "
+        f"{_amount(change, change.allowed)} that {_rule(change)} allows: {_ROOM}"
+    )
+
+
+def _was_bounded(change: Change, was: Entry) -> bool:
+    """Whether the number on record is only a lower bound."""
+    if change.subject == "peak":
+        return was.ceiling > 0
+    return any(
+        stage.ceiling > 0 for stage in was.stages if change.subject == f"stage {stage.path}"
+    )
 
 
 def _subject(change: Change) -> str:

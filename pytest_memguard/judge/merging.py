@@ -21,9 +21,7 @@ _LEAK_SHARE: Final = 0.1
 _LEAK_LEAST: Final = 8.0
 
 
-def merged(
-    before: Entry | None, now: Entry, metric: str = "rss", *, accept: bool = False
-) -> Entry:
+def merged(before: Entry | None, now: Entry, metric: str = "rss") -> Entry:
     """The entry that saving a reading stores.
 
     A reading that noise explains leaves the peak and widens the spread; once the entry rests
@@ -35,7 +33,6 @@ def merged(
         before: what is stored; ``None`` if nothing is.
         now: the reading.
         metric: what was counted.
-        accept: store the reading even where imports may explain it.
 
     Returns:
         The entry, with rounded numbers.
@@ -46,7 +43,7 @@ def merged(
             return fresh
         return replace(fresh, leak=before.leak)
     growth = max(0, now.peak - before.peak)
-    if now.imports > before.imports and imports_may_explain(before, now, growth) and not accept:
+    if now.imports > before.imports and imports_may_explain(before, now, growth):
         return replace(before, leak=_leak(before.leak, now.leak))
     exact_at_last = before.ceiling > 0 and not now.ceiling
     if exact_at_last or not _same_level(before, now, metric):
@@ -154,21 +151,28 @@ def _widened(before: Entry, now: Entry, metric: str) -> Entry:
 
 def _rest(entry: Entry, now: Entry, metric: str) -> Entry:
     """Growth, stages, lines and leak: kept where they are as they were."""
-    fresh = rounded(now, metric)
     band = max(_band(entry, metric), 2 * GRAIN)
+    leak = _leak(entry.leak, now.leak)
     same_growth = abs(entry.growth - now.growth) <= band
-    same_stages = [stage.path for stage in entry.stages] == [
-        stage.path for stage in now.stages
-    ] and all(
-        abs(was.peak - stage.peak) <= band + entry.spread
-        for was, stage in zip(entry.stages, now.stages, strict=True)
-    )
+    same_stages = _same_stages(entry, now, band + entry.spread)
+    if same_growth and same_stages and leak == entry.leak and (entry.lines or not now.lines):
+        return entry
+    fresh = rounded(now, metric)
     return replace(
         entry,
         growth=entry.growth if same_growth else fresh.growth,
         stages=entry.stages if same_stages else fresh.stages,
         lines=entry.lines or fresh.lines,
-        leak=_leak(entry.leak, now.leak),
+        leak=leak,
+    )
+
+
+def _same_stages(entry: Entry, now: Entry, band: int) -> bool:
+    if len(entry.stages) != len(now.stages):
+        return False
+    return all(
+        was.path == stage.path and abs(was.peak - stage.peak) <= band
+        for was, stage in zip(entry.stages, now.stages, strict=True)
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pytest_memguard.baselines import (
     Baseline,
@@ -12,6 +12,7 @@ from pytest_memguard.baselines import (
     Entry,
     FailRule,
     Place,
+    RuleKind,
     StageEntry,
 )
 from pytest_memguard.judge import change_words as words
@@ -20,7 +21,7 @@ from pytest_memguard.judge.noise import imports_may_explain, noise, room
 from pytest_memguard.rules import about_stage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: one is made for every test
 class _Pair:
     """Two numbers that are held against each other."""
 
@@ -59,21 +60,38 @@ def judge_entry(
     Returns:
         A change of the peak; then one for each other thing that a rule is about.
     """
+    return tuple(_judged(nodeid, place, before, now, _by_kind(rules)))
+
+
+def _by_kind(rules: Sequence[FailRule]) -> dict[RuleKind, list[FailRule]]:
+    found: dict[RuleKind, list[FailRule]] = {}
+    for rule in rules:
+        found.setdefault(rule.kind, []).append(rule)
+    return found
+
+
+def _judged(
+    nodeid: str,
+    place: Place,
+    before: Entry | None,
+    now: Entry,
+    rules: Mapping[RuleKind, Sequence[FailRule]],
+) -> Iterator[Change]:
     if before is None:
         text = words.new(place.metric, now)
-        return (Change(kind="new", nodeid=nodeid, place=place, now=now.peak, text=text),)
+        yield Change(kind="new", nodeid=nodeid, place=place, now=now.peak, text=text)
+        return
     test = _Test(nodeid=nodeid, place=place, was=before, is_=now)
-    changes = [test.peak([rule for rule in rules if rule.kind == "peak"])]
-    if place.metric == "rss":
-        growth = [rule for rule in rules if rule.kind == "growth"]
-        changes += [test.growth(growth)] if growth else []
-        leak = [rule for rule in rules if rule.kind == "leak"]
-        changes += test.leak(leak) if leak else []
-    changes += test.stages([rule for rule in rules if rule.kind == "stage"])
-    return tuple(changes)
+    yield test.peak(rules.get("peak", ()))
+    if place.metric == "rss" and "growth" in rules:
+        yield test.growth(rules["growth"])
+    if place.metric == "rss" and "leak" in rules:
+        yield from test.leak(rules["leak"])
+    if "stage" in rules:
+        yield from test.stages(rules["stage"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # likewise
 class _Test:
     """What is compared for one test."""
 
@@ -177,29 +195,22 @@ class _Test:
 
     def _judge(self, pair: _Pair, rules: Sequence[FailRule]) -> Change:
         """Hold two numbers against each other, by the strictest rule."""
-        base = max(pair.before_top, 0)
-        rule = min(rules, key=lambda rule: room(rule, base), default=None)
-        if rule is None:
+        if not rules:
             return self._change("same", pair.subject, before=pair.before, now=pair.now)
-        margin = max(room(rule, base), pair.noise)
+        base = max(pair.before_top, 0)
+        rule = rules[0] if len(rules) == 1 else min(rules, key=lambda one: room(one, base))
+        by_rule = room(rule, base)
+        margin = max(by_rule, pair.noise)
         limit = pair.before_top + margin
         kind = self._kind(pair, limit, margin)
         change = self._change(
             kind, pair.subject, before=pair.before, now=pair.now, allowed=limit, rule=rule
         )
-        by_noise = pair.noise > room(rule, base)
-        text = words.sentence(change, self.was, self.is_, by_noise=by_noise)
+        if kind == "same" and self.was.imports <= self.is_.imports:
+            return change
+        text = words.sentence(change, self.was, self.is_, by_noise=pair.noise > by_rule)
         lines = grown_lines(self.was.lines, self.is_.lines) if kind == "regression" else ()
-        return self._change(
-            kind,
-            pair.subject,
-            before=pair.before,
-            now=pair.now,
-            allowed=limit,
-            rule=rule,
-            text=text,
-            lines=lines,
-        )
+        return replace(change, text=text, lines=lines)
 
     def _kind(self, pair: _Pair, limit: int, margin: int) -> ChangeKind:
         of_memory = pair.subject != "leak"
@@ -208,8 +219,8 @@ class _Test:
             if of_memory and imports_may_explain(self.was, self.is_, growth):
                 return "unsure"
             return "regression"
-        if pair.now_top > limit:
-            return "unsure"
+        if pair.now_top > limit or pair.now > pair.before + margin:
+            return "unsure"  # one of the two is not exact
         cold = of_memory and self.was.imports > self.is_.imports
         if pair.now_top < pair.lowest - margin and not cold:
             return "improvement"
@@ -244,10 +255,11 @@ def compare(
         and those that are gone. A test in a place that only ``new`` has is new.
     """
     changes: list[Change] = []
+    by_kind = _by_kind(rules)
     for place, entries in new.places.items():
         stored = old.places.get(place, {})
         for nodeid, now in entries.items():
-            changes += judge_entry(nodeid, place, stored.get(nodeid), now, rules)
+            changes += _judged(nodeid, place, stored.get(nodeid), now, by_kind)
         changes += [
             Change(
                 kind="gone",

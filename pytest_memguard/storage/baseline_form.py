@@ -215,14 +215,16 @@ def _entry(data: object) -> Entry:
         spread=_whole(data, "spread_kib") * KIB,
         readings=_whole(data, "readings", 1, least=1),
         imports=_whole(data, "imports"),
-        stages=tuple(_stage(stage) for stage in stages),
-        lines=tuple(_line(line) for line in lines),
+        stages=tuple(map(_stage, stages)),
+        lines=tuple(map(_line, lines)),
         leak=None if leak is None else float(leak),
     )
 
 
 def _whole(data: Json, name: str, default: int | None = 0, least: int | None = 0) -> int:
     value = data.get(name, default)
+    if name not in data and default is not None:
+        return default
     if type(value) is not int or (least is not None and value < least):
         msg = f"{name} is {value!r:.40}" if name in data else f"there is no {name}"
         raise _Wrong(msg)
@@ -230,18 +232,15 @@ def _whole(data: Json, name: str, default: int | None = 0, least: int | None = 0
 
 
 def _stage(data: object) -> StageEntry:
-    match data:
-        case [str(path), int(peak), int(delta)]:
-            ceiling = 0
-        case [str(path), int(peak), int(delta), int(ceiling)]:
-            pass
-        case _:
-            msg = f"{data!r:.40} is no stage (name, peak, what it added)"
-            raise _Wrong(msg)
-    if min(peak, ceiling) < 0 or bool in map(type, data):
-        msg = f"{data!r:.40} is no stage (name, peak, what it added)"
-        raise _Wrong(msg)
-    return StageEntry(path=path, peak=peak * KIB, delta=delta * KIB, ceiling=ceiling * KIB)
+    # plain comparisons of types: there are many of these
+    if type(data) is list and len(data) in {3, 4} and type(data[0]) is str:
+        _, peak, delta, ceiling = data if len(data) == 4 else (*data, 0)
+        if type(peak) is type(delta) is type(ceiling) is int and peak >= 0 and ceiling >= 0:
+            return StageEntry(
+                path=data[0], peak=peak * KIB, delta=delta * KIB, ceiling=ceiling * KIB
+            )
+    msg = f"{data!r:.40} is no stage (name, peak, what it added)"
+    raise _Wrong(msg)
 
 
 def _line(data: object) -> LineEntry:

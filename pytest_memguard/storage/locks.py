@@ -62,7 +62,7 @@ def _wait(handle: int, end: float, path: Path, patience: float) -> None:
         if time.monotonic() > end:
             msg = (
                 f"{path} cannot be written: another run has been writing to its folder for "
-                f"more than {patience:.0f} s; try again once it has ended"
+                f"more than {patience:g} s; try again once it has ended"
             )
             raise TimeoutError(msg)
         time.sleep(_PAUSE)

@@ -130,10 +130,9 @@ def test_warm_replaces_cold() -> None:
 
 
 def test_cold_does_not_replace_warm() -> None:
-    """A reading with more imports is stored only if they cannot be all of it, or on demand."""
+    """A reading with more imports is stored only if they cannot be all of it."""
     warm, cold = entry(5, readings=3), entry(25, imports=122)
     assert merged(warm, cold) == warm
-    assert merged(warm, cold, accept=True) == cold
     assert merged(warm, entry(90, imports=1)) == entry(90, imports=1)
 
 

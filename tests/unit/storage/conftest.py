@@ -1,0 +1,42 @@
+"""File systems that fail, for the tests of what is stored."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+
+def _run(*command) -> str:
+    """Run a command of the system; what it complained of."""
+    program = shutil.which(command[0])
+    if program is None:
+        return f"there is no {command[0]}"
+    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
+    return done.stderr.strip() or f"status {done.returncode}" if done.returncode else ""
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB, where root may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    problem = _run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder))
+    if problem:
+        pytest.skip(f"no small disk can be made here: {problem}")
+    yield folder
+    assert _run("umount", str(folder)) == ""
+
+
+@pytest.fixture
+def make_read_only(small_disk):
+    """Makes that file system one that cannot be written to."""
+
+    def make():
+        problem = _run("mount", "-o", "remount,ro", str(small_disk))
+        if problem:
+            pytest.skip(f"no disk can be made read-only here: {problem}")
+        return small_disk
+
+    return make
