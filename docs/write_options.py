@@ -44,7 +44,7 @@ Every mistake is named in one go, and pytest stops with exit code 4
 def row(option: Option) -> str:
     """One line of the table."""
     cells = (
-        code(option.flag),
+        code(f"{option.flag}[={option.metavar}]" if option.kind == "file" else option.flag),
         code(option.ini),
         values(option),
         option.default if option.default in {"off", "none"} else code(option.default),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         ConfigError,
         LeakDetected,
         MemoryBudgetWarning,
+        MemoryRegression,
         Unmeasurable,
     )
     from pytest_memguard.leaks import Verdict
@@ -26,6 +27,7 @@ __all__ = [
     "Measure",
     "MemGuard",
     "MemoryBudgetWarning",
+    "MemoryRegression",
     "Size",
     "Snapshot",
     "Unmeasurable",
@@ -41,6 +43,7 @@ _HOMES = {
     "Measure": "plugin.fixture",
     "MemGuard": "plugin.fixture",
     "MemoryBudgetWarning": "errors",
+    "MemoryRegression": "errors",
     "Size": "units",
     "Snapshot": "probes.process",
     "Unmeasurable": "errors",

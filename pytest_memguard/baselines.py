@@ -97,6 +97,18 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """What a limit of the regression check was made of."""
+
+    before: int
+    """Bytes on record; with an inexact peak those it cannot exceed."""
+    rule: FailRule
+    """The rule that says how much more is too much."""
+    imports: int = 0
+    """Modules that were loaded for the first time in the call on record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """Every stored number, by place and node id."""
 

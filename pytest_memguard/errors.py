@@ -40,6 +40,21 @@ class BudgetExceeded(AssertionError):  # noqa: N818  reads as the sentence it re
         super().__init__(message)
 
 
+class MemoryRegression(AssertionError):  # noqa: N818  reads as the sentence it reports
+    """A test uses more memory than the baseline has for it, beyond what rule and noise allow.
+
+    Args:
+        message: what the user reads, first line first.
+        findings: every regression of the phase.
+    """
+
+    slug = "regression"
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        self.findings = tuple(findings)
+        super().__init__(message)
+
+
 class LeakDetected(AssertionError):  # noqa: N818  reads as the sentence it reports
     """A test or an operation keeps more memory, or other resources, with every call.
 
@@ -65,5 +80,12 @@ class MemoryBudgetWarning(UserWarning):
     """A peak came close to its budget, or exceeded it where breaches only warn."""
 
 
-for _public in (BudgetExceeded, ConfigError, LeakDetected, MemoryBudgetWarning, Unmeasurable):
+for _public in (
+    BudgetExceeded,
+    ConfigError,
+    LeakDetected,
+    MemoryBudgetWarning,
+    MemoryRegression,
+    Unmeasurable,
+):
     _public.__module__ = "pytest_memguard"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_memguard.baselines import Former
 from pytest_memguard.leaks import LeakReading
 
 MetricName = Literal["rss", "heap", "python"]
@@ -12,8 +13,18 @@ PhaseName = Literal["setup", "call", "teardown"]
 BudgetPhase = Literal["setup", "call", "teardown", "all"]
 Threads = Literal["all", "current"]
 Method = Literal["kernel mark", "sampled", "memray", "memray estimate", "tracemalloc"]
-Rule = Literal["over-budget", "near-budget", "undecided", "not-measured", "stage-not-run"]
+Rule = Literal[
+    "over-budget",
+    "near-budget",
+    "undecided",
+    "not-measured",
+    "stage-not-run",
+    "regression",
+    "unsure",
+]
 
+BREACHES: frozenset[Rule] = frozenset({"over-budget", "regression"})
+"""Rules that say that a peak is above its limit."""
 PHASES: tuple[PhaseName, ...] = ("setup", "call", "teardown")
 
 
@@ -85,11 +96,18 @@ class Budget:
     """Share of the limit above which to warn."""
     threads: Threads = "all"
     """Whose allocations count (heap only)."""
+    former: Former | None = None
+    """What was on record, for a limit that the regression check has set."""
 
     @property
     def key(self) -> tuple[str, str, str | None]:
         """What the closest marker wins for; a stage is the same one in any phase."""
         return (self.metric, self.phase if self.stage is None else "", self.stage)
+
+    @property
+    def before(self) -> int | None:
+        """Bytes on record, if the limit is the regression check's."""
+        return None if self.former is None else self.former.before
 
     def covers(self, phase: PhaseName) -> bool:
         """Whether what happens in ``phase`` counts against it."""

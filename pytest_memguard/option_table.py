@@ -67,6 +67,7 @@ MODES = ("fail", "warn")
 EXPLAIN = ("next", "rerun", "never")
 LEAK_CHECK = ("all", "marked")
 LEAK_BLAME = ("here", "fork", "none")
+BASELINE = ".memguard/baseline.json"
 
 OPTIONS: tuple[Option, ...] = (
     Option(
@@ -279,6 +280,69 @@ OPTIONS: tuple[Option, ...] = (
         default="none",
         help="Measure every test and append the run to a SQLite file, or to a PostgreSQL "
         "server by its SQLAlchemy URL.",
+    ),
+    Option(
+        "save",
+        "file",
+        flag="--mem-save",
+        metavar="FILE",
+        default="off",
+        help="Measure every test and store the numbers of those that passed in the baseline, "
+        "next to those of tests that did not run.",
+    ),
+    Option(
+        "compare",
+        "file",
+        flag="--mem-compare",
+        ini="mem_compare",
+        metavar="FILE",
+        default="off",
+        help="Measure every test and fail those whose memory has grown beyond the baseline; "
+        "the ini key is true, or a file.",
+    ),
+    Option(
+        "baseline",
+        "text",
+        ini="mem_baseline",
+        default=BASELINE,
+        help="File of the baseline, for --mem-save, --mem-compare and --mem-accept without "
+        "one of their own; relative to the root.",
+    ),
+    Option(
+        "fail_on",
+        "list",
+        flag="--mem-fail-on",
+        ini="mem_fail_on",
+        metavar="RULE",
+        default="peak:10%+2MB",
+        help="How much more than the baseline is too much: peak:10%, peak:5MB, peak:10%+2MB "
+        "(both must be exceeded), growth:..., stage:NAME:..., leak:...; may be given several "
+        "times. A mem_regression marker goes first.",
+    ),
+    Option(
+        "accept",
+        "list",
+        flag="--mem-accept",
+        metavar="NODEID",
+        default="none",
+        help="Let these tests pass with what they use now, and store that in the baseline; "
+        "a node id or a pattern as in mem_budgets; may be given several times.",
+    ),
+    Option(
+        "prune",
+        "switch",
+        flag="--mem-prune",
+        default="off",
+        help="With --mem-save, drop tests from the baseline that no longer exist.",
+    ),
+    Option(
+        "strict",
+        "switch",
+        flag="--mem-strict",
+        ini="mem_strict",
+        default="off",
+        help="With --mem-compare, fail tests that are new or cannot be decided too, and runs "
+        "without a baseline.",
     ),
     Option(
         "off",

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
+from pytest_memguard.baselines import FailRule
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.history import HistoryPlace
 from pytest_memguard.model import Budget
-from pytest_memguard.option_table import EXPLAIN, GITHUB, LEAK_BLAME, LEAK_CHECK, MODES
+from pytest_memguard.option_table import (
+    BASELINE,
+    EXPLAIN,
+    GITHUB,
+    LEAK_BLAME,
+    LEAK_CHECK,
+    MODES,
+)
+from pytest_memguard.rules import parse_rules
 from pytest_memguard.units import MIB, parse_bytes, parse_share, parse_size
 
 
@@ -53,6 +62,13 @@ class Settings:
     leak_files: int = 200
     leak_threads: int = 50
     history: HistoryPlace | None = None
+    save: str | None = None
+    compare: str | None = None
+    baseline: str = BASELINE
+    fail_on: tuple[FailRule, ...] = ()
+    accept: tuple[str, ...] = ()
+    prune: bool = False
+    strict: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
     """Which source each setting that is not a default came from."""
 
@@ -66,7 +82,18 @@ class Settings:
     @property
     def measures_all(self) -> bool:
         """Whether the numbers of every test are kept, not only of those with findings."""
-        return bool(self.mem or self.json or self.markdown or self.history)
+        told = self.mem or self.json or self.markdown or self.history
+        return bool(told) or self.compares or self.saves
+
+    @property
+    def compares(self) -> bool:
+        """Whether tests are compared with a baseline."""
+        return self.compare is not None or bool(self.accept)
+
+    @property
+    def saves(self) -> bool:
+        """Whether the numbers of the run go into a baseline."""
+        return self.save is not None
 
     def where(self, name: str) -> str:
         """The source of a setting, for a message."""
@@ -138,6 +165,18 @@ def _place(value: object) -> HistoryPlace:
     return HistoryPlace(text=_text(value).strip())
 
 
+def _file(value: object) -> str | None:
+    """A file; an empty text is the one that ``mem_baseline`` names."""
+    try:
+        return "" if _switch(value or "true") else None
+    except ConfigError:
+        return str(value)
+
+
+def _rules(lines: object) -> tuple[FailRule, ...]:
+    return parse_rules(_lines(lines), "")
+
+
 def _one_of(*choices: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         if value not in choices:
@@ -197,6 +236,19 @@ _PARSERS: Mapping[str, Callable[[object], Any]] = {
     "leak_files": _count_of("files"),
     "leak_threads": _count_of("threads"),
     "history": _place,
+    "save": _file,
+    "compare": _file,
+    "baseline": _text,
+    "fail_on": _rules,
+    "accept": _lines,
+    "prune": _switch,
+    "strict": _switch,
+}
+# What does nothing without another setting, where it is given on the command line.
+_NEEDS: Mapping[str, tuple[str, str]] = {
+    "fail_on": ("compares", "--mem-compare"),
+    "strict": ("compares", "--mem-compare"),
+    "prune": ("saves", "--mem-save"),
 }
 
 
@@ -219,7 +271,23 @@ def resolve(given: Mapping[str, tuple[object, str]]) -> Settings:
             problems += [f"{source}: {problem}" for problem in error.problems]
     if problems:
         raise ConfigError(*problems)
-    return Settings(sources={name: source for name, (_, source) in given.items()}, **values)
+    settings = Settings(sources={name: source for name, (_, source) in given.items()}, **values)
+    problems = [
+        f"{settings.where(name)}: it does nothing without {flag}"
+        for name, (needed, flag) in _NEEDS.items()
+        if settings.where(name).startswith("--")
+        and getattr(settings, name)
+        and not getattr(settings, needed)
+    ]
+    if problems:
+        raise ConfigError(*problems)
+    rules = tuple(replace(r, where=settings.where("fail_on")) for r in settings.fail_on)
+    return replace(
+        settings,
+        save=settings.baseline if settings.save == "" else settings.save,
+        compare=settings.baseline if settings.compare == "" else settings.compare,
+        fail_on=rules,
+    )
 
 
 def default_budgets(settings: Settings) -> Sequence[Budget]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from pytest_memguard.baselines import FailRule, Former
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.leaks import (
     Blame,
@@ -56,6 +57,23 @@ def _peak(data: Json) -> Peak:
     )
 
 
+def _former_to_json(former: Former) -> Json:
+    rule = former.rule
+    return {
+        "before_bytes": former.before,
+        "imports": former.imports,
+        "rule": asdict(rule),
+    }
+
+
+def _former(data: Json) -> Former:
+    return Former(
+        before=data["before_bytes"],
+        imports=data["imports"],
+        rule=FailRule(**data["rule"]),
+    )
+
+
 def _budget_to_json(budget: Budget) -> Json:
     return {
         "limit_bytes": budget.limit,
@@ -65,6 +83,7 @@ def _budget_to_json(budget: Budget) -> Json:
         "warn": budget.warn,
         "threads": budget.threads,
         "where": budget.where,
+        **({} if budget.former is None else {"former": _former_to_json(budget.former)}),
     }
 
 
@@ -77,6 +96,7 @@ def _budget(data: Json) -> Budget:
         warn=data["warn"],
         threads=data["threads"],
         where=data["where"],
+        former=_former(data["former"]) if "former" in data else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_memguard.baselines import FailRule, Former
 from pytest_memguard.leaks import (
     Blame,
     LeakLine,
@@ -47,6 +48,18 @@ BUDGET = Budget(
     stage="load",
     warn=0.8,
     threads="current",
+    former=Former(
+        before=150 * MIB,
+        rule=FailRule(
+            kind="stage",
+            share=0.1,
+            floor=2 * MIB,
+            stage="load",
+            where="the marker",
+            text="stage:load:10%+2MB",
+        ),
+        imports=3,
+    ),
 )
 SITE = CallSite(
     file="src/rows.py", line=41, function="load_rows", size=96 * MIB, count=12_000, kept=5

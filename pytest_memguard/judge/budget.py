@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pytest_memguard.judge.former import judge_former
 from pytest_memguard.judge.room import FINE_GRAINED, GRAIN
 from pytest_memguard.model import METRICS, Budget, Finding, Peak, PhaseName
 from pytest_memguard.units import format_size
@@ -18,8 +19,11 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
         phase: where it was measured, if that is to be named.
 
     Returns:
-        A finding with one of the rules over-budget, near-budget and undecided, or ``None``.
+        A finding with one of the rules over-budget, near-budget and undecided, or ``None``;
+        for a limit that the baseline sets, regression in place of over-budget.
     """
+    if budget.former is not None:
+        return judge_former(budget, budget.former, peak, subject(budget, phase))
     grain = GRAIN if peak.metric == "rss" and budget.limit < FINE_GRAINED else 0
     if peak.value > budget.limit + grain:
         return Finding(
@@ -52,21 +56,26 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
 def not_measured(budget: Budget, reason: str) -> Finding:
     """The finding for a budget nothing was measured for; it says why."""
     noun = METRICS[budget.metric].noun
+    limit = f"the budget of {format_size(budget.limit)} on {noun} set by {budget.where}"
+    if budget.former is not None:
+        limit = f"the rule {budget.former.rule.text} ({budget.where}) on {noun}"
     return Finding(
-        rule="not-measured",
-        budget=budget,
-        text=f"the budget of {format_size(budget.limit)} on {noun} set by {budget.where} was "
-        f"not checked: {reason}",
+        rule="not-measured", budget=budget, text=f"{limit} was not checked: {reason}"
     )
 
 
 def stage_not_run(budget: Budget) -> Finding:
     """The finding for a budget on a stage that the test never entered."""
+    limit = f"the budget of {format_size(budget.limit)} for stage {budget.stage!r} set by "
+    limit += budget.where
+    if budget.former is not None:
+        limit = (
+            f"the rule {budget.former.rule.text} ({budget.where}) for stage {budget.stage!r}"
+        )
     return Finding(
         rule="stage-not-run",
         budget=budget,
-        text=f"the budget of {format_size(budget.limit)} for stage {budget.stage!r} set by "
-        f"{budget.where} was not checked: the test entered no stage of that name",
+        text=f"{limit} was not checked: the test entered no stage of that name",
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Final
 
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
+from pytest_memguard.judge.room import NEGLIGIBLE
 from pytest_memguard.leaks import bytes_per_call
 from pytest_memguard.model import (
     CallSite,
@@ -64,7 +65,10 @@ def entries(outcome: Outcome, root: str = "") -> Mapping[MetricName, Entry]:
     call = outcome.phase("call")
     if outcome.result not in _COUNT or call is None:
         return {}
-    return {peak.metric: _entry(outcome, peak, root) for peak in call.peaks}
+    # a tracker that ran for another reason says nothing that the next run could repeat
+    asked = {"rss", *(budget.metric for budget in outcome.budgets if budget.covers("call"))}
+    found = {peak.metric: peak for peak in call.peaks if peak.metric in asked}
+    return {metric: _entry(outcome, peak, root) for metric, peak in found.items()}
 
 
 def pooled(several: Iterable[Entry]) -> Entry:
@@ -89,13 +93,13 @@ def _entry(outcome: Outcome, peak: Peak, root: str) -> Entry:
     return Entry(
         peak=peak.value,
         growth=outcome.growth if resident else 0,
-        ceiling=0 if peak.exact else peak.high,
+        ceiling=_ceiling(peak),
         stages=tuple(
             StageEntry(
                 path=stage.path,
                 peak=top.value,
                 delta=stage.delta if resident else 0,
-                ceiling=0 if top.exact else top.high,
+                ceiling=_ceiling(top),
             )
             for stage in outcome.stages
             if (top := stage.peak(peak.metric)) is not None
@@ -104,6 +108,11 @@ def _entry(outcome: Outcome, peak: Peak, root: str) -> Entry:
         leak=_leak(outcome) if resident else None,
         imports=outcome.imports,
     )
+
+
+def _ceiling(peak: Peak) -> int:
+    """The upper bound of a peak, where it is far enough above it to matter."""
+    return peak.high if peak.high - peak.value > NEGLIGIBLE else 0
 
 
 def _leak(outcome: Outcome) -> float | None:

@@ -38,6 +38,40 @@ class Held:
     """What allocators may have added to both."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    """How much free room inside the process a measurement can bear."""
+
+    enough: int
+    """Bytes up to which it does not matter."""
+    tracker: int
+    """Bytes from which the kernel's mark cannot judge, so that the exact tracker is used."""
+
+
+# Free room up to this does not count where a peak is stored or compared with a stored one:
+# it may be an arena that was never touched, and another run of the same tests has much the
+# same.
+NEGLIGIBLE: Final = 2 * 1024 * 1024
+# What a peak that is going to be stored is measured with.
+FOR_RECORD: Final = Precision(enough=NEGLIGIBLE // 2, tracker=NEGLIGIBLE)
+
+
+def precision_for(limit: int, former: int | None = None) -> Precision:
+    """How much free room the judgement of a peak can bear.
+
+    Args:
+        limit: bytes it must not exceed.
+        former: bytes on record, for a limit that lies so much above them: the room must be
+            small beside that margin, not beside the limit.
+    """
+    if former is None:
+        return Precision(enough=allowance(limit), tracker=tracker_from(limit))
+    margin = limit - former
+    return Precision(
+        enough=max(margin // 4, FOR_RECORD.enough), tracker=max(margin // 2, NEGLIGIBLE)
+    )
+
+
 def held_at_peak(records: Iterable[tuple[int, int]]) -> Held:
     """Sum allocation records up.
 

@@ -9,7 +9,7 @@ import pytest
 from _pytest.runner import call_and_report  # no public name does this
 
 from pytest_memguard.isolation import run_in_fork
-from pytest_memguard.model import PHASES, Outcome, PhaseName
+from pytest_memguard.model import BREACHES, PHASES, Finding, Outcome, PhaseName
 
 _CACHE_KEY: Final = "memguard/suspects"
 _FORMAT: Final = 1
@@ -48,10 +48,7 @@ class Suspects:
         """Remember the tests with an open question, forget those without; store the rest."""
         known = set(self._known)
         for outcome in outcomes:
-            if any(
-                leaves_question(finding.rule, finding.budget.metric)
-                for finding in outcome.findings
-            ):
+            if any(leaves_question(finding) for finding in outcome.findings):
                 known.add(outcome.nodeid)
             elif outcome.phase("call") is not None:
                 known.discard(outcome.nodeid)
@@ -61,9 +58,10 @@ class Suspects:
         self._known = known
 
 
-def leaves_question(rule: str, metric: str) -> bool:
+def leaves_question(finding: Finding) -> bool:
     """Whether a finding is one that the exact tracker could explain or decide."""
-    return rule in {"over-budget", "undecided"} and metric != "heap"
+    asks = finding.rule in BREACHES or finding.rule == "undecided"
+    return asks and finding.peak is not None and finding.budget.metric != "heap"
 
 
 def rerun(

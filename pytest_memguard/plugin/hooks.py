@@ -29,6 +29,10 @@ LEAK_LINES = (
     ),
     "mem_no_leak_check(reason): leave the test out of --mem-leak-check (pytest-memguard)",
 )
+REGRESSION_LINE = (
+    "mem_regression(RULE, ...): what --mem-compare lets this test grow by, as "
+    "'peak:10%+2MB'; None switches it off (pytest-memguard)"
+)
 _MARKERS = {"mem_budget", "mem_leak_check", "mem_no_leak_check"}
 _STAGES = "pytest_memguard.recording.stages"
 
@@ -40,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make markers known; set up the session if a setting asks for it."""
-    for line in (MARKER_LINE, *LEAK_LINES):
+    for line in (MARKER_LINE, *LEAK_LINES, REGRESSION_LINE):
         config.addinivalue_line("markers", line)
     settings = options.settings_of(config) if options.given(config) else None
     if settings is not None and settings.asked_for:

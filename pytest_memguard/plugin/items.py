@@ -12,10 +12,16 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.errors import BudgetExceeded, LeakDetected, MemoryBudgetWarning
+from pytest_memguard.errors import (
+    BudgetExceeded,
+    LeakDetected,
+    MemoryBudgetWarning,
+    MemoryRegression,
+)
 from pytest_memguard.judge.budget import uncovered_setup
+from pytest_memguard.judge.former import judge_number
 from pytest_memguard.leaks import LeakReading
-from pytest_memguard.model import CallSite, Finding, Outcome, PhaseName
+from pytest_memguard.model import BREACHES, CallSite, Finding, Outcome, PhaseName
 from pytest_memguard.plugin.explain import (
     RERUN_SECONDS,
     Suspects,
@@ -26,6 +32,7 @@ from pytest_memguard.plugin.look import Look
 from pytest_memguard.plugin.measuring import Measurement, Needs
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.plans import Plan, Planner
+from pytest_memguard.plugin.regressions import Regressed, RegressionCheck
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings
 from pytest_memguard.units import format_size
@@ -112,12 +119,16 @@ class ItemHooks:
         self._root = f"{root}/"
         self._worker = worker
         self._keeps_all = settings.measures_all
+        self.regressions: RegressionCheck | None = None
+        self._imports = 0
+        self._modules = 0
         self.current: Look | None = None
         self._reports: dict[str, pytest.TestReport] = {}
         self._marks = 0
         self._process = os.getpid()
         self._again: Needs | None = None
-        self._usual_needs = Needs(drill=settings.drill)
+        self._records = settings.saves or bool(settings.accept)
+        self._usual_needs = Needs(drill=settings.drill, record=self._records)
         self.paused = False  # while a test is repeated
         self.leak: LeakReading | None = None
         self.leak_skipped: Mapping[str, str] = {}
@@ -153,6 +164,7 @@ class ItemHooks:
             bounds=self._keeps_all,
         )
         self._marks = len(item.own_markers)
+        self._imports, self._modules = 0, len(sys.modules)
         look.begin("setup")
         try:
             result = yield
@@ -173,12 +185,17 @@ class ItemHooks:
         if hasattr(sys, "last_value"):
             _forget_last_failure()
         look.begin("call")
+        modules = len(sys.modules)  # ours are there by now
         try:
             result = yield
         except BaseException:
+            self._imports = len(sys.modules) - modules
             self._ended(item, look, "call", failed=True)
             raise
+        self._imports = max(0, len(sys.modules) - modules)
         self._ended(item, look, "call")
+        if self.regressions is not None and self._again is None:
+            self.regressions.refuse_new(item)
         return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -214,11 +231,38 @@ class ItemHooks:
             BudgetExceeded: if a budget was exceeded and the test has not failed itself.
         """
         __tracebackhide__ = True
-        found = look.end(phase)
+        found = self._end(look, phase)
         if found:
             # unittest's own failures do not raise; pytest puts them in place afterwards
             failed = failed or bool(getattr(item, "_excinfo", None))
             self._act(item, look.detail_now(), phase, found, failed=failed)
+
+    def _end(self, look: Look, phase: PhaseName) -> list[Finding]:
+        """Stop measuring a phase, and judge it; after the last one, what stays of the test."""
+        found = look.end(phase) or []
+        limit = look.plan.growth if phase == "teardown" and look.plan is not None else None
+        if limit is not None and limit.former is not None:
+            _, growth = look.peak_and_growth()
+            grown = judge_number(limit, limit.former, growth, "growth of resident memory")
+            if grown is not None:
+                look.detail_now().findings.append(grown)
+                found = [*found, grown]
+        return found
+
+    def compare_leak(self, item: pytest.Item, reading: LeakReading) -> None:
+        """Hold what a call leaves behind against the baseline.
+
+        Raises:
+            MemoryRegression: if it is more than was.
+        """
+        look, check = self.current, self.regressions
+        limit = look.plan.leak if look is not None and look.plan is not None else None
+        if look is None or limit is None or check is None:
+            return
+        finding = check.judge_leak(limit, reading)
+        if finding is not None:
+            look.detail_now().findings.append(finding)
+            self._act(item, look.detail_now(), "call", [finding], failed=False)
 
     def measure_early_teardown(self, tear_down: Callable[[], None]) -> None:
         """Measure the teardown of a test that is going to be repeated.
@@ -231,7 +275,7 @@ class ItemHooks:
             return
         look.begin("teardown")
         tear_down()
-        self._torn_early = list(look.end("teardown") or ())
+        self._torn_early = self._end(look, "teardown")
 
     def repeated(self) -> None:
         """Forget what is no longer so after a test has been repeated."""
@@ -256,7 +300,7 @@ class ItemHooks:
         if self._again is not None:
             return self._again
         if self._settings.explain == "next" and nodeid in self._suspects:
-            return Needs(track=True, drill=self._settings.drill)
+            return Needs(track=True, drill=self._settings.drill, record=self._records)
         return self._usual_needs
 
     # What was found
@@ -270,28 +314,90 @@ class ItemHooks:
         *,
         failed: bool,
     ) -> None:
-        breaches = [finding for finding in found if finding.rule == "over-budget"]
         warns = self._settings.mode == "warn"
-        if breaches and self._again is None:
-            raises = not failed and not warns
+        if self._again is None:
+            found = self._considered(item, measurement, found)
+            breaches = [f for f in found if f.rule == "over-budget"]
+            regressed = [f for f in found if self._fails(item, f)]
             explained = [
                 replace(
                     self._explain(item, measurement, phase, finding, failed=failed),
-                    raised=raises,
+                    raised=not failed and (finding in regressed or not warns),
                 )
-                for finding in breaches
+                for finding in breaches + regressed
             ]
-            measurement.replace_findings(dict(zip(breaches, explained, strict=True)))
-            if raises:
-                from pytest_memguard.report.failure import failure_text
-
-                call = next((p for p in measurement.phase_readings() if p.name == "call"), None)
-                raise _Breach(
-                    failure_text(explained, self._stages(measurement), call), explained
-                )
+            measurement.replace_findings(
+                dict(zip(breaches + regressed, explained, strict=True))
+            )
+            fatal = [finding for finding in explained if finding.raised]
+            if fatal:
+                self._fail(item, measurement, fatal)
         for finding in found:
             if finding.rule == "near-budget" or (finding.rule == "over-budget" and warns):
                 _warn(item, f"{finding.text} ({finding.rule})", failed=failed)
+
+    def _considered(
+        self,
+        item: pytest.Item,
+        measurement: Measurement,
+        found: Sequence[Finding],
+    ) -> list[Finding]:
+        """Findings with what the regression check makes of those that are its own."""
+        check = self.regressions
+        if check is None or all(finding.budget.former is None for finding in found):
+            return list(found)
+        so_far = self._so_far(item, measurement, ())
+        new = {
+            f: check.consider(item, replace(f, sites=self._relative(f.sites)), so_far)
+            for f in found
+            if f.budget.former is not None
+        }
+        measurement.replace_findings(new)
+        return [new.get(finding, finding) for finding in found]
+
+    def _fails(self, item: pytest.Item, finding: Finding) -> bool:
+        return self.regressions is not None and self.regressions.fails(item.nodeid, finding)
+
+    def _so_far(
+        self, item: pytest.Item, measurement: Measurement, findings: Sequence[Finding]
+    ) -> Outcome:
+        """What has been measured of a test in the middle of it, as if it had passed."""
+        readings = measurement.phase_readings()
+        torn_down = any(reading.name == "teardown" for reading in readings)
+        return Outcome(
+            nodeid=item.nodeid,
+            phases=readings,
+            stages=self._stages(measurement),
+            findings=tuple(findings),
+            leak=self.leak,
+            # what stays of imports counts whichever phase they were in
+            imports=max(0, len(sys.modules) - self._modules) if torn_down else self._imports,
+        )
+
+    def _fail(
+        self, item: pytest.Item, measurement: Measurement, fatal: Sequence[Finding]
+    ) -> None:
+        """Fail the test.
+
+        Raises:
+            BudgetExceeded: if a budget was exceeded.
+            MemoryRegression: otherwise.
+        """
+        from pytest_memguard.report.failure import failure_text
+
+        so_far = self._so_far(item, measurement, fatal)
+        told, more = [], []
+        for finding in fatal:
+            if finding.budget.former is not None and self.regressions is not None:
+                text, below = self.regressions.in_full(finding, so_far)
+                told.append(replace(finding, text=text))
+                more += below
+            else:
+                told.append(finding)
+        measurement.replace_findings(dict(zip(fatal, told, strict=True)))
+        text = failure_text(told, so_far.stages, so_far.phase("call"), more)
+        over = any(finding.rule == "over-budget" for finding in fatal)
+        raise (_Breach if over else Regressed)(text, told)
 
     def _explain(
         self,
@@ -304,7 +410,7 @@ class ItemHooks:
     ) -> Finding:
         """Add the largest lines, or how to get them."""
         finding = replace(finding, sites=self._relative(finding.sites))
-        if finding.sites or not leaves_question(finding.rule, finding.budget.metric):
+        if finding.sites or not leaves_question(finding):
             return finding
         no_heap = measurement.no_tracker or self.instruments.no_heap or memray_user(item)
         if self._settings.explain == "never":
@@ -343,17 +449,16 @@ class ItemHooks:
                 f"answer: {why}.",
             )
         second = outcome_from_json(value)
-        same = [
-            f for f in second.findings if f.rule == "over-budget" and f.budget == finding.budget
-        ]
+        same = [f for f in second.findings if f.rule in BREACHES and f.budget == finding.budget]
         if not same:
             reading = second.phase(phase)
             peak = reading.peak(finding.budget.metric) if reading is not None else None
             measured = f": {format_size(peak.value)}" if peak is not None else ""
+            limit = "budget" if finding.budget.former is None else "limit"
             return replace(
                 finding,
                 advice="Run once more in a forked child (--mem-explain=rerun), it stayed "
-                f"within the budget{measured}; the breach did not reproduce.",
+                f"within the {limit}{measured}; the breach did not reproduce.",
             )
         again_peak = same[0].peak
         reached = f", which peaked at {format_size(again_peak.value)}" if again_peak else ""
@@ -437,7 +542,7 @@ class ItemHooks:
         peak, growth = look.peak_and_growth()
         properties.append((_PROPERTIES[0], peak))
         properties.append((_PROPERTIES[1], growth))
-        if plan is not None:
+        if plan is not None and plan.main_limit is not None:
             properties.append((_PROPERTIES[2], plan.main_limit))
 
     def _complete_call_report(self, report: pytest.TestReport, look: Look) -> None:
@@ -490,6 +595,7 @@ class ItemHooks:
             overhead=look.overhead if look is not None else 0.0,
             leak=leak,
             leak_skipped=skipped,
+            imports=self._imports,
         )
         if self._sink is not None and os.getpid() == self._process:
             self._sink(outcome)
@@ -545,7 +651,7 @@ def point_at_test(
     terminal, but prints all of it in CI. Without this, ``--tb=line`` names our own file.
     """
     crash = getattr(report.longrepr, "reprcrash", None)
-    ours = (BudgetExceeded, LeakDetected)
+    ours = (BudgetExceeded, LeakDetected, MemoryRegression)
     if crash is not None and call.excinfo and isinstance(call.excinfo.value, ours):
         crash.message = crash.message.partition("\n")[0]
         crash.path, crash.lineno = str(item.path), (item.location[1] or 0) + 1

@@ -111,6 +111,7 @@ class LeakHooks:
         if reading is not None:
             self._items.leak = reading
             self._fail(item, reading)
+            self._items.compare_leak(item, reading)
         return result
 
     @pytest.hookimpl(tryfirst=True)

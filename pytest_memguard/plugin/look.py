@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.room import GRAIN, allowance, marked_peak, tracker_from
+from pytest_memguard.judge.room import GRAIN, Precision, marked_peak
 from pytest_memguard.model import PhaseReading
 from pytest_memguard.plugin.measuring import NO_LIMIT_TOLERANCE, Measurement, Needs
 from pytest_memguard.recording.recorder import Region
@@ -109,11 +109,10 @@ class Look:
             self.detail.begin(phase)
             return
         start = self._now()
-        plan = self.plan
-        limit = None if plan is None else plan.limits.get(phase)
+        precision = self._needs.precision(self.plan, phase)
         self._open = phase
-        if limit is not None or self._bounds:
-            if not self._begin_bounded(phase, limit):
+        if precision is not None or self._bounds:
+            if not self._begin_bounded(phase, precision):
                 return
         elif phase != "teardown":  # of which nobody asks more than the level after it
             base = self._instruments.take_base() if phase == "setup" else 0
@@ -127,10 +126,10 @@ class Look:
         self._started = end = self._now()
         self._overhead += end - start
 
-    def _begin_bounded(self, phase: PhaseName, limit: int | None) -> bool:
+    def _begin_bounded(self, phase: PhaseName, precision: Precision | None) -> bool:
         """Put the mark back and bound the free room; whether the mark is enough here."""
         mark, instruments = self._mark, self._instruments
-        tolerance = NO_LIMIT_TOLERANCE if limit is None else allowance(limit)
+        tolerance = NO_LIMIT_TOLERANCE if precision is None else precision.enough
         instruments.settle(tolerance)
         base = mark.reset()
         if phase == "setup":
@@ -138,11 +137,11 @@ class Look:
         watch = instruments.room
         if watch is None:
             pass
-        elif limit is None:
+        elif precision is None:
             self._rooms[phase] = watch.bound(base, tolerance, inf, fill=False)
         else:
             ballast = watch.ballast.size
-            expensive = tracker_from(limit)
+            expensive = precision.tracker
             room = self._rooms[phase] = watch.bound(base, tolerance, expensive)
             if self._garbage > tolerance:
                 room = self._rooms[phase] = room + self._garbage

@@ -13,13 +13,16 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.budget import judge, not_measured, stage_not_run
 from pytest_memguard.judge.room import (
-    allowance,
+    FOR_RECORD,
+    GRAIN,
+    Precision,
     held_at_peak,
     marked_peak,
+    precision_for,
     tracked_peak,
-    tracker_from,
 )
 from pytest_memguard.model import (
+    BREACHES,
     PHASES,
     Budget,
     CallSite,
@@ -53,6 +56,15 @@ class Needs:
     """Use memray in the phases that have a budget, to name lines."""
     drill: bool = False
     """Use memray in the call, to name the lines of stages."""
+    record: bool = False
+    """The call's peak is going to be stored, and must be as exact as it can be."""
+
+    def precision(self, plan: Plan | None, phase: PhaseName) -> Precision | None:
+        """How much free room a phase can bear; ``None`` where no answer depends on it."""
+        found = None if plan is None else plan.precision.get(phase)
+        if found is None and self.record and phase == "call":
+            return FOR_RECORD
+        return found
 
 
 class Measurement:
@@ -125,17 +137,17 @@ class Measurement:
         start = Clock.seconds()
         plan = self.plan
         room = 0
-        limit = plan.limits.get(phase) if plan is not None else None
+        precision = self.needs.precision(plan, phase)
         if phase == "setup":
             forget_open_stages()
             self._collect_garbage()
-        if limit is not None:
-            self._tolerance = allowance(limit)
-            room = self._free_room(limit)
+        if precision is not None:
+            self._tolerance = precision.enough
+            room = self._free_room(precision)
         self._rooms[phase] = room
         self._python.wanted = plan is not None and phase in plan.python
         self.recorder.start()
-        if self._wants_tracker(phase, room, limit):
+        if self._wants_tracker(phase, room, precision):
             # inside tracemalloc, never around it: each puts back the allocators it found
             self._start_tracker(phase)
         self.host_before = set_current(self)
@@ -165,7 +177,7 @@ class Measurement:
         set_current(self.host_before)
         if phase == "teardown":
             self._collect_garbage()
-        found = self._judge(file, phase, self.plan.budgets if self.plan is not None else ())
+        found = self._judge(file, phase, self.plan.judged if self.plan is not None else ())
         self.findings += found
         self.overhead += Clock.seconds() - start
         return found
@@ -175,14 +187,14 @@ class Measurement:
             level = self._instruments.resident.level()
             self._instruments.collect_if_grown(level, self.plan.tolerance)
 
-    def _free_room(self, limit: int) -> int:
+    def _free_room(self, precision: Precision) -> int:
         """Upper bound of the free bytes inside the process; 0 where nobody can tell."""
         watch = self._instruments.room
         if watch is None:
             return 0
         self._settle()
         level = self._instruments.resident.level()
-        return watch.bound(level, allowance(limit), tracker_from(limit))
+        return watch.bound(level, precision.enough, precision.tracker)
 
     def _anywhere(self) -> int:
         watch = self._instruments.room
@@ -190,10 +202,16 @@ class Measurement:
 
     def _stage_room(self, limit: int | None) -> int:
         """Free room at the start of a stage, if there is a limit on it."""
-        limits = [limit] if limit is not None else []
+        needed = [precision_for(limit)] if limit is not None else []
         if self.plan is not None:
-            limits += [b.limit for b in self.plan.budgets if b.stage and b.metric == "rss"]
-        return self._free_room(min(limits)) if limits else 0
+            needed += [
+                precision_for(b.limit, b.before)
+                for b in self.plan.judged
+                if b.stage and b.metric == "rss"
+            ]
+        if self.needs.record:
+            needed.append(FOR_RECORD)
+        return self._free_room(min(needed, key=lambda p: p.tracker)) if needed else 0
 
     def _settle(self) -> None:
         self._instruments.settle(self._tolerance)
@@ -212,8 +230,8 @@ class Measurement:
 
     @property
     def breached(self) -> bool:
-        """Whether a budget has been exceeded so far."""
-        return any(finding.rule == "over-budget" for finding in self.findings)
+        """Whether a limit has been exceeded so far."""
+        return any(finding.rule in BREACHES for finding in self.findings)
 
     def rise(self, phase: PhaseName) -> int:
         """Bytes of resident memory a phase's peak lay above its start; 0 if it did not run."""
@@ -260,7 +278,7 @@ class Measurement:
 
     # The tracker
 
-    def _wants_tracker(self, phase: PhaseName, room: int, limit: int | None) -> bool:
+    def _wants_tracker(self, phase: PhaseName, room: int, precision: Precision | None) -> bool:
         plan = self.plan
         if self._tracker is not None:
             return False
@@ -268,8 +286,9 @@ class Measurement:
             return True
         if self.needs.track:
             in_plan = plan is not None and phase in plan.python
-            return phase == "call" or limit is not None or in_plan
-        return limit is not None and room > tracker_from(limit)
+            limited = plan is not None and phase in plan.limits
+            return phase == "call" or limited or in_plan
+        return precision is not None and room > precision.tracker
 
     def _start_tracker(self, phase: PhaseName) -> None:
         asked = self.plan is not None and phase in self.plan.heap
@@ -370,7 +389,9 @@ class Measurement:
         if file is not None and self._tracked_from == phase and not self._whole:
             peaks["rss"] = marked_peak(rise, room, resident.method)
             limit = self.plan.limits.get(phase, 0) if self.plan is not None else 0
-            if room > allowance(limit) or rise > limit > 0:
+            precision = self.needs.precision(self.plan, phase)
+            enough = precision.enough if precision is not None else GRAIN
+            if room > enough or rise > limit > 0:
                 held = held_at_peak(
                     (record.size, record.n_allocations) for record in file.at_peak()
                 )
@@ -434,7 +455,7 @@ class Measurement:
     def _judge_stage(
         self, budget: Budget, file: HeapFile | None, stream: Replay | None, phase: PhaseName
     ) -> list[Finding]:
-        matching = [path for path in self.stages.sums if _is_stage(path, budget.stage or "")]
+        matching = [path for path in self.stages.sums if _is_stage(path, budget)]
         if not matching:
             return [stage_not_run(budget)] if phase == "teardown" else []
         lost = self._lost(budget)
@@ -512,7 +533,7 @@ class Measurement:
         self, budget: Budget, file: HeapFile, stream: Replay | None, phase: PhaseName
     ) -> list[Finding]:
         found: list[Finding] = []
-        matching = [path for path in self.stages.sums if _is_stage(path, budget.stage or "")]
+        matching = [path for path in self.stages.sums if _is_stage(path, budget)]
         if not matching and phase == "teardown":
             return [stage_not_run(budget)]
         own = budget.threads == "current"
@@ -531,7 +552,7 @@ class Measurement:
     def _with_held(
         self, finding: Finding, file: HeapFile, stream: Replay, first: int, last: int
     ) -> Finding:
-        if finding.rule != "over-budget":
+        if finding.rule not in BREACHES:
             return finding
         own = finding.budget.threads == "current"
         return replace(
@@ -541,7 +562,7 @@ class Measurement:
     def _with_sites(self, finding: Finding | None, file: HeapFile | None) -> list[Finding]:
         if finding is None:
             return []
-        if finding.rule == "over-budget" and file is not None:
+        if finding.rule in BREACHES and file is not None:
             return [replace(finding, sites=sites_at_peak(file.at_peak(), SITES))]
         return [finding]
 
@@ -618,8 +639,9 @@ class Measurement:
         )
 
 
-def _is_stage(path: str, name: str) -> bool:
-    return path == name or path.endswith(f"/{name}")
+def _is_stage(path: str, budget: Budget) -> bool:
+    name = budget.stage or ""
+    return path == name or (budget.former is None and path.endswith(f"/{name}"))
 
 
 def dominant_stage(stages: dict[str, tuple[int, int]]) -> str | None:

@@ -91,7 +91,7 @@ def _shape(option: Option) -> dict[str, Any]:
 
 
 def _declare_ini(parser: pytest.Parser, option: Option) -> None:
-    if option.kind == "lines":
+    if option.kind in {"lines", "list"}:
         parser.addini(option.ini, option.help, type="linelist", default=None)
         return
     # a number in a TOML table is as good as a text; before pytest 9.2 only texts are

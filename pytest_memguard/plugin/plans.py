@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.room import allowance
+from pytest_memguard.judge.room import Precision, allowance, precision_for
 from pytest_memguard.model import (
     PHASES,
     Budget,
@@ -20,6 +20,7 @@ from pytest_memguard.model import (
     Threads,
 )
 from pytest_memguard.plugin.globs import matcher
+from pytest_memguard.plugin.regression_plans import RegressionPlanner
 from pytest_memguard.settings import Settings, default_budgets
 from pytest_memguard.units import parse_share, parse_size
 
@@ -28,6 +29,7 @@ SIGNATURE: Final = (
     "mem_budget(limit, *, metric='rss', phase='call', stage=None, warn=None, threads='all')"
 )
 _DEFAULT_KEY: Final = ("rss", "call", None)
+_ON_PEAKS: Final = {"peak", "stage"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,15 @@ class Plan:
     """What one test, or many with the same budgets, must be measured for."""
 
     budgets: tuple[Budget, ...]
-    """Every limit that holds."""
+    """Every limit that somebody has set."""
+    formers: tuple[Budget, ...]
+    """Limits on peaks that the baseline sets."""
+    growth: Budget | None
+    """The limit that the baseline sets on what the test leaves behind."""
+    leak: Budget | None
+    """The limit that it sets on what a call leaves behind, in bytes per call."""
+    precision: Mapping[PhaseName, Precision]
+    """How much free room the judgement of each phase with a limit can bear."""
     limits: Mapping[PhaseName, int]
     """The smallest limit on resident memory in each phase; phases without one are absent."""
     quiet: Mapping[PhaseName, float]
@@ -59,37 +69,67 @@ class Plan:
     """Bytes of garbage that do not matter to the smallest of the limits."""
 
     @property
-    def main_limit(self) -> int:
-        """The limit that stands for the test where there is room for one."""
-        return self.budgets[0].limit
+    def compared(self) -> bool:
+        """Whether the baseline sets any limit."""
+        return bool(self.formers or self.growth or self.leak)
+
+    @property
+    def judged(self) -> tuple[Budget, ...]:
+        """Every limit on a peak."""
+        return self.budgets + self.formers
+
+    @property
+    def main_limit(self) -> int | None:
+        """The limit that stands for the test where there is room for one, if it has any."""
+        return self.budgets[0].limit if self.budgets else None
 
 
-def make_plan(budgets: Iterable[Budget]) -> Plan:
-    """Work out what a set of budgets needs."""
-    budgets = tuple(budgets)
+def make_plan(budgets: Iterable[Budget], formers: Iterable[Budget] = ()) -> Plan:
+    """Work out what a set of budgets needs.
+
+    Args:
+        budgets: those that somebody has set.
+        formers: those that the baseline sets.
+    """
+    budgets, formers = tuple(budgets), tuple(formers)
+    by_kind = {b.former.rule.kind: b for b in formers if b.former is not None}
+    on_peaks = tuple(b for b in formers if b.former and b.former.rule.kind in _ON_PEAKS)
+    judged = budgets + on_peaks
     limits: dict[PhaseName, int] = {}
     quiet: dict[PhaseName, float] = {}
+    precision: dict[PhaseName, Precision] = {}
     for phase in PHASES:
-        covering = [b for b in budgets if b.metric == "rss" and b.covers(phase)]
+        covering = [b for b in judged if b.metric == "rss" and b.covers(phase)]
         if covering:
             limits[phase] = min(b.limit for b in covering)
             quiet[phase] = min(b.limit * (b.warn or 1) for b in covering)
-    heap = [b for b in budgets if b.metric == "heap"]
-    python = [b for b in budgets if b.metric == "python"]
+            precision[phase] = _finest(covering)
+    heap = [b for b in judged if b.metric == "heap"]
+    python = [b for b in judged if b.metric == "python"]
     whole = any(b.phase == "all" and b.stage is None for b in heap)
     return Plan(
         budgets=budgets,
+        formers=on_peaks,
+        growth=by_kind.get("growth"),
+        leak=by_kind.get("leak"),
+        precision=precision,
         limits=limits,
         quiet=quiet,
-        special=any(b.metric != "rss" or b.stage or b.phase == "all" for b in budgets),
+        special=any(b.metric != "rss" or b.stage or b.phase == "all" for b in judged),
         heap=frozenset(phase for phase in PHASES if any(b.covers(phase) for b in heap)),
         whole=whole,
         detailed=whole or any(b.threads == "current" or b.stage is not None for b in heap),
         python=frozenset(phase for phase in PHASES if any(b.covers(phase) for b in python)),
-        tolerance=allowance(min(limits.values(), default=0)),
+        tolerance=min((p.enough for p in precision.values()), default=allowance(0)),
         call_only_limit=_call_only_limit(budgets),
         python_whole=any(b.phase == "all" and b.stage is None for b in python),
     )
+
+
+def _finest(budgets: Iterable[Budget]) -> Precision:
+    """What the most demanding of some budgets needs."""
+    each = [precision_for(b.limit, b.before) for b in budgets]
+    return Precision(enough=min(p.enough for p in each), tracker=min(p.tracker for p in each))
 
 
 def _call_only_limit(budgets: tuple[Budget, ...]) -> float:
@@ -104,10 +144,14 @@ class Planner:
 
     Args:
         settings: defaults and patterns.
+        regressions: finds the limits that the baseline sets, where tests are compared.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, regressions: RegressionPlanner | None = None
+    ) -> None:
         self._settings = settings
+        self._regressions = regressions
         self._default = {budget.key: budget for budget in default_budgets(settings)}
         self._patterns = [
             (
@@ -149,6 +193,10 @@ class Planner:
                 marked.setdefault(marked_budget.key, marked_budget)
         chosen.update(marked)
         budgets = tuple(budget for budget in chosen.values() if budget.limit)
+        if self._regressions is not None:
+            formers = self._regressions.formers(item, budgets)
+            if formers:
+                return make_plan(budgets, formers)
         if not budgets:
             return None
         plan = self._plans.get(budgets)

@@ -10,6 +10,7 @@ import pytest
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.leaks import KnownLeak
 from pytest_memguard.model import Gap
+from pytest_memguard.plugin.baseline_report import BaselineReport
 from pytest_memguard.plugin.ci import CiReport
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
@@ -20,6 +21,8 @@ from pytest_memguard.plugin.leak_report import LeakReport
 from pytest_memguard.plugin.leakhooks import LeakHooks
 from pytest_memguard.plugin.options import PROBLEMS, settings_of, usage_error
 from pytest_memguard.plugin.plans import Planner, make_plan
+from pytest_memguard.plugin.records import read_record, regression_check
+from pytest_memguard.plugin.scope import Scope, is_whole_suite
 from pytest_memguard.plugin.status import StatusPeaks
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import default_budgets
@@ -40,6 +43,7 @@ def start(config: pytest.Config) -> Collector | None:
     collector = None
     known = known_leaks(config)
     suspects = Suspects(getattr(config, "cache", None))
+    record = read_record(config)
     if worker_input is None:
         collector = Collector(config, settings, suspects)
         config.pluginmanager.register(collector, "memguard-report")
@@ -47,6 +51,11 @@ def start(config: pytest.Config) -> Collector | None:
             LeakReport(collector, settings, known, leaks_file(config)), "memguard-leaks"
         )
         config.pluginmanager.register(CiReport(config, collector, settings), "memguard-ci")
+        if record is not None:
+            scope = Scope(config)
+            config.pluginmanager.register(scope, "memguard-scope")
+            report = BaselineReport(collector, settings, scope, record)
+            config.pluginmanager.register(report, "memguard-baseline")
         if settings.history is not None:
             from pytest_memguard.plugin.history import HistoryReport
 
@@ -55,6 +64,8 @@ def start(config: pytest.Config) -> Collector | None:
             )
         if settings.mem and config.get_verbosity() > 0:
             config.pluginmanager.register(StatusPeaks(), "memguard-status")
+    elif record is not None:
+        config.pluginmanager.register(Scope(config), "memguard-scope")
     if worker_input is not None or not config.pluginmanager.hasplugin("dsession"):
         items = ItemHooks(
             settings,
@@ -65,6 +76,8 @@ def start(config: pytest.Config) -> Collector | None:
             str(worker_input["workerid"]) if worker_input is not None else "",
         )
         config.stash[ITEMS] = items
+        if record is not None and settings.compares and record.old is not None:
+            items.regressions = regression_check(settings, record)
         config.pluginmanager.register(items, "memguard-items")
         if collector is not None:
             collector.gaps = items.instruments.gaps
@@ -119,20 +132,23 @@ def plan_items(session: pytest.Session) -> None:
     config = session.config
     settings = settings_of(config)
     items = config.stash[ITEMS]
-    planner = items.planner = Planner(settings)
+    check = items.regressions.planner if items.regressions is not None else None
+    planner = items.planner = Planner(settings, check)
     defaults = tuple(default_budgets(settings))
     items.default_plan = make_plan(defaults) if defaults else None
     for item in session.items:
         plan = planner.plan(item)
-        if (plan.budgets if plan is not None else ()) != defaults:
+        own = plan.budgets if plan is not None else ()
+        if own != defaults or (plan is not None and plan.compared):
             items.plans[item.nodeid] = plan
     items.instruments.gaps += [
         Gap(subject=f"the pattern {glob!r} of mem_budgets", reason="it matches no test")
-        for glob in (planner.unmatched() if _is_whole_suite(config) else ())
+        for glob in (planner.unmatched() if is_whole_suite(config) else ())
     ]
     if any(plan is not None and plan.heap for plan in items.plans.values()):
         items.instruments.folder.new_path()
     problems = planner.problems + plan_leak_checks(session, items)
+    problems += check.problems if check is not None else []
     if problems:
         refuse(session, problems)
 
@@ -157,13 +173,6 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
         items.instruments.gaps += hooks.gaps()
         config.pluginmanager.register(hooks, "memguard-leak-check")
     return planner.problems
-
-
-def _is_whole_suite(config: pytest.Config) -> bool:
-    """Whether nobody picked some of the tests."""
-    picked = config.getoption("keyword") or config.getoption("markexpr")
-    source = getattr(config, "args_source", None)
-    return not picked and getattr(source, "name", "") != "ARGS"
 
 
 def refuse(session: pytest.Session, problems: list[str]) -> None:

@@ -25,6 +25,7 @@ def failure_text(
     findings: Sequence[Finding],
     stages: Sequence[StageReading],
     call: PhaseReading | None,
+    more: Sequence[str] = (),
 ) -> str:
     """The whole text of a failure.
 
@@ -32,6 +33,7 @@ def failure_text(
         findings: the breaches of one phase.
         stages: the test's stages so far.
         call: the call phase, if it has been measured.
+        more: paragraphs for its end.
     """
     parts = ["\n".join(headline(finding) for finding in findings)]
     if stages:
@@ -43,6 +45,7 @@ def failure_text(
             seen.add(finding.sites)
             parts.append("Largest allocations at the peak:\n" + site_table(finding.sites))
     parts += dict.fromkeys(finding.advice for finding in findings if finding.advice)
+    parts += dict.fromkeys(more)
     return "\n\n".join(parts)
 
 

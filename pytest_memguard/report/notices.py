@@ -20,11 +20,12 @@ _WEIGHTS: Final = (
     "near-budget",
     "unclear",
     "undecided",
+    "unsure",
     "not-measured",
     "stage-not-run",
 )
 """Rules, the weightiest first; others come before all of them."""
-UNKNOWN: Final = frozenset({"unclear", "undecided", "not-measured", "stage-not-run"})
+UNKNOWN: Final = frozenset({"unclear", "undecided", "unsure", "not-measured", "stage-not-run"})
 """Rules that say that something is not known."""
 
 

@@ -11,7 +11,7 @@ import pytest
 from pytest_memguard.baselines import Baseline, Entry
 from pytest_memguard.cli import main
 from pytest_memguard.judge.readings import place_of, readings
-from pytest_memguard.model import Outcome, PhaseReading, Totals
+from pytest_memguard.model import Budget, Outcome, PhaseReading, Totals
 from pytest_memguard.storage.baseline import read_baseline, write_baseline
 from pytest_memguard.units import MIB
 from pytest_memguard.wire import run_from_json, run_to_json
@@ -31,7 +31,8 @@ def in_a_folder(tmp_path, monkeypatch):
 def passed(name, mib, *, more=(), **fields) -> Outcome:
     """A test that passed, with this peak."""
     phase = PhaseReading(name="call", seconds=0.1, level=0, growth=0, peaks=(rss(mib), *more))
-    return Outcome(nodeid=f"t.py::{name}", **{"phases": (phase,), **fields})
+    budgets = tuple(Budget(limit=MIB, where="the marker", metric=peak.metric) for peak in more)
+    return Outcome(nodeid=f"t.py::{name}", **{"phases": (phase,), "budgets": budgets, **fields})
 
 
 def run_of(*outcomes, **fields):

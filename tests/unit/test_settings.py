@@ -129,7 +129,7 @@ def test_nothing_given() -> None:
 
 def test_every_option_has_a_setting_and_a_parser() -> None:
     """The table of options, the parsers and the fields of the settings are the same list."""
-    written = {"switch": "true", "text": "1", "lines": [], "file": "f"}
+    written = {"switch": "true", "text": "1", "lines": [], "file": "true", "list": []}
     given = {
         option.name: ((option.choices or (written[option.kind],))[0], option.name)
         for option in OPTIONS

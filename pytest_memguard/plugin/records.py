@@ -1,0 +1,115 @@
+"""What is on record for this run: the baseline's file, read before the first test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pytest_memguard.baselines import Baseline, Entry, Place
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.judge.readings import place_of
+from pytest_memguard.model import METRICS
+from pytest_memguard.plugin.collector import environment
+from pytest_memguard.plugin.options import settings_of, usage_error
+from pytest_memguard.plugin.regressions import RegressionCheck
+from pytest_memguard.settings import Settings
+from pytest_memguard.storage.baseline import read_baseline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is on record, and where it is kept."""
+
+    compared: Path
+    """File to compare with."""
+    saved: Path
+    """File to store in."""
+    old: Baseline | None
+    """What the first of them holds; ``None`` where there is no file."""
+    root: Path
+    """What paths are shown relative to."""
+
+    def shown(self, path: Path) -> str:
+        """What a message calls a file."""
+        inside = path.is_relative_to(self.root)
+        return path.relative_to(self.root).as_posix() if inside else str(path)
+
+
+def read_record(config: pytest.Config) -> Record | None:
+    """Read the baseline; ``None`` where nobody asks for it.
+
+    Raises:
+        pytest.UsageError: if its file cannot be used, or ``--mem-strict`` needs one.
+    """
+    settings = settings_of(config)
+    if not (settings.compares or settings.saves):
+        return None
+    root = Path(config.rootpath)
+    default = root / settings.baseline
+    compared = _path(config, settings, "compare", default)
+    saved = _path(config, settings, "save", default)
+    if not settings.saves:
+        saved = compared
+    try:
+        if saved != compared:
+            read_baseline(saved)
+        old = read_baseline(compared if settings.compares else saved)
+    except ConfigError as error:
+        raise usage_error(error.problems) from error
+    record = Record(
+        compared=compared if settings.compares else saved, saved=saved, old=old, root=root
+    )
+    if settings.strict and settings.compares:
+        _demand(record)
+    return record
+
+
+def _path(config: pytest.Config, settings: Settings, name: str, default: Path) -> Path:
+    """The file that a setting names: relative to where pytest was called, or to the root."""
+    given = getattr(settings, name)
+    if given is None or given == settings.baseline:
+        return default
+    if settings.where(name).startswith("--"):
+        return Path(config.invocation_params.dir, given)
+    return Path(config.rootpath, given)
+
+
+def _demand(record: Record) -> None:
+    """Refuse to start without numbers to compare with.
+
+    Raises:
+        pytest.UsageError: if there are none.
+    """
+    here = place_of(environment())
+    name = record.shown(record.compared)
+    if record.old is None:
+        raise usage_error(
+            [f"--mem-strict: there is no {name} to compare with (--mem-save writes it)"]
+        )
+    if here not in record.old.places:
+        raise usage_error([f"--mem-strict: {other_environment(name, record.old, here)}"])
+
+
+def other_environment(file: str, old: Baseline, here: Place) -> str:
+    """The sentence for a baseline of other places than this one."""
+    from pytest_memguard.report.changes import place_text
+
+    known = "; ".join(sorted({place_text(place) for place in old.places})) or "none"
+    return (
+        f"nothing to compare with: {file} has no numbers for {place_text(here)}, those it has "
+        f"are for: {known} (--mem-save adds this environment)"
+    )
+
+
+def regression_check(settings: Settings, record: Record) -> RegressionCheck:
+    """The check for the tests of this process."""
+    places = record.old.places if record.old is not None else {}
+    here = environment()
+    found = {name: place_of(here, name) for name in METRICS}
+    records: dict[str, tuple[Place, Mapping[str, Entry]]] = {
+        name: (place, places.get(place, {})) for name, place in found.items()
+    }
+    return RegressionCheck(settings, records, record.shown(record.saved), str(record.root))

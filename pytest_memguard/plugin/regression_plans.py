@@ -1,0 +1,135 @@
+"""Which limits the baseline sets for a test: by its entry, and by rules of whoever set some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import pytest
+
+from pytest_memguard.baselines import Entry, FailRule, Former
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.judge.noise import noise, room
+from pytest_memguard.model import Budget, MetricName
+from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rules
+
+MARKER: Final = "mem_regression"
+SIGNATURE: Final = "mem_regression(RULE, ...) or mem_regression(None)"
+
+
+class RegressionPlanner:
+    """Finds the limits that the baseline sets for each test, and gathers what is wrong.
+
+    Args:
+        rules: those of the run's settings.
+        entries: what is on record, by metric and node id.
+    """
+
+    def __init__(
+        self, rules: Sequence[FailRule], entries: Mapping[str, Mapping[str, Entry]]
+    ) -> None:
+        self._rules = rules
+        self._entries = entries
+        self.problems: list[str] = []
+
+    def formers(self, item: pytest.Item, budgets: Iterable[Budget]) -> tuple[Budget, ...]:
+        """Every limit that the baseline sets for a test.
+
+        Args:
+            item: the test.
+            budgets: those that somebody has set; another metric than resident memory is
+                compared where one of them needs it anyway.
+        """
+        rules = self.rules(item)
+        metrics: dict[MetricName, None] = {"rss": None}
+        metrics.update({b.metric: None for b in budgets if b.covers("call")})
+        found: list[Budget] = []
+        for metric in metrics:
+            entry = self._entries.get(metric, {}).get(item.nodeid)
+            if entry is not None:
+                found += limits(entry, rules, metric)
+        return tuple(found)
+
+    def rules(self, item: pytest.Item) -> tuple[FailRule, ...]:
+        """The rules that hold for a test; none where a marker switches them off."""
+        levels: list[Sequence[FailRule]] = []
+        for node, mark in item.iter_markers_with_node(MARKER):
+            level = self._from_mark(item, node, mark)
+            if level is None:
+                return tuple(rule for rule in closest(*levels) if rule is not DEFAULT)
+            levels.append(level)
+        return closest(*levels, self._rules)
+
+    def _from_mark(
+        self, item: pytest.Item, node: Any, mark: pytest.Mark
+    ) -> Sequence[FailRule] | None:
+        where = "the marker" if node is item else f"the marker on {node.name}"
+        try:
+            return rules_from_mark(mark, where)
+        except ConfigError as error:
+            file, line, _ = item.location
+            place = f"{file}:{line + 1}" if line is not None else file
+            owner = "" if node is item else f", marker on {node.name}"
+            self.problems += [
+                f"{place}: {item.nodeid}{owner}: {MARKER}: {problem}"
+                for problem in error.problems
+            ]
+            return ()
+
+
+def rules_from_mark(mark: pytest.Mark, where: str) -> Sequence[FailRule] | None:
+    """The rules of a marker; ``None`` where it switches the comparison off.
+
+    Raises:
+        ConfigError: with a sentence for every argument that makes no sense.
+    """
+    if mark.kwargs or not mark.args:
+        msg = f"it takes rules: {SIGNATURE}"
+        raise ConfigError(msg)
+    if mark.args == (None,):
+        return None
+    return parse_rules(mark.args, where)
+
+
+def limits(entry: Entry, rules: Iterable[FailRule], metric: MetricName) -> list[Budget]:
+    """The limits on one test: for everything that is compared, the tightest rule's.
+
+    Args:
+        entry: what is on record.
+        rules: those that hold.
+        metric: what was counted.
+    """
+    tightest: dict[tuple[str, str | None], Budget] = {}
+    for rule in rules:
+        for stage, before in _on_record(entry, rule, metric):
+            by_noise = 0 if rule.kind == "leak" else noise(entry, metric)
+            budget = Budget(
+                limit=max(1, before + max(room(rule, max(before, 0)), by_noise)),
+                where=rule.where,
+                metric=metric,
+                stage=stage,
+                former=Former(before=before, rule=rule, imports=entry.imports),
+            )
+            known = tightest.get((rule.kind, stage))
+            if known is None or budget.limit < known.limit:
+                tightest[rule.kind, stage] = budget
+    return list(tightest.values())
+
+
+def _on_record(
+    entry: Entry, rule: FailRule, metric: MetricName
+) -> list[tuple[str | None, int]]:
+    """What a rule is compared with: for each stage it is about, or once, or not at all."""
+    if rule.kind == "peak":
+        return [(None, max(entry.peak, entry.ceiling))]
+    if metric != "rss":
+        return []
+    if rule.kind == "growth":
+        return [(None, entry.growth)]
+    if rule.kind == "leak":
+        return [] if entry.leak is None else [(None, round(entry.leak))]
+    return [
+        (stage.path, max(stage.peak, stage.ceiling))
+        for stage in entry.stages
+        if about_stage(rule, stage.path)
+    ]

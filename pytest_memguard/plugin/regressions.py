@@ -1,0 +1,154 @@
+"""The regression check in a process that runs tests: what a suspect turns out to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from pytest_memguard.baselines import Change, Entry, Place
+from pytest_memguard.errors import MemoryRegression
+from pytest_memguard.judge.former import judge_number
+from pytest_memguard.judge.readings import entries
+from pytest_memguard.judge.regression import judge_entry
+from pytest_memguard.leaks import LeakReading, bytes_per_call
+from pytest_memguard.model import Budget, Finding, Outcome
+from pytest_memguard.plugin.globs import matcher
+from pytest_memguard.plugin.regression_plans import RegressionPlanner
+from pytest_memguard.settings import Settings
+
+ACCEPTED: Final = "; accepted in this run (--mem-accept)"
+
+
+class Regressed(MemoryRegression, pytest.fail.Exception):  # type: ignore[misc, name-defined]
+    """What a test fails with: the public error, printed as text alone, like pytest.fail."""
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        MemoryRegression.__init__(self, message, findings)
+        self.msg = message
+        self.pytrace = False
+
+
+Regressed.__module__, Regressed.__qualname__ = "builtins", "MemoryRegression"
+
+
+class RegressionCheck:
+    """Decides about tests that use more than is on record.
+
+    Args:
+        settings: the run's.
+        records: what is on record here, by metric: the place, and entries by node id.
+        file: the baseline, as a message names it.
+        root: what paths are shown relative to.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        records: Mapping[str, tuple[Place, Mapping[str, Entry]]],
+        file: str,
+        root: str,
+    ) -> None:
+        known = {metric: of_tests for metric, (_, of_tests) in records.items()}
+        self.planner = RegressionPlanner(settings.fail_on, known)
+        self._records = records
+        self._strict = settings.strict
+        self._file = file
+        self._root = root
+        self._accepts = [matcher(glob) for glob in settings.accept]
+
+    def accepted(self, nodeid: str) -> bool:
+        """Whether a test may use what it uses now."""
+        return any(matches(nodeid) for matches in self._accepts)
+
+    def fails(self, nodeid: str, finding: Finding) -> bool:
+        """Whether a test fails with a finding that `consider` has returned."""
+        if finding.budget.former is None or self.accepted(nodeid):
+            return False
+        return self._strict or finding.rule == "regression"
+
+    def consider(self, item: pytest.Item, finding: Finding, so_far: Outcome) -> Finding:
+        """What is to be made of a finding about a limit that the baseline sets.
+
+        Args:
+            item: the test.
+            finding: what the judge said.
+            so_far: what was measured of the test so far.
+        """
+        if finding.rule not in {"regression", "undecided"}:
+            return finding
+        if self.accepted(item.nodeid):
+            return replace(finding, text=finding.text + ACCEPTED)
+        change = self._change(finding, so_far)
+        if change is not None and change.text:
+            finding = replace(finding, text=change.text)
+        if finding.rule == "regression" and change is not None and change.kind == "unsure":
+            return replace(finding, rule="unsure")
+        return finding
+
+    def in_full(self, finding: Finding, so_far: Outcome) -> tuple[str, list[str]]:
+        """What to tell of a failure: its sentence, and what stands below it.
+
+        Args:
+            finding: with its lines, if they are known.
+            so_far: what was measured of the test so far.
+        """
+        from pytest_memguard.report.changes import grown_table
+
+        change = self._change(finding, so_far)
+        more = []
+        if change is not None and change.lines:
+            more.append("Lines that grew:\n" + grown_table(change.lines))
+        more.append(
+            f"If it is meant to be so: pytest --mem-accept {_quoted(so_far.nodeid)} stores "
+            f"what it uses now in {self._file}."
+        )
+        text = change.text if change is not None and change.kind == "regression" else ""
+        return text or finding.text, more
+
+    def refuse_new(self, item: pytest.Item) -> None:
+        """Fail a test that the baseline does not have, where that counts.
+
+        Raises:
+            MemoryRegression: if so.
+        """
+        nodeid = item.nodeid
+        _, known = self._records["rss"]
+        if not self._strict or nodeid in known or self.accepted(nodeid):
+            return
+        if self.planner.rules(item):
+            msg = (
+                f"{self._file} has no numbers of this test, which --mem-strict does not let "
+                f"pass: pytest --mem-accept {_quoted(nodeid)} stores them (new-test)"
+            )
+            raise Regressed(msg)
+
+    def judge_leak(self, budget: Budget, reading: LeakReading) -> Finding | None:
+        """Compare what a call leaves behind with what is on record."""
+        now = bytes_per_call(reading) if reading.verdict.state == "leaking" else 0
+        if budget.former is None or now is None or reading.verdict.state not in _SURE:
+            return None
+        return judge_number(budget, budget.former, round(now), "its leak of")
+
+    def _change(self, finding: Finding, so_far: Outcome) -> Change | None:
+        former = finding.budget.former
+        record = self._records.get(finding.budget.metric)
+        now = entries(so_far, self._root).get(finding.budget.metric)
+        if former is None or record is None or now is None:
+            return None
+        rule = former.rule
+        subject = f"stage {finding.budget.stage}" if rule.kind == "stage" else rule.kind
+        place, known = record
+        before = known.get(so_far.nodeid)
+        changes = judge_entry(so_far.nodeid, place, before, now, [rule])
+        return next((change for change in changes if change.subject == subject), None)
+
+
+_SURE: Final = {"clean", "leaking"}
+
+
+def _quoted(nodeid: str) -> str:
+    """A node id as a shell takes it."""
+    return "'" + nodeid.replace("'", "'\\''") + "'"

@@ -1,0 +1,251 @@
+"""The regression check: what is saved, what fails, and what is accepted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+SUITE = """
+    import json
+    import os
+    from pathlib import Path
+
+    MIB = 1024 * 1024
+    SIZES = json.loads(Path(__file__).with_name("sizes.json").read_text())
+
+    def use(name):
+        return bytearray(SIZES[name] * MIB)
+
+    def test_large():
+        assert use("large")
+
+    def test_small():
+        assert use("small")
+"""
+FILE = ".memguard/baseline.json"
+
+
+@pytest.fixture(autouse=True)
+def sizes(pytester):
+    """Set how many MiB the tests of the suite use."""
+
+    def sizes(**mib):
+        text = json.dumps({"large": 20, "small": 4, **mib})
+        (pytester.path / "sizes.json").write_text(text, encoding="utf-8")
+
+    sizes()
+    return sizes
+
+
+@pytest.fixture
+def stored(pytester):
+    """Read the baseline's tests, and the whole text."""
+
+    def stored(name=FILE):
+        text = (pytester.path / name).read_text(encoding="utf-8")
+        (environment,) = json.loads(text)["environments"]
+        return environment["tests"]
+
+    return stored
+
+
+def test_save_then_compare_then_accept(run, sizes, stored):
+    """What was saved is compared; what grew fails until it is accepted."""
+    result = run(SUITE, "--mem-save")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "saved in .memguard/baseline.json: 2 tests; entries: 2 new, 0 changed, 0 dropped",
+            "test_it.py::test_large  peak RSS  *-  * *.* *new",
+        ]
+    )
+    assert set(stored()) == {"test_it.py::test_large", "test_it.py::test_small"}
+
+    result = run(SUITE, "--mem-compare")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["compared with .memguard/baseline.json: 2 as before"])
+
+    sizes(large=30)
+    before = stored()
+    result = run(SUITE, "--mem-compare")
+    result.assert_outcomes(passed=1, failed=1)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "peak RSS * MiB is * MiB (*%) above the baseline of * MiB; *(regression)",
+            "If it is meant to be so: pytest --mem-accept 'test_it.py::test_large' stores *",
+            "compared with .memguard/baseline.json: 1 regression, 1 as before",
+            "FAILED test_it.py::test_large - MemoryRegression: peak RSS * MiB is *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    assert before == stored()
+
+    result = run(SUITE, "--mem-accept", "test_it.py::test_large")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py::test_large: *; accepted in this run (--mem-accept)*(regression)",
+            "compared with .memguard/baseline.json: 1 accepted, 1 as before",
+            "saved in .memguard/baseline.json: *0 new, 1 changed, 0 dropped",
+            "test_it.py::test_large  peak RSS  * *.* * *.* *+*.* *+*% *",
+        ]
+    )
+    assert before["test_it.py::test_small"] == stored()["test_it.py::test_small"]
+    run(SUITE, "--mem-compare").assert_outcomes(passed=2)
+
+
+def test_saving_is_accepting_all(run, sizes, stored):
+    """A whole run that saves takes what grew, and says by how much."""
+    run(SUITE, "--mem-save")
+    sizes(large=30)
+    result = run(SUITE, "--mem-save")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "saved in *: 2 tests; entries: 0 new, * changed, 0 dropped",
+            "test_it.py::test_large  peak RSS  * *.* * *.* *+*.* *+*% *",
+        ]
+    )
+    assert stored()["test_it.py::test_large"]["peak_kib"] == pytest.approx(30 * 1024, rel=0.03)
+    run(SUITE, "--mem-compare").assert_outcomes(passed=2)
+
+
+def test_saving_again_changes_nothing(run, pytester):
+    """The file stays the same, byte by byte, once it rests on enough readings."""
+    texts = []
+    for _ in range(7):
+        run(SUITE, "--mem-save").assert_outcomes(passed=2)
+        texts.append((pytester.path / FILE).read_text(encoding="utf-8"))
+    assert texts[-1] == texts[-2]
+
+
+def test_regressions_are_not_saved(run, sizes, stored):
+    """With both flags the old file is compared with first, and what fails is not stored."""
+    run(SUITE, "--mem-save")
+    before = stored()
+    sizes(large=30, small=9)
+    result = run(SUITE, "--mem-save", "--mem-compare", "--mem-accept=test_it.py::test_small")
+    result.assert_outcomes(passed=1, failed=1)
+    assert before["test_it.py::test_large"] == stored()["test_it.py::test_large"]
+    assert stored()["test_it.py::test_small"]["peak_kib"] == pytest.approx(9 * 1024, rel=0.05)
+
+
+def test_failed_tests_are_not_saved(run, stored):
+    """The numbers of a test that fails, skips or errs are not stored."""
+    run(
+        SUITE
+        + """
+    import pytest
+
+    def test_fails():
+        assert use("small") == 0
+
+    def test_skips():
+        pytest.skip()
+
+    def test_errs(missing):
+        pass
+    """,
+        "--mem-save",
+    ).assert_outcomes(passed=2, failed=1, skipped=1, errors=1)
+    assert set(stored()) == {"test_it.py::test_large", "test_it.py::test_small"}
+
+
+def test_improvements_and_new_tests(run, sizes):
+    """What got better, and what is new, is told and does not fail."""
+    run(SUITE, "--mem-save")
+    sizes(large=5)
+    result = run(SUITE + "\n    def test_more():\n        pass\n", "--mem-compare")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "compared with .memguard/baseline.json: 1 improvement, 1 new, 1 as before",
+            "improvement: test_it.py::test_large: peak RSS * MiB is * MiB (*%) below *",
+            "--mem-save stores what has become better",
+            "new: test_it.py::test_more: *",
+        ]
+    )
+
+
+def test_xfail_and_reruns_see_a_failure(run, sizes):
+    """A regression is a failure of the test: xfail expects it."""
+    run(SUITE, "--mem-save")
+    sizes(large=30)
+    marked = SUITE.replace(
+        "def test_large", "import pytest\n    @pytest.mark.xfail\n    def test_large"
+    )
+    run(marked, "--mem-compare").assert_outcomes(passed=1, xfailed=1)
+
+
+def test_no_file(run, pytester):
+    """Without a file there is one line, and nothing fails unless that is wanted."""
+    result = run(SUITE, "--mem-compare")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["nothing to compare with: there is no .memguard/baseline.json (--mem-save writes it)"]
+    )
+    result = run(SUITE, "--mem-compare", "--mem-strict")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: memguard: --mem-strict: there is no .memguard/*"])
+    assert not (pytester.path / ".memguard").exists()
+
+
+def test_strict_fails_new_tests(run):
+    """With --mem-strict a test without an entry fails, unless it is accepted."""
+    run(SUITE, "--mem-save")
+    more = SUITE + "\n    def test_more():\n        pass\n"
+    result = run(more, "--mem-compare", "--mem-strict")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*baseline.json has no numbers of this test, which --mem-strict does not let pass: *"]
+    )
+    run(more, "--mem-compare", "--mem-strict", "--mem-accept=test_it.py::test_more")
+    run(more, "--mem-compare", "--mem-strict").assert_outcomes(passed=3)
+
+
+def test_other_environment(run, sizes, pytester):
+    """Numbers of another environment are not compared with; that is said."""
+    run(SUITE, "--mem-save")
+    path = pytester.path / FILE
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"CPython"', '"PyPy"'), encoding="utf-8")
+    sizes(large=30)
+    result = run(SUITE, "--mem-compare")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["nothing to compare with: .memguard/baseline.json has no numbers for CPython *PyPy*"]
+    )
+    run(SUITE, "--mem-save")
+    assert [e["implementation"] for e in json.loads(path.read_text())["environments"]] == [
+        "CPython",
+        "PyPy",
+    ]
+
+
+@pytest.mark.parametrize("flag", ["--mem-compare", "--mem-save", "--mem-accept=a"])
+@pytest.mark.parametrize("text", ["no JSON", '{"format": 99, "environments": []}'])
+def test_unreadable_file(run, pytester, flag, text):
+    """A file that cannot be read stops the run before the first test, and is kept."""
+    path = pytester.path / FILE
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    result = run("def test_it(): open('ran', 'w')", flag)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: memguard: *.memguard/baseline.json*"])
+    assert path.read_text(encoding="utf-8") == text
+    assert not (pytester.path / "ran").exists()
+
+
+def test_several_processes(run, sizes, stored):
+    """Workers compare, the process that talks to the user stores: once, and all of it."""
+    xdist = {"plugins": ["xdist.plugin"], "subprocess": True}
+    run(SUITE, "--mem-save", "-n2", **xdist).assert_outcomes(passed=2)
+    assert set(stored()) == {"test_it.py::test_large", "test_it.py::test_small"}
+    sizes(large=30)
+    result = run(SUITE, "--mem-compare", "-n2", **xdist)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["compared with *: 1 regression, 1 as before"])
+    run(SUITE, "--mem-accept=test_it.py::test_large", "-n2", **xdist)
+    run(SUITE, "--mem-compare", "-n2", **xdist).assert_outcomes(passed=2)
