@@ -40,6 +40,7 @@ NOT_OURS = (
     "asyncio",
     "hypothesispytest",
     "memray",
+    "pytest-split",
     "randomly",
     "rerunfailures",
     "timeout",

@@ -6,9 +6,19 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.cli.common import Answer, Commands, add_command, read_numbers, size_of
+from pytest_memguard.cli.common import (
+    Answer,
+    Commands,
+    add_command,
+    read_numbers,
+    read_run,
+    size_of,
+)
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.probes.repository import prefix_of
 from pytest_memguard.report.exports import FORMATS, github_action_benchmark
+from pytest_memguard.report.gitlab import code_quality
+from pytest_memguard.report.notices import notices
 from pytest_memguard.report.rows import rows_of
 from pytest_memguard.storage.files import write_whole
 from pytest_memguard.units import MIB
@@ -19,6 +29,8 @@ _EXAMPLES: Final = """\
   memguard export memory.json --format github-action-benchmark -o benchmark.json
   memguard export .memguard/baseline.json --format openmetrics -o memory.prom
 """
+_GITLAB: Final = "gitlab"
+"""GitLab's code quality report: the findings, not the numbers."""
 
 
 def declare(commands: Commands) -> None:
@@ -28,7 +40,8 @@ def declare(commands: Commands) -> None:
     parser.add_argument(
         "file", metavar="FILE", help="what pytest --mem-json or --mem-save wrote"
     )
-    parser.add_argument("--format", required=True, choices=tuple(FORMATS), help="what to write")
+    formats = (*FORMATS, _GITLAB)
+    parser.add_argument("--format", required=True, choices=formats, help="what to write")
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="where to (default: standard output)"
     )
@@ -44,14 +57,7 @@ def declare(commands: Commands) -> None:
 
 def export(options: argparse.Namespace) -> Answer:
     """Write the rows."""
-    rows = rows_of(read_numbers(options.file))
-    if not rows:
-        msg = f"{options.file} has no measured test: there is nothing to export"
-        raise ConfigError(msg)
-    if options.format == "github-action-benchmark":
-        text = github_action_benchmark(rows, options.floor)
-    else:
-        text = FORMATS[options.format](rows)
+    text, what = _findings(options) if options.format == _GITLAB else _rows(options)
     if options.output is None:
         return [text.removesuffix("\n")], 0
     path = Path(options.output)
@@ -60,6 +66,23 @@ def export(options: argparse.Namespace) -> Answer:
     except OSError as error:
         msg = f"{path} could not be written: {error.strerror or error}"
         raise ConfigError(msg) from error
+    return [f"{options.format}, {what}: {path}"], 0
+
+
+def _findings(options: argparse.Namespace) -> tuple[str, str]:
+    found = notices(read_run(options.file))
+    many = "1 finding" if len(found) == 1 else f"{len(found):,} findings"
+    return code_quality(found, prefix_of(Path.cwd())), many
+
+
+def _rows(options: argparse.Namespace) -> tuple[str, str]:
+    rows = rows_of(read_numbers(options.file))
+    if not rows:
+        msg = f"{options.file} has no measured test: there is nothing to export"
+        raise ConfigError(msg)
+    if options.format == "github-action-benchmark":
+        text = github_action_benchmark(rows, options.floor)
+    else:
+        text = FORMATS[options.format](rows)
     tests = len({row.test for row in rows})
-    many = "1 test" if tests == 1 else f"{tests:,} tests"
-    return [f"{options.format}, {many}: {path}"], 0
+    return text, "1 test" if tests == 1 else f"{tests:,} tests"

@@ -11,11 +11,10 @@ import pytest
 
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.options import usage_error
+from pytest_memguard.probes.repository import prefix_of
 from pytest_memguard.settings import Settings
 from pytest_memguard.storage.files import check_writable
 
-_ROOTS: Final = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
-"""Variables in which services name the folder the repository was checked out to."""
 _LEAST: Final = 4096
 """Bytes that must be left in a job's summary for ours to be worth a try."""
 
@@ -122,15 +121,3 @@ def github_summary() -> Path | None:
     """The file in which GitHub Actions takes the summary of a step, if there is one."""
     name = os.environ.get("GITHUB_STEP_SUMMARY", "")
     return Path(name) if name and on_github() else None
-
-
-def prefix_of(root: Path) -> str:
-    """The way from the top of the repository to pytest's root, with slashes; usually empty."""
-    resolved = root.resolve()
-    named = [Path(os.environ[name]).resolve() for name in _ROOTS if os.environ.get(name)]
-    found = [folder for folder in (resolved, *resolved.parents) if (folder / ".git").exists()]
-    for top in (*named, *found):
-        if resolved.is_relative_to(top):
-            prefix = resolved.relative_to(top).as_posix()
-            return "" if prefix == "." else prefix
-    return ""

@@ -8,8 +8,9 @@ from typing import Final
 
 SUMMARY_LIMIT: Final = 1024 * 1024
 """Bytes GitHub takes as the summary of one step; it drops a longer one altogether."""
-COMMENT_LIMIT: Final = 65_536
-"""Characters GitHub takes as a comment; GitLab takes more."""
+COMMENT_LIMIT: Final = 65_000
+"""Bytes that fit into a comment on GitHub, with some room to put a line before them: it takes
+65,536 characters. GitLab takes more."""
 
 _LONGEST: Final = 300
 _NOT_IN_SPAN: Final = re.compile(r"[`|\\\x00-\x1f\x7f\u2028\u2029]|^\s|\s$|^$")

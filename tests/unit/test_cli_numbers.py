@@ -173,6 +173,27 @@ def test_nothing_to_export(run_file, tmp_path, capsys) -> None:
     assert not path.exists()
 
 
+def test_gitlab(run_file, tmp_path, monkeypatch, capsys) -> None:
+    """The findings of a stored run are a code quality report, with paths of the repository."""
+    monkeypatch.setenv("CI_PROJECT_DIR", str(tmp_path))
+    folder = tmp_path / "services"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    name, path = run_file(), tmp_path / "quality.json"
+    assert main(["export", name, "--format", "gitlab", "-o", str(path)]) == 0
+    assert capsys.readouterr().out == f"gitlab, 1 finding: {path}\n"
+    (entry,) = json.loads(path.read_text(encoding="utf-8"))
+    assert entry["location"]["path"] == "services/tests/test_rows.py"
+
+
+def test_gitlab_without_findings(run_file, baseline_file, capsys) -> None:
+    """A run without findings is an empty report; a baseline has none to report."""
+    assert main(["export", run_file(MANY), "--format", "gitlab"]) == 0
+    assert capsys.readouterr().out == "[]\n"
+    assert main(["export", baseline_file, "--format", "gitlab"]) == 2
+    assert "is not a file that --mem-json wrote" in capsys.readouterr().err
+
+
 def test_a_file_that_cannot_be_written(run_file, tmp_path, capsys) -> None:
     """An output that cannot be written ends in status 2, with the reason."""
     name, folder = run_file(MANY), tmp_path / "file"
