@@ -64,6 +64,7 @@ class GitHub:
     """Runs the jobs of the GitHub workflow."""
 
     def __init__(self, scratch: Scratch) -> None:
+        """Read the file."""
         self.scratch = scratch
         self.workflow = workflow("github.yml")
 
@@ -165,6 +166,7 @@ class GitLab:
     """Runs the jobs of the GitLab file."""
 
     def __init__(self, scratch: Scratch) -> None:
+        """Read the file."""
         self.scratch = scratch
         self.jobs = workflow("gitlab.yml")
 

@@ -50,6 +50,7 @@ class Scratch:
     """
 
     def __init__(self, folder: Path) -> None:
+        """Make it, with one commit."""
         self.repository = folder / "repository"
         self.fakes = folder / "fakes"
         self.origin = folder / "origin.git"
