@@ -7,6 +7,7 @@ import math
 import random
 import sys
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,17 +20,14 @@ if __name__ == "__main__":  # what is measured is the rule beside this file
 
 from tabulate import tabulate
 
-from pytest_memguard.judge.leak import conclude, final, is_flat, next_size
-from pytest_memguard.leaks import Round, Signal, Verdict
+from pytest_memguard.leaks import Signal, Verdict
+from pytest_memguard.recording.repeat import Limits, Repetition
 
 CAPS = (2000, 350, 120, 40)
 """Calls a check may make, warm-up and all."""
-WARMUP = 3
-SCREEN = 3
-SETTLED = WARMUP + 2 * SCREEN
-"""Calls before the trial, at most."""
-DAMAGE = {"open files": 200}
-"""How much may be lost before a check ends by itself."""
+ASIDE = 21
+"""Calls of a short check that its verdict does not rest on: before and after the rounds."""
+_MOST = 1 << 62
 UNITS: dict[Signal, int] = {"blocks": 1, "C heap": 64, "USS": 4096, "open files": 1}
 """What one unit of noise is."""
 NOISES = (0, 1, 3, 10, 30, 100)
@@ -60,8 +58,29 @@ class Family:
     caps: Sequence[int] = CAPS
 
 
+class Simulated:
+    """A series in place of the process: what a check calls, and what it reads."""
+
+    def __init__(self, series: Series) -> None:
+        self.signals = (series.signal,)
+        self.calls = 0
+        self._level = series.level
+
+    def call(self) -> None:
+        """Make one call."""
+        self.calls += 1
+
+    def row(self) -> array[int]:
+        """Room for one reading."""
+        return array("q", [0])
+
+    def look(self, row: array[int], **_: object) -> None:
+        """Read the series where it is now."""
+        row[0] = max(-_MOST, min(_MOST, round(self._level(self.calls))))
+
+
 def check(series: Series, cap: int) -> tuple[Verdict, int]:
-    """Drive the rule as a check does.
+    """Let the check of the product run on a series instead of a callable.
 
     Args:
         series: what is read.
@@ -70,36 +89,9 @@ def check(series: Series, cap: int) -> tuple[Verdict, int]:
     Returns:
         The verdict, and all calls made for it.
     """
-    done = WARMUP
-    level = round(series.level(done))
-    rounds: list[Round] = []
-
-    def look(size: int) -> None:
-        nonlocal done, level
-        done += size
-        now = round(series.level(done))
-        rounds.append(Round(calls=size, growth=((series.signal, now - level),)))
-        level = round(series.level(done))
-
-    for _ in range(2):
-        look(SCREEN)
-        if not is_flat(rounds[-1]):
-            break
-    else:
-        return Verdict(state="clean", calls=done, rounds=tuple(rounds)), done
-    before, start = done, level
-    rounds.clear()
-    most = DAMAGE.get(series.signal, math.inf)
-    while done < cap and level - start < most:
-        size = min(next_size(done - before), cap - done)
-        if level > start and most < math.inf:  # as many as can be afforded
-            rate = (level - start) / (done - before)
-            size = max(1, min(size, int((most - level + start) / rate)))
-        look(size)
-        verdict = conclude(rounds)
-        if verdict is not None:
-            return verdict, done
-    return final(rounds, "and there may be no more"), done
+    simulated = Simulated(series)
+    limits = Limits(calls=cap, seconds=1e9)
+    return Repetition(simulated.call, simulated, limits).verdict(), simulated.calls
 
 
 # Series without growth
@@ -145,7 +137,7 @@ def state_noise(rng: Random, _cap: int) -> Series:
 
 def sawtooth(rng: Random, cap: int) -> Series:
     """Rises with every call and falls back to nought, within the calls there are."""
-    return _sawtooth(rng, round(_between(rng, 2, min(700, cap - SETTLED))))
+    return _sawtooth(rng, round(_between(rng, 2, min(700, cap - ASIDE))))
 
 
 def one_step(rng: Random, cap: int) -> Series:
@@ -199,7 +191,7 @@ def chance_root(rng: Random, _cap: int) -> Series:
 
 def periodic(rng: Random, cap: int) -> Series:
     """Goes up and down as a sine, within the calls there are."""
-    return _periodic(rng, _between(rng, 2, min(700, cap - SETTLED)))
+    return _periodic(rng, _between(rng, 2, min(700, cap - ASIDE)))
 
 
 def cache(rng: Random, cap: int) -> Series:

@@ -70,6 +70,12 @@ class LeakDetected(AssertionError):  # noqa: N818  reads as the sentence it repo
         super().__init__(message)
 
 
+class LeakUnclear(LeakDetected):
+    """It cannot be told whether something leaks, where that counts as much (strict)."""
+
+    slug = "unclear"
+
+
 class Unmeasurable(RuntimeError):  # noqa: N818  a state of the machine, not a mistake
     """A number that cannot be had here; its text is the reason."""
 
@@ -84,6 +90,7 @@ for _public in (
     BudgetExceeded,
     ConfigError,
     LeakDetected,
+    LeakUnclear,
     MemoryBudgetWarning,
     MemoryRegression,
     Unmeasurable,

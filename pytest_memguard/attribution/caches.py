@@ -11,7 +11,7 @@ from typing import Any, Final
 from pytest_memguard.attribution import raw
 
 _BOUND_NAMES: Final = frozenset(
-    {"maxsize", "max_size", "capacity", "maxlen", "limit", "max_entries", "max_items"}
+    {"maxsize", "max_size", "capacity", "maxlen", "max_entries", "max_items"}
 )
 _MANGLED: Final = re.compile(r"_[A-Za-z0-9_]*?__")
 _PATTERN_CACHES: Final = (("_cache", "_MAXCACHE"), ("_cache2", "_MAXCACHE2"))
@@ -39,6 +39,8 @@ def bounded_by(grower: object, owners: Sequence[object] = (), *, name: str = "")
             return _told(what, f" of {called}" if called else "", used, bound)
         used = raw.length(grower) or 0
         bound = _bound_of(candidate)
+        if candidate is not grower and not _is_about(candidate, used):
+            continue
         if bound is not None and bound > used:
             what = f"{raw.type_name(kind)}(maxlen={bound})"
             if not issubclass(kind, deque):
@@ -68,6 +70,19 @@ def _bound_of(obj: object) -> int | None:
         if _is_bound(key, value)
     ]
     return found[0] if found else None
+
+
+def _is_about(owner: object, used: int) -> bool:
+    """Whether an owner's bound can be that of a container with so much in it.
+
+    One that has other things in other containers may mean those.
+    """
+    others = [raw.length(value) for _, value in raw.attributes(owner) if _may_grow(value)]
+    return all(length in {0, used} for length in others)
+
+
+def _may_grow(value: object) -> bool:
+    return issubclass(type(value), (dict, list, set, deque))
 
 
 def _is_bound(key: Any, value: object) -> bool:

@@ -24,6 +24,8 @@ _MOST_IMMORTAL: Final = 50
 _MOST_CONTAINERS: Final = 6
 _MOST_TIES: Final = 3
 _SMALL_PART: Final = 0.25
+_REPLACED: Final = 0.25
+"""Share of the growth looked for: where more is gone meanwhile, types are counted again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,18 +56,19 @@ class Growth:
         """Look at the process; garbage should have been collected just before.
 
         Args:
-            seconds: limit for this and for `finish` together. A scan of the whole heap that
-                was begun is not broken off.
+            seconds: limit for this and for `finish` together, in CPU time of this thread, so
+                that a busy machine does not decide what is found. A scan of the whole heap
+                that was begun is not broken off.
         """
-        started = time.perf_counter()
+        started = time.thread_time()
         with _NoCollection():
             gc.unfreeze()
             stack_frames()  # frames become objects when they are asked for: not later
             self._values = module_values()
             self._sizes = Sizes(gc.get_objects(), started + _START_SHARE * seconds)
+            self._frozen = len(gc.get_objects())  # half the time of gc.get_freeze_count
             gc.freeze()
-            self._frozen = gc.get_freeze_count()
-        self._seconds = seconds - (time.perf_counter() - started)
+        self._seconds = seconds - (time.thread_time() - started)
 
     def finish(self, *, calls: int) -> Found:
         """Collect garbage, look again, and find out what holds the survivors.
@@ -74,7 +77,7 @@ class Growth:
             calls: how many were made since.
         """
         left_over = max(_LEAST_SECONDS, self._seconds)
-        deadline = time.perf_counter() + left_over
+        deadline = time.thread_time() + left_over
         gc.collect()
         with _NoCollection():
             # Python 3.12 freezes a few hundred objects that never end on its own account
@@ -146,13 +149,16 @@ class _Look:
         """
         everything = gc.get_objects()
         ids, deadline = self._survivors.ids, self._scans_end
-        grown, now = sizes.grown(everything, self._least, ids, deadline)
-        complete = sizes.complete and now.total() == len(everything)
-        types = self._survivors.count(self._least, sizes.counts if complete else None, now)
+        # of a type whose objects are gone, the new ones may have replaced them
+        replaced = sizes.total + len(ids) - len(everything) > _REPLACED * self._least
+        grown, now = sizes.grown(everything, self._least, ids, deadline, count=replaced)
+        complete = sizes.complete and time.thread_time() < deadline
+        then = sizes.counts if replaced and complete else None
+        types = self._survivors.count(self._least, then, now)
         containers = _Containers(grown, self._survivors, self._calls)
         if not containers.reach:
             grown += sizes.grown_untracked(everything, self._least, self._deadline)
-            complete = complete and time.perf_counter() < self._deadline
+            complete = complete and time.thread_time() < self._deadline
             containers = _Containers(grown, self._survivors, self._calls)
         if not complete:
             self.notes.append("the heap is too large for the time: not all was measured")

@@ -23,6 +23,7 @@ _SURE_LEVELS: Final = 2
 _WIDEST: Final = 24
 _MOST_REFERRERS: Final = 2_000
 _MOST_REACHED: Final = 2_000
+_OWN_PARAMETER: Final = "an argument of a mark: the test grows its own parameter"
 _WEAK_KEY: Final = "held by the value of its own weak key"
 
 
@@ -49,7 +50,7 @@ class Search:
 
         Args:
             avoid: ids of objects that hold others for the sake of the search only.
-            deadline: by `time.perf_counter`; no new level is begun after it.
+            deadline: by `time.thread_time`; no new level is begun after it.
         """
         self._deadline = deadline
         self._avoid = avoid | stack_frames()
@@ -74,11 +75,11 @@ class Search:
             reached = [walk.chain(root, i) for i, root in self._roots_of(walk, first)]
             found = [chain for chain in reached if chain.root.rank < LAST_RESORT]
             last_resort += [chain for chain in reached if chain.root.rank == LAST_RESORT]
-        found = found or _threads_variable(walk) or last_resort
+        found = found or _variable_of(walk) or last_resort
         return sorted(found, key=lambda chain: (chain.root.rank, chain.root.name))
 
     def _late(self) -> bool:
-        self.timed_out = time.perf_counter() > self._deadline
+        self.timed_out = time.thread_time() > self._deadline
         return self.timed_out
 
     def _roots_of(self, walk: _Walk, first: int) -> list[tuple[int, Root]]:
@@ -168,20 +169,27 @@ def stack_frames() -> set[int]:
     return found
 
 
-def _threads_variable(walk: _Walk) -> list[Chain]:
-    """A chain that starts in another thread's local variable.
+def _variable_of(walk: _Walk) -> list[Chain]:
+    """A chain that starts in a local variable of a function that is running.
 
     The garbage collector does not see those while the function runs.
     """
     known = local_variables()
-    for index, node in enumerate(walk.nodes):
-        if id(node) in known:
-            thread, name, frame = known[id(node)]
-            words = f"local variable {name} of {naming.frame_words(frame)}"
-            stable = f"{frame.f_code.co_name}, local variable {name}"
-            root = Root(words=thread, name="thread, ", rank=6)
-            return [walk.chain(root, index, Step(words=words, name=stable))]
-    return []
+    ranked = [
+        (known[id(node)].root.rank, index)
+        for index, node in enumerate(walk.nodes)
+        if id(node) in known
+    ]
+    if not ranked:
+        return []
+    index = min(ranked)[1]
+    variable = known[id(walk.nodes[index])]
+    words = f"local variable {variable.name} of {naming.frame_words(variable.frame)}"
+    stable = f"{variable.frame.f_code.co_name}, local variable {variable.name}"
+    if not variable.root.name:
+        words = f"local variable {variable.name}"
+    lead = Step(words=words, name=stable)
+    return [walk.chain(variable.root, index, lead)]
 
 
 def retention_path(
@@ -219,7 +227,7 @@ def retention_path(
         steps=tuple(steps),
         holder=name,
         bounded=_bounded(objects, grown_at, name),
-        remark=_remark(objects, grown_at, roots),
+        remark=_remark(objects, grown_at, roots) or _OWN_PARAMETER * (".pytestmark" in name),
     )
 
 

@@ -121,20 +121,43 @@ def _fixture(obj: object, kind: type) -> Root | None:
     return Root(words=f"fixture {name}", name=f"fixture {name}", rank=5)
 
 
-def local_variables() -> dict[int, tuple[str, str, FrameType]]:
-    """Local variables of other threads: by the value's id, the thread, the name, the frame.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A local variable of a function that is running."""
 
-    The current thread is left out: what it runs is the check itself and what called it.
+    root: Root
+    """The thread, or the function where it is this thread's."""
+    name: str
+    """Its name."""
+    frame: FrameType
+    """Where it is."""
+
+
+def local_variables() -> dict[int, Variable]:
+    """Local variables of functions that are running, by their values' ids.
+
+    Of this thread those of pytest and of the check itself are left out.
     """
-    names = {
+    threads = {
         (raw.instance_dict(thread) or {}).get("_ident"): naming.described(thread)
         for thread in threading.enumerate()
     }
-    found: dict[int, tuple[str, str, FrameType]] = {}
+    found: dict[int, Variable] = {}
     for ident, innermost in sys._current_frames().items():  # noqa: SLF001  # no other way
-        frame: FrameType | None = None if ident == threading.get_ident() else innermost
+        frame: FrameType | None = innermost
+        root = Root(words=threads.get(ident, "thread"), name="thread, ", rank=6)
+        here = ident == threading.get_ident()
         while frame is not None:
-            for name, value in raw.local_values(frame).items():
-                found.setdefault(id(value), (names.get(ident, "thread"), name, frame))
+            if here:
+                root = Root(words=f"running {naming.frame_words(frame)}", name="", rank=7)
+            if not (here and _is_machinery(frame)):
+                for name, value in raw.local_values(frame).items():
+                    variable = Variable(root=root, name=name, frame=frame)
+                    found.setdefault(id(value), variable)
             frame = frame.f_back
     return found
+
+
+def _is_machinery(frame: FrameType) -> bool:
+    module = raw.text(frame.f_globals.get("__name__"))
+    return module.partition(".")[0] in {*_MACHINERY, "pytest_memguard"}

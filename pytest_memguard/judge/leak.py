@@ -3,7 +3,7 @@
 The rule works on rounds of calls. A round is flat if no signal moved by more than its floor.
 
 No further calls are needed once the latest two rounds are flat and every signal is hardly above
-the lowest it has been over the latest third of the calls, 15 at least: clean if all rounds as
+the lowest it has been over the latest third of the calls, 24 at least: clean if all rounds as
 one are flat, settling if not.
 
 A leak is a signal of which all this holds over the latest two thirds of the calls, or the
@@ -68,12 +68,12 @@ NEW_GROUND: Final = 0.5
 QUIET: Final = 1 / 3
 """Share of the calls, the latest, over which nothing may grow for the check to end early."""
 _FEW: Final[Mapping[Signal, float]] = {"C heap": 6.0}
-"""Growth per call that the first look lets pass; of what is counted it is one in all."""
+"""Growth per call that the first look lets pass; of what is counted it is none."""
 CONFIRMED: Final = 0.7
 """Share of the growth expected of a longer round that must be there."""
 SHORT_ROUND: Final = 6
 """Rounds of more calls than this tell growth per call from growth per look by themselves."""
-QUIET_CALLS: Final = 15
+QUIET_CALLS: Final = 24
 """Calls at least over which nothing may."""
 QUIET_FLOOR: Final = 0.5
 """Share of its floor by which a signal may be above its lowest level meanwhile."""
@@ -122,7 +122,7 @@ def is_flat(a_round: Round) -> bool:
 
 
 def passes(rounds: Sequence[Round]) -> bool:
-    """Whether the few calls of a first look show nothing at all; otherwise more are made.
+    """Whether the latest two rounds of a first look show nothing at all.
 
     glibc keeps up to seven freed blocks of a size aside for each thread and counts them as
     used; a leak of one small block per call shows in eight calls all the same, though
@@ -131,10 +131,15 @@ def passes(rounds: Sequence[Round]) -> bool:
     Args:
         rounds: so far, of four calls each.
     """
-    whole = _joined(rounds)
-    return all(is_flat(a_round) for a_round in rounds) and all(
-        moved <= max(_FEW.get(signal, 0.0) * whole.calls, GRAINS.get(signal, 1))
-        for signal, moved in whole.growth
+    latest_two = rounds[-2:]
+    whole = _joined(latest_two)
+    return (
+        len(latest_two) == 2
+        and all(is_flat(a_round) for a_round in latest_two)
+        and all(
+            moved <= max(_FEW.get(signal, 0.0) * whole.calls, GRAINS.get(signal, 0))
+            for signal, moved in whole.growth
+        )
     )
 
 

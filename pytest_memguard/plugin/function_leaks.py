@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.known import accepted_by, within_tolerance
-from pytest_memguard.leaks import Verdict
+from pytest_memguard.leaks import KnownLeak, Verdict
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlanner
-from pytest_memguard.plugin.leakhooks import Leak, accepted_now, relative
+from pytest_memguard.plugin.leakhooks import accepted_now, failure, relative
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.plugin.session import KNOWN
 from pytest_memguard.recording.check import LeakCheck, call_of
@@ -56,7 +57,7 @@ class FunctionLeaks:
         reading = relative(reading, f"{self._config.rootpath}{os.sep}")
         if reading.verdict.state == "leaking":
             reason = within_tolerance(reading, plan.tolerance) or accepted_by(
-                reading, (), settings.leak_ignore, self._config.stash[KNOWN]
+                reading, (), settings.leak_ignore, self._known()
             )
             if not reason and settings.leak_accept:
                 reason = accepted_now(reading)
@@ -69,8 +70,14 @@ class FunctionLeaks:
         if (reading.verdict.state == "leaking" and not reading.accepted) or unclear:
             from pytest_memguard.report.leaks import leak_text
 
-            raise Leak(leak_text(reading, ""), reading)
+            raise failure(leak_text(reading, ""), reading)
         return reading.verdict
+
+    def _known(self) -> dict[str, KnownLeak]:
+        try:
+            return self._config.stash[KNOWN].leaks()
+        except ConfigError as error:
+            pytest.fail(str(error), pytrace=False)
 
 
 _RANK = {"clean": 0, "settling": 1, "unclear": 2, "leaking": 3}

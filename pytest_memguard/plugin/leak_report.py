@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+from pytest_memguard.errors import ConfigError
 from pytest_memguard.leaks import KnownLeak
 from pytest_memguard.model import Outcome
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.settings import Settings
-from pytest_memguard.storage.known_leaks import write_known
+from pytest_memguard.storage.known_leaks import KnownFile, write_known
 
 
 class LeakReport:
@@ -20,17 +20,13 @@ class LeakReport:
     Args:
         collector: has every outcome.
         settings: the run's.
-        known: leaks accepted before, by fingerprint.
-        path: the file they are kept in.
+        known: the file of leaks accepted before.
     """
 
-    def __init__(
-        self, collector: Collector, settings: Settings, known: dict[str, KnownLeak], path: Path
-    ) -> None:
+    def __init__(self, collector: Collector, settings: Settings, known: KnownFile) -> None:
         self._collector = collector
         self._settings = settings
         self._known = known
-        self._path = path
         self._lines: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
@@ -39,27 +35,30 @@ class LeakReport:
         if not self._settings.leak_accept:
             return
         found = accepted_leaks(self._collector.outcomes())
-        new = {name: leak for name, leak in found.items() if name not in self._known}
+        known, path = self._known.leaks(), self._known.path
+        new = {name: leak for name, leak in found.items() if name not in known}
         if not new:
             self._lines.append("no new leaks to accept")
             return
         try:
-            write_known(self._path, {**self._known, **new}.values())
+            write_known(path, {**known, **new}.values())
         except OSError as error:
-            self._lines.append(f"{self._path} could not be written: {error.strerror}")
+            self._lines.append(f"{path} could not be written: {error.strerror}")
             if session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         else:
             many = "1 leak" if len(new) == 1 else f"{len(new)} leaks"
-            self._lines.append(f"{many} accepted: {self._path}")
+            self._lines.append(f"{many} accepted: {path}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the section."""
         from pytest_memguard.report.leaks import leaks_section
 
-        lines = leaks_section(
-            self._collector.outcomes(), self._known, self._settings.leak_ignore
-        )
+        try:
+            known = self._known.leaks()
+        except ConfigError as error:  # whoever needed it has said so
+            known, self._lines = {}, list(error.problems)
+        lines = leaks_section(self._collector.outcomes(), known, self._settings.leak_ignore)
         if self._settings.leak_accept and not lines:
             lines = [
                 "no test was checked: --mem-leak-accept needs --mem-leak-check or a marker"

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.errors import LeakDetected
+from pytest_memguard.errors import LeakDetected, LeakUnclear
 from pytest_memguard.judge.known import accepted_by, within_tolerance
 from pytest_memguard.leaks import KnownLeak, LeakReading, Signal
 from pytest_memguard.model import Gap
@@ -35,7 +35,22 @@ class Leak(LeakDetected, pytest.fail.Exception):  # type: ignore[misc, name-defi
         self.pytrace = False
 
 
+class Unclear(Leak, LeakUnclear):
+    """The same where it cannot be told."""
+
+
 Leak.__module__, Leak.__qualname__ = "builtins", "LeakDetected"
+Unclear.__module__, Unclear.__qualname__ = "builtins", "LeakUnclear"
+
+
+def failure(message: str, reading: LeakReading) -> Leak:
+    """What a test fails with.
+
+    Args:
+        message: the whole text.
+        reading: leaking, or unclear where that counts as much.
+    """
+    return (Leak if reading.verdict.state == "leaking" else Unclear)(message, reading)
 
 
 class LeakHooks:
@@ -84,6 +99,18 @@ class LeakHooks:
             self._gc_enabled = gc.isenabled() or self._module_switched_gc_off(item)
             self._torn = None
         return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
+        """Note a fixture of the session or package that switches the collector off.
+
+        The suite runs without it from there on; the test that asked first is no exception.
+        """
+        before = gc.isenabled()
+        result = yield
+        if before and not gc.isenabled() and fixturedef.scope in {"session", "package"}:
+            self._gc_enabled = False
+        return result
 
     @staticmethod
     def _module_switched_gc_off(item: pytest.Item) -> bool:
@@ -197,7 +224,7 @@ class LeakHooks:
             key = (blame.fingerprint, reading.verdict.rates[0].signal)
             first = self._told.setdefault(key, item.nodeid)
             known = first if first != item.nodeid else ""
-        raise Leak(leak_text(reading, known), reading)
+        raise failure(leak_text(reading, known), reading)
 
 
 def accepted_now(reading: LeakReading) -> str:

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -33,7 +34,7 @@ _LISTS: Final = ("_report_sections", "user_properties", "own_markers")
 """What pytest and plugins append to an item with every run of it."""
 
 
-class _StandIn:
+class StandIn:
     """Stands for a next test that shares everything but the item itself.
 
     pytest tears down what the next test does not need; with this one that is what belongs
@@ -105,7 +106,7 @@ class RepeatedItem:
         self._names = names
         self._failed_subtest = ""
         self._session: Any = item.session
-        self._stand_in = _StandIn(item)
+        self._stand_in = StandIn(item)
         self._exits = contextlib.ExitStack()
         self._saved: dict[str, Any] = {}
         self._stash: dict[Any, Any] = {}
@@ -305,6 +306,7 @@ class RepeatedItem:
         for name in ("funcargs", "_request", "_instance", "_obj"):
             item.__dict__.pop(name, None)
         item.__dict__.update(self._saved)
+        _point_back(self._saved.get("funcargs"))
         key = getattr(sys.modules.get("_pytest.subtests"), "failed_subtests_key", None)
         if key is not None:  # it passed the first time
             item.config.stash.get(key, {}).pop(getattr(item, "id", item.nodeid), None)
@@ -319,6 +321,20 @@ def _definitions(manager: Any, name: str) -> Iterator[list[Any]]:
             yield from found.values() if isinstance(found, dict) else (found,)
     for attribute in ("_node_autousenames", "_nodeid_autousenames"):
         yield from getattr(manager, attribute, {}).values()
+
+
+def _point_back(fixtures: dict[str, Any] | None) -> None:
+    """Let pytest's link to the latest folder of a test lead to that of its one run again."""
+    folder = (fixtures or {}).get("tmp_path")
+    if not isinstance(folder, Path) or not folder.is_dir():
+        return
+    name = folder.name
+    for digits in range(1, len(name) - len(name.rstrip("0123456789")) + 1):
+        link = folder.parent / f"{name[:-digits]}current"
+        if link.is_symlink() and not link.exists():
+            with contextlib.suppress(OSError):
+                link.unlink()
+                link.symlink_to(folder, target_is_directory=True)
 
 
 def _builtin_hook(config: pytest.Config, name: str) -> Any:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.leaks import KnownLeak
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.baseline_report import BaselineReport
 from pytest_memguard.plugin.ci import CiReport
@@ -26,10 +24,10 @@ from pytest_memguard.plugin.scope import Scope, is_whole_suite
 from pytest_memguard.plugin.status import StatusPeaks
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import default_budgets
-from pytest_memguard.storage.known_leaks import FILE, read_known
+from pytest_memguard.storage.known_leaks import FILE, KnownFile
 
 ITEMS = pytest.StashKey[ItemHooks]()
-KNOWN = pytest.StashKey[Mapping[str, KnownLeak]]()
+KNOWN = pytest.StashKey[KnownFile]()
 
 
 def start(config: pytest.Config) -> Collector | None:
@@ -47,9 +45,7 @@ def start(config: pytest.Config) -> Collector | None:
     if worker_input is None:
         collector = Collector(config, settings, suspects)
         config.pluginmanager.register(collector, "memguard-report")
-        config.pluginmanager.register(
-            LeakReport(collector, settings, known, leaks_file(config)), "memguard-leaks"
-        )
+        config.pluginmanager.register(LeakReport(collector, settings, known), "memguard-leaks")
         config.pluginmanager.register(CiReport(config, collector, settings), "memguard-ci")
         if record is not None:
             scope = Scope(config)
@@ -89,21 +85,20 @@ def start(config: pytest.Config) -> Collector | None:
     return collector
 
 
-def leaks_file(config: pytest.Config) -> Path:
-    """Where accepted leaks are kept."""
-    return Path(config.rootpath) / FILE
-
-
-def known_leaks(config: pytest.Config) -> dict[str, KnownLeak]:
-    """The leaks that were accepted before.
+def known_leaks(config: pytest.Config) -> KnownFile:
+    """The leaks that were accepted before, read at once if the whole run is about leaks.
 
     Raises:
         pytest.UsageError: if their file cannot be read.
     """
-    try:
-        return read_known(leaks_file(config))
-    except ConfigError as error:
-        raise usage_error(error.problems) from error
+    settings = settings_of(config)
+    known = KnownFile(Path(config.rootpath) / FILE)
+    if settings.leak_check == "all" or settings.leak_accept:
+        try:
+            known.leaks()
+        except ConfigError as error:
+            raise usage_error(error.problems) from error
+    return known
 
 
 def gaps_here() -> list[Gap]:
@@ -157,7 +152,8 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
     """Find the tests to check for leaks; register what that takes if there are any.
 
     Returns:
-        A line for every marker that makes no sense.
+        A line for every marker that makes no sense, and one for a file of accepted leaks
+        that cannot be read.
     """
     config = session.config
     settings = settings_of(config)
@@ -165,7 +161,11 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
     plans = {item.nodeid: planner.plan(item) for item in session.items}
     wanted = {nodeid: plan for nodeid, plan in plans.items() if plan is not None}
     if wanted:
-        hooks = LeakHooks(settings, config.stash[KNOWN], Path(config.rootpath), items)
+        try:
+            known = config.stash[KNOWN].leaks()
+        except ConfigError as error:
+            return [*planner.problems, *error.problems]
+        hooks = LeakHooks(settings, known, Path(config.rootpath), items)
         hooks.plans = wanted
         items.leak_skipped = {
             nodeid: plan.skipped for nodeid, plan in wanted.items() if plan.skipped

@@ -25,6 +25,8 @@ _SELDOM: Final = 4
 """A leak that shows on every fourth call still has a holder that grows."""
 _LEAST_CALLS: Final = 6
 _SECONDS: Final = 5.0
+_GROWTH_SECONDS: Final = 0.8
+"""Of work, for types and holder; with the lines less than a second on the largest heaps."""
 _MOST: Final = 0.8
 """Share of the blocks that grew which pytest must have allocated to be the one who did it."""
 _FEEDING_CALLS: Final = 6
@@ -34,13 +36,14 @@ _FORK_SECONDS: Final = 60.0
 
 
 def look_into(
-    call: Callable[[], None], verdict: Verdict, *, fork: bool
+    call: Callable[[], None], verdict: Verdict, collect: Callable[[], None], *, fork: bool
 ) -> tuple[Blame, Grower | None]:
     """Find out who keeps what.
 
     Args:
         call: makes one call.
         verdict: what is known of the growth.
+        collect: collects garbage, if it is to be collected.
         fork: do so in a forked child.
 
     Returns:
@@ -50,11 +53,11 @@ def look_into(
         CallFailed: if a call went wrong.
     """
     if not fork:
-        return _look(call, verdict)
+        return _look(call, verdict, collect)
     if not can_fork():
         note = "this platform cannot fork (--mem-leak-blame=fork)"
         return Blame(calls=0, notes=(note,)), None
-    result = run_in_fork(lambda: blame_to_json(_look(call, verdict)[0]), _FORK_SECONDS)
+    result = run_in_fork(lambda: blame_to_json(_look(call, verdict, collect)[0]), _FORK_SECONDS)
     if result.problem:
         note = f"no answer from the forked child: {result.problem}"
         return Blame(calls=0, notes=(note,)), None
@@ -75,8 +78,12 @@ class Grower:
         self._container = container
         self._per_call = per_call
 
-    def is_fed_by(self, call: Callable[[], None]) -> bool:
+    def is_fed_by(self, call: Callable[[], None], collect: Callable[[], None]) -> bool:
         """Whether a few calls let it grow as fast as it did, about.
+
+        Args:
+            call: makes one call.
+            collect: collects garbage, if it is to be collected.
 
         Raises:
             CallFailed: if a call went wrong.
@@ -84,57 +91,53 @@ class Grower:
         before = length(self._container) or 0
         for _ in range(_FEEDING_CALLS):
             call()
-        if gc.isenabled():
-            gc.collect()
+        collect()
         grown = ((length(self._container) or 0) - before) / _FEEDING_CALLS
         return 1 / ALIKE <= grown / self._per_call <= ALIKE
 
 
-def _look(call: Callable[[], None], verdict: Verdict) -> tuple[Blame, Grower | None]:
+def _look(
+    call: Callable[[], None], verdict: Verdict, collect: Callable[[], None]
+) -> tuple[Blame, Grower | None]:
     start = Clock.seconds()
     call()
     seconds = Clock.seconds() - start
     per_call = _blocks_per_call(verdict)
     calls = _CALLS if per_call >= 1 else _CALLS_IF_SELDOM
     calls = max(_LEAST_CALLS, min(calls, int(_SECONDS / max(seconds, 1e-9))))
-    frozen = gc.get_freeze_count() > 0
     folder = TrackerFolder()
     tracker = SurvivorTracker(folder)
     warm_up()
-    growth = Growth()
+    growth = Growth(seconds=_GROWTH_SECONDS)
     try:
         tracker.start()
         try:
             for _ in range(calls):
                 call()
-            if gc.isenabled():
-                gc.collect()
+            collect()
         finally:
             tracker.stop()
         found = growth.finish(calls=calls if per_call >= 1 else calls // _SELDOM)
         survivors = tracker.read()
         if found.path is None and not found.types and per_call >= 1:
-            found = _seldom(call)
+            found = _seldom(call, collect)
     finally:
         folder.close()
-        if frozen:
-            gc.collect()
-            gc.freeze()
+        gc.freeze()  # as the check had it; garbage was collected before it was thawed
     blame = _blame(calls, survivors, found, verdict, tracker.note)
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)
     return blame, Grower(found.grower, per_call) if found.gained > 0 else None
 
 
-def _seldom(call: Callable[[], None]) -> Found:
+def _seldom(call: Callable[[], None], collect: Callable[[], None]) -> Found:
     """Look again for what grows, though not with every call.
 
     A leak on every third call may still leave several blocks per call on the whole.
     """
-    growth = Growth()
+    growth = Growth(seconds=_GROWTH_SECONDS)
     for _ in range(_CALLS_IF_SELDOM):
         call()
-    if gc.isenabled():
-        gc.collect()
+    collect()
     return growth.finish(calls=_CALLS_IF_SELDOM // _SELDOM)
 
 

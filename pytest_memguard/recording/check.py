@@ -4,59 +4,97 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.leaks import ONLY_PYTEST, Blame, LeakReading, Verdict
 from pytest_memguard.probes.counters import Counters
+from pytest_memguard.recording.looks import Looks
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
 
 if TYPE_CHECKING:
     from pytest_memguard.recording.blame import Grower
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Explained:
+    """A leak that was followed to its end."""
+
+    blame: Blame
+    """Who did it."""
+    verdict: Verdict
+    """How it grew."""
+    grower: Grower | None
+    """The container that grows with it, if there is one."""
+
+
 class KnownLeaks:
     """The leaks this process has explained: each is followed to its end once."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Blame, Verdict, Grower | None]] = {}
+        self._known: dict[str, _Explained] = {}
 
-    def find(self, fingerprint: str, verdict: Verdict) -> Blame | None:
-        """What is known of a leak that grows at a like rate, if anything is."""
+    def has(self, fingerprint: str, verdict: Verdict) -> bool:
+        """Whether a leak of this name that grows at a like rate is known."""
         known = self._known.get(fingerprint)
-        return known[0] if known is not None and _is_alike(verdict, known[1]) else None
+        return known is not None and _is_alike(_ratio(verdict, known.verdict))
 
-    def fed_by(self, call: Callable[[], None], verdict: Verdict) -> Blame | None:
+    def fed_by(
+        self, call: Callable[[], None], verdict: Verdict, collect: Callable[[], None]
+    ) -> Blame | None:
         """What is known of a leak whose container a few calls feed, if there is one.
+
+        Args:
+            call: makes one call.
+            verdict: how it grows.
+            collect: collects garbage, if it is to be collected.
+
+        Returns:
+            Who did it, with the numbers of the leak that is known at the rate of this one.
 
         Raises:
             CallFailed: if a call went wrong.
         """
-        for blame, before, grower in self._known.values():
-            if grower is not None and _is_alike(verdict, before) and grower.is_fed_by(call):
-                return blame
+        for known in self._known.values():
+            ratio = _ratio(verdict, known.verdict)
+            if known.grower is None or not _is_alike(ratio):
+                continue
+            if known.grower.is_fed_by(call, collect):
+                return _at_rate(known.blame, ratio)
         return None
 
     def add(self, blame: Blame, verdict: Verdict, grower: Grower | None) -> None:
         """Remember one that was followed to its end."""
         if blame.fingerprint:
-            self._known.setdefault(blame.fingerprint, (blame, verdict, grower))
+            explained = _Explained(blame=blame, verdict=verdict, grower=grower)
+            self._known.setdefault(blame.fingerprint, explained)
 
 
-def _is_alike(verdict: Verdict, before: Verdict) -> bool:
-    """Whether what grows most here grew there, about as fast."""
+def _ratio(verdict: Verdict, before: Verdict) -> float:
+    """How many times as fast as there what grows most here grows; 0 if that did not grow."""
     if not verdict.rates:
-        return False
+        return 0.0
     rate = verdict.rates[0]
     rates = {known.signal: known.per_call for known in before.rates}
-    known = rates.get(rate.signal)
-    if known is None:
-        return False
+    known = rates.get(rate.signal, 0.0)
+    return rate.per_call / known if known > 0 else 0.0
+
+
+def _is_alike(ratio: float) -> bool:
     from pytest_memguard.recording.blame import ALIKE  # loaded already where a leak is known
 
-    return 1 / ALIKE <= rate.per_call / known <= ALIKE
+    return 1 / ALIKE <= ratio <= ALIKE
+
+
+def _at_rate(blame: Blame, ratio: float) -> Blame:
+    """The same with lines that keep so many times as much."""
+    lines = tuple(
+        replace(line, count=round(ratio * line.count), size=round(ratio * line.size))
+        for line in blame.lines
+    )
+    return replace(blame, lines=lines)
 
 
 class LeakCheck:
@@ -99,15 +137,10 @@ class LeakCheck:
         gc.collect(1)
         if frozen:
             gc.freeze()  # collections in between look at what is new alone
-        case = _Case(call, self._blame, self._known)
+        looks = Looks(self.counters(resources=resources), respect_disabled=respect_disabled)
+        case = _Case(call, self._blame, self._known, looks.collect)
         try:
-            repetition = Repetition(
-                call,
-                self.counters(resources=resources),
-                limits,
-                case.on_suspicion,
-                respect_disabled=respect_disabled,
-            )
+            repetition = Repetition(call, looks, limits, case.on_suspicion)
             verdict = repetition.verdict()
         finally:
             if frozen:
@@ -139,13 +172,20 @@ _ENFORCED: Final = ("functools.lru_cache(maxsize=", "(maxlen=", "the cache of pa
 class _Case:
     """One callable under suspicion."""
 
-    def __init__(self, call: Callable[[], None], where: str, known: KnownLeaks) -> None:
+    def __init__(
+        self,
+        call: Callable[[], None],
+        where: str,
+        known: KnownLeaks,
+        collect: Callable[[], None],
+    ) -> None:
         self.blame: Blame | None = None
         self.grower: Grower | None = None
         self.bounded = ""
         self._call = call
         self._where = where
         self._known = known
+        self._collect = collect
 
     def on_suspicion(self, so_far: Verdict) -> Verdict | None:
         """Look into it; a verdict if that settles it."""
@@ -159,13 +199,13 @@ class _Case:
         bounded = self._bound()
         if any(mark in bounded for mark in _ENFORCED):
             return self._filling(so_far, bounded)
-        if self._known.find(blame.fingerprint, so_far) is not None:
+        if self._known.has(blame.fingerprint, so_far):
             return so_far
         return None
 
     def _feeds_a_known_one(self, so_far: Verdict) -> Blame | None:
         try:
-            return self._known.fed_by(self._call, so_far)
+            return self._known.fed_by(self._call, so_far, self._collect)
         except CallFailed:
             return None  # the look to come says so
 
@@ -184,7 +224,9 @@ class _Case:
         from pytest_memguard.recording.blame import look_into  # seldom needed
 
         try:
-            blame, self.grower = look_into(self._call, verdict, fork=self._where == "fork")
+            blame, self.grower = look_into(
+                self._call, verdict, self._collect, fork=self._where == "fork"
+            )
         except CallFailed as failed:
             note = f"a call under the instruments failed: {failed}"
             blame = Blame(calls=0, notes=(note,))

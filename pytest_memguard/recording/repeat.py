@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.leak import (
@@ -17,24 +16,25 @@ from pytest_memguard.judge.leak import (
     conclude,
     confirmed,
     final,
+    is_flat,
     next_size,
     passes,
 )
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
-from pytest_memguard.probes.counters import Counters
 from pytest_memguard.units import MIB, format_size
 
 WARMUP: Final = 2
 """Calls nobody reads, unless asked otherwise."""
 _SCREEN: Final = 4
+_SCREENS: Final = 3
+"""Calls of a round of the first look, and how many of them there may be."""
 _MOST_ROUNDS: Final = 200
 _HARMLESS: Final = 32
 """The part of a limit that one call may take before every call is looked at."""
-_FEW_CALLS: Final = 40
+FEWEST_CALLS: Final = 34
+"""With fewer calls nothing is called leaking."""
 _MANY_CALLS: Final = 120
-"""With fewer calls than the one nothing is called leaking; with the other, the last rounds are
-not short."""
-_PATIENCE: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+"""With so many the last rounds are not short."""
 _THREADS: Final[frozenset[Signal]] = frozenset({"Python threads", "native threads"})
 
 
@@ -63,6 +63,20 @@ class CallFailed(Exception):  # noqa: N818  a state of the repetition, not an er
 Suspicion = Callable[[Verdict], Verdict | None]
 
 
+class Looking(Protocol):
+    """How the signals are read: `recording.looks.Looks`, or what stands for it."""
+
+    @property
+    def signals(self) -> Sequence[Signal]:
+        """What is read, in the order of a row."""
+
+    def row(self) -> array[int]:
+        """Room for one reading of every signal."""
+
+    def look(self, row: array[int], *, settle: bool, before: array[int] | None = None) -> None:
+        """Read every signal into a row."""
+
+
 class Repetition:
     """Follows a callable until the judge has a verdict or a limit is reached.
 
@@ -72,12 +86,10 @@ class Repetition:
 
     Args:
         call: makes one call; raises `CallFailed` if it went otherwise than the first.
-        counters: what to read.
+        looks: reads what leaks show in.
         limits: how far to go.
         on_suspicion: asked once, with the verdict so far, when something has grown steadily
             for a while; a verdict it returns ends the check.
-        respect_disabled: leave garbage alone where the collector is switched off, because
-            it was the callable that did so.
 
     Attributes:
         calls: made so far.
@@ -86,27 +98,24 @@ class Repetition:
     def __init__(
         self,
         call: Callable[[], None],
-        counters: Counters,
+        looks: Looking,
         limits: Limits,
         on_suspicion: Suspicion | None = None,
-        *,
-        respect_disabled: bool = True,
     ) -> None:
-        self._respect_disabled = respect_disabled
         self._call = call
-        self._counters = counters
+        self._look = looks.look
+        self._signals = tuple(looks.signals)
         self._limits = limits
         self._on_suspicion = on_suspicion
         self._now = Clock.seconds
-        self._start, self._before, self._after = (counters.row() for _ in range(3))
+        self._start, self._before, self._after = (looks.row() for _ in range(3))
         # room for all the numbers there can be, so that keeping them is no growth
-        width = len(counters.signals)
-        self._kept = [0] * _MOST_ROUNDS * (width + 1)
+        self._kept = array("q", bytes(8 * _MOST_ROUNDS * (len(self._signals) + 1)))
         self._rounds = 0
+        self._done = 0
         self.calls = 0
         self._started = 0.0
-        self._grown = counters.row()
-        self._impatient = False
+        self._grown = looks.row()
         self._disturbed = self._harmed = False
 
     def verdict(self) -> Verdict:
@@ -126,26 +135,33 @@ class Repetition:
         """Clean, if a few calls leave nothing at all behind."""
         for _ in range(self._limits.warmup):
             self._call_once()
-            self._look(self._after, settle=False)
-            if self._does_harm():
-                return None
-        for number in range(2):
+        self._look(self._after, settle=False)
+        if self._does_harm():
+            return None
+        screens = _SCREENS if self._limits.calls >= _MANY_CALLS else 2
+        for _ in range(screens):
             if self._stopped():
-                return None
-            if number == 0:
-                self._look(self._before, settle=False)
-            else:
-                self._before[:] = self._after
+                break
             self._round(_SCREEN, settle=False)
-            if not passes(self._series()):
-                self._rounds = 0
-                return None
-        return Verdict(state="clean", calls=self.calls, rounds=self._series())
+            if self._passes():
+                calls = _SCREEN * self._rounds
+                return Verdict(state="clean", calls=calls, rounds=self._series())
+            if self._grew() and self._rounds > screens - 2:
+                break  # the next one cannot be the second without growth
+        self._rounds = 0
+        return None
+
+    def _passes(self) -> bool:
+        return passes(self._series())  # not in there: its locals would count
+
+    def _grew(self) -> bool:
+        """Whether something grew in the latest round."""
+        return not is_flat(self._round_at(self._rounds - 1))
 
     def _does_harm(self) -> bool:
         """Whether a single call has taken so much that every further one must be looked at."""
         limits = self._limits
-        for index, signal in enumerate(self._counters.signals):
+        for index, signal in enumerate(self._signals):
             grown = self._after[index] - self._start[index]
             self._grown[index] = grown
             if signal != "blocks" and grown > self._most(signal, limits) / _HARMLESS:
@@ -153,21 +169,21 @@ class Repetition:
         return False
 
     def _try(self) -> Verdict:
-        done = 0
-        self._look(self._before, settle=True)
+        # what the first look of this kind leaves behind goes with the call after it
+        self._disturbed = True
+        self._look(self._after, settle=True)
         while True:
-            if self._disturbed:
-                # what the instruments leave behind goes with the first call after them
-                self._disturbed = False
-                self._call_once()
-                self._look(self._before, settle=True)
             stopped = self._stopped()
             if stopped:
                 return self._final(stopped)
-            size = min(next_size(done), self._affordable())
+            if self._disturbed:
+                # likewise what the instruments leave behind
+                self._disturbed = False
+                self._call_once()
+                continue
+            size = min(next_size(self._done), self._affordable())
             self._round(size, settle=True)
-            self._look(self._before, settle=True)  # not in there: its locals would count
-            done += size
+            self._done += size
             verdict = conclude(self._series()) or self._ask()
             if verdict is not None:
                 return verdict
@@ -193,8 +209,10 @@ class Repetition:
 
     def _confirm(self, verdict: Verdict, size: int) -> Verdict:
         """Make one more round, longer than any before."""
+        if self.calls + size >= self._limits.calls:
+            reason = f"{verdict.calls} calls are too few to tell, {_most(self._limits.calls)}"
+            return replace(verdict, state="unclear", reason=reason)
         self._call_once()  # the instruments may have been here
-        self._look(self._before, settle=True)
         self._round(size, settle=True)
         longer = self._round_at(self._rounds - 1)
         self._rounds -= 1
@@ -203,17 +221,21 @@ class Repetition:
     @property
     def _reserve(self) -> int:
         """Calls kept for a last round where all others are short."""
-        few = _FEW_CALLS <= self._limits.calls < _MANY_CALLS
-        return 2 * SHORT_ROUND + 1 if few else 0
+        few = FEWEST_CALLS <= self._limits.calls < _MANY_CALLS
+        return 2 * min(next_size(self._done), SHORT_ROUND) + 1 if few else 0
 
     def _least_calls(self) -> int:
         return LEAST_ROUNDS if self._harmed else LEAST_CALLS
 
     def _round(self, size: int, *, settle: bool) -> None:
         """Make so many calls, and keep how far every signal moved."""
+        # both looks in the same place, and our frame made an object before the first: the
+        # call may do so by asking for its callers, and it stays one until we return
+        sys._getframe()  # noqa: SLF001
+        self._look(self._before, settle=settle)
         for _ in range(size):
             self._call_once()
-        self._look(self._after, settle=settle, wait=settle)
+        self._look(self._after, settle=settle, before=self._before if settle else None)
         width = len(self._after)
         at = self._rounds * (width + 1)
         self._kept[at] = size
@@ -227,39 +249,16 @@ class Repetition:
         self._call()
         self.calls += 1
 
-    def _look(self, row: Any, *, settle: bool, wait: bool = False) -> None:
-        if settle:
-            forget_caches()
-        self._collect()
-        self._counters.read(row)
-        if wait and not self._impatient:
-            self._wait(row)
-
-    def _collect(self) -> None:
-        if gc.isenabled() or not self._respect_disabled:
-            gc.collect()
-
-    def _wait(self, row: Any) -> None:
-        """Give resources that are on their way out a moment, as long as that helps."""
-        columns = self._counters.resources
-        for seconds in _PATIENCE:
-            if all(row[i] <= self._before[i] for i in columns):
-                return
-            time.sleep(seconds)
-            self._collect()
-            self._counters.read(row)
-        self._impatient = any(row[i] > self._before[i] for i in columns)
-
     def _stopped(self) -> str:
         """Why no further calls are made, if so."""
         limits = self._limits
         if self.calls >= limits.calls - self._reserve:
-            return f"and {limits.calls} is the most there may be"
+            return _most(limits.calls)
         if self._now() - self._started >= limits.seconds:
             return f"and the {limits.seconds:g} s it may take are over"
         if self._rounds >= _MOST_ROUNDS:
             return "and no more rounds can be kept"
-        for signal, grown in zip(self._counters.signals, self._grown, strict=True):
+        for signal, grown in zip(self._signals, self._grown, strict=True):
             if signal != "blocks" and grown >= self._most(signal, limits):
                 self._harmed = True
                 lost = format_size(grown) if signal in BYTE_SIGNALS else f"{grown} {signal}"
@@ -274,7 +273,7 @@ class Repetition:
         if per_call > 0:
             time_left = limits.seconds - (self._now() - self._started)
             left = min(left, int(time_left / per_call))
-        for signal, grown in zip(self._counters.signals, self._grown, strict=True):
+        for signal, grown in zip(self._signals, self._grown, strict=True):
             if grown > 0 and signal != "blocks":
                 per_call = grown / max(1, self.calls)
                 calls = int((self._most(signal, limits) - grown) / per_call)
@@ -297,32 +296,11 @@ class Repetition:
         moved = self._kept[at + 1 : at + 1 + len(self._after)]
         return Round(
             calls=self._kept[at],
-            growth=tuple(zip(self._counters.signals, moved, strict=True)),
+            growth=tuple(zip(self._signals, moved, strict=True)),
         )
 
 
-def forget_caches() -> None:
-    """Empty the caches of the standard library that fill with use.
-
-    The list is a part of what CPython's own leak hunt empties (test.libregrtest.utils,
-    clear_caches): those that cost nothing but time when they are empty. linecache is left
-    alone, since it also keeps sources that exist nowhere else.
-    """
-    for module, name, clear in _CACHES:
-        loaded = sys.modules.get(module)
-        cache = getattr(loaded, name, None)
-        if cache is not None:
-            getattr(cache, clear)() if clear else cache()
-    for clear in getattr(sys.modules.get("typing"), "_cleanups", ()):
-        clear()
-    (getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache)()  # noqa: SLF001
-
-
-_CACHES: Final = (
-    ("re", "purge", ""),
-    ("struct", "_clearcache", ""),
-    ("_strptime", "_regex_cache", "clear"),
-    ("urllib.parse", "clear_cache", ""),
-    ("fnmatch", "_compile_pattern", "cache_clear"),
-    ("filecmp", "_cache", "clear"),
-)
+def _most(calls: int) -> str:
+    """Words for the end of the calls."""
+    more = f"; a leak takes {FEWEST_CALLS} to be told" if calls < FEWEST_CALLS else ""
+    return f"and {calls} is the most there may be{more}"

@@ -18,6 +18,11 @@ from pytest_memguard.model import Outcome
 from pytest_memguard.report.table import leak_line_table, rounds_table, type_table
 from pytest_memguard.units import format_size
 
+_NOT_BLAMED = (
+    "Nobody looked into it (--mem-leak-blame=none). Run this test without that to see who "
+    "holds what, and to accept the leak by its fingerprint; or leave the test out with "
+    "@pytest.mark.mem_no_leak_check(reason=...)."
+)
 _ROUNDS = 8
 _SHOWN = 20
 _UNITS = {
@@ -94,6 +99,8 @@ def leak_text(reading: LeakReading, explained: str) -> str:
         parts.append("\n".join(rates))
     if blame is not None:
         parts += _blamed(blame)
+    elif verdict.state == "leaking":
+        parts.append(_NOT_BLAMED)
     return "\n\n".join(parts)
 
 

@@ -17,6 +17,30 @@ FORMAT: Final = 1
 FILE: Final = ".memguard/leaks.json"
 
 
+class KnownFile:
+    """The accepted leaks, read when somebody first asks for them.
+
+    A run that checks nothing for leaks has no business with the file, broken or not.
+
+    Args:
+        path: of the file; there may be none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._leaks: dict[str, KnownLeak] | None = None
+
+    def leaks(self) -> dict[str, KnownLeak]:
+        """By fingerprint.
+
+        Raises:
+            ConfigError: if the file cannot be read, or is of another format.
+        """
+        if self._leaks is None:
+            self._leaks = read_known(self.path)
+        return self._leaks
+
+
 def read_known(path: Path) -> dict[str, KnownLeak]:
     """Accepted leaks by fingerprint; none where there is no file.
 

@@ -453,6 +453,7 @@ def test_temporary_folders_of_repetitions_are_removed(pytester, run, written):
     kept = pytester.path / "kept"
     assert [path.name for path in kept.iterdir() if not path.is_symlink()] == ["test_it0"]
     assert (kept / "test_it0" / "file").read_text(encoding="utf-8") == "text"
+    assert (kept / "test_itcurrent").resolve() == kept / "test_it0"
 
 
 def test_retention_of_temporary_folders(pytester, run):

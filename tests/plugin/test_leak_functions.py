@@ -185,7 +185,7 @@ def test_strict(run):
         "--mem-leak-strict",
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["FAILED *LeakDetected: unclear after *"])
+    result.stdout.fnmatch_lines(["FAILED *LeakUnclear: unclear after *"])
 
 
 def test_outside_pytest(pytester):

@@ -193,8 +193,9 @@ def test_a_parameter_that_the_test_grows(run, written):
         "--mem-leak-calls=120",
         JSON,
     ).assert_outcomes(failed=1)
-    holder = written()["test_it[values0]"]["leak"]["blame"]["path"]["holder"]
-    assert holder.startswith("test_it.test_it.pytestmark")
+    path = written()["test_it[values0]"]["leak"]["blame"]["path"]
+    assert path["holder"].startswith("test_it.test_it.pytestmark")
+    assert path["remark"] == "an argument of a mark: the test grows its own parameter"
 
 
 def test_doctests(pytester, run, written):

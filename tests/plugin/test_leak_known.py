@@ -131,6 +131,30 @@ def test_a_file_that_cannot_be_read(pytester, run, text, problem, accept):
     assert (pytester.path / FILE).read_text(encoding="utf-8") == text
 
 
+def test_a_broken_file_stops_only_who_checks_for_leaks(pytester, run):
+    """A run that checks nothing for leaks leaves a broken file alone, and passes."""
+    (pytester.mkdir(".memguard") / "leaks.json").write_text("no JSON", encoding="utf-8")
+    result = run(
+        """
+        def test_budget(memguard):
+            memguard.measure
+
+        def test_leak(memguard):
+            memguard.check_leaks(keep)
+
+        def keep():
+            KEPT.append([1])
+
+        KEPT = []
+        """,
+        "--mem",
+        "-rf",
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["/*leaks.json is no file that --mem-leak-accept wrote *"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
 def test_a_broken_file_and_markers_alone(pytester, run):
     """A marker without any flag finds the broken file before the first test, too."""
     (pytester.mkdir(".memguard") / "leaks.json").write_text("no JSON", encoding="utf-8")

@@ -343,7 +343,7 @@ def test_a_collector_that_was_off_before(run, written):
         "-p",
         "no:randomly",
     )
-    assert states(written())["test_second"] == "clean"
+    assert states(written()) == {"test_first": "clean", "test_second": "clean"}
 
 
 DAMAGE = """

@@ -123,7 +123,7 @@ def test_strict(pytester, run, written, how):
     result.assert_outcomes(failed=1)
     assert states(written()) == {"test_it": "unclear"}
     result.stdout.fnmatch_lines(
-        ["FAILED *- LeakDetected: unclear after * call 2 of the repetition went wrong: *"]
+        ["FAILED *- LeakUnclear: unclear after * call 2 of the repetition went wrong: *"]
     )
 
 

@@ -21,6 +21,15 @@ class Cache:
 CACHE = Cache()
 def leak(n): CACHE.put(n, Request())
 """
+BUSY_OWNER = """
+class Server:
+    def __init__(self):
+        self.capacity, self.workers, self.log = 5000, [1, 2, 3], []
+    def handle(self, request): self.log.append(request)
+SERVER = Server()
+def leak(n): SERVER.handle(Request())
+"""
+LIMIT = OWNER.replace("__maxsize", "limit")
 LRU = """
 @functools.lru_cache(maxsize={bound})
 def load(n): return Request()
@@ -297,6 +306,8 @@ def test_steps(source, steps):
             f"{NAME}.CACHE._Cache__data: {NAME}.Cache, at most 64, 17 of 64 used",
             id="owner-of-the-dict",
         ),
+        pytest.param(BUSY_OWNER, "", id="bound-of-something-else"),
+        pytest.param(LIMIT.format(bound=5000), "", id="some-limit"),
         pytest.param("L = []\ndef leak(n): L.append(Request())", "", id="list"),
     ],
 )

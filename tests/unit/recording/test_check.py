@@ -13,7 +13,7 @@ import pytest
 import pytest_memguard
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
-from pytest_memguard.leaks import LeakReading
+from pytest_memguard.leaks import LeakReading, bytes_per_call
 from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
 from pytest_memguard.recording.repeat import CallFailed, Limits
 
@@ -28,6 +28,10 @@ def cached(number: int) -> list[int]:
 
 class Thing:
     """What these tests keep."""
+
+
+class Other:
+    """What they do not keep."""
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +99,39 @@ def test_the_same_leak_is_explained_once() -> None:
     assert first.blame.fingerprint == second.blame.fingerprint
     assert second.verdict.state == "leaking"
     assert second.calls < first.calls
+
+
+def test_a_known_leak_is_told_at_the_rate_of_the_test_that_shows_it() -> None:
+    """The second test that feeds a container has its own bytes, not those of the first."""
+
+    def keep_twice() -> None:
+        keep()
+        keep()
+
+    check = LeakCheck()
+    first = check.run(keep, Limits(calls=150))
+    second = check.run(keep_twice, Limits(calls=150))
+    sizes = [bytes_per_call(reading) for reading in (first, second)]
+    assert second.calls < first.calls
+    assert sizes[1] == pytest.approx(2 * sizes[0], rel=0.1)
+
+
+def test_garbage_is_collected_in_the_blame_though_the_collector_is_off() -> None:
+    """Where the whole suite runs without the collector, cycles are in no line and no type."""
+
+    def call() -> None:
+        keep()
+        cycle: list[Any] = [Other()]
+        cycle.append(cycle)
+
+    gc.disable()
+    try:
+        reading = LeakCheck().run(call, Limits(calls=150), respect_disabled=False)
+    finally:
+        gc.enable()
+    assert reading.blame is not None
+    assert [growth.type for growth in reading.blame.types] == [f"{__name__}.Thing", "list"]
+    assert {line.function for line in reading.blame.lines} <= {"keep", "<listcomp>"}
 
 
 def test_a_cache_that_knows_its_bound_is_filling() -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from pytest_memguard.leaks import Signal, Verdict
-from pytest_memguard.recording import repeat
-from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition, forget_caches
+from pytest_memguard.recording import looks
+from pytest_memguard.recording.looks import Looks, forget_caches
+from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
 from pytest_memguard.units import MIB
 
 SIGNALS: tuple[Signal, ...] = ("blocks", "C heap", "USS", "open files", "Python threads")
@@ -51,7 +52,7 @@ def counters() -> FakeCounters:
 def naps(monkeypatch) -> list[float]:
     """Seconds slept; sleeping takes no time."""
     slept: list[float] = []
-    monkeypatch.setattr(repeat.time, "sleep", slept.append)
+    monkeypatch.setattr(looks.time, "sleep", slept.append)
     return slept
 
 
@@ -63,6 +64,8 @@ def repeated(counters: FakeCounters, clock) -> Callable[..., Repetition]:
         growth: Callable[[int], dict[str, int]] | dict[str, int],
         limits: Limits | None = None,
         seconds: float = 0.001,
+        *,
+        respect_disabled: bool = True,
         **more: Any,
     ) -> Repetition:
         def call() -> None:
@@ -74,7 +77,8 @@ def repeated(counters: FakeCounters, clock) -> Callable[..., Repetition]:
 
         calls: list[None] = []
         fake: Any = counters
-        return Repetition(call, fake, limits or Limits(), **more)
+        seen = Looks(fake, respect_disabled=respect_disabled)
+        return Repetition(call, seen, limits or Limits(), **more)
 
     return repeated
 
@@ -134,7 +138,9 @@ def test_the_number_of_calls_is_told(repeated) -> None:
     """A check that could not go on says how far it came."""
     verdict = repeated({"blocks": 1}, Limits(calls=9)).verdict()
     assert verdict.state == "unclear"
-    assert verdict.reason.endswith("calls are too few to tell, and 9 is the most there may be")
+    assert verdict.reason.endswith(
+        "calls are too few to tell, and 9 is the most there may be; a leak takes 34 to be told"
+    )
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.5, 3])
@@ -183,7 +189,7 @@ def test_a_call_that_fails(counters) -> None:
             raise CallFailed(msg)
 
     calls: list[int] = []
-    verdict = Repetition(call, counters, Limits()).verdict()
+    verdict = Repetition(call, Looks(counters), Limits()).verdict()
     assert verdict.state == "unclear"
     assert verdict.reason == "call 4 of the repetition went wrong: KeyError: 'x'"
 
@@ -195,7 +201,7 @@ def test_other_exceptions_pass_on(counters) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Repetition(call, counters, Limits()).verdict()
+        Repetition(call, Looks(counters), Limits()).verdict()
 
 
 def test_resources_are_waited_for(counters, clock, naps) -> None:
@@ -209,8 +215,8 @@ def test_resources_are_waited_for(counters, clock, naps) -> None:
         naps.append(seconds)
         counters.now["open files"] = 0
 
-    repeat.time.sleep = nap  # undone by the fixture that replaced it first
-    verdict = Repetition(call, counters, Limits()).verdict()
+    looks.time.sleep = nap  # undone by the fixture that replaced it first
+    verdict = Repetition(call, Looks(counters), Limits()).verdict()
     assert verdict.state in {"clean", "settling"}
     assert naps
     assert max(naps) == 0.001
@@ -262,8 +268,8 @@ def test_garbage_is_collected_unless_the_call_forbids_it(
 ) -> None:
     """Garbage stays where the collector was switched off by the call itself."""
     collected: list[int] = []
-    monkeypatch.setattr(repeat.gc, "isenabled", lambda: enabled)
-    monkeypatch.setattr(repeat.gc, "collect", lambda: collected.append(1))
+    monkeypatch.setattr(looks.gc, "isenabled", lambda: enabled)
+    monkeypatch.setattr(looks.gc, "collect", lambda: collected.append(1))
     repeated({}, respect_disabled=respect).verdict()
     assert bool(collected) == collects
 

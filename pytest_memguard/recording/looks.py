@@ -1,0 +1,100 @@
+"""Looks at the process between calls: lets it settle, reads every signal, waits for some."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from array import array
+from collections.abc import Sequence
+from typing import Final
+
+from pytest_memguard.leaks import Signal
+from pytest_memguard.probes.counters import Counters
+
+_COLLECTIONS: Final = 3
+_PATIENCE: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+
+
+class Looks:
+    """Reads what leaks show in.
+
+    Args:
+        counters: what to read.
+        respect_disabled: leave garbage alone where the collector is switched off, because
+            it was the callable that did so.
+
+    Attributes:
+        signals: what is read, in the order of a row.
+    """
+
+    def __init__(self, counters: Counters, *, respect_disabled: bool = True) -> None:
+        self.signals: Sequence[Signal] = counters.signals
+        self._counters = counters
+        self._respect_disabled = respect_disabled
+        self._impatient = False
+
+    def row(self) -> array[int]:
+        """Room for one reading of every signal."""
+        return self._counters.row()
+
+    def look(self, row: array[int], *, settle: bool, before: array[int] | None = None) -> None:
+        """Read every signal, once garbage is gone.
+
+        Args:
+            row: from `row`.
+            settle: empty caches that fill with use.
+            before: an earlier reading; resources above it get a moment to go.
+        """
+        if settle:
+            forget_caches()
+        self.collect()
+        self._counters.read(row)
+        if before is not None and not self._impatient:
+            self._wait(row, before)
+
+    def collect(self) -> None:
+        """Collect garbage, unless it is to be seen."""
+        if self._respect_disabled and not gc.isenabled():
+            return
+        for _ in range(_COLLECTIONS):  # what finalizers let go is garbage of the next one
+            if not gc.collect():
+                return
+
+    def _wait(self, row: array[int], before: array[int]) -> None:
+        """Give resources that are on their way out a moment, as long as that helps."""
+        columns = self._counters.resources
+        for seconds in _PATIENCE:
+            if all(row[i] <= before[i] for i in columns):
+                return
+            time.sleep(seconds)
+            self.collect()
+            self._counters.read(row)
+        self._impatient = any(row[i] > before[i] for i in columns)
+
+
+def forget_caches() -> None:
+    """Empty the caches of the standard library that fill with use.
+
+    The list is a part of what CPython's own leak hunt empties (test.libregrtest.utils,
+    clear_caches): those that cost nothing but time when they are empty. linecache is left
+    alone, since it also keeps sources that exist nowhere else.
+    """
+    for module, name, clear in _CACHES:
+        loaded = sys.modules.get(module)
+        cache = getattr(loaded, name, None)
+        if cache is not None:
+            getattr(cache, clear)() if clear else cache()
+    for clear in getattr(sys.modules.get("typing"), "_cleanups", ()):
+        clear()
+    (getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache)()  # noqa: SLF001
+
+
+_CACHES: Final = (
+    ("re", "purge", ""),
+    ("struct", "_clearcache", ""),
+    ("_strptime", "_regex_cache", "clear"),
+    ("urllib.parse", "clear_cache", ""),
+    ("fnmatch", "_compile_pattern", "cache_clear"),
+    ("filecmp", "_cache", "clear"),
+)
