@@ -62,7 +62,7 @@ def _into_baseline(shards: Sequence[Numbers], output: Path) -> list[str]:
                 seen[place, nodeid] = seen.get((place, nodeid), 0) + 1
         merged = merge_baselines(merged, shard.baseline)
     write_baseline(output, merged)
-    lines = [f"{output}: a baseline of {len(shards)} files"]
+    lines = [f"{output}: a baseline of {_files(len(shards))}"]
     for place, tests in merged.places.items():
         lines.append(f"  {place_text(place)}, {place.metric}: {_tests(len(tests))}")
     lines += _twice(
@@ -91,7 +91,7 @@ def _into_run(shards: Sequence[Numbers], output: Path) -> list[str]:
         raise ConfigError(msg)
     merged, twice = merge_runs(runs)
     write_whole(output, json.dumps(run_to_json(merged), indent=1) + "\n")
-    lines = [f"{output}: a run of {len(shards)} files, {_tests(len(merged.outcomes))}"]
+    lines = [f"{output}: a run of {_files(len(shards))}, {_tests(len(merged.outcomes))}"]
     lines += _twice(twice, "the worst result is kept, and of equal ones the highest peak")
     if len({*environments.values()}) > 1:
         told = "; ".join(f"{name}: {_words(env)}" for name, env in environments.items())
@@ -118,6 +118,10 @@ def _words(environment: Environment) -> str:
 
 def _tests(count: int) -> str:
     return "1 test" if count == 1 else f"{count:,} tests"
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _twice(nodeids: Sequence[str], what: str) -> list[str]:
