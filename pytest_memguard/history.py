@@ -6,6 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+FEWEST: Final = 8
+"""Values in which a step can be told; in so few only one that nobody could overlook."""
+SHARE: Final = 0.05
+FLOOR: Final = 1 << 20
+"""Changes below this share of the level, or below so many bytes, are no steps."""
 _URL: Final = re.compile(r"[A-Za-z][\w+.-]*://")
 _USER: Final = re.compile(r"(://[^/?#]*?):[^/?#]*@")
 _SECRET: Final = re.compile(r"((?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
@@ -123,3 +128,22 @@ class Step:
     def share(self) -> float:
         """The change as a share of the level before."""
         return (self.after - self.before) / self.before if self.before else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """One test over the commits, in one place."""
+
+    nodeid: str
+    """pytest's name for the test."""
+    place: str
+    """Where its numbers were taken."""
+    points: tuple[Point, ...]
+    """One for each commit, in order."""
+    steps: tuple[tuple[Point, Step], ...] = ()
+    """Where its level changed, in order, with the first point on the new level."""
+
+    @property
+    def judged(self) -> int:
+        """How many points have a value."""
+        return sum(point.value is not None for point in self.points)

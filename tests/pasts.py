@@ -77,12 +77,11 @@ def place(path: Path | str) -> HistoryPlace:
     return HistoryPlace(text=str(path))
 
 
-def fill(path: Path | str, series: dict[str, list[float]]) -> None:
+def fill(path: Path | str, series: dict[str, list[float]], first: int = 1) -> None:
     """Append a run for each value of the tests' series, in MiB."""
     database = open_to_write(place(path))
-    for number in range(1, len(next(iter(series.values()))) + 1):
-        readings = [
-            reading(number, values[number - 1], nodeid) for nodeid, values in series.items()
-        ]
-        append_run(database, run_at(number, tests=len(readings)), ENVIRONMENT, readings)
+    for at in range(len(next(iter(series.values())))):
+        readings = [reading(0, values[at], nodeid) for nodeid, values in series.items()]
+        run = run_at(first + at, tests=len(readings))
+        append_run(database, run, ENVIRONMENT, readings)
     database.close()

@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Final
 
-_COMMANDS: Final = ("compare", "merge", "report", "export", "log")
+_COMMANDS: Final = ("compare", "merge", "report", "export", "log", "history")
 """Modules of this package, in the order of ``--help``.
 
 Each has ``declare(commands)``, which adds its parser and sets ``run`` on it: a function that

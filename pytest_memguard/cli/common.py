@@ -100,6 +100,22 @@ def size_of(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def count_of(what: str) -> Callable[[str], int]:
+    """Parse an argument that is a number of something.
+
+    Args:
+        what: is counted.
+    """
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < 1:
+            msg = f"{text!r} is not a number of {what}: write a whole number from 1"
+            raise argparse.ArgumentTypeError(msg)
+        return int(text)
+
+    return parse
+
+
 def read_run(name: str) -> Run:
     """A run from the file that ``--mem-json`` wrote.
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from pytest_memguard.baselines import Baseline
-from pytest_memguard.cli.common import Answer, Commands, add_command, read_numbers
+from pytest_memguard.cli.common import Answer, Commands, add_command, count_of, read_numbers
 from pytest_memguard.model import Run
 from pytest_memguard.report.exports import as_json, as_tsv
 from pytest_memguard.report.leaks import leaks_section
@@ -55,7 +55,11 @@ def declare(commands: Commands) -> None:
         help="the same lines as a list of objects",
     )
     parser.add_argument(
-        "--top", type=_count, default=10, metavar="N", help="tests to show (default: 10)"
+        "--top",
+        type=count_of("tests"),
+        default=10,
+        metavar="N",
+        help="tests to show (default: 10)",
     )
 
 
@@ -81,10 +85,3 @@ def _section(run: Run, top: int) -> list[str]:
     lines = [memory_section(run, top), *notes(run.outcomes, with_failures=True)]
     leaks = leaks_section(run.outcomes, {})
     return [*lines, "", "Leaks:", *leaks] if leaks else lines
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        msg = f"{text!r} is not a number of tests: write a whole number from 1"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)

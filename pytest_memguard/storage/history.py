@@ -120,8 +120,8 @@ def _values(reading: PastReading, number: int, test: int) -> Values:
 
 def read_tests(database: Database) -> list[tuple[str, int]]:
     """Every test the history knows: node id and number, by node id."""
-    found = database.rows("SELECT nodeid, id FROM memguard_tests ORDER BY nodeid")
-    return [(nodeid, number) for nodeid, number in found]
+    found = database.rows("SELECT nodeid, id FROM memguard_tests")
+    return sorted((nodeid, number) for nodeid, number in found)
 
 
 def read_runs(database: Database, *, last: int, branch: str = "") -> list[PastRun]:

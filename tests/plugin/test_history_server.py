@@ -10,6 +10,7 @@ from textwrap import dedent
 import pytest
 import sqlalchemy
 
+from pytest_memguard.cli import main
 from pytest_memguard.history import Commit
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.database import StoreError
@@ -221,3 +222,12 @@ def test_a_server_that_goes_away_is_told(run, url) -> None:
     result = run(source, f"--mem-history={url}")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["the run could not be appended to the history: postgresql*"])
+
+
+def test_memguard_history_reads_a_server(url, capsys) -> None:
+    """The command shows what a server holds, as it shows a file."""
+    fill(url, {"t.py::test": [20.0] * 6 + [30.0] * 6})
+    assert main(["history", "--file", url]) == 0
+    assert "+50%" in capsys.readouterr().out
+    assert main(["history", "--file", url, "test"]) == 0
+    assert "Level rose by 10.0 MiB (+50%), from 20.0 to 30.0 MiB" in capsys.readouterr().out

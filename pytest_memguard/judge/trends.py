@@ -1,0 +1,71 @@
+"""From single readings to a value for each commit, and to the steps of a test's level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from pytest_memguard.history import PastReading, PastRun, Point, Trend
+from pytest_memguard.judge.steps import find_steps
+from pytest_memguard.units import MIB
+
+
+def trends(runs: Sequence[PastRun], readings: Iterable[PastReading]) -> list[Trend]:
+    """What became of every test, in every place.
+
+    Args:
+        runs: in order.
+        readings: theirs; those of a test in the order of the runs.
+
+    Returns:
+        By node id, and for each by place.
+    """
+    by_number = {run.number: run for run in runs}
+    found: dict[tuple[str, str], list[PastReading]] = {}
+    for reading in readings:
+        place = by_number[reading.run].place
+        found.setdefault((reading.nodeid, place), []).append(reading)
+    return [
+        _trend(nodeid, place, points_of(by_number, found[nodeid, place]))
+        for nodeid, place in sorted(found)
+    ]
+
+
+def _trend(nodeid: str, place: str, points: tuple[Point, ...]) -> Trend:
+    judged = [point for point in points if point.value is not None]
+    steps = find_steps([point.value or 0 for point in judged])
+    found = tuple((judged[step.at], step) for step in steps)
+    return Trend(nodeid=nodeid, place=place, points=points, steps=found)
+
+
+def points_of(runs: dict[int, PastRun], readings: Sequence[PastReading]) -> tuple[Point, ...]:
+    """A point for each commit, in the order in which they were first tested.
+
+    A run with changes that nobody committed, or of an unknown commit, is a point of its own.
+    """
+    groups: dict[str | int, list[PastReading]] = {}
+    for reading in readings:
+        commit = runs[reading.run].commit
+        key = commit.name if commit.name and not commit.dirty else reading.run
+        groups.setdefault(key, []).append(reading)
+    return tuple(
+        Point(run=runs[group[0].run], value=_value(group), readings=tuple(group))
+        for group in groups.values()
+    )
+
+
+def _value(readings: Sequence[PastReading]) -> int | None:
+    peaks = [r.peak for r in readings if r.peak is not None and can_be_judged(r)]
+    return int(median(peaks)) if peaks else None
+
+
+def can_be_judged(reading: PastReading) -> bool:
+    """Whether a peak is that of the whole test, and known well enough.
+
+    A test that failed was cut short, unless it failed for its memory. A peak that may be far
+    too low, because earlier tests left room free, says nothing about a level.
+    """
+    if reading.peak is None or reading.ceiling is None:
+        return False
+    whole = reading.outcome in {"passed", "xpassed"} or bool(reading.finding)
+    return whole and reading.ceiling - reading.peak <= max(4 * MIB, reading.peak // 10)
