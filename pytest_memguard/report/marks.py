@@ -31,7 +31,7 @@ def code(text: str) -> str:
 
 def plain(text: str) -> str:
     """A sentence that is not to be read as Markdown, on one line."""
-    text = _SPECIAL.sub(_reference, " ".join(text.split()))
+    text = _SPECIAL.sub(_reference, _visible(" ".join(text.split())))
     return text.replace("@", "@<!-- -->")  # nobody is to be called
 
 

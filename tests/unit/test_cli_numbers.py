@@ -175,6 +175,7 @@ def test_nothing_to_export(run_file, tmp_path, capsys) -> None:
 
 def test_gitlab(run_file, tmp_path, monkeypatch, capsys) -> None:
     """The findings of a stored run are a code quality report, with paths of the repository."""
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
     monkeypatch.setenv("CI_PROJECT_DIR", str(tmp_path))
     folder = tmp_path / "services"
     folder.mkdir()

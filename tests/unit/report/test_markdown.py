@@ -91,6 +91,16 @@ def test_gaps() -> None:
     assert "- not measured here: a_mark&#95;: &#60;b&#62; is not here" in text
 
 
+def test_half_characters() -> None:
+    """A text that no file could hold is written with escapes."""
+    odd = "a\udc80\x1b[1m"
+    finding = replace(FINDING, text=odd, advice=odd)
+    outcome = replace(FAILED, nodeid=odd, findings=(finding,), notes=(odd,))
+    text = markdown(replace(RUN, outcomes=(outcome,)), top=10, limit=SUMMARY_LIMIT)
+    assert all(line.isprintable() for line in text.splitlines())
+    assert text.encode("utf-8").count(b"udc80") >= 6
+
+
 @pytest.mark.parametrize("limit", [COMMENT_LIMIT, 5000])
 def test_many_findings_fit(limit) -> None:
     """However much there is to say, the text keeps within its limit and stays well-formed."""
