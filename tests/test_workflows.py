@@ -13,6 +13,7 @@ import pytest
 
 from tests.workflows import FOLDER, Scratch, workflow
 
+COMPARE = "${{ github.event_name == 'pull_request' && '--mem-compare' || '' }}"
 TOKEN = "secret"  # noqa: S105  of nobody
 CONDITIONS = {
     "${{ !cancelled() }}": {"pull_request", "workflow_dispatch"},
@@ -56,7 +57,7 @@ def test_scripts_hold_no_expressions():
     """No script of the GitHub workflow has text of the event in it: a title could be code."""
     steps = [step for job in workflow("github.yml")["jobs"].values() for step in job["steps"]]
     scripts = [step["run"] for step in steps if "run" in step]
-    assert len(scripts) == 8
+    assert len(scripts) == 7
     assert not [script for script in scripts if "${{" in script]
 
 
@@ -75,8 +76,6 @@ class GitHub:
             The status of the step that failed, or 0; and what was printed.
         """
         job = self.workflow["jobs"][name]
-        output = self.scratch.fakes / "output"
-        output.write_text("", encoding="utf-8")
         printed = ""
         for step in job["steps"]:
             if "run" not in step or step["name"] == "Install":
@@ -87,9 +86,7 @@ class GitHub:
                 "${{ matrix.shard }}": shard,
                 "${{ github.token }}": TOKEN,
                 "${{ github.event.pull_request.number }}": "7",
-                "${{ steps.compare.outputs.status }}": output.read_text(encoding="utf-8")
-                .strip()
-                .removeprefix("status="),
+                COMPARE: "--mem-compare" if event == "pull_request" else "",
             }
             given = {**job.get("env", {}), **step.get("env", {})}
             done = self.scratch.run(
@@ -97,7 +94,6 @@ class GitHub:
                 {
                     "GITHUB_ACTIONS": "true",
                     "GITHUB_EVENT_NAME": event,
-                    "GITHUB_OUTPUT": str(output),
                     "GITHUB_REPOSITORY": "us/rows",
                     "GITHUB_STEP_SUMMARY": str(self.scratch.fakes / "summary"),
                     "GITHUB_WORKSPACE": str(self.scratch.repository),
@@ -109,21 +105,22 @@ class GitHub:
                 return done.returncode, printed
         return 0, printed
 
-    def tests(self, event: str) -> None:
+    def tests(self, event: str) -> tuple[list[int], str]:
         """Run every shard."""
-        for shard in self.workflow["jobs"]["tests"]["strategy"]["matrix"]["shard"]:
-            assert self.job("tests", event, shard)[0] == 0
+        shards = self.workflow["jobs"]["tests"]["strategy"]["matrix"]["shard"]
+        found = [self.job("tests", event, shard) for shard in shards]
+        return [status for status, _ in found], "".join(printed for _, printed in found)
 
 
 def test_github(scratch):
-    """Save a baseline; a growth turns the job red and is commented on; saving accepts it.
+    """Save a baseline; a growth turns a shard red and is commented on; saving accepts it.
 
     Before there is a baseline, the comment has the numbers of the run.
     """
     github = GitHub(scratch)
     summary = scratch.fakes / "summary"
 
-    github.tests("pull_request")
+    assert github.tests("pull_request")[0] == [0, 0]
     assert summary.read_text(encoding="utf-8").count("## Memory: 1 test, ") == 2
     assert github.job("memory", "pull_request")[0] == 0
     comment = scratch.text("comment")
@@ -138,8 +135,10 @@ def test_github(scratch):
     assert scratch.text("calls") == calls
 
     scratch.set_size(60)
-    github.tests("pull_request")
-    assert github.job("memory", "pull_request")[0] == 1
+    statuses, printed = github.tests("pull_request")
+    assert sorted(statuses) == [0, 1]
+    assert "\n::error file=test_code.py,line=4,title=regression%3A test_code.py" in printed
+    assert github.job("memory", "pull_request")[0] == 0
     asked, told = scratch.text("calls").splitlines()[-2:]
     assert asked.startswith("api --paginate repos/us/rows/issues/7/comments --jq ")
     assert told == "pr comment 7 --repo us/rows --body-file comment.md"
@@ -149,12 +148,13 @@ def test_github(scratch):
     assert summary.read_text(encoding="utf-8").endswith(comment)
 
     scratch.set_comments("4711\n4712\n")
-    assert github.job("memory", "pull_request")[0] == 1
+    assert github.job("memory", "pull_request")[0] == 0
     assert scratch.text("calls").splitlines()[-1] == (
         "api --method PATCH repos/us/rows/issues/comments/4711 "
         "--silent --field body=@comment.md"
     )
 
+    assert github.tests("workflow_dispatch")[0] == [0, 0]
     assert github.job("memory", "workflow_dispatch")[0] == 0
     assert github.job("memory", "pull_request")[0] == 0
     assert scratch.text("comment").startswith(
@@ -193,18 +193,17 @@ class GitLab:
         done = self.scratch.run("\n".join(lines), variables)
         return done.returncode, done.stdout + done.stderr
 
-    def tests(self) -> None:
+    def tests(self) -> list[int]:
         """Run every shard."""
         total = self.jobs["memory tests"]["parallel"]
-        for shard in range(1, int(total) + 1):
-            status, printed = self.job(
-                "memory tests", CI_NODE_TOTAL=total, CI_NODE_INDEX=str(shard)
-            )
-            assert status == 0, printed
+        return [
+            self.job("memory tests", CI_NODE_TOTAL=total, CI_NODE_INDEX=str(shard))[0]
+            for shard in range(1, int(total) + 1)
+        ]
 
 
 def test_gitlab(scratch):
-    """Save a baseline; a growth turns the job red and is commented on; saving accepts it."""
+    """Save a baseline; a growth turns a shard red and is commented on; saving accepts it."""
     gitlab = GitLab(scratch)
     # pushes to the service go to the scratch repository's origin
     scratch.run(
@@ -214,14 +213,14 @@ def test_gitlab(scratch):
     )
     scratch.set_comments("[]")
 
-    gitlab.tests()
     status, printed = gitlab.job("save memory baseline")
     assert status == 0, printed
     assert len(on_record(scratch.pushed("less"))) == 2
 
     scratch.set_size(60)
-    gitlab.tests()
-    assert gitlab.job("memory")[0] == 1
+    assert sorted(gitlab.tests()) == [0, 1]
+    status, printed = gitlab.job("memory")
+    assert status == 0, printed
     notes = "https://gitlab.example/api/v4/projects/42/merge_requests/7/notes"
     calls = scratch.text("calls").splitlines()
     assert len(calls) == 2
@@ -229,11 +228,12 @@ def test_gitlab(scratch):
     assert calls[1].endswith(f"--request POST --data-urlencode body@comment.md {notes}")
     comment = scratch.text("comment")
     assert comment.startswith("<!-- memguard -->\n## Memory compared, 2 tests: 1 regression")
-    assert json.loads(scratch.text("quality.json")) == []
+    (entry,) = json.loads(scratch.text("quality.json"))
+    assert entry["check_name"] == "memguard/regression"
 
     there = [{"id": 8, "body": "Looks good."}, {"id": 9, "body": "<!-- memguard -->\nold"}]
     scratch.set_comments(json.dumps(there))
-    assert gitlab.job("memory")[0] == 1
+    assert gitlab.job("memory")[0] == 0
     assert (
         scratch.text("calls")
         .splitlines()[-1]
@@ -243,6 +243,7 @@ def test_gitlab(scratch):
     assert gitlab.job("save memory baseline")[0] == 0
     assert gitlab.job("memory", token="")[0] == 0
     assert len(scratch.text("calls").splitlines()) == 4
+    assert "## Memory compared, 2 tests: 2 the same" in scratch.text("comment.md")
 
 
 def on_record(baseline: str) -> Iterable[Any]:

@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> Answer:
 
 def _compared(options: argparse.Namespace) -> Answer:
     rules = closest(parse_rules(options.fail_on, "--fail-on"))
-    old, new = numbers_in(options.old), numbers_in(options.new)
+    old, new = numbers_in(options.old), numbers_in(options.new, breaches=True)
     shared = [place for place in new.baseline.places if place in old.baseline.places]
     if not shared:
         msg = (

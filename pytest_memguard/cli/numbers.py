@@ -31,11 +31,12 @@ class Numbers:
         return frozenset(test.nodeid for test in self.run.outcomes) - known
 
 
-def numbers_in(name: str) -> Numbers:
+def numbers_in(name: str, *, breaches: bool = False) -> Numbers:
     """The numbers in a file of ``--mem-json`` or ``--mem-save``.
 
     Args:
         name: of the file.
+        breaches: whether tests that failed with nothing but a finding of ours count, too.
 
     Raises:
         ConfigError: if it cannot be read, or is neither.
@@ -43,4 +44,6 @@ def numbers_in(name: str) -> Numbers:
     found = read_numbers(name)
     if isinstance(found, Baseline):
         return Numbers(name=name, baseline=found)
-    return Numbers(name=name, baseline=readings(found, str(Path.cwd())), run=found)
+    return Numbers(
+        name=name, baseline=readings(found, str(Path.cwd()), breaches=breaches), run=found
+    )

@@ -36,12 +36,13 @@ def place_of(environment: Environment, metric: str = "rss") -> Place:
     )
 
 
-def readings(run: Run, root: str = "") -> Baseline:
+def readings(run: Run, root: str = "", *, breaches: bool = False) -> Baseline:
     """Every number of a run that can be compared or saved.
 
     Args:
         run: tests that did not pass are left out.
         root: folder that paths of lines are made relative to.
+        breaches: whether tests that failed with nothing but a finding of ours count, too.
 
     Returns:
         Numbers as they were measured; what several processes measured of one test is one
@@ -49,7 +50,7 @@ def readings(run: Run, root: str = "") -> Baseline:
     """
     found: dict[Place, dict[str, list[Entry]]] = {}
     for outcome in run.outcomes:
-        for metric, entry in entries(outcome, root).items():
+        for metric, entry in entries(outcome, root, breaches=breaches).items():
             tests = found.setdefault(place_of(run.environment, metric), {})
             tests.setdefault(outcome.nodeid, []).append(entry)
     return Baseline(
@@ -60,15 +61,40 @@ def readings(run: Run, root: str = "") -> Baseline:
     )
 
 
-def entries(outcome: Outcome, root: str = "") -> Mapping[MetricName, Entry]:
-    """The numbers of one test, by metric; none unless it passed and its call was measured."""
+def entries(
+    outcome: Outcome, root: str = "", *, breaches: bool = False
+) -> Mapping[MetricName, Entry]:
+    """The numbers of one test, by metric; none unless it passed and its call was measured.
+
+    Args:
+        outcome: of the test.
+        root: folder that paths of lines are made relative to.
+        breaches: whether a test that failed with nothing but a finding of ours counts, too.
+    """
     call = outcome.phase("call")
-    if outcome.result not in _COUNT or call is None:
+    counts = outcome.result in _COUNT or (breaches and _breached_alone(outcome))
+    if not counts or call is None:
         return {}
     # a tracker that ran for another reason says nothing that the next run could repeat
     asked = {"rss", *(budget.metric for budget in outcome.budgets if budget.covers("call"))}
     found = {peak.metric: peak for peak in call.peaks if peak.metric in asked}
     return {metric: _entry(outcome, peak, root) for metric, peak in found.items()}
+
+
+def _breached_alone(outcome: Outcome) -> bool:
+    """Whether a test had run to its end: only then is its peak or its leak judged.
+
+    A stage over its budget may have ended the test at once.
+    """
+    leak = outcome.leak
+    leaks = leak is not None and leak.verdict.state == "leaking" and not leak.accepted
+    return outcome.result == "failed" and (
+        leaks
+        or any(
+            f.raised and (f.rule == "regression" or f.budget.stage is None)
+            for f in outcome.findings
+        )
+    )
 
 
 def pooled(several: Iterable[Entry]) -> Entry:

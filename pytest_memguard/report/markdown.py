@@ -19,6 +19,7 @@ _WORDS = {
     "near-budget": "near its budget",
     "leaking": "leaking",
     "unclear": "without a verdict",
+    "unsure": "unsure",
     "undecided": "undecided",
     "not-measured": "not measured",
     "stage-not-run": "stage not run",

@@ -56,7 +56,8 @@ class Notice:
 def notices(run: Run) -> list[Notice]:
     """Every complaint, errors first, then by weight.
 
-    What a test was expected to fail with (``xfail``, ``pytest.raises``) is none.
+    What a test was expected to fail with (``xfail``, ``pytest.raises``) is none, nor is what
+    was accepted.
 
     Args:
         run: the whole run.
@@ -95,7 +96,8 @@ def _order(notice: Notice) -> tuple[bool, int, int, str]:
 
 def _of_findings(outcome: Outcome) -> Iterable[Notice]:
     for finding in outcome.findings:
-        if finding.raised and outcome.result not in _FAILED:
+        accepted = finding.rule == "regression" and not finding.raised
+        if accepted or (finding.raised and outcome.result not in _FAILED):
             continue
         yield _notice(
             outcome,

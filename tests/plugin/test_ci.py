@@ -274,3 +274,21 @@ def test_a_leak_is_an_annotation(github, run):
     )
     text = github.read_text(encoding="utf-8")
     assert text.startswith("## Memory: 0 over budget, 0 regressions, 1 leaking\n")
+
+
+def test_a_regression_is_an_annotation(github, pytester, run):
+    """A test that got worse than the baseline is an error, until that is accepted."""
+    source = "def test_it():\n    bytearray({} << 20)"
+    run(source.format(10), "--mem-save").assert_outcomes(passed=1)
+    result = run(source.format(30), "--mem-compare", "--mem-gitlab=quality.json")
+    result.stdout.fnmatch_lines(
+        ["::error file=test_it.py,line=1,title=regression%3A test_it.py%3A%3Atest_it::peak *"]
+    )
+    text = github.read_text(encoding="utf-8")
+    assert "## Memory: 1 test, 0 over budget, 1 regression, 0 leaking\n" in text
+    (entry,) = json.loads((pytester.path / "quality.json").read_text(encoding="utf-8"))
+    assert (entry["check_name"], entry["severity"]) == ("memguard/regression", "major")
+
+    result = run(source.format(30), "--mem-compare", "--mem-accept=test_it.py::test_it")
+    result.assert_outcomes(passed=1)
+    assert commands(result) == []

@@ -10,7 +10,7 @@ from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEn
 from pytest_memguard.judge.readings import LINES, pooled, readings
 from pytest_memguard.leaks import LeakReading, Verdict
 from pytest_memguard.units import MIB
-from tests.samples import OUTCOME, RUN, SITE, STAGE, rss
+from tests.samples import FINDING, LEAK, OUTCOME, RUN, SITE, STAGE, rss
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
 PASSED = replace(OUTCOME, result="passed")
@@ -55,6 +55,37 @@ def test_each_metric_is_a_place() -> None:
 def test_only_what_passed(result) -> None:
     """A test that did not run to its end has no number."""
     assert of(replace(OUTCOME, result=result)) == Baseline()
+
+
+OVER = replace(FINDING, budget=replace(FINDING.budget, stage=None))
+NO_LEAK = replace(OUTCOME, leak=None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counts"),
+    [
+        pytest.param(replace(NO_LEAK, findings=(OVER,)), True, id="over-budget"),
+        pytest.param(replace(NO_LEAK, findings=(FINDING,)), False, id="stage-over-budget"),
+        pytest.param(
+            replace(NO_LEAK, findings=(replace(FINDING, rule="regression"),)),
+            True,
+            id="stage-regressed",
+        ),
+        pytest.param(
+            replace(NO_LEAK, findings=(replace(OVER, raised=False),)), False, id="own-failure"
+        ),
+        pytest.param(replace(NO_LEAK, findings=(OVER,), result="error"), False, id="error"),
+        pytest.param(replace(OUTCOME, findings=()), False, id="accepted-leak"),
+        pytest.param(
+            replace(OUTCOME, findings=(), leak=replace(LEAK, accepted="")), True, id="leak"
+        ),
+    ],
+)
+def test_breaches(outcome, counts) -> None:
+    """A test that failed with a finding of ours alone can be compared, but is not saved."""
+    run = replace(RUN, outcomes=(outcome,))
+    assert readings(run) == Baseline()
+    assert (readings(run, breaches=True) != Baseline()) == counts
 
 
 def test_nothing_measured() -> None:

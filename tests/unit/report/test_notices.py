@@ -46,6 +46,12 @@ def test_levels(result, raised, expected) -> None:
     assert expected == found(outcome("test_a", result, replace(OVER, raised=raised)))
 
 
+def test_accepted_regressions() -> None:
+    """A regression that did not fail its test was accepted."""
+    finding = replace(OVER, rule="regression", raised=False)
+    assert found(outcome("test_a", "passed", finding)) == []
+
+
 @pytest.mark.parametrize("rule", ["regression", "over-budget", "anything-new"])
 def test_whatever_was_raised_is_an_error(rule) -> None:
     """The rule does not matter for what failed the test."""
