@@ -10,11 +10,16 @@ from contextlib import contextmanager
 
 from pytest_memguard.cli.common import Answer, Commands, add_command, count_of
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.history import HistoryPlace, PastRun
+from pytest_memguard.history import FLOOR, SHARE, HistoryPlace, PastRun
 from pytest_memguard.judge.trends import trends
 from pytest_memguard.report.history import ASCII, BLOCKS, many, overview, trend_section
 from pytest_memguard.storage.database import Database
-from pytest_memguard.storage.history import read_readings, read_runs, read_tests
+from pytest_memguard.storage.history import (
+    read_changing,
+    read_readings,
+    read_runs,
+    read_tests,
+)
 from pytest_memguard.storage.places import FILE, open_to_read
 
 _EXAMPLES = """\
@@ -64,9 +69,9 @@ def history(options: argparse.Namespace) -> Answer:
         if not runs:
             msg = f"{place} has no run of the branch {options.branch!r}"
             raise ConfigError(msg)
-        tests = read_tests(database)
         if options.test is None:
-            return _overview(database, runs, [number for _, number in tests], options.top), 0
+            return _overview(database, runs, options.top), 0
+        tests = read_tests(database)
         found = matching([nodeid for nodeid, _ in tests], options.test)
         if not found:
             msg = f"{place} has no test that is, matches or contains {options.test!r}"
@@ -93,9 +98,8 @@ def _opened(place: HistoryPlace) -> Iterator[Database]:
         database.close()
 
 
-def _overview(
-    database: Database, runs: Sequence[PastRun], tests: Sequence[int], top: int
-) -> list[str]:
+def _overview(database: Database, runs: Sequence[PastRun], top: int) -> list[str]:
+    tests = read_changing(database, runs, share=SHARE, floor=FLOOR)
     stepped = []
     for at in range(0, len(tests), _AT_ONCE):
         readings = read_readings(database, runs, tests[at : at + _AT_ONCE])

@@ -38,8 +38,12 @@ class SqliteFile:
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = self._open(path, "rwc" if create else "rw")
-            if create:
-                self._write_ahead()
+            try:
+                if create:
+                    self._write_ahead()
+            except sqlite3.Error:
+                self.close()
+                raise
 
     def _open(self, path: Path, mode: str) -> sqlite3.Connection:
         connection = self._connect(f"{path.absolute().as_uri()}?mode={mode}")

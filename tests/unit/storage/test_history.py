@@ -13,9 +13,16 @@ import pytest
 from pytest_memguard.history import Commit
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.database import StoreError
-from pytest_memguard.storage.history import append_run, read_readings, read_runs, read_tests
+from pytest_memguard.storage.history import (
+    append_run,
+    read_changing,
+    read_readings,
+    read_runs,
+    read_tests,
+)
 from pytest_memguard.storage.places import check_place, open_to_read, open_to_write
 from pytest_memguard.storage.sqlite import SqliteFile
+from pytest_memguard.units import MIB
 from tests.pasts import BARE, ENVIRONMENT, READING, RUN, fill, place, reading, run_at
 
 NOBODY = 65534
@@ -106,6 +113,20 @@ def test_which_readings(path) -> None:
     number = dict(read_tests(database))["b"]
     assert found[2:] == read_readings(database, runs, [number])
     assert read_readings(database, []) == []
+    database.close()
+
+
+def test_which_tests_change(path) -> None:
+    """Tests whose peaks differ by a share and by a size are found, in the runs asked for."""
+    peaks = {"flat": [9, 9, 9], "large": [100, 104, 100], "small": [1, 1.9, 1]}
+    fill(path, {**peaks, "grows": [9, 9, 10], "earlier": [5, 9, 9]})
+    database = open_to_read(place(path))
+    names = {number: nodeid for nodeid, number in read_tests(database)}
+    for last, expected in ((3, ["earlier", "grows"]), (2, ["grows"]), (1, [])):
+        runs = read_runs(database, last=last)
+        found = read_changing(database, runs, share=0.05, floor=MIB)
+        assert expected == sorted(names[number] for number in found)
+    assert read_changing(database, [], share=0.05, floor=MIB) == []
     database.close()
 
 
