@@ -82,7 +82,7 @@ class PastReading:
     outcome: str
     """passed, failed, skipped, xfailed, xpassed or error."""
     finding: str = ""
-    """The rule that failed it, if it was one of ours: over-budget, leaking."""
+    """The rule that failed it, if it was one of ours: over-budget, regression, leaking."""
     metric: str = "rss"
     """What was counted."""
     peak: int | None = None

@@ -181,6 +181,18 @@ def test_the_leak_check_is_stored(run, past) -> None:
     }
 
 
+def test_a_regression_is_stored(run, past) -> None:
+    """A test that failed for being worse than its baseline says so."""
+    source = "def test(): bytearray({} << 20)"
+    run(source.format(10), "--mem-save")
+    run(source.format(40), "--mem-compare", "--mem-history")
+    _, readings = past()
+    assert (readings["test", 1].outcome, readings["test", 1].finding) == (
+        "failed",
+        "regression",
+    )
+
+
 def test_each_worker_runs_each_test(run, past) -> None:
     """With --dist=each a test has one reading all the same."""
     run("def test(): pass", "--mem-history", "--dist=each", "--tx=2*popen", plugins=XDIST)
