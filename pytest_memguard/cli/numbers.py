@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pytest_memguard.baselines import Baseline
 from pytest_memguard.cli.common import read_numbers
+from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.readings import readings
 from pytest_memguard.model import Run
 
@@ -44,6 +45,9 @@ def numbers_in(name: str, *, breaches: bool = False) -> Numbers:
     found = read_numbers(name)
     if isinstance(found, Baseline):
         return Numbers(name=name, baseline=found)
-    return Numbers(
-        name=name, baseline=readings(found, str(Path.cwd()), breaches=breaches), run=found
-    )
+    try:
+        baseline = readings(found, str(Path.cwd()), breaches=breaches)
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        msg = f"{name} has a value that makes no sense ({type(error).__name__}: {error})"
+        raise ConfigError(msg) from error
+    return Numbers(name=name, baseline=baseline, run=found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import ceil, floor, log10
 from typing import Final
 
 from pytest_memguard.baselines import Baseline, Entry, Place
@@ -42,8 +43,7 @@ def merged(before: Entry | None, now: Entry, metric: str = "rss") -> Entry:
         if before is None or now.leak is not None:
             return fresh
         return replace(fresh, leak=before.leak)
-    growth = max(0, now.peak - before.peak)
-    if now.imports > before.imports and imports_may_explain(before, now, growth):
+    if imports_may_explain(before, now, _most_grown(before, now)):
         return replace(before, leak=_leak(before.leak, now.leak))
     exact_at_last = before.ceiling > 0 and not now.ceiling
     if exact_at_last or not _same_level(before, now, metric):
@@ -126,15 +126,25 @@ def _same_level(before: Entry, now: Entry, metric: str) -> bool:
     return now.peak <= highest and top >= lowest
 
 
+def _most_grown(before: Entry, now: Entry) -> int:
+    """Bytes by which anything that is compared is more than on record."""
+    known = {stage.path: stage.peak for stage in before.stages}
+    grown = [stage.peak - known.get(stage.path, 0) for stage in now.stages]
+    return max(0, now.peak - before.peak, now.growth - before.growth, *grown)
+
+
 def _widened(before: Entry, now: Entry, metric: str) -> Entry:
     """The entry with one reading more, of the same level."""
-    if before.readings >= READINGS:
+    lowest = before.peak - before.spread
+    explained = noise(before, metric)
+    if before.readings >= READINGS and (
+        lowest - explained <= now.peak <= before.peak + explained
+    ):
         return before
     if now.ceiling and not before.ceiling and now.peak <= before.peak:
         return before  # it says no more than that the peak may be the same
     least = _least(metric)
     high = max(before.peak, round_up(now.peak, least))
-    lowest = before.peak - before.spread
     if before.ceiling or now.ceiling:
         spread = before.spread  # bounds do not tell how far readings lie apart
     else:
@@ -151,38 +161,43 @@ def _widened(before: Entry, now: Entry, metric: str) -> Entry:
 
 def _rest(entry: Entry, now: Entry, metric: str) -> Entry:
     """Growth, stages, lines and leak: kept where they are as they were."""
-    band = max(_band(entry, metric), 2 * GRAIN)
+    more = noise(entry, metric)
+    less = max(_band(entry, metric), 2 * GRAIN) + entry.spread
+    kept = [
+        was.path == stage.path and -less <= stage.peak - was.peak <= more
+        for was, stage in zip(entry.stages, now.stages, strict=False)
+    ]
+    same_paths = [was.path for was in entry.stages] == [stage.path for stage in now.stages]
+    same_growth = -less <= now.growth - entry.growth <= more
     leak = _leak(entry.leak, now.leak)
-    same_growth = abs(entry.growth - now.growth) <= band
-    same_stages = _same_stages(entry, now, band + entry.spread)
-    if same_growth and same_stages and leak == entry.leak and (entry.lines or not now.lines):
+    same = same_growth and same_paths and all(kept) and leak == entry.leak
+    if same and (entry.lines or not now.lines):
         return entry
     fresh = rounded(now, metric)
+    pairs = zip(entry.stages, fresh.stages, kept, strict=False)
     return replace(
         entry,
         growth=entry.growth if same_growth else fresh.growth,
-        stages=entry.stages if same_stages else fresh.stages,
+        stages=tuple(was if keep else stage for was, stage, keep in pairs)
+        if same_paths
+        else fresh.stages,
         lines=entry.lines or fresh.lines,
         leak=leak,
     )
 
 
-def _same_stages(entry: Entry, now: Entry, band: int) -> bool:
-    if len(entry.stages) != len(now.stages):
-        return False
-    return all(
-        was.path == stage.path and abs(was.peak - stage.peak) <= band
-        for was, stage in zip(entry.stages, now.stages, strict=True)
-    )
-
-
 def _leak(was: float | None, now: float | None) -> float | None:
+    """The leak on record, unless there is more now, or clearly less."""
     if now is None:
         return was
-    if was is not None and abs(now - was) <= max(_LEAK_SHARE * was, _LEAK_LEAST):
+    if was is not None and 0 <= was - now <= max(_LEAK_SHARE * was, _LEAK_LEAST):
         return was
     return _round_leak(now)
 
 
 def _round_leak(leak: float | None) -> float | None:
-    return None if leak is None else float(f"{leak:.2g}")
+    """Two digits, rounded up."""
+    if not leak:
+        return leak
+    step = 10.0 ** max(floor(log10(leak)) - 1, -2)
+    return float(f"{ceil(leak / step - 1e-9) * step:.2g}")

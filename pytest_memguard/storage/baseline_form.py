@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any, Final, NoReturn
 
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
@@ -66,6 +67,8 @@ def parse_baseline(text: str, source: str) -> Baseline:
         msg = f"{source}, line {error.lineno}: {cut}{error.msg}; {_MEND}"
     except RecursionError:
         msg = f"{source} is no baseline; {_MEND}"
+    except ValueError as error:  # a number of thousands of digits
+        msg = f"{source} is no baseline ({error}); {_MEND}"
     except _Wrong as error:
         line = _line_of(text, error)
         where = f"{source}, line {line}" if line else source
@@ -205,7 +208,7 @@ def _entry(data: object) -> Entry:
         msg = "stages or lines are no list"
         raise _Wrong(msg)
     leak = data.get("leak_bytes_per_call")
-    if leak is not None and (type(leak) not in {int, float} or leak < 0):
+    if leak is not None and (type(leak) not in {int, float} or not 0 <= leak < inf):
         msg = f"leak_bytes_per_call is {leak!r:.40}"
         raise _Wrong(msg)
     return Entry(

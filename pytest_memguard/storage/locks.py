@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -50,11 +51,14 @@ def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 
 def _handles(path: Path) -> Iterator[int]:
-    if sys.platform != "win32":
-        yield os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     beside = Path(tempfile.gettempdir(), f"memguard-{name}.lock")
-    yield os.open(beside, os.O_RDWR | os.O_CREAT, 0o666)
+    # a link that somebody else put there is not followed
+    make = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    folders = [] if sys.platform == "win32" else [(path.parent, os.O_RDONLY)]
+    for target, flags in [*folders, (beside, make)]:
+        with contextlib.suppress(OSError):  # what cannot be opened cannot be locked
+            yield os.open(target, flags, 0o666)
 
 
 def _wait(handle: int, end: float, path: Path, patience: float) -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pytest_memguard.baselines import Baseline, Entry
 from pytest_memguard.cli import main
@@ -412,3 +414,37 @@ def test_bad_arguments(capsys, arguments) -> None:
         main(arguments)
     assert caught.value.code == 2
     assert "required" in capsys.readouterr().err
+
+
+def _places_in(data, path=()):
+    """The paths to every value in a JSON document."""
+    pairs = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in pairs:
+        yield (*path, key)
+        if isinstance(value, (dict, list)):
+            yield from _places_in(value, (*path, key))
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_file_with_any_value_changed(capsys, data) -> None:
+    """Whatever stands in a run in place of one value, the command ends with a status."""
+    plain = json.loads(json.dumps(run_to_json(run_of(replace(OUTCOME, result="passed")))))
+    path = data.draw(st.sampled_from(list(_places_in(plain))))
+    at = plain
+    for key in path[:-1]:
+        at = at[key]
+    odd = st.sampled_from(
+        [None, True, -1, 0, 1.5, 10**30, 1e999, "", "x", [], {}, [1], {"a": 1}]
+    )
+    at[path[-1]] = data.draw(odd)
+    good = write_run("good.json", passed("a", 1))
+    Path("odd.json").write_text(json.dumps(plain), encoding="utf-8")
+    commands = (["compare", good, "odd.json"], ["merge", good, "odd.json", "-o", "out.json"])
+    for command in commands:
+        status = main(command)
+        output, error = capsys.readouterr()
+        assert status in {0, 1, 2}
+        assert (status == 2) == error.startswith("memguard: ") == (output == "")

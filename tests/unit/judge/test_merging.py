@@ -62,7 +62,7 @@ def test_rounded() -> None:
             StageEntry(path="a", peak=MIB + 64 * KIB, delta=-MIB, ceiling=2 * MIB + 64 * KIB),
         ),
         lines=(LineEntry(file="f", function="g", line=3, size=3 * MIB),),
-        leak=120.0,
+        leak=130.0,
         imports=7,
     )
     assert rounded(raw, "heap").growth == -70 * KIB
@@ -201,9 +201,10 @@ def test_lines() -> None:
         (None, None, None),
         (None, 0.0, 0.0),
         (100.0, None, 100.0),
-        (100.0, 105.0, 100.0),
+        (100.0, 95.0, 100.0),
+        (100.0, 105.0, 110.0),
         (100.0, 0.0, 0.0),
-        (0.0, 5.0, 0.0),
+        (0.0, 5.0, 5.0),
         (0.0, 216.4, 220.0),
     ],
 )

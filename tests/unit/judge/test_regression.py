@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_memguard.baselines import (
     Baseline,
@@ -13,6 +15,7 @@ from pytest_memguard.baselines import (
     Place,
     StageEntry,
 )
+from pytest_memguard.judge.merging import merged
 from pytest_memguard.judge.noise import READINGS, allowed, noise
 from pytest_memguard.judge.regression import compare, judge_entry
 from pytest_memguard.rules import DEFAULT, closest, parse_rule, parse_rules
@@ -338,3 +341,51 @@ def test_compare_in_another_place() -> None:
     elsewhere = replace(PLACE, python="3.12")
     changes = compare(old, Baseline(places={elsewhere: {"a": entry(50)}}), closest())
     assert [("a", "new", elsewhere)] == [(c.nodeid, c.kind, c.place) for c in changes]
+
+
+sizes = st.integers(0, 500 * MIB)
+readings = st.builds(
+    lambda peak, more, growth, imports, leak, parts: Entry(
+        peak=peak,
+        ceiling=peak + more if more else 0,
+        growth=growth,
+        imports=imports,
+        leak=leak,
+        stages=tuple(
+            StageEntry(path=path, peak=size, delta=0) for path, size in sorted(parts.items())
+        ),
+    ),
+    sizes,
+    st.just(0) | st.integers(2 * MIB, 50 * MIB),
+    st.integers(-50 * MIB, 50 * MIB),
+    st.integers(0, 3),
+    st.none() | st.floats(0, 1e6),
+    st.dictionaries(st.sampled_from("ab"), sizes),
+)
+STRICT = ("peak:0%", "growth:0%", "stage:*:0%", "leak:0")
+
+
+@given(st.lists(readings, min_size=1, max_size=8), st.sampled_from([PLACE, HEAP]))
+def test_what_was_saved_is_no_regression(several, place) -> None:
+    """Whatever was on record, a reading that was just saved is not worse than the record."""
+    stored = None
+    for reading in several:
+        stored = merged(stored, reading, place.metric)
+        kinds = {change.kind for change in judged(stored, reading, *STRICT, place=place)}
+        assert "regression" not in kinds
+
+
+@given(readings, readings, sizes)
+def test_more_is_never_better(before, now, more) -> None:
+    """What is a regression still is one with a higher peak, and no improvement becomes one."""
+    order = ["improvement", "same", "unsure", "regression"]
+    higher = replace(now, peak=now.peak + more, ceiling=now.ceiling and now.ceiling + more)
+    assert order.index(kind_of(before, now)) <= order.index(kind_of(before, higher))
+
+
+@given(readings, readings)
+def test_weaker_rules_fail_less(before, now) -> None:
+    """What a weaker rule calls a regression a stricter one does, too."""
+    if kind_of(before, now, "peak:20%+4MB") == "regression":
+        assert kind_of(before, now, "peak:10%+2MB") == "regression"
+        assert kind_of(before, now, "peak:0%") == "regression"

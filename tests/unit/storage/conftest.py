@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -18,15 +20,20 @@ def _run(*command) -> str:
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 64 KiB, where root may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
+def small_disk():
+    """A file system of 64 KiB, where root may mount one.
+
+    It lies outside of pytest's own folders: another run of pytest may clear those away while
+    it is mounted.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="small-disk-"))
     problem = _run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder))
     if problem:
+        folder.rmdir()
         pytest.skip(f"no small disk can be made here: {problem}")
     yield folder
     assert _run("umount", str(folder)) == ""
+    folder.rmdir()
 
 
 @pytest.fixture

@@ -255,7 +255,7 @@ def test_the_form_of_the_examples_is_right() -> None:
                 "line 3: ",
                 id=f"leak-{number}",
             )
-            for number, leak in enumerate(("-1", '"1"', "true", "NaN", "Infinity"))
+            for number, leak in enumerate(("-1", '"1"', "true", "NaN", "Infinity", "1e999"))
         ),
         pytest.param(
             file_with(ENTRY, '"t.py::b": {"peak_kib": 2}', ENTRY),
@@ -282,6 +282,11 @@ def test_the_form_of_the_examples_is_right() -> None:
             id="place-twice",
         ),
         pytest.param("[" * 100_000, "is no baseline", id="deep"),
+        pytest.param(
+            file_with(f'"t.py::b": {{"peak_kib": {"9" * 9999}}}'),
+            "is no baseline (Exceeds the limit",
+            id="very-long-number",
+        ),
     ],
 )
 def test_damaged(tmp_path, text, words) -> None:
