@@ -10,6 +10,8 @@ from pytest_memguard.report.places import in_repository
 
 SHOWN: Final = 10
 """Annotations of one level that GitHub shows for a step; it drops the rest without a word."""
+_TITLE = 255
+"""Characters GitHub takes as the title of an annotation."""
 
 
 def workflow_commands(found: Sequence[Notice], prefix: str) -> list[str]:
@@ -33,11 +35,11 @@ def workflow_commands(found: Sequence[Notice], prefix: str) -> list[str]:
 
 
 def _command(notice: Notice, prefix: str) -> str:
-    properties = {
-        "file": in_repository(notice.file, prefix),
-        "line": str(notice.line),
-        "title": f"{notice.rule}: {notice.nodeid}",
-    }
+    title = f"{notice.rule}: {notice.nodeid}"
+    properties = {"title": title if len(title) <= _TITLE else f"{title[: _TITLE - 3]}..."}
+    if notice.file:
+        place = {"file": in_repository(notice.file, prefix), "line": str(notice.line)}
+        properties = {**place, **properties}
     written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     return f"::{notice.level} {written}::{_message(notice.text)}"
 

@@ -45,6 +45,19 @@ def test_escapes() -> None:
     )
 
 
+def test_no_file() -> None:
+    """A test without a source file has an annotation without a place."""
+    (line,) = workflow_commands([replace(NOTICE, file="")], "services")
+    assert line.startswith("::error title=over-budget%3A tests")
+
+
+def test_long_names() -> None:
+    """A title is no longer than GitHub takes it."""
+    (line,) = workflow_commands([replace(NOTICE, nodeid="x" * 1000)], "")
+    title = line.partition("title=")[2].partition("::")[0].replace("%3A", ":")
+    assert (len(title), title[-4:]) == (255, "x...")
+
+
 def test_warning() -> None:
     """What failed no test is a warning."""
     (line,) = workflow_commands([replace(NOTICE, level="warning")], "")
