@@ -12,8 +12,9 @@ SHARE: Final = 0.05
 FLOOR: Final = 1 << 20
 """Changes below this share of the level, or below so many bytes, are no steps."""
 _URL: Final = re.compile(r"[A-Za-z][\w+.-]*://")
-_USER: Final = re.compile(r"(://[^/?#]*?):[^/?#]*@")
-_SECRET: Final = re.compile(r"((?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+# as far as the last @: a password may have any sign in it, and one too many hidden does no harm
+_BEHIND_USER: Final = re.compile(r"(://[^:/@?#]*):(.*)@")
+_IN_QUERY: Final = re.compile(r"((?:pass|pwd|secret|token)[^=&]*=)([^&]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,13 @@ class HistoryPlace:
 
 def without_password(url: str) -> str:
     """A URL as it may be shown."""
-    return _SECRET.sub(r"\1***", _USER.sub(r"\1:***@", url))
+    return _IN_QUERY.sub(r"\1***", _BEHIND_USER.sub(r"\1:***@", url))
+
+
+def passwords_in(url: str) -> list[str]:
+    """What of a URL must not be shown, as it stands there."""
+    found = [*_BEHIND_USER.findall(url), *_IN_QUERY.findall(url)]
+    return [secret for _, secret in found if secret]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

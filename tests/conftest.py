@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-if os.name == "posix":
-    from tests.postgres import Cluster, cluster
+from tests.postgres import Cluster, cluster
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -88,5 +87,7 @@ def cluster() -> Iterator[Cluster]:
 
 def _owner() -> str:
     """Somebody other than root, for whom the server would not start."""
+    import pwd  # there is none on Windows
+
     known = {entry.pw_name for entry in pwd.getpwall()}
     return next(name for name in OWNERS if name in known)

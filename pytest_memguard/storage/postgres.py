@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_plus
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.history import without_password
+from pytest_memguard.history import passwords_in, without_password
 from pytest_memguard.storage.database import Row, StoreError, Values
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXTRA: Final = "pip install 'pytest-memguard[sql]'"
 _LOCK: Final = 0x6D656D67  # "memg": what two of our runs agree on, and others hardly
 _PATIENCE: Final = 10  # seconds to wait for a server that does not answer
+_QUEUE: Final = 30.0  # seconds to wait for another run that is writing
 
 
 class Server:
@@ -24,15 +25,19 @@ class Server:
 
     Args:
         url: SQLAlchemy's: ``postgresql+psycopg://user@host/database``.
+        patience: seconds to wait for another process that is writing.
 
     Raises:
         ConfigError: if the URL makes no sense, or a library is missing.
         StoreError: if the server does not answer or does not let us in.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience: float = _QUEUE) -> None:
+        self._patience = patience
         self.name = without_password(url)
-        self._hidden = _secrets(url)
+        self._hidden = [
+            form for secret in passwords_in(url) for form in (secret, unquote_plus(secret))
+        ]
         self._engine = self._make_engine(url)
         with self._told():
             self._connection: Connection = self._engine.connect()
@@ -119,8 +124,9 @@ class Server:
         """A transaction in which no other run of ours writes."""
         with suppress(StoreError):
             self._end("rollback")  # what was asked before began one
-        self.rows("SELECT pg_advisory_xact_lock(:lock)", {"lock": _LOCK})
         try:
+            self.run(f"SET LOCAL lock_timeout = {int(self._patience * 1000)}")
+            self.rows("SELECT pg_advisory_xact_lock(:lock)", {"lock": _LOCK})
             yield
             self._end("commit")
         except BaseException:
@@ -137,12 +143,3 @@ class Server:
         with self._told():
             self._connection.close()
             self._engine.dispose()
-
-
-def _secrets(url: str) -> list[str]:
-    """What must be shown nowhere, as it stands in the URL and as it is meant."""
-    from urllib.parse import unquote_plus
-
-    found = re.findall(r"://[^/?#]*?:([^/?#]*)@", url)
-    found += re.findall(r"(?:pass|pwd|secret|token)[^=&]*=([^&]*)", url, re.IGNORECASE)
-    return [form for secret in found if secret for form in (secret, unquote_plus(secret))]

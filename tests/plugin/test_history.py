@@ -248,6 +248,20 @@ def test_a_crashed_worker_is_marked(run, past) -> None:
     assert {"test_1", "test_3"} <= {name for name, _ in readings}
 
 
+@pytest.mark.parametrize(("flag", "loaded"), [("--mem", []), ("--mem-history", ["sqlite3"])])
+def test_nothing_is_loaded_unless_asked_for(run, pytester, flag, loaded) -> None:
+    """Neither kind of database costs anything in a run without a history."""
+    pytester.makeconftest("""
+        import pathlib, sys
+
+        def pytest_unconfigure():
+            found = {"sqlalchemy", "psycopg", "sqlite3"} & set(sys.modules)
+            pathlib.Path("loaded").write_text(" ".join(sorted(found)))
+    """)
+    run("def test(): pass", flag, subprocess=True)
+    assert loaded == (pytester.path / "loaded").read_text().split()
+
+
 @pytest.mark.parametrize("flags", [("-k", "nothing"), ("--collect-only",)])
 def test_a_run_of_no_tests_is_not_appended(run, pytester, flags) -> None:
     """There is no file where nothing was measured."""
@@ -327,6 +341,7 @@ def test_passwords_are_in_no_report(run) -> None:
             "mysql://me@host/name",
             "mysql://me@host/name is not the URL of a PostgreSQL server: *",
         ),
+        ("", "it is empty: write the path of a file"),
         ("postgresql+nothing://me@host/name", "*cannot be used: Can't load plugin: *"),
         (
             "postgresql://me@host:port/name",

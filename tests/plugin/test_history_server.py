@@ -16,6 +16,7 @@ from pytest_memguard.storage import schema
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history import append_run, read_readings, read_runs, read_tests
 from pytest_memguard.storage.places import check_place, open_to_read, open_to_write
+from pytest_memguard.storage.postgres import Server
 from tests.pasts import BARE, ENVIRONMENT, READING, RUN, fill, place, reading, run_at
 from tests.postgres import PASSWORD
 
@@ -130,6 +131,19 @@ def test_a_database_without_runs_is_told(url) -> None:
     """There is nothing to read, and nothing is made."""
     with pytest.raises(StoreError, match="has no runs: pytest --mem-history appends them"):
         open_to_read(place(url))
+
+
+def test_a_run_that_writes_for_too_long_is_told(url) -> None:
+    """Whoever waits for another writer for too long says so, and changes nothing."""
+    fill(url, {"a": [1]})
+    writer, other = open_to_write(place(url)), Server(url, patience=0.05)
+    with writer.write():
+        with pytest.raises(StoreError, match="lock timeout"):
+            append_run(other, RUN, ENVIRONMENT, [READING])
+        assert len(everything(url)) == 2
+    assert append_run(other, RUN, ENVIRONMENT, [READING]) == 2
+    writer.close()
+    other.close()
 
 
 APPEND = """

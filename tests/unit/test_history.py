@@ -25,6 +25,8 @@ SECRETS = [
         "postgresql://host/name?sslpassword=***",
         id="of-a-key",
     ),
+    pytest.param("postgresql://me:a/b?geheim#@host/x", "postgresql://me:***@host/x", id="raw"),
+    pytest.param("postgresql://host:5432/x", "postgresql://host:5432/x", id="a-port"),
     pytest.param("postgresql://me@host/name", "postgresql://me@host/name", id="none"),
 ]
 
