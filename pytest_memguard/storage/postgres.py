@@ -71,7 +71,10 @@ class Server:
             return sqlalchemy.create_engine(parsed, poolclass=NullPool, connect_args=patience)
         except ImportError as error:
             driver = parsed.get_driver_name()
-            msg = f"{self.name} needs {driver}, which is not installed: {EXTRA}"
+            remedy = (
+                EXTRA if driver == "psycopg" else f"install it, or write +psycopg and {EXTRA}"
+            )
+            msg = f"{self.name} needs {driver}, which is not installed: {remedy}"
             raise ConfigError(msg) from error
         except sqlalchemy.exc.ArgumentError as error:  # a driver that does not exist
             msg = f"{self.name} cannot be used: {self._clean(str(error))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 
 import pytest
 
@@ -342,6 +343,10 @@ def test_passwords_are_in_no_report(run) -> None:
             "mysql://me@host/name is not the URL of a PostgreSQL server: *",
         ),
         ("", "it is empty: write the path of a file"),
+        (
+            "postgresql+psycopg2://me@host/x",
+            "*psycopg2, which is not installed: install it, or *",
+        ),
         ("postgresql+nothing://me@host/name", "*cannot be used: Can't load plugin: *"),
         (
             "postgresql://me@host:port/name",
@@ -349,8 +354,9 @@ def test_passwords_are_in_no_report(run) -> None:
         ),
     ],
 )
-def test_bad_urls(run, url, problem) -> None:
+def test_bad_urls(run, monkeypatch, url, problem) -> None:
     """A URL that makes no sense is a usage error that says what would be right."""
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
     result = run(SUITE, f"--mem-history={url}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: memguard: --mem-history: {problem}"])
