@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -86,6 +86,25 @@ def _begins_like_a_baseline(name: str) -> bool:
             return '"environments"' in file.read(200)
     except (OSError, UnicodeDecodeError):
         return False
+
+
+@contextlib.contextmanager
+def sensible(name: str) -> Iterator[None]:
+    """Take what goes wrong within for a fault of a file that was edited by hand.
+
+    Args:
+        name: of the file.
+
+    Raises:
+        ConfigError: that says so.
+    """
+    try:
+        yield
+    except ConfigError:
+        raise
+    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
+        msg = f"{name} has a value that makes no sense ({type(error).__name__}: {error})"
+        raise ConfigError(msg) from error
 
 
 def size_of(text: str) -> int:

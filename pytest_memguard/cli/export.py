@@ -12,6 +12,7 @@ from pytest_memguard.cli.common import (
     add_command,
     read_numbers,
     read_run,
+    sensible,
     size_of,
 )
 from pytest_memguard.errors import ConfigError
@@ -57,7 +58,8 @@ def declare(commands: Commands) -> None:
 
 def export(options: argparse.Namespace) -> Answer:
     """Write the rows."""
-    text, what = _findings(options) if options.format == _GITLAB else _rows(options)
+    with sensible(options.file):
+        text, what = _findings(options) if options.format == _GITLAB else _rows(options)
     if options.output is None:
         return [text.removesuffix("\n")], 0
     path = Path(options.output)

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.baselines import Baseline, Entry, Place
-from pytest_memguard.cli.common import Answer, Commands, add_command, read_numbers, read_run
+from pytest_memguard.cli.common import (
+    Answer,
+    Commands,
+    add_command,
+    read_numbers,
+    read_run,
+    sensible,
+)
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.experiment import decide
 from pytest_memguard.judge.readings import place_of, readings
@@ -71,47 +78,51 @@ def declare(commands: Commands) -> None:
 
 def log(options: argparse.Namespace) -> Answer:
     """Decide, and append a line."""
+    with sensible(options.run_file):
+        cells, decided = _attempt(options)
+    commit = current_commit(Path.cwd())
+    changed = "+" if commit.dirty else ""
+    path = Path(options.tsv)
+    try:
+        written = [f"{commit.name[:12]}{changed}", *cells, options.description.strip()]
+        number = append_line(path, [tsv_cell(cell) for cell in written])
+    except OSError as error:
+        msg = f"{path} could not be written: {error.strerror or error}"
+        raise ConfigError(msg) from error
+    lines = [decided]
+    if commit.reason:
+        lines.append(f"no commit in the log: {commit.reason}")
+    return [*lines, f"experiment {number:,} in {path}"], 0
+
+
+def _attempt(options: argparse.Namespace) -> tuple[list[str], str]:
+    """The cells between commit and description, and the decision in words."""
     run = read_run(options.run_file)
     place = replace(place_of(run.environment), metric=options.metric)
     on_record = _on_record(options.baseline, place)
     target = _target(options, run, on_record)
-    now = readings(run).places.get(place, {}).get(target.nodeid)
     results = {outcome.nodeid: outcome.result for outcome in run.outcomes}.values()
     failed = sum(1 for result in results if result in _FAILED)
     decision = decide(
         on_record[target.nodeid],
-        now,
+        readings(run).places.get(place, {}).get(target.nodeid),
         metric=options.metric,
         failed=failed,
         keep=int(options.keep_mib * MIB),
     )
-    commit = current_commit(Path.cwd())
-    changed = "+" if commit.dirty else ""
     peak = _peak(target, options.metric)
     cells = [
-        f"{commit.name[:12]}{changed}",
         target.nodeid,
         "" if peak is None else f"{peak / MIB:.2f}",
         f"{run.totals[-1].highest / MIB:.2f}" if run.totals else "",
-        "",
+        "",  # nobody counts allocations
         f"{sum(p.seconds for o in run.outcomes for p in o.phases):.3f}",
         str(sum(1 for result in results if result in _PASSED)),
         str(failed),
         decision.status,
-        options.description.strip(),
     ]
-    path = Path(options.tsv)
-    try:
-        number = append_line(path, [tsv_cell(cell) for cell in cells])
-    except OSError as error:
-        msg = f"{path} could not be written: {error.strerror or error}"
-        raise ConfigError(msg) from error
-    lines = [f"{decision.status}: {target.nodeid}: {decision.reason}"]
-    if peak is not None:
-        lines[0] += f" (now {format_size(peak)})"
-    if commit.reason:
-        lines.append(f"no commit in the log: {commit.reason}")
-    return [*lines, f"experiment {number:,} in {path}"], 0
+    now = "" if peak is None else f" (now {format_size(peak)})"
+    return cells, f"{decision.status}: {target.nodeid}: {decision.reason}{now}"
 
 
 def _on_record(name: str, place: Place) -> Mapping[str, Entry]:

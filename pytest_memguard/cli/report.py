@@ -6,7 +6,14 @@ import argparse
 from typing import Final
 
 from pytest_memguard.baselines import Baseline
-from pytest_memguard.cli.common import Answer, Commands, add_command, count_of, read_numbers
+from pytest_memguard.cli.common import (
+    Answer,
+    Commands,
+    add_command,
+    count_of,
+    read_numbers,
+    sensible,
+)
 from pytest_memguard.model import Run
 from pytest_memguard.report.exports import as_json, as_tsv
 from pytest_memguard.report.leaks import leaks_section
@@ -65,20 +72,27 @@ def declare(commands: Commands) -> None:
 
 def report(options: argparse.Namespace) -> Answer:
     """Print the numbers in the form that was asked for."""
+    with sensible(options.file):
+        return [_text(options)], 0
+
+
+def _text(options: argparse.Namespace) -> str:
     numbers = read_numbers(options.file)
     if options.form in {"tsv", "json"}:
         rows = rows_of(numbers)
         tests = set(list(dict.fromkeys(row.test for row in rows))[: options.top])
         write = as_tsv if options.form == "tsv" else as_json
-        return [write([row for row in rows if row.test in tests]).removesuffix("\n")], 0
-    if isinstance(numbers, Baseline):
+        text = write([row for row in rows if row.test in tests])
+    elif isinstance(numbers, Baseline):
         if options.form == "markdown":
             text = baseline_markdown(numbers, options.top, COMMENT_LIMIT)
-            return [text.removesuffix("\n")], 0
-        return [baseline_section(numbers, options.top)], 0
-    if options.form == "markdown":
-        return [markdown(numbers, top=options.top, limit=COMMENT_LIMIT).removesuffix("\n")], 0
-    return _section(numbers, options.top), 0
+        else:
+            text = baseline_section(numbers, options.top)
+    elif options.form == "markdown":
+        text = markdown(numbers, top=options.top, limit=COMMENT_LIMIT)
+    else:
+        text = "\n".join(_section(numbers, options.top))
+    return text.removesuffix("\n")
 
 
 def _section(run: Run, top: int) -> list[str]:

@@ -41,7 +41,8 @@ def as_json(rows: Sequence[Row]) -> str:
 def tsv_cell(value: object) -> str:
     """A value in one cell of a line: what would end it is written as an escape."""
     text = _plain(value).replace("\\", "\\\\").replace("\t", "\\t")
-    return text.replace("\n", "\\n").replace("\r", "\\r")
+    text = text.replace("\n", "\\n").replace("\r", "\\r")
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _plain(value: object) -> str:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pytest_memguard.baselines import Baseline, Entry, Place, StageEntry
 from pytest_memguard.cli import main
@@ -226,6 +228,51 @@ def test_bad_arguments(capsys, arguments, words) -> None:
         main(arguments)
     assert caught.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_name_that_cannot_be_printed(run_file, capsys) -> None:
+    """A name that the terminal cannot show is printed with escapes."""
+    assert main(["report", run_file(replace(RUN, outcomes=(measured("a\udc80", 5),)))]) == 0
+    assert "a\\udc80" in capsys.readouterr().out
+
+
+def places_in(data, path=()):
+    """The paths to every value in a JSON document."""
+    pairs = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in pairs:
+        yield (*path, key)
+        if isinstance(value, (dict, list)):
+            yield from places_in(value, (*path, key))
+
+
+COMMANDS = [
+    ["report"],
+    ["report", "--markdown"],
+    ["report", "--json"],
+    *[["export", "--format", name] for name in (*FORMATS, "gitlab")],
+]
+WHOLE = run_to_json(RUN)
+
+
+@settings(
+    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_any_value_changed(tmp_path, capsys, data) -> None:
+    """Whatever stands in a run in place of one value, the command ends with a status."""
+    plain = json.loads(json.dumps(WHOLE))
+    path = data.draw(st.sampled_from(list(places_in(plain))))
+    at = plain
+    for key in path[:-1]:
+        at = at[key]
+    odd = [None, True, -1, 0, 1.5, 10**30, "", "x", "\udc80", [], {}, [1], {"a": 1}]
+    at[path[-1]] = data.draw(st.sampled_from(odd))
+    name = tmp_path / "odd.json"
+    name.write_text(json.dumps(plain), encoding="utf-8")
+    status = main([*data.draw(st.sampled_from(COMMANDS)), str(name)])
+    output, error = capsys.readouterr()
+    assert status in {0, 2}
+    assert (status == 2) == error.startswith(f"memguard: {name} ") == (output == "")
 
 
 @pytest.mark.parametrize("command", [["report"], ["export", "--format=csv"]])
