@@ -51,9 +51,10 @@ class FunctionLeaks:
             return Verdict(state="clean", calls=1, reason="the test itself is being repeated")
         settings = settings_of(self._config)
         plan = LeakPlanner(settings).defaults
-        reading = LeakCheck(settings.leak_blame).run(
-            call_of(function, *args, **kwargs), plan.limits, respect_disabled=enabled
-        )
+        leaks = LeakCheck(settings.leak_blame)
+        call = call_of(function, *args, **kwargs)
+        reading = leaks.run(call, plan.limits, respect_disabled=enabled)
+        leaks.close()
         reading = relative(reading, f"{self._config.rootpath}{os.sep}")
         if reading.verdict.state == "leaking":
             reason = within_tolerance(reading, plan.tolerance) or accepted_by(

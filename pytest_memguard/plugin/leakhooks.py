@@ -89,6 +89,10 @@ class LeakHooks:
         """What the check cannot see here."""
         return self._check.counters().gaps
 
+    def pytest_sessionfinish(self) -> None:
+        """There is no more to check."""
+        self._check.close()
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Note what the test starts from."""

@@ -11,6 +11,7 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.leaks import ONLY_PYTEST, Blame, LeakReading, Verdict
 from pytest_memguard.probes.counters import Counters
+from pytest_memguard.recording.garbage import WholeHeap
 from pytest_memguard.recording.looks import Looks
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
 
@@ -107,6 +108,7 @@ class LeakCheck:
     def __init__(self, blame: str = "here") -> None:
         self._blame = blame
         self._known = KnownLeaks()
+        self._heap = WholeHeap()
         self._counters: dict[bool, Counters] = {}
 
     def counters(self, *, resources: bool = True) -> Counters:
@@ -114,6 +116,10 @@ class LeakCheck:
         if resources not in self._counters:
             self._counters[resources] = Counters(resources=resources)
         return self._counters[resources]
+
+    def close(self) -> None:
+        """Leave garbage to the interpreter again; there are no more checks."""
+        self._heap.close()
 
     def run(
         self,
@@ -134,7 +140,7 @@ class LeakCheck:
         """
         start = Clock.seconds()
         frozen = gc.get_freeze_count() == 0
-        gc.collect(1)
+        self._heap.collect()
         if frozen:
             gc.freeze()  # collections in between look at what is new alone
         looks = Looks(self.counters(resources=resources), respect_disabled=respect_disabled)
@@ -278,6 +284,7 @@ def check_leaks(function: Callable[..., object], /, *args: object, **kwargs: obj
     function(*args, **kwargs)
     check = LeakCheck()
     reading = check.run(call_of(function, *args, **kwargs), Limits(), respect_disabled=enabled)
+    check.close()
     if reading.verdict.state == "leaking":
         from pytest_memguard.report.leaks import leak_text
 

@@ -1,0 +1,72 @@
+"""Tests of the collections of the whole heap."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from pytest_memguard.recording.garbage import WholeHeap
+
+
+@pytest.fixture
+def collected(monkeypatch, clock) -> list[int]:
+    """Generations that were collected; the whole heap takes as long as ``clock.cost``."""
+    found: list[int] = []
+    clock.cost = 0.2
+
+    def collect(generation: int = 2) -> int:
+        found.append(generation)
+        clock.advance(clock.cost if generation == 2 else 0.0)
+        return 0
+
+    monkeypatch.setattr(gc, "collect", collect)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _thresholds():
+    """Whatever a test does to them."""
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    yield
+    gc.set_threshold(*before)
+
+
+def test_the_whole_heap_is_collected_for_a_share_of_the_time(collected, clock) -> None:
+    """After a collection that took a fifth of a second the next one waits for ten."""
+    heap = WholeHeap()
+    for seconds in (0, 5, 4.9, 0.2, 1):
+        clock.advance(seconds)
+        heap.collect()
+    assert collected == [2, 1, 1, 2, 1]
+
+
+def test_the_interpreter_leaves_a_large_heap_alone_meanwhile(collected) -> None:
+    """Where it is dear, the interpreter does it no more until there are no more checks."""
+    heap = WholeHeap()
+    heap.collect()
+    assert gc.get_threshold() == (700, 10, 1_000_000)
+    heap.close()
+    assert gc.get_threshold() == (700, 10, 10)
+    assert collected
+
+
+def test_a_small_heap_is_nobodys_business(collected, clock) -> None:
+    """Where it is cheap, the interpreter goes on as before."""
+    clock.cost = 0.01
+    heap = WholeHeap()
+    heap.collect()
+    assert gc.get_threshold() == (700, 10, 10)
+    heap.close()
+    assert collected == [2]
+
+
+def test_what_somebody_else_has_set_stays(collected) -> None:
+    """Thresholds that the tests have changed since are theirs."""
+    heap = WholeHeap()
+    heap.collect()
+    gc.set_threshold(1, 2, 3)
+    heap.close()
+    assert gc.get_threshold() == (1, 2, 3)
+    assert collected
