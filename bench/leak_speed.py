@@ -100,7 +100,7 @@ def call(rounds: int) -> None:
         for _ in range(rounds):
             run(folder, "-p", "protocol", "--protocol-costs", str(folder / "costs.json"))
             found.append(json.loads((folder / "costs.json").read_text()))
-    print(f"One call, medians of {rounds} runs in microseconds")
+    print(f"One call, medians of {rounds} runs in microseconds of CPU time")
     print(f"  the test's own protocol           {median(c['protocol'] for c in found):.0f}")
     for name, words in (("repetition", "a repetition"), ("check", "a call of a clean check")):
         more = sorted(c[name] - c["protocol"] for c in found)  # type: ignore[literal-required]
@@ -113,7 +113,7 @@ def call(rounds: int) -> None:
 def heap(rounds: int) -> None:
     """Print what lines and retention path take on a large heap."""
     gc.disable()
-    kept = [({"a": number}, [number], {number}) for number in range(OBJECTS // 4)]
+    kept = [({"a": number}, [number], {number}) for number in range(OBJECTS // 3)]
     gc.enable()
     gc.collect()
     objects = len(gc.get_objects())

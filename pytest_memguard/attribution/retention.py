@@ -19,7 +19,7 @@ from pytest_memguard.attribution.roots import LAST_RESORT, Root, Roots, local_va
 from pytest_memguard.leaks import RetentionPath
 
 _LEVELS: Final = 60
-_SURE_LEVELS: Final = 2
+_SURE_LEVELS: Final = 6
 _WIDEST: Final = 24
 _MOST_REFERRERS: Final = 2_000
 _MOST_REACHED: Final = 2_000

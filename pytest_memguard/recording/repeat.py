@@ -137,9 +137,8 @@ class Repetition:
             self._call_once()
             if self.calls == 1:  # what this does for the first time goes with the next call
                 self._look(self._after, settle=True)
-        self._look(self._after, settle=False)
-        if self._does_harm():
-            return None
+                if self._does_harm():
+                    return None
         screens = _SCREENS if self._limits.calls >= _MANY_CALLS else 2
         grew = False  # then caches are emptied: it may have been one of those that fill
         for _ in range(screens):
