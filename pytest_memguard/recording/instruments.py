@@ -18,7 +18,7 @@ from pytest_memguard.recording.sampler import SampledResident
 from pytest_memguard.recording.settle import Trimmer
 
 NO_MARK: Final = "kernel's high-water mark"
-_SHARE_OF_TIME: Final = 100
+_SHARE_OF_TIME: Final = 200
 _MUCH_GARBAGE: Final = 5
 
 
@@ -83,8 +83,8 @@ class Instruments:
         """Collect garbage if there may be enough of it to matter.
 
         Garbage counts into the level a test starts from; collected during the test, it
-        makes room that the test's peak does not show. That takes milliseconds: a hundredth
-        of the time, unless there may be five times as much as is tolerable.
+        makes room that the test's peak does not show. That takes milliseconds: half a
+        percent of the time, unless there may be five times as much as is tolerable.
 
         Args:
             level: resident bytes now.

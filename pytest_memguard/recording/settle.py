@@ -16,9 +16,10 @@ class Trimmer:
     """Asks the C allocator to give its free pages back to the system.
 
     That takes a microsecond on most heaps and up to tens of milliseconds on a large
-    fragmented one. There it is done only when there is something new to give back: when
-    resident memory has moved, or less of the heap is in use, than after the last time; or
-    when fifty times its cost has passed.
+    fragmented one, as does asking how much of the heap is in use. There it is done only when
+    resident memory has risen since the last time, when less of the heap is in use, or when
+    fifty times its cost has passed; and the heap is asked only when fifty times the cost of
+    asking has.
 
     Args:
         level: returns resident bytes.
@@ -40,8 +41,8 @@ class Trimmer:
         self._used = used or _heap_used
         self._now = Clock.seconds
         self._cost = 0.0
-        self._due = 0.0
-        self._level_after = self._used_after = 0
+        self._due = self._used_due = 0.0
+        self._level_after = self._used_after = self._freed = 0
 
     def __call__(self, tolerance: int) -> None:
         """Trim, unless that is expensive and cannot matter.
@@ -53,21 +54,31 @@ class Trimmer:
         if self._cost > _CHEAP_SECONDS and start < self._due and self._room() <= tolerance:
             return
         self._trim()
-        end = self._now()
-        self._cost = end - start
+        again = self._now()
+        self._cost = again - start
         if self._cost > _CHEAP_SECONDS:
             # was it dear because there was much to give back, or is it dear every time?
-            again = self._now()
             self._trim()
+            self._cost = self._now() - again
+        if self._cost > _CHEAP_SECONDS:
+            self._level_after, self._used_after = self._level(), self._ask()
+            self._freed = 0
             end = self._now()
-            self._cost = end - again
-            self._due = end + self._cost * _SHARE_OF_TIME
-            self._level_after, self._used_after = self._level(), self._used()
+            self._due = end + (end - start) * _SHARE_OF_TIME
 
     def _room(self) -> int:
-        """Bytes by which the room in the heap may have grown since the last time."""
-        grown = max(0, self._level() - self._level_after)
-        return grown + max(0, self._used_after - self._used())
+        """Bytes by which the room in the heap has grown since the last time, as far as known."""
+        if self._now() >= self._used_due:
+            self._freed = max(0, self._used_after - self._ask())
+        return max(0, self._level() - self._level_after) + self._freed
+
+    def _ask(self) -> int:
+        """Bytes in use on the heap; not asked again before a share of the time."""
+        start = self._now()
+        used = self._used()
+        end = self._now()
+        self._used_due = end + (end - start) * _SHARE_OF_TIME
+        return used
 
 
 def _heap_trim() -> Callable[[], object]:

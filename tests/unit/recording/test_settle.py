@@ -103,14 +103,29 @@ def test_counted_from_where_trimming_left_it(clock) -> None:
 @pytest.mark.parametrize(
     ("seconds", "trims"),
     [
-        pytest.param(50 * EXPENSIVE - 0.001, False, id="not-yet"),
-        pytest.param(50 * EXPENSIVE + 0.001, True, id="long-enough"),
+        pytest.param(50 * 2 * EXPENSIVE - 0.001, False, id="not-yet"),
+        pytest.param(50 * 2 * EXPENSIVE + 0.001, True, id="long-enough"),
     ],
 )
 def test_expensive_after_a_while(expensive, clock, seconds, trims) -> None:
-    """Trimming takes at most a fiftieth of the time."""
+    """Trimming, the second time to learn its cost too, takes at most a fiftieth of the time."""
     clock.advance(seconds)
     assert trims is expensive.trims()
+
+
+def test_asking_is_bounded_too(clock) -> None:
+    """How much is in use is asked once in fifty times what asking costs."""
+    setting = Setting(clock, EXPENSIVE)
+    asked = FakeProbe(clock, 500, cost=EXPENSIVE)
+    setting.trimmer = Trimmer(setting.meter.level, setting.trim, asked)
+    setting.trimmer(0)
+    for _ in range(5):
+        clock.advance(EXPENSIVE)
+        assert not setting.trims()
+    assert asked.calls == 1
+    clock.advance(45 * EXPENSIVE)
+    assert not setting.trims()
+    assert asked.calls == 2
 
 
 def test_expensive_once(clock) -> None:
