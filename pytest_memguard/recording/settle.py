@@ -67,7 +67,7 @@ class Trimmer:
             self._due = end + (end - start) * _SHARE_OF_TIME
 
     def _room(self) -> int:
-        """Bytes by which the room in the heap has grown since the last time, as far as known."""
+        """Bytes by which the room in the heap has grown since then, as far as is known."""
         if self._now() >= self._used_due:
             self._freed = max(0, self._used_after - self._ask())
         return max(0, self._level() - self._level_after) + self._freed
