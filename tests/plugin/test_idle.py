@@ -41,7 +41,17 @@ SUITE = """
     def test_it(fixture, n):
         pass
 """
-HEAVY = {"ctypes", "memray", "psutil", "resource", "sqlite3", "tabulate", "tracemalloc"}
+HEAVY = {
+    "ctypes",
+    "memray",
+    "psutil",
+    "psycopg",
+    "resource",
+    "sqlalchemy",
+    "sqlite3",
+    "tabulate",
+    "tracemalloc",
+}
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def runs_and_readings():
     readings = [reading(number, peak) for number, peak in enumerate(peaks, 1)]
     readings[1] = replace(readings[1], leak="clean", growth=-MIB)
     readings[6] = replace(readings[6], outcome="failed", finding="over-budget")
+    readings.append(reading(8, 3, "t.py::test_short", outcome="failed"))
     readings.append(replace(reading(9, 4, "t.py::test_short"), ceiling=12 * MIB))
     readings.append(reading(10, None, "t.py::test_short", outcome="skipped", growth=None))
     return runs, readings
