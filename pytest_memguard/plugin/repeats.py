@@ -115,8 +115,11 @@ class RepeatedItem:
         self._known: dict[int, int] = {}
         self._defined: dict[int, tuple[list[Any], tuple[Any, ...]]] = {}
         self._gateway = self._session.gethookproxy
-        self._own_instance = isinstance(item, pytest.Function) and isinstance(
-            item.parent, pytest.Class
+        # hypothesis takes it for a mistake if a test is called with another instance
+        self._own_instance = (
+            isinstance(item, pytest.Function)
+            and isinstance(item.parent, pytest.Class)
+            and not getattr(item.obj, "is_hypothesis_test", False)
         )
         self._makereport = _builtin_hook(item.config, "pytest_runtest_makereport")
 
@@ -299,6 +302,7 @@ class RepeatedItem:
         if folder is not None:
             # otherwise every call would scan the folders of all calls before
             shutil.rmtree(folder, ignore_errors=True)
+            _use_again(item.config, folder.name)
 
     def _restore(self) -> None:
         item = self._item
@@ -323,14 +327,31 @@ def _definitions(manager: Any, name: str) -> Iterator[list[Any]]:
         yield from getattr(manager, attribute, {}).values()
 
 
+def _use_again(config: pytest.Config, name: str) -> None:
+    """Let the next call's temporary folder have the same name.
+
+    What is kept by name, such as values of the environment, which the C library never frees,
+    would be another one in every call.
+    """
+    numbers = getattr(getattr(config, "_tmp_path_factory", None), "_next_number", {})
+    for prefix, number in _numbered(name):
+        if numbers.get(prefix.lower()) == number + 1:
+            numbers[prefix.lower()] = number
+
+
+def _numbered(name: str) -> Iterator[tuple[str, int]]:
+    """The ways to split a name into a prefix and the number at its end."""
+    for digits in range(1, len(name) - len(name.rstrip("0123456789")) + 1):
+        yield name[:-digits], int(name[-digits:])
+
+
 def _point_back(fixtures: dict[str, Any] | None) -> None:
     """Let pytest's link to the latest folder of a test lead to that of its one run again."""
     folder = (fixtures or {}).get("tmp_path")
     if not isinstance(folder, Path) or not folder.is_dir():
         return
-    name = folder.name
-    for digits in range(1, len(name) - len(name.rstrip("0123456789")) + 1):
-        link = folder.parent / f"{name[:-digits]}current"
+    for prefix, _ in _numbered(folder.name):
+        link = folder.parent / f"{prefix}current"
         if link.is_symlink() and not link.exists():
             with contextlib.suppress(OSError):
                 link.unlink()

@@ -456,6 +456,23 @@ def test_temporary_folders_of_repetitions_are_removed(pytester, run, written):
     assert (kept / "test_itcurrent").resolve() == kept / "test_it0"
 
 
+def test_temporary_folders_have_one_name(run, written):
+    """What the C library keeps of each folder's name in the environment is no leak."""
+    run(
+        """
+        NAMES = set()
+
+        def test_it_2(tmp_path, monkeypatch):
+            NAMES.add(tmp_path)
+            assert len(NAMES) <= 2
+            monkeypatch.setenv("MEMGUARD_FOLDER", f"{tmp_path}/{'x' * 200}")
+        """,
+        "--mem-leak-check",
+        JSON,
+    )
+    assert states(written()) == {"test_it_2": "clean"}
+
+
 def test_retention_of_temporary_folders(pytester, run):
     """Pytest's own policy holds for the folder of the one run."""
     run(

@@ -198,6 +198,24 @@ def test_a_parameter_that_the_test_grows(run, written):
     assert path["remark"] == "an argument of a mark: the test grows its own parameter"
 
 
+def test_property_based_methods(run, written):
+    """A property-based method is repeated on one instance, since another is a mistake there."""
+    run(
+        """
+        from hypothesis import given, settings, strategies
+
+        class TestIt:
+            @settings(max_examples=2, database=None, deadline=None)
+            @given(strategies.booleans())
+            def test_it(self, flag):
+                assert flag in {True, False}
+        """,
+        "--mem-leak-check",
+        JSON,
+    ).assert_outcomes(passed=1)
+    assert states(written())["test_it"] in {"clean", "settling"}
+
+
 def test_doctests(pytester, run, written):
     """Doctests of modules and of text files are checked like all other tests."""
     pytester.makepyfile(
