@@ -183,6 +183,16 @@ def test_cold_baseline_is_told() -> None:
     assert "the baseline of 25.0 MiB has the memory of modules in it (122 were" in change.text
 
 
+def test_cold_baseline_is_told_once() -> None:
+    """What is told of the peak is not told again of each stage."""
+    before = entry(25, imports=122, stages=(stage("load", 20),))
+    changes = judged(before, entry(5, stages=(stage("load", 1),)), "stage:load:10%")
+    assert [(change.kind, bool(change.text)) for change in changes] == [
+        ("same", True),
+        ("same", False),
+    ]
+
+
 def test_new() -> None:
     """A test that the baseline does not have is new."""
     change = judged(None, entry(5))[0]

@@ -314,6 +314,13 @@ def test_the_right_line_of_a_test_in_two_environments() -> None:
         parse_baseline("\n".join(lines), "f")
 
 
+def test_a_name_that_is_written_in_another_way() -> None:
+    """Where the line cannot be found by the test's name, the name alone is told."""
+    text = file_with('"t.py::\\u0062": {"peak_kib": -1}')
+    with pytest.raises(ConfigError, match=r"^f: peak_kib is -1 in the entry of 't.py::b'"):
+        parse_baseline(text, "f")
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_cut_anywhere(data) -> None:

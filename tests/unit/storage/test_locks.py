@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 
@@ -98,6 +99,23 @@ def test_folders_that_cannot_be_locked(tmp_path, monkeypatch) -> None:
         with pytest.raises(TimeoutError), locked(path, patience=0.05):
             pass
         assert time.monotonic() - start >= 0.05
+
+
+def test_where_nothing_can_be_locked(tmp_path, monkeypatch) -> None:
+    """Where the system knows no locks, what is to be done is done all the same."""
+    monkeypatch.setattr(locks, "_lockable", lambda _: False)
+    with locked(tmp_path / "baseline.json"):
+        done = True
+    assert done
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it needs locks on folders")
+def test_folder_of_temporary_files_is_not_needed(tmp_path, monkeypatch) -> None:
+    """A folder can be locked though no temporary file can be made."""
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "none"))
+    path = tmp_path / "baseline.json"
+    with locked(path), pytest.raises(TimeoutError), locked(path, patience=0):
+        pass
 
 
 def _only_beside(path):
