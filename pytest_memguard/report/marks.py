@@ -98,14 +98,14 @@ def fit(blocks: Sequence[Sequence[str]], limit: int) -> str:
         return text
     note = _CUT.format(limit=limit)
     kept, left = "", limit - _size(note) - 3
-    for block in blocks:
-        for number, line in enumerate(block):
-            piece = ("\n" if number else "\n\n" if kept else "") + line
-            left -= _size(piece)
-            if left < 0:
-                return f"{kept}\n\n{note}\n" if kept else f"{note}\n"
-            kept += piece
-    return f"{kept}\n"
+    lines = [(number, line) for block in blocks for number, line in enumerate(block)]
+    for number, line in lines:
+        piece = ("\n" if number else "\n\n" if kept else "") + line
+        left -= _size(piece)
+        if left < 0:
+            break
+        kept += piece
+    return f"{kept}\n\n{note}\n" if kept else f"{note}\n"
 
 
 def _size(text: str) -> int:

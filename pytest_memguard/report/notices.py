@@ -120,14 +120,12 @@ def _of_leaks(outcomes: Sequence[Outcome]) -> Iterable[Notice]:
     """One notice for each leak that is neither accepted nor expected."""
     told = [o for o in outcomes if o.leak is not None and not o.leak.accepted]
     failed = [outcome for outcome in told if outcome.result in _FAILED]
-    for name, group in leaks_by_name(failed).items():
-        first = group[0]
-        if first.leak is None:
-            continue
-        text = leak_line(first.leak).removesuffix(" (leaking)")
+    groups = leaks_by_name(failed).items()
+    for name, group, leak in [(n, g, x) for n, g in groups if (x := g[0].leak)]:
+        text = leak_line(leak).removesuffix(" (leaking)")
         if len(group) > 1:
             text += f"; {len(group)} tests show it"
-        yield _notice(first, "error", "leaking", text, name=name)
+        yield _notice(group[0], "error", "leaking", text, name=name)
 
 
 def _unclear(outcome: Outcome) -> Iterable[Notice]:

@@ -65,6 +65,15 @@ def test_headline(rules, words) -> None:
     assert f"## Memory: {tests}, {words}" == text.splitlines()[0]
 
 
+@pytest.mark.parametrize(("number", "words"), [(1, "1 warning"), (2, "2 warnings")])
+def test_warnings(number, words) -> None:
+    """What failed no test is counted at the end of the headline."""
+    near = replace(FINDING, rule="near-budget", raised=False)
+    outcome = replace(measured("test_a", 5), findings=(near,) * number)
+    text = markdown(replace(RUN, outcomes=(outcome,)), top=1, limit=SUMMARY_LIMIT)
+    assert text.splitlines()[0].endswith(f", 0 leaking, {words}")
+
+
 def test_a_run_that_kept_little() -> None:
     """Where only tests with findings were kept, no number of tests is claimed."""
     run = replace(RUN, outcomes=(FAILED,))

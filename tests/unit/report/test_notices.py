@@ -87,6 +87,13 @@ def test_text() -> None:
     assert (notice.file, notice.line, notice.excess) == ("t.py", 3, 12 * MIB)
 
 
+def test_warnings_have_no_more_text() -> None:
+    """There is no failure whose whole text could be shown."""
+    warns = outcome("test_a", "passed", replace(OVER, raised=False))
+    (notice,) = notices(replace(RUN, outcomes=(warns,)))
+    assert whole_text(notice) == ""
+
+
 def test_windows_paths() -> None:
     """Paths have slashes, and a test without a line is at the first."""
     odd = replace(outcome("test_a", "failed", OVER), file="a\\t.py", line=0)
@@ -111,7 +118,8 @@ def test_leaks(leak, result, expected) -> None:
 def test_strict() -> None:
     """With --mem-leak-strict a check without a verdict is what the test failed with."""
     strict = (("--mem-leak-strict", "True (--mem-leak-strict)"),)
-    assert found(outcome(leak=UNCLEAR), settings=strict) == [("error", "unclear", "test_a")]
+    outcomes = (outcome(leak=UNCLEAR), outcome("test_b", "passed", leak=LEAK))
+    assert found(*outcomes, settings=strict) == [("error", "unclear", "test_a")]
 
 
 def test_one_leak_of_many_tests() -> None:
