@@ -99,8 +99,11 @@ def _compared(options: argparse.Namespace) -> Answer:
 
 def _details(changes: Sequence[Change]) -> Iterable[str]:
     """The sentences of what got worse, and of what cannot be told."""
-    for nodeid in dict.fromkeys(change.nodeid for change in changes):
-        of_test = [change for change in changes if change.nodeid == nodeid]
+    told: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.kind in {"regression", "unsure"}:
+            told.setdefault(change.nodeid, []).append(change)
+    for nodeid, of_test in told.items():
         worse = [change for change in of_test if change.kind == "regression"]
         if worse:
             yield f"\n{nodeid}:\n{regression_text(worse)}"

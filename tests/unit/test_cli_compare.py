@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pytest_memguard.model import Budget, Outcome, PhaseReading, Totals
 from pytest_memguard.storage.baseline import read_baseline, write_baseline
 from pytest_memguard.units import MIB
 from pytest_memguard.wire import run_from_json, run_to_json
+from tests.many import baseline_of
 from tests.samples import OUTCOME, RUN, STAGE, heap, rss
 
 TOTALS = replace(RUN.totals[0], worker="")
@@ -448,3 +450,13 @@ def test_file_with_any_value_changed(capsys, data) -> None:
         output, error = capsys.readouterr()
         assert status in {0, 1, 2}
         assert (status == 2) == error.startswith("memguard: ") == (output == "")
+
+
+def test_many_tests(capsys) -> None:
+    """Comparing takes time by the number of tests, not by its square."""
+    write_baseline(Path("old.json"), baseline_of(0, 20_000))
+    write_baseline(Path("new.json"), baseline_of(1, 20_000))
+    start = time.process_time()
+    assert main(["compare", "old.json", "new.json"]) == 0
+    assert time.process_time() - start < 6  # 1.1 s on a busy machine
+    assert "20,000 tests: 20,000 the same" in capsys.readouterr().out

@@ -52,7 +52,7 @@ def test_killed_at_any_time(tmp_path) -> None:
     update_baseline(path, lambda _: baseline_of(1))
     chance = random.Random(4)  # noqa: S311  it has to be the same every time
     saved = 1
-    for _ in range(12):
+    for _ in range(8):
         with subprocess.Popen(
             [sys.executable, "-c", SAVE_ON, str(path), str(saved + 1)],
             stdout=subprocess.PIPE,
@@ -221,4 +221,4 @@ def test_fifty_thousand_tests(tmp_path) -> None:
     assert stored == baseline
     assert {change.kind for change in changes} == {"same"}
     assert len(changes) == 50_000
-    assert taken < 6  # 0.9 s where nothing else runs
+    assert taken < 6  # 0.8 s on a busy machine
