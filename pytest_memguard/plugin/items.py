@@ -128,7 +128,9 @@ class ItemHooks:
         self._process = os.getpid()
         self._again: Needs | None = None
         self._records = settings.saves or bool(settings.accept)
-        self._usual_needs = Needs(drill=settings.drill, record=self._records)
+        self._usual_needs = Needs(
+            drill=settings.drill, record=self._records, warn=settings.warn
+        )
         self.paused = False  # while a test is repeated
         self.leak: LeakReading | None = None
         self.leak_skipped: Mapping[str, str] = {}
@@ -300,7 +302,7 @@ class ItemHooks:
         if self._again is not None:
             return self._again
         if self._settings.explain == "next" and nodeid in self._suspects:
-            return Needs(track=True, drill=self._settings.drill, record=self._records)
+            return replace(self._usual_needs, track=True)
         return self._usual_needs
 
     # What was found

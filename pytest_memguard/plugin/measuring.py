@@ -58,6 +58,8 @@ class Needs:
     """Use memray in the call, to name the lines of stages."""
     record: bool = False
     """The call's peak is going to be stored, and must be as exact as it can be."""
+    warn: float | None = None
+    """Share above which budgets that stages bring along warn."""
 
     def precision(self, plan: Plan | None, phase: PhaseName) -> Precision | None:
         """How much free room a phase can bear; ``None`` where no answer depends on it."""
@@ -100,7 +102,10 @@ class Measurement:
         self._tolerance = NO_LIMIT_TOLERANCE
         self.recorder = Recorder(meters, self._settle)
         self.stages = StageLog(
-            self.recorder, self._stage_room, self._start_drill if needs.drill else None
+            self.recorder,
+            self._stage_room,
+            self._start_drill if needs.drill else None,
+            needs.warn,
         )
         self._regions: dict[PhaseName, Region] = {}
         self._rooms: dict[PhaseName, int] = {}

@@ -80,6 +80,7 @@ class StageLog:
         room: says how many bytes are free inside the process, given the smallest limit on
             the stage about to begin, or ``None`` where there is no limit on it.
         before_first: called before the first of them.
+        warn: share of a budget above which to warn.
     """
 
     def __init__(
@@ -87,10 +88,12 @@ class StageLog:
         recorder: Recorder,
         room: Callable[[int | None], int],
         before_first: Callable[[], None] | None = None,
+        warn: float | None = None,
     ) -> None:
         self.recorder = recorder
         self._room = room
         self._before_first = before_first
+        self._warn = warn
         self.sums: dict[str, StageSum] = {}
         self.inline: dict[Budget, tuple[int, int]] = {}
         self.unfinished = 0
@@ -111,7 +114,7 @@ class StageLog:
         region = self.recorder.open(collect=True, first=fresh)
         tracker = self.tracker
         if budget is not None:
-            budget = replace(budget, stage=path)
+            budget = replace(budget, stage=path, warn=self._warn)
         first = tracker.mark() if tracker else -1
         return Run(path, budget, region, room, tracker, first, fresh)
 

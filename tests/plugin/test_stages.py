@@ -725,3 +725,21 @@ def test_drill_changes_no_verdict(run, metric):
         "--mem-drill",
     )
     result.assert_outcomes(failed=1)
+
+
+def test_warn_share_of_a_stage(pytester, run):
+    """mem_warn warns of a stage that comes close to the budget it brings along."""
+    pytester.makeini("[pytest]\nmem_warn = 60%")
+    result = run(
+        """
+        import pytest_memguard
+
+        def test_it():
+            with pytest_memguard.stage("load", budget=40):
+                bytearray(30 << 20)
+        """
+    )
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(
+        ["*MemoryBudgetWarning: peak RSS of stage 'load' * is 7?% of the budget of 40.0 MiB *"]
+    )
