@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from array import array
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from pytest_memguard.leaks import Signal
 from pytest_memguard.probes.counters import Counters
@@ -87,7 +88,17 @@ def forget_caches() -> None:
             getattr(cache, clear)() if clear else cache()
     for clear in getattr(sys.modules.get("typing"), "_cleanups", ()):
         clear()
+    _forget_paths(sys.path_importer_cache)
+    _forget_paths(getattr(sys.modules.get("zipimport"), "_zip_directory_cache", {}))
     (getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache)()  # noqa: SLF001
+
+
+def _forget_paths(cache: dict[str, Any]) -> None:
+    """Drop the latest entries of a cache by path, as far as their files are gone."""
+    for path in reversed(list(cache)):
+        if os.path.exists(path):  # noqa: PTH110  a Path for each would be growth
+            return
+        cache.pop(path, None)
 
 
 _CACHES: Final = (

@@ -135,22 +135,25 @@ class Repetition:
         """Clean, if a few calls leave nothing at all behind."""
         for _ in range(self._limits.warmup):
             self._call_once()
-            if self.calls == 1:  # what this does for the first time goes with the next call
-                self._look(self._after, settle=True)
-                if self._does_harm():
-                    return None
+        self._look(self._after, settle=False)
+        if self._does_harm():
+            return None
         screens = _SCREENS if self._limits.calls >= _MANY_CALLS else 2
-        grew = False  # then caches are emptied: it may have been one of those that fill
+        settle = False
         for _ in range(screens):
             if self._stopped():
                 break
-            self._round(_SCREEN, settle=grew)
+            self._round(_SCREEN, settle=settle)
             if self._passes():
                 calls = _SCREEN * self._rounds
                 return Verdict(state="clean", calls=calls, rounds=self._series())
             grew = self._grew()
             if grew and self._rounds > screens - 2:
                 break  # the next one cannot be the second without growth
+            if grew:  # it may have been a cache of the standard library: empty them from now on
+                settle = True
+                self._look(self._after, settle=True)
+                self._call_once()
         self._rounds = 0
         return None
 

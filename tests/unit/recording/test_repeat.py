@@ -6,6 +6,7 @@ import functools
 import gc
 import re
 import struct
+import sys
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -304,3 +305,16 @@ def test_own_caches_are_left_alone() -> None:
     forget_caches()
     assert cached.cache_info().currsize == 1
     assert gc.isenabled()
+
+
+def test_importers_of_folders_that_are_gone_are_forgotten(tmp_path) -> None:
+    """What is kept of a folder goes with it; what is there stays."""
+    gone = str(tmp_path / "gone")
+    sys.path_importer_cache[str(tmp_path)] = None
+    sys.path_importer_cache[gone] = None
+    try:
+        forget_caches()
+        assert gone not in sys.path_importer_cache
+        assert str(tmp_path) in sys.path_importer_cache
+    finally:
+        sys.path_importer_cache.pop(str(tmp_path), None)
