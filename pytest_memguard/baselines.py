@@ -102,6 +102,8 @@ class Former:
 
     before: int
     """Bytes on record; with an inexact peak those it cannot exceed."""
+    low: int | None = None
+    """With an inexact peak, those it was measured to be at least."""
     rule: FailRule
     """The rule that says how much more is too much."""
     imports: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import select
@@ -19,6 +20,7 @@ from typing import Any, Final, NoReturn
 from pytest_memguard.clock import Clock
 
 _CHUNK: Final = 1 << 16
+_GRACE: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,71 @@ def run_in_fork(function: Callable[[], Any], timeout: float) -> ChildResult:
             os.kill(pid, signal.SIGKILL)
         status = _wait(pid)
     return _result(data, in_time=in_time, timeout=timeout, status=status)
+
+
+class ForkServer:
+    """A child that is forked now, and calls a function in children of its own when asked.
+
+    What this process does from now on, those children do not know.
+
+    Args:
+        function: called with a request, in a child for each; returns something JSON can hold.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        requests, self._requests = os.pipe()
+        self._answers, answers = os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._requests)
+            os.close(self._answers)
+            _serve(function, requests, answers)
+        os.close(requests)
+        os.close(answers)
+
+    def ask(self, request: Any, timeout: float) -> ChildResult:
+        """Call the function in a child of the child.
+
+        Args:
+            request: its argument, by way of JSON.
+            timeout: seconds after which that child is killed.
+        """
+        message = json.dumps({"request": request, "timeout": timeout}).encode() + b"\n"
+        try:
+            os.write(self._requests, message)
+            # the other end keeps time itself
+            data, _ = _read_all(self._answers, Clock.seconds() + timeout + _GRACE)
+            return ChildResult(**json.loads(data))
+        except (OSError, ValueError):
+            return ChildResult(problem="the process that was forked for it has gone")
+
+    def close(self) -> None:
+        """Let the child end."""
+        os.close(self._requests)
+        os.close(self._answers)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        _wait(self._pid)
+
+
+def _serve(function: Callable[[Any], Any], requests: int, answers: int) -> NoReturn:
+    """Answer requests until there are no more."""
+    try:
+        os.setsid()
+        _own_output()
+        with os.fdopen(requests, encoding="utf-8") as lines:
+            for line in lines:
+                asked = json.loads(line)
+                call = functools.partial(function, asked["request"])
+                result = run_in_fork(call, asked["timeout"])
+                answer = {"value": result.value, "problem": result.problem}
+                message = json.dumps(answer).encode() + b"\n"
+                while message:
+                    message = message[os.write(answers, message) :]
+    finally:
+        os._exit(0)  # no cleanup handlers: they belong to the parent
 
 
 def _wait(pid: int) -> int:

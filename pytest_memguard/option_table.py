@@ -320,6 +320,17 @@ OPTIONS: tuple[Option, ...] = (
         "times. A mem_regression marker goes first.",
     ),
     Option(
+        "confirm",
+        "text",
+        flag="--mem-confirm",
+        ini="mem_confirm",
+        metavar="N",
+        default="0",
+        help="Measure a suspect again, up to N times, in a fresh child process before "
+        "--mem-compare calls it a regression; and before --mem-save stores it, a test whose "
+        "peak earlier tests may hide in part.",
+    ),
+    Option(
         "accept",
         "list",
         flag="--mem-accept",

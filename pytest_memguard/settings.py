@@ -66,6 +66,7 @@ class Settings:
     compare: str | None = None
     baseline: str = BASELINE
     fail_on: tuple[FailRule, ...] = ()
+    confirm: int = 0
     accept: tuple[str, ...] = ()
     prune: bool = False
     strict: bool = False
@@ -83,12 +84,17 @@ class Settings:
     def measures_all(self) -> bool:
         """Whether the numbers of every test are kept, not only of those with findings."""
         told = self.mem or self.json or self.markdown or self.history
-        return bool(told) or self.compares or self.saves
+        return bool(told) or self.has_baseline
 
     @property
     def compares(self) -> bool:
         """Whether tests are compared with a baseline."""
         return self.compare is not None or bool(self.accept)
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether the run has to do with a baseline at all."""
+        return self.compares or self.saves
 
     @property
     def saves(self) -> bool:
@@ -173,6 +179,14 @@ def _file(value: object) -> str | None:
         return str(value)
 
 
+def _times(value: object) -> int:
+    text = str(value).strip()
+    if not text.isdecimal():
+        msg = f"{value!r} is not a number of measurements: write a whole number from 0"
+        raise ConfigError(msg)
+    return int(text)
+
+
 def _rules(lines: object) -> tuple[FailRule, ...]:
     return parse_rules(_lines(lines), "")
 
@@ -240,6 +254,7 @@ _PARSERS: Mapping[str, Callable[[object], Any]] = {
     "compare": _file,
     "baseline": _text,
     "fail_on": _rules,
+    "confirm": _times,
     "accept": _lines,
     "prune": _switch,
     "strict": _switch,
@@ -247,6 +262,7 @@ _PARSERS: Mapping[str, Callable[[object], Any]] = {
 # What does nothing without another setting, where it is given on the command line.
 _NEEDS: Mapping[str, tuple[str, str]] = {
     "fail_on": ("compares", "--mem-compare"),
+    "confirm": ("has_baseline", "--mem-compare or --mem-save"),
     "strict": ("compares", "--mem-compare"),
     "prune": ("saves", "--mem-save"),
 }

@@ -61,6 +61,7 @@ def _former_to_json(former: Former) -> Json:
     rule = former.rule
     return {
         "before_bytes": former.before,
+        "at_least_bytes": former.low,
         "imports": former.imports,
         "rule": asdict(rule),
     }
@@ -69,6 +70,7 @@ def _former_to_json(former: Former) -> Json:
 def _former(data: Json) -> Former:
     return Former(
         before=data["before_bytes"],
+        low=data["at_least_bytes"],
         imports=data["imports"],
         rule=FailRule(**data["rule"]),
     )

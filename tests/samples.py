@@ -50,6 +50,7 @@ BUDGET = Budget(
     threads="current",
     former=Former(
         before=150 * MIB,
+        low=140 * MIB,
         rule=FailRule(
             kind="stage",
             share=0.1,

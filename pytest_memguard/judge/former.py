@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from pytest_memguard.baselines import Former
-from pytest_memguard.judge.room import FINE_GRAINED, GRAIN, NEGLIGIBLE
+from pytest_memguard.judge.room import FINE_GRAINED, GRAIN
 from pytest_memguard.model import Budget, Finding, Peak
 from pytest_memguard.units import format_size
 
@@ -22,10 +25,7 @@ def judge_former(budget: Budget, former: Former, peak: Peak, subject: str) -> Fi
     """
     grain = GRAIN if peak.metric == "rss" and budget.limit < FINE_GRAINED else 0
     limit = budget.limit + grain
-    if peak.value > limit:
-        text = f"{subject} {_grown(budget, former, peak.value)}"
-        return Finding(rule="regression", budget=budget, peak=peak, text=text)
-    if peak.high > limit and peak.high - peak.value > NEGLIGIBLE:
+    if peak.high > limit >= peak.value:
         return Finding(
             rule="undecided",
             budget=budget,
@@ -35,6 +35,9 @@ def judge_former(budget: Budget, former: Former, peak: Peak, subject: str) -> Fi
             f"{former.rule.text} ({former.rule.where}) allows in between: earlier code left "
             "room free inside the process that the kernel's mark does not show",
         )
+    if peak.value > limit:
+        text = f"{subject} {_grown(budget, former, peak.value)}"
+        return Finding(rule="regression", budget=budget, peak=peak, text=text)
     return None
 
 
@@ -51,6 +54,40 @@ def judge_number(budget: Budget, former: Former, now: int, subject: str) -> Find
         return None
     text = f"{subject} {_grown(budget, former, now)}"
     return Finding(rule="regression", budget=budget, text=text)
+
+
+def confirmed(finding: Finding, readings: Sequence[int], problem: str) -> Finding:
+    """What becomes of a suspect that a fresh process has shown again, or could not measure.
+
+    Args:
+        finding: the suspect.
+        readings: bytes, all of them above the limit.
+        problem: why there are no more of them; empty if there are as many as were wanted.
+    """
+    if not readings:
+        why = problem or "it did not pass there"
+        text = f"{finding.text}; it could not be measured again in a fresh process: {why}"
+        return replace(finding, text=text)
+    text = f"{finding.text}; measured again in a fresh process: {_in_words(readings)}"
+    return replace(finding, rule="regression", text=text)
+
+
+def not_confirmed(finding: Finding, readings: Sequence[int]) -> Finding:
+    """What becomes of a suspect that a fresh process does not show.
+
+    Args:
+        finding: the suspect.
+        readings: bytes; the last of them is within the limit.
+    """
+    text = (
+        f"{finding.text}; measured again in a fresh process: {_in_words(readings)}, so it is "
+        "not held against it (--mem-confirm)"
+    )
+    return replace(finding, rule="unsure", text=text)
+
+
+def _in_words(readings: Sequence[int]) -> str:
+    return " and ".join(format_size(reading) for reading in readings)
 
 
 def _grown(budget: Budget, former: Former, now: int) -> str:

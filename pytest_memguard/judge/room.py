@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from pytest_memguard.model import Method, Peak
@@ -44,7 +45,7 @@ class Precision:
 
     enough: int
     """Bytes up to which it does not matter."""
-    tracker: int
+    tracker: float
     """Bytes from which the kernel's mark cannot judge, so that the exact tracker is used."""
 
 
@@ -52,8 +53,10 @@ class Precision:
 # it may be an arena that was never touched, and another run of the same tests has much the
 # same.
 NEGLIGIBLE: Final = 2 * 1024 * 1024
-# What a peak that is going to be stored is measured with.
-FOR_RECORD: Final = Precision(enough=NEGLIGIBLE // 2, tracker=NEGLIGIBLE)
+# What a peak that is going to be stored is measured with. The tracker would make every test
+# slower that comes after one that left room, and what it gives is no closer to another
+# reading of the mark than the mark is to itself.
+FOR_RECORD: Final = Precision(enough=NEGLIGIBLE // 2, tracker=inf)
 
 
 def precision_for(limit: int, former: int | None = None) -> Precision:
@@ -62,14 +65,13 @@ def precision_for(limit: int, former: int | None = None) -> Precision:
     Args:
         limit: bytes it must not exceed.
         former: bytes on record, for a limit that lies so much above them: the room must be
-            small beside that margin, not beside the limit.
+            small beside that margin, not beside the limit. What room is left was there when
+            the record was made, or it is told.
     """
     if former is None:
         return Precision(enough=allowance(limit), tracker=tracker_from(limit))
     margin = limit - former
-    return Precision(
-        enough=max(margin // 4, FOR_RECORD.enough), tracker=max(margin // 2, NEGLIGIBLE)
-    )
+    return Precision(enough=max(margin // 4, FOR_RECORD.enough), tracker=FOR_RECORD.tracker)
 
 
 def held_at_peak(records: Iterable[tuple[int, int]]) -> Held:

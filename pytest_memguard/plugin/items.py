@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from _pytest.runner import runtestprotocol  # no public name does this
 
 from pytest_memguard.errors import (
     BudgetExceeded,
@@ -32,11 +33,14 @@ from pytest_memguard.plugin.look import Look
 from pytest_memguard.plugin.measuring import Measurement, Needs
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.plans import Plan, Planner
-from pytest_memguard.plugin.regressions import Regressed, RegressionCheck
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings
 from pytest_memguard.units import format_size
 from pytest_memguard.wire import outcome_from_json, outcome_to_json
+
+if TYPE_CHECKING:
+    from pytest_memguard.plugin.confirm import Confirm
+    from pytest_memguard.plugin.regressions import RegressionCheck
 
 _NEXT: Final = (
     "Allocation lines: run this test again; the next run measures it under memray from the "
@@ -120,6 +124,7 @@ class ItemHooks:
         self._worker = worker
         self._keeps_all = settings.measures_all
         self.regressions: RegressionCheck | None = None
+        self.confirm: Confirm | None = None
         self._imports = 0
         self._modules = 0
         self.current: Look | None = None
@@ -127,7 +132,7 @@ class ItemHooks:
         self._marks = 0
         self._process = os.getpid()
         self._again: Needs | None = None
-        self._records = settings.saves or bool(settings.accept)
+        self._records = settings.saves or settings.compares
         self._usual_needs = Needs(
             drill=settings.drill, record=self._records, warn=settings.warn
         )
@@ -318,7 +323,7 @@ class ItemHooks:
     ) -> None:
         warns = self._settings.mode == "warn"
         if self._again is None:
-            found = self._considered(item, measurement, found)
+            found = self._considered(item, measurement, phase, found, failed=failed)
             breaches = [f for f in found if f.rule == "over-budget"]
             regressed = [f for f in found if self._fails(item, f)]
             explained = [
@@ -342,20 +347,24 @@ class ItemHooks:
         self,
         item: pytest.Item,
         measurement: Measurement,
+        phase: PhaseName,
         found: Sequence[Finding],
+        *,
+        failed: bool,
     ) -> list[Finding]:
         """Findings with what the regression check makes of those that are its own."""
         check = self.regressions
         if check is None or all(finding.budget.former is None for finding in found):
             return list(found)
         so_far = self._so_far(item, measurement, ())
-        new = {
-            f: check.consider(item, replace(f, sites=self._relative(f.sites)), so_far)
-            for f in found
-            if f.budget.former is not None
-        }
+        seconds = measurement.seconds("call") if not failed and phase != "teardown" else None
+        new: dict[Finding, Finding | None] = {}
+        for finding in found:
+            if finding.budget.former is not None:
+                mine = replace(finding, sites=self._relative(finding.sites))
+                new[finding] = check.consider(item, mine, so_far, seconds)
         measurement.replace_findings(new)
-        return [new.get(finding, finding) for finding in found]
+        return [kept for finding in found if (kept := new.get(finding, finding)) is not None]
 
     def _fails(self, item: pytest.Item, finding: Finding) -> bool:
         return self.regressions is not None and self.regressions.fails(item.nodeid, finding)
@@ -388,18 +397,16 @@ class ItemHooks:
         from pytest_memguard.report.failure import failure_text
 
         so_far = self._so_far(item, measurement, fatal)
-        told, more = [], []
+        more = []
         for finding in fatal:
             if finding.budget.former is not None and self.regressions is not None:
-                text, below = self.regressions.in_full(finding, so_far)
-                told.append(replace(finding, text=text))
-                more += below
-            else:
-                told.append(finding)
-        measurement.replace_findings(dict(zip(fatal, told, strict=True)))
-        text = failure_text(told, so_far.stages, so_far.phase("call"), more)
-        over = any(finding.rule == "over-budget" for finding in fatal)
-        raise (_Breach if over else Regressed)(text, told)
+                more += self.regressions.below(finding, so_far)
+        text = failure_text(fatal, so_far.stages, so_far.phase("call"), more)
+        if any(finding.rule == "over-budget" for finding in fatal):
+            raise _Breach(text, fatal)
+        from pytest_memguard.plugin.regressions import Regressed
+
+        raise Regressed(text, fatal)
 
     def _explain(
         self,
@@ -483,6 +490,30 @@ class ItemHooks:
                 findings=tuple(look.detail_now().findings),
             )
         )
+
+    def measure_again(self, item: pytest.Item) -> Any:
+        """In a forked child: run a test with everything it needs, and tell what it used."""
+        self._again = Needs(record=True)
+        self.current = None
+        reports = runtestprotocol(item, log=False, nextitem=None)
+        look: Look | None = getattr(self, "current", None)  # set by the hooks
+        self.instruments.folder.close()
+        if look is None:
+            return None
+        return outcome_to_json(
+            Outcome(
+                nodeid=item.nodeid,
+                result="passed" if all(report.passed for report in reports) else "failed",
+                phases=look.phase_readings(),
+                stages=self._stages(look.detail) if look.detail is not None else (),
+                imports=self._imports,
+            )
+        )
+
+    @property
+    def measures_again(self) -> bool:
+        """Whether this is a child in which a test is run once more."""
+        return self._again is not None
 
     def _relative(self, sites: tuple[CallSite, ...]) -> tuple[CallSite, ...]:
         return tuple(replace(site, file=site.file.removeprefix(self._root)) for site in sites)
@@ -599,6 +630,8 @@ class ItemHooks:
             leak_skipped=skipped,
             imports=self._imports,
         )
+        if self.confirm is not None and self._settings.saves and not findings:
+            outcome = self.confirm.exactly(outcome)
         if self._sink is not None and os.getpid() == self._process:
             self._sink(outcome)
         else:

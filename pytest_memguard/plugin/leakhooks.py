@@ -130,6 +130,7 @@ class LeakHooks:
             plan is None
             or plan.skipped
             or self._repeating
+            or self._items.measures_again
             or self._subtest_failed
             or getattr(item, "_excinfo", None)  # unittest's failures do not raise
         ):

@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.room import GRAIN, Precision, marked_peak
+from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision, marked_peak
 from pytest_memguard.model import PhaseReading
 from pytest_memguard.plugin.measuring import NO_LIMIT_TOLERANCE, Measurement, Needs
 from pytest_memguard.recording.recorder import Region
@@ -86,8 +86,8 @@ class Look:
         self._rooms: dict[PhaseName, int] = {}
         self._seconds: dict[PhaseName, float] = {}
         self._overhead = 0.0
-        self._collects = plan is not None and bool(plan.limits)
-        self._tolerance = 0 if plan is None else plan.tolerance
+        self._collects = needs.record or (plan is not None and bool(plan.limits))
+        self._tolerance = self._needed_tolerance()
         self._open: PhaseName | None = None
         self._host_before: Host | None = None
         # never used where there is none: the detail measures all of the test then
@@ -98,10 +98,16 @@ class Look:
     def plan_again(self, plan: Plan | None) -> None:
         """Go on with other budgets; setup has been measured."""
         self.plan = plan
-        self._collects = plan is not None and bool(plan.limits)
-        self._tolerance = 0 if plan is None else plan.tolerance
+        self._collects = self._needs.record or (plan is not None and bool(plan.limits))
+        self._tolerance = self._needed_tolerance()
         if self.detail is not None or (plan is not None and plan.special):
             self._call_in()
+
+    def _needed_tolerance(self) -> int:
+        """Bytes of garbage that do not matter."""
+        if self.plan is not None and self.plan.limits:
+            return self.plan.tolerance
+        return FOR_RECORD.enough
 
     def begin(self, phase: PhaseName) -> None:
         """Start measuring a phase."""

@@ -57,16 +57,14 @@ class Needs:
     drill: bool = False
     """Use memray in the call, to name the lines of stages."""
     record: bool = False
-    """The call's peak is going to be stored, and must be as exact as it can be."""
+    """The peak is going to be stored or compared, and must be as exact as it can be."""
     warn: float | None = None
     """Share above which budgets that stages bring along warn."""
 
     def precision(self, plan: Plan | None, phase: PhaseName) -> Precision | None:
         """How much free room a phase can bear; ``None`` where no answer depends on it."""
         found = None if plan is None else plan.precision.get(phase)
-        if found is None and self.record and phase == "call":
-            return FOR_RECORD
-        return found
+        return FOR_RECORD if found is None and self.record else found
 
 
 class Measurement:
@@ -188,9 +186,13 @@ class Measurement:
         return found
 
     def _collect_garbage(self) -> None:
-        if self.plan is not None and self.plan.limits:
+        limited = self.plan is not None and bool(self.plan.limits)
+        if limited or self.needs.record:
+            tolerance = FOR_RECORD.enough
+            if self.plan is not None and limited:
+                tolerance = self.plan.tolerance
             level = self._instruments.resident.level()
-            self._instruments.collect_if_grown(level, self.plan.tolerance)
+            self._instruments.collect_if_grown(level, tolerance)
 
     def _free_room(self, precision: Precision) -> int:
         """Upper bound of the free bytes inside the process; 0 where nobody can tell."""
@@ -254,9 +256,10 @@ class Measurement:
         main = self._regions.get("call", regions[0])
         return main.rise(), sum(region.growth() for region in regions if region.after)
 
-    def replace_findings(self, new: Mapping[Finding, Finding]) -> None:
-        """Put findings in place of others."""
-        self.findings = [new.get(finding, finding) for finding in self.findings]
+    def replace_findings(self, new: Mapping[Finding, Finding | None]) -> None:
+        """Put findings, or none, in place of others."""
+        kept = (new.get(finding, finding) for finding in self.findings)
+        self.findings = [finding for finding in kept if finding is not None]
 
     def abandon(self) -> None:
         """Stop whatever is still running, after an interrupted test."""

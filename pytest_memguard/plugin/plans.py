@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pytest
 
@@ -20,9 +20,11 @@ from pytest_memguard.model import (
     Threads,
 )
 from pytest_memguard.plugin.globs import matcher
-from pytest_memguard.plugin.regression_plans import RegressionPlanner
 from pytest_memguard.settings import Settings, default_budgets
 from pytest_memguard.units import parse_share, parse_size
+
+if TYPE_CHECKING:
+    from pytest_memguard.plugin.regression_plans import RegressionPlanner
 
 MARKER: Final = "mem_budget"
 SIGNATURE: Final = (

@@ -38,15 +38,13 @@ class Record:
         return path.relative_to(self.root).as_posix() if inside else str(path)
 
 
-def read_record(config: pytest.Config) -> Record | None:
-    """Read the baseline; ``None`` where nobody asks for it.
+def read_record(config: pytest.Config) -> Record:
+    """Read the baseline.
 
     Raises:
         pytest.UsageError: if its file cannot be used, or ``--mem-strict`` needs one.
     """
     settings = settings_of(config)
-    if not (settings.compares or settings.saves):
-        return None
     root = Path(config.rootpath)
     default = root / settings.baseline
     compared = _path(config, settings, "compare", default)

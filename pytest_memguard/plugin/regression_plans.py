@@ -101,14 +101,19 @@ def limits(entry: Entry, rules: Iterable[FailRule], metric: MetricName) -> list[
     """
     tightest: dict[tuple[str, str | None], Budget] = {}
     for rule in rules:
-        for stage, before in _on_record(entry, rule, metric):
+        for stage, low, before in _on_record(entry, rule, metric):
             by_noise = 0 if rule.kind == "leak" else noise(entry, metric)
             budget = Budget(
                 limit=max(1, before + max(room(rule, max(before, 0)), by_noise)),
                 where=rule.where,
                 metric=metric,
                 stage=stage,
-                former=Former(before=before, rule=rule, imports=entry.imports),
+                former=Former(
+                    before=before,
+                    low=low if low < before else None,
+                    rule=rule,
+                    imports=entry.imports,
+                ),
             )
             known = tightest.get((rule.kind, stage))
             if known is None or budget.limit < known.limit:
@@ -118,18 +123,23 @@ def limits(entry: Entry, rules: Iterable[FailRule], metric: MetricName) -> list[
 
 def _on_record(
     entry: Entry, rule: FailRule, metric: MetricName
-) -> list[tuple[str | None, int]]:
-    """What a rule is compared with: for each stage it is about, or once, or not at all."""
+) -> list[tuple[str | None, int, int]]:
+    """What a rule is compared with: for each stage it is about, or once, or not at all.
+
+    Returns:
+        The stage, the bytes on record, and what they cannot have exceeded.
+    """
     if rule.kind == "peak":
-        return [(None, max(entry.peak, entry.ceiling))]
+        return [(None, entry.peak, max(entry.peak, entry.ceiling))]
     if metric != "rss":
         return []
     if rule.kind == "growth":
-        return [(None, entry.growth)]
+        return [(None, entry.growth, entry.growth)]
     if rule.kind == "leak":
-        return [] if entry.leak is None else [(None, round(entry.leak))]
+        leak = None if entry.leak is None else round(entry.leak)
+        return [] if leak is None else [(None, leak, leak)]
     return [
-        (stage.path, max(stage.peak, stage.ceiling))
+        (stage.path, stage.peak, max(stage.peak, stage.ceiling))
         for stage in entry.stages
         if about_stage(rule, stage.path)
     ]

@@ -13,8 +13,10 @@ from pytest_memguard.errors import MemoryRegression
 from pytest_memguard.judge.former import judge_number
 from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_entry
+from pytest_memguard.judge.room import NEGLIGIBLE
 from pytest_memguard.leaks import LeakReading, bytes_per_call
 from pytest_memguard.model import Budget, Finding, Outcome
+from pytest_memguard.plugin.confirm import Confirm
 from pytest_memguard.plugin.globs import matcher
 from pytest_memguard.plugin.regression_plans import RegressionPlanner
 from pytest_memguard.settings import Settings
@@ -53,6 +55,7 @@ class RegressionCheck:
     ) -> None:
         known = {metric: of_tests for metric, (_, of_tests) in records.items()}
         self.planner = RegressionPlanner(settings.fail_on, known)
+        self.confirm: Confirm | None = None
         self._records = records
         self._strict = settings.strict
         self._file = file
@@ -69,27 +72,39 @@ class RegressionCheck:
             return False
         return self._strict or finding.rule == "regression"
 
-    def consider(self, item: pytest.Item, finding: Finding, so_far: Outcome) -> Finding:
+    def consider(
+        self, item: pytest.Item, finding: Finding, so_far: Outcome, seconds: float | None
+    ) -> Finding | None:
         """What is to be made of a finding about a limit that the baseline sets.
 
         Args:
             item: the test.
             finding: what the judge said.
             so_far: what was measured of the test so far.
+            seconds: what its call took; ``None`` if it must not be measured again.
+
+        Returns:
+            The finding as it is to be told; nothing where it has turned out to be none.
         """
         if finding.rule not in {"regression", "undecided"}:
             return finding
+        peak = finding.peak
+        near = peak is not None and peak.high <= finding.budget.limit + NEGLIGIBLE
+        if finding.rule == "undecided" and near and self.confirm is None:
+            return None  # so little room does not count where nobody can look closer
         if self.accepted(item.nodeid):
             return replace(finding, text=finding.text + ACCEPTED)
         change = self._change(finding, so_far)
         if change is not None and change.text:
             finding = replace(finding, text=change.text)
         if finding.rule == "regression" and change is not None and change.kind == "unsure":
-            return replace(finding, rule="unsure")
-        return finding
+            finding = replace(finding, rule="unsure")
+        if self.confirm is None or finding.peak is None or seconds is None:
+            return finding
+        return self.confirm.ask(finding, item.nodeid, seconds)
 
-    def in_full(self, finding: Finding, so_far: Outcome) -> tuple[str, list[str]]:
-        """What to tell of a failure: its sentence, and what stands below it.
+    def below(self, finding: Finding, so_far: Outcome) -> list[str]:
+        """What stands below the sentence of a failure.
 
         Args:
             finding: with its lines, if they are known.
@@ -105,8 +120,7 @@ class RegressionCheck:
             f"If it is meant to be so: pytest --mem-accept {_quoted(so_far.nodeid)} stores "
             f"what it uses now in {self._file}."
         )
-        text = change.text if change is not None and change.kind == "regression" else ""
-        return text or finding.text, more
+        return more
 
     def refuse_new(self, item: pytest.Item) -> None:
         """Fail a test that the baseline does not have, where that counts.

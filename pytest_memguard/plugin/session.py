@@ -8,7 +8,6 @@ import pytest
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Gap
-from pytest_memguard.plugin.baseline_report import BaselineReport
 from pytest_memguard.plugin.ci import CiReport
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
@@ -19,8 +18,7 @@ from pytest_memguard.plugin.leak_report import LeakReport
 from pytest_memguard.plugin.leakhooks import LeakHooks
 from pytest_memguard.plugin.options import PROBLEMS, settings_of, usage_error
 from pytest_memguard.plugin.plans import Planner, make_plan
-from pytest_memguard.plugin.records import read_record, regression_check
-from pytest_memguard.plugin.scope import Scope, is_whole_suite
+from pytest_memguard.plugin.scope import is_whole_suite
 from pytest_memguard.plugin.status import StatusPeaks
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import default_budgets
@@ -41,17 +39,12 @@ def start(config: pytest.Config) -> Collector | None:
     collector = None
     known = known_leaks(config)
     suspects = Suspects(getattr(config, "cache", None))
-    record = read_record(config)
+    items = None
     if worker_input is None:
         collector = Collector(config, settings, suspects)
         config.pluginmanager.register(collector, "memguard-report")
         config.pluginmanager.register(LeakReport(collector, settings, known), "memguard-leaks")
         config.pluginmanager.register(CiReport(config, collector, settings), "memguard-ci")
-        if record is not None:
-            scope = Scope(config)
-            config.pluginmanager.register(scope, "memguard-scope")
-            report = BaselineReport(collector, settings, scope, record)
-            config.pluginmanager.register(report, "memguard-baseline")
         if settings.history is not None:
             from pytest_memguard.plugin.history import HistoryReport
 
@@ -60,8 +53,6 @@ def start(config: pytest.Config) -> Collector | None:
             )
         if settings.mem and config.get_verbosity() > 0:
             config.pluginmanager.register(StatusPeaks(), "memguard-status")
-    elif record is not None:
-        config.pluginmanager.register(Scope(config), "memguard-scope")
     if worker_input is not None or not config.pluginmanager.hasplugin("dsession"):
         items = ItemHooks(
             settings,
@@ -72,8 +63,6 @@ def start(config: pytest.Config) -> Collector | None:
             str(worker_input["workerid"]) if worker_input is not None else "",
         )
         config.stash[ITEMS] = items
-        if record is not None and settings.compares and record.old is not None:
-            items.regressions = regression_check(settings, record)
         config.pluginmanager.register(items, "memguard-items")
         if collector is not None:
             collector.gaps = items.instruments.gaps
@@ -82,6 +71,10 @@ def start(config: pytest.Config) -> Collector | None:
         config.stash[KNOWN] = known
     elif collector is not None:
         collector.gaps = gaps_here()
+    if settings.has_baseline:
+        from pytest_memguard.plugin.baseline_session import start_baseline
+
+        start_baseline(config, collector, items)
     return collector
 
 

@@ -1,0 +1,51 @@
+"""Starts what a run with a baseline needs: in the process that reports, and where tests run."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_memguard.isolation import can_fork
+from pytest_memguard.plugin.baseline_report import BaselineReport
+from pytest_memguard.plugin.collector import Collector
+from pytest_memguard.plugin.confirm import NO_FORK, Confirm
+from pytest_memguard.plugin.items import ItemHooks
+from pytest_memguard.plugin.options import settings_of
+from pytest_memguard.plugin.records import read_record, regression_check
+from pytest_memguard.plugin.scope import Scope
+from pytest_memguard.recording.steady import steady_allocator
+
+
+def start_baseline(
+    config: pytest.Config, collector: Collector | None, items: ItemHooks | None
+) -> None:
+    """Read the baseline, and register what compares and stores.
+
+    Args:
+        config: pytest's.
+        collector: the report's half; ``None`` in a worker.
+        items: the hooks around tests; ``None`` where no tests run.
+
+    Raises:
+        pytest.UsageError: if the file cannot be used.
+    """
+    settings = settings_of(config)
+    record = read_record(config)
+    scope = Scope(config)
+    config.pluginmanager.register(scope, "memguard-scope")
+    if collector is not None:
+        report = BaselineReport(collector, settings, scope, record)
+        config.pluginmanager.register(report, "memguard-baseline")
+    if items is None:
+        return
+    steady_allocator()
+    if settings.drill:
+        items.instruments.no_heap  # noqa: B018  imports memray now, not in a test
+    if settings.compares and record.old is not None:
+        items.regressions = regression_check(settings, record)
+    if settings.confirm and not can_fork():
+        items.instruments.gaps.append(NO_FORK)
+    elif settings.confirm:
+        items.confirm = Confirm(settings.confirm, items.measure_again)
+        if items.regressions is not None:
+            items.regressions.confirm = items.confirm
+        config.pluginmanager.register(items.confirm, "memguard-confirm")

@@ -1,0 +1,268 @@
+"""The regression check at its edges: rules, order, noise, pruning, and how flags are read."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+SUITE = """
+    import json
+    import pytest
+    from pathlib import Path
+
+    KEPT = []
+    N = json.loads(Path(__file__).with_name("n.json").read_text())
+
+    {mark}
+    def test_it():
+        assert bytearray(N["it"] << 20)
+
+    def test_other():
+        assert bytearray(b"x" * (N["other"] << 20))
+"""
+FILE = ".memguard/baseline.json"
+
+
+@pytest.fixture(autouse=True)
+def size(pytester):
+    """Set how many MiB the tests use."""
+
+    def size(it=10, other=4):
+        text = json.dumps({"it": it, "other": other})
+        (pytester.path / "n.json").write_text(text, encoding="utf-8")
+
+    size()
+    return size
+
+
+def suite(mark="") -> str:
+    """The suite, with a marker on its first test."""
+    return SUITE.format(mark=mark)
+
+
+RULES = [
+    pytest.param("", ("--mem-fail-on=peak:18MB",), 0, id="flag-lets-it-pass"),
+    pytest.param("", ("--mem-fail-on=peak:20%",), 1, id="flag"),
+    pytest.param("", ("-o", "mem_fail_on=peak:90%"), 0, id="ini"),
+    pytest.param("@pytest.mark.mem_regression('peak:18MB')", (), 0, id="marker"),
+    pytest.param(
+        "@pytest.mark.mem_regression('peak:20%')", ("--mem-fail-on=peak:18MB",), 1, id="closest"
+    ),
+    pytest.param("@pytest.mark.mem_regression(None)", (), 0, id="switched-off"),
+]
+
+
+@pytest.mark.parametrize(("mark", "flags", "failed"), RULES)
+def test_rules(run, size, mark, flags, failed):
+    """Flag, ini key and marker say how much more is too much; the closest one wins."""
+    size(it=20)
+    run(suite(mark), "--mem-save", subprocess=True)
+    size(it=32)
+    result = run(suite(mark), "--mem-compare", *flags, subprocess=True)
+    result.assert_outcomes(passed=2 - failed, failed=failed)
+
+
+def test_growth(run):
+    """What a test leaves behind is compared after its teardown, which fails."""
+    keeps = (
+        suite() + "\n    def test_keeps():\n        KEPT.append(bytearray(b'k' * {} * 2**20))"
+    )
+    flags = ("--mem-fail-on=growth:1MB", "--mem-fail-on=peak:900%")
+    run(keeps.format(1), "--mem-save", subprocess=True)
+    run(keeps.format(1), "--mem-compare", *flags, subprocess=True).assert_outcomes(passed=3)
+    result = run(keeps.format(6), "--mem-compare", *flags, subprocess=True)
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(
+        ["growth of resident memory * is * above *; growth:1MB (--mem-fail-on) allows *"]
+    )
+
+
+def test_leak_of_an_accepted_leak(run):
+    """A known leak that becomes larger is a regression."""
+    leaks = """
+    KEPT = []
+
+    def test_leak():
+        KEPT.append([object() for _ in range({})])
+    """
+    check = ("--mem-leak-check", "--mem-leak-calls=60")
+    run(leaks.format(10), *check, "--mem-save", "--mem-leak-accept", subprocess=True)
+    compare = ("--mem-compare", "--mem-fail-on=leak:50%+100B")
+    run(leaks.format(10), *check, *compare, subprocess=True).assert_outcomes(passed=1)
+    result = run(leaks.format(60), *check, *compare, subprocess=True)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["its leak of * per call is * above *leak:50%+100B*"])
+
+
+BAD = [
+    pytest.param(
+        (), "@pytest.mark.mem_regression('peak')", "mem_regression: *peak*", id="mark"
+    ),
+    pytest.param((), "@pytest.mark.mem_regression()", "mem_regression: it takes *", id="empty"),
+    pytest.param(("--mem-fail-on=speed:1%",), "", "--mem-fail-on: 'speed:1%' *", id="flag"),
+    pytest.param(("--mem-confirm=some",), "", "--mem-confirm: 'some' is not *", id="confirm"),
+]
+
+
+@pytest.mark.parametrize(("flags", "mark", "problem"), BAD)
+def test_bad_rules(run, flags, mark, problem):
+    """What makes no sense is told before the first test."""
+    run(suite(), "--mem-save")
+    result = run(suite(mark), "--mem-compare", *flags)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*memguard: *{problem}"])
+
+
+@pytest.mark.parametrize(
+    "flag", ["--mem-fail-on=peak:1%", "--mem-confirm=1", "--mem-strict", "--mem-prune"]
+)
+def test_flags_that_would_do_nothing(run, flag):
+    """A flag that means nothing without another one says so."""
+    result = run(suite(), flag)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"*memguard: {flag.partition('=')[0]}: it does nothing without *"]
+    )
+
+
+@pytest.mark.parametrize("where", ["command line", "environment", "ini"])
+def test_flags_take_no_path(run, pytester, monkeypatch, where):
+    """A path behind --mem-save is a path to tests, wherever the flag stands."""
+    pytester.mkdir("tests").joinpath("test_in.py").write_text("def test_in(): pass")
+    flags = ("--mem-save", "tests")
+    if where == "environment":
+        monkeypatch.setenv("PYTEST_ADDOPTS", "--mem-save tests")
+        flags = ()
+    elif where == "ini":
+        pytester.makeini("[pytest]\naddopts = --mem-save tests")
+        flags = ()
+    run(suite(), *flags).assert_outcomes(passed=1)
+    text = (pytester.path / FILE).read_text(encoding="utf-8")
+    assert "tests/test_in.py::test_in" in text
+    assert "test_it.py" not in text
+
+
+def test_where_the_file_is(run, pytester):
+    """mem_baseline names the file, relative to the root; a flag's own file goes first."""
+    ini = ("-o", "mem_baseline=numbers/base.json")
+    run(suite(), "--mem-save", *ini)
+    assert (pytester.path / "numbers" / "base.json").exists()
+    result = run(suite(), *ini, "-o", "mem_compare=true")
+    result.stdout.fnmatch_lines(["compared with numbers/base.json: 2 as before"])
+    run(suite(), "--mem-save=here.json", *ini)
+    assert (pytester.path / "here.json").exists()
+
+
+def test_gone_and_pruned(run, pytester):
+    """Tests that no longer exist are told, and dropped if asked to; never by a part of them."""
+    run(suite(), "--mem-save")
+    less = suite().partition("    def test_other")[0]
+    result = run(less, "--mem-compare")
+    result.stdout.fnmatch_lines(
+        ["compared with *: 1 gone, 1 as before", "gone: *test_other: *"]
+    )
+    assert run(less, "--mem-compare", "--mem-strict").ret == 1
+    result = run(less, "--mem-save")
+    result.stdout.fnmatch_lines(["1 test on record no longer exist*"])
+    assert "test_other" in (pytester.path / FILE).read_text(encoding="utf-8")
+
+    result = run(less, "--mem-save", "--mem-prune", "-k", "it")
+    result.stdout.fnmatch_lines(["--mem-prune dropped nothing: -k was given"])
+    assert "test_other" in (pytester.path / FILE).read_text(encoding="utf-8")
+
+    run(less, "--mem-save", "--mem-prune")
+    assert "test_other" not in (pytester.path / FILE).read_text(encoding="utf-8")
+
+
+def test_a_part_of_the_tests(run):
+    """Tests that were not run are neither gone nor dropped."""
+    run(suite(), "--mem-save")
+    result = run(suite(), "--mem-compare", "test_it.py::test_it")
+    result.stdout.fnmatch_lines(["compared with *: 1 as before"])
+    result.stdout.no_fnmatch_line("gone: *")
+
+
+def test_who_pays_for_an_import(run, pytester):
+    """A test that is the first to import a library, because of the order, does not fail."""
+    pytester.makepyfile(heavy="DATA = b'h' * (6 << 20)\n")
+    imports = """
+    def test_first():
+        import heavy
+        assert heavy
+
+    def test_second():
+        import heavy
+        assert heavy
+    """
+    run(imports, "--mem-save", subprocess=True)
+    result = run(imports, "--mem-compare", "test_it.py::test_second", subprocess=True)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py::test_second: peak RSS *, but 1 module more than on record *(unsure)",
+            "compared with *: 1 unsure",
+        ]
+    )
+    strict = ("--mem-strict", "test_it.py::test_second")
+    run(imports, "--mem-compare", *strict, subprocess=True).assert_outcomes(failed=1)
+    sure = ("--mem-confirm=1", "test_it.py::test_second")
+    result = run(imports, "--mem-compare", *sure, subprocess=True)
+    result.stdout.fnmatch_lines(["compared with *: 1 as before"])
+
+
+def test_confirmed(run, size):
+    """With --mem-confirm a regression is measured again in a fresh process before it fails."""
+    run(suite(), "--mem-save")
+    size(it=20)
+    result = run(suite(), "--mem-compare", "--mem-confirm=2", subprocess=True)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["peak RSS *; measured again in a fresh process: *.* MiB and *.* MiB (regression)"]
+    )
+
+
+def test_not_confirmed(run):
+    """What a fresh process does not show is told, and does not fail."""
+    flaky = """
+    from pathlib import Path
+
+    def test_it():
+        times = Path("times")
+        count = int(times.read_text()) if times.exists() else 0
+        times.write_text(str(count + 1))
+        assert bytearray(20 << 20 if count == 1 else 1 << 20)
+    """
+    run(flaky, "--mem-save", subprocess=True)
+    result = run(flaky, "--mem-compare", "--mem-confirm=2", subprocess=True)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["*; measured again in a fresh process: *, so it is not held against it*(unsure)"]
+    )
+
+
+def test_confirming_in_workers(run, size):
+    """Every worker has a fresh process of its own."""
+    run(suite(), "--mem-save")
+    size(it=20)
+    flags = ("--mem-compare", "--mem-confirm=1", "-n2")
+    result = run(suite(), *flags, plugins=["xdist.plugin"], subprocess=True)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["peak RSS *; measured again in a fresh process: * (regression)"]
+    )
+
+
+def test_a_child_that_dies(run, size):
+    """A test that kills the fresh process fails with what was measured, and that is said."""
+    run(suite(), "--mem-save")
+    size(it=20)
+    dies = "import os\n    FIRST = os.getpid()\n" + suite().replace(
+        'assert bytearray(N["it"]',
+        'os.getpid() == FIRST or os._exit(3); assert bytearray(N["it"]',
+    ).replace("{mark}", "")
+    result = run("    " + dies, "--mem-compare", "--mem-confirm=1", subprocess=True)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*; it could not be measured again in a fresh process: the child*"]
+    )
