@@ -7,9 +7,10 @@ import math
 import time
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.raw import length
 from pytest_memguard.attribution.retention import Search, retention_path, stack_frames
 from pytest_memguard.attribution.sizes import Grown, Sizes
 from pytest_memguard.attribution.values import grown_value, module_values
@@ -139,6 +140,7 @@ class _Look:
         self.notes: list[str] = []
         self._grower: object = None
         self._gained = 0
+        self._complete = True
 
     def found(self, sizes: Sizes, values: dict[str, int]) -> Found:
         """Everything.
@@ -160,6 +162,7 @@ class _Look:
             grown += sizes.grown_untracked(everything, self._least, self._deadline)
             complete = complete and time.thread_time() < self._deadline
             containers = _Containers(grown, self._survivors, self._calls)
+        self._complete = complete
         if not complete:
             self.notes.append("the heap is too large for the time: not all was measured")
         # the search scans the heap for whatever refers to something: not this
@@ -190,7 +193,24 @@ class _Look:
         chains = search.chains(self._survivors.targets())
         if not chains:
             return None
-        return retention_path(chains[0], roots=search.roots, new=self._survivors.ids)
+        if not self._complete:
+            self._grower, self._gained = self._unmeasured_grower(chains[0].objects)
+        return retention_path(
+            chains[0], roots=search.roots, new=self._survivors.ids, grower=self._grower
+        )
+
+    def _unmeasured_grower(self, objects: tuple[Any, ...]) -> tuple[object, int]:
+        """The container on a chain that holds something new for every call.
+
+        Where not all of the heap was measured, nobody knows how large it was before.
+        """
+        new = self._survivors.ids
+        for held in objects:
+            if id(held) not in new and length(held) is not None:
+                gained = sum(id(item) in new for item in gc.get_referents(held))
+                if gained >= self._least:
+                    return held, gained
+        return None, 0
 
     def _path_to_container(
         self, search: Search, containers: _Containers

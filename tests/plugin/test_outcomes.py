@@ -608,10 +608,13 @@ def test_same_outcomes_under_the_exact_trackers(pytester, run):
 
 
 @pytest.mark.parametrize(
-    "marker",
-    [pytest.param("mem_budget(4)", id="budget"), pytest.param("mem_leak_check", id="leak")],
+    ("marker", "body"),
+    [
+        pytest.param("mem_budget(4)", "bytearray(8 << 20)", id="budget"),
+        pytest.param("mem_leak_check", "kept.append(bytes(3000))", id="leak"),
+    ],
 )
-def test_failures_are_at_the_line_of_the_test(run, marker):
+def test_failures_are_at_the_line_of_the_test(run, marker, body):
     """--tb=line names the line of the test, never one of ours."""
     result = run(
         f"""
@@ -621,10 +624,10 @@ def test_failures_are_at_the_line_of_the_test(run, marker):
 
         @pytest.mark.{marker}
         def test_it():
-            kept.append(bytes(3000))
-            bytearray(8 << 20)
+            {body}
         """,
         "--tb=line",
+        "--mem-leak-calls=100",
     )
     result.assert_outcomes(failed=1)
     named = [line for line in result.outlines if line.startswith("/")]

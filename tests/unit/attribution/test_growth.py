@@ -254,3 +254,12 @@ def test_time_limit_is_said():
     found = found_in("L = []\ndef leak(n): L.append(Request())", seconds=0)
     assert any("too large for the time" in note for note in found.notes)
     assert f"{NAME}.L" == found.path.holder
+
+
+def test_a_bound_is_told_though_not_all_was_measured():
+    """On a heap too large for the time, a cache that fills is still known as one."""
+    cache = "import functools\n@functools.lru_cache(maxsize=500)\n"
+    found = found_in(f"{cache}def leak(n): return Request()", seconds=0)
+    assert any("too large for the time" in note for note in found.notes)
+    assert "functools.lru_cache(maxsize=500)" in found.path.bounded
+    assert found.gained >= CALLS
