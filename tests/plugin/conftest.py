@@ -128,6 +128,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
             warnings.simplefilter("ignore", ResourceWarning)  # what it leaked on purpose
             # garbage of the run before must not go away in the middle of this one
             gc.collect()
+        gc.freeze()  # that run's collections need not look at all of this suite
         host = set_current(None)  # whoever measures this test is not to see stages of that run
         try:
             with warnings.catch_warnings():
@@ -136,6 +137,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
                 return context.run(pytester.runpytest_inprocess, *arguments)
         finally:
             set_current(host)
+            gc.unfreeze()
 
     return run
 

@@ -108,7 +108,7 @@ def test_lines_that_grew(run, project):
 def test_rules_of_stages(run, project):
     """A rule on a stage finds growth below the peak of the test."""
     run(TESTS, "--mem-save", subprocess=True)
-    project(load=15)
+    project(load=19)
     flags = ("--mem-compare", "--mem-fail-on=stage:load:500KB", "--mem-fail-on=peak:50%")
     result = run(None, *flags, subprocess=True)
     result.assert_outcomes(passed=2, failed=1)
