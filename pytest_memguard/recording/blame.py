@@ -26,8 +26,8 @@ _SELDOM: Final = 4
 _LEAST_CALLS: Final = 6
 _SECONDS: Final = 5.0
 _GROWTH_SECONDS: Final = 3.0
-"""Of work at most, for types and holder. A heap of a million objects takes a third of it; an
-answer that was broken off would give the leak another name the next time."""
+"""Of work at most, for types and holder; an answer that was broken off would give the leak
+another name the next time."""
 _MOST: Final = 0.8
 """Share of the blocks that grew which pytest must have allocated to be the one who did it."""
 _FEEDING_CALLS: Final = 6
