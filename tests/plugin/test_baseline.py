@@ -122,6 +122,37 @@ def test_saving_again_keeps_the_peaks(run, stored):
     assert peaks[0] == pytest.approx(peaks[2], rel=0.02)
 
 
+def test_what_was_not_compared_is_not_as_before(run):
+    """A test that fails by itself, or is skipped, has no reading to compare."""
+    run(SUITE, "--mem-save")
+    more = """
+    def test_fails():
+        raise ValueError
+
+    def test_skips():
+        import pytest
+        pytest.skip("no")
+    """
+    result = run(SUITE + more, "--mem-compare")
+    result.stdout.fnmatch_lines(["compared with *: 2 as before, 2 not compared"])
+
+
+def test_a_record_that_is_not_exact_is_told(run, sizes, pytester):
+    """Growth that an upper bound on record may explain passes, and is named."""
+    sizes(small=20)
+    run(SUITE, "--mem-save")
+    path = pytester.path / FILE
+    lines = path.read_text(encoding="utf-8").splitlines()
+    at = next(i for i, line in enumerate(lines) if "test_small" in line)
+    lines[at] = '"test_it.py::test_small": {"peak_kib": 4096, "ceiling_kib": 40960}'
+    path.write_text("\n".join(lines), encoding="utf-8")
+    result = run(SUITE, "--mem-compare")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["compared with *: 1 unsure, 1 as before", "unsure: *test_small: * is not exact*"]
+    )
+
+
 def test_regressions_are_not_saved(run, sizes, stored):
     """With both flags the old file is compared with first, and what fails is not stored."""
     run(SUITE, "--mem-save")
