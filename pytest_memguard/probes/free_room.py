@@ -94,7 +94,7 @@ class FreeRoomProbe:
         info: _Mallinfo2 = self._libc.mallinfo2()
         # whole pages of a free chunk have been given back; its first and last are shared
         by_pages = info.fsmblks + info.ordblks * _PAGES_A_CHUNK * self._page
-        main = main_heap(self._smaps.read(_START_OF_SMAPS))
+        main = self._main_heap()
         if main is None:
             return int(info.fordblks), int(info.fordblks)
         size, resident = main
@@ -103,6 +103,15 @@ class FreeRoomProbe:
         # the arenas of threads give back nothing from their ends
         ends = min(info.fordblks, info.arena - size)
         return int(min(info.fordblks, by_pages + ends)), int(ends)
+
+    def _main_heap(self) -> tuple[int, int] | None:
+        text = b""
+        for part in self._smaps.parts(_START_OF_SMAPS):
+            text += part
+            main = main_heap(text)
+            if main is not None:
+                return main
+        return None
 
 
 class _Mallinfo2(ctypes.Structure):

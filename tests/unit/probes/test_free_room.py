@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes.free_room import FreeRoom, main_heap, parse_malloc_stats
+from pytest_memguard.probes.free_room import (
+    FreeRoom,
+    FreeRoomProbe,
+    main_heap,
+    parse_malloc_stats,
+)
+from pytest_memguard.probes.resident import ProcFile
 from pytest_memguard.units import KIB
 
 STATISTICS = b"""\
@@ -94,3 +103,34 @@ def test_total(room, total) -> None:
 def test_main_heap(smaps, heap) -> None:
     """The heap's size and resident bytes are those of the mapping that bears its name."""
     assert heap == main_heap(smaps)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C heap is found in /proc")
+def test_the_heap_is_found_wherever_it_stands(monkeypatch) -> None:
+    """The kernel hands its list out a page at a time; the heap may come after the first."""
+    probe = FreeRoomProbe()
+    taken = []
+
+    def parts(_, size):
+        for part in (SMAPS[:90], SMAPS[90:], b"never asked for"):
+            taken.append((part, size))
+            yield part
+
+    monkeypatch.setattr(ProcFile, "parts", parts)
+    assert probe._main_heap() == (2048 * KIB, 1234 * KIB)
+    assert [part for part, _ in taken] == [SMAPS[:90], SMAPS[90:]]
+    monkeypatch.setattr(ProcFile, "parts", lambda *_: iter([b"no", b"heap"]))
+    assert probe._main_heap() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_parts_of_a_long_list() -> None:
+    """All that was asked for comes, though the kernel gives less than that at a time."""
+    file = ProcFile("maps")
+    size = len(Path("/proc/self/maps").read_bytes())
+    parts = list(file.parts(10 * size))
+    whole = b"".join(parts)
+    assert len(parts) > 1
+    assert whole.count(b"\n") > 50
+    assert b"[stack]" in whole
+    assert [len(part) for part in file.parts(100)] == [100]
