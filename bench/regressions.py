@@ -2,13 +2,15 @@
 
 Fifty workloads are saved once. Then they are compared without a change: in the same order, in
 two processes, and in other orders. Then a growth of 15 %, and of 3 MiB at least, is planted
-in ten of them at a time.
+in ten of them at a time: as many units more as take that much, by a measurement in a process
+of their own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -21,8 +23,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 SUITE = HERE / "inside" / "workloads.py"
+UNITS = HERE / "inside" / "units.py"
 SHARE = 0.15
-LEAST_KIB = 3 * 1024
+LEAST = 3 * 1024 * 1024
 ROUNDS = 5
 """A growth is planted in every fifth workload at a time."""
 ORDERS: dict[str, tuple[str, ...]] = {
@@ -47,7 +50,7 @@ class Bench:
         shutil.copy(SUITE, folder / "test_workloads.py")
         (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
 
-    def run(self, *flags: str, planted: dict[str, float] | None = None) -> dict[str, Any]:
+    def run(self, *flags: str, planted: dict[str, int] | None = None) -> dict[str, Any]:
         """Run the suite; every test by the end of its name."""
         self.runs += 1
         environment = {
@@ -70,7 +73,7 @@ class Bench:
         tests = json.loads((self.folder / "out.json").read_text(encoding="utf-8"))["tests"]
         return {test["nodeid"].partition("[")[2].rstrip("]"): test for test in tests}
 
-    def compare(self, *flags: str, planted: dict[str, float] | None = None) -> dict[str, str]:
+    def compare(self, *flags: str, planted: dict[str, int] | None = None) -> dict[str, str]:
         """What is said of each test that is not as it was: the rule, and the sentence."""
         said = {}
         for name, test in self.run(
@@ -85,7 +88,7 @@ class Bench:
         return said
 
     def stored(self) -> dict[str, int]:
-        """Peaks on record, in KiB."""
+        """Peaks on record, in bytes."""
         text = (self.folder / ".memguard" / "baseline.json").read_text(encoding="utf-8")
         tests = next(
             environment["tests"]
@@ -93,7 +96,7 @@ class Bench:
             if environment["metric"] == "rss"
         )
         names = {nodeid.partition("[")[2].rstrip("]"): test for nodeid, test in tests.items()}
-        return {name: test["peak_kib"] for name, test in names.items()}
+        return {name: test["peak_kib"] * 1024 for name, test in names.items()}
 
 
 def unchanged(bench: Bench, times: int) -> int:
@@ -116,18 +119,25 @@ def grown(bench: Bench) -> tuple[int, int]:
     """Plant a growth in every workload once, and count where it was found."""
     peaks = bench.stored()
     names = list(peaks)
+    bytes_per_unit = json.loads(
+        subprocess.run([sys.executable, str(UNITS)], capture_output=True, check=True).stdout
+    )
     found = false = 0
     for turn in range(ROUNDS):
         planted = {
-            name: max(SHARE, LEAST_KIB / max(peaks[name], 1)) for name in names[turn::ROUNDS]
+            name: math.ceil(
+                max(SHARE * peaks[name], LEAST) / bytes_per_unit[name.partition("-")[0]]
+            )
+            for name in names[turn::ROUNDS]
         }
         said = bench.compare(planted=planted)
         red = {name for name, text in said.items() if text.startswith("regression")}
         found += len(red & set(planted))
         false += len(red - set(planted))
-        for name in planted:
+        for name, units in planted.items():
             if name not in red:
-                print(f"  not found: {name} ({peaks[name]:,} KiB): {said.get(name, 'nothing')}")
+                size = f"{peaks[name] / 2**20:.1f} MiB and {units} units more"
+                print(f"  not found: {name} ({size}): {said.get(name, 'nothing')}")
         for name in red - set(planted):
             print(f"  not planted: {name}: {said[name]}")
     print(f"planted in {len(names)}: found in {found}, {false} regressions elsewhere")
@@ -147,8 +157,8 @@ def main(arguments: Sequence[str]) -> int:
         bench.run("--mem-save", *flags)
         peaks = sorted(bench.stored().values())
         print(
-            f"{len(peaks)} workloads saved, peaks of {peaks[0] / 1024:.1f} to "
-            f"{peaks[-1] / 1024:.1f} MiB, median {peaks[len(peaks) // 2] / 1024:.1f} MiB"
+            f"{len(peaks)} workloads saved, peaks of {peaks[0] / 2**20:.1f} to "
+            f"{peaks[-1] / 2**20:.1f} MiB, median {peaks[len(peaks) // 2] / 2**20:.1f} MiB"
         )
         false = unchanged(bench, options.times)
         missed, elsewhere = grown(bench)

@@ -106,12 +106,19 @@ class FakeRoom:
     pools: int = 0
     pool_size: int = 0
     anywhere: int = 0
+    malloc: int = 0
+    arena_size: int = 0
+
+    @property
+    def small(self) -> int:
+        """What is not in the C heap."""
+        return self.total - self.malloc
 
 
 class FakeBallast:
-    """Does with the room whatever a test says, and writes down what it was called with."""
+    """Does what a test says, or nothing, and writes down what it was called with."""
 
-    def __init__(self, lay: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, lay: Callable[[], bool] | None = None) -> None:
         """Begin with nothing laid."""
         self._lay = lay
         self.size = 0
@@ -120,7 +127,14 @@ class FakeBallast:
     def lay(self, *arguments: object) -> bool:
         """Write down the call, and do what the test says."""
         self.calls.append(arguments)
+        if self._lay is None:
+            return False
+        self.size += 1
         return self._lay()
+
+    def drop(self) -> None:
+        """Write down that it was dropped."""
+        self.size = 0
 
 
 class FakeMarker:

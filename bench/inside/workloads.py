@@ -18,8 +18,8 @@ import pytest
 KIB = 1024
 UNIT = 256 * KIB
 """About what one unit takes."""
-PLANTED: dict[str, float] = json.loads(os.environ.get("MEMGUARD_BENCH_PLANTED", "{}"))
-"""By how much more units a workload uses than it did."""
+PLANTED: dict[str, int] = json.loads(os.environ.get("MEMGUARD_BENCH_PLANTED", "{}"))
+"""How many more units a workload uses than it did."""
 
 
 @dataclass
@@ -290,6 +290,6 @@ CASES += [(kind, 60 + 15 * n) for n, kind in enumerate(TWICE)]
 @pytest.mark.parametrize(("kind", "units"), CASES, ids=[f"{k}-{n}" for k, n in CASES])
 def test_workload(kind: str, units: int) -> None:
     """Build the units, keep all of them for a moment, and let go."""
-    units += round(units * PLANTED.get(f"{kind}-{units}", 0.0) + 0.499)
+    units += PLANTED.get(f"{kind}-{units}", 0)
     kept = [KINDS[kind](i) for i in range(units)]
     assert len(kept) == units  # noqa: S101  it is a test

@@ -13,6 +13,7 @@ from pytest_memguard.judge.noise import (
     assumed,
     imports_may_explain,
     noise,
+    noise_of_growth,
 )
 from pytest_memguard.judge.room import GRAIN
 from pytest_memguard.units import KIB
@@ -168,7 +169,7 @@ def _rest(entry: Entry, now: Entry, metric: str) -> Entry:
         for was, stage in zip(entry.stages, now.stages, strict=False)
     ]
     same_paths = [was.path for was in entry.stages] == [stage.path for stage in now.stages]
-    same_growth = -less <= now.growth - entry.growth <= more
+    same_growth = abs(now.growth - entry.growth) <= noise_of_growth(entry)
     leak = _leak(entry.leak, now.leak)
     same = same_growth and same_paths and all(kept) and leak == entry.leak
     if same and (entry.lines or not now.lines):

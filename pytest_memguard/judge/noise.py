@@ -23,6 +23,9 @@ _DEVIATIONS: Final = 3.0
 _ASSUMED: Final = {"rss": (0.05, 2 * GRAIN)}
 _ASSUMED_EXACT: Final = (0.01, 64 * KIB)
 
+# Two arenas (CPython 3.10 and later), of which any part may be resident.
+_ARENAS: Final = 2 * MIB
+
 # What imports may take: measured are up to 3.7 MiB for one module (_hashlib, with the library
 # it loads), 0.1 MiB a module where there are many. Native libraries take more.
 _FIRST_IMPORT: Final = 16 * MIB
@@ -44,6 +47,18 @@ def noise(entry: Entry, metric: str) -> int:
         return assumed(max(entry.peak, entry.ceiling), metric) + entry.imports * _PER_IMPORT
     factor = _DEVIATIONS / _RANGE[min(entry.readings, READINGS)] - 0.5
     return max(int(factor * entry.spread), GRAIN if metric == "rss" else 0)
+
+
+def noise_of_growth(entry: Entry) -> int:
+    """Likewise for what a test leaves behind.
+
+    One object that stays may hold an arena of the interpreter, and those of two tests need
+    not lie in the same one.
+
+    Args:
+        entry: with its readings and their spread.
+    """
+    return max(noise(entry, "rss"), _ARENAS)
 
 
 def assumed(value: int, metric: str) -> int:

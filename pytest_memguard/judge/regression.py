@@ -17,7 +17,12 @@ from pytest_memguard.baselines import (
 )
 from pytest_memguard.judge import change_words as words
 from pytest_memguard.judge.grown import grown_lines
-from pytest_memguard.judge.noise import imports_may_explain, noise, room
+from pytest_memguard.judge.noise import (
+    imports_may_explain,
+    noise,
+    noise_of_growth,
+    room,
+)
 from pytest_memguard.rules import about_stage
 
 
@@ -127,7 +132,7 @@ class _Test:
             before_top=was,
             now=now,
             now_top=now,
-            noise=noise(self.was, self.place.metric),
+            noise=noise_of_growth(self.was),
             lowest=was,
         )
         return self._judge(pair, rules)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
@@ -45,18 +45,26 @@ class Precision:
 
     enough: int
     """Bytes up to which it does not matter."""
+    lay: int
+    """Bytes from which it is filled for good."""
+    fill: float
+    """Bytes from which it is filled for the time of the measurement."""
     tracker: float
     """Bytes from which the kernel's mark cannot judge, so that the exact tracker is used."""
 
 
 # Free room up to this does not count where a peak is stored or compared with a stored one:
-# it may be an arena that was never touched, and another run of the same tests has much the
-# same.
-NEGLIGIBLE: Final = 2 * 1024 * 1024
+# it is half of what the default rule lets pass, and another run of the same tests has much
+# the same.
+NEGLIGIBLE: Final = 1024 * 1024
+# What takes some milliseconds to fill.
+_MUCH: Final = 16 * 1024 * 1024
 # What a peak that is going to be stored is measured with. The tracker would make every test
 # slower that comes after one that left room, and what it gives is no closer to another
 # reading of the mark than the mark is to itself.
-FOR_RECORD: Final = Precision(enough=NEGLIGIBLE // 2, tracker=inf)
+FOR_RECORD: Final = Precision(
+    enough=NEGLIGIBLE // 2, lay=_MUCH, fill=NEGLIGIBLE // 2, tracker=inf
+)
 
 
 def precision_for(limit: int, former: int | None = None) -> Precision:
@@ -65,13 +73,26 @@ def precision_for(limit: int, former: int | None = None) -> Precision:
     Args:
         limit: bytes it must not exceed.
         former: bytes on record, for a limit that lies so much above them: the room must be
-            small beside that margin, not beside the limit. What room is left was there when
-            the record was made, or it is told.
+            small beside that margin, not beside the limit.
     """
     if former is None:
-        return Precision(enough=allowance(limit), tracker=tracker_from(limit))
-    margin = limit - former
-    return Precision(enough=max(margin // 4, FOR_RECORD.enough), tracker=FOR_RECORD.tracker)
+        tracker = tracker_from(limit)
+        return Precision(
+            enough=allowance(limit), lay=allowance(limit), fill=tracker, tracker=tracker
+        )
+    enough = max((limit - former) // 4, FOR_RECORD.enough)
+    return replace(FOR_RECORD, enough=enough, fill=enough)
+
+
+def finest(several: Iterable[Precision]) -> Precision:
+    """What the most demanding of some measurements needs, each by itself."""
+    all_of_them = list(several)
+    return Precision(
+        enough=min(p.enough for p in all_of_them),
+        lay=min(p.lay for p in all_of_them),
+        fill=min(p.fill for p in all_of_them),
+        tracker=min(p.tracker for p in all_of_them),
+    )
 
 
 def held_at_peak(records: Iterable[tuple[int, int]]) -> Held:

@@ -12,7 +12,8 @@ import pytest
 from pytest_memguard.isolation import ForkServer, can_fork
 from pytest_memguard.judge.former import confirmed, not_confirmed
 from pytest_memguard.judge.room import NEGLIGIBLE
-from pytest_memguard.model import Finding, Gap, Outcome
+from pytest_memguard.model import Finding, Gap, Outcome, Peak
+from pytest_memguard.units import format_size
 from pytest_memguard.wire import outcome_from_json
 
 SECONDS: Final = 60.0
@@ -72,11 +73,16 @@ class Confirm:
         problem = ""
         for _ in range(self._times):
             outcome, problem = self.measure(nodeid, seconds, former.imports)
-            value = _peak(outcome, finding) if outcome is not None else None
-            if value is None:
+            peak = _peak(outcome, finding) if outcome is not None else None
+            if peak is None:
                 break
-            readings.append(value)
-            if value <= finding.budget.limit:
+            limit = finding.budget.limit
+            if peak.value <= limit < peak.high and peak.high - peak.value > NEGLIGIBLE:
+                low, high = format_size(peak.value), format_size(peak.high)
+                problem = f"it lies between {low} and {high} there"
+                break
+            readings.append(peak.value)
+            if peak.value <= limit:
                 if finding.rule == "regression":
                     return not_confirmed(finding, readings)
                 return None  # the question is answered
@@ -141,13 +147,11 @@ class Confirm:
         return self._measure(item)
 
 
-def _peak(outcome: Outcome, finding: Finding) -> int | None:
+def _peak(outcome: Outcome, finding: Finding) -> Peak | None:
     """What a second measurement says about what a finding is about."""
     budget = finding.budget
     if budget.stage is not None:
         stage = next((s for s in outcome.stages if s.path == budget.stage), None)
-        peak = stage.peak(budget.metric) if stage is not None else None
-    else:
-        call = outcome.phase("call")
-        peak = call.peak(budget.metric) if call is not None else None
-    return None if peak is None else peak.value
+        return stage.peak(budget.metric) if stage is not None else None
+    call = outcome.phase("call")
+    return call.peak(budget.metric) if call is not None else None

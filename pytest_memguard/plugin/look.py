@@ -10,6 +10,7 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision, marked_peak
 from pytest_memguard.model import PhaseReading
 from pytest_memguard.plugin.measuring import NO_LIMIT_TOLERANCE, Measurement, Needs
+from pytest_memguard.recording.free_lists import clear_free_lists
 from pytest_memguard.recording.recorder import Region
 from pytest_memguard.recording.stages import Host, StageLog, forget_open_stages, set_current
 
@@ -41,6 +42,7 @@ class Look:
         "_bases",
         "_bounds",
         "_collects",
+        "_filled",
         "_garbage",
         "_host_before",
         "_instruments",
@@ -86,6 +88,7 @@ class Look:
         self._rooms: dict[PhaseName, int] = {}
         self._seconds: dict[PhaseName, float] = {}
         self._overhead = 0.0
+        self._filled: dict[PhaseName, int] = {}
         self._collects = needs.record or (plan is not None and bool(plan.limits))
         self._tolerance = self._needed_tolerance()
         self._open: PhaseName | None = None
@@ -146,28 +149,46 @@ class Look:
         elif precision is None:
             self._rooms[phase] = watch.bound(base, tolerance, inf, fill=False)
         else:
-            ballast = watch.ballast.size
-            expensive = precision.tracker
-            room = self._rooms[phase] = watch.bound(base, tolerance, expensive)
+            size = watch.ballast.size
+            room = watch.bound(base, precision.lay, precision.tracker)
+            if watch.ballast.size != size:
+                base = self._after_laying(phase, base)
+            if room > precision.fill:
+                room = watch.fill_briefly(base)
+                before = base
+                self._arrivals.setdefault(phase, base)
+                base = mark.reset()
+                self._filled[phase] = base - before
             if self._garbage > tolerance:
-                room = self._rooms[phase] = room + self._garbage
-            if room > expensive:
+                room += self._garbage
+            self._rooms[phase] = room
+            if room > precision.tracker:
                 self._open = None
                 self._call_in().begin(phase)
                 return False
-            if watch.ballast.size != ballast:
-                # it may have touched pages; that is no growth of the test's
-                self._arrivals[phase] = base
-                base = mark.reset()
-                self._laid += base - self._arrivals[phase]
         self._bases[phase] = base
         return True
+
+    def _after_laying(self, phase: PhaseName, base: int) -> int:
+        """Put the mark back: ballast may have touched pages, which are no growth of the test's.
+
+        Args:
+            phase: what is about to begin.
+            base: where the mark was put back to before.
+        """
+        self._arrivals.setdefault(phase, base)
+        after = self._mark.reset()
+        self._instruments.grown_by_us(after - base)
+        if phase != "setup":  # whose level is the one after it was laid
+            self._laid += after - base
+        return after
 
     def _without_garbage(self, base: int) -> int:
         """Collect garbage if there is enough to matter; the base is another one then."""
         if not self._collects:
             return base
-        if self._instruments.collect_if_grown(base, self._tolerance):
+        at_once = self._needs.record
+        if self._instruments.collect_if_grown(base, self._tolerance, at_once=at_once):
             base = self._mark.reset()
         self._garbage = self._instruments.garbage_bound(base)
         return base
@@ -186,6 +207,8 @@ class Look:
                 phase, rise
             ):
                 return self._call_in().end(phase)
+            if phase in self._filled and self._instruments.room is not None:
+                self._instruments.room.release()
         set_current(self._host_before)
         self._open = None
         if phase == "teardown":
@@ -198,7 +221,10 @@ class Look:
         after, start = self._mark.level(), self._bases["setup"]
         last = next(reversed(self._bases))
         high = self._bases[last] + self._rises.get(last, 0)
-        if self._bounds or high - after > GRAIN or after - start > GRAIN:
+        moved = high - after > GRAIN or after - start > GRAIN
+        if self._needs.record and moved:
+            clear_free_lists()  # each of those objects may hold an arena
+        if self._bounds or moved:
             self._instruments.settle(NO_LIMIT_TOLERANCE)  # free pages are no growth
             after = self._without_garbage(self._mark.reset())
         self._after = self._instruments.base = after
@@ -233,7 +259,8 @@ class Look:
             return self.detail.peak_and_growth()
         peak = self._rises.get("call", self._rises.get("setup", 0))
         level = self._after or next(reversed(self._bases.values()))
-        return peak, level - self._bases["setup"] - self._laid
+        setup = self._bases["setup"] - self._filled.get("setup", 0)
+        return peak, level - setup - self._laid
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase."""
@@ -254,10 +281,14 @@ class Look:
         )
 
     def _levels(self) -> list[tuple[PhaseName, int, int]]:
-        """Every phase with its level before and after."""
+        """Every phase with its level before and after, both with what was filled for it."""
         names, levels = list(self._bases), list(self._bases.values())
         afters = [self._arrivals.get(name, self._bases[name]) for name in names[1:]]
-        return list(zip(names, levels, [*afters, self._after or levels[-1]], strict=True))
+        afters.append(self._after or levels[-1] - self._filled.get(names[-1], 0))
+        return [
+            (name, level, after + self._filled.get(name, 0))
+            for name, level, after in zip(names, levels, afters, strict=True)
+        ]
 
     def _call_in(self) -> Measurement:
         detail = self.detail = Measurement(

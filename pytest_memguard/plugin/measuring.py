@@ -16,6 +16,7 @@ from pytest_memguard.judge.room import (
     FOR_RECORD,
     GRAIN,
     Precision,
+    finest,
     held_at_peak,
     marked_peak,
     precision_for,
@@ -35,6 +36,7 @@ from pytest_memguard.model import (
 from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import BOUNDARY_SIZE, HeapFile, HeapTracker
 from pytest_memguard.probes.python_heap import PythonHeap
+from pytest_memguard.recording.free_lists import clear_free_lists
 from pytest_memguard.recording.recorder import Recorder, Region
 from pytest_memguard.recording.stages import Host, StageLog, forget_open_stages, set_current
 from pytest_memguard.units import MIB
@@ -64,7 +66,7 @@ class Needs:
     def precision(self, plan: Plan | None, phase: PhaseName) -> Precision | None:
         """How much free room a phase can bear; ``None`` where no answer depends on it."""
         found = None if plan is None else plan.precision.get(phase)
-        return FOR_RECORD if found is None and self.record else found
+        return FOR_RECORD if found is None and self.record and phase == "call" else found
 
 
 class Measurement:
@@ -146,7 +148,7 @@ class Measurement:
             self._collect_garbage()
         if precision is not None:
             self._tolerance = precision.enough
-            room = self._free_room(precision)
+            room = self._fill_briefly(self._free_room(precision), precision)
         self._rooms[phase] = room
         self._python.wanted = plan is not None and phase in plan.python
         self.recorder.start()
@@ -172,8 +174,10 @@ class Measurement:
             )
         region = self._regions[phase]
         self.recorder.close(region)
+        watch = self._instruments.room
+        filled = watch.release() if watch is not None else 0
         self._settle()  # free pages are no growth
-        region.after[0] = self._instruments.resident.level()
+        region.after[0] = self._instruments.resident.level() + filled
         file = self._stop_tracker(phase)
         if phase == "teardown" or self.plan is None or not self.plan.python_whole:
             self.recorder.stop()
@@ -187,12 +191,14 @@ class Measurement:
 
     def _collect_garbage(self) -> None:
         limited = self.plan is not None and bool(self.plan.limits)
+        if self.needs.record:
+            clear_free_lists()
         if limited or self.needs.record:
             tolerance = FOR_RECORD.enough
             if self.plan is not None and limited:
                 tolerance = self.plan.tolerance
             level = self._instruments.resident.level()
-            self._instruments.collect_if_grown(level, tolerance)
+            self._instruments.collect_if_grown(level, tolerance, at_once=self.needs.record)
 
     def _free_room(self, precision: Precision) -> int:
         """Upper bound of the free bytes inside the process; 0 where nobody can tell."""
@@ -201,7 +207,14 @@ class Measurement:
             return 0
         self._settle()
         level = self._instruments.resident.level()
-        return watch.bound(level, precision.enough, precision.tracker)
+        return watch.bound(level, precision.lay, precision.tracker)
+
+    def _fill_briefly(self, room: int, precision: Precision) -> int:
+        """Fill what is free until the phase ends, if it matters; what is free then."""
+        watch = self._instruments.room
+        if watch is None or room <= precision.fill:
+            return room
+        return watch.fill_briefly(self._instruments.resident.level())
 
     def _anywhere(self) -> int:
         watch = self._instruments.room
@@ -218,7 +231,7 @@ class Measurement:
             ]
         if self.needs.record:
             needed.append(FOR_RECORD)
-        return self._free_room(min(needed, key=lambda p: p.tracker)) if needed else 0
+        return self._free_room(finest(needed)) if needed else 0
 
     def _settle(self) -> None:
         self._instruments.settle(self._tolerance)

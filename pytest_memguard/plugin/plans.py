@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.room import Precision, allowance, precision_for
+from pytest_memguard.judge.room import Precision, allowance, finest, precision_for
 from pytest_memguard.model import (
     PHASES,
     Budget,
@@ -105,7 +105,7 @@ def make_plan(budgets: Iterable[Budget], formers: Iterable[Budget] = ()) -> Plan
         if covering:
             limits[phase] = min(b.limit for b in covering)
             quiet[phase] = min(b.limit * (b.warn or 1) for b in covering)
-            precision[phase] = _finest(covering)
+            precision[phase] = finest(precision_for(b.limit, b.before) for b in covering)
     heap = [b for b in judged if b.metric == "heap"]
     python = [b for b in judged if b.metric == "python"]
     whole = any(b.phase == "all" and b.stage is None for b in heap)
@@ -126,12 +126,6 @@ def make_plan(budgets: Iterable[Budget], formers: Iterable[Budget] = ()) -> Plan
         call_only_limit=_call_only_limit(budgets),
         python_whole=any(b.phase == "all" and b.stage is None for b in python),
     )
-
-
-def _finest(budgets: Iterable[Budget]) -> Precision:
-    """What the most demanding of some budgets needs."""
-    each = [precision_for(b.limit, b.before) for b in budgets]
-    return Precision(enough=min(p.enough for p in each), tracker=min(p.tracker for p in each))
 
 
 def _call_only_limit(budgets: tuple[Budget, ...]) -> float:

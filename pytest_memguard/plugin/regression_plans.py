@@ -9,7 +9,7 @@ import pytest
 
 from pytest_memguard.baselines import Entry, FailRule, Former
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.noise import noise, room
+from pytest_memguard.judge.noise import noise, noise_of_growth, room
 from pytest_memguard.model import Budget, MetricName
 from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rules
 
@@ -102,7 +102,7 @@ def limits(entry: Entry, rules: Iterable[FailRule], metric: MetricName) -> list[
     tightest: dict[tuple[str, str | None], Budget] = {}
     for rule in rules:
         for stage, low, before in _on_record(entry, rule, metric):
-            by_noise = 0 if rule.kind == "leak" else noise(entry, metric)
+            by_noise = _noise(entry, rule, metric)
             budget = Budget(
                 limit=max(1, before + max(room(rule, max(before, 0)), by_noise)),
                 where=rule.where,
@@ -119,6 +119,13 @@ def limits(entry: Entry, rules: Iterable[FailRule], metric: MetricName) -> list[
             if known is None or budget.limit < known.limit:
                 tightest[rule.kind, stage] = budget
     return list(tightest.values())
+
+
+def _noise(entry: Entry, rule: FailRule, metric: MetricName) -> int:
+    """Bytes above what is on record that noise explains."""
+    if rule.kind == "leak":
+        return 0
+    return noise_of_growth(entry) if rule.kind == "growth" else noise(entry, metric)
 
 
 def _on_record(

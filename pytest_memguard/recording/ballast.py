@@ -16,9 +16,8 @@ SHARE_OF_AVAILABLE: Final = 0.1
 """Share of the memory still available that may be held in any case."""
 MOST_BLOCKS: Final = 1_000_000
 """Blocks laid at a time: some fifty milliseconds."""
-LEAST_BYTES: Final = 2 * MIB
-"""Room up to this is left alone: it may be a new arena that was never touched."""
-_SPARE_POOLS: Final = 4
+SPARE_POOLS: Final = 4
+"""Free pools that are not filled: a new arena would be more room, not less."""
 _CHUNK: Final = 10_000
 _LARGEST: Final = 512
 _BYTES_HEADER: Final = 33
@@ -40,9 +39,13 @@ class Room(Protocol):
     def pool_size(self) -> int:
         """Bytes of a pool."""
 
+    @property
+    def small(self) -> int:
+        """Bytes in all."""
+
 
 class Ballast:
-    """Blocks that take the free places in pymalloc's pools, and are kept.
+    """Blocks that take the free places in pymalloc's pools, until they are dropped.
 
     The places are resident already, so laying ballast costs no memory at that moment; a
     later test cannot use them, and its memory becomes visible. The process may become
@@ -68,17 +71,22 @@ class Ballast:
             available: memory that could still be had, in bytes.
 
         Returns:
-            Whether anything was filled.
+            Whether all of it was filled, but for the pools that are spared.
         """
-        laid = False
         allowed = max(ALWAYS_ALLOWED, int(SHARE_OF_HIGHEST * highest)) - self.size
         allowed = min(allowed, int(SHARE_OF_AVAILABLE * available))
+        laid = 0
         for size, count in plan_blocks(room, allowed, MOST_BLOCKS):
-            laid = True
+            laid += count
             self.size += size * count
             for start in range(0, count, _CHUNK):
                 self._kept.append(tuple(_blocks(size, min(_CHUNK, count - start))))
-        return laid
+        return laid == sum(count for _, count in room.blocks) + _in_pools(room)
+
+
+def _in_pools(room: Room) -> int:
+    """Blocks of the largest size that fit into the free pools, without those spared."""
+    return max(0, room.pools - SPARE_POOLS) * ((room.pool_size - _POOL_HEADER) // _LARGEST)
 
 
 def plan_blocks(room: Room, most_bytes: int, most_blocks: int) -> Sequence[tuple[int, int]]:
@@ -92,14 +100,8 @@ def plan_blocks(room: Room, most_bytes: int, most_blocks: int) -> Sequence[tuple
         most_bytes: limit of all together.
         most_blocks: likewise.
     """
-    in_blocks = sum(size * count for size, count in room.blocks)
-    if in_blocks + room.pools * room.pool_size < LEAST_BYTES:
-        return []
-    per_pool = (room.pool_size - _POOL_HEADER) // _LARGEST
-    # free pools are large and cheap to fill: their share is taken off first; some are
-    # spared, for a new arena would be more room, not less
-    pooled = max(0, room.pools - _SPARE_POOLS) * per_pool
-    pooled = max(0, min(pooled, most_bytes // _LARGEST, most_blocks))
+    # free pools are large and cheap to fill: their share is taken off first
+    pooled = max(0, min(_in_pools(room), most_bytes // _LARGEST, most_blocks))
     bytes_left, blocks_left = most_bytes - pooled * _LARGEST, most_blocks - pooled
     chosen = []
     for size, count in sorted(room.blocks, reverse=True):

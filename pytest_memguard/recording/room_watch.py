@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf
 from typing import Final, Protocol
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.probes.available import available_memory
-from pytest_memguard.recording.ballast import Ballast
+from pytest_memguard.recording.ballast import SPARE_POOLS, Ballast
 from pytest_memguard.recording.ballast import Room as BallastRoom
+from pytest_memguard.recording.free_lists import clear_free_lists
 
 _LARGEST_SMALL_BLOCK: Final = 512
 _SHARE_OF_TIME: Final = 200
@@ -21,8 +24,12 @@ class Room(BallastRoom, Protocol):
     """What is free inside the process."""
 
     @property
-    def total(self) -> int:
-        """Bytes in all."""
+    def arena_size(self) -> int:
+        """Bytes of an arena."""
+
+    @property
+    def malloc(self) -> int:
+        """Bytes in the C heap."""
 
     @property
     def anywhere(self) -> int:
@@ -34,37 +41,51 @@ class RoomWatch:
 
     Room appears when objects go, so the last answer holds as long as resident memory has
     not risen and the number of small blocks has not fallen; what either moved by is added.
-    The probe is asked again when that is more than a tolerance, when two hundred times
+    The probe is asked again when that matters beside a tolerance, when two hundred times
     its cost has passed, and, where the answer would call for an expensive instrument, when
     twenty times its cost has.
+
+    The probe counts the pools of an arena that was never touched, which are no room. So
+    what moved since the last answer is a bound after the probe was asked as well; but it
+    says nothing of blocks that others of another size took the place of, and is trusted
+    only for as much as one arena has.
 
     Counting visits every pool, so it takes longer the larger the heap is. It is done again
     when a hundred times its cost has passed: about the time in which a process frees a heap
     of that size, so that no room that matters can have appeared since; or when
     `count_again` has been called, because something that lived long has gone.
 
-    Room that matters is filled with ballast first, as far as that is allowed.
+    Room that matters is filled with ballast, as far as that is allowed: for good, or for
+    the time of one measurement.
 
     Args:
         probe: measures the room; 0.03 to 2 milliseconds.
+        resident: tells the resident memory.
+        resident: tells the resident memory.
         blocks: counts the small blocks in use.
     """
 
     def __init__(
-        self, probe: Callable[[], Room], blocks: Callable[[], int] = sys.getallocatedblocks
+        self,
+        probe: Callable[[], Room],
+        resident: Callable[[], int],
+        blocks: Callable[[], int] = sys.getallocatedblocks,
     ) -> None:
         self.ballast = Ballast()
         self.anywhere = 0
         self._probe = probe
+        self._resident = resident
         self._blocks = blocks
         self._now = Clock.seconds
-        self._room = self._level = self._count = self._highest = 0
-        self._due = self._soon = self._count_due = -1.0
-        self._fallen = 0
+        self._highest = 0
+        self._last = _Answer()
+        self._brief: Ballast | None = None
+        self._unfilled = self._last
+        self._raised = 0
 
     def count_again(self) -> None:
         """Count the blocks the next time, however short ago that was done."""
-        self._count_due = -1.0
+        self._last.count_due = -1.0
 
     def bound(self, level: int, tolerance: int, expensive: float, *, fill: bool = True) -> int:
         """An upper bound of the room.
@@ -73,33 +94,119 @@ class RoomWatch:
             level: resident bytes now.
             tolerance: bytes of room that do not matter.
             expensive: bytes from which the answer costs more than asking again.
-            fill: lay ballast where the room matters.
+            fill: lay ballast, for good, where the room matters.
         """
         start = self._now()
-        if start < self._due:
-            if start >= self._count_due:
+        last = self._last
+        if start < last.due:
+            if start >= last.count_due:
                 self._count_blocks(start)
-            bound = self._room + self._fallen + max(0, level - self._level)
-            worth_asking = bound > expensive and start >= self._soon
-            if bound - self._room <= tolerance and not worth_asking:
+            bound = last.room + last.moved(level)
+            worth_asking = bound > expensive and start >= last.soon
+            tolerable = bound <= tolerance or bound - last.room <= tolerance // 2
+            if tolerable and not worth_asking:
                 return bound
+        room = self._ask(level)
+        if fill and last.room > tolerance and last.small > tolerance // 2:
+            self._lay(self.ballast, room, level)
+        return last.room
+
+    def fill_briefly(self, level: int) -> int:
+        """Fill what is free until `release` is called, and return the bound then.
+
+        What the process keeps between measurements goes into the free places as ever, so
+        they do not become more with every one, as they do behind ballast that stays.
+
+        Args:
+            level: resident bytes now.
+        """
+        self.release()
+        room = self._ask(level)
+        self._unfilled, self._last = self._last, replace(self._last)
+        self._brief = Ballast()
+        before = self._resident()
+        self._lay(self._brief, room, level)
+        self._raised = self._resident() - before
+        return self._last.room
+
+    def release(self) -> int:
+        """Give up what `fill_briefly` laid; by how many bytes that had made the process larger.
+
+        Tuples, lists and the like that the interpreter keeps for reuse lie where there was
+        nothing else free. What is kept of the test would be made of them, and hold a whole
+        arena each.
+        """
+        if self._brief is None:
+            return 0
+        self._brief.drop()
+        self._brief = None
+        self._last = self._unfilled
+        self._last.count_due = -1.0
+        clear_free_lists()
+        raised, self._raised = self._raised, 0
+        return raised
+
+    def _ask(self, level: int) -> Room:
+        """Measure the room, and note it."""
+        last = self._last
         start = self._now()
         room = self._probe()
         end = self._now()
         self._highest = max(self._highest, level)
-        if fill and room.total > tolerance and self._lay(room):
-            room = self._probe()
-        self._room, self._level, self._fallen = room.total, level, 0
-        self._count = self._blocks()
+        self._count_blocks(end)
+        moved = max(last.small + last.moved(level), room.small - room.arena_size)
+        self._note(room, level, min(room.small, moved))
+        end_of_all = self._now()
+        last.due = end_of_all + (end - start) * _SHARE_OF_TIME
+        last.soon = end_of_all + (end - start) * _SHARE_OF_TIME_IF_EXPENSIVE
+        return room
+
+    def _note(self, room: Room, level: int, small: float) -> None:
+        last = self._last
+        last.small, last.room = small, int(small) + room.malloc
+        last.level, last.fallen, last.count = level, 0, self._blocks()
         self.anywhere = room.anywhere
-        self._due = self._now() + (end - start) * _SHARE_OF_TIME
-        self._soon = self._now() + (end - start) * _SHARE_OF_TIME_IF_EXPENSIVE
-        return self._room
+
+    def _lay(self, ballast: Ballast, room: Room, level: int) -> None:
+        """Fill the room, and note what is left of it."""
+        before, size = self._resident(), ballast.size
+        complete = ballast.lay(room, self._highest, available_memory())
+        if ballast.size == size:
+            return
+        room = self._probe()
+        # pools beyond those that were spared are those of a new arena, never touched
+        beyond = max(0, room.pools - SPARE_POOLS) if complete else 0
+        level += self._resident() - before
+        self._note(room, level, room.small - beyond * room.pool_size)
 
     def _count_blocks(self, start: float) -> None:
-        self._fallen = max(0, self._count - self._blocks()) * _LARGEST_SMALL_BLOCK
+        last = self._last
+        last.fallen = max(0, last.count - self._blocks()) * _LARGEST_SMALL_BLOCK
         end = self._now()
-        self._count_due = end + (end - start) * _SHARE_OF_TIME_TO_COUNT
+        last.count_due = end + (end - start) * _SHARE_OF_TIME_TO_COUNT
 
-    def _lay(self, room: Room) -> bool:
-        return self.ballast.lay(room, self._highest, available_memory())
+
+@dataclass(slots=True)
+class _Answer:
+    """The last answer, and what it was given at."""
+
+    room: int = 0
+    """Bytes in all."""
+    small: float = inf
+    """Bytes of them for small blocks."""
+    level: int = 0
+    """Resident bytes."""
+    count: int = 0
+    """Blocks in use."""
+    fallen: int = 0
+    """Bytes of room that blocks left which have gone since."""
+    due: float = -1.0
+    """When the probe is to be asked again."""
+    soon: float = -1.0
+    """Likewise, where the answer is expensive."""
+    count_due: float = -1.0
+    """When blocks are to be counted again."""
+
+    def moved(self, level: int) -> int:
+        """Bytes of room there may be more than then."""
+        return self.fallen + max(0, level - self.level)

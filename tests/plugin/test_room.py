@@ -91,6 +91,52 @@ def test_peak_that_cannot_be_decided_is_told(pytester, run):
     )
 
 
+RECORDED = """
+    import gc
+    import json
+    import pytest
+    from pathlib import Path
+
+    MORE = json.loads(Path(__file__).with_name("more.json").read_text())
+    pinned = []
+
+    def small_lists(count):
+        return [[] for _ in range(count)]
+
+    def test_neighbour():
+        gc.disable()
+        pinned.extend(small_lists(350_000)[::50])
+
+    @pytest.mark.parametrize("turn", range(6))
+    def test_lists(turn):
+        small_lists(60_000 + MORE * (turn == 4))
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["plain", "worker"])
+def test_room_left_by_a_neighbour_hides_no_regression(pytester, run, written, workers):
+    """Peaks that are stored or compared are near to exact in free room, and growth is none."""
+    more = pytester.path / "more.json"
+    flags = ("--mem-json=out.json", *workers)
+    more.write_text("0", encoding="utf-8")
+    how = {"plugins": ["xdist.plugin"] if workers else [], "subprocess": True}
+    run(RECORDED, "--mem-save", *flags, **how).assert_outcomes(passed=7)
+    lists = {name: test for name, test in written().items() if name.startswith("test_lists")}
+    for test in lists.values():
+        (peak,) = next(phase for phase in test["phases"] if phase["name"] == "call")["peaks"]
+        assert peak["method"] == "kernel mark"
+        assert 3.0 <= peak["bytes"] / 2**20 <= 5.0  # 56 bytes each, and the list of them
+        assert peak["upper_bound_bytes"] - peak["bytes"] < 1 << 20
+        assert abs(test["growth_bytes"]) <= 2 << 20
+    more.write_text("50000", encoding="utf-8")
+    result = run(RECORDED, "--mem-compare", *flags, **how)
+    result.assert_outcomes(passed=6, failed=1)
+    result.stdout.fnmatch_lines(
+        ["compared with .memguard/baseline.json: 1 regression, 6 as before"]
+    )
+    assert written()["test_lists[4]"]["result"] == "failed"
+
+
 def test_heap_needs_no_room(run):
     """A budget on the heap is exact wherever the blocks come from."""
     result = run(LISTS.format(limit="8, metric='heap'"), subprocess=True)

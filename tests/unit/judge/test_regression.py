@@ -16,7 +16,7 @@ from pytest_memguard.baselines import (
     StageEntry,
 )
 from pytest_memguard.judge.merging import merged
-from pytest_memguard.judge.noise import READINGS, allowed, noise
+from pytest_memguard.judge.noise import READINGS, allowed, noise, noise_of_growth
 from pytest_memguard.judge.regression import compare, judge_entry
 from pytest_memguard.rules import DEFAULT, closest, parse_rule, parse_rules
 from pytest_memguard.units import KIB, MIB
@@ -100,6 +100,17 @@ def test_more_readings_narrow_the_noise() -> None:
     assert noises[4] == noises[3]
     narrowed = noise(entry(50, readings=READINGS, spread=MIB), "rss")
     assert narrowed < noise(entry(50), "rss")
+
+
+def test_growth_within_two_arenas_is_noise() -> None:
+    """One object that stays may hold an arena, so growth is not known better than that."""
+    before = replace(entry(10), growth=-MIB // 2)
+    assert noise_of_growth(before) == 2 * MIB
+    assert noise_of_growth(entry(100)) == noise(entry(100), "rss")
+    for grown, kind in ((2, "same"), (3, "regression")):
+        now = replace(entry(10), growth=before.growth + grown * MIB)
+        change = judged(before, now, "growth:10%")[-1]
+        assert (change.subject, change.kind) == ("growth", kind)
 
 
 def test_noise_of_one_reading_is_assumed() -> None:

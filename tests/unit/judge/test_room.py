@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from pytest_memguard.judge.room import (
@@ -9,9 +11,12 @@ from pytest_memguard.judge.room import (
     KNOWN_SHARE,
     TRACK_SHARE,
     Held,
+    Precision,
     allowance,
+    finest,
     held_at_peak,
     marked_peak,
+    precision_for,
     tracked_peak,
     tracker_from,
 )
@@ -49,6 +54,36 @@ def test_tracker_from(limit, room) -> None:
 def test_what_is_allowed_needs_no_tracker(limit) -> None:
     """Room that does not matter never calls for the tracker."""
     assert allowance(limit) <= tracker_from(limit)
+
+
+def test_precision_for_a_budget() -> None:
+    """Beside a budget a small share is enough; room from a large share on must not stay."""
+    needed = precision_for(100 * MIB)
+    assert (needed.enough, needed.lay) == (5 * MIB, 5 * MIB)
+    assert (needed.fill, needed.tracker) == (50 * MIB, 50 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("limit", "former", "enough"),
+    [
+        pytest.param(12 * MIB, 10 * MIB, MIB // 2, id="small-margin"),
+        pytest.param(110 * MIB, 100 * MIB, 5 * MIB // 2, id="a-quarter-of-the-margin"),
+    ],
+)
+def test_precision_for_what_is_on_record(limit, former, enough) -> None:
+    """Beside a record room must be small beside the margin; the tracker is never used."""
+    needed = precision_for(limit, former)
+    assert (needed.enough, needed.fill) == (enough, enough)
+    assert (needed.lay, needed.tracker) == (16 * MIB, inf)
+
+
+def test_finest() -> None:
+    """Several measurements at once need the best of each."""
+    budget, record = precision_for(100 * MIB), precision_for(110 * MIB, 100 * MIB)
+    assert finest([budget, record]) == Precision(
+        enough=record.enough, lay=budget.lay, fill=record.fill, tracker=budget.tracker
+    )
+    assert finest([record]) == record
 
 
 def test_marked_peak() -> None:

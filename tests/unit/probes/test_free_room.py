@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes.free_room import (
-    FreeRoom,
-    FreeRoomProbe,
-    main_heap,
-    parse_malloc_stats,
-)
-from pytest_memguard.probes.resident import ProcFile
-from pytest_memguard.units import KIB
+from pytest_memguard.probes.free_room import FreeRoom, parse_malloc_stats
+from pytest_memguard.units import MIB
 
 STATISTICS = b"""\
 Small block threshold = 512, in 32 size classes.
@@ -39,26 +33,11 @@ Total                              =            4,194,304
       0 free PyCFunctionObjects * 56 bytes each =                    0
 """
 
-SMAPS = b"""\
-55d0c0a00000-55d0c0a01000 r--p 00000000 08:01 123  /usr/bin/python3
-Size:                  4 kB
-Rss:                   4 kB
-55d0c1c00000-55d0c1e00000 rw-p 00000000 00:00 0    [heap]
-Size:               2048 kB
-KernelPageSize:        4 kB
-MMUPageSize:           4 kB
-Rss:                1234 kB
-Pss:                1234 kB
-7f0000000000-7f0000100000 rw-p 00000000 00:00 0
-Size:               1024 kB
-Rss:                 999 kB
-"""
-
 
 def test_statistics() -> None:
     """Free places are told by size, and free pools by number; what is full is left out."""
     assert FreeRoom(
-        blocks=((16, 886), (512, 12)), pools=26, pool_size=16384
+        blocks=((16, 886), (512, 12)), pools=26, pool_size=16384, arena_size=1048576
     ) == parse_malloc_stats(STATISTICS)
 
 
@@ -91,46 +70,42 @@ def test_total(room, total) -> None:
     assert total == room.total
 
 
-@pytest.mark.parametrize(
-    ("smaps", "heap"),
-    [
-        pytest.param(SMAPS, (2048 * KIB, 1234 * KIB), id="heap-among-others"),
-        pytest.param(SMAPS.replace(b"[heap]", b""), None, id="no-heap"),
-        pytest.param(SMAPS[: SMAPS.index(b"Rss:                1234")], None, id="cut-off"),
-        pytest.param(b"", None, id="nothing"),
-    ],
-)
-def test_main_heap(smaps, heap) -> None:
-    """The heap's size and resident bytes are those of the mapping that bears its name."""
-    assert heap == main_heap(smaps)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the C heap is found in /proc")
-def test_the_heap_is_found_wherever_it_stands(monkeypatch) -> None:
-    """The kernel hands its list out a page at a time; the heap may come after the first."""
-    probe = FreeRoomProbe()
-    taken = []
-
-    def parts(_, size):
-        for part in (SMAPS[:90], SMAPS[90:], b"never asked for"):
-            taken.append((part, size))
-            yield part
-
-    monkeypatch.setattr(ProcFile, "parts", parts)
-    assert probe._main_heap() == (2048 * KIB, 1234 * KIB)
-    assert [part for part, _ in taken] == [SMAPS[:90], SMAPS[90:]]
-    monkeypatch.setattr(ProcFile, "parts", lambda *_: iter([b"no", b"heap"]))
-    assert probe._main_heap() is None
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
-def test_parts_of_a_long_list() -> None:
-    """All that was asked for comes, though the kernel gives less than that at a time."""
-    file = ProcFile("maps")
-    size = len(Path("/proc/self/maps").read_bytes())
-    parts = list(file.parts(10 * size))
-    whole = b"".join(parts)
-    assert len(parts) > 1
-    assert whole.count(b"\n") > 50
-    assert b"[stack]" in whole
-    assert [len(part) for part in file.parts(100)] == [100]
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's statistics are needed")
+def test_real_chunks_that_were_given_back_are_no_room() -> None:
+    """Of what malloc has freed only what is still resident counts, wherever threads ran."""
+    code = (
+        "import ctypes, threading\n"
+        "from pytest_memguard.recording.instruments import Instruments\n"
+        "made = Instruments()\n"
+        "watch, level = made.room, made.resident.level\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.malloc.restype = ctypes.c_void_p\n"
+        "libc.free.argtypes = [ctypes.c_void_p]\n"
+        "def fill():\n"
+        "    blocks = [libc.malloc(40_000) for _ in range(1000)]\n"
+        "    for number, block in enumerate(blocks):\n"
+        "        ctypes.memset(block, 1, 40_000)\n"
+        "    for block in blocks[:-1]:\n"
+        "        libc.free(block)\n"
+        "for target in (fill, lambda: [bytes(1000) for _ in range(50)], fill):\n"
+        "    if target is fill:\n"
+        "        fill()\n"
+        "    else:\n"
+        "        thread = threading.Thread(target=target)\n"
+        "        thread.start()\n"
+        "        thread.join()\n"
+        "    made.settle(-1)\n"
+        "    room = watch._probe()\n"
+        "    print(room.malloc, room.anywhere)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    alone, threaded, again = (
+        tuple(map(int, line.split())) for line in done.stdout.splitlines()
+    )
+    assert alone[0] < 2 * MIB
+    assert alone[1] == 0
+    for malloc, anywhere in (threaded, again):
+        assert malloc < 2 * MIB
+        assert 0 < anywhere < MIB

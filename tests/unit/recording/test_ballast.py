@@ -8,7 +8,6 @@ import pytest
 
 from pytest_memguard.recording.ballast import (
     ALWAYS_ALLOWED,
-    LEAST_BYTES,
     MOST_BLOCKS,
     SHARE_OF_AVAILABLE,
     SHARE_OF_HIGHEST,
@@ -20,7 +19,7 @@ from tests.fakes import FakeRoom
 
 POOL = 16 * 1024  # has room for 31 blocks of 512 bytes
 PLENTY = 1024 * GIB
-ENOUGH = LEAST_BYTES // 16  # blocks of 16 bytes that are worth it
+MANY = 100_000
 
 
 def room(*blocks, pools=0) -> FakeRoom:
@@ -33,15 +32,12 @@ def room(*blocks, pools=0) -> FakeRoom:
     [
         pytest.param(room(), PLENTY, PLENTY, [], id="no-room"),
         pytest.param(FakeRoom(0), PLENTY, PLENTY, [], id="no-pools-known"),
-        pytest.param(room((16, ENOUGH - 1)), PLENTY, PLENTY, [], id="too-little"),
+        pytest.param(room((16, 1)), PLENTY, PLENTY, [(16, 1)], id="one-place"),
         pytest.param(
-            room((16, ENOUGH)), PLENTY, PLENTY, [(16, ENOUGH)], id="just-worth-it"
-        ),
-        pytest.param(
-            room((16, ENOUGH), (512, 3), (48, 7)),
+            room((16, MANY), (512, 3), (48, 7)),
             PLENTY,
             PLENTY,
-            [(512, 3), (48, 7), (16, ENOUGH)],
+            [(512, 3), (48, 7), (16, MANY)],
             id="largest-first",
         ),
         pytest.param(
@@ -57,11 +53,11 @@ def room(*blocks, pools=0) -> FakeRoom:
         ),
         pytest.param(room(pools=200), PLENTY, PLENTY, [(512, 196 * 31)], id="pools-but-four"),
         pytest.param(
-            room((16, ENOUGH), pools=5), PLENTY, PLENTY, [(16, ENOUGH), (512, 31)],
+            room((16, MANY), pools=5), PLENTY, PLENTY, [(16, MANY), (512, 31)],
             id="pools-after-places",
         ),
         pytest.param(
-            room((16, ENOUGH), pools=3), PLENTY, PLENTY, [(16, ENOUGH)], id="pools-all-spared"
+            room((16, MANY), pools=3), PLENTY, PLENTY, [(16, MANY)], id="pools-all-spared"
         ),
         pytest.param(
             room((512, 9000), pools=200), 512 * 6100, PLENTY, [(512, 24), (512, 6076)],
@@ -83,12 +79,27 @@ def test_plan_blocks(free, most_bytes, most_blocks, chosen) -> None:
 def test_blocks_fit(size) -> None:
     """What is laid takes places of exactly the size it was planned for."""
     ballast = Ballast()
-    count = -(-LEAST_BYTES // size)
+    count = 5000
     assert ballast.lay(room((size, count)), 0, PLENTY) is True
     laid = [block for part in ballast._kept for block in part]
     assert count == len(laid)
     assert count == len({id(block) for block in laid})
     assert {size} == {-(-sys.getsizeof(block) // 16) * 16 for block in laid}
+
+
+@pytest.mark.parametrize(
+    ("free", "available", "complete"),
+    [
+        pytest.param(room(), PLENTY, True, id="nothing"),
+        pytest.param(room((16, 7), (512, 3), pools=9), PLENTY, True, id="all"),
+        pytest.param(room(pools=4), PLENTY, True, id="what-is-spared"),
+        pytest.param(room((16, 7), (512, 3)), 512 * 30, False, id="not-the-smallest"),
+        pytest.param(room(pools=9), 0, False, id="none-of-it"),
+    ],
+)
+def test_all_of_it(free, available, complete) -> None:
+    """It is told whether anything was left free that was not spared."""
+    assert complete is Ballast().lay(free, 0, available)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +125,7 @@ def test_allowed(monkeypatch, highest, available, allowed) -> None:
         "pytest_memguard.recording.ballast.plan_blocks",
         lambda *arguments: asked.append(arguments) or [],
     )
-    assert Ballast().lay(room(), highest, available) is False
+    Ballast().lay(room(), highest, available)
     assert [(room(), allowed, MOST_BLOCKS)] == asked
 
 

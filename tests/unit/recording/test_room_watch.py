@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from pytest_memguard.recording.room_watch import RoomWatch
@@ -19,12 +22,13 @@ class Setting:
         """Ask once."""
         self.probe = FakeProbe(clock, FakeRoom(5000), COST)
         self.blocks = 100
-        self.watch = RoomWatch(self.probe, lambda: self.blocks)
+        self.resident = 0
+        self.watch = RoomWatch(self.probe, lambda: self.resident, lambda: self.blocks)
         self.watch.ballast = self.ballast = FakeBallast()
         self.first = self.watch.bound(LEVEL, 5000, NEVER)
         self.probe.answer = FakeRoom(7000)
 
-    def bound(self, level=LEVEL, tolerance=1000, expensive=NEVER) -> int:
+    def bound(self, level=LEVEL, tolerance=2000, expensive=NEVER) -> int:
         """What it says now; 7,000 if it has asked again."""
         return self.watch.bound(level, tolerance, expensive)
 
@@ -65,6 +69,13 @@ def test_bound(watch, level, blocks, bound) -> None:
     """What moved is added to the answer; too much of it, and the probe is asked again."""
     watch.blocks = blocks
     assert bound == watch.bound(level)
+
+
+def test_movement_within_the_tolerance(watch) -> None:
+    """As long as the room does not matter, it may have moved by whatever it has."""
+    assert watch.bound(LEVEL + 2900, tolerance=7900) == 7900
+    assert watch.probe.calls == 1
+    assert watch.bound(LEVEL + 2901, tolerance=4900) == 7000
 
 
 def test_movement_is_counted_from_the_last_answer(watch) -> None:
@@ -160,8 +171,146 @@ def test_room_that_does_not_matter_is_left(watch, clock) -> None:
     assert watch.ballast.calls == []
 
 
+UNTOUCHED = FakeRoom(9000, arena_size=6000)
+
+
+@pytest.mark.parametrize(
+    ("room", "level", "blocks", "bound"),
+    [
+        pytest.param(UNTOUCHED, LEVEL, 100, 5000, id="nothing-moved"),
+        pytest.param(UNTOUCHED, LEVEL + 2000, 100, 7000, id="as-much-as-moved"),
+        pytest.param(UNTOUCHED, LEVEL + 2000, 99, 7512, id="blocks-went"),
+        pytest.param(UNTOUCHED, LEVEL + 9999, 100, 9000, id="no-more-than-there-is"),
+        pytest.param(FakeRoom(9000, arena_size=3000), LEVEL, 100, 6000, id="one-arena"),
+        pytest.param(FakeRoom(9000, malloc=1500, arena_size=6000), LEVEL, 100, 6500, id="c"),
+    ],
+)
+def test_an_arena_that_was_never_touched_is_no_room(
+    watch, clock, room, level, blocks, bound
+) -> None:
+    """What the probe counts is believed as far as resident memory or blocks have moved."""
+    watch.probe.answer = room
+    watch.blocks = blocks
+    clock.advance(60)
+    assert bound == watch.bound(level, tolerance=NEVER)
+    assert watch.probe.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("complete", "bound"),
+    [pytest.param(True, 4 * 10 + 500, id="all"), pytest.param(False, 600, id="a-part")],
+)
+def test_pools_of_a_new_arena_are_no_room(watch, clock, complete, bound) -> None:
+    """When all is filled but some pools, the pools beyond those are of a new arena."""
+
+    def fill() -> bool:
+        watch.probe.answer = FakeRoom(600, pools=10, pool_size=10)
+        return complete
+
+    watch.watch.ballast = FakeBallast(fill)
+    clock.advance(60)
+    assert bound == watch.bound(tolerance=100)
+
+
+def test_what_filling_touched_is_no_movement(watch, clock) -> None:
+    """Resident memory that rose when ballast was laid is in use."""
+
+    def fill() -> bool:
+        watch.probe.answer = FakeRoom(30)
+        watch.resident += 4000
+        return True
+
+    watch.watch.ballast = FakeBallast(fill)
+    clock.advance(60)
+    watch.bound(tolerance=100)
+    assert watch.bound(LEVEL + 4000, tolerance=100) == 30
+
+
+@pytest.fixture
+def filling(watch, monkeypatch) -> Setting:
+    """A watch whose room can be filled for a while: 30 bytes are left, 4,000 are touched."""
+
+    def fill() -> bool:
+        watch.probe.answer = FakeRoom(30)
+        watch.resident += 4000
+        watch.blocks += 800
+        return True
+
+    def drop() -> None:
+        watch.probe.answer = FakeRoom(7000)
+        watch.blocks -= 800
+
+    def make() -> FakeBallast:
+        watch.brief = FakeBallast(fill)
+        watch.brief.drop = drop
+        return watch.brief
+
+    monkeypatch.setattr("pytest_memguard.recording.room_watch.Ballast", make)
+    return watch
+
+
+def test_fill_for_a_while(filling) -> None:
+    """Until it is released the room is what was left; then it is what it was before."""
+    assert filling.watch.fill_briefly(LEVEL) == 30
+    assert filling.bound(LEVEL + 4000, tolerance=100) == 30
+    assert filling.bound(LEVEL + 4050, tolerance=100) == 80
+    assert filling.watch.release() == 4000
+    calls = filling.probe.calls
+    assert filling.bound() == 7000
+    assert calls == filling.probe.calls
+    assert filling.watch.release() == 0
+
+
+def test_blocks_that_go_while_it_is_filled(filling) -> None:
+    """What goes during a measurement is room there, and afterwards."""
+    filling.watch.fill_briefly(LEVEL)
+    filling.blocks -= 1
+    filling.watch.count_again()
+    assert filling.bound(LEVEL + 4000, tolerance=10**6) == 542
+    filling.watch.release()
+    assert filling.bound(LEVEL, tolerance=10**6) == 7512
+
+
+def test_filling_again_releases_first(filling) -> None:
+    """What a phase that was interrupted left is not laid twice."""
+    filling.watch.fill_briefly(LEVEL)
+    filling.watch.fill_briefly(LEVEL)
+    assert filling.blocks == 900
+    filling.watch.release()
+    assert filling.blocks == 100
+
+
+def test_real_room_is_filled_for_a_while() -> None:
+    """Small blocks find no free place while it is filled, and make the process larger."""
+    code = (
+        "from pytest_memguard.recording.instruments import Instruments\n"
+        "made = Instruments()\n"
+        "watch, level = made.room, made.resident.level\n"
+        "kept = [bytes(200) for _ in range(200_000)]\n"
+        "kept = kept[::50]\n"
+        "rises = []\n"
+        "for fill in (False, True, False, True):\n"
+        "    if fill:\n"
+        "        assert watch.fill_briefly(level()) < 1 << 20\n"
+        "    before = level()\n"
+        "    more = [bytes(200) for _ in range(100_000)]\n"
+        "    rises.append((level() - before) >> 20)\n"
+        "    del more\n"
+        "    watch.release()\n"
+        "print(*rises)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    without, filled, again, filled_again = map(int, done.stdout.split())
+    assert without <= 2
+    assert again <= 2
+    assert filled >= 22
+    assert filled_again >= 22
+
+
 def test_counts_real_blocks(clock) -> None:
     """Without anything else to call, the interpreter counts the blocks."""
-    watch = RoomWatch(FakeProbe(clock, FakeRoom(5), COST))
+    watch = RoomWatch(FakeProbe(clock, FakeRoom(5), COST), lambda: 0)
     assert watch.bound(LEVEL, NEVER, NEVER) == 5
     assert 5 <= watch.bound(LEVEL, NEVER, NEVER) < 5 + 10**8

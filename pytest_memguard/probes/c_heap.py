@@ -1,0 +1,162 @@
+"""What glibc holds free of the C heap and is resident all the same."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.resident import ProcFile
+from pytest_memguard.units import KIB
+
+_PAGES_A_CHUNK: Final = 2
+_START_OF_SMAPS: Final = 32 * 1024
+_MAPPING = re.compile(rb"\[heap\]\nSize:\s+(\d+) kB\n(?:.*\n)*?Rss:\s+(\d+) kB")
+_ARENA = re.compile(
+    rb"<total type=\"fast\" count=\"\d+\" size=\"(\d+)\"/>\s*"
+    rb"<total type=\"rest\" count=\"\d+\" size=\"(\d+)\"/>\s*"
+    rb"<system type=\"current\" size=\"(\d+)\"/>(?=.*?</heap>)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arena:
+    """One of glibc's arenas: the main one, which is the process's heap, or one for threads."""
+
+    size: int
+    """Bytes it has from the system."""
+    free: int
+    """Bytes of them in free chunks, those at its end included."""
+
+
+class CHeap:
+    """Asks glibc for what it holds free, and the kernel for what of it is resident.
+
+    Raises:
+        AttributeError: if the C library is another one.
+        OSError: if the kernel does not list the mappings of a process.
+    """
+
+    def __init__(self) -> None:
+        libc = ctypes.CDLL(None)
+        libc.open_memstream.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        libc.open_memstream.restype = ctypes.c_void_p
+        libc.fclose.argtypes = [ctypes.c_void_p]
+        libc.free.argtypes = [ctypes.c_void_p]
+        libc.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+        libc.mallinfo2.restype = _Mallinfo2
+        self._libc = libc
+        self._smaps = ProcFile("smaps")
+        self._page = os.sysconf("SC_PAGESIZE")
+
+    def free(self) -> tuple[int, int]:
+        """Free resident bytes at most, and how many of them are in the arenas of threads.
+
+        Free pages must have been given back just before.
+        """
+        info: _Mallinfo2 = self._libc.mallinfo2()
+        main = self._mapping()
+        if main is None:
+            return int(info.fordblks), int(info.fordblks)
+        size, resident = main
+        if size >= info.arena:
+            # whole pages of a free chunk have been given back; its first and last are shared
+            by_pages = info.fsmblks + info.ordblks * _PAGES_A_CHUNK * self._page
+            return int(max(0, min(info.fordblks, by_pages, resident - info.uordblks))), 0
+        arenas = parse_malloc_info(self.printed(lambda to: self._libc.malloc_info(0, to)))
+        return free_of_arenas(arenas, size, resident)
+
+    def printed(self, function: Callable[[Any], object]) -> bytes:
+        """What a function prints to the C stream it is called with.
+
+        Raises:
+            Unmeasurable: if there is no memory for a stream.
+        """
+        buffer, length = ctypes.c_void_p(), ctypes.c_size_t()
+        stream = self._libc.open_memstream(ctypes.byref(buffer), ctypes.byref(length))
+        if not stream:
+            msg = "there is no memory for a stream"
+            raise Unmeasurable(msg)
+        function(stream)
+        self._libc.fclose(stream)
+        try:
+            return ctypes.string_at(buffer.value or 0, length.value) if length.value else b""
+        finally:
+            self._libc.free(buffer)
+
+    def _mapping(self) -> tuple[int, int] | None:
+        text = b""
+        for part in self._smaps.parts(_START_OF_SMAPS):
+            text += part
+            main = main_heap(text)
+            if main is not None:
+                return main
+        return None
+
+
+class _Mallinfo2(ctypes.Structure):
+    """Glibc's struct of the same name (mallinfo2(3))."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    )
+
+
+def free_of_arenas(arenas: list[Arena], size: int, resident: int) -> tuple[int, int]:
+    """Free resident bytes at most, and how many of them are in the arenas of threads.
+
+    Args:
+        arenas: the main one first.
+        size: bytes of the mapping that is the process's heap.
+        resident: bytes of it that are resident.
+
+    Raises:
+        Unmeasurable: if glibc tells of no arena.
+    """
+    if not arenas:
+        msg = "glibc's statistics have another form in this version"
+        raise Unmeasurable(msg)
+    main, *others = arenas
+    elsewhere = max(0, main.size - size)  # what did not fit below another mapping
+    used = main.size - main.free
+    in_main = max(0, min(main.free, resident + elsewhere - used))
+    # the arenas of threads give back nothing from their ends
+    of_threads = sum(arena.free for arena in others)
+    return in_main + of_threads, of_threads
+
+
+def parse_malloc_info(text: bytes) -> list[Arena]:
+    """The arenas in what malloc_info(3) prints, the main one first.
+
+    Args:
+        text: XML.
+    """
+    found = [tuple(int(number) for number in match) for match in _ARENA.findall(text)]
+    return [Arena(size=size, free=fast + rest) for fast, rest, size in found]
+
+
+def main_heap(smaps: bytes) -> tuple[int, int] | None:
+    """Size and resident bytes of the mapping that bears the C heap's name, if there is one.
+
+    Args:
+        smaps: the start of /proc/self/smaps.
+    """
+    match = _MAPPING.search(smaps)
+    return None if match is None else (int(match[1]) * KIB, int(match[2]) * KIB)

@@ -1,0 +1,71 @@
+"""Tests of giving back what the interpreter keeps for reuse."""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+import pytest
+
+from pytest_memguard.recording.free_lists import clear_free_lists
+
+CPYTHON = sys.implementation.name == "cpython"
+
+
+@pytest.fixture
+def nothing_set_aside():
+    """No object is set aside while a test runs; afterwards all that is there is, as before."""
+    before = gc.get_freeze_count()
+    gc.unfreeze()
+    yield
+    if before:
+        gc.freeze()
+
+
+@pytest.mark.skipif(not CPYTHON, reason="only CPython keeps objects for reuse")
+@pytest.mark.usefixtures("nothing_set_aside")
+def test_free_lists_are_given_back() -> None:
+    """Blocks that freed tuples still hold are free afterwards."""
+    clear_free_lists()
+    tuples = [(name, None) for name in [None] * 1500]
+    before = sys.getallocatedblocks()
+    del tuples
+    freed = before - sys.getallocatedblocks()
+    clear_free_lists()
+    assert freed < 700  # the others wait to be used again
+    assert before - sys.getallocatedblocks() > 1400
+
+
+@pytest.mark.skipif(not CPYTHON, reason="only CPython sets objects aside")
+@pytest.mark.usefixtures("nothing_set_aside")
+def test_no_garbage_is_collected() -> None:
+    """No finalizer runs, and what was set aside for the moment comes back."""
+    told = []
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            told.append("gone")
+
+    Cycle()
+    clear_free_lists()
+    assert told == []
+    assert gc.get_freeze_count() == 0
+    gc.collect()
+    assert told == ["gone"]
+
+
+@pytest.mark.skipif(not CPYTHON, reason="only CPython sets objects aside")
+@pytest.mark.usefixtures("nothing_set_aside")
+def test_what_others_set_aside_stays_there() -> None:
+    """Where somebody has set objects aside nothing is done."""
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        assert frozen > 0
+        clear_free_lists()
+        assert abs(gc.get_freeze_count() - frozen) < 5
+    finally:
+        gc.unfreeze()
