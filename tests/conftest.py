@@ -7,7 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import fresh
 from tests.postgres import Cluster, cluster
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[None]:
+    """End the process that forks with the tests."""
+    yield
+    fresh.stop()
 
 
 @pytest.fixture(scope="session")

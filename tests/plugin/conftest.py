@@ -19,6 +19,8 @@ import pytest
 
 import pytest_memguard
 from pytest_memguard.recording.stages import set_current
+from tests.fresh import AVAILABLE
+from tests.runs import fresh_pytest
 
 # pytester forgets what a run has imported: memray cannot be loaded a second time, hypothesis
 # complains of a second trio, and the others would be loaded once more for every run
@@ -69,6 +71,7 @@ class Run(Protocol):
         *flags: object,
         plugins: Sequence[str] = (),
         cache: bool = False,
+        here: bool = False,
         subprocess: bool = False,
         without: bool = False,
     ) -> pytest.RunResult:
@@ -79,14 +82,15 @@ class Run(Protocol):
             flags: pytest's.
             plugins: modules of other plugins; none is loaded by itself.
             cache: whether pytest has its cache.
-            subprocess: whether pytest runs in a process of its own.
+            here: whether pytest runs in this process, whatever that has done before.
+            subprocess: whether pytest runs in a new interpreter.
             without: whether our plugin is left out.
         """
 
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run pytest with the plugin, in this process unless the test wants another one."""
+    """Run pytest with the plugin, in a fork of a process without a past."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -108,6 +112,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         *flags: object,
         plugins: Sequence[str] = (),
         cache: bool = False,
+        here: bool = False,
         subprocess: bool = False,
         without: bool = False,
     ) -> pytest.RunResult:
@@ -121,6 +126,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         arguments += map(str, flags)
         if subprocess:
             return pytester.runpytest_subprocess(*arguments)
+        if AVAILABLE and not here:
+            base = pytester.path.parent / "basetemp"
+            return fresh_pytest([f"--basetemp={base}", *arguments], pytester.path)
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):
                 delattr(sys, name)  # holds what a test of the run before has failed with

@@ -178,7 +178,7 @@ def test_nothing_runs_after_a_bad_marker(run, flags):
 @pytest.mark.parametrize("flags", [(), ("--mem",)], ids=["marker-alone", "with-flag"])
 def test_bad_markers_under_xdist(run, flags):
     """Under xdist the same mistakes give the same error, once though two workers see it."""
-    result = run(TWO_BAD_MARKERS, "-n2", *flags, plugins=["xdist.plugin"], subprocess=True)
+    result = run(TWO_BAD_MARKERS, "-n2", *flags, plugins=["xdist.plugin"])
     assert_usage_error(result)
     said = result.stdout.str() + result.stderr.str()
     for problem in (
@@ -237,7 +237,6 @@ def test_bad_flag_under_xdist(run):
         "-n2",
         "--mem-budget=much",
         plugins=["xdist.plugin"],
-        subprocess=True,
     )
     assert_usage_error(result)
     assert (result.stdout.str() + result.stderr.str()).count("memguard:") == 1

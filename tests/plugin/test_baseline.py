@@ -116,7 +116,7 @@ def test_saving_again_keeps_the_peaks(run, stored):
     """Three runs of the same code leave the same peaks on record, to a step of rounding."""
     peaks = []
     for _ in range(3):
-        run(SUITE, "--mem-save", subprocess=True).assert_outcomes(passed=2)
+        run(SUITE, "--mem-save").assert_outcomes(passed=2)
         peaks.append([entry["peak_kib"] for _, entry in sorted(stored().items())])
     assert peaks[0] == pytest.approx(peaks[1], rel=0.02)
     assert peaks[0] == pytest.approx(peaks[2], rel=0.02)
@@ -272,7 +272,7 @@ def test_unreadable_file(run, pytester, flag, text):
 
 def test_several_processes(run, sizes, stored):
     """Workers compare, the process that talks to the user stores: once, and all of it."""
-    xdist = {"plugins": ["xdist.plugin"], "subprocess": True}
+    xdist = {"plugins": ["xdist.plugin"]}
     run(SUITE, "--mem-save", "-n2", **xdist).assert_outcomes(passed=2)
     assert set(stored()) == {"test_it.py::test_large", "test_it.py::test_small"}
     sizes(large=30)

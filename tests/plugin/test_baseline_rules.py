@@ -57,9 +57,9 @@ RULES = [
 def test_rules(run, size, mark, flags, failed):
     """Flag, ini key and marker say how much more is too much; the closest one wins."""
     size(it=20)
-    run(suite(mark), "--mem-save", subprocess=True)
+    run(suite(mark), "--mem-save")
     size(it=32)
-    result = run(suite(mark), "--mem-compare", *flags, subprocess=True)
+    result = run(suite(mark), "--mem-compare", *flags)
     result.assert_outcomes(passed=2 - failed, failed=failed)
 
 
@@ -69,9 +69,9 @@ def test_growth(run):
         suite() + "\n    def test_keeps():\n        KEPT.append(bytearray(b'k' * {} * 2**20))"
     )
     flags = ("--mem-fail-on=growth:1MB", "--mem-fail-on=peak:900%")
-    run(keeps.format(1), "--mem-save", subprocess=True)
-    run(keeps.format(1), "--mem-compare", *flags, subprocess=True).assert_outcomes(passed=3)
-    result = run(keeps.format(6), "--mem-compare", *flags, subprocess=True)
+    run(keeps.format(1), "--mem-save")
+    run(keeps.format(1), "--mem-compare", *flags).assert_outcomes(passed=3)
+    result = run(keeps.format(6), "--mem-compare", *flags)
     result.assert_outcomes(passed=3, errors=1)
     result.stdout.fnmatch_lines(
         ["growth of resident memory * is * above *; growth:1MB (--mem-fail-on) allows *"]
@@ -87,10 +87,10 @@ def test_leak_of_an_accepted_leak(run):
         KEPT.append([object() for _ in range({})])
     """
     check = ("--mem-leak-check", "--mem-leak-calls=60")
-    run(leaks.format(10), *check, "--mem-save", "--mem-leak-accept", subprocess=True)
+    run(leaks.format(10), *check, "--mem-save", "--mem-leak-accept")
     compare = ("--mem-compare", "--mem-fail-on=leak:50%+100B")
-    run(leaks.format(10), *check, *compare, subprocess=True).assert_outcomes(passed=1)
-    result = run(leaks.format(60), *check, *compare, subprocess=True)
+    run(leaks.format(10), *check, *compare).assert_outcomes(passed=1)
+    result = run(leaks.format(60), *check, *compare)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["its leak of * per call is * above *leak:50%+100B*"])
 
@@ -195,8 +195,8 @@ def test_who_pays_for_an_import(run, pytester):
         import heavy
         assert heavy
     """
-    run(imports, "--mem-save", subprocess=True)
-    result = run(imports, "--mem-compare", "test_it.py::test_second", subprocess=True)
+    run(imports, "--mem-save")
+    result = run(imports, "--mem-compare", "test_it.py::test_second")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
@@ -205,9 +205,9 @@ def test_who_pays_for_an_import(run, pytester):
         ]
     )
     strict = ("--mem-strict", "test_it.py::test_second")
-    run(imports, "--mem-compare", *strict, subprocess=True).assert_outcomes(failed=1)
+    run(imports, "--mem-compare", *strict).assert_outcomes(failed=1)
     sure = ("--mem-confirm=1", "test_it.py::test_second")
-    result = run(imports, "--mem-compare", *sure, subprocess=True)
+    result = run(imports, "--mem-compare", *sure)
     result.stdout.fnmatch_lines(["compared with *: 1 as before"])
 
 
@@ -215,7 +215,7 @@ def test_confirmed(run, size):
     """With --mem-confirm a regression is measured again in a fresh process before it fails."""
     run(suite(), "--mem-save")
     size(it=20)
-    result = run(suite(), "--mem-compare", "--mem-confirm=2", subprocess=True)
+    result = run(suite(), "--mem-compare", "--mem-confirm=2")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         ["peak RSS *; measured again in a fresh process: *.* MiB and *.* MiB (regression)"]
@@ -233,8 +233,8 @@ def test_not_confirmed(run):
         times.write_text(str(count + 1))
         assert bytearray(20 << 20 if count == 1 else 1 << 20)
     """
-    run(flaky, "--mem-save", subprocess=True)
-    result = run(flaky, "--mem-compare", "--mem-confirm=2", subprocess=True)
+    run(flaky, "--mem-save")
+    result = run(flaky, "--mem-compare", "--mem-confirm=2")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         ["*; measured again in a fresh process: *, so it is not held against it*(unsure)"]
@@ -246,7 +246,7 @@ def test_confirming_in_workers(run, size):
     run(suite(), "--mem-save")
     size(it=20)
     flags = ("--mem-compare", "--mem-confirm=1", "-n2")
-    result = run(suite(), *flags, plugins=["xdist.plugin"], subprocess=True)
+    result = run(suite(), *flags, plugins=["xdist.plugin"])
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         ["peak RSS *; measured again in a fresh process: * (regression)"]
@@ -261,7 +261,7 @@ def test_a_child_that_dies(run, size):
         'assert bytearray(N["it"]',
         'os.getpid() == FIRST or os._exit(3); assert bytearray(N["it"]',
     ).replace("{mark}", "")
-    result = run("    " + dies, "--mem-compare", "--mem-confirm=1", subprocess=True)
+    result = run("    " + dies, "--mem-compare", "--mem-confirm=1")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         ["*; it could not be measured again in a fresh process: the child*"]

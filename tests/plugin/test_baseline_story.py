@@ -62,44 +62,44 @@ def project(pytester):
 )
 def test_story(run, project, flags):
     """A stage that doubles is found: the test, the stage and the line; accepted, it is fine."""
-    run(TESTS, "--mem-save", *flags, subprocess=True).assert_outcomes(passed=3)
-    run(None, "--mem-compare", *flags, subprocess=True).assert_outcomes(passed=3)
+    run(TESTS, "--mem-save", *flags).assert_outcomes(passed=3)
+    run(None, "--mem-compare", *flags).assert_outcomes(passed=3)
 
     project(load=24)
-    result = run(None, "--mem-compare", "--mem-explain=rerun", *flags, subprocess=True)
+    result = run(None, "--mem-compare", "--mem-explain=rerun", *flags)
     result.assert_outcomes(passed=2, failed=1)
     assert result.ret == 1
     result.stdout.fnmatch_lines(RED)
 
     accept = ("--mem-accept", "test_it.py::test_pipeline")
-    run(None, *accept, *flags, subprocess=True).assert_outcomes(passed=3)
-    run(None, "--mem-compare", *flags, subprocess=True).assert_outcomes(passed=3)
+    run(None, *accept, *flags).assert_outcomes(passed=3)
+    run(None, "--mem-compare", *flags).assert_outcomes(passed=3)
 
 
 def test_story_in_shards(run, project, pytester):
     """Shards that were saved apart are merged into one baseline, which each compares with."""
-    run(TESTS, "--mem-save=one.json", "test_it.py", subprocess=True)
-    run(None, "--mem-save=two.json", "test_others.py", subprocess=True)
+    run(TESTS, "--mem-save=one.json", "test_it.py")
+    run(None, "--mem-save=two.json", "test_others.py")
     merge = ("-m", "pytest_memguard", "merge", "one.json", "two.json", "-o", "all.json")
     assert pytester.run(sys.executable, *merge).ret == 0
 
     project(load=24)
     compare = ("--mem-compare=all.json", "--mem-explain=rerun")
-    result = run(None, *compare, "test_it.py", subprocess=True)
+    result = run(None, *compare, "test_it.py")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines([*RED[:2], "compared with all.json: 1 regression, 1 as before"])
-    run(None, *compare, "test_others.py", subprocess=True).assert_outcomes(passed=1)
+    run(None, *compare, "test_others.py").assert_outcomes(passed=1)
 
     accept = ("--mem-compare=all.json", "--mem-accept", "test_it.py::test_pipeline")
-    run(None, *accept, subprocess=True).assert_outcomes(passed=3)
-    run(None, *compare, subprocess=True).assert_outcomes(passed=3)
+    run(None, *accept).assert_outcomes(passed=3)
+    run(None, *compare).assert_outcomes(passed=3)
 
 
 def test_lines_that_grew(run, project):
     """Where both runs know the lines of stages, the failure shows what grew."""
-    run(TESTS, "--mem-save", "--mem-drill", subprocess=True)
+    run(TESTS, "--mem-save", "--mem-drill")
     project(load=24)
-    result = run(None, "--mem-compare", "--mem-drill", subprocess=True)
+    result = run(None, "--mem-compare", "--mem-drill")
     result.stdout.fnmatch_lines(
         ["Lines that grew:", "*12.0 *24.0 *+12.0  load_rows *rows.py:5"]
     )
@@ -107,10 +107,10 @@ def test_lines_that_grew(run, project):
 
 def test_rules_of_stages(run, project):
     """A rule on a stage finds growth below the peak of the test."""
-    run(TESTS, "--mem-save", subprocess=True)
+    run(TESTS, "--mem-save")
     project(load=19)
     flags = ("--mem-compare", "--mem-fail-on=stage:load:500KB", "--mem-fail-on=peak:50%")
-    result = run(None, *flags, subprocess=True)
+    result = run(None, *flags)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
         ["peak RSS of stage 'load' * is * above *; stage:load:500KB (--mem-fail-on) *"]
@@ -119,9 +119,9 @@ def test_rules_of_stages(run, project):
 
 def test_numbers_of_a_regression(run, project, pytester):
     """The JSON file has what was on record, and the rule that decided."""
-    run(TESTS, "--mem-save", subprocess=True)
+    run(TESTS, "--mem-save")
     project(load=24)
-    run(None, "--mem-compare", "--mem-json=out.json", subprocess=True)
+    run(None, "--mem-compare", "--mem-json=out.json")
     data = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))
     (found,) = [f for test in data["tests"] for f in test["findings"]]
     assert found["rule"] == "regression"

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 
 import pytest
-
-
-@pytest.fixture
-def run(run):
-    """Every run is a process of its own: numbers near a limit need a heap without a past."""
-    return functools.partial(run, subprocess=True)
-
 
 OVER = """
     def test_it():

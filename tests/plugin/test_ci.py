@@ -38,7 +38,7 @@ def run(run, monkeypatch):
 
     def run_alone(*arguments, current="", **options) -> pytest.RunResult:
         monkeypatch.setenv("PYTEST_CURRENT_TEST", current)
-        return run(*arguments, subprocess=True, **options)
+        return run(*arguments, **options)
 
     return run_alone
 

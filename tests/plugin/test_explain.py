@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -194,9 +192,11 @@ def test_rerun_leaves_wider_fixtures_alone(pytester, run):
         import os
         import pytest
 
+        PARENT = os.getpid()
+
         def write(word):
             with open("calls.txt", "a") as file:
-                file.write(f"{word} {os.getpid() == int(os.environ['PARENT'])}\\n")
+                file.write(f"{word} {os.getpid() == PARENT}\\n")
 
         @pytest.fixture(scope="session")
         def session():
@@ -240,19 +240,15 @@ SECOND = """
     import time
     import pytest
 
+    PARENT = os.getpid()
+
     @pytest.mark.mem_budget(40)
     def test_it():
-        if os.getpid() == int(os.environ["PARENT"]):
+        if os.getpid() == PARENT:
             bytearray(60 << 20)
         else:
             {second}
 """
-
-
-@pytest.fixture(autouse=True)
-def parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tell inner tests which process is not a forked child."""
-    monkeypatch.setenv("PARENT", str(os.getpid()))
 
 
 def test_rerun_that_does_not_reproduce(run):
@@ -273,7 +269,7 @@ def test_rerun_that_does_not_reproduce(run):
 def test_rerun_that_hangs(run, monkeypatch):
     """A second run that takes too long is stopped, and the failure says so."""
     monkeypatch.setattr(pytest_memguard.plugin.items, "RERUN_SECONDS", 1.0)
-    result = run(SECOND.format(second="time.sleep(600)"), "--mem-explain=rerun")
+    result = run(SECOND.format(second="time.sleep(600)"), "--mem-explain=rerun", here=True)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -426,7 +422,7 @@ def test_no_file_is_left_behind(pytester, run, monkeypatch, flag):
     """What memray has written is gone when the run is over."""
     folder = pytester.path / "temporary"
     folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
     source = f"""{BREACH.format(size=60)}
     @pytest.mark.mem_budget(40, metric="heap")
     def test_heap():

@@ -157,6 +157,7 @@ def test_measurements_of_several_metrics(run, flags):
             assert outer.peak / 2**20 == pytest.approx(20, abs=2)
         """,
         *flags,
+        here=True,  # memray's own 4 MiB are in use already
     )
     result.assert_outcomes(passed=2)
 
@@ -308,7 +309,6 @@ def test_asked_for_beside_other_tests(run):
                 bytearray(20 << 20)
             assert m.peak / 2**20 == pytest.approx(20, abs=2)
         """,
-        subprocess=True,
     )
     result.assert_outcomes(passed=2)
 
@@ -321,7 +321,6 @@ def test_stage_budget_of_a_fixture_asked_for_late(run):
             with request.getfixturevalue("memguard").stage("load", budget=20):
                 bytearray(30 << 20)
         """,
-        subprocess=True,
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["* test_it.py::test_it - BudgetExceeded: peak RSS of stage *"])
@@ -354,7 +353,8 @@ def test_fixtures_may_measure_themselves(run):
 
         def test_it(service):
             bytearray(10 << 20)
-        """
+        """,
+        here=True,  # memray's own 4 MiB are in use already
     )
     result.assert_outcomes(passed=1)
 

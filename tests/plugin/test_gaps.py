@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import threading
@@ -16,6 +17,12 @@ def refuse(*_: object) -> None:
     """Stand in for a probe that cannot work here."""
     msg = "the kernel said no"
     raise Unmeasurable(msg)
+
+
+@pytest.fixture
+def run(run):
+    """Runs are in this process, because what is missing is taken away here."""
+    return functools.partial(run, here=True)
 
 
 @pytest.fixture
@@ -127,7 +134,7 @@ def test_no_thread_of_ours_around_tests_without_budgets(pytester, run):
         def test_not_measured():
             assert samplers() == []
         """,
-        subprocess=True,
+        here=False,
     )
     result.assert_outcomes(passed=2)
 

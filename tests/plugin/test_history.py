@@ -223,7 +223,7 @@ def test_aborted_runs_are_marked(run, past, body, flags, aborted, stored) -> Non
         def test_3():
             pass
     """
-    result = run(source, "--mem-history", *flags, subprocess=True)
+    result = run(source, "--mem-history", *flags)
     runs, readings = past()
     assert (aborted, stored) == (runs[0].aborted, len(readings))
     result.stdout.fnmatch_lines([f"*not complete ({aborted}): *"])
@@ -243,7 +243,7 @@ def test_a_crashed_worker_is_marked(run, past) -> None:
         def test_3():
             pass
     """
-    run(source, "--mem-history", "-n", 1, plugins=XDIST, subprocess=True)
+    run(source, "--mem-history", "-n", 1, plugins=XDIST)
     ((first,), readings) = past()
     assert first.aborted.startswith("crashed: gw")
     assert {"test_1", "test_3"} <= {name for name, _ in readings}
@@ -366,7 +366,7 @@ def test_bad_urls(run, monkeypatch, url, problem) -> None:
 def test_a_missing_library_is_told(run, pytester, missing) -> None:
     """Without the extra, a URL is a usage error with the command that brings it."""
     pytester.makeconftest(f"import sys; sys.modules[{missing!r}] = None")
-    result = run(SUITE, "--mem-history=postgresql://me:geheim@host/x", subprocess=True)
+    result = run(SUITE, "--mem-history=postgresql://me:geheim@host/x")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     name = {"sqlalchemy": "SQLAlchemy"}.get(missing, missing)
     result.stderr.fnmatch_lines(

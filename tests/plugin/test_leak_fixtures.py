@@ -430,7 +430,7 @@ BUILT_IN = """
 def test_users_of_pytests_own_fixtures_are_clean(run, written, capture):
     """What pytest keeps of every run of a test is not held against it."""
     # in a process of its own: the run around this one keeps what is logged
-    result = run(BUILT_IN, "--mem-leak-check", f"--capture={capture}", JSON, subprocess=True)
+    result = run(BUILT_IN, "--mem-leak-check", f"--capture={capture}", JSON)
     found = states(written())
     assert set(found.values()) == {"clean"}, found
     assert result.ret == pytest.ExitCode.OK

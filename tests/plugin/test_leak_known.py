@@ -78,12 +78,10 @@ def test_accepted_leaks_are_known_afterwards(pytester, run, written):
 
 def test_accepting_in_several_processes(pytester, run):
     """The file is written once, by the process that talks to the user."""
-    result = run(
-        LEAK, *FLAGS, "--mem-leak-accept", "-n2", plugins=["xdist.plugin"], subprocess=True
-    )
+    result = run(LEAK, *FLAGS, "--mem-leak-accept", "-n2", plugins=["xdist.plugin"])
     result.assert_outcomes(passed=2)
     assert len(json.loads((pytester.path / FILE).read_text(encoding="utf-8"))["leaks"]) == 1
-    result = run(LEAK, *FLAGS, "-n2", plugins=["xdist.plugin"], subprocess=True)
+    result = run(LEAK, *FLAGS, "-n2", plugins=["xdist.plugin"])
     result.assert_outcomes(passed=2)
 
 

@@ -47,7 +47,7 @@ def test_xdist(pytester, run, written):
     flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
     alone = run(SUITE, *flags)
     tests = written()
-    spread = run(SUITE, *flags, "-n2", plugins=["xdist.plugin"], subprocess=True)
+    spread = run(SUITE, *flags, "-n2", plugins=["xdist.plugin"])
     assert section(spread) == section(alone)
     assert len(section(alone)) > 3
     assert alone.parseoutcomes() == spread.parseoutcomes() == {"passed": 3, "failed": 1}
@@ -67,7 +67,6 @@ def test_xdist_with_markers_alone(run):
         "-n2",
         "--mem-leak-calls=120",
         plugins=["xdist.plugin"],
-        subprocess=True,
     )
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(
@@ -87,7 +86,6 @@ def test_xdist_refuses_bad_markers(run):
         """,
         "-n2",
         plugins=["xdist.plugin"],
-        subprocess=True,
     )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     said = result.stdout.str() + result.stderr.str()
@@ -224,7 +222,6 @@ def test_pytest_timeout_is_not_triggered(pytester, run, written, how):
         JSON,
         *([how] if how.startswith("--") else []),
         plugins=["pytest_timeout"],
-        subprocess=True,
     )
     assert "Timeout" not in result.stdout.str() + result.stderr.str()
     leak = written()["test_it"]["leak"]
@@ -523,7 +520,6 @@ def test_child_processes(run, written):
         JSON,
         "-p",
         "no:randomly",
-        subprocess=True,
     )
     verdict = written()["test_it"]["leak"]["verdict"]
     assert verdict["state"] == "leaking"

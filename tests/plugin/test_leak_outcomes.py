@@ -178,7 +178,6 @@ def test_an_interruption_ends_the_run(run, raising):
         *CHECK,
         "-p",
         "no:randomly",
-        subprocess=True,
     )
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
@@ -469,7 +468,6 @@ def test_output_is_shown_once(run, capture, fails):
         *CHECK,
         f"--capture={capture}",
         "-rA",
-        subprocess=True,
     )
     said = result.stdout.str() + result.stderr.str()
     times = {
@@ -488,7 +486,6 @@ def test_live_logs_are_shown_once(pytester, run):
         "-o",
         "log_cli=true",
         "--log-file=log.txt",
-        subprocess=True,
     )
     result.assert_outcomes(passed=1)
     assert result.stdout.str().count("said-by-log") == 1

@@ -274,7 +274,7 @@ def test_interrupts_stay_interrupts(run):
     assert result.ret == 7
     result.stdout.fnmatch_lines(["*Exit: enough*"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
-    result = run(source.format(interrupt="raise KeyboardInterrupt"), subprocess=True)
+    result = run(source.format(interrupt="raise KeyboardInterrupt"))
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 import shutil
@@ -11,13 +10,6 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.cli import main
-
-
-@pytest.fixture
-def run(run):
-    """Every run is a process of its own: numbers near a limit need a heap without a past."""
-    return functools.partial(run, subprocess=True)
-
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "mem-json.schema.json"
 SUITE = """
@@ -158,7 +150,6 @@ def test_freed_memory_is_not_left_behind(run):
             bytearray(size << 20)
         """,
         "--mem",
-        subprocess=True,
     )
     result.assert_outcomes(passed=3)
     after = [float(row(result, f"test_it.py::test_it[{size}]")[5]) for size in (31, 30, 29)]
@@ -219,7 +210,7 @@ def test_json_file(pytester, run, written):
     jsonschema = pytest.importorskip("jsonschema")
     pytester.makeini("[pytest]\nmem_warn = 90%")
     flags = ["--mem-json=deep/er/out.json", "--mem-budget=400", "--mem-drill"]
-    result = run(EVERYTHING, *flags, subprocess=True)
+    result = run(EVERYTHING, *flags)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["numbers of 8 tests: */deep/er/out.json"])
     folder = pytester.path / "deep/er"
@@ -332,7 +323,7 @@ def test_runs_without_tests(run):
 
 def test_report_command(run, capsys):
     """``memguard report`` prints the section of a stored run again, and its notes."""
-    result = run(EVERYTHING, "--mem", "--mem-json=out.json", subprocess=True)
+    result = run(EVERYTHING, "--mem", "--mem-json=out.json")
     printed = result.stdout.str()
     capsys.readouterr()
     assert main(["report", "out.json"]) == 0

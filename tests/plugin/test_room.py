@@ -55,7 +55,7 @@ NO_MEMRAY = """
 def test_room_left_by_a_neighbour(pytester, run, written, conftest):
     """A test that reuses what a neighbour left free is measured as if nobody had."""
     pytester.makeconftest(conftest)
-    result = run(LISTS.format(limit=8), "--mem-json=out.json", "-rfp", subprocess=True)
+    result = run(LISTS.format(limit=8), "--mem-json=out.json", "-rfp")
     result.assert_outcomes(passed=3, failed=2)
     result.stdout.fnmatch_lines_random(
         [
@@ -77,7 +77,7 @@ def test_room_left_by_a_neighbour(pytester, run, written, conftest):
 def test_peak_that_cannot_be_decided_is_told(pytester, run):
     """Where neither ballast nor memray helps, the report gives both bounds and fails none."""
     pytester.makeconftest(f"{NO_BALLAST}\n{NO_MEMRAY}")
-    result = run(LISTS.format(limit=8), "-k", "neighbour or lists", subprocess=True)
+    result = run(LISTS.format(limit=8), "-k", "neighbour or lists")
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=3, deselected=2)
     result.stdout.fnmatch_lines(
@@ -139,7 +139,7 @@ def test_room_left_by_a_neighbour_hides_no_regression(pytester, run, written, wo
 
 def test_heap_needs_no_room(run):
     """A budget on the heap is exact wherever the blocks come from."""
-    result = run(LISTS.format(limit="8, metric='heap'"), subprocess=True)
+    result = run(LISTS.format(limit="8, metric='heap'"))
     result.assert_outcomes(passed=3, failed=2)
 
 
@@ -159,7 +159,6 @@ def test_large_block_used_again(run):
             bytearray(20 << 20)
         """,
         "--mem",
-        subprocess=True,
     )
     result.assert_outcomes(passed=1, failed=3)
     for line in result.stdout.lines:
@@ -189,7 +188,6 @@ def test_block_of_a_thread_used_again(run):
         def test_over(turn):
             in_thread()
         """,
-        subprocess=True,
     )
     counts = result.parseoutcomes()
     undecided = result.stdout.str().count("(undecided)")
@@ -213,7 +211,6 @@ def test_garbage_of_a_neighbour(run):
             gc.collect()
             bytearray(30 << 20)
         """,
-        subprocess=True,
     )
     result.assert_outcomes(passed=1, failed=1)
 

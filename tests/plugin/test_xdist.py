@@ -62,7 +62,7 @@ def stripped(test: dict[str, Any]) -> dict[str, Any]:
 def test_same_report_as_in_one_process(pytester, run, written):
     """Outcomes, JSON file, sections and properties of two workers are those of one process."""
     flags = ["--mem", "--mem-json=out.json", "--junitxml=out.xml", "-v", "--mem-budget=500"]
-    one = run(SUITE, *flags, subprocess=True)
+    one = run(SUITE, *flags)
     one.assert_outcomes(passed=7, failed=2, warnings=1)
     expected = {name: stripped(test) for name, test in written().items()}
     properties = sorted(
@@ -70,7 +70,7 @@ def test_same_report_as_in_one_process(pytester, run, written):
         for case in ET.parse(pytester.path / "out.xml").iter("testcase")  # noqa: S314
     )
 
-    two = run(SUITE, *flags, "-n2", plugins=XDIST, subprocess=True)
+    two = run(SUITE, *flags, "-n2", plugins=XDIST)
     assert one.ret == two.ret
     two.assert_outcomes(passed=7, failed=2, warnings=1)
     assert expected == {name: stripped(test) for name, test in written().items()}
@@ -101,7 +101,7 @@ def test_same_report_as_in_one_process(pytester, run, written):
 def test_markers_alone(run):
     """Without any flag workers judge, the report tells, and the next run names lines."""
     flags = ["-n2", "--strict-markers"]
-    result = run(SUITE, *flags, plugins=XDIST, subprocess=True, cache=True)
+    result = run(SUITE, *flags, plugins=XDIST, cache=True)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=7, failed=2, warnings=1)
     result.stdout.fnmatch_lines_random(
@@ -144,7 +144,6 @@ def test_worker_that_dies(run, written):
         "--mem-json=out.json",
         "-n1",
         plugins=XDIST,
-        subprocess=True,
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     tests = written()

@@ -12,7 +12,9 @@ import pytest
 
 from pytest_memguard.attribution import sizes
 from pytest_memguard.attribution.growth import Found, Growth
-from tests.unit.attribution.leaking import CALLS, NAME, found_after, found_in, module
+from tests.unit.attribution import leaking
+from tests.unit.attribution.leaking import CALLS, NAME, found_after, module
+from tests.unit.attribution.looks import found_in
 
 HOSTILE = """
 class Hostile:
@@ -116,7 +118,7 @@ def test_cycles_are_collected_though_collection_is_off():
     """What only the garbage collector could free is no survivor, and it stays off."""
     gc.disable()
     try:
-        found = found_in("def leak(n):\n  r = Request()\n  r.me = r")
+        found = leaking.found_in("def leak(n):\n  r = Request()\n  r.me = r")
         assert not gc.isenabled()
     finally:
         gc.enable()

@@ -1,0 +1,72 @@
+"""The process that tests/fresh.py starts: it imports a module, and forks for whoever asks."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def answer(order: Path) -> Callable[[], None]:
+    """What a child does: call a function, and leave what it returns or raises in a file.
+
+    Args:
+        order: the folder with the question.
+    """
+    sys.path[:], function, arguments = pickle.loads((order / "question").read_bytes())  # noqa: S301  our own
+
+    def call() -> None:
+        found: tuple[Any, Exception | None]
+        try:
+            found = (function(*arguments), None)
+        except Exception as error:  # noqa: BLE001  raised again where it was asked for
+            found = (None, error)
+        (order / "answer").write_bytes(pickle.dumps(found))
+
+    return call
+
+
+def _redirect(order: Path) -> None:
+    """Read from nowhere and write to files, on the level of the system."""
+    write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    names = (
+        (os.devnull, os.O_RDONLY),
+        (order / "stdout", write),
+        (order / "stderr", write),
+    )
+    for descriptor, (name, flags) in enumerate(names):
+        opened = os.open(name, flags)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+
+
+def main() -> None:
+    """Fork for each order that is read, and tell the child's number and how it ended."""
+    module = importlib.import_module(sys.argv[1])
+    getattr(module, "prepare", lambda: None)()
+    gc.collect()
+    gc.freeze()  # no child need look at, and so copy, all of this
+    for line in iter(sys.stdin.readline, ""):
+        child = os.fork()
+        if child == 0:
+            order = Path(line.rstrip("\n"))
+            _redirect(order)
+            work = answer(order)
+            break
+        sys.stdout.write(f"{child}\n")
+        sys.stdout.flush()
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        sys.stdout.write(f"{status}\n")
+        sys.stdout.flush()
+    else:
+        return
+    work()
+
+
+if __name__ == "__main__":
+    main()

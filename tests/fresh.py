@@ -1,0 +1,104 @@
+"""Processes in which nothing has happened yet, forked from one that has imported everything.
+
+A test that wants a heap without a past, or a small one, has it here for a fraction of what a
+new interpreter costs. Where there is no fork, the tests do without: what they ask for is done
+in their own process.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+AVAILABLE = hasattr(os, "fork")
+_ROOT = Path(__file__).parent.parent
+_PATIENCE = 300.0  # seconds; whatever takes longer has failed
+_running: list[_Server] = []
+
+
+class _Server:
+    """A process that forks.
+
+    Args:
+        module: what it imports before.
+    """
+
+    def __init__(self, module: str) -> None:
+        """Start it."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.forks", module],
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        _running.append(self)
+
+    def fork(self, function: Callable[..., Any], arguments: Sequence[Any], to: Path) -> int:
+        """Have a function called.
+
+        Args:
+            function: one of a module.
+            arguments: what it is called with.
+            to: the folder for the files ``answer``, ``stdout`` and ``stderr``.
+
+        Returns:
+            How the child ended.
+        """
+        into, out = self._process.stdin, self._process.stdout
+        assert into is not None
+        assert out is not None
+        (to / "question").write_bytes(pickle.dumps((sys.path, function, arguments)))
+        into.write(f"{to}\n")
+        into.flush()
+        child = int(out.readline())
+        timer = threading.Timer(_PATIENCE, os.kill, (child, signal.SIGKILL))
+        timer.start()
+        try:
+            return int(out.readline())
+        finally:
+            timer.cancel()
+
+    def stop(self) -> None:
+        """End it, so that its time counts among that of the tests."""
+        self._process.communicate()
+
+
+server = cache(_Server)
+
+
+def stop() -> None:
+    """End whatever has forked."""
+    while _running:
+        _running.pop().stop()
+    server.cache_clear()
+
+
+def fresh(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns in a process of its own, which has imported its module alone.
+
+    Args:
+        function: one of a module.
+        arguments: what it is called with; they and the answer are pickled.
+    """
+    if not AVAILABLE:
+        return function(*arguments)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        status = server(function.__module__).fork(function, arguments, folder)
+        if status:
+            msg = f"exit status {status}: {(folder / 'stderr').read_text()}"
+            raise AssertionError(msg)
+        value, error = pickle.loads((folder / "answer").read_bytes())  # noqa: S301  our own
+    if error is not None:
+        raise error
+    return value

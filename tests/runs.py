@@ -1,0 +1,71 @@
+"""Runs of pytest in forks of a process that has imported what they need."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from _pytest.config import default_plugins
+
+import pytest_memguard
+from pytest_memguard.probes.survivors import warm_up
+from tests.fresh import server
+
+# pytest imports this one itself in each run, and rewrites its assertions
+_HOOKS = "pytest_memguard.plugin.hooks"
+
+
+def prepare() -> None:
+    """Import pytest, the package, and what both need in most runs."""
+    ours = [
+        info.name
+        for info in pkgutil.walk_packages(pytest_memguard.__path__, "pytest_memguard.")
+        if not info.name.endswith("__main__") and info.name != _HOOKS
+    ]
+    builtin = [f"_pytest.{name}" for name in default_plugins]
+    for name in (*builtin, "execnet", "memray", "psutil", "tabulate", *ours):
+        importlib.import_module(name)
+    warm_up()  # memray looks up the names of all that is loaded when it is first used
+
+
+def be_pytest(arguments: Sequence[str], folder: str, environment: dict[str, str]) -> None:
+    """Be what ``python -m pytest`` would be, in this folder and with these variables."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]  # the project under test may have modules of that name
+    sys.path.insert(0, folder)
+    sys.argv = ["pytest", *arguments]
+    tempfile.tempdir = None  # it is asked for again
+    sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
+    sys.exit(int(pytest.main()))
+
+
+def fresh_pytest(arguments: Sequence[str], output: Path) -> pytest.RunResult:
+    """Run pytest as ``python -m pytest`` would here, in a fork.
+
+    Args:
+        arguments: pytest's.
+        output: the folder where what it prints is kept.
+    """
+    here = str(Path.cwd())
+    # workers of xdist, which are new interpreters, find modules where the run does
+    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONPATH": path}
+    started = time.monotonic()
+    order = (list(arguments), here, environment)
+    status = server(__name__).fork(be_pytest, order, output)
+    seconds = time.monotonic() - started
+    (output / "question").unlink()
+    texts = [(output / name).read_text(encoding="utf-8") for name in ("stdout", "stderr")]
+    for text, stream in zip(texts, (sys.stdout, sys.stderr), strict=True):
+        stream.write(text)
+    return pytest.RunResult(status, *(text.splitlines() for text in texts), seconds)

@@ -1,0 +1,31 @@
+"""Looks at small heaps: how long one takes goes by the size of the heap."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_memguard.attribution.growth import Found
+from tests.fresh import fresh
+from tests.unit.attribution import leaking
+
+
+def _found(source: str, options: dict[str, float]) -> Found:
+    found = leaking.found_in(source, **options)
+    return replace(found, grower=None)  # that stays where it lives
+
+
+def found_in(source: str, **options: float) -> Found:
+    """What `leaking.found_in` finds, in a process of its own."""
+    found: Found = fresh(_found, source, options)
+    return found
+
+
+def _holders(source: str, times: int) -> list[str | None]:
+    paths = [leaking.found_in(source).path for _ in range(times)]
+    return [path and path.holder for path in paths]
+
+
+def holders_in(source: str, times: int) -> list[str | None]:
+    """The holders that one process finds when it looks several times."""
+    found: list[str | None] = fresh(_holders, source, times)
+    return found
