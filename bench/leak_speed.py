@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import subprocess
@@ -12,26 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from types import ModuleType
 from typing import TypedDict
 
-if __name__ == "__main__":  # what is measured is the package beside this file
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from pytest_memguard.leaks import Rate, Verdict
-from pytest_memguard.recording.blame import look_into
-
 TESTS = 500
-OBJECTS = 1_000_000
 INSIDE = Path(__file__).parent / "inside"
-_LEAK = """
-KEPT = []
-class Request:
-    def __init__(self):
-        self.headers = ["x"]
-def leak():
-    KEPT.append(Request())
-"""
 
 
 class Costs(TypedDict):
@@ -110,41 +93,13 @@ def call(rounds: int) -> None:
         )
 
 
-def heap(rounds: int) -> None:
-    """Print what lines and retention path take on a large heap."""
-    gc.disable()
-    kept = [({"a": number}, [number], {number}) for number in range(OBJECTS // 3)]
-    gc.enable()
-    gc.collect()
-    objects = len(gc.get_objects())
-    module = sys.modules["leaking_app"] = ModuleType("leaking_app")
-    exec(compile(_LEAK, "/somewhere/leaking_app.py", "exec"), module.__dict__)  # noqa: S102
-    rate = Rate(signal="blocks", per_call=4.0, low=4.0, high=4.0)
-    verdict = Verdict(state="leaking", calls=30, rates=(rate,))
-    clocks, works, notes = [], [], []
-    for _ in range(rounds):
-        start, work = time.perf_counter(), time.thread_time()
-        blame, _ = look_into(module.leak, verdict, gc.collect, fork=False)  # type: ignore[arg-type]
-        clocks.append(time.perf_counter() - start)
-        works.append(time.thread_time() - work)
-        if blame.path is None or blame.path.holder != "leaking_app.KEPT" or not blame.lines:
-            sys.exit(f"not found: {blame}")
-        notes += blame.notes
-    del kept
-    print(f"Lines, types and retention path, {objects:,} objects that the collector follows")
-    for what, times in (("CPU", works), ("clock", clocks)):
-        told = ", ".join(f"{seconds:.2f}" for seconds in times)
-        print(f"  seconds ({what}): {told} (most: 1)")
-    print(f"  notes: {', '.join(sorted(set(notes))) or 'none'}")
-
-
-PARTS = {"suite": suite, "call": call, "heap": heap}
+PARTS = {"suite": suite, "call": call}
 
 
 def main() -> None:
     """Print the figures asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=PARTS, help="one of them (default: all)")
+    parser.add_argument("--only", choices=PARTS, help="one of them (default: both)")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     options = parser.parse_args()
     for name, part in PARTS.items():

@@ -21,7 +21,6 @@ STEADY: Final = 0.9
 _START_SHARE: Final = 0.6
 _SEARCH_SHARE: Final = 0.3
 _LEAST_SECONDS: Final = 0.1
-_MOST_IMMORTAL: Final = 50
 _MOST_CONTAINERS: Final = 6
 _MOST_TIES: Final = 3
 _SMALL_PART: Final = 0.25
@@ -67,8 +66,8 @@ class Growth:
             stack_frames()  # frames become objects when they are asked for: not later
             self._values = module_values()
             self._sizes = Sizes(gc.get_objects(), started + _START_SHARE * seconds)
-            self._frozen = len(gc.get_objects())  # half the time of gc.get_freeze_count
             gc.freeze()
+            self._mark: list[Any] | None = []  # new, while this object itself is frozen
         self._seconds = seconds - (time.thread_time() - started)
 
     def finish(self, *, calls: int) -> Found:
@@ -81,10 +80,7 @@ class Growth:
         deadline = time.thread_time() + left_over
         gc.collect()
         with _NoCollection():
-            # Python 3.12 freezes a few hundred objects that never end on its own account
-            left = gc.get_freeze_count()
-            undisturbed = self._frozen // 2 <= left <= self._frozen + _MOST_IMMORTAL
-            survivors = Survivors(gc.get_objects() if undisturbed else [])
+            survivors, undisturbed = self._survivors()
             gc.unfreeze()
             look = _Look(
                 survivors,
@@ -93,8 +89,19 @@ class Growth:
                 deadline=deadline,
             )
             if not undisturbed:
-                look.notes.append("the heap was unfrozen meanwhile: what is new is not known")
+                look.notes.append(
+                    "the heap was frozen or unfrozen meanwhile: what is new is not known"
+                )
             return look.found(self._sizes, self._values)
+
+    def _survivors(self) -> tuple[Survivors, bool]:
+        """What is new, and whether the heap stayed frozen and nothing else was frozen."""
+        objects = gc.get_objects()
+        ids = set(map(id, objects))
+        undisturbed = id(self._mark) in ids and id(self) not in ids
+        survivors = Survivors(objects if undisturbed else [], {id(self._mark)})
+        self._mark = None
+        return (survivors, undisturbed)
 
 
 class _NoCollection:

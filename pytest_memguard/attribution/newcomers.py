@@ -27,11 +27,15 @@ class Survivors:
     """Objects that were not there at the start.
 
     They are held here for as long as this lives, so its time has to be short.
+
+    Args:
+        objects: these, this thread's frames among them.
+        leave_out: ids of objects that are of no interest.
     """
 
-    def __init__(self, objects: list[Any]) -> None:
-        frames = stack_frames()
-        self._objects = [held for held in objects if id(held) not in frames]
+    def __init__(self, objects: list[Any], leave_out: set[int]) -> None:
+        leave_out = leave_out | stack_frames()
+        self._objects = [held for held in objects if id(held) not in leave_out]
         self.ids = {id(held) for held in self._objects}
         self.counts: Counter[str] = Counter()
         """Survivors by type, of the types that grew steadily."""

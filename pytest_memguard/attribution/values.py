@@ -9,7 +9,8 @@ from typing import Any, Final
 from pytest_memguard.attribution import naming, raw
 from pytest_memguard.leaks import RetentionPath
 
-_KINDS: Final = (str, bytes, tuple, frozenset, bytearray, array)
+# by id, since hashing the type of a value may run its metaclass's code
+_KINDS: Final = frozenset(map(id, (str, bytes, tuple, frozenset, bytearray, array)))
 _EXIT: Final = "functions registered with atexit"
 
 
@@ -55,7 +56,7 @@ def _variables() -> list[tuple[str, str, Any]]:
         (name, variable, value)
         for name, module in raw.modules()
         for variable, value in raw.items(raw.instance_dict(module) or {})
-        if type(variable) is str and raw.is_exactly(value, *_KINDS)
+        if type(variable) is str and id(type(value)) in _KINDS
     ]
 
 

@@ -10,7 +10,7 @@ import weakref
 
 import pytest
 
-from pytest_memguard.attribution import sizes
+from pytest_memguard.attribution import census, sizes
 from pytest_memguard.attribution.growth import Found, Growth
 from tests.unit.attribution import leaking
 from tests.unit.attribution.leaking import CALLS, NAME, found_after, module
@@ -144,7 +144,7 @@ def test_a_metaclass_with_a_hash_of_its_own_makes_types_told_by_their_ids():
     """Types are hashed only as long as that runs no code of their metaclasses."""
     meta = type("Meta", (type,), {"__hash__": lambda _: 1 // 0})
     made = type.__new__(meta, "Made", (), {})
-    assert not sizes._types_hash_alike()
+    assert not census._types_hash_alike()
     counted = sizes.Sizes([made(), made(), []], float("inf"))
     assert {name.rpartition(".")[2]: count for name, count in counted.counts.items()} == {
         "Made": 2,
@@ -201,6 +201,14 @@ def test_heap_thawed_in_between():
     assert found.types == ()
     assert f"{NAME}.L" == found.path.holder
     assert "unfrozen" in found.notes[0]
+
+
+def test_heap_frozen_in_between():
+    """A test that freezes what it made costs the types, and it is said."""
+    found = found_in("L = []\ndef leak(n):\n  L.append(Request())\n  gc.freeze()")
+    assert found.types == ()
+    assert f"{NAME}.L" == found.path.holder
+    assert "frozen" in found.notes[0]
 
 
 def test_held_by_a_running_function():

@@ -1,0 +1,155 @@
+"""Tells the types of very many objects: counts them, and picks out the containers."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import compress
+from typing import Any, Final
+
+from pytest_memguard.attribution import raw
+
+_PLAIN: Final = 1
+_ODD: Final = 2
+_NO_HOLDER: Final = 4
+_CODES: Final = range(256)
+# a string of codes is turned into one of yes and no at once
+_IS_PLAIN: Final = bytes(code & 3 == _PLAIN for code in _CODES)
+_IS_ODD: Final = bytes(code & 3 == _ODD for code in _CODES)
+_IS_HOLDER: Final = bytes(not code & _NO_HOLDER for code in _CODES)
+_HARMLESS: Final = ("typing", "typing_extensions")
+"""Modules with metaclasses whose hash is known to be that of any type."""
+
+
+class Portion:
+    """Some objects, with a code for the type of each.
+
+    Args:
+        objects: these.
+        codes: a byte for each, by `Census`.
+    """
+
+    def __init__(self, objects: Sequence[Any], codes: bytes) -> None:
+        self.objects = objects
+        self._codes = codes
+
+    def containers(self) -> tuple[list[Any], list[int]]:
+        """Containers and their lengths."""
+        plain = list(compress(self.objects, self._codes.translate(_IS_PLAIN)))
+        lengths = list(map(len, plain))
+        is_odd = self._codes.translate(_IS_ODD)
+        if 1 in is_odd:
+            odd = list(compress(self.objects, is_odd))
+            plain += odd
+            lengths += [raw.length(held) or 0 for held in odd]
+        return (plain, lengths)
+
+    def holders(self) -> Iterable[Any]:
+        """All but those of types that are said to hold nothing of interest."""
+        return compress(self.objects, self._codes.translate(_IS_HOLDER))
+
+
+class Census:
+    """Counts objects by type, and gives each type a code.
+
+    Hashing a type may run its metaclass's code. Where there is such a metaclass, types are
+    told apart by their ids, which takes longer.
+
+    Args:
+        odd: types of containers that are known beforehand, beside the plain ones.
+        no_holders: types whose objects hold nothing of interest.
+    """
+
+    def __init__(self, odd: Iterable[type] = (), no_holders: Iterable[type] = ()) -> None:
+        self._by_id = not _types_hash_alike()
+        self._counts: Counter[Any] = Counter()
+        self._types: dict[Any, type] = {}
+        self._codes: defaultdict[Any, int] = defaultdict(int)
+        self._codes.update({self._key(kind): _ODD for kind in odd})
+        self._codes.update({self._key(kind): _PLAIN for kind in raw.PLAIN})
+        self.no_holders: list[type] = []
+        """Types whose objects hold nothing of interest."""
+        self.leave_out(no_holders)
+
+    def leave_out(self, types: Iterable[type]) -> None:
+        """From now on, objects of these types hold nothing of interest."""
+        for kind in types:
+            if not self._codes[self._key(kind)] & _NO_HOLDER:
+                self._codes[self._key(kind)] |= _NO_HOLDER
+                self.no_holders.append(kind)
+
+    def _key(self, kind: type) -> Any:
+        return id(kind) if self._by_id else kind
+
+    def _kinds(self, chunk: Sequence[Any]) -> Iterable[Any]:
+        types = map(type, chunk)
+        return map(id, types) if self._by_id else types
+
+    def portion(self, chunk: Sequence[Any]) -> Portion:
+        """Some objects, not counted: of types not known yet, none is a container."""
+        return self._coded(chunk, self._kinds(chunk))
+
+    def counted(self, chunk: Sequence[Any]) -> Portion:
+        """Some objects, counted."""
+        kinds = list(self._kinds(chunk))
+        self._counts.update(kinds)
+        if len(self._counts) > len(self._types):
+            examples = dict(zip(kinds, chunk, strict=True))
+            for kind in self._counts.keys() - self._types.keys():
+                self._types[kind] = cls = type(examples[kind])
+                if _is_container(cls) and not self._codes[kind] & _PLAIN:
+                    self._codes[kind] |= _ODD
+        return self._coded(chunk, kinds)
+
+    def _coded(self, chunk: Sequence[Any], kinds: Iterable[Any]) -> Portion:
+        return Portion(chunk, bytes(map(self._codes.__getitem__, kinds)))
+
+    def common(self, least: int) -> list[type]:
+        """Types of which there are more objects than that."""
+        common = compress(self._counts, map(least.__lt__, self._counts.values()))
+        return [self._types[kind] for kind in common]
+
+    def odd(self) -> list[type]:
+        """Types of containers found so far, beside the plain ones."""
+        codes = self._codes
+        return [kind for key, kind in self._types.items() if codes[key] & _ODD]
+
+    def by_name(self) -> Counter[str]:
+        """Counts by type name: classes made anew in every call share theirs."""
+        named: Counter[str] = Counter()
+        for kind, count in self._counts.items():
+            named[raw.type_name(self._types[kind])] += count
+        return named
+
+
+def _is_container(cls: type) -> bool:
+    return raw.measure(cls) is not None and not issubclass(cls, raw.FIXED)
+
+
+def _types_hash_alike() -> bool:
+    """Whether no class has a metaclass with a hash or an equality of its own."""
+    seen = {id(object)}
+    found: list[type] = [object]
+    for cls in found:
+        if type(cls) is not type and _hashes_differently(type(cls)):
+            return False
+        fresh = [below for below in _subclasses(cls) if id(below) not in seen]
+        seen.update(map(id, fresh))
+        found += fresh
+    return True
+
+
+def _hashes_differently(meta: type) -> bool:
+    own = [base for base in raw.mro(meta) if base is not type and base is not object]
+    return any(
+        name in raw.namespace(base) and raw.class_name(base)[0] not in _HARMLESS
+        for base in own
+        for name in ("__hash__", "__eq__")
+    )
+
+
+def _subclasses(cls: type) -> list[type]:
+    try:
+        return type.__subclasses__(cls)
+    except TypeError:  # a class that is only half made
+        return []
