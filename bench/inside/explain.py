@@ -16,6 +16,8 @@ from pytest_memguard.attribution import growth, retention
 from pytest_memguard.leaks import Rate, Verdict
 from pytest_memguard.recording import blame
 
+CALLS = 30
+"""What a verdict rests on, about."""
 LINES, TYPES, PATH, REST = "lines", "types", "path", "rest"
 _PARTS: tuple[tuple[Any, str, str], ...] = (
     (blame, "warm_up", LINES),
@@ -123,7 +125,7 @@ def explain(leak: Callable[[], None]) -> dict[str, float]:
     """Look into a leak once; what it took."""
     split = Split()
     rate = Rate(signal="blocks", per_call=4.0, low=4.0, high=4.0)
-    verdict = Verdict(state="leaking", calls=30, rates=(rate,))
+    verdict = Verdict(state="leaking", calls=CALLS, rates=(rate,))
     kept = [(place, name, getattr(place, name), part) for place, name, part in _PARTS]
     for place, name, function, part in kept:
         setattr(place, name, timed(split, function, part))
@@ -153,7 +155,9 @@ def main() -> None:
     module = sys.modules["leaking_app"] = ModuleType("leaking_app")
     exec(compile(_LEAK, "/somewhere/leaking_app.py", "exec"), module.__dict__)  # noqa: S102
     objects = len(gc.get_objects())
-    gc.freeze()  # as the check has it
+    for _ in range(CALLS):  # the check has made these, and frozen the heap
+        module.leak()
+    gc.freeze()
     told = [explain(module.leak) for _ in range(2)]
     print(json.dumps({"objects": objects, "explanations": told, "kept": len(heap)}))
 

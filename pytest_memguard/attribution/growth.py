@@ -160,7 +160,14 @@ class _Look:
         ids, deadline = self._survivors.ids, self._scans_end
         # of a type whose objects are gone, the new ones may have replaced them
         replaced = sizes.total + len(ids) - len(everything) > _REPLACED * self._least
-        grown, now = sizes.grown(everything, self._least, ids, deadline, count=replaced)
+        grown, now = sizes.grown(
+            everything,
+            self._least,
+            ids,
+            deadline,
+            count=replaced,
+            leave_out=self._survivors.own,
+        )
         complete = sizes.complete and time.thread_time() < deadline
         then = sizes.counts if replaced and complete else None
         types = self._survivors.count(self._least, then, now)

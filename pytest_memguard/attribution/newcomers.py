@@ -42,8 +42,8 @@ class Survivors:
 
     @property
     def own(self) -> set[int]:
-        """Ids of what holds survivors here."""
-        return {id(self._objects), id(self), id(self.__dict__)}
+        """Ids of what holds survivors, or their ids, here."""
+        return {id(self._objects), id(self.ids), id(self), id(self.__dict__)}
 
     def count(
         self, least: int, then: Counter[str] | None, now: Counter[str]

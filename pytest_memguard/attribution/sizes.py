@@ -17,6 +17,8 @@ from pytest_memguard.attribution.census import Census, Portion
 _CHUNK: Final = 5_000
 _HUGE: Final = 100_000
 _COMMON: Final = 50_000
+_LONG: Final = 12
+_MOST_LONG: Final = 50_000
 _WITHOUT_DICTS: Final = (set, frozenset)
 """Types whose objects cannot hold a dict."""
 
@@ -46,13 +48,12 @@ class Sizes:
         self._add_untracked(_namespaces())
         for chunk in _chunks(objects, deadline):
             portion = census.counted(chunk)
-            containers, lengths = portion.containers()
-            self._tracked.add(containers, lengths)
+            long = self._tracked.add(*portion.containers())
+            huge = {held for held, length in long if length > _HUGE}
+            self._huge |= huge
             # what there is so much of is data: not asked for registries that it may hold;
             # but a dict may be that of a module, say
             census.leave_out(kind for kind in census.common(_COMMON) if kind is not dict)
-            huge = _longer(_HUGE, containers, lengths)
-            self._huge |= huge
             self._add_untracked(_without(huge, portion))
             looked_at += len(chunk)
         self.total = len(objects)
@@ -66,7 +67,14 @@ class Sizes:
         self._untracked.add(dicts, list(map(len, dicts)))
 
     def grown(
-        self, objects: Sequence[Any], least: int, new: set[int], deadline: float, *, count: bool
+        self,
+        objects: Sequence[Any],
+        least: int,
+        new: set[int],
+        deadline: float,
+        *,
+        count: bool,
+        leave_out: set[int],
     ) -> tuple[Grown, Counter[str]]:
         """Containers of the start that have grown, and how many objects there are now.
 
@@ -77,6 +85,7 @@ class Sizes:
                 may be an old one: those that hold nothing worth following are not followed.
             deadline: by `time.thread_time`.
             count: whether to count objects by type.
+            leave_out: ids of containers that are not asked about.
         """
         large: list[Any] = []
         census = Census(self._odd)
@@ -84,7 +93,8 @@ class Sizes:
         for chunk in _chunks(objects, deadline):
             containers, lengths = look(chunk).containers()
             large += compress(containers, map(ge, lengths, repeat(least)))
-        old = [held for held in large if id(held) not in new]
+        known = new.union(leave_out, map(id, vars(self).values()))
+        old = [held for held in large if id(held) not in known]
         fresh = [held for held in large if id(held) in new and type(held) is dict]
         grown = self._tracked.grown(old, least) + self._untracked.grown(fresh, least)
         return (grown, census.by_name())
@@ -102,7 +112,8 @@ class Sizes:
         found: dict[int, Any] = {}
         census = Census(no_holders=self._no_holders)
         for chunk in _chunks(objects, deadline):
-            for mapping in _untracked_dicts(_without(self._huge, census.portion(chunk))):
+            holders = _without(self._huge, census.portion(chunk))
+            for mapping in _untracked_dicts(holders):
                 if len(mapping) >= least:
                     found[id(mapping)] = mapping
         return self._untracked.grown(list(found.values()), least)
@@ -116,13 +127,6 @@ def _chunks(objects: Sequence[Any], deadline: float) -> Iterator[Sequence[Any]]:
         yield objects[start : start + _CHUNK]
 
 
-def _longer(limit: int, containers: list[Any], lengths: list[int]) -> set[int]:
-    """Ids of the containers with more in them than that."""
-    if max(lengths, default=0) <= limit:
-        return set()
-    return set(map(id, compress(containers, map(limit.__lt__, lengths))))
-
-
 def _without(ids: set[int], portion: Portion) -> Iterable[Any]:
     """What may hold something of interest, but not the objects with these ids."""
     if ids and not ids.isdisjoint(map(id, portion.objects)):
@@ -131,20 +135,35 @@ def _without(ids: set[int], portion: Portion) -> Iterable[Any]:
 
 
 class _Lengths:
-    """Lengths by id, in a tenth of the room that a dict would take."""
+    """Lengths by id, in a tenth of the room that a dict would take.
+
+    Those of long containers are in a dict as well, as long as they are few: of what is
+    long later, most was so before, and is found at once.
+    """
 
     def __init__(self) -> None:
         self._ids = array("Q")
         self._lengths = array("Q")
+        self._long: dict[int, int] = {}
 
-    def add(self, containers: list[Any], lengths: list[int]) -> None:
-        self._ids.fromlist(list(map(id, containers)))
+    def add(self, containers: list[Any], lengths: list[int]) -> list[tuple[int, int]]:
+        """Add containers.
+
+        Returns:
+            Id and length of the long ones among them.
+        """
+        ids = list(map(id, containers))
+        self._ids.fromlist(ids)
         self._lengths.fromlist(lengths)
+        are_long = list(map(_LONG.__le__, lengths))
+        long = list(zip(compress(ids, are_long), compress(lengths, are_long), strict=True))
+        if len(self._long) < _MOST_LONG:
+            self._long.update(long)
+        return long
 
     def grown(self, containers: list[Any], least: int) -> Grown:
-        wanted = set(map(id, containers))
-        places = compress(count(), map(wanted.__contains__, self._ids)) if wanted else ()
-        then = {self._ids[place]: self._lengths[place] for place in places}
+        """Those of the containers that have grown by so much."""
+        then = self._of(set(map(id, containers)))
         changes = (
             (container, (raw.length(container) or 0) - then[id(container)])
             for container in containers
@@ -152,12 +171,20 @@ class _Lengths:
         )
         return [(container, growth) for container, growth in changes if growth >= least]
 
+    def _of(self, ids: set[int]) -> dict[int, int]:
+        """The lengths of those that are known."""
+        found = {held: self._long[held] for held in ids & self._long.keys()}
+        others = ids - found.keys()
+        if others:
+            places = compress(count(), map(others.__contains__, self._ids))
+            found.update((self._ids[place], self._lengths[place]) for place in places)
+        return found
+
 
 def _namespaces() -> list[Any]:
     return [raw.instance_dict(module) for _, module in raw.modules()]
 
 
-def _untracked_dicts(objects: Iterable[Any]) -> list[dict[Any, Any]]:
-    referents = gc.get_referents(*objects)
-    dicts = compress(referents, map(is_, map(type, referents), repeat(dict)))
-    return list(filterfalse(gc.is_tracked, dicts))
+def _untracked_dicts(holders: Iterable[Any]) -> list[dict[Any, Any]]:
+    held = list(filterfalse(gc.is_tracked, gc.get_referents(*holders)))
+    return list(compress(held, map(is_, map(type, held), repeat(dict))))
