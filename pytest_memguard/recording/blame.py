@@ -25,9 +25,9 @@ _SELDOM: Final = 4
 """A leak that shows on every fourth call still has a holder that grows."""
 _LEAST_CALLS: Final = 6
 _SECONDS: Final = 5.0
-_GROWTH_SECONDS: Final = 3.0
-"""Of work at most, for types and holder; an answer that was broken off would give the leak
-another name the next time."""
+_GROWTH_SECONDS: Final = 2.0
+"""Of work at most, for types and holder: more than twice what a million objects take, since an
+answer that was broken off would give the leak another name the next time."""
 _MOST: Final = 0.8
 """Share of the blocks that grew which pytest must have allocated to be the one who did it."""
 _FEEDING_CALLS: Final = 6
