@@ -26,43 +26,36 @@ is called one: a rule on numbers cannot know.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, combinations
-from math import hypot, inf, sqrt
+from math import hypot, sqrt
 from typing import Final
 
-from pytest_memguard.leaks import Rate, Round, Signal, Verdict
+from pytest_memguard.judge.rounds import (
+    GRAINS,
+    LEAST_ROUNDS,
+    allowance,
+    calls_of,
+    evened,
+    is_flat,
+    joined,
+    last,
+    latest,
+    levels_of,
+    pairs_of,
+    signals_of,
+)
+from pytest_memguard.judge.slopes import NOT_FALLING, T_999, Growth, growth_of, quantile
+from pytest_memguard.leaks import Round, Signal, Verdict
 
-FLOORS: Final[Mapping[Signal, float]] = {
-    "blocks": 0.25,  # a leak on every third call must be seen
-    "C heap": 12.0,  # bytes; the smallest chunk of malloc takes 24 or 32
-    "USS": 400.0,  # bytes; pages come and go for many reasons
-    "open files": 0.2,
-    "Python threads": 0.2,
-    "native threads": 0.2,
-    "child processes": 0.2,
-    "asyncio tasks": 0.2,
-    "uncollectable objects": 0.2,
-}
-"""Growth per call up to which a signal counts as flat."""
-GRAINS: Final[Mapping[Signal, int]] = {"USS": 4096}
-"""Growth in one round up to which a signal counts as flat whatever the number of calls."""
-LEAST_ROUNDS: Final = 6
-"""Rounds a verdict of leaking rests on at least."""
 LEAST_CALLS: Final = 20
-"""Calls it rests on at least."""
-TAIL: Final = 2 / 3
-"""Share of the calls, the latest, that a verdict of leaking rests on."""
-TAIL_CALLS: Final = 30
-"""Calls it rests on, if there are so many, where that share is less."""
+"""Calls a verdict of leaking rests on at least."""
 MANY_CALLS: Final = 60
 """Calls from which on a leak may be uneven."""
 STRAIGHT: Final = 0.4
 """How far the level may be off a straight line below that, in growth per round."""
-NOT_FALLING: Final = 0.7
-"""The rate of the later half over that of the earlier must not be less."""
 STEADY: Final = 0.8
-"""Nor surely less than this, where the rate seems to fall from the first round on."""
+"""The same share, which must not surely be less where the rate seems to fall from the first
+round on."""
 NEW_GROUND: Final = 0.5
 """Share of the growth that must lie above all earlier levels."""
 QUIET: Final = 1 / 3
@@ -77,48 +70,8 @@ QUIET_CALLS: Final = 24
 """Calls at least over which nothing may."""
 QUIET_FLOOR: Final = 0.5
 """Share of its floor by which a signal may be above its lowest level meanwhile."""
-_T_975: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-"""Student's t for a two-sided interval of 95 %, from one degree of freedom on."""
-_T_9999: Final = (3183.1, 70.7, 22.2, 13.03, 9.68, 8.02, 7.06, 6.44, 6.01, 5.69)
-"""Student's t that chance exceeds once in 10,000 times, from one degree of freedom on."""
-_T_999: Final = (318.3, 22.33, 10.21, 7.17, 5.89, 5.21, 4.79, 4.5, 4.3, 4.14)
-"""The same for once in 1,000 times."""
 _Z_95: Final = 1.64
 """The normal deviate that chance exceeds once in 20 times."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Growth:
-    """How one signal moved over the rounds that count."""
-
-    rate: Rate
-    """Per call, with its interval."""
-    error: float
-    """Standard error of the rate."""
-    rounds: int
-    """How many rounds these are."""
-    lowest: float
-    """Lowest rate of any round."""
-    highest: float
-    """Highest rate of any round."""
-    trend: float
-    """The rate of the later half over that of the earlier."""
-
-    @property
-    def certain(self) -> bool:
-        """Whether chance alone shows so much growth once in 10,000 times at most."""
-        return self.rate.per_call > self.error * _quantile(_T_9999, self.rounds - 1)
-
-    @property
-    def steady(self) -> bool:
-        """Whether it grew in every round, more than by chance, and not less and less."""
-        grew = self.lowest > 0 and self.rate.per_call > FLOORS[self.rate.signal]
-        return grew and self.certain and self.trend >= NOT_FALLING
-
-
-def is_flat(a_round: Round) -> bool:
-    """Whether no signal grew by more than its floor."""
-    return all(moved <= _allowance(signal, a_round.calls) for signal, moved in a_round.growth)
 
 
 def passes(rounds: Sequence[Round]) -> bool:
@@ -132,7 +85,7 @@ def passes(rounds: Sequence[Round]) -> bool:
         rounds: so far, of four calls each.
     """
     latest_two = rounds[-2:]
-    whole = _joined(latest_two)
+    whole = joined(latest_two)
     return (
         len(latest_two) == 2
         and all(is_flat(a_round) for a_round in latest_two)
@@ -151,16 +104,16 @@ def conclude(rounds: Sequence[Round]) -> Verdict | None:
     """
     if len(rounds) < 2 or not (is_flat(rounds[-1]) and is_flat(rounds[-2])):
         return None
-    calls = _calls(rounds)
-    quiet = _last(rounds, max(QUIET_CALLS, QUIET * calls), 2)
-    over = _calls(quiet)
+    calls = calls_of(rounds)
+    quiet = last(rounds, max(QUIET_CALLS, QUIET * calls), 2)
+    over = calls_of(quiet)
     if over < QUIET_CALLS:
         return None
-    for signal in _signals(quiet):
-        levels = _levels(quiet, signal)
-        if levels[-1] - min(levels) > _allowance(signal, over, QUIET_FLOOR):
+    for signal in signals_of(quiet):
+        levels = levels_of(quiet, signal)
+        if levels[-1] - min(levels) > allowance(signal, over, QUIET_FLOOR):
             return None
-    if is_flat(_joined(rounds)):
+    if is_flat(joined(rounds)):
         return Verdict(state="clean", calls=calls, rounds=tuple(rounds))
     return Verdict(
         state="settling",
@@ -182,14 +135,14 @@ def suspects(rounds: Sequence[Round], least_calls: int = LEAST_CALLS) -> list[Gr
         return []
     growths = [
         growth_of(tail, signal)
-        for signal in _signals(rounds)
-        if all(moved > GRAINS.get(signal, 0) for _, moved in _pairs(tail, signal))
+        for signal in signals_of(rounds)
+        if all(moved > GRAINS.get(signal, 0) for _, moved in pairs_of(tail, signal))
     ]
     return [
         growth
         for growth in growths
         if growth.steady
-        and (_calls(tail) >= MANY_CALLS or _is_straight(rounds, growth.rate.signal))
+        and (calls_of(tail) >= MANY_CALLS or _is_straight(rounds, growth.rate.signal))
         and not _fades(rounds, growth)
         and _is_new_ground(rounds, growth)
     ]
@@ -203,9 +156,9 @@ def final(rounds: Sequence[Round], stopped: str, least_calls: int = LEAST_CALLS)
         stopped: why there are no more, in words that follow on a comma.
         least_calls: fewer than usual where so much is lost per call that more would do harm.
     """
-    calls = _calls(rounds)
+    calls = calls_of(rounds)
     tail = latest(rounds)
-    over = _calls(tail)
+    over = calls_of(tail)
     steady = suspects(rounds, least_calls)
     if steady:
         return Verdict(
@@ -219,12 +172,12 @@ def final(rounds: Sequence[Round], stopped: str, least_calls: int = LEAST_CALLS)
         return Verdict(state="unclear", calls=calls, rounds=tuple(rounds), reason=reason)
     grown = [
         growth_of(tail, signal)
-        for signal in _signals(rounds)
-        if _levels(tail, signal)[-1] > _allowance(signal, over)
+        for signal in signals_of(rounds)
+        if levels_of(tail, signal)[-1] > allowance(signal, over)
     ]
     lasting = [g for g in grown if g.trend >= (STEADY if _fades(rounds, g) else NOT_FALLING)]
     if lasting:
-        whole = growth_of(_evened(rounds), lasting[0].rate.signal)
+        whole = growth_of(evened(rounds), lasting[0].rate.signal)
         reason = (
             f"{whole.rate.signal} moved by {whole.lowest:.3g} to {whole.highest:.3g} a call, "
             f"too unevenly to tell, {stopped}"
@@ -268,42 +221,6 @@ def confirmed(verdict: Verdict, longer: Round) -> Verdict:
     )
 
 
-def latest(rounds: Sequence[Round]) -> Sequence[Round]:
-    """The rounds a verdict of leaking rests on; one cut short is part of the one before.
-
-    Args:
-        rounds: all so far, after the warm-up.
-    """
-    return _last(_evened(rounds), max(TAIL_CALLS, TAIL * _calls(rounds)), LEAST_ROUNDS)
-
-
-def growth_of(rounds: Sequence[Round], signal: Signal) -> Growth:
-    """How a signal moved: a ratio estimate with its interval (Cochran, Sampling Techniques).
-
-    Args:
-        rounds: at least one, each with a reading of this signal.
-        signal: which.
-    """
-    pairs = _pairs(rounds, signal)
-    calls = sum(n for n, _ in pairs)
-    mean = sum(moved for _, moved in pairs) / calls
-    freedom = len(pairs) - 1
-    error = inf
-    if freedom:
-        spread = sum(n * (moved / n - mean) ** 2 for n, moved in pairs) / freedom
-        error = sqrt(spread / calls)
-    half = error * _quantile(_T_975, freedom)
-    rates = [moved / n for n, moved in pairs]
-    return Growth(
-        rate=Rate(signal=signal, per_call=mean, low=mean - half, high=mean + half),
-        error=error,
-        rounds=len(pairs),
-        lowest=min(rates),
-        highest=max(rates),
-        trend=_trend(pairs),
-    )
-
-
 def next_size(done: int) -> int:
     """Calls of the next round: a sixth of what has been done, by threes while it is short.
 
@@ -320,7 +237,7 @@ def next_size(done: int) -> int:
 def _fades(rounds: Sequence[Round], growth: Growth) -> bool:
     """Whether the rate seems to fall since the first round, and has not surely stopped."""
     signal = growth.rate.signal
-    rates = [moved / n for n, moved in _pairs(_evened(rounds), signal)]
+    rates = [moved / n for n, moved in pairs_of(evened(rounds), signal)]
     concordance = sum((b > a) - (b < a) for a, b in combinations(rates, 2))
     count = len(rates)
     deviation = sqrt(count * (count - 1) * (2 * count + 5) / 18)
@@ -331,13 +248,13 @@ def _fades(rounds: Sequence[Round], growth: Growth) -> bool:
     earlier, later = growth_of(tail[:half], signal), growth_of(tail[half:], signal)
     above = later.rate.per_call - STEADY * earlier.rate.per_call
     error = hypot(later.error, STEADY * earlier.error)
-    return above < error * _quantile(_T_999, len(tail) - 2)
+    return above < error * quantile(T_999, len(tail) - 2)
 
 
 def _is_straight(rounds: Sequence[Round], signal: Signal) -> bool:
     """Whether no level is far off a straight line; the last, which may be cut short, aside."""
     tail = latest(rounds)[:-1]
-    levels = _levels(tail, signal)
+    levels = levels_of(tail, signal)
     done = list(accumulate((r.calls for r in tail), initial=0))
     rate = levels[-1] / done[-1]
     most = STRAIGHT * levels[-1] / len(tail)
@@ -347,77 +264,10 @@ def _is_straight(rounds: Sequence[Round], signal: Signal) -> bool:
 def _is_new_ground(rounds: Sequence[Round], growth: Growth) -> bool:
     """Whether most of the growth lies above all levels from before it."""
     tail = latest(rounds)
-    levels = _levels(_evened(rounds), growth.rate.signal)
+    levels = levels_of(evened(rounds), growth.rate.signal)
     before = levels[: len(levels) - len(tail)]
     return levels[-1] - max(before) >= NEW_GROUND * (levels[-1] - before[-1])
 
 
 def _enough(tail: Sequence[Round], least_calls: int) -> bool:
-    return len(tail) >= LEAST_ROUNDS and _calls(tail) >= least_calls
-
-
-def _allowance(signal: Signal, calls: int, share: float = 1.0) -> float:
-    """How far a signal may move over so many calls and still count as flat."""
-    return max(share * FLOORS[signal] * calls, GRAINS.get(signal, 0))
-
-
-def _last(rounds: Sequence[Round], least_calls: float, least_rounds: int) -> Sequence[Round]:
-    """The latest rounds that have so many calls and are so many, or all."""
-    calls = count = 0
-    for a_round in reversed(rounds):
-        if calls >= least_calls and count >= least_rounds:
-            break
-        calls += a_round.calls
-        count += 1
-    return rounds[len(rounds) - count :]
-
-
-def _evened(rounds: Sequence[Round]) -> list[Round]:
-    """The rounds, with each that was cut short joined to the one before."""
-    evened: list[Round] = []
-    for a_round in rounds:
-        if evened and a_round.calls < evened[-1].calls:
-            evened[-1] = _joined((evened[-1], a_round))
-        else:
-            evened.append(a_round)
-    return evened
-
-
-def _joined(rounds: Sequence[Round]) -> Round:
-    """All as one round."""
-    return Round(
-        calls=_calls(rounds),
-        growth=tuple((s, sum(r.of(s) or 0 for r in rounds)) for s in _signals(rounds)),
-    )
-
-
-def _signals(rounds: Sequence[Round]) -> list[Signal]:
-    """What was read in every round, the most telling first."""
-    read = {tuple(signal for signal, _ in r.growth) for r in rounds}  # mostly but one
-    return [signal for signal in FLOORS if all(signal in signals for signals in read)]
-
-
-def _pairs(rounds: Sequence[Round], signal: Signal) -> list[tuple[int, int]]:
-    """Calls and growth of every round."""
-    return [(r.calls, r.of(signal) or 0) for r in rounds]
-
-
-def _levels(rounds: Sequence[Round], signal: Signal) -> list[int]:
-    """How high a signal stood before and after every round, from nought."""
-    return list(accumulate((moved for _, moved in _pairs(rounds, signal)), initial=0))
-
-
-def _quantile(table: Sequence[float], freedom: int) -> float:
-    return table[min(max(freedom, 1), len(table)) - 1]
-
-
-def _trend(pairs: Sequence[tuple[int, int]]) -> float:
-    half = len(pairs) // 2
-    earlier, later = pairs[:half], pairs[half:]
-    before = sum(m for _, m in earlier) / max(1, sum(n for n, _ in earlier))
-    after = sum(m for _, m in later) / max(1, sum(n for n, _ in later))
-    return after / before if before > 0 else inf
-
-
-def _calls(rounds: Sequence[Round]) -> int:
-    return sum(a_round.calls for a_round in rounds)
+    return len(tail) >= LEAST_ROUNDS and calls_of(tail) >= least_calls

@@ -11,15 +11,14 @@ from typing import Final, Protocol
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.leak import (
     LEAST_CALLS,
-    LEAST_ROUNDS,
     SHORT_ROUND,
     conclude,
     confirmed,
     final,
-    is_flat,
     next_size,
     passes,
 )
+from pytest_memguard.judge.rounds import LEAST_ROUNDS, is_flat
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
 from pytest_memguard.units import MIB, format_size
 

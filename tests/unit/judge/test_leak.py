@@ -14,12 +14,11 @@ from pytest_memguard.judge.leak import (
     conclude,
     confirmed,
     final,
-    growth_of,
-    is_flat,
-    latest,
     next_size,
     suspects,
 )
+from pytest_memguard.judge.rounds import is_flat, latest
+from pytest_memguard.judge.slopes import growth_of
 from pytest_memguard.leaks import Rate, Round
 
 STOPPED = "and 40 is the most there may be"

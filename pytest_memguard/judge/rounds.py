@@ -1,0 +1,100 @@
+"""Rounds of calls as the leak rule takes them: how signals moved, and which rounds count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Final
+
+from pytest_memguard.leaks import Round, Signal
+
+FLOORS: Final[Mapping[Signal, float]] = {
+    "blocks": 0.25,  # a leak on every third call must be seen
+    "C heap": 12.0,  # bytes; the smallest chunk of malloc takes 24 or 32
+    "USS": 400.0,  # bytes; pages come and go for many reasons
+    "open files": 0.2,
+    "Python threads": 0.2,
+    "native threads": 0.2,
+    "child processes": 0.2,
+    "asyncio tasks": 0.2,
+    "uncollectable objects": 0.2,
+}
+"""Growth per call up to which a signal counts as flat."""
+GRAINS: Final[Mapping[Signal, int]] = {"USS": 4096}
+"""Growth in one round up to which a signal counts as flat whatever the number of calls."""
+LEAST_ROUNDS: Final = 6
+"""Rounds a verdict of leaking rests on at least."""
+TAIL: Final = 2 / 3
+"""Share of the calls, the latest, that a verdict of leaking rests on."""
+TAIL_CALLS: Final = 30
+"""Calls it rests on, if there are so many, where that share is less."""
+
+
+def is_flat(a_round: Round) -> bool:
+    """Whether no signal grew by more than its floor."""
+    return all(moved <= allowance(signal, a_round.calls) for signal, moved in a_round.growth)
+
+
+def latest(rounds: Sequence[Round]) -> Sequence[Round]:
+    """The rounds a verdict of leaking rests on; one cut short is part of the one before.
+
+    Args:
+        rounds: all so far, after the warm-up.
+    """
+    return last(evened(rounds), max(TAIL_CALLS, TAIL * calls_of(rounds)), LEAST_ROUNDS)
+
+
+def allowance(signal: Signal, calls: int, share: float = 1.0) -> float:
+    """How far a signal may move over so many calls and still count as flat."""
+    return max(share * FLOORS[signal] * calls, GRAINS.get(signal, 0))
+
+
+def last(rounds: Sequence[Round], least_calls: float, least_rounds: int) -> Sequence[Round]:
+    """The latest rounds that have so many calls and are so many, or all."""
+    calls = count = 0
+    for a_round in reversed(rounds):
+        if calls >= least_calls and count >= least_rounds:
+            break
+        calls += a_round.calls
+        count += 1
+    return rounds[len(rounds) - count :]
+
+
+def evened(rounds: Sequence[Round]) -> list[Round]:
+    """The rounds, with each that was cut short joined to the one before."""
+    found: list[Round] = []
+    for a_round in rounds:
+        if found and a_round.calls < found[-1].calls:
+            found[-1] = joined((found[-1], a_round))
+        else:
+            found.append(a_round)
+    return found
+
+
+def joined(rounds: Sequence[Round]) -> Round:
+    """All as one round."""
+    return Round(
+        calls=calls_of(rounds),
+        growth=tuple((s, sum(r.of(s) or 0 for r in rounds)) for s in signals_of(rounds)),
+    )
+
+
+def signals_of(rounds: Sequence[Round]) -> list[Signal]:
+    """What was read in every round, the most telling first."""
+    read = {tuple(signal for signal, _ in r.growth) for r in rounds}  # mostly but one
+    return [signal for signal in FLOORS if all(signal in signals for signals in read)]
+
+
+def pairs_of(rounds: Sequence[Round], signal: Signal) -> list[tuple[int, int]]:
+    """Calls and growth of every round."""
+    return [(r.calls, r.of(signal) or 0) for r in rounds]
+
+
+def levels_of(rounds: Sequence[Round], signal: Signal) -> list[int]:
+    """How high a signal stood before and after every round, from nought."""
+    return list(accumulate((moved for _, moved in pairs_of(rounds, signal)), initial=0))
+
+
+def calls_of(rounds: Sequence[Round]) -> int:
+    """How many calls they are together."""
+    return sum(a_round.calls for a_round in rounds)

@@ -1,0 +1,89 @@
+"""How fast a signal grows over rounds of calls, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, sqrt
+from typing import Final
+
+from pytest_memguard.judge.rounds import FLOORS, pairs_of
+from pytest_memguard.leaks import Rate, Round, Signal
+
+NOT_FALLING: Final = 0.7
+"""The rate of the later half over that of the earlier must not be less."""
+_T_975: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+"""Student's t for a two-sided interval of 95 %, from one degree of freedom on."""
+_T_9999: Final = (3183.1, 70.7, 22.2, 13.03, 9.68, 8.02, 7.06, 6.44, 6.01, 5.69)
+"""Student's t that chance exceeds once in 10,000 times, from one degree of freedom on."""
+T_999: Final = (318.3, 22.33, 10.21, 7.17, 5.89, 5.21, 4.79, 4.5, 4.3, 4.14)
+"""The same for once in 1,000 times."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How one signal moved over the rounds that count."""
+
+    rate: Rate
+    """Per call, with its interval."""
+    error: float
+    """Standard error of the rate."""
+    rounds: int
+    """How many rounds these are."""
+    lowest: float
+    """Lowest rate of any round."""
+    highest: float
+    """Highest rate of any round."""
+    trend: float
+    """The rate of the later half over that of the earlier."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether chance alone shows so much growth once in 10,000 times at most."""
+        return self.rate.per_call > self.error * quantile(_T_9999, self.rounds - 1)
+
+    @property
+    def steady(self) -> bool:
+        """Whether it grew in every round, more than by chance, and not less and less."""
+        grew = self.lowest > 0 and self.rate.per_call > FLOORS[self.rate.signal]
+        return grew and self.certain and self.trend >= NOT_FALLING
+
+
+def growth_of(rounds: Sequence[Round], signal: Signal) -> Growth:
+    """How a signal moved: a ratio estimate with its interval (Cochran, Sampling Techniques).
+
+    Args:
+        rounds: at least one, each with a reading of this signal.
+        signal: which.
+    """
+    pairs = pairs_of(rounds, signal)
+    calls = sum(n for n, _ in pairs)
+    mean = sum(moved for _, moved in pairs) / calls
+    freedom = len(pairs) - 1
+    error = inf
+    if freedom:
+        spread = sum(n * (moved / n - mean) ** 2 for n, moved in pairs) / freedom
+        error = sqrt(spread / calls)
+    half = error * quantile(_T_975, freedom)
+    rates = [moved / n for n, moved in pairs]
+    return Growth(
+        rate=Rate(signal=signal, per_call=mean, low=mean - half, high=mean + half),
+        error=error,
+        rounds=len(pairs),
+        lowest=min(rates),
+        highest=max(rates),
+        trend=_trend(pairs),
+    )
+
+
+def quantile(table: Sequence[float], freedom: int) -> float:
+    """Student's t from a table, with so many degrees of freedom."""
+    return table[min(max(freedom, 1), len(table)) - 1]
+
+
+def _trend(pairs: Sequence[tuple[int, int]]) -> float:
+    half = len(pairs) // 2
+    earlier, later = pairs[:half], pairs[half:]
+    before = sum(m for _, m in earlier) / max(1, sum(n for n, _ in earlier))
+    after = sum(m for _, m in later) / max(1, sum(n for n, _ in later))
+    return after / before if before > 0 else inf
