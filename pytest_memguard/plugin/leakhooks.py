@@ -19,7 +19,8 @@ from pytest_memguard.model import Gap
 from pytest_memguard.plugin.collector_off import SWITCH_OFF
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlan
-from pytest_memguard.plugin.repeats import RepeatedItem, doctest_names, seconds_left
+from pytest_memguard.plugin.repeats import RepeatedItem, doctest_names
+from pytest_memguard.plugin.time_limits import seconds_left
 from pytest_memguard.recording.check import LeakCheck
 from pytest_memguard.settings import Settings
 
