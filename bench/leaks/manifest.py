@@ -91,7 +91,7 @@ LEAKING: tuple[Case, ...] = (
     _leak("thread_local", ".Request", "._STATE"),
     _leak("traceback_kept", "ValueError", "._ERRORS"),
     _leak("generator_kept", "generator", "._RUNNING"),
-    _leak("context_variable", ".Span", "._CURRENT", "contextvars", "Context"),
+    _leak("context_variable", ".Span", "._CURRENT", "contextvars", "context variables"),
     _leak("modules_made", "module", "sys.modules"),
     _leak("string_table", "", "._TABLE"),
     _leak("array_of_ints", "", "._SAMPLES", NOBODY),

@@ -152,6 +152,30 @@ def test_a_metaclass_with_a_hash_of_its_own_makes_types_told_by_their_ids():
     }
 
 
+def test_a_list_of_ours_at_an_old_address_has_not_grown():
+    """What is left out is not measured, though something of that id was there at the start."""
+    rows, ours = [], []
+    then = sizes.Sizes([rows, ours], float("inf"))
+    rows += range(CALLS)
+    ours += range(CALLS)
+    grown, _ = then.grown(
+        [rows, ours], CALLS, set(), float("inf"), count=False, leave_out={id(ours)}
+    )
+    assert [id(rows)] == [id(container) for container, _ in grown]
+
+
+@pytest.mark.parametrize("before", [0, 11, 12, 100])
+def test_growth_of_short_and_long_containers(before):
+    """A container's growth is known however long it was, and one that did not grow is none."""
+    rows, others = list(range(before)), list(range(before + CALLS))
+    then = sizes.Sizes([rows, others], float("inf"))
+    rows += range(CALLS)
+    grown, _ = then.grown(
+        [rows, others], CALLS, set(), float("inf"), count=False, leave_out=set()
+    )
+    assert [(id(rows), CALLS)] == [(id(container), growth) for container, growth in grown]
+
+
 def test_survivors_are_let_go():
     """What was found is not kept by the look that found it."""
     source = "L = []\ndef leak(n): L.append(Request())"
