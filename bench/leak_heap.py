@@ -59,6 +59,10 @@ def show(told: list[Told], which: int) -> bool:
     print(f"  {('first', 'next')[which]:5} {'CPU seconds':12} {spread(wholes)}")
     for part in PARTS:
         print(f"        {part:12} {spread([took[part] for took in rounds])}")
+    if incomplete := sum(not took["complete"] for took in rounds):
+        print(
+            f"        not complete in {incomplete}: the time was over before all was measured"
+        )
     print(f"        {'by the clock':12} {spread([took['clock'] for took in rounds])}")
     print(f"        {'MiB more':12} {spread([took['memory'] / 2**20 for took in rounds])}")
     return median(wholes) <= MOST
