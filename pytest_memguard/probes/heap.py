@@ -37,6 +37,31 @@ def import_memray() -> Any:
     return memray
 
 
+class RunningProfiler:
+    """The profiler that runs now, if one does; memray takes it away.
+
+    memray puts it back as if it were a function. That of `cProfile` is none, so it is switched
+    off meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._profile: Any = sys.getprofile()
+        self._is_off = not callable(self._profile) and hasattr(self._profile, "enable")
+        if self._is_off:
+            sys.setprofile(None)
+
+    def switch_on(self) -> None:
+        """Go on where memray did not start."""
+        if self._is_off:
+            self._profile.enable()
+
+    def put_back(self) -> None:
+        """Go on where memray has stopped."""
+        if self._profile is not None and not self._is_off:
+            sys.setprofile(self._profile)
+        self.switch_on()
+
+
 class HeapTracker:
     """memray around a stretch of code, small Python objects included.
 
@@ -58,15 +83,16 @@ class HeapTracker:
         self._memray = memray = import_memray()
         self._class = memray.Tracker
         self._path = folder.new_path()
-        self._profile = sys.getprofile()
         self.boundaries = 0
         self._tracker = memray.Tracker(
             destination=memray.FileDestination(self._path, compress_on_exit=False),
             trace_python_allocators=True,
         )
+        self._profiler = RunningProfiler()
         try:
             self._tracker.__enter__()
         except RuntimeError as error:
+            self._profiler.switch_on()
             msg = f"memray tracks something else at the same time ({error})"
             raise Unmeasurable(msg) from error
         if give_way is not None:
@@ -87,8 +113,7 @@ class HeapTracker:
         """Stop tracking; the file can be read from now on."""
         self._memray.Tracker = self._class
         self._tracker.__exit__(None, None, None)
-        if self._profile is not None:
-            sys.setprofile(self._profile)  # memray takes away whichever one there was
+        self._profiler.put_back()
         return HeapFile(self._path, self.boundaries)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes.heap import TrackerFolder, import_memray
+from pytest_memguard.probes.heap import (
+    RunningProfiler,
+    TrackerFolder,
+    import_memray,
+)
 
 _FRAMES: Final = 40
 _NATIVE: Final = 12
@@ -53,10 +56,11 @@ class SurvivorTracker:
 
     def start(self) -> None:
         """Follow allocations from now on."""
-        self._profile = sys.getprofile()
+        self._profiler = RunningProfiler()
         try:
             self._tracker = _start_memray(self._path)
         except Unmeasurable as error:
+            self._profiler.switch_on()
             self.note = f"{error}; tracemalloc sees Python's memory alone"
             self._ours = not tracemalloc.is_tracing()
             if self._ours:
@@ -67,8 +71,7 @@ class SurvivorTracker:
         """Follow them no longer."""
         if self._tracker is not None:
             self._tracker.__exit__(None, None, None)
-            if self._profile is not None:
-                sys.setprofile(self._profile)  # memray takes away whichever one there was
+            self._profiler.put_back()
         else:
             self._after = tracemalloc.take_snapshot()
             if self._ours:
