@@ -268,16 +268,3 @@ def test_unreadable_file(run, pytester, flag, text):
     result.stderr.fnmatch_lines(["ERROR: memguard: *.memguard/baseline.json*"])
     assert path.read_text(encoding="utf-8") == text
     assert not (pytester.path / "ran").exists()
-
-
-def test_several_processes(run, sizes, stored):
-    """Workers compare, the process that talks to the user stores: once, and all of it."""
-    xdist = {"plugins": ["xdist.plugin"]}
-    run(SUITE, "--mem-save", "-n2", **xdist).assert_outcomes(passed=2)
-    assert set(stored()) == {"test_it.py::test_large", "test_it.py::test_small"}
-    sizes(large=30)
-    result = run(SUITE, "--mem-compare", "-n2", **xdist)
-    result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["compared with *: 1 regression, 1 as before"])
-    run(SUITE, "--mem-accept=test_it.py::test_large", "-n2", **xdist)
-    run(SUITE, "--mem-compare", "-n2", **xdist).assert_outcomes(passed=2)

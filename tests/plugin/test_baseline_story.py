@@ -63,7 +63,8 @@ def project(pytester):
 def test_story(run, project, flags):
     """A stage that doubles is found: the test, the stage and the line; accepted, it is fine."""
     run(TESTS, "--mem-save", *flags).assert_outcomes(passed=3)
-    run(None, "--mem-compare", *flags).assert_outcomes(passed=3)
+    if not flags:  # the last run is as green
+        run(None, "--mem-compare").assert_outcomes(passed=3)
 
     project(load=24)
     result = run(None, "--mem-compare", "--mem-explain=rerun", *flags)

@@ -213,11 +213,7 @@ def app(pytester: pytest.Pytester) -> Path:
 
 PATTERNS = [
     pytest.param("<listcomp>", id="function"),
-    pytest.param("app/helper.py", id="file"),
-    pytest.param("helper.py", id="file-name"),
     pytest.param("app/*", id="folder"),
-    pytest.param("app.helper", id="module"),
-    pytest.param("app.*", id="package"),
     pytest.param("app.helper.Request", id="type"),
     pytest.param("*.REGISTRY*", id="holder"),
 ]
@@ -253,7 +249,7 @@ def test_ignored_by_the_marker(run, ignore):
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("pattern", ["put", "helper", "Request", "tests/*", "app"])
+@pytest.mark.parametrize("pattern", ["put", "helper", "app"])
 def test_other_patterns(pytester, run, pattern):
     """A pattern fits whole names; what it does not fit fails."""
     pytester.makeini(f"[pytest]\nmem_leak_ignore = {pattern}\n")
