@@ -104,11 +104,11 @@ def test_peaks_are_those_of_the_one_run(run, written, leaks):
 
         @pytest.fixture
         def block():
-            yield bytearray(10 << 20)
+            yield bytearray(4 << 20)
 
         def test_it(block):
             TIMES.append(1)
-            bytearray((15 if len(TIMES) == 1 else 60) << 20)
+            bytearray((8 if len(TIMES) == 1 else 20) << 20)
             if {leaks}:
                 KEPT.append([object() for _ in range(20)])
             else:
@@ -118,7 +118,7 @@ def test_peaks_are_those_of_the_one_run(run, written, leaks):
         def test_next():
             pass
         """,
-        "--mem-budget=45",
+        "--mem-budget=15",
         "--mem",
         *CHECK,
         JSON,
@@ -130,11 +130,11 @@ def test_peaks_are_those_of_the_one_run(run, written, leaks):
     assert test["leak"]["verdict"]["state"] == ("leaking" if leaks else "clean")
     assert test["findings"] == []
     peaks = {p["name"]: p["peaks"][0]["bytes"] / (1 << 20) for p in test["phases"]}
-    assert pytest.approx(10, abs=1.5) == peaks["setup"]
-    assert pytest.approx(15, abs=1.5) == peaks["call"]
+    assert pytest.approx(4, abs=1.5) == peaks["setup"]
+    assert pytest.approx(8, abs=1.5) == peaks["call"]
     assert peaks["teardown"] < 1
     # pytest itself holds the fixture's value until the teardown has ended
-    assert pytest.approx(10, abs=1.5) == test["growth_bytes"] / (1 << 20)
+    assert pytest.approx(4, abs=1.5) == test["growth_bytes"] / (1 << 20)
     following = written()["test_next"]
     assert following["growth_bytes"] < 1 << 20
     assert following["phases"][1]["peaks"][0]["bytes"] < 1 << 20
