@@ -1,8 +1,8 @@
 """Processes in which nothing has happened yet, forked from one that has imported everything.
 
 A test that wants a heap without a past, or a small one, has it here for a fraction of what a
-new interpreter costs. Where there is no fork, the tests do without: what they ask for is done
-in their own process.
+new interpreter costs. Where there is no fork, runs of pytest are in new interpreters, and what
+else is asked for is done in the tests' own process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,15 @@ def fresh(function: Callable[..., Any], *arguments: Any) -> Any:
         function: one of a module.
         arguments: what it is called with; they and the answer are pickled.
     """
+    return _asked(function.__module__, function, arguments)
+
+
+def _asked(module: str, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
     if not AVAILABLE:
         return function(*arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        status = server(function.__module__).fork(function, arguments, folder)
+        status = server(module).fork(function, arguments, folder)
         if status:
             msg = f"exit status {status}: {(folder / 'stderr').read_text()}"
             raise AssertionError(msg)
@@ -102,3 +107,21 @@ def fresh(function: Callable[..., Any], *arguments: Any) -> Any:
     if error is not None:
         raise error
     return value
+
+
+def _test(module: str, name: str, arguments: dict[str, Any]) -> None:
+    getattr(import_module(module), name).__wrapped__(**arguments)
+
+
+def alone(test: Callable[..., None]) -> Callable[..., None]:
+    """Let a test, but not its fixtures, have a process of its own and so a small heap.
+
+    Looking for what holds a leak takes as long as the heap is large, and that of a process
+    with all tests of this suite is ten times as large as it need be.
+    """
+
+    @wraps(test)
+    def in_fork(**arguments: Any) -> None:
+        _asked("tests.runs", _test, (test.__module__, test.__name__, arguments))
+
+    return in_fork

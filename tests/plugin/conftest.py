@@ -124,9 +124,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         if not cache:
             arguments += ["-p", "no:cacheprovider"]
         arguments += map(str, flags)
-        if subprocess:
+        if subprocess or not (here or AVAILABLE):
             return pytester.runpytest_subprocess(*arguments)
-        if AVAILABLE and not here:
+        if not here:
             base = pytester.path.parent / "basetemp"
             return fresh_pytest([f"--basetemp={base}", *arguments], pytester.path)
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):

@@ -157,7 +157,6 @@ def test_measurements_of_several_metrics(run, flags):
             assert outer.peak / 2**20 == pytest.approx(20, abs=2)
         """,
         *flags,
-        here=True,  # memray's own 4 MiB are in use already
     )
     result.assert_outcomes(passed=2)
 
@@ -349,12 +348,11 @@ def test_fixtures_may_measure_themselves(run):
         def always(memguard):
             with memguard.measure() as m:
                 yield
-            assert m.peak / 2**20 == pytest.approx(30, abs=2)
+            assert m.peak / 2**20 == pytest.approx(30, abs=4)  # with what memray needs
 
         def test_it(service):
             bytearray(10 << 20)
-        """,
-        here=True,  # memray's own 4 MiB are in use already
+        """
     )
     result.assert_outcomes(passed=1)
 

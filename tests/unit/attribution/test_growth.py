@@ -12,6 +12,7 @@ import pytest
 
 from pytest_memguard.attribution import census, sizes
 from pytest_memguard.attribution.growth import Found, Growth
+from tests.fresh import alone
 from tests.unit.attribution import leaking
 from tests.unit.attribution.leaking import CALLS, NAME, found_after, module
 from tests.unit.attribution.looks import found_in
@@ -114,6 +115,7 @@ def test_nothing_is_found(source):
     assert Found() == found_in(source)
 
 
+@alone
 def test_cycles_are_collected_though_collection_is_off():
     """What only the garbage collector could free is no survivor, and it stays off."""
     gc.disable()
@@ -176,6 +178,7 @@ def test_growth_of_short_and_long_containers(before):
     assert [(id(rows), CALLS)] == [(id(container), growth) for container, growth in grown]
 
 
+@alone
 def test_survivors_are_let_go():
     """What was found is not kept by the look that found it."""
     source = "L = []\ndef leak(n): L.append(Request())"
@@ -187,6 +190,7 @@ def test_survivors_are_let_go():
         assert last() is None
 
 
+@alone
 def test_local_variables_are_let_go():
     """The look at a suspended generator leaves no copy of its variables behind."""
     source = """
@@ -209,6 +213,7 @@ def leak(n): RUNNING.send(n)
         assert made.refs[0]() is None
 
 
+@alone
 def test_frozen_heap_is_unfrozen():
     """Objects that were frozen before count like all others, and are thawed."""
     source = "L = []\ndef leak(n): L.append(Request())"
@@ -235,6 +240,7 @@ def test_heap_frozen_in_between():
     assert "frozen" in found.notes[0]
 
 
+@alone
 def test_held_by_a_running_function():
     """Survivors that a function holds while it runs are its local variable's."""
     kept = []
@@ -251,6 +257,7 @@ def test_held_by_a_running_function():
     assert found.path.steps[1] == f"local variable kept (list, {CALLS} items)"
 
 
+@alone
 def test_a_bound_of_a_running_functions_cache():
     """A cache that only a running function holds tells its bound like any other."""
     cached = functools.lru_cache(maxsize=5000)(lambda number: [number])

@@ -16,6 +16,7 @@ from pytest_memguard.errors import LeakDetected
 from pytest_memguard.leaks import LeakReading, bytes_per_call
 from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
 from pytest_memguard.recording.repeat import CallFailed, Limits
+from tests.fresh import alone
 
 KEPT: list[Any] = []
 
@@ -53,6 +54,7 @@ def run(call: Callable[[], None], blame: str = "here", **limits: Any) -> LeakRea
     return LeakCheck(blame).run(call, Limits(**{"calls": 150, **limits}))
 
 
+@alone
 def test_a_leak_is_explained() -> None:
     """A leak has its holder, line, type and a name."""
     reading = run(keep)
@@ -83,6 +85,7 @@ def test_nobody_looks_where_that_is_not_wanted() -> None:
 
 
 @pytest.mark.parametrize("where", ["here", "fork"])
+@alone
 def test_the_name_of_a_leak_does_not_depend_on_where(where) -> None:
     """In a child the same leak has the same name."""
     blames = [run(keep, where).blame, run(keep).blame]
@@ -90,6 +93,7 @@ def test_the_name_of_a_leak_does_not_depend_on_where(where) -> None:
     assert first == second
 
 
+@alone
 def test_the_same_leak_is_explained_once() -> None:
     """A check remembers what it has explained; a second look takes fewer calls."""
     check = LeakCheck()
@@ -101,6 +105,7 @@ def test_the_same_leak_is_explained_once() -> None:
     assert second.calls < first.calls
 
 
+@alone
 def test_a_known_leak_is_told_at_the_rate_of_the_test_that_shows_it() -> None:
     """The second test that feeds a container has its own bytes, not those of the first."""
 
@@ -116,6 +121,7 @@ def test_a_known_leak_is_told_at_the_rate_of_the_test_that_shows_it() -> None:
     assert sizes[1] == pytest.approx(2 * sizes[0], rel=0.1)
 
 
+@alone
 def test_garbage_is_collected_in_the_blame_though_the_collector_is_off() -> None:
     """Where the whole suite runs without the collector, cycles are in no line and no type."""
 
@@ -134,6 +140,7 @@ def test_garbage_is_collected_in_the_blame_though_the_collector_is_off() -> None
     assert {line.function for line in reading.blame.lines} <= {"keep", "<listcomp>"}
 
 
+@alone
 def test_a_cache_that_knows_its_bound_is_filling() -> None:
     """What functools.lru_cache holds is no leak, before it is full either."""
     numbers = iter(range(10**6))
@@ -146,6 +153,7 @@ def test_a_cache_that_knows_its_bound_is_filling() -> None:
     assert "functools.lru_cache(maxsize=100000)" in reading.verdict.reason
 
 
+@alone
 def test_a_call_that_fails_under_the_instruments() -> None:
     """A call that goes wrong while it is looked into is a note, and the leak stays one."""
     calls: list[None] = []
@@ -201,6 +209,7 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
+@alone
 def test_for_everybody() -> None:
     """The package's function raises for a leak and returns the verdict otherwise."""
     assert pytest_memguard.check_leaks is check_leaks
