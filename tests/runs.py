@@ -19,10 +19,12 @@ from _pytest.config import default_plugins
 import pytest_memguard
 from pytest_memguard.probes.survivors import warm_up
 from tests.fresh import server
+from tests.spares import fork_spares
 
 # pytest imports this one itself in each run, and rewrites its assertions
 _HOOKS = "pytest_memguard.plugin.hooks"
 _MADV_POPULATE_READ = 22
+_WORKERS = 2  # of pytest-xdist, in the runs that have any
 
 
 def prepare() -> None:
@@ -66,6 +68,8 @@ def be_pytest(arguments: Sequence[str], folder: str, environment: dict[str, str]
     sys.argv = ["pytest", *arguments]
     tempfile.tempdir = None  # it is asked for again
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
+    if "xdist.plugin" in arguments:
+        fork_spares(_WORKERS)
     sys.exit(int(pytest.main()))
 
 
