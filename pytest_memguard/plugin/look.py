@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision, marked_peak
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pytest_memguard.plugin.plans import Plan
     from pytest_memguard.probes.peak_rss import KernelMark
     from pytest_memguard.recording.instruments import Instruments
+    from pytest_memguard.recording.room_watch import RoomWatch
+
+# What a test must have used for its free lists and its last blocks to be worth giving back.
+_MUCH: Final = 2 * GRAIN
 
 
 class Look:
@@ -149,16 +153,10 @@ class Look:
         elif precision is None:
             self._rooms[phase] = watch.bound(base, tolerance, inf, fill=False)
         else:
-            size = watch.ballast.size
             room = watch.bound(base, precision.lay, precision.tracker)
-            if watch.ballast.size != size:
-                base = self._after_laying(phase, base)
             if room > precision.fill:
-                room = watch.fill_briefly(base)
-                before = base
-                self._arrivals.setdefault(phase, base)
-                base = mark.reset()
-                self._filled[phase] = base - before
+                room = self._fill(watch, base, precision)
+            base = self._after_filling(phase, base)
             if self._garbage > tolerance:
                 room += self._garbage
             self._rooms[phase] = room
@@ -169,14 +167,25 @@ class Look:
         self._bases[phase] = base
         return True
 
-    def _after_laying(self, phase: PhaseName, base: int) -> int:
-        """Put the mark back: ballast may have touched pages, which are no growth of the test's.
+    def _fill(self, watch: RoomWatch, base: int, precision: Precision) -> int:
+        """Fill anew what is free, for the time of the measurement; the bound then."""
+        watch.release()
+        room = watch.bound(base, precision.lay, precision.tracker)
+        return watch.fill_briefly(base) if room > precision.fill else room
+
+    def _after_filling(self, phase: PhaseName, base: int) -> int:
+        """Where the mark is: put back once more if ballast has touched pages.
+
+        That is no growth of the test's.
 
         Args:
             phase: what is about to begin.
             base: where the mark was put back to before.
         """
-        self._arrivals.setdefault(phase, base)
+        watch = self._instruments.room
+        if watch is None or not watch.has_laid():
+            return base
+        self._arrivals[phase] = base
         after = self._mark.reset()
         self._instruments.grown_by_us(after - base)
         if phase != "setup":  # whose level is the one after it was laid
@@ -187,8 +196,8 @@ class Look:
         """Collect garbage if there is enough to matter; the base is another one then."""
         if not self._collects:
             return base
-        at_once = self._needs.record
-        if self._instruments.collect_if_grown(base, self._tolerance, at_once=at_once):
+        often = self._needs.record
+        if self._instruments.collect_if_grown(base, self._tolerance, often=often):
             base = self._mark.reset()
         self._garbage = self._instruments.garbage_bound(base)
         return base
@@ -204,17 +213,24 @@ class Look:
             rise = self._rises[phase] = self._mark.mark() - base
             plan = self.plan
             if plan is not None and rise + self._rooms.get(phase, 0) > plan.quiet.get(
-                phase, rise
+                phase, inf
             ):
                 return self._call_in().end(phase)
-            if phase in self._filled and self._instruments.room is not None:
-                self._instruments.room.release()
+            if rise > _MUCH:
+                self._release(phase)
         set_current(self._host_before)
         self._open = None
         if phase == "teardown":
             self._end_test()
         self._overhead += self._now() - start
         return None
+
+    def _release(self, phase: PhaseName) -> None:
+        """Give up what was filled before the test's report is made, which stays."""
+        watch = self._instruments.room
+        if watch is not None:
+            raised = self._filled[phase] = watch.release()
+            self._laid -= raised
 
     def _end_test(self) -> None:
         """Note the level after the test, and put the mark back unless it is hardly higher."""
@@ -259,8 +275,7 @@ class Look:
             return self.detail.peak_and_growth()
         peak = self._rises.get("call", self._rises.get("setup", 0))
         level = self._after or next(reversed(self._bases.values()))
-        setup = self._bases["setup"] - self._filled.get("setup", 0)
-        return peak, level - setup - self._laid
+        return peak, level - self._bases["setup"] - self._laid
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase."""
@@ -281,7 +296,7 @@ class Look:
         )
 
     def _levels(self) -> list[tuple[PhaseName, int, int]]:
-        """Every phase with its level before and after, both with what was filled for it."""
+        """Every phase with its level before and after, what was filled for it in both."""
         names, levels = list(self._bases), list(self._bases.values())
         afters = [self._arrivals.get(name, self._bases[name]) for name in names[1:]]
         afters.append(self._after or levels[-1] - self._filled.get(names[-1], 0))

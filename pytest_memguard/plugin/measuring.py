@@ -198,7 +198,7 @@ class Measurement:
             if self.plan is not None and limited:
                 tolerance = self.plan.tolerance
             level = self._instruments.resident.level()
-            self._instruments.collect_if_grown(level, tolerance, at_once=self.needs.record)
+            self._instruments.collect_if_grown(level, tolerance, often=self.needs.record)
 
     def _free_room(self, precision: Precision) -> int:
         """Upper bound of the free bytes inside the process; 0 where nobody can tell."""

@@ -7,15 +7,14 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes.resident import ProcFile
-from pytest_memguard.units import KIB
 
 _PAGES_A_CHUNK: Final = 2
-_START_OF_SMAPS: Final = 32 * 1024
-_MAPPING = re.compile(rb"\[heap\]\nSize:\s+(\d+) kB\n(?:.*\n)*?Rss:\s+(\d+) kB")
+_IS_RESIDENT: Final = b"\x01"
+_NAME = b"[heap]"
 _ARENA = re.compile(
     rb"<total type=\"fast\" count=\"\d+\" size=\"(\d+)\"/>\s*"
     rb"<total type=\"rest\" count=\"\d+\" size=\"(\d+)\"/>\s*"
@@ -50,9 +49,12 @@ class CHeap:
         libc.free.argtypes = [ctypes.c_void_p]
         libc.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
         libc.mallinfo2.restype = _Mallinfo2
+        libc.sbrk.argtypes = [ctypes.c_ssize_t]
+        libc.sbrk.restype = ctypes.c_void_p
+        libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
         self._libc = libc
-        self._smaps = ProcFile("smaps")
         self._page = os.sysconf("SC_PAGESIZE")
+        self._start = start_of_heap(Path("/proc/self/maps").read_bytes())
 
     def free(self) -> tuple[int, int]:
         """Free resident bytes at most, and how many of them are in the arenas of threads.
@@ -90,13 +92,15 @@ class CHeap:
             self._libc.free(buffer)
 
     def _mapping(self) -> tuple[int, int] | None:
-        text = b""
-        for part in self._smaps.parts(_START_OF_SMAPS):
-            text += part
-            main = main_heap(text)
-            if main is not None:
-                return main
-        return None
+        """Size and resident bytes of the mapping that is the process's heap, if it has one."""
+        end = self._libc.sbrk(0)
+        if self._start is None or not end or end <= self._start:
+            return None
+        size = end - self._start
+        pages = ctypes.create_string_buffer(-(-size // self._page))
+        if self._libc.mincore(self._start, size, pages):
+            return None
+        return size, pages.raw.count(_IS_RESIDENT) * self._page
 
 
 class _Mallinfo2(ctypes.Structure):
@@ -152,11 +156,11 @@ def parse_malloc_info(text: bytes) -> list[Arena]:
     return [Arena(size=size, free=fast + rest) for fast, rest, size in found]
 
 
-def main_heap(smaps: bytes) -> tuple[int, int] | None:
-    """Size and resident bytes of the mapping that bears the C heap's name, if there is one.
+def start_of_heap(maps: bytes) -> int | None:
+    """Where the mapping that bears the C heap's name starts, if there is one.
 
     Args:
-        smaps: the start of /proc/self/smaps.
+        maps: /proc/self/maps.
     """
-    match = _MAPPING.search(smaps)
-    return None if match is None else (int(match[1]) * KIB, int(match[2]) * KIB)
+    line = next((line for line in maps.splitlines() if line.endswith(_NAME)), None)
+    return None if line is None else int(line.partition(b"-")[0], 16)

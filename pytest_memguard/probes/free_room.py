@@ -6,13 +6,14 @@ import ctypes
 import re
 import sys
 from dataclasses import dataclass, replace
+from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.c_heap import CHeap
 
 _UNUSED = re.compile(rb"(\d+) unused pools \* (\d+) bytes")
 _ARENA = re.compile(rb"arenas \* (\d+) bytes/arena")
-_CLASS = re.compile(rb"^\s*\d+\s+(\d+)\s+\d+\s+\d+\s+(\d+)\s*$", re.MULTILINE)
+_COLUMNS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +88,16 @@ def parse_malloc_stats(text: bytes) -> FreeRoom:
     """
     if not text.strip():
         return FreeRoom()
-    unused = _UNUSED.search(text)
-    classes = tuple((int(size), int(free)) for size, free in _CLASS.findall(text) if int(free))
+    table, _, totals = text.partition(b"# arenas")
+    unused, arena = _UNUSED.search(totals), _ARENA.search(totals)
     if unused is None:
         msg = "CPython's allocator statistics have another form in this version"
         raise Unmeasurable(msg)
+    rows = [row.split() for row in table.splitlines()]
+    classes = tuple(
+        (int(row[1]), int(row[4])) for row in rows if len(row) == _COLUMNS and row[4].isdigit()
+    )
     pools, pool_size = (int(number) for number in unused.groups())
-    arena = _ARENA.search(text)
     arena_size = int(arena[1]) if arena is not None else 0
-    return FreeRoom(blocks=classes, pools=pools, pool_size=pool_size, arena_size=arena_size)
+    blocks = tuple(row for row in classes if row[1])
+    return FreeRoom(blocks=blocks, pools=pools, pool_size=pool_size, arena_size=arena_size)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 _ABOVE_OTHERS: Final = 512
@@ -54,22 +54,6 @@ class ProcFile:
         if not self._is_ours():
             self.reopen()
         return self._pread(self._descriptor, size, 0)
-
-    def parts(self, size: int) -> Iterator[bytes]:
-        """The first ``size`` bytes, in the kernel's own parts.
-
-        What the kernel makes entry by entry it hands out a page at a time, however much is
-        asked for.
-        """
-        if not self._is_ours():
-            self.reopen()
-        offset = 0
-        while offset < size:
-            part = self._pread(self._descriptor, size - offset, offset)
-            if not part:
-                return
-            yield part
-            offset += len(part)
 
     def write(self, data: bytes) -> None:
         """Hand ``data`` to the kernel."""

@@ -19,6 +19,7 @@ from pytest_memguard.recording.settle import Trimmer
 
 NO_MARK: Final = "kernel's high-water mark"
 _SHARE_OF_TIME: Final = 200
+_SHARE_IF_OFTEN: Final = 5
 _MUCH_GARBAGE: Final = 5
 
 
@@ -47,7 +48,7 @@ class Instruments:
             self.no_heap  # noqa: B018  notes the reason, and imports nothing
         self._level_without_garbage = 0
         self.base = 0
-        self._collect_due = 0.0
+        self._collected = self._collecting = 0.0
 
     def take_base(self) -> int:
         """Where the mark was put back to after the test before; 0 if that is not known."""
@@ -79,7 +80,7 @@ class Instruments:
         if self._trim is not None:
             self._trim(tolerance)
 
-    def collect_if_grown(self, level: int, tolerance: int, *, at_once: bool = False) -> bool:
+    def collect_if_grown(self, level: int, tolerance: int, *, often: bool = False) -> bool:
         """Collect garbage if there may be enough of it to matter.
 
         Garbage counts into the level a test starts from; collected during the test, it
@@ -89,7 +90,7 @@ class Instruments:
         Args:
             level: resident bytes now.
             tolerance: bytes that do not matter.
-            at_once: do not mind the time.
+            often: forty times as much time may be spent.
 
         Returns:
             Whether garbage was collected; the level is another one then.
@@ -99,12 +100,13 @@ class Instruments:
             self._level_without_garbage = min(self._level_without_garbage, level)
             return False
         start = Clock.seconds()
-        much = at_once or grown > tolerance * _MUCH_GARBAGE
-        if start < self._collect_due and not much:
+        share = _SHARE_IF_OFTEN if often else _SHARE_OF_TIME
+        due = self._collected + self._collecting * share
+        if start < due and grown <= tolerance * _MUCH_GARBAGE:
             return False
         gc.collect()
-        end = Clock.seconds()
-        self._collect_due = end + (end - start) * _SHARE_OF_TIME
+        self._collected = Clock.seconds()
+        self._collecting = self._collected - start
         self.settle(tolerance)
         self._level_without_garbage = self.resident.level()
         return True
@@ -125,6 +127,7 @@ class Instruments:
         """Remove what lies on disk, and let the kernel's mark go."""
         self.folder.close()
         if self.room is not None:
+            self.room.release()
             self.room.ballast.drop()
         if self.mark is not None:
             self.mark.close()

@@ -82,6 +82,7 @@ class RoomWatch:
         self._brief: Ballast | None = None
         self._unfilled = self._last
         self._raised = 0
+        self._laid = False
 
     def count_again(self) -> None:
         """Count the blocks the next time, however short ago that was done."""
@@ -129,6 +130,11 @@ class RoomWatch:
         self._raised = self._resident() - before
         return self._last.room
 
+    def has_laid(self) -> bool:
+        """Whether anything has been laid or given up since this was last asked."""
+        laid, self._laid = self._laid, False
+        return laid
+
     def release(self) -> int:
         """Give up what `fill_briefly` laid; by how many bytes that had made the process larger.
 
@@ -138,6 +144,7 @@ class RoomWatch:
         """
         if self._brief is None:
             return 0
+        self._laid = True
         self._brief.drop()
         self._brief = None
         self._last = self._unfilled
@@ -173,6 +180,7 @@ class RoomWatch:
         complete = ballast.lay(room, self._highest, available_memory())
         if ballast.size == size:
             return
+        self._laid = True
         room = self._probe()
         # pools beyond those that were spared are those of a new arena, never touched
         beyond = max(0, room.pools - SPARE_POOLS) if complete else 0

@@ -102,12 +102,12 @@ def test_more_readings_narrow_the_noise() -> None:
     assert narrowed < noise(entry(50), "rss")
 
 
-def test_growth_within_two_arenas_is_noise() -> None:
+def test_growth_within_three_arenas_is_noise() -> None:
     """One object that stays may hold an arena, so growth is not known better than that."""
     before = replace(entry(10), growth=-MIB // 2)
-    assert noise_of_growth(before) == 2 * MIB
+    assert noise_of_growth(before) == 3 * MIB
     assert noise_of_growth(entry(100)) == noise(entry(100), "rss")
-    for grown, kind in ((2, "same"), (3, "regression")):
+    for grown, kind in ((3, "same"), (4, "regression")):
         now = replace(entry(10), growth=before.growth + grown * MIB)
         change = judged(before, now, "growth:10%")[-1]
         assert (change.subject, change.kind) == ("growth", kind)

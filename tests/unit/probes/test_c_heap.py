@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,28 +14,17 @@ from pytest_memguard.probes.c_heap import (
     Arena,
     CHeap,
     free_of_arenas,
-    main_heap,
     parse_malloc_info,
+    start_of_heap,
 )
-from pytest_memguard.probes.resident import ProcFile
-from pytest_memguard.units import KIB
+from pytest_memguard.units import KIB, MIB
 
-SMAPS = b"""\
-55d0c0a00000-55d0c0a01000 r--p 00000000 08:01 123  /usr/bin/python3
-Size:                  4 kB
-Rss:                   4 kB
-55d0c1c00000-55d0c1e00000 rw-p 00000000 00:00 0    [heap]
-Size:               2048 kB
-KernelPageSize:        4 kB
-MMUPageSize:           4 kB
-Rss:                1234 kB
-Pss:                1234 kB
+MAPS = b"""\
+55d0c0a00000-55d0c0a01000 r--p 00000000 08:01 123    /usr/bin/python3
+55d0c1c00000-55d0c1e00000 rw-p 00000000 00:00 0      [heap]
 7f0000000000-7f0000100000 rw-p 00000000 00:00 0
-Size:               1024 kB
-Rss:                 999 kB
+7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0      [stack]
 """
-
-
 INFO = b"""\
 <malloc version="1">
 <heap nr="0">
@@ -117,45 +108,43 @@ def test_no_arenas() -> None:
 
 
 @pytest.mark.parametrize(
-    ("smaps", "heap"),
+    ("maps", "start"),
     [
-        pytest.param(SMAPS, (2048 * KIB, 1234 * KIB), id="heap-among-others"),
-        pytest.param(SMAPS.replace(b"[heap]", b""), None, id="no-heap"),
-        pytest.param(SMAPS[: SMAPS.index(b"Rss:                1234")], None, id="cut-off"),
+        pytest.param(MAPS, 0x55D0C1C00000, id="heap-among-others"),
+        pytest.param(MAPS.replace(b"[heap]", b""), None, id="no-heap"),
+        pytest.param(MAPS.replace(b"[heap]", b"/srv/[heap].so"), None, id="a-like-name"),
         pytest.param(b"", None, id="nothing"),
     ],
 )
-def test_main_heap(smaps, heap) -> None:
-    """The heap's size and resident bytes are those of the mapping that bears its name."""
-    assert heap == main_heap(smaps)
+def test_start_of_heap(maps, start) -> None:
+    """The heap starts where the mapping that bears its name does."""
+    assert start == start_of_heap(maps)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the C heap is found in /proc")
-def test_the_heap_is_found_wherever_it_stands(monkeypatch) -> None:
-    """The kernel hands its list out a page at a time; the heap may come after the first."""
+def test_the_heap_is_as_the_kernel_says() -> None:
+    """Size and resident part are those that the kernel has in its own list."""
     heap = CHeap()
-    taken = []
-
-    def parts(_, size):
-        for part in (SMAPS[:90], SMAPS[90:], b"never asked for"):
-            taken.append((part, size))
-            yield part
-
-    monkeypatch.setattr(ProcFile, "parts", parts)
-    assert heap._mapping() == (2048 * KIB, 1234 * KIB)
-    assert [part for part, _ in taken] == [SMAPS[:90], SMAPS[90:]]
-    monkeypatch.setattr(ProcFile, "parts", lambda *_: iter([b"no", b"heap"]))
-    assert heap._mapping() is None
+    listed = Path("/proc/self/smaps").read_text(encoding="utf-8")
+    found = re.search(r"\[heap\]\nSize: +(\d+) kB\n(?:.*\n)*?Rss: +(\d+) kB", listed)
+    size, resident = heap._mapping()
+    assert abs(size - int(found[1]) * KIB) <= MIB
+    assert abs(resident - int(found[2]) * KIB) <= MIB
+    assert resident <= size
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
-def test_parts_of_a_long_list() -> None:
-    """All that was asked for comes, though the kernel gives less than that at a time."""
-    file = ProcFile("maps")
-    size = len(Path("/proc/self/maps").read_bytes())
-    parts = list(file.parts(10 * size))
-    whole = b"".join(parts)
-    assert len(parts) > 1
-    assert whole.count(b"\n") > 50
-    assert b"[stack]" in whole
-    assert [len(part) for part in file.parts(100)] == [100]
+@pytest.mark.skipif(sys.platform != "linux", reason="the C heap is found in /proc")
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param({"sbrk": lambda _: None}, id="no-end"),
+        pytest.param({"mincore": lambda *_: -1}, id="no-answer"),
+    ],
+)
+def test_where_the_heap_cannot_be_seen_all_that_is_free_counts(monkeypatch, broken) -> None:
+    """A heap whose resident part is not known is taken for resident."""
+    heap = CHeap()
+    library = SimpleNamespace(mallinfo2=lambda: SimpleNamespace(fordblks=77), **broken)
+    library.sbrk = getattr(library, "sbrk", heap._libc.sbrk)
+    monkeypatch.setattr(heap, "_libc", library)
+    assert heap.free() == (77, 77)

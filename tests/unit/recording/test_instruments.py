@@ -33,26 +33,28 @@ def instruments(monkeypatch, clock):
 
 
 @pytest.mark.parametrize(
-    ("level", "seconds", "at_once", "collected"),
+    ("level", "seconds", "often", "collected"),
     [
         pytest.param(51_000, 9, False, False, id="tolerable"),
         pytest.param(51_001, 9, False, True, id="more"),
         pytest.param(51_001, 1, False, False, id="more-but-too-soon"),
         pytest.param(55_001, 1, False, True, id="too-soon-but-much"),
-        pytest.param(51_001, 0, True, True, id="time-does-not-matter"),
-        pytest.param(51_000, 0, True, False, id="tolerable-whatever-the-time"),
+        pytest.param(51_001, 5.1 * COST, True, True, id="soon-enough-if-often"),
+        pytest.param(51_001, 4.9 * COST, True, False, id="too-soon-if-often"),
+        pytest.param(51_000, 9, True, False, id="tolerable-whatever-the-time"),
     ],
 )
-def test_collects(instruments, clock, level, seconds, at_once, collected) -> None:
+def test_collects(instruments, clock, level, seconds, often, collected) -> None:
     """Garbage is collected for a small share of the time, or when there may be much."""
     clock.advance(seconds)
-    assert collected is instruments.collect_if_grown(level, TOLERANCE, at_once=at_once)
+    assert collected is instruments.collect_if_grown(level, TOLERANCE, often=often)
     assert instruments.collections == 1 + collected
 
 
-def test_what_measuring_takes_is_no_garbage(instruments) -> None:
+def test_what_measuring_takes_is_no_garbage(instruments, clock) -> None:
     """Bytes by which measuring made the process larger do not count."""
+    clock.advance(1)
     instruments.grown_by_us(5000)
     assert instruments.garbage_bound(55_300) == 300
-    assert not instruments.collect_if_grown(56_000, TOLERANCE, at_once=True)
-    assert instruments.collect_if_grown(56_001, TOLERANCE, at_once=True)
+    assert not instruments.collect_if_grown(56_000, TOLERANCE, often=True)
+    assert instruments.collect_if_grown(56_001, TOLERANCE, often=True)

@@ -271,6 +271,18 @@ def test_blocks_that_go_while_it_is_filled(filling) -> None:
     assert filling.bound(LEVEL, tolerance=10**6) == 7512
 
 
+def test_whether_anything_was_laid(filling) -> None:
+    """Once after ballast was laid or given up it is told that the level is another one."""
+    watch = filling.watch
+    assert not watch.has_laid()
+    watch.fill_briefly(LEVEL)
+    assert [watch.has_laid(), watch.has_laid()] == [True, False]
+    watch.release()
+    assert [watch.has_laid(), watch.has_laid()] == [True, False]
+    watch.release()
+    assert not watch.has_laid()
+
+
 def test_filling_again_releases_first(filling) -> None:
     """What a phase that was interrupted left is not laid twice."""
     filling.watch.fill_briefly(LEVEL)
