@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat, starmap
+from itertools import chain, islice, repeat, starmap
 from typing import Any, Final, Protocol
 
 from pytest_memguard.units import MIB
@@ -18,7 +18,9 @@ MOST_BLOCKS: Final = 1_000_000
 """Blocks laid at a time: some fifty milliseconds."""
 SPARE_POOLS: Final = 4
 """Free pools that are not filled: a new arena would be more room, not less."""
-_CHUNK: Final = 10_000
+# So many references take more than 128 KiB, for which glibc uses no place in the C heap, whose
+# holes and ends would come to lie elsewhere.
+_CHUNK: Final = 16_500
 _LARGEST: Final = 512
 _BYTES_HEADER: Final = 33
 _POOL_HEADER: Final = 48
@@ -75,12 +77,15 @@ class Ballast:
         """
         allowed = max(ALWAYS_ALLOWED, int(SHARE_OF_HIGHEST * highest)) - self.size
         allowed = min(allowed, int(SHARE_OF_AVAILABLE * available))
-        laid = 0
-        for size, count in plan_blocks(room, allowed, MOST_BLOCKS):
-            laid += count
-            self.size += size * count
-            for start in range(0, count, _CHUNK):
-                self._kept.append(tuple(_blocks(size, min(_CHUNK, count - start))))
+        plan = plan_blocks(room, allowed, MOST_BLOCKS)
+        laid = sum(count for _, count in plan)
+        self.size += sum(size * count for size, count in plan)
+        blocks = chain.from_iterable(_blocks(size, count) for size, count in plan)
+        for start in range(0, laid, _CHUNK):
+            number = min(_CHUNK, laid - start)
+            held: list[Any] = [None] * _CHUNK
+            held[:number] = islice(blocks, number)
+            self._kept.append(tuple(held))
         return laid == sum(count for _, count in room.blocks) + _in_pools(room)
 
 

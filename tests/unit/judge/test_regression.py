@@ -213,16 +213,16 @@ def test_new() -> None:
 
 def test_growth() -> None:
     """What a test leaves behind is compared only where a rule asks for it."""
-    before, now = entry(20, growth=MIB), entry(20, growth=4 * MIB)
+    before, now = entry(20, growth=MIB), entry(20, growth=6 * MIB)
     assert [change.subject for change in judged(before, now)] == ["peak"]
-    changes = judged(before, now, "growth:2MB")
+    changes = judged(before, now, "growth:4MB")
     assert [(change.subject, change.kind) for change in changes] == [
         ("peak", "same"),
         ("growth", "regression"),
     ]
     assert changes[1].text.startswith(
-        "growth of resident memory 4.0 MiB is 3.0 MiB (300%) above the baseline of 1.0 MiB; "
-        "growth:2MB (--mem-fail-on) allows up to 3.0 MiB"
+        "growth of resident memory 6.0 MiB is 5.0 MiB (500%) above the baseline of 1.0 MiB; "
+        "growth:4MB (--mem-fail-on) allows up to 5.0 MiB"
     )
     shrunk = judged(entry(20, growth=-5 * MIB), entry(20, growth=-4 * MIB), "growth:10%")
     assert shrunk[1].kind == "same"

@@ -81,7 +81,7 @@ def test_blocks_fit(size) -> None:
     ballast = Ballast()
     count = 5000
     assert ballast.lay(room((size, count)), 0, PLENTY) is True
-    laid = [block for part in ballast._kept for block in part]
+    laid = [block for part in ballast._kept for block in part if block is not None]
     assert count == len(laid)
     assert count == len({id(block) for block in laid})
     assert {size} == {-(-sys.getsizeof(block) // 16) * 16 for block in laid}
@@ -100,6 +100,14 @@ def test_blocks_fit(size) -> None:
 def test_all_of_it(free, available, complete) -> None:
     """It is told whether anything was left free that was not spared."""
     assert complete is Ballast().lay(free, 0, available)
+
+
+def test_what_holds_the_blocks_is_large() -> None:
+    """However few there are, what holds them lies outside the C heap, and is not followed."""
+    ballast = Ballast()
+    ballast.lay(room((16, 40), (64, 17_000)), 0, PLENTY)
+    assert [len(part) - part.count(None) for part in ballast._kept] == [16_500, 540]
+    assert all(sys.getsizeof(part) > 128 * 1024 for part in ballast._kept)
 
 
 @pytest.mark.parametrize(
