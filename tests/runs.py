@@ -40,17 +40,17 @@ def prepare() -> None:
     warm_up()  # memray looks up the names of all that is loaded when it is first used
 
 
-def _map_libraries() -> None:
-    """Let the kernel map what a fork would map again only when it comes to it.
+def _map_code() -> None:
+    """Let the kernel map the code that a fork would map again only when it comes to it.
 
-    Otherwise the first test to use a library would seem to use the memory of its code.
+    Otherwise the first test to use a library would seem to use the memory of that.
     """
     with contextlib.suppress(OSError, AttributeError):  # not Linux
         advise = ctypes.CDLL(None).madvise
         lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
         for line in lines:
             span, rights, _, _, inode, *_ = line.split()
-            if inode != "0" and rights.startswith("r"):
+            if inode != "0" and "x" in rights:
                 start, end = (int(text, 16) for text in span.split("-"))
                 size = ctypes.c_size_t(end - start)
                 advise(ctypes.c_void_p(start), size, _MADV_POPULATE_READ)
@@ -58,7 +58,7 @@ def _map_libraries() -> None:
 
 def be_pytest(arguments: Sequence[str], folder: str, environment: dict[str, str]) -> None:
     """Be what ``python -m pytest`` would be, in this folder and with these variables."""
-    _map_libraries()
+    _map_code()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -66,10 +66,10 @@ def test_every_metric_tells_over_from_within(run, metric, noun):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        [f"{noun} [23][09].? MiB*is *.? MiB over the budget of 20.0 MiB *"]
+        [f"{noun} [23][0129].? MiB*is *.? MiB over the budget of 20.0 MiB *"]
     )
     result.stdout.fnmatch_lines(
-        [f"FAILED test_it.py::test_over - BudgetExceeded: {noun} [23][09].*"]
+        [f"FAILED test_it.py::test_over - BudgetExceeded: {noun} [23][0129].*"]
     )
 
 
@@ -99,7 +99,7 @@ def test_failure_line(pytester, run, source, ini, flags, where):
     result.stdout.fnmatch_lines(
         [
             (
-                "peak RSS [23][09].? MiB*is *.? MiB over the budget of 20.0 MiB "
+                "peak RSS [23][0129].? MiB*is *.? MiB over the budget of 20.0 MiB "
                 f"set by {where}*(over-budget)"
             )
         ]
@@ -280,15 +280,15 @@ def test_different_budgets_all_hold(run):
     result.stdout.fnmatch_lines(
         [
             "*ERROR at setup of TestAll.test_setup*",
-            "peak RSS of setup [23][09].* of 23.0 MiB set by *",
+            "peak RSS of setup [23][0129].* of 23.0 MiB set by *",
         ]
     )
     result.stdout.fnmatch_lines_random(
         [
-            "peak heap [23][09].* over the budget of 21.0 MiB set by the marker on TestAll*",
-            "peak Python memory [23][09].* of 22.0 MiB set by the marker on TestAll*",
-            "peak RSS of stage 'load' [23][09].* of 24.0 MiB set by the marker on TestAll*",
-            "peak RSS [23][09].* over the budget of 25.0 MiB set by the marker*",
+            "peak heap [23][0129].* over the budget of 21.0 MiB set by the marker on TestAll*",
+            "peak Python memory [23][0129].* of 22.0 MiB set by the marker on TestAll*",
+            "peak RSS of stage 'load' [23][0129].* of 24.0 MiB set by the marker on TestAll*",
+            "peak RSS [23][0129].* over the budget of 25.0 MiB set by the marker*",
         ]
     )
 
@@ -326,7 +326,7 @@ def test_zero_and_none_switch_off(pytester, run):
     result = run(source)
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(
-        ["peak heap [23][09].* budget of 20.0 MiB set by the marker on TestIt*"]
+        ["peak heap [23][0129].* budget of 20.0 MiB set by the marker on TestIt*"]
     )
     result.stdout.no_fnmatch_line("peak RSS*")
 
@@ -349,7 +349,7 @@ def test_warn_share(pytester, run, warn, ini):
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=2, warnings=1)
     said = (
-        "peak RSS [23][09].* is 7?% of the budget of 40.0 MiB set by the marker (near-budget)"
+        "peak RSS [23][0129].* is 7?% of the budget of 40.0 MiB set by the marker (near-budget)"
     )
     result.stdout.fnmatch_lines(
         [
@@ -404,9 +404,9 @@ def test_breaches_may_only_warn(pytester, run, ini, flags):
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(
         [
-            "*MemoryBudgetWarning: peak RSS [23][09].* the budget of 20.0 MiB *(over-budget)",
+            "*MemoryBudgetWarning: peak RSS [23][0129].* the budget of 20.0 MiB *(over-budget)",
             "*= memory =*",
-            "test_it.py::test_it: peak RSS [23][09].* the budget of 20.0 MiB *(over-budget)",
+            "test_it.py::test_it: peak RSS [23][0129].* the budget of 20.0 MiB *(over-budget)",
         ]
     )
 
@@ -463,7 +463,7 @@ def test_phases_are_apart(run, breach):
         assert result.ret == pytest.ExitCode.TESTS_FAILED
         noun = "peak RSS" if phase == "call" else f"peak RSS of {phase}"
         result.stdout.fnmatch_lines(
-            [f"{noun} [23][09].* over the budget of 20.0 MiB set by the marker*"]
+            [f"{noun} [23][0129].* over the budget of 20.0 MiB set by the marker*"]
         )
         if phase == "call":
             result.assert_outcomes(failed=1)
@@ -495,7 +495,7 @@ def test_all_phases_add_up(run, metric):
             bytearray(15 << 20)
     """)
     result.stdout.fnmatch_lines(
-        ["peak * of setup, call and teardown [23][09].* is [56].? MiB over the *"]
+        ["peak * of setup, call and teardown [23][0129].* is [56].? MiB over the *"]
     )
     if metric == "heap":  # one recording from setup to teardown, judged when it ends
         result.assert_outcomes(passed=3, errors=1)
@@ -525,7 +525,7 @@ def test_uncovered_setup_is_told(run):
     result.stdout.fnmatch_lines(
         [
             (
-                "test_it.py::test_uncovered: setup rose [23][09].*, above the budget of 20.0 "
+                "test_it.py::test_uncovered: setup rose [23][0129].*, above the budget of 20.0 "
                 "MiB set by the marker, which covers only the call (*)"
             )
         ]
@@ -560,9 +560,9 @@ def test_own_thread_only(run):
     result.stdout.fnmatch_lines(
         [
             "*test_all_threads*",
-            "peak heap [23][09].* over the budget of 20.0 MiB *",
+            "peak heap [23][0129].* over the budget of 20.0 MiB *",
             "*test_own_thread*",
-            "peak heap of the test's own thread [23][09].* over the budget of 20.0 MiB *",
+            "peak heap of the test's own thread [23][0129].* over the budget of 20.0 MiB *",
         ]
     )
 
@@ -595,8 +595,8 @@ def test_limit_from_parameters(run):
     result.stdout.fnmatch_lines(
         [
             "peak RSS * over the budget of 5.0 MiB set by the marker*",
-            "peak RSS [23][09].* over the budget of 25.0 MiB set by the marker*",
-            "peak RSS [23][09].* over the budget of 20.0 MiB set by the marker*",
+            "peak RSS [23][0129].* over the budget of 25.0 MiB set by the marker*",
+            "peak RSS [23][0129].* over the budget of 20.0 MiB set by the marker*",
             "FAILED test_it.py::test_short[[]10[]] *",
             "FAILED test_it.py::test_short[[]30[]] *",
             "FAILED test_it.py::test_marked[[]large[]] *",
@@ -664,7 +664,7 @@ def test_failure_names_the_largest_lines(run):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "peak heap [23][09].* largest: load, test_it.py:5, 25.0 MiB (over-budget)",
+            "peak heap [23][0129].* largest: load, test_it.py:5, 25.0 MiB (over-budget)",
             "Largest allocations at the peak:",
             "*MiB*Blocks*Function*Line*",
             "*25.0*load*test_it.py:5",

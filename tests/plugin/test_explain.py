@@ -44,7 +44,7 @@ def test_the_next_run_names_the_lines(pytester, run):
     """A breach says the next run will name its lines; that does, until the test is mended."""
     result = run(BREACH.format(size=60), cache=True)
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["peak RSS [56][09].* the marker (over-budget)", "", NEXT])
+    result.stdout.fnmatch_lines(["peak RSS [56][0129].* the marker (over-budget)", "", NEXT])
     result.stdout.no_fnmatch_line("Largest allocations*")
     assert remembered(pytester) == ["test_it.py::test_it"]
 
@@ -56,7 +56,7 @@ def test_the_next_run_names_the_lines(pytester, run):
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "peak RSS [56][09].* the marker; largest: load, test_it.py:5, 60.0 MiB (*",
+            "peak RSS [56][0129].* the marker; largest: load, test_it.py:5, 60.0 MiB (*",
             *LINES,
         ]
     )
@@ -90,7 +90,7 @@ def test_without_a_cache(run):
     result = run(BREACH.format(size=60))
     result.stdout.fnmatch_lines(
         [
-            "peak RSS [56][09].*",
+            "peak RSS [56][0129].*",
             (
                 "Allocation lines need pytest's cache, which is switched off (-p no:*), "
                 "or --mem-explain=rerun."
@@ -126,7 +126,10 @@ def test_never(pytester, run, ini, flags):
         result = run(BREACH.format(size=60), *flags, cache=True)
         result.assert_outcomes(passed=1, failed=1)
         result.stdout.fnmatch_lines(
-            ["peak RSS [56][09].*", "Allocation lines were not recorded: --mem-explain=never."]
+            [
+                "peak RSS [56][0129].*",
+                "Allocation lines were not recorded: --mem-explain=never.",
+            ]
         )
         result.stdout.no_fnmatch_line("Largest allocations*")
     assert remembered(pytester) == []
@@ -138,11 +141,11 @@ def test_rerun_names_the_lines(run):
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "peak RSS [56][09].* the marker; largest: load, test_it.py:5, 60.0 MiB (*",
+            "peak RSS [56][0129].* the marker; largest: load, test_it.py:5, 60.0 MiB (*",
             *LINES,
             (
                 "The lines are those of a second run in a forked child (--mem-explain=rerun), "
-                "which peaked at [56][09].? MiB."
+                "which peaked at [56][0129].? MiB."
             ),
         ]
     )
@@ -257,7 +260,7 @@ def test_rerun_that_does_not_reproduce(run):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "peak RSS [56][09].* (over-budget)",
+            "peak RSS [56][0129].* (over-budget)",
             (
                 "Run once more in a forked child (*rerun), it stayed within the budget: "
                 "*.? MiB; the breach did not reproduce."
@@ -273,7 +276,7 @@ def test_rerun_that_hangs(run, monkeypatch):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "peak RSS [56][09].* (over-budget)",
+            "peak RSS [56][0129].* (over-budget)",
             (
                 "Run once more in a forked child (*rerun), without an answer: it was "
                 "stopped after * second*"
@@ -291,7 +294,7 @@ def test_rerun_whose_child_dies(run, second, how):
     result = run(SECOND.format(second=second), "--mem-explain=rerun")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["peak RSS [56][09].* (over-budget)", f"*without an answer: the child died ({how})."]
+        ["peak RSS [56][0129].* (over-budget)", f"*without an answer: the child died ({how})."]
     )
 
 

@@ -58,10 +58,10 @@ def test_failing_assertion_reads_well(run):
     result.stdout.fnmatch_lines(
         [
             ">       assert measured.peak < '20 MB'".replace("'", '"'),
-            "E       AssertionError: assert [23][09].? MiB < '20 MB'",
+            "E       AssertionError: assert [23][0129].? MiB < '20 MB'",
             (
-                "E        +  where [23][09].? MiB = <peak RSS [23][09].? MiB, growth *.? MiB, "
-                "0.??? s>.peak"
+                "E        +  where [23][0129].? MiB = <peak RSS [23][0129].? MiB, "
+                "growth *.? MiB, 0.??? s>.peak"
             ),
         ]
     )
@@ -145,7 +145,8 @@ def test_measurements_of_several_metrics(run, flags):
             with memguard.measure("rss") as rss, memguard.measure("python") as python:
                 with memguard.measure("heap") as heap:
                     bytearray(20 << 20)
-            for m in (rss, python, heap):
+            assert rss.peak / 2**20 == pytest.approx(20, abs=6)  # with what memray needs
+            for m in (python, heap):
                 assert m.peak / 2**20 == pytest.approx(20, abs=2)
 
         def test_heap_in_heap(memguard):
@@ -225,7 +226,7 @@ def test_measurements_stages_and_budgets_together(run):
     result.stdout.fnmatch_lines_random(
         [
             "PASSED test_it.py::test_within",
-            "FAILED test_it.py::test_over_inside - BudgetExceeded: peak RSS [23][09].*",
+            "FAILED test_it.py::test_over_inside - BudgetExceeded: peak RSS [23][0129].*",
             "FAILED test_it.py::test_stage_over - BudgetExceeded: peak RSS of stage 'outer' *",
         ]
     )
@@ -233,7 +234,8 @@ def test_measurements_stages_and_budgets_together(run):
 
 def test_snapshot(run):
     """A snapshot holds resident and own memory, heap, blocks, open files and threads."""
-    result = run("""
+    result = run(
+        """
         import threading
         import pytest
 
@@ -255,7 +257,9 @@ def test_snapshot(run):
             assert after.threads - before.threads == 1
             assert before.rss > "5 MB"
             assert "rss=" in repr(before) and "MiB" in repr(before)
-    """)
+        """,
+        subprocess=True,  # what a fork has of its own is not what it has
+    )
     result.assert_outcomes(passed=2)
 
 
@@ -348,7 +352,7 @@ def test_fixtures_may_measure_themselves(run):
         def always(memguard):
             with memguard.measure() as m:
                 yield
-            assert m.peak / 2**20 == pytest.approx(30, abs=4)  # with what memray needs
+            assert m.peak / 2**20 == pytest.approx(30, abs=6)  # with what memray needs
 
         def test_it(service):
             bytearray(10 << 20)

@@ -81,8 +81,8 @@ def test_sampling(pytester, run, written):
         [
             "memguard: peak RSS sampled; budget 500.0 MiB (--mem-budget)",
             f"memguard: not measured here: {NO_MARK}",
-            "peak RSS [23][09].? MiB (sampled: the true peak may be higher) is * over the *",
-            "peak RSS of stage 'load' [23][09].? MiB (sampled: *) is * over the budget *",
+            "peak RSS [23][0129].? MiB (sampled: the true peak may be higher) is * over the *",
+            "peak RSS of stage 'load' [23][0129].? MiB (sampled: *) is * over the budget *",
         ]
     )
     for test in written().values():
@@ -174,7 +174,7 @@ def test_no_memray(pytester, run, written):
     )
     result.stdout.fnmatch_lines(
         [
-            "peak RSS [23][09].*",
+            "peak RSS [23][0129].*",
             "Allocation lines are not available: memray is not available: *",
             "*= memory =*",
             f"test_it.py::test_heap: {said}",
@@ -347,7 +347,7 @@ def test_pytest_memray_in_use(run):
         result.assert_outcomes(passed=1, failed=1)
         advice = "Allocation lines are not available: pytest-memray is measuring this run *"
         result.stdout.fnmatch_lines(
-            ["peak RSS [56][09].* (over-budget)", advice if attempt else "Allocation lines*"]
+            ["peak RSS [56][0129].* (over-budget)", advice if attempt else "Allocation lines*"]
         )
 
 
@@ -401,4 +401,6 @@ def test_tests_that_use_memray_themselves(run):
     for _ in range(2):
         result = run(source, cache=True)
         result.assert_outcomes(failed=1)
-        result.stdout.fnmatch_lines(["peak RSS [56][09].* (over-budget)", "Allocation lines*"])
+        result.stdout.fnmatch_lines(
+            ["peak RSS [56][0129].* (over-budget)", "Allocation lines*"]
+        )

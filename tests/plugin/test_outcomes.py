@@ -142,8 +142,8 @@ def test_own_failure_is_kept(run):
     result.assert_outcomes(failed=2, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "*::test_own FAILED ([23][09].? MiB)*",
-            "*::TestUnit::test_own FAILED ([23][09].? MiB)*",
+            "*::test_own FAILED ([23][0129].? MiB)*",
+            "*::TestUnit::test_own FAILED ([23][0129].? MiB)*",
             "E *ValueError: my own error",
             "E *AssertionError: my own failure",
             "E *AssertionError: 3 != 4 : my own failure",
@@ -152,9 +152,9 @@ def test_own_failure_is_kept(run):
     )
     result.stdout.fnmatch_lines_random(
         [
-            "test_it.py::test_own *[23][09].? *20.0 MiB*1[45]?%",
-            "test_it.py::TestUnit::test_own *[23][09].? *20.0 MiB*1[45]?%",
-            "test_it.py::test_setup *[23][09].? *",
+            "test_it.py::test_own *[23][0129].? *20.0 MiB*1[45]?%",
+            "test_it.py::TestUnit::test_own *[23][0129].? *20.0 MiB*1[45]?%",
+            "test_it.py::test_setup *[23][0129].? *",
         ]
     )
     result.stdout.no_fnmatch_line("*BudgetExceeded*")

@@ -268,9 +268,9 @@ def test_library_code_names_stages(pytester, run):
     result.stdout.fnmatch_lines(
         [
             "*test_marked*",
-            "peak RSS of stage 'load/parse' [23][09].* set by stage('parse', budget=...)*",
+            "peak RSS of stage 'load/parse' [23][0129].* set by stage('parse', budget=...)*",
             "*test_fixture*",
-            "peak RSS of stage 'outer/load/parse' [23][09].* over the budget of 18.0 MiB *",
+            "peak RSS of stage 'outer/load/parse' [23][0129].* over the budget of 18.0 MiB *",
         ]
     )
 
@@ -378,7 +378,7 @@ def test_inline_budgets(run):
     result.stdout.fnmatch_lines(
         [
             (
-                "peak RSS of stage 'load' [23][09].* over the budget of 20.0 MiB set by "
+                "peak RSS of stage 'load' [23][0129].* over the budget of 20.0 MiB set by "
                 "stage('load', budget=...)*(over-budget)"
             )
         ]
