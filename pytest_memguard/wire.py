@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pytest_memguard.baselines import FailRule, Former
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.formats import is_newer, other_format
 from pytest_memguard.leaks import (
     Blame,
     LeakLine,
@@ -347,11 +348,12 @@ def run_from_json(data: object, source: str) -> Run:
     Raises:
         ConfigError: if it is no run of ours, or of a newer format.
     """
-    if not isinstance(data, Mapping) or "format" not in data or "tests" not in data:
+    ours = isinstance(data, Mapping) and "format" in data and "tests" in data
+    if not isinstance(data, Mapping) or not (ours or is_newer(data, FORMAT)):
         msg = f"{source} is not a file that --mem-json wrote"
         raise ConfigError(msg)
-    if data["format"] != FORMAT:
-        msg = f"{source} has format {data['format']!r}, this version reads format {FORMAT}"
+    if type(data["format"]) is not int or data["format"] != FORMAT:
+        msg = f"{source} has {other_format(data['format'], FORMAT)}"
         raise ConfigError(msg)
     try:
         return Run(

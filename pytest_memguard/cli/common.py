@@ -59,7 +59,7 @@ def read_json(name: str) -> object:
     except OSError as error:
         msg = f"{name} cannot be read: {error.strerror}"
         raise ConfigError(msg) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{name} is not a JSON file: {error}"
         raise ConfigError(msg) from error
 

@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.formats import is_newer, other_format
 from pytest_memguard.units import KIB
 
 FORMAT: Final = 1
@@ -70,6 +71,7 @@ def parse_baseline(text: str, source: str) -> Baseline:
     except ValueError as error:  # a number of thousands of digits
         msg = f"{source} is no baseline ({error}); {_MEND}"
     except _Wrong as error:
+        error = _newer(text) or error
         line = _line_of(text, error)
         where = f"{source}, line {line}" if line else source
         msg = f"{where}: {error.problem}"
@@ -130,16 +132,26 @@ def _no_number(name: str) -> NoReturn:
     raise _Wrong(msg, name)
 
 
+def _newer(text: str) -> _Wrong | None:
+    """What is wrong with a file of a newer format, in which anything else may be right."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return _format(data["format"]) if is_newer(data, FORMAT) else None
+
+
+def _format(number: object) -> _Wrong:
+    return _Wrong(f"it has {other_format(number, FORMAT)}", '"format"')
+
+
 def _baseline(data: object) -> Baseline:
     if not isinstance(data, Mapping) or "format" not in data or "environments" not in data:
         msg = f"it is no file that --mem-save wrote; {_MEND}"
         raise _Wrong(msg)
     number = data["format"]
     if type(number) is not int or number != FORMAT:
-        msg = f"it has format {number!r}, this version reads format {FORMAT}"
-        if type(number) is int and number > FORMAT:
-            msg += "; a newer pytest-memguard wrote it"
-        raise _Wrong(msg, '"format"')
+        raise _format(number)
     if not isinstance(data["environments"], list):
         msg = f"environments is no list; {_MEND}"
         raise _Wrong(msg, '"environments"')

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.formats import other_format
 from pytest_memguard.leaks import KnownLeak
 from pytest_memguard.storage.files import write_whole
 
@@ -68,7 +69,7 @@ def read_known(path: Path) -> dict[str, KnownLeak]:
         )
         raise ConfigError(msg) from error
     if number != FORMAT:
-        msg = f"{path} has format {number!r}, this version reads format {FORMAT}"
+        msg = f"{path} has {other_format(number, FORMAT)}"
         raise ConfigError(msg)
     return {leak.fingerprint: leak for leak in leaks}
 

@@ -86,6 +86,7 @@ def test_top(stored, capsys, arguments, shown) -> None:
         pytest.param(b"{", "is not a JSON file: ", id="half-a-file"),
         pytest.param(b"", "is not a JSON file: ", id="empty-file"),
         pytest.param(b"\xff\xfe", "is not a JSON file: ", id="no-text"),
+        pytest.param(b"[" * 100_000, "is not a JSON file: ", id="deep"),
         pytest.param(b"[]", "is not a file that --mem-json wrote", id="other-json"),
         pytest.param(
             b'{"format": 99, "tests": []}',

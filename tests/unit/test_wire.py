@@ -128,14 +128,13 @@ def test_foreign_file(data) -> None:
     assert str(caught.value) == "other.json is not a file that --mem-json wrote"
 
 
-@pytest.mark.parametrize("number", [0, FORMAT + 1, "1", None])
+@pytest.mark.parametrize("number", [0, FORMAT + 1, "1", True, 1.0, None])
 def test_other_format(number) -> None:
     """A file of another format is refused, with both numbers."""
     with pytest.raises(ConfigError) as caught:
         run_from_json({"format": number, "tests": []}, "new.json")
-    assert f"new.json has format {number!r}, this version reads format {FORMAT}" == str(
-        caught.value
-    )
+    words = f"new.json has format {number!r}, this version reads format {FORMAT}"
+    assert str(caught.value).startswith(words)
 
 
 def _delete(*path):
