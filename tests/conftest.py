@@ -10,6 +10,13 @@ import pytest
 from tests import fresh
 from tests.postgres import Cluster, cluster
 
+LONG = ("test_lint.py", "test_workflows.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest tests be the first, so that no worker waits for another in the end."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def forks() -> Iterator[None]:
