@@ -21,6 +21,7 @@ Rule = Literal[
     "stage-not-run",
     "regression",
     "unsure",
+    "new-test",
 ]
 
 BREACHES: frozenset[Rule] = frozenset({"over-budget", "regression"})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from pytest_memguard.isolation import can_fork
+from pytest_memguard.model import Finding
 from pytest_memguard.plugin.baseline_report import BaselineReport
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.confirm import NO_FORK, Confirm
@@ -41,7 +44,7 @@ def start_baseline(
     if settings.drill:
         items.instruments.no_heap  # noqa: B018  imports memray now, not in a test
     if settings.compares and record.old is not None:
-        items.regressions = regression_check(settings, record)
+        items.regressions = regression_check(settings, record, _findings_of(items))
     if settings.confirm and not can_fork():
         items.instruments.gaps.append(NO_FORK)
     elif settings.confirm:
@@ -49,3 +52,13 @@ def start_baseline(
         if items.regressions is not None:
             items.regressions.confirm = items.confirm
         config.pluginmanager.register(items.confirm, "memguard-confirm")
+
+
+def _findings_of(items: ItemHooks) -> Callable[[Finding], None]:
+    """Where findings about the test that runs go."""
+
+    def keep(finding: Finding) -> None:
+        if items.current is not None:
+            items.current.detail_now().findings.append(finding)
+
+    return keep

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 from pytest_memguard.baselines import Baseline, Entry, Place
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.readings import place_of
-from pytest_memguard.model import METRICS
+from pytest_memguard.model import METRICS, Finding
 from pytest_memguard.plugin.collector import environment
 from pytest_memguard.plugin.options import settings_of, usage_error
 from pytest_memguard.plugin.regressions import RegressionCheck
@@ -102,12 +102,21 @@ def other_environment(file: str, old: Baseline, here: Place) -> str:
     )
 
 
-def regression_check(settings: Settings, record: Record) -> RegressionCheck:
-    """The check for the tests of this process."""
+def regression_check(
+    settings: Settings, record: Record, keep: Callable[[Finding], None]
+) -> RegressionCheck:
+    """The check for the tests of this process.
+
+    Args:
+        settings: the run's.
+        record: what is on record.
+        keep: takes what the check finds of itself about the test that runs.
+    """
     places = record.old.places if record.old is not None else {}
     here = environment()
     found = {name: place_of(here, name) for name in METRICS}
     records: dict[str, tuple[Place, Mapping[str, Entry]]] = {
         name: (place, places.get(place, {})) for name, place in found.items()
     }
-    return RegressionCheck(settings, records, record.shown(record.saved), str(record.root))
+    file, root = record.shown(record.saved), str(record.root)
+    return RegressionCheck(settings, records, file, root, keep)

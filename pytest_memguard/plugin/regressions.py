@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -44,6 +44,7 @@ class RegressionCheck:
         records: what is on record here, by metric: the place, and entries by node id.
         file: the baseline, as a message names it.
         root: what paths are shown relative to.
+        keep: takes what is found of tests that have no limit.
     """
 
     def __init__(
@@ -52,12 +53,15 @@ class RegressionCheck:
         records: Mapping[str, tuple[Place, Mapping[str, Entry]]],
         file: str,
         root: str,
+        keep: Callable[[Finding], None],
     ) -> None:
         known = {metric: of_tests for metric, (_, of_tests) in records.items()}
         self.planner = RegressionPlanner(settings.fail_on, known)
         self.confirm: Confirm | None = None
         self._records = records
         self._strict = settings.strict
+        self._where = settings.where("strict")
+        self._keep = keep
         self._file = file
         self._root = root
         self._accepts = [matcher(glob) for glob in settings.accept]
@@ -133,11 +137,16 @@ class RegressionCheck:
         if not self._strict or nodeid in known or self.accepted(nodeid):
             return
         if self.planner.rules(item):
-            msg = (
-                f"{self._file} has no numbers of this test, which --mem-strict does not let "
-                f"pass: pytest --mem-accept {_quoted(nodeid)} stores them (new-test)"
+            finding = Finding(
+                rule="new-test",
+                budget=Budget(limit=0, where=self._where),
+                text=f"{self._file} has no numbers of this test, which --mem-strict does not "
+                f"let pass: pytest --mem-accept {_quoted(nodeid)} stores them",
+                raised=True,
             )
-            raise Regressed(msg)
+            self._keep(finding)
+            msg = f"{finding.text} ({finding.rule})"
+            raise Regressed(msg, [finding])
 
     def judge_leak(self, budget: Budget, reading: LeakReading) -> Finding | None:
         """Compare what a call leaves behind with what is on record."""

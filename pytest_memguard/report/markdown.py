@@ -20,6 +20,7 @@ _WORDS = {
     "leaking": "leaking",
     "unclear": "without a verdict",
     "unsure": "unsure",
+    "new-test": "not on record",
     "undecided": "undecided",
     "not-measured": "not measured",
     "stage-not-run": "stage not run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ SUITE = """
         assert use("small")
 """
 FILE = ".memguard/baseline.json"
+SCHEMA = Path(__file__).parents[2] / "docs/mem-json.schema.json"
 
 
 @pytest.fixture(autouse=True)
@@ -224,15 +226,18 @@ def test_no_file(run, pytester):
     assert not (pytester.path / ".memguard").exists()
 
 
-def test_strict_fails_new_tests(run):
+def test_strict_fails_new_tests(run, pytester):
     """With --mem-strict a test without an entry fails, unless it is accepted."""
     run(SUITE, "--mem-save")
     more = SUITE + "\n    def test_more():\n        pass\n"
-    result = run(more, "--mem-compare", "--mem-strict")
+    result = run(more, "--mem-compare", "--mem-strict", "--mem-json=out.json")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
         ["*baseline.json has no numbers of this test, which --mem-strict does not let pass: *"]
     )
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    data = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))
+    pytest.importorskip("jsonschema").Draft202012Validator(schema).validate(data)
     run(more, "--mem-compare", "--mem-strict", "--mem-accept=test_it.py::test_more")
     run(more, "--mem-compare", "--mem-strict").assert_outcomes(passed=3)
 

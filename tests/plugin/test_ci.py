@@ -292,3 +292,86 @@ def test_a_regression_is_an_annotation(github, pytester, run):
     result = run(source.format(30), "--mem-compare", "--mem-accept=test_it.py::test_it")
     result.assert_outcomes(passed=1)
     assert commands(result) == []
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
+def test_a_new_test_is_an_annotation(github, pytester, run, written, workers):
+    """A test that --mem-strict refuses as new is an error at its line, wherever it ran."""
+    plugins = ["xdist.plugin"] if workers else []
+    known = "def test_old():\n    pass\n"
+    run(known, "--mem-save").assert_outcomes(passed=1)
+    source = f"{known}\ndef test_new():\n    pass\n"
+    result = run(
+        source,
+        *("--mem-compare", "--mem-strict", "--mem-gitlab=quality.json", "--mem-json=out.json"),
+        *workers,
+        plugins=plugins,
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    (command,) = commands(result)
+    text = (
+        ".memguard/baseline.json has no numbers of this test, which --mem-strict does not let"
+    )
+    title = "title=new-test%3A test_it.py%3A%3Atest_new"
+    assert command.startswith(f"::error file=test_it.py,line=4,{title}::{text} pass: pytest ")
+    assert "0 leaking, 1 not on record\n" in github.read_text(encoding="utf-8")
+    (entry,) = json.loads((pytester.path / "quality.json").read_text(encoding="utf-8"))
+    assert entry["description"].startswith(f"test_it.py::test_new: {text}")
+    assert (entry["check_name"], entry["severity"]) == ("memguard/new-test", "major")
+    assert entry["location"] == {"path": "test_it.py", "lines": {"begin": 4}}
+    (finding,) = written()["test_new"]["findings"]
+    assert (
+        finding["rule"],
+        finding["raised"],
+        finding["budget"]["where"],
+    ) == ("new-test", True, "--mem-strict")
+    assert written()["test_old"]["findings"] == []
+
+
+@pytest.mark.usefixtures("github")
+def test_new_tests_that_may_be(pytester, run):
+    """What is accepted, expected to fail, skipped or left out is no annotation."""
+    run("def test_old():\n    pass", "--mem-save").assert_outcomes(passed=1)
+    source = """
+        import pytest
+
+        def test_accepted():
+            pass
+
+        @pytest.mark.xfail
+        def test_expected():
+            pass
+
+        @pytest.mark.skip
+        def test_skipped():
+            pass
+
+        @pytest.mark.mem_regression(None)
+        def test_left_out():
+            pass
+    """
+    flags = ("--mem-compare", "--mem-strict", "--mem-accept=*accepted")
+    result = run(source, *flags, "--mem-gitlab=quality.json")
+    result.assert_outcomes(passed=2, xfailed=1, skipped=1)
+    assert commands(result) == []
+    assert (pytester.path / "quality.json").read_text(encoding="utf-8") == "[]\n"
+
+
+@pytest.mark.usefixtures("github")
+def test_an_unsure_test_is_an_annotation(pytester, run):
+    """A test that --mem-strict refuses as unsure is an error, and without it a warning."""
+    pytester.makepyfile(heavy="DATA = b'h' * (6 << 20)\n")
+    test = "def test_{}():\n    import heavy\n    assert heavy\n\n"
+    source = test.format("first") + test.format("second")
+    run(source, "--mem-save").assert_outcomes(passed=2)
+    flags = ("--mem-compare", "--mem-gitlab=quality.json", "test_it.py::test_second")
+    title = "title=unsure%3A test_it.py%3A%3Atest_second"
+    for strict, level, severity in (
+        ("", "warning", "info"),
+        ("--mem-strict", "error", "major"),
+    ):
+        result = run(source, *filter(None, [strict]), *flags)
+        (command,) = commands(result)
+        assert command.startswith(f"::{level} file=test_it.py,line=5,{title}::peak RSS ")
+        (entry,) = json.loads((pytester.path / "quality.json").read_text(encoding="utf-8"))
+        assert ("memguard/unsure", severity) == (entry["check_name"], entry["severity"])

@@ -65,6 +65,7 @@ def test_order() -> None:
     assert found(
         outcome("test_f", "passed", replace(OVER, rule="not-measured", raised=False)),
         outcome("test_a", "passed", near),
+        outcome("test_g", "failed", replace(OVER, rule="new-test", peak=None)),
         outcome("test_b", "failed", OVER),
         outcome("test_c", "failed", replace(OVER, peak=rss(300))),
         outcome("test_d", "failed", replace(OVER, rule="regression")),
@@ -74,6 +75,7 @@ def test_order() -> None:
         ("error", "leaking", "test_e"),
         ("error", "over-budget", "test_c"),
         ("error", "over-budget", "test_b"),
+        ("error", "new-test", "test_g"),
         ("warning", "near-budget", "test_a"),
         ("warning", "not-measured", "test_f"),
     ]
