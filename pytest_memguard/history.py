@@ -75,7 +75,7 @@ class PastRun:
     aborted: str
     """Why it did not come to its end; empty if it did."""
     tests: int
-    """Tests it has readings of."""
+    """Tests it has readings of; those whose process died count, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class PastReading:
     nodeid: str
     """pytest's name for the test."""
     outcome: str
-    """passed, failed, skipped, xfailed, xpassed or error."""
+    """passed, failed, skipped, xfailed, xpassed, error or crashed."""
     finding: str = ""
     """The rule that failed it, if it was one of ours: over-budget, regression, leaking."""
     metric: str = "rss"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -19,6 +20,9 @@ from pytest_memguard.settings import Settings
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history import append_run
 from pytest_memguard.storage.places import FILE, check_place, open_to_write
+
+_CRASH: Final = "???"
+"""What pytest-xdist and pytest-forked call the phase in which a test's process died."""
 
 
 class HistoryReport:
@@ -37,6 +41,7 @@ class HistoryReport:
         self._config = config
         self._collector = collector
         self._crashed: list[str] = []
+        self._lost: dict[str, str] = {}
         self.place = place_of(config, settings)
         try:
             check_place(self.place)
@@ -52,12 +57,19 @@ class HistoryReport:
             gateway = getattr(node, "gateway", None)
             self._crashed.append(str(getattr(gateway, "id", "a worker")))
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a test whose process died: nobody is left to tell of it."""
+        # one that is to be run again (pytest-rerunfailures) has another outcome here
+        if str(report.when) == _CRASH and report.outcome == "failed":
+            gateway = getattr(getattr(report, "node", None), "gateway", None)
+            self._lost[report.nodeid] = str(getattr(gateway, "id", ""))
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(
         self, session: pytest.Session, exitstatus: int | pytest.ExitCode
     ) -> None:
         """Append the run."""
-        readings = readings_of(self._collector.outcomes())
+        readings = readings_of(self._collector.outcomes(), self._lost)
         if not readings:
             if not self._config.getoption("collectonly"):
                 self._tell(f"no test was measured, {self.place} is as it was")
@@ -111,10 +123,15 @@ def place_of(config: pytest.Config, settings: Settings) -> HistoryPlace:
     return replace(place, text=str(folder / place.text))
 
 
-def readings_of(outcomes: Iterable[Outcome]) -> list[PastReading]:
+def readings_of(outcomes: Iterable[Outcome], lost: Mapping[str, str]) -> list[PastReading]:
     """What is kept of a run: one reading for each test.
 
-    A test that ran in several processes (``--dist=each``) is known by its highest peak.
+    A test that ran in several processes (``--dist=each``) is known by its highest peak, or
+    by having crashed.
+
+    Args:
+        outcomes: what was measured.
+        lost: tests whose process died, with xdist's name for that.
     """
     readings: dict[str, PastReading] = {}
     for outcome in outcomes:
@@ -122,6 +139,8 @@ def readings_of(outcomes: Iterable[Outcome]) -> list[PastReading]:
         other = readings.get(outcome.nodeid)
         if other is None or (other.peak or 0) < (reading.peak or 0):
             readings[outcome.nodeid] = reading
+    for nodeid, worker in lost.items():
+        readings[nodeid] = PastReading(run=0, nodeid=nodeid, outcome="crashed", worker=worker)
     return [readings[nodeid] for nodeid in sorted(readings)]
 
 

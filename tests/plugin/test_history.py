@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from pytest_memguard.cli import main
 from pytest_memguard.history import HistoryPlace
 from pytest_memguard.storage.history import read_readings, read_runs
 from pytest_memguard.storage.places import open_to_read
@@ -229,24 +230,90 @@ def test_aborted_runs_are_marked(run, past, body, flags, aborted, stored) -> Non
     result.stdout.fnmatch_lines([f"*not complete ({aborted}): *"])
 
 
-def test_a_crashed_worker_is_marked(run, past) -> None:
-    """The readings of a worker that died are kept, and the run says so."""
-    source = """
-        import os
+CRASHES = """
+    import os, signal
+    import pytest
 
-        def test_1():
-            pass
+    @pytest.fixture
+    def early():
+        os._exit(0)
 
-        def test_2():
-            os._exit(1)
+    @pytest.fixture
+    def late():
+        yield
+        os._exit(1)
 
-        def test_3():
-            pass
-    """
-    run(source, "--mem-history", "-n", 1, plugins=XDIST)
+    def test_before():
+        pass
+
+    def test_exit():
+        os._exit(1)
+
+    def test_killed():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def test_setup(early):
+        pass
+
+    def test_teardown(late):
+        pass
+
+    def test_after():
+        pass
+"""
+
+
+def test_tests_in_which_a_worker_died(run, past, pytester, capsys) -> None:
+    """Each has a row that says so, whenever and however it died; the others have theirs."""
+    result = run(CRASHES, "--mem-history", "-n", 1, plugins=XDIST)
+    result.assert_outcomes(passed=3, failed=4)  # the call before that teardown had passed
     ((first,), readings) = past()
     assert first.aborted.startswith("crashed: gw")
-    assert {"test_1", "test_3"} <= {name for name, _ in readings}
+    assert {name: reading.outcome for (name, _), reading in readings.items()} == {
+        "test_before": "passed",
+        "test_exit": "crashed",
+        "test_killed": "crashed",
+        "test_setup": "crashed",
+        "test_teardown": "crashed",
+        "test_after": "passed",
+    }
+    assert first.tests == 6
+    lost = [r for r in readings.values() if r.outcome == "crashed"]
+    assert {(r.peak, r.ceiling, r.growth, r.finding) for r in lost} == {(None, None, None, "")}
+    assert len({r.worker for r in lost if r.worker.startswith("gw")}) == 4
+
+    capsys.readouterr()
+    history = HistoryPlace(text=str(pytester.path / FILE))
+    assert main(["history", "test_it.py::test_exit", "--file", str(history)]) == 0
+    assert "crashed" in capsys.readouterr().out
+
+
+def test_a_run_of_nothing_but_a_crash(run, past) -> None:
+    """It is appended though nothing was measured."""
+    run("import os\ndef test_it(): os._exit(1)", "--mem-history", "-n", 1, plugins=XDIST)
+    ((first,), readings) = past()
+    assert (first.tests, readings["test_it", 1].outcome) == (1, "crashed")
+
+
+def test_a_test_that_is_run_again_after_a_crash(run, past, pytester) -> None:
+    """Where a plugin has such a test run again, what counts is how it ended."""
+    pytester.makeconftest("""
+        def pytest_handlecrashitem(crashitem, report, sched):
+            sched.mark_test_pending(crashitem)
+            report.outcome = "rerun"
+    """)
+    source = """
+        import os, pathlib
+
+        def test_it():
+            if not pathlib.Path("ran").exists():
+                pathlib.Path("ran").touch()
+                os._exit(1)
+    """
+    run(source, "--mem-history", "-n", 1, plugins=XDIST).assert_outcomes(passed=1)
+    (_, readings) = past()
+    assert readings["test_it", 1].outcome == "passed"
+    assert readings["test_it", 1].peak is not None
 
 
 @pytest.mark.parametrize(("flag", "loaded"), [("--mem", []), ("--mem-history", ["sqlite3"])])
