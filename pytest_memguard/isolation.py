@@ -20,7 +20,9 @@ from typing import Any, Final, NoReturn
 from pytest_memguard.clock import Clock
 
 _CHUNK: Final = 1 << 16
+_END: Final = b"\n"
 _GRACE: Final = 10.0
+_PATIENCE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,9 @@ def can_fork() -> bool:
     return hasattr(os, "fork")
 
 
-def run_in_fork(function: Callable[[], Any], timeout: float) -> ChildResult:
+def run_in_fork(
+    function: Callable[[], Any], timeout: float, stop: int | None = None
+) -> ChildResult:
     """Call a function in a forked child; its output goes nowhere.
 
     The child has none of this process's other threads, and shares its open sockets.
@@ -46,6 +50,7 @@ def run_in_fork(function: Callable[[], Any], timeout: float) -> ChildResult:
     Args:
         function: returns something JSON can hold.
         timeout: seconds after which the child is killed.
+        stop: a descriptor; once there is something to read, or its end, the child is killed.
     """
     reader, writer = os.pipe()
     with warnings.catch_warnings():
@@ -57,7 +62,7 @@ def run_in_fork(function: Callable[[], Any], timeout: float) -> ChildResult:
         _run_child(function, writer)
     os.close(writer)
     try:
-        data, in_time = _read_all(reader, Clock.seconds() + timeout)
+        data, in_time = _read_all(reader, Clock.seconds() + timeout, stop)
     finally:
         os.close(reader)
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -97,22 +102,36 @@ class ForkServer:
             request: its argument, by way of JSON.
             timeout: seconds after which that child is killed.
         """
-        message = json.dumps({"request": request, "timeout": timeout}).encode() + b"\n"
+        gone = ChildResult(problem="the process that was forked for it has gone")
+        if not self._pid:
+            return gone
+        answer = None
         try:
-            os.write(self._requests, message)
+            _write_all(self._requests, {"request": request, "timeout": timeout})
             # the other end keeps time itself
-            data, _ = _read_all(self._answers, Clock.seconds() + timeout + _GRACE)
-            return ChildResult(**json.loads(data))
+            data, in_time = _read_all(self._answers, Clock.seconds() + timeout + _GRACE)
+            if in_time:
+                answer = ChildResult(**json.loads(data))
+            return answer or ChildResult(problem="the process that was forked for it is stuck")
         except (OSError, ValueError):
-            return ChildResult(problem="the process that was forked for it has gone")
+            return gone
+        finally:
+            if answer is None:  # one that comes late would be taken for the next one's
+                self.close()
 
     def close(self) -> None:
-        """Let the child end."""
+        """Let the child end, and the child of it that may be at work."""
+        if not self._pid:
+            return
+        pid, self._pid = self._pid, 0
+        with contextlib.suppress(OSError):
+            os.write(self._requests, _END)
         os.close(self._requests)
+        _read_all(self._answers, Clock.seconds() + _PATIENCE)
         os.close(self._answers)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
-        _wait(self._pid)
+            os.kill(pid, signal.SIGKILL)
+        _wait(pid)
 
 
 def _serve(function: Callable[[Any], Any], requests: int, answers: int) -> NoReturn:
@@ -121,14 +140,11 @@ def _serve(function: Callable[[Any], Any], requests: int, answers: int) -> NoRet
         os.setsid()
         _own_output()
         with os.fdopen(requests, encoding="utf-8") as lines:
-            for line in lines:
+            while line := lines.readline().strip():
                 asked = json.loads(line)
                 call = functools.partial(function, asked["request"])
-                result = run_in_fork(call, asked["timeout"])
-                answer = {"value": result.value, "problem": result.problem}
-                message = json.dumps(answer).encode() + b"\n"
-                while message:
-                    message = message[os.write(answers, message) :]
+                result = run_in_fork(call, asked["timeout"], requests)
+                _write_all(answers, {"value": result.value, "problem": result.problem})
     finally:
         os._exit(0)  # no cleanup handlers: they belong to the parent
 
@@ -152,12 +168,24 @@ def _result(data: bytes, *, in_time: bool, timeout: float, status: int) -> Child
     return ChildResult(value=answer.get("value"), problem=answer.get("problem", ""))
 
 
-def _read_all(descriptor: int, deadline: float) -> tuple[bytes, bool]:
-    """Read to the end of the message; the second value is false if time ran out."""
+def _write_all(descriptor: int, data: Any) -> None:
+    """Write a message: JSON, and a line's end."""
+    message = json.dumps(data).encode() + b"\n"
+    while message:
+        message = message[os.write(descriptor, message) :]
+
+
+def _read_all(descriptor: int, deadline: float, stop: int | None = None) -> tuple[bytes, bool]:
+    """Read to the end of the message; the second value is false if that did not come."""
+    waiting = select.poll()  # select() does not take descriptors from 1024 on
+    waiting.register(descriptor, select.POLLIN)
+    if stop is not None:
+        waiting.register(stop, select.POLLIN)
     data = b""
     while True:
         left = deadline - Clock.seconds()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+        ready = [fd for fd, _ in waiting.poll(1000 * left)] if left > 0 else []
+        if descriptor not in ready:
             return data, False
         chunk = os.read(descriptor, _CHUNK)
         if not chunk or chunk.endswith(b"\n"):
@@ -215,9 +243,7 @@ def _run_child(function: Callable[[], Any], writer: int) -> NoReturn:
             answer = {"value": function()}
         except BaseException as error:  # noqa: BLE001  the parent is told, whatever it was
             answer = {"problem": f"{type(error).__name__}: {error}"}
-        message = json.dumps(answer).encode() + b"\n"
-        while message:
-            message = message[os.write(writer, message) :]
+        _write_all(writer, answer)
         status = 0
     finally:
         # no cleanup handlers: they belong to the parent
