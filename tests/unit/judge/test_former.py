@@ -1,0 +1,178 @@
+"""Tests of limits that the baseline sets: what is said of a number, and of a second look."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_memguard.baselines import FailRule, Former
+from pytest_memguard.judge.former import confirmed, judge_former, judge_number, not_confirmed
+from pytest_memguard.model import Budget, Finding
+from pytest_memguard.units import KIB, MIB
+from tests.samples import heap, rss
+
+RULE = FailRule(kind="peak", share=0.1, where="--mem-fail-on", text="peak:10%")
+FORMER = Former(before=20 * MIB, rule=RULE)
+BUDGET = Budget(limit=22 * MIB, where="--mem-fail-on", former=FORMER)
+SUSPECT = Finding(rule="regression", budget=BUDGET, peak=rss(30), text="it has grown")
+
+
+def rule_of(limit, former, peak) -> str | None:
+    """Which rule speaks of a peak against a limit in MiB."""
+    budget = replace(BUDGET, limit=int(limit * MIB), metric=peak.metric)
+    finding = judge_former(budget, former, peak, "peak")
+    return None if finding is None else finding.rule
+
+
+@pytest.mark.parametrize(
+    ("limit", "peak", "expected"),
+    [
+        pytest.param(22, rss(21), None, id="below"),
+        pytest.param(22, rss(22), None, id="at-the-limit"),
+        pytest.param(22, rss(22.01), "regression", id="above"),
+        pytest.param(22, rss(21, 22), None, id="bound-at-the-limit"),
+        pytest.param(22, rss(21, 23), "undecided", id="limit-within-the-bounds"),
+        pytest.param(22, rss(22, 23), "undecided", id="at-least-the-limit"),
+        pytest.param(22, rss(23, 30), "regression", id="both-bounds-above"),
+        pytest.param(0.5, rss(0.7), None, id="within-the-kernel's-grain"),
+        pytest.param(0.5, rss(0.76), "regression", id="beyond-the-grain"),
+        pytest.param(0.5, rss(0.7, 0.76), "undecided", id="perhaps-beyond-the-grain"),
+        pytest.param(1, rss(1.1), "regression", id="no-grain-from-1-MiB-on"),
+        pytest.param(0.5, heap(0.6), "regression", id="no-grain-of-the-heap"),
+    ],
+)
+def test_peak(limit, peak, expected) -> None:
+    """A peak above its limit is a regression, and one that may be above it is undecided."""
+    assert expected == rule_of(limit, FORMER, peak)
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        pytest.param(
+            20 * MIB,
+            "peak RSS 30.0 MiB is 10.0 MiB (50%) above the baseline of 20.0 MiB; peak:10% "
+            "(--mem-fail-on) allows up to 22.0 MiB",
+            id="share-and-size",
+        ),
+        pytest.param(
+            0,
+            "peak RSS 30.0 MiB is 30.0 MiB above the baseline of 0 B; peak:10% "
+            "(--mem-fail-on) allows up to 22.0 MiB",
+            id="no-share-of-nothing",
+        ),
+    ],
+)
+def test_sentence(before, text) -> None:
+    """The sentence has what is, by how much it is more than what was, and what is allowed."""
+    finding = judge_former(BUDGET, replace(FORMER, before=before), rss(30), "peak RSS")
+    assert finding == Finding(rule="regression", budget=BUDGET, peak=rss(30), text=text)
+
+
+def test_undecided_sentence() -> None:
+    """What cannot be decided is told with both bounds, the limit between them and why."""
+    finding = judge_former(BUDGET, FORMER, rss(21, 30), "peak RSS of stage 'load'")
+    assert finding == Finding(
+        rule="undecided",
+        budget=BUDGET,
+        peak=rss(21, 30),
+        text="peak RSS of stage 'load' lies between 21.0 MiB and 30.0 MiB, the 22.0 MiB that "
+        "peak:10% (--mem-fail-on) allows in between: earlier code left room free inside the "
+        "process that the kernel's mark does not show",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "limit", "now", "text"),
+    [
+        pytest.param("growth", 5 * MIB, 8 * MIB, 8 * MIB, None, id="at-the-limit"),
+        pytest.param("growth", 5 * MIB, 8 * MIB, -3, None, id="less-than-nothing"),
+        pytest.param(
+            "growth",
+            5 * MIB,
+            8 * MIB,
+            10 * MIB,
+            "it 10.0 MiB is 5.0 MiB (100%) above the baseline of 5.0 MiB; RULE (the marker) "
+            "allows up to 8.0 MiB",
+            id="growth",
+        ),
+        pytest.param(
+            "growth",
+            -MIB,
+            2 * MIB,
+            3 * MIB,
+            "it 3.0 MiB is 4.0 MiB above the baseline of -1.0 MiB; RULE (the marker) allows "
+            "up to 2.0 MiB",
+            id="growth-where-it-shrank-before",
+        ),
+        pytest.param(
+            "leak",
+            0,
+            100,
+            3 * KIB,
+            "it 3.0 KiB per call is 3.0 KiB above the baseline of 0 B; RULE (the marker) "
+            "allows up to 100 B",
+            id="leak",
+        ),
+    ],
+)
+def test_number(kind, before, limit, now, text) -> None:
+    """A number that is no peak is a regression above its limit; a leak's is per call."""
+    rule = FailRule(kind=kind, where="the marker", text="RULE")
+    budget = Budget(limit=limit, where="the marker")
+    found = judge_number(budget, Former(before=before, rule=rule), now, "it")
+    expected = text and Finding(rule="regression", budget=budget, text=text)
+    assert expected == found
+
+
+@pytest.mark.parametrize("rule", ["regression", "undecided"])
+@pytest.mark.parametrize(
+    ("readings", "problem", "expected", "text"),
+    [
+        pytest.param(
+            [30 * MIB, 31 * MIB],
+            "",
+            "regression",
+            "it has grown; measured again in a fresh process: 30.0 MiB and 31.0 MiB",
+            id="shown-again",
+        ),
+        pytest.param(
+            [30 * MIB],
+            "it did not pass there",
+            "regression",
+            "it has grown; measured again in a fresh process: 30.0 MiB",
+            id="shown-again-once",
+        ),
+        pytest.param(
+            [],
+            "the child died (signal 9)",
+            None,
+            "it has grown; it could not be measured again in a fresh process: the child died "
+            "(signal 9)",
+            id="not-measured",
+        ),
+        pytest.param(
+            [],
+            "",
+            None,
+            "it has grown; it could not be measured again in a fresh process: it did not pass "
+            "there",
+            id="not-measured-for-no-reason",
+        ),
+    ],
+)
+def test_confirmed(rule, readings, problem, expected, text) -> None:
+    """What is shown again is a regression; what could not be looked at stays what it was."""
+    found = confirmed(replace(SUSPECT, rule=rule), readings, problem)
+    assert replace(SUSPECT, rule=expected or rule, text=text) == found
+
+
+def test_not_confirmed() -> None:
+    """What a fresh process does not show is unsure, with all of its readings."""
+    text = (
+        "it has grown; measured again in a fresh process: 30.0 MiB and 20.5 MiB, so it is not "
+        "held against it (--mem-confirm)"
+    )
+    found = not_confirmed(SUSPECT, [30 * MIB, 41 * MIB // 2])
+    assert replace(SUSPECT, rule="unsure", text=text) == found

@@ -1,0 +1,280 @@
+"""Tests of the limits that the baseline sets: whose rules hold, and what they allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pytest_memguard.baselines import Entry, FailRule, Former, StageEntry
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.model import Budget
+from pytest_memguard.plugin.regression_plans import (
+    SIGNATURE,
+    RegressionPlanner,
+    limits,
+    rules_from_mark,
+)
+from pytest_memguard.rules import DEFAULT, parse_rule
+from pytest_memguard.units import KIB, MIB
+
+RULE = pytest.mark.mem_regression
+ENTRY = Entry(peak=100 * MIB, growth=0)
+STAGES = replace(
+    ENTRY,
+    stages=(
+        StageEntry(path="load", peak=40 * MIB, delta=0),
+        StageEntry(path="load/parse", peak=60 * MIB, delta=0, ceiling=80 * MIB),
+    ),
+)
+
+
+class Node:
+    """As much of a test, or of what it is in, as the planner looks at."""
+
+    def __init__(self, name: str, marks: tuple[Any, ...], parent: Node | None = None) -> None:
+        """A node under another one, with markers as they are applied: the closest last."""
+        self.name = name
+        self.nodeid = f"test_it.py::{name}"
+        self.location = ("test_it.py", 6, name)
+        self._marks = [decorator.mark for decorator in marks]
+        self._parent = parent
+
+    def iter_markers_with_node(self, name: str) -> Iterator[tuple[Node, pytest.Mark]]:
+        """Every marker of that name, the closest first."""
+        for mark in reversed(self._marks):
+            if mark.name == name:
+                yield self, mark
+        if self._parent is not None:
+            yield from self._parent.iter_markers_with_node(name)
+
+
+def make_test(*marks: Any, above: tuple[Any, ...] = ()) -> Any:
+    """A test with these markers in a class with those."""
+    return Node("test_it", marks, Node("TestIt", above))
+
+
+def written(*texts: str, where: str = "--mem-fail-on") -> tuple[FailRule, ...]:
+    """Rules as somebody wrote them."""
+    return tuple(parse_rule(text, where) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("marks", "above", "run", "expected"),
+    [
+        pytest.param((), (), (), ["peak:10%+2MB"], id="the-default"),
+        pytest.param((), (), ("peak:5%",), ["peak:5%"], id="the-run's"),
+        pytest.param((RULE("peak:1%"),), (), ("peak:5%",), ["peak:1%"], id="own-marker"),
+        pytest.param((), (RULE("peak:2%"),), ("peak:5%",), ["peak:2%"], id="class"),
+        pytest.param(
+            (RULE("peak:1%"),), (RULE("peak:2%"),), (), ["peak:1%"], id="own-before-class"
+        ),
+        pytest.param(
+            (RULE("growth:1MB"),),
+            (RULE("peak:2%"),),
+            ("leak:9",),
+            ["growth:1MB", "leak:9", "peak:2%"],
+            id="each-about-something-else",
+        ),
+        pytest.param(
+            (RULE("peak:1%", "peak:1MB"),), (), (), ["peak:1%", "peak:1MB"], id="two-of-one"
+        ),
+        pytest.param((RULE(None),), (RULE("peak:2%"),), ("peak:5%",), [], id="switched-off"),
+        pytest.param(
+            (RULE("growth:1MB"),),
+            (RULE(None),),
+            ("peak:5%",),
+            ["growth:1MB"],
+            id="switched-off-above",
+        ),
+    ],
+)
+def test_whose_rules(marks, above, run, expected) -> None:
+    """The closest source decides for each thing that is compared; None ends the search."""
+    planner = RegressionPlanner(written(*run), {})
+    rules = planner.rules(make_test(*marks, above=above))
+    assert expected == sorted(rule.text for rule in rules)
+    assert planner.problems == []
+
+
+def test_who_set_them() -> None:
+    """A rule knows whether it is the test's own marker's, that of a class, or the run's."""
+    item = make_test(RULE("peak:1%"), above=(RULE("growth:1MB"),))
+    rules = RegressionPlanner(written("leak:9"), {}).rules(item)
+    assert {rule.kind: rule.where for rule in rules} == {
+        "peak": "the marker",
+        "growth": "the marker on TestIt",
+        "leak": "--mem-fail-on",
+    }
+
+
+def test_problems() -> None:
+    """Every rule that is none is told with its place, and the other sources still hold."""
+    item = make_test(RULE("peak"), above=(RULE("much", "peak:x"),))
+    planner = RegressionPlanner(written("peak:5%"), {})
+    assert [rule.text for rule in planner.rules(item)] == ["peak:5%"]
+    own, *others = planner.problems
+    start = "test_it.py:7: test_it.py::test_it"
+    assert own.startswith(f"{start}: mem_regression: 'peak' is no rule, ")
+    assert [problem.partition(" is no rule")[0] for problem in others] == [
+        f"{start}, marker on TestIt: mem_regression: 'much'",
+        f"{start}, marker on TestIt: mem_regression: 'peak:x'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        pytest.param(RULE(), id="nothing"),
+        pytest.param(RULE(rule="peak:1%"), id="by-name"),
+        pytest.param(RULE("peak:1%", where="here"), id="one-more-by-name"),
+    ],
+)
+def test_arguments(mark) -> None:
+    """Other arguments than rules are told with what would be right."""
+    with pytest.raises(ConfigError) as caught:
+        rules_from_mark(mark.mark, "the marker")
+    assert caught.value.problems == (f"it takes rules: {SIGNATURE}",)
+
+
+@pytest.mark.parametrize("arguments", [(None, "peak:1%"), ("peak:1%", None), (5,)])
+def test_no_rule_among_them(arguments) -> None:
+    """None switches off alone, and not beside a rule."""
+    with pytest.raises(ConfigError, match="is no rule, it is not a text"):
+        rules_from_mark(RULE(*arguments).mark, "the marker")
+
+
+def allowed(entry, *texts, metric="rss") -> dict[tuple[str, str | None], int]:
+    """The limit on each thing, by the rule's kind and the stage."""
+    found = limits(entry, written(*texts), metric)
+    return {
+        (budget.former.rule.kind, budget.stage): budget.limit
+        for budget in found
+        if budget.former is not None
+    }
+
+
+PEAK, GROWTH, LEAK = ("peak", None), ("growth", None), ("leak", None)
+
+
+@pytest.mark.parametrize(
+    ("entry", "rules", "expected"),
+    [
+        pytest.param(ENTRY, (), {}, id="no-rules"),
+        pytest.param(ENTRY, ("peak:10%",), {PEAK: 110 * MIB}, id="share"),
+        pytest.param(ENTRY, ("peak:7MB",), {PEAK: 107 * MIB}, id="size"),
+        pytest.param(ENTRY, ("peak:10%+20MB",), {PEAK: 120 * MIB}, id="both-must-be-exceeded"),
+        pytest.param(ENTRY, ("peak:0%",), {PEAK: 105 * MIB}, id="noise-of-one-reading"),
+        pytest.param(
+            replace(ENTRY, readings=2, spread=10 * MIB),
+            ("peak:0%",),
+            {PEAK: 100 * MIB + int((3 / 1.128 - 0.5) * 10 * MIB)},
+            id="noise-of-two-readings",
+        ),
+        pytest.param(
+            ENTRY, ("peak:20%", "peak:10%", "peak:15MB"), {PEAK: 110 * MIB}, id="the-tightest"
+        ),
+        pytest.param(
+            replace(ENTRY, ceiling=120 * MIB), ("peak:10%",), {PEAK: 132 * MIB}, id="ceiling"
+        ),
+        pytest.param(ENTRY, ("growth:8MB",), {GROWTH: 8 * MIB}, id="growth"),
+        pytest.param(
+            replace(ENTRY, growth=2 * MIB), ("growth:0%",), {GROWTH: 7 * MIB}, id="growth-noise"
+        ),
+        pytest.param(
+            replace(ENTRY, growth=-90 * MIB), ("growth:1MB",), {GROWTH: 1}, id="one-byte-least"
+        ),
+        pytest.param(ENTRY, ("leak:9",), {}, id="leak-not-checked-before"),
+        pytest.param(replace(ENTRY, leak=0.0), ("leak:9",), {LEAK: 9}, id="no-leak-before"),
+        pytest.param(replace(ENTRY, leak=99.6), ("leak:10%",), {LEAK: 110}, id="leak-before"),
+        pytest.param(ENTRY, ("stage:*:10%",), {}, id="no-stages"),
+        pytest.param(
+            STAGES, ("stage:load:50%",), {("stage", "load"): 60 * MIB}, id="one-stage"
+        ),
+        pytest.param(
+            STAGES,
+            ("stage:parse:50%",),
+            {("stage", "load/parse"): 120 * MIB},
+            id="a-stage-in-another-with-its-ceiling",
+        ),
+        pytest.param(
+            STAGES,
+            ("stage:*:50%", "stage:load:25%", "peak:10%"),
+            {
+                ("stage", "load"): 50 * MIB,
+                ("stage", "load/parse"): 120 * MIB,
+                PEAK: 110 * MIB,
+            },
+            id="every-stage-and-one-of-them",
+        ),
+    ],
+)
+def test_limits(entry, rules, expected) -> None:
+    """A limit is what is on record, and on top of it what rule or noise allows."""
+    assert expected == allowed(entry, *rules)
+
+
+def test_limits_of_other_metrics() -> None:
+    """What is counted by other means has a peak alone, and less noise."""
+    entry = replace(STAGES, growth=MIB, leak=5.0)
+    rules = ("peak:0%", "growth:1MB", "leak:9", "stage:*:10%")
+    assert allowed(entry, *rules, metric="heap") == {PEAK: 101 * MIB}
+
+
+def test_what_a_limit_knows() -> None:
+    """A limit has the rule, who set it, what was, and what it cannot have exceeded."""
+    (rule,) = written("peak:10%", where="the marker")
+    exact = replace(ENTRY, imports=3)
+    assert limits(exact, [rule], "rss") == [
+        Budget(
+            limit=110 * MIB,
+            where="the marker",
+            former=Former(before=100 * MIB, rule=rule, imports=3),
+        )
+    ]
+    (found,) = limits(replace(exact, ceiling=110 * MIB), [rule], "rss")
+    assert found.former == Former(before=110 * MIB, low=100 * MIB, rule=rule, imports=3)
+
+
+def heap_budget(**fields) -> Budget:
+    """A budget that somebody has set on the heap."""
+    return Budget(limit=5, where="the marker", metric="heap", **fields)
+
+
+@pytest.mark.parametrize(
+    ("known", "budgets", "expected"),
+    [
+        pytest.param({}, (), [], id="nothing-on-record"),
+        pytest.param({"rss": ENTRY}, (), ["rss"], id="resident-memory"),
+        pytest.param({"rss": ENTRY, "heap": ENTRY}, (), ["rss"], id="heap-that-nobody-needs"),
+        pytest.param(
+            {"rss": ENTRY, "heap": ENTRY}, (heap_budget(),), ["rss", "heap"], id="heap-budget"
+        ),
+        pytest.param(
+            {"rss": ENTRY, "heap": ENTRY},
+            (heap_budget(phase="setup"),),
+            ["rss"],
+            id="heap-of-another-phase",
+        ),
+        pytest.param(
+            {"rss": ENTRY, "heap": ENTRY},
+            (heap_budget(stage="load"), heap_budget(phase="all")),
+            ["rss", "heap"],
+            id="two-budgets-are-one-comparison",
+        ),
+        pytest.param({"heap": ENTRY}, (heap_budget(),), ["heap"], id="heap-alone-on-record"),
+    ],
+)
+def test_formers(known, budgets, expected) -> None:
+    """Resident memory is compared, and what a budget has measured anyway."""
+    entries = {metric: {"test_it.py::test_it": entry} for metric, entry in known.items()}
+    found = RegressionPlanner((), entries).formers(make_test(), budgets)
+    assert expected == [budget.metric for budget in found]
+    assert all(budget.former and budget.former.rule is DEFAULT for budget in found)
+
+
+def test_small_peaks() -> None:
+    """Half a MiB is allowed on top of the smallest peak of resident memory."""
+    assert allowed(Entry(peak=4 * KIB, growth=0), "peak:0%") == {PEAK: 516 * KIB}

@@ -1,0 +1,112 @@
+"""Tests of an allocator that treats large blocks alike, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is glibc's allocator")
+
+# what stands before every program: asks the C library for blocks, and looks at the process
+TOOLS = """
+import ctypes, json, sys, threading
+from pytest_memguard.recording.steady import steady_allocator
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.free.argtypes = [ctypes.c_void_p]
+KIB = 1024
+
+def block(kib):
+    address = libc.malloc(ctypes.c_size_t(kib * KIB))
+    ctypes.memset(address, 1, kib * KIB)
+    return address
+
+def is_mapped(address):
+    with open("/proc/self/maps") as file:
+        for line in file:
+            start, end = (int(part, 16) for part in line.split()[0].split("-"))
+            if start <= address < end:
+                return True
+    return False
+
+def freed(kib, times=1):
+    # whether the place of the last of some blocks, freed one after the other, was given back
+    for _ in range(times):
+        address = block(kib)
+        libc.free(address)
+    return not is_mapped(address)
+
+def arena_of_a_thread():
+    # arenas begin at multiples of 64 MiB; the first one is where the program's heap is
+    found = []
+    thread = threading.Thread(target=lambda: found.append(block(1)))
+    thread.start()
+    thread.join()
+    return found[0] >> 26
+"""
+
+
+def told(program) -> object:
+    """What a program says, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", TOOLS + program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def is_glibc() -> bool:
+    """Whether this is the C library it is about."""
+    return told("print(json.dumps(hasattr(libc, 'gnu_get_libc_version')))") is True
+
+
+def test_large_blocks_are_given_back() -> None:
+    """A freed block of 200 KiB is gone from the process, every time.
+
+    Otherwise the C library keeps such blocks once it has seen one that was larger.
+    """
+    if not is_glibc():
+        pytest.skip("this is not glibc")
+    after_a_larger_one = "freed(1000), [freed(200), freed(200, 20), freed(129)]"
+    _, kept = told(f"print(json.dumps([{after_a_larger_one}]))")
+    assert kept == [False] * 3
+    said, (_, gone) = told(f"print(json.dumps([steady_allocator(), [{after_a_larger_one}]]))")
+    assert (said, gone) == (True, [True] * 3)
+
+
+def test_threads_share_one_arena() -> None:
+    """A thread's blocks come from where all others do."""
+    if not is_glibc():
+        pytest.skip("this is not glibc")
+    program = "here = block(1) >> 26; print(json.dumps([here, arena_of_a_thread()]))"
+    here, there = told(program)
+    assert here != there
+    here, there = told(f"steady_allocator(); {program}")
+    assert abs(here - there) <= 1  # the heap may lie across a multiple
+
+
+def test_twice() -> None:
+    """To ask for it again changes nothing."""
+    if not is_glibc():
+        pytest.skip("this is not glibc")
+    program = "print(json.dumps([steady_allocator(), steady_allocator(), freed(200, 5)]))"
+    assert told(program) == [True] * 3
+
+
+def test_elsewhere() -> None:
+    """Where the C library is another one, nothing is changed, and that is said."""
+    assert told("sys.platform = 'darwin'; print(json.dumps(steady_allocator()))") is False
+    # a C library without glibc's own function
+    program = """
+class Other:
+    def mallopt(self, option, value):
+        raise SystemExit("it was asked to change something")
+
+ctypes.CDLL = lambda name: Other()
+print(json.dumps(steady_allocator()))
+"""
+    assert told(program) is False
