@@ -22,7 +22,7 @@ from pytest_memguard.clock import Clock
 _CHUNK: Final = 1 << 16
 _END: Final = b"\n"
 _GRACE: Final = 10.0
-_PATIENCE: Final = 1.0
+_PATIENCE: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
