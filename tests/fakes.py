@@ -108,6 +108,7 @@ class FakeRoom:
     anywhere: int = 0
     malloc: int = 0
     arena_size: int = 0
+    used: int = 0
 
     @property
     def small(self) -> int:

@@ -125,7 +125,8 @@ class _Test:
 
     def growth(self, rules: Sequence[FailRule]) -> Change:
         """Compare what the test left behind."""
-        was, now = self.was.growth, self.is_.growth
+        # less than nothing is what others had left, and no promise to do so again
+        was, now = max(0, self.was.growth), max(0, self.is_.growth)
         pair = _Pair(
             subject="growth",
             before=was,

@@ -57,8 +57,8 @@ class Precision:
 # it is half of what the default rule lets pass, and another run of the same tests has much
 # the same.
 NEGLIGIBLE: Final = 1024 * 1024
-# What takes some milliseconds to fill.
-_MUCH: Final = 16 * 1024 * 1024
+# What takes some tenths of a millisecond to fill.
+_MUCH: Final = 4 * 1024 * 1024
 # What a peak that is going to be stored is measured with. The tracker would make every test
 # slower that comes after one that left room, and what it gives is no closer to another
 # reading of the mark than the mark is to itself.

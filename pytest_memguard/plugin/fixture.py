@@ -88,6 +88,7 @@ class MemGuard:
         self._look = items.current if items is not None and not repeated else None
         self._instruments = items.instruments if items is not None else None
         self._off = off or repeated  # the stages of a repetition are not told
+        self._may_lay = not repeated  # what is laid while a test is repeated looks like a leak
         self.wants_stages = True
         self._own: Instruments | None = None
         self._recorders: dict[MetricName, Recorder] = {}
@@ -188,7 +189,8 @@ class MemGuard:
         if limit is None or tools.room is None:
             return 0
         tools.settle(allowance(limit))
-        return tools.room.bound(tools.resident.level(), allowance(limit), tracker_from(limit))
+        level, enough = tools.resident.level(), allowance(limit)
+        return tools.room.bound(level, enough, tracker_from(limit), fill=self._may_lay)
 
     def _measure_level(self, measure: Measure) -> Iterator[Measure]:
         recorder, index = self._recorder_for(measure.metric)

@@ -10,7 +10,7 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision, marked_peak
 from pytest_memguard.model import PhaseReading
 from pytest_memguard.plugin.measuring import NO_LIMIT_TOLERANCE, Measurement, Needs
-from pytest_memguard.recording.free_lists import clear_free_lists
+from pytest_memguard.recording.free_lists import clear_free_lists, full_collections
 from pytest_memguard.recording.recorder import Region
 from pytest_memguard.recording.stages import Host, StageLog, forget_open_stages, set_current
 
@@ -45,6 +45,7 @@ class Look:
         "_arrivals",
         "_bases",
         "_bounds",
+        "_collections",
         "_collects",
         "_filled",
         "_garbage",
@@ -85,7 +86,7 @@ class Look:
         self._needs = needs
         self._memray_in_use = memray_in_use
         self._now = Clock.seconds
-        self._after = self._laid = self._garbage = 0
+        self._after = self._laid = self._garbage = self._collections = 0
         self._bases: dict[PhaseName, int] = {}
         self._arrivals: dict[PhaseName, int] = {}
         self._rises: dict[PhaseName, int] = {}
@@ -155,23 +156,18 @@ class Look:
         else:
             room = watch.bound(base, precision.lay, precision.tracker)
             if room > precision.fill:
-                room = self._fill(watch, base, precision)
+                room = watch.fill_briefly(base, room, precision.lay, precision.fill)
             base = self._after_filling(phase, base)
-            if self._garbage > tolerance:
-                room += self._garbage
             self._rooms[phase] = room
+            if self._garbage > tolerance:
+                self._collections = full_collections()
+                room += self._garbage
             if room > precision.tracker:
                 self._open = None
                 self._call_in().begin(phase)
                 return False
         self._bases[phase] = base
         return True
-
-    def _fill(self, watch: RoomWatch, base: int, precision: Precision) -> int:
-        """Fill anew what is free, for the time of the measurement; the bound then."""
-        watch.release()
-        room = watch.bound(base, precision.lay, precision.tracker)
-        return watch.fill_briefly(base) if room > precision.fill else room
 
     def _after_filling(self, phase: PhaseName, base: int) -> int:
         """Where the mark is: put back once more if ballast has touched pages.
@@ -211,13 +207,16 @@ class Look:
         base = self._bases.get(phase)
         if base is not None:
             rise = self._rises[phase] = self._mark.mark() - base
+            if self._collections:
+                self._count_garbage(phase)
             plan = self.plan
             if plan is not None and rise + self._rooms.get(phase, 0) > plan.quiet.get(
                 phase, inf
             ):
                 return self._call_in().end(phase)
-            if rise > _MUCH:
-                self._release(phase)
+            watch = self._instruments.room
+            if rise > _MUCH and watch is not None:
+                self._release(watch, phase)
         set_current(self._host_before)
         self._open = None
         if phase == "teardown":
@@ -225,12 +224,19 @@ class Look:
         self._overhead += self._now() - start
         return None
 
-    def _release(self, phase: PhaseName) -> None:
+    def _count_garbage(self, phase: PhaseName) -> None:
+        """Count old garbage as room if it was collected in this phase.
+
+        Objects that have been there for a while go when all generations are collected.
+        """
+        if full_collections() != self._collections:
+            self._rooms[phase] += self._garbage
+        self._collections = 0
+
+    def _release(self, watch: RoomWatch, phase: PhaseName) -> None:
         """Give up what was filled before the test's report is made, which stays."""
-        watch = self._instruments.room
-        if watch is not None:
-            raised = self._filled[phase] = watch.release()
-            self._laid -= raised
+        raised = self._filled[phase] = watch.release()
+        self._laid -= raised
 
     def _end_test(self) -> None:
         """Note the level after the test, and put the mark back unless it is hardly higher."""

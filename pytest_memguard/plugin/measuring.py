@@ -214,7 +214,8 @@ class Measurement:
         watch = self._instruments.room
         if watch is None or room <= precision.fill:
             return room
-        return watch.fill_briefly(self._instruments.resident.level())
+        level = self._instruments.resident.level()
+        return watch.fill_briefly(level, room, precision.lay, precision.fill)
 
     def _anywhere(self) -> int:
         watch = self._instruments.room

@@ -141,7 +141,8 @@ def _on_record(
     if metric != "rss":
         return []
     if rule.kind == "growth":
-        return [(None, entry.growth, entry.growth)]
+        growth = max(0, entry.growth)
+        return [(None, growth, growth)]
     if rule.kind == "leak":
         leak = None if entry.leak is None else round(entry.leak)
         return [] if leak is None else [(None, leak, leak)]

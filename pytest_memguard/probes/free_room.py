@@ -28,6 +28,8 @@ class FreeRoom:
     """Bytes of a pool."""
     arena_size: int = 0
     """Bytes of an arena; the pools of the newest one may never have been touched."""
+    used: int = 0
+    """Bytes in blocks that are in use."""
     malloc: int = 0
     """Bytes of resident memory in free chunks of the C heap, at most."""
     anywhere: int = 0
@@ -94,10 +96,17 @@ def parse_malloc_stats(text: bytes) -> FreeRoom:
         msg = "CPython's allocator statistics have another form in this version"
         raise Unmeasurable(msg)
     rows = [row.split() for row in table.splitlines()]
-    classes = tuple(
-        (int(row[1]), int(row[4])) for row in rows if len(row) == _COLUMNS and row[4].isdigit()
-    )
+    classes = [
+        (int(row[1]), int(row[3]), int(row[4]))
+        for row in rows
+        if len(row) == _COLUMNS and row[4].isdigit()
+    ]
     pools, pool_size = (int(number) for number in unused.groups())
     arena_size = int(arena[1]) if arena is not None else 0
-    blocks = tuple(row for row in classes if row[1])
-    return FreeRoom(blocks=blocks, pools=pools, pool_size=pool_size, arena_size=arena_size)
+    return FreeRoom(
+        blocks=tuple((size, free) for size, _, free in classes if free),
+        pools=pools,
+        pool_size=pool_size,
+        arena_size=arena_size,
+        used=sum(size * used for size, used, _ in classes),
+    )

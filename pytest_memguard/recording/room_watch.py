@@ -10,14 +10,22 @@ from typing import Final, Protocol
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.probes.available import available_memory
-from pytest_memguard.recording.ballast import SPARE_POOLS, Ballast
+from pytest_memguard.recording.ballast import ALWAYS_ALLOWED, SPARE_POOLS, Ballast
 from pytest_memguard.recording.ballast import Room as BallastRoom
 from pytest_memguard.recording.free_lists import clear_free_lists
+from pytest_memguard.units import MIB
 
 _LARGEST_SMALL_BLOCK: Final = 512
 _SHARE_OF_TIME: Final = 200
 _SHARE_OF_TIME_IF_EXPENSIVE: Final = 20
 _SHARE_OF_TIME_TO_COUNT: Final = 100
+# Less room is never filled for good: each time that may cost an arena.
+_LEAST_TO_LAY: Final = 2 * MIB
+# What was filled must have lasted for so many measurements to be filled as tightly again; if
+# not, the next hundred are content with three times the room.
+_LASTING: Final = 20
+_TRIES: Final = 100
+_COARSER: Final = 3
 
 
 class Room(BallastRoom, Protocol):
@@ -26,6 +34,10 @@ class Room(BallastRoom, Protocol):
     @property
     def arena_size(self) -> int:
         """Bytes of an arena."""
+
+    @property
+    def used(self) -> int:
+        """Bytes in small blocks that are in use."""
 
     @property
     def malloc(self) -> int:
@@ -83,6 +95,9 @@ class RoomWatch:
         self._unfilled = self._last
         self._raised = 0
         self._laid = False
+        self._lasted = 0
+        self._restless = 0
+        self._most = 0
 
     def count_again(self) -> None:
         """Count the blocks the next time, however short ago that was done."""
@@ -99,6 +114,7 @@ class RoomWatch:
         """
         start = self._now()
         last = self._last
+        self._lasted += 1
         if start < last.due:
             if start >= last.count_due:
                 self._count_blocks(start)
@@ -108,25 +124,43 @@ class RoomWatch:
             if tolerable and not worth_asking:
                 return bound
         room = self._ask(level)
-        if fill and last.room > tolerance and last.small > tolerance // 2:
+        if fill and last.room > tolerance and last.small > _LEAST_TO_LAY:
             self._lay(self.ballast, room, level)
         return last.room
 
-    def fill_briefly(self, level: int) -> int:
+    def fill_briefly(self, level: int, room: int, much: int, enough: float) -> int:
         """Fill what is free until `release` is called, and return the bound then.
 
         What the process keeps between measurements goes into the free places as ever, so
-        they do not become more with every one, as they do behind ballast that stays.
+        they do not become more with every one, as they do behind ballast that stays. But
+        each time an arena may be opened, and kept alive by whatever stays of a test. So
+        where it does not last for many measurements more room is left for a while, and
+        where that has made the process much larger nothing is filled any more.
 
         Args:
             level: resident bytes now.
+            room: the bound now.
+            much: bytes that would take long to fill each time, so that it is done for good.
+            enough: bytes up to which nothing need be filled.
         """
-        self.release()
-        room = self._ask(level)
+        if self._restless:
+            self._restless -= 1
+            if room <= _COARSER * enough:
+                return room
+        if self._brief is not None:
+            self._restless = _TRIES if self._lasted < _LASTING else 0
+            self.release()
+        self._lasted = 0
+        room = self.bound(level, much, inf)
+        if room <= enough:
+            return room
+        before = self._resident()
+        free = self._ask(level)
+        if free.small + self.ballast.size > self._most:
+            return self._last.room
         self._unfilled, self._last = self._last, replace(self._last)
         self._brief = Ballast()
-        before = self._resident()
-        self._lay(self._brief, room, level)
+        self._lay(self._brief, free, level)
         self._raised = self._resident() - before
         return self._last.room
 
@@ -160,8 +194,9 @@ class RoomWatch:
         room = self._probe()
         end = self._now()
         self._highest = max(self._highest, level)
-        self._count_blocks(end)
-        moved = max(last.small + last.moved(level), room.small - room.arena_size)
+        self._most = self._most or room.small + max(ALWAYS_ALLOWED, level // 2)
+        moved = last.small + max(0, level - last.level) + last.used - room.used
+        moved = max(moved, room.small - room.arena_size, 0)
         self._note(room, level, min(room.small, moved))
         end_of_all = self._now()
         last.due = end_of_all + (end - start) * _SHARE_OF_TIME
@@ -172,6 +207,7 @@ class RoomWatch:
         last = self._last
         last.small, last.room = small, int(small) + room.malloc
         last.level, last.fallen, last.count = level, 0, self._blocks()
+        last.used = room.used
         self.anywhere = room.anywhere
 
     def _lay(self, ballast: Ballast, room: Room, level: int) -> None:
@@ -206,6 +242,8 @@ class _Answer:
     """Resident bytes."""
     count: int = 0
     """Blocks in use."""
+    used: int = 0
+    """Bytes in them."""
     fallen: int = 0
     """Bytes of room that blocks left which have gone since."""
     due: float = -1.0

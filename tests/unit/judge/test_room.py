@@ -74,14 +74,14 @@ def test_precision_for_what_is_on_record(limit, former, enough) -> None:
     """Beside a record room must be small beside the margin; the tracker is never used."""
     needed = precision_for(limit, former)
     assert (needed.enough, needed.fill) == (enough, enough)
-    assert (needed.lay, needed.tracker) == (16 * MIB, inf)
+    assert (needed.lay, needed.tracker) == (4 * MIB, inf)
 
 
 def test_finest() -> None:
     """Several measurements at once need the best of each."""
     budget, record = precision_for(100 * MIB), precision_for(110 * MIB, 100 * MIB)
     assert finest([budget, record]) == Precision(
-        enough=record.enough, lay=budget.lay, fill=record.fill, tracker=budget.tracker
+        enough=record.enough, lay=record.lay, fill=record.fill, tracker=budget.tracker
     )
     assert finest([record]) == record
 

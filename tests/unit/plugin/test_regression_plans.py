@@ -184,7 +184,10 @@ PEAK, GROWTH, LEAK = ("peak", None), ("growth", None), ("leak", None)
             replace(ENTRY, growth=2 * MIB), ("growth:0%",), {GROWTH: 7 * MIB}, id="growth-noise"
         ),
         pytest.param(
-            replace(ENTRY, growth=-90 * MIB), ("growth:1MB",), {GROWTH: 1}, id="one-byte-least"
+            replace(ENTRY, growth=-90 * MIB),
+            ("growth:8MB",),
+            {GROWTH: 8 * MIB},
+            id="less-than-none",
         ),
         pytest.param(ENTRY, ("leak:9",), {}, id="leak-not-checked-before"),
         pytest.param(replace(ENTRY, leak=0.0), ("leak:9",), {LEAK: 9}, id="no-leak-before"),

@@ -37,7 +37,11 @@ Total                              =            4,194,304
 def test_statistics() -> None:
     """Free places are told by size, and free pools by number; what is full is left out."""
     assert FreeRoom(
-        blocks=((16, 886), (512, 12)), pools=26, pool_size=16384, arena_size=1048576
+        blocks=((16, 886), (512, 12)),
+        pools=26,
+        pool_size=16384,
+        arena_size=1048576,
+        used=135 * 16 + 1150 * 32 + 50 * 512,
     ) == parse_malloc_stats(STATISTICS)
 
 

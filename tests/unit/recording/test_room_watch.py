@@ -34,8 +34,9 @@ class Setting:
 
 
 @pytest.fixture
-def watch(clock) -> Setting:
-    """A watch that has asked once."""
+def watch(clock, monkeypatch) -> Setting:
+    """A watch that has asked once, and fills for good what is more than 500 bytes."""
+    monkeypatch.setattr("pytest_memguard.recording.room_watch._LEAST_TO_LAY", 500)
     return Setting(clock)
 
 
@@ -179,7 +180,13 @@ UNTOUCHED = FakeRoom(9000, arena_size=6000)
     [
         pytest.param(UNTOUCHED, LEVEL, 100, 5000, id="nothing-moved"),
         pytest.param(UNTOUCHED, LEVEL + 2000, 100, 7000, id="as-much-as-moved"),
-        pytest.param(UNTOUCHED, LEVEL + 2000, 99, 7512, id="blocks-went"),
+        pytest.param(
+            FakeRoom(9000, arena_size=6000, used=-512),
+            LEVEL + 2000,
+            100,
+            7512,
+            id="blocks-went",
+        ),
         pytest.param(UNTOUCHED, LEVEL + 9999, 100, 9000, id="no-more-than-there-is"),
         pytest.param(FakeRoom(9000, arena_size=3000), LEVEL, 100, 6000, id="one-arena"),
         pytest.param(FakeRoom(9000, malloc=1500, arena_size=6000), LEVEL, 100, 6500, id="c"),
@@ -251,7 +258,7 @@ def filling(watch, monkeypatch) -> Setting:
 
 def test_fill_for_a_while(filling) -> None:
     """Until it is released the room is what was left; then it is what it was before."""
-    assert filling.watch.fill_briefly(LEVEL) == 30
+    assert filling.watch.fill_briefly(LEVEL, 7000, NEVER, 1000) == 30
     assert filling.bound(LEVEL + 4000, tolerance=100) == 30
     assert filling.bound(LEVEL + 4050, tolerance=100) == 80
     assert filling.watch.release() == 4000
@@ -263,7 +270,7 @@ def test_fill_for_a_while(filling) -> None:
 
 def test_blocks_that_go_while_it_is_filled(filling) -> None:
     """What goes during a measurement is room there, and afterwards."""
-    filling.watch.fill_briefly(LEVEL)
+    filling.watch.fill_briefly(LEVEL, 7000, NEVER, 1000)
     filling.blocks -= 1
     filling.watch.count_again()
     assert filling.bound(LEVEL + 4000, tolerance=10**6) == 542
@@ -271,11 +278,58 @@ def test_blocks_that_go_while_it_is_filled(filling) -> None:
     assert filling.bound(LEVEL, tolerance=10**6) == 7512
 
 
+def test_what_takes_long_is_filled_for_good(filling, clock) -> None:
+    """Room that would take long each time is filled once; nothing is left to be filled."""
+    filling.watch.ballast._lay = lambda: setattr(filling.probe, "answer", FakeRoom(30))
+    clock.advance(60)
+    assert filling.watch.fill_briefly(LEVEL, 7000, 6999, 1000) == 30
+    assert [call[0] for call in filling.ballast.calls] == [FakeRoom(7000)]
+    assert filling.watch.release() == 0
+
+
+@pytest.mark.parametrize(
+    ("lasted", "tries"), [pytest.param(19, 100, id="briefly"), pytest.param(20, 0, id="long")]
+)
+def test_filled_room_that_does_not_last(filling, lasted, tries) -> None:
+    """Who has to fill anew too soon is content with more room for a number of times."""
+    watch = filling.watch
+    watch.fill_briefly(LEVEL, 7000, NEVER, 1000)
+    for _ in range(lasted - 1):  # filling asks once itself
+        filling.bound(LEVEL + 4000)
+    watch.fill_briefly(LEVEL, 7000, NEVER, 1000)
+    watch.release()
+    content = 0
+    while watch.fill_briefly(LEVEL, 3000, NEVER, 1000) == 3000:
+        content += 1
+    assert content == tries
+
+
+def test_more_than_enough_is_filled_all_the_same(filling) -> None:
+    """Three times the room is what it is content with, not more."""
+    watch = filling.watch
+    for _ in range(2):
+        watch.fill_briefly(LEVEL, 7000, NEVER, 1000)
+    assert watch.fill_briefly(LEVEL, 3000, NEVER, 1000) == 3000
+    assert watch.fill_briefly(LEVEL, 3001, NEVER, 1000) == 30
+
+
+def test_nothing_is_filled_where_it_has_made_the_process_much_larger(
+    filling, monkeypatch
+) -> None:
+    """The free room may become so much larger than it was, and no more."""
+    monkeypatch.setattr(filling.watch, "_most", 7000)
+    assert filling.watch.fill_briefly(LEVEL, 7000, NEVER, 1000) == 30
+    filling.watch.release()
+    filling.ballast.size = 1
+    assert filling.watch.fill_briefly(LEVEL, 7000, NEVER, 1000) == 7000
+    assert filling.watch.release() == 0
+
+
 def test_whether_anything_was_laid(filling) -> None:
     """Once after ballast was laid or given up it is told that the level is another one."""
     watch = filling.watch
     assert not watch.has_laid()
-    watch.fill_briefly(LEVEL)
+    watch.fill_briefly(LEVEL, 7000, NEVER, 1000)
     assert [watch.has_laid(), watch.has_laid()] == [True, False]
     watch.release()
     assert [watch.has_laid(), watch.has_laid()] == [True, False]
@@ -285,8 +339,8 @@ def test_whether_anything_was_laid(filling) -> None:
 
 def test_filling_again_releases_first(filling) -> None:
     """What a phase that was interrupted left is not laid twice."""
-    filling.watch.fill_briefly(LEVEL)
-    filling.watch.fill_briefly(LEVEL)
+    filling.watch.fill_briefly(LEVEL, 7000, NEVER, 1000)
+    filling.watch.fill_briefly(LEVEL, 7000, NEVER, 1000)
     assert filling.blocks == 900
     filling.watch.release()
     assert filling.blocks == 100
@@ -303,7 +357,7 @@ def test_real_room_is_filled_for_a_while() -> None:
         "rises = []\n"
         "for fill in (False, True, False, True):\n"
         "    if fill:\n"
-        "        assert watch.fill_briefly(level()) < 1 << 20\n"
+        "        assert watch.fill_briefly(level(), 1 << 30, 1 << 40, 1000) < 1 << 20\n"
         "    before = level()\n"
         "    more = [bytes(200) for _ in range(100_000)]\n"
         "    rises.append((level() - before) >> 20)\n"
