@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.probes.available import available_memory
-from pytest_memguard.recording.ballast import ALWAYS_ALLOWED, SPARE_POOLS, Ballast
+from pytest_memguard.recording.ballast import ALLOWED_FOR_RECORD, SPARE_POOLS, Ballast
 from pytest_memguard.recording.ballast import Room as BallastRoom
 from pytest_memguard.recording.free_lists import clear_free_lists
 from pytest_memguard.units import MIB
@@ -151,6 +151,7 @@ class RoomWatch:
             self._restless = _TRIES if self._lasted < _LASTING else 0
             self.release()
         self._lasted = 0
+        self.ballast.always_allowed = ALLOWED_FOR_RECORD
         room = self.bound(level, much, inf)
         if room <= enough:
             return room
@@ -160,6 +161,7 @@ class RoomWatch:
             return self._last.room
         self._unfilled, self._last = self._last, replace(self._last)
         self._brief = Ballast()
+        self._brief.always_allowed = ALLOWED_FOR_RECORD
         self._lay(self._brief, free, level)
         self._raised = self._resident() - before
         return self._last.room
@@ -194,7 +196,7 @@ class RoomWatch:
         room = self._probe()
         end = self._now()
         self._highest = max(self._highest, level)
-        self._most = self._most or room.small + max(ALWAYS_ALLOWED, level // 2)
+        self._most = self._most or room.small + max(ALLOWED_FOR_RECORD, level // 2)
         moved = last.small + max(0, level - last.level) + last.used - room.used
         moved = max(moved, room.small - room.arena_size, 0)
         self._note(room, level, min(room.small, moved))
