@@ -71,6 +71,8 @@ class CHeap:
             by_pages = info.fsmblks + info.ordblks * _PAGES_A_CHUNK * self._page
             return int(max(0, min(info.fordblks, by_pages, resident - info.uordblks))), 0
         arenas = parse_malloc_info(self.printed(lambda to: self._libc.malloc_info(0, to)))
+        if not arenas:  # another form: then all that is free counts
+            return int(info.fordblks), int(info.fordblks)
         return free_of_arenas(arenas, size, resident)
 
     def printed(self, function: Callable[[Any], object]) -> bytes:
@@ -130,13 +132,7 @@ def free_of_arenas(arenas: list[Arena], size: int, resident: int) -> tuple[int, 
         arenas: the main one first.
         size: bytes of the mapping that is the process's heap.
         resident: bytes of it that are resident.
-
-    Raises:
-        Unmeasurable: if glibc tells of no arena.
     """
-    if not arenas:
-        msg = "glibc's statistics have another form in this version"
-        raise Unmeasurable(msg)
     main, *others = arenas
     elsewhere = max(0, main.size - size)  # what did not fit below another mapping
     used = main.size - main.free

@@ -8,10 +8,8 @@ from typing import Any, Final, Protocol
 
 from pytest_memguard.units import MIB
 
-ALWAYS_ALLOWED: Final = 64 * MIB
-"""Bytes of ballast that may be held in any process, unless it is told otherwise."""
-ALLOWED_FOR_RECORD: Final = 256 * MIB
-"""Likewise where peaks are stored or compared."""
+ALWAYS_ALLOWED: Final = 256 * MIB
+"""Bytes of ballast that may be held in any process."""
 SHARE_OF_HIGHEST: Final = 0.5
 """Share of the highest resident memory seen so far that may be held in a large one."""
 SHARE_OF_AVAILABLE: Final = 0.1
@@ -59,7 +57,6 @@ class Ballast:
 
     def __init__(self) -> None:
         self.size = 0
-        self.always_allowed = ALWAYS_ALLOWED
         self._kept: list[tuple[Any, ...]] = []
 
     def drop(self) -> None:
@@ -78,7 +75,7 @@ class Ballast:
         Returns:
             Whether all of it was filled, but for the pools that are spared.
         """
-        allowed = max(self.always_allowed, int(SHARE_OF_HIGHEST * highest)) - self.size
+        allowed = max(ALWAYS_ALLOWED, int(SHARE_OF_HIGHEST * highest)) - self.size
         allowed = min(allowed, int(SHARE_OF_AVAILABLE * available))
         plan = plan_blocks(room, allowed, MOST_BLOCKS)
         laid = sum(count for _, count in plan)

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.probes.available import available_memory
-from pytest_memguard.recording.ballast import ALLOWED_FOR_RECORD, SPARE_POOLS, Ballast
+from pytest_memguard.recording.ballast import ALWAYS_ALLOWED, SPARE_POOLS, Ballast
 from pytest_memguard.recording.ballast import Room as BallastRoom
 from pytest_memguard.recording.free_lists import clear_free_lists
 from pytest_memguard.units import MIB
@@ -58,9 +58,9 @@ class RoomWatch:
     twenty times its cost has.
 
     The probe counts the pools of an arena that was never touched, which are no room. So
-    what moved since the last answer is a bound after the probe was asked as well; but it
-    says nothing of blocks that others of another size took the place of, and is trusted
-    only for as much as one arena has.
+    what moved since the last answer, resident memory and bytes in use, is a bound after the
+    probe was asked as well; but it does not show where other memory went while that of the
+    small blocks grew, and is trusted only for as much as one arena has.
 
     Counting visits every pool, so it takes longer the larger the heap is. It is done again
     when a hundred times its cost has passed: about the time in which a process frees a heap
@@ -72,7 +72,6 @@ class RoomWatch:
 
     Args:
         probe: measures the room; 0.03 to 2 milliseconds.
-        resident: tells the resident memory.
         resident: tells the resident memory.
         blocks: counts the small blocks in use.
     """
@@ -151,7 +150,6 @@ class RoomWatch:
             self._restless = _TRIES if self._lasted < _LASTING else 0
             self.release()
         self._lasted = 0
-        self.ballast.always_allowed = ALLOWED_FOR_RECORD
         room = self.bound(level, much, inf)
         if room <= enough:
             return room
@@ -161,7 +159,6 @@ class RoomWatch:
             return self._last.room
         self._unfilled, self._last = self._last, replace(self._last)
         self._brief = Ballast()
-        self._brief.always_allowed = ALLOWED_FOR_RECORD
         self._lay(self._brief, free, level)
         self._raised = self._resident() - before
         return self._last.room
@@ -196,7 +193,7 @@ class RoomWatch:
         room = self._probe()
         end = self._now()
         self._highest = max(self._highest, level)
-        self._most = self._most or room.small + max(ALLOWED_FOR_RECORD, level // 2)
+        self._most = self._most or room.small + max(ALWAYS_ALLOWED, level // 2)
         moved = last.small + max(0, level - last.level) + last.used - room.used
         moved = max(moved, room.small - room.arena_size, 0)
         self._note(room, level, min(room.small, moved))

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.c_heap import (
     Arena,
     CHeap,
@@ -101,10 +100,17 @@ def test_free_of_arenas(arenas, size, resident, free) -> None:
     assert free == free_of_arenas(arenas, size, resident)
 
 
-def test_no_arenas() -> None:
-    """Statistics that cannot be read are not taken for a full heap."""
-    with pytest.raises(Unmeasurable, match="another form"):
-        free_of_arenas([], 1, 1)
+@pytest.mark.skipif(sys.platform != "linux", reason="the C heap is found in /proc")
+def test_statistics_of_another_form(monkeypatch) -> None:
+    """Where the arenas cannot be told apart, all that is free counts, and nothing fails."""
+    heap = CHeap()
+    info = SimpleNamespace(fordblks=77, arena=10**15)
+    library = SimpleNamespace(
+        mallinfo2=lambda: info, sbrk=heap._libc.sbrk, mincore=heap._libc.mincore,
+    )  # fmt: skip
+    monkeypatch.setattr(heap, "_libc", library)
+    monkeypatch.setattr(heap, "printed", lambda _: b"<malloc>another form</malloc>")
+    assert heap.free() == (77, 77)
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,8 @@ def test_full_collections() -> None:
     """Only collections of all generations are counted."""
     before = full_collections()
     gc.collect(0)
-    gc.collect(1)
     assert full_collections() == before
+    gc.collect(1)
+    before = full_collections() if sys.version_info >= (3, 14) else before
     gc.collect()
     assert full_collections() == before + 1
