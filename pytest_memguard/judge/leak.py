@@ -168,7 +168,8 @@ def final(rounds: Sequence[Round], stopped: str, least_calls: int = LEAST_CALLS)
             rounds=tuple(rounds),
         )
     if not _enough(tail, least_calls):
-        reason = f"{calls} calls are too few to tell, {stopped}"
+        made = f"{calls} calls" if calls else "the first calls alone"
+        reason = f"{made} are too few to tell, {stopped}"
         return Verdict(state="unclear", calls=calls, rounds=tuple(rounds), reason=reason)
     grown = [
         growth_of(tail, signal)

@@ -6,6 +6,7 @@ import sys
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Final, Protocol
 
 from pytest_memguard.clock import Clock
@@ -27,6 +28,8 @@ WARMUP: Final = 2
 _SCREEN: Final = 4
 _SCREENS: Final = 3
 """Calls of a round of the first look, and how many of them there may be."""
+_FEWEST: Final = 2 * _SCREEN
+"""Calls after the warm-up without which nothing can be told."""
 _MOST_ROUNDS: Final = 200
 _HARMLESS: Final = 32
 """The part of a limit that one call may take before every call is looked at."""
@@ -115,7 +118,7 @@ class Repetition:
         self.calls = 0
         self._started = 0.0
         self._grown = looks.row()
-        self._disturbed = self._harmed = False
+        self._disturbed = self._harmed = self._too_slow = False
 
     def verdict(self) -> Verdict:
         """Repeat the call as often as it takes."""
@@ -132,10 +135,12 @@ class Repetition:
 
     def _screen(self) -> Verdict | None:
         """Clean, if a few calls leave nothing at all behind."""
-        for _ in range(self._limits.warmup):
-            self._call_once()
+        quickest = self._warm_up()
         self._look(self._after, settle=False)
         if self._does_harm():
+            return None
+        if quickest * _FEWEST > self._limits.seconds - self._spent():
+            self._too_slow = True
             return None
         screens = _SCREENS if self._limits.calls >= _MANY_CALLS else 2
         settle = False
@@ -155,6 +160,21 @@ class Repetition:
                 self._call_once()
         self._rounds = 0
         return None
+
+    def _warm_up(self) -> float:
+        """Make the calls nobody reads; seconds of the quickest."""
+        quickest, spent = inf, 0.0
+        for _ in range(self._limits.warmup):
+            if self._stopped():
+                break
+            self._call_once()
+            before, spent = spent, self._spent()
+            quickest = min(quickest, spent - before)
+        return quickest if quickest < inf else 0.0
+
+    def _spent(self) -> float:
+        """Seconds since the check began."""
+        return self._now() - self._started
 
     def _passes(self) -> bool:
         return passes(self._series())  # not in there: its locals would count
@@ -259,8 +279,8 @@ class Repetition:
         limits = self._limits
         if self.calls >= limits.calls - self._reserve:
             return _most(limits.calls)
-        if self._now() - self._started >= limits.seconds:
-            return f"and the {limits.seconds:g} s it may take are over"
+        if self._too_slow or self._spent() >= limits.seconds:
+            return self._out_of_time()
         if self._rounds >= _MOST_ROUNDS:
             return "and no more rounds can be kept"
         for signal, grown in zip(self._signals, self._grown, strict=True):
@@ -270,13 +290,22 @@ class Repetition:
                 return f"and {lost} are lost already"
         return ""
 
+    def _out_of_time(self) -> str:
+        """Words for the end of the time."""
+        most = f"{self._limits.seconds:g} s it may take"
+        if self._done >= LEAST_CALLS:
+            return f"and the {most} are over"
+        each = self._spent() / max(1, self.calls)
+        figure = f"{each:.0f}" if each >= 10 else f"{each:.2g}"
+        return f"and at {figure} s each there is no time for enough in the {most}"
+
     def _affordable(self) -> int:
         """Calls that can be made before a limit is reached, as far as one can tell."""
         limits = self._limits
         left = limits.calls - self._reserve - self.calls
-        per_call = (self._now() - self._started) / max(1, self.calls)
+        per_call = self._spent() / max(1, self.calls)
         if per_call > 0:
-            time_left = limits.seconds - (self._now() - self._started)
+            time_left = limits.seconds - self._spent()
             left = min(left, int(time_left / per_call))
         for signal, grown in zip(self._signals, self._grown, strict=True):
             if grown > 0 and signal != "blocks":

@@ -192,7 +192,13 @@ def test_suspects(rounds, signals) -> None:
 @pytest.mark.parametrize(
     ("rounds", "state", "calls", "reason"),
     [
-        pytest.param((), "unclear", 0, "0 calls are too few to tell, " + STOPPED, id="none"),
+        pytest.param(
+            (),
+            "unclear",
+            0,
+            "the first calls alone are too few to tell, " + STOPPED,
+            id="none",
+        ),
         pytest.param(
             series(*[3] * 6),
             "unclear",

@@ -153,7 +153,54 @@ def test_no_more_time_than_allowed(repeated, clock, seconds) -> None:
     assert clock.now - start <= 5 + 3 * seconds
     assert repetition.calls <= 5 / seconds + 3
     if verdict.state == "unclear":
-        assert verdict.reason.endswith("and the 5 s it may take are over")
+        few = f"and at {seconds} s each there is no time for enough in the 5 s it may take"
+        assert verdict.reason.endswith(few)
+
+
+def test_the_end_of_the_time_is_told(repeated) -> None:
+    """Uneven growth that is followed until the time is over says so."""
+    growth = repeated(lambda n: {"blocks": 500 // (1 + n * 7 % 17)}, Limits(seconds=5), 0.1)
+    verdict = growth.verdict()
+    assert verdict.state == "unclear"
+    assert verdict.reason.endswith("too unevenly to tell, and the 5 s it may take are over")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls", "reason"),
+    [
+        pytest.param(0.4, 10, "", id="just-in-time"),
+        pytest.param(0.6, 2, "and at 0.6 s each", id="slow"),
+        pytest.param(5.5, 1, "and at 5.5 s each", id="one-call-takes-it-all"),
+        pytest.param(17.2, 1, "and at 17 s each", id="very-slow"),
+    ],
+)
+def test_a_slow_call_is_not_repeated_for_nothing(repeated, seconds, calls, reason) -> None:
+    """Where the time is too short for any verdict, no further call is made."""
+    repetition = repeated({}, Limits(seconds=5), seconds)
+    verdict = repetition.verdict()
+    assert repetition.calls == calls
+    if reason:
+        assert verdict.state == "unclear"
+        assert verdict.reason.startswith(f"the first calls alone are too few to tell, {reason}")
+    else:
+        assert verdict.state == "clean"
+
+
+def test_a_slow_first_call_ends_nothing(repeated, clock) -> None:
+    """Only the quickest call tells how slow they are."""
+
+    def growth(number: int) -> dict[str, int]:
+        clock.advance(3 if number == 1 else 0)
+        return {}
+
+    repetition = repeated(growth, Limits(seconds=5), 0.1)
+    assert repetition.verdict().state == "clean"
+
+
+def test_a_slow_call_that_does_harm_is_looked_at(repeated) -> None:
+    """A few calls are enough where each loses much, so they are made."""
+    verdict = repeated({"C heap": 20 * MIB}, Limits(seconds=5), 0.6).verdict()
+    assert verdict.calls >= 4
 
 
 @pytest.mark.parametrize(
