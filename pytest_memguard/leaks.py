@@ -84,6 +84,8 @@ class LeakLine:
     """Their bytes."""
     native: tuple[str, ...] = ()
     """C frames under the Python line, innermost first."""
+    left: tuple[tuple[str, int], ...] = ()
+    """What else it left behind, and how many: open files, say, or items of the holder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -224,7 +224,7 @@ def blame_to_json(blame: Blame) -> Json:
     """Plain form of who did it."""
     return {
         "calls": blame.calls,
-        "lines": [asdict(line) for line in blame.lines],
+        "lines": [asdict(line) | {"left": dict(line.left)} for line in blame.lines],
         "types": [asdict(growth) for growth in blame.types],
         "path": None if blame.path is None else asdict(blame.path),
         "notes": list(blame.notes),
@@ -238,7 +238,14 @@ def blame_from_json(data: Json) -> Blame:
     return Blame(
         calls=data["calls"],
         lines=tuple(
-            LeakLine(**{**line, "native": tuple(line["native"])}) for line in data["lines"]
+            LeakLine(
+                **{
+                    **line,
+                    "native": tuple(line["native"]),
+                    "left": tuple(line.get("left", {}).items()),
+                }
+            )
+            for line in data["lines"]
         ),
         types=tuple(TypeGrowth(**growth) for growth in data["types"]),
         path=None if path is None else RetentionPath(**{**path, "steps": tuple(path["steps"])}),

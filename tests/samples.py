@@ -99,7 +99,13 @@ LEAK = LeakReading(
         calls=16,
         lines=(
             LeakLine(
-                file="app/cache.py", line=17, function="put", count=48, size=3456, native=("f",)
+                file="app/cache.py",
+                line=17,
+                function="put",
+                count=48,
+                size=3456,
+                native=("f",),
+                left=(("open files", 16),),
             ),
         ),
         types=(TypeGrowth(type="app.cache.Request", count=16, size=768),),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ NOBODY = ""
 class Case:
     """A test file with one test, and the truth about it.
 
-    A name that starts with a dot is one of the case's own module.
+    A name that starts with a dot, be it the second of two words, is one of the case's own
+    module.
     """
 
     name: str
@@ -29,8 +31,6 @@ class Case:
     """The type of what stays, by all names it may go; empty if nothing tells it."""
     holders: tuple[str, ...] = ()
     """What may be named as its holder."""
-    located: bool = True
-    """Whether an allocation that stays belongs to the marked line."""
 
     @property
     def module(self) -> str:
@@ -55,21 +55,19 @@ class Case:
 
     def in_full(self, name: str) -> str:
         """A name of the manifest as a tool would say it."""
-        return self.module + name if name.startswith(".") else name
+        return re.sub(r"(?<!\S)\.", f"{self.module}.", name)
 
 
 def _leak(
     name: str,
     types: str = "",
     *holders: str,
-    located: bool = True,
 ) -> Case:
     return Case(
         name=name,
         leaks=True,
         types=tuple(types.split()),
         holders=holders or (NOBODY,),
-        located=located,
     )
 
 
@@ -81,8 +79,8 @@ LEAKING: tuple[Case, ...] = (
     _leak("class_registry", "type", ".Plugin"),
     _leak("closure", ".Event", "._RECORD", ".recorder"),
     _leak("default_argument", ".Item", ".put"),
-    _leak("unbounded_lru_cache", ".Shape", ".shape"),
-    _leak("cached_method", ".Document", ".Document"),
+    _leak("unbounded_lru_cache", ".Shape", "functools.lru_cache of .shape"),
+    _leak("cached_method", ".Document", "functools.lru_cache of .Document.words"),
     _leak("bound_callbacks", ".View", "._BUS"),
     _leak("linked_nodes", ".Node", ".Undo"),
     _leak("logging_handlers", ".OrderHandler", "._LOG", "logging"),
@@ -121,9 +119,9 @@ LEAKING: tuple[Case, ...] = (
     _leak("open_files", "_io.TextIOWrapper io.TextIOWrapper", "._FILES"),
     _leak("pipes", "", "._PIPES"),
     _leak("sockets", "socket.socket", "._SOCKETS"),
-    _leak("raw_descriptor", located=False),
+    _leak("raw_descriptor"),
     _leak("daemon_threads", "threading.Thread", "threading"),
-    _leak("native_threads", located=False),
+    _leak("native_threads"),
     _leak("child_processes", "subprocess.Popen", "._CHILDREN"),
     _leak("asyncio_tasks", "_asyncio.Task asyncio.Task", "._NEVER", "._LOOP", "asyncio"),
 )

@@ -107,13 +107,7 @@ def _short(text: str) -> str:
 
 
 def line_right(case: Case, answer: Answer) -> bool | None:
-    """Whether the first line it names in the case's own file is a marked one.
-
-    Returns:
-        ``None`` where no allocation belongs to the line.
-    """
-    if not case.located:
-        return None
+    """Whether the first line it names in the case's own file is a marked one."""
     own = [line for file, line in answer.lines if Path(file).name == case.path.name]
     return bool(own) and own[0] in case.lines
 

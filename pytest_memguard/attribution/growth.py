@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, Final
@@ -18,6 +19,10 @@ from pytest_memguard.leaks import RetentionPath, TypeGrowth
 
 STEADY: Final = 0.9
 """Growth per call from which on it is steady: some calls may find a place that was free."""
+_NOBODY: Final = "no module, class or thread was found to hold the survivors"
+_NOBODY_OR_CYCLES: Final = (
+    f"{_NOBODY}; the garbage collector is off, so they may hold each other"
+)
 _START_SHARE: Final = 0.6
 _SEARCH_SHARE: Final = 0.3
 _LEAST_SECONDS: Final = 0.1
@@ -39,9 +44,9 @@ class Found:
     notes: tuple[str, ...] = ()
     """What could not be found out, and why."""
     grower: object = None
-    """The container that the path leads to, if it is one that grew."""
+    """What the path leads to, if that is what grew: `values.length_of` tells its length."""
     gained: int = 0
-    """How many items it gained."""
+    """How much longer it became."""
 
 
 class Growth:
@@ -70,15 +75,17 @@ class Growth:
             self._mark: list[Any] | None = []  # new, while this object itself is frozen
         self._seconds = seconds - (time.thread_time() - started)
 
-    def finish(self, *, calls: int) -> Found:
+    def finish(self, *, calls: int, collect: Callable[[], object] = gc.collect) -> Found:
         """Collect garbage, look again, and find out what holds the survivors.
 
         Args:
             calls: how many were made since.
+            collect: collects garbage, if it is to be collected.
         """
         left_over = max(_LEAST_SECONDS, self._seconds)
         deadline = time.thread_time() + left_over
-        gc.collect()
+        collect()
+        nobody = _NOBODY if gc.isenabled() else _NOBODY_OR_CYCLES
         with _NoCollection():
             survivors, undisturbed = self._survivors()
             gc.unfreeze()
@@ -87,6 +94,7 @@ class Growth:
                 calls=calls,
                 scans_end=deadline - _SEARCH_SHARE * left_over,
                 deadline=deadline,
+                nobody=nobody,
             )
             if not undisturbed:
                 look.notes.append(
@@ -137,7 +145,13 @@ class _Look:
     """The second look, and what follows from both."""
 
     def __init__(
-        self, survivors: Survivors, *, calls: int, scans_end: float, deadline: float
+        self,
+        survivors: Survivors,
+        *,
+        calls: int,
+        scans_end: float,
+        deadline: float,
+        nobody: str,
     ) -> None:
         self._survivors = survivors
         self._calls = calls
@@ -145,6 +159,7 @@ class _Look:
         self._scans_end = scans_end
         self._deadline = deadline
         self.notes: list[str] = []
+        self._nobody = nobody
         self._grower: object = None
         self._gained = 0
         self._complete = True
@@ -181,9 +196,13 @@ class _Look:
             self.notes.append("the heap is too large for the time: not all was measured")
         # the search scans the heap for whatever refers to something: not this
         del everything, grown
-        path = self._path(containers) or grown_value(values, self._least)
+        path = self._path(containers)
+        if path is None:
+            value = grown_value(values, self._least)
+            if value is not None:
+                path, self._grower, self._gained = value
         if path is None and types and not self.notes:
-            self.notes.append("no module, class or thread was found to hold the survivors")
+            self.notes.append(self._nobody)
         return Found(
             types=types,
             path=path,

@@ -20,6 +20,8 @@ _INTERPRETER = re.compile(
     r"|dict|set|tuple|unicode|bytes|bytearray|long|float|new|frame|gen|code|insert|resize|call"
     r"|do|array|deque|odict|weakref|context|member|getset|wrap|descr|super|property|intern)_"
 )
+_INSTRUMENT = re.compile(r"call_trace$|trace_function_entry$|call_profile_func$|sys_profile_")
+"""What the interpreter calls for memray's sake; it makes frames into objects."""
 _ALLOCATORS = re.compile(r"malloc|calloc|realloc|mmap|memray|operator new|aligned_alloc|posix")
 
 Stack = Sequence[tuple[str, str, int]]
@@ -65,6 +67,8 @@ def leak_lines(
     sums: dict[Line, list[int]] = {}
     natives: dict[Line, tuple[int, tuple[str, ...]]] = {}
     for blocks in survivors:
+        if any(map(_INSTRUMENT.match, blocks.native)):
+            continue
         line = line_of(blocks.stack)
         entry = sums.setdefault(line, [0, 0])
         entry[0] += blocks.count
@@ -76,7 +80,7 @@ def leak_lines(
     if not steady:  # one block that grows in place
         whole = sum(size for _, size in sums.values())
         steady = {line: numbers for line, numbers in sums.items() if 2 * numbers[1] > whole}
-    own = {line: numbers for line, numbers in steady.items() if not _is_pytest(line[0])}
+    own = {line: numbers for line, numbers in steady.items() if not is_pytest(line[0])}
     ranked = sorted(own.items(), key=lambda item: (-item[1][1], item[0]))
     lines = tuple(
         LeakLine(
@@ -89,16 +93,15 @@ def leak_lines(
         )
         for (file, number, function), (count, size) in ranked[:LINES]
     )
-    of_pytest = sum(count for line, (count, _) in steady.items() if _is_pytest(line[0]))
+    of_pytest = sum(count for line, (count, _) in steady.items() if is_pytest(line[0]))
     return lines, of_pytest
 
 
 def line_of(stack: Stack) -> Line:
     """The line to name: the innermost outside the standard library and our own code."""
-    ours = f"{Path(__file__).parent.parent}{os.sep}"
-    frames = [frame for frame in stack if not frame[1].startswith(ours)]
+    frames = [frame for frame in stack if not frame[1].startswith(_OURS)]
     for function, file, line in frames:
-        if not _is_stdlib(file):
+        if is_named(file):
             return (file, line, function)
     if frames:
         function, file, line = frames[0]
@@ -124,13 +127,18 @@ _STDLIB: Final = tuple(
 )
 
 
-def _is_stdlib(file: str) -> bool:
-    if file.startswith("<"):
-        return True  # frozen modules and generated code: who called it says more
-    return file.startswith(_STDLIB) and f"{os.sep}site-packages{os.sep}" not in file
+_OURS: Final = f"{Path(__file__).parent.parent}{os.sep}"
 
 
-def _is_pytest(file: str) -> bool:
+def is_named(file: str) -> bool:
+    """Whether a line of this file is one to name, and not the one that called it."""
+    if file.startswith(("<", _OURS)):
+        return False  # frozen modules and generated code: who called it says more
+    return not file.startswith(_STDLIB) or f"{os.sep}site-packages{os.sep}" in file
+
+
+def is_pytest(file: str) -> bool:
+    """Whether a file is pytest's own, or its plugin manager's."""
     return file.startswith(_PYTEST)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from queue import SimpleQueue
 from typing import Any, Final
@@ -56,13 +56,18 @@ class Survivors:
             now: how many there are.
 
         Returns:
-            The most numerous first.
+            Classes written in Python first, builtin ones last, of each the most numerous
+            first: what is made of the others, they say.
         """
+        own = {raw.type_name(kind) for kind in self._kinds() if raw.is_made_in_python(kind)}
         every: Counter[str] = Counter(name for name, _ in self._named())
         if then is not None:
             # some of what was there may be gone
             every = Counter({name: min(every[name], now[name] - then[name]) for name in every})
-        ranked = sorted(every.items(), key=lambda item: (-item[1], item[0]))
+        ranked = sorted(
+            every.items(),
+            key=lambda item: (item[0] not in own, "." not in item[0], -item[1], item[0]),
+        )
         self.counts = Counter({name: count for name, count in ranked if count >= least})
         sizes = self._sizes()
         return tuple(
@@ -119,6 +124,11 @@ class Survivors:
                 names[id(kind)] = raw.type_name(kind)
             if not names[id(kind)].startswith(_OURS):
                 yield (names[id(kind)], held)
+
+    def _kinds(self) -> Iterable[type]:
+        """The types of the latest survivors."""
+        kinds = map(type, self._objects[: -_MOST_LOOKED_AT - 1 : -1])
+        return {id(kind): kind for kind in kinds}.values()
 
     def _sizes(self) -> dict[str, float]:
         """Average bytes of an object, by the type's name."""

@@ -25,9 +25,11 @@ from typing import Any, Final
 _namespace_of = type.__dict__["__dict__"].__get__
 _mro_of = type.__dict__["__mro__"].__get__
 _module_of = type.__dict__["__module__"].__get__
+_flags_of = type.__dict__["__flags__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 _TRACKED_HEADER: Final = 16
 _TRIES: Final = 9
+_HEAP_TYPE: Final = 1 << 9
 
 
 def _nothing() -> None:
@@ -91,6 +93,11 @@ def class_name(cls: type) -> tuple[str, str]:
     except AttributeError:  # the module of a class that hides it
         module, name = "", _qualname_of(cls)
     return (text(module), text(name))
+
+
+def is_made_in_python(cls: type) -> bool:
+    """Whether a class was written in Python, as far as its name and kind tell."""
+    return bool(_flags_of(cls) & _HEAP_TYPE) and not class_name(cls)[0].startswith("_")
 
 
 def type_name(cls: type) -> str:

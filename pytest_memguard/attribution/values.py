@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 from array import array
+from collections.abc import Callable
 from typing import Any, Final
 
 from pytest_memguard.attribution import naming, raw
@@ -26,8 +27,26 @@ def module_values() -> dict[str, int]:
     return found
 
 
-def grown_value(then: dict[str, int], least: int) -> RetentionPath | None:
-    """What grew most of what `module_values` told.
+class Value:
+    """Something that has a length, though it is no container.
+
+    Args:
+        length: how long it is now.
+    """
+
+    def __init__(self, length: Callable[[], int]) -> None:
+        self.length = length
+
+
+def length_of(grower: object) -> int:
+    """How much is in a container or a `Value` by now."""
+    if type(grower) is Value:
+        return grower.length()
+    return raw.length(grower) or 0
+
+
+def grown_value(then: dict[str, int], least: int) -> tuple[RetentionPath, Value, int] | None:
+    """What grew most of what `module_values` told, and by how much.
 
     Args:
         then: what it told.
@@ -35,7 +54,8 @@ def grown_value(then: dict[str, int], least: int) -> RetentionPath | None:
     """
     more = _exit_functions() - then[_EXIT]
     if more >= least:
-        return RetentionPath(steps=("module atexit", f"{_EXIT}: {more} more"), holder="atexit")
+        steps = ("module atexit", f"{_EXIT}: {more} more")
+        return RetentionPath(steps=steps, holder="atexit"), Value(_exit_functions), more
     best: tuple[int, str, str, Any] | None = None
     for name, variable, value in _variables():
         before = then.get(f"{name} {variable}")
@@ -44,11 +64,17 @@ def grown_value(then: dict[str, int], least: int) -> RetentionPath | None:
             best = (growth, name, variable, value)
     if best is None:
         return None
-    _, name, variable, value = best
-    return RetentionPath(
+    growth, name, variable, value = best
+    path = RetentionPath(
         steps=(f"module {name}", f"{variable} ({naming.described(value)})"),
         holder=f"{name}.{variable}",
     )
+    return path, Value(lambda: _length_now(name, variable)), growth
+
+
+def _length_now(name: str, variable: str) -> int:
+    known = raw.instance_dict(dict(raw.modules()).get(name)) or {}
+    return raw.length(known.get(variable)) or 0
 
 
 def _variables() -> list[tuple[str, str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.heap import (
     RunningProfiler,
     TrackerFolder,
@@ -17,6 +18,8 @@ from pytest_memguard.probes.heap import (
 
 _FRAMES: Final = 40
 _NATIVE: Final = 12
+_OF_PYTHON: Final = frozenset({2, 3, 4})
+"""Numbers of Python's allocators, as in memray.AllocatorType."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,8 @@ class Survivors:
     """How many blocks."""
     size: int
     """Their bytes."""
+    of_python: bool = False
+    """Whether they are known to be from Python's allocators."""
 
 
 class SurvivorTracker:
@@ -126,6 +131,7 @@ def _read(path: str) -> list[Survivors]:
                 native=native,
                 count=record.n_allocations,
                 size=record.size,
+                of_python=record.allocator in _OF_PYTHON,
             )
         )
     reader.close()
@@ -138,9 +144,10 @@ def _difference(
 ) -> list[Survivors]:
     if before is None or after is None:
         return []
+    functions = Functions()
     return [
         Survivors(
-            stack=_frames(difference.traceback),
+            stack=functions.named(frames(difference.traceback)),
             native=(),
             count=difference.count_diff,
             size=difference.size_diff,
@@ -150,6 +157,6 @@ def _difference(
     ]
 
 
-def _frames(traceback: Sequence[tracemalloc.Frame]) -> tuple[tuple[str, str, int], ...]:
-    # tracemalloc tells no functions, and the outermost frame first
+def frames(traceback: Sequence[tracemalloc.Frame]) -> tuple[tuple[str, str, int], ...]:
+    """The stack of a block: tracemalloc tells no functions, and the outermost frame first."""
     return tuple(("", frame.filename, frame.lineno) for frame in reversed(traceback))

@@ -11,12 +11,15 @@ from typing import Final
 
 from pytest_memguard.attribution.growth import Found, Growth
 from pytest_memguard.attribution.leak_lines import leak_lines
-from pytest_memguard.attribution.raw import length
+from pytest_memguard.attribution.values import length_of
+from pytest_memguard.attribution.watching import Fill, Gauge, Watch, gauge_of, with_watched
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import can_fork, run_in_fork
 from pytest_memguard.leaks import ONLY_PYTEST, Blame, LeakLine, RetentionPath, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
+from pytest_memguard.probes.python_blocks import told_again
 from pytest_memguard.probes.survivors import Survivors, SurvivorTracker, warm_up
+from pytest_memguard.recording.repeat import CallFailed
 from pytest_memguard.wire import blame_from_json, blame_to_json
 
 _CALLS: Final = 16
@@ -24,7 +27,8 @@ _CALLS_IF_SELDOM: Final = 24
 _SELDOM: Final = 4
 """A leak that shows on every fourth call still has a holder that grows."""
 _LEAST_CALLS: Final = 6
-_SECONDS: Final = 5.0
+_SECONDS: Final = 2.5
+"""Of calls at most, under each instrument."""
 _GROWTH_SECONDS: Final = 2.0
 """Of work at most, for types and holder: more than twice what a million objects take, since an
 answer that was broken off would give the leak another name the next time."""
@@ -34,6 +38,10 @@ _FEEDING_CALLS: Final = 6
 ALIKE: Final = 5.0
 """How many times faster or slower the same leak may grow in another test."""
 _FORK_SECONDS: Final = 60.0
+_WATCHED_CALLS: Final = 6
+_LEAST_WATCHED: Final = 2
+_SLOWER: Final = 20
+"""How many times as long a call may take while its lines are watched."""
 
 
 def look_into(
@@ -71,7 +79,7 @@ class Grower:
     It is kept alive by this; what leaks lives long anyway.
 
     Args:
-        container: what the retention path led to.
+        container: the container or `values.Value` that the retention path led to.
         per_call: items it gained per call.
     """
 
@@ -89,11 +97,11 @@ class Grower:
         Raises:
             CallFailed: if a call went wrong.
         """
-        before = length(self._container) or 0
+        before = length_of(self._container)
         for _ in range(_FEEDING_CALLS):
             call()
         collect()
-        grown = ((length(self._container) or 0) - before) / _FEEDING_CALLS
+        grown = (length_of(self._container) - before) / _FEEDING_CALLS
         return 1 / ALIKE <= grown / self._per_call <= ALIKE
 
 
@@ -111,6 +119,7 @@ def _look(
     warm_up()
     growth = Growth(seconds=_GROWTH_SECONDS)
     try:
+        gc.collect()  # of the frozen heap nothing but free lists, which would hide blocks
         tracker.start()
         try:
             for _ in range(calls):
@@ -118,14 +127,22 @@ def _look(
             collect()
         finally:
             tracker.stop()
-        found = growth.finish(calls=calls if per_call >= 1 else calls // _SELDOM)
+        found = growth.finish(
+            calls=calls if per_call >= 1 else calls // _SELDOM, collect=collect
+        )
         survivors = tracker.read()
         if found.path is None and not found.types and per_call >= 1:
             found = _seldom(call, collect)
     finally:
         folder.close()
         gc.freeze()  # as the check had it; garbage was collected before it was thawed
+    if not tracker.note:
+        survivors = told_again(call, calls, collect, survivors)
     blame = _blame(calls, survivors, found, verdict, tracker.note)
+    most = calls if per_call < 1 else _WATCHED_CALLS
+    most = max(_LEAST_WATCHED, min(most, int(_SECONDS / _SLOWER / max(seconds, 1e-9))))
+    blame = _watched(call, most, blame, _gauges(blame, found, verdict))
+    collect()
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)
     return blame, Grower(found.grower, per_call) if found.gained > 0 else None
 
@@ -139,7 +156,7 @@ def _seldom(call: Callable[[], None], collect: Callable[[], None]) -> Found:
     for _ in range(_CALLS_IF_SELDOM):
         call()
     collect()
-    return growth.finish(calls=_CALLS_IF_SELDOM // _SELDOM)
+    return growth.finish(calls=_CALLS_IF_SELDOM // _SELDOM, collect=collect)
 
 
 def _blame(
@@ -158,6 +175,36 @@ def _blame(
         notes += (ONLY_PYTEST,)
     blame = Blame(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)
     return replace(blame, fingerprint=fingerprint(lines, found.path))
+
+
+def _gauges(blame: Blame, found: Found, verdict: Verdict) -> list[Gauge]:
+    """What to watch: what no allocation tells."""
+    if ONLY_PYTEST in blame.notes:
+        return []
+    signals = [rate.signal for rate in verdict.rates]
+    if "Python threads" in signals and "native threads" in signals:
+        signals.remove("native threads")
+    gauges = [gauge for gauge in map(gauge_of, signals) if gauge is not None]
+    if not blame.lines and blame.path is not None and found.gained > 0:
+        gauges.append(Fill(blame.path.holder, lambda: length_of(found.grower)))
+    return gauges
+
+
+def _watched(call: Callable[[], None], calls: int, blame: Blame, gauges: list[Gauge]) -> Blame:
+    """The blame with lines that were seen to open, start or add what stays."""
+    if not gauges:
+        return blame
+    watch = Watch(gauges)
+    made = 0
+    try:
+        while made < calls and not watch.is_over:
+            watch.during(call)
+            made += 1
+    except CallFailed as failed:
+        note = f"a call whose lines were watched failed: {failed}"
+        return replace(blame, notes=(*blame.notes, note))
+    lines = with_watched(blame.lines, gauges, blame.calls / made)
+    return replace(blame, lines=lines, fingerprint=fingerprint(lines, blame.path))
 
 
 def _blocks_per_call(verdict: Verdict) -> float:

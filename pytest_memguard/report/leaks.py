@@ -25,6 +25,7 @@ _NOT_BLAMED = (
 )
 _ROUNDS = 8
 _SHOWN = 20
+_OF_MEMORY = {"blocks", *BYTE_SIGNALS}
 _UNITS = {
     "blocks": "block",
     "open files": "open file",
@@ -70,7 +71,8 @@ def _who(blame: Blame | None) -> str:
     if blame.lines:
         line = blame.lines[0]
         place = f", {line.file}:{line.line}" if line.line else ""
-        return f"; allocated by {line.function}{place}"
+        done = "allocated" if line.count else "left"
+        return f"; {done} by {line.function}{place}"
     return ""
 
 
@@ -98,7 +100,8 @@ def leak_text(reading: LeakReading, explained: str) -> str:
     if rates:
         parts.append("\n".join(rates))
     if blame is not None:
-        parts += _blamed(blame)
+        in_memory = any(rate.signal in _OF_MEMORY for rate in verdict.rates)
+        parts += _blamed(blame, in_memory=in_memory)
     elif verdict.state == "leaking":
         parts.append(_NOT_BLAMED)
     return "\n\n".join(parts)
@@ -116,15 +119,21 @@ def _number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-def _blamed(blame: Blame) -> list[str]:
+def _blamed(blame: Blame, *, in_memory: bool) -> list[str]:
     parts = []
     if blame.path is not None:
         parts.append(path_text(blame.path))
     elif not blame.types and blame.calls:
-        parts.append("No Python object holds it: the memory is native.")
+        native = ": the memory is native" if in_memory else ""
+        parts.append(f"No Python object holds it{native}.")
     if blame.lines:
         table = leak_line_table(blame.lines, blame.calls)
-        parts.append(f"Lines whose allocations stay, over {blame.calls} more calls:\n{table}")
+        what = (
+            "Lines that leave something behind"
+            if any(line.left for line in blame.lines)
+            else "Lines whose allocations stay"
+        )
+        parts.append(f"{what}, over {blame.calls} more calls:\n{table}")
     if blame.types:
         table = type_table(blame.types, blame.calls)
         parts.append(f"Objects that become more:\n{table}")

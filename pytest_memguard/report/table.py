@@ -184,7 +184,7 @@ def _moved(signal: Signal, value: int | None) -> str:
 
 
 def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
-    """The lines that allocate what stays; C functions stand under theirs."""
+    """The lines that leave something behind, each with C functions and what is no block."""
     rows = []
     for line in lines:
         place = f"{line.file}:{line.line}" if line.line else line.file
@@ -192,6 +192,7 @@ def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
             [line.function, place, f"{line.count / calls:.4g}", f"{line.size / calls:,.0f}"]
         )
         rows += [[f"  {name} (C)", "", "", ""] for name in line.native]
+        rows += [[f"  +{n / calls:.4g} {name}", "", "", ""] for name, n in line.left]
     return plain_table(["Function", "Line", "Blocks per call", "Bytes per call"], rows, left=2)
 
 

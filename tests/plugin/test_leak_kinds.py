@@ -348,3 +348,26 @@ def test_a_subtest_that_fails_later_is_unclear(run, written):
     )
     assert result.ret == pytest.ExitCode.OK
     assert "failed" not in result.parseoutcomes()
+
+
+def test_who_opened_what_nobody_knows_any_more(run, written):
+    """A descriptor whose number is forgotten is laid to the line that opened it."""
+    result = run(
+        """
+        import os
+
+        def size(path):
+            descriptor = os.open(path, os.O_RDONLY)
+            return os.fstat(descriptor).st_size
+
+        def test_size():
+            assert size(os.devnull) == 0
+        """,
+        "--mem-leak-check",
+        "--mem-leak-calls=40",
+        JSON,
+    )
+    (line, *_) = written()["test_size"]["leak"]["blame"]["lines"]
+    assert (line["function"], line["line"]) == ("size", 5)
+    assert line["left"]["open files"] == 16
+    result.stdout.fnmatch_lines(["*left by size, test_*.py:5*", "+1 open files*"])

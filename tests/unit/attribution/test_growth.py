@@ -12,6 +12,7 @@ import pytest
 
 from pytest_memguard.attribution import census, sizes
 from pytest_memguard.attribution.growth import Found, Growth
+from pytest_memguard.attribution.values import length_of
 from tests.fresh import alone
 from tests.unit.attribution import leaking
 from tests.unit.attribution.leaking import CALLS, NAME, found_after, module
@@ -125,6 +126,66 @@ def test_cycles_are_collected_though_collection_is_off():
     finally:
         gc.enable()
     assert Found() == found
+
+
+@alone
+def test_cycles_that_nobody_is_to_collect():
+    """Where garbage is to be seen, cycles are survivors that nobody is known to hold."""
+    gc.disable()
+    try:
+        with module("def leak(n):\n  r = Request()\n  r.me = r") as made:
+            made.leak(0)
+            growth = Growth(seconds=30.0)
+            for number in range(CALLS):
+                made.leak(number)
+            found = growth.finish(calls=CALLS, collect=lambda: None)
+    finally:
+        gc.enable()
+    assert types_of(found)[f"{NAME}.Request"] == CALLS
+    assert found.path is None
+    assert "they may hold each other" in found.notes[0]
+
+
+def test_classes_come_before_what_they_are_made_of():
+    """Of many types the classes of programmes are told first, and builtin ones last."""
+    source = (
+        "L = []\n"
+        "def leak(n):\n"
+        "  L.append((threading.Thread(), [], [], [], collections.deque(), [Request()]))"
+    )
+    types = list(types_of(found_in(source)))
+    assert f"{NAME}.Request" in types[:4]
+    assert "threading.Thread" in types[:4]
+    assert types.index("threading.Thread") < types.index("collections.deque")
+    assert types.index("collections.deque") < types.index("list")
+
+
+@pytest.mark.parametrize(
+    ("source", "gained"),
+    [
+        pytest.param("L = []\ndef leak(n): L.append(Request())", CALLS, id="list"),
+        pytest.param(
+            "import array\nA = array.array('q')\ndef leak(n): A.extend(A[:0] or [1, 2])",
+            2 * CALLS,
+            id="array",
+        ),
+        pytest.param("T = 'a'\ndef leak(n):\n  global T\n  T += 'bcd'", 3 * CALLS, id="text"),
+        pytest.param(
+            "import atexit\ndef leak(n): atexit.register(print, end='')",
+            CALLS,
+            id="exit-functions",
+        ),
+    ],
+)
+@alone
+def test_what_grew_can_be_asked_again(source, gained):
+    """Whatever the path leads to tells how long it is by now."""
+    with module(source) as made:
+        found = found_after(made)
+        assert found.gained == gained
+        before = length_of(found.grower)
+        made.leak(1)
+        assert length_of(found.grower) - before == gained // CALLS
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,14 @@ def test_one_block_that_grows_in_place() -> None:
     assert found == ()
 
 
+@pytest.mark.parametrize("function", ["call_trace", "call_profile_func", "sys_profile_start"])
+def test_frames_that_the_instruments_made(function) -> None:
+    """What the interpreter allocates for the sake of the tracker is nobody's."""
+    native = ("gc_alloc", "_PyFrame_GetFrameObject", function, "_PyEval_EvalFrameDefault")
+    found, _ = leak_lines([at(3, 16, 900, native), at(5, 16)], 16, 1)
+    assert [line.line for line in found] == [5]
+
+
 def test_not_too_many_lines() -> None:
     """The largest lines are enough."""
     found, _ = leak_lines([at(n, 16, 100 + n) for n in range(30)], 16, 1)

@@ -43,6 +43,21 @@ BLAME = Blame(
 )
 
 
+DESCRIPTOR = Blame(
+    calls=16,
+    lines=(
+        LeakLine(
+            file="app/io.py",
+            line=4,
+            function="read",
+            count=0,
+            size=0,
+            left=(("open files", 32), ("app.io.OPENED", 16)),
+        ),
+    ),
+)
+
+
 def rate(signal: Signal, per_call: float, spread: float = 0.0) -> Rate:
     """A rate with its interval."""
     low, high = per_call - spread, per_call + spread
@@ -113,6 +128,12 @@ LEAK = leaking(rate("blocks", 3, 0.1), rate("C heap", 96.0), blame=BLAME)
             id="no-holder",
         ),
         pytest.param(
+            leaking(rate("open files", 2), blame=DESCRIPTOR),
+            "keeps 2 open files per call, in each of 24 calls; "
+            "left by read, app/io.py:4 (leaking)",
+            id="no-allocation",
+        ),
+        pytest.param(
             leaking(rate("asyncio tasks", 1), blame=Blame(calls=0)),
             "keeps 1 asyncio task per call, in each of 24 calls (leaking)",
             id="nobody-known",
@@ -149,6 +170,9 @@ NATIVE = Blame(
         pytest.param("leak_long", leaking(rate("USS", 8192.0), rounds=11), id="many-rounds"),
         pytest.param(
             "leak_native", leaking(rate("C heap", 32, 1.5), blame=NATIVE), id="native"
+        ),
+        pytest.param(
+            "leak_descriptor", leaking(rate("open files", 2), blame=DESCRIPTOR), id="descriptor"
         ),
         pytest.param(
             "leak_unexplained",

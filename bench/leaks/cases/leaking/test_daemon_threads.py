@@ -8,7 +8,7 @@ _STOP = threading.Event()
 def watch() -> bool:
     """Start a thread that waits for something that never comes."""
     thread = threading.Thread(target=_STOP.wait, daemon=True)  # LEAK
-    thread.start()
+    thread.start()  # LEAK
     return thread.is_alive()
 
 

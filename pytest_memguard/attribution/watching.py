@@ -1,0 +1,252 @@
+"""Watches calls line by line, for what no allocation tells: who opens, starts and adds."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, Final, Protocol
+
+from pytest_memguard.attribution.leak_lines import Line, is_named, is_pytest, line_of
+from pytest_memguard.leaks import LeakLine, Signal
+
+_MOST_LOOKS: Final = 50_000
+_SMALL_PART: Final = 0.25
+_FOLDERS: Final = ("/proc/self/fd", "/dev/fd")
+
+
+class Gauge(Protocol):
+    """Something that grows, asked again and again."""
+
+    name: str
+    """What of: a signal, or what holds the leak."""
+
+    def look(self, line: Line | None) -> None:
+        """Lay to a line what is new since the last look; to nobody if there is none."""
+
+    def left(self) -> Counter[Line]:
+        """How much each line has left behind."""
+
+
+class Marks:
+    """A gauge of things with numbers: descriptors, threads, processes.
+
+    Args:
+        name: the signal.
+        read: the numbers there are.
+    """
+
+    def __init__(self, name: str, read: Callable[[], set[str]]) -> None:
+        self.name = name
+        self._read = read
+        self._known = read()
+        self._makers: dict[str, Line | None] = {}
+
+    def look(self, line: Line | None) -> None:
+        """Note who made what is new."""
+        now = self._read()
+        if now != self._known:
+            self._makers.update(dict.fromkeys(now - self._known, line))
+            self._known = now
+
+    def left(self) -> Counter[Line]:
+        """How many of those that are still there each line has made."""
+        makers = (self._makers.get(mark) for mark in self._known)
+        return Counter(line for line in makers if line is not None)
+
+
+class Fill:
+    """A gauge of something that has a length.
+
+    Args:
+        name: what it is.
+        length: how long it is now.
+    """
+
+    def __init__(self, name: str, length: Callable[[], int]) -> None:
+        self.name = name
+        self._length = length
+        self._known = length()
+        self._left: Counter[Line] = Counter()
+
+    def look(self, line: Line | None) -> None:
+        """Note by how much it has grown, or shrunk."""
+        now = self._length()
+        if now != self._known:
+            if line is not None:
+                self._left[line] += now - self._known
+            self._known = now
+
+    def left(self) -> Counter[Line]:
+        """By how much each line made it grow."""
+        return +self._left
+
+
+def gauge_of(signal: Signal) -> Gauge | None:
+    """A gauge of a resource, where the platform lists it one by one."""
+    read = {
+        "open files": _descriptors,
+        "Python threads": lambda: _python_threads,
+        "native threads": _native_threads,
+        "child processes": _children,
+    }.get(signal, lambda: None)()
+    return None if read is None else Marks(signal, read)
+
+
+def _descriptors() -> Callable[[], set[str]] | None:
+    listdir, dup, close = os.listdir, os.dup, os.close
+    folder = next((place for place in _FOLDERS if os.path.isdir(place)), None)  # noqa: PTH112
+    if folder is None:
+        return None
+
+    def descriptors() -> set[str]:
+        listed = set(listdir(folder))
+        # the listing took the lowest free number for itself, and that is the next one again
+        free = dup(int(next(iter(listed))))
+        close(free)
+        listed.discard(str(free))
+        return listed
+
+    return descriptors
+
+
+def _native_threads() -> Callable[[], set[str]] | None:
+    listdir, folder = os.listdir, "/proc/self/task"
+    return (lambda: set(listdir(folder))) if os.path.isdir(folder) else None  # noqa: PTH112
+
+
+def _python_threads() -> set[str]:
+    return set(map(str, sys._current_frames()))  # noqa: SLF001  # no other way without a lock
+
+
+def _children() -> Callable[[], set[str]] | None:
+    place = f"/proc/self/task/{threading.get_native_id()}/children"
+    if not os.path.exists(place):  # noqa: PTH110
+        return None
+    opened = open  # held here: tests replace what they find in modules
+
+    def children() -> set[str]:
+        with opened(place) as file:
+            return set(file.read().split())
+
+    return children
+
+
+class Watch:
+    """Looks at gauges before and after every line of code that is nobody's machinery.
+
+    What happens in the standard library belongs to the line that called it, and what
+    happens in pytest to nobody. This thread's lines alone are followed.
+
+    Args:
+        gauges: what to look at.
+    """
+
+    def __init__(self, gauges: Sequence[Gauge]) -> None:
+        self._gauges = gauges
+        self._line: Line | None = None
+        self._followed: dict[str, bool] = {}
+        self._looks = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether so many lines were run that no more are looked at."""
+        return self._looks >= _MOST_LOOKS
+
+    def during(self, call: Callable[[], None]) -> None:
+        """Make one call under watch.
+
+        A tracer that is there, of a debugger or for coverage, has a break meanwhile.
+        """
+        before = sys.gettrace()
+        self._go_on(None)
+        sys.settrace(self._on_call)
+        try:
+            call()
+        finally:
+            sys.settrace(before)
+            self._go_on(None)
+
+    def _go_on(self, line: Line | None) -> None:
+        """Lay what is new to the line so far, and what comes to another one."""
+        self._looks += 1
+        for gauge in self._gauges:
+            gauge.look(self._line)
+        self._line = line
+
+    def _on_call(self, frame: FrameType, _event: str, _arg: object) -> Any:
+        if self.is_over:
+            return None
+        file = frame.f_code.co_filename
+        followed = self._followed.get(file)
+        if followed is None:
+            followed = self._followed[file] = is_named(file) and not is_pytest(file)
+        if not followed:
+            return None
+        self._go_on(_line(frame))
+        return self._on_line
+
+    def _on_line(self, frame: FrameType, event: str, _arg: object) -> Any:
+        if self.is_over:
+            return None
+        if event == "line":
+            self._go_on(_line(frame))
+        elif event == "return":
+            self._go_on(_caller(frame.f_back))
+        return self._on_line
+
+
+def _line(frame: FrameType) -> Line:
+    return (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def _caller(frame: FrameType | None) -> Line | None:
+    """The line that goes on after one has returned; nobody's, if it is pytest's."""
+    stack = []
+    while frame is not None:
+        function, file, line = frame.f_code.co_name, frame.f_code.co_filename, frame.f_lineno
+        stack.append((function, file, line))
+        if is_named(file):
+            break
+        frame = frame.f_back
+    named = line_of(stack)
+    return named if is_named(named[0]) and not is_pytest(named[0]) else None
+
+
+def with_watched(
+    lines: tuple[LeakLine, ...], gauges: Sequence[Gauge], share: float
+) -> tuple[LeakLine, ...]:
+    """Lines with what the watch has seen of them; those first that were seen.
+
+    Args:
+        lines: those whose blocks stay.
+        gauges: what was looked at.
+        share: how many times as many calls the blocks are from.
+    """
+    left: dict[Line, list[tuple[str, int]]] = {}
+    for gauge in gauges:
+        found = gauge.left()
+        most = max(found.values(), default=0)
+        for line, count in found.most_common():
+            if count >= max(2, _SMALL_PART * most):
+                left.setdefault(line, []).append((gauge.name, round(share * count)))
+    others = {(line.file, line.line, line.function): line for line in lines}
+    seen = [_with_left(others.pop(line, None), line, kinds) for line, kinds in left.items()]
+    return (*seen, *others.values())
+
+
+def _with_left(known: LeakLine | None, line: Line, left: list[tuple[str, int]]) -> LeakLine:
+    count, size, native = (known.count, known.size, known.native) if known else (0, 0, ())
+    file, number, function = line
+    return LeakLine(
+        file=file,
+        line=number,
+        function=function,
+        count=count,
+        size=size,
+        native=native,
+        left=tuple(left),
+    )

@@ -1,0 +1,134 @@
+"""Tests of asking tracemalloc who has the blocks of Python objects that stay."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import tracemalloc
+from collections import Counter
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from pytest_memguard.probes import python_blocks
+from pytest_memguard.probes.function_names import Functions
+from pytest_memguard.probes.python_blocks import told_again
+from pytest_memguard.probes.survivors import Survivors
+from tests.fresh import alone
+
+CALLS = 16
+KEPT: list[tuple[int, int]] = []
+NUMBERS = count(1000)
+HERE = __file__
+
+
+def reuse() -> None:
+    """Make a tuple and drop it, and keep another one in the same place."""
+    number = next(NUMBERS)
+    len((number, number))
+    KEPT.append((number, 0))
+
+
+def blocks_of(found: list[Survivors]) -> Counter[int]:
+    """How many blocks the lines of this file have, from the function's first line."""
+    counts: Counter[int] = Counter()
+    for survivors in found:
+        if survivors.stack and survivors.stack[0][1] == HERE:
+            counts[survivors.stack[0][2] - reuse.__code__.co_firstlineno] += survivors.count
+    return counts
+
+
+@alone
+def test_who_has_a_tuple_that_was_kept_for_reuse() -> None:
+    """A tuple is laid to the line that got it, not to the one that let it go."""
+    found = told_again(reuse, CALLS, gc.collect, [])
+    counts = blocks_of(found)
+    assert counts[2] == CALLS
+    assert counts[3] <= 1
+    assert counts[4] in {CALLS, CALLS + 1}  # the list may have been moved
+    assert {s.stack[0][0] for s in found if s.stack[0][1] == HERE} == {"reuse"}
+    assert not tracemalloc.is_tracing()
+
+
+@alone
+def test_what_memray_alone_knows() -> None:
+    """Names of functions, C functions and memory of others are taken from memray."""
+    line = reuse.__code__.co_firstlineno + 4
+    other = Survivors(stack=(), native=("reserve",), count=CALLS, size=99)
+    same = Survivors(
+        stack=(("known", HERE, line),), native=("make",), count=3, size=9, of_python=True
+    )
+    found = told_again(reuse, CALLS, gc.collect, [same, other])
+    assert other in found
+    assert same not in found
+    (told,) = [s for s in found if s.stack and s.stack[0][1:] == (HERE, line)]
+    assert (told.stack[0][0], told.native) == ("known", ("make",))
+    assert told.count in {CALLS, CALLS + 1}  # the list may have been moved
+
+
+def test_where_tracemalloc_is_busy() -> None:
+    """Where somebody else uses tracemalloc, there are no more calls, and it goes on."""
+    memray = [Survivors(stack=(), native=(), count=1, size=1)]
+    calls = []
+    tracemalloc.start()
+    try:
+        assert memray == told_again(lambda: calls.append(1), CALLS, gc.collect, memray)
+        assert tracemalloc.is_tracing()
+    finally:
+        tracemalloc.stop()
+    assert calls == []
+
+
+@pytest.mark.parametrize("too_much", [True, False])
+def test_where_it_cannot_be_told(monkeypatch, too_much) -> None:
+    """With very many blocks, or a test that stops tracemalloc, memray's answer stays."""
+    memray = [Survivors(stack=(), native=(), count=1, size=1)]
+    kept = []
+
+    def call() -> None:
+        kept.append([object() for _ in range(200)])
+        if not too_much:
+            tracemalloc.stop()
+
+    monkeypatch.setattr(python_blocks, "_MOST_BLOCKS", 100 if too_much else sys.maxsize)
+    assert memray == told_again(call, 2, lambda: None, memray)
+    assert not tracemalloc.is_tracing()
+
+
+SOURCE = """
+class Book:
+    pages = [n for n in range(3)]
+
+    def read(self):
+        def turn():
+            return 1
+        return turn()
+
+value = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [(7, "turn"), (8, "read"), (10, "<module>"), (3, "Book"), (99, "")],
+)
+def test_names_of_functions(tmp_path: Path, line, name) -> None:
+    """A line belongs to the innermost function it is in, as far as the source tells."""
+    file = tmp_path / "book.py"
+    file.write_text(SOURCE)
+    found = Functions().name(str(file), line)
+    assert found in ({name, "<listcomp>"} if line == 3 else {name})
+
+
+@pytest.mark.parametrize("text", [None, "def f(:", "\0"])
+def test_no_source(tmp_path: Path, text) -> None:
+    """A file that is missing or no Python has no names, and no error; known ones stay."""
+    file = tmp_path / "book.py"
+    if text is not None:
+        file.write_text(text)
+    functions = Functions({(str(file), 2): "known"})
+    assert functions.named([("", str(file), 1), ("", str(file), 2)]) == (
+        ("", str(file), 1),
+        ("known", str(file), 2),
+    )
