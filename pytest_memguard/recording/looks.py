@@ -49,6 +49,7 @@ class Looks:
         """
         if settle:
             forget_caches()
+        forget_types()
         self.collect()
         self._counters.read(row)
         if before is not None and not self._impatient:
@@ -90,6 +91,14 @@ def forget_caches() -> None:
         clear()
     _forget_paths(sys.path_importer_cache)
     _forget_paths(getattr(sys.modules.get("zipimport"), "_zip_directory_cache", {}))
+
+
+def forget_types() -> None:
+    """Empty the interpreter's cache of what types have under a name.
+
+    It keeps the name, too, and finds it by its place in memory. Native code that makes one
+    each time it asks a type fills it by as many entries; there are 4,096.
+    """
     (getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache)()  # noqa: SLF001
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_memguard.leaks import Signal, Verdict
+from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording import looks
 from pytest_memguard.recording.looks import Looks, forget_caches
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
@@ -339,6 +340,21 @@ def test_caches_are_forgotten() -> None:
     forget_caches()
     caches = [getattr(re, "_cache", None), getattr(re, "_cache2", None)]
     assert not any(caches)
+
+
+@pytest.mark.parametrize("settle", [False, True])
+def test_names_that_types_were_asked_for_do_not_stay(settle) -> None:
+    """Every look empties the cache that keeps a name as often as it was made anew."""
+    seen = Looks(Counters(resources=False))
+    blocks = seen.signals.index("blocks")
+    before, after = seen.row(), seen.row()
+    for row in (before, after, before):  # what the first ones leave behind is not counted
+        seen.look(row, settle=settle)
+    names = [b"bit_length".decode() for _ in range(200)]
+    while names:
+        getattr(5, names.pop())
+    seen.look(after, settle=settle)
+    assert after[blocks] - before[blocks] < 20
 
 
 def test_own_caches_are_left_alone() -> None:
