@@ -45,7 +45,8 @@ from pytest_memguard.judge.rounds import (
     signals_of,
 )
 from pytest_memguard.judge.slopes import NOT_FALLING, T_999, Growth, growth_of, quantile
-from pytest_memguard.leaks import Round, Signal, Verdict
+from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
+from pytest_memguard.units import format_size
 
 LEAST_CALLS: Final = 20
 """Calls a verdict of leaking rests on at least."""
@@ -113,13 +114,17 @@ def conclude(rounds: Sequence[Round]) -> Verdict | None:
         levels = levels_of(quiet, signal)
         if levels[-1] - min(levels) > allowance(signal, over, QUIET_FLOOR):
             return None
-    if is_flat(joined(rounds)):
+    whole = joined(rounds)
+    if is_flat(whole):
         return Verdict(state="clean", calls=calls, rounds=tuple(rounds))
+    signal = next(s for s in signals_of(rounds) if (whole.of(s) or 0) > allowance(s, calls))
+    grown = whole.of(signal) or 0
+    amount = format_size(grown) if signal in BYTE_SIGNALS else f"{grown:,}"
     return Verdict(
         state="settling",
         calls=calls,
         rounds=tuple(rounds),
-        reason=f"it grew at first and has stopped after {calls - over} calls at most",
+        reason=f"{signal} grew by {amount} at first, and no more after {calls - over} calls",
     )
 
 

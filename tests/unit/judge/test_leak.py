@@ -77,15 +77,21 @@ def test_is_flat(growth, calls, flat) -> None:
         pytest.param(
             series(9, 9, *[0] * 8),
             "settling",
-            "it grew at first and has stopped after 6 calls at most",
+            "blocks grew by 18 at first, and no more after 6 calls",
             id="stopped",
+        ),
+        pytest.param(
+            (a_round(3, blocks=1, USS=409_600), *[a_round(3, blocks=0, USS=0)] * 8),
+            "settling",
+            "USS grew by 400.0 KiB at first, and no more after 3 calls",
+            id="pages-stopped",
         ),
         pytest.param(series(9, 0, -9, *[0] * 6), "clean", "", id="back-again"),
         pytest.param(series(*[9] * 20, *[0] * 9), None, "", id="not-yet-a-third"),
         pytest.param(
             series(*[9] * 20, *[0] * 10),
             "settling",
-            "it grew at first and has stopped after 60 calls at most",
+            "blocks grew by 180 at first, and no more after 60 calls",
             id="a-third",
         ),
         pytest.param(
