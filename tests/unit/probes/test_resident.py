@@ -1,0 +1,83 @@
+"""Files under /proc that are kept open, whatever a test does to its descriptors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_memguard.probes.resident import ProcFile, resident_reader
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux has /proc/self")
+
+
+@pytest.fixture
+def statm() -> ProcFile:
+    """A file that can be read."""
+    return ProcFile("statm")
+
+
+def _number(file: ProcFile) -> int:
+    return file._descriptor
+
+
+def test_a_closed_file_is_opened_again(statm: ProcFile) -> None:
+    """Code that closes every descriptor does not stop the reading."""
+    os.close(_number(statm))
+    assert int(statm.read(64).split()[1]) > 0
+
+
+def test_nothing_is_written_into_somebody_elses_file(tmp_path: Path) -> None:
+    """A number that now belongs to another file is left alone."""
+    clear = ProcFile("clear_refs", os.O_WRONLY)
+    number = _number(clear)
+    path = tmp_path / "mine.txt"
+    with path.open("wb") as mine:
+        os.dup2(mine.fileno(), number)
+        clear.write(b"5")
+        assert _number(clear) != number
+        os.close(number)
+    assert path.read_bytes() == b""
+
+
+def test_files_of_ours_are_told_apart(statm: ProcFile) -> None:
+    """One that got the number of another is not taken for it."""
+    other = ProcFile("status")
+    os.dup2(_number(statm), _number(other))
+    assert other.read(4096).startswith(b"Name:")
+
+
+def test_a_child_reads_its_own() -> None:
+    """A forked process is not told of its parent's memory."""
+    process = ProcFile("stat")
+    child = os.fork()
+    if not child:
+        read = int(process.read(64).split()[0])
+        os._exit(0 if read == os.getpid() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert int(process.read(64).split()[0]) == os.getpid()
+
+
+def test_resident_memory_follows_a_block() -> None:
+    """What is touched counts at once."""
+    resident = resident_reader()
+    before = resident()
+    block = bytearray(8 * 1024 * 1024)
+    assert resident() - before > 7 * 1024 * 1024
+    del block
+
+
+def test_resident_memory_of_no_other_file(tmp_path: Path) -> None:
+    """Text that stands where the file was is not taken for a level."""
+    resident = resident_reader()
+    before = resident()
+    number = _number(resident.__closure__[0].cell_contents)
+    path = tmp_path / "other.txt"
+    path.write_text("7 7", encoding="ascii")
+    with path.open("rb") as other:
+        os.dup2(other.fileno(), number)
+        assert resident() == pytest.approx(before, rel=0.2)
+    os.close(number)
+    assert resident() == pytest.approx(before, rel=0.2)
