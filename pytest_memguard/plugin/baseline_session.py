@@ -48,10 +48,11 @@ def start_baseline(
     if settings.confirm and not can_fork():
         items.instruments.gaps.append(NO_FORK)
     elif settings.confirm:
-        items.confirm = Confirm(settings.confirm, items.measure_again)
+        confirm = Confirm(settings.confirm, items.measure_again)
+        items.reports.confirm = confirm
         if items.regressions is not None:
-            items.regressions.confirm = items.confirm
-        config.pluginmanager.register(items.confirm, "memguard-confirm")
+            items.regressions.confirm = confirm
+        config.pluginmanager.register(confirm, "memguard-confirm")
 
 
 def _findings_of(items: ItemHooks) -> Callable[[Finding], None]:

@@ -41,7 +41,10 @@ class Suspects:
         """Whether there is a cache to remember with."""
         return self._cache is not None
 
-    def __contains__(self, nodeid: str) -> bool:
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def __contains__(self, nodeid: object) -> bool:
         return nodeid in self._known
 
     def update(self, outcomes: Iterable[Outcome]) -> None:

@@ -13,8 +13,9 @@ from pytest_memguard.judge.budget import judge
 from pytest_memguard.judge.room import allowance, marked_peak, tracker_from
 from pytest_memguard.leaks import Verdict
 from pytest_memguard.model import METRICS, MetricName
+from pytest_memguard.plugin.found import fail_with
 from pytest_memguard.plugin.function_leaks import FunctionLeaks
-from pytest_memguard.plugin.items import ItemHooks, fail_with
+from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.options import is_off
 from pytest_memguard.plugin.session import ITEMS
 from pytest_memguard.probes import Meter

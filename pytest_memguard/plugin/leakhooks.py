@@ -175,7 +175,7 @@ class LeakHooks:
 
     def _judge(self, item: pytest.Item, plan: LeakPlan) -> LeakReading | None:
         repeated = RepeatedItem(item, self._names)
-        self._items.measure_early_teardown(lambda: self._tear_down(repeated))
+        self._items.measure_early_teardown(item, lambda: self._tear_down(repeated))
         if self._torn is not None:
             return None
         limits = plan.limits

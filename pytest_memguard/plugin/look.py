@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
@@ -19,10 +19,32 @@ if TYPE_CHECKING:
     from pytest_memguard.plugin.plans import Plan
     from pytest_memguard.probes.peak_rss import KernelMark
     from pytest_memguard.recording.instruments import Instruments
-    from pytest_memguard.recording.room_watch import RoomWatch
 
+# What must be tolerable for the mark to stay where it is as long as it is near: a budget of
+# twenty times as much, beside which that makes no difference.
+_COARSE: Final = 4 * GRAIN
 # What a test must have used for its free lists and its last blocks to be worth giving back.
 _MUCH: Final = 2 * GRAIN
+_NOTHING: Final[Mapping[PhaseName, Precision]] = {}
+
+
+class _Phase:
+    """What is known of one phase, in bytes and seconds."""
+
+    rise = 0
+    """How far the mark rose above the base."""
+    room = 0
+    """What may have been free inside the process at most."""
+    filled = 0
+    """By how much ballast that went at the end had made the process larger."""
+    seconds = 0.0
+    ended = False
+
+    def __init__(self, base: int) -> None:
+        self.base = base
+        """Where the mark was put back to."""
+        self.arrival = base
+        """Where it was before ballast was laid."""
 
 
 class Look:
@@ -31,167 +53,151 @@ class Look:
     Reasons are a budget that needs another instrument, a stage, a peak that is not clearly
     within its budget. `Measurement` takes over then, from where this one is.
 
+    Most tests are over in less time than it takes to describe them, and what is done here is
+    done around every one of them: what only a few need is worked out when it is needed.
+
     Args:
         plan: the test's budgets; ``None`` if it only takes part in the report.
         instruments: the process's.
         needs: what else is asked for.
-        memray_in_use: says why memray must not be used unless asked for, if so.
+        call_in: makes what measures more, with these budgets.
         wants_stages: whether stages without a budget are of interest too.
         bounds: whether peaks need an upper bound where there is no budget.
     """
 
-    __slots__ = (
-        "_after",
-        "_arrivals",
-        "_bases",
-        "_bounds",
-        "_collections",
-        "_collects",
-        "_filled",
-        "_garbage",
-        "_host_before",
-        "_instruments",
-        "_laid",
-        "_mark",
-        "_memray_in_use",
-        "_needs",
-        "_now",
-        "_open",
-        "_overhead",
-        "_rises",
-        "_rooms",
-        "_seconds",
-        "_started",
-        "_tolerance",
-        "detail",
-        "plan",
-        "wants_stages",
-    )
+    detail: Measurement | None = None
+    """What has taken over."""
+    setup_was_too_much = False
+    """Whether setup rose above a budget that covers the call alone."""
+    _after = 0
+    _laid = 0
+    _garbage = 0
+    _collections = 0
+    _overhead = 0.0
+    _open: PhaseName | None = None
+    _host_before: Host | None = None
 
     def __init__(
         self,
         plan: Plan | None,
         instruments: Instruments,
         needs: Needs,
-        memray_in_use: Callable[[], str],
+        call_in: Callable[[Plan | None], Measurement],
         *,
         wants_stages: bool = True,
         bounds: bool = False,
     ) -> None:
         self._bounds = bounds
-        self.plan = plan
         self.wants_stages = wants_stages
-        self.detail: Measurement | None = None
         self._instruments = instruments
         self._needs = needs
-        self._memray_in_use = memray_in_use
-        self._now = Clock.seconds
-        self._after = self._laid = self._garbage = self._collections = 0
-        self._bases: dict[PhaseName, int] = {}
-        self._arrivals: dict[PhaseName, int] = {}
-        self._rises: dict[PhaseName, int] = {}
-        self._rooms: dict[PhaseName, int] = {}
-        self._seconds: dict[PhaseName, float] = {}
-        self._overhead = 0.0
-        self._filled: dict[PhaseName, int] = {}
-        self._collects = needs.record or (plan is not None and bool(plan.limits))
-        self._tolerance = self._needed_tolerance()
-        self._open: PhaseName | None = None
-        self._host_before: Host | None = None
+        self._make_detail = call_in
+        self._exact = bounds or needs.record
+        self._phases: dict[PhaseName, _Phase] = {}
         # never used where there is none: the detail measures all of the test then
         self._mark = cast("KernelMark", instruments.mark)
+        self._use(plan)
         if needs.track or instruments.mark is None or (plan is not None and plan.special):
             self._call_in()
 
     def plan_again(self, plan: Plan | None) -> None:
         """Go on with other budgets; setup has been measured."""
-        self.plan = plan
-        self._collects = self._needs.record or (plan is not None and bool(plan.limits))
-        self._tolerance = self._needed_tolerance()
+        self._use(plan)
+        self.setup_was_too_much = False
+        self._weigh_setup(self.rise("setup"))
         if self.detail is not None or (plan is not None and plan.special):
             self._call_in()
 
-    def _needed_tolerance(self) -> int:
+    def _use(self, plan: Plan | None) -> None:
+        self.plan = plan
+        self._precision = plan.precision if plan is not None else _NOTHING
+        if self._needs.record:
+            self._precision = {"call": FOR_RECORD, **self._precision}
+        limited = plan is not None and plan.limits
+        self._tolerance = plan.tolerance if plan is not None and limited else FOR_RECORD.enough
         """Bytes of garbage that do not matter."""
-        if self.plan is not None and self.plan.limits:
-            return self.plan.tolerance
-        return FOR_RECORD.enough
+        self._collects = self._needs.record or bool(limited)
 
     def begin(self, phase: PhaseName) -> None:
         """Start measuring a phase."""
         if self.detail is not None:
             self.detail.begin(phase)
             return
-        start = self._now()
-        precision = self._needs.precision(self.plan, phase)
+        start = Clock.seconds()
         self._open = phase
+        precision = self._precision.get(phase)
         if precision is not None or self._bounds:
             if not self._begin_bounded(phase, precision):
                 return
         elif phase != "teardown":  # of which nobody asks more than the level after it
-            base = self._instruments.take_base() if phase == "setup" else 0
-            if not base:
-                self._instruments.settle(NO_LIMIT_TOLERANCE)
-                base = self._mark.reset()
-            self._bases[phase] = self._without_garbage(base) if phase == "setup" else base
+            self._begin_marked(phase)
         if phase == "setup":
             forget_open_stages()
         self._host_before = set_current(self)
-        self._started = end = self._now()
+        self._started = end = Clock.seconds()
         self._overhead += end - start
+
+    def _begin_marked(self, phase: PhaseName) -> None:
+        """Know where the mark is: where it was put back to after the test before, or here."""
+        base = self._instruments.take_base() if phase == "setup" else 0
+        if not base:
+            self._instruments.settle(NO_LIMIT_TOLERANCE)
+            base = self._mark.reset()
+        if phase == "setup" and self._collects:
+            base = self._without_garbage(base)
+        self._phases[phase] = _Phase(base)
 
     def _begin_bounded(self, phase: PhaseName, precision: Precision | None) -> bool:
         """Put the mark back and bound the free room; whether the mark is enough here."""
-        mark, instruments = self._mark, self._instruments
+        instruments = self._instruments
         tolerance = NO_LIMIT_TOLERANCE if precision is None else precision.enough
         instruments.settle(tolerance)
-        base = mark.reset()
-        if phase == "setup":
+        setup = self._phases.get("setup")
+        if phase == "setup" or setup is None or self._exact or tolerance < _COARSE:
+            base = self._mark.reset()
+        else:
+            base = self._mark.reset_above(setup.base + setup.rise, GRAIN)
+        if phase == "setup" and self._collects:
             base = self._without_garbage(base)
+        found = self._phases[phase] = _Phase(base)
         watch = instruments.room
         if watch is None:
-            pass
-        elif precision is None:
-            self._rooms[phase] = watch.bound(base, tolerance, inf, fill=False)
-        else:
-            room = watch.bound(base, precision.lay, precision.tracker)
-            if room > precision.fill:
-                room = watch.fill_briefly(base, room, precision.lay, precision.fill)
-            base = self._after_filling(phase, base)
-            self._rooms[phase] = room
-            if self._garbage > tolerance:
-                self._collections = full_collections()
-                room += self._garbage
-            if room > precision.tracker:
-                self._open = None
-                self._call_in().begin(phase)
-                return False
-        self._bases[phase] = base
+            return True
+        if precision is None:
+            found.room = watch.bound(base, tolerance, inf, fill=False)
+            return True
+        room = watch.bound(base, precision.lay, precision.tracker)
+        if room > precision.fill:
+            room = watch.fill_briefly(base, room, precision.lay, precision.fill)
+        if watch.has_laid():
+            self._after_filling(phase, found)
+        found.room = room
+        if self._garbage > tolerance:
+            self._collections = full_collections()
+            room += self._garbage
+        if room > precision.tracker:
+            del self._phases[phase]
+            self._open = None
+            self._call_in().begin(phase)
+            return False
         return True
 
-    def _after_filling(self, phase: PhaseName, base: int) -> int:
-        """Where the mark is: put back once more if ballast has touched pages.
-
-        That is no growth of the test's.
+    def _after_filling(self, phase: PhaseName, found: _Phase) -> None:
+        """Put the mark back once more where ballast has touched pages: no growth of a test's.
 
         Args:
             phase: what is about to begin.
-            base: where the mark was put back to before.
+            found: what is known of it.
         """
-        watch = self._instruments.room
-        if watch is None or not watch.has_laid():
-            return base
-        self._arrivals[phase] = base
         after = self._mark.reset()
-        self._instruments.grown_by_us(after - base)
+        laid = after - found.base
+        found.base = after
+        self._instruments.grown_by_us(laid)
         if phase != "setup":  # whose level is the one after it was laid
-            self._laid += after - base
-        return after
+            self._laid += laid
 
     def _without_garbage(self, base: int) -> int:
         """Collect garbage if there is enough to matter; the base is another one then."""
-        if not self._collects:
-            return base
         often = self._needs.record
         if self._instruments.collect_if_grown(base, self._tolerance, often=often):
             base = self._mark.reset()
@@ -201,54 +207,64 @@ class Look:
     def end(self, phase: PhaseName) -> list[Finding] | None:
         """Stop measuring a phase, and judge it; nothing where nothing was found."""
         if self.detail is not None:
-            return self.detail.end(phase)
-        start = self._now()
-        self._seconds[phase] = start - self._started
-        base = self._bases.get(phase)
-        if base is not None:
-            rise = self._rises[phase] = self._mark.mark() - base
+            found = self.detail.end(phase)
+            if phase == "setup":
+                self._weigh_setup(self.detail.rise(phase))
+            return found
+        start = Clock.seconds()
+        here = self._phases.get(phase)
+        if here is not None:
+            here.seconds = start - self._started
+            rise = here.rise = max(0, self._mark.mark() - here.base)
+            here.ended = True
             if self._collections:
-                self._count_garbage(phase)
+                self._count_garbage(here)
             plan = self.plan
-            if plan is not None and rise + self._rooms.get(phase, 0) > plan.quiet.get(
-                phase, inf
-            ):
-                return self._call_in().end(phase)
-            watch = self._instruments.room
-            if rise > _MUCH and watch is not None:
-                self._release(watch, phase)
+            if plan is not None:
+                if rise + here.room > plan.quiet.get(phase, inf):
+                    return self._call_in().end(phase)
+                if phase == "setup":
+                    self._weigh_setup(rise)
+            if rise > _MUCH and self._instruments.room is not None:
+                self._release(here)
         set_current(self._host_before)
         self._open = None
         if phase == "teardown":
             self._end_test()
-        self._overhead += self._now() - start
+        self._overhead += Clock.seconds() - start
         return None
 
-    def _count_garbage(self, phase: PhaseName) -> None:
+    def _weigh_setup(self, rise: int) -> None:
+        if self.plan is not None and rise > self.plan.call_only_limit:
+            self.setup_was_too_much = True
+
+    def _count_garbage(self, here: _Phase) -> None:
         """Count old garbage as room if it was collected in this phase.
 
         Objects that have been there for a while go when all generations are collected.
         """
         if full_collections() != self._collections:
-            self._rooms[phase] += self._garbage
+            here.room += self._garbage
         self._collections = 0
 
-    def _release(self, watch: RoomWatch, phase: PhaseName) -> None:
+    def _release(self, here: _Phase) -> None:
         """Give up what was filled before the test's report is made, which stays."""
-        raised = self._filled[phase] = watch.release()
-        self._laid -= raised
+        watch = self._instruments.room
+        here.filled = watch.release() if watch is not None else 0
+        self._laid -= here.filled
 
     def _end_test(self) -> None:
         """Note the level after the test, and put the mark back unless it is hardly higher."""
-        after, start = self._mark.level(), self._bases["setup"]
-        last = next(reversed(self._bases))
-        high = self._bases[last] + self._rises.get(last, 0)
-        moved = high - after > GRAIN or after - start > GRAIN
+        after, start = self._mark.level(), self._phases["setup"].base
+        last = next(reversed(self._phases.values()))
+        moved = last.base + last.rise - after > GRAIN or after - start > GRAIN
         if self._needs.record and moved:
             clear_free_lists()  # each of those objects may hold an arena
         if self._bounds or moved:
             self._instruments.settle(NO_LIMIT_TOLERANCE)  # free pages are no growth
-            after = self._without_garbage(self._mark.reset())
+            after = self._mark.reset()
+            if self._collects:
+                after = self._without_garbage(after)
         self._after = self._instruments.base = after
 
     def stage_log(self) -> StageLog:
@@ -267,21 +283,23 @@ class Look:
     @property
     def begun(self) -> bool:
         """Whether any phase has been begun."""
-        return bool(self._bases) or (self.detail is not None and self.detail.begun)
+        return bool(self._phases) or (self.detail is not None and self.detail.begun)
 
     def rise(self, phase: PhaseName) -> int:
         """Bytes of resident memory a phase's peak lay above its start; 0 if it did not run."""
         if self.detail is not None:
             return self.detail.rise(phase)
-        return self._rises.get(phase, 0)
+        here = self._phases.get(phase)
+        return here.rise if here is not None else 0
 
     def peak_and_growth(self) -> tuple[int, int]:
         """Bytes of the call's peak (or setup's, without a call), and of what stayed so far."""
         if self.detail is not None:
             return self.detail.peak_and_growth()
-        peak = self._rises.get("call", self._rises.get("setup", 0))
-        level = self._after or next(reversed(self._bases.values()))
-        return peak, level - self._bases["setup"] - self._laid
+        setup = self._phases["setup"]
+        main = self._phases.get("call", setup)
+        level = self._after or next(reversed(self._phases.values())).base
+        return main.rise, level - setup.base - self._laid
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase."""
@@ -290,43 +308,39 @@ class Look:
         return tuple(
             PhaseReading(
                 name=name,
-                seconds=self._seconds[name],
-                level=level,
-                growth=after - level,
-                peaks=(
-                    marked_peak(self._rises[name], self._rooms.get(name, 0), self._mark.method),
-                ),
+                seconds=here.seconds,
+                level=here.base,
+                growth=after - here.base,
+                peaks=(marked_peak(here.rise, here.room, self._mark.method),),
             )
-            for name, level, after in self._levels()
-            if name in self._rises
+            for name, here, after in self._levels()
+            if here.ended
         )
 
-    def _levels(self) -> list[tuple[PhaseName, int, int]]:
-        """Every phase with its level before and after, what was filled for it in both."""
-        names, levels = list(self._bases), list(self._bases.values())
-        afters = [self._arrivals.get(name, self._bases[name]) for name in names[1:]]
-        afters.append(self._after or levels[-1] - self._filled.get(names[-1], 0))
+    def _levels(self) -> list[tuple[PhaseName, _Phase, int]]:
+        """Every phase with the level after it, what was filled for it in both."""
+        phases = list(self._phases.values())
+        afters = [phase.arrival for phase in phases[1:]]
+        afters += [self._after or phases[-1].base - phases[-1].filled] if phases else []
         return [
-            (name, level, after + self._filled.get(name, 0))
-            for name, level, after in zip(names, levels, afters, strict=True)
+            (name, here, after + here.filled)
+            for (name, here), after in zip(self._phases.items(), afters, strict=True)
         ]
 
     def _call_in(self) -> Measurement:
-        detail = self.detail = Measurement(
-            self.plan, self._instruments, self._needs, self._memray_in_use
-        )
-        if self._open == "teardown":
-            self._bases.setdefault("teardown", self._mark.reset())
-        for name, level, after in self._levels() if self._bases else ():
+        detail = self.detail = self._make_detail(self.plan)
+        if self._open == "teardown" and "teardown" not in self._phases:
+            self._phases["teardown"] = _Phase(self._mark.reset())
+        for name, here, after in self._levels():
             region = Region()
-            region.levels = [level]
-            region.highs = [level + self._rises.get(name, 0)]
-            region.seconds = self._seconds.get(name, 0.0)
+            region.levels = [here.base]
+            region.highs = [here.base + here.rise]
+            region.seconds = here.seconds
             is_open = name == self._open
             if is_open:
                 region.started = self._started
                 detail.host_before = self._host_before
             else:
                 region.after = [after]
-            detail.adopt(name, region, self._rooms.get(name, 0), is_open=is_open)
+            detail.adopt(name, region, here.room, is_open=is_open)
         return detail

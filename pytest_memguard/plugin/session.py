@@ -61,6 +61,7 @@ def start(config: pytest.Config) -> Collector | None:
             collector.add if collector is not None else None,
             Path(config.rootpath),
             str(worker_input["workerid"]) if worker_input is not None else "",
+            lambda reports: config.pluginmanager.register(reports, "memguard-reports"),
         )
         config.stash[ITEMS] = items
         config.pluginmanager.register(items, "memguard-items")
@@ -160,9 +161,10 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
             return [*planner.problems, *error.problems]
         hooks = LeakHooks(settings, known, Path(config.rootpath), items)
         hooks.plans = wanted
-        items.leak_skipped = {
+        items.reports.leak_skipped = {
             nodeid: plan.skipped for nodeid, plan in wanted.items() if plan.skipped
         }
+        items.reports.activate()
         items.instruments.gaps += hooks.gaps()
         config.pluginmanager.register(hooks, "memguard-leak-check")
     return planner.problems

@@ -51,7 +51,7 @@ class KernelMark:
             raise Unmeasurable(msg) from error
         self._getrusage, self._self = resource.getrusage, resource.RUSAGE_SELF
         self.level = resident_reader()
-        self._inherited = self._bias = self._base = self._carried = 0
+        self._inherited = self._bias = self._base = self._carried = self._drift = 0
         self._alone = True
         _IN_USE.add(self)
         _notice_others()
@@ -87,6 +87,23 @@ class KernelMark:
             base = self._base = self.level()
         else:
             base = self._base = self._getrusage(self._self).ru_maxrss * KIB
+        return base
+
+    def reset_above(self, mark: int, grain: int) -> int:
+        """Put the mark back if it lies high above the level; where the level is in any case.
+
+        Args:
+            mark: where it is.
+            grain: bytes above the level at which it may stay.
+
+        Returns:
+            The level as the mark counts it, to be compared with `mark` alone.
+        """
+        level = self.level() + self._drift
+        if mark - level <= grain:
+            return level
+        base = self.reset()
+        self._drift = base - self.level()
         return base
 
     def carry(self) -> None:

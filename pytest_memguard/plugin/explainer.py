@@ -1,0 +1,142 @@
+"""What a breach says about its allocation lines: which they are, or how to get them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from pytest_memguard.model import BREACHES, Finding, Outcome, PhaseName
+from pytest_memguard.plugin.explain import RERUN_SECONDS, Suspects, leaves_question, rerun
+from pytest_memguard.plugin.measuring import Measurement
+from pytest_memguard.plugin.memray_user import memray_user
+from pytest_memguard.plugin.running import Running
+from pytest_memguard.recording.instruments import Instruments
+from pytest_memguard.settings import Settings
+from pytest_memguard.units import format_size
+from pytest_memguard.wire import outcome_from_json, outcome_to_json
+
+_NEXT: Final = (
+    "Allocation lines: run this test again; the next run measures it under memray from the "
+    "start (--mem-explain=next)."
+)
+_NO_CACHE: Final = (
+    "Allocation lines need pytest's cache, which is switched off (-p no:cacheprovider), or "
+    "--mem-explain=rerun."
+)
+_RERUN: Final = "Run once more in a forked child (--mem-explain=rerun)"
+
+
+class Explainer:
+    """Adds the largest lines to a finding, or a sentence about how to get them.
+
+    Args:
+        settings: the run's.
+        instruments: the process's.
+        suspects: the tests that the next run tracks from the start.
+        running: the test that runs.
+        run_again: called in a forked child, makes ready for a second run.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        instruments: Instruments,
+        suspects: Suspects,
+        running: Running,
+        run_again: Callable[[], None],
+    ) -> None:
+        self._how = settings.explain
+        self._instruments = instruments
+        self._suspects = suspects
+        self._running = running
+        self._run_again = run_again
+
+    def explain(
+        self,
+        item: pytest.Item,
+        measurement: Measurement,
+        phase: PhaseName,
+        finding: Finding,
+        *,
+        failed: bool,
+    ) -> Finding:
+        """The finding with its lines or a sentence about them.
+
+        Args:
+            item: the test.
+            measurement: what measured it.
+            phase: where it is.
+            finding: a breach or an open question.
+            failed: whether the test fails anyway.
+        """
+        finding = replace(finding, sites=self._running.relative(finding.sites))
+        if finding.sites or not leaves_question(finding):
+            return finding
+        if self._how == "never":
+            return replace(
+                finding, advice="Allocation lines were not recorded: --mem-explain=never."
+            )
+        no_heap = measurement.no_tracker or self._instruments.no_heap or memray_user(item)
+        if no_heap:
+            return replace(finding, advice=f"Allocation lines are not available: {no_heap}.")
+        if self._how == "next":
+            return replace(finding, advice=_NEXT if self._suspects.can_remember else _NO_CACHE)
+        if failed or phase == "teardown":
+            why = "in its teardown" if phase == "teardown" else "when it ends otherwise"
+            return replace(finding, advice=f"A test is not run once more {why}.")
+        return self._by_rerun(item, measurement, phase, finding)
+
+    def _by_rerun(
+        self,
+        item: pytest.Item,
+        measurement: Measurement,
+        phase: PhaseName,
+        finding: Finding,
+    ) -> Finding:
+        seconds = max(RERUN_SECONDS, 20 * measurement.seconds(phase))
+
+        def again() -> Callable[[], Any]:
+            self._run_again()
+            return self._answer
+
+        value, problem = rerun(item, phase, again, seconds)
+        if problem or not value:
+            why = problem or "it did not get that far"
+            return replace(finding, advice=f"{_RERUN}, without an answer: {why}.")
+        second = outcome_from_json(value)
+        same = [f for f in second.findings if f.rule in BREACHES and f.budget == finding.budget]
+        if not same:
+            reading = second.phase(phase)
+            peak = reading.peak(finding.budget.metric) if reading is not None else None
+            measured = f": {format_size(peak.value)}" if peak is not None else ""
+            limit = "budget" if finding.budget.former is None else "limit"
+            return replace(
+                finding,
+                advice=f"{_RERUN}, it stayed within the {limit}{measured}; the breach did not "
+                "reproduce.",
+            )
+        peak = same[0].peak
+        reached = f", which peaked at {format_size(peak.value)}" if peak else ""
+        return replace(
+            finding,
+            sites=self._running.relative(same[0].sites),
+            advice="The lines are those of a second run in a forked child "
+            f"(--mem-explain=rerun){reached}.",
+        )
+
+    def _answer(self) -> Any:
+        """In the child, after the second run: what it found."""
+        self._instruments.folder.close()
+        look = self._running.look
+        if look is None:
+            return None
+        return outcome_to_json(
+            Outcome(
+                nodeid="",
+                phases=look.phase_readings(),
+                findings=tuple(look.detail_now().findings),
+            )
+        )

@@ -1,0 +1,161 @@
+"""What the judges found in a phase: considered, explained, told, and raised in the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_memguard.errors import BudgetExceeded, MemoryBudgetWarning
+from pytest_memguard.model import Finding, PhaseName
+from pytest_memguard.plugin.explainer import Explainer
+from pytest_memguard.plugin.measuring import Measurement
+from pytest_memguard.plugin.running import Running
+from pytest_memguard.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_memguard.plugin.regressions import RegressionCheck
+
+
+class _Breach(BudgetExceeded, pytest.fail.Exception):  # type: ignore[misc, name-defined]
+    """What a test fails with: the public error, printed as text alone, like pytest.fail."""
+
+    def __init__(self, message: str, findings: Sequence[Finding]) -> None:
+        BudgetExceeded.__init__(self, message, findings)
+        self.msg = message
+        self.pytrace = False
+
+
+_Breach.__module__, _Breach.__qualname__ = "builtins", "BudgetExceeded"
+
+
+def fail_with(findings: Iterable[Finding]) -> None:
+    """Fail the test with what was found too much, if anything was.
+
+    Raises:
+        BudgetExceeded: with a line a breach.
+    """
+    breaches = [replace(f, raised=True) for f in findings if f.rule == "over-budget"]
+    if breaches:
+        from pytest_memguard.report.failure import failure_text
+
+        raise _Breach(failure_text(breaches, (), None), breaches)
+
+
+def _warn(item: pytest.Item, text: str, *, failed: bool) -> None:
+    """Warn in the name of a test; where warnings are errors, fail with the text alone."""
+    try:
+        item.warn(MemoryBudgetWarning(text))
+    except MemoryBudgetWarning:
+        if not failed:
+            message = f"MemoryBudgetWarning: {text}"
+            raise pytest.fail.Exception(message, pytrace=False) from None
+
+
+class Found:
+    """Acts on findings.
+
+    Args:
+        settings: the run's.
+        running: the test that runs.
+        explainer: adds lines to findings.
+
+    Attributes:
+        regressions: decides about limits that the baseline sets, if there is one.
+    """
+
+    def __init__(self, settings: Settings, running: Running, explainer: Explainer) -> None:
+        self.regressions: RegressionCheck | None = None
+        self._warns = settings.mode == "warn"
+        self._running = running
+        self._explainer = explainer
+
+    def act(
+        self,
+        item: pytest.Item,
+        measurement: Measurement,
+        phase: PhaseName,
+        found: Sequence[Finding],
+        *,
+        failed: bool,
+    ) -> None:
+        """Tell what was found, and fail the test where that is due.
+
+        Args:
+            item: the test.
+            measurement: what measured it.
+            phase: the phase that has just ended.
+            found: by the judges.
+            failed: whether the test fails anyway.
+
+        Raises:
+            BudgetExceeded: if a budget was exceeded.
+            MemoryRegression: if it used more than is on record.
+        """
+        __tracebackhide__ = True
+        if not self._running.again:
+            found = self._considered(item, measurement, phase, found, failed=failed)
+            breaches = [f for f in found if f.rule == "over-budget"]
+            regressed = [f for f in found if self._fails(item, f)]
+            explained = [
+                replace(
+                    self._explainer.explain(item, measurement, phase, finding, failed=failed),
+                    raised=not failed and (finding in regressed or not self._warns),
+                )
+                for finding in breaches + regressed
+            ]
+            measurement.replace_findings(
+                dict(zip(breaches + regressed, explained, strict=True))
+            )
+            fatal = [finding for finding in explained if finding.raised]
+            if fatal:
+                self._fail(item, measurement, fatal)
+        for finding in found:
+            over = finding.rule == "over-budget" and self._warns
+            if finding.rule == "near-budget" or over:
+                _warn(item, f"{finding.text} ({finding.rule})", failed=failed)
+
+    def _considered(
+        self,
+        item: pytest.Item,
+        measurement: Measurement,
+        phase: PhaseName,
+        found: Sequence[Finding],
+        *,
+        failed: bool,
+    ) -> list[Finding]:
+        """Findings with what the regression check makes of those that are its own."""
+        check = self.regressions
+        if check is None or all(finding.budget.former is None for finding in found):
+            return list(found)
+        so_far = self._running.so_far(item, measurement)
+        seconds = measurement.seconds("call") if not failed and phase != "teardown" else None
+        new: dict[Finding, Finding | None] = {}
+        for finding in found:
+            if finding.budget.former is not None:
+                mine = replace(finding, sites=self._running.relative(finding.sites))
+                new[finding] = check.consider(item, mine, so_far, seconds)
+        measurement.replace_findings(new)
+        return [kept for finding in found if (kept := new.get(finding, finding)) is not None]
+
+    def _fails(self, item: pytest.Item, finding: Finding) -> bool:
+        return self.regressions is not None and self.regressions.fails(item.nodeid, finding)
+
+    def _fail(
+        self, item: pytest.Item, measurement: Measurement, fatal: Sequence[Finding]
+    ) -> None:
+        from pytest_memguard.report.failure import failure_text
+
+        so_far = self._running.so_far(item, measurement, fatal)
+        more = []
+        for finding in fatal:
+            if finding.budget.former is not None and self.regressions is not None:
+                more += self.regressions.below(finding, so_far)
+        text = failure_text(fatal, so_far.stages, so_far.phase("call"), more)
+        if any(finding.rule == "over-budget" for finding in fatal):
+            raise _Breach(text, fatal)
+        from pytest_memguard.plugin.regressions import Regressed
+
+        raise Regressed(text, fatal)
