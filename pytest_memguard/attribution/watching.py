@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -105,10 +106,12 @@ def _descriptors() -> Callable[[], set[str]] | None:
     def descriptors() -> set[str]:
         listed = set(listdir(folder))
         # the listing took the lowest free number for itself, and that is the next one again
-        free = dup(int(next(iter(listed))))
-        close(free)
-        listed.discard(str(free))
-        return listed
+        for number in listed:
+            with contextlib.suppress(OSError):  # unless it is that one, which is closed by now
+                free = dup(int(number))
+                close(free)
+                return listed - {str(free)}
+        return set()
 
     return descriptors
 

@@ -39,8 +39,8 @@ def told_again(
     """
     if tracemalloc.is_tracing():
         return survivors
-    blocks = sys.getallocatedblocks()
     gc.collect()  # empties what is kept for reuse; the check has frozen the heap
+    blocks = sys.getallocatedblocks()
     tracemalloc.start(_FRAMES)
     try:
         for _ in range(calls):
