@@ -33,7 +33,8 @@ REGRESSION_LINE = (
     "mem_regression(RULE, ...): what --mem-compare lets this test grow by, as "
     "'peak:10%+2MB'; None switches it off (pytest-memguard)"
 )
-_MARKERS = {"mem_budget", "mem_leak_check", "mem_no_leak_check"}
+_COMPARED = "mem_regression"
+_MARKERS = {"mem_budget", "mem_leak_check", "mem_no_leak_check", _COMPARED}
 _STAGES = "pytest_memguard.recording.stages"
 
 
@@ -78,12 +79,23 @@ class OnDemand:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Look for a marker or fixture of ours."""
-        if any_asks(session.items):
+        """Look for a marker or fixture of ours.
+
+        Raises:
+            pytest.UsageError: if a marker makes no sense, whether this run needs it or not.
+        """
+        found = names_in_use(session.items)
+        if found - {_COMPARED}:
             self._start()
             from pytest_memguard.plugin.session import plan_items
 
             plan_items(session)
+        elif found:
+            from pytest_memguard.plugin.regression_plans import marker_problems
+
+            problems = marker_problems(session.items)
+            if problems:
+                options.refuse(session, problems)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self) -> None:
@@ -130,30 +142,30 @@ class OnReport:
                 collector.take(report)
 
 
-def any_asks(items: list[pytest.Item]) -> bool:
-    """Whether any test has our marker or uses our fixture; every node is looked at once.
+def names_in_use(items: list[pytest.Item]) -> set[str]:
+    """Which of our markers, fixture and stages a suite uses; every node is looked at once.
 
     Code that has loaded `pytest_memguard.stage` may have budgets on its stages.
     """
+    found: set[str] = set()
     ours = sys.modules[__name__.partition(".")[0]]
     if _STAGES in sys.modules or any(
         vars(module).get("pytest_memguard") is ours
         for module in list(sys.modules.values())
         if type(module) is ModuleType  # others may load what they stand for
     ):
-        return True
+        found.add("stage")
     seen: set[int] = set()
     for item in items:
         if "memguard" in getattr(item, "fixturenames", ()):
-            return True
+            found.add("memguard")
         node: pytest.Item | pytest.Collector | None = item
         while node is not None and id(node) not in seen:
-            if any(mark.name in _MARKERS for mark in node.own_markers):
-                return True
+            found.update(mark.name for mark in node.own_markers if mark.name in _MARKERS)
             if node is not item:
                 seen.add(id(node))
             node = node.parent
-    return False
+    return found
 
 
 @pytest.fixture

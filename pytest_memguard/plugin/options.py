@@ -29,6 +29,20 @@ def usage_error(problems: Sequence[str]) -> pytest.UsageError:
     return pytest.UsageError(*(f"memguard: {problem}" for problem in problems))
 
 
+def refuse(session: pytest.Session, problems: list[str]) -> None:
+    """Stop before the first test.
+
+    Raises:
+        pytest.UsageError: with a line a problem. An xdist worker leaves its tests out instead
+            and tells the controller.
+    """
+    output = getattr(session.config, "workeroutput", None)
+    if output is None:
+        raise usage_error(problems)
+    output[PROBLEMS] = problems
+    session.items.clear()
+
+
 def declare(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare every flag and ini key."""
     words = _words_given(pluginmanager.get_plugin("pytestconfig"))

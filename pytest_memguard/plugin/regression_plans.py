@@ -77,6 +77,14 @@ class RegressionPlanner:
             return ()
 
 
+def marker_problems(items: Iterable[pytest.Item]) -> list[str]:
+    """What is wrong with markers, in a run that compares nothing."""
+    planner = RegressionPlanner((), {})
+    for item in items:
+        planner.rules(item)
+    return planner.problems
+
+
 def rules_from_mark(mark: pytest.Mark, where: str) -> Sequence[FailRule] | None:
     """The rules of a marker; ``None`` where it switches the comparison off.
 

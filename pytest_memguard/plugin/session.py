@@ -16,8 +16,9 @@ from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlanner
 from pytest_memguard.plugin.leak_report import LeakReport
 from pytest_memguard.plugin.leakhooks import LeakHooks
-from pytest_memguard.plugin.options import PROBLEMS, settings_of, usage_error
+from pytest_memguard.plugin.options import refuse, settings_of, usage_error
 from pytest_memguard.plugin.plans import Planner, make_plan
+from pytest_memguard.plugin.regression_plans import marker_problems
 from pytest_memguard.plugin.scope import is_whole_suite
 from pytest_memguard.plugin.status import StatusPeaks
 from pytest_memguard.recording.instruments import Instruments
@@ -137,7 +138,7 @@ def plan_items(session: pytest.Session) -> None:
     if any(plan is not None and plan.heap for plan in items.plans.values()):
         items.instruments.folder.new_path()
     problems = planner.problems + plan_leak_checks(session, items)
-    problems += check.problems if check is not None else []
+    problems += check.problems if check is not None else marker_problems(session.items)
     if problems:
         refuse(session, problems)
 
@@ -168,12 +169,3 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
         items.instruments.gaps += hooks.gaps()
         config.pluginmanager.register(hooks, "memguard-leak-check")
     return planner.problems
-
-
-def refuse(session: pytest.Session, problems: list[str]) -> None:
-    """Stop before the first test."""
-    output = getattr(session.config, "workeroutput", None)
-    if output is None:
-        raise usage_error(problems)
-    output[PROBLEMS] = problems
-    session.items.clear()

@@ -114,6 +114,22 @@ def test_bad_rules(run, flags, mark, problem):
     result.stderr.fnmatch_lines([f"*memguard: *{problem}"])
 
 
+@pytest.mark.parametrize("flags", [(), ("--mem-save",), ("--mem",), ("-n1",)])
+def test_a_marker_is_read_in_every_run(run, flags):
+    """A marker with a rule that makes no sense is told where nothing is compared, too."""
+    plugins = ["xdist.plugin"] if "-n1" in flags else []
+    result = run(suite("@pytest.mark.mem_regression('peak')"), *flags, plugins=plugins)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*memguard: test_it.py:*: mem_regression: *peak*"])
+
+
+def test_a_good_marker_starts_nothing(run):
+    """Where nothing is compared and nothing asked for, a marker changes no run."""
+    result = run(suite("@pytest.mark.mem_regression('peak:5%')"))
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*memguard: *")
+
+
 @pytest.mark.parametrize(
     "flag", ["--mem-fail-on=peak:1%", "--mem-confirm=1", "--mem-strict", "--mem-prune"]
 )
