@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import tracemalloc
+from collections.abc import Callable
 
 from pytest_memguard.model import Method, MetricName
 
 
 class PythonHeap:
-    """tracemalloc as a meter; it is left running if it ran before."""
+    """tracemalloc as a meter; it is left running if it ran before.
+
+    There is one peak for all. What it was is noted before anybody else puts it back, so a
+    test that measures itself does not hide from its budget.
+    """
 
     metric: MetricName = "python"
     method: Method = "tracemalloc"
@@ -18,6 +24,9 @@ class PythonHeap:
         self.lost = ""
         self._started = False
         self._canary: object = None
+        self._carried = 0
+        self._reset_peak = tracemalloc.reset_peak
+        self._noting: Callable[[], None] | None = None
 
     @property
     def running(self) -> bool:
@@ -33,11 +42,13 @@ class PythonHeap:
             self._started = True
         if self._canary is None:
             self._canary = bytearray(1)
+            self._note_resets()
 
     def restart(self) -> int:
         """Put the mark back to the level, and return the level in bytes."""
         if self._canary is not None:
-            tracemalloc.reset_peak()
+            self._reset_peak()
+            self._carried = 0
         return self.level()
 
     def read(self) -> tuple[int, int]:
@@ -49,7 +60,8 @@ class PythonHeap:
             return 0, 0
         if tracemalloc.get_object_traceback(self._canary) is None:
             self.lost = "the test stopped or cleared tracemalloc while it was measuring"
-        return tracemalloc.get_traced_memory()
+        level, high = tracemalloc.get_traced_memory()
+        return level, max(high, self._carried)
 
     def level(self) -> int:
         """Return the level in bytes."""
@@ -58,6 +70,20 @@ class PythonHeap:
     def stop(self) -> None:
         """Stop tracing, if it was us who started."""
         self._canary = None
+        if self._noting is not None and tracemalloc.reset_peak is self._noting:
+            tracemalloc.reset_peak = self._reset_peak
+        self._noting = None
         if self._started:
             self._started = False
             tracemalloc.stop()
+
+    def _note_resets(self) -> None:
+        """Have the peak noted before somebody else puts it back."""
+        before = self._reset_peak = tracemalloc.reset_peak
+
+        @functools.wraps(before)
+        def reset_peak() -> None:
+            self._carried = max(self._carried, tracemalloc.get_traced_memory()[1])
+            before()
+
+        self._noting = tracemalloc.reset_peak = reset_peak

@@ -292,6 +292,47 @@ def test_tracing_that_a_test_stops(run):
     result.stdout.fnmatch_lines(["FAILED test_it.py::test_after - BudgetExceeded: *"])
 
 
+def test_a_peak_that_a_test_puts_back(run):
+    """A test that measures itself with tracemalloc does not hide its peak from its budget."""
+    result = run("""
+        import tracemalloc
+        import pytest
+        import pytest_memguard
+
+        ours = tracemalloc.reset_peak
+
+        def use(mib):
+            bytearray(mib << 20)
+            tracemalloc.reset_peak()
+            return tracemalloc.get_traced_memory()[1]
+
+        @pytest.mark.mem_budget(20, metric="python")
+        def test_within():
+            assert use(10) < 5 << 20
+
+        @pytest.mark.mem_budget(20, metric="python")
+        def test_over():
+            assert use(30) < 5 << 20
+
+        @pytest.mark.mem_budget(20, metric="python", stage="second")
+        def test_stage():
+            with pytest_memguard.stage("first"):
+                use(40)
+            with pytest_memguard.stage("second"):
+                use(30)
+
+        def test_last():
+            assert tracemalloc.reset_peak is ours
+    """)
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "FAILED test_it.py::test_over - BudgetExceeded: peak Python memory 30.* MiB *",
+            "FAILED test_it.py::test_stage - BudgetExceeded: peak Python memory *30.* MiB *",
+        ]
+    )
+
+
 def test_tracing_that_was_on_before(run):
     """A budget on Python memory holds where tracemalloc ran before, and leaves it running."""
     result = run("""
