@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Container, Generator
+from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from _pytest.runner import runtestprotocol  # no public name does this
 
 from pytest_memguard.judge.former import judge_number
 from pytest_memguard.leaks import LeakReading
-from pytest_memguard.model import Finding, Outcome, PhaseName
+from pytest_memguard.model import Finding, MetricName, Outcome, PhaseName, PhaseReading
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.found import Found
@@ -38,6 +38,10 @@ _PROPERTIES: Final = (
     "memguard_delta_bytes",
     "memguard_budget_bytes",
 )
+_OTHER_PEAKS: Final[Mapping[MetricName, str]] = {
+    "heap": "memguard_heap_peak_bytes",
+    "python": "memguard_python_peak_bytes",
+}
 
 
 class ItemHooks:
@@ -260,7 +264,7 @@ class ItemHooks:
             return
         properties = item.user_properties
         if properties:  # a rerun replaces what the run before said
-            properties[:] = [p for p in properties if p[0] not in _PROPERTIES]
+            properties[:] = [p for p in properties if not _is_ours(p[0])]
         plan = look.plan
         if plan is None and not self._keeps_all and look.detail is None:
             return  # it was looked at in case it had stages, and it had none
@@ -269,6 +273,8 @@ class ItemHooks:
         properties.append((_PROPERTIES[1], growth))
         if plan is not None and plan.main_limit is not None:
             properties.append((_PROPERTIES[2], plan.main_limit))
+        if look.detail is not None:
+            properties += _other_peaks(look.detail.phase_readings())
 
     def _act(
         self,
@@ -375,6 +381,20 @@ class ItemHooks:
         if look is not None and look.detail is not None:
             look.detail.abandon()
         self.instruments.close()
+
+
+def _is_ours(name: str) -> bool:
+    return name in _PROPERTIES or name in _OTHER_PEAKS.values()
+
+
+def _other_peaks(phases: Sequence[PhaseReading]) -> list[tuple[str, int]]:
+    """Properties with the call's peaks (or setup's, without a call) by other metrics."""
+    by_name = {phase.name: phase for phase in phases}
+    main = by_name.get("call", by_name.get("setup"))
+    peaks = main.peaks if main is not None else ()
+    return [
+        (_OTHER_PEAKS[peak.metric], peak.value) for peak in peaks if peak.metric in _OTHER_PEAKS
+    ]
 
 
 def _forget_last_failure() -> None:

@@ -332,6 +332,30 @@ def test_breach_is_one_line_in_summary_and_junit(pytester, run, monkeypatch):
     assert "Cumul MiB" in (failure.text or "")
 
 
+def test_junit_has_what_budgets_count(pytester, run):
+    """A budget by another metric puts that metric's peak beside its limit."""
+    run(
+        """
+        import pytest
+
+        @pytest.mark.mem_budget(40, metric="heap")
+        def test_heap():
+            bytearray(20 << 20)
+
+        @pytest.mark.mem_budget(40, metric="python")
+        def test_python():
+            bytearray(10 << 20)
+        """,
+        f"--junitxml={pytester.path / 'out.xml'}",
+    ).assert_outcomes(passed=2)
+    found = {
+        name: dict(values) for name, values in properties(pytester.path / "out.xml").items()
+    }
+    assert found["test_heap"]["memguard_heap_peak_bytes"] >> 20 == 20
+    assert "memguard_python_peak_bytes" not in found["test_heap"]
+    assert found["test_python"]["memguard_python_peak_bytes"] >> 20 == 10
+
+
 def test_junit_properties(pytester, run):
     """JUnit XML has peak, delta and budget of passing and failing tests, in bytes."""
     result = run(
