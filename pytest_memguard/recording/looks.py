@@ -39,17 +39,26 @@ class Looks:
         """Room for one reading of every signal."""
         return self._counters.row()
 
-    def look(self, row: array[int], *, settle: bool, before: array[int] | None = None) -> None:
+    def look(
+        self,
+        row: array[int],
+        *,
+        settle: bool,
+        types: bool = False,
+        before: array[int] | None = None,
+    ) -> None:
         """Read every signal, once garbage is gone.
 
         Args:
             row: from `row`.
             settle: empty caches that fill with use.
+            types: empty the interpreter's alone, of what types have under a name.
             before: an earlier reading; resources above it get a moment to go.
         """
         if settle:
             forget_caches()
-        forget_types()
+        if settle or types:
+            forget_types()
         self.collect()
         self._counters.read(row)
         if before is not None and not self._impatient:
@@ -97,7 +106,8 @@ def forget_types() -> None:
     """Empty the interpreter's cache of what types have under a name.
 
     It keeps the name, too, and finds it by its place in memory. Native code that makes one
-    each time it asks a type fills it by as many entries; there are 4,096.
+    each time it asks a type fills it by as many entries; there are 4,096. Emptying it takes
+    some 20 microseconds, and several times that until it is filled again.
     """
     (getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache)()  # noqa: SLF001
 

@@ -75,7 +75,14 @@ class Looking(Protocol):
     def row(self) -> array[int]:
         """Room for one reading of every signal."""
 
-    def look(self, row: array[int], *, settle: bool, before: array[int] | None = None) -> None:
+    def look(
+        self,
+        row: array[int],
+        *,
+        settle: bool,
+        types: bool = False,
+        before: array[int] | None = None,
+    ) -> None:
         """Read every signal into a row."""
 
 
@@ -257,10 +264,14 @@ class Repetition:
         # both looks in the same place, and our frame made an object before the first: the
         # call may do so by asking for its callers, and it stays one until we return
         sys._getframe()  # noqa: SLF001
-        self._look(self._before, settle=settle)
+        first = not settle and not self._rounds
+        self._look(self._before, settle=settle, types=first)
         for _ in range(size):
             self._call_once()
         self._look(self._after, settle=settle, before=self._before if settle else None)
+        if not settle and self._has_new_blocks():
+            # they may be the interpreter's; it was asked to forget before the first round
+            self._look(self._after, settle=False, types=True)
         width = len(self._after)
         at = self._rounds * (width + 1)
         self._kept[at] = size
@@ -269,6 +280,14 @@ class Repetition:
             self._kept[at + 1 + index] = moved
             self._grown[index] = self._after[index] - self._start[index]
         self._rounds += 1
+
+    def _has_new_blocks(self) -> bool:
+        return any(
+            signal == "blocks" and after > before
+            for signal, before, after in zip(
+                self._signals, self._before, self._after, strict=True
+            )
+        )
 
     def _call_once(self) -> None:
         self._call()

@@ -44,6 +44,14 @@ class FakeCounters:
             row[index] = self.now[signal]
 
 
+class RealBlocks(FakeCounters):
+    """Reads the blocks of this process, and nothing else: they are exact."""
+
+    def read(self, row: array[int], **_: object) -> None:
+        """Put the number of blocks into its column."""
+        row[0] = sys.getallocatedblocks()
+
+
 @pytest.fixture
 def counters() -> FakeCounters:
     """Counters at nought."""
@@ -342,19 +350,35 @@ def test_caches_are_forgotten() -> None:
     assert not any(caches)
 
 
-@pytest.mark.parametrize("settle", [False, True])
-def test_names_that_types_were_asked_for_do_not_stay(settle) -> None:
-    """Every look empties the cache that keeps a name as often as it was made anew."""
+@pytest.mark.parametrize(
+    "how", [{"settle": False, "types": True}, {"settle": True}], ids=["types", "all"]
+)
+def test_names_that_types_were_asked_for_do_not_stay(how) -> None:
+    """A look may empty the cache that keeps a name as often as it was made anew."""
     seen = Looks(Counters(resources=False))
     blocks = seen.signals.index("blocks")
     before, after = seen.row(), seen.row()
     for row in (before, after, before):  # what the first ones leave behind is not counted
-        seen.look(row, settle=settle)
+        seen.look(row, **how)
     names = [b"bit_length".decode() for _ in range(200)]
     while names:
         getattr(5, names.pop())
-    seen.look(after, settle=settle)
+    seen.look(after, **how)
     assert after[blocks] - before[blocks] < 20
+
+
+def test_names_that_a_call_makes_are_no_growth() -> None:
+    """A call that asks types for names made anew is clean in the first look."""
+
+    def ask() -> None:
+        names = [b"bit_length".decode() for _ in range(20)]
+        while names:
+            getattr(5, names.pop())
+
+    only_blocks: Any = RealBlocks()
+    repetition = Repetition(ask, Looks(only_blocks), Limits())
+    assert repetition.verdict().state == "clean"
+    assert repetition.calls == 10
 
 
 def test_own_caches_are_left_alone() -> None:
