@@ -96,7 +96,7 @@ class Explainer:
         phase: PhaseName,
         finding: Finding,
     ) -> Finding:
-        seconds = max(RERUN_SECONDS, 20 * measurement.seconds(phase))
+        seconds = max(RERUN_SECONDS, 20 * measurement.measured.seconds(phase))
 
         def again() -> Callable[[], Any]:
             self._run_again()

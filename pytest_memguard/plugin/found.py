@@ -131,7 +131,9 @@ class Found:
         if check is None or all(finding.budget.former is None for finding in found):
             return list(found)
         so_far = self._running.so_far(item, measurement)
-        seconds = measurement.seconds("call") if not failed and phase != "teardown" else None
+        seconds = (
+            measurement.measured.seconds("call") if not failed and phase != "teardown" else None
+        )
         new: dict[Finding, Finding | None] = {}
         for finding in found:
             if finding.budget.former is not None:

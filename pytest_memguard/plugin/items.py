@@ -20,8 +20,9 @@ from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.found import Found
 from pytest_memguard.plugin.look import Look
-from pytest_memguard.plugin.measuring import Measurement, Needs
+from pytest_memguard.plugin.measuring import Measurement
 from pytest_memguard.plugin.memray_user import memray_user
+from pytest_memguard.plugin.needs import Needs
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.outcomes import OutcomeHooks
 from pytest_memguard.plugin.plans import Plan, Planner

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, cast
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision, marked_peak
 from pytest_memguard.model import PhaseReading
-from pytest_memguard.plugin.measuring import NO_LIMIT_TOLERANCE, Measurement, Needs
+from pytest_memguard.plugin.measuring import NO_LIMIT_TOLERANCE, Measurement
+from pytest_memguard.plugin.needs import Needs
 from pytest_memguard.recording.free_lists import clear_free_lists, full_collections
 from pytest_memguard.recording.recorder import Region
 from pytest_memguard.recording.stages import Host, StageLog, forget_open_stages, set_current
@@ -209,7 +210,7 @@ class Look:
         if self.detail is not None:
             found = self.detail.end(phase)
             if phase == "setup":
-                self._weigh_setup(self.detail.rise(phase))
+                self._weigh_setup(self.detail.measured.rise(phase))
             return found
         start = Clock.seconds()
         here = self._phases.get(phase)
@@ -288,14 +289,14 @@ class Look:
     def rise(self, phase: PhaseName) -> int:
         """Bytes of resident memory a phase's peak lay above its start; 0 if it did not run."""
         if self.detail is not None:
-            return self.detail.rise(phase)
+            return self.detail.measured.rise(phase)
         here = self._phases.get(phase)
         return here.rise if here is not None else 0
 
     def peak_and_growth(self) -> tuple[int, int]:
         """Bytes of the call's peak (or setup's, without a call), and of what stayed so far."""
         if self.detail is not None:
-            return self.detail.peak_and_growth()
+            return self.detail.measured.peak_and_growth()
         setup = self._phases["setup"]
         main = self._phases.get("call", setup)
         level = self._after or next(reversed(self._phases.values())).base

@@ -1,0 +1,276 @@
+"""Hands what was measured in a phase to the judges, budget by budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_memguard.attribution.lines import CallSites, sites_at_peak
+from pytest_memguard.attribution.replay import Held, Replay, held_between, replay
+from pytest_memguard.judge.budget import judge, not_measured, stage_not_run
+from pytest_memguard.judge.room import held_at_peak, marked_peak, tracked_peak
+from pytest_memguard.model import BREACHES, PHASES, Budget, Finding, Peak, PhaseName
+from pytest_memguard.plugin.measured import Measured
+from pytest_memguard.plugin.tracking import Tracking
+from pytest_memguard.probes.heap import BOUNDARY_SIZE, HeapFile
+
+if TYPE_CHECKING:
+    from pytest_memguard.recording.stages import StageLog
+
+SITES: Final = 10
+_TOO_MANY_EVENTS: Final = 30_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """What memray wrote, read from one end to the other."""
+
+    file: HeapFile
+    totals: Replay
+
+    def held(self, first: int, last: int, *, own: bool = False) -> Sequence[Held]:
+        """What was alive at the highest point between two marks, stack by stack.
+
+        Args:
+            first: the mark at its beginning.
+            last: the mark at its end.
+            own: what the test's own thread allocated, alone.
+        """
+        return held_between(
+            self.file.events(),
+            BOUNDARY_SIZE,
+            first=first,
+            last=last,
+            high_event=self.totals.high_event(first, last, own=own),
+            thread=self.totals.thread if own else None,
+        )
+
+    def sites(self, first: int, last: int, *, own: bool = False) -> CallSites:
+        """The same by lines."""
+        sites = CallSites()
+        for held in self.held(first, last, own=own):
+            sites.add(held.event, size=held.size, count=held.count, kept=held.kept)
+        return sites
+
+
+class PhaseJudge:
+    """Judges one phase.
+
+    Args:
+        phase: it has ended.
+        measured: what is known of the test.
+        stages: the test's.
+        tracking: memray's part in it.
+        file: what memray wrote, if it has been stopped.
+    """
+
+    def __init__(
+        self,
+        phase: PhaseName,
+        measured: Measured,
+        stages: StageLog,
+        tracking: Tracking,
+        file: HeapFile | None,
+    ) -> None:
+        self._phase: PhaseName = phase
+        self._measured = measured
+        self._stages = stages
+        self._tracking = tracking
+        self._file = file
+        self._stream: _Stream | None = None
+
+    def read_stream(self, *, needed: bool) -> str:
+        """Read what memray wrote, if there is anything in it to be told apart.
+
+        Args:
+            needed: whether a budget depends on it; for lines alone it must not be too long.
+
+        Returns:
+            Why the lines of stages were left out, if so.
+        """
+        file = self._file
+        if file is None or not file.boundaries or not (needed or self._stages.sums):
+            return ""
+        if not needed and file.length > _TOO_MANY_EVENTS:
+            return (
+                f"the lines of its stages were left out: {file.length:,} allocations are many"
+            )
+        self._stream = _Stream(file, replay(file.events(), BOUNDARY_SIZE))
+        return ""
+
+    def drill(self) -> None:
+        """Name the lines that grew most in the dominant stage."""
+        sums = self._stages.sums
+        path = dominant_stage({p: (s.peaks[0], s.delta) for p, s in sums.items()})
+        window = sums[path].highest if path is not None else None
+        if self._stream is not None and path is not None and window is not None:
+            lines = self._stream.sites(*window).largest(SITES, with_kept=True)
+            self._measured.drilled[path] = lines
+
+    def judge(self, budgets: Sequence[Budget]) -> list[Finding]:
+        """Judge every budget that has to do with this phase."""
+        found: list[Finding] = []
+        for budget in budgets:
+            if budget.metric == "heap":
+                found += self._judge_heap(budget)
+            else:
+                found += self._judge_metered(budget)
+        for budget, (value, high) in self._stages.inline.items():
+            if budget.limit and budget.stage is not None:
+                peak = marked_peak(value, high - value, self._measured.meters[0].method)
+                finding = judge(budget, peak, self._phase)
+                found += self._with_sites(self._decided(finding, budget.stage))
+        return found
+
+    # By resident memory, or by tracemalloc
+
+    def _judge_metered(self, budget: Budget) -> list[Finding]:
+        if budget.stage is not None:
+            return self._judge_stage(budget)
+        if not budget.covers(self._phase):
+            return []
+        lost = self._measured.meters[_meter_of(budget)].lost
+        if lost:
+            return [not_measured(budget, lost)]
+        peak = self._whole_peak(budget) if budget.phase == "all" else None
+        peak = peak or self._measured.peaks[self._phase][budget.metric]
+        return self._with_sites(judge(budget, peak, self._phase))
+
+    def _whole_peak(self, budget: Budget) -> Peak | None:
+        """The peak so far above the level at the start of setup."""
+        measured, index = self._measured, _meter_of(budget)
+        first = measured.regions["setup"].levels
+        if index >= len(first):
+            return None  # the budget came after setup
+        value = high = 0
+        for name in PHASES[: PHASES.index(self._phase) + 1]:
+            region = measured.regions.get(name)
+            peak = measured.peaks_of(name).get(budget.metric) if region is not None else None
+            if region is not None and peak is not None:
+                base = region.levels[index] - first[index]
+                value, high = max(value, base + peak.value), max(high, base + peak.high)
+        here = measured.peaks[self._phase][budget.metric]
+        return replace(here, value=value, high=max(value, high))
+
+    def _judge_stage(self, budget: Budget) -> list[Finding]:
+        matching = self._paths_of(budget)
+        if not matching:
+            return [stage_not_run(budget)] if self._phase == "teardown" else []
+        lost = self._measured.meters[_meter_of(budget)].lost
+        if lost:
+            return [not_measured(budget, lost)]
+        found: list[Finding] = []
+        for path in matching:
+            peak = self._measured.stage_peak(path, _meter_of(budget))
+            finding = judge(replace(budget, stage=path), peak, self._phase)
+            if budget.metric == "rss":
+                finding = self._decided(finding, path)
+            found += self._with_sites(finding)
+        return found
+
+    def _decided(self, finding: Finding | None, path: str) -> Finding | None:
+        """The finding on a stage, with what the tracker saw of it, if it was undecided."""
+        stream = self._stream
+        if finding is None or finding.rule != "undecided" or stream is None:
+            return finding
+        windows, peak = self._stages.sums[path].windows, finding.peak
+        if not windows or peak is None:
+            return finding
+        first, last = max(windows, key=lambda window: stream.totals.peak(*window))
+        held = held_at_peak((h.size, h.count) for h in stream.held(first, last))
+        room, written = peak.high - peak.value, stream.file.written
+        tracked = tracked_peak(peak.value, room, held, written, self._measured.anywhere())
+        return judge(finding.budget, tracked)
+
+    # By all that was allocated
+
+    def _judge_heap(self, budget: Budget) -> list[Finding]:
+        if self._tracking.problem:
+            return [not_measured(budget, self._tracking.problem)]
+        if self._file is None:
+            return []
+        if budget.stage is not None:
+            return self._judge_heap_stage(budget)
+        if self._stream is None:
+            if not budget.covers(self._phase):
+                return []  # memray ran in this phase for another reason
+            peak = self._measured.peaks[self._phase]["heap"]
+            return self._with_sites(judge(budget, peak, self._phase))
+        found: list[Finding] = []
+        for first, last, name in _windows(budget, self._tracking.boundaries):
+            found += self._judge_window(budget, self._stream, first, last, name)
+        return found
+
+    def _judge_heap_stage(self, budget: Budget) -> list[Finding]:
+        matching, stream = self._paths_of(budget), self._stream
+        if not matching and self._phase == "teardown":
+            return [stage_not_run(budget)]
+        own = budget.threads == "current"
+        found: list[Finding] = []
+        for path in matching:
+            windows = self._stages.sums[path].windows
+            if stream is None or not windows:
+                continue  # it ran in another phase
+            first, last = max(windows, key=lambda window: stream.totals.peak(*window, own=own))
+            found += self._judge_window(replace(budget, stage=path), stream, first, last)
+        return found
+
+    def _judge_window(
+        self,
+        budget: Budget,
+        stream: _Stream,
+        first: int,
+        last: int,
+        phase: PhaseName | None = None,
+    ) -> list[Finding]:
+        own = budget.threads == "current"
+        value = stream.totals.peak(first, last, own=own)
+        peak = Peak(metric="heap", value=value, high=value, method="memray")
+        finding = judge(budget, peak, phase)
+        if finding is None or finding.rule not in BREACHES:
+            return [finding] if finding is not None else []
+        sites = stream.sites(first, last, own=own).largest(SITES)
+        return [replace(finding, sites=sites)]
+
+    def _paths_of(self, budget: Budget) -> list[str]:
+        return [path for path in self._stages.sums if _is_stage(path, budget)]
+
+    def _with_sites(self, finding: Finding | None) -> list[Finding]:
+        if finding is None:
+            return []
+        if finding.rule in BREACHES and self._file is not None:
+            return [replace(finding, sites=sites_at_peak(self._file.at_peak(), SITES))]
+        return [finding]
+
+
+def _meter_of(budget: Budget) -> int:
+    return 0 if budget.metric == "rss" else 1
+
+
+def _windows(
+    budget: Budget, boundaries: Mapping[PhaseName, tuple[int, int]]
+) -> list[tuple[int, int, PhaseName]]:
+    """The stretches of the stream a budget on phases covers."""
+    ran = [(name, boundaries[name]) for name in PHASES if name in boundaries]
+    if budget.phase == "all" and ran:
+        return [(ran[0][1][0], ran[-1][1][1], "call")]
+    return [(first, last, name) for name, (first, last) in ran if budget.covers(name)]
+
+
+def _is_stage(path: str, budget: Budget) -> bool:
+    name = budget.stage or ""
+    return path == name or (budget.former is None and path.endswith(f"/{name}"))
+
+
+def dominant_stage(stages: dict[str, tuple[int, int]]) -> str | None:
+    """The stage to look into: of those near the largest peak, the most deeply nested.
+
+    Args:
+        stages: peak and delta in bytes, by path.
+    """
+    if not stages:
+        return None
+    largest = max(max(numbers) for numbers in stages.values())
+    near = [path for path, numbers in stages.items() if max(numbers) >= 0.95 * largest]
+    return max(near, key=lambda path: (path.count("/"), max(stages[path])))

@@ -1,0 +1,150 @@
+"""What has been measured of one test, phase by phase and stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pytest_memguard.judge.room import GRAIN, held_at_peak, marked_peak, tracked_peak
+from pytest_memguard.model import CallSite, Peak, PhaseName, PhaseReading, StageReading
+
+if TYPE_CHECKING:
+    from pytest_memguard.plugin.needs import Needs
+    from pytest_memguard.plugin.plans import Plan
+    from pytest_memguard.probes.heap import HeapFile
+    from pytest_memguard.recording.recorder import Recorder, Region
+    from pytest_memguard.recording.stages import StageLog
+
+
+class Measured:
+    """Regions of time and the peaks that follow from them.
+
+    Args:
+        plan: the test's budgets.
+        needs: what else is asked for.
+        recorder: has the meters.
+        stages: the test's.
+        anywhere: tells how much of the free room any block fits into.
+
+    Attributes:
+        regions: of each phase.
+        rooms: bytes that may have been free inside the process at the start of each.
+        peaks: of each phase that has been judged, by metric.
+        drilled: lines that grew, by stage.
+    """
+
+    def __init__(
+        self,
+        plan: Plan | None,
+        needs: Needs,
+        recorder: Recorder,
+        stages: StageLog,
+        anywhere: Callable[[], int],
+    ) -> None:
+        self.regions: dict[PhaseName, Region] = {}
+        self.rooms: dict[PhaseName, int] = {}
+        self.peaks: dict[PhaseName, dict[str, Peak]] = {}
+        self.drilled: dict[str, tuple[CallSite, ...]] = {}
+        self.anywhere = anywhere
+        self.meters = recorder.meters
+        self._plan = plan
+        self._needs = needs
+        self._stages = stages
+
+    def rise(self, phase: PhaseName) -> int:
+        """Bytes of resident memory a phase's peak lay above its start; 0 if it did not run."""
+        region = self.regions.get(phase)
+        return region.rise() if region is not None else 0
+
+    def seconds(self, phase: PhaseName) -> float:
+        """How long a phase took."""
+        region = self.regions.get(phase)
+        return region.seconds if region is not None else 0.0
+
+    def peak_and_growth(self) -> tuple[int, int]:
+        """Bytes of the call's peak (or setup's, without a call), and of what stayed so far."""
+        regions = list(self.regions.values())
+        main = self.regions.get("call", regions[0])
+        return main.rise(), sum(region.growth() for region in regions if region.after)
+
+    def weigh(self, phase: PhaseName, file: HeapFile | None, *, tracked: bool) -> None:
+        """Work out the peaks of a phase that has ended.
+
+        Args:
+            phase: which.
+            file: what memray wrote, if it ran.
+            tracked: whether that covers this phase and no other.
+        """
+        peaks = self._metered(phase)
+        if file is not None and tracked:
+            peaks["rss"] = self._resident(phase, file)
+            peaks["heap"] = Peak(
+                metric="heap", value=file.peak, high=file.peak, method="memray"
+            )
+        self.peaks[phase] = peaks
+
+    def peaks_of(self, phase: PhaseName) -> dict[str, Peak]:
+        """The peaks of a phase, by metric; before it was judged, by its meters alone."""
+        return self.peaks.get(phase) or self._metered(phase)
+
+    def stage_peak(self, path: str, index: int = 0) -> Peak:
+        """The peak of a stage by one of the meters."""
+        meter = self.meters[index]
+        stage = self._stages.sums[path]
+        value = stage.peaks[index]
+        if index == 0:
+            return marked_peak(value, stage.high - value, meter.method)
+        return Peak(metric=meter.metric, value=value, high=value, method=meter.method)
+
+    def phase_readings(self) -> tuple[PhaseReading, ...]:
+        """What was measured, phase by phase."""
+        return tuple(
+            PhaseReading(
+                name=name,
+                seconds=region.seconds,
+                level=region.levels[0],
+                growth=region.growth(),
+                peaks=tuple(self.peaks_of(name).values()),
+            )
+            for name, region in self.regions.items()
+            if region.after
+        )
+
+    def stage_readings(self) -> tuple[StageReading, ...]:
+        """What its stages added up to, in the order they were first entered."""
+        return tuple(
+            StageReading(
+                path=path,
+                count=stage.count,
+                delta=stage.delta,
+                cumul=stage.cumul,
+                seconds=stage.seconds,
+                peaks=tuple(self.stage_peak(path, index) for index in range(len(self.meters))),
+                lines=self.drilled.get(path, ()),
+            )
+            for path, stage in self._stages.sums.items()
+            if stage.count
+        )
+
+    def _metered(self, phase: PhaseName) -> dict[str, Peak]:
+        region, resident = self.regions[phase], self.meters[0]
+        peaks = {"rss": marked_peak(region.rise(), self.rooms[phase], resident.method)}
+        wanted = self._plan.python if self._plan is not None else ()
+        for index, meter in enumerate(self.meters[1:], 1):
+            if not meter.lost and phase in wanted:
+                value = region.rise(index)
+                peaks[meter.metric] = Peak(
+                    metric=meter.metric, value=value, high=value, method=meter.method
+                )
+        return peaks
+
+    def _resident(self, phase: PhaseName, file: HeapFile) -> Peak:
+        """The peak of resident memory by mark and tracker, where the mark needs help."""
+        room, rise = self.rooms[phase], self.rise(phase)
+        limit = self._plan.limits.get(phase, 0) if self._plan is not None else 0
+        precision = self._needs.precision(self._plan, phase)
+        enough = precision.enough if precision is not None else GRAIN
+        if room <= enough and not rise > limit > 0:
+            return marked_peak(rise, room, self.meters[0].method)
+        held = held_at_peak((record.size, record.n_allocations) for record in file.at_peak())
+        return tracked_peak(rise, room, held, file.written, self.anywhere())

@@ -1,0 +1,31 @@
+"""What a run asks of a test's measurement beyond its budgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_memguard.judge.room import FOR_RECORD, Precision
+
+if TYPE_CHECKING:
+    from pytest_memguard.model import PhaseName
+    from pytest_memguard.plugin.plans import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What the run asks of a test's measurement beyond its budgets."""
+
+    track: bool = False
+    """Use memray in the phases that have a budget, to name lines."""
+    drill: bool = False
+    """Use memray in the call, to name the lines of stages."""
+    record: bool = False
+    """The peak is going to be stored or compared, and must be as exact as it can be."""
+    warn: float | None = None
+    """Share above which budgets that stages bring along warn."""
+
+    def precision(self, plan: Plan | None, phase: PhaseName) -> Precision | None:
+        """How much free room a phase can bear; ``None`` where no answer depends on it."""
+        found = None if plan is None else plan.precision.get(phase)
+        return FOR_RECORD if found is None and self.record and phase == "call" else found

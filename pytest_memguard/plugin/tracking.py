@@ -1,0 +1,140 @@
+"""memray around the phases of one test that need it, and around no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.judge.room import Precision
+from pytest_memguard.model import PhaseName
+from pytest_memguard.plugin.needs import Needs
+from pytest_memguard.probes.heap import HeapFile, HeapTracker
+
+if TYPE_CHECKING:
+    from pytest_memguard.plugin.plans import Plan
+    from pytest_memguard.recording.instruments import Instruments
+    from pytest_memguard.recording.stages import StageLog
+
+
+class Tracking:
+    """The one tracker there can be, while this test has it.
+
+    Args:
+        plan: the test's budgets.
+        needs: what else is asked for.
+        instruments: the process's.
+        in_use: says why memray must not be used unless asked for, if so.
+        stages: where marks of stages in the stream go.
+
+    Attributes:
+        since: the phase it was started for; ``None`` if that was for lines of stages alone.
+        problem: why it could not be used when it was needed; empty if it could.
+        boundaries: first and last mark in the stream of each phase.
+    """
+
+    def __init__(
+        self,
+        plan: Plan | None,
+        needs: Needs,
+        instruments: Instruments,
+        in_use: Callable[[], str],
+        stages: StageLog,
+    ) -> None:
+        self.since: PhaseName | None = None
+        self.problem = ""
+        self.boundaries: dict[PhaseName, tuple[int, int]] = {}
+        self._plan = plan
+        self._needs = needs
+        self._instruments = instruments
+        self._in_use = in_use
+        self._stages = stages
+        self._tracker: HeapTracker | None = None
+
+    def wanted(self, phase: PhaseName, room: int, precision: Precision | None) -> bool:
+        """Whether it is to be started.
+
+        Args:
+            phase: what is about to begin.
+            room: bytes that may be free inside the process.
+            precision: how much of it can be borne.
+        """
+        plan = self._plan
+        if self._tracker is not None:
+            return False
+        if plan is not None and phase in plan.heap:
+            return True
+        if self._needs.track:
+            in_plan = plan is not None and phase in plan.python
+            limited = plan is not None and phase in plan.limits
+            return phase == "call" or limited or in_plan
+        return precision is not None and room > precision.tracker
+
+    def start(self, phase: PhaseName) -> None:
+        """Start it, or note why it cannot be."""
+        plan = self._plan
+        asked = plan is not None and phase in plan.heap
+        self.problem = self._instruments.no_heap or self._in_use()
+        if self.problem:
+            return
+        try:
+            give_way = None if asked else self.give_way
+            self._tracker = HeapTracker(self._instruments.folder, give_way)
+        except (Unmeasurable, OSError) as error:
+            self.problem = str(error)
+            return
+        self.since = phase
+        if self._needs.drill or self._needs.track or (plan and plan.detailed):
+            self._stages.tracker = self._tracker
+
+    def start_for_lines(self) -> str:
+        """Track from the first stage on; only its lines are read from it.
+
+        Returns:
+            Why that cannot be, if so.
+        """
+        if self._tracker is None:
+            self.start("call")
+            self.since = None
+        self._stages.tracker = self._tracker
+        return self.problem
+
+    def mark_begin(self, phase: PhaseName) -> None:
+        """Note where in the stream a phase begins."""
+        if self._stages.tracker is not None:
+            self.boundaries[phase] = (self._stages.tracker.mark(), -1)
+
+    def mark_end(self, phase: PhaseName) -> None:
+        """Note where it ends."""
+        if self._stages.tracker is not None and phase in self.boundaries:
+            self.boundaries[phase] = (self.boundaries[phase][0], self._stages.tracker.mark())
+
+    def stop(self, phase: PhaseName) -> HeapFile | None:
+        """Stop it at the end of a phase, and return what it wrote."""
+        whole = self._plan is not None and self._plan.whole
+        if self._tracker is None or (whole and phase != "teardown"):
+            return None
+        tracker, self._tracker = self._tracker, None
+        self._stages.tracker = None
+        return tracker.stop()
+
+    def abandon(self) -> None:
+        """Stop it in the middle of a phase; what it wrote is gone."""
+        if self._tracker is not None:
+            self._tracker.stop().close()
+            self._tracker = None
+
+    def give_way(self) -> None:
+        """Give the one tracker there can be to the test, unless a budget needs it.
+
+        Raises:
+            Unmeasurable: if a budget needs it.
+        """
+        if self._tracker is None:
+            return
+        if self._plan is not None and self._plan.heap:
+            msg = "measure('heap') cannot be used in a test with a heap budget: memray is busy"
+            raise Unmeasurable(msg)
+        self.abandon()
+        self._stages.tracker = None
+        self.problem = "the test used memray itself"
