@@ -15,6 +15,7 @@ from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.plugin.records import read_record, regression_check
 from pytest_memguard.plugin.scope import Scope
+from pytest_memguard.recording.holes import holes
 from pytest_memguard.recording.steady import steady_allocator
 
 
@@ -40,7 +41,8 @@ def start_baseline(
         config.pluginmanager.register(report, "memguard-baseline")
     if items is None:
         return
-    steady_allocator()
+    if steady_allocator():
+        items.instruments.holes = holes()
     if settings.drill:
         items.instruments.no_heap  # noqa: B018  imports memray now, not in a test
     if settings.compares and record.old is not None:

@@ -153,6 +153,8 @@ class Look:
         instruments = self._instruments
         tolerance = NO_LIMIT_TOLERANCE if precision is None else precision.enough
         instruments.settle(tolerance)
+        if phase == "call" and self._needs.record:
+            instruments.plug_holes()
         setup = self._phases.get("setup")
         if phase == "setup" or setup is None or self._exact or tolerance < _COARSE:
             base = self._mark.reset()
@@ -216,24 +218,32 @@ class Look:
         here = self._phases.get(phase)
         if here is not None:
             here.seconds = start - self._started
-            rise = here.rise = max(0, self._mark.mark() - here.base)
-            here.ended = True
-            if self._collections:
-                self._count_garbage(here)
-            plan = self.plan
-            if plan is not None:
-                if rise + here.room > plan.quiet.get(phase, inf):
-                    return self._call_in().end(phase)
-                if phase == "setup":
-                    self._weigh_setup(rise)
-            if rise > _MUCH and self._instruments.room is not None:
-                self._release(here)
+            if not self._end_marked(phase, here):
+                return self._call_in().end(phase)
         set_current(self._host_before)
         self._open = None
         if phase == "teardown":
             self._end_test()
         self._overhead += Clock.seconds() - start
         return None
+
+    def _end_marked(self, phase: PhaseName, here: _Phase) -> bool:
+        """Read the mark at the end of a phase; whether no judge has a word to say about it."""
+        rise = here.rise = max(0, self._mark.mark() - here.base)
+        here.ended = True
+        if self._needs.record:
+            self._instruments.unplug_holes()
+        if self._collections:
+            self._count_garbage(here)
+        plan = self.plan
+        if plan is not None:
+            if rise + here.room > plan.quiet.get(phase, inf):
+                return False
+            if phase == "setup":
+                self._weigh_setup(rise)
+        if rise > _MUCH and self._instruments.room is not None:
+            self._release(here)
+        return True
 
     def _weigh_setup(self, rise: int) -> None:
         if self.plan is not None and rise > self.plan.call_only_limit:

@@ -108,6 +108,8 @@ class Measurement:
             self._tolerance = precision.enough
             room = self._fill_briefly(self._free_room(precision), precision)
         self.measured.rooms[phase] = room
+        if phase == "call" and self._needs.record:
+            self._instruments.plug_holes()
         self._python.wanted = plan is not None and phase in plan.python
         self.recorder.start()
         if tracking.wanted(phase, room, precision):
@@ -127,6 +129,7 @@ class Measurement:
         self._tracking.mark_end(phase)
         region = self.measured.regions[phase]
         self.recorder.close(region)
+        self._instruments.unplug_holes()
         watch = self._instruments.room
         filled = watch.release() if watch is not None else 0
         self._settle()  # free pages are no growth

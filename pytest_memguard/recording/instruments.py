@@ -13,6 +13,7 @@ from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import TrackerFolder, import_memray
 from pytest_memguard.probes.peak_rss import KernelMark
 from pytest_memguard.probes.resident import resident_reader
+from pytest_memguard.recording.holes import Holes
 from pytest_memguard.recording.room_watch import RoomWatch
 from pytest_memguard.recording.sampler import SampledResident
 from pytest_memguard.recording.settle import Trimmer
@@ -34,6 +35,7 @@ class Instruments:
         no_heap: why memray cannot be used; empty where it can.
         gaps: everything that is missing, for the report.
         base: where the mark was put back to after the last test; 0 if it is not known.
+        holes: plugs those of the C heap, where peaks go on record and it can be done.
     """
 
     def __init__(self) -> None:
@@ -48,6 +50,7 @@ class Instruments:
             self.no_heap  # noqa: B018  notes the reason, and imports nothing
         self._level_without_garbage = 0
         self.base = 0
+        self.holes: Holes | None = None
         self._collected = self._collecting = 0.0
 
     def take_base(self) -> int:
@@ -79,6 +82,16 @@ class Instruments:
         """Give free pages back, unless that is expensive and less than ``tolerance`` bytes."""
         if self._trim is not None:
             self._trim(tolerance)
+
+    def plug_holes(self) -> None:
+        """Keep large holes of the C heap out of use until `unplug_holes`."""
+        if self.holes is not None:
+            self.holes.plug()
+
+    def unplug_holes(self) -> None:
+        """Give back what `plug_holes` has taken."""
+        if self.holes is not None:
+            self.holes.unplug()
 
     def collect_if_grown(self, level: int, tolerance: int, *, often: bool = False) -> bool:
         """Collect garbage if there may be enough of it to matter.

@@ -233,3 +233,28 @@ def test_failure_before_hides_nothing(run):
     )
     result.assert_outcomes(failed=2)
     result.stdout.re_match_lines([r".*test_over.*peak RSS (29\.9|30\.\d) MiB"])
+
+
+def test_hole_of_a_neighbour_is_no_regression(run):
+    """A block that grows takes no more beside a hole that a neighbour left in the C heap."""
+    suite = """
+        from array import array
+
+        pins = []
+
+        def test_neighbour():
+            blocks = [bytearray(100 * 1024) for _ in range({count})]
+            pins.append(bytearray(100 * 1024))
+
+        def test_array():
+            array("d", range(4 << 17))
+
+        def test_list():
+            grown = []
+            for _ in range(4 << 17):
+                grown.append(None)
+        """
+    run(suite.format(count=1), "--mem-save").assert_outcomes(passed=3)
+    result = run(suite.format(count=30), "--mem-compare", "--mem-fail-on=peak:1MB")
+    result.stdout.no_fnmatch_line("*test_[al]*above the baseline*")
+    result.stdout.no_fnmatch_line("*FAILED test_it.py::test_[al]*")
