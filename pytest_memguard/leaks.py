@@ -84,6 +84,8 @@ class LeakLine:
     """Their bytes."""
     native: tuple[str, ...] = ()
     """C frames under the Python line, innermost first."""
+    caller: str = ""
+    """File and line of the tested project that came to it, where it is an installed one's."""
     left: tuple[tuple[str, int], ...] = ()
     """What else it left behind, and how many: open files, say, or items of the holder."""
 

@@ -146,10 +146,18 @@ def _reading(leak: Mapping[str, Any], notes: Mapping[str, Any]) -> Answer:
         calls=verdict["calls"],
         seconds=notes.get("watched", {}).get("seconds", leak.get("seconds")),
         said="; ".join(filter(None, [verdict.get("reason", ""), *rates])),
-        lines=tuple((line["file"], line["line"]) for line in blame.get("lines", ())),
+        lines=tuple(place for line in blame.get("lines", ()) for place in _places(line)),
         types=tuple(growth["type"] for growth in blame.get("types", ())),
         holder=(blame.get("path") or {}).get("holder") or "",
     )
+
+
+def _places(line: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """A line, and that of the project which came to it."""
+    yield line["file"], line["line"]
+    file, _, number = line["caller"].rpartition(":")
+    if file:
+        yield file, int(number)
 
 
 def psleak(place: Place, case: Case) -> Iterator[tuple[str, Answer]]:

@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from itertools import islice
-from types import CellType, FrameType, FunctionType, MappingProxyType, ModuleType
+from types import (
+    CellType,
+    FrameType,
+    FunctionType,
+    MappingProxyType,
+    ModuleType,
+    TracebackType,
+)
 from typing import Any, Final
 from weakref import ReferenceType
 
@@ -208,14 +215,44 @@ def _to_attribute(chain: Sequence[Any]) -> Step | None:
     return None
 
 
+def _through_error(chain: Sequence[Any]) -> Step | None:
+    """From an error to its traceback and other errors, and along a traceback."""
+    kind = type(chain[0])
+    if not issubclass(kind, BaseException) and kind is not TracebackType:
+        return None
+    for cls, name in _OF_ERRORS:
+        if issubclass(kind, cls) and cls.__dict__[name].__get__(chain[0]) is chain[1]:
+            return _attribute(chain[0], name, 1)
+    return None
+
+
+_OF_ERRORS: Final = (
+    *((BaseException, name) for name in ("__traceback__", "__cause__", "__context__", "args")),
+    *((TracebackType, name) for name in ("tb_frame", "tb_next")),
+)
+
+
+def _through_fixture(chain: Sequence[Any]) -> Step | None:
+    """From what pytest keeps for a fixture to the fixture's value."""
+    if raw.class_name(type(chain[0])) != ("_pytest.fixtures", "FixtureDef"):
+        return None
+    kept = dict(raw.attributes(chain[0])).get("cached_result")
+    for position, held in enumerate(chain[1:-1], start=1):
+        if held is kept and type(kept) is tuple and kept and kept[0] is chain[position + 1]:
+            return Step(words="value", name="", length=position + 1)
+    return None
+
+
 _WAYS: Final[tuple[Way, ...]] = (
     _through_weak_container,
+    _through_fixture,
     _through_namespace,
     _through_function,
     _through_thread_local,
     _through_context,
     _through_lru_cache,
     _through_frame,
+    _through_error,
     _to_item,
     _to_attribute,
 )

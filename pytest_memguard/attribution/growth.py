@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pytest_memguard.attribution.newcomers import Survivors
 from pytest_memguard.attribution.raw import length
-from pytest_memguard.attribution.retention import Search, retention_path, stack_frames
+from pytest_memguard.attribution.retention import Chain, Search, retention_path, stack_frames
 from pytest_memguard.attribution.sizes import Grown, Sizes
 from pytest_memguard.attribution.values import grown_value, module_values
 from pytest_memguard.leaks import RetentionPath, TypeGrowth
@@ -245,21 +245,27 @@ class _Look:
                     return held, gained
         return None, 0
 
+    def _chains_to(self, container: Any, search: Search) -> list[Chain]:
+        """A chain to an item of a container, if there is one."""
+        item = self._survivors.item_of(container)
+        found = search.chains([container])[:1]
+        if not found and not search.timed_out:
+            chain = search.chain_from_nobody(container, item)
+            return [] if chain is None else [chain]
+        return [replace(chain, objects=(*chain.objects, *item)) for chain in found]
+
     def _path_to_container(
         self, search: Search, containers: _Containers
     ) -> RetentionPath | None:
         best: list[tuple[str, RetentionPath, object, int]] = []
         key = None
-        for container, its_key in zip(containers.objects, containers.keys, strict=True):
+        for index, its_key in enumerate(containers.keys):
+            container = containers.objects[index]
             if best and (its_key != key or len(best) >= _MOST_TIES):
                 break
-            for chain in search.chains([container])[:1]:
-                objects = (*chain.objects, *self._survivors.item_of(container))
+            for chain in self._chains_to(container, search):
                 path = retention_path(
-                    replace(chain, objects=objects),
-                    roots=search.roots,
-                    new=self._survivors.ids,
-                    grower=container,
+                    chain, roots=search.roots, new=self._survivors.ids, grower=container
                 )
                 key = its_key
                 best.append((path.holder, path, container, -its_key[2]))

@@ -15,6 +15,7 @@ from pytest_memguard.leaks import LeakLine
 LINES: Final = 10
 _SHARE: Final = 0.9
 _NATIVE: Final = 3
+_INSTALLED: Final = ("site-packages", "dist-packages")
 _INTERPRETER = re.compile(
     r"_?Py|_io_|<unknown>|(method|cfunction|function|object|type|slot|builtin|vgetargs|gc|list"
     r"|dict|set|tuple|unicode|bytes|bytearray|long|float|new|frame|gen|code|insert|resize|call"
@@ -65,7 +66,7 @@ def leak_lines(
         The lines, and how many blocks were left by lines of pytest itself.
     """
     sums: dict[Line, list[int]] = {}
-    natives: dict[Line, tuple[int, tuple[str, ...]]] = {}
+    largest: dict[Line, Blocks] = {}
     for blocks in survivors:
         if any(map(_INSTRUMENT.match, blocks.native)):
             continue
@@ -73,8 +74,8 @@ def leak_lines(
         entry = sums.setdefault(line, [0, 0])
         entry[0] += blocks.count
         entry[1] += blocks.size
-        if blocks.size >= natives.get(line, (0, ()))[0]:
-            natives[line] = (blocks.size, c_functions(blocks.native))
+        if line not in largest or blocks.size >= largest[line].size:
+            largest[line] = blocks
     least = _SHARE * calls * min(1.0, per_call or 1.0) - (per_call < 1)
     steady = {line: numbers for line, numbers in sums.items() if numbers[0] >= max(2, least)}
     if not steady:  # one block that grows in place
@@ -89,7 +90,8 @@ def leak_lines(
             function=function,
             count=count,
             size=size,
-            native=natives[file, number, function][1],
+            native=c_functions(largest[file, number, function].native),
+            caller=caller_of(largest[file, number, function].stack),
         )
         for (file, number, function), (count, size) in ranked[:LINES]
     )
@@ -107,6 +109,20 @@ def line_of(stack: Stack) -> Line:
         function, file, line = frames[0]
         return (file, line, function)
     return ("<no Python frame>", 0, "native code")
+
+
+def caller_of(stack: Stack) -> str:
+    """File and line of the tested project, where the line to name is an installed package's."""
+    if not _is_installed(line_of(stack)[0]):
+        return ""
+    for _, file, line in stack:
+        if is_named(file) and not _is_installed(file) and not is_pytest(file):
+            return f"{file}:{line}"
+    return ""
+
+
+def _is_installed(file: str) -> bool:
+    return any(f"{os.sep}{folder}{os.sep}" in file for folder in _INSTALLED)
 
 
 def c_functions(native: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from weakref import ReferenceType
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.retention import stack_frames
+from pytest_memguard.attribution.roots import MACHINERY
 from pytest_memguard.leaks import TypeGrowth
 
 _OURS: Final = "pytest_memguard."
@@ -59,15 +60,12 @@ class Survivors:
             Classes written in Python first, builtin ones last, of each the most numerous
             first: what is made of the others, they say.
         """
-        own = {raw.type_name(kind) for kind in self._kinds() if raw.is_made_in_python(kind)}
+        tiers = {raw.type_name(kind): _tier(kind) for kind in self._kinds()}
         every: Counter[str] = Counter(name for name, _ in self._named())
         if then is not None:
             # some of what was there may be gone
             every = Counter({name: min(every[name], now[name] - then[name]) for name in every})
-        ranked = sorted(
-            every.items(),
-            key=lambda item: (item[0] not in own, "." not in item[0], -item[1], item[0]),
-        )
+        ranked = sorted(every.items(), key=lambda item: (tiers[item[0]], -item[1], item[0]))
         self.counts = Counter({name: count for name, count in ranked if count >= least})
         sizes = self._sizes()
         return tuple(
@@ -139,6 +137,16 @@ class Survivors:
                 counts[name] += 1
                 sums[name] += raw.own_size(held)
         return {name: sums[name] / count for name, count in counts.items()}
+
+
+def _tier(kind: type) -> int:
+    """How much a type tells, 0 the most."""
+    module = raw.class_name(kind)[0]
+    if module in {"", "builtins"}:
+        return 2
+    if module.partition(".")[0] in MACHINERY:
+        return 3  # the consequence of something else, such as a traceback that is kept
+    return 0 if raw.is_made_in_python(kind) else 1
 
 
 def _is_weak(obj: object) -> bool:

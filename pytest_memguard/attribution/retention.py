@@ -78,6 +78,20 @@ class Search:
         found = found or _variable_of(walk) or last_resort
         return sorted(found, key=lambda chain: (chain.root.rank, chain.root.name))
 
+    def chain_from_nobody(self, target: Any, item: tuple[Any, ...]) -> Chain | None:
+        """A chain from C code to what nothing else holds; None if anything does.
+
+        Args:
+            target: a container that grew, and no root was found for it.
+            item: what it holds, if that is to be told.
+        """
+        for holder in gc.get_referrers(target):
+            if id(holder) not in self._avoid and type(holder) is not FrameType:
+                return None
+        kinds = [raw.type_name(type(held)) for held in (target, *item)]
+        words = f"a {' of '.join(kinds)} that C code alone holds"
+        return Chain(root=Root(words=words, name=words, rank=8), objects=(target, *item))
+
     def _late(self) -> bool:
         self.timed_out = time.thread_time() > self._deadline
         return self.timed_out
@@ -152,6 +166,8 @@ class _Walk:
 
 def _likelihood(holder: Any) -> int:
     kind = type(holder)
+    if kind is dict and "__module__" in holder and "__doc__" in holder:
+        return -1  # a class's, most likely: there is less of them than of instances
     if kind is FrameType:
         return 3
     if kind is tuple or kind is list or issubclass(kind, ReferenceType):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from contextvars import Context
@@ -13,7 +14,9 @@ from pytest_memguard.attribution import naming, raw
 
 LAST_RESORT: Final = 9
 """The rank of the interpreter's memory of the last exception."""
-_MACHINERY: Final = ("_pytest", "pytest", "pluggy")
+MACHINERY: Final = ("_pytest", "pytest", "pluggy")
+_FRONTED: Final = ("posix", "nt")
+"""Modules that show nothing which `os` does not show, and nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,10 @@ class Roots:
     def __init__(self) -> None:
         self._modules: dict[int, Root] = {}
         self._of_namespace: dict[int, ModuleType] = {}
+        self._handlers = _signal_handlers()
         for name, module in raw.modules():
+            if name in _FRONTED:
+                continue
             root = _module_root(name, module)
             self._of_namespace[id(raw.instance_dict(module))] = module
             for place in (module, raw.instance_dict(module)):
@@ -56,6 +62,10 @@ class Roots:
         known = self._modules.get(id(holder))
         if known is not None:
             return _last_exception(known, holder, child)
+        return self._handlers.get(id(holder)) or self._by_kind(holder)
+
+    @staticmethod
+    def _by_kind(holder: Any) -> Root | None:
         kind = type(holder)
         if kind is FunctionType:
             return _named(holder, raw.text(holder.__module__), raw.text(holder.__qualname__))
@@ -70,12 +80,27 @@ class Roots:
         return _fixture(holder, kind)
 
 
+def _signal_handlers() -> dict[int, Root]:
+    """Roots for what is called on a signal: C code alone holds it."""
+    found: dict[int, Root] = {}
+    for number in signal.valid_signals():
+        words = f"handler of {getattr(number, 'name', f'signal {number}')}"
+        try:
+            handler = signal.getsignal(number)
+        except ValueError:  # a number that the platform keeps to itself
+            continue
+        if handler is not None and not issubclass(type(handler), int):
+            told = f"{words} ({naming.described(handler)})"
+            found[id(handler)] = Root(words=told, name=words, rank=1)
+    return found
+
+
 def _module_root(name: str, module: ModuleType) -> Root:
     told = naming.module_name(module)
     if sys.modules.get(told) is module:
         name = told
     last = name.rpartition(".")[2]
-    if name.partition(".")[0] in _MACHINERY:
+    if name.partition(".")[0] in MACHINERY:
         rank = 3
     elif last in {"__main__", "conftest"} or last.startswith("test_") or last.endswith("_test"):
         rank = 2
@@ -155,9 +180,10 @@ def local_variables() -> dict[int, Variable]:
                     variable = Variable(root=root, name=name, frame=frame)
                     found.setdefault(id(value), variable)
             frame = frame.f_back
+    del innermost, frame  # this function's own is among them, and would hold itself
     return found
 
 
 def _is_machinery(frame: FrameType) -> bool:
     module = raw.text(frame.f_globals.get("__name__"))
-    return module.partition(".")[0] in {*_MACHINERY, "pytest_memguard"}
+    return module.partition(".")[0] in {*MACHINERY, "pytest_memguard"}

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import FrameType
 from typing import Any, Final, Protocol
 
@@ -242,14 +243,6 @@ def with_watched(
 
 
 def _with_left(known: LeakLine | None, line: Line, left: list[tuple[str, int]]) -> LeakLine:
-    count, size, native = (known.count, known.size, known.native) if known else (0, 0, ())
     file, number, function = line
-    return LeakLine(
-        file=file,
-        line=number,
-        function=function,
-        count=count,
-        size=size,
-        native=native,
-        left=tuple(left),
-    )
+    new = LeakLine(file=file, line=number, function=function, count=0, size=0)
+    return replace(known or new, left=tuple(left))

@@ -12,6 +12,7 @@ from pytest_memguard.leaks import (
     LeakReading,
     Rate,
     RetentionPath,
+    Signal,
     bytes_per_call,
 )
 from pytest_memguard.model import Outcome
@@ -25,7 +26,7 @@ _NOT_BLAMED = (
 )
 _ROUNDS = 8
 _SHOWN = 20
-_OF_MEMORY = {"blocks", *BYTE_SIGNALS}
+_OF_MEMORY: frozenset[Signal] = BYTE_SIGNALS | {"blocks"}
 _UNITS = {
     "blocks": "block",
     "open files": "open file",
@@ -100,8 +101,7 @@ def leak_text(reading: LeakReading, explained: str) -> str:
     if rates:
         parts.append("\n".join(rates))
     if blame is not None:
-        in_memory = any(rate.signal in _OF_MEMORY for rate in verdict.rates)
-        parts += _blamed(blame, in_memory=in_memory)
+        parts += _blamed(blame, signals)
     elif verdict.state == "leaking":
         parts.append(_NOT_BLAMED)
     return "\n\n".join(parts)
@@ -119,13 +119,25 @@ def _number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-def _blamed(blame: Blame, *, in_memory: bool) -> list[str]:
+def _held_by_nobody(blame: Blame, signals: Sequence[Signal]) -> str:
+    """What it means that nothing was found to hold it."""
+    if not _OF_MEMORY.intersection(signals):
+        return "No Python object holds it."
+    in_place = any(0 < line.count < blame.calls / 2 for line in blame.lines[:1])
+    if "blocks" in signals or in_place:
+        return (
+            "No Python object was found to hold it: it is text, bytes or numbers inside of "
+            "something, or C code has lost it."
+        )
+    return "No Python object holds it: the memory is native."
+
+
+def _blamed(blame: Blame, signals: Sequence[Signal]) -> list[str]:
     parts = []
     if blame.path is not None:
         parts.append(path_text(blame.path))
     elif not blame.types and blame.calls:
-        native = ": the memory is native" if in_memory else ""
-        parts.append(f"No Python object holds it{native}.")
+        parts.append(_held_by_nobody(blame, signals))
     if blame.lines:
         table = leak_line_table(blame.lines, blame.calls)
         what = (

@@ -1,0 +1,17 @@
+"""Looks a word up in a defaultdict, which adds it."""
+
+from collections import defaultdict
+from itertools import count
+
+_COUNTS: dict[str, list[int]] = defaultdict(list)
+_NUMBERS = count(1)
+
+
+def times(word: str) -> int:
+    """How often a word was seen."""
+    return len(_COUNTS[word])  # LEAK
+
+
+def test_times() -> None:
+    """A new word was never seen."""
+    assert times(f"word {next(_NUMBERS)}") == 0  # LEAK
