@@ -140,6 +140,30 @@ def test_the_line_to_name(stack, line) -> None:
 
 
 @pytest.mark.parametrize(
+    ("stack", "caller"),
+    [
+        pytest.param([("f", "app.py", 3), ("t", "test_app.py", 9)], "", id="own-line"),
+        pytest.param(
+            [("dumps", STDLIB, 3), ("make", SITE, 5), ("f", "app.py", 3), ("t", "test.py", 9)],
+            "app.py:3",
+            id="installed",
+        ),
+        pytest.param([("make", SITE, 5), ("call", PYTEST, 3)], "", id="nobody-of-ours"),
+        pytest.param(
+            [("make", SITE, 5), ("run", PYTEST, 3), ("f", "app.py", 3)],
+            "app.py:3",
+            id="past-pytest",
+        ),
+        pytest.param([], "", id="no-frames"),
+    ],
+)
+def test_who_came_to_an_installed_package(stack, caller) -> None:
+    """Below a line of an installed package stands the innermost one of the tested project."""
+    (line,), _ = leak_lines([Block(tuple(stack), 16, 160)], 16, 1)
+    assert line.caller == caller
+
+
+@pytest.mark.parametrize(
     ("native", "own"),
     [
         ((), ()),

@@ -112,6 +112,28 @@ ready.wait()
 def leak(n): made[0]().append(Request())
 """
 
+ERROR = """
+ERROR = ValueError("no")
+def leak(n):
+    try: raise ERROR
+    except ValueError: pass
+"""
+SIGNAL = """
+import signal
+class Handler:
+    def __init__(self): self.before = signal.getsignal(signal.SIGUSR2)
+    def __call__(self, number, frame): pass
+def leak(n): signal.signal(signal.SIGUSR2, Handler())
+"""
+MANY_HOLDERS = """
+class Manager:
+    def __init__(self): self.kept = {}
+class Logger:
+    manager = Manager()
+    def __init__(self): self.manager, self.rows = Logger.manager, [1]
+MANY = [Logger() for _ in range(500)]
+def leak(n): Logger.manager.kept[n] = Logger()
+"""
 HOLDERS = [
     pytest.param("R = {}\ndef leak(n): R[f'k{n}'] = Request()", ".R", id="dict-of-instances"),
     pytest.param("L = []\ndef leak(n): L.append(b'x' * 99)", ".L", id="list-of-bytes"),
@@ -177,6 +199,7 @@ HOLDERS = [
     pytest.param("T = ''\ndef leak(n):\n  global T\n  T += 'xy'", ".T", id="text"),
     pytest.param("B = bytearray()\ndef leak(n): B.extend(b'xyz')", ".B", id="bytearray"),
     pytest.param("B = io.BytesIO()\ndef leak(n): B.write(b'xyz')", ".B", id="bytes-io"),
+    pytest.param(MANY_HOLDERS, ".Logger.manager.kept", id="one-that-many-others-hold-too"),
     pytest.param(
         "Q = queue.SimpleQueue()\ndef leak(n): Q.put(Request())", ".Q", id="simple-queue"
     ),
@@ -189,6 +212,12 @@ def test_holder(source, holder):
     found = found_in(source)
     assert f"{NAME}{holder}" == found.path.holder
     assert found.notes == ()
+
+
+def test_environment():
+    """Variables of the environment are held by what people know, not by what is behind it."""
+    found = found_in("import os\ndef leak(n): os.environ[f'LEAK_{n}'] = 'x'")
+    assert found.path.holder == "os.environ._data"
 
 
 @pytest.mark.parametrize("source", [CLOSURE, GENERATOR, LINKED, WEAK_CLOSURE])
@@ -275,6 +304,24 @@ def test_holder_is_the_same_again(source):
         ),
         pytest.param(
             LINKED, (f"module {NAME}", f"HEAD ({NAME}.Node)"), id="no-container-at-all"
+        ),
+        pytest.param(
+            ERROR,
+            (f"module {NAME}", "ERROR (ValueError)", ".__traceback__ (traceback)"),
+            id="traceback-of-an-error",
+        ),
+        pytest.param(
+            "import codecs\nclass Search:\n  def find(self, n): pass\n"
+            "def leak(n): codecs.register(Search().find)",
+            (
+                "a list of method that C code alone holds (18 items)",
+                "[17]",
+                f"method {NAME}.Search.find",
+            ),
+            id="held-by-c-code",
+        ),
+        pytest.param(
+            SIGNAL, (f"handler of SIGUSR2 ({NAME}.Handler)",), id="handler-of-a-signal"
         ),
     ],
 )

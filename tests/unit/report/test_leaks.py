@@ -26,7 +26,9 @@ from tests.gold import gold
 LINE = LeakLine(
     file="app/cache.py", line=17, function="put", count=48, size=3456, native=("parse",)
 )
-OTHER_LINE = LeakLine(file="app/io.py", line=4, function="read", count=16, size=512)
+OTHER_LINE = LeakLine(
+    file="lib/io.py", line=4, function="read", count=16, size=512, caller="app/load.py:8"
+)
 TYPE = TypeGrowth(type="app.cache.Request", count=16, size=768)
 PATH = RetentionPath(
     steps=("module app.cache", "_REGISTRY (dict)", "key 'req-17'", "app.cache.Request"),
@@ -186,6 +188,22 @@ NATIVE = Blame(
 def test_text(name, reading) -> None:
     """The whole text of a failure."""
     assert leak_text(reading, "") == gold(name)
+
+
+@pytest.mark.parametrize(
+    ("signal", "count", "text"),
+    [
+        ("C heap", 16, "the memory is native"),
+        ("C heap", 1, "text, bytes or numbers inside of something"),
+        ("blocks", 16, "text, bytes or numbers inside of something"),
+        ("open files", 0, "No Python object holds it."),
+    ],
+)
+def test_held_by_nobody(signal, count, text) -> None:
+    """Where no holder was found, it is native only if Python's blocks do not grow."""
+    line = LeakLine(file="app.py", line=4, function="f", count=count, size=800)
+    reading = leaking(rate(signal, 2), blame=Blame(calls=16, lines=(line,)))
+    assert text in leak_text(reading, "")
 
 
 def test_a_leak_that_was_explained() -> None:
