@@ -166,8 +166,9 @@ class ItemHooks:
             raise
         running.imports = max(0, len(sys.modules) - modules)
         self._ended(item, look, "call")
-        if self.regressions is not None and not running.again:
-            self.regressions.refuse_new(item)
+        check = self._found.regressions
+        if check is not None and not running.again:
+            check.refuse_new(item)
         return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -199,7 +200,8 @@ class ItemHooks:
         running, nodeid = self._running, item.nodeid
         running.leak = self._torn_early = None
         running.look = None
-        self.reports.forget()
+        if self.reports.active:
+            self.reports.forget()
         plan = self.plans.get(nodeid, self.default_plan)
         asks = (
             plan is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision, marked_peak
@@ -95,9 +95,9 @@ class Look:
         self._make_detail = call_in
         self._exact = bounds or needs.record
         self._phases: dict[PhaseName, _Phase] = {}
-        # never used where there is none: the detail measures all of the test then
-        self._mark = cast("KernelMark", instruments.mark)
         self._use(plan)
+        if instruments.mark is not None:
+            self._mark: KernelMark = instruments.mark
         if needs.track or instruments.mark is None or (plan is not None and plan.special):
             self._call_in()
 
@@ -140,9 +140,11 @@ class Look:
 
     def _begin_marked(self, phase: PhaseName) -> None:
         """Know where the mark is: where it was put back to after the test before, or here."""
-        base = self._instruments.take_base() if phase == "setup" else 0
+        instruments, base = self._instruments, 0
+        if phase == "setup":
+            base, instruments.base = instruments.base, 0
         if not base:
-            self._instruments.settle(NO_LIMIT_TOLERANCE)
+            instruments.settle(NO_LIMIT_TOLERANCE)
             base = self._mark.reset()
         if phase == "setup" and self._collects:
             base = self._without_garbage(base)
@@ -201,10 +203,14 @@ class Look:
 
     def _without_garbage(self, base: int) -> int:
         """Collect garbage if there is enough to matter; the base is another one then."""
-        often = self._needs.record
-        if self._instruments.collect_if_grown(base, self._tolerance, often=often):
-            base = self._mark.reset()
-        self._garbage = self._instruments.garbage_bound(base)
+        instruments, tolerance = self._instruments, self._tolerance
+        garbage = base - instruments.clean_level
+        if not 0 <= garbage <= tolerance:
+            often = self._needs.record
+            if instruments.collect_if_grown(base, tolerance, often=often):
+                base = self._mark.reset()
+            garbage = max(0, base - instruments.clean_level)
+        self._garbage = garbage
         return base
 
     def end(self, phase: PhaseName) -> list[Finding] | None:
@@ -229,7 +235,7 @@ class Look:
 
     def _end_marked(self, phase: PhaseName, here: _Phase) -> bool:
         """Read the mark at the end of a phase; whether no judge has a word to say about it."""
-        rise = here.rise = max(0, self._mark.mark() - here.base)
+        rise = here.rise = self._mark.rise_above(here.base)
         here.ended = True
         if self._needs.record:
             self._instruments.unplug_holes()

@@ -69,6 +69,8 @@ class Plan:
 
     tolerance: int
     """Bytes of garbage that do not matter to the smallest of the limits."""
+    main_limit: int | None
+    """The limit that stands for the test where there is room for one, if it has any."""
 
     @property
     def compared(self) -> bool:
@@ -79,11 +81,6 @@ class Plan:
     def judged(self) -> tuple[Budget, ...]:
         """Every limit on a peak."""
         return self.budgets + self.formers
-
-    @property
-    def main_limit(self) -> int | None:
-        """The limit that stands for the test where there is room for one, if it has any."""
-        return self.budgets[0].limit if self.budgets else None
 
 
 def make_plan(budgets: Iterable[Budget], formers: Iterable[Budget] = ()) -> Plan:
@@ -124,6 +121,7 @@ def make_plan(budgets: Iterable[Budget], formers: Iterable[Budget] = ()) -> Plan
         python=frozenset(phase for phase in PHASES if any(b.covers(phase) for b in python)),
         tolerance=min((p.enough for p in precision.values()), default=allowance(0)),
         call_only_limit=_call_only_limit(budgets),
+        main_limit=budgets[0].limit if budgets else None,
         python_whole=any(b.phase == "all" and b.stage is None for b in python),
     )
 

@@ -117,6 +117,13 @@ class KernelMark:
             mark = self._mark_from_status()
         return max(mark, self._base, self._carried)
 
+    def rise_above(self, base: int) -> int:
+        """How far the mark lies above where it was, in bytes; never below 0."""
+        mark = self._getrusage(self._self).ru_maxrss * KIB
+        if mark <= self._inherited or self._carried:
+            mark = self.mark()
+        return mark - base if mark > base else 0
+
     def restart(self) -> int:
         """Put the mark back to the level, and return the level in bytes."""
         base = self.reset()

@@ -35,6 +35,7 @@ class Instruments:
         no_heap: why memray cannot be used; empty where it can.
         gaps: everything that is missing, for the report.
         base: where the mark was put back to after the last test; 0 if it is not known.
+        clean_level: resident bytes without any garbage; what lies above may be some.
         holes: plugs those of the C heap, where peaks go on record and it can be done.
     """
 
@@ -48,15 +49,10 @@ class Instruments:
         self._no_heap: str | None = None
         if find_spec("memray") is None:
             self.no_heap  # noqa: B018  notes the reason, and imports nothing
-        self._level_without_garbage = 0
+        self.clean_level = 0
         self.base = 0
         self.holes: Holes | None = None
         self._collected = self._collecting = 0.0
-
-    def take_base(self) -> int:
-        """Where the mark was put back to after the test before; 0 if that is not known."""
-        base, self.base = self.base, 0
-        return base
 
     @property
     def no_heap(self) -> str:
@@ -108,9 +104,9 @@ class Instruments:
         Returns:
             Whether garbage was collected; the level is another one then.
         """
-        grown = level - self._level_without_garbage
+        grown = level - self.clean_level
         if grown <= tolerance:
-            self._level_without_garbage = min(self._level_without_garbage, level)
+            self.clean_level = min(self.clean_level, level)
             return False
         start = Clock.seconds()
         share = _SHARE_IF_OFTEN if often else _SHARE_OF_TIME
@@ -121,20 +117,12 @@ class Instruments:
         self._collected = Clock.seconds()
         self._collecting = self._collected - start
         self.settle(tolerance)
-        self._level_without_garbage = self.resident.level()
+        self.clean_level = self.resident.level()
         return True
 
     def grown_by_us(self, size: int) -> None:
         """Note bytes by which measuring itself has made the process larger: no garbage."""
-        self._level_without_garbage += size
-
-    def garbage_bound(self, level: int) -> int:
-        """Bytes of garbage there may be at most.
-
-        Args:
-            level: resident bytes now.
-        """
-        return max(0, level - self._level_without_garbage)
+        self.clean_level += size
 
     def close(self) -> None:
         """Remove what lies on disk, and let the kernel's mark go."""
