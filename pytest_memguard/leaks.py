@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -162,6 +163,12 @@ class KnownLeak:
     """File and function that allocate it, for people."""
     tests: tuple[str, ...] = ()
     """The tests that showed it when it was accepted."""
+
+
+def may_be_of_python(blame: Blame, signals: Iterable[Signal]) -> bool:
+    """Whether what nobody seems to hold may be Python's: blocks, or one that grows."""
+    in_place = any(0 < line.count < blame.calls / 2 for line in blame.lines[:1])
+    return in_place or "blocks" in signals
 
 
 def bytes_per_call(reading: LeakReading) -> float | None:

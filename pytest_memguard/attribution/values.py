@@ -11,7 +11,8 @@ from pytest_memguard.attribution import naming, raw
 from pytest_memguard.leaks import RetentionPath
 
 # by id, since hashing the type of a value may run its metaclass's code
-_KINDS: Final = frozenset(map(id, (str, bytes, tuple, frozenset, bytearray, array)))
+KINDS: Final = frozenset(map(id, (str, bytes, bytearray, array)))
+_KINDS: Final = KINDS | {id(tuple), id(frozenset)}
 _EXIT: Final = "functions registered with atexit"
 
 

@@ -12,14 +12,13 @@ from typing import Final
 from pytest_memguard.attribution.growth import Found, Growth
 from pytest_memguard.attribution.leak_lines import leak_lines
 from pytest_memguard.attribution.values import length_of
-from pytest_memguard.attribution.watching import Fill, Gauge, Watch, gauge_of, with_watched
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import can_fork, run_in_fork
 from pytest_memguard.leaks import ONLY_PYTEST, Blame, LeakLine, RetentionPath, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.python_blocks import told_again
 from pytest_memguard.probes.survivors import Survivors, SurvivorTracker, warm_up
-from pytest_memguard.recording.repeat import CallFailed
+from pytest_memguard.recording.closer import looked_closer
 from pytest_memguard.wire import blame_from_json, blame_to_json
 
 _CALLS: Final = 16
@@ -38,10 +37,6 @@ _FEEDING_CALLS: Final = 6
 ALIKE: Final = 5.0
 """How many times faster or slower the same leak may grow in another test."""
 _FORK_SECONDS: Final = 60.0
-_WATCHED_CALLS: Final = 6
-_LEAST_WATCHED: Final = 2
-_SLOWER: Final = 20
-"""How many times as long a call may take while its lines are watched."""
 
 
 def look_into(
@@ -139,10 +134,11 @@ def _look(
     if not tracker.note:
         survivors = told_again(call, calls, collect, survivors)
     blame = _blame(calls, survivors, found, verdict, tracker.note)
-    most = calls if per_call < 1 else _WATCHED_CALLS
-    most = max(_LEAST_WATCHED, min(most, int(_SECONDS / _SLOWER / max(seconds, 1e-9))))
-    blame = _watched(call, most, blame, _gauges(blame, found, verdict))
+    blame, found = looked_closer(
+        call, blame, found, verdict, seldom=per_call < 1, seconds=seconds
+    )
     collect()
+    blame = replace(blame, fingerprint=fingerprint(blame.lines, blame.path))
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)
     return blame, Grower(found.grower, per_call) if found.gained > 0 else None
 
@@ -173,38 +169,7 @@ def _blame(
     notes = tuple(text for text in (note, *found.notes) if text)
     if not lines and found.path is None and of_pytest >= _MOST * blocks * calls > 0:
         notes += (ONLY_PYTEST,)
-    blame = Blame(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)
-    return replace(blame, fingerprint=fingerprint(lines, found.path))
-
-
-def _gauges(blame: Blame, found: Found, verdict: Verdict) -> list[Gauge]:
-    """What to watch: what no allocation tells."""
-    if ONLY_PYTEST in blame.notes:
-        return []
-    signals = [rate.signal for rate in verdict.rates]
-    if "Python threads" in signals and "native threads" in signals:
-        signals.remove("native threads")
-    gauges = [gauge for gauge in map(gauge_of, signals) if gauge is not None]
-    if not blame.lines and blame.path is not None and found.gained > 0:
-        gauges.append(Fill(blame.path.holder, lambda: length_of(found.grower)))
-    return gauges
-
-
-def _watched(call: Callable[[], None], calls: int, blame: Blame, gauges: list[Gauge]) -> Blame:
-    """The blame with lines that were seen to open, start or add what stays."""
-    if not gauges:
-        return blame
-    watch = Watch(gauges)
-    made = 0
-    try:
-        while made < calls and not watch.is_over:
-            watch.during(call)
-            made += 1
-    except CallFailed as failed:
-        note = f"a call whose lines were watched failed: {failed}"
-        return replace(blame, notes=(*blame.notes, note))
-    lines = with_watched(blame.lines, gauges, blame.calls / made)
-    return replace(blame, lines=lines, fingerprint=fingerprint(lines, blame.path))
+    return Blame(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)
 
 
 def _blocks_per_call(verdict: Verdict) -> float:

@@ -14,6 +14,7 @@ from pytest_memguard.leaks import (
     RetentionPath,
     Signal,
     bytes_per_call,
+    may_be_of_python,
 )
 from pytest_memguard.model import Outcome
 from pytest_memguard.report.table import leak_line_table, rounds_table, type_table
@@ -123,8 +124,7 @@ def _held_by_nobody(blame: Blame, signals: Sequence[Signal]) -> str:
     """What it means that nothing was found to hold it."""
     if not _OF_MEMORY.intersection(signals):
         return "No Python object holds it."
-    in_place = any(0 < line.count < blame.calls / 2 for line in blame.lines[:1])
-    if "blocks" in signals or in_place:
+    if may_be_of_python(blame, signals):
         return (
             "No Python object was found to hold it: it is text, bytes or numbers inside of "
             "something, or C code has lost it."

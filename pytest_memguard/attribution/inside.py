@@ -1,0 +1,108 @@
+"""Finds texts, bytes and arrays that grow inside of objects, where no collector looks."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import compress, filterfalse
+from typing import Any, Final
+
+from pytest_memguard.attribution import raw
+from pytest_memguard.attribution.retention import Search, retention_path
+from pytest_memguard.attribution.values import KINDS, Value
+from pytest_memguard.leaks import RetentionPath
+
+_CHUNK: Final = 5_000
+_LARGE: Final = 200
+_MOST_ASKED: Final = 3
+
+Pair = tuple[Any, "dict[Any, Any] | None"]
+"""A value, and the dict it is in, where the collector does not follow that."""
+Inside = tuple[RetentionPath, Value, int]
+"""What holds it, how long it is, and by how much it grew."""
+
+
+def grown_inside(call: Callable[[], None], calls: int, seconds: float) -> Inside | None:
+    """What grows inside of an object while a call is made twice as many times as that.
+
+    Args:
+        call: makes one call.
+        calls: how many, before and again after one was found that may grow.
+        seconds: limit for the search, in CPU time of this thread.
+
+    Raises:
+        CallFailed: if a call went wrong.
+    """
+    deadline = time.thread_time() + seconds
+    then = {id(value): len(value) for value, _ in _large_values(deadline)}
+    for _ in range(calls):
+        call()
+    fresh = [pair for pair in _large_values(deadline) if then.get(id(pair[0])) != len(pair[0])]
+    fresh.sort(key=lambda pair: len(pair[0]), reverse=True)
+    fresh = fresh[:_MOST_ASKED]
+    asked = [
+        found
+        for value, mapping in fresh
+        if (found := _held(value, mapping, {id(fresh), *map(id, fresh)}, deadline))
+    ]
+    fresh.clear()
+    before = [value.length() for _, value in asked]
+    for _ in range(calls):
+        call()
+    for (path, value), length in zip(asked, before, strict=True):
+        if value.length() - length >= calls:
+            return path, value, value.length() - length
+    return None
+
+
+def _held(
+    target: Any, mapping: dict[Any, Any] | None, avoid: set[int], deadline: float
+) -> tuple[RetentionPath, Value] | None:
+    """What holds a value, and how to ask for the length of all that is like it there."""
+    search = Search(avoid=avoid, deadline=deadline)
+    for chain in search.chains([target if mapping is None else mapping])[:1]:
+        objects = chain.objects if mapping is None else (*chain.objects, target)
+        if len(objects) > 1 and chain.lead is None:
+            path = retention_path(
+                replace(chain, objects=objects),
+                roots=search.roots,
+                new={id(target)},
+                grower=target,
+            )
+            return path, Value(partial(_length_inside, objects[-2]))
+    return None
+
+
+def _length_inside(holder: Any) -> int:
+    return sum(len(value) for value, _ in _values_of([holder]))
+
+
+def _large_values(deadline: float) -> list[Pair]:
+    """What is long among the values that objects hold, each once."""
+    found: dict[int, Pair] = {}
+    objects = gc.get_objects()
+    for start in range(0, len(objects), _CHUNK):
+        if time.thread_time() > deadline:
+            break
+        for pair in _values_of(objects[start : start + _CHUNK]):
+            if len(pair[0]) >= _LARGE:
+                found.setdefault(id(pair[0]), pair)
+    return list(found.values())
+
+
+def _values_of(holders: Iterable[Any]) -> Iterator[Pair]:
+    """Values of the kinds in question that objects hold, directly or in a dict of such.
+
+    The collector does not follow a dict that holds nothing else.
+    """
+    held = gc.get_referents(*holders)
+    for value in compress(held, map(KINDS.__contains__, map(id, map(type, held)))):
+        yield value, None
+    for mapping in filterfalse(gc.is_tracked, held):
+        if type(mapping) is dict:
+            for _, value in raw.items(mapping):
+                if id(type(value)) in KINDS:
+                    yield value, mapping

@@ -1,0 +1,98 @@
+"""Looks closer at what no allocation and no collector tells of a leak."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from pytest_memguard.attribution.growth import Found
+from pytest_memguard.attribution.inside import grown_inside
+from pytest_memguard.attribution.values import length_of
+from pytest_memguard.attribution.watching import Fill, Gauge, Watch, gauge_of, with_watched
+from pytest_memguard.leaks import ONLY_PYTEST, Blame, Verdict, may_be_of_python
+from pytest_memguard.recording.repeat import CallFailed
+
+_CALLS: Final = 6
+_CALLS_IF_SELDOM: Final = 24
+_LEAST_CALLS: Final = 2
+_SECONDS: Final = 2.5
+"""Of calls at most, for each closer look."""
+_SLOWER: Final = 20
+"""How many times as long a call may take while its lines are watched."""
+_INSIDE_SECONDS: Final = 1.0
+
+
+def looked_closer(
+    call: Callable[[], None],
+    blame: Blame,
+    found: Found,
+    verdict: Verdict,
+    *,
+    seldom: bool,
+    seconds: float,
+) -> tuple[Blame, Found]:
+    """The blame, and what was found, with what a closer look adds, where there is a need.
+
+    Args:
+        call: makes one call.
+        blame: what is known so far.
+        found: likewise.
+        verdict: how it grows.
+        seldom: whether not every call leaks.
+        seconds: what a call takes.
+    """
+    if ONLY_PYTEST in blame.notes:
+        return blame, found
+    most = _CALLS_IF_SELDOM if seldom else _CALLS
+    in_time = _SECONDS / max(seconds, 1e-9)
+    try:
+        signals = [rate.signal for rate in verdict.rates]
+        nobody = blame.path is None and not blame.types
+        if nobody and may_be_of_python(blame, signals) and in_time >= 2 * most:
+            blame, found = _looked_inside(call, most, blame, found)
+        watched = max(_LEAST_CALLS, min(most, int(in_time / _SLOWER)))
+        return _watched(call, watched, blame, _gauges(blame, found, verdict)), found
+    except CallFailed as failed:
+        note = f"a call that was looked at more closely failed: {failed}"
+        return replace(blame, notes=(*blame.notes, note)), found
+
+
+def _looked_inside(
+    call: Callable[[], None], calls: int, blame: Blame, found: Found
+) -> tuple[Blame, Found]:
+    """What grows inside of an object, if anything does."""
+    gc.unfreeze()
+    try:
+        inside = grown_inside(call, calls, _INSIDE_SECONDS)
+    finally:
+        gc.freeze()
+    if inside is None:
+        return blame, found
+    path, value, gained = inside
+    gained = round(gained * blame.calls / calls)
+    return replace(blame, path=path), replace(found, path=path, grower=value, gained=gained)
+
+
+def _gauges(blame: Blame, found: Found, verdict: Verdict) -> list[Gauge]:
+    """What to watch: what no allocation tells."""
+    signals = [rate.signal for rate in verdict.rates]
+    if "Python threads" in signals and "native threads" in signals:
+        signals.remove("native threads")
+    gauges = [gauge for gauge in map(gauge_of, signals) if gauge is not None]
+    if not blame.lines and blame.path is not None and found.gained > 0:
+        gauges.append(Fill(blame.path.holder, lambda: length_of(found.grower)))
+    return gauges
+
+
+def _watched(call: Callable[[], None], calls: int, blame: Blame, gauges: list[Gauge]) -> Blame:
+    """The blame with lines that were seen to open, start or add what stays."""
+    if not gauges:
+        return blame
+    watch = Watch(gauges)
+    made = 0
+    while made < calls and not watch.is_over:
+        watch.during(call)
+        made += 1
+    return replace(blame, lines=with_watched(blame.lines, gauges, blame.calls / made))
