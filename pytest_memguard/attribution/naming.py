@@ -56,6 +56,8 @@ def key_words(key: object) -> str:
         At most 40 characters.
     """
     written = _written(key)
+    if written is None and issubclass(type(key), type):
+        return described(key)
     if written is None:
         return f"of type {raw.type_name(type(key))}"
     if len(written) > _KEY_LENGTH:

@@ -12,7 +12,7 @@ from typing import Final
 from pytest_memguard.probes.function_names import Functions, Place
 from pytest_memguard.probes.survivors import Survivors, frames
 
-_FRAMES: Final = 16
+_FRAMES: Final = 24
 _MOST_BLOCKS: Final = 100_000
 
 

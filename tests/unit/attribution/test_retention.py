@@ -306,6 +306,18 @@ def test_holder_is_the_same_again(source):
             LINKED, (f"module {NAME}", f"HEAD ({NAME}.Node)"), id="no-container-at-all"
         ),
         pytest.param(
+            "KINDS = {Request: []}\ndef leak(n): KINDS[Request].append(Request())",
+            (
+                f"module {NAME}",
+                "KINDS (dict, 1 entry)",
+                f"key class {NAME}.Request",
+                "list, 17 items",
+                "[16]",
+                f"{NAME}.Request",
+            ),
+            id="key-is-a-class",
+        ),
+        pytest.param(
             ERROR,
             (f"module {NAME}", "ERROR (ValueError)", ".__traceback__ (traceback)"),
             id="traceback-of-an-error",
