@@ -60,7 +60,7 @@ def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
         f"{environment.implementation} {environment.python}, {environment.platform}, "
         f"pytest {environment.pytest}, pytest-memguard {environment.memguard}"
     )
-    lines = [totals_line(totals) for totals in run.totals] if whole else []
+    lines = [totals_line(totals, run.outcomes) for totals in run.totals] if whole else []
     blocks.append([plain(line) + "  " for line in [*lines, where]])
     return fit(blocks, limit)
 

@@ -117,7 +117,7 @@ def test_memory_section(pytester, run, flag):
             "",
             (
                 "Total: 4 tests, RSS *.? MiB before, *.? MiB after, *.? MiB at its highest; "
-                "measuring took * (* us a test)"
+                "measuring took * (median * us a test)"
             ),
         ],
         consecutive=False,
