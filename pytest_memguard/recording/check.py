@@ -162,11 +162,10 @@ class LeakCheck:
             verdict = replace(verdict, state="clean", rates=(), reason=ONLY_PYTEST)
         if blame is not None and verdict.state == "leaking":
             self._known.add(blame, verdict, case.grower)
-        looked = case.blame.calls if case.blame is not None else 0
         return LeakReading(
             verdict=verdict,
             blame=blame,
-            calls=repetition.calls + looked,
+            calls=repetition.calls + case.calls,
             seconds=Clock.seconds() - start,
         )
 
@@ -188,10 +187,16 @@ class _Case:
         self.blame: Blame | None = None
         self.grower: Grower | None = None
         self.bounded = ""
-        self._call = call
+        self.calls = 0
+        """Made to look into it."""
+        self._uncounted = call
         self._where = where
         self._known = known
         self._collect = collect
+
+    def _call(self) -> None:
+        self.calls += 1
+        self._uncounted()
 
     def on_suspicion(self, so_far: Verdict) -> Verdict | None:
         """Look into it; a verdict if that settles it."""
@@ -229,13 +234,14 @@ class _Case:
     def _look(self, verdict: Verdict) -> Blame:
         from pytest_memguard.recording.blame import look_into  # seldom needed
 
+        fork = self._where == "fork"
         try:
-            blame, self.grower = look_into(
-                self._call, verdict, self._collect, fork=self._where == "fork"
-            )
+            blame, self.grower = look_into(self._call, verdict, self._collect, fork=fork)
         except CallFailed as failed:
             note = f"a call under the instruments failed: {failed}"
             blame = Blame(calls=0, notes=(note,))
+        if fork:  # the child's count is lost with it
+            self.calls += blame.calls
         self.blame = blame
         return blame
 
