@@ -81,10 +81,14 @@ class Search:
     def chain_from_nobody(self, target: Any, item: tuple[Any, ...]) -> Chain | None:
         """A chain from C code to what nothing else holds; None if anything does.
 
+        A container of weak references holds nothing: classes have one of their subclasses.
+
         Args:
             target: a container that grew, and no root was found for it.
             item: what it holds, if that is to be told.
         """
+        if not item or issubclass(type(item[0]), ReferenceType):
+            return None
         for holder in gc.get_referrers(target):
             if id(holder) not in self._avoid and type(holder) is not FrameType:
                 return None

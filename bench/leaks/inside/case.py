@@ -15,6 +15,12 @@ TEST: Callable[..., None] = next(
     value for name, value in vars(_MODULE).items() if name.startswith("test_")
 )
 """The one test."""
+FIXTURES = {
+    name: value
+    for name, value in vars(_MODULE).items()
+    if isinstance(value, type(pytest.fixture(lambda: None)))
+}
+"""Its module's own, for the modules of those tools."""
 
 
 def arguments(request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 import case
 import pytest
 
+globals().update(case.FIXTURES)
+
 CALLS = 100
 """The documentation's own example has as many."""
 

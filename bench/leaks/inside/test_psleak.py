@@ -10,6 +10,8 @@ import case
 import psleak
 import pytest
 
+globals().update(case.FIXTURES)
+
 
 class TestLeaks(psleak.MemoryLeakTestCase):
     """All settings as they come."""

@@ -214,6 +214,16 @@ def test_holder(source, holder):
     assert found.notes == ()
 
 
+def test_classes_that_nobody_holds():
+    """The interpreter's weak list of subclasses is not said to hold them."""
+    found = found_in(
+        "count = ctypes.pythonapi.Py_IncRef\ncount.argtypes = [ctypes.py_object]\n"
+        "def leak(n): count(type(f'Made{n}', (), {}))"
+    )
+    assert found.path is None
+    assert "type" in {growth.type for growth in found.types}
+
+
 def test_environment():
     """Variables of the environment are held by what people know, not by what is behind it."""
     found = found_in("import os\ndef leak(n): os.environ[f'LEAK_{n}'] = 'x'")
