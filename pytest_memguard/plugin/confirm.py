@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
-from collections.abc import Callable, Generator, Mapping
+import importlib
+import sys
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -54,12 +57,12 @@ class Confirm:
             self._server.close()
             self._server = None
 
-    def ask(self, finding: Finding, nodeid: str, seconds: float) -> Finding | None:
+    def ask(self, finding: Finding, so_far: Outcome, seconds: float) -> Finding | None:
         """The finding as it is after the test has been measured again.
 
         Args:
             finding: a suspect.
-            nodeid: the test.
+            so_far: what was measured of the test.
             seconds: what its call took.
 
         Returns:
@@ -72,7 +75,7 @@ class Confirm:
         readings: list[int] = []
         problem = ""
         for _ in range(self._times):
-            outcome, problem = self.measure(nodeid, seconds, former.imports)
+            outcome, problem = self.measure(so_far, seconds, former.imports)
             peak = _peak(outcome, finding) if outcome is not None else None
             if peak is None:
                 break
@@ -101,7 +104,7 @@ class Confirm:
             return outcome
         if outcome.result != "passed":
             return outcome
-        again, _ = self.measure(outcome.nodeid, call.seconds, imports=0)
+        again, _ = self.measure(outcome, call.seconds, outcome.imports)
         other = again.phase("call") if again is not None else None
         if again is None or other is None:
             return outcome
@@ -113,11 +116,16 @@ class Confirm:
             outcome, phases=tuple(phases), stages=again.stages, imports=again.imports
         )
 
-    def measure(self, nodeid: str, seconds: float, imports: int) -> tuple[Outcome | None, str]:
+    def measure(
+        self, here: Outcome, seconds: float, imports: int
+    ) -> tuple[Outcome | None, str]:
         """Measure a test where no other test has left anything.
 
+        What was loaded here before its call is loaded there, too: the first to use a library
+        pays for it, and that would be this test.
+
         Args:
-            nodeid: the test.
+            here: what was measured of the test here.
             seconds: what its call took.
             imports: modules its call may load for the first time; if there are more, it is
                 run again.
@@ -127,7 +135,12 @@ class Confirm:
         """
         if self._server is None:
             return None, "there is no such process"
-        request = {"nodeid": nodeid, "imports": imports}
+        loaded = list(sys.modules)
+        request = {
+            "nodeid": here.nodeid,
+            "imports": imports,
+            "loaded": loaded[: len(loaded) - here.imports],
+        }
         answer = self._server.ask(request, max(SECONDS, 40 * seconds))
         if answer.problem or not answer.value:
             return None, answer.problem or "it did not get that far"
@@ -140,11 +153,21 @@ class Confirm:
         A first run leaves room behind, so that a second one is less exact.
         """
         item = self._items[request["nodeid"]]
+        _load(request["loaded"])
         answer = self._measure(item)
         if answer is None or answer["imports"] <= request["imports"]:
             return answer
         gc.collect()
         return self._measure(item)
+
+
+def _load(names: Iterable[str]) -> None:
+    """Import modules that another process has; those that are made otherwise stay away."""
+    for name in names:
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+    gc.collect()
 
 
 def _peak(outcome: Outcome, finding: Finding) -> Peak | None:

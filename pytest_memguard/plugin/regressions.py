@@ -105,7 +105,7 @@ class RegressionCheck:
             finding = replace(finding, rule="unsure")
         if self.confirm is None or finding.peak is None or seconds is None:
             return finding
-        return self.confirm.ask(finding, item.nodeid, seconds)
+        return self.confirm.ask(finding, so_far, seconds)
 
     def below(self, finding: Finding, so_far: Outcome) -> list[str]:
         """What stands below the sentence of a failure.

@@ -227,6 +227,26 @@ def test_who_pays_for_an_import(run, pytester):
     result.stdout.fnmatch_lines(["compared with *: 1 as before"])
 
 
+def test_confirmed_with_what_was_imported(run, pytester, size):
+    """A test that loads a part of a library is measured again with the library itself there."""
+    pytester.makepyfile(
+        whole="import sys\nDATA = b'h' * (9 << 20)\nOF_PARTS = 1\n",
+        part="import whole\nDATA = b'h' * (4 << 20)\n",
+    )
+    parts = suite().replace("def test_it():", "def test_it():\n        import part")
+    first = "    def test_a_first():\n        import whole\n\n" + parts
+    flags = ("--mem-compare", "--mem-confirm=1")
+    run(first, "--mem-save", "--mem-confirm=1").assert_outcomes(passed=3)
+    result = run(first, *flags)
+    result.stdout.fnmatch_lines(["compared with *: 3 as before"])
+    size(it=13)
+    result = run(first, *flags)
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        ["peak RSS *; measured again in a fresh process: * (regression)"]
+    )
+
+
 def test_confirmed(run, size):
     """With --mem-confirm a regression is measured again in a fresh process before it fails."""
     run(suite(), "--mem-save")
