@@ -196,9 +196,9 @@ def final(rounds: Sequence[Round], stopped: str, least_calls: int = LEAST_CALLS)
             reason=reason,
         )
     reason = (
-        f"what it keeps becomes less and less, {stopped}"
+        f"{grown[0].rate.signal} grew by less and less, {stopped}"
         if grown
-        else f"there is hardly more of it than {over} calls before, {stopped}"
+        else f"hardly anything was added in the last {over} calls, {stopped}"
     )
     return Verdict(state="settling", calls=calls, rounds=tuple(rounds), reason=reason)
 

@@ -224,14 +224,14 @@ def test_suspects(rounds, signals) -> None:
             series(*range(60, 20, -3), calls=30),
             "settling",
             420,
-            "what it keeps becomes less and less, " + STOPPED,
+            "blocks grew by less and less, " + STOPPED,
             id="fading",
         ),
         pytest.param(
             series(9, 9, *[0, 1] * 5),
             "settling",
             36,
-            "there is hardly more of it than 30 calls before, " + STOPPED,
+            "hardly anything was added in the last 30 calls, " + STOPPED,
             id="hardly-any",
         ),
         pytest.param(
