@@ -26,6 +26,7 @@ is called one: a rule on numbers cannot know.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate, combinations
 from math import hypot, sqrt
 from typing import Final
@@ -57,6 +58,8 @@ STRAIGHT: Final = 0.4
 STEADY: Final = 0.8
 """The same share, which must not surely be less where the rate seems to fall from the first
 round on."""
+EVEN: Final = 0.7
+"""Share of the highest rate of a round that the lowest has where growth is even."""
 NEW_GROUND: Final = 0.5
 """Share of the growth that must lie above all earlier levels."""
 QUIET: Final = 1 / 3
@@ -224,6 +227,29 @@ def confirmed(verdict: Verdict, longer: Round) -> Verdict:
         rounds=verdict.rounds,
         reason=f"{rate.signal} grew by {rate.per_call:.3g} a call, but by {moved} in "
         f"{longer.calls} calls without a look in between",
+    )
+
+
+def untraced(verdict: Verdict) -> Verdict:
+    """The verdict of leaking for growth whose allocations nobody found, or unclear.
+
+    glibc keeps freed blocks aside, up to seven of each size, and counts them as used. Calls
+    that need blocks of many sizes fill that by and by, over hundreds of calls. No allocation
+    stays then, and the C heap alone grows, by another amount in each round.
+
+    Args:
+        verdict: leaking.
+    """
+    if any(rate.signal != "C heap" for rate in verdict.rates):
+        return verdict
+    growth = growth_of(latest(verdict.rounds), "C heap")
+    if growth.lowest >= EVEN * growth.highest:
+        return verdict
+    return replace(
+        verdict,
+        state="unclear",
+        reason=f"C heap grew by {growth.lowest:.3g} to {growth.highest:.3g} a call, but no "
+        "allocation was found that stays: the allocator may keep freed blocks aside",
     )
 
 

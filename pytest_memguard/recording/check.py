@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
+from pytest_memguard.judge.leak import untraced
 from pytest_memguard.leaks import ONLY_PYTEST, Blame, LeakReading, Verdict
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording.garbage import WholeHeap
@@ -160,6 +161,9 @@ class LeakCheck:
         if verdict.state == "leaking" and blame is not None and ONLY_PYTEST in blame.notes:
             # what pytest keeps of every run is nobody's leak
             verdict = replace(verdict, state="clean", rates=(), reason=ONLY_PYTEST)
+        if verdict.state == "leaking" and blame is not None and _found_nothing(blame):
+            verdict = untraced(verdict)
+            blame = blame if verdict.state == "leaking" else None
         if blame is not None and verdict.state == "leaking":
             self._known.add(blame, verdict, case.grower)
         return LeakReading(
@@ -168,6 +172,11 @@ class LeakCheck:
             calls=repetition.calls + case.calls,
             seconds=Clock.seconds() - start,
         )
+
+
+def _found_nothing(blame: Blame) -> bool:
+    """Whether calls under all instruments showed nothing that stays."""
+    return bool(blame.calls) and not (blame.lines or blame.types or blame.path or blame.notes)
 
 
 _ENFORCED: Final = ("functools.lru_cache(maxsize=", "(maxlen=", "the cache of patterns")

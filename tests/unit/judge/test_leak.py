@@ -16,10 +16,11 @@ from pytest_memguard.judge.leak import (
     final,
     next_size,
     suspects,
+    untraced,
 )
 from pytest_memguard.judge.rounds import is_flat, latest
 from pytest_memguard.judge.slopes import growth_of
-from pytest_memguard.leaks import Rate, Round
+from pytest_memguard.leaks import Rate, Round, Verdict
 
 STOPPED = "and 40 is the most there may be"
 
@@ -420,3 +421,23 @@ def test_confirmed(moved, state) -> None:
     verdict = final(series(*[3] * 8), STOPPED)
     assert verdict.state == "leaking"
     assert state == confirmed(verdict, a_round(6, blocks=moved)).state
+
+
+@pytest.mark.parametrize(
+    ("growths", "state"),
+    [
+        pytest.param([{"C heap": 32}] * 12, "leaking", id="even"),
+        pytest.param([{"C heap": 32}, {"C heap": 60}] * 6, "unclear", id="uneven"),
+        pytest.param([{"C heap": 32, "blocks": 1}] * 6, "leaking", id="blocks"),
+    ],
+)
+def test_growth_without_an_allocation(growths, state) -> None:
+    """Uneven growth of the C heap alone, of which nobody found an allocation, is unclear."""
+    rounds = tuple(
+        a_round(3, **{signal: 3 * moved for signal, moved in growth.items()})
+        for growth in growths
+    )
+    rates = tuple(Rate(signal=s, per_call=32, low=30, high=34) for s in growths[0])
+    verdict = untraced(Verdict(state="leaking", calls=36, rates=rates, rounds=rounds))
+    assert verdict.state == state
+    assert ("no allocation was found that stays" in verdict.reason) == (state == "unclear")

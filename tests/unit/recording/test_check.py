@@ -13,9 +13,9 @@ import pytest
 import pytest_memguard
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
-from pytest_memguard.leaks import LeakReading, bytes_per_call
+from pytest_memguard.leaks import Blame, LeakReading, Rate, Round, Verdict, bytes_per_call
 from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
-from pytest_memguard.recording.repeat import CallFailed, Limits
+from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
 from tests.fresh import alone
 
 KEPT: list[Any] = []
@@ -220,3 +220,32 @@ def test_for_everybody() -> None:
     assert caught.value.reading.verdict.state == "leaking"
     with pytest.raises(KeyError, match="mine"):
         check_leaks({}.__getitem__, "mine")
+
+
+@pytest.mark.parametrize(
+    ("blame", "state"),
+    [
+        pytest.param(Blame(calls=16), "unclear", id="nothing-found"),
+        pytest.param(Blame(calls=16, notes=("memray is missing",)), "leaking", id="not-looked"),
+        pytest.param(Blame(calls=0), "leaking", id="no-calls"),
+    ],
+)
+def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, blame, state) -> None:
+    """The C heap alone, growing unevenly, leaks only if no instrument could tell."""
+    rounds = tuple(
+        Round(calls=3, growth=(("C heap", moved),)) for moved in (60, 180, 90, 150, 60, 180)
+    )
+    rates = (Rate(signal="C heap", per_call=40, low=30, high=50),)
+    leaking = Verdict(state="leaking", calls=18, rates=rates, rounds=rounds)
+
+    def verdict(repetition: Any) -> Verdict:
+        repetition._on_suspicion(leaking)
+        return leaking
+
+    monkeypatch.setattr(Repetition, "verdict", verdict)
+    monkeypatch.setattr(
+        "pytest_memguard.recording.blame.look_into", lambda *_, **__: (blame, None)
+    )
+    reading = run(lambda: None)
+    assert reading.verdict.state == state
+    assert (reading.blame is None) == (state == "unclear")
