@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pytest_memguard.baselines import Former
-from pytest_memguard.leaks import LeakReading
+if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads neither
+    from pytest_memguard.baselines import Former
+    from pytest_memguard.leaks import LeakReading
 
 MetricName = Literal["rss", "heap", "python"]
 PhaseName = Literal["setup", "call", "teardown"]

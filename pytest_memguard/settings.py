@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_memguard.baselines import FailRule
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.history import HistoryPlace
 from pytest_memguard.model import Budget
 from pytest_memguard.option_table import (
     BASELINE,
@@ -19,8 +17,11 @@ from pytest_memguard.option_table import (
     LEAK_CHECK,
     MODES,
 )
-from pytest_memguard.rules import parse_rules
 from pytest_memguard.units import MIB, parse_bytes, parse_share, parse_size
+
+if TYPE_CHECKING:
+    from pytest_memguard.baselines import FailRule
+    from pytest_memguard.history import HistoryPlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +169,8 @@ def _text(value: object) -> str:
 
 
 def _place(value: object) -> HistoryPlace:
+    from pytest_memguard.history import HistoryPlace
+
     return HistoryPlace(text=_text(value).strip())
 
 
@@ -188,6 +191,8 @@ def _times(value: object) -> int:
 
 
 def _rules(lines: object) -> tuple[FailRule, ...]:
+    from pytest_memguard.rules import parse_rules
+
     return parse_rules(_lines(lines), "")
 
 

@@ -106,7 +106,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def line_right(case: Case, answer: Answer) -> bool | None:
+def line_right(case: Case, answer: Answer) -> bool:
     """Whether the first line it names in the case's own file is a marked one."""
     own = [line for file, line in answer.lines if Path(file).name == case.path.name]
     return bool(own) and own[0] in case.lines

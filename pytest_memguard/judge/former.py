@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from pytest_memguard.baselines import Former
 from pytest_memguard.judge.room import FINE_GRAINED, GRAIN
 from pytest_memguard.model import Budget, Finding, Peak
 from pytest_memguard.units import format_size
+
+if TYPE_CHECKING:
+    from pytest_memguard.baselines import Former
 
 
 def judge_former(budget: Budget, former: Former, peak: Peak, subject: str) -> Finding | None:

@@ -21,7 +21,6 @@ from pytest_memguard.recording.instruments import NO_MARK
 from pytest_memguard.settings import Settings
 from pytest_memguard.storage.files import check_writable, write_whole
 from pytest_memguard.units import format_size
-from pytest_memguard.wire import outcome_from_json, run_to_json
 
 
 class Collector:
@@ -59,6 +58,8 @@ class Collector:
 
     def take(self, report: pytest.TestReport) -> None:
         """Take what a worker attached to its report."""
+        from pytest_memguard.wire import outcome_from_json
+
         self.add(outcome_from_json(report.__dict__.pop("memguard")))
 
     @pytest.hookimpl(optionalhook=True)
@@ -85,6 +86,8 @@ class Collector:
             self._suspects.update(self.outcomes())
         if self._settings.json is None or not self.worth_writing(session):
             return
+        from pytest_memguard.wire import run_to_json
+
         text = json.dumps(run_to_json(self.run()), indent=1) + "\n"
         self.write(session, self._path, text, f"numbers of {len(self._ledger):,} tests")
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_memguard.model import BREACHES, Finding, Outcome, PhaseName
 from pytest_memguard.plugin.explain import RERUN_SECONDS, Suspects, leaves_question, rerun
-from pytest_memguard.plugin.measuring import Measurement
 from pytest_memguard.plugin.memray_user import memray_user
 from pytest_memguard.plugin.running import Running
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings
 from pytest_memguard.units import format_size
-from pytest_memguard.wire import outcome_from_json, outcome_to_json
+
+if TYPE_CHECKING:
+    from pytest_memguard.plugin.measuring import Measurement
 
 _NEXT: Final = (
     "Allocation lines: run this test again; the next run measures it under memray from the "
@@ -106,6 +107,8 @@ class Explainer:
         if problem or not value:
             why = problem or "it did not get that far"
             return replace(finding, advice=f"{_RERUN}, without an answer: {why}.")
+        from pytest_memguard.wire import outcome_from_json
+
         second = outcome_from_json(value)
         same = [f for f in second.findings if f.rule in BREACHES and f.budget == finding.budget]
         if not same:
@@ -133,6 +136,8 @@ class Explainer:
         look = self._running.look
         if look is None:
             return None
+        from pytest_memguard.wire import outcome_to_json
+
         return outcome_to_json(
             Outcome(
                 nodeid="",

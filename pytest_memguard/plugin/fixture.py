@@ -16,8 +16,8 @@ from pytest_memguard.model import METRICS, MetricName
 from pytest_memguard.plugin.found import fail_with
 from pytest_memguard.plugin.function_leaks import FunctionLeaks
 from pytest_memguard.plugin.items import ItemHooks
+from pytest_memguard.plugin.keys import ITEMS
 from pytest_memguard.plugin.options import is_off
-from pytest_memguard.plugin.session import ITEMS
 from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import HeapTracker
 from pytest_memguard.probes.process import Snapshot, take_snapshot

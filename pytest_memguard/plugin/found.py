@@ -11,11 +11,11 @@ import pytest
 from pytest_memguard.errors import BudgetExceeded, MemoryBudgetWarning
 from pytest_memguard.model import Finding, PhaseName
 from pytest_memguard.plugin.explainer import Explainer
-from pytest_memguard.plugin.measuring import Measurement
 from pytest_memguard.plugin.running import Running
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_memguard.plugin.measuring import Measurement
     from pytest_memguard.plugin.regressions import RegressionCheck
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_memguard.plugin import options
+from pytest_memguard.plugin.names import REGRESSION_MARKER, STAGES_MODULE, names_in_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -33,9 +33,6 @@ REGRESSION_LINE = (
     "mem_regression(RULE, ...): what --mem-compare lets this test grow by, as "
     "'peak:10%+2MB'; None switches it off (pytest-memguard)"
 )
-_COMPARED = "mem_regression"
-_MARKERS = {"mem_budget", "mem_leak_check", "mem_no_leak_check", _COMPARED}
-_STAGES = "pytest_memguard.recording.stages"
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -54,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         start(config)
     elif settings is None or not settings.off:
         config.pluginmanager.register(OnDemand(config), "memguard-on-demand")
-    elif _STAGES in sys.modules:
+    elif STAGES_MODULE in sys.modules:
         config.pluginmanager.register(Silence(), "memguard-silence")
 
 
@@ -85,7 +82,7 @@ class OnDemand:
             pytest.UsageError: if a marker makes no sense, whether this run needs it or not.
         """
         found = names_in_use(session.items)
-        if found - {_COMPARED}:
+        if found - {REGRESSION_MARKER}:
             self._start()
             from pytest_memguard.plugin.session import plan_items
 
@@ -140,32 +137,6 @@ class OnReport:
             collector = self._start()
             if collector is not None:
                 collector.take(report)
-
-
-def names_in_use(items: list[pytest.Item]) -> set[str]:
-    """Which of our markers, fixture and stages a suite uses; every node is looked at once.
-
-    Code that has loaded `pytest_memguard.stage` may have budgets on its stages.
-    """
-    found: set[str] = set()
-    ours = sys.modules[__name__.partition(".")[0]]
-    if _STAGES in sys.modules or any(
-        vars(module).get("pytest_memguard") is ours
-        for module in list(sys.modules.values())
-        if type(module) is ModuleType  # others may load what they stand for
-    ):
-        found.add("stage")
-    seen: set[int] = set()
-    for item in items:
-        if "memguard" in getattr(item, "fixturenames", ()):
-            found.add("memguard")
-        node: pytest.Item | pytest.Collector | None = item
-        while node is not None and id(node) not in seen:
-            found.update(mark.name for mark in node.own_markers if mark.name in _MARKERS)
-            if node is not item:
-                seen.add(id(node))
-            node = node.parent
-    return found
 
 
 @pytest.fixture

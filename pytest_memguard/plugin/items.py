@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from _pytest.runner import runtestprotocol  # no public name does this
 
-from pytest_memguard.judge.former import judge_number
-from pytest_memguard.leaks import LeakReading
 from pytest_memguard.model import Finding, MetricName, Outcome, PhaseName, PhaseReading
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.found import Found
 from pytest_memguard.plugin.look import Look
-from pytest_memguard.plugin.measuring import Measurement
 from pytest_memguard.plugin.memray_user import memray_user
 from pytest_memguard.plugin.needs import Needs
 from pytest_memguard.plugin.options import GAPS
@@ -29,9 +26,10 @@ from pytest_memguard.plugin.plans import Plan, Planner
 from pytest_memguard.plugin.running import Running
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings
-from pytest_memguard.wire import outcome_to_json
 
 if TYPE_CHECKING:
+    from pytest_memguard.leaks import LeakReading
+    from pytest_memguard.plugin.measuring import Measurement
     from pytest_memguard.plugin.regressions import RegressionCheck
 
 _PROPERTIES: Final = (
@@ -229,6 +227,8 @@ class ItemHooks:
 
     def _call_in(self, item: pytest.Item, needs: Needs, plan: Plan | None) -> Measurement:
         """What measures a test for which a look is not enough; there will be more to tell."""
+        from pytest_memguard.plugin.measuring import Measurement
+
         self.reports.activate()
         return Measurement(plan, self.instruments, needs, lambda: memray_user(item))
 
@@ -252,6 +252,8 @@ class ItemHooks:
         found = look.end("teardown")
         limit = look.plan.growth if look.plan is not None else None
         if limit is not None and limit.former is not None:
+            from pytest_memguard.judge.former import judge_number
+
             _, growth = look.peak_and_growth()
             grown = judge_number(limit, limit.former, growth, "growth of resident memory")
             if grown is not None:
@@ -363,6 +365,8 @@ class ItemHooks:
         self.instruments.folder.close()
         if look is None:
             return None
+        from pytest_memguard.wire import outcome_to_json
+
         return outcome_to_json(
             Outcome(
                 nodeid=item.nodeid,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.leaks import KnownLeak
 from pytest_memguard.model import Outcome
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.settings import Settings
 from pytest_memguard.storage.known_leaks import KnownFile, write_known
+
+if TYPE_CHECKING:
+    from pytest_memguard.leaks import KnownLeak
 
 
 class LeakReport:
@@ -52,13 +55,17 @@ class LeakReport:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the section."""
+        outcomes = self._collector.outcomes()
+        checked = any(outcome.leak or outcome.leak_skipped for outcome in outcomes)
+        if not checked and not self._settings.leak_accept:
+            return
         from pytest_memguard.report.leaks import leaks_section
 
         try:
             known = self._known.leaks()
         except ConfigError as error:  # whoever needed it has said so
             known, self._lines = {}, list(error.problems)
-        lines = leaks_section(self._collector.outcomes(), known, self._settings.leak_ignore)
+        lines = leaks_section(outcomes, known, self._settings.leak_ignore)
         if self._settings.leak_accept and not lines:
             lines = [
                 "no test was checked: --mem-leak-accept needs --mem-leak-check or a marker"
@@ -71,6 +78,8 @@ class LeakReport:
 
 def accepted_leaks(outcomes: tuple[Outcome, ...]) -> dict[str, KnownLeak]:
     """The leaks of a run, by fingerprint, as they are kept."""
+    from pytest_memguard.leaks import KnownLeak
+
     found: dict[str, KnownLeak] = {}
     for outcome in outcomes:
         reading = outcome.leak

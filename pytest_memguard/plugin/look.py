@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision, marked_peak
 from pytest_memguard.model import PhaseReading
-from pytest_memguard.plugin.measuring import NO_LIMIT_TOLERANCE, Measurement
-from pytest_memguard.plugin.needs import Needs
+from pytest_memguard.plugin.needs import NO_LIMIT_TOLERANCE, Needs
 from pytest_memguard.recording.free_lists import clear_free_lists, full_collections
 from pytest_memguard.recording.recorder import Region
 from pytest_memguard.recording.stages import Host, StageLog, forget_open_stages, set_current
 
 if TYPE_CHECKING:
     from pytest_memguard.model import Finding, PhaseName
+    from pytest_memguard.plugin.measuring import Measurement
     from pytest_memguard.plugin.plans import Plan
     from pytest_memguard.probes.peak_rss import KernelMark
     from pytest_memguard.recording.instruments import Instruments

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import FOR_RECORD, Precision, finest, precision_for
 from pytest_memguard.model import BREACHES, Finding, PhaseName, PhaseReading, StageReading
 from pytest_memguard.plugin.judging import PhaseJudge
 from pytest_memguard.plugin.measured import Measured
-from pytest_memguard.plugin.needs import Needs
+from pytest_memguard.plugin.needs import NO_LIMIT_TOLERANCE, Needs
 from pytest_memguard.plugin.tracking import Tracking
 from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import HeapFile
@@ -18,13 +18,10 @@ from pytest_memguard.probes.python_heap import PythonHeap
 from pytest_memguard.recording.free_lists import clear_free_lists
 from pytest_memguard.recording.recorder import Recorder, Region
 from pytest_memguard.recording.stages import Host, StageLog, forget_open_stages, set_current
-from pytest_memguard.units import MIB
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.plans import Plan
     from pytest_memguard.recording.instruments import Instruments
-
-NO_LIMIT_TOLERANCE: Final = 1 * MIB
 
 
 class Measurement:

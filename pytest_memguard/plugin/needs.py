@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.judge.room import FOR_RECORD, Precision
+from pytest_memguard.units import MIB
 
 if TYPE_CHECKING:
     from pytest_memguard.model import PhaseName
     from pytest_memguard.plugin.plans import Plan
+
+NO_LIMIT_TOLERANCE: Final = 1 * MIB
+"""Bytes that do not matter where there is no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_memguard.errors import BudgetExceeded, LeakDetected, MemoryRegression
-from pytest_memguard.judge.budget import uncovered_setup
 from pytest_memguard.model import Finding, Outcome
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.running import Running
 from pytest_memguard.settings import Settings
-from pytest_memguard.wire import outcome_to_json
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.confirm import Confirm
@@ -149,6 +147,8 @@ class OutcomeHooks:
         if self._sink is not None and os.getpid() == self._process:
             self._sink(outcome)
         else:
+            from pytest_memguard.wire import outcome_to_json
+
             report.memguard = outcome_to_json(outcome)  # type: ignore[attr-defined]
 
     def _last_words(
@@ -158,6 +158,8 @@ class OutcomeHooks:
         notes: tuple[str, ...] = ()
         findings: tuple[Finding, ...] = ()
         if plan is not None and look.setup_was_too_much:
+            from pytest_memguard.judge.budget import uncovered_setup
+
             notes = (uncovered_setup(plan.budgets, look.rise("setup")),)
         if detail is not None:
             notes += tuple(detail.notes)

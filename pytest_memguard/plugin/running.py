@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_memguard.leaks import LeakReading
 from pytest_memguard.model import CallSite, Finding, Outcome, StageReading
 
 if TYPE_CHECKING:
+    from pytest_memguard.leaks import LeakReading
     from pytest_memguard.plugin.look import Look
     from pytest_memguard.plugin.measuring import Measurement
 

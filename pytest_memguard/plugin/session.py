@@ -13,20 +13,16 @@ from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.items import ItemHooks
-from pytest_memguard.plugin.leak_plans import LeakPlanner
+from pytest_memguard.plugin.keys import ITEMS, KNOWN
 from pytest_memguard.plugin.leak_report import LeakReport
-from pytest_memguard.plugin.leakhooks import LeakHooks
+from pytest_memguard.plugin.names import LEAK_MARKERS, REGRESSION_MARKER, names_in_use
 from pytest_memguard.plugin.options import refuse, settings_of, usage_error
 from pytest_memguard.plugin.plans import Planner, make_plan
-from pytest_memguard.plugin.regression_plans import marker_problems
 from pytest_memguard.plugin.scope import is_whole_suite
 from pytest_memguard.plugin.status import StatusPeaks
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import default_budgets
 from pytest_memguard.storage.known_leaks import FILE, KnownFile
-
-ITEMS = pytest.StashKey[ItemHooks]()
-KNOWN = pytest.StashKey[KnownFile]()
 
 
 def start(config: pytest.Config) -> Collector | None:
@@ -122,12 +118,15 @@ def plan_items(session: pytest.Session) -> None:
     config = session.config
     settings = settings_of(config)
     items = config.stash[ITEMS]
+    used = names_in_use(session.items)
     check = items.regressions.planner if items.regressions is not None else None
     planner = items.planner = Planner(settings, check)
     defaults = tuple(default_budgets(settings))
     items.default_plan = make_plan(defaults) if defaults else None
+    planned = [items.default_plan]
     for item in session.items:
         plan = planner.plan(item)
+        planned.append(plan)
         own = plan.budgets if plan is not None else ()
         if own != defaults or (plan is not None and plan.compared):
             items.plans[item.nodeid] = plan
@@ -137,8 +136,20 @@ def plan_items(session: pytest.Session) -> None:
     ]
     if any(plan is not None and plan.heap for plan in items.plans.values()):
         items.instruments.folder.new_path()
-    problems = planner.problems + plan_leak_checks(session, items)
-    problems += check.problems if check is not None else marker_problems(session.items)
+    problems = planner.problems
+    if settings.leak_check == "all" or used & LEAK_MARKERS:
+        problems = problems + plan_leak_checks(session, items)
+    if check is not None:
+        problems = problems + check.problems
+    elif REGRESSION_MARKER in used:
+        from pytest_memguard.plugin.regression_plans import marker_problems
+
+        problems = problems + marker_problems(session.items)
+    if {"memguard", "stage"} & used or any(
+        plan is not None and plan.special for plan in planned
+    ):
+        # now, not in a test, which would seem to use what they take
+        from pytest_memguard.plugin import fixture, measuring  # noqa: F401
     if problems:
         refuse(session, problems)
 
@@ -150,6 +161,8 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
         A line for every marker that makes no sense, and one for a file of accepted leaks
         that cannot be read.
     """
+    from pytest_memguard.plugin.leak_plans import LeakPlanner
+
     config = session.config
     settings = settings_of(config)
     planner = LeakPlanner(settings)
@@ -160,6 +173,8 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
             known = config.stash[KNOWN].leaks()
         except ConfigError as error:
             return [*planner.problems, *error.problems]
+        from pytest_memguard.plugin.leakhooks import LeakHooks
+
         hooks = LeakHooks(settings, known, Path(config.rootpath), items)
         hooks.plans = wanted
         items.reports.leak_skipped = {

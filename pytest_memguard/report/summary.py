@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from pytest_memguard.model import Outcome, Run, Totals
@@ -54,8 +53,8 @@ def totals_line(totals: Totals, outcomes: Sequence[Outcome]) -> str:
     What measuring took for most tests is the median: the first one in a process pays for a
     collection of garbage, and those with stages for one more each.
     """
-    spent = [o.overhead for o in outcomes if totals.worker in {"", o.worker}]
-    median = statistics.median(spent) * 1e6 if spent else 0.0
+    spent = sorted(o.overhead for o in outcomes if totals.worker in {"", o.worker})
+    median = spent[len(spent) // 2] * 1e6 if spent else 0.0
     tests = "1 test" if totals.tests == 1 else f"{totals.tests:,} tests"
     return (
         f"{totals.worker or 'Total'}: {tests}, RSS {format_size(totals.start)} before, "

@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import other_format
-from pytest_memguard.leaks import KnownLeak
 from pytest_memguard.storage.files import write_whole
+
+if TYPE_CHECKING:
+    from pytest_memguard.leaks import KnownLeak
 
 FORMAT: Final = 1
 # 1: first format.
@@ -55,6 +57,8 @@ def read_known(path: Path) -> dict[str, KnownLeak]:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path} cannot be read ({error}); mend it or move it away"
         raise ConfigError(msg) from error
+    from pytest_memguard.leaks import KnownLeak
+
     try:
         data = json.loads(text)
         number = data["format"]

@@ -14,8 +14,11 @@ KEEP = """
 
     KEPT = []
 
+    def made():
+        return object()
+
     def keep():
-        KEPT.append([object() for _ in range(20)])
+        KEPT.append([made() for _ in range(20)])
 """
 """The top of a file with tests: `keep` leaks."""
 

@@ -45,7 +45,7 @@ def test_accepted_leaks_are_known_afterwards(pytester, run, written):
     assert kept["format"] == 1
     (entry,) = kept["leaks"]
     assert entry["holder"] == "test_it.KEPT"
-    assert entry["line"] == "test_it.py: <listcomp>"
+    assert entry["line"] == "test_it.py: made"
     assert entry["tests"] == ["test_it.py::test_leak"]
 
     result = run(LEAK + OTHER, *FLAGS, JSON)
@@ -188,7 +188,10 @@ HELPER = """
             self.requests = []
 
         def put(self):
-            self.requests.append([Request() for _ in range(20)])
+            self.requests.append([made() for _ in range(20)])
+
+    def made():
+        return Request()
 
     REGISTRY = Registry()
 """
@@ -212,7 +215,7 @@ def app(pytester: pytest.Pytester) -> Path:
 
 
 PATTERNS = [
-    pytest.param("<listcomp>", id="function"),
+    pytest.param("made", id="function"),
     pytest.param("app/*", id="folder"),
     pytest.param("app.helper.Request", id="type"),
     pytest.param("*.REGISTRY*", id="holder"),
