@@ -14,6 +14,7 @@ from pytest_memguard.leaks import ONLY_PYTEST, Blame, LeakReading, Verdict
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording.garbage import WholeHeap
 from pytest_memguard.recording.looks import Looks
+from pytest_memguard.recording.opcode_caches import OpcodeCaches
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class LeakCheck:
         self._blame = blame
         self._known = KnownLeaks()
         self._heap = WholeHeap()
+        self._opcode_caches = OpcodeCaches()
         self._counters: dict[bool, Counters] = {}
 
     def counters(self, *, resources: bool = True) -> Counters:
@@ -142,6 +144,7 @@ class LeakCheck:
         start = Clock.seconds()
         frozen = gc.get_freeze_count() == 0
         self._heap.collect()
+        self._opcode_caches.forgo()
         if frozen:
             gc.freeze()  # collections in between look at what is new alone
         looks = Looks(self.counters(resources=resources), respect_disabled=respect_disabled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -127,7 +128,7 @@ def test_peaks_are_those_of_the_one_run(run, written, leaks):
     )
     result.assert_outcomes(passed=1 if leaks else 2, failed=1 if leaks else 0)
     test = written()["test_it"]
-    assert test["leak"]["verdict"]["state"] == ("leaking" if leaks else "clean")
+    assert states({"test_it": test}) == {"test_it": "leaking" if leaks else "clean"}
     assert test["findings"] == []
     peaks = {p["name"]: p["peaks"][0]["bytes"] / (1 << 20) for p in test["phases"]}
     assert pytest.approx(4, abs=1.5) == peaks["setup"]
@@ -258,9 +259,10 @@ def test_a_slow_test_is_not_called_2000_times(run, written):
 def test_a_slow_clean_test_is_called_a_few_times(run, written):
     """A clean test is known to be one after a few calls."""
     run("import time\ndef test_it(): time.sleep(0.05)", "--mem-leak-check", JSON)
-    leak = written()["test_it"]["leak"]
-    assert leak["verdict"]["state"] == "clean"
-    assert 8 <= leak["calls"] <= 30
+    assert states(written()) == {"test_it": "clean"}
+    # on 3.10 functions keep a frame from their first call on, some of them in the C heap
+    most = 30 if sys.version_info >= (3, 11) else 200
+    assert 8 <= written()["test_it"]["leak"]["calls"] <= most
 
 
 CYCLES = """
