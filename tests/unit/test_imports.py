@@ -49,7 +49,7 @@ def status(name):
 
 for name in sys.argv[1:]:
     if status(name):
-        print("cannot be imported alone:", name)
+        print("cannot be imported alone:", name, flush=True)  # or the next child says it, too
 """
 
 
