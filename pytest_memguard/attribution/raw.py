@@ -30,6 +30,7 @@ _qualname_of = type.__dict__["__qualname__"].__get__
 _TRACKED_HEADER: Final = 16
 _TRIES: Final = 9
 _HEAP_TYPE: Final = 1 << 9
+_IMMUTABLE_TYPE: Final = 1 << 8
 
 
 def _nothing() -> None:
@@ -97,7 +98,9 @@ def class_name(cls: type) -> tuple[str, str]:
 
 def is_made_in_python(cls: type) -> bool:
     """Whether a class was written in Python, as far as its name and kind tell."""
-    return bool(_flags_of(cls) & _HEAP_TYPE) and not class_name(cls)[0].startswith("_")
+    # newer versions make types of C modules like classes, but such as nobody can change
+    kind = _flags_of(cls) & (_HEAP_TYPE | _IMMUTABLE_TYPE)
+    return kind == _HEAP_TYPE and not class_name(cls)[0].startswith("_")
 
 
 def type_name(cls: type) -> str:
