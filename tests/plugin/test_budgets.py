@@ -628,6 +628,32 @@ def test_heap_is_exact(run, threads):
     )
 
 
+def test_teardown_is_no_part_of_the_next_setup(run):
+    """What a test's teardown rose by is not laid to the setup of the one after it."""
+    result = run(
+        """
+        import pytest
+
+        @pytest.fixture
+        def heavy():
+            yield
+            bytearray(60 << 20)
+
+        def test_first():
+            bytearray(60 << 10)
+
+        def test_second(heavy):
+            pass
+
+        def test_third():
+            pass
+        """,
+        "--mem-budget=40",
+    )
+    result.assert_outcomes(passed=3)
+    result.stdout.no_fnmatch_line("*setup rose*")
+
+
 @pytest.mark.xfail(
     sys.version_info[:2] == (3, 11),
     strict=True,
