@@ -48,7 +48,7 @@ class CHeap:
         libc.fclose.argtypes = [ctypes.c_void_p]
         libc.free.argtypes = [ctypes.c_void_p]
         libc.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
-        libc.mallinfo2.restype = _Mallinfo2
+        libc.mallinfo2.restype = Mallinfo2
         libc.sbrk.argtypes = [ctypes.c_ssize_t]
         libc.sbrk.restype = ctypes.c_void_p
         libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
@@ -61,7 +61,7 @@ class CHeap:
 
         Free pages must have been given back just before.
         """
-        info: _Mallinfo2 = self._libc.mallinfo2()
+        info: Mallinfo2 = self._libc.mallinfo2()
         main = self._mapping()
         if main is None:
             return int(info.fordblks), int(info.fordblks)
@@ -105,7 +105,7 @@ class CHeap:
         return size, pages.raw.count(_IS_RESIDENT) * self._page
 
 
-class _Mallinfo2(ctypes.Structure):
+class Mallinfo2(ctypes.Structure):
     """Glibc's struct of the same name (mallinfo2(3))."""
 
     _fields_ = tuple(

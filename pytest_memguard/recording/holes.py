@@ -6,6 +6,8 @@ import ctypes
 import sys
 from typing import Final
 
+from pytest_memguard.probes.c_heap import Mallinfo2
+
 # What is larger is mapped by itself (see steady); smaller holes make little difference.
 SMALLEST: Final = 128 * 1024
 _STEP: Final = 4
@@ -30,7 +32,7 @@ class Holes:
     def __init__(self) -> None:
         libc = ctypes.CDLL(None)
         libc.gnu_get_libc_version()
-        libc.mallinfo2.restype = _Mallinfo2
+        libc.mallinfo2.restype = Mallinfo2
         self._info = libc.mallinfo2
         self._malloc, self._free = libc.malloc, libc.free
         self._malloc.restype, self._malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
@@ -67,16 +69,6 @@ class Holes:
         for block in self._plugs:
             self._free(block)
         self._plugs.clear()
-
-
-class _Mallinfo2(ctypes.Structure):
-    """Glibc's struct of the same name (mallinfo2(3)), of which one number is needed."""
-
-    _fields_ = (
-        ("unused", ctypes.c_size_t * 8),
-        ("fordblks", ctypes.c_size_t),
-        ("keepcost", ctypes.c_size_t),
-    )
 
 
 def holes() -> Holes | None:
