@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _COARSE: Final = 4 * GRAIN
 # What a test must have used for its free lists and its last blocks to be worth giving back.
 _MUCH: Final = 2 * GRAIN
-_NOTHING: Final[Mapping[PhaseName, Precision]] = {}
 
 
 class _Phase:
@@ -111,9 +110,7 @@ class Look:
 
     def _use(self, plan: Plan | None) -> None:
         self.plan = plan
-        self._precision = plan.precision if plan is not None else _NOTHING
-        if self._needs.record:
-            self._precision = {"call": FOR_RECORD, **self._precision}
+        self._precision = self._needs.precision(plan)
         limited = plan is not None and plan.limits
         self._tolerance = plan.tolerance if plan is not None and limited else FOR_RECORD.enough
         """Bytes of garbage that do not matter."""

@@ -142,7 +142,7 @@ class Measured:
         """The peak of resident memory by mark and tracker, where the mark needs help."""
         room, rise = self.rooms[phase], self.rise(phase)
         limit = self._plan.limits.get(phase, 0) if self._plan is not None else 0
-        precision = self._needs.precision(self._plan, phase)
+        precision = self._needs.precision(self._plan).get(phase)
         enough = precision.enough if precision is not None else GRAIN
         if room <= enough and not rise > limit > 0:
             return marked_peak(rise, room, self.meters[0].method)

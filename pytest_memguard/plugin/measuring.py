@@ -97,7 +97,7 @@ class Measurement:
         start = Clock.seconds()
         plan, tracking = self._plan, self._tracking
         room = 0
-        precision = self._needs.precision(plan, phase)
+        precision = self._needs.precision(plan).get(phase)
         if phase == "setup":
             forget_open_stages()
             self._collect_garbage()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_memguard.model import PhaseName
     from pytest_memguard.plugin.plans import Plan
 
+_NONE: Final[Mapping[PhaseName, Precision]] = {}
 NO_LIMIT_TOLERANCE: Final = 1 * MIB
 """Bytes that do not matter where there is no limit."""
 
@@ -29,7 +31,7 @@ class Needs:
     warn: float | None = None
     """Share above which budgets that stages bring along warn."""
 
-    def precision(self, plan: Plan | None, phase: PhaseName) -> Precision | None:
-        """How much free room a phase can bear; ``None`` where no answer depends on it."""
-        found = None if plan is None else plan.precision.get(phase)
-        return FOR_RECORD if found is None and self.record and phase == "call" else found
+    def precision(self, plan: Plan | None) -> Mapping[PhaseName, Precision]:
+        """How much free room each phase can bear, where an answer depends on it."""
+        of_plan = plan.precision if plan is not None else _NONE
+        return {"call": FOR_RECORD, **of_plan} if self.record else of_plan
