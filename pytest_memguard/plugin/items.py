@@ -6,20 +6,19 @@ import contextlib
 import sys
 from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from _pytest.runner import runtestprotocol  # no public name does this
 
-from pytest_memguard.model import Finding, MetricName, Outcome, PhaseName, PhaseReading
+from pytest_memguard.model import Budget, Finding, MetricName, Outcome, PhaseName, PhaseReading
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.found import Found
 from pytest_memguard.plugin.look import Look
 from pytest_memguard.plugin.memray_user import memray_user
-from pytest_memguard.plugin.needs import Needs
+from pytest_memguard.plugin.needs import Demands, Needs
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.outcomes import OutcomeHooks
 from pytest_memguard.plugin.plans import Plan, Planner
@@ -88,6 +87,7 @@ class ItemHooks:
             record=settings.saves or settings.compares,
             warn=settings.warn,
         )
+        self._demands = Demands(None, self._needs, bounds=self._keeps_all)
         self._suspects: Container[str] = ()
         if settings.explain == "next" and suspects:
             self._suspects = suspects
@@ -134,13 +134,15 @@ class ItemHooks:
         look = self._look_at(item)
         if look is None:
             return (yield)
-        look.begin("setup")
+        look.begin_setup()
         try:
             result = yield
         except BaseException:
-            self._ended(item, look, "setup", failed=True)
+            self._after_setup(item, look, look.end_setup(), failed=True)
             raise
-        self._ended(item, look, "setup")
+        found = look.end_setup()
+        if found or look.setup_was_too_much:
+            self._after_setup(item, look, found)
         return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -151,19 +153,21 @@ class ItemHooks:
         if look is None or self.paused:
             return (yield)
         if len(item.own_markers) != self._marks:
-            look.plan_again(self._plan_again(item))
+            self._plan_again(item, look)
         if hasattr(sys, "last_value"):
             _forget_last_failure()
-        look.begin("call")
+        look.begin_call()
         modules = len(sys.modules)  # ours are there by now
         try:
             result = yield
         except BaseException:
             running.imports = len(sys.modules) - modules
-            self._ended(item, look, "call", failed=True)
+            self._act(item, look, "call", look.end_call(), failed=True)
             raise
         running.imports = max(0, len(sys.modules) - modules)
-        self._ended(item, look, "call")
+        found = look.end_call()
+        if found:
+            self._act(item, look, "call", found)
         check = self._found.regressions
         if check is not None and not running.again:
             check.refuse_new(item)
@@ -181,16 +185,17 @@ class ItemHooks:
             self.instruments.wider_fixtures_went()
         if self._torn_early is not None:
             result = yield
-            if self._torn_early:
-                self._act(item, look, "teardown", self._torn_early)
+            self._act(item, look, "teardown", self._torn_early)
             return result
-        look.begin("teardown")
+        look.begin_teardown()
         try:
             result = yield
         except BaseException:
-            self._ended(item, look, "teardown", failed=True)
+            self._act(item, look, "teardown", self._end_teardown(item, look), failed=True)
             raise
-        self._ended(item, look, "teardown")
+        found = self._end_teardown(item, look)
+        if found:
+            self._act(item, look, "teardown", found)
         return result
 
     def _look_at(self, item: pytest.Item) -> Look | None:
@@ -210,105 +215,129 @@ class ItemHooks:
         if not asks and self.instruments.mark is None:
             self.instruments.base = 0
             return None  # no thread of ours around a test that did not ask
-        needs = self._needs
-        if nodeid in self._suspects:
-            needs = replace(needs, track=True)
+        demands = self._demands
+        if plan is not demands.plan or nodeid in self._suspects:
+            demands = self._demands_of(plan, nodeid)
         look = running.look = Look(
-            plan,
-            self.instruments,
-            needs,
-            partial(self._call_in, item, needs),
-            wants_stages=asks,
-            bounds=self._keeps_all,
+            demands, self.instruments, item, self._call_in, wants_stages=asks
         )
         self._marks = len(item.own_markers)
         running.imports, running.modules = 0, len(sys.modules)
         return look
 
-    def _call_in(self, item: pytest.Item, needs: Needs, plan: Plan | None) -> Measurement:
+    def _demands_of(self, plan: Plan | None, nodeid: str) -> Demands:
+        """What a test must be looked at for; kept for the next one, which may be alike."""
+        if nodeid in self._suspects:
+            needs = replace(self._needs, track=True)
+            return Demands(plan, needs, bounds=self._keeps_all)
+        if plan is not self._demands.plan:
+            self._demands = Demands(plan, self._needs, bounds=self._keeps_all)
+        return self._demands
+
+    def _call_in(self, item: pytest.Item, demands: Demands) -> Measurement:
         """What measures a test for which a look is not enough; there will be more to tell."""
         from pytest_memguard.plugin.measuring import Measurement
 
         self.reports.activate()
-        return Measurement(plan, self.instruments, needs, lambda: memray_user(item))
+        return Measurement(
+            demands.plan, self.instruments, demands.needs, lambda: memray_user(item)
+        )
 
-    def _ended(
-        self, item: pytest.Item, look: Look, phase: PhaseName, *, failed: bool = False
+    def _after_setup(
+        self,
+        item: pytest.Item,
+        look: Look,
+        found: list[Finding] | None,
+        *,
+        failed: bool = False,
     ) -> None:
-        """Stop measuring a phase, and act on what was found.
+        """Act on what was found in setup.
 
         Raises:
             BudgetExceeded: if a budget was exceeded and the test has not failed itself.
         """
         __tracebackhide__ = True
-        found = self._end_teardown(item, look) if phase == "teardown" else look.end(phase)
         if look.setup_was_too_much:
             self.reports.activate()
-        if found:
-            self._act(item, look, phase, found, failed=failed)
+        self._act(item, look, "setup", found, failed=failed)
 
     def _end_teardown(self, item: pytest.Item, look: Look) -> list[Finding] | None:
         """Stop measuring the last phase, and judge what stays of the test."""
-        found = look.end("teardown")
-        limit = look.plan.growth if look.plan is not None else None
-        if limit is not None and limit.former is not None:
-            from pytest_memguard.judge.former import judge_number
-
-            _, growth = look.peak_and_growth()
-            grown = judge_number(limit, limit.former, growth, "growth of resident memory")
-            if grown is not None:
-                look.detail_now().findings.append(grown)
-                found = [*(found or ()), grown]
-        self._set_properties(item, look)
+        found = look.end_teardown()
+        plan = look.plan
+        if plan is not None and plan.growth is not None:
+            found = self._judge_growth(look, plan.growth, found)
+        if not self._running.again:
+            self._set_properties(item, look, plan)
         if not self.reports.active:
             self._running.look = None
         return found
 
-    def _set_properties(self, item: pytest.Item, look: Look) -> None:
-        if self._running.again:
-            return
-        properties = item.user_properties
+    def _judge_growth(
+        self, look: Look, limit: Budget, found: list[Finding] | None
+    ) -> list[Finding] | None:
+        """Hold what a test left behind against the baseline; everything found then."""
+        if limit.former is None:
+            return found
+        from pytest_memguard.judge.former import judge_number
+
+        _, growth = look.peak_and_growth()
+        grown = judge_number(limit, limit.former, growth, "growth of resident memory")
+        if grown is None:
+            return found
+        look.detail_now().findings.append(grown)
+        return [*(found or ()), grown]
+
+    def _set_properties(self, item: pytest.Item, look: Look, plan: Plan | None) -> None:
+        """Tell other plugins what was measured."""
+        properties, detail = item.user_properties, look.detail
         if properties:  # a rerun replaces what the run before said
             properties[:] = [p for p in properties if not _is_ours(p[0])]
-        plan = look.plan
-        if plan is None and not self._keeps_all and look.detail is None:
+        if plan is None and not self._keeps_all and detail is None:
             return  # it was looked at in case it had stages, and it had none
         peak, growth = look.peak_and_growth()
-        properties.append((_PROPERTIES[0], peak))
-        properties.append((_PROPERTIES[1], growth))
+        properties += ((_PROPERTIES[0], peak), (_PROPERTIES[1], growth))
         if plan is not None and plan.main_limit is not None:
             properties.append((_PROPERTIES[2], plan.main_limit))
-        if look.detail is not None:
-            properties += _other_peaks(look.detail.phase_readings())
+        if detail is not None:
+            properties += _other_peaks(detail.phase_readings())
 
     def _act(
         self,
         item: pytest.Item,
         look: Look,
         phase: PhaseName,
-        found: list[Finding],
+        found: list[Finding] | None,
         *,
         failed: bool = False,
     ) -> None:
+        """Act on what was found in a phase.
+
+        Raises:
+            BudgetExceeded: if a budget was exceeded and the test has not failed itself.
+        """
         __tracebackhide__ = True
+        if not found:
+            return
         # unittest's own failures do not raise; pytest puts them in place afterwards
         failed = failed or bool(getattr(item, "_excinfo", None))
         self._found.act(item, look.detail_now(), phase, found, failed=failed)
 
-    def _plan_again(self, item: pytest.Item) -> Plan | None:
-        """The plan of a test whose markers changed during setup.
+    def _plan_again(self, item: pytest.Item, look: Look) -> None:
+        """Find the plan of a test whose markers changed during setup.
 
         Raises:
             pytest.fail.Exception: if one of them makes no sense.
         """
-        planner = self.planner
-        if planner is None:
-            return self.default_plan
-        plan = planner.plan(item)
-        if planner.problems:
-            problems, planner.problems = planner.problems, []
-            raise pytest.fail.Exception("\n".join(problems), pytrace=False)
-        return plan
+        planner, plan = self.planner, self.default_plan
+        if planner is not None:
+            plan = planner.plan(item)
+            if planner.problems:
+                problems, planner.problems = planner.problems, []
+                raise pytest.fail.Exception("\n".join(problems), pytrace=False)
+        look.plan_again(self._demands_of(plan, item.nodeid))
+        if look.setup_was_too_much:
+            self.reports.activate()
 
     # Tests that are repeated
 
@@ -336,7 +365,7 @@ class ItemHooks:
         if look is None or not look.begun:
             tear_down()
             return
-        look.begin("teardown")
+        look.begin_teardown()
         tear_down()
         self.reports.activate()
         self._torn_early = self._end_teardown(item, look) or []
@@ -353,6 +382,7 @@ class ItemHooks:
 
     def _again(self, needs: Needs) -> None:
         self._needs, self._suspects = needs, ()
+        self._demands = Demands(None, needs, bounds=self._keeps_all)
         self._running.again, self._running.look = True, None
         self.reports.activate()  # or the look would be gone at the end
 

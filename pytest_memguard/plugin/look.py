@@ -4,33 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision, marked_peak
+from pytest_memguard.judge.room import GRAIN, Precision, marked_peak
 from pytest_memguard.model import PhaseReading
-from pytest_memguard.plugin.needs import NO_LIMIT_TOLERANCE, Needs
+from pytest_memguard.plugin.needs import COARSE, MUCH, NO_LIMIT_TOLERANCE, Demands
+from pytest_memguard.recording import stages
 from pytest_memguard.recording.free_lists import clear_free_lists, full_collections
 from pytest_memguard.recording.recorder import Region
-from pytest_memguard.recording.stages import Host, StageLog, forget_open_stages, set_current
 
 if TYPE_CHECKING:
     from pytest_memguard.model import Finding, PhaseName
     from pytest_memguard.plugin.measuring import Measurement
-    from pytest_memguard.plugin.plans import Plan
     from pytest_memguard.probes.peak_rss import KernelMark
     from pytest_memguard.recording.instruments import Instruments
 
-# What must be tolerable for the mark to stay where it is as long as it is near: a budget of
-# twenty times as much, beside which that makes no difference.
-_COARSE: Final = 4 * GRAIN
-# What a test must have used for its free lists and its last blocks to be worth giving back.
-_MUCH: Final = 2 * GRAIN
+_seconds = Clock.seconds
 
 
 class _Phase:
     """What is known of one phase, in bytes and seconds."""
 
+    base = 0
+    """Where the mark was put back to."""
+    arrival = 0
+    """Where it was before ballast was laid."""
     rise = 0
     """How far the mark rose above the base."""
     room = 0
@@ -40,12 +39,6 @@ class _Phase:
     seconds = 0.0
     ended = False
 
-    def __init__(self, base: int) -> None:
-        self.base = base
-        """Where the mark was put back to."""
-        self.arrival = base
-        """Where it was before ballast was laid."""
-
 
 class Look:
     """Measures one test with the kernel's mark, and calls in more when there is a reason.
@@ -54,17 +47,23 @@ class Look:
     within its budget. `Measurement` takes over then, from where this one is.
 
     Most tests are over in less time than it takes to describe them, and what is done here is
-    done around every one of them: what only a few need is worked out when it is needed.
+    done around every one of them, in code and data that nothing else has just used: there a
+    call to one more function costs a microsecond. So what a test needs that has nothing but
+    a coarse budget on its call is written out for each phase, and as soon as there is more
+    to it the phase is begun, or ended, with care.
 
     Args:
-        plan: the test's budgets; ``None`` if it only takes part in the report.
+        demands: what is asked for.
         instruments: the process's.
-        needs: what else is asked for.
-        call_in: makes what measures more, with these budgets.
+        item: the test, for whoever is called in.
+        call_in: makes what measures more.
         wants_stages: whether stages without a budget are of interest too.
-        bounds: whether peaks need an upper bound where there is no budget.
+
+    Attributes:
+        plan: the test's budgets.
     """
 
+    _mark: KernelMark
     detail: Measurement | None = None
     """What has taken over."""
     setup_was_too_much = False
@@ -74,65 +73,152 @@ class Look:
     _garbage = 0
     _collections = 0
     _overhead = 0.0
+    _started = 0.0
     _open: PhaseName | None = None
-    _host_before: Host | None = None
+    _host_before: stages.Host | None = None
 
     def __init__(
         self,
-        plan: Plan | None,
+        demands: Demands,
         instruments: Instruments,
-        needs: Needs,
-        call_in: Callable[[Plan | None], Measurement],
+        item: Any,
+        call_in: Callable[[Any, Demands], Measurement],
         *,
         wants_stages: bool = True,
-        bounds: bool = False,
     ) -> None:
-        self._bounds = bounds
         self.wants_stages = wants_stages
+        self._demands = demands
+        self.plan = demands.plan
         self._instruments = instruments
-        self._needs = needs
+        self._item = item
         self._make_detail = call_in
-        self._exact = bounds or needs.record
         self._phases: dict[PhaseName, _Phase] = {}
-        self._use(plan)
         if instruments.mark is not None:
-            self._mark: KernelMark = instruments.mark
-        if needs.track or instruments.mark is None or (plan is not None and plan.special):
+            self._mark = instruments.mark
+        if demands.detailed or instruments.mark is None:
             self._call_in()
 
-    def plan_again(self, plan: Plan | None) -> None:
+    def plan_again(self, demands: Demands) -> None:
         """Go on with other budgets; setup has been measured."""
-        self._use(plan)
+        self._demands = demands
+        self.plan = demands.plan
         self.setup_was_too_much = False
         self._weigh_setup(self.rise("setup"))
-        if self.detail is not None or (plan is not None and plan.special):
+        if self.detail is not None or demands.detailed:
             self._call_in()
 
-    def _use(self, plan: Plan | None) -> None:
-        self.plan = plan
-        self._precision = self._needs.precision(plan)
-        limited = plan is not None and plan.limits
-        self._tolerance = plan.tolerance if plan is not None and limited else FOR_RECORD.enough
-        """Bytes of garbage that do not matter."""
-        self._collects = self._needs.record or bool(limited)
+    # The short way
 
-    def begin(self, phase: PhaseName) -> None:
+    def begin_setup(self) -> None:
+        """Start measuring setup."""
+        instruments, demands = self._instruments, self._demands
+        base = instruments.base
+        garbage = base - instruments.clean_level
+        if not demands.simple or not base or not 0 <= garbage <= demands.much_garbage:
+            self._begin("setup")
+            return
+        started = _seconds()
+        if garbage > demands.tolerance and started >= instruments.collection_due:
+            self._begin("setup")
+            return
+        instruments.base = 0
+        self._garbage = garbage
+        phase = self._phases["setup"] = _Phase()
+        phase.base = phase.arrival = base
+        self._open = "setup"
+        self._host_before, stages.current = stages.current, self
+        self._started = started
+
+    def end_setup(self) -> list[Finding] | None:
+        """Stop measuring setup, and judge it; nothing where nothing was found."""
+        if self.detail is not None or not self._demands.simple:
+            return self._end("setup")
+        phase = self._phases["setup"]
+        phase.rise = self._mark.rise_above(phase.base)
+        if phase.rise > self._demands.quiet_setup:
+            return self._end("setup")
+        phase.ended = True
+        phase.seconds = _seconds() - self._started
+        self._open, stages.current = None, self._host_before
+        return None
+
+    def begin_call(self) -> None:
+        """Start measuring the call."""
+        instruments, demands = self._instruments, self._demands
+        watch, tolerance = instruments.room, demands.tolerance
+        if self.detail is not None or not demands.simple or watch is None:
+            self._begin("call")
+            return
+        instruments.settle(tolerance)
+        setup = self._phases["setup"]
+        base = self._mark.reset_above(setup.base + setup.rise, GRAIN)
+        room = watch.known(base, tolerance, demands.most_room)
+        garbage = self._garbage
+        if garbage > tolerance:
+            self._collections = full_collections()
+        else:
+            garbage = 0
+        if room < 0 or room + garbage > demands.most_room:
+            self._begin("call")
+            return
+        phase = self._phases["call"] = _Phase()
+        phase.base = phase.arrival = base
+        phase.room = room
+        self._open = "call"
+        self._host_before, stages.current = stages.current, self
+        self._started = _seconds()
+
+    def end_call(self) -> list[Finding] | None:
+        """Stop measuring the call, and judge it; nothing where nothing was found."""
+        demands = self._demands
+        if self.detail is not None or not demands.simple:
+            return self._end("call")
+        phase = self._phases["call"]
+        rise = phase.rise = self._mark.rise_above(phase.base)
+        if rise > MUCH or rise + phase.room > demands.quiet_call or self._collections:
+            return self._end("call")
+        phase.ended = True
+        phase.seconds = _seconds() - self._started
+        self._open, stages.current = None, self._host_before
+        return None
+
+    def begin_teardown(self) -> None:
+        """Start measuring teardown."""
+        if self.detail is not None or not self._demands.simple:
+            self._begin("teardown")
+            return
+        self._open = "teardown"
+        self._host_before, stages.current = stages.current, self
+
+    def end_teardown(self) -> list[Finding] | None:
+        """Stop measuring teardown, and judge it; nothing where nothing was found."""
+        if self.detail is not None or not self._demands.simple:
+            return self._end("teardown")
+        mark = self._mark
+        after = mark.level()
+        if mark.rise_above(after) > GRAIN or after - self._phases["setup"].base > GRAIN:
+            return self._end("teardown")
+        self._after = self._instruments.base = after
+        self._open, stages.current = None, self._host_before
+        return None
+
+    # The careful way
+
+    def _begin(self, phase: PhaseName) -> None:
         """Start measuring a phase."""
         if self.detail is not None:
             self.detail.begin(phase)
             return
-        start = Clock.seconds()
+        start = _seconds()
         self._open = phase
-        precision = self._precision.get(phase)
-        if precision is not None or self._bounds:
+        precision = self._demands.precision.get(phase)
+        if precision is not None or self._demands.bounds:
             if not self._begin_bounded(phase, precision):
                 return
         elif phase != "teardown":  # of which nobody asks more than the level after it
             self._begin_marked(phase)
-        if phase == "setup":
-            forget_open_stages()
-        self._host_before = set_current(self)
-        self._started = end = Clock.seconds()
+        self._host_before = stages.set_current(self)
+        self._started = end = _seconds()
         self._overhead += end - start
 
     def _begin_marked(self, phase: PhaseName) -> None:
@@ -143,25 +229,31 @@ class Look:
         if not base:
             instruments.settle(NO_LIMIT_TOLERANCE)
             base = self._mark.reset()
-        if phase == "setup" and self._collects:
+        if phase == "setup" and self._demands.collects:
             base = self._without_garbage(base)
-        self._phases[phase] = _Phase(base)
+        self._note_base(phase, base)
+
+    def _note_base(self, phase: PhaseName, base: int) -> _Phase:
+        found = self._phases[phase] = _Phase()
+        found.base = found.arrival = base
+        return found
 
     def _begin_bounded(self, phase: PhaseName, precision: Precision | None) -> bool:
         """Put the mark back and bound the free room; whether the mark is enough here."""
         instruments = self._instruments
         tolerance = NO_LIMIT_TOLERANCE if precision is None else precision.enough
         instruments.settle(tolerance)
-        if phase == "call" and self._needs.record:
+        demands = self._demands
+        if phase == "call" and demands.needs.record:
             instruments.plug_holes()
         setup = self._phases.get("setup")
-        if phase == "setup" or setup is None or self._exact or tolerance < _COARSE:
+        if phase == "setup" or setup is None or demands.exact or tolerance < COARSE:
             base = self._mark.reset()
         else:
             base = self._mark.reset_above(setup.base + setup.rise, GRAIN)
-        if phase == "setup" and self._collects:
+        if phase == "setup" and demands.collects:
             base = self._without_garbage(base)
-        found = self._phases[phase] = _Phase(base)
+        found = self._note_base(phase, base)
         watch = instruments.room
         if watch is None:
             return True
@@ -200,41 +292,41 @@ class Look:
 
     def _without_garbage(self, base: int) -> int:
         """Collect garbage if there is enough to matter; the base is another one then."""
-        instruments, tolerance = self._instruments, self._tolerance
+        instruments, tolerance = self._instruments, self._demands.tolerance
         garbage = base - instruments.clean_level
         if not 0 <= garbage <= tolerance:
-            often = self._needs.record
+            often = self._demands.needs.record
             if instruments.collect_if_grown(base, tolerance, often=often):
                 base = self._mark.reset()
             garbage = max(0, base - instruments.clean_level)
         self._garbage = garbage
         return base
 
-    def end(self, phase: PhaseName) -> list[Finding] | None:
+    def _end(self, phase: PhaseName) -> list[Finding] | None:
         """Stop measuring a phase, and judge it; nothing where nothing was found."""
         if self.detail is not None:
             found = self.detail.end(phase)
             if phase == "setup":
                 self._weigh_setup(self.detail.measured.rise(phase))
             return found
-        start = Clock.seconds()
+        start = _seconds()
         here = self._phases.get(phase)
         if here is not None:
             here.seconds = start - self._started
             if not self._end_marked(phase, here):
                 return self._call_in().end(phase)
-        set_current(self._host_before)
+        stages.set_current(self._host_before)
         self._open = None
         if phase == "teardown":
             self._end_test()
-        self._overhead += Clock.seconds() - start
+        self._overhead += _seconds() - start
         return None
 
     def _end_marked(self, phase: PhaseName, here: _Phase) -> bool:
         """Read the mark at the end of a phase; whether no judge has a word to say about it."""
         rise = here.rise = self._mark.rise_above(here.base)
         here.ended = True
-        if self._needs.record:
+        if self._demands.needs.record:
             self._instruments.unplug_holes()
         if self._collections:
             self._count_garbage(here)
@@ -244,7 +336,7 @@ class Look:
                 return False
             if phase == "setup":
                 self._weigh_setup(rise)
-        if rise > _MUCH and self._instruments.room is not None:
+        if rise > MUCH and self._instruments.room is not None:
             self._release(here)
         return True
 
@@ -272,16 +364,16 @@ class Look:
         after, start = self._mark.level(), self._phases["setup"].base
         # asked for once more: teardown may have raised it, and nobody has looked
         moved = self._mark.mark() - after > GRAIN or after - start > GRAIN
-        if self._needs.record and moved:
+        if self._demands.needs.record and moved:
             clear_free_lists()  # each of those objects may hold an arena
-        if self._bounds or moved:
+        if self._demands.bounds or moved:
             self._instruments.settle(NO_LIMIT_TOLERANCE)  # free pages are no growth
             after = self._mark.reset()
-            if self._collects:
+            if self._demands.collects:
                 after = self._without_garbage(after)
         self._after = self._instruments.base = after
 
-    def stage_log(self) -> StageLog:
+    def stage_log(self) -> stages.StageLog:
         """The log the test's stages go to."""
         return self.detail_now().stages
 
@@ -342,9 +434,9 @@ class Look:
         ]
 
     def _call_in(self) -> Measurement:
-        detail = self.detail = self._make_detail(self.plan)
+        detail = self.detail = self._make_detail(self._item, self._demands)
         if self._open == "teardown" and "teardown" not in self._phases:
-            self._phases["teardown"] = _Phase(self._mark.reset())
+            self._note_base("teardown", self._mark.reset())
         for name, here, after in self._levels():
             region = Region()
             region.levels = [here.base]

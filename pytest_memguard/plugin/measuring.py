@@ -17,7 +17,7 @@ from pytest_memguard.probes.heap import HeapFile
 from pytest_memguard.probes.python_heap import PythonHeap
 from pytest_memguard.recording.free_lists import clear_free_lists
 from pytest_memguard.recording.recorder import Recorder, Region
-from pytest_memguard.recording.stages import Host, StageLog, forget_open_stages, set_current
+from pytest_memguard.recording.stages import Host, StageLog, set_current
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.plans import Plan
@@ -99,7 +99,6 @@ class Measurement:
         room = 0
         precision = self._needs.precision(plan).get(phase)
         if phase == "setup":
-            forget_open_stages()
             self._collect_garbage()
         if precision is not None:
             self._tolerance = precision.enough

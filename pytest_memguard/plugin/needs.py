@@ -1,12 +1,14 @@
-"""What a run asks of a test's measurement beyond its budgets."""
+"""What the run and a test's budgets ask of its measurement."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Final
 
-from pytest_memguard.judge.room import FOR_RECORD, Precision
+from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision
+from pytest_memguard.recording.instruments import MUCH_GARBAGE
 from pytest_memguard.units import MIB
 
 if TYPE_CHECKING:
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 _NONE: Final[Mapping[PhaseName, Precision]] = {}
 NO_LIMIT_TOLERANCE: Final = 1 * MIB
 """Bytes that do not matter where there is no limit."""
+MUCH: Final = 2 * GRAIN
+"""What a test must have used for its free lists and last blocks to be worth giving back."""
+COARSE: Final = 4 * GRAIN
+"""What must be tolerable for the mark to stay where it is as long as it is near: a budget of
+twenty times as much, beside which that makes no difference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +42,62 @@ class Needs:
         """How much free room each phase can bear, where an answer depends on it."""
         of_plan = plan.precision if plan is not None else _NONE
         return {"call": FOR_RECORD, **of_plan} if self.record else of_plan
+
+
+class Demands:
+    """What one test, or many with the same budgets, must be looked at for.
+
+    Worked out once for all that are alike, and read around every test.
+
+    Args:
+        plan: the test's budgets; ``None`` if it only takes part in the report.
+        needs: what else is asked for.
+        bounds: whether peaks need an upper bound where there is no budget.
+
+    Attributes:
+        precision: how much free room each phase can bear.
+        tolerance: bytes of garbage that do not matter.
+        much_garbage: bytes of it from which it is collected, however long that takes.
+        collects: whether garbage is collected where there may be enough to matter.
+        exact: whether the mark is put back for every phase.
+        detailed: whether a look is not enough.
+        simple: whether a budget on the call, and a coarse one, is all there is.
+        most_room: bytes of free room that a call with such a budget can bear.
+        quiet_setup: the highest peak of setup nobody has a word to say about.
+        quiet_call: the highest peak of the call no judge has a word to say about.
+    """
+
+    __slots__ = (
+        "bounds",
+        "collects",
+        "detailed",
+        "exact",
+        "most_room",
+        "much_garbage",
+        "needs",
+        "plan",
+        "precision",
+        "quiet_call",
+        "quiet_setup",
+        "simple",
+        "tolerance",
+    )
+
+    def __init__(self, plan: Plan | None, needs: Needs, *, bounds: bool) -> None:
+        self.plan = plan
+        self.needs = needs
+        self.bounds = bounds
+        self.precision = needs.precision(plan)
+        self.exact = bounds or needs.record
+        limited = plan is not None and bool(plan.limits)
+        self.tolerance = plan.tolerance if plan is not None and limited else FOR_RECORD.enough
+        self.much_garbage = self.tolerance * MUCH_GARBAGE
+        self.collects = needs.record or limited
+        self.detailed = needs.track or (plan is not None and plan.special)
+        self.simple = (
+            not self.exact and self.precision.keys() == {"call"} and self.tolerance >= COARSE
+        )
+        call = self.precision.get("call")
+        self.most_room = call.tracker if call is not None else inf
+        self.quiet_setup = min(plan.call_only_limit, MUCH) if plan is not None else MUCH
+        self.quiet_call = plan.quiet.get("call", inf) if plan is not None else inf

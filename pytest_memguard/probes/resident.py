@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 _ABOVE_OTHERS: Final = 512
-_SPACES_IN_STATM: Final = 6
+_FIELDS_OF_STATM: Final = 7
 # Numbers of signals that no programme is sent by a file.
 _LABELS: Final = itertools.cycle(range(64, 34, -1))
 
@@ -27,6 +27,9 @@ class ProcFile:
         name: the file below /proc/self.
         flags: as for `os.open`.
 
+    Attributes:
+        descriptor: its number, if nobody has closed it.
+
     Raises:
         OSError: if there is no such file.
     """
@@ -35,13 +38,13 @@ class ProcFile:
         "__weakref__",
         "_ask",
         "_close",
-        "_descriptor",
         "_flags",
         "_label",
         "_path",
         "_pread",
         "_question",
         "_write",
+        "descriptor",
     )
 
     def __init__(self, name: str, flags: int = os.O_RDONLY) -> None:
@@ -53,33 +56,26 @@ class ProcFile:
         self._pread, self._write, self._close = os.pread, os.write, os.close
         self._ask, self._question = fcntl.fcntl, fcntl.F_GETSIG
         self._label = next(_LABELS)
-        self._descriptor = _open_high(self._path, self._flags, self._label)
+        self.descriptor = _open_high(self._path, self._flags, self._label)
         _OPEN_FILES.add(self)
 
     def read(self, size: int) -> bytes:
         """The first ``size`` bytes, a page at most, as the kernel writes them now."""
         if not self._is_ours():
             self.reopen()
-        return self._pread(self._descriptor, size, 0)
-
-    def read_unseen(self, size: int) -> bytes:
-        """The same where the caller sees from the text whether it is this file; or nothing."""
-        try:
-            return self._pread(self._descriptor, size, 0)
-        except OSError:
-            return b""
+        return self._pread(self.descriptor, size, 0)
 
     def write(self, data: bytes) -> None:
         """Hand ``data`` to the kernel."""
         if not self._is_ours():
             self.reopen()
-        self._write(self._descriptor, data)
+        self._write(self.descriptor, data)
 
     def reopen(self) -> None:
         """Open the file of the process we are in."""
         if self._is_ours():
-            self._close(self._descriptor)
-        self._descriptor = _open_high(self._path, self._flags, self._label)
+            self._close(self.descriptor)
+        self.descriptor = _open_high(self._path, self._flags, self._label)
 
     def _is_ours(self) -> bool:
         """Whether the descriptor has not been closed, nor its number given to another file.
@@ -89,14 +85,14 @@ class ProcFile:
         takes a quarter of the time of fstat.
         """
         try:
-            return self._ask(self._descriptor, self._question) == self._label
+            return self._ask(self.descriptor, self._question) == self._label
         except OSError:
             return False
 
     def __del__(self) -> None:
         with contextlib.suppress(OSError, AttributeError):  # closed, or never opened
             if self._is_ours():
-                self._close(self._descriptor)
+                self._close(self.descriptor)
 
 
 _OPEN_FILES: weakref.WeakSet[ProcFile] = weakref.WeakSet()
@@ -137,14 +133,17 @@ def resident_reader() -> Callable[[], int]:
 
 def _from_statm() -> Callable[[], int]:
     file = ProcFile("statm")
-    page = os.sysconf("SC_PAGESIZE")
-    read = file.read_unseen
+    page, pread = os.sysconf("SC_PAGESIZE"), os.pread
 
     def resident() -> int:
-        text = read(64)
-        if text.count(b" ") != _SPACES_IN_STATM:
-            text = file.read(64)
-        return int(text.split(b" ", 2)[1]) * page
+        # the text shows whether it is this file: nothing else is asked, around every test
+        try:
+            fields = pread(file.descriptor, 64, 0).split()
+        except OSError:
+            fields = []
+        if len(fields) != _FIELDS_OF_STATM:
+            fields = file.read(64).split()
+        return int(fields[1]) * page
 
     resident()
     return resident

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Final
 
@@ -21,7 +22,8 @@ from pytest_memguard.recording.settle import Trimmer
 NO_MARK: Final = "kernel's high-water mark"
 _SHARE_OF_TIME: Final = 200
 _SHARE_IF_OFTEN: Final = 5
-_MUCH_GARBAGE: Final = 5
+MUCH_GARBAGE: Final = 5
+"""How many times what is tolerable is collected whatever that costs."""
 
 
 class Instruments:
@@ -30,12 +32,14 @@ class Instruments:
     Attributes:
         mark: the kernel's mark; ``None`` where it cannot be used.
         resident: peak of resident memory, by the mark or by sampling.
+        settle: gives free pages back, unless that is expensive and less than so many bytes.
         room: bound of the free room inside the process, if the allocators tell.
         folder: where memray's files go.
         no_heap: why memray cannot be used; empty where it can.
         gaps: everything that is missing, for the report.
         base: where the mark was put back to after the last test; 0 if it is not known.
         clean_level: resident bytes without any garbage; what lies above may be some.
+        collection_due: when garbage is to be collected if there may be too much of it.
         holes: plugs those of the C heap, where peaks go on record and it can be done.
     """
 
@@ -44,6 +48,7 @@ class Instruments:
         self.mark = self._kernel_mark()
         self.resident: Meter = self.mark or SampledResident(resident_reader())
         self._trim = self._trimmer()
+        self.settle: Callable[[int], None] = self._trim or _nothing_to_settle
         self.room = self._room_watch()
         self.folder = TrackerFolder()
         self._no_heap: str | None = None
@@ -52,7 +57,7 @@ class Instruments:
         self.clean_level = 0
         self.base = 0
         self.holes: Holes | None = None
-        self._collected = self._collecting = 0.0
+        self.collection_due = self._often_due = 0.0
 
     @property
     def no_heap(self) -> str:
@@ -73,11 +78,6 @@ class Instruments:
         """Note that what lived for many tests may have left room behind."""
         if self.room is not None:
             self.room.count_again()
-
-    def settle(self, tolerance: int) -> None:
-        """Give free pages back, unless that is expensive and less than ``tolerance`` bytes."""
-        if self._trim is not None:
-            self._trim(tolerance)
 
     def plug_holes(self) -> None:
         """Keep large holes of the C heap out of use until `unplug_holes`."""
@@ -109,13 +109,13 @@ class Instruments:
             self.clean_level = min(self.clean_level, level)
             return False
         start = Clock.seconds()
-        share = _SHARE_IF_OFTEN if often else _SHARE_OF_TIME
-        due = self._collected + self._collecting * share
-        if start < due and grown <= tolerance * _MUCH_GARBAGE:
+        due = self._often_due if often else self.collection_due
+        if start < due and grown <= tolerance * MUCH_GARBAGE:
             return False
         gc.collect()
-        self._collected = Clock.seconds()
-        self._collecting = self._collected - start
+        end = Clock.seconds()
+        self.collection_due = end + (end - start) * _SHARE_OF_TIME
+        self._often_due = end + (end - start) * _SHARE_IF_OFTEN
         self.settle(tolerance)
         self.clean_level = self.resident.level()
         return True
@@ -179,3 +179,8 @@ class Instruments:
             return probe.read()
 
         return RoomWatch(read, self.resident.level)
+
+
+def _nothing_to_settle(tolerance: int) -> None:
+    """Free pages cannot be given back here, which is one of the gaps."""
+    del tolerance

@@ -18,7 +18,7 @@ from pytest_memguard.units import MIB
 _LARGEST_SMALL_BLOCK: Final = 512
 _SHARE_OF_TIME: Final = 200
 _SHARE_OF_TIME_IF_EXPENSIVE: Final = 20
-_SHARE_OF_TIME_TO_COUNT: Final = 100
+_SHARE_OF_TIME_TO_COUNT: Final = 200
 # Less room is never filled for good: each time that may cost an arena.
 _LEAST_TO_LAY: Final = 2 * MIB
 # What was filled must have lasted for so many measurements to be filled as tightly again; if
@@ -63,9 +63,10 @@ class RoomWatch:
     small blocks grew, and is trusted only for as much as one arena has.
 
     Counting visits every pool, so it takes longer the larger the heap is. It is done again
-    when a hundred times its cost has passed: about the time in which a process frees a heap
-    of that size, so that no room that matters can have appeared since; or when
-    `count_again` has been called, because something that lived long has gone.
+    when two hundred times its cost has passed: less than it takes to free a heap of that
+    size (230 to 800 times, by the size of the blocks), so that no room that matters can have
+    appeared since; or when `count_again` has been called, because something that lived long
+    has gone.
 
     Room that matters is filled with ballast, as far as that is allowed: for good, or for
     the time of one measurement.
@@ -111,21 +112,39 @@ class RoomWatch:
             expensive: bytes from which the answer costs more than asking again.
             fill: lay ballast, for good, where the room matters.
         """
-        start = self._now()
-        last = self._last
+        known = self.known(level, tolerance, expensive)
+        if known >= 0:
+            return known
         self._lasted += 1
-        if start < last.due:
-            if start >= last.count_due:
-                self._count_blocks(start)
-            bound = last.room + last.moved(level)
-            worth_asking = bound > expensive and start >= last.soon
-            tolerable = bound <= tolerance or bound - last.room <= tolerance // 2
-            if tolerable and not worth_asking:
-                return bound
+        last = self._last
         room = self._ask(level)
         if fill and last.room > tolerance and last.small > _LEAST_TO_LAY:
             self._lay(self.ballast, room, level)
         return last.room
+
+    def known(self, level: int, tolerance: int, expensive: float) -> int:
+        """The bound where nothing has to be asked for it; -1 where something has.
+
+        Args:
+            level: resident bytes now.
+            tolerance: as for `bound`.
+            expensive: likewise.
+        """
+        last, now = self._last, self._now()
+        if now >= last.due:
+            return -1
+        if now >= last.count_due:
+            self._count_blocks(now)
+        moved = last.fallen
+        if level > last.level:
+            moved += level - last.level
+        bound = last.room + moved
+        if bound > tolerance and moved > tolerance // 2:
+            return -1
+        if bound > expensive and now >= last.soon:
+            return -1
+        self._lasted += 1
+        return bound
 
     def fill_briefly(self, level: int, room: int, much: int, enough: float) -> int:
         """Fill what is free until `release` is called, and return the bound then.
@@ -251,7 +270,3 @@ class _Answer:
     """Likewise, where the answer is expensive."""
     count_due: float = -1.0
     """When blocks are to be counted again."""
-
-    def moved(self, level: int) -> int:
-        """Bytes of room there may be more than then."""
-        return self.fallen + max(0, level - self.level)

@@ -138,12 +138,6 @@ class StageLog:
             stage_sum.highest = None
 
 
-def forget_open_stages() -> None:
-    """Begin a test outside of any stage, whatever an earlier one left open."""
-    if _open.get():
-        _open.set(())
-
-
 class Entry:
     """A stage that has been entered; without a log where nobody measures it."""
 
@@ -195,7 +189,8 @@ class Stage:
             self._entered.append(Entry(self._name, None, None))
             return
         log = host.stage_log()
-        outer = _open.get()
+        # what another test has left open is none of this one's
+        outer = tuple(entry for entry in _open.get() if entry.log is log)
         path = "/".join([*(entry.name for entry in outer), self._name])
         entry = Entry(self._name, log, log.enter(path, self._budget))
         self._entered.append(entry)

@@ -20,7 +20,7 @@ def statm() -> ProcFile:
 
 
 def _number(file: ProcFile) -> int:
-    return file._descriptor
+    return file.descriptor
 
 
 def test_a_closed_file_is_opened_again(statm: ProcFile) -> None:

@@ -18,7 +18,6 @@ from pytest_memguard.recording.recorder import Recorder
 from pytest_memguard.recording.stages import (
     Stage,
     StageLog,
-    forget_open_stages,
     set_current,
     stage_budget,
 )
@@ -553,18 +552,18 @@ def test_left_more_often_than_entered(stage, log) -> None:
     assert paths(log) == [("load", 1)]
 
 
-def test_forget_open_stages(stage, log) -> None:
+def test_left_open_by_another_test(log) -> None:
     """A test begins outside of any stage, whatever was left open before it."""
+    before = log_of(FakeMeter(100))
 
     def next_test() -> None:
-        stage("open").__enter__()
-        forget_open_stages()
-        forget_open_stages()
-        with stage("load"):
+        Stage("open", None, FakeHost(lambda: before)).__enter__()
+        with Stage("load", None, FakeHost(lambda: log)):
             pass
 
     contextvars.copy_context().run(next_test)
-    assert paths(log) == [("open", 0), ("load", 1)]
+    assert paths(before) == [("open", 0)]
+    assert paths(log) == [("load", 1)]
 
 
 def test_nothing_is_measured_while_the_interpreter_ends(stage, log, monkeypatch) -> None:
