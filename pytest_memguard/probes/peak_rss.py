@@ -23,7 +23,9 @@ class KernelMark:
     Writing ``5`` to ``/proc/self/clear_refs`` puts the mark back to the current level
     (proc_pid_clear_refs(5), Linux 4.0). ``getrusage`` returns the mark in a sixth of the
     time that ``/proc/self/status`` takes, but never less than the mark this process
-    inherited when it was started by a larger one; below that the slower file is read.
+    inherited when it was started by a larger one; below that the slower file is read. It is
+    the process's mark for each of its threads as well (getrusage(2), ru_maxrss), and asking
+    for one thread spares the kernel adding up the time of them all.
 
     Several of these may be in use at once, one inside the other (a test that runs pytest
     in the same process): each notes the mark before another puts it back.
@@ -49,7 +51,7 @@ class KernelMark:
         except OSError as error:
             msg = f"/proc/self/status or clear_refs cannot be opened ({error.strerror})"
             raise Unmeasurable(msg) from error
-        self._getrusage, self._self = resource.getrusage, resource.RUSAGE_SELF
+        self._getrusage, self._thread = resource.getrusage, resource.RUSAGE_THREAD
         self.level = resident_reader()
         self._inherited = self._bias = self._base = self._carried = self._drift = 0
         self._alone = True
@@ -86,7 +88,7 @@ class KernelMark:
         if self._inherited:
             base = self._base = self.level()
         else:
-            base = self._base = self._getrusage(self._self).ru_maxrss * KIB
+            base = self._base = self._getrusage(self._thread).ru_maxrss * KIB
         return base
 
     def reset_above(self, mark: int, grain: int) -> int:
@@ -112,14 +114,14 @@ class KernelMark:
 
     def mark(self) -> int:
         """Where the mark is, in bytes."""
-        mark = self._getrusage(self._self).ru_maxrss * KIB
+        mark = self._getrusage(self._thread).ru_maxrss * KIB
         if mark <= self._inherited:
             mark = self._mark_from_status()
         return max(mark, self._base, self._carried)
 
     def rise_above(self, base: int) -> int:
         """How far the mark lies above where it was, in bytes; never below 0."""
-        mark = self._getrusage(self._self).ru_maxrss * KIB
+        mark = self._getrusage(self._thread).ru_maxrss * KIB
         if mark <= self._inherited or self._carried:
             mark = self.mark()
         return mark - base if mark > base else 0
@@ -139,7 +141,7 @@ class KernelMark:
 
     def _lifetime_mark(self) -> int:
         """The larger of the mark and the one this process was started with."""
-        return self._getrusage(self._self).ru_maxrss * KIB
+        return self._getrusage(self._thread).ru_maxrss * KIB
 
     def _mark_from_status(self) -> int:
         text = self._status.read(4096)
