@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import pytest
-
-from pytest_memguard.model import BREACHES, Finding, Outcome, PhaseName
+from pytest_memguard.model import BREACHES, Finding, Outcome
 from pytest_memguard.plugin.explain import RERUN_SECONDS, Suspects, leaves_question, rerun
 from pytest_memguard.plugin.memray_user import memray_user
-from pytest_memguard.plugin.running import Running
+from pytest_memguard.plugin.running import Ended, Running
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings
 from pytest_memguard.units import format_size
-
-if TYPE_CHECKING:
-    from pytest_memguard.plugin.measuring import Measurement
 
 _NEXT: Final = (
     "Allocation lines: run this test again; the next run measures it under memray from the "
@@ -55,23 +50,12 @@ class Explainer:
         self._running = running
         self._run_again = run_again
 
-    def explain(
-        self,
-        item: pytest.Item,
-        measurement: Measurement,
-        phase: PhaseName,
-        finding: Finding,
-        *,
-        failed: bool,
-    ) -> Finding:
+    def explain(self, ended: Ended, finding: Finding) -> Finding:
         """The finding with its lines or a sentence about them.
 
         Args:
-            item: the test.
-            measurement: what measured it.
-            phase: where it is.
+            ended: where it is.
             finding: a breach or an open question.
-            failed: whether the test fails anyway.
         """
         finding = replace(finding, sites=self._running.relative(finding.sites))
         if finding.sites or not leaves_question(finding):
@@ -80,30 +64,27 @@ class Explainer:
             return replace(
                 finding, advice="Allocation lines were not recorded: --mem-explain=never."
             )
-        no_heap = measurement.no_tracker or self._instruments.no_heap or memray_user(item)
+        no_heap = ended.measurement.no_tracker or self._instruments.no_heap
+        no_heap = no_heap or memray_user(ended.item)
         if no_heap:
             return replace(finding, advice=f"Allocation lines are not available: {no_heap}.")
         if self._how == "next":
             return replace(finding, advice=_NEXT if self._suspects.can_remember else _NO_CACHE)
-        if failed or phase == "teardown":
-            why = "in its teardown" if phase == "teardown" else "when it ends otherwise"
+        if ended.failed or ended.phase == "teardown":
+            in_teardown = ended.phase == "teardown"
+            why = "in its teardown" if in_teardown else "when it ends otherwise"
             return replace(finding, advice=f"A test is not run once more {why}.")
-        return self._by_rerun(item, measurement, phase, finding)
+        return self._by_rerun(ended, finding)
 
-    def _by_rerun(
-        self,
-        item: pytest.Item,
-        measurement: Measurement,
-        phase: PhaseName,
-        finding: Finding,
-    ) -> Finding:
-        seconds = max(RERUN_SECONDS, 20 * measurement.measured.seconds(phase))
+    def _by_rerun(self, ended: Ended, finding: Finding) -> Finding:
+        phase = ended.phase
+        seconds = max(RERUN_SECONDS, 20 * ended.measurement.measured.seconds(phase))
 
         def again() -> Callable[[], Any]:
             self._run_again()
             return self._answer
 
-        value, problem = rerun(item, phase, again, seconds)
+        value, problem = rerun(ended.item, phase, again, seconds)
         if problem or not value:
             why = problem or "it did not get that far"
             return replace(finding, advice=f"{_RERUN}, without an answer: {why}.")

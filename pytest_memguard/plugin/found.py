@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_memguard.errors import BudgetExceeded, MemoryBudgetWarning
-from pytest_memguard.model import Finding, PhaseName
+from pytest_memguard.model import Finding
 from pytest_memguard.plugin.explainer import Explainer
-from pytest_memguard.plugin.running import Running
+from pytest_memguard.plugin.running import Ended, Running
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,68 +72,49 @@ class Found:
         self._running = running
         self._explainer = explainer
 
-    def act(
-        self,
-        item: pytest.Item,
-        measurement: Measurement,
-        phase: PhaseName,
-        found: Sequence[Finding],
-        *,
-        failed: bool,
-    ) -> None:
+    def act(self, ended: Ended, found: Sequence[Finding]) -> None:
         """Tell what was found, and fail the test where that is due.
 
         Args:
-            item: the test.
-            measurement: what measured it.
-            phase: the phase that has just ended.
+            ended: where it was found.
             found: by the judges.
-            failed: whether the test fails anyway.
 
         Raises:
             BudgetExceeded: if a budget was exceeded.
             MemoryRegression: if it used more than is on record.
         """
         __tracebackhide__ = True
+        item, failed = ended.item, ended.failed
         if not self._running.again:
-            found = self._considered(item, measurement, phase, found, failed=failed)
+            found = self._considered(ended, found)
             breaches = [f for f in found if f.rule == "over-budget"]
             regressed = [f for f in found if self._fails(item, f)]
             explained = [
                 replace(
-                    self._explainer.explain(item, measurement, phase, finding, failed=failed),
+                    self._explainer.explain(ended, finding),
                     raised=not failed and (finding in regressed or not self._warns),
                 )
                 for finding in breaches + regressed
             ]
-            measurement.replace_findings(
+            ended.measurement.replace_findings(
                 dict(zip(breaches + regressed, explained, strict=True))
             )
             fatal = [finding for finding in explained if finding.raised]
             if fatal:
-                self._fail(item, measurement, fatal)
+                self._fail(item, ended.measurement, fatal)
         for finding in found:
             over = finding.rule == "over-budget" and self._warns
             if finding.rule == "near-budget" or over:
                 _warn(item, f"{finding.text} ({finding.rule})", failed=failed)
 
-    def _considered(
-        self,
-        item: pytest.Item,
-        measurement: Measurement,
-        phase: PhaseName,
-        found: Sequence[Finding],
-        *,
-        failed: bool,
-    ) -> list[Finding]:
+    def _considered(self, ended: Ended, found: Sequence[Finding]) -> list[Finding]:
         """Findings with what the regression check makes of those that are its own."""
-        check = self.regressions
+        check, item, measurement = self.regressions, ended.item, ended.measurement
         if check is None or all(finding.budget.former is None for finding in found):
             return list(found)
         so_far = self._running.so_far(item, measurement)
-        seconds = (
-            measurement.measured.seconds("call") if not failed and phase != "teardown" else None
-        )
+        may_run_again = not ended.failed and ended.phase != "teardown"
+        seconds = measurement.measured.seconds("call") if may_run_again else None
         new: dict[Finding, Finding | None] = {}
         for finding in found:
             if finding.budget.former is not None:

@@ -22,7 +22,7 @@ from pytest_memguard.plugin.needs import Demands, Needs
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.outcomes import OutcomeHooks
 from pytest_memguard.plugin.plans import Plan, Planner
-from pytest_memguard.plugin.running import Running
+from pytest_memguard.plugin.running import Ended, Running
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings
 
@@ -321,7 +321,7 @@ class ItemHooks:
             return
         # unittest's own failures do not raise; pytest puts them in place afterwards
         failed = failed or bool(getattr(item, "_excinfo", None))
-        self._found.act(item, look.detail_now(), phase, found, failed=failed)
+        self._found.act(Ended(item, look.detail_now(), phase, failed), found)
 
     def _plan_again(self, item: pytest.Item, look: Look) -> None:
         """Find the plan of a test whose markers changed during setup.

@@ -5,16 +5,29 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_memguard.model import CallSite, Finding, Outcome, StageReading
+from pytest_memguard.model import CallSite, Finding, Outcome, PhaseName, StageReading
 
 if TYPE_CHECKING:
     from pytest_memguard.leaks import LeakReading
     from pytest_memguard.plugin.look import Look
     from pytest_memguard.plugin.measuring import Measurement
+
+
+class Ended(NamedTuple):
+    """A phase that has just ended."""
+
+    item: pytest.Item
+    """The test."""
+    measurement: Measurement
+    """What measured it."""
+    phase: PhaseName
+    """Which."""
+    failed: bool
+    """Whether the test fails anyway."""
 
 
 class Running:
