@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.plugin import baseline_session
 from pytest_memguard.recording import instruments
 
 
@@ -445,3 +446,13 @@ def test_tests_that_use_memray_themselves(run):
         result.stdout.fnmatch_lines(
             ["peak RSS [56][0129].* (over-budget)", "Allocation lines*"]
         )
+
+
+def test_no_steady_allocator(run, monkeypatch):
+    """Where the C library cannot be made steady, a run that stores peaks says so."""
+    monkeypatch.setattr(baseline_session, "steady_allocator", lambda: False)
+    result = run("def test_it(): pass", "--mem-save")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["memguard: not measured here: large blocks alike in every run: that takes glibc *"]
+    )
