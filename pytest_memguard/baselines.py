@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from pytest_memguard.values import dataclass
 
 RuleKind = Literal["peak", "growth", "stage", "leak"]
 ChangeKind = Literal["same", "regression", "improvement", "new", "gone", "unsure"]

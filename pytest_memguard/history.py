@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from pytest_memguard.values import dataclass
 
 FEWEST: Final = 8
 """Values in which a step can be told; in so few only one that nobody could overlook."""

@@ -13,11 +13,11 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from pytest_memguard.clock import Clock
+from pytest_memguard.values import dataclass
 
 _CHUNK: Final = 1 << 16
 _END: Final = b"\n"

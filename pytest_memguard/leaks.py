@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from pytest_memguard.values import dataclass
 
 Signal = Literal[
     "blocks",

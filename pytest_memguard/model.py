@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads neither
     from pytest_memguard.baselines import Former

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from pytest_memguard.option_table import (
     MODES,
 )
 from pytest_memguard.units import MIB, parse_bytes, parse_share, parse_size
+from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.baselines import FailRule

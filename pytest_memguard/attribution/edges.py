@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from dataclasses import dataclass
 from itertools import islice
 from types import (
     CellType,
@@ -19,6 +18,7 @@ from typing import Any, Final
 from weakref import ReferenceType
 
 from pytest_memguard.attribution import naming, raw
+from pytest_memguard.values import dataclass
 
 ITEM: Final = "[...]"
 """Stands for any key or index in a name that has to stay the same."""

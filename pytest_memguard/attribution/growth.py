@@ -6,7 +6,7 @@ import gc
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from pytest_memguard.attribution.retention import Chain, Search, retention_path,
 from pytest_memguard.attribution.sizes import Grown, Sizes
 from pytest_memguard.attribution.values import grown_value, module_values
 from pytest_memguard.leaks import RetentionPath, TypeGrowth
+from pytest_memguard.values import dataclass
 
 STEADY: Final = 0.9
 """Growth per call from which on it is steady: some calls may find a place that was free."""

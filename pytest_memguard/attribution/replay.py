@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+from pytest_memguard.values import dataclass
 
 _RELEASES: Final = frozenset({1, 5, 15})
 _MMAP: Final = 14

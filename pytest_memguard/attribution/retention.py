@@ -6,7 +6,6 @@ import gc
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from types import FrameType
 from typing import Any, Final
@@ -17,6 +16,7 @@ from pytest_memguard.attribution.caches import bounded_by
 from pytest_memguard.attribution.edges import ITEM, Step, follow
 from pytest_memguard.attribution.roots import LAST_RESORT, Root, Roots, local_variables
 from pytest_memguard.leaks import RetentionPath
+from pytest_memguard.values import dataclass
 
 _LEVELS: Final = 60
 _SURE_LEVELS: Final = 6

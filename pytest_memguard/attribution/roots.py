@@ -6,11 +6,11 @@ import signal
 import sys
 import threading
 from contextvars import Context
-from dataclasses import dataclass
 from types import FrameType, FunctionType, ModuleType
 from typing import Any, Final
 
 from pytest_memguard.attribution import naming, raw
+from pytest_memguard.values import dataclass
 
 LAST_RESORT: Final = 9
 """The rank of the interpreter's memory of the last exception."""

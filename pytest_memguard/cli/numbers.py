@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_memguard.baselines import Baseline
@@ -10,6 +9,7 @@ from pytest_memguard.cli.common import read_numbers
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.readings import readings
 from pytest_memguard.model import Run
+from pytest_memguard.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

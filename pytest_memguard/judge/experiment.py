@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from pytest_memguard.baselines import Entry
 from pytest_memguard.judge.noise import imports_may_explain, noise
 from pytest_memguard.units import MIB, format_size
+from pytest_memguard.values import dataclass
 
 Status = Literal["KEEP", "DISCARD", "RE-RUN"]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import Final
 
 from pytest_memguard.model import Method, Peak
+from pytest_memguard.values import dataclass
 
 # Free room up to this share of a budget leaves the kernel's mark good enough; beyond
 # TRACK_SHARE the mark could miss so much that the exact tracker is used from the start.

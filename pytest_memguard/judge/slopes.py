@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf, sqrt
 from typing import Final
 
 from pytest_memguard.judge.rounds import FLOORS, pairs_of
 from pytest_memguard.leaks import Rate, Round, Signal
+from pytest_memguard.values import dataclass
 
 NOT_FALLING: Final = 0.7
 """The rate of the later half over that of the earlier must not be less."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -11,6 +11,7 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.recording.repeat import Limits
 from pytest_memguard.settings import Settings
 from pytest_memguard.units import parse_bytes
+from pytest_memguard.values import dataclass
 
 CHECK: Final = "mem_leak_check"
 NO_CHECK: Final = "mem_no_leak_check"

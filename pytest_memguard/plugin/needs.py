@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision
 from pytest_memguard.recording.instruments import MUCH_GARBAGE
 from pytest_memguard.units import MIB
+from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.model import PhaseName

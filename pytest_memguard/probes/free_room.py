@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.c_heap import CHeap
+from pytest_memguard.values import dataclass
 
 _UNUSED = re.compile(rb"(\d+) unused pools \* (\d+) bytes")
 _ARENA = re.compile(rb"arenas \* (\d+) bytes/arena")

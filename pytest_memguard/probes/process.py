@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 
 from pytest_memguard.units import Size
+from pytest_memguard.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

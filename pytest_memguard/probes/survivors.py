@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from pytest_memguard.probes.heap import (
     TrackerFolder,
     import_memray,
 )
+from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 40
 _NATIVE: Final = 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.clock import Clock
@@ -16,6 +16,7 @@ from pytest_memguard.recording.garbage import WholeHeap
 from pytest_memguard.recording.looks import Looks
 from pytest_memguard.recording.opcode_caches import OpcodeCaches
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
+from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.recording.blame import Grower

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import Final, Protocol
 
@@ -22,6 +22,7 @@ from pytest_memguard.judge.leak import (
 from pytest_memguard.judge.rounds import LEAST_ROUNDS, is_flat
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
 from pytest_memguard.units import MIB, format_size
+from pytest_memguard.values import dataclass
 
 WARMUP: Final = 2
 """Calls nobody reads, unless asked otherwise."""

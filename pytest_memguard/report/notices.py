@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from pytest_memguard.model import Finding, Outcome, Run
 from pytest_memguard.report.failure import failure_text, headline
 from pytest_memguard.report.leaks import leak_line, leak_text, leaks_by_name
+from pytest_memguard.values import dataclass
 
 Level = Literal["error", "warning"]
 

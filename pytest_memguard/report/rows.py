@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Final
 
 from pytest_memguard.baselines import Baseline
 from pytest_memguard.leaks import bytes_per_call
 from pytest_memguard.model import Outcome, Peak, PhaseReading, Run
+from pytest_memguard.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
