@@ -14,11 +14,9 @@ GIB = 1024**3
 TIB = 1024**4
 
 _FACTORS = {"": MIB, "b": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB}
-_SIZE = re.compile(
-    r"\s*(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>b|bytes?|[kmgt](?:i?b)?|)\s*",
-    re.IGNORECASE | re.ASCII,
-)
-_SHARE = re.compile(r"\s*(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<percent>%?)\s*", re.ASCII)
+# Compiled when they are first used, by `re` itself: most runs have no need of either.
+_SIZE = r"(?ai)\s*(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>b|bytes?|[kmgt](?:i?b)?|)\s*"
+_SHARE = r"(?a)\s*(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<percent>%?)\s*"
 _HINT = "write a number of MiB (200) or a text with a unit ('512 KB', '200 MB', '1.5 GiB')"
 
 
@@ -78,11 +76,14 @@ def parse_size(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         msg = f"{value!r} is not a size: {_HINT}"
         raise ConfigError(msg)
-    match = _SIZE.fullmatch(value if isinstance(value, str) else _plain(value))
+    text = value if isinstance(value, str) else _plain(value)
+    if text.isascii() and text.isdecimal():  # what most people write
+        return int(text) * MIB
+    match = re.fullmatch(_SIZE, text)
     if match is None:
         msg = f"{value!r} is not a size: {_HINT}"
         raise ConfigError(msg)
-    from fractions import Fraction  # of no use where no size is given
+    from fractions import Fraction  # of no use for a whole number of MiB
 
     unit = match["unit"].lower()
     return int(Fraction(match["number"].rstrip(".")) * _FACTORS[unit[:1]])
@@ -122,7 +123,7 @@ def parse_share(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         share = -1.0
     else:
-        match = _SHARE.fullmatch(value if isinstance(value, str) else _plain(value))
+        match = re.fullmatch(_SHARE, value if isinstance(value, str) else _plain(value))
         share = -1.0
         if match is not None:
             share = float(match["number"]) / (100 if match["percent"] else 1)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import sys
-import sysconfig
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from pytest_memguard.model import METRICS, Environment, Gap, Outcome, Run, Totals
+from pytest_memguard.model import METRICS, Gap, Outcome, Run, Totals
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.ledger import Ledger
@@ -86,6 +81,8 @@ class Collector:
             self._suspects.update(self.outcomes())
         if self._settings.json is None or not self.worth_writing(session):
             return
+        import json
+
         from pytest_memguard.wire import run_to_json
 
         text = json.dumps(run_to_json(self.run()), indent=1) + "\n"
@@ -122,14 +119,18 @@ class Collector:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the memory section: whole with --mem, otherwise only what must be seen."""
-        from pytest_memguard.report.summary import memory_section, notes
+        lines = []
+        if len(self._ledger):  # a quiet run loads no tables
+            from pytest_memguard.report.summary import notes
 
-        lines = notes(self.outcomes(), with_failures=False)
+            lines = notes(self.outcomes(), with_failures=False)
         lines += [_in_words(gap) for gap in self.gaps[self._told :]]
         if not (self._settings.mem or lines or self.closing_lines):
             return
         terminalreporter.write_sep("=", "memory")
         if self._settings.mem:
+            from pytest_memguard.report.summary import memory_section
+
             terminalreporter.write_line(memory_section(self.run(), self._settings.top))
         for line in [*lines, *self.closing_lines]:
             terminalreporter.write_line(line)
@@ -142,6 +143,8 @@ class Collector:
 
     def run(self) -> Run:
         """Everything collected so far."""
+        from pytest_memguard.plugin.environment import environment
+
         outcomes = tuple(sorted(self.outcomes(), key=lambda outcome: outcome.nodeid))
         return Run(
             environment=environment(),
@@ -185,36 +188,6 @@ def effective(settings: Settings) -> tuple[tuple[str, str], ...]:
         for option in OPTIONS
         if option.name in settings.sources
     )
-
-
-def environment() -> Environment:
-    """Where this run takes place."""
-    return Environment(
-        python=platform.python_version(),
-        implementation=platform.python_implementation(),
-        platform=f"{platform.system()} {platform.machine()}",
-        pytest=pytest.__version__,
-        memguard=_version(),
-        allocator=_allocator(),
-    )
-
-
-def _version() -> str:
-    try:
-        return metadata.version("pytest-memguard")
-    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
-
-
-def _allocator() -> str:
-    import os
-
-    chosen = os.environ.get("PYTHONMALLOC", "")
-    if chosen:
-        return chosen
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        return "mimalloc"
-    return "pymalloc" if sys.implementation.name == "cpython" else sys.implementation.name
 
 
 def totals(outcomes: Sequence[Outcome]) -> tuple[Totals, ...]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 import pytest
 from _pytest.runner import call_and_report  # no public name does this
 
-from pytest_memguard.isolation import run_in_fork
 from pytest_memguard.model import BREACHES, PHASES, Finding, Outcome, PhaseName
 
 _CACHE_KEY: Final = "memguard/suspects"
@@ -88,6 +87,7 @@ def rerun(
     Returns:
         The answer and, where there is none, the reason.
     """
+    from pytest_memguard.isolation import run_in_fork
 
     def second_run() -> Any:
         answer = measure_again()

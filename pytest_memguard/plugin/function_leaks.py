@@ -13,8 +13,8 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.known import accepted_by, within_tolerance
 from pytest_memguard.leaks import KnownLeak, Verdict
 from pytest_memguard.plugin.items import ItemHooks
-from pytest_memguard.plugin.keys import KNOWN
 from pytest_memguard.plugin.leak_plans import LeakPlanner
+from pytest_memguard.plugin.leak_report import known_leaks
 from pytest_memguard.plugin.leakhooks import accepted_now, failure, relative
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.recording.check import LeakCheck, call_of
@@ -76,7 +76,7 @@ class FunctionLeaks:
 
     def _known(self) -> dict[str, KnownLeak]:
         try:
-            return self._config.stash[KNOWN].leaks()
+            return known_leaks(self._config).leaks()
         except ConfigError as error:
             pytest.fail(str(error), pytrace=False)
 

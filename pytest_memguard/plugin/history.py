@@ -13,7 +13,8 @@ import pytest
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.history import HistoryPlace, PastReading, PastRun
 from pytest_memguard.model import Outcome
-from pytest_memguard.plugin.collector import Collector, environment
+from pytest_memguard.plugin.collector import Collector
+from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.options import usage_error
 from pytest_memguard.probes.commit import current_commit
 from pytest_memguard.settings import Settings

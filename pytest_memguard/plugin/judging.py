@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_memguard.attribution.lines import CallSites, sites_at_peak
-from pytest_memguard.attribution.replay import Held, Replay, held_between, replay
 from pytest_memguard.judge.budget import judge, not_measured, stage_not_run
 from pytest_memguard.judge.room import held_at_peak, marked_peak, tracked_peak
 from pytest_memguard.model import BREACHES, PHASES, Budget, Finding, Peak, PhaseName
 from pytest_memguard.plugin.measured import Measured
 from pytest_memguard.plugin.tracking import Tracking
-from pytest_memguard.probes.heap import BOUNDARY_SIZE, HeapFile
+from pytest_memguard.probes.heap import HeapFile
 
 if TYPE_CHECKING:
+    from pytest_memguard.plugin.stream import Stream
     from pytest_memguard.recording.stages import StageLog
 
 SITES: Final = 10
 _TOO_MANY_EVENTS: Final = 30_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """What memray wrote, read from one end to the other."""
-
-    file: HeapFile
-    totals: Replay
-
-    def held(self, first: int, last: int, *, own: bool = False) -> Sequence[Held]:
-        """What was alive at the highest point between two marks, stack by stack.
-
-        Args:
-            first: the mark at its beginning.
-            last: the mark at its end.
-            own: what the test's own thread allocated, alone.
-        """
-        return held_between(
-            self.file.events(),
-            BOUNDARY_SIZE,
-            first=first,
-            last=last,
-            high_event=self.totals.high_event(first, last, own=own),
-            thread=self.totals.thread if own else None,
-        )
-
-    def sites(self, first: int, last: int, *, own: bool = False) -> CallSites:
-        """The same by lines."""
-        sites = CallSites()
-        for held in self.held(first, last, own=own):
-            sites.add(held.event, size=held.size, count=held.count, kept=held.kept)
-        return sites
 
 
 class PhaseJudge:
@@ -78,7 +45,7 @@ class PhaseJudge:
         self._stages = stages
         self._tracking = tracking
         self._file = file
-        self._stream: _Stream | None = None
+        self._stream: Stream | None = None
 
     def read_stream(self, *, needed: bool) -> str:
         """Read what memray wrote, if there is anything in it to be told apart.
@@ -96,7 +63,9 @@ class PhaseJudge:
             return (
                 f"the lines of its stages were left out: {file.length:,} allocations are many"
             )
-        self._stream = _Stream(file, replay(file.events(), BOUNDARY_SIZE))
+        from pytest_memguard.plugin.stream import read_stream
+
+        self._stream = read_stream(file)
         return ""
 
     def drill(self) -> None:
@@ -219,7 +188,7 @@ class PhaseJudge:
     def _judge_window(
         self,
         budget: Budget,
-        stream: _Stream,
+        stream: Stream,
         first: int,
         last: int,
         phase: PhaseName | None = None,
@@ -240,6 +209,8 @@ class PhaseJudge:
         if finding is None:
             return []
         if finding.rule in BREACHES and self._file is not None:
+            from pytest_memguard.attribution.lines import sites_at_peak
+
             return [replace(finding, sites=sites_at_peak(self._file.at_peak(), SITES))]
         return [finding]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from pytest_memguard.plugin.items import ItemHooks
-from pytest_memguard.storage.known_leaks import KnownFile
+if TYPE_CHECKING:
+    from pytest_memguard.plugin.items import ItemHooks
+    from pytest_memguard.storage.known_leaks import KnownFile
 
-ITEMS = pytest.StashKey[ItemHooks]()
+ITEMS: pytest.StashKey[ItemHooks] = pytest.StashKey()
 """What measures tests in this process."""
-KNOWN = pytest.StashKey[KnownFile]()
+KNOWN: pytest.StashKey[KnownFile] = pytest.StashKey()
 """The leaks that were accepted before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,26 +11,27 @@ import pytest
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Outcome
 from pytest_memguard.plugin.collector import Collector
+from pytest_memguard.plugin.keys import KNOWN
 from pytest_memguard.settings import Settings
-from pytest_memguard.storage.known_leaks import KnownFile, write_known
 
 if TYPE_CHECKING:
     from pytest_memguard.leaks import KnownLeak
+    from pytest_memguard.storage.known_leaks import KnownFile
 
 
 class LeakReport:
     """Tells of leaks in the process that talks to the user.
 
     Args:
+        config: pytest's.
         collector: has every outcome.
         settings: the run's.
-        known: the file of leaks accepted before.
     """
 
-    def __init__(self, collector: Collector, settings: Settings, known: KnownFile) -> None:
+    def __init__(self, config: pytest.Config, collector: Collector, settings: Settings) -> None:
+        self._config = config
         self._collector = collector
         self._settings = settings
-        self._known = known
         self._lines: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
@@ -37,8 +39,11 @@ class LeakReport:
         """Write the leaks found to the file of accepted ones, if asked to."""
         if not self._settings.leak_accept:
             return
+        from pytest_memguard.storage.known_leaks import write_known
+
         found = accepted_leaks(self._collector.outcomes())
-        known, path = self._known.leaks(), self._known.path
+        file = known_leaks(self._config)
+        known, path = file.leaks(), file.path
         new = {name: leak for name, leak in found.items() if name not in known}
         if not new:
             self._lines.append("no new leaks to accept")
@@ -62,7 +67,7 @@ class LeakReport:
         from pytest_memguard.report.leaks import leaks_section
 
         try:
-            known = self._known.leaks()
+            known = known_leaks(self._config).leaks()
         except ConfigError as error:  # whoever needed it has said so
             known, self._lines = {}, list(error.problems)
         lines = leaks_section(outcomes, known, self._settings.leak_ignore)
@@ -74,6 +79,13 @@ class LeakReport:
             terminalreporter.write_sep("=", "leaks")
             for line in [*lines, *self._lines]:
                 terminalreporter.write_line(line)
+
+
+def known_leaks(config: pytest.Config) -> KnownFile:
+    """The file of leaks that were accepted before, the same one for all of a run."""
+    from pytest_memguard.storage.known_leaks import FILE, KnownFile
+
+    return config.stash.setdefault(KNOWN, KnownFile(Path(config.rootpath) / FILE))
 
 
 def accepted_leaks(outcomes: tuple[Outcome, ...]) -> dict[str, KnownLeak]:

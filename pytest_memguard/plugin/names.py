@@ -22,7 +22,7 @@ def names_in_use(items: list[pytest.Item]) -> set[str]:
     """
     found: set[str] = set()
     ours = sys.modules["pytest_memguard"]
-    if STAGES_MODULE in sys.modules or any(
+    if "stage" in vars(ours) or any(
         vars(module).get("pytest_memguard") is ours
         for module in list(sys.modules.values())
         if type(module) is ModuleType  # others may load what they stand for

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -19,9 +19,9 @@ from pytest_memguard.model import (
     PhaseName,
     Threads,
 )
-from pytest_memguard.plugin.globs import matcher
 from pytest_memguard.settings import Settings, default_budgets
 from pytest_memguard.units import parse_share, parse_size
+from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.regression_plans import RegressionPlanner
@@ -150,7 +150,7 @@ class Planner:
         self._patterns = [
             (
                 pattern.glob,
-                matcher(pattern.glob),
+                _matcher(pattern.glob),
                 Budget(
                     limit=pattern.limit,
                     where=f"the pattern {pattern.glob!r} of {settings.where('budgets')}",
@@ -220,6 +220,12 @@ class Planner:
         if not callable(limit):
             self._marks[id(mark)] = (mark, budget)
         return budget
+
+
+def _matcher(glob: str) -> Callable[[str], bool]:
+    from pytest_memguard.plugin.globs import matcher  # few suites have patterns
+
+    return matcher(glob)
 
 
 def _params(item: pytest.Item) -> Mapping[str, object] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,12 @@ from pytest_memguard.baselines import Baseline, Entry, Place
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.readings import place_of
 from pytest_memguard.model import METRICS, Finding
-from pytest_memguard.plugin.collector import environment
+from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.options import settings_of, usage_error
 from pytest_memguard.plugin.regressions import RegressionCheck
 from pytest_memguard.settings import Settings
 from pytest_memguard.storage.baseline import read_baseline
+from pytest_memguard.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Gap
-from pytest_memguard.plugin.ci import CiReport
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.items import ItemHooks
-from pytest_memguard.plugin.keys import ITEMS, KNOWN
-from pytest_memguard.plugin.leak_report import LeakReport
+from pytest_memguard.plugin.keys import ITEMS
+from pytest_memguard.plugin.leak_report import LeakReport, known_leaks
 from pytest_memguard.plugin.names import LEAK_MARKERS, REGRESSION_MARKER, names_in_use
 from pytest_memguard.plugin.options import refuse, settings_of, usage_error
-from pytest_memguard.plugin.plans import Planner, make_plan
-from pytest_memguard.plugin.scope import is_whole_suite
-from pytest_memguard.plugin.status import StatusPeaks
+from pytest_memguard.plugin.plans import Plan, Planner, make_plan
 from pytest_memguard.recording.instruments import Instruments
-from pytest_memguard.settings import default_budgets
-from pytest_memguard.storage.known_leaks import FILE, KnownFile
+from pytest_memguard.settings import Settings, default_budgets
 
 
 def start(config: pytest.Config) -> Collector | None:
@@ -34,14 +32,17 @@ def start(config: pytest.Config) -> Collector | None:
     settings = settings_of(config)
     worker_input: dict[str, object] | None = getattr(config, "workerinput", None)
     collector = None
-    known = known_leaks(config)
+    read_known_leaks(config, settings)
     suspects = Suspects(getattr(config, "cache", None))
     items = None
     if worker_input is None:
         collector = Collector(config, settings, suspects)
         config.pluginmanager.register(collector, "memguard-report")
-        config.pluginmanager.register(LeakReport(collector, settings, known), "memguard-leaks")
-        config.pluginmanager.register(CiReport(config, collector, settings), "memguard-ci")
+        config.pluginmanager.register(LeakReport(config, collector, settings), "memguard-leaks")
+        if wanted_by_ci(settings):
+            from pytest_memguard.plugin.ci import CiReport
+
+            config.pluginmanager.register(CiReport(config, collector, settings), "memguard-ci")
         if settings.history is not None:
             from pytest_memguard.plugin.history import HistoryReport
 
@@ -49,6 +50,8 @@ def start(config: pytest.Config) -> Collector | None:
                 HistoryReport(config, settings, collector), "memguard-history"
             )
         if settings.mem and config.get_verbosity() > 0:
+            from pytest_memguard.plugin.status import StatusPeaks
+
             config.pluginmanager.register(StatusPeaks(), "memguard-status")
     if worker_input is not None or not config.pluginmanager.hasplugin("dsession"):
         items = ItemHooks(
@@ -66,7 +69,6 @@ def start(config: pytest.Config) -> Collector | None:
             collector.gaps = items.instruments.gaps
         config.pluginmanager.register(Planning(), "memguard-planning")
         config.pluginmanager.register(CollectorWatch(config), "memguard-collector-watch")
-        config.stash[KNOWN] = known
     elif collector is not None:
         collector.gaps = gaps_here()
     if settings.has_baseline:
@@ -76,20 +78,23 @@ def start(config: pytest.Config) -> Collector | None:
     return collector
 
 
-def known_leaks(config: pytest.Config) -> KnownFile:
-    """The leaks that were accepted before, read at once if the whole run is about leaks.
+def wanted_by_ci(settings: Settings) -> bool:
+    """Whether anything is to be written for a CI service."""
+    on_github = settings.github == "auto" and "GITHUB_ACTIONS" in os.environ
+    return on_github or settings.markdown is not None or settings.gitlab is not None
+
+
+def read_known_leaks(config: pytest.Config, settings: Settings) -> None:
+    """Read the leaks that were accepted before, at once if the whole run is about leaks.
 
     Raises:
         pytest.UsageError: if their file cannot be read.
     """
-    settings = settings_of(config)
-    known = KnownFile(Path(config.rootpath) / FILE)
     if settings.leak_check == "all" or settings.leak_accept:
         try:
-            known.leaks()
+            known_leaks(config).leaks()
         except ConfigError as error:
             raise usage_error(error.problems) from error
-    return known
 
 
 def gaps_here() -> list[Gap]:
@@ -130,10 +135,7 @@ def plan_items(session: pytest.Session) -> None:
         own = plan.budgets if plan is not None else ()
         if own != defaults or (plan is not None and plan.compared):
             items.plans[item.nodeid] = plan
-    items.instruments.gaps += [
-        Gap(subject=f"the pattern {glob!r} of mem_budgets", reason="it matches no test")
-        for glob in (planner.unmatched() if is_whole_suite(config) else ())
-    ]
+    items.instruments.gaps += unmatched_patterns(config, planner)
     if any(plan is not None and plan.heap for plan in items.plans.values()):
         items.instruments.folder.new_path()
     problems = planner.problems
@@ -145,13 +147,40 @@ def plan_items(session: pytest.Session) -> None:
         from pytest_memguard.plugin.regression_plans import marker_problems
 
         problems = problems + marker_problems(session.items)
-    if {"memguard", "stage"} & used or any(
-        plan is not None and plan.special for plan in planned
-    ):
-        # now, not in a test, which would seem to use what they take
-        from pytest_memguard.plugin import fixture, measuring  # noqa: F401
+    load_what_tests_need(used, [plan for plan in planned if plan is not None], settings)
     if problems:
         refuse(session, problems)
+
+
+def unmatched_patterns(config: pytest.Config, planner: Planner) -> list[Gap]:
+    """Patterns of budgets that fit no test, though every test was there."""
+    unmatched = planner.unmatched()
+    if not unmatched:
+        return []
+    from pytest_memguard.plugin.scope import is_whole_suite
+
+    return [
+        Gap(subject=f"the pattern {glob!r} of mem_budgets", reason="it matches no test")
+        for glob in (unmatched if is_whole_suite(config) else ())
+    ]
+
+
+def load_what_tests_need(used: set[str], plans: Sequence[Plan], settings: Settings) -> None:
+    """Load modules now: a test during which that were done would seem to use what they take.
+
+    Args:
+        used: which of our names the suite uses.
+        plans: of all tests that have one.
+        settings: the run's.
+    """
+    if used or plans or settings.measures_all:
+        from pytest_memguard.plugin import measuring  # noqa: F401
+    if "memguard" in used:
+        from pytest_memguard.plugin import fixture  # noqa: F401
+    if settings.drill or any(plan.heap for plan in plans):
+        from pytest_memguard.plugin import stream  # noqa: F401
+    if any(plan.python for plan in plans):
+        import tracemalloc  # noqa: F401
 
 
 def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
@@ -170,7 +199,7 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
     wanted = {nodeid: plan for nodeid, plan in plans.items() if plan is not None}
     if wanted:
         try:
-            known = config.stash[KNOWN].leaks()
+            known = known_leaks(config).leaks()
         except ConfigError as error:
             return [*planner.problems, *error.problems]
         from pytest_memguard.plugin.leakhooks import LeakHooks

@@ -6,20 +6,20 @@ import ctypes
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.values import dataclass
 
 _PAGES_A_CHUNK: Final = 2
 _IS_RESIDENT: Final = b"\x01"
 _NAME = b"[heap]"
-_ARENA = re.compile(
-    rb"<total type=\"fast\" count=\"\d+\" size=\"(\d+)\"/>\s*"
+# Compiled when it is first used, by `re` itself: few processes have arenas for threads.
+_ARENA: Final = (
+    rb"(?s)<total type=\"fast\" count=\"\d+\" size=\"(\d+)\"/>\s*"
     rb"<total type=\"rest\" count=\"\d+\" size=\"(\d+)\"/>\s*"
-    rb"<system type=\"current\" size=\"(\d+)\"/>(?=.*?</heap>)",
-    re.DOTALL,
+    rb"<system type=\"current\" size=\"(\d+)\"/>(?=.*?</heap>)"
 )
 
 
@@ -148,7 +148,7 @@ def parse_malloc_info(text: bytes) -> list[Arena]:
     Args:
         text: XML.
     """
-    found = [tuple(int(number) for number in match) for match in _ARENA.findall(text)]
+    found = [tuple(int(number) for number in match) for match in re.findall(_ARENA, text)]
     return [Arena(size=size, free=fast + rest) for fast, rest, size in found]
 
 

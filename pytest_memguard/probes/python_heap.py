@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 from pytest_memguard.model import Method, MetricName
 
@@ -25,8 +25,15 @@ class PythonHeap:
         self._started = False
         self._canary: object = None
         self._carried = 0
-        self._reset_peak = tracemalloc.reset_peak
+        self._reset_peak: Callable[[], None] = _nothing
         self._noting: Callable[[], None] | None = None
+
+    @property
+    def _tracemalloc(self) -> Any:
+        """The module; only runs that count with it load it, before their first test."""
+        import tracemalloc
+
+        return tracemalloc
 
     @property
     def running(self) -> bool:
@@ -37,8 +44,8 @@ class PythonHeap:
         """Begin to trace, with one frame a block, if it is wanted this time."""
         if not self.wanted:
             return
-        if not tracemalloc.is_tracing():
-            tracemalloc.start(1)
+        if not self._tracemalloc.is_tracing():
+            self._tracemalloc.start(1)
             self._started = True
         if self._canary is None:
             self._canary = bytearray(1)
@@ -58,32 +65,37 @@ class PythonHeap:
         """
         if self._canary is None:
             return 0, 0
-        if tracemalloc.get_object_traceback(self._canary) is None:
+        if self._tracemalloc.get_object_traceback(self._canary) is None:
             self.lost = "the test stopped or cleared tracemalloc while it was measuring"
-        level, high = tracemalloc.get_traced_memory()
+        level, high = self._tracemalloc.get_traced_memory()
         return level, max(high, self._carried)
 
     def level(self) -> int:
         """Return the level in bytes."""
-        return tracemalloc.get_traced_memory()[0]
+        level: int = self._tracemalloc.get_traced_memory()[0]
+        return level
 
     def stop(self) -> None:
         """Stop tracing, if it was us who started."""
         self._canary = None
-        if self._noting is not None and tracemalloc.reset_peak is self._noting:
-            tracemalloc.reset_peak = self._reset_peak
+        if self._noting is not None and self._tracemalloc.reset_peak is self._noting:
+            self._tracemalloc.reset_peak = self._reset_peak
         self._noting = None
         if self._started:
             self._started = False
-            tracemalloc.stop()
+            self._tracemalloc.stop()
 
     def _note_resets(self) -> None:
         """Have the peak noted before somebody else puts it back."""
-        before = self._reset_peak = tracemalloc.reset_peak
+        before = self._reset_peak = self._tracemalloc.reset_peak
 
         @functools.wraps(before)
         def reset_peak() -> None:
-            self._carried = max(self._carried, tracemalloc.get_traced_memory()[1])
+            self._carried = max(self._carried, self._tracemalloc.get_traced_memory()[1])
             before()
 
-        self._noting = tracemalloc.reset_peak = reset_peak
+        self._noting = self._tracemalloc.reset_peak = reset_peak
+
+
+def _nothing() -> None:
+    """Stands for what puts the peak back, as long as nothing is traced."""

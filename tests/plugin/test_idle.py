@@ -41,6 +41,29 @@ SUITE = """
     def test_it(fixture, n):
         pass
 """
+# What a run in which every test keeps its budget has no use for.
+NOT_QUIET = {
+    "email.parser",
+    "fractions",
+    "memray",
+    "pickle",
+    "platform",
+    "pytest_memguard.attribution",
+    "pytest_memguard.isolation",
+    "pytest_memguard.leaks",
+    "pytest_memguard.plugin.ci",
+    "pytest_memguard.plugin.fixture",
+    "pytest_memguard.plugin.leakhooks",
+    "pytest_memguard.plugin.stream",
+    "pytest_memguard.report",
+    "pytest_memguard.storage.known_leaks",
+    "pytest_memguard.wire",
+    "sqlite3",
+    "sysconfig",
+    "tabulate",
+    "tracemalloc",
+    "wcwidth",
+}
 HEAVY = {
     "ctypes",
     "memray",
@@ -84,6 +107,37 @@ def test_idle(pytester, run, source, flags):
             "pytest_memguard.plugin.names",
             "pytest_memguard.plugin.options",
         } == added - {"_typing"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "needed"),
+    [
+        pytest.param(("--mem-budget=500",), set(), id="budget"),
+        pytest.param(
+            ("--mem",),
+            {
+                "email.parser",
+                "platform",
+                "pytest_memguard.leaks",
+                "pytest_memguard.report",
+                "sysconfig",
+                "tabulate",
+                "wcwidth",
+            },
+            id="report",
+        ),
+    ],
+)
+def test_quiet(pytester, run, monkeypatch, flags, needed):
+    """A run in which every test keeps its budget loads what measures, and nothing else."""
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    pytester.makeconftest(REPORT)
+    loaded = {}
+    for without in (True, False):
+        result = run(SUITE, *(() if without else flags), without=without, subprocess=True)
+        result.assert_outcomes(passed=3)
+        loaded[without] = set(json.loads((pytester.path / "idle.json").read_text())["modules"])
+    assert (loaded[False] - loaded[True]) & NOT_QUIET <= needed
 
 
 def test_awake(pytester, run):

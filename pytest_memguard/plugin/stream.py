@@ -1,0 +1,49 @@
+"""What memray wrote of a phase, told apart by stages and threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_memguard.attribution.lines import CallSites
+from pytest_memguard.attribution.replay import Held, Replay, held_between, replay
+from pytest_memguard.probes.heap import BOUNDARY_SIZE, HeapFile
+from pytest_memguard.values import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """What memray wrote, read from one end to the other."""
+
+    file: HeapFile
+    """The whole of it."""
+    totals: Replay
+    """What was alive when."""
+
+    def held(self, first: int, last: int, *, own: bool = False) -> Sequence[Held]:
+        """What was alive at the highest point between two marks, stack by stack.
+
+        Args:
+            first: the mark at its beginning.
+            last: the mark at its end.
+            own: what the test's own thread allocated, alone.
+        """
+        return held_between(
+            self.file.events(),
+            BOUNDARY_SIZE,
+            first=first,
+            last=last,
+            high_event=self.totals.high_event(first, last, own=own),
+            thread=self.totals.thread if own else None,
+        )
+
+    def sites(self, first: int, last: int, *, own: bool = False) -> CallSites:
+        """The same by lines."""
+        sites = CallSites()
+        for held in self.held(first, last, own=own):
+            sites.add(held.event, size=held.size, count=held.count, kept=held.kept)
+        return sites
+
+
+def read_stream(file: HeapFile) -> Stream:
+    """Read what memray wrote from one end to the other."""
+    return Stream(file=file, totals=replay(file.events(), BOUNDARY_SIZE))
