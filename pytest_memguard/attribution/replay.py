@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 from pytest_memguard.values import dataclass
 
-_RELEASES: Final = frozenset({1, 5, 15})
-_MMAP: Final = 14
-_MUNMAP: Final = 15
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codes:
+    """What stands for what in a stream; memray's versions number functions differently."""
+
+    boundary: int
+    """Bytes of the mappings that are boundaries."""
+    mmap: int
+    """Number of mmap."""
+    munmap: int
+    """Number of munmap."""
+    releases: frozenset[int]
+    """Numbers of all functions that release memory."""
 
 
 class Event(Protocol):
-    """What we read of a memray allocation record; numbers as in memray.AllocatorType."""
+    """What we read of a memray allocation record."""
 
     @property
     def address(self) -> int:
@@ -59,6 +69,8 @@ class Stretch:
 class Replay:
     """The whole stream, cut at its boundaries; the first stretch starts at boundary 0."""
 
+    boundaries: int
+    """How many there are."""
     stretches: tuple[Stretch, ...]
     thread: int
     """memray's number of the thread that set the boundaries."""
@@ -84,10 +96,10 @@ class _Living:
     def __init__(self) -> None:
         self.blocks: dict[int, tuple[int, int, int]] = {}
 
-    def release(self, event: Event) -> tuple[int, int, int] | None:
+    def release(self, event: Event, codes: Codes) -> tuple[int, int, int] | None:
         """Drop a block, and return what of it went: size, thread, stack."""
         block = self.blocks.pop(event.address, None)
-        if block is None or event.allocator != _MUNMAP:
+        if block is None or event.allocator != codes.munmap:
             return block
         size, tid, stack = block
         if 0 < event.size < size:
@@ -114,27 +126,28 @@ class _Tally:
             self.high, self.high_event = self.now, number
 
 
-def replay(events: Iterable[Event], boundary_size: int) -> Replay:
+def replay(events: Iterable[Event], codes: Codes) -> Replay:
     """Follow the stream once.
 
     Args:
         events: in order.
-        boundary_size: length of the mappings that stand for boundaries.
+        codes: what stands for what in it.
     """
     living = _Living()
     everyone, own = _Tally(), _Tally()
     stretches: list[Stretch] = []
-    thread = -1
+    thread, boundaries = -1, 0
     for number, event in enumerate(events):
-        if event.allocator in _RELEASES:
-            gone = living.release(event)  # a boundary's mapping is not among the living
+        if event.allocator in codes.releases:
+            gone = living.release(event, codes)  # a boundary's mapping is not among the living
             if gone is not None:
                 everyone.now -= gone[0]
                 own.now -= gone[0] if gone[1] == thread else 0
-        elif event.size == boundary_size and event.allocator == _MMAP:
+        elif event.size == codes.boundary and event.allocator == codes.mmap:
             if thread >= 0:
                 stretches.append(_stretch(everyone, own))
             thread = event.tid if thread < 0 else thread
+            boundaries += 1
             everyone.cut(number)
             own.cut(number)
         else:
@@ -143,7 +156,7 @@ def replay(events: Iterable[Event], boundary_size: int) -> Replay:
             if event.tid == thread:
                 own.add(event.size, number)
     stretches.append(_stretch(everyone, own))
-    return Replay(stretches=tuple(stretches), thread=thread)
+    return Replay(boundaries=boundaries, stretches=tuple(stretches), thread=thread)
 
 
 def _stretch(everyone: _Tally, own: _Tally) -> Stretch:
@@ -173,7 +186,7 @@ class Held:
 
 def held_between(
     events: Iterable[Event],
-    boundary_size: int,
+    codes: Codes,
     *,
     first: int,
     last: int,
@@ -184,7 +197,7 @@ def held_between(
 
     Args:
         events: the same stream, from its start.
-        boundary_size: as for `replay`.
+        codes: as for `replay`.
         first: number of the boundary where the stretch starts.
         last: number of the boundary where it ends.
         high_event: number of the event of its peak.
@@ -195,9 +208,9 @@ def held_between(
     boundary = -1
     at_peak: dict[int, list[int]] = {}
     for number, event in enumerate(events):
-        if event.allocator in _RELEASES:
-            living.release(event)
-        elif event.size == boundary_size and event.allocator == _MMAP:
+        if event.allocator in codes.releases:
+            living.release(event, codes)
+        elif event.size == codes.boundary and event.allocator == codes.mmap:
             boundary += 1
             if boundary == last:
                 break

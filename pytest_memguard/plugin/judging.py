@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.budget import judge, not_measured, stage_not_run
 from pytest_memguard.judge.room import held_at_peak, marked_peak, tracked_peak
 from pytest_memguard.model import BREACHES, PHASES, Budget, Finding, Peak, PhaseName
@@ -65,7 +66,11 @@ class PhaseJudge:
             )
         from pytest_memguard.plugin.stream import read_stream
 
-        self._stream = read_stream(file)
+        try:
+            self._stream = read_stream(file)
+        except Unmeasurable as error:
+            self._tracking.problem = str(error)
+            return "" if needed else f"the lines of its stages are not known: {error}"
         return ""
 
     def drill(self) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_memguard.attribution.lines import CallSites
-from pytest_memguard.attribution.replay import Held, Replay, held_between, replay
-from pytest_memguard.probes.heap import BOUNDARY_SIZE, HeapFile
+from pytest_memguard.attribution.replay import Codes, Held, Replay, held_between, replay
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.heap import BOUNDARY_SIZE, HeapFile, import_memray
 from pytest_memguard.values import dataclass
 
 
@@ -16,6 +17,8 @@ class Stream:
 
     file: HeapFile
     """The whole of it."""
+    codes: Codes
+    """What stands for what in it."""
     totals: Replay
     """What was alive when."""
 
@@ -29,7 +32,7 @@ class Stream:
         """
         return held_between(
             self.file.events(),
-            BOUNDARY_SIZE,
+            self.codes,
             first=first,
             last=last,
             high_event=self.totals.high_event(first, last, own=own),
@@ -45,5 +48,29 @@ class Stream:
 
 
 def read_stream(file: HeapFile) -> Stream:
-    """Read what memray wrote from one end to the other."""
-    return Stream(file=file, totals=replay(file.events(), BOUNDARY_SIZE))
+    """Read what memray wrote from one end to the other.
+
+    Raises:
+        Unmeasurable: if the boundaries that were set are not in it.
+    """
+    codes = _codes()
+    totals = replay(file.events(), codes)
+    if totals.boundaries != file.boundaries:
+        msg = (
+            f"memray wrote {totals.boundaries} of {file.boundaries} boundaries between phases "
+            "and stages"
+        )
+        raise Unmeasurable(msg)
+    return Stream(file=file, codes=codes, totals=totals)
+
+
+def _codes() -> Codes:
+    """The numbers of the memray that is installed."""
+    kinds = import_memray().AllocatorType
+    releases = {kinds.FREE, kinds.PYMALLOC_FREE, kinds.MUNMAP}
+    return Codes(
+        boundary=BOUNDARY_SIZE,
+        mmap=int(kinds.MMAP),
+        munmap=int(kinds.MUNMAP),
+        releases=frozenset(map(int, releases)),
+    )

@@ -18,8 +18,6 @@ from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 40
 _NATIVE: Final = 12
-_OF_PYTHON: Final = frozenset({2, 3, 4})
-"""Numbers of Python's allocators, as in memray.AllocatorType."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +116,10 @@ def _start_memray(path: str) -> Any:
 
 
 def _read(path: str) -> list[Survivors]:
-    reader = import_memray().FileReader(path)
+    memray = import_memray()
+    kinds = memray.AllocatorType  # whose numbers are others in older versions
+    of_python = {kinds.PYMALLOC_MALLOC, kinds.PYMALLOC_CALLOC, kinds.PYMALLOC_REALLOC}
+    reader = memray.FileReader(path)
     found = []
     for record in reader.get_leaked_allocation_records(merge_threads=True):
         try:
@@ -131,7 +132,7 @@ def _read(path: str) -> list[Survivors]:
                 native=native,
                 count=record.n_allocations,
                 size=record.size,
-                of_python=record.allocator in _OF_PYTHON,
+                of_python=record.allocator in of_python,
             )
         )
     reader.close()

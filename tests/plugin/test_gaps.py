@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import json
 import sys
 import threading
 
+import memray
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
@@ -186,6 +188,27 @@ def test_no_memray(pytester, run, written):
         assert [finding["rule"] for finding in written()[name]["findings"]] == ["not-measured"]
     gaps = json.loads((pytester.path / "out.json").read_text())["gaps"]
     assert "metric heap and allocation lines" in {gap["subject"] for gap in gaps}
+
+
+def test_boundaries_are_missing(run, monkeypatch, written):
+    """Where memray does not write what stages are told apart by, no budget passes for it."""
+    other = enum.IntEnum("Other", ["PYMALLOC_FREE", "FREE", "MUNMAP", "MMAP"], start=100)
+    monkeypatch.setattr(memray, "AllocatorType", other)
+    result = run(
+        """
+        import pytest
+
+        @pytest.mark.mem_budget(20, metric="heap", threads="current")
+        def test_it():
+            bytearray(30 << 20)
+        """,
+        "--mem-json=out.json",
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["test_it.py::test_it: the budget of 20.0 MiB *was not checked: memray wrote 0 of 2 *"]
+    )
+    assert [found["rule"] for found in written()["test_it"]["findings"]] == ["not-measured"]
 
 
 @pytest.mark.usefixtures("no_memray")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.attribution.replay import held_between, replay
+from pytest_memguard.attribution.replay import Codes, held_between, replay
 from tests.fakes import (
     FREE,
     MALLOC,
@@ -19,6 +19,9 @@ from tests.fakes import (
 )
 
 SIZE = 4093  # of the mappings that are boundaries
+CODES = Codes(
+    boundary=SIZE, mmap=MMAP, munmap=MUNMAP, releases=frozenset({FREE, MUNMAP, PYMALLOC_FREE})
+)
 
 
 def mark(*, tid=1) -> list[FakeEvent]:
@@ -43,7 +46,7 @@ def held(events, first, last, high_event, **more) -> set[tuple[int, int, int, in
     return {
         (found.event.stack_id, found.size, found.count, found.kept)
         for found in held_between(
-            events, SIZE, first=first, last=last, high_event=high_event, **more
+            events, CODES, first=first, last=last, high_event=high_event, **more
         )
     }
 
@@ -94,7 +97,7 @@ def held(events, first, last, high_event, **more) -> set[tuple[int, int, int, in
 )
 def test_stretches(events, expected) -> None:
     """Each boundary starts a stretch with its level and its own high-water mark."""
-    assert expected == levels(replay(events, SIZE))
+    assert expected == levels(replay(events, CODES))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,7 @@ def test_stretches(events, expected) -> None:
 )
 def test_mappings_released_in_part(events, expected) -> None:
     """What is left of a mapping lives on, at the address where it now begins."""
-    assert expected == levels(replay(events, SIZE))
+    assert expected == levels(replay(events, CODES))
 
 
 @pytest.mark.parametrize(
@@ -159,12 +162,12 @@ def test_mappings_released_in_part(events, expected) -> None:
 )
 def test_boundaries_are_told_apart(event) -> None:
     """Only a mapping of exactly the agreed size is a boundary."""
-    assert [(0, event.size)] == levels(replay(stream(mark(), event), SIZE))
+    assert [(0, event.size)] == levels(replay(stream(mark(), event), CODES))
 
 
 def test_boundary_itself_takes_no_room() -> None:
     """A boundary's mapping counts neither when it is made nor when it is given back."""
-    assert levels(replay(stream(mark(), mark(), malloc(1, 5), mark()), SIZE)) == [
+    assert levels(replay(stream(mark(), mark(), malloc(1, 5), mark()), CODES)) == [
         (0, 0),
         (0, 5),
         (5, 5),
@@ -201,7 +204,7 @@ NESTED = stream(
 )
 def test_peak_of_nested_stretches(first, last, peak) -> None:
     """A peak is the rise above the level at its own first boundary."""
-    assert peak == replay(NESTED, SIZE).peak(first, last)
+    assert peak == replay(NESTED, CODES).peak(first, last)
 
 
 @pytest.mark.parametrize(
@@ -215,13 +218,13 @@ def test_peak_of_nested_stretches(first, last, peak) -> None:
 )
 def test_event_of_the_peak(first, last, address) -> None:
     """The peak was reached by the allocation that is pointed at."""
-    assert address == NESTED[replay(NESTED, SIZE).high_event(first, last)].address
+    assert address == NESTED[replay(NESTED, CODES).high_event(first, last)].address
 
 
 def test_first_of_equal_peaks() -> None:
     """Where the same height is reached twice, the first time is the peak."""
     events = stream(mark(), malloc(1, 5), free(1), malloc(2, 5))
-    assert events[replay(events, SIZE).high_event(0, 1)].address == 1
+    assert events[replay(events, CODES).high_event(0, 1)].address == 1
 
 
 THREADS = stream(
@@ -239,19 +242,19 @@ THREADS = stream(
 
 def test_own_thread() -> None:
     """The thread that set the first boundary is the one whose blocks are its own."""
-    assert replay(THREADS, SIZE).thread == 7
+    assert replay(THREADS, CODES).thread == 7
 
 
 def test_own_thread_may_have_any_number() -> None:
     """A thread numbered 0 is a thread like any other."""
-    replayed = replay(stream(mark(tid=0), malloc(1, 5, tid=0), mark(tid=8)), SIZE)
+    replayed = replay(stream(mark(tid=0), malloc(1, 5, tid=0), mark(tid=8)), CODES)
     assert replayed.thread == 0
     assert levels(replayed, own=True) == [(0, 5), (5, 5)]
 
 
 def test_own_peaks() -> None:
     """A block belongs to the thread that allocated it, whoever gives it back."""
-    replayed = replay(THREADS, SIZE)
+    replayed = replay(THREADS, CODES)
     assert levels(replayed) == [(0, 1100), (90, 110)]
     assert levels(replayed, own=True) == [(0, 100), (90, 110)]
     assert (replayed.peak(0, 1), replayed.peak(0, 1, own=True)) == (1100, 100)
@@ -260,7 +263,7 @@ def test_own_peaks() -> None:
 
 def test_event_of_the_own_peak() -> None:
     """All threads' peak and the own thread's may be at different allocations."""
-    replayed = replay(THREADS, SIZE)
+    replayed = replay(THREADS, CODES)
     assert THREADS[replayed.high_event(0, 1)].address == 2
     assert THREADS[replayed.high_event(0, 1, own=True)].address == 1
 
@@ -268,14 +271,14 @@ def test_event_of_the_own_peak() -> None:
 def test_own_peak_after_freeing_earlier_blocks() -> None:
     """Giving back a block from before the first boundary makes room for the next."""
     events = stream(malloc(1, 50, tid=7), mark(tid=7), free(1), malloc(2, 80, tid=7))
-    replayed = replay(events, SIZE)
+    replayed = replay(events, CODES)
     assert replayed.peak(0, 1) == 30
     assert replayed.peak(0, 1, own=True) == 30
 
 
 def test_stream_without_boundaries() -> None:
     """A stream that was never cut is one stretch, and no thread's."""
-    replayed = replay([malloc(1, 10), free(1)], SIZE)
+    replayed = replay([malloc(1, 10), free(1)], CODES)
     assert levels(replayed) == [(0, 10)]
     assert replayed.thread == -1
 
@@ -339,7 +342,7 @@ def test_held_between(first, last, high_event, thread, expected) -> None:
 
 def test_held_sums_up_to_the_peak() -> None:
     """The blocks that lived at the peak are as large as the peak that was found."""
-    replayed = replay(NESTED, SIZE)
+    replayed = replay(NESTED, CODES)
     for first, last in [(0, 3), (1, 2), (0, 1), (3, 4)]:
         found = held(NESTED, first, last, replayed.high_event(first, last))
         assert replayed.peak(first, last) == sum(size for _, size, _, _ in found)
@@ -347,7 +350,7 @@ def test_held_sums_up_to_the_peak() -> None:
 
 def test_held_event_is_one_of_the_stack() -> None:
     """Each sum comes with one of its allocations, from which the stack can be read."""
-    found = held_between(HELD, SIZE, first=0, last=1, high_event=at(4))
+    found = held_between(HELD, CODES, first=0, last=1, high_event=at(4))
     assert {part.event.stack_id: part.event.address for part in found} == {
         2: 2,
         3: 3,
