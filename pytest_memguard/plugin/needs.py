@@ -95,7 +95,10 @@ class Demands:
         self.collects = needs.record or limited
         self.detailed = needs.track or (plan is not None and plan.special)
         self.simple = (
-            not self.exact and self.precision.keys() == {"call"} and self.tolerance >= COARSE
+            not self.detailed
+            and not self.exact
+            and self.precision.keys() == {"call"}
+            and self.tolerance >= COARSE
         )
         call = self.precision.get("call")
         self.most_room = call.tracker if call is not None else inf
