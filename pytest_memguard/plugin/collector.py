@@ -14,7 +14,6 @@ from pytest_memguard.plugin.ledger import Ledger
 from pytest_memguard.plugin.options import GAPS, usage_error
 from pytest_memguard.recording.instruments import NO_MARK
 from pytest_memguard.settings import Settings
-from pytest_memguard.storage.files import check_writable, write_whole
 from pytest_memguard.units import format_size
 
 
@@ -40,6 +39,8 @@ class Collector:
         self._read: tuple[Outcome, ...] | None = None
         self._told = 0
         if settings.json is not None:
+            from pytest_memguard.storage.files import check_writable
+
             self._path = Path(settings.json).absolute()
             problem = check_writable(self._path)
             if problem:
@@ -97,6 +98,8 @@ class Collector:
             text: the whole content.
             noun: what it holds, for the report.
         """
+        from pytest_memguard.storage.files import write_whole
+
         try:
             write_whole(path, text)
         except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import re
 import sys
 from dataclasses import replace
 from typing import Final
@@ -12,8 +11,6 @@ from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.c_heap import CHeap
 from pytest_memguard.values import dataclass
 
-_UNUSED = re.compile(rb"(\d+) unused pools \* (\d+) bytes")
-_ARENA = re.compile(rb"arenas \* (\d+) bytes/arena")
 _COLUMNS: Final = 5
 
 
@@ -92,8 +89,8 @@ def parse_malloc_stats(text: bytes) -> FreeRoom:
     if not text.strip():
         return FreeRoom()
     table, _, totals = text.partition(b"# arenas")
-    unused, arena = _UNUSED.search(totals), _ARENA.search(totals)
-    if unused is None:
+    products = _products(totals)
+    if b"unused pools" not in products:
         msg = "CPython's allocator statistics have another form in this version"
         raise Unmeasurable(msg)
     rows = [row.split() for row in table.splitlines()]
@@ -102,8 +99,8 @@ def parse_malloc_stats(text: bytes) -> FreeRoom:
         for row in rows
         if len(row) == _COLUMNS and row[4].isdigit()
     ]
-    pools, pool_size = (int(number) for number in unused.groups())
-    arena_size = int(arena[1]) if arena is not None else 0
+    pools, pool_size = products[b"unused pools"]
+    _, arena_size = products.get(b"arenas", (0, 0))
     return FreeRoom(
         blocks=tuple((size, free) for size, _, free in classes if free),
         pools=pools,
@@ -111,3 +108,15 @@ def parse_malloc_stats(text: bytes) -> FreeRoom:
         arena_size=arena_size,
         used=sum(size * used for size, used, _ in classes),
     )
+
+
+def _products(text: bytes) -> dict[bytes, tuple[int, int]]:
+    """Number and size by name, from lines such as "4 arenas * 1048576 bytes/arena"."""
+    found: dict[bytes, tuple[int, int]] = {}
+    for line in text.splitlines():
+        left, times, right = line.partition(b" * ")
+        number, _, name = left.strip().partition(b" ")
+        size = right.partition(b" ")[0]
+        if times and number.isdigit() and size.isdigit():
+            found[name] = int(number), int(size)
+    return found
