@@ -96,6 +96,9 @@ def _text(options: argparse.Namespace) -> str:
 
 
 def _section(run: Run, top: int) -> list[str]:
-    lines = [memory_section(run, top), *notes(run.outcomes, with_failures=True)]
+    lines = [
+        memory_section(run.outcomes, run.totals, top),
+        *notes(run.outcomes, with_failures=True),
+    ]
     leaks = leaks_section(run.outcomes, {})
     return [*lines, "", "Leaks:", *leaks] if leaks else lines

@@ -134,7 +134,11 @@ class Collector:
         if self._settings.mem:
             from pytest_memguard.report.summary import memory_section
 
-            terminalreporter.write_line(memory_section(self.run(), self._settings.top))
+            # not from a whole `Run`: to tell where it takes place takes longer than the table
+            section = memory_section(
+                self._sorted(), totals(self.outcomes()), self._settings.top
+            )
+            terminalreporter.write_line(section)
         for line in [*lines, *self.closing_lines]:
             terminalreporter.write_line(line)
 
@@ -144,16 +148,18 @@ class Collector:
             self._read = tuple(self._ledger)
         return self._read
 
+    def _sorted(self) -> tuple[Outcome, ...]:
+        return tuple(sorted(self.outcomes(), key=lambda outcome: outcome.nodeid))
+
     def run(self) -> Run:
         """Everything collected so far."""
         from pytest_memguard.plugin.environment import environment
 
-        outcomes = tuple(sorted(self.outcomes(), key=lambda outcome: outcome.nodeid))
         return Run(
             environment=environment(),
             settings=effective(self._settings),
             gaps=tuple(self.gaps),
-            outcomes=outcomes,
+            outcomes=self._sorted(),
             totals=totals(self.outcomes()),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_memguard.model import Outcome, Run, Totals
+from pytest_memguard.model import Outcome, Totals
 from pytest_memguard.report.failure import headline, stage_lines
 from pytest_memguard.report.table import format_seconds, stage_table, test_table
 from pytest_memguard.units import format_size
@@ -21,29 +21,30 @@ def _highest(outcome: Outcome) -> int:
     return max((peak.value for phase in outcome.phases for peak in phase.peaks[:1]), default=0)
 
 
-def memory_section(run: Run, top: int) -> str:
+def memory_section(outcomes: Sequence[Outcome], sums: Sequence[Totals], top: int) -> str:
     """The tests that used most, their stages, and the run's total.
 
     Args:
-        run: the whole run.
+        outcomes: every measured test.
+        sums: a process each, then the whole run's.
         top: how many tests to show.
     """
-    shown = by_peak(run.outcomes)[:top]
+    shown = by_peak(outcomes)[:top]
     parts = []
     if shown:
-        more = len(run.outcomes) - len(shown)
+        more = len(outcomes) - len(shown)
         table = test_table(shown)
         parts.append(
             table if more <= 0 else f"{table}\n({more:,} more; --mem-top N shows more)"
         )
-    for outcome in run.outcomes:
+    for outcome in outcomes:
         if outcome.stages:
             parts.append(
                 f"Stages of {outcome.nodeid}:\n"
                 + stage_table(outcome.stages, outcome.phase("call"))
             )
             parts += stage_lines(outcome.stages)
-    parts.append("\n".join(totals_line(totals, run.outcomes) for totals in run.totals))
+    parts.append("\n".join(totals_line(totals, outcomes) for totals in sums))
     return "\n\n".join(parts)
 
 

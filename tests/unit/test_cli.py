@@ -48,7 +48,10 @@ def many(count) -> tuple[Outcome, ...]:
 def test_report(stored, capsys) -> None:
     """A stored run reads as at the end of the run, breaches and notes below it."""
     assert main(["report", stored()]) == 0
-    expected = [memory_section(RUN, 10), *notes(RUN.outcomes, with_failures=True)]
+    expected = [
+        memory_section(RUN.outcomes, RUN.totals, 10),
+        *notes(RUN.outcomes, with_failures=True),
+    ]
     expected += ["", "Leaks:", *leaks_section(RUN.outcomes, {})]
     assert ("\n".join(expected) + "\n", "") == capsys.readouterr()
 

@@ -92,7 +92,7 @@ def run(outcomes, *totals):
 )
 def test_memory_section(given, top, name) -> None:
     """The section has the largest tests, every test's stages, and the sums."""
-    assert gold(name) == memory_section(given, top)
+    assert gold(name) == memory_section(given.outcomes, given.totals, top)
 
 
 def test_by_peak() -> None:
