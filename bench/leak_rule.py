@@ -78,6 +78,9 @@ class Simulated:
         """Read the series where it is now."""
         row[0] = max(-_MOST, min(_MOST, round(self._level(self.calls))))
 
+    def collect(self) -> None:
+        """A series leaves no garbage."""
+
 
 def check(series: Series, cap: int) -> tuple[Verdict, int]:
     """Let the check of the product run on a series instead of a callable.

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pytest_memguard.leaks import Signal
 from pytest_memguard.probes.counters import Counters
+from pytest_memguard.recording.spare_blocks import fill_spare_blocks
 
 _COLLECTIONS: Final = 3
 _PATIENCE: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -34,6 +35,7 @@ class Looks:
         self._counters = counters
         self._respect_disabled = respect_disabled
         self._impatient = False
+        self._has_spares = sys.platform == "linux" and "C heap" in counters.signals
 
     def row(self) -> array[int]:
         """Room for one reading of every signal."""
@@ -51,7 +53,7 @@ class Looks:
 
         Args:
             row: from `row`.
-            settle: empty caches that fill with use.
+            settle: empty caches that fill with use, and fill what malloc keeps aside.
             types: empty the interpreter's alone, of what types have under a name.
             before: an earlier reading; resources above it get a moment to go.
         """
@@ -60,7 +62,7 @@ class Looks:
         if settle or types:
             forget_types()
         self.collect()
-        self._counters.read(row)
+        self._read(row, settle=settle)
         if before is not None and not self._impatient:
             self._wait(row, before)
 
@@ -72,6 +74,11 @@ class Looks:
             if not gc.collect():
                 return
 
+    def _read(self, row: array[int], *, settle: bool) -> None:
+        if settle and self._has_spares:
+            fill_spare_blocks()
+        self._counters.read(row)
+
     def _wait(self, row: array[int], before: array[int]) -> None:
         """Give resources that are on their way out a moment, as long as that helps."""
         columns = self._counters.resources
@@ -80,7 +87,7 @@ class Looks:
                 return
             time.sleep(seconds)
             self.collect()
-            self._counters.read(row)
+            self._read(row, settle=True)
         self._impatient = any(row[i] > before[i] for i in columns)
 
 

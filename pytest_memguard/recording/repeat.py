@@ -86,6 +86,9 @@ class Looking(Protocol):
     ) -> None:
         """Read every signal into a row."""
 
+    def collect(self) -> None:
+        """Collect garbage."""
+
 
 class Repetition:
     """Follows a callable until the judge has a verdict or a limit is reached.
@@ -114,6 +117,7 @@ class Repetition:
     ) -> None:
         self._call = call
         self._look = looks.look
+        self._collect = looks.collect
         self._signals = tuple(looks.signals)
         self._limits = limits
         self._on_suspicion = on_suspicion
@@ -267,8 +271,7 @@ class Repetition:
         sys._getframe()  # noqa: SLF001
         first = not settle and not self._rounds
         self._look(self._before, settle=settle, types=first)
-        for _ in range(size):
-            self._call_once()
+        self._calls(size)
         self._look(self._after, settle=settle, before=self._before if settle else None)
         if not settle and self._has_new_blocks():
             # they may be the interpreter's; it was asked to forget before the first round
@@ -281,6 +284,20 @@ class Repetition:
             self._kept[at + 1 + index] = moved
             self._grown[index] = self._after[index] - self._start[index]
         self._rounds += 1
+
+    def _calls(self, left: int) -> None:
+        """Make so many calls, with no more garbage at a time than a short round leaves.
+
+        Rounds become longer. If garbage lay about for as long as they take, each would need
+        more pages than all before it.
+        """
+        while left > _SCREEN:
+            for _ in range(_SCREEN):
+                self._call_once()
+            self._collect()
+            left -= _SCREEN
+        for _ in range(left):
+            self._call_once()
 
     def _has_new_blocks(self) -> bool:
         return any(

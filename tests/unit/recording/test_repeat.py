@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import re
 import struct
 import sys
@@ -329,6 +330,34 @@ def test_garbage_is_collected_unless_the_call_forbids_it(
     monkeypatch.setattr(looks.gc, "collect", lambda: collected.append(1))
     repeated({}, respect_disabled=respect).verdict()
     assert bool(collected) == collects
+
+
+def test_garbage_does_not_pile_up_in_long_rounds(repeated, monkeypatch) -> None:
+    """Rounds become longer, and the garbage that lies about at one time does not."""
+    calls: list[int] = []
+    collected: list[int] = []
+    monkeypatch.setattr(looks.gc, "collect", lambda: collected.append(len(calls)))
+
+    def growth(number: int) -> dict[str, int]:
+        calls.append(number)
+        return {"blocks": 1}
+
+    verdict = repeated(growth, Limits(calls=300)).verdict()
+    assert max(a_round.calls for a_round in verdict.rounds) > 20
+    most = max(later - before for before, later in itertools.pairwise(collected))
+    assert 1 <= most <= 4
+
+
+def test_garbage_of_long_rounds_stays_where_the_call_forbids_to_collect(
+    repeated, monkeypatch
+) -> None:
+    """Where the call switched the collector off, its garbage counts in long rounds too."""
+    collected: list[int] = []
+    monkeypatch.setattr(looks.gc, "isenabled", lambda: False)
+    monkeypatch.setattr(looks.gc, "collect", lambda: collected.append(1))
+    verdict = repeated({"blocks": 1}, Limits(calls=300)).verdict()
+    assert max(a_round.calls for a_round in verdict.rounds) > 20
+    assert collected == []
 
 
 def test_the_series_is_kept(repeated) -> None:
