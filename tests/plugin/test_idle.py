@@ -148,3 +148,75 @@ def test_nothing_is_added_to_reports_unless_asked(pytester, run, flags, reported
     """JUnit XML has properties of ours only where something is measured."""
     run(SUITE, "--junitxml=out.xml", *flags, subprocess=not flags)
     assert reported == ("memguard_peak_bytes" in (pytester.path / "out.xml").read_text())
+
+
+NOTES = """
+    import json
+    import sys
+
+    import pytest
+
+    loaded = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup():
+        loaded.append(set(sys.modules))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown():
+        yield
+        loaded.append(set(sys.modules))
+        with open("late.json", "w") as file:
+            json.dump(sorted(loaded[-1] - loaded[0]), file)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "flags"),
+    [
+        pytest.param(SUITE, ("--mem-budget=500",), id="budget"),
+        pytest.param("def test(): bytearray(30 << 20)", ("--mem-budget=20",), id="breach"),
+        pytest.param(SUITE, ("--mem",), id="report"),
+        pytest.param(
+            """
+            def test(memguard):
+                with memguard.stage("a", budget=50), memguard.measure():
+                    memguard.snapshot()
+            """,
+            (),
+            id="fixture",
+        ),
+        pytest.param(
+            """
+            from pytest_memguard import stage
+
+            def test():
+                with stage("a"):
+                    pass
+            """,
+            ("--mem",),
+            id="stage",
+        ),
+        pytest.param(
+            """
+            import pytest
+
+            @pytest.mark.mem_budget(50, metric="python")
+            @pytest.mark.mem_budget(50, phase="all")
+            def test():
+                pass
+            """,
+            (),
+            id="other-metrics",
+        ),
+    ],
+)
+def test_nothing_is_loaded_while_tests_are_measured(pytester, run, source, flags):
+    """What measures a test is there before it: its memory would seem to be the test's."""
+    pytester.makeconftest(NOTES)
+    run(source, *flags, subprocess=True)
+    late = json.loads((pytester.path / "late.json").read_text())
+    to_tell = ("pytest_memguard.report", "pytest_memguard.leaks")  # once a phase has ended
+    ours = {name for name in late if name.startswith("pytest_memguard.")}
+    ours = {name for name in ours if not name.startswith(to_tell)}
+    assert set() == ours | {"psutil", "tracemalloc", "ctypes"} & set(late)
