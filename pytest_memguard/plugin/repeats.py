@@ -119,10 +119,11 @@ class RepeatedItem:
         hooks: dict[Any, MutedHooks] = {}
 
         def muted(path: Any) -> MutedHooks:
-            found = self._gateway(path)
-            known = hooks.get(found)
+            # by path: where several folders have a conftest.py, each call makes a new proxy
+            known = hooks.get(path)
             if known is None:
-                known = hooks[found] = MutedHooks(found, self._makereport, self._note_report)
+                found = self._gateway(path)
+                known = hooks[path] = MutedHooks(found, self._makereport, self._note_report)
             return known
 
         self._session.gethookproxy = muted

@@ -521,3 +521,18 @@ def test_fixtures_that_a_plugin_defines_for_the_test(pytester, run):
     )
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["1 test checked for leaks: 1 clean*"])
+
+
+def test_folders_with_a_conftest_each(run, pytester, written):
+    """Where folders have hooks of their own, pytest makes them anew each time; no leak."""
+    for name in ("one", "two", "three"):
+        folder = pytester.mkpydir(name)
+        (folder / "conftest.py").write_text("", encoding="utf-8")
+        (folder / f"test_{name}.py").write_text(f"def test_{name}(): pass", encoding="utf-8")
+    result = run(None, *CHECK, JSON)
+    result.assert_outcomes(passed=3)
+    assert states(written()) == {
+        "test_one": "clean",
+        "test_three": "clean",
+        "test_two": "clean",
+    }
