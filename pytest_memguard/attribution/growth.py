@@ -10,10 +10,11 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Any, Final
 
+from pytest_memguard.attribution.containers import Containers, gained_by, holders
 from pytest_memguard.attribution.newcomers import Survivors
 from pytest_memguard.attribution.raw import length
 from pytest_memguard.attribution.retention import Chain, Search, retention_path, stack_frames
-from pytest_memguard.attribution.sizes import Grown, Sizes
+from pytest_memguard.attribution.sizes import Sizes
 from pytest_memguard.attribution.values import grown_value, module_values
 from pytest_memguard.leaks import RetentionPath, TypeGrowth
 from pytest_memguard.values import dataclass
@@ -27,11 +28,12 @@ _NOBODY_OR_CYCLES: Final = (
 _START_SHARE: Final = 0.6
 _SEARCH_SHARE: Final = 0.3
 _LEAST_SECONDS: Final = 0.1
-_MOST_CONTAINERS: Final = 6
 _MOST_TIES: Final = 3
 _SMALL_PART: Final = 0.25
 _REPLACED: Final = 0.25
 """Share of the growth looked for: where more is gone meanwhile, types are counted again."""
+_REPLACED_ONCE: Final = 16
+"""Objects that may be gone beside: pytest replaces 14, however often a test is repeated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class Found:
     """What the path leads to, if that is what grew: `values.length_of` tells its length."""
     gained: int = 0
     """How much longer it became."""
+    sure: bool = True
+    """Whether a look that measures all containers would tell no more."""
 
 
 class Growth:
@@ -56,12 +60,19 @@ class Growth:
     In between the heap is frozen (`gc.freeze`), so that whatever the garbage collector
     follows at the end is new. A heap that was frozen before is unfrozen, and after `finish`
     it is not frozen. In between, nobody else may freeze or unfreeze it.
+
+    A container that grew holds what is new, and that is quick to find. Whoever wants to know
+    of growth by things that the collector does not follow, or that replaced others, has to
+    measure all containers, before and after.
     """
 
-    def __init__(self, *, seconds: float = 1.0) -> None:
+    def __init__(self, *, measures: bool = True, seconds: float = 1.0) -> None:
         """Look at the process; garbage should have been collected just before.
 
         Args:
+            measures: whether to measure all containers. If not, what is found may not be
+                sure; then it is empty. If it is, it is still to be seen whether `Found.grower`
+                grows on, since its items may have replaced others.
             seconds: limit for this and for `finish` together, in CPU time of this thread, so
                 that a busy machine does not decide what is found. A scan of the whole heap
                 that was begun is not broken off.
@@ -71,7 +82,9 @@ class Growth:
             gc.unfreeze()
             stack_frames()  # frames become objects when they are asked for: not later
             self._values = module_values()
-            self._sizes = Sizes(gc.get_objects(), started + _START_SHARE * seconds)
+            end = started + _START_SHARE * seconds
+            self._sizes = Sizes(gc.get_objects(), end) if measures else None
+            self._total = len(gc.get_objects())
             gc.freeze()
             self._mark: list[Any] | None = []  # new, while this object itself is frozen
         self._seconds = seconds - (time.thread_time() - started)
@@ -89,9 +102,11 @@ class Growth:
         nobody = _NOBODY if gc.isenabled() else _NOBODY_OR_CYCLES
         with _NoCollection():
             survivors, undisturbed = self._survivors()
+            not_frozen = len(gc.get_objects())
             gc.unfreeze()
             look = _Look(
                 survivors,
+                gone=self._total - (len(gc.get_objects()) - not_frozen),
                 calls=calls,
                 scans_end=deadline - _SEARCH_SHARE * left_over,
                 deadline=deadline,
@@ -101,6 +116,8 @@ class Growth:
                 look.notes.append(
                     "the heap was frozen or unfrozen meanwhile: what is new is not known"
                 )
+            if self._sizes is None:
+                return look.glance() if undisturbed else Found(sure=False)
             return look.found(self._sizes, self._values)
 
     def _survivors(self) -> tuple[Survivors, bool]:
@@ -125,23 +142,6 @@ class _NoCollection:
             gc.enable()
 
 
-class _Containers:
-    """Containers that grew, in the order in which to look for their holders."""
-
-    def __init__(self, grown: Grown, survivors: Survivors, calls: int) -> None:
-        reached = [survivors.reach(container) for container, _ in grown]
-        # growth by the same amount in every call is no chance
-        keys = [
-            (-reach, growth % calls != 0, -growth)
-            for reach, (_, growth) in zip(reached, grown, strict=True)
-        ]
-        order = sorted(range(len(grown)), key=keys.__getitem__)[:_MOST_CONTAINERS]
-        self.objects = [grown[i][0] for i in order]
-        self.keys = [keys[i] for i in order]
-        self.reach = max(reached, default=0)
-        """How much of what is new the first of them holds."""
-
-
 class _Look:
     """The second look, and what follows from both."""
 
@@ -149,6 +149,7 @@ class _Look:
         self,
         survivors: Survivors,
         *,
+        gone: int,
         calls: int,
         scans_end: float,
         deadline: float,
@@ -157,6 +158,7 @@ class _Look:
         self._survivors = survivors
         self._calls = calls
         self._least = max(1, math.ceil(STEADY * calls))
+        self._gone = gone
         self._scans_end = scans_end
         self._deadline = deadline
         self.notes: list[str] = []
@@ -164,6 +166,21 @@ class _Look:
         self._grower: object = None
         self._gained = 0
         self._complete = True
+
+    def glance(self) -> Found:
+        """What the new objects tell by themselves: no container was measured."""
+        replaced = self._gone > _REPLACED * self._least + _REPLACED_ONCE
+        types = () if replaced else self._survivors.count(self._least)
+        if not types:
+            return Found(sure=False)
+        survivors = self._survivors
+        containers = Containers(holders(survivors, self._least), survivors, self._calls)
+        if containers.reach < max(1, _SMALL_PART * survivors.counts.total()):
+            return Found(sure=False)
+        path = self._path(containers)
+        if path is None or time.thread_time() > self._scans_end:
+            return Found(sure=False)
+        return Found(types=types, path=path, grower=self._grower, gained=self._gained)
 
     def found(self, sizes: Sizes, values: dict[str, int]) -> Found:
         """Everything.
@@ -175,7 +192,7 @@ class _Look:
         everything = gc.get_objects()
         ids, deadline = self._survivors.ids, self._scans_end
         # of a type whose objects are gone, the new ones may have replaced them
-        replaced = sizes.total + len(ids) - len(everything) > _REPLACED * self._least
+        replaced = self._gone > _REPLACED * self._least
         grown, now = sizes.grown(
             everything,
             self._least,
@@ -187,11 +204,11 @@ class _Look:
         complete = sizes.complete and time.thread_time() < deadline
         then = sizes.counts if replaced and complete else None
         types = self._survivors.count(self._least, then, now)
-        containers = _Containers(grown, self._survivors, self._calls)
+        containers = Containers(grown, self._survivors, self._calls)
         if not containers.reach:
             grown += sizes.grown_untracked(everything, self._least, self._deadline)
             complete = complete and time.thread_time() < self._deadline
-            containers = _Containers(grown, self._survivors, self._calls)
+            containers = Containers(grown, self._survivors, self._calls)
         self._complete = complete
         if not complete:
             self.notes.append("the heap is too large for the time: not all was measured")
@@ -212,7 +229,7 @@ class _Look:
             gained=self._gained,
         )
 
-    def _path(self, containers: _Containers) -> RetentionPath | None:
+    def _path(self, containers: Containers) -> RetentionPath | None:
         own = {id(containers.objects), id(containers.__dict__), id(containers)}
         search = Search(avoid=own | self._survivors.own, deadline=self._deadline)
         path = None
@@ -241,7 +258,7 @@ class _Look:
         new = self._survivors.ids
         for held in objects:
             if id(held) not in new and length(held) is not None:
-                gained = sum(id(item) in new for item in gc.get_referents(held))
+                gained = gained_by(held, new)
                 if gained >= self._least:
                     return held, gained
         return None, 0
@@ -256,7 +273,7 @@ class _Look:
         return [replace(chain, objects=(*chain.objects, *item)) for chain in found]
 
     def _path_to_container(
-        self, search: Search, containers: _Containers
+        self, search: Search, containers: Containers
     ) -> RetentionPath | None:
         best: list[tuple[str, RetentionPath, object, int]] = []
         key = None

@@ -22,6 +22,8 @@ _MOST_REACHED: Final = 20_000
 _MOST_LOOKED_AT: Final = 100_000
 _MOST_TARGETS: Final = 6
 _MOST_ITEMS: Final = 1_000
+_MOST_EXAMPLES: Final = 12
+_LEAST_EXAMPLES: Final = 2
 
 
 class Survivors:
@@ -47,14 +49,14 @@ class Survivors:
         return {id(self._objects), id(self.ids), id(self), id(self.__dict__)}
 
     def count(
-        self, least: int, then: Counter[str] | None, now: Counter[str]
+        self, least: int, then: Counter[str] | None = None, now: Counter[str] | None = None
     ) -> tuple[TypeGrowth, ...]:
         """Find out which types grew.
 
         Args:
             least: objects more that it takes.
             then: how many objects there were by type name; None if that is not known.
-            now: how many there are.
+            now: how many there are; likewise.
 
         Returns:
             Classes written in Python first, builtin ones last, of each the most numerous
@@ -62,7 +64,7 @@ class Survivors:
         """
         tiers = {raw.type_name(kind): _tier(kind) for kind in self._kinds()}
         every: Counter[str] = Counter(name for name, _ in self._named())
-        if then is not None:
+        if then is not None and now is not None:
             # some of what was there may be gone
             every = Counter({name: min(every[name], now[name] - then[name]) for name in every})
         ranked = sorted(every.items(), key=lambda item: (tiers[item[0]], -item[1], item[0]))
@@ -73,8 +75,8 @@ class Survivors:
             for name, count in list(self.counts.items())[:_MOST_TYPES]
         )
 
-    def reach(self, container: Any) -> int:
-        """How much of what is new is held by a container, through new objects alone."""
+    def reached(self, container: Any) -> set[int]:
+        """Ids of what is new and held by a container, through new objects alone."""
         seen: set[int] = set()
         frontier = [container]
         while frontier and len(seen) < _MOST_REACHED:
@@ -85,7 +87,23 @@ class Survivors:
             }
             frontier = [held for held in fresh.values() if not _is_weak(held)]
             seen.update(map(id, frontier))
-        return len(seen)
+        return seen
+
+    def examples(self, without: set[int], least: int) -> list[Any]:
+        """A few of the latest survivors of each type that grew, if there are enough of it.
+
+        Args:
+            without: ids of survivors that are of no interest.
+            least: survivors that a type has to have beside those.
+        """
+        by_name: dict[str, list[Any]] = {}
+        for name, held in self._named():
+            if name in self.counts and id(held) not in without and not _is_weak(held):
+                by_name.setdefault(name, []).append(held)
+        many = [objects for objects in by_name.values() if len(objects) >= least]
+        many = sorted(many, key=len, reverse=True)[:_MOST_EXAMPLES]
+        each = max(_LEAST_EXAMPLES, _MOST_EXAMPLES // max(1, len(many)))
+        return [held for objects in many for held in objects[:each]]
 
     def item_of(self, container: Any) -> tuple[Any, ...]:
         """One item of a container that grew, a new one if that can be told."""

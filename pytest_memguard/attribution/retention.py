@@ -118,10 +118,11 @@ class Search:
         for holder in islice(referrers, _MOST_REFERRERS):
             if id(holder) in self._avoid or id(holder) in own or id(holder) in walk.seen:
                 continue
-            below = next((x for x in gc.get_referents(holder) if id(x) in wanted), None)
+            # a holder may hold a million other things
+            below = next(filter(wanted.__contains__, map(id, gc.get_referents(holder))), None)
             # an instance holds its type, which says nothing of why the type stays
-            if below is not None and type(holder) is not below:
-                walk.add(holder, wanted[id(below)])
+            if below is not None and id(type(holder)) != below:
+                walk.add(holder, wanted[below])
         walk.choose(first)
         return first
 

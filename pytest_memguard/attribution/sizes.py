@@ -56,8 +56,7 @@ class Sizes:
             census.leave_out(kind for kind in census.common(_COMMON) if kind is not dict)
             self._add_untracked(_without(huge, portion))
             looked_at += len(chunk)
-        self.total = len(objects)
-        self.complete = looked_at == self.total
+        self.complete = looked_at == len(objects)
         self.counts = census.by_name()
         self._odd = census.odd()
         self._no_holders = census.no_holders

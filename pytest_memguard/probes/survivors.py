@@ -87,8 +87,12 @@ class SurvivorTracker:
         return _difference(self._before, self._after)
 
 
-def warm_up() -> None:
-    """Load all that memray loads when it is first used, so that it is nobody's growth."""
+def warm_up() -> str:
+    """Load all that memray loads when it is first used, so that it is nobody's growth.
+
+    Returns:
+        Why it is not memray that will follow, if so.
+    """
     folder = TrackerFolder()
     tracker = SurvivorTracker(folder)
     try:
@@ -97,6 +101,7 @@ def warm_up() -> None:
         tracker.read()
     finally:
         folder.close()
+    return tracker.note
 
 
 def _start_memray(path: str) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Final
 
-from pytest_memguard.attribution.growth import Found, Growth
+from pytest_memguard.attribution.growth import STEADY, Found, Growth
 from pytest_memguard.attribution.leak_lines import leak_lines
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.clock import Clock
@@ -111,8 +112,9 @@ def _look(
     calls = max(_LEAST_CALLS, min(calls, int(_SECONDS / max(seconds, 1e-9))))
     folder = TrackerFolder()
     tracker = SurvivorTracker(folder)
-    warm_up()
-    growth = Growth(seconds=_GROWTH_SECONDS)
+    # without memray, or beside tracemalloc, lines take no further calls that would confirm it
+    measures = bool(warm_up()) or tracemalloc.is_tracing()
+    growth = Growth(measures=measures, seconds=_GROWTH_SECONDS)
     try:
         gc.collect()  # of the frozen heap nothing but free lists, which would hide blocks
         tracker.start()
@@ -122,17 +124,23 @@ def _look(
             collect()
         finally:
             tracker.stop()
-        found = growth.finish(
-            calls=calls if per_call >= 1 else calls // _SELDOM, collect=collect
-        )
+        least = calls if per_call >= 1 else calls // _SELDOM
+        found = growth.finish(calls=least, collect=collect)
         survivors = tracker.read()
+        glanced = found.sure and not measures
+        if not found.sure:
+            found = _measured(call, calls, least, collect)
         if found.path is None and not found.types and per_call >= 1:
-            found = _seldom(call, collect)
+            # a leak on every third call may still leave several blocks per call on the whole
+            found = _measured(call, _CALLS_IF_SELDOM, _CALLS_IF_SELDOM // _SELDOM, collect)
     finally:
         folder.close()
         gc.freeze()  # as the check had it; garbage was collected before it was thawed
+    before = length_of(found.grower)
     if not tracker.note:
         survivors = told_again(call, calls, collect, survivors)
+    if glanced and not _goes_on(found, length_of(found.grower) - before, least):
+        found = _measured(call, calls, least, collect)
     blame = _blame(calls, survivors, found, verdict, tracker.note)
     blame, found = looked_closer(
         call, blame, found, verdict, seldom=per_call < 1, seconds=seconds
@@ -143,16 +151,36 @@ def _look(
     return blame, Grower(found.grower, per_call) if found.gained > 0 else None
 
 
-def _seldom(call: Callable[[], None], collect: Callable[[], None]) -> Found:
-    """Look again for what grows, though not with every call.
+def _measured(
+    call: Callable[[], None], calls: int, least: int, collect: Callable[[], None]
+) -> Found:
+    """What grows during more calls, all containers measured before and after.
 
-    A leak on every third call may still leave several blocks per call on the whole.
+    Args:
+        call: makes one call.
+        calls: how many to make.
+        least: how many of them leak, at least.
+        collect: collects garbage, if it is to be collected.
     """
     growth = Growth(seconds=_GROWTH_SECONDS)
-    for _ in range(_CALLS_IF_SELDOM):
-        call()
-    collect()
-    return growth.finish(calls=_CALLS_IF_SELDOM // _SELDOM, collect=collect)
+    try:
+        for _ in range(calls):
+            call()
+        return growth.finish(calls=least, collect=collect)
+    finally:
+        gc.freeze()  # as the check had it
+
+
+def _goes_on(found: Found, growth: int, least: int) -> bool:
+    """Whether what holds new objects did not just get them in the place of others.
+
+    Args:
+        found: what a look told that measured nothing.
+        growth: by how much what it led to has grown in as many more calls.
+        least: how many of them leak, at least.
+    """
+    is_filling = found.path is not None and bool(found.path.bounded)
+    return growth >= (1 if is_filling else STEADY * least)
 
 
 def _blame(

@@ -32,20 +32,24 @@ def module(source: str) -> Iterator[ModuleType]:
         del sys.modules[NAME]
 
 
-def found_in(source: str, *, calls: int = CALLS, seconds: float = 30.0) -> Found:
+def found_in(
+    source: str, *, calls: int = CALLS, seconds: float = 30.0, measures: bool = True
+) -> Found:
     """What is found after so many calls of the ``leak`` that the source defines.
 
     The limit is high: how quickly a busy machine gets there is not what most tests ask.
     """
     with module(source) as made:
-        return found_after(made, calls=calls, seconds=seconds)
+        return found_after(made, calls=calls, seconds=seconds, measures=measures)
 
 
-def found_after(made: ModuleType, *, calls: int = CALLS, seconds: float = 30.0) -> Found:
+def found_after(
+    made: ModuleType, *, calls: int = CALLS, seconds: float = 30.0, measures: bool = True
+) -> Found:
     """What is found after so many calls, the first one apart."""
     made.leak(0)
     gc.collect()
-    growth = Growth(seconds=seconds)
+    growth = Growth(measures=measures, seconds=seconds)
     for number in range(calls):
         made.leak(number + 1)
     return growth.finish(calls=calls)

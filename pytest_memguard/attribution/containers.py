@@ -1,0 +1,85 @@
+"""The containers that may have grown: which hold what is new, and which to ask about first."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Collection
+from typing import Any, Final
+
+from pytest_memguard.attribution import raw
+from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.sizes import Grown
+
+_MOST_CONTAINERS: Final = 6
+_MOST_TRIES: Final = 3
+
+
+class Containers:
+    """Containers that grew, in the order in which to look for their holders.
+
+    Args:
+        grown: these, and by how much.
+        survivors: what is new.
+        calls: how many were made.
+    """
+
+    def __init__(self, grown: Grown, survivors: Survivors, calls: int) -> None:
+        reached = [len(survivors.reached(container)) for container, _ in grown]
+        # growth by the same amount in every call is no chance
+        keys = [
+            (-reach, growth % calls != 0, -growth)
+            for reach, (_, growth) in zip(reached, grown, strict=True)
+        ]
+        order = sorted(range(len(grown)), key=keys.__getitem__)[:_MOST_CONTAINERS]
+        self.objects = [grown[i][0] for i in order]
+        self.keys = [keys[i] for i in order]
+        self.reach = max(reached, default=0)
+        """How much of what is new the first of them holds."""
+
+
+def holders(survivors: Survivors, least: int) -> Grown:
+    """Containers that were there at the start and hold much that is new, and how much.
+
+    They are found by what refers to a few of the new objects of each type, and then to a
+    few of those that the first containers do not lead to.
+
+    Args:
+        survivors: what is new, and counted.
+        least: how much of a container has to be new.
+    """
+    found: Grown = []
+    known = survivors.ids | survivors.own
+    reached: set[int] = set()
+    for _ in range(_MOST_TRIES):
+        targets = survivors.examples(reached, least)
+        if not targets:
+            break
+        known.add(id(targets))
+        fresh = []
+        for holder in gc.get_referrers(*targets):
+            if id(holder) not in known:
+                known.add(id(holder))
+                gained = gained_by(holder, survivors.ids)
+                if gained >= least:
+                    fresh.append((holder, gained))
+        if not fresh:
+            break
+        found += fresh
+        reached.update(*(survivors.reached(holder) for holder, _ in fresh))
+    return found
+
+
+def gained_by(container: Any, new: Collection[int]) -> int:
+    """How many of a container's items are new; 0 if it is no container.
+
+    Args:
+        container: anything.
+        new: ids of what is new.
+    """
+    length = raw.length(container)
+    if not length or issubclass(type(container), raw.FIXED):
+        return 0
+    if issubclass(type(container), dict):
+        entries = raw.items(container)
+        return sum(id(value) in new or id(key) in new for key, value in entries)
+    return min(length, sum(map(new.__contains__, map(id, gc.get_referents(container)))))

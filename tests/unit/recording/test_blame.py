@@ -1,0 +1,52 @@
+"""Tests of the look into a leak: what is not sure at first is looked at again."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from pytest_memguard.leaks import Rate, Verdict
+from pytest_memguard.recording import blame
+from tests.fresh import fresh
+from tests.unit.attribution.leaking import NAME, module
+
+RING = "Q = collections.deque([[n] for n in range(99)], maxlen=99)\n"
+
+
+def _looked_into(source: str) -> tuple[str, str, bool, bool]:
+    """Holder, its bound, whether more calls feed what grows, and whether the heap is frozen."""
+    rate = Rate(signal="blocks", per_call=1.0, low=1.0, high=1.0)
+    verdict = Verdict(state="leaking", calls=30, rates=(rate,))
+    with module(source) as made:
+        for _ in range(3):
+            made.leak()
+        gc.collect()
+        gc.freeze()
+        told, grower = blame.look_into(made.leak, verdict, gc.collect, fork=False)
+        fed = grower is not None and grower.is_fed_by(made.leak, gc.collect)
+        frozen = gc.get_freeze_count() > 0
+    return told.path.holder, told.path.bounded, fed, frozen
+
+
+@pytest.mark.parametrize(
+    ("source", "holder"),
+    [
+        pytest.param("L = []\ndef leak(): L.append(Request())", "L", id="objects"),
+        pytest.param("L = []\ndef leak(): L.append(b'x' * len(L))", "L", id="bytes"),
+        pytest.param(
+            f"{RING}L = []\ndef leak():\n  Q.append([1])\n  L.append(b'x' * len(L))",
+            "L",
+            id="beside-a-ring-that-is-full",
+        ),
+    ],
+)
+def test_what_grows_is_found(source, holder):
+    """The holder is what grows, not what gets new objects in the place of others."""
+    assert fresh(_looked_into, source) == (f"{NAME}.{holder}", "", True, True)
+
+
+def test_a_cache_that_fills_meanwhile():
+    """A bounded cache is known as one, though it is soon full."""
+    source = "Q = collections.deque(maxlen=26)\ndef leak(): Q.append([1])"
+    assert "maxlen=26" in fresh(_looked_into, source)[1]
