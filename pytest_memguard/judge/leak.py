@@ -89,14 +89,14 @@ def passes(rounds: Sequence[Round]) -> bool:
         rounds: so far, of four calls each.
     """
     latest_two = rounds[-2:]
+    if len(latest_two) < 2 or not all(map(is_flat, latest_two)):
+        return False
+    if not any(moved > 0 for a_round in latest_two for _, moved in a_round.growth):
+        return True
     whole = joined(latest_two)
-    return (
-        len(latest_two) == 2
-        and all(is_flat(a_round) for a_round in latest_two)
-        and all(
-            moved <= max(_FEW.get(signal, 0.0) * whole.calls, GRAINS.get(signal, 0))
-            for signal, moved in whole.growth
-        )
+    return all(
+        moved <= max(_FEW.get(signal, 0.0) * whole.calls, GRAINS.get(signal, 0))
+        for signal, moved in whole.growth
     )
 
 

@@ -47,11 +47,13 @@ class Counters:
             ("USS", self._uss()),
         ]
         if resources:
+            threads = self._native_threads()
+            latest = None if threads is None else _Latest(threads)
             readers += [
                 ("open files", self._open_files()),
                 ("Python threads", _python_threads),
-                ("native threads", self._native_threads()),
-                ("child processes", self._children()),
+                ("native threads", latest),
+                ("child processes", self._children(latest)),
                 ("asyncio tasks", _tasks),
                 ("uncollectable objects", _garbage),
             ]
@@ -163,7 +165,12 @@ class Counters:
             return None
         return lambda: int(count())
 
-    def _children(self) -> Reader | None:
+    def _children(self, threads: _Latest | None) -> Reader | None:
+        """Children of this process.
+
+        Args:
+            threads: tells the number of native threads, and is read just before.
+        """
         listdir, read = os.listdir, _read_file
         try:
             read(f"/proc/self/task/{threading.get_native_id()}/children")
@@ -172,10 +179,9 @@ class Counters:
             return None
 
         only = ProcFile("../thread-self/children")  # this thread's, also after a fork
-        threads = self._native_threads()
 
         def children() -> int:
-            if threads is not None and threads() == 1:
+            if threads is not None and threads.value == 1:
                 return only.read(_MOST_CHILDREN).count(b" ")
             count = 0
             for thread in listdir("/proc/self/task"):
@@ -186,6 +192,28 @@ class Counters:
             return count
 
         return children
+
+
+class _Latest:
+    """A reader that remembers what it has read.
+
+    Args:
+        read: reads.
+
+    Attributes:
+        value: what was read last.
+    """
+
+    __slots__ = ("_read", "value")
+
+    def __init__(self, read: Reader) -> None:
+        self._read = read
+        self.value = 0
+
+    def __call__(self) -> int:
+        """Read."""
+        self.value = self._read()
+        return self.value
 
 
 def _own_pages(status: bytes) -> int:

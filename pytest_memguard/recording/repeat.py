@@ -148,11 +148,9 @@ class Repetition:
     def _screen(self) -> Verdict | None:
         """Clean, if a few calls leave nothing at all behind."""
         quickest = self._warm_up()
-        self._look(self._after, settle=False)
-        if self._does_harm():
-            return None
         if quickest * _FEWEST > self._limits.seconds - self._spent():
-            self._too_slow = True
+            self._look(self._before, settle=False)
+            self._too_slow = not self._does_harm()
             return None
         screens = _SCREENS if self._limits.calls >= _MANY_CALLS else 2
         settle = False
@@ -160,6 +158,8 @@ class Repetition:
             if self._stopped():
                 break
             self._round(_SCREEN, settle=settle)
+            if not self._rounds:
+                break
             if self._passes():
                 calls = _SCREEN * self._rounds
                 return Verdict(state="clean", calls=calls, rounds=self._series())
@@ -189,7 +189,8 @@ class Repetition:
         return self._now() - self._started
 
     def _passes(self) -> bool:
-        return passes(self._series())  # not in there: its locals would count
+        # not in there: its locals would count
+        return self._rounds > 1 and passes(self._series())
 
     def _grew(self) -> bool:
         """Whether something grew in the latest round."""
@@ -199,9 +200,11 @@ class Repetition:
         """Whether a single call has taken so much that every further one must be looked at."""
         limits = self._limits
         for index, signal in enumerate(self._signals):
-            grown = self._after[index] - self._start[index]
+            grown = self._before[index] - self._start[index]
             self._grown[index] = grown
-            if signal != "blocks" and grown > self._most(signal, limits) / _HARMLESS:
+            if grown <= 0 or signal == "blocks":
+                continue
+            if grown > self._most(signal, limits) / _HARMLESS:
                 return True
         return False
 
@@ -265,12 +268,17 @@ class Repetition:
         return LEAST_ROUNDS if self._harmed else LEAST_CALLS
 
     def _round(self, size: int, *, settle: bool) -> None:
-        """Make so many calls, and keep how far every signal moved."""
+        """Make so many calls, and keep how far every signal moved.
+
+        If it is the first one of the first look, none are made where one call does harm.
+        """
         # both looks in the same place, and our frame made an object before the first: the
         # call may do so by asking for its callers, and it stays one until we return
         sys._getframe()  # noqa: SLF001
         first = not settle and not self._rounds
         self._look(self._before, settle=settle, types=first)
+        if first and self._does_harm():
+            return
         self._calls(size)
         self._look(self._after, settle=settle, before=self._before if settle else None)
         if not settle and self._has_new_blocks():
@@ -321,7 +329,7 @@ class Repetition:
         if self._rounds >= _MOST_ROUNDS:
             return "and no more rounds can be kept"
         for signal, grown in zip(self._signals, self._grown, strict=True):
-            if signal != "blocks" and grown >= self._most(signal, limits):
+            if grown > 0 and signal != "blocks" and grown >= self._most(signal, limits):
                 self._harmed = True
                 lost = format_size(grown) if signal in BYTE_SIGNALS else f"{grown} {signal}"
                 return f"and {lost} are lost already"

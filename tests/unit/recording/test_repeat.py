@@ -104,6 +104,12 @@ def test_a_call_that_leaves_nothing_is_clean_at_once(repeated) -> None:
     assert first == second >= 3
 
 
+def test_a_clean_call_takes_five_looks(repeated, counters) -> None:
+    """One at the start, and two for each of two rounds: nothing is read for nothing."""
+    repeated({}).verdict()
+    assert counters.reads == 5
+
+
 def test_warmup_is_not_counted(repeated) -> None:
     """What the first calls keep is not looked at, as many as are asked for."""
     repetition = repeated(lambda n: {"blocks": 100 if n <= 5 else 0}, Limits(warmup=5))
