@@ -34,6 +34,12 @@ def _make(plain: Class) -> Class:
     )(plain)
     fields = dataclasses.fields(cls)
     names = [field.name for field in fields]
+    shown = [field.name for field in fields if field.repr]
+    if not all(field.init and field.compare and field.hash is None for field in fields):
+        msg = (
+            "of what a field can be told, only its default, default_factory and repr count here"
+        )
+        raise TypeError(msg)
     content = attrgetter(*names)
     setters = [getattr(cls, name).__set__ for name in names]
 
@@ -47,7 +53,7 @@ def _make(plain: Class) -> Class:
         return content(self) == content(other)
 
     def represent(self: Any) -> str:
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
         return f"{cls.__qualname__}({values})"
 
     def set_state(self: Any, state: list[Any]) -> None:

@@ -14,7 +14,7 @@ KIND = {"frozen": True, "slots": True, "kw_only": True}
 
 
 def annotated(name, decorator):
-    """A class of three fields, made by one of the decorators."""
+    """A class of four fields, made by one of the decorators."""
 
     class Value:
         """A value."""
@@ -25,6 +25,8 @@ def annotated(name, decorator):
         """Who it is."""
         parts: list[int] = dataclasses.field(default_factory=list)
         """What it has."""
+        hidden: str = dataclasses.field(default="", repr=False)
+        """What must not be shown."""
 
         @property
         def double(self) -> int:
@@ -61,6 +63,7 @@ def outcome(function):
     [
         pytest.param(lambda cls: cls(size=1), id="defaults"),
         pytest.param(lambda cls: cls(size=1, name="a", parts=(2,)), id="all-given"),
+        pytest.param(lambda cls: cls(size=1, hidden="key"), id="not-shown"),
         pytest.param(lambda cls: cls(size=1).double, id="property"),
         pytest.param(lambda cls: cls(size=1).parts is cls(size=1).parts, id="factory"),
         pytest.param(lambda cls: cls(size=1) == cls(size=1), id="same"),
@@ -112,3 +115,17 @@ def test_other_kinds_are_refused(missing) -> None:
     """Whoever wants another kind of class is sent to the standard decorator."""
     with pytest.raises(TypeError, match="standard decorator"):
         values.dataclass(**{**KIND, missing: False})
+
+
+@pytest.mark.parametrize("told", ["init", "compare", "hash"])
+def test_other_fields_are_refused(told) -> None:
+    """What is told of a field is not passed over in silence."""
+
+    class Value:
+        """A value."""
+
+        size: int = dataclasses.field(default=0, **{told: False})
+        """Bytes."""
+
+    with pytest.raises(TypeError, match="default, default_factory and repr"):
+        values.dataclass(**KIND)(Value)
