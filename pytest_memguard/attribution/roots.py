@@ -15,6 +15,8 @@ from pytest_memguard.values import dataclass
 LAST_RESORT: Final = 9
 """The rank of the interpreter's memory of the last exception."""
 MACHINERY: Final = ("_pytest", "pytest", "pluggy")
+_PARAMETERS: Final = (("_pytest.python", "CallSpec"), ("_pytest.python", "CallSpec2"))
+"""What has them; the second is its name before pytest 9."""
 _FRONTED: Final = ("posix", "nt")
 """Modules that show nothing which `os` does not show, and nobody knows."""
 
@@ -77,7 +79,7 @@ class Roots:
             return _named(holder, *raw.class_name(holder))
         if kind is Context:
             return Root(words="context variables", name="context variables", rank=4)
-        return _fixture(holder, kind)
+        return _of_pytest(holder, kind)
 
 
 def _signal_handlers() -> dict[int, Root]:
@@ -138,9 +140,12 @@ def _named(obj: object, module: str, qualname: str) -> Root | None:
     return Root(words=words, name=words if type(obj) is raw.LRU_CACHE else name)
 
 
-def _fixture(obj: object, kind: type) -> Root | None:
-    """What pytest keeps for a fixture; it is known here by its name alone."""
-    if raw.class_name(kind) != ("_pytest.fixtures", "FixtureDef"):
+def _of_pytest(obj: object, kind: type) -> Root | None:
+    """What pytest keeps for a fixture or a test; they are known here by their names alone."""
+    told = raw.class_name(kind)
+    if told in _PARAMETERS:
+        return Root(words="parameters of a test", name="parameters of a test", rank=5)
+    if told != ("_pytest.fixtures", "FixtureDef"):
         return None
     name = raw.text((raw.instance_dict(obj) or {}).get("argname"))
     return Root(words=f"fixture {name}", name=f"fixture {name}", rank=5)

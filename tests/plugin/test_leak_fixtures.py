@@ -536,3 +536,22 @@ def test_folders_with_a_conftest_each(run, pytester, written):
         "test_three": "clean",
         "test_two": "clean",
     }
+
+
+def test_a_parameter_that_grows_is_named_as_one(run, written):
+    """What a test adds to its own parameter is held by that, not by pytest."""
+    run(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("graph", [{"edges": []}])
+        def test_it(graph):
+            graph["edges"].append(object())
+        """,
+        "--mem-leak-check",
+        "--mem-leak-calls=120",
+        JSON,
+    ).assert_outcomes(failed=1)
+    (leak,) = (test["leak"] for test in written().values())
+    path = leak["blame"]["path"]
+    assert path["holder"] == "parameters of a test.params[...][...]"
