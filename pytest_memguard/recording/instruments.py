@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
@@ -14,10 +14,11 @@ from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import TrackerFolder, import_memray
 from pytest_memguard.probes.peak_rss import KernelMark
 from pytest_memguard.probes.resident import resident_reader
-from pytest_memguard.recording.holes import Holes
 from pytest_memguard.recording.room_watch import RoomWatch
-from pytest_memguard.recording.sampler import SampledResident
 from pytest_memguard.recording.settle import Trimmer
+
+if TYPE_CHECKING:  # only runs that store or compare peaks plug holes
+    from pytest_memguard.recording.holes import Holes
 
 NO_MARK: Final = "kernel's high-water mark"
 _SHARE_OF_TIME: Final = 200
@@ -46,7 +47,7 @@ class Instruments:
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
         self.mark = self._kernel_mark()
-        self.resident: Meter = self.mark or SampledResident(resident_reader())
+        self.resident: Meter = self.mark or _sampled()
         self._trim = self._trimmer()
         self.settle: Callable[[int], None] = self._trim or _nothing_to_settle
         self.room = self._room_watch()
@@ -137,6 +138,8 @@ class Instruments:
         try:
             return KernelMark()
         except Unmeasurable as error:
+            from pytest_memguard.recording.sampler import SampledResident
+
             self.gaps.append(
                 Gap(
                     subject=NO_MARK,
@@ -184,3 +187,10 @@ class Instruments:
 def _nothing_to_settle(tolerance: int) -> None:
     """Free pages cannot be given back here, which is one of the gaps."""
     del tolerance
+
+
+def _sampled() -> Meter:
+    """What measures resident memory where there is no mark."""
+    from pytest_memguard.recording.sampler import SampledResident
+
+    return SampledResident(resident_reader())
