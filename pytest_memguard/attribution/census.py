@@ -52,21 +52,29 @@ class Portion:
 class Census:
     """Counts objects by type, and gives each type a code.
 
+    All are counted, or one in a few, which is quicker: then counts are estimates.
+
     Hashing a type may run its metaclass's code. Where there is such a metaclass, types are
     told apart by their ids, which takes longer.
 
     Args:
         odd: types of containers that are known beforehand, beside the plain ones.
         no_holders: types whose objects hold nothing of interest.
+        every: counts one object in so many.
     """
 
-    def __init__(self, odd: Iterable[type] = (), no_holders: Iterable[type] = ()) -> None:
+    def __init__(
+        self, odd: Iterable[type] = (), no_holders: Iterable[type] = (), *, every: int = 1
+    ) -> None:
         self._by_id = not _types_hash_alike()
+        self._every = every
         self._counts: Counter[Any] = Counter()
         self._types: dict[Any, type] = {}
         self._codes: defaultdict[Any, int] = defaultdict(int)
-        self._codes.update({self._key(kind): _ODD for kind in odd})
-        self._codes.update({self._key(kind): _PLAIN for kind in raw.PLAIN})
+        for code, kinds in ((_ODD, odd), (_PLAIN, raw.PLAIN)):
+            for kind in kinds:
+                self._types[self._key(kind)] = kind
+                self._codes[self._key(kind)] = code
         self.no_holders: list[type] = []
         """Types whose objects hold nothing of interest."""
         self.leave_out(no_holders)
@@ -74,6 +82,7 @@ class Census:
     def leave_out(self, types: Iterable[type]) -> None:
         """From now on, objects of these types hold nothing of interest."""
         for kind in types:
+            self._types[self._key(kind)] = kind
             if not self._codes[self._key(kind)] & _NO_HOLDER:
                 self._codes[self._key(kind)] |= _NO_HOLDER
                 self.no_holders.append(kind)
@@ -87,25 +96,28 @@ class Census:
 
     def portion(self, chunk: Sequence[Any]) -> Portion:
         """Some objects, not counted: of types not known yet, none is a container."""
-        return self._coded(chunk, self._kinds(chunk))
+        return Portion(chunk, self._coded(self._kinds(chunk)))
 
     def counted(self, chunk: Sequence[Any]) -> Portion:
         """Some objects, counted."""
         kinds = list(self._kinds(chunk))
-        self._counts.update(kinds)
-        if len(self._counts) > len(self._types):
+        self._counts.update(kinds[:: self._every])
+        codes = self._coded(kinds)
+        if len(self._codes) > len(self._types):
             examples = dict(zip(kinds, chunk, strict=True))
-            for kind in self._counts.keys() - self._types.keys():
+            for kind in examples.keys() - self._types.keys():
                 self._types[kind] = cls = type(examples[kind])
                 if _is_container(cls) and not self._codes[kind] & _PLAIN:
                     self._codes[kind] |= _ODD
-        return self._coded(chunk, kinds)
+            codes = self._coded(kinds)
+        return Portion(chunk, codes)
 
-    def _coded(self, chunk: Sequence[Any], kinds: Iterable[Any]) -> Portion:
-        return Portion(chunk, bytes(map(self._codes.__getitem__, kinds)))
+    def _coded(self, kinds: Iterable[Any]) -> bytes:
+        return bytes(map(self._codes.__getitem__, kinds))
 
     def common(self, least: int) -> list[type]:
         """Types of which there are more objects than that."""
+        least //= self._every
         common = compress(self._counts, map(least.__lt__, self._counts.values()))
         return [self._types[kind] for kind in common]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any, Final
@@ -64,18 +64,30 @@ class Growth:
     A container that grew holds what is new, and that is quick to find. Whoever wants to know
     of growth by things that the collector does not follow, or that replaced others, has to
     measure all containers, before and after.
+
+    Attributes:
+        replaced: whether new objects may have replaced others, where nothing was measured.
     """
 
-    def __init__(self, *, measures: bool = True, seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: float = 1.0,
+        measures: bool = True,
+        shortest: int = 0,
+        counts: bool = True,
+    ) -> None:
         """Look at the process; garbage should have been collected just before.
 
         Args:
-            measures: whether to measure all containers. If not, what is found may not be
-                sure; then it is empty. If it is, it is still to be seen whether `Found.grower`
-                grows on, since its items may have replaced others.
             seconds: limit for this and for `finish` together, in CPU time of this thread, so
                 that a busy machine does not decide what is found. A scan of the whole heap
                 that was begun is not broken off.
+            measures: whether to measure all containers. If not, what is found may not be
+                sure; then it is empty. If it is, it is still to be seen whether `Found.grower`
+                grows on, since its items may have replaced others.
+            shortest: length of a container from which on it is measured.
+            counts: whether objects are counted by type, in case that some are replaced.
         """
         started = time.thread_time()
         with _NoCollection():
@@ -83,11 +95,16 @@ class Growth:
             stack_frames()  # frames become objects when they are asked for: not later
             self._values = module_values()
             end = started + _START_SHARE * seconds
-            self._sizes = Sizes(gc.get_objects(), end) if measures else None
-            self._total = len(gc.get_objects())
+            self._sizes: Sizes | None = None
+            if measures:
+                everything = gc.get_objects()
+                self._sizes = Sizes(everything, end, shortest=shortest, counts=counts)
+                del everything
+            self._total = len(gc.get_objects()) if counts else 0
             gc.freeze()
             self._mark: list[Any] | None = []  # new, while this object itself is frozen
         self._seconds = seconds - (time.thread_time() - started)
+        self.replaced = False
 
     def finish(self, *, calls: int, collect: Callable[[], object] = gc.collect) -> Found:
         """Collect garbage, look again, and find out what holds the survivors.
@@ -106,7 +123,8 @@ class Growth:
             gc.unfreeze()
             look = _Look(
                 survivors,
-                gone=self._total - (len(gc.get_objects()) - not_frozen),
+                frozen=self._total,
+                not_frozen=not_frozen,
                 calls=calls,
                 scans_end=deadline - _SEARCH_SHARE * left_over,
                 deadline=deadline,
@@ -116,9 +134,11 @@ class Growth:
                 look.notes.append(
                     "the heap was frozen or unfrozen meanwhile: what is new is not known"
                 )
-            if self._sizes is None:
-                return look.glance() if undisturbed else Found(sure=False)
-            return look.found(self._sizes, self._values)
+            if self._sizes is not None:
+                return look.found(self._sizes, self._values)
+            found = look.glance() if undisturbed else Found(sure=False)
+            self.replaced = look.replaced or not undisturbed
+            return found
 
     def _survivors(self) -> tuple[Survivors, bool]:
         """What is new, and whether the heap stayed frozen and nothing else was frozen."""
@@ -149,7 +169,8 @@ class _Look:
         self,
         survivors: Survivors,
         *,
-        gone: int,
+        frozen: int,
+        not_frozen: int,
         calls: int,
         scans_end: float,
         deadline: float,
@@ -158,7 +179,8 @@ class _Look:
         self._survivors = survivors
         self._calls = calls
         self._least = max(1, math.ceil(STEADY * calls))
-        self._gone = gone
+        self._total = frozen + not_frozen
+        self.replaced = False
         self._scans_end = scans_end
         self._deadline = deadline
         self.notes: list[str] = []
@@ -169,8 +191,8 @@ class _Look:
 
     def glance(self) -> Found:
         """What the new objects tell by themselves: no container was measured."""
-        replaced = self._gone > _REPLACED * self._least + _REPLACED_ONCE
-        types = () if replaced else self._survivors.count(self._least)
+        self._replaces(gc.get_objects(), _REPLACED_ONCE)
+        types = () if self.replaced else self._survivors.count(self._least)
         if not types:
             return Found(sure=False)
         survivors = self._survivors
@@ -182,6 +204,11 @@ class _Look:
             return Found(sure=False)
         return Found(types=types, path=path, grower=self._grower, gained=self._gained)
 
+    def _replaces(self, everything: Sequence[Any], may_be_gone: int = 0) -> None:
+        """Note whether new objects may have replaced others of their types, that are gone."""
+        gone = self._total - len(everything)
+        self.replaced = gone > _REPLACED * self._least + may_be_gone
+
     def found(self, sizes: Sizes, values: dict[str, int]) -> Found:
         """Everything.
 
@@ -191,22 +218,24 @@ class _Look:
         """
         everything = gc.get_objects()
         ids, deadline = self._survivors.ids, self._scans_end
-        # of a type whose objects are gone, the new ones may have replaced them
-        replaced = self._gone > _REPLACED * self._least
+        if sizes.counts is not None:
+            self._replaces(everything)
         grown, now = sizes.grown(
             everything,
             self._least,
             ids,
             deadline,
-            count=replaced,
+            count=self.replaced,
             leave_out=self._survivors.own,
         )
         complete = sizes.complete and time.thread_time() < deadline
-        then = sizes.counts if replaced and complete else None
+        then = sizes.counts if self.replaced and complete else None
         types = self._survivors.count(self._least, then, now)
         containers = Containers(grown, self._survivors, self._calls)
         if not containers.reach:
-            grown += sizes.grown_untracked(everything, self._least, self._deadline)
+            grown += sizes.grown_near(self._least)
+            if not grown:
+                grown = sizes.grown_far(everything, self._least, self._deadline)
             complete = complete and time.thread_time() < self._deadline
             containers = Containers(grown, self._survivors, self._calls)
         self._complete = complete

@@ -6,7 +6,7 @@ import gc
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import compress, count, filterfalse, repeat
 from operator import ge, is_
 from typing import Any, Final
@@ -19,6 +19,8 @@ _HUGE: Final = 100_000
 _COMMON: Final = 50_000
 _LONG: Final = 12
 _MOST_LONG: Final = 50_000
+_SAMPLE: Final = 16
+"""One object in so many is counted where counts are not asked for: to see what is common."""
 _WITHOUT_DICTS: Final = (set, frozenset)
 """Types whose objects cannot hold a dict."""
 
@@ -33,17 +35,26 @@ class Sizes:
     together with the knowledge of which objects are new.
     """
 
-    def __init__(self, objects: Sequence[Any], deadline: float) -> None:
+    def __init__(
+        self,
+        objects: Sequence[Any],
+        deadline: float,
+        *,
+        shortest: int = 0,
+        counts: bool = True,
+    ) -> None:
         """Look at all of them.
 
         Args:
             objects: those that the garbage collector follows.
             deadline: by `time.thread_time`; what is not looked at then is not known.
+            shortest: length of a container from which on it is of interest.
+            counts: whether objects are counted.
         """
-        self._tracked = _Lengths()
-        self._untracked = _Lengths()
+        self._tracked = _Lengths(shortest)
+        self._untracked = _Lengths(shortest)
         self._huge: set[int] = set()
-        census = Census(no_holders=_WITHOUT_DICTS)
+        census = Census(no_holders=_WITHOUT_DICTS, every=1 if counts else _SAMPLE)
         looked_at = 0
         self._add_untracked(_namespaces())
         for chunk in _chunks(objects, deadline):
@@ -57,7 +68,7 @@ class Sizes:
             self._add_untracked(_without(huge, portion))
             looked_at += len(chunk)
         self.complete = looked_at == len(objects)
-        self.counts = census.by_name()
+        self.counts = census.by_name() if counts else None
         self._odd = census.odd()
         self._no_holders = census.no_holders
 
@@ -86,28 +97,36 @@ class Sizes:
             count: whether to count objects by type.
             leave_out: ids of containers that are not asked about.
         """
-        large: list[Any] = []
+        known = new.union(leave_out, map(id, vars(self).values()))
+        fresh = [held for held in objects_of(objects, new) if type(held) is dict]
+        grown = self._untracked.grown(fresh, least)
         census = Census(self._odd)
+        if not count and not self._tracked.are_many:
+            old = [
+                held
+                for chunk in _chunks(objects, deadline)
+                for held in objects_of(chunk, self._tracked.long)
+                if id(held) not in known
+            ]
+            return (self._tracked.grown(old, least) + grown, census.by_name())
+        large: list[Any] = []
         look = census.counted if count else census.portion
         for chunk in _chunks(objects, deadline):
             containers, lengths = look(chunk).containers()
             large += compress(containers, map(ge, lengths, repeat(least)))
-        known = new.union(leave_out, map(id, vars(self).values()))
         old = [held for held in large if id(held) not in known]
-        fresh = [held for held in large if id(held) in new and type(held) is dict]
-        grown = self._tracked.grown(old, least) + self._untracked.grown(fresh, least)
-        return (grown, census.by_name())
+        return (self._tracked.grown(old, least) + grown, census.by_name())
 
-    def grown_untracked(self, objects: Sequence[Any], least: int, deadline: float) -> Grown:
-        """Dicts of the start that the garbage collector does not follow, and have grown.
+    def grown_near(self, least: int) -> Grown:
+        """Dicts of module variables that the garbage collector does not follow, and have grown.
 
-        Those that module variables hold come first, and if there are any, alone: it is a
-        matter of milliseconds.
+        It is a matter of milliseconds.
         """
         near = {id(held): held for held in _untracked_dicts(_namespaces())}
-        grown = self._untracked.grown(list(near.values()), least)
-        if grown:
-            return grown
+        return self._untracked.grown(list(near.values()), least)
+
+    def grown_far(self, objects: Sequence[Any], least: int, deadline: float) -> Grown:
+        """Such dicts, wherever they are held."""
         found: dict[int, Any] = {}
         census = Census(no_holders=self._no_holders)
         for chunk in _chunks(objects, deadline):
@@ -116,6 +135,11 @@ class Sizes:
                 if len(mapping) >= least:
                     found[id(mapping)] = mapping
         return self._untracked.grown(list(found.values()), least)
+
+
+def objects_of(objects: Sequence[Any], ids: Container[int]) -> Iterable[Any]:
+    """Those that have one of these ids."""
+    return compress(objects, map(ids.__contains__, map(id, objects)))
 
 
 def _chunks(objects: Sequence[Any], deadline: float) -> Iterator[Sequence[Any]]:
@@ -138,12 +162,24 @@ class _Lengths:
 
     Those of long containers are in a dict as well, as long as they are few: of what is
     long later, most was so before, and is found at once.
+
+    Args:
+        shortest: length from which on they are of interest.
+
+    Attributes:
+        long: lengths of long containers, by id.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shortest: int) -> None:
+        self._shortest = shortest
         self._ids = array("Q")
         self._lengths = array("Q")
-        self._long: dict[int, int] = {}
+        self.long: dict[int, int] = {}
+
+    @property
+    def are_many(self) -> bool:
+        """Whether some lengths are not among those of long containers."""
+        return len(self._ids) > len(self.long)
 
     def add(self, containers: list[Any], lengths: list[int]) -> list[tuple[int, int]]:
         """Add containers.
@@ -151,13 +187,17 @@ class _Lengths:
         Returns:
             Id and length of the long ones among them.
         """
+        if self._shortest:
+            are_kept = list(map(self._shortest.__le__, lengths))
+            containers = list(compress(containers, are_kept))
+            lengths = list(compress(lengths, are_kept))
         ids = list(map(id, containers))
         self._ids.fromlist(ids)
         self._lengths.fromlist(lengths)
-        are_long = list(map(_LONG.__le__, lengths))
+        are_long = list(map((self._shortest or _LONG).__le__, lengths))
         long = list(zip(compress(ids, are_long), compress(lengths, are_long), strict=True))
-        if len(self._long) < _MOST_LONG:
-            self._long.update(long)
+        if len(self.long) < _MOST_LONG:
+            self.long.update(long)
         return long
 
     def grown(self, containers: list[Any], least: int) -> Grown:
@@ -172,7 +212,7 @@ class _Lengths:
 
     def _of(self, ids: set[int]) -> dict[int, int]:
         """The lengths of those that are known."""
-        found = {held: self._long[held] for held in ids & self._long.keys()}
+        found = {held: self.long[held] for held in ids & self.long.keys()}
         others = ids - found.keys()
         if others:
             places = compress(count(), map(others.__contains__, self._ids))

@@ -26,6 +26,8 @@ _CALLS: Final = 16
 _CALLS_IF_SELDOM: Final = 24
 _SELDOM: Final = 4
 """A leak that shows on every fourth call still has a holder that grows."""
+_ENOUGH_CALLS: Final = 30
+"""Calls of a check over which what is looked for has grown, at least."""
 _LEAST_CALLS: Final = 6
 _SECONDS: Final = 2.5
 """Of calls at most, under each instrument."""
@@ -129,7 +131,15 @@ def _look(
         survivors = tracker.read()
         glanced = found.sure and not measures
         if not found.sure:
-            found = _measured(call, calls, least, collect)
+            made = min(verdict.calls, _ENOUGH_CALLS) + calls
+            found = _measured(
+                call,
+                calls,
+                least,
+                collect,
+                shortest=int(STEADY * made / _SELDOM),  # what grows has had so much already
+                counts=growth.replaced,
+            )
         if found.path is None and not found.types and per_call >= 1:
             # a leak on every third call may still leave several blocks per call on the whole
             found = _measured(call, _CALLS_IF_SELDOM, _CALLS_IF_SELDOM // _SELDOM, collect)
@@ -152,17 +162,25 @@ def _look(
 
 
 def _measured(
-    call: Callable[[], None], calls: int, least: int, collect: Callable[[], None]
+    call: Callable[[], None],
+    calls: int,
+    least: int,
+    collect: Callable[[], None],
+    *,
+    shortest: int = 0,
+    counts: bool = True,
 ) -> Found:
-    """What grows during more calls, all containers measured before and after.
+    """What grows during more calls, containers measured before and after.
 
     Args:
         call: makes one call.
         calls: how many to make.
         least: how many of them leak, at least.
         collect: collects garbage, if it is to be collected.
+        shortest: length of a container from which on it is measured.
+        counts: whether objects may have replaced others.
     """
-    growth = Growth(seconds=_GROWTH_SECONDS)
+    growth = Growth(seconds=_GROWTH_SECONDS, shortest=shortest, counts=counts)
     try:
         for _ in range(calls):
             call()
