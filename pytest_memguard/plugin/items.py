@@ -206,24 +206,24 @@ class ItemHooks:
         if self.reports.active:
             self.reports.forget()
         plan = self.plans.get(nodeid, self.default_plan)
-        asks = (
-            plan is not None
-            or self._keeps_all
-            or self._drills
-            or "memguard" in getattr(item, "fixturenames", ())
-        )
+        asks = plan is not None or self._asks_of(item)
         if not asks and self.instruments.mark is None:
             self.instruments.base = 0
             return None  # no thread of ours around a test that did not ask
         demands = self._demands
         if plan is not demands.plan or nodeid in self._suspects:
             demands = self._demands_of(plan, nodeid)
-        look = running.look = Look(
-            demands, self.instruments, item, self._call_in, wants_stages=asks
-        )
+        look = running.look = Look(demands, self.instruments, item, self._call_in)
+        if not asks:
+            look.wants_stages = False
         self._marks = len(item.own_markers)
         running.imports, running.modules = 0, len(sys.modules)
         return look
+
+    def _asks_of(self, item: pytest.Item) -> bool:
+        """Whether somebody wants to know of a test that has no budget."""
+        fixtures = getattr(item, "fixturenames", ())
+        return self._keeps_all or self._drills or "memguard" in fixtures
 
     def _demands_of(self, plan: Plan | None, nodeid: str) -> Demands:
         """What a test must be looked at for; kept for the next one, which may be alike."""

@@ -57,7 +57,6 @@ class Look:
         instruments: the process's.
         item: the test, for whoever is called in.
         call_in: makes what measures more.
-        wants_stages: whether stages without a budget are of interest too.
 
     Attributes:
         plan: the test's budgets.
@@ -68,6 +67,10 @@ class Look:
     """What has taken over."""
     setup_was_too_much = False
     """Whether setup rose above a budget that covers the call alone."""
+    begun = False
+    """Whether setup has been begun."""
+    wants_stages = True
+    """Whether stages without a budget are of interest too."""
     _after = 0
     _laid = 0
     _garbage = 0
@@ -83,10 +86,7 @@ class Look:
         instruments: Instruments,
         item: Any,
         call_in: Callable[[Any, Demands], Measurement],
-        *,
-        wants_stages: bool = True,
     ) -> None:
-        self.wants_stages = wants_stages
         self._demands = demands
         self.plan = demands.plan
         self._instruments = instruments
@@ -114,6 +114,7 @@ class Look:
         instruments, demands = self._instruments, self._demands
         base = instruments.base
         garbage = base - instruments.clean_level
+        self.begun = True
         if not demands.simple or not base or not 0 <= garbage <= demands.much_garbage:
             self._begin("setup")
             return
@@ -385,11 +386,6 @@ class Look:
     def overhead(self) -> float:
         """Seconds spent on measuring."""
         return self._overhead + (self.detail.overhead if self.detail is not None else 0.0)
-
-    @property
-    def begun(self) -> bool:
-        """Whether any phase has been begun."""
-        return bool(self._phases) or (self.detail is not None and self.detail.begun)
 
     def rise(self, phase: PhaseName) -> int:
         """Bytes of resident memory a phase's peak lay above its start; 0 if it did not run."""

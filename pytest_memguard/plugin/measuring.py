@@ -242,11 +242,6 @@ class Measurement:
     # What the hooks ask
 
     @property
-    def begun(self) -> bool:
-        """Whether any phase has been begun."""
-        return bool(self.measured.regions)
-
-    @property
     def breached(self) -> bool:
         """Whether a limit has been exceeded so far."""
         return any(finding.rule in BREACHES for finding in self.findings)
