@@ -14,7 +14,13 @@ from weakref import ReferenceType, WeakKeyDictionary
 from pytest_memguard.attribution import naming, raw
 from pytest_memguard.attribution.caches import bounded_by
 from pytest_memguard.attribution.edges import ITEM, Step, follow
-from pytest_memguard.attribution.roots import LAST_RESORT, Root, Roots, local_variables
+from pytest_memguard.attribution.roots import (
+    LAST_RESORT,
+    PARAMETERS,
+    Root,
+    Roots,
+    local_variables,
+)
 from pytest_memguard.leaks import RetentionPath
 from pytest_memguard.values import dataclass
 
@@ -73,9 +79,14 @@ class Search:
                 break
             first = self._climb(walk)
             reached = [walk.chain(root, i) for i, root in self._roots_of(walk, first)]
-            found = [chain for chain in reached if chain.root.rank < LAST_RESORT]
             last_resort += [chain for chain in reached if chain.root.rank == LAST_RESORT]
-        found = found or _variable_of(walk) or last_resort
+            found = [chain for chain in reached if chain.root.rank < LAST_RESORT]
+            if _are_parameters(last_resort):
+                # all other ways to them go through pytest, but a mark names the test
+                found = [chain for chain in found if any(map(_is_mark, chain.objects))]
+        if not found and not _are_parameters(last_resort):
+            found = _variable_of(walk)
+        found = found or last_resort
         return sorted(found, key=lambda chain: (chain.root.rank, chain.root.name))
 
     def chain_from_nobody(self, target: Any, item: tuple[Any, ...]) -> Chain | None:
@@ -178,6 +189,14 @@ def _likelihood(holder: Any) -> int:
     if kind is tuple or kind is list or issubclass(kind, ReferenceType):
         return 1
     return 0
+
+
+def _are_parameters(chains: list[Chain]) -> bool:
+    return any(chain.root.name == PARAMETERS for chain in chains)
+
+
+def _is_mark(held: object) -> bool:
+    return raw.class_name(type(held)) == ("_pytest.mark.structures", "Mark")
 
 
 def stack_frames() -> set[int]:

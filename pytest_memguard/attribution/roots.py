@@ -13,9 +13,11 @@ from pytest_memguard.attribution import naming, raw
 from pytest_memguard.values import dataclass
 
 LAST_RESORT: Final = 9
-"""The rank of the interpreter's memory of the last exception."""
+"""The rank of what is told where nothing else is found: the interpreter's memory of the last
+exception, and the parameters of a test, which a mark of the test names better."""
 MACHINERY: Final = ("_pytest", "pytest", "pluggy")
-_PARAMETERS: Final = (("_pytest.python", "CallSpec"), ("_pytest.python", "CallSpec2"))
+PARAMETERS: Final = "parameters of a test"
+_HAVE_PARAMETERS: Final = (("_pytest.python", "CallSpec"), ("_pytest.python", "CallSpec2"))
 """What has them; the second is its name before pytest 9."""
 _FRONTED: Final = ("posix", "nt")
 """Modules that show nothing which `os` does not show, and nobody knows."""
@@ -143,8 +145,8 @@ def _named(obj: object, module: str, qualname: str) -> Root | None:
 def _of_pytest(obj: object, kind: type) -> Root | None:
     """What pytest keeps for a fixture or a test; they are known here by their names alone."""
     told = raw.class_name(kind)
-    if told in _PARAMETERS:
-        return Root(words="parameters of a test", name="parameters of a test", rank=5)
+    if told in _HAVE_PARAMETERS:
+        return Root(words=PARAMETERS, name=PARAMETERS, rank=LAST_RESORT)
     if told != ("_pytest.fixtures", "FixtureDef"):
         return None
     name = raw.text((raw.instance_dict(obj) or {}).get("argname"))

@@ -539,7 +539,26 @@ def test_folders_with_a_conftest_each(run, pytester, written):
 
 
 def test_a_parameter_that_grows_is_named_as_one(run, written):
-    """What a test adds to its own parameter is held by that, not by pytest."""
+    """What a test adds to a parameter that no mark has is held by that, not by pytest."""
+    run(
+        """
+        def pytest_generate_tests(metafunc):
+            metafunc.parametrize("graph", [{"edges": []}])
+
+        def test_it(graph):
+            graph["edges"].append(object())
+        """,
+        "--mem-leak-check",
+        "--mem-leak-calls=120",
+        JSON,
+    ).assert_outcomes(failed=1)
+    (leak,) = (test["leak"] for test in written().values())
+    path = leak["blame"]["path"]
+    assert path["holder"] == "parameters of a test.params[...][...]"
+
+
+def test_a_parameter_of_a_mark_that_grows_is_the_test_s_own(run, written):
+    """The same where a mark has it: the mark says which test it is, however deep that lies."""
     run(
         """
         import pytest
@@ -553,5 +572,4 @@ def test_a_parameter_that_grows_is_named_as_one(run, written):
         JSON,
     ).assert_outcomes(failed=1)
     (leak,) = (test["leak"] for test in written().values())
-    path = leak["blame"]["path"]
-    assert path["holder"] == "parameters of a test.params[...][...]"
+    assert leak["blame"]["path"]["holder"].startswith("test_it.test_it.pytestmark")
