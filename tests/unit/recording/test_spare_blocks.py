@@ -1,50 +1,69 @@
-"""Tests of what malloc keeps aside, with the real C heap."""
+"""Tests of what malloc keeps aside, with the real C heap of processes of their own."""
 
 from __future__ import annotations
 
-import pytest
+import json
+import subprocess
+import sys
 
-from pytest_memguard.probes.counters import Counters
-from pytest_memguard.recording.looks import Looks
+import pytest
 
 SIZES = range(512, 1025, 16)
 EACH = 7
+# what stands before every program
+TOOLS = f"""
+import json
+from pytest_memguard.probes.counters import Counters
+from pytest_memguard.recording.looks import Looks
+
+SIZES, EACH = {SIZES!r}, {EACH}
+looks = Looks(Counters(resources=False))
+column = looks.signals.index("C heap") if "C heap" in looks.signals else None
+before, after = looks.row(), looks.row()
+
+def grown():
+    looks.look(after, settle=True)
+    return after[column] - before[column]
+
+if column is not None:
+    looks.look(before, settle=True)
+    looks.look(before, settle=True)
+"""
 
 
-@pytest.fixture
-def counters() -> Counters:
-    """What this process tells of its memory."""
-    counters = Counters(resources=False)
-    if "C heap" not in counters.signals:
+def told(program) -> list[int]:
+    """The numbers that a program prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", TOOLS + program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    numbers: list[int] = json.loads(done.stdout)
+    if numbers == []:
         pytest.skip("the C library does not tell")
-    return counters
+    return numbers
 
 
-def test_blocks_that_were_kept_aside_count_once_they_are_used(counters) -> None:
+def test_blocks_that_were_kept_aside_count_once_they_are_used() -> None:
     """What is made of freed blocks that malloc kept is seen with its whole size."""
-    looks = Looks(counters)
-    column = looks.signals.index("C heap")
-    before, after = looks.row(), looks.row()
-    kept: list[list[bytearray]] = []
-    looks.look(before, settle=True)
-    looks.look(before, settle=True)
-    kept += ([bytearray(size) for _ in range(EACH)] for size in SIZES)
-    looks.look(after, settle=True)
-    assert after[column] - before[column] >= EACH * sum(SIZES)
-    kept.clear()
-    looks.look(after, settle=True)
-    assert abs(after[column] - before[column]) < sum(SIZES)
+    used, freed = told("""
+kept = column is not None and [bytearray(size) for size in SIZES for _ in range(EACH)]
+numbers = [grown()] if kept else []
+del kept
+numbers += [grown()] if numbers else []
+print(json.dumps(numbers))
+""")
+    assert used >= EACH * sum(SIZES)
+    assert abs(freed) < sum(SIZES)
 
 
-def test_freed_blocks_that_malloc_keeps_are_no_growth(counters) -> None:
+def test_freed_blocks_that_malloc_keeps_are_no_growth() -> None:
     """A call that leaves one freed block of a size more behind each time adds nothing."""
-    looks = Looks(counters)
-    column = looks.signals.index("C heap")
-    before, after = looks.row(), looks.row()
-    looks.look(before, settle=True)
-    looks.look(before, settle=True)
-    for more in range(1, EACH + 1):
-        for size in SIZES:
-            [bytearray(size) for _ in range(more)]
-        looks.look(after, settle=True)
-        assert abs(after[column] - before[column]) < 2048
+    numbers = told("""
+numbers = []
+for more in range(1, EACH + 1) if column is not None else ():
+    for size in SIZES:
+        [bytearray(size) for _ in range(more)]
+    numbers.append(grown())
+print(json.dumps(numbers))
+""")
+    assert max(map(abs, numbers)) < 2048
