@@ -190,6 +190,7 @@ class Look:
             return
         self._open = "teardown"
         self._host_before, stages.current = stages.current, self
+        self._started = _seconds()
 
     def end_teardown(self) -> list[Finding] | None:
         """Stop measuring teardown, and judge it; nothing where nothing was found."""
