@@ -538,32 +538,27 @@ def test_folders_with_a_conftest_each(run, pytester, written):
     }
 
 
-def test_a_parameter_that_grows_is_named_as_one(run, written):
-    """What a test adds to a parameter that no mark has is held by that, not by pytest."""
+@pytest.mark.parametrize(
+    ("given", "holder"),
+    [
+        pytest.param(
+            "def pytest_generate_tests(metafunc): metafunc.parametrize",
+            "parameters of a test.params[...][...]",
+            id="by-a-hook",
+        ),
+        pytest.param("@pytest.mark.parametrize", "test_it.test_it.pytestmark", id="by-a-mark"),
+    ],
+)
+def test_a_parameter_that_grows_is_named_as_one(run, written, given, holder):
+    """What a test adds to its own parameter is held by that, not by pytest.
+
+    A mark says which test it is, however deep the parameter lies in it.
+    """
     run(
-        """
-        def pytest_generate_tests(metafunc):
-            metafunc.parametrize("graph", [{"edges": []}])
-
-        def test_it(graph):
-            graph["edges"].append(object())
-        """,
-        "--mem-leak-check",
-        "--mem-leak-calls=120",
-        JSON,
-    ).assert_outcomes(failed=1)
-    (leak,) = (test["leak"] for test in written().values())
-    path = leak["blame"]["path"]
-    assert path["holder"] == "parameters of a test.params[...][...]"
-
-
-def test_a_parameter_of_a_mark_that_grows_is_the_test_s_own(run, written):
-    """The same where a mark has it: the mark says which test it is, however deep that lies."""
-    run(
-        """
+        f"""
         import pytest
 
-        @pytest.mark.parametrize("graph", [{"edges": []}])
+        {given}("graph", [{{"edges": []}}])
         def test_it(graph):
             graph["edges"].append(object())
         """,
@@ -572,4 +567,4 @@ def test_a_parameter_of_a_mark_that_grows_is_the_test_s_own(run, written):
         JSON,
     ).assert_outcomes(failed=1)
     (leak,) = (test["leak"] for test in written().values())
-    assert leak["blame"]["path"]["holder"].startswith("test_it.test_it.pytestmark")
+    assert leak["blame"]["path"]["holder"].startswith(holder)
