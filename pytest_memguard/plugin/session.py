@@ -174,13 +174,13 @@ def load_what_tests_need(used: set[str], plans: Sequence[Plan], settings: Settin
         settings: the run's.
     """
     if used or plans or settings.measures_all:
-        from pytest_memguard.plugin import measuring  # noqa: F401
+        from pytest_memguard.plugin import measuring  # noqa: F401  for its loading
     if "memguard" in used:
-        from pytest_memguard.plugin import fixture  # noqa: F401
+        from pytest_memguard.plugin import fixture  # noqa: F401  for its loading
     if settings.drill or any(plan.heap for plan in plans):
-        from pytest_memguard.plugin import stream  # noqa: F401
+        from pytest_memguard.plugin import stream  # noqa: F401  for its loading
     if any(plan.python for plan in plans):
-        import tracemalloc  # noqa: F401
+        import tracemalloc  # noqa: F401  for its loading
 
 
 def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
