@@ -68,7 +68,8 @@ def _findings_of(items: ItemHooks) -> Callable[[Finding], None]:
     """Where findings about the test that runs go."""
 
     def keep(finding: Finding) -> None:
-        if items.current is not None:
-            items.current.detail_now().findings.append(finding)
+        look = items.looks.look_now()
+        if look is not None:
+            look.detail_now().findings.append(finding)
 
     return keep

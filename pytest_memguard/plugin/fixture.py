@@ -24,7 +24,7 @@ from pytest_memguard.probes.process import Snapshot, take_snapshot
 from pytest_memguard.probes.python_heap import PythonHeap
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.recording.recorder import Recorder
-from pytest_memguard.recording.stages import Stage, StageLog, stage_budget
+from pytest_memguard.recording.stages import Host, Stage, StageLog, stage_budget
 from pytest_memguard.units import MIB, Size
 
 
@@ -85,10 +85,14 @@ class MemGuard:
         self, items: ItemHooks | None, leaks: FunctionLeaks | None, *, off: bool
     ) -> None:
         self._leaks = leaks
-        repeated = items is not None and items.paused
-        self._look = items.current if items is not None and not repeated else None
+        repeated = items is not None and items.looks.paused
+        self._look = items.looks.look_now() if items is not None else None
         self._instruments = items.instruments if items is not None else None
-        self._off = off or repeated  # the stages of a repetition are not told
+        self._host: Host | None = self
+        if self._look is not None and items is not None:
+            self._host = items.looks
+        elif off or repeated:  # the stages of a repetition are not told
+            self._host = None
         self._may_lay = not repeated  # what is laid while a test is repeated looks like a leak
         self.wants_stages = True
         self._own: Instruments | None = None
@@ -106,7 +110,7 @@ class MemGuard:
             ConfigError: if the name is empty or the budget is not a size.
         """
         limit = stage_budget(name, budget)
-        return Stage(name, limit, self._look or (None if self._off else self))
+        return Stage(name, limit, self._host)
 
     def stage_log(self) -> StageLog:
         """The log of stages, where nobody else measures the test."""

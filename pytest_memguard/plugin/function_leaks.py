@@ -47,7 +47,7 @@ class FunctionLeaks:
         """
         enabled = gc.isenabled()
         function(*args, **kwargs)
-        if self._items.paused:
+        if self._items.looks.paused:
             return Verdict(state="clean", calls=1, reason="the test itself is being repeated")
         settings = settings_of(self._config)
         plan = LeakPlanner(settings).defaults

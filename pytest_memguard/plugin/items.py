@@ -2,48 +2,63 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Callable, Container, Generator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.runner import runtestprotocol  # no public name does this
 
-from pytest_memguard.model import Budget, Finding, MetricName, Outcome, PhaseName, PhaseReading
+from pytest_memguard.model import Budget, Finding, Outcome, PhaseName
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.found import Found
+from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.look import Look
-from pytest_memguard.plugin.memray_user import memray_user
-from pytest_memguard.plugin.needs import Demands, Needs
+from pytest_memguard.plugin.looks import Looks
+from pytest_memguard.plugin.needs import Needs
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.outcomes import OutcomeHooks
-from pytest_memguard.plugin.plans import Plan, Planner
+from pytest_memguard.plugin.plans import Planner
+from pytest_memguard.plugin.properties import set_properties
+from pytest_memguard.plugin.quick import Care, QuickHooks
 from pytest_memguard.plugin.running import Ended, Running
+from pytest_memguard.plugin.setup_hooks import SetupHooks
 from pytest_memguard.recording.instruments import Instruments
+from pytest_memguard.recording.stages import set_current
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.leaks import LeakReading
-    from pytest_memguard.plugin.measuring import Measurement
     from pytest_memguard.plugin.regressions import RegressionCheck
 
-_PROPERTIES: Final = (
-    "memguard_peak_bytes",
-    "memguard_delta_bytes",
-    "memguard_budget_bytes",
-)
-_OTHER_PEAKS: Final[Mapping[MetricName, str]] = {
-    "heap": "memguard_heap_peak_bytes",
-    "python": "memguard_python_peak_bytes",
-}
+
+class CarefulHooks:
+    """The hooks around a test where there is no quick look.
+
+    Args:
+        care: what is done about a test.
+    """
+
+    def __init__(self, care: Care) -> None:
+        self._care = care
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Measure the call."""
+        return (yield from self._care.call(item))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Measure teardown."""
+        return (yield from self._care.tear_down(item, nextitem))
 
 
 class ItemHooks:
-    """The hooks around a test, in every process that runs tests.
+    """Measures tests, in every process that runs any, and acts on what was found.
 
     Args:
         settings: the run's.
@@ -52,12 +67,11 @@ class ItemHooks:
         sink: takes an outcome; ``None`` in a worker, whose outcomes travel on reports.
         root: what paths are shown relative to.
         worker: xdist's name for this process.
-        register: registers the hooks that make outcomes, once they are needed.
+        register: registers more hooks, once they are needed.
 
     Attributes:
-        plans: of tests with other budgets than the default, by node id.
+        looks: makes the look at a test.
         reports: makes outcomes.
-        paused: whether a test is being repeated, and not measured.
     """
 
     def __init__(
@@ -68,37 +82,30 @@ class ItemHooks:
         sink: Callable[[Outcome], None] | None,
         root: Path,
         worker: str,
-        register: Callable[[OutcomeHooks], object],
+        register: Callable[[object, str], object],
     ) -> None:
-        self.plans: dict[str, Plan | None] = {}
-        self.default_plan: Plan | None = None
         self.planner: Planner | None = None
         self.instruments = instruments
-        self.paused = False
         self._running = running = Running(f"{root}/")
+        self._register = register
         self.reports = OutcomeHooks(settings, suspects, running, sink, worker, register)
+        self.looks = Looks(settings, instruments, suspects, running, self.reports.activate)
         explainer = Explainer(settings, instruments, suspects, running, self._run_again)
         self._found = Found(settings, running, explainer)
-        self._drills = settings.drill
-        self._keeps_all = settings.measures_all
-        self._marks = 0
-        self._needs = Needs(
-            drill=settings.drill,
-            record=settings.saves or settings.compares,
-            warn=settings.warn,
-        )
-        self._demands = Demands(None, self._needs, bounds=self._keeps_all)
-        self._suspects: Container[str] = ()
-        if settings.explain == "next" and suspects:
-            self._suspects = suspects
         self._torn_early: list[Finding] | None = None
-        if self._keeps_all or suspects:
+        self._measures_setup = False
+        if settings.measures_all or suspects:
             self.reports.activate()
+        register(self._hooks(), "memguard-tests")
 
-    @property
-    def current(self) -> Look | None:
-        """What measures the test that runs."""
-        return self._running.look
+    def _hooks(self) -> object:
+        """The hooks around a test: quick ones where the kernel helps."""
+        mark, room = self.instruments.mark, self.instruments.room
+        if mark is None or room is None:
+            return CarefulHooks(self)
+        quick = QuickHooks(self.looks, self._running, self, self.instruments, mark, room)
+        self.looks.quick = quick
+        return quick
 
     @property
     def leak(self) -> LeakReading | None:
@@ -124,151 +131,148 @@ class ItemHooks:
         """Whether this is a child in which a test is run once more."""
         return self._running.again
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Make ready for the first test; let stages be told to us meanwhile."""
+        if self.looks.begin_session(session):
+            self._measure_setup()
+        before = set_current(self.looks)
+        try:
+            return (yield)
+        finally:
+            set_current(before)
+
+    def _measure_setup(self) -> None:
+        """Have setup measured where it has a budget, or somebody wants to know."""
+        if not self._measures_setup:
+            self._measures_setup = True
+            self._register(SetupHooks(self._running, self.looks, self._act), "memguard-setup")
+
     # The phases
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Measure setup."""
-        if self.paused:
-            return (yield)
-        look = self._look_at(item)
-        if look is None:
-            return (yield)
-        look.begin_setup()
-        try:
-            result = yield
-        except BaseException:
-            self._after_setup(item, look, look.end_setup(), failed=True)
-            raise
-        found = look.end_setup()
-        if found or look.setup_was_too_much:
-            self._after_setup(item, look, found)
-        return result
+    def set_up(self, item: pytest.Item) -> None:
+        """A test has been set up that a quick look cannot take on.
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Measure the call."""
+        Raises:
+            BudgetExceeded: if a stage in a fixture exceeded its budget.
+        """
+        look = self._running.look
+        if look is None:
+            self.looks.make_after_setup(item).collect_late()
+        else:
+            self._act(item, look, "setup", look.end("setup"))
+
+    def call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Measure a call for which a quick look is not enough."""
         running = self._running
         look = running.look
-        if look is None or self.paused:
+        if self.looks.paused:
             return (yield)
-        if len(item.own_markers) != self._marks:
-            self._plan_again(item, look)
-        if hasattr(sys, "last_value"):
-            _forget_last_failure()
-        look.begin_call()
+        if look is not None:
+            if look.open == "setup":  # a stage in a fixture, and nobody has seen its end
+                self._act(item, look, "setup", look.end("setup"))
+            if len(item.own_markers) != self.looks.marked.get(item.nodeid, 0):
+                self._plan_again(item, look)
+            if hasattr(sys, "last_value"):
+                forget_last_failure()
+            look.begin("call")
+        running.phase, running.item = "call", item
         modules = len(sys.modules)  # ours are there by now
         try:
             result = yield
         except BaseException:
             running.imports = len(sys.modules) - modules
-            self._act(item, look, "call", look.end_call(), failed=True)
+            self.end_call(item, failed=True)
             raise
         running.imports = max(0, len(sys.modules) - modules)
-        found = look.end_call()
-        if found:
-            self._act(item, look, "call", found)
+        self.end_call(item, failed=False)
         check = self._found.regressions
-        if check is not None and not running.again:
+        if check is not None and look is not None and not running.again:
             check.refuse_new(item)
         return result
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_teardown(
-        self, item: pytest.Item, nextitem: pytest.Item | None
-    ) -> Generator[None, object, object]:
-        """Measure teardown."""
-        look = self._running.look
-        if look is None or self.paused or not look.begun:
-            return (yield)
-        if nextitem is None or nextitem.parent is not item.parent:
-            self.instruments.wider_fixtures_went()
-        if self._torn_early is not None:
-            result = yield
-            self._act(item, look, "teardown", self._torn_early)
-            return result
-        look.begin_teardown()
-        try:
-            result = yield
-        except BaseException:
-            self._act(item, look, "teardown", self._end_teardown(item, look), failed=True)
-            raise
-        found = self._end_teardown(item, look)
-        if found:
-            self._act(item, look, "teardown", found)
-        return result
-
-    def _look_at(self, item: pytest.Item) -> Look | None:
-        """What is going to measure a test that begins; nothing if nobody asks for it."""
-        running, nodeid = self._running, item.nodeid
-        running.leak = self._torn_early = None
-        running.look = None
-        if self.reports.active:
-            self.reports.forget()
-        plan = self.plans.get(nodeid, self.default_plan)
-        asks = plan is not None or self._asks_of(item)
-        if not asks and self.instruments.mark is None:
-            self.instruments.base = 0
-            return None  # no thread of ours around a test that did not ask
-        demands = self._demands
-        if plan is not demands.plan or nodeid in self._suspects:
-            demands = self._demands_of(plan, nodeid)
-        look = running.look = Look(demands, self.instruments, item, self._call_in)
-        if not asks:
-            look.wants_stages = False
-        self._marks = len(item.own_markers)
-        running.imports, running.modules = 0, len(sys.modules)
-        return look
-
-    def _asks_of(self, item: pytest.Item) -> bool:
-        """Whether somebody wants to know of a test that has no budget."""
-        fixtures = getattr(item, "fixturenames", ())
-        return self._keeps_all or self._drills or "memguard" in fixtures
-
-    def _demands_of(self, plan: Plan | None, nodeid: str) -> Demands:
-        """What a test must be looked at for; kept for the next one, which may be alike."""
-        if nodeid in self._suspects:
-            needs = replace(self._needs, track=True)
-            return Demands(plan, needs, bounds=self._keeps_all)
-        if plan is not self._demands.plan:
-            self._demands = Demands(plan, self._needs, bounds=self._keeps_all)
-        return self._demands
-
-    def _call_in(self, item: pytest.Item, demands: Demands) -> Measurement:
-        """What measures a test for which a look is not enough; there will be more to tell."""
-        from pytest_memguard.plugin.measuring import Measurement
-
-        self.reports.activate()
-        return Measurement(
-            demands.plan, self.instruments, demands.needs, lambda: memray_user(item)
-        )
-
-    def _after_setup(
-        self,
-        item: pytest.Item,
-        look: Look,
-        found: list[Finding] | None,
-        *,
-        failed: bool = False,
-    ) -> None:
-        """Act on what was found in setup.
+    def end_call(self, item: pytest.Item, *, failed: bool) -> None:
+        """Stop measuring the call, if anybody does, and act on what was found.
 
         Raises:
             BudgetExceeded: if a budget was exceeded and the test has not failed itself.
         """
         __tracebackhide__ = True
-        if look.setup_was_too_much:
-            self.reports.activate()
-        self._act(item, look, "setup", found, failed=failed)
+        running = self._running
+        running.phase = running.item = None
+        look = running.look or self.looks.take_over()
+        if look is not None:
+            self._act(item, look, "call", look.end("call"), failed=failed)
+
+    def tear_down(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Measure teardown where a quick look is not enough."""
+        running = self._running
+        look = running.look or self.looks.take_over()
+        if self.looks.paused:
+            return (yield)
+        if nextitem is None or nextitem.parent is not item.parent:
+            self.instruments.wider_fixtures_went()
+        if look is None and self.looks.plan_of(item) is not None:  # its setup has failed
+            look = self.looks.make_after_setup(item)
+        if look is None:
+            return (yield from self._tear_down_unmeasured(item, nextitem))
+        if self._torn_early is not None:
+            result = yield
+            torn, self._torn_early = self._torn_early, None
+            self._act(item, look, "teardown", torn)
+            return result
+        if look.open is not None:  # its setup has failed in a stage
+            look.end(look.open)
+        look.begin("teardown")
+        try:
+            result = yield
+        except BaseException:
+            self.end_test(item, failed=True)
+            raise
+        self.end_test(item, failed=False)
+        return result
+
+    def _tear_down_unmeasured(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Measure nothing in a teardown, unless it has a stage with a budget."""
+        running = self._running
+        running.phase, running.item = "teardown", item
+        failed = True
+        try:
+            result = yield
+            failed = False
+        finally:
+            running.phase = running.item = None
+            if running.look is not None:
+                self.end_test(item, failed=failed)
+            self.looks.begin_after(nextitem)
+        return result
+
+    def end_test(self, item: pytest.Item, *, failed: bool) -> None:
+        """Stop measuring a test, and act on what was found.
+
+        Raises:
+            BudgetExceeded: if a budget was exceeded and the test has not failed itself.
+        """
+        __tracebackhide__ = True
+        look = self._running.look or self.looks.take_over()
+        if look is not None:
+            self._act(item, look, "teardown", self._end_teardown(item, look), failed=failed)
 
     def _end_teardown(self, item: pytest.Item, look: Look) -> list[Finding] | None:
         """Stop measuring the last phase, and judge what stays of the test."""
-        found = look.end_teardown()
+        found = look.end("teardown")
         plan = look.plan
         if plan is not None and plan.growth is not None:
             found = self._judge_growth(look, plan.growth, found)
-        if not self._running.again:
-            self._set_properties(item, look, plan)
+        asked = plan is not None or self.looks.keeps_all or look.detail is not None
+        if asked and not self._running.again:  # or it had no stages, and nobody asks
+            phases = look.detail.phase_readings() if look.detail is not None else ()
+            limit = plan.main_limit if plan is not None else None
+            set_properties(item, *look.peak_and_growth(), limit, phases)
         if not self.reports.active:
             self._running.look = None
         return found
@@ -288,20 +292,6 @@ class ItemHooks:
         look.detail_now().findings.append(grown)
         return [*(found or ()), grown]
 
-    def _set_properties(self, item: pytest.Item, look: Look, plan: Plan | None) -> None:
-        """Tell other plugins what was measured."""
-        properties, detail = item.user_properties, look.detail
-        if properties:  # a rerun replaces what the run before said
-            properties[:] = [p for p in properties if not _is_ours(p[0])]
-        if plan is None and not self._keeps_all and detail is None:
-            return  # it was looked at in case it had stages, and it had none
-        peak, growth = look.peak_and_growth()
-        properties += ((_PROPERTIES[0], peak), (_PROPERTIES[1], growth))
-        if plan is not None and plan.main_limit is not None:
-            properties.append((_PROPERTIES[2], plan.main_limit))
-        if detail is not None:
-            properties += _other_peaks(detail.phase_readings())
-
     def _act(
         self,
         item: pytest.Item,
@@ -317,6 +307,8 @@ class ItemHooks:
             BudgetExceeded: if a budget was exceeded and the test has not failed itself.
         """
         __tracebackhide__ = True
+        if look.setup_was_too_much:
+            self.reports.activate()
         if not found:
             return
         # unittest's own failures do not raise; pytest puts them in place afterwards
@@ -329,13 +321,14 @@ class ItemHooks:
         Raises:
             pytest.fail.Exception: if one of them makes no sense.
         """
-        planner, plan = self.planner, self.default_plan
-        if planner is not None:
-            plan = planner.plan(item)
-            if planner.problems:
-                problems, planner.problems = planner.problems, []
-                raise pytest.fail.Exception("\n".join(problems), pytrace=False)
-        look.plan_again(self._demands_of(plan, item.nodeid))
+        planner = self.planner
+        if planner is None:
+            return
+        plan = planner.plan(item)
+        if planner.problems:
+            problems, planner.problems = planner.problems, []
+            raise pytest.fail.Exception("\n".join(problems), pytrace=False)
+        look.plan_again(self.looks.demands_of(plan, item.nodeid))
         if look.setup_was_too_much:
             self.reports.activate()
 
@@ -361,18 +354,25 @@ class ItemHooks:
 
         What it breaches is raised when pytest asks for the teardown.
         """
-        look = self._running.look
-        if look is None or not look.begun:
+        look = self._running.look or self.looks.take_over()
+        if look is None:
             tear_down()
             return
-        look.begin_teardown()
+        if look.open is None:
+            look.begin("teardown")
         tear_down()
         self.reports.activate()
         self._torn_early = self._end_teardown(item, look) or []
 
-    def repeated(self) -> None:
-        """Forget what is no longer so after a test has been repeated."""
-        self.instruments.base = 0
+    def repeat(self, *, lasts: bool) -> None:
+        """Measure nothing while a test is repeated, and forget then what is no longer so.
+
+        Args:
+            lasts: whether it is being repeated from now on; if not, it has been.
+        """
+        self.looks.paused = self._running.is_taken = lasts
+        if not lasts:
+            self.looks.begin_anew()
 
     # Tests that are run once more
 
@@ -381,8 +381,8 @@ class ItemHooks:
         self._again(Needs(track=True))
 
     def _again(self, needs: Needs) -> None:
-        self._needs, self._suspects = needs, ()
-        self._demands = Demands(None, needs, bounds=self._keeps_all)
+        self.looks.again(needs)
+        self._measure_setup()
         self._running.again, self._running.look = True, None
         self.reports.activate()  # or the look would be gone at the end
 
@@ -418,28 +418,3 @@ class ItemHooks:
         if look is not None and look.detail is not None:
             look.detail.abandon()
         self.instruments.close()
-
-
-def _is_ours(name: str) -> bool:
-    return name in _PROPERTIES or name in _OTHER_PEAKS.values()
-
-
-def _other_peaks(phases: Sequence[PhaseReading]) -> list[tuple[str, int]]:
-    """Properties with the call's peaks (or setup's, without a call) by other metrics."""
-    by_name = {phase.name: phase for phase in phases}
-    main = by_name.get("call", by_name.get("setup"))
-    peaks = main.peaks if main is not None else ()
-    return [
-        (_OTHER_PEAKS[peak.metric], peak.value) for peak in peaks if peak.metric in _OTHER_PEAKS
-    ]
-
-
-def _forget_last_failure() -> None:
-    """Let go of what the test that failed last still holds.
-
-    pytest does so a moment later, before it calls the test; what is freed then would hide as
-    much of this test's peak.
-    """
-    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
-        with contextlib.suppress(AttributeError):
-            delattr(sys, name)

@@ -183,7 +183,8 @@ class LeakHooks:
         if left is not None:
             left = max(0.0, left * _SHARE_OF_TIMEOUT)
             limits = replace(limits, seconds=min(limits.seconds, left))
-        self._repeating = self._items.paused = True
+        self._repeating = True
+        self._items.repeat(lasts=True)
         try:
             with repeated:
                 reading = self._check.run(
@@ -193,8 +194,8 @@ class LeakHooks:
                     respect_disabled=self._gc_enabled,
                 )
         finally:
-            self._repeating = self._items.paused = False
-            self._items.repeated()
+            self._repeating = False
+            self._items.repeat(lasts=False)
         return self._accept(relative(reading, self._root), plan)
 
     def _tear_down(self, repeated: RepeatedItem) -> None:

@@ -1,4 +1,4 @@
-"""The look at a test that decides almost all of them: a few system calls a phase, no more."""
+"""The look at a test of any kind: with the kernel's mark as long as that is enough."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import GRAIN, Precision, marked_peak
 from pytest_memguard.model import PhaseReading
-from pytest_memguard.plugin.needs import COARSE, MUCH, NO_LIMIT_TOLERANCE, Demands
-from pytest_memguard.recording import stages
+from pytest_memguard.plugin.needs import MUCH, NO_LIMIT_TOLERANCE, Demands
 from pytest_memguard.recording.free_lists import clear_free_lists, full_collections
 from pytest_memguard.recording.recorder import Region
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_memguard.plugin.measuring import Measurement
     from pytest_memguard.probes.peak_rss import KernelMark
     from pytest_memguard.recording.instruments import Instruments
+    from pytest_memguard.recording.stages import StageLog
 
 _seconds = Clock.seconds
 
@@ -46,12 +46,6 @@ class Look:
     Reasons are a budget that needs another instrument, a stage, a peak that is not clearly
     within its budget. `Measurement` takes over then, from where this one is.
 
-    Most tests are over in less time than it takes to describe them, and what is done here is
-    done around every one of them, in code and data that nothing else has just used: there a
-    call to one more function costs a microsecond. So what a test needs that has nothing but
-    a coarse budget on its call is written out for each phase, and as soon as there is more
-    to it the phase is begun, or ended, with care.
-
     Args:
         demands: what is asked for.
         instruments: the process's.
@@ -67,18 +61,14 @@ class Look:
     """What has taken over."""
     setup_was_too_much = False
     """Whether setup rose above a budget that covers the call alone."""
-    begun = False
-    """Whether setup has been begun."""
-    wants_stages = True
-    """Whether stages without a budget are of interest too."""
     _after = 0
     _laid = 0
     _garbage = 0
     _collections = 0
     _overhead = 0.0
     _started = 0.0
-    _open: PhaseName | None = None
-    _host_before: stages.Host | None = None
+    open: PhaseName | None = None
+    """The phase that lasts."""
 
     def __init__(
         self,
@@ -107,119 +97,85 @@ class Look:
         if self.detail is not None or demands.detailed:
             self._call_in()
 
-    # The short way
+    # What another look, or none, has measured so far
 
-    def begin_setup(self) -> None:
-        """Start measuring setup."""
-        instruments, demands = self._instruments, self._demands
-        base = instruments.base
-        garbage = base - instruments.clean_level
-        self.begun = True
-        if not demands.simple or not base or not 0 <= garbage <= demands.much_garbage:
-            self._begin("setup")
-            return
-        started = _seconds()
-        if garbage > demands.tolerance and started >= instruments.collection_due:
-            self._begin("setup")
-            return
-        instruments.base = 0
+    def adopt_setup(self, base: int, rise: int, garbage: int) -> None:
+        """Take over when setup has been measured.
+
+        Args:
+            base: bytes of the level before it; 0 if nobody knows.
+            rise: bytes its peak lay above that.
+            garbage: bytes of it there may be.
+        """
+        setup = self._note_base("setup", base or self._mark.reset())
+        setup.rise, setup.ended = rise if base else 0, True
         self._garbage = garbage
-        phase = self._phases["setup"] = _Phase()
-        phase.base = phase.arrival = base
-        self._open = "setup"
-        self._host_before, stages.current = stages.current, self
-        self._started = started
+        self._weigh_setup(setup.rise)
 
-    def end_setup(self) -> list[Finding] | None:
-        """Stop measuring setup, and judge it; nothing where nothing was found."""
-        if self.detail is not None or not self._demands.simple:
-            return self._end("setup")
-        phase = self._phases["setup"]
-        phase.rise = self._mark.rise_above(phase.base)
-        if phase.rise > self._demands.quiet_setup:
-            return self._end("setup")
-        phase.ended = True
-        phase.seconds = _seconds() - self._started
-        self._open, stages.current = None, self._host_before
-        return None
+    def collect_late(self) -> None:
+        """Collect garbage before the call if there is enough of it to matter."""
+        setup, demands = self._phases["setup"], self._demands
+        if demands.collects:
+            before = self._mark.level()
+            self._without_garbage(setup.base)
+            setup.base -= before - self._mark.level()  # what went was none of the test's
 
-    def begin_call(self) -> None:
-        """Start measuring the call."""
-        instruments, demands = self._instruments, self._demands
-        watch, tolerance = instruments.room, demands.tolerance
-        if self.detail is not None or not demands.simple or watch is None:
-            self._begin("call")
+    def adopt_call(
+        self,
+        base: int,
+        rise: int,
+        room: int,
+        started: float,
+        seconds: float,
+        collections: int,
+        *,
+        is_open: bool,
+    ) -> None:
+        """Take over when the call has begun, or ended.
+
+        Args:
+            base: bytes of the level before it.
+            rise: bytes its peak lay above that, if it has ended.
+            room: bytes that were free inside the process at most.
+            started: when it began.
+            seconds: how long it took, if it has ended.
+            collections: how many of all garbage there were, if that matters.
+            is_open: whether it still lasts.
+        """
+        call = self._note_base("call", base)
+        call.rise, call.room, call.seconds = rise, room, seconds
+        call.ended = not is_open
+        self._started, self._collections = started, collections
+        self.open = "call" if is_open else None
+
+    def begin_late(self, phase: PhaseName) -> None:
+        """Start measuring in the middle of a phase of a test that nobody has looked at."""
+        self.open = phase
+        if self.detail is not None:
+            self.detail.begin(phase)
             return
-        instruments.settle(tolerance)
-        setup = self._phases["setup"]
-        base = self._mark.reset_above(setup.base + setup.rise, GRAIN)
-        room = watch.known(base, tolerance, demands.most_room)
-        garbage = self._garbage
-        if garbage > tolerance:
-            self._collections = full_collections()
-        else:
-            garbage = 0
-        if room < 0 or room + garbage > demands.most_room:
-            self._begin("call")
-            return
-        phase = self._phases["call"] = _Phase()
-        phase.base = phase.arrival = base
-        phase.room = room
-        self._open = "call"
-        self._host_before, stages.current = stages.current, self
+        base = self._instruments.base if phase == "setup" else 0
+        self._instruments.base = 0
+        base = base or self._mark.reset()
+        self._note_base("setup", base)
+        self._note_base(phase, base)
         self._started = _seconds()
 
-    def end_call(self) -> list[Finding] | None:
-        """Stop measuring the call, and judge it; nothing where nothing was found."""
-        demands = self._demands
-        if self.detail is not None or not demands.simple:
-            return self._end("call")
-        phase = self._phases["call"]
-        rise = phase.rise = self._mark.rise_above(phase.base)
-        if rise > MUCH or rise + phase.room > demands.quiet_call or self._collections:
-            return self._end("call")
-        phase.ended = True
-        phase.seconds = _seconds() - self._started
-        self._open, stages.current = None, self._host_before
-        return None
+    # The phases
 
-    def begin_teardown(self) -> None:
-        """Start measuring teardown."""
-        if self.detail is not None or not self._demands.simple:
-            self._begin("teardown")
-            return
-        self._open = "teardown"
-        self._host_before, stages.current = stages.current, self
-        self._started = _seconds()
-
-    def end_teardown(self) -> list[Finding] | None:
-        """Stop measuring teardown, and judge it; nothing where nothing was found."""
-        if self.detail is not None or not self._demands.simple:
-            return self._end("teardown")
-        mark = self._mark
-        after = mark.level()
-        if mark.rise_above(after) > GRAIN or after - self._phases["setup"].base > GRAIN:
-            return self._end("teardown")
-        self._after = self._instruments.base = after
-        self._open, stages.current = None, self._host_before
-        return None
-
-    # The careful way
-
-    def _begin(self, phase: PhaseName) -> None:
+    def begin(self, phase: PhaseName) -> None:
         """Start measuring a phase."""
+        self.open = phase
         if self.detail is not None:
             self.detail.begin(phase)
             return
         start = _seconds()
-        self._open = phase
         precision = self._demands.precision.get(phase)
         if precision is not None or self._demands.bounds:
             if not self._begin_bounded(phase, precision):
                 return
         elif phase != "teardown":  # of which nobody asks more than the level after it
             self._begin_marked(phase)
-        self._host_before = stages.set_current(self)
         self._started = end = _seconds()
         self._overhead += end - start
 
@@ -248,11 +204,7 @@ class Look:
         demands = self._demands
         if phase == "call" and demands.needs.record:
             instruments.plug_holes()
-        setup = self._phases.get("setup")
-        if phase == "setup" or setup is None or demands.exact or tolerance < COARSE:
-            base = self._mark.reset()
-        else:
-            base = self._mark.reset_above(setup.base + setup.rise, GRAIN)
+        base = self._mark.reset()
         if phase == "setup" and demands.collects:
             base = self._without_garbage(base)
         found = self._note_base(phase, base)
@@ -273,8 +225,10 @@ class Look:
             room += self._garbage
         if room > precision.tracker:
             del self._phases[phase]
-            self._open = None
-            self._call_in().begin(phase)
+            self.open = None  # it begins there
+            detail = self._call_in()
+            self.open = phase
+            detail.begin(phase)
             return False
         return True
 
@@ -304,21 +258,27 @@ class Look:
         self._garbage = garbage
         return base
 
-    def _end(self, phase: PhaseName) -> list[Finding] | None:
+    def end(self, phase: PhaseName) -> list[Finding] | None:
         """Stop measuring a phase, and judge it; nothing where nothing was found."""
+        found = self._end(phase)
+        self.open = None
+        return found
+
+    def _end(self, phase: PhaseName) -> list[Finding] | None:
         if self.detail is not None:
             found = self.detail.end(phase)
             if phase == "setup":
                 self._weigh_setup(self.detail.measured.rise(phase))
+            elif phase == "teardown" and self._instruments.mark is not None:
+                self._instruments.base = self._mark.reset()
             return found
         start = _seconds()
         here = self._phases.get(phase)
         if here is not None:
             here.seconds = start - self._started
             if not self._end_marked(phase, here):
-                return self._call_in().end(phase)
-        stages.set_current(self._host_before)
-        self._open = None
+                self._call_in()
+                return self._end(phase)
         if phase == "teardown":
             self._end_test()
         self._overhead += _seconds() - start
@@ -375,7 +335,7 @@ class Look:
                 after = self._without_garbage(after)
         self._after = self._instruments.base = after
 
-    def stage_log(self) -> stages.StageLog:
+    def stage_log(self) -> StageLog:
         """The log the test's stages go to."""
         return self.detail_now().stages
 
@@ -432,17 +392,16 @@ class Look:
 
     def _call_in(self) -> Measurement:
         detail = self.detail = self._make_detail(self._item, self._demands)
-        if self._open == "teardown" and "teardown" not in self._phases:
+        if self.open == "teardown" and "teardown" not in self._phases:
             self._note_base("teardown", self._mark.reset())
         for name, here, after in self._levels():
             region = Region()
             region.levels = [here.base]
             region.highs = [here.base + here.rise]
             region.seconds = here.seconds
-            is_open = name == self._open
+            is_open = name == self.open
             if is_open:
                 region.started = self._started
-                detail.host_before = self._host_before
             else:
                 region.after = [after]
             detail.adopt(name, region, here.room, is_open=is_open)

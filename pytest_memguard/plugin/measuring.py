@@ -17,7 +17,7 @@ from pytest_memguard.probes.heap import HeapFile
 from pytest_memguard.probes.python_heap import PythonHeap
 from pytest_memguard.recording.free_lists import clear_free_lists
 from pytest_memguard.recording.recorder import Recorder, Region
-from pytest_memguard.recording.stages import Host, StageLog, set_current
+from pytest_memguard.recording.stages import StageLog
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.plans import Plan
@@ -48,7 +48,6 @@ class Measurement:
         needs: Needs,
         memray_in_use: Callable[[], str],
     ) -> None:
-        self.wants_stages = True
         self.overhead = 0.0
         self.findings: list[Finding] = []
         self.notes: list[str] = []
@@ -69,7 +68,6 @@ class Measurement:
         )
         self.measured = Measured(plan, needs, self.recorder, self.stages, self._anywhere)
         self._tracking = Tracking(plan, needs, instruments, memray_in_use, self.stages)
-        self.host_before: Host | None = None
 
     # Phases
 
@@ -87,10 +85,6 @@ class Measurement:
         if is_open:
             self.stages.start_level = region.levels[0]
             self.recorder.adopt(region)
-
-    def stage_log(self) -> StageLog:
-        """The log the test's stages go to."""
-        return self.stages
 
     def begin(self, phase: PhaseName) -> None:
         """Start measuring a phase."""
@@ -111,7 +105,6 @@ class Measurement:
         if tracking.wanted(phase, room, precision):
             # inside tracemalloc, never around it: each puts back the allocators it found
             tracking.start(phase)
-        self.host_before = set_current(self)
         region = self.measured.regions[phase] = self.recorder.open()
         self.stages.start_level = region.levels[0]
         tracking.mark_begin(phase)
@@ -133,7 +126,6 @@ class Measurement:
         file = self._tracking.stop(phase)
         if phase == "teardown" or self._plan is None or not self._plan.python_whole:
             self.recorder.stop()
-        set_current(self.host_before)
         if phase == "teardown":
             self._collect_garbage()
         found = self._judge(phase, file)
@@ -229,7 +221,6 @@ class Measurement:
         """Stop whatever is still running, after an interrupted test."""
         self._tracking.abandon()
         self.recorder.stop()
-        set_current(self.host_before)
 
     def yield_tracker(self) -> None:
         """Give the one tracker there can be to the test, unless a budget needs it.

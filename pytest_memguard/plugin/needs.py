@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision
+from pytest_memguard.plugin.properties import LIMIT
 from pytest_memguard.recording.instruments import MUCH_GARBAGE
 from pytest_memguard.units import MIB
 from pytest_memguard.values import dataclass
@@ -61,6 +62,8 @@ class Demands:
         collects: whether garbage is collected where there may be enough to matter.
         exact: whether the mark is put back for every phase.
         detailed: whether a look is not enough.
+        little: bytes by which resident memory may have risen since free room was asked for.
+        limit_property: what other plugins are told of the budget.
         simple: whether a budget on the call, and a coarse one, is all there is.
         most_room: bytes of free room that a call with such a budget can bear.
         quiet_setup: the highest peak of setup nobody has a word to say about.
@@ -72,6 +75,8 @@ class Demands:
         "collects",
         "detailed",
         "exact",
+        "limit_property",
+        "little",
         "most_room",
         "much_garbage",
         "needs",
@@ -91,14 +96,18 @@ class Demands:
         self.exact = bounds or needs.record
         limited = plan is not None and bool(plan.limits)
         self.tolerance = plan.tolerance if plan is not None and limited else FOR_RECORD.enough
+        self.little = self.tolerance // 2
         self.much_garbage = self.tolerance * MUCH_GARBAGE
         self.collects = needs.record or limited
         self.detailed = needs.track or (plan is not None and plan.special)
+        limit = plan.main_limit if plan is not None else None
+        self.limit_property = (LIMIT, limit)
         self.simple = (
             not self.detailed
             and not self.exact
             and self.precision.keys() == {"call"}
             and self.tolerance >= COARSE
+            and limit is not None
         )
         call = self.precision.get("call")
         self.most_room = call.tracker if call is not None else inf

@@ -46,7 +46,7 @@ class OutcomeHooks:
         running: Running,
         sink: Callable[[Outcome], None] | None,
         worker: str,
-        register: Callable[[OutcomeHooks], object],
+        register: Callable[[object, str], object],
     ) -> None:
         self.active = False
         self.confirm: Confirm | None = None
@@ -65,11 +65,7 @@ class OutcomeHooks:
         """Have these hooks called, from the next report on."""
         if not self.active:
             self.active = True
-            self._register(self)
-
-    def forget(self) -> None:
-        """Another test begins."""
-        self._results = {}
+            self._register(self, "memguard-reports")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -81,6 +77,8 @@ class OutcomeHooks:
         look = running.look
         if running.again:
             return report
+        if call.when == "setup":
+            self._results = {}
         self._results[call.when] = result_of(report)
         if report.failed:
             point_at_test(item, call, report)
@@ -90,6 +88,7 @@ class OutcomeHooks:
             running.look = None
             if self._has_something_to_tell(item, look):
                 self._hand_on(item, look, report)
+            running.leak = None
         return report
 
     def _has_something_to_tell(self, item: pytest.Item, look: Look | None) -> bool:

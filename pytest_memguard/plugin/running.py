@@ -37,10 +37,13 @@ class Running:
         root: what paths are shown relative to, with a separator at its end.
 
     Attributes:
-        look: measures the test; ``None`` where nobody does.
+        look: measures the test; ``None`` where nobody does, or a quick look is enough.
         leak: what its leak check said, if there was one.
         imports: modules its call has loaded.
         modules: how many there were before its setup.
+        is_taken: whether its setup is being measured, or it is being repeated.
+        phase: what lasts of a test that nobody measures so far; ``None`` in its setup too.
+        item: that test.
         again: whether it is run once more, in a child.
     """
 
@@ -49,6 +52,9 @@ class Running:
         self.leak: LeakReading | None = None
         self.imports = 0
         self.modules = 0
+        self.is_taken = False
+        self.phase: PhaseName | None = None
+        self.item: pytest.Item | None = None
         self.again = False
         self._root = root
 

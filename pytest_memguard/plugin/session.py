@@ -61,7 +61,7 @@ def start(config: pytest.Config) -> Collector | None:
             collector.add if collector is not None else None,
             Path(config.rootpath),
             str(worker_input["workerid"]) if worker_input is not None else "",
-            lambda reports: config.pluginmanager.register(reports, "memguard-reports"),
+            config.pluginmanager.register,
         )
         config.stash[ITEMS] = items
         config.pluginmanager.register(items, "memguard-items")
@@ -127,16 +127,19 @@ def plan_items(session: pytest.Session) -> None:
     check = items.regressions.planner if items.regressions is not None else None
     planner = items.planner = Planner(settings, check)
     defaults = tuple(default_budgets(settings))
-    items.default_plan = make_plan(defaults) if defaults else None
-    planned = [items.default_plan]
+    looks = items.looks
+    looks.default_plan = make_plan(defaults) if defaults else None
+    planned = [looks.default_plan]
     for item in session.items:
         plan = planner.plan(item)
         planned.append(plan)
         own = plan.budgets if plan is not None else ()
         if own != defaults or (plan is not None and plan.compared):
-            items.plans[item.nodeid] = plan
+            looks.plans[item.nodeid] = plan
+        if item.own_markers:
+            looks.marked[item.nodeid] = len(item.own_markers)
     items.instruments.gaps += unmatched_patterns(config, planner)
-    if any(plan is not None and plan.heap for plan in items.plans.values()):
+    if any(plan is not None and plan.heap for plan in looks.plans.values()):
         items.instruments.folder.new_path()
     problems = planner.problems
     if settings.leak_check == "all" or used & LEAK_MARKERS:

@@ -15,6 +15,8 @@ from pytest_memguard.units import KIB, MIB
 
 _TRIAL: Final = 2 * MIB
 _DRIFT: Final = 128 * KIB
+PUT_BACK: Final = b"5"
+"""What is written to have the mark put back."""
 
 
 class KernelMark:
@@ -29,6 +31,13 @@ class KernelMark:
 
     Several of these may be in use at once, one inside the other (a test that runs pytest
     in the same process): each notes the mark before another puts it back.
+
+    Attributes:
+        file: takes what puts it back.
+        usage: ``getrusage``, which tells the mark in KiB.
+        thread: its argument.
+        inherited: bytes up to which it tells the mark this process was started with.
+        undisturbed: whether no other mark is in use, and none has put this one back.
 
     Raises:
         Unmeasurable: if the mark is missing or does not follow what memory does.
@@ -46,15 +55,15 @@ class KernelMark:
         import resource
 
         try:
-            self._clear = ProcFile("clear_refs", os.O_WRONLY)
+            self.file = ProcFile("clear_refs", os.O_WRONLY)
             self._status = ProcFile("status")
         except OSError as error:
             msg = f"/proc/self/status or clear_refs cannot be opened ({error.strerror})"
             raise Unmeasurable(msg) from error
-        self._getrusage, self._thread = resource.getrusage, resource.RUSAGE_THREAD
+        self.usage, self.thread = resource.getrusage, resource.RUSAGE_THREAD
         self.level = resident_reader()
-        self._inherited = self._bias = self._base = self._carried = self._drift = 0
-        self._alone = True
+        self.inherited = self._bias = self._carried = 0
+        self.undisturbed = True
         _IN_USE.add(self)
         _notice_others()
         try:
@@ -72,7 +81,6 @@ class KernelMark:
     def close(self) -> None:
         """Stop noting what other marks put back."""
         _IN_USE.discard(self)
-        _notice_others()
 
     def reset(self) -> int:
         """Put the mark back, and return where it is now: the level as the mark counts it.
@@ -80,49 +88,35 @@ class KernelMark:
         The kernel's two counters differ by what its processors have not added up yet;
         compare this number with `mark` alone.
         """
-        if not self._alone:
+        self.put_back()
+        self._bias = 0
+        return self.level() if self.inherited else self._lifetime_mark()
+
+    def put_back(self) -> None:
+        """Put the mark back, and do not ask where it is now."""
+        if not self.undisturbed:
             for other in _IN_USE:
                 other.carry()
-        self._clear.write(b"5")
-        self._carried = self._bias = 0
-        if self._inherited:
-            base = self._base = self.level()
-        else:
-            base = self._base = self._getrusage(self._thread).ru_maxrss * KIB
-        return base
-
-    def reset_above(self, mark: int, grain: int) -> int:
-        """Put the mark back if it lies high above the level; where the level is in any case.
-
-        Args:
-            mark: where it is.
-            grain: bytes above the level at which it may stay.
-
-        Returns:
-            The level as the mark counts it, to be compared with `mark` alone.
-        """
-        level = self.level() + self._drift
-        if mark - level <= grain:
-            return level
-        base = self.reset()
-        self._drift = base - self.level()
-        return base
+            self.undisturbed = len(_IN_USE) == 1
+        self.file.write(PUT_BACK)
+        self._carried = 0
 
     def carry(self) -> None:
         """Note the mark, before it is put back."""
         self._carried = self.mark()
+        self.undisturbed = False
 
     def mark(self) -> int:
         """Where the mark is, in bytes."""
-        mark = self._getrusage(self._thread).ru_maxrss * KIB
-        if mark <= self._inherited:
+        mark = self.usage(self.thread).ru_maxrss * KIB
+        if mark <= self.inherited:
             mark = self._mark_from_status()
-        return max(mark, self._base, self._carried)
+        return max(mark, self._carried)
 
     def rise_above(self, base: int) -> int:
         """How far the mark lies above where it was, in bytes; never below 0."""
-        mark = self._getrusage(self._thread).ru_maxrss * KIB
-        if mark <= self._inherited or self._carried:
+        mark = self.usage(self.thread).ru_maxrss * KIB
+        if mark <= self.inherited or self._carried:
             mark = self.mark()
         return mark - base if mark > base else 0
 
@@ -141,7 +135,7 @@ class KernelMark:
 
     def _lifetime_mark(self) -> int:
         """The larger of the mark and the one this process was started with."""
-        return self._getrusage(self._thread).ru_maxrss * KIB
+        return self.usage(self.thread).ru_maxrss * KIB
 
     def _mark_from_status(self) -> int:
         text = self._status.read(4096)
@@ -158,7 +152,7 @@ class KernelMark:
             low = self._mark_from_status()
             inherited = self._lifetime_mark()
             if inherited > low + _DRIFT:
-                self._inherited = inherited + _TRIAL
+                self.inherited = inherited + _TRIAL
             self.restart()
             with mmap.mmap(-1, _TRIAL) as block:
                 for page in range(0, _TRIAL, mmap.PAGESIZE):
@@ -182,7 +176,7 @@ _IN_USE: weakref.WeakSet[KernelMark] = weakref.WeakSet()
 
 
 def _notice_others() -> None:
-    """Tell every mark in use whether it is the only one."""
-    alone = len(_IN_USE) == 1
-    for mark in _IN_USE:
-        mark._alone = alone  # noqa: SLF001  this module's own
+    """Tell every mark in use that it is not the only one, if so."""
+    if len(_IN_USE) > 1:
+        for mark in _IN_USE:
+            mark.undisturbed = False

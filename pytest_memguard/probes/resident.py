@@ -67,7 +67,11 @@ class ProcFile:
 
     def write(self, data: bytes) -> None:
         """Hand ``data`` to the kernel."""
-        if not self._is_ours():
+        try:  # as in `_is_ours`, without a call: this is done around every test
+            ours = self._ask(self.descriptor, self._question) == self._label
+        except OSError:
+            ours = False
+        if not ours:
             self.reopen()
         self._write(self.descriptor, data)
 

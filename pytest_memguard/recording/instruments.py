@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,7 @@ from pytest_memguard.probes.heap import TrackerFolder, import_memray
 from pytest_memguard.probes.peak_rss import KernelMark
 from pytest_memguard.probes.resident import resident_reader
 from pytest_memguard.recording.room_watch import RoomWatch
-from pytest_memguard.recording.settle import Trimmer
+from pytest_memguard.recording.settle import Trimmer, Untrimmed
 
 if TYPE_CHECKING:  # only runs that store or compare peaks plug holes
     from pytest_memguard.recording.holes import Holes
@@ -49,7 +48,7 @@ class Instruments:
         self.mark = self._kernel_mark()
         self.resident: Meter = self.mark or _sampled()
         self._trim = self._trimmer()
-        self.settle: Callable[[int], None] = self._trim or _nothing_to_settle
+        self.settle: Trimmer | Untrimmed = self._trim or Untrimmed()
         self.room = self._room_watch()
         self.folder = TrackerFolder()
         self._no_heap: str | None = None
@@ -182,11 +181,6 @@ class Instruments:
             return probe.read()
 
         return RoomWatch(read, self.resident.level)
-
-
-def _nothing_to_settle(tolerance: int) -> None:
-    """Free pages cannot be given back here, which is one of the gaps."""
-    del tolerance
 
 
 def _sampled() -> Meter:

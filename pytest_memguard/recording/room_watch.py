@@ -75,6 +75,13 @@ class RoomWatch:
         probe: measures the room; 0.03 to 2 milliseconds.
         resident: tells the resident memory.
         blocks: counts the small blocks in use.
+
+    Attributes:
+        ballast: what was filled for good.
+        anywhere: bytes of the room where blocks of any size fit.
+        bound_then: the last bound that nothing had to be asked for.
+        level_then: resident bytes at the last answer; what they have risen by is added.
+        known_until: when that has to be looked at again.
     """
 
     def __init__(
@@ -98,10 +105,12 @@ class RoomWatch:
         self._lasted = 0
         self._restless = 0
         self._most = 0
+        self.bound_then = self.level_then = 0
+        self.known_until = -1.0
 
     def count_again(self) -> None:
         """Count the blocks the next time, however short ago that was done."""
-        self._last.count_due = -1.0
+        self._last.count_due = self.known_until = -1.0
 
     def bound(self, level: int, tolerance: int, expensive: float, *, fill: bool = True) -> int:
         """An upper bound of the room.
@@ -135,6 +144,8 @@ class RoomWatch:
             return -1
         if now >= last.count_due:
             self._count_blocks(now)
+        self.bound_then, self.level_then = last.room + last.fallen, last.level
+        self.known_until = min(last.due, last.count_due)
         moved = last.fallen
         if level > last.level:
             moved += level - last.level
@@ -200,7 +211,7 @@ class RoomWatch:
         self._brief.drop()
         self._brief = None
         self._last = self._unfilled
-        self._last.count_due = -1.0
+        self._last.count_due = self.known_until = -1.0
         clear_free_lists()
         raised, self._raised = self._raised, 0
         return raised
@@ -223,6 +234,7 @@ class RoomWatch:
 
     def _note(self, room: Room, level: int, small: float) -> None:
         last = self._last
+        self.known_until = -1.0
         last.small, last.room = small, int(small) + room.malloc
         last.level, last.fallen, last.count = level, 0, self._blocks()
         last.used = room.used

@@ -9,6 +9,8 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
 
 _CHEAP_SECONDS: Final = 50e-6
+DEAR_SECONDS: Final = 2 * _CHEAP_SECONDS
+"""What trimming and little else must have taken for its cost to be looked at again."""
 _SHARE_OF_TIME: Final = 50
 
 
@@ -26,6 +28,10 @@ class Trimmer:
         trim: gives pages back; psutil's ``heap_trim`` unless something else is passed.
         used: returns bytes in use on the C heap; psutil's ``heap_info`` likewise.
 
+    Attributes:
+        trim: gives pages back.
+        cheap: whether that cost so little the last time that it may be called instead.
+
     Raises:
         Unmeasurable: if the C library cannot be asked.
     """
@@ -37,10 +43,11 @@ class Trimmer:
         used: Callable[[], int] | None = None,
     ) -> None:
         self._level = level
-        self._trim = trim or _heap_trim()
+        self.trim = trim or _heap_trim()
         self._used = used or _heap_used
         self._now = Clock.seconds
         self._cost = 0.0
+        self.cheap = False
         self._due = self._used_due = 0.0
         self._level_after = self._used_after = self._freed = 0
 
@@ -53,12 +60,13 @@ class Trimmer:
         start = self._now()
         if self._cost > _CHEAP_SECONDS and start < self._due and self._room() <= tolerance:
             return
-        self._trim()
+        self.trim()
         again = self._now()
         self._cost = again - start
+        self.cheap = self._cost <= _CHEAP_SECONDS
         if self._cost > _CHEAP_SECONDS:
             # was it dear because there was much to give back, or is it dear every time?
-            self._trim()
+            self.trim()
             self._cost = self._now() - again
         if self._cost > _CHEAP_SECONDS:
             self._level_after, self._used_after = self._level(), self._ask()
@@ -79,6 +87,22 @@ class Trimmer:
         end = self._now()
         self._used_due = end + (end - start) * _SHARE_OF_TIME
         return used
+
+
+class Untrimmed:
+    """Stands in where free pages cannot be given back, which is one of the gaps."""
+
+    cheap = True
+
+    def trim(self) -> None:
+        """Do nothing."""
+
+    def __call__(self, tolerance: int) -> None:
+        """Do nothing.
+
+        Args:
+            tolerance: as for `Trimmer`.
+        """
 
 
 def _heap_trim() -> Callable[[], object]:

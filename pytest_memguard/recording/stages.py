@@ -152,11 +152,12 @@ class Entry:
 class Host(Protocol):
     """Whoever measures a test; it need not have a log before the first stage."""
 
-    wants_stages: bool
-    """Whether stages without a budget are of interest too."""
+    @property
+    def wants_stages(self) -> bool:
+        """Whether stages without a budget are of interest too."""
 
-    def stage_log(self) -> StageLog:
-        """The log its stages go to."""
+    def stage_log(self) -> StageLog | None:
+        """The log its stages go to; nothing where no test is running."""
 
 
 current: Host | None = None
@@ -185,10 +186,10 @@ class Stage:
         host = self._host
         if host is None and current is not None:
             host = current if self._budget is not None or current.wants_stages else None
-        if host is None:
+        log = host.stage_log() if host is not None else None
+        if log is None:
             self._entered.append(Entry(self._name, None, None))
             return
-        log = host.stage_log()
         # what another test has left open is none of this one's
         outer = tuple(entry for entry in _open.get() if entry.log is log)
         path = "/".join([*(entry.name for entry in outer), self._name])

@@ -24,16 +24,13 @@ def test_what_takes_over_in_teardown_begins_there() -> None:
     def call_in(_: object, demands: Demands) -> Measurement:
         return Measurement(demands.plan, instruments, demands.needs, lambda: "")
 
-    for _ in range(2):
-        look = Look(demands, instruments, None, call_in)
-        look.begin_setup()
-        look.end_setup()
-        look.begin_call()
-        look.end_call()
-        before = Clock.seconds()
-        look.begin_teardown()
-        detail = look.detail_now()
-        look.end_teardown()
-        assert detail.measured.regions["teardown"].started >= before
-        instruments.base = instruments.mark.reset()
+    look = Look(demands, instruments, None, call_in)
+    for phase in ("setup", "call"):
+        look.begin(phase)
+        look.end(phase)
+    before = Clock.seconds()
+    look.begin("teardown")
+    detail = look.detail_now()
+    look.end("teardown")
+    assert detail.measured.regions["teardown"].started >= before
     instruments.close()

@@ -52,6 +52,30 @@ def test_nothing_moved(watch) -> None:
     assert watch.probe.calls == 1
 
 
+def test_what_may_be_used_without_asking(clock) -> None:
+    """A bound that was just worked out is one until blocks are to be counted again."""
+    blocks = FakeProbe(clock, 100, COST / 100)
+    watch = RoomWatch(FakeProbe(clock, FakeRoom(5000), COST), lambda: 0, blocks)
+    watch.bound(LEVEL, 5000, NEVER)
+    assert clock() >= watch.known_until
+    assert watch.bound(LEVEL, 2000, NEVER) == watch.bound_then == 5000
+    assert watch.level_then == LEVEL
+    assert clock() < watch.known_until
+    watch.count_again()
+    assert clock() >= watch.known_until
+    blocks.answer -= 1
+    watch.bound(LEVEL, 2000, NEVER)
+    assert watch.bound_then == 5512
+
+
+def test_an_answer_ends_what_was_known(watch, clock) -> None:
+    """Once the probe is asked the bound before is none any more."""
+    watch.bound()
+    watch.bound(level=LEVEL + 10_000)
+    assert watch.probe.calls == 2
+    assert clock() >= watch.watch.known_until
+
+
 @pytest.mark.parametrize(
     ("level", "blocks", "bound"),
     [

@@ -55,6 +55,17 @@ def test_cheap_every_time(cheap) -> None:
     assert (cheap.meter.calls, cheap.trim.calls) == ([], 3)
 
 
+def test_whether_it_may_be_called_without_asking(clock, cheap, expensive) -> None:
+    """What is cheap is known from the last time, and from no time before the first."""
+    assert not Setting(clock, CHEAP).trimmer.cheap
+    cheap.trimmer(0)
+    assert cheap.trimmer.cheap
+    assert not expensive.trimmer.cheap
+    cheap.trim.cost = EXPENSIVE
+    cheap.trimmer(0)
+    assert not cheap.trimmer.cheap
+
+
 def test_expensive_not_again(expensive) -> None:
     """Where trimming is expensive and nothing has moved, it is left out."""
     assert [expensive.trims(tolerance=0) for _ in range(3)] == [False] * 3

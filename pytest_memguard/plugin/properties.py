@@ -1,0 +1,59 @@
+"""What other plugins, JUnit files among them, are told of a test's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_memguard.model import MetricName, PhaseReading
+
+PEAK: Final = "memguard_peak_bytes"
+DELTA: Final = "memguard_delta_bytes"
+LIMIT: Final = "memguard_budget_bytes"
+_OTHER_PEAKS: Final[Mapping[MetricName, str]] = {
+    "heap": "memguard_heap_peak_bytes",
+    "python": "memguard_python_peak_bytes",
+}
+_OURS: Final = {PEAK, DELTA, LIMIT, *_OTHER_PEAKS.values()}
+
+
+def set_properties(
+    item: pytest.Item, peak: int, growth: int, limit: int | None, phases: Sequence[PhaseReading]
+) -> None:
+    """Tell what was measured, and forget what an earlier run of the same test has said.
+
+    Args:
+        item: the test.
+        peak: bytes of resident memory at its highest, above the level at the start.
+        growth: bytes that stayed.
+        limit: bytes of its budget, if it has one.
+        phases: by other metrics as well, if it was measured by any.
+    """
+    properties = item.user_properties
+    forget_ours(properties)
+    properties += [(PEAK, peak), (DELTA, growth)]
+    if limit is not None:
+        properties.append((LIMIT, limit))
+    properties += _other_peaks(phases)
+
+
+def forget_ours(properties: list[tuple[str, Any]]) -> None:
+    """Take out what an earlier run of the same test has said.
+
+    Args:
+        properties: pytest's list.
+    """
+    properties[:] = [named for named in properties if named[0] not in _OURS]
+
+
+def _other_peaks(phases: Sequence[PhaseReading]) -> list[tuple[str, int]]:
+    """Properties with the call's peaks (or setup's, without a call) by other metrics."""
+    by_name = {phase.name: phase for phase in phases}
+    main = by_name.get("call", by_name.get("setup"))
+    peaks = main.peaks if main is not None else ()
+    return [
+        (_OTHER_PEAKS[peak.metric], peak.value) for peak in peaks if peak.metric in _OTHER_PEAKS
+    ]

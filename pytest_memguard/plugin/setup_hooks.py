@@ -1,0 +1,46 @@
+"""The hook around setup, in runs with a test whose setup is to be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+import pytest
+
+from pytest_memguard.plugin.looks import Looks
+from pytest_memguard.plugin.running import Running
+
+
+class SetupHooks:
+    """Measures setup where it has a budget of its own, or somebody wants to know.
+
+    Where not, its end is enough, for which pytest has a quicker kind of hook.
+
+    Args:
+        running: the test that runs.
+        looks: makes the look at a test.
+        act: acts on what was found.
+    """
+
+    def __init__(self, running: Running, looks: Looks, act: Callable[..., None]) -> None:
+        self._running = running
+        self._looks = looks
+        self._act = act
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Measure setup."""
+        looks, running = self._looks, self._running
+        if looks.paused or not looks.measures_setup_of(item):
+            return (yield)
+        look = looks.make(item)
+        running.is_taken = True
+        look.begin("setup")
+        try:
+            result = yield
+        except BaseException:
+            running.is_taken = False
+            self._act(item, look, "setup", look.end("setup"), failed=True)
+            raise
+        running.is_taken = False
+        self._act(item, look, "setup", look.end("setup"))
+        return result

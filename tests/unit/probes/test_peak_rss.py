@@ -1,0 +1,75 @@
+"""Tests of the kernel's high-water mark, on blocks of known size."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes import peak_rss
+from pytest_memguard.probes.peak_rss import KernelMark
+from pytest_memguard.units import KIB, MIB
+
+SIZE = 40 * MIB
+NEAR = 2 * MIB
+
+
+@pytest.fixture
+def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[KernelMark]:
+    """A mark that has just been put back, the only one whatever other tests have left."""
+    monkeypatch.setattr(peak_rss, "_IN_USE", weakref.WeakSet())
+    try:
+        mark = KernelMark()
+    except Unmeasurable as error:
+        pytest.skip(str(error))
+    mark.reset()
+    yield mark
+    mark.close()
+
+
+def use(size: int) -> None:
+    """Touch a block, and give it back."""
+    block = bytearray(size)
+    del block
+
+
+def test_rises_and_stays(mark: KernelMark) -> None:
+    """The mark tells of a block that is gone, until it is put back."""
+    base = mark.reset()
+    use(SIZE)
+    assert SIZE - NEAR < mark.rise_above(base) < SIZE + NEAR
+    mark.put_back()
+    assert mark.mark() - base < NEAR
+
+
+def test_what_getrusage_tells_after_it_was_put_back_is_the_level(mark: KernelMark) -> None:
+    """The level as the mark counts it, unless the process inherited a higher mark."""
+    use(SIZE)
+    mark.put_back()
+    level = mark.usage(mark.thread).ru_maxrss * KIB
+    assert level <= mark.inherited or abs(level - mark.level()) < NEAR
+
+
+def test_never_below_the_base(mark: KernelMark) -> None:
+    """What cannot be is not told: no peak lies below the level it started from."""
+    assert mark.rise_above(mark.mark() + SIZE) == 0
+
+
+def test_one_mark_within_another(mark: KernelMark) -> None:
+    """A mark that another one puts back remembers where it was."""
+    base = mark.reset()
+    use(SIZE)
+    inner = KernelMark()
+    try:
+        assert not mark.undisturbed
+        assert not inner.undisturbed
+        assert inner.rise_above(inner.reset()) < NEAR
+    finally:
+        inner.close()
+    assert not mark.undisturbed
+    assert SIZE - NEAR < mark.rise_above(base) < SIZE + NEAR
+    mark.put_back()
+    assert mark.undisturbed
+    assert mark.mark() - base < NEAR
