@@ -84,6 +84,7 @@ class QuickHooks:
         "_collections",
         "_file",
         "_garbage",
+        "_heir",
         "_in_call",
         "_inherited",
         "_instruments",
@@ -125,7 +126,7 @@ class QuickHooks:
         # held here, not looked up: tests replace what they find in modules
         self._usage, self._thread = mark.usage, mark.thread
         self._file, self._write = mark.file, os.write
-        self._inherited = mark.inherited
+        self._inherited, self._heir = mark.inherited, mark.heir
         self._now: Callable[[], float] = Clock.seconds
         self._of_sys = vars(sys)
         self._settle = instruments.settle
@@ -155,6 +156,8 @@ class QuickHooks:
             demands = looks.demands_of(plan, nodeid)
         base = instruments.base
         mark = self._usage(self._thread).ru_maxrss * KIB
+        if mark <= self._inherited:
+            mark = self._heir.mark()
         rise, garbage = mark - base, base - instruments.clean_level
         if (
             not base
@@ -162,7 +165,6 @@ class QuickHooks:
             or rise > demands.quiet_setup
             or not 0 <= garbage <= demands.much_garbage
             or (garbage > demands.tolerance and self._now() >= instruments.collection_due)
-            or mark <= self._inherited
             or not self._mark.undisturbed
         ):
             self._care.set_up(item)
@@ -183,7 +185,10 @@ class QuickHooks:
         except BaseException:
             self._care.end_call(item, failed=True)
             raise
-        rise = self._usage(self._thread).ru_maxrss * KIB - self._call_base
+        mark = self._usage(self._thread).ru_maxrss * KIB
+        if mark <= self._inherited:
+            mark = self._heir.mark()
+        rise = mark - self._call_base
         if (
             rise > MUCH
             or rise + self._room > demands.quiet_call
@@ -212,7 +217,10 @@ class QuickHooks:
         except OSError:  # something has closed it
             self._looks.take_over()
             return False
-        base = self._call_base = self._usage(self._thread).ru_maxrss * KIB
+        base = self._usage(self._thread).ru_maxrss * KIB
+        if base <= self._inherited:
+            base = self._heir.level()
+        self._call_base = base
         now = self._started = self._now()
         if now - start > DEAR_SECONDS:
             settle.cheap = False
@@ -226,7 +234,7 @@ class QuickHooks:
             self._collections = full_collections()
         else:
             self._collections = garbage = 0
-        if room < 0 or room + garbage > demands.most_room or base <= self._inherited:
+        if room < 0 or room + garbage > demands.most_room:
             self._looks.take_over()
             return False
         self._room, self._in_call = room, True
@@ -253,8 +261,10 @@ class QuickHooks:
             return result
         self._file.write(PUT_BACK)
         after = self._usage(self._thread).ru_maxrss * KIB
+        if after <= self._inherited:
+            after = self._heir.level()
         growth = after - self._base
-        if growth > GRAIN or after <= self._inherited:
+        if growth > GRAIN:
             self._care.end_test(item, failed=False)
             return result
         instruments.base = after

@@ -10,6 +10,7 @@ from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.model import Method, MetricName
+from pytest_memguard.probes.heir import HeirMark
 from pytest_memguard.probes.resident import ProcFile, resident_reader
 from pytest_memguard.units import KIB, MIB
 
@@ -25,7 +26,7 @@ class KernelMark:
     Writing ``5`` to ``/proc/self/clear_refs`` puts the mark back to the current level
     (proc_pid_clear_refs(5), Linux 4.0). ``getrusage`` returns the mark in a sixth of the
     time that ``/proc/self/status`` takes, but never less than the mark this process
-    inherited when it was started by a larger one; below that the slower file is read. It is
+    inherited when it was started by a larger one; below that `HeirMark` tells. It is
     the process's mark for each of its threads as well (getrusage(2), ru_maxrss), and asking
     for one thread spares the kernel adding up the time of them all.
 
@@ -37,6 +38,7 @@ class KernelMark:
         usage: ``getrusage``, which tells the mark in KiB.
         thread: its argument.
         inherited: bytes up to which it tells the mark this process was started with.
+        heir: tells the mark below that.
         undisturbed: whether no other mark is in use, and none has put this one back.
 
     Raises:
@@ -62,6 +64,8 @@ class KernelMark:
             raise Unmeasurable(msg) from error
         self.usage, self.thread = resource.getrusage, resource.RUSAGE_THREAD
         self.level = resident_reader()
+        whole = resource.RUSAGE_SELF
+        self.heir = HeirMark(self.level, lambda: self.usage(whole), self._mark_from_status)
         self.inherited = self._bias = self._carried = 0
         self.undisturbed = True
         _IN_USE.add(self)
@@ -90,7 +94,7 @@ class KernelMark:
         """
         self.put_back()
         self._bias = 0
-        return self.level() if self.inherited else self._lifetime_mark()
+        return self.heir.level() if self.inherited else self._lifetime_mark()
 
     def put_back(self) -> None:
         """Put the mark back, and do not ask where it is now."""
@@ -110,7 +114,7 @@ class KernelMark:
         """Where the mark is, in bytes."""
         mark = self.usage(self.thread).ru_maxrss * KIB
         if mark <= self.inherited:
-            mark = self._mark_from_status()
+            mark = self.heir.mark()
         return max(mark, self._carried)
 
     def rise_above(self, base: int) -> int:

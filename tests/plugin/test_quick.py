@@ -72,9 +72,11 @@ ENDS = """
 """
 
 
-def test_every_end(pytester, run):
+@pytest.mark.parametrize("larger", [0, 300 * MIB], ids=["", "started-by-a-larger-process"])
+def test_every_end(pytester, run, larger):
     """However a test ends, its peak and what stays of it are told."""
-    result = run(ENDS, "--mem-budget=60", "--junit-xml=out.xml")
+    large = bytearray(larger)
+    result = run(ENDS, "--mem-budget=60", "--junit-xml=out.xml", subprocess=bool(large))
     result.assert_outcomes(passed=4, failed=2, skipped=2, errors=2)
     told = properties(pytester)
     peaks = {name: round(numbers["peak"] / MIB) for name, numbers in told.items()}
