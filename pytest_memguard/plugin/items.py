@@ -157,10 +157,10 @@ class ItemHooks:
             BudgetExceeded: if a stage in a fixture exceeded its budget.
         """
         look = self._running.look
-        if look is None:
-            self.looks.make_after_setup(item).collect_late()
-        else:
+        if look is not None and look.open == "setup":  # since a stage in a fixture
             self._act(item, look, "setup", look.end("setup"))
+        else:
+            self.looks.make_after_setup(item).collect_late()
 
     def call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Measure a call for which a quick look is not enough."""

@@ -21,9 +21,6 @@ NO_LIMIT_TOLERANCE: Final = 1 * MIB
 """Bytes that do not matter where there is no limit."""
 MUCH: Final = 2 * GRAIN
 """What a test must have used for its free lists and last blocks to be worth giving back."""
-COARSE: Final = 4 * GRAIN
-"""What must be tolerable for the mark to stay where it is as long as it is near: a budget of
-twenty times as much, beside which that makes no difference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +61,8 @@ class Demands:
         detailed: whether a look is not enough.
         little: bytes by which resident memory may have risen since free room was asked for.
         limit_property: what other plugins are told of the budget.
-        simple: whether a budget on the call, and a coarse one, is all there is.
-        most_room: bytes of free room that a call with such a budget can bear.
+        simple: whether a budget on the call is all there is.
+        most_room: bytes of free room that a call with that alone can bear.
         quiet_setup: the highest peak of setup nobody has a word to say about.
         quiet_call: the highest peak of the call no judge has a word to say about.
     """
@@ -106,7 +103,6 @@ class Demands:
             not self.detailed
             and not self.exact
             and self.precision.keys() == {"call"}
-            and self.tolerance >= COARSE
             and limit is not None
         )
         call = self.precision.get("call")

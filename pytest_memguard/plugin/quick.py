@@ -1,4 +1,4 @@
-"""The hooks around a test, quick where it has nothing but a coarse budget on its call."""
+"""The hooks around a test, quick where it has nothing but a budget on its call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests with a coarse budget on their call alone, whatever happens around them."""
+"""Tests with a budget on their call alone, whatever happens around them."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.probes.resident import ProcFile, resident_reader
+from pytest_memguard.units import MIB
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux has /proc/self")
 
@@ -64,9 +66,10 @@ def test_resident_memory_follows_a_block() -> None:
     """What is touched counts at once."""
     resident = resident_reader()
     before = resident()
-    block = bytearray(8 * 1024 * 1024)
-    assert resident() - before > 7 * 1024 * 1024
-    del block
+    with mmap.mmap(-1, 8 * MIB) as block:  # malloc might have as much lying about
+        for page in range(0, 8 * MIB, mmap.PAGESIZE):
+            block[page] = 1
+        assert resident() - before > 7 * MIB
 
 
 def test_resident_memory_of_no_other_file(tmp_path: Path) -> None:
