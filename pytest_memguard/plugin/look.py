@@ -114,8 +114,8 @@ class Look:
 
     def collect_late(self) -> None:
         """Collect garbage before the call if there is enough of it to matter."""
-        setup, demands = self._phases["setup"], self._demands
-        if demands.collects:
+        setup = self._phases.get("setup")
+        if setup is not None and self._demands.collects:
             before = self._mark.level()
             self._without_garbage(setup.base)
             setup.base -= before - self._mark.level()  # what went was none of the test's

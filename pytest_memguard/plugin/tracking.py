@@ -62,12 +62,10 @@ class Tracking:
         plan = self._plan
         if self._tracker is not None:
             return False
+        if self._needs.track:  # in any phase: a stage in a fixture may have been too large
+            return True
         if plan is not None and phase in plan.heap:
             return True
-        if self._needs.track:
-            in_plan = plan is not None and phase in plan.python
-            limited = plan is not None and phase in plan.limits
-            return phase == "call" or limited or in_plan
         return precision is not None and room > precision.tracker
 
     def start(self, phase: PhaseName) -> None:

@@ -70,6 +70,51 @@ def test_the_next_run_names_the_lines(pytester, run):
     result.stdout.fnmatch_lines([NEXT])
 
 
+STAGES = """
+    import pytest
+    from pytest_memguard import stage
+
+    def load():
+        with stage("load", budget=10):
+            return bytearray(60 << 20)
+
+    @pytest.fixture
+    def before():
+        load()
+
+    @pytest.fixture
+    def after():
+        yield
+        load()
+
+    {marker}
+    def test_before(before):
+        pass
+
+    {marker}
+    def test_after(after):
+        pass
+"""
+
+
+@pytest.mark.parametrize("marker", ["", "@pytest.mark.mem_budget(40)"])
+@pytest.mark.parametrize(
+    ("test", "how"),
+    [("test_before", "next"), ("test_before", "rerun"), ("test_after", "next")],
+)
+def test_lines_of_stages_in_fixtures(run, marker, test, how):
+    """A stage that was too large in setup or teardown gets its lines there."""
+    flags = ["-k", test, f"--mem-explain={how}"]
+    result = run(STAGES.format(marker=marker), *flags, cache=True)
+    if how == "next":
+        result.stdout.fnmatch_lines([NEXT])
+        result = run(STAGES.format(marker=marker), *flags, cache=True)
+    assert result.parseoutcomes()["errors"] == 1
+    result.stdout.fnmatch_lines(
+        ["peak RSS of stage 'load' *; largest: load, *", "*60.0 *load *"]
+    )
+
+
 def test_nothing_is_remembered_of_heap_breaches(pytester, run):
     """A breach on the heap has its lines already, so the next run need not find them."""
     result = run(BREACH.format(size=60).replace("40)", "40, metric='heap')"), cache=True)
