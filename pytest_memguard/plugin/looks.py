@@ -86,11 +86,13 @@ class Looks:
         self._suspects: Suspects | frozenset[str] = frozenset()
         if settings.explain == "next":
             self._suspects = suspects
+        self._known: dict[int, Demands] = {}
         self.demands = Demands(None, self._needs, bounds=self.keeps_all)
 
     def again(self, needs: Needs) -> None:
         """In a forked child: look at a test that is run once more."""
         self._needs, self._suspects = needs, frozenset()
+        self._known.clear()
         if self.quick is not None:
             self.quick.forget()
         self.demands = Demands(None, needs, bounds=self.keeps_all)
@@ -108,17 +110,15 @@ class Looks:
         self.begin_anew()
         if self.quick is None or self.keeps_all or self._suspects:
             return True
-        plans = {id(plan): plan for plan in (self.default_plan, *self.plans.values()) if plan}
-        return any(
-            not Demands(plan, self._needs, bounds=False).simple for plan in plans.values()
-        )
+        plans = (self.default_plan, *self.plans.values())
+        return any(not self.demands_of(plan, "").simple for plan in plans if plan is not None)
 
     def plan_of(self, item: pytest.Item) -> Plan | None:
         """The budgets of a test."""
         return self.plans.get(item.nodeid, self.default_plan)
 
     def demands_of(self, plan: Plan | None, nodeid: str) -> Demands:
-        """What a test must be looked at for; kept for the next one, which may be alike.
+        """What a test must be looked at for; kept for others with the same budgets.
 
         Args:
             plan: its budgets.
@@ -127,9 +127,13 @@ class Looks:
         if nodeid in self._suspects:
             needs = replace(self._needs, track=True)
             return Demands(plan, needs, bounds=self.keeps_all)
-        if plan is not self.demands.plan:
-            self.demands = Demands(plan, self._needs, bounds=self.keeps_all)
-        return self.demands
+        known = self._known.get(id(plan))  # it holds the plan
+        if known is None:
+            known = Demands(plan, self._needs, bounds=self.keeps_all)
+            if plan is None or not plan.compared:  # or no other test is like it
+                self._known[id(plan)] = known
+        self.demands = known
+        return known
 
     def measures_setup_of(self, item: pytest.Item) -> bool:
         """Whether it matters what a test's setup uses, beyond how far the mark rose in it."""
