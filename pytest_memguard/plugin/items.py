@@ -11,6 +11,7 @@ import pytest
 from _pytest.runner import runtestprotocol  # no public name does this
 
 from pytest_memguard.model import Budget, Finding, Outcome, PhaseName
+from pytest_memguard.plugin.careful import CarefulHooks, SetupHooks
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.found import Found
@@ -22,9 +23,8 @@ from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.outcomes import OutcomeHooks
 from pytest_memguard.plugin.plans import Planner
 from pytest_memguard.plugin.properties import set_properties
-from pytest_memguard.plugin.quick import Care, QuickHooks
+from pytest_memguard.plugin.quick import QuickHooks
 from pytest_memguard.plugin.running import Ended, Running
-from pytest_memguard.plugin.setup_hooks import SetupHooks
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.recording.stages import set_current
 from pytest_memguard.settings import Settings
@@ -32,29 +32,6 @@ from pytest_memguard.settings import Settings
 if TYPE_CHECKING:
     from pytest_memguard.leaks import LeakReading
     from pytest_memguard.plugin.regressions import RegressionCheck
-
-
-class CarefulHooks:
-    """The hooks around a test where there is no quick look.
-
-    Args:
-        care: what is done about a test.
-    """
-
-    def __init__(self, care: Care) -> None:
-        self._care = care
-
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Measure the call."""
-        return (yield from self._care.call(item))
-
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_teardown(
-        self, item: pytest.Item, nextitem: pytest.Item | None
-    ) -> Generator[None, object, object]:
-        """Measure teardown."""
-        return (yield from self._care.tear_down(item, nextitem))
 
 
 class ItemHooks:

@@ -1,4 +1,4 @@
-"""The hook around setup, in runs with a test whose setup is to be measured."""
+"""Hooks around a test that measure more than a quick look does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 import pytest
 
 from pytest_memguard.plugin.looks import Looks
+from pytest_memguard.plugin.quick import Care
 from pytest_memguard.plugin.running import Running
 
 
@@ -44,3 +45,26 @@ class SetupHooks:
         running.is_taken = False
         self._act(item, look, "setup", look.end("setup"))
         return result
+
+
+class CarefulHooks:
+    """The hooks around a test where there is no quick look.
+
+    Args:
+        care: what is done about a test.
+    """
+
+    def __init__(self, care: Care) -> None:
+        self._care = care
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Measure the call."""
+        return (yield from self._care.call(item))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Measure teardown."""
+        return (yield from self._care.tear_down(item, nextitem))
