@@ -26,8 +26,11 @@ class HeirMark:
     Args:
         level: reads the resident bytes.
         usage: tells what all threads of the process have used.
-        mark: reads the mark, in bytes.
+        mark: reads the mark, in bytes, however long that takes.
         few: how many faults make no difference; found out where it is not given.
+
+    Attributes:
+        read_mark: likewise.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class HeirMark:
     ) -> None:
         self._read_level = level
         self._usage = usage
-        self._read_mark = mark
+        self.read_mark = mark
         self._few = few_faults() if few is None else few
         self._level = 0
         self._faults = -_FEW - 1
@@ -57,7 +60,7 @@ class HeirMark:
         new = usage.ru_minflt + usage.ru_majflt - self._faults
         if 0 <= new <= self._few:  # a forked child begins to count anew
             return self._level + new * mmap.PAGESIZE
-        return self._read_mark()
+        return self.read_mark()
 
 
 def few_faults(setting: Path = _HUGE_PAGES) -> int:

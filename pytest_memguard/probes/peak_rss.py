@@ -6,6 +6,7 @@ import mmap
 import os
 import sys
 import weakref
+from functools import partial
 from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
@@ -58,14 +59,14 @@ class KernelMark:
 
         try:
             self.file = ProcFile("clear_refs", os.O_WRONLY)
-            self._status = ProcFile("status")
+            status = ProcFile("status")
         except OSError as error:
             msg = f"/proc/self/status or clear_refs cannot be opened ({error.strerror})"
             raise Unmeasurable(msg) from error
         self.usage, self.thread = resource.getrusage, resource.RUSAGE_THREAD
         self.level = resident_reader()
-        whole = resource.RUSAGE_SELF
-        self.heir = HeirMark(self.level, lambda: self.usage(whole), self._mark_from_status)
+        whole = partial(resource.getrusage, resource.RUSAGE_SELF)
+        self.heir = HeirMark(self.level, whole, partial(_mark_from, status))
         self.inherited = self._bias = self._carried = 0
         self.undisturbed = True
         _IN_USE.add(self)
@@ -141,19 +142,11 @@ class KernelMark:
         """The larger of the mark and the one this process was started with."""
         return self.usage(self.thread).ru_maxrss * KIB
 
-    def _mark_from_status(self) -> int:
-        text = self._status.read(4096)
-        at = text.find(b"VmHWM:")
-        if at < 0:
-            msg = "/proc/self/status has no line VmHWM"
-            raise Unmeasurable(msg)
-        return int(text[at + 6 : at + 32].split(None, 1)[0]) * KIB
-
     def _try_out(self) -> None:
         """Check on a block of known size that the mark rises, stays, and can be put back."""
         try:
             self.reset()
-            low = self._mark_from_status()
+            low = self.heir.read_mark()
             inherited = self._lifetime_mark()
             if inherited > low + _DRIFT:
                 self.inherited = inherited + _TRIAL
@@ -174,6 +167,15 @@ class KernelMark:
         if high - level > _TRIAL // 2:
             msg = "the kernel's mark stays where it was when asked to go back"
             raise Unmeasurable(msg)
+
+
+def _mark_from(status: ProcFile) -> int:
+    text = status.read(4096)
+    at = text.find(b"VmHWM:")
+    if at < 0:
+        msg = "/proc/self/status has no line VmHWM"
+        raise Unmeasurable(msg)
+    return int(text[at + 6 : at + 32].split(None, 1)[0]) * KIB
 
 
 _IN_USE: weakref.WeakSet[KernelMark] = weakref.WeakSet()

@@ -73,3 +73,13 @@ def test_one_mark_within_another(mark: KernelMark) -> None:
     mark.put_back()
     assert mark.undisturbed
     assert mark.mark() - base < NEAR
+
+
+def test_goes_with_the_last_reference(mark: KernelMark) -> None:
+    """A mark that nobody has closed stays in nobody's way."""
+    inner = KernelMark()
+    gone = weakref.ref(inner)
+    del inner
+    assert gone() is None
+    mark.put_back()
+    assert mark.undisturbed
