@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ class Collector:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Store what outlives the run."""
         if self._settings.explain == "next":
-            self._suspects.update(self.outcomes())
+            self._suspects.update(self.outcomes() if self._suspects else self.telling())
         if self._settings.json is None or not self.worth_writing(session):
             return
         import json
@@ -126,7 +127,7 @@ class Collector:
         if len(self._ledger):  # a quiet run loads no tables
             from pytest_memguard.report.summary import notes
 
-            lines = notes(self.outcomes(), with_failures=False)
+            lines = notes(self.telling(), with_failures=False)
         lines += [_in_words(gap) for gap in self.gaps[self._told :]]
         if not (self._settings.mem or lines or self.closing_lines):
             return
@@ -135,9 +136,7 @@ class Collector:
             from pytest_memguard.report.summary import memory_section
 
             # not from a whole `Run`: to tell where it takes place takes longer than the table
-            section = memory_section(
-                self._sorted(), totals(self.outcomes()), self._settings.top
-            )
+            section = memory_section(self._ledger, totals(self._ledger), self._settings.top)
             terminalreporter.write_line(section)
         for line in [*lines, *self.closing_lines]:
             terminalreporter.write_line(line)
@@ -147,6 +146,10 @@ class Collector:
         if self._read is None:
             self._read = tuple(self._ledger)
         return self._read
+
+    def telling(self) -> Iterator[Outcome]:
+        """Those of tests of which there is more to say than what they used."""
+        return self._ledger.telling()
 
     def _sorted(self) -> tuple[Outcome, ...]:
         return tuple(sorted(self.outcomes(), key=lambda outcome: outcome.nodeid))
@@ -199,12 +202,12 @@ def effective(settings: Settings) -> tuple[tuple[str, str], ...]:
     )
 
 
-def totals(outcomes: Sequence[Outcome]) -> tuple[Totals, ...]:
-    """Sums per process, then of the whole run."""
-    workers = sorted({outcome.worker for outcome in outcomes})
-    per_worker = [
-        _totals(worker, [o for o in outcomes if o.worker == worker]) for worker in workers
-    ]
+def totals(outcomes: Iterable[Outcome]) -> tuple[Totals, ...]:
+    """Sums per process, then of the whole run; every outcome is looked at once."""
+    sums: defaultdict[str, _Sum] = defaultdict(_Sum)
+    for outcome in outcomes:
+        sums[outcome.worker].add(outcome)
+    per_worker = [sums[worker].totals(worker) for worker in sorted(sums)]
     if len(per_worker) == 1 and not per_worker[0].worker:
         return tuple(per_worker)
     whole = Totals(
@@ -218,14 +221,36 @@ def totals(outcomes: Sequence[Outcome]) -> tuple[Totals, ...]:
     return (*per_worker, whole)
 
 
-def _totals(worker: str, outcomes: Sequence[Outcome]) -> Totals:
-    phases = [phase for outcome in outcomes for phase in outcome.phases]
-    peaks = [phase.level + peak.value for phase in phases for peak in phase.peaks[:1]]
-    return Totals(
-        worker=worker,
-        tests=len(outcomes),
-        start=phases[0].level if phases else 0,
-        end=phases[-1].level + phases[-1].growth if phases else 0,
-        highest=max(peaks, default=0),
-        overhead=sum(outcome.overhead for outcome in outcomes),
-    )
+class _Sum:
+    """What the tests of one process used so far, in bytes and seconds."""
+
+    def __init__(self) -> None:
+        self.tests = self.highest = self.end = 0
+        self.start: int | None = None
+        self.overhead = 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count the test that ended next."""
+        self.tests += 1
+        self.overhead += outcome.overhead
+        for phase in outcome.phases:
+            if self.start is None:
+                self.start = phase.level
+            self.end = phase.level + phase.growth
+            for peak in phase.peaks[:1]:
+                self.highest = max(self.highest, phase.level + peak.value)
+
+    def totals(self, worker: str) -> Totals:
+        """All of it.
+
+        Args:
+            worker: xdist's name for the process.
+        """
+        return Totals(
+            worker=worker,
+            tests=self.tests,
+            start=self.start or 0,
+            end=self.end,
+            highest=self.highest,
+            overhead=self.overhead,
+        )

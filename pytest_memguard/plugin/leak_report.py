@@ -15,6 +15,8 @@ from pytest_memguard.plugin.keys import KNOWN
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_memguard.leaks import KnownLeak
     from pytest_memguard.storage.known_leaks import KnownFile
 
@@ -41,7 +43,7 @@ class LeakReport:
             return
         from pytest_memguard.storage.known_leaks import write_known
 
-        found = accepted_leaks(self._collector.outcomes())
+        found = accepted_leaks(self._collector.telling())
         file = known_leaks(self._config)
         known, path = file.leaks(), file.path
         new = {name: leak for name, leak in found.items() if name not in known}
@@ -60,7 +62,7 @@ class LeakReport:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the section."""
-        outcomes = self._collector.outcomes()
+        outcomes = tuple(self._collector.telling())
         checked = any(outcome.leak or outcome.leak_skipped for outcome in outcomes)
         if not checked and not self._settings.leak_accept:
             return
@@ -88,7 +90,7 @@ def known_leaks(config: pytest.Config) -> KnownFile:
     return config.stash.setdefault(KNOWN, KnownFile(Path(config.rootpath) / FILE))
 
 
-def accepted_leaks(outcomes: tuple[Outcome, ...]) -> dict[str, KnownLeak]:
+def accepted_leaks(outcomes: Iterable[Outcome]) -> dict[str, KnownLeak]:
     """The leaks of a run, by fingerprint, as they are kept."""
     from pytest_memguard.leaks import KnownLeak
 

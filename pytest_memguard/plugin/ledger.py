@@ -59,6 +59,10 @@ class Ledger:
             nodeid = key if isinstance(key, str) else key[1]
             yield rich if rich is not None else self._read(nodeid, row)
 
+    def telling(self) -> Iterator[Outcome]:
+        """The outcomes that are not plain."""
+        return (self._rich[row] for row in sorted(self._rich))
+
     def _share(self, value: object) -> object:
         return self._shared.setdefault(value, value)
 

@@ -8,7 +8,7 @@ from pytest_memguard.model import Outcome, Run
 from pytest_memguard.report.leaks import leaks_section
 from pytest_memguard.report.marks import code, details, fit, plain, table
 from pytest_memguard.report.notices import Notice, count_by_rule, notices, whole_text
-from pytest_memguard.report.summary import by_peak, totals_line
+from pytest_memguard.report.summary import by_peak, time_spent, totals_line
 from pytest_memguard.report.table import TEST_HEADERS, stage_table, test_cells
 
 _ROWS = 50
@@ -60,7 +60,8 @@ def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
         f"{environment.implementation} {environment.python}, {environment.platform}, "
         f"pytest {environment.pytest}, pytest-memguard {environment.memguard}"
     )
-    lines = [totals_line(totals, run.outcomes) for totals in run.totals] if whole else []
+    spent = time_spent(run.outcomes)
+    lines = [totals_line(totals, spent) for totals in run.totals] if whole else []
     blocks.append([plain(line) + "  " for line in [*lines, where]])
     return fit(blocks, limit)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import nsmallest
+from itertools import chain
 
 from pytest_memguard.model import Outcome, Totals
 from pytest_memguard.report.failure import headline, stage_lines
@@ -14,48 +18,69 @@ _SHOWN_NOTES = 20
 
 def by_peak(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Tests by their highest peak in any phase, the largest first."""
-    return sorted(outcomes, key=lambda o: (-_highest(o), o.nodeid))
+    return sorted(outcomes, key=_peak_first)
+
+
+def _peak_first(outcome: Outcome) -> tuple[int, str]:
+    return -_highest(outcome), outcome.nodeid
 
 
 def _highest(outcome: Outcome) -> int:
     return max((peak.value for phase in outcome.phases for peak in phase.peaks[:1]), default=0)
 
 
-def memory_section(outcomes: Sequence[Outcome], sums: Sequence[Totals], top: int) -> str:
+def memory_section(outcomes: Iterable[Outcome], sums: Sequence[Totals], top: int) -> str:
     """The tests that used most, their stages, and the run's total.
 
     Args:
-        outcomes: every measured test.
+        outcomes: every measured test; looked at once, and only those that are shown are kept.
         sums: a process each, then the whole run's.
         top: how many tests to show.
     """
-    shown = by_peak(outcomes)[:top]
+    staged: list[Outcome] = []
+    spent: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
+
+    def seen() -> Iterator[Outcome]:
+        for outcome in outcomes:
+            if outcome.stages:
+                staged.append(outcome)
+            spent[outcome.worker].append(outcome.overhead)
+            yield outcome
+
+    shown = nsmallest(max(top, 1), seen(), key=_peak_first)[:top]
     parts = []
     if shown:
-        more = len(outcomes) - len(shown)
+        more = sum(map(len, spent.values())) - len(shown)
         table = test_table(shown)
         parts.append(
             table if more <= 0 else f"{table}\n({more:,} more; --mem-top N shows more)"
         )
-    for outcome in outcomes:
-        if outcome.stages:
-            parts.append(
-                f"Stages of {outcome.nodeid}:\n"
-                + stage_table(outcome.stages, outcome.phase("call"))
-            )
-            parts += stage_lines(outcome.stages)
-    parts.append("\n".join(totals_line(totals, outcomes) for totals in sums))
+    for outcome in sorted(staged, key=lambda outcome: outcome.nodeid):
+        parts.append(
+            f"Stages of {outcome.nodeid}:\n"
+            + stage_table(outcome.stages, outcome.phase("call"))
+        )
+        parts += stage_lines(outcome.stages)
+    parts.append("\n".join(totals_line(totals, spent) for totals in sums))
     return "\n\n".join(parts)
 
 
-def totals_line(totals: Totals, outcomes: Sequence[Outcome]) -> str:
+def time_spent(outcomes: Iterable[Outcome]) -> dict[str, list[float]]:
+    """Seconds that measuring took, for every test of each process."""
+    spent: defaultdict[str, list[float]] = defaultdict(list)
+    for outcome in outcomes:
+        spent[outcome.worker].append(outcome.overhead)
+    return spent
+
+
+def totals_line(totals: Totals, spent: Mapping[str, Iterable[float]]) -> str:
     """How much the tests of one process, or of all, used in sum.
 
     What measuring took for most tests is the median: the first one in a process pays for a
     collection of garbage, and those with stages for one more each.
     """
-    spent = sorted(o.overhead for o in outcomes if totals.worker in {"", o.worker})
-    median = spent[len(spent) // 2] * 1e6 if spent else 0.0
+    mine = sorted(chain(*(spent[worker] for worker in spent if totals.worker in {"", worker})))
+    median = mine[len(mine) // 2] * 1e6 if mine else 0.0
     tests = "1 test" if totals.tests == 1 else f"{totals.tests:,} tests"
     return (
         f"{totals.worker or 'Total'}: {tests}, RSS {format_size(totals.start)} before, "
@@ -64,7 +89,7 @@ def totals_line(totals: Totals, outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def notes(outcomes: Sequence[Outcome], *, with_failures: bool) -> list[str]:
+def notes(outcomes: Iterable[Outcome], *, with_failures: bool) -> list[str]:
     """One line for everything that must be seen.
 
     Args:

@@ -85,6 +85,15 @@ def test_keeps_the_order() -> None:
 RICH = replace(PLAIN, notes=("a note",))
 
 
+def test_those_of_which_there_is_more_to_say() -> None:
+    """What only used memory is left out, and the rest comes in the order it was added."""
+    first, last = replace(RICH, nodeid="z"), replace(RICH, nodeid="a")
+    ledger = ledger_of(replace(PLAIN, nodeid="b"), first, replace(PLAIN, nodeid="c"), last)
+    assert [first, last] == list(ledger.telling())
+    ledger.add(replace(PLAIN, nodeid="z"))
+    assert [last] == list(ledger.telling())
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

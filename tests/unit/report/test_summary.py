@@ -95,6 +95,15 @@ def test_memory_section(given, top, name) -> None:
     assert gold(name) == memory_section(given.outcomes, given.totals, top)
 
 
+def test_memory_section_of_outcomes_that_are_seen_once() -> None:
+    """Outcomes may come one by one, in any order, and most of them are not kept."""
+    given = run([LARGE, MIDDLE, SMALL], ALL)
+    told = memory_section(given.outcomes, given.totals, 2)
+    assert told == memory_section(iter(reversed(given.outcomes)), given.totals, 2)
+    assert "(1 more;" in told
+    assert "more;" not in memory_section(iter(given.outcomes), given.totals, 3)
+
+
 def test_by_peak() -> None:
     """Tests stand by the highest resident peak of any phase, then by name."""
     setup = PhaseReading(name="setup", seconds=0.0, level=0, growth=0, peaks=(rss(30),))
