@@ -14,7 +14,8 @@ from pytest_memguard.plugin.running import Running
 class SetupHooks:
     """Measures setup where it has a budget of its own, or somebody wants to know.
 
-    Where not, its end is enough, for which pytest has a quicker kind of hook.
+    Where not, its end is enough, for which pytest has a quicker kind of hook; then this one
+    says which test it is, if there is a stage in it.
 
     Args:
         running: the test that runs.
@@ -31,8 +32,14 @@ class SetupHooks:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Measure setup."""
         looks, running = self._looks, self._running
-        if looks.paused or not looks.measures_setup_of(item):
+        if looks.paused:
             return (yield)
+        if not looks.measures_setup_of(item):
+            running.phase, running.item = "setup", item
+            try:
+                return (yield)
+            finally:
+                running.phase = running.item = None
         look = looks.make(item)
         running.is_taken = True
         look.begin("setup")

@@ -56,6 +56,7 @@ class Looks:
         marked: how many markers of their own tests had when they were planned.
         quick: looks at most of them, where the kernel keeps a mark and the room is known.
         demands: those of the last test, and probably of the next.
+        staged: whether the suite has stages.
         paused: whether a test is being repeated, and not measured.
     """
 
@@ -70,7 +71,7 @@ class Looks:
         self.plans: dict[str, Plan | None] = {}
         self.default_plan: Plan | None = None
         self.marked: dict[str, int] = {}
-        self.paused = False
+        self.staged = self.paused = False
         self.keeps_all = settings.measures_all
         self.quick: Quick | None = None
         self._instruments = instruments
@@ -104,11 +105,11 @@ class Looks:
             session: its tests have been planned.
 
         Returns:
-            Whether there may be tests whose setup is to be measured as well.
+            Whether there may be tests whose setup is to be measured, or has stages.
         """
         self._session = session
         self.begin_anew()
-        if self.quick is None or self.keeps_all or self._suspects:
+        if self.quick is None or self.keeps_all or self._suspects or self.staged:
             return True
         plans = (self.default_plan, *self.plans.values())
         return any(not self.demands_of(plan, "").simple for plan in plans if plan is not None)
@@ -238,6 +239,7 @@ class Looks:
             return None
         if self._running.phase is not None:
             return self._running.item
-        stack = self._session._setupstate.stack  # noqa: SLF001  no public name tells
+        # in a suite that loads stages no sooner than in a fixture; no public name tells
+        stack = self._session._setupstate.stack  # noqa: SLF001
         node = next(reversed(stack), None)
         return node if isinstance(node, pytest.Item) else None

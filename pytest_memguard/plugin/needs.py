@@ -57,7 +57,6 @@ class Demands:
         tolerance: bytes of garbage that do not matter.
         much_garbage: bytes of it from which it is collected, however long that takes.
         collects: whether garbage is collected where there may be enough to matter.
-        exact: whether the mark is put back for every phase.
         detailed: whether a look is not enough.
         little: bytes by which resident memory may have risen since free room was asked for.
         limit_property: what other plugins are told of the budget.
@@ -71,7 +70,6 @@ class Demands:
         "bounds",
         "collects",
         "detailed",
-        "exact",
         "limit_property",
         "little",
         "most_room",
@@ -90,7 +88,6 @@ class Demands:
         self.needs = needs
         self.bounds = bounds
         self.precision = needs.precision(plan)
-        self.exact = bounds or needs.record
         limited = plan is not None and bool(plan.limits)
         self.tolerance = plan.tolerance if plan is not None and limited else FOR_RECORD.enough
         self.little = self.tolerance // 2
@@ -101,7 +98,7 @@ class Demands:
         self.limit_property = (LIMIT, limit)
         self.simple = (
             not self.detailed
-            and not self.exact
+            and not (bounds or needs.record)
             and self.precision.keys() == {"call"}
             and limit is not None
         )

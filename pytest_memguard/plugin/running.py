@@ -42,7 +42,7 @@ class Running:
         imports: modules its call has loaded.
         modules: how many there were before its setup.
         is_taken: whether its setup is being measured, or it is being repeated.
-        phase: what lasts of a test that nobody measures so far; ``None`` in its setup too.
+        phase: what lasts of a test that nobody measures so far, where that is known.
         item: that test.
         again: whether it is run once more, in a child.
     """

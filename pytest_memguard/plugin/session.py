@@ -128,6 +128,7 @@ def plan_items(session: pytest.Session) -> None:
     planner = items.planner = Planner(settings, check)
     defaults = tuple(default_budgets(settings))
     looks = items.looks
+    looks.staged = "stage" in used
     looks.default_plan = make_plan(defaults) if defaults else None
     planned = [looks.default_plan]
     for item in session.items:

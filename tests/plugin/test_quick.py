@@ -15,7 +15,7 @@ MIB = 1 << 20
 def properties(pytester: pytest.Pytester) -> dict[str, dict[str, int]]:
     """What a run with --junit-xml=out.xml told of every test, in bytes."""
     told: dict[str, dict[str, int]] = {}
-    for case in ET.parse(pytester.path / "out.xml").iter("testcase"):  # noqa: S314
+    for case in ET.parse(pytester.path / "out.xml").iter("testcase"):  # noqa: S314  we have just written it
         numbers = told.setdefault(case.get("name", ""), {})
         for known in case.iter("property"):
             kind = known.get("name", "").removeprefix("memguard_").removesuffix("_bytes")
@@ -277,8 +277,55 @@ def test_quick_looks_beside_others(pytester, run):
             "ERROR test_it.py::test_stage_in_teardown - *",
         ],
     )
-    result.stdout.fnmatch_lines(["*test_uncovered: setup rose 80* MiB, above the budget of *"])
+    result.stdout.fnmatch_lines(
+        ["*test_uncovered: setup rose [78][09].* MiB, above the budget of *"]
+    )
     assert round(properties(pytester)["test_default"]["peak"] / MIB) == 30
+
+
+HOOKS = """
+    import pytest
+    from pytest_memguard import stage
+
+    def use(item):
+        if item.name == "test_hook":
+            with stage("hooked", budget=10):
+                bytearray(20 << 20)
+
+    def pytest_runtest_{phase}(item):
+        use(item)
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["--mem-budget=60"]])
+@pytest.mark.parametrize(
+    ("phase", "outcome"), [("setup", "errors"), ("call", "failed"), ("teardown", "errors")]
+)
+def test_stages_in_hooks_of_the_suite(pytester, run, flags, phase, outcome):
+    """A stage's budget holds in what a conftest does around a test, too."""
+    pytester.makeconftest(HOOKS.format(phase=phase))
+    result = run("def test_other(): pass\ndef test_hook(): pass", *flags)
+    assert result.parseoutcomes()[outcome] == 1
+    result.stdout.fnmatch_lines(["peak RSS of stage 'hooked' [12][09].* over *"])
+
+
+LATE = """
+    import pytest
+
+    @pytest.fixture
+    def late():
+        from pytest_memguard import stage
+        with stage("late", budget=10):
+            bytearray(20 << 20)
+
+    def test_late(late):
+        pass
+"""
+
+
+def test_stages_that_nobody_knew_of(run):
+    """A stage that is loaded in a fixture has its budget there."""
+    run(LATE, "--mem-budget=60").assert_outcomes(errors=1)
 
 
 def test_stages_of_tests_without_a_budget(run):
