@@ -15,6 +15,8 @@ PhaseName = Literal["setup", "call", "teardown"]
 BudgetPhase = Literal["setup", "call", "teardown", "all"]
 Threads = Literal["all", "current"]
 Method = Literal["kernel mark", "sampled", "memray", "memray estimate", "tracemalloc"]
+Bound = Literal["slack", "collected", "dropped", "unseen"]
+"""What keeps the kernel's mark from showing a peak: why its bound lies above its value."""
 Rule = Literal[
     "over-budget",
     "near-budget",
@@ -74,6 +76,8 @@ class Peak:
     """Bytes the truth cannot exceed; the same as ``value`` where the number is exact."""
     method: Method
     """The instrument that gave the number."""
+    bound: Bound = "slack"
+    """What most of the difference between ``high`` and ``value`` comes from."""
 
     @property
     def exact(self) -> bool:

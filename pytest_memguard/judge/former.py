@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_memguard.judge.bounds import REASONS
 from pytest_memguard.judge.room import FINE_GRAINED, GRAIN
 from pytest_memguard.model import Budget, Finding, Peak
 from pytest_memguard.units import format_size
@@ -35,8 +36,8 @@ def judge_former(budget: Budget, former: Former, peak: Peak, subject: str) -> Fi
             peak=peak,
             text=f"{subject} lies between {format_size(peak.value)} and "
             f"{format_size(peak.high)}, the {format_size(budget.limit)} that "
-            f"{former.rule.text} ({former.rule.where}) allows in between: earlier code left "
-            "room free inside the process that the kernel's mark does not show",
+            f"{former.rule.text} ({former.rule.where}) allows in between: "
+            f"{REASONS[peak.bound]}",
         )
     if peak.value > limit:
         text = f"{subject} {_grown(budget, former, peak.value)}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import inf
 from typing import Final
 
-from pytest_memguard.model import Method, Peak
+from pytest_memguard.model import Bound, Method, Peak
 from pytest_memguard.values import dataclass
 
 # Free room up to this share of a budget leaves the kernel's mark good enough; beyond
@@ -123,15 +123,16 @@ def allowance(limit: int) -> int:
     return max(int(KNOWN_SHARE * limit), GRAIN)
 
 
-def marked_peak(rise: int, room: int, method: Method) -> Peak:
+def marked_peak(rise: int, room: int, method: Method, bound: Bound = "slack") -> Peak:
     """The peak by the kernel's mark: the truth lies between it and it plus the room.
 
     Args:
         rise: bytes the mark rose.
-        room: bytes that were free inside the process before.
+        room: bytes of its peak that the mark may not show.
         method: who gave the rise.
+        bound: why it may not show them.
     """
-    return Peak(metric="rss", value=rise, high=rise + room, method=method)
+    return Peak(metric="rss", value=rise, high=rise + room, method=method, bound=bound)
 
 
 def tracked_peak(rise: int, room: int, held: Held, written: int, anywhere: int = 0) -> Peak:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
+from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.looks import Looks
 from pytest_memguard.plugin.quick import Care
 from pytest_memguard.plugin.running import Running
@@ -40,6 +41,8 @@ class SetupHooks:
                 return (yield)
             finally:
                 running.phase = running.item = None
+        if forget_last_failure():
+            looks.begin_anew()
         look = looks.make(item)
         running.is_taken = True
         look.begin("setup")

@@ -209,6 +209,8 @@ class MemGuard:
         finally:
             recorder.close(region, collect=True)
             rise = region.rise(index)
+            if measure.metric == "rss":
+                room += region.hidden()
             measure.fill(rise, rise + room, region.growth(index), region.seconds)
             if own and not recorder.busy:
                 recorder.stop()

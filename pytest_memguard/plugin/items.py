@@ -134,6 +134,7 @@ class ItemHooks:
             BudgetExceeded: if a stage in a fixture exceeded its budget.
         """
         look = self._running.look
+        forget_last_failure()  # before garbage is collected: it holds some
         if look is not None and look.open == "setup":  # since a stage in a fixture
             self._act(item, look, "setup", look.end("setup"))
         else:
@@ -150,8 +151,7 @@ class ItemHooks:
                 self._act(item, look, "setup", look.end("setup"))
             if len(item.own_markers) != self.looks.marked.get(item.nodeid, 0):
                 self._plan_again(item, look)
-            if hasattr(sys, "last_value"):
-                forget_last_failure()
+            forget_last_failure()
             look.begin("call")
         running.phase, running.item = "call", item
         modules = len(sys.modules)  # ours are there by now

@@ -117,13 +117,19 @@ class PhaseJudge:
         first = measured.regions["setup"].levels
         if index >= len(first):
             return None  # the budget came after setup
-        value = high = 0
+        value = high = least_freed = most_freed = 0
         for name in PHASES[: PHASES.index(self._phase) + 1]:
             region = measured.regions.get(name)
             peak = measured.peaks_of(name).get(budget.metric) if region is not None else None
-            if region is not None and peak is not None:
-                base = region.levels[index] - first[index]
-                value, high = max(value, base + peak.value), max(high, base + peak.high)
+            if region is None or peak is None:
+                continue
+            base = region.levels[index] - first[index]
+            # what the test itself has is never less than nothing
+            value = max(value, max(0, base + least_freed) + peak.value)
+            high = max(high, max(0, base + most_freed) + peak.high)
+            if index == 0:
+                least_freed += region.least_freed
+                most_freed += region.most_freed
         here = measured.peaks[self._phase][budget.metric]
         return replace(here, value=value, high=max(value, high))
 

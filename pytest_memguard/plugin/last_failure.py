@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 
+_NAMES = ("last_type", "last_value", "last_traceback", "last_exc")
 
-def forget_last_failure() -> None:
-    """Let go of what the test that failed last still holds.
 
-    pytest does so a moment later, before it calls the test; what is freed then would hide as
-    much of this test's peak.
+def forget_last_failure() -> bool:
+    """Let go of what the test that failed last still holds: the frames of its traceback.
+
+    pytest does so a moment later, before it calls the test. What is freed then would hide as
+    much of this test's peak, and what is garbage then would not be collected before it.
+
+    Returns:
+        Whether there was anything to let go of.
     """
-    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
-        with contextlib.suppress(AttributeError):
-            delattr(sys, name)
+    held = vars(sys)
+    if "last_value" not in held and "last_traceback" not in held:
+        return False
+    for name in _NAMES:
+        held.pop(name, None)
+    return True

@@ -10,8 +10,8 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import GRAIN, Precision, marked_peak
 from pytest_memguard.model import PhaseReading
 from pytest_memguard.plugin.needs import MUCH, NO_LIMIT_TOLERANCE, Demands
-from pytest_memguard.recording.free_lists import clear_free_lists, full_collections
-from pytest_memguard.recording.recorder import Region
+from pytest_memguard.recording.free_lists import clear_free_lists
+from pytest_memguard.recording.region import Region, dropped
 
 if TYPE_CHECKING:
     from pytest_memguard.model import Finding, PhaseName
@@ -34,6 +34,10 @@ class _Phase:
     """How far the mark rose above the base."""
     room = 0
     """What may have been free inside the process at most."""
+    hidden = 0
+    """What older memory that was freed meanwhile may hide of the rise, at most."""
+    watched: Region | None = None
+    """What was seen of garbage collections in it, once it has ended."""
     filled = 0
     """By how much ballast that went at the end had made the process larger."""
     seconds = 0.0
@@ -63,8 +67,6 @@ class Look:
     """Whether setup rose above a budget that covers the call alone."""
     _after = 0
     _laid = 0
-    _garbage = 0
-    _collections = 0
     _overhead = 0.0
     _started = 0.0
     open: PhaseName | None = None
@@ -99,17 +101,15 @@ class Look:
 
     # What another look, or none, has measured so far
 
-    def adopt_setup(self, base: int, rise: int, garbage: int) -> None:
+    def adopt_setup(self, base: int, rise: int) -> None:
         """Take over when setup has been measured.
 
         Args:
             base: bytes of the level before it; 0 if nobody knows.
             rise: bytes its peak lay above that.
-            garbage: bytes of it there may be.
         """
         setup = self._note_base("setup", base or self._mark.reset())
         setup.rise, setup.ended = rise if base else 0, True
-        self._garbage = garbage
         self._weigh_setup(setup.rise)
 
     def collect_late(self) -> None:
@@ -117,7 +117,7 @@ class Look:
         setup = self._phases.get("setup")
         if setup is not None and self._demands.collects:
             before = self._mark.level()
-            self._without_garbage(setup.base)
+            self._collect_garbage(setup.base)
             setup.base -= before - self._mark.level()  # what went was none of the test's
 
     def adopt_call(
@@ -127,7 +127,6 @@ class Look:
         room: int,
         started: float,
         seconds: float,
-        collections: int,
         *,
         is_open: bool,
     ) -> None:
@@ -139,13 +138,12 @@ class Look:
             room: bytes that were free inside the process at most.
             started: when it began.
             seconds: how long it took, if it has ended.
-            collections: how many of all garbage there were, if that matters.
             is_open: whether it still lasts.
         """
         call = self._note_base("call", base)
         call.rise, call.room, call.seconds = rise, room, seconds
         call.ended = not is_open
-        self._started, self._collections = started, collections
+        self._started = started
         self.open = "call" if is_open else None
 
     def begin_late(self, phase: PhaseName) -> None:
@@ -157,6 +155,7 @@ class Look:
         base = self._instruments.base if phase == "setup" else 0
         self._instruments.base = 0
         base = base or self._mark.reset()
+        self._instruments.collection_watch.begin(base)
         self._note_base("setup", base)
         self._note_base(phase, base)
         self._started = _seconds()
@@ -188,7 +187,8 @@ class Look:
             instruments.settle(NO_LIMIT_TOLERANCE)
             base = self._mark.reset()
         if phase == "setup" and self._demands.collects:
-            base = self._without_garbage(base)
+            base = self._collect_garbage(base)
+        instruments.collection_watch.begin(base)
         self._note_base(phase, base)
 
     def _note_base(self, phase: PhaseName, base: int) -> _Phase:
@@ -206,7 +206,8 @@ class Look:
             instruments.plug_holes()
         base = self._mark.reset()
         if phase == "setup" and demands.collects:
-            base = self._without_garbage(base)
+            base = self._collect_garbage(base)
+        instruments.collection_watch.begin(base)
         found = self._note_base(phase, base)
         watch = instruments.room
         if watch is None:
@@ -220,10 +221,8 @@ class Look:
         if watch.has_laid():
             self._after_filling(phase, found)
         found.room = room
-        if self._garbage > tolerance:
-            self._collections = full_collections()
-            room += self._garbage
         if room > precision.tracker:
+            instruments.collection_watch.end()
             del self._phases[phase]
             self.open = None  # it begins there
             detail = self._call_in()
@@ -240,22 +239,19 @@ class Look:
             found: what is known of it.
         """
         after = self._mark.reset()
+        self._instruments.collection_watch.begin(after)
         laid = after - found.base
         found.base = after
         self._instruments.grown_by_us(laid)
         if phase != "setup":  # whose level is the one after it was laid
             self._laid += laid
 
-    def _without_garbage(self, base: int) -> int:
+    def _collect_garbage(self, base: int) -> int:
         """Collect garbage if there is enough to matter; the base is another one then."""
-        instruments, tolerance = self._instruments, self._demands.tolerance
-        garbage = base - instruments.clean_level
-        if not 0 <= garbage <= tolerance:
-            often = self._demands.needs.record
-            if instruments.collect_if_grown(base, tolerance, often=often):
-                base = self._mark.reset()
-            garbage = max(0, base - instruments.clean_level)
-        self._garbage = garbage
+        demands = self._demands
+        often = demands.needs.record
+        if self._instruments.collect_if_grown(base, demands.tolerance, often=often):
+            base = self._mark.reset()
         return base
 
     def end(self, phase: PhaseName) -> list[Finding] | None:
@@ -286,15 +282,23 @@ class Look:
 
     def _end_marked(self, phase: PhaseName, here: _Phase) -> bool:
         """Read the mark at the end of a phase; whether no judge has a word to say about it."""
-        rise = here.rise = self._mark.rise_above(here.base)
-        here.ended = True
+        instruments, mark = self._instruments, self._mark.mark()
+        watched = instruments.collection_watch.end_marked(mark)
+        if watched is None:  # the phase began before a budget asked for it
+            here.rise = max(0, mark - here.base)
+        else:
+            here.rise, here.hidden, here.watched = watched.rise(), watched.hidden(), watched
+        if phase == "call":
+            instruments.settle(NO_LIMIT_TOLERANCE)
+            freed = watched.most_freed if watched is not None else 0
+            start = min(here.base, self._phases["setup"].base)
+            here.hidden += dropped(start, self._mark.level(), freed)
+        rise, here.ended = here.rise, True
         if self._demands.needs.record:
-            self._instruments.unplug_holes()
-        if self._collections:
-            self._count_garbage(here)
+            instruments.unplug_holes()
         plan = self.plan
         if plan is not None:
-            if rise + here.room > plan.quiet.get(phase, inf):
+            if rise + here.room + here.hidden > plan.quiet.get(phase, inf):
                 return False
             if phase == "setup":
                 self._weigh_setup(rise)
@@ -305,15 +309,6 @@ class Look:
     def _weigh_setup(self, rise: int) -> None:
         if self.plan is not None and rise > self.plan.call_only_limit:
             self.setup_was_too_much = True
-
-    def _count_garbage(self, here: _Phase) -> None:
-        """Count old garbage as room if it was collected in this phase.
-
-        Objects that have been there for a while go when all generations are collected.
-        """
-        if full_collections() != self._collections:
-            here.room += self._garbage
-        self._collections = 0
 
     def _release(self, here: _Phase) -> None:
         """Give up what was filled before the test's report is made, which stays."""
@@ -332,7 +327,7 @@ class Look:
             self._instruments.settle(NO_LIMIT_TOLERANCE)  # free pages are no growth
             after = self._mark.reset()
             if self._demands.collects:
-                after = self._without_garbage(after)
+                after = self._collect_garbage(after)
         self._after = self._instruments.base = after
 
     def stage_log(self) -> StageLog:
@@ -374,7 +369,7 @@ class Look:
                 seconds=here.seconds,
                 level=here.base,
                 growth=after - here.base,
-                peaks=(marked_peak(here.rise, here.room, self._mark.method),),
+                peaks=(marked_peak(here.rise, here.room + here.hidden, self._mark.method),),
             )
             for name, here, after in self._levels()
             if here.ended
@@ -395,14 +390,17 @@ class Look:
         if self.open == "teardown" and "teardown" not in self._phases:
             self._note_base("teardown", self._mark.reset())
         for name, here, after in self._levels():
-            region = Region()
-            region.levels = [here.base]
-            region.highs = [here.base + here.rise]
-            region.seconds = here.seconds
-            is_open = name == self.open
-            if is_open:
+            known = here.watched
+            if name == self.open and known is None:
+                known = self._instruments.collection_watch.pass_on(detail.recorder)
+            region = known or Region()
+            if known is None:
+                region.begin([here.base])
+                region.note(0, here.base + here.rise)
+            if name == self.open:
                 region.started = self._started
             else:
                 region.after = [after]
-            detail.adopt(name, region, here.room, is_open=is_open)
+            region.seconds = here.seconds
+            detail.adopt(name, region, here.room, is_open=name == self.open)
         return detail

@@ -165,7 +165,7 @@ class Looks:
         mark = instruments.mark
         if look.detail is None and mark is not None:
             base, instruments.base = instruments.base, 0
-            look.adopt_setup(base, mark.rise_above(base), base - instruments.clean_level)
+            look.adopt_setup(base, mark.rise_above(base))
             if look.setup_was_too_much:
                 self._activate()
         return look

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_memguard.judge.room import GRAIN, held_at_peak, marked_peak, tracked_peak
-from pytest_memguard.model import CallSite, Peak, PhaseName, PhaseReading, StageReading
+from pytest_memguard.model import Bound, CallSite, Peak, PhaseName, PhaseReading, StageReading
+from pytest_memguard.recording.region import doubt, dropped
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.needs import Needs
     from pytest_memguard.plugin.plans import Plan
     from pytest_memguard.probes.heap import HeapFile
-    from pytest_memguard.recording.recorder import Recorder, Region
+    from pytest_memguard.recording.recorder import Recorder
+    from pytest_memguard.recording.region import Region
     from pytest_memguard.recording.stages import StageLog
 
 
@@ -128,7 +130,8 @@ class Measured:
 
     def _metered(self, phase: PhaseName) -> dict[str, Peak]:
         region, resident = self.regions[phase], self.meters[0]
-        peaks = {"rss": marked_peak(region.rise(), self.rooms[phase], resident.method)}
+        room, bound = self._doubt(phase)
+        peaks = {"rss": marked_peak(region.rise(), room, resident.method, bound)}
         wanted = self._plan.python if self._plan is not None else ()
         for index, meter in enumerate(self.meters[1:], 1):
             if not meter.lost and phase in wanted:
@@ -138,13 +141,22 @@ class Measured:
                 )
         return peaks
 
+    def _doubt(self, phase: PhaseName) -> tuple[int, Bound]:
+        """By how many bytes the peak may lie above the rise of the mark, and why."""
+        region = self.regions[phase]
+        gone = 0
+        if phase == "call" and region.after:
+            start = min(region.levels[0], self.regions["setup"].levels[0])
+            gone = dropped(start, region.after[0], region.most_freed)
+        return doubt(region, self.rooms[phase], gone)
+
     def _resident(self, phase: PhaseName, file: HeapFile) -> Peak:
         """The peak of resident memory by mark and tracker, where the mark needs help."""
-        room, rise = self.rooms[phase], self.rise(phase)
+        (room, bound), rise = self._doubt(phase), self.rise(phase)
         limit = self._plan.limits.get(phase, 0) if self._plan is not None else 0
         precision = self._needs.precision(self._plan).get(phase)
         enough = precision.enough if precision is not None else GRAIN
         if room <= enough and not rise > limit > 0:
-            return marked_peak(rise, room, self.meters[0].method)
+            return marked_peak(rise, room, self.meters[0].method, bound)
         held = held_at_peak((record.size, record.n_allocations) for record in file.at_peak())
         return tracked_peak(rise, room, held, file.written, self.anywhere())

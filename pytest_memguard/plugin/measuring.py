@@ -16,7 +16,8 @@ from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import HeapFile
 from pytest_memguard.probes.python_heap import PythonHeap
 from pytest_memguard.recording.free_lists import clear_free_lists
-from pytest_memguard.recording.recorder import Recorder, Region
+from pytest_memguard.recording.recorder import Recorder
+from pytest_memguard.recording.region import Region
 from pytest_memguard.recording.stages import StageLog
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Measurement:
         if plan is not None and plan.python:
             meters.append(self._python)
         self._tolerance = NO_LIMIT_TOLERANCE
-        self.recorder = Recorder(meters, self._settle)
+        self.recorder = Recorder(meters, self._settle, instruments.collection_watch)
         self.stages = StageLog(
             self.recorder,
             self._stage_room,
@@ -105,6 +106,7 @@ class Measurement:
         if tracking.wanted(phase, room, precision):
             # inside tracemalloc, never around it: each puts back the allocators it found
             tracking.start(phase)
+        self._instruments.collection_watch.listen(self.recorder)
         region = self.measured.regions[phase] = self.recorder.open()
         self.stages.start_level = region.levels[0]
         tracking.mark_begin(phase)
@@ -118,6 +120,8 @@ class Measurement:
         self._tracking.mark_end(phase)
         region = self.measured.regions[phase]
         self.recorder.close(region)
+        if not self._instruments.collection_watch.end():
+            region.lose_sight()
         self._instruments.unplug_holes()
         watch = self._instruments.room
         filled = watch.release() if watch is not None else 0
@@ -220,6 +224,7 @@ class Measurement:
     def abandon(self) -> None:
         """Stop whatever is still running, after an interrupted test."""
         self._tracking.abandon()
+        self._instruments.collection_watch.end()
         self.recorder.stop()
 
     def yield_tracker(self) -> None:

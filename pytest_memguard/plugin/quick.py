@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +14,6 @@ from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.needs import MUCH
 from pytest_memguard.plugin.properties import DELTA, PEAK, forget_ours
 from pytest_memguard.probes.peak_rss import PUT_BACK
-from pytest_memguard.recording.free_lists import full_collections
 from pytest_memguard.recording.settle import DEAR_SECONDS
 from pytest_memguard.units import KIB
 
@@ -81,13 +79,12 @@ class QuickHooks:
         "_base",
         "_call_base",
         "_care",
-        "_collections",
         "_file",
-        "_garbage",
         "_heir",
         "_in_call",
         "_inherited",
         "_instruments",
+        "_level",
         "_looks",
         "_mark",
         "_now",
@@ -102,7 +99,7 @@ class QuickHooks:
         "_thread",
         "_usage",
         "_watch",
-        "_write",
+        "_watch_collections",
         "called",
         "demands",
         "item",
@@ -123,9 +120,10 @@ class QuickHooks:
         self._instruments = instruments
         self._mark = mark
         self._watch = room
+        self._watch_collections = instruments.collection_watch
         # held here, not looked up: tests replace what they find in modules
         self._usage, self._thread = mark.usage, mark.thread
-        self._file, self._write = mark.file, os.write
+        self._file, self._level = mark.file, mark.level
         self._inherited, self._heir = mark.inherited, mark.heir
         self._now: Callable[[], float] = Clock.seconds
         self._of_sys = vars(sys)
@@ -133,7 +131,7 @@ class QuickHooks:
         self.demands: Demands | None = None
         self.item: Any = None
         self._base = self._call_base = self._setup_rise = self._rise = 0
-        self._room = self._garbage = self._collections = 0
+        self._room = 0
         self._started = self._seconds = 0.0
         self.called = self._in_call = False
 
@@ -154,6 +152,8 @@ class QuickHooks:
         instruments, demands = self._instruments, looks.demands
         if plan is not demands.plan:
             demands = looks.demands_of(plan, nodeid)
+        if "last_value" in self._of_sys:
+            forget_last_failure()
         base = instruments.base
         mark = self._usage(self._thread).ru_maxrss * KIB
         if mark <= self._inherited:
@@ -171,7 +171,7 @@ class QuickHooks:
             return
         instruments.base = 0
         self.item, self.demands = item, demands
-        self._base, self._setup_rise, self._garbage = base, rise, garbage
+        self._base, self._setup_rise = base, rise
         self.called = False
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -189,12 +189,15 @@ class QuickHooks:
         if mark <= self._inherited:
             mark = self._heir.mark()
         rise = mark - self._call_base
+        if self._settle.cheap:  # or what was freed would seem to be in use
+            self._settle.trim()
         if (
             rise > MUCH
             or rise + self._room > demands.quiet_call
             or self.demands is None
             or not self._mark.undisturbed
-            or (self._collections and self._collections != full_collections())
+            or self._call_base - self._level() > demands.little
+            or not self._watch_collections.end_if_intact()
         ):
             self._care.end_call(item, failed=False)
             return result
@@ -205,21 +208,16 @@ class QuickHooks:
 
     def _begin_call(self, demands: Demands) -> bool:
         """Start measuring a call; whether a quick look is enough so far."""
-        if "last_value" in self._of_sys:
-            forget_last_failure()
         settle, watch, start = self._settle, self._watch, self._now()
         if settle.cheap:
             settle.trim()
         else:
             settle(demands.tolerance)
-        try:
-            self._write(self._file.descriptor, PUT_BACK)
-        except OSError:  # something has closed it
-            self._looks.take_over()
-            return False
+        self._file.write(PUT_BACK)
         base = self._usage(self._thread).ru_maxrss * KIB
         if base <= self._inherited:
             base = self._heir.level()
+        self._watch_collections.begin(base)
         self._call_base = base
         now = self._started = self._now()
         if now - start > DEAR_SECONDS:
@@ -229,12 +227,7 @@ class QuickHooks:
             room = watch.known(base, demands.tolerance, demands.most_room)
         else:
             room = watch.bound_then + moved
-        garbage = self._garbage
-        if garbage > demands.tolerance:
-            self._collections = full_collections()
-        else:
-            self._collections = garbage = 0
-        if room < 0 or room + garbage > demands.most_room:
+        if room < 0 or room > demands.most_room:
             self._looks.take_over()
             return False
         self._room, self._in_call = room, True
@@ -281,7 +274,7 @@ class QuickHooks:
         Args:
             look: the one that takes over.
         """
-        look.adopt_setup(self._base, max(0, self._setup_rise), self._garbage)
+        look.adopt_setup(self._base, max(0, self._setup_rise))
         if self.called or self._in_call:
             look.adopt_call(
                 self._call_base,
@@ -289,7 +282,6 @@ class QuickHooks:
                 self._room,
                 self._started,
                 self._seconds,
-                self._collections,
                 is_open=not self.called,
             )
         self.forget()

@@ -73,8 +73,11 @@ class FreeRoomProbe:
         The C heap must have given its free pages back just before.
         """
         malloc, anywhere = self._heap.free()
-        in_python = parse_malloc_stats(self._heap.printed(self._print))
-        return replace(in_python, malloc=malloc, anywhere=anywhere)
+        return replace(self.read_python(), malloc=malloc, anywhere=anywhere)
+
+    def read_python(self) -> FreeRoom:
+        """Measure what pymalloc holds, and leave the C heap out."""
+        return parse_malloc_stats(self._heap.printed(self._print))
 
 
 def parse_malloc_stats(text: bytes) -> FreeRoom:

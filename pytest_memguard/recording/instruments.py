@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -11,8 +12,10 @@ from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.model import Gap
 from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import TrackerFolder, import_memray
+from pytest_memguard.probes.in_use import InUseProbe
 from pytest_memguard.probes.peak_rss import KernelMark
 from pytest_memguard.probes.resident import resident_reader
+from pytest_memguard.recording.collection_watch import CollectionWatch
 from pytest_memguard.recording.room_watch import RoomWatch
 from pytest_memguard.recording.settle import Trimmer, Untrimmed
 
@@ -34,6 +37,7 @@ class Instruments:
         resident: peak of resident memory, by the mark or by sampling.
         settle: gives free pages back, unless that is expensive and less than so many bytes.
         room: bound of the free room inside the process, if the allocators tell.
+        collection_watch: measures what garbage collections free during a phase.
         folder: where memray's files go.
         no_heap: why memray cannot be used; empty where it can.
         gaps: everything that is missing, for the report.
@@ -47,9 +51,11 @@ class Instruments:
         self.gaps: list[Gap] = []
         self.mark = self._kernel_mark()
         self.resident: Meter = self.mark or _sampled()
+        self._small_bytes: Callable[[], int] | None = None
         self._trim = self._trimmer()
         self.settle: Trimmer | Untrimmed = self._trim or Untrimmed()
         self.room = self._room_watch()
+        self.collection_watch = CollectionWatch(self._in_use_probe(), self._trim_all, self.mark)
         self.folder = TrackerFolder()
         self._no_heap: str | None = None
         if find_spec("memray") is None:
@@ -126,6 +132,7 @@ class Instruments:
 
     def close(self) -> None:
         """Remove what lies on disk, and let the kernel's mark go."""
+        self.collection_watch.end()
         self.folder.close()
         if self.room is not None:
             self.room.release()
@@ -176,11 +183,19 @@ class Instruments:
             return None
 
         def read() -> FreeRoom:
-            if self._trim is not None:
-                self._trim(-1)  # the probe counts on free pages having been given back
+            self._trim_all()  # the probe counts on free pages having been given back
             return probe.read()
 
+        self._small_bytes = lambda: probe.read_python().used
         return RoomWatch(read, self.resident.level)
+
+    def _trim_all(self) -> None:
+        """Give every free page back, however long that takes."""
+        if self._trim is not None:
+            self._trim(-1)
+
+    def _in_use_probe(self) -> InUseProbe:
+        return InUseProbe(self.resident.level, self._small_bytes)
 
 
 def _sampled() -> Meter:

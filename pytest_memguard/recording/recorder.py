@@ -8,38 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.clock import Clock
+from pytest_memguard.recording.region import OLDEST, Region
 
 if TYPE_CHECKING:
     from pytest_memguard.probes import Meter
-
+    from pytest_memguard.recording.collection_watch import CollectionWatch
 
 _SHARE_OF_TIME: Final = 10
-
-
-class Region:
-    """A stretch of time being measured; the recorder fills it in.
-
-    ``levels`` and ``highs`` hold one number of bytes per meter, in the recorder's order.
-    """
-
-    __slots__ = ("after", "highs", "levels", "seconds", "started")
-
-    def __init__(self) -> None:
-        self.levels: list[int] = []
-        self.highs: list[int] = []
-        self.after: list[int] = []
-        self.started = 0.0
-        self.seconds = 0.0
-
-    def rise(self, meter: int = 0) -> int:
-        """Bytes the peak lies above the level at the start."""
-        if meter >= len(self.levels):  # the meter came later
-            return 0
-        return self.highs[meter] - self.levels[meter]
-
-    def growth(self, meter: int = 0) -> int:
-        """Bytes the level moved from start to end."""
-        return self.after[meter] - self.levels[meter]
 
 
 class Recorder:
@@ -51,11 +26,18 @@ class Recorder:
     Args:
         meters: resident memory first.
         settle: gives free pages back before a look.
+        watch: measures what garbage collections free, if the regions have to know.
     """
 
-    def __init__(self, meters: Sequence[Meter], settle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        meters: Sequence[Meter],
+        settle: Callable[[], None],
+        watch: CollectionWatch | None = None,
+    ) -> None:
         self.meters = tuple(meters)
         self._settle = settle
+        self._watch = watch
         self._open: list[Region] = []
         self._lock = threading.RLock()
         self._now = Clock.seconds
@@ -102,12 +84,14 @@ class Recorder:
         with self._lock:
             if self._open:
                 self._note()
-            if collect:
-                self._collect(first=first)
+            is_clean = collect and self._collect(first=first)
             self._settle()
-            region.levels = [meter.restart() for meter in self.meters]
-            region.highs = region.levels.copy()
-            self._open.append(region)
+            self._open.append(region)  # before its levels are read: a collection may come now
+            region.begin([meter.restart() for meter in self.meters])
+            if is_clean:
+                region.reached = OLDEST
+            elif self._watch is not None:
+                self._watch.reached = region.reached
         region.started = self._now()
         return region
 
@@ -128,19 +112,37 @@ class Recorder:
                 self._settle()
                 region.after = [meter.level() for meter in self.meters]
 
-    def _collect(self, *, first: bool) -> None:
+    def collected(self, freed: int, generation: int) -> None:
+        """Note in every open region what a garbage collection freed.
+
+        Args:
+            freed: bytes, at most.
+            generation: the oldest one it reached.
+        """
+        with self._lock:
+            self._note()
+            level = self.meters[0].restart()
+            for region in self._begun():
+                region.collected(level, freed, generation)
+
+    def _collect(self, *, first: bool) -> bool:
         """Collect garbage, in a tenth of the time at most; a region run often adds up."""
         start = self._now()
-        if first or start >= self._collect_due:
-            gc.collect()
-            end = self._now()
-            self._collect_due = end + (end - start) * _SHARE_OF_TIME
+        if not first and start < self._collect_due:
+            return False
+        gc.collect()
+        end = self._now()
+        self._collect_due = end + (end - start) * _SHARE_OF_TIME
+        return True
 
     def _note(self) -> list[int]:
         levels = []
         for index, meter in enumerate(self.meters):
             level, high = meter.read()
             levels.append(level)
-            for region in self._open:
-                region.highs[index] = max(region.highs[index], high)
+            for region in self._begun():
+                region.note(index, high)
         return levels
+
+    def _begun(self) -> list[Region]:
+        return [region for region in self._open if region.levels]

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
-from pytest_memguard.recording.recorder import Recorder, Region
+from pytest_memguard.recording.recorder import Recorder
+from pytest_memguard.recording.region import Region
 from pytest_memguard.units import parse_size
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -52,6 +53,7 @@ class StageSum:
         self.delta += region.growth()
         self.cumul = region.after[0] - start_level
         self.seconds += region.seconds
+        room += region.hidden()
         self.high = max(self.high, region.rise() + room)
         if window is not None:
             self.windows.append(window)
@@ -129,7 +131,8 @@ class StageLog:
             if run.budget is not None:
                 value, high = self.inline.get(run.budget, (0, 0))
                 rise = run.region.rise()
-                self.inline[run.budget] = (max(value, rise), max(high, rise + run.room))
+                top = rise + run.room + run.region.hidden()
+                self.inline[run.budget] = (max(value, rise), max(high, top))
 
     def forget_windows(self) -> None:
         """Forget the boundaries of a stream that has been read."""

@@ -279,7 +279,8 @@ def test_busy(recorder) -> None:
 def test_rise_of_a_meter_that_came_later() -> None:
     """A region from before a meter was there has no rise on it."""
     region = Region()
-    region.levels, region.highs = [90], [95]
+    region.begin([90])
+    region.note(0, 95)
     assert (region.rise(0), region.rise(1)) == (5, 0)
 
 
@@ -295,7 +296,9 @@ def test_start_and_stop() -> None:
 def test_adopted_region(recorder, meter) -> None:
     """A region that somebody else opened goes on where it was."""
     region = Region()
-    region.levels, region.highs, region.started = [90], [95], 998.0
+    region.begin([90])
+    region.note(0, 95)
+    region.started = 998.0
     recorder.adopt(region)
     meter.touch(140)
     inner = recorder.open()

@@ -1,0 +1,189 @@
+"""Measures what garbage collections free while a phase of a test is measured."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from pytest_memguard.recording.freed import most_freed_between
+from pytest_memguard.recording.region import NO_GENERATION, OLDEST, Region, done_by
+from pytest_memguard.units import KIB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_memguard.probes.in_use import InUse, InUseProbe
+    from pytest_memguard.probes.peak_rss import KernelMark
+
+_NEGLIGIBLE: Final = 64 * KIB
+_NOT_WATCHING: Final = OLDEST + 1
+
+
+class Listener(Protocol):
+    """Measures a phase, and has to know what was freed in it."""
+
+    def collected(self, freed: int, generation: int) -> None:
+        """Take what a collection freed.
+
+        Args:
+            freed: bytes, at most.
+            generation: the oldest one it reached.
+        """
+
+
+class MarkedPhase:
+    """A phase that is measured by the kernel's high-water mark and nothing else.
+
+    Args:
+        mark: the kernel's.
+
+    Attributes:
+        region: what is known of the phase.
+    """
+
+    def __init__(self, mark: KernelMark) -> None:
+        self.region = Region()
+        self._mark = mark
+
+    def collected(self, freed: int, generation: int) -> None:
+        """Note the peak so far, and reset the mark: what comes next is counted from there.
+
+        Args:
+            freed: bytes that a collection freed, at most.
+            generation: the oldest one it reached.
+        """
+        mark = self._mark
+        self.region.note(0, mark.mark())
+        self.region.collected(mark.reset(), freed, generation)
+        mark.undisturbed = False  # readings before and after this do not compare
+
+
+class CollectionWatch:
+    """Measures what a collection frees, through ``gc.callbacks``.
+
+    Only the first collection of each generation in a phase can free garbage that was there
+    before the phase. So a young collection costs a few microseconds once in a phase, and a
+    full one, which takes milliseconds by itself, 0.1 to 4 milliseconds more.
+
+    Args:
+        probe: reads what the process has in use.
+        trim: gives free pages of the C heap back, so that resident memory shows what went.
+        mark: the kernel's; ``None`` where every phase is measured by a recorder.
+
+    Attributes:
+        reached: the oldest generation that need not be measured again in this phase.
+    """
+
+    def __init__(
+        self, probe: InUseProbe, trim: Callable[[], object], mark: KernelMark | None
+    ) -> None:
+        self.reached = _NOT_WATCHING
+        self._is_blind = False
+        self._probe = probe
+        self._trim = trim
+        self._phase = MarkedPhase(mark) if mark is not None else None
+        self._listener: Listener | None = None
+        self._before: InUse | None = None
+        # held here: what a test puts in its place is not what the interpreter calls
+        self._callbacks: list[Any] = gc.callbacks
+
+    def __call__(self, when: str, info: dict[str, int]) -> None:
+        """Take a call of the interpreter: a collection starts or stops."""
+        generation = info["generation"]
+        if generation <= self.reached:
+            return
+        try:
+            self._measure(when, generation, info["collected"])
+        except Exception:  # noqa: BLE001  Python would print it, and pytest warn of it
+            self._is_blind = True
+
+    def _measure(self, when: str, generation: int, objects: int) -> None:
+        whole = generation >= OLDEST
+        if when == "start":
+            self._before = self._probe.read(whole=whole)
+            return
+        before, self._before = self._before, None
+        if before is None or self._listener is None:
+            return
+        self.reached = done_by(generation)
+        freed = self._freed(before, objects, whole=whole) if objects else 0
+        if freed > _NEGLIGIBLE:
+            self._listener.collected(freed, generation)
+
+    def _freed(self, before: InUse, objects: int, *, whole: bool) -> int:
+        if whole:
+            self._trim()
+        known = before.blocks is not None
+        after = self._probe.read(whole=whole) if known else self._probe.resident_only()
+        return most_freed_between(before, after, objects)
+
+    def begin(self, base: int) -> None:
+        """Watch a phase that is measured by the kernel's mark alone.
+
+        Args:
+            base: bytes the mark was reset to.
+        """
+        phase = self._phase
+        if phase is not None:
+            phase.region.begin([base])
+            self.listen(phase)
+
+    def listen(self, listener: Listener) -> None:
+        """Watch a phase from its start for a listener."""
+        if self._listener is None:
+            self._callbacks.append(self)
+            self._is_blind = False
+        self._listener = listener
+        self.reached = NO_GENERATION
+
+    def pass_on(self, listener: Listener) -> Region | None:
+        """Let another listener go on in the middle of a phase.
+
+        Returns:
+            What is known of the phase so far, if it was measured by the mark alone.
+        """
+        phase = self._phase
+        if phase is None or self._listener is not phase:
+            self.listen(listener)
+            return None
+        known, phase.region = phase.region, Region()
+        self._listener = listener
+        return known
+
+    def end_if_intact(self) -> bool:
+        """Watch no longer, unless a collection may have gone unseen; whether none has."""
+        if self._is_blind:
+            return False
+        try:
+            self._callbacks.remove(self)
+        except ValueError:  # the test has emptied gc.callbacks
+            self._is_blind = True
+            return False
+        self._listener, self.reached = None, _NOT_WATCHING
+        return True
+
+    def end(self) -> bool:
+        """Watch no longer; whether every collection was seen."""
+        if self._listener is None or self.end_if_intact():
+            return True
+        with contextlib.suppress(ValueError):
+            self._callbacks.remove(self)
+        self._listener, self.reached = None, _NOT_WATCHING
+        return False
+
+    def end_marked(self, mark: int) -> Region | None:
+        """Watch no longer, and return what is known of a phase measured by the mark.
+
+        Args:
+            mark: the highest resident bytes since the mark was reset.
+        """
+        phase = self._phase
+        if phase is None or self._listener is not phase:
+            self.end()
+            return None
+        region, phase.region = phase.region, Region()
+        region.note(0, mark)
+        if not self.end():
+            region.lose_sight()
+        return region

@@ -1,0 +1,39 @@
+"""How much a garbage collection freed at most, from what was in use before and after it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pytest_memguard.probes.in_use import InUse
+
+LARGEST_SMALL_BLOCK: Final = 512
+"""Bytes up to which a block comes out of pymalloc's arenas."""
+LARGEST_IN_HEAP: Final = 8192
+"""Bytes up to which a freed block stays resident: the pages of larger ones are given back."""
+
+
+def most_freed_between(before: InUse, after: InUse, objects: int) -> int:
+    """Bytes that a collection freed, at most.
+
+    Args:
+        before: what was in use when it began.
+        after: what was in use when it had ended.
+        objects: how many unreachable objects it found.
+    """
+    if not objects:
+        return 0
+    pages = max(0, before.resident - after.resident)
+    return max(pages, _allocated(before, after, objects))
+
+
+def _allocated(before: InUse, after: InUse, objects: int) -> int:
+    """Bytes by which the allocators have less in use, at most."""
+    if before.blocks is None or after.blocks is None:
+        return objects * LARGEST_IN_HEAP
+    blocks = max(0, before.blocks - after.blocks)
+    if before.heap is None or after.heap is None:
+        return blocks * LARGEST_IN_HEAP
+    heap = max(0, before.heap - after.heap)
+    if before.small is None or after.small is None:
+        return heap + blocks * LARGEST_SMALL_BLOCK
+    return heap + max(0, before.small - after.small)

@@ -1,0 +1,146 @@
+"""A stretch of time with levels and peaks of its own, and what older memory hides of them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from pytest_memguard.judge.room import GRAIN
+from pytest_memguard.model import Bound
+
+NO_GENERATION: Final = -1
+OLDEST: Final = 2
+# CPython 3.14 collects the older objects in increments: one of them does not reach them all.
+_INCREMENTAL: Final = sys.version_info >= (3, 14)
+
+
+class Region:
+    """A stretch of time being measured; the recorder fills it in.
+
+    ``levels`` and ``highs`` hold one number of bytes per meter, resident memory first.
+
+    A garbage collection in the meantime frees memory that was there before the region, and
+    what the test allocates next can take its place: the high-water mark does not show it.
+    So the bytes that were freed are added to every later reading. How many of them were
+    older than the region is known within bounds. What the test has itself is never less than
+    nothing, so if less is resident afterwards than when the region began, at least that much
+    was older; at most all of it was. Only the first collection that reaches a generation
+    counts: garbage of later ones is the test's own.
+
+    Attributes:
+        levels: where each meter stood at the start.
+        highs: the highest each stood since, with the least that was freed added.
+        top: the highest the first one can have stood, with the most that can have been freed.
+        after: where each stood at the end.
+        least_freed: bytes of memory older than the region that collections freed, at least.
+        most_freed: likewise, at most.
+        reached: the oldest generation whose garbage has been collected since the start.
+        is_blind: whether a collection may have gone unseen.
+    """
+
+    __slots__ = (
+        "after",
+        "highs",
+        "is_blind",
+        "least_freed",
+        "levels",
+        "most_freed",
+        "reached",
+        "seconds",
+        "started",
+        "top",
+    )
+
+    def __init__(self) -> None:
+        self.levels: list[int] = []
+        self.highs: list[int] = []
+        self.after: list[int] = []
+        self.started = 0.0
+        self.seconds = 0.0
+        self.top = self.least_freed = self.most_freed = 0
+        self.reached = NO_GENERATION
+        self.is_blind = False
+
+    def begin(self, levels: list[int]) -> None:
+        """Take the levels at the start, in bytes."""
+        self.levels, self.highs = levels, levels.copy()
+        self.top = levels[0]
+        self.least_freed = self.most_freed = 0
+        self.reached = NO_GENERATION
+        self.is_blind = False
+
+    def note(self, meter: int, high: int) -> None:
+        """Take the highest level of a meter since the last note, in bytes."""
+        if meter == 0:
+            self.top = max(self.top, high + self.most_freed)
+            high += self.least_freed
+        self.highs[meter] = max(self.highs[meter], high)
+
+    def collected(self, level: int, freed: int, generation: int) -> None:
+        """Take what a collection freed, after `note`.
+
+        Args:
+            level: resident bytes when it had ended.
+            freed: bytes it freed, at most.
+            generation: the oldest one it reached.
+        """
+        if generation <= self.reached:
+            return
+        self.reached = done_by(generation)
+        self.least_freed = max(self.least_freed, self.levels[0] - level)
+        self.most_freed = max(self.most_freed + freed, self.least_freed)
+
+    def lose_sight(self) -> None:
+        """Note that a collection may have gone unseen, and freed whatever there was."""
+        self.top += self.levels[0]
+        self.is_blind = True
+
+    def rise(self, meter: int = 0) -> int:
+        """Bytes the peak lies above the level at the start, at least."""
+        if meter >= len(self.levels):  # the meter came later
+            return 0
+        return self.highs[meter] - self.levels[meter]
+
+    def hidden(self) -> int:
+        """Bytes by which the peak may lie above `rise`, because older memory was freed."""
+        return max(0, self.top - self.highs[0])
+
+    def growth(self, meter: int = 0) -> int:
+        """Bytes the level moved from start to end."""
+        return self.after[meter] - self.levels[meter]
+
+
+def doubt(region: Region, slack: int, dropped_bytes: int) -> tuple[int, Bound]:
+    """By how much the peak of a region may lie above its rise, and why most of it.
+
+    Args:
+        region: it has ended.
+        slack: bytes that were free inside the allocators at its start, at most.
+        dropped_bytes: older memory that went away without a collection.
+    """
+    hidden = region.hidden()
+    reasons: dict[Bound, int] = {
+        "slack": slack,
+        "unseen" if region.is_blind else "collected": hidden,
+        "dropped": dropped_bytes,
+    }
+    return sum(reasons.values()), max(reasons, key=lambda bound: reasons[bound])
+
+
+def done_by(generation: int) -> int:
+    """The oldest generation without garbage of before, once a collection reached this one."""
+    return 0 if _INCREMENTAL and generation == 1 else generation
+
+
+def dropped(start: int, end: int, freed: int) -> int:
+    """Bytes of memory from before a test that went away in it, as far as its end shows.
+
+    Memory that is dropped while the test runs hides as much of its peak. No counter tells how
+    much went; but where the process is smaller at the end than it was, at least that much did.
+
+    Args:
+        start: resident bytes when the test, or its call, began.
+        end: resident bytes when the call had ended.
+        freed: bytes that collections freed, which count by themselves.
+    """
+    return max(0, start - end - freed - GRAIN)

@@ -1,0 +1,82 @@
+"""Tests of what a process has in use, and of how often it is asked."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pytest_memguard.clock import Clock
+from pytest_memguard.probes.in_use import InUse, InUseProbe
+from tests.fakes import FakeClock, FakeProbe
+
+
+@pytest.fixture
+def clock(monkeypatch) -> FakeClock:
+    """Time stands still until a test lets it pass."""
+    fake = FakeClock()
+    monkeypatch.setattr(Clock, "seconds", staticmethod(fake))
+    return fake
+
+
+@pytest.fixture
+def blocks(clock) -> FakeProbe:
+    """Counts blocks in a hundred microseconds."""
+    return FakeProbe(clock, 7, cost=100e-6)
+
+
+@pytest.fixture
+def probe(blocks) -> InUseProbe:
+    """A probe of a process with 100 resident bytes."""
+    return InUseProbe(lambda: 100, lambda: 40, lambda: 60, blocks)
+
+
+def test_whole(probe) -> None:
+    """Everything is read where the caller insists."""
+    assert InUse(resident=100, blocks=7, heap=60, small=40) == probe.read(whole=True)
+
+
+def test_some(probe) -> None:
+    """Pymalloc is not asked for a young collection."""
+    assert InUse(resident=100, blocks=7, heap=60) == probe.read(whole=False)
+
+
+def test_resident_only(probe, blocks) -> None:
+    """Resident memory can be had alone."""
+    assert InUse(resident=100) == probe.resident_only()
+    assert blocks.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("expected", "cost", "pause"),
+    [
+        pytest.param(2, 40e-6, 0, id="cheap"),
+        pytest.param(1, 100e-6, 49 * 100e-6, id="expensive-and-too-soon"),
+        pytest.param(2, 100e-6, 51 * 100e-6, id="expensive-and-long-ago"),
+    ],
+)
+def test_a_fiftieth_of_the_time(probe, blocks, clock, expected, cost, pause) -> None:
+    """What takes long is not read at every young collection."""
+    blocks.cost = cost
+    probe.read(whole=False)
+    clock.advance(pause)
+    probe.read(whole=False)
+    assert expected == blocks.calls
+
+
+def test_full_collections_are_worth_it(probe, blocks) -> None:
+    """The caller's word counts, however long it takes."""
+    for _ in range(3):
+        probe.read(whole=True)
+    assert blocks.calls == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library of Linux tells")
+def test_this_process() -> None:
+    """The C heap's bytes follow a block that is taken."""
+    probe = InUseProbe(lambda: 0, None)
+    before = probe.read(whole=True).heap
+    block = bytearray(9_000_000)
+    after = probe.read(whole=True).heap
+    del block
+    assert pytest.approx(after - before, rel=0.1) == 9_000_000

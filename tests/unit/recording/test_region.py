@@ -1,0 +1,116 @@
+"""Tests of a region's peak when collections free memory that is older than the region."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pytest_memguard.recording.region import Region, done_by, doubt, dropped
+from pytest_memguard.units import KIB
+
+GRAIN = 256 * KIB
+
+
+def region_after(*events: tuple[int, ...]) -> Region:
+    """A region that began at 100; an event is a high, or level, freed and generation."""
+    region = Region()
+    region.begin([100])
+    for event in events:
+        if len(event) == 1:
+            region.note(0, event[0])
+        else:
+            region.collected(*event)
+    return region
+
+
+@pytest.mark.parametrize(
+    ("rise", "hidden", "events"),
+    [
+        pytest.param(50, 0, [(150,)], id="no-collection"),
+        pytest.param(20, 0, [(100,), (80, 20, 2), (100,)], id="all-of-it-was-older"),
+        pytest.param(25, 0, [(100,), (80, 20, 2), (105,)], id="older-and-more"),
+        pytest.param(20, 0, [(120,), (100, 20, 2), (100,)], id="own-garbage-at-the-end"),
+        pytest.param(25, 20, [(120,), (100, 20, 2), (125,)], id="own-or-older"),
+        pytest.param(20, 20, [(120,), (90, 30, 2), (110,)], id="some-was-older"),
+        pytest.param(0, 30, [(100,), (100, 30, 2), (100,)], id="nothing-left-the-process"),
+        pytest.param(90, 0, [(190,), (100, 30, 2), (100,)], id="peak-was-before"),
+        pytest.param(
+            20, 20, [(120,), (100, 20, 2), (120,), (100, 20, 2), (120,)], id="second-is-own"
+        ),
+        pytest.param(
+            15, 5, [(100,), (95, 5, 0), (100,), (90, 10, 2), (105,)], id="young-then-full"
+        ),
+        pytest.param(5, 0, [(100,), (95, 5, 2), (100,), (60, 40, 0), (100,)], id="full-is-all"),
+    ],
+)
+def test_rise_and_what_may_be_hidden(rise, hidden, events) -> None:
+    """Memory that was surely older is added to the peak; what may have been is a doubt."""
+    region = region_after(*events)
+    assert (rise, hidden) == (region.rise(), region.hidden())
+
+
+def test_other_meters_are_left_alone() -> None:
+    """What was resident is no part of the peak of Python's memory."""
+    region = Region()
+    region.begin([100, 7])
+    region.collected(80, 20, 2)
+    region.note(0, 100)
+    region.note(1, 9)
+    assert (region.rise(0), region.rise(1)) == (20, 2)
+
+
+def test_begins_anew() -> None:
+    """A region that is used again knows nothing of the collections before."""
+    region = region_after((100,), (80, 20, 2))
+    region.lose_sight()
+    region.begin([50])
+    region.note(0, 60)
+    assert (region.rise(), region.hidden(), region.is_blind) == (10, 0, False)
+
+
+def test_collections_that_were_not_seen() -> None:
+    """Where a collection went unseen, all there was may be hidden."""
+    region = region_after((150,))
+    region.lose_sight()
+    assert (region.rise(), region.hidden()) == (50, 100)
+
+
+@pytest.mark.parametrize(
+    ("expected", "events", "slack", "gone", "blind"),
+    [
+        pytest.param((9, "slack"), [], 9, 0, False, id="slack"),
+        pytest.param((24, "collected"), [(100, 20, 2), (100,)], 4, 0, False, id="collected"),
+        pytest.param((13, "dropped"), [], 4, 9, False, id="dropped"),
+        pytest.param((104, "unseen"), [], 4, 0, True, id="unseen"),
+        pytest.param((0, "slack"), [], 0, 0, False, id="none"),
+    ],
+)
+def test_doubt(expected, events, slack, gone, blind) -> None:
+    """All that may hide a peak adds up, and the largest part of it is named."""
+    region = region_after(*events)
+    if blind:
+        region.lose_sight()
+    assert expected == doubt(region, slack, gone)
+
+
+@pytest.mark.parametrize(
+    ("expected", "start", "end", "freed"),
+    [
+        pytest.param(0, 9 * GRAIN, 9 * GRAIN, 0, id="same"),
+        pytest.param(0, 9 * GRAIN, 8 * GRAIN, 0, id="within-the-resolution"),
+        pytest.param(1, 9 * GRAIN, 8 * GRAIN - 1, 0, id="more"),
+        pytest.param(3 * GRAIN, 9 * GRAIN, GRAIN, 4 * GRAIN, id="some-by-collections"),
+        pytest.param(0, 9 * GRAIN, 12 * GRAIN, 0, id="grown"),
+    ],
+)
+def test_dropped(expected, start, end, freed) -> None:
+    """What the process is smaller by, and no collection freed, was dropped."""
+    assert expected == dropped(start, end, freed)
+
+
+@pytest.mark.parametrize("generation", [0, 1, 2])
+def test_generations_that_are_done(generation) -> None:
+    """A collection is done with its own generation; an increment of CPython 3.14 is not."""
+    incremental = sys.version_info >= (3, 14) and generation == 1
+    assert done_by(generation) == (0 if incremental else generation)
