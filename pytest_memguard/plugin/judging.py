@@ -90,8 +90,11 @@ class PhaseJudge:
                 found += self._judge_heap(budget)
             else:
                 found += self._judge_metered(budget)
+        lost = self._measured.meters[0].lost
         for budget, (value, high) in self._stages.inline.items():
-            if budget.limit and budget.stage is not None:
+            if budget.limit and lost:
+                found.append(not_measured(budget, lost))
+            elif budget.limit and budget.stage is not None:
                 peak = marked_peak(value, high - value, self._measured.meters[0].method)
                 finding = judge(budget, peak, self._phase)
                 found += self._with_sites(self._decided(finding, budget.stage))

@@ -169,6 +169,7 @@ class Look:
             self.detail.begin(phase)
             return
         start = _seconds()
+        self._mark.start()
         precision = self._demands.precision.get(phase)
         if precision is not None or self._demands.bounds:
             if not self._begin_bounded(phase, precision):
@@ -267,6 +268,7 @@ class Look:
                 self._weigh_setup(self.detail.measured.rise(phase))
             elif phase == "teardown" and self._instruments.mark is not None:
                 self._instruments.base = self._mark.reset()
+                self._mark.start()
             return found
         start = _seconds()
         here = self._phases.get(phase)
@@ -296,6 +298,8 @@ class Look:
         rise, here.ended = here.rise, True
         if self._demands.needs.record:
             instruments.unplug_holes()
+        if self._mark.lost:
+            return False
         plan = self.plan
         if plan is not None:
             if rise + here.room + here.hidden > plan.quiet.get(phase, inf):
@@ -318,6 +322,7 @@ class Look:
 
     def _end_test(self) -> None:
         """Note the level after the test, and put the mark back unless it is hardly higher."""
+        self._mark.start()
         after, start = self._mark.level(), self._phases["setup"].base
         # asked for once more: teardown may have raised it, and nobody has looked
         moved = self._mark.mark() - after > GRAIN or after - start > GRAIN

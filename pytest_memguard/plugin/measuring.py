@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_memguard.clock import Clock
@@ -133,6 +133,7 @@ class Measurement:
         if phase == "teardown":
             self._collect_garbage()
         found = self._judge(phase, file)
+        self._say_what_was_lost(found)
         self.findings += found
         self.overhead += Clock.seconds() - start
         return found
@@ -156,6 +157,12 @@ class Measurement:
                 file.close()
                 tracking.boundaries.clear()
                 self.stages.forget_windows()
+
+    def _say_what_was_lost(self, found: Sequence[Finding]) -> None:
+        """Note that the peak means nothing, unless a finding says so."""
+        lost = self._instruments.resident.lost
+        if lost and not any(finding.rule == "not-measured" for finding in found):
+            self.notes.append(f"its peak RSS may have been higher: {lost}")
 
     def _collect_garbage(self) -> None:
         limited = self._plan is not None and bool(self._plan.limits)

@@ -89,6 +89,7 @@ class QuickHooks:
         "_mark",
         "_now",
         "_of_sys",
+        "_reset_by_others",
         "_rise",
         "_room",
         "_running",
@@ -124,6 +125,7 @@ class QuickHooks:
         # held here, not looked up: tests replace what they find in modules
         self._usage, self._thread = mark.usage, mark.thread
         self._file, self._level = mark.file, mark.level
+        self._reset_by_others = mark.reset_by_others
         self._inherited, self._heir = mark.inherited, mark.heir
         self._now: Callable[[], float] = Clock.seconds
         self._of_sys = vars(sys)
@@ -197,6 +199,7 @@ class QuickHooks:
             or self.demands is None
             or not self._mark.undisturbed
             or self._call_base - self._level() > demands.little
+            or self._reset_by_others(0)
             or not self._watch_collections.end_if_intact()
         ):
             self._care.end_call(item, failed=False)
@@ -213,6 +216,8 @@ class QuickHooks:
             settle.trim()
         else:
             settle(demands.tolerance)
+        if self._reset_by_others(0):
+            self._mark.start()
         self._file.write(PUT_BACK)
         base = self._usage(self._thread).ru_maxrss * KIB
         if base <= self._inherited:

@@ -14,8 +14,10 @@ class Meter(Protocol):
     """What it counts."""
     method: Method
     """How it does that."""
-    lost: str
-    """Why its numbers mean nothing, if something put an end to the measuring."""
+
+    @property
+    def lost(self) -> str:
+        """Why its numbers mean nothing, if something put an end to the measuring."""
 
     @property
     def running(self) -> bool:

@@ -6,12 +6,14 @@ import mmap
 import os
 import sys
 import weakref
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.model import Method, MetricName
 from pytest_memguard.probes.heir import HeirMark
+from pytest_memguard.probes.mark_resets import RESET_BY_TEST, ResetWatch, opened_by_us
 from pytest_memguard.probes.resident import ProcFile, resident_reader
 from pytest_memguard.units import KIB, MIB
 
@@ -40,6 +42,7 @@ class KernelMark:
         thread: its argument.
         inherited: bytes up to which it tells the mark this process was started with.
         heir: tells the mark below that.
+        resets: notices who else resets it; ``None`` where the kernel does not tell.
         undisturbed: whether no other mark is in use, and none has put this one back.
 
     Raises:
@@ -48,7 +51,6 @@ class KernelMark:
 
     metric: MetricName = "rss"
     method: Method = "kernel mark"
-    lost = ""
     running = True
 
     def __init__(self) -> None:
@@ -58,7 +60,7 @@ class KernelMark:
         import resource
 
         try:
-            self.file = ProcFile("clear_refs", os.O_WRONLY)
+            self.file = ProcFile("clear_refs", os.O_WRONLY, opened_by_us)
             status = ProcFile("status")
         except OSError as error:
             msg = f"/proc/self/status or clear_refs cannot be opened ({error.strerror})"
@@ -69,6 +71,7 @@ class KernelMark:
         self.heir = HeirMark(self.level, whole, partial(_mark_from, status))
         self.inherited = self._bias = self._carried = 0
         self.undisturbed = True
+        self.resets = _reset_watch()
         _IN_USE.add(self)
         _notice_others()
         try:
@@ -77,8 +80,19 @@ class KernelMark:
             self.close()
             raise
 
+    def reset_by_others(self, _: float = 0) -> Sequence[object]:
+        """What is not empty if something else may have reset the mark since `start`."""
+        return self.resets.poll(0) if self.resets is not None else ()
+
+    @property
+    def lost(self) -> str:
+        """Why the mark means nothing, if something else has reset it since `start`."""
+        return RESET_BY_TEST if self.resets is not None and self.resets.seen() else ""
+
     def start(self) -> None:
-        """Nothing to do: the kernel always counts."""
+        """Forget who has reset the mark so far; the kernel always counts."""
+        if self.resets is not None:
+            self.resets.start()
 
     def stop(self) -> None:
         """Nothing to undo."""
@@ -86,6 +100,9 @@ class KernelMark:
     def close(self) -> None:
         """Stop noting what other marks put back."""
         _IN_USE.discard(self)
+        if self.resets is not None:
+            self.resets.close()
+            self.resets = None
 
     def reset(self) -> int:
         """Put the mark back, and return where it is now: the level as the mark counts it.
@@ -167,6 +184,13 @@ class KernelMark:
         if high - level > _TRIAL // 2:
             msg = "the kernel's mark stays where it was when asked to go back"
             raise Unmeasurable(msg)
+
+
+def _reset_watch() -> ResetWatch | None:
+    try:
+        return ResetWatch()
+    except (OSError, AttributeError):
+        return None  # what resets the mark goes unnoticed, as the documentation says
 
 
 def _mark_from(status: ProcFile) -> int:

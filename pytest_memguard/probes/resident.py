@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import sys
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
-_ABOVE_OTHERS: Final = 512
+from pytest_memguard.probes.descriptors import OwnDescriptor
+
 _FIELDS_OF_STATM: Final = 7
-# Numbers of signals that no programme is sent by a file.
-_LABELS: Final = itertools.cycle(range(64, 34, -1))
 
 
 class ProcFile:
@@ -26,6 +25,7 @@ class ProcFile:
     Args:
         name: the file below /proc/self.
         flags: as for `os.open`.
+        opening: makes a context in which it is opened.
 
     Attributes:
         descriptor: its number, if nobody has closed it.
@@ -37,9 +37,9 @@ class ProcFile:
     __slots__ = (
         "__weakref__",
         "_ask",
-        "_close",
         "_flags",
-        "_label",
+        "_opening",
+        "_own",
         "_path",
         "_pread",
         "_question",
@@ -47,73 +47,55 @@ class ProcFile:
         "descriptor",
     )
 
-    def __init__(self, name: str, flags: int = os.O_RDONLY) -> None:
+    def __init__(
+        self,
+        name: str,
+        flags: int = os.O_RDONLY,
+        opening: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
         self._path = f"/proc/self/{name}"
         self._flags = flags | os.O_CLOEXEC
+        self._opening = opening
         import fcntl  # not on Windows
 
         # held here, not looked up: tests replace what they find in modules
-        self._pread, self._write, self._close = os.pread, os.write, os.close
+        self._pread, self._write = os.pread, os.write
         self._ask, self._question = fcntl.fcntl, fcntl.F_GETSIG
-        self._label = next(_LABELS)
-        self.descriptor = _open_high(self._path, self._flags, self._label)
+        self._open()
         _OPEN_FILES.add(self)
 
     def read(self, size: int) -> bytes:
         """The first ``size`` bytes, a page at most, as the kernel writes them now."""
-        if not self._is_ours():
-            self.reopen()
+        if not self._own.is_ours():
+            self._open()
         return self._pread(self.descriptor, size, 0)
 
     def write(self, data: bytes) -> None:
         """Hand ``data`` to the kernel."""
-        try:  # as in `_is_ours`, without a call: this is done around every test
-            ours = self._ask(self.descriptor, self._question) == self._label
+        try:  # as in `is_ours`, without a call: this is done around every test
+            ours = self._ask(self.descriptor, self._question) == self._own.label
         except OSError:
             ours = False
         if not ours:
-            self.reopen()
+            self._open()
         self._write(self.descriptor, data)
 
     def reopen(self) -> None:
         """Open the file of the process we are in."""
-        if self._is_ours():
-            self._close(self.descriptor)
-        self.descriptor = _open_high(self._path, self._flags, self._label)
+        self._own.close()
+        self._open()
 
-    def _is_ours(self) -> bool:
-        """Whether the descriptor has not been closed, nor its number given to another file.
-
-        Every open file has a place for the number of a signal, used only by files that send
-        one (fcntl's F_SETSIG). Each of ours bears a label of its own there; reading that
-        takes a quarter of the time of fstat.
-        """
-        try:
-            return self._ask(self.descriptor, self._question) == self._label
-        except OSError:
-            return False
+    def _open(self) -> None:
+        with self._opening():
+            self._own = OwnDescriptor(os.open(self._path, self._flags))
+        self.descriptor = self._own.number
 
     def __del__(self) -> None:
         with contextlib.suppress(OSError, AttributeError):  # closed, or never opened
-            if self._is_ours():
-                self._close(self.descriptor)
+            self._own.close()
 
 
 _OPEN_FILES: weakref.WeakSet[ProcFile] = weakref.WeakSet()
-
-
-def _open_high(path: str, flags: int, label: int) -> int:
-    import fcntl
-
-    descriptor = os.open(path, flags)
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, label)
-        try:
-            return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE_OTHERS)
-        except OSError:
-            return os.dup(descriptor)  # the limit on descriptors is lower than that
-    finally:
-        os.close(descriptor)
 
 
 def _reopen_in_child() -> None:
