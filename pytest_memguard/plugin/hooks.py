@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_memguard.plugin import options
-from pytest_memguard.plugin.names import REGRESSION_MARKER, STAGES_MODULE, names_in_use
+from pytest_memguard.plugin.names import (
+    LATE_MARKERS,
+    REGRESSION_MARKER,
+    STAGES_MODULE,
+    late_markers,
+    names_in_use,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -73,6 +79,8 @@ class OnDemand:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._waits = False
+        self._is_idle = True
+        self._late: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -101,9 +109,31 @@ class OnDemand:
             self._config.pluginmanager.register(OnReport(self._start), "memguard-on-report")
             self._waits = True
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """Take the markers that came too late in an xdist worker."""
+        self._late += getattr(node, "workeroutput", {}).get(LATE_MARKERS, [])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Look for markers of ours that tests got while they ran."""
+        if self._is_idle:
+            output = getattr(self._config, "workeroutput", None)
+            self._late += late_markers(session.items)
+            if output is not None:
+                output[LATE_MARKERS] = self._late
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say that nothing was measured for them."""
+        if self._late:
+            from pytest_memguard.plugin.late_markers import write_unheeded
+
+            write_unheeded(terminalreporter, self._late)
+
     def _start(self) -> Collector | None:
         from pytest_memguard.plugin.session import start
 
+        self._is_idle = False
         return start(self._config)
 
 

@@ -154,6 +154,7 @@ class ItemHooks:
             forget_last_failure()
             look.begin("call")
         running.phase, running.item = "call", item
+        running.markers = tuple(item.own_markers)
         modules = len(sys.modules)  # ours are there by now
         try:
             result = yield
@@ -173,13 +174,51 @@ class ItemHooks:
 
         Raises:
             BudgetExceeded: if a budget was exceeded and the test has not failed itself.
+            pytest.fail.Exception: if it added a marker that makes no sense.
         """
         __tracebackhide__ = True
         running = self._running
         running.phase = running.item = None
         look = running.look or self.looks.take_over()
-        if look is not None:
-            self._act(item, look, "call", look.end("call"), failed=failed)
+        late = self._late_findings(item, failed=failed)
+        if look is None and late:
+            look = self.looks.make(item)
+            look.begin_late("call")
+        if look is None:
+            return
+        found = look.end("call")
+        if late:
+            look.detail_now().findings.extend(late)
+            found = [*(found or ()), *late]
+        self._act(item, look, "call", found, failed=failed)
+
+    def _late_findings(self, item: pytest.Item, *, failed: bool) -> list[Finding]:
+        """What there is to say of budgets that the test has set while it ran.
+
+        Raises:
+            pytest.fail.Exception: if one of them makes no sense.
+        """
+        planner, before = self.planner, self._running.markers
+        if planner is None or len(item.own_markers) == len(before):
+            return []
+        from pytest_memguard.plugin.late_markers import late_findings
+
+        found = late_findings(planner, item, before)
+        if failed:
+            planner.problems = []
+        self._refuse_markers(planner)
+        return found
+
+    @staticmethod
+    def _refuse_markers(planner: Planner) -> None:
+        """Fail the test with what is wrong with its markers, if anything is.
+
+        Raises:
+            pytest.fail.Exception: with a line for each problem.
+        """
+        if planner.problems:
+            problems, planner.problems = planner.problems, []
+            raise pytest.fail.Exception("\n".join(problems), pytrace=False)
 
     def tear_down(
         self, item: pytest.Item, nextitem: pytest.Item | None
@@ -302,9 +341,7 @@ class ItemHooks:
         if planner is None:
             return
         plan = planner.plan(item)
-        if planner.problems:
-            problems, planner.problems = planner.problems, []
-            raise pytest.fail.Exception("\n".join(problems), pytrace=False)
+        self._refuse_markers(planner)
         look.plan_again(self.looks.demands_of(plan, item.nodeid))
         if look.setup_was_too_much:
             self.reports.activate()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 REGRESSION_MARKER: Final = "mem_regression"
 LEAK_MARKERS: Final = frozenset({"mem_leak_check", "mem_no_leak_check"})
 STAGES_MODULE: Final = "pytest_memguard.recording.stages"
+LATE_MARKERS: Final = "memguard_late_markers"
+"""Name under which an xdist worker reports markers that came while its tests ran."""
 _MARKERS: Final = {"mem_budget", REGRESSION_MARKER} | LEAK_MARKERS
 
 
@@ -39,3 +41,17 @@ def names_in_use(items: list[pytest.Item]) -> set[str]:
                 seen.add(id(node))
             node = node.parent
     return found
+
+
+def late_markers(items: list[pytest.Item]) -> list[str]:
+    """Tests that have a marker of ours by now, with its name: "test_a.py::test_b: mem_budget".
+
+    Args:
+        items: tests of a run in which no test had any when they were collected.
+    """
+    return [
+        f"{item.nodeid}: {mark.name}"
+        for item in items
+        for mark in item.own_markers
+        if mark.name in _MARKERS
+    ]

@@ -198,6 +198,10 @@ class Planner:
             plan = self._plans[budgets] = make_plan(budgets)
         return plan
 
+    def budget_of(self, item: pytest.Item, mark: pytest.Mark) -> Budget | None:
+        """The budget of a marker of the test's own; ``None``, and a problem, if it is none."""
+        return self._from_mark(item, item, mark)
+
     def _from_mark(self, item: pytest.Item, node: Any, mark: pytest.Mark) -> Budget | None:
         known = self._marks.get(id(mark))
         if known is not None and known[0] is mark:

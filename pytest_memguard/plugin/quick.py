@@ -87,6 +87,7 @@ class QuickHooks:
         "_level",
         "_looks",
         "_mark",
+        "_markers",
         "_now",
         "_of_sys",
         "_reset_by_others",
@@ -133,7 +134,7 @@ class QuickHooks:
         self.demands: Demands | None = None
         self.item: Any = None
         self._base = self._call_base = self._setup_rise = self._rise = 0
-        self._room = 0
+        self._room = self._markers = 0
         self._started = self._seconds = 0.0
         self.called = self._in_call = False
 
@@ -174,6 +175,8 @@ class QuickHooks:
         instruments.base = 0
         self.item, self.demands = item, demands
         self._base, self._setup_rise = base, rise
+        markers = running.markers = tuple(item.own_markers)
+        self._markers = len(markers)
         self.called = False
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -200,6 +203,7 @@ class QuickHooks:
             or not self._mark.undisturbed
             or self._call_base - self._level() > demands.little
             or self._reset_by_others(0)
+            or len(item.own_markers) != self._markers
             or not self._watch_collections.end_if_intact()
         ):
             self._care.end_call(item, failed=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,6 +41,7 @@ class Running:
         leak: what its leak check said, if there was one.
         imports: modules its call has loaded.
         modules: how many there were before its setup.
+        markers: its own when its call began.
         is_taken: whether its setup is being measured, or it is being repeated.
         phase: what lasts of a test that nobody measures so far, where that is known.
         item: that test.
@@ -52,6 +53,7 @@ class Running:
         self.leak: LeakReading | None = None
         self.imports = 0
         self.modules = 0
+        self.markers: Collection[pytest.Mark] = ()
         self.is_taken = False
         self.phase: PhaseName | None = None
         self.item: pytest.Item | None = None

@@ -1,0 +1,54 @@
+"""Markers that tests get while they run, when it is too late to measure what they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final
+
+from pytest_memguard.judge.budget import not_measured
+from pytest_memguard.plugin.plans import MARKER
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_memguard.model import Finding
+    from pytest_memguard.plugin.plans import Planner
+
+TOO_LATE: Final = (
+    "the test added the marker during its call, when measuring had begun; a fixture can add it "
+    "in time"
+)
+_SHOWN: Final = 10
+
+
+def write_unheeded(reporter: pytest.TerminalReporter, late: list[str]) -> None:
+    """Say which markers had no effect, because nothing was measured in the whole run.
+
+    Args:
+        reporter: pytest's.
+        late: tests and names of markers, as `late_markers` returns them.
+    """
+    reporter.section("memory")
+    for line in late[:_SHOWN]:
+        reporter.line(
+            f"{line} was not checked: it was added while the tests ran, and no test had a "
+            "marker of memguard's when they were collected (not-measured)"
+        )
+    if len(late) > _SHOWN:
+        reporter.line(f"... and {len(late) - _SHOWN} more")
+
+
+def late_findings(
+    planner: Planner, item: pytest.Item, before: Collection[pytest.Mark]
+) -> list[Finding]:
+    """A finding for each budget that came during the call.
+
+    Args:
+        planner: reads markers, and gathers what is wrong with them.
+        item: the test; its call has ended.
+        before: its own markers when the call began.
+    """
+    known = {id(mark) for mark in before}
+    late = [m for m in item.own_markers if m.name == MARKER and id(m) not in known]
+    budgets = [planner.budget_of(item, mark) for mark in late]
+    return [not_measured(budget, TOO_LATE) for budget in budgets if budget is not None]
