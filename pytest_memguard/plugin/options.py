@@ -96,12 +96,17 @@ def _shape(option: Option) -> dict[str, Any]:
         const: object = option.choices[0] if option.choices else True
         if option.kind == "file":
             const = option.default_file
-        return {"help": option.help, "action": "store_const", "const": const}
+        return {"help": _for_argparse(option.help), "action": "store_const", "const": const}
     shape: dict[str, Any] = {
-        "help": f"{option.help} Default: {option.default}.",
+        "help": _for_argparse(f"{option.help} Default: {option.default}."),
         "metavar": option.metavar,
     }
     return {**shape, "action": "append"} if option.kind == "list" else shape
+
+
+def _for_argparse(text: str) -> str:
+    """Escape what argparse would format; pytest prints the help of ini keys as it is."""
+    return text.replace("%", "%%")
 
 
 def _declare_ini(parser: pytest.Parser, option: Option) -> None:
