@@ -11,6 +11,23 @@ if TYPE_CHECKING:
     from pytest_memguard.model import Finding
 
 
+_LONGEST_QUOTE = 200
+_SHORTENED = 60
+
+
+def quoted(value: object) -> str:
+    """What a person wrote, as a message quotes it: within one line, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  a value's own code may raise anything
+        return f"a value of type {type(value).__name__}"  # an int of too many digits, too
+    if "\n" in text:
+        text = " ".join(text.split())
+    if len(text) <= _LONGEST_QUOTE:
+        return text
+    return f"{text[:_SHORTENED]}... ({len(text)} characters)"
+
+
 class ConfigError(ValueError):
     """A setting, marker or argument that makes no sense: one sentence per problem.
 

@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Final, get_args
 
 from pytest_memguard.baselines import FailRule, RuleKind
-from pytest_memguard.errors import ConfigError
-from pytest_memguard.units import MIB, parse_bytes
+from pytest_memguard.errors import ConfigError, quoted
+from pytest_memguard.units import MIB, is_whole, parse_bytes
 
 _PERCENT: Final = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*%", re.ASCII)
+_MOST_PERCENT: Final = 1_000_000
 _HINT: Final = (
     "write peak:10%, peak:5MB, peak:10%+2MB (both must be exceeded), "
     "growth:..., stage:NAME:... or leak:... (bytes per call)"
@@ -33,6 +34,8 @@ def parse_rule(text: object, where: str) -> FailRule:
     """
     if not isinstance(text, str):
         raise _problem(text, "it is not a text")
+    if not text.strip():
+        raise _problem(text, "it is empty")
     kind, colon, rest = text.strip().partition(":")
     stage = ""
     if kind == "stage":
@@ -41,7 +44,7 @@ def parse_rule(text: object, where: str) -> FailRule:
             raise _problem(text, "it names no stage")
     known = next((name for name in get_args(RuleKind) if name == kind), None)
     if known is None:
-        raise _problem(text, f"{kind!r} is nothing that is compared")
+        raise _problem(text, f"{quoted(kind)} is nothing that is compared")
     if not colon:
         raise _problem(text, "it has no amount")
     share, floor = _amount(text, rest, bare=known == "leak")
@@ -105,7 +108,7 @@ def _amount(text: str, written: str, *, bare: bool) -> tuple[float, int]:
     for part in written.split("+"):
         percent = _PERCENT.fullmatch(part.strip())
         if percent is not None and share is None:
-            share = float(Decimal(percent["number"]) / 100)
+            share = _share(text, percent["number"])
         elif percent is None and floor is None:
             floor = _bytes(text, part.strip(), bare=bare)
         else:
@@ -114,16 +117,24 @@ def _amount(text: str, written: str, *, bare: bool) -> tuple[float, int]:
     return share or 0.0, floor or 0
 
 
+def _share(text: str, number: str) -> float:
+    percent = Decimal(number)
+    if percent > _MOST_PERCENT:
+        raise _problem(text, f"more than {_MOST_PERCENT}% is no limit")
+    return float(percent / 100)
+
+
 def _bytes(text: str, part: str, *, bare: bool) -> int:
     if not part:
         raise _problem(text, "it has no amount")
-    if not bare and part[-1].isdecimal():
-        raise _problem(text, f"{part!r} is neither a share nor a size with a unit")
+    if not bare and (part[-1] == "." or is_whole(part[-1])):
+        raise _problem(text, f"{quoted(part)} is neither a share nor a size with a unit")
     try:
         return parse_bytes(part)
     except ConfigError:
-        raise _problem(text, f"{part!r} is neither a share nor a size") from None
+        why = f"{quoted(part)} is neither a share nor a size from 1 byte to 8 EiB"
+        raise _problem(text, why) from None
 
 
 def _problem(text: object, why: str) -> ConfigError:
-    return ConfigError(f"{text!r} is no rule, {why}: {_HINT}")
+    return ConfigError(f"{quoted(text)} is no rule, {why}: {_HINT}")

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from pytest_memguard.errors import ConfigError
+from pytest_memguard.errors import ConfigError, quoted
 
 KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
 TIB = 1024**4
 
-_FACTORS = {"": MIB, "b": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB}
+LARGEST: Final = 2**63 - 1
+"""Bytes that a size has at most: what the kernel and every stored format can count."""
+MOST: Final = 1_000_000_000
+"""The largest number of calls, seconds, files and the like."""
+
+_FACTORS = {"b": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB}
 # Compiled when they are first used, by `re` itself: most runs have no need of either.
 _SIZE = r"(?ai)\s*(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>b|bytes?|[kmgt](?:i?b)?|)\s*"
 _SHARE = r"(?a)\s*(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<percent>%?)\s*"
 _HINT = "write a number of MiB (200) or a text with a unit ('512 KB', '200 MB', '1.5 GiB')"
+_BYTES_HINT = "write a number of bytes (512) or a text ('2 KB')"
+# Whole numbers of MiB with so few digits are below `LARGEST`.
+_FEW_DIGITS = 12
+# No size of at most `LARGEST` bytes has more digits before the point. Further ones behind it
+# make no difference of a byte: a number of bytes has 40 at most, since 1 B is 2**-40 TiB.
+_DIGITS = 19
+_DECIMALS = 60
 
 
 class Size(int):
@@ -64,29 +76,16 @@ def parse_size(value: object) -> int:
         value: a number of MiB, or a text with an optional unit (B, KB, MiB, G, ...).
 
     Returns:
-        Bytes; 0 for ``None`` and 0, which switch a budget off.
+        Bytes, `LARGEST` at most; 0 for ``None`` and 0, which switch a budget off.
 
     Raises:
         ConfigError: if the whole value is not a size.
     """
     if value is None:
         return 0
-    if isinstance(value, Size):
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        msg = f"{value!r} is not a size: {_HINT}"
-        raise ConfigError(msg)
-    text = value if isinstance(value, str) else _plain(value)
-    if text.isascii() and text.isdecimal():  # what most people write
-        return int(text) * MIB
-    match = re.fullmatch(_SIZE, text)
-    if match is None:
-        msg = f"{value!r} is not a size: {_HINT}"
-        raise ConfigError(msg)
-    from fractions import Fraction  # of no use for a whole number of MiB
-
-    unit = match["unit"].lower()
-    return int(Fraction(match["number"].rstrip(".")) * _FACTORS[unit[:1]])
+    if isinstance(value, str) and len(value) <= _FEW_DIGITS and is_whole(value):
+        return int(value) * MIB  # what most people write
+    return _size(value, 1 if isinstance(value, Size) else MIB, _HINT)
 
 
 def parse_bytes(value: object) -> int:
@@ -95,21 +94,104 @@ def parse_bytes(value: object) -> int:
     Raises:
         ConfigError: if the whole value is not a size.
     """
-    bare = isinstance(value, (int, float)) and not isinstance(value, bool)
-    text = _plain(value) if isinstance(value, (int, float)) and bare else str(value).strip()
+    return _size(value, 1, _BYTES_HINT)
+
+
+def _size(value: object, bare: int, hint: str) -> int:
+    """Bytes of a size.
+
+    Args:
+        value: what a person wrote.
+        bare: bytes that a number without a unit counts.
+        hint: says what would be right.
+
+    Raises:
+        ConfigError: if it is no size, too large a one, or one that rounds down to nothing.
+    """
+    match = re.fullmatch(_SIZE, _text(value))
+    if match is None:
+        msg = f"{quoted(value)} is not a size: {hint}"
+        raise ConfigError(msg)
+    from fractions import Fraction  # of no use for a whole number of MiB
+
+    unit = match["unit"].lower()
+    factor = _FACTORS[unit[0]] if unit else bare
+    whole, _, decimals = match["number"].partition(".")
+    whole = whole.lstrip("0")
+    exact = Fraction(f"{whole[: _DIGITS + 1] or 0}.{decimals[:_DECIMALS] or 0}") * factor
+    if len(whole) > _DIGITS or exact > LARGEST:
+        msg = f"{quoted(value)} is not a size, it is 8 EiB (2**63 bytes) or more: {hint}"
+        raise ConfigError(msg)
+    if exact < 1 and match["number"].strip("0."):
+        msg = f"{quoted(value)} is not a size, it is less than a byte: {hint}"
+        raise ConfigError(msg)
+    return int(exact)
+
+
+def _text(value: object) -> str:
+    """A number as a text without an exponent, so that 1e-3 and 0.001 are the same size.
+
+    Returns:
+        The text; an empty one for what is neither a number nor a text. A whole number that
+        is out of range becomes the next to it that is, since Python refuses to write one of
+        thousands of digits.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return ""
+    if isinstance(value, int):
+        return int.__repr__(max(-1, min(value, LARGEST + 1)))
+    if isinstance(value, float):
+        text = float.__repr__(value)
+        return f"{Decimal(text):f}" if "e" in text else text
+    return ""
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number in the digits 0 to 9; `int` takes other ones too."""
+    return text.isascii() and text.isdecimal()
+
+
+def as_number(value: object) -> float | None:
+    """A number, or a text of one in the digits 0 to 9; `float` takes other ones too.
+
+    Returns:
+        The number, which may be infinite or NaN; ``None`` for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    if isinstance(value, str) and (not value.isascii() or "_" in value):
+        return None
     try:
-        return parse_size(f"{text} B" if bare or text[-1:].isdecimal() else value)
-    except ConfigError:
-        msg = f"{value!r} is not a size: write a number of bytes (512) or a text ('2 KB')"
-        raise ConfigError(msg) from None
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
-def _plain(number: float) -> str:
-    """Write a number without an exponent, so that 1e-3 and 0.001 are the same size."""
-    if isinstance(number, int):
-        return int.__repr__(number)
-    text = float.__repr__(number)
-    return f"{Decimal(text):f}" if "e" in text else text
+def parse_count(value: object, what: str, least: int = 1) -> int:
+    """Turn what a person wrote into a number of things.
+
+    Args:
+        value: a whole number, or a text of digits.
+        what: is counted, for the message.
+        least: the smallest number that makes sense.
+
+    Raises:
+        ConfigError: if it is anything else, or above `MOST`.
+    """
+    text = _text(value).strip() if isinstance(value, (int, str)) else ""
+    count = -1
+    if is_whole(text):
+        count = int(text) if len(text) <= _DIGITS else LARGEST
+    if not least <= count <= MOST:
+        most = f" to {MOST}" if count > MOST else ""
+        msg = (
+            f"{quoted(value)} is not a number of {what}: "
+            f"write a whole number from {least}{most}"
+        )
+        raise ConfigError(msg)
+    return count
 
 
 def parse_share(value: object) -> float | None:
@@ -120,15 +202,13 @@ def parse_share(value: object) -> float | None:
     """
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        share = -1.0
-    else:
-        match = re.fullmatch(_SHARE, value if isinstance(value, str) else _plain(value))
-        share = -1.0
-        if match is not None:
-            share = float(match["number"]) / (100 if match["percent"] else 1)
+    match = re.fullmatch(_SHARE, _text(value))
+    share = -1.0
+    if match is not None:
+        share = float(match["number"]) / (100 if match["percent"] else 1)
     if not 0 <= share < 1:
-        msg = f"{value!r} is not a share of the budget: write one below 1, as 0.8 or '80%'"
+        hint = "write one below 1, as 0.8 or '80%'"
+        msg = f"{quoted(value)} is not a share of the budget: {hint}"
         raise ConfigError(msg)
     return share
 

@@ -13,7 +13,7 @@ from pytest_memguard.baselines import Baseline
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Run
 from pytest_memguard.storage.baseline import is_baseline, read_baseline
-from pytest_memguard.units import parse_size
+from pytest_memguard.units import parse_count, parse_size
 from pytest_memguard.wire import run_from_json
 
 Answer: TypeAlias = tuple[list[str], int]
@@ -127,10 +127,10 @@ def count_of(what: str) -> Callable[[str], int]:
     """
 
     def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < 1:
-            msg = f"{text!r} is not a number of {what}: write a whole number from 1"
-            raise argparse.ArgumentTypeError(msg)
-        return int(text)
+        try:
+            return parse_count(text, what)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
 
     return parse
 

@@ -25,7 +25,7 @@ from pytest_memguard.probes.commit import current_commit
 from pytest_memguard.report.exports import tsv_cell
 from pytest_memguard.storage.baseline import FILE
 from pytest_memguard.storage.experiments import append_line
-from pytest_memguard.units import MIB, format_size
+from pytest_memguard.units import MIB, as_number, format_size
 
 _EXAMPLES: Final = """\
   pytest --mem-save                                     what is to become less
@@ -171,11 +171,8 @@ def _peak(outcome: Outcome, metric: str) -> int | None:
 
 
 def _mib(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1e9:
+    number = as_number(text)
+    if number is None or not 0 <= number < 1e9:
         msg = f"{text!r} is not a number of MiB: write 5 or 0.5"
         raise argparse.ArgumentTypeError(msg)
     return number

@@ -140,6 +140,11 @@ def test_folder_for_a_file(tmp_path, capsys) -> None:
             ["report", "m.json", "--top", "x"], "'x' is not a number of tests", id="top-a-word"
         ),
         pytest.param(
+            ["report", "m.json", "--top", "\uff13"],
+            "'\uff13' is not a number of tests",
+            id="top-full-width",
+        ),
+        pytest.param(
             ["report", "m.json", "--top", "0"], "'0' is not a number of tests", id="top-zero"
         ),
         pytest.param(

@@ -222,7 +222,7 @@ def test_a_log_that_cannot_be_written(project, capsys) -> None:
     assert capsys.readouterr().err.startswith("memguard: log.tsv could not be written: ")
 
 
-@pytest.mark.parametrize("number", ["much", "-1", "nan", "inf"])
+@pytest.mark.parametrize("number", ["much", "-1", "nan", "inf", "1_0", "\uff15"])
 def test_bad_threshold(capsys, number) -> None:
     """A threshold that is no number is refused with what would be right."""
     with pytest.raises(SystemExit) as caught:

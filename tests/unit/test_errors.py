@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 import pytest_memguard
-from pytest_memguard.errors import BudgetExceeded, ConfigError, Unmeasurable
+from pytest_memguard.errors import BudgetExceeded, ConfigError, Unmeasurable, quoted
 from pytest_memguard.model import Budget, Finding
 
 FINDING = Finding(rule="over-budget", budget=Budget(limit=1, where="the marker"))
@@ -18,6 +18,36 @@ def test_config_error_joins_its_problems() -> None:
     error = ConfigError("size is wrong", "metric is wrong")
     assert error.problems == ("size is wrong", "metric is wrong")
     assert str(error) == "size is wrong; metric is wrong"
+
+
+class Table:
+    """A value that prints as several lines."""
+
+    def __repr__(self) -> str:
+        return "a  b\n1  2"
+
+
+class Broken:
+    """A value that cannot be printed."""
+
+    def __repr__(self) -> str:
+        raise AttributeError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param("20  MBs", "'20  MBs'", id="text"),
+        pytest.param("x" * 198, f"'{'x' * 198}'", id="longest"),
+        pytest.param("x" * 199, f"'{'x' * 59}... (201 characters)", id="longer"),
+        pytest.param(Table(), "a b 1 2", id="several-lines"),
+        pytest.param(10**5000, "a value of type int", id="int-python-does-not-print"),
+        pytest.param(Broken(), "a value of type Broken", id="value-that-cannot-be-printed"),
+    ],
+)
+def test_quoted(value, text) -> None:
+    """A message quotes any value within one line."""
+    assert text == quoted(value)
 
 
 def test_budget_exceeded_keeps_its_findings() -> None:

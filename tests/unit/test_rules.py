@@ -9,6 +9,10 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rule, parse_rules
 from pytest_memguard.units import KIB, MIB
 
+FULL_WIDTH = "\uff11\uff10\uff10"
+"""A hundred in the digits of East Asian typography."""
+NEITHER = "is neither a share nor a size from 1 byte to 8 EiB"
+
 
 @pytest.mark.parametrize(
     ("text", "kind", "share", "floor", "stage"),
@@ -26,6 +30,9 @@ from pytest_memguard.units import KIB, MIB
         pytest.param("stage:a:b:1MB", "stage", 0.0, MIB, "a:b", id="stage-with-a-colon"),
         pytest.param("stage:*:5%", "stage", 0.05, 0, "*", id="every-stage"),
         pytest.param("leak:100", "leak", 0.0, 100, "", id="leak-in-bytes"),
+        pytest.param("leak:100.", "leak", 0.0, 100, "", id="leak-with-a-point"),
+        pytest.param("leak:0", "leak", 0.0, 0, "", id="no-leak"),
+        pytest.param("peak:1000000%", "peak", 10_000.0, 0, "", id="largest-share"),
         pytest.param("leak:10%+2KB", "leak", 0.1, 2048, "", id="leak"),
     ],
 )
@@ -45,16 +52,38 @@ def test_rule(text, kind, share, floor, stage) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        pytest.param("", "'' is nothing that is compared", id="empty"),
+        pytest.param("", "it is empty", id="empty"),
+        pytest.param(" \t ", "it is empty", id="blank"),
         pytest.param("10%", "'10%' is nothing that is compared", id="no-kind"),
         pytest.param("peek:10%", "'peek' is nothing that is compared", id="misspelt"),
         pytest.param("peak", "it has no amount", id="kind-alone"),
         pytest.param("peak:", "it has no amount", id="no-amount"),
         pytest.param("peak:10%+", "it has no amount", id="half-an-amount"),
-        pytest.param("peak:ten", "'ten' is neither a share nor a size", id="word"),
-        pytest.param("peak:-5%", "'-5%' is neither a share nor a size", id="negative"),
+        pytest.param("peak:ten", f"'ten' {NEITHER}", id="word"),
+        pytest.param("peak:-5%", f"'-5%' {NEITHER}", id="negative"),
+        pytest.param("peak:-5MB", f"'-5MB' {NEITHER}", id="negative-size"),
+        pytest.param("peak:8388608TB", f"'8388608TB' {NEITHER}", id="size-too-large"),
+        pytest.param(
+            "leak:9223372036854775808", f"'9223372036854775808' {NEITHER}", id="2**63"
+        ),
+        pytest.param("leak:0.5", f"'0.5' {NEITHER}", id="less-than-a-byte"),
+        pytest.param("peak:1e30GB", f"'1e30GB' {NEITHER}", id="exponent"),
+        pytest.param("peak:1e400%", f"'1e400%' {NEITHER}", id="share-with-exponent"),
+        pytest.param("peak:inf%", f"'inf%' {NEITHER}", id="infinite-share"),
+        pytest.param("peak:nan%", f"'nan%' {NEITHER}", id="share-that-is-no-number"),
+        pytest.param("peak:1000001%", "more than 1000000% is no limit", id="share-too-large"),
+        pytest.param(
+            f"peak:{FULL_WIDTH}%", f"'{FULL_WIDTH}%' {NEITHER}", id="full-width-share"
+        ),
+        pytest.param(
+            f"peak:{FULL_WIDTH}MB", f"'{FULL_WIDTH}MB' {NEITHER}", id="full-width-size"
+        ),
+        pytest.param(f"leak:{FULL_WIDTH}", f"'{FULL_WIDTH}' {NEITHER}", id="full-width-bytes"),
         pytest.param(
             "peak:10", "'10' is neither a share nor a size with a unit", id="bare-number"
+        ),
+        pytest.param(
+            "peak:10.", "'10.' is neither a share nor a size with a unit", id="bare-with-point"
         ),
         pytest.param("peak:10%+5%", "it has a share twice", id="two-shares"),
         pytest.param("peak:1MB+5MB", "it has bytes twice", id="two-sizes"),

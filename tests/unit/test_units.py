@@ -7,18 +7,25 @@ import operator
 
 import pytest
 
-from pytest_memguard.errors import ConfigError
+from pytest_memguard.errors import ConfigError, quoted
 from pytest_memguard.units import (
     GIB,
     KIB,
+    LARGEST,
     MIB,
+    MOST,
     TIB,
     Size,
+    as_number,
     format_mib,
     format_size,
+    parse_bytes,
+    parse_count,
     parse_share,
     parse_size,
 )
+
+HINT = "write a number of MiB (200) or a text with a unit ('512 KB', '200 MB', '1.5 GiB')"
 
 SIZES = [
     pytest.param(200, 200 * MIB, id="bare-int"),
@@ -26,7 +33,12 @@ SIZES = [
     pytest.param(0, 0, id="zero"),
     pytest.param(None, 0, id="none"),
     pytest.param(1e-3, 1048, id="float-with-exponent"),
-    pytest.param(1e20, 10**20 * MIB, id="huge-float"),
+    pytest.param(1e12, 10**12 * MIB, id="large-float"),
+    pytest.param(f"{LARGEST} B", LARGEST, id="largest"),
+    pytest.param("8388607 TB", 8388607 * TIB, id="largest-in-tib"),
+    pytest.param(999_999_999_999, 999_999_999_999 * MIB, id="twelve-digits"),
+    pytest.param("0000000000000000000000000200", 200 * MIB, id="leading-zeros"),
+    pytest.param("1." + "9" * 5000 + " B", 1, id="more-decimals-than-count"),
     pytest.param("200", 200 * MIB, id="bare-text"),
     pytest.param("0", 0, id="zero-text"),
     pytest.param("0 MB", 0, id="zero-with-unit"),
@@ -67,6 +79,14 @@ NO_SIZES = [
     pytest.param("1_000", id="underscore"),
     pytest.param("0x10", id="hexadecimal"),
     pytest.param("\u0663 MB", id="other-digits"),
+    pytest.param("\uff11\uff10\uff10", id="full-width-digits"),
+    pytest.param("\uff11\uff10\uff10 MB", id="full-width-digits-with-unit"),
+    pytest.param("1e30 GB", id="exponent-with-unit"),
+    pytest.param("1e400", id="exponent-out-of-range"),
+    pytest.param("inf", id="infinity-text"),
+    pytest.param("nan MB", id="nan-text"),
+    pytest.param(-math.inf, id="negative-infinity"),
+    pytest.param(Size(-5), id="negative-size"),
     pytest.param("1 \u212aB", id="kelvin-sign"),
     pytest.param("1 PB", id="too-large-a-unit"),
     pytest.param("1 ib", id="i-without-letter"),
@@ -76,6 +96,72 @@ NO_SIZES = [
     pytest.param(True, id="true"),
     pytest.param(b"1 MB", id="bytes"),
     pytest.param([200], id="list"),
+]
+
+TOO_LARGE = [
+    pytest.param(10**13, "10000000000000", id="int"),
+    pytest.param(1e20, "1e+20", id="float"),
+    pytest.param(1e308, "1e+308", id="huge-float"),
+    pytest.param(10**400, f"1{'0' * 59}... (401 characters)", id="int-beyond-floats"),
+    pytest.param(10**5000, "a value of type int", id="int-beyond-texts"),
+    pytest.param("9" * 5000, f"'{'9' * 59}... (5002 characters)", id="text-of-many-digits"),
+    pytest.param("8388608 TB", "'8388608 TB'", id="first-in-tib"),
+    pytest.param(f"{LARGEST + 1} B", "'9223372036854775808 B'", id="first-in-bytes"),
+    pytest.param(Size(LARGEST + 1), "8589934592.00 GiB", id="size"),
+]
+
+TOO_SMALL = [
+    pytest.param("0.5 B", id="half-a-byte"),
+    pytest.param("0.0001 KB", id="tenth-of-a-byte"),
+    pytest.param(1e-9, id="float"),
+    pytest.param(5e-324, id="smallest-float"),
+    pytest.param(f"0.{'0' * 100}1 TB", id="many-decimals"),
+]
+
+BYTES = [
+    pytest.param(512, 512, id="int"),
+    pytest.param("512", 512, id="text"),
+    pytest.param(" 512 ", 512, id="blanks"),
+    pytest.param("512.", 512, id="point-at-the-end"),
+    pytest.param(512.0, 512, id="float"),
+    pytest.param("2 KB", 2 * KIB, id="unit"),
+    pytest.param(0, 0, id="zero"),
+    pytest.param(Size(40), 40, id="size"),
+    pytest.param(LARGEST, LARGEST, id="largest"),
+]
+
+NO_BYTES = [
+    pytest.param(None, "", id="none"),
+    pytest.param(True, "", id="true"),
+    pytest.param("many", "", id="word"),
+    pytest.param(-1, "", id="negative"),
+    pytest.param(math.inf, "", id="infinity"),
+    pytest.param("\uff11\uff10\uff10", "", id="full-width-digits"),
+    pytest.param(LARGEST + 1, ", it is 8 EiB (2**63 bytes) or more", id="too-large"),
+    pytest.param(0.5, ", it is less than a byte", id="less-than-a-byte"),
+]
+
+COUNTS = [
+    pytest.param(1, 1, id="int"),
+    pytest.param("12", 12, id="text"),
+    pytest.param(" 007 ", 7, id="zeros-and-blanks"),
+    pytest.param(MOST, MOST, id="largest"),
+]
+
+NO_COUNTS = [
+    pytest.param(0, "", id="zero"),
+    pytest.param(-1, "", id="negative"),
+    pytest.param("+1", "", id="sign"),
+    pytest.param("1_000", "", id="underscore"),
+    pytest.param(3.0, "", id="float"),
+    pytest.param(True, "", id="true"),
+    pytest.param(None, "", id="none"),
+    pytest.param([1], "", id="list"),
+    pytest.param("\uff11\uff10\uff10", "", id="full-width-digits"),
+    pytest.param("\u00b2", "", id="superscript"),
+    pytest.param(MOST + 1, " to 1000000000", id="too-large"),
+    pytest.param(10**400, " to 1000000000", id="int-beyond-floats"),
+    pytest.param("9" * 5000, " to 1000000000", id="text-of-many-digits"),
 ]
 
 SHARES = [
@@ -99,6 +185,9 @@ NO_SHARES = [
     pytest.param("", id="empty"),
     pytest.param("%", id="sign-alone"),
     pytest.param(math.nan, id="nan"),
+    pytest.param(10**400, id="int-beyond-floats"),
+    pytest.param("9" * 5000, id="text-of-many-digits"),
+    pytest.param("\uff18\uff10%", id="full-width-digits"),
     pytest.param(True, id="true"),
     pytest.param([0.8], id="list"),
 ]
@@ -134,10 +223,84 @@ def test_parse_size_refuses(written: object) -> None:
     """What is not a size as a whole is refused, quoted, with a hint."""
     with pytest.raises(ConfigError) as caught:
         parse_size(written)
-    assert (
-        f"{written!r} is not a size: write a number of MiB (200) or a text with a unit "
-        "('512 KB', '200 MB', '1.5 GiB')"
-    ) == str(caught.value)
+    assert f"{written!r} is not a size: {HINT}" == str(caught.value)
+
+
+@pytest.mark.parametrize(("written", "shown"), TOO_LARGE)
+def test_parse_size_refuses_what_no_machine_has(written: object, shown: str) -> None:
+    """A size of 2**63 bytes or more is refused, and quoted within a line."""
+    with pytest.raises(ConfigError) as caught:
+        parse_size(written)
+    assert f"{shown} is not a size, it is 8 EiB (2**63 bytes) or more: {HINT}" == str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize("written", TOO_SMALL)
+def test_parse_size_refuses_less_than_a_byte(written: object) -> None:
+    """A size that would round down to nothing is refused: 0 switches a budget off."""
+    with pytest.raises(ConfigError) as caught:
+        parse_size(written)
+    assert str(caught.value) == f"{written!r} is not a size, it is less than a byte: {HINT}"
+
+
+@pytest.mark.parametrize(("written", "size"), BYTES)
+def test_parse_bytes(written: object, size: int) -> None:
+    """A bare number is bytes, with or without a point."""
+    assert size == parse_bytes(written)
+
+
+@pytest.mark.parametrize(("written", "why"), NO_BYTES)
+def test_parse_bytes_refuses(written: object, why: str) -> None:
+    """What is no number of bytes is refused, quoted, with a hint of its own."""
+    with pytest.raises(ConfigError) as caught:
+        parse_bytes(written)
+    assert str(caught.value) == (
+        f"{written!r} is not a size{why}: write a number of bytes (512) or a text ('2 KB')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        pytest.param(5, 5.0, id="int"),
+        pytest.param(" 0.5 ", 0.5, id="text"),
+        pytest.param("1e3", 1000.0, id="exponent"),
+        pytest.param("inf", math.inf, id="infinity"),
+        pytest.param("1_000", None, id="underscore"),
+        pytest.param("\uff15", None, id="full-width-digit"),
+        pytest.param(10**400, None, id="int-beyond-floats"),
+        pytest.param("soon", None, id="word"),
+        pytest.param(True, None, id="true"),
+        pytest.param([5], None, id="list"),
+    ],
+)
+def test_as_number(written: object, number: float | None) -> None:
+    """A number is written in plain digits; anything else is none."""
+    assert number == as_number(written)
+
+
+@pytest.mark.parametrize(("written", "count"), COUNTS)
+def test_parse_count(written: object, count: int) -> None:
+    """A number of things is whole, from 1 on."""
+    assert count == parse_count(written, "calls")
+
+
+@pytest.mark.parametrize(("written", "most"), NO_COUNTS)
+def test_parse_count_refuses(written: object, most: str) -> None:
+    """What is no whole number in plain digits, or too large a one, is refused with a hint."""
+    with pytest.raises(ConfigError) as caught:
+        parse_count(written, "calls")
+    assert str(caught.value) == (
+        f"{quoted(written)} is not a number of calls: write a whole number from 1{most}"
+    )
+
+
+def test_a_count_may_begin_at_zero() -> None:
+    """What may be left out altogether is counted from 0."""
+    assert parse_count("0", "measurements", least=0) == 0
+    with pytest.raises(ConfigError, match=r"write a whole number from 0$"):
+        parse_count("-1", "measurements", least=0)
 
 
 @pytest.mark.parametrize(("written", "share"), SHARES)
@@ -152,7 +315,7 @@ def test_parse_share_refuses(written: object) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_share(written)
     assert (
-        f"{written!r} is not a share of the budget: write one below 1, as 0.8 or '80%'"
+        f"{quoted(written)} is not a share of the budget: write one below 1, as 0.8 or '80%'"
     ) == str(caught.value)
 
 
