@@ -38,6 +38,11 @@ For the limit of a test there are two more steps: a line of `mem_budgets` goes b
 All settings are checked before the first test.
 Every mistake is named in one go, and pytest stops with exit code 4
 ([bad-setting](messages.md#bad-setting)).
+
+Numbers are written in the digits 0 to 9. A key that takes lines and has none sets nothing; an
+empty entry in a list is a mistake, and so is an empty value behind a flag, such as that of
+`--mem-accept="$NODEID"` where the variable is not set. A path is a text, and not `true` or
+`false`. In a TOML table `#` begins a comment in a list of lines, too.
 """
 
 

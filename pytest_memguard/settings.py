@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
-from pytest_memguard.option_table import (
-    BASELINE,
-    EXPLAIN,
-    GITHUB,
-    LEAK_BLAME,
-    LEAK_CHECK,
-    MODES,
-)
-from pytest_memguard.units import MIB, parse_bytes, parse_share, parse_size
+from pytest_memguard.option_table import BASELINE
+from pytest_memguard.parsing import PARSERS, Pattern
+from pytest_memguard.units import MIB
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.baselines import FailRule
     from pytest_memguard.history import HistoryPlace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pattern:
-    """One line of ``mem_budgets``: tests by node id or path, and their limit."""
-
-    glob: str
-    """`*` and `?` stay within a folder, `**` does not."""
-    limit: int
-    """Bytes; 0 switches the default off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,163 +91,6 @@ class Settings:
         return self.sources.get(name, "the default")
 
 
-def _switch(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text in {"1", "true", "yes", "on"}:
-        return True
-    if text in {"0", "false", "no", "off", ""}:
-        return False
-    msg = f"{value!r} is neither true nor false"
-    raise ConfigError(msg)
-
-
-def _count_of(what: str) -> Callable[[object], int]:
-    def parse(value: object) -> int:
-        text = str(value).strip()
-        if not text.isdecimal() or int(text) < 1:
-            msg = f"{value!r} is not a number of {what}: write a whole number from 1"
-            raise ConfigError(msg)
-        return int(text)
-
-    return parse
-
-
-def _seconds(value: object) -> float:
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < inf:
-        msg = f"{value!r} is not a number of seconds above 0"
-        raise ConfigError(msg)
-    return seconds
-
-
-def _leak_check(value: object) -> str:
-    if value in LEAK_CHECK:
-        return str(value)
-    try:
-        return "all" if _switch(value) else "marked"
-    except ConfigError:
-        msg = f"{value!r} is not one of {', '.join(LEAK_CHECK)}, true, false"
-        raise ConfigError(msg) from None
-
-
-def _lines(lines: object) -> tuple[str, ...]:
-    if isinstance(lines, str):
-        lines = lines.splitlines()
-    if not isinstance(lines, (list, tuple)):
-        msg = f"{lines!r} is not a list of lines"
-        raise ConfigError(msg)
-    kept = (str(line).strip() for line in lines)
-    return tuple(line for line in kept if line and not line.startswith("#"))
-
-
-def _text(value: object) -> str:
-    if not str(value).strip():
-        msg = "it is empty: write the path of a file"
-        raise ConfigError(msg)
-    return str(value)
-
-
-def _place(value: object) -> HistoryPlace:
-    from pytest_memguard.history import HistoryPlace
-
-    return HistoryPlace(text=_text(value).strip())
-
-
-def _file(value: object) -> str | None:
-    """A file; an empty text is the one that ``mem_baseline`` names."""
-    try:
-        return "" if _switch(value or "true") else None
-    except ConfigError:
-        return str(value)
-
-
-def _times(value: object) -> int:
-    text = str(value).strip()
-    if not text.isdecimal():
-        msg = f"{value!r} is not a number of measurements: write a whole number from 0"
-        raise ConfigError(msg)
-    return int(text)
-
-
-def _rules(lines: object) -> tuple[FailRule, ...]:
-    from pytest_memguard.rules import parse_rules
-
-    return parse_rules(_lines(lines), "")
-
-
-def _one_of(*choices: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if value not in choices:
-            msg = f"{value!r} is not one of {', '.join(choices)}"
-            raise ConfigError(msg)
-        return str(value)
-
-    return parse
-
-
-def _patterns(lines: object) -> tuple[Pattern, ...]:
-    if isinstance(lines, str):
-        lines = lines.splitlines()
-    if not isinstance(lines, (list, tuple)):
-        msg = f"{lines!r} is not a list of lines 'PATTERN = SIZE'"
-        raise ConfigError(msg)
-    patterns, problems = [], []
-    for line in lines:
-        if not str(line).strip() or str(line).lstrip().startswith("#"):
-            continue
-        glob, equals, size = str(line).rpartition("=")
-        try:
-            if not equals or not glob.strip():
-                problems.append(f"{line!r} is not a line 'PATTERN = SIZE'")
-            else:
-                patterns.append(Pattern(glob=glob.strip(), limit=parse_size(size.strip())))
-        except ConfigError as error:
-            problems.append(f"in the line {line!r}, {error}")
-    if problems:
-        raise ConfigError(*problems)
-    return tuple(patterns)
-
-
-_PARSERS: Mapping[str, Callable[[object], Any]] = {
-    "off": _switch,
-    "mem": _switch,
-    "top": _count_of("tests"),
-    "json": _text,
-    "markdown": _text,
-    "gitlab": _text,
-    "github": _one_of(*GITHUB),
-    "budget": parse_size,
-    "budgets": _patterns,
-    "warn": parse_share,
-    "mode": _one_of(*MODES),
-    "explain": _one_of(*EXPLAIN),
-    "drill": _switch,
-    "leak_check": _leak_check,
-    "leak_strict": _switch,
-    "leak_accept": _switch,
-    "leak_blame": _one_of(*LEAK_BLAME),
-    "leak_tolerance": parse_bytes,
-    "leak_ignore": _lines,
-    "leak_calls": _count_of("calls"),
-    "leak_seconds": _seconds,
-    "leak_memory": parse_size,
-    "leak_files": _count_of("files"),
-    "leak_threads": _count_of("threads"),
-    "history": _place,
-    "save": _file,
-    "compare": _file,
-    "baseline": _text,
-    "fail_on": _rules,
-    "confirm": _times,
-    "accept": _lines,
-    "prune": _switch,
-    "strict": _switch,
-}
 # What does nothing without another setting, where it is given on the command line.
 _NEEDS: Mapping[str, tuple[str, str]] = {
     "fail_on": ("compares", "--mem-compare"),
@@ -288,7 +114,7 @@ def resolve(given: Mapping[str, tuple[object, str]]) -> Settings:
     problems: list[str] = []
     for name, (value, source) in given.items():
         try:
-            values[name] = _PARSERS[name](value)
+            values[name] = PARSERS[name](value)
         except ConfigError as error:  # noqa: PERF203  every problem is told at once
             problems += [f"{source}: {problem}" for problem in error.problems]
     if problems:

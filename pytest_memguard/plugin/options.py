@@ -95,7 +95,7 @@ def _shape(option: Option) -> dict[str, Any]:
     if option.kind in {"switch", "file"}:
         const: object = option.choices[0] if option.choices else True
         if option.kind == "file":
-            const = option.default_file
+            const = option.default_file or True  # an empty text is a mistake: --mem-save=$FILE
         return {"help": _for_argparse(option.help), "action": "store_const", "const": const}
     shape: dict[str, Any] = {
         "help": _for_argparse(f"{option.help} Default: {option.default}."),
@@ -133,14 +133,26 @@ def given(config: pytest.Config) -> dict[str, tuple[object, str]]:
         if value is None and option.ini:
             source = f"{option.ini} in {file}"
             try:
-                value = config.getini(option.ini)
-            except (TypeError, ValueError) as error:
-                problems.append(f"{source}: {error}")
+                value = _from_file(config, option)
+            except (TypeError, ValueError, pytest.UsageError) as error:
+                problem = str(error).removeprefix(f"{config.inipath}: ")
+                problems.append(f"{source}: {problem}")
         if value is not None:
             values[option.name] = (value, source)
     if problems:
         raise usage_error(problems)
     return values
+
+
+def _from_file(config: pytest.Config, option: Option) -> object:
+    """What the config file says, without the comments among lines."""
+    value: object = config.getini(option.ini)
+    if option.kind not in {"lines", "list"} or not value:
+        return value
+    from pytest_memguard.parsing import is_comment
+
+    lines = value if isinstance(value, list) else [value]
+    return [line for line in lines if not is_comment(line)]
 
 
 def is_off(config: pytest.Config) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.history import HistoryPlace
 from pytest_memguard.model import Budget
-from pytest_memguard.option_table import OPTIONS
+from pytest_memguard.option_table import BASELINE, OPTIONS
 from pytest_memguard.settings import Pattern, Settings, default_budgets, resolve
 from pytest_memguard.units import KIB, MIB
 
@@ -34,6 +34,13 @@ ACCEPTED = [
     pytest.param("budget", "200", 200 * MIB, id="size-text"),
     pytest.param("budget", 1.5, 1536 * KIB, id="size-number"),
     pytest.param("budget", "0", 0, id="size-zero"),
+    pytest.param("save", "false", None, id="file-off"),
+    pytest.param("compare", False, None, id="file-switched-off"),
+    pytest.param("compare", 0, None, id="file-zero"),
+    pytest.param("compare", True, BASELINE, id="file-switched-on"),
+    pytest.param("compare", "other.json", "other.json", id="file"),
+    pytest.param("accept", ["#1.py::t"], ("#1.py::t",), id="no-comment-in-a-list"),
+    pytest.param("leak_ignore", " a.* \n", ("a.*",), id="names"),
     pytest.param("warn", "80%", 0.8, id="share-percent"),
     pytest.param("warn", 0.8, 0.8, id="share-number"),
     pytest.param("warn", "0", 0, id="share-zero"),
@@ -65,6 +72,76 @@ ACCEPTED = [
 ]
 
 REFUSED = [
+    pytest.param("mem", 1.0, "1.0 is neither true nor false", id="switch-float"),
+    pytest.param("mem", [True], "[True] is neither true nor false", id="switch-list"),
+    pytest.param("mem", "\uff11", "'\uff11' is neither true nor false", id="switch-full-width"),
+    pytest.param("top", 3.0, "3.0 is not a number of tests", id="count-float"),
+    pytest.param("top", "\uff13", "'\uff13' is not a number of tests", id="count-full-width"),
+    pytest.param(
+        "confirm",
+        "-1",
+        "'-1' is not a number of measurements: write a whole number from 0",
+        id="count-from-0",
+    ),
+    pytest.param(
+        "confirm", "\uff11", "'\uff11' is not a number of measurements", id="times-full-width"
+    ),
+    pytest.param(
+        "confirm", 10**10, "10000000000 is not a number of measurements", id="times-too-large"
+    ),
+    *(
+        pytest.param(name, value, f"{value!r} is not the path of a file: {remedy}", id=id_)
+        for name, value, remedy, id_ in [
+            ("json", True, "write it as a text", "path-bool"),
+            ("markdown", 5, "write it as a text", "path-number"),
+            ("gitlab", ["a"], "write it as a text", "path-list"),
+            ("baseline", 1.5, "write it as a text", "path-float"),
+            ("json", "true", "write one (./true, if that is its name)", "path-true"),
+            ("history", " Off ", "write one (./Off, if that is its name)", "place-off"),
+            ("history", True, "write it as a text", "place-bool"),
+            ("compare", 5, "write it as a text", "file-number"),
+            ("save", ["a"], "write it as a text", "file-list"),
+        ]
+    ),
+    *(
+        pytest.param(
+            name,
+            value,
+            "it is empty: write the path of a file, or true for the one of mem_baseline",
+            id=f"file-{id_}",
+        )
+        for name, value, id_ in [("save", "", "empty"), ("compare", " ", "blank")]
+    ),
+    pytest.param(
+        "leak_memory",
+        "0",
+        "'0' would stop every leak check at once: write a size above 0 ('256 MB')",
+        id="no-memory-for-a-leak",
+    ),
+    pytest.param("fail_on", [""], "'' is no rule, it is empty: write peak:10%", id="no-rule"),
+    pytest.param("fail_on", ["  "], "'  ' is no rule, it is empty: ", id="blank-rule"),
+    pytest.param("fail_on", [5], "5 is no rule, it is not a text: ", id="rule-number"),
+    pytest.param("fail_on", 5, "5 is not a list of rules", id="rules-number"),
+    pytest.param("accept", [""], "'' is not a pattern: write a node id", id="accept-empty"),
+    pytest.param("accept", ["test_a.py::t[1"], "'test_a.py::t[1' is not", id="accept-bracket"),
+    pytest.param("leak_ignore", ["  "], "'  ' is not a pattern: ", id="ignore-blank"),
+    pytest.param("leak_ignore", [3], "3 is not a pattern: ", id="ignore-number"),
+    pytest.param("leak_ignore", ["[a"], "'[a' is not a pattern: ", id="ignore-bracket"),
+    pytest.param("budgets", [" "], "' ' is not a line 'PATTERN = SIZE'", id="blank-line"),
+    pytest.param("budgets", [5], "5 is not a line 'PATTERN = SIZE'", id="line-number"),
+    pytest.param(
+        "budgets",
+        ["test_a.py::t[1 = 5"],
+        "in the line 'test_a.py::t[1 = 5', 'test_a.py::t[1' is not a pattern of node ids: "
+        "close its bracket",
+        id="pattern-with-an-open-bracket",
+    ),
+    pytest.param(
+        "budgets",
+        ["a = 8388608 TB"],
+        "in the line 'a = 8388608 TB', '8388608 TB' is not a size, it is 8 EiB (2**63 bytes)",
+        id="pattern-with-too-large-a-size",
+    ),
     pytest.param("mem", "maybe", "'maybe' is neither true nor false", id="switch"),
     pytest.param(
         "top", "0", "'0' is not a number of tests: write a whole number from 1", id="count-zero"
@@ -132,13 +209,15 @@ def test_nothing_given() -> None:
 
 def test_every_option_has_a_setting_and_a_parser() -> None:
     """The table of options, the parsers and the fields of the settings are the same list."""
-    written = {"switch": "true", "text": "1", "lines": [], "file": "true", "list": []}
+    written = {"switch": "true", "text": "1", "lines": [], "file": "a.json", "list": []}
     given = {
         option.name: ((option.choices or (written[option.kind],))[0], option.name)
         for option in OPTIONS
-        if option.name != "warn"
     }
     given["warn"] = ("0.5", "warn")
+    given.update(
+        {name: ("a.json", name) for name in ("json", "markdown", "gitlab", "baseline")}
+    )
     assert set(given) == set(resolve(given).sources)
     assert {option.name for option in OPTIONS} == {
         field.name for field in dataclasses.fields(Settings)
@@ -245,7 +324,16 @@ def test_settings_of_the_leak_check(name, value, expected) -> None:
         ("leak_seconds", "0"),
         ("leak_seconds", "inf"),
         ("leak_seconds", "soon"),
+        ("leak_seconds", "1_000"),
+        ("leak_seconds", "\uff11"),
+        ("leak_seconds", "1e300"),
+        ("leak_seconds", True),
+        ("leak_seconds", -1),
         ("leak_memory", "x"),
+        ("leak_memory", 0),
+        ("leak_memory", "0 MB"),
+        ("leak_files", 0),
+        ("leak_threads", 0),
         ("leak_files", "-1"),
         ("leak_threads", ""),
     ],

@@ -1,0 +1,228 @@
+"""What a person writes for a setting, to its value: one parser for each option."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pytest_memguard.errors import ConfigError, quoted
+from pytest_memguard.option_table import EXPLAIN, GITHUB, LEAK_BLAME, LEAK_CHECK, MODES
+from pytest_memguard.units import (
+    MOST,
+    as_number,
+    parse_bytes,
+    parse_count,
+    parse_share,
+    parse_size,
+)
+from pytest_memguard.values import dataclass
+
+if TYPE_CHECKING:
+    from pytest_memguard.baselines import FailRule
+    from pytest_memguard.history import HistoryPlace
+
+Entry = TypeVar("Entry")
+
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """One line of ``mem_budgets``: tests by node id or path, and their limit."""
+
+    glob: str
+    """`*` and `?` stay within a folder, `**` does not."""
+    limit: int
+    """Bytes; 0 switches the default off."""
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower() if isinstance(value, (int, str)) else "neither"
+    if text in _TRUE:
+        return True
+    if text in _FALSE or not text:
+        return False
+    msg = f"{quoted(value)} is neither true nor false"
+    raise ConfigError(msg)
+
+
+def _count_of(what: str, least: int = 1) -> Callable[[object], int]:
+    return partial(parse_count, what=what, least=least)
+
+
+def _seconds(value: object) -> float:
+    seconds = as_number(value)
+    if seconds is None or not 0 < seconds <= MOST:
+        msg = f"{quoted(value)} is not a number of seconds: write one above 0, {MOST} at most"
+        raise ConfigError(msg)
+    return seconds
+
+
+def _memory(value: object) -> int:
+    size = parse_size(value)
+    if not size:
+        hint = "write a size above 0 ('256 MB')"
+        msg = f"{quoted(value)} would stop every leak check at once: {hint}"
+        raise ConfigError(msg)
+    return size
+
+
+def _leak_check(value: object) -> str:
+    if value in LEAK_CHECK:
+        return str(value)
+    try:
+        return "all" if _switch(value) else "marked"
+    except ConfigError:
+        msg = f"{quoted(value)} is not one of {', '.join(LEAK_CHECK)}, true, false"
+        raise ConfigError(msg) from None
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str):
+        msg = f"{quoted(value)} is not the path of a file: write it as a text"
+        raise ConfigError(msg)
+    if not value.strip():
+        msg = "it is empty: write the path of a file"
+        raise ConfigError(msg)
+    if value.strip().lower() in _TRUE | _FALSE:
+        remedy = f"write one (./{value.strip()}, if that is its name)"
+        msg = f"{quoted(value)} is not the path of a file: {remedy}"
+        raise ConfigError(msg)
+    return value
+
+
+def _place(value: object) -> HistoryPlace:
+    from pytest_memguard.history import HistoryPlace
+
+    return HistoryPlace(text=_path(value).strip())
+
+
+def _file(value: object) -> str | None:
+    """A file; an empty text is the one that ``mem_baseline`` names."""
+    if isinstance(value, str) and not value.strip():
+        msg = "it is empty: write the path of a file, or true for the one of mem_baseline"
+        raise ConfigError(msg)
+    try:
+        return "" if _switch(value) else None
+    except ConfigError:
+        return _path(value)
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in choices:
+            msg = f"{quoted(value)} is not one of {', '.join(choices)}"
+            raise ConfigError(msg)
+        return str(value)
+
+    return parse
+
+
+def _list_of(
+    what: str, parse: Callable[[object], Entry]
+) -> Callable[[object], Sequence[Entry]]:
+    """A parser of several values.
+
+    Args:
+        what: they are, for a message.
+        parse: makes one of a list's entries, or of a text's lines, a value. Comments and
+            blank lines belong to a text alone.
+    """
+
+    def parse_all(value: object) -> Sequence[Entry]:
+        entries = value
+        if isinstance(value, str):
+            lines = [line for line in value.splitlines() if line.strip()]
+            entries = [line for line in lines if not is_comment(line)]
+        if not isinstance(entries, (list, tuple)):
+            msg = f"{quoted(value)} is not a list of {what}"
+            raise ConfigError(msg)
+        parsed: list[Entry] = []
+        problems: list[str] = []
+        for entry in entries:
+            try:
+                parsed.append(parse(entry))
+            except ConfigError as error:  # noqa: PERF203  every problem is told at once
+                problems += error.problems
+        if problems:
+            raise ConfigError(*problems)
+        return tuple(parsed)
+
+    return parse_all
+
+
+def is_comment(entry: object) -> bool:
+    """Whether a line in the config file is a comment."""
+    return isinstance(entry, str) and entry.lstrip().startswith("#")
+
+
+def _rule(text: object) -> FailRule:
+    from pytest_memguard.rules import parse_rule
+
+    return parse_rule(text, "")
+
+
+def _node_pattern(text: object) -> str:
+    from pytest_memguard.patterns import node_pattern
+
+    return node_pattern(text)
+
+
+def _name_pattern(text: object) -> str:
+    from pytest_memguard.patterns import name_pattern
+
+    return name_pattern(text)
+
+
+def _budget_pattern(line: object) -> Pattern:
+    glob, equals, size = line.rpartition("=") if isinstance(line, str) else ("", "", "")
+    if not equals or not glob.strip():
+        msg = f"{quoted(line)} is not a line 'PATTERN = SIZE'"
+        raise ConfigError(msg)
+    try:
+        return Pattern(glob=_node_pattern(glob.strip()), limit=parse_size(size.strip()))
+    except ConfigError as error:
+        msg = f"in the line {quoted(line)}, {error}"
+        raise ConfigError(msg) from error
+
+
+PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
+    "off": _switch,
+    "mem": _switch,
+    "top": _count_of("tests"),
+    "json": _path,
+    "markdown": _path,
+    "gitlab": _path,
+    "github": _one_of(*GITHUB),
+    "budget": parse_size,
+    "budgets": _list_of("lines 'PATTERN = SIZE'", _budget_pattern),
+    "warn": parse_share,
+    "mode": _one_of(*MODES),
+    "explain": _one_of(*EXPLAIN),
+    "drill": _switch,
+    "leak_check": _leak_check,
+    "leak_strict": _switch,
+    "leak_accept": _switch,
+    "leak_blame": _one_of(*LEAK_BLAME),
+    "leak_tolerance": parse_bytes,
+    "leak_ignore": _list_of("patterns", _name_pattern),
+    "leak_calls": _count_of("calls"),
+    "leak_seconds": _seconds,
+    "leak_memory": _memory,
+    "leak_files": _count_of("files"),
+    "leak_threads": _count_of("threads"),
+    "history": _place,
+    "save": _file,
+    "compare": _file,
+    "baseline": _path,
+    "fail_on": _list_of("rules", _rule),
+    "confirm": _count_of("measurements", 0),
+    "accept": _list_of("patterns", _node_pattern),
+    "prune": _switch,
+    "strict": _switch,
+}
+"""The parser of each option, by its name."""
