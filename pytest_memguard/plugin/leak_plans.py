@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.errors import ConfigError
+from pytest_memguard.errors import ConfigError, quoted
+from pytest_memguard.patterns import name_pattern
+from pytest_memguard.plugin.marker_problems import problem_lines
 from pytest_memguard.recording.repeat import Limits
 from pytest_memguard.settings import Settings
-from pytest_memguard.units import parse_bytes
+from pytest_memguard.units import MOST, parse_bytes
 from pytest_memguard.values import dataclass
 
 CHECK: Final = "mem_leak_check"
@@ -54,6 +56,7 @@ class LeakPlanner:
             threads=settings.leak_threads,
         )
         self.defaults = LeakPlan(limits=self._limits, tolerance=settings.leak_tolerance)
+        self._marks: dict[int, tuple[pytest.Mark, LeakPlan | None]] = {}
         self.problems: list[str] = []
 
     def plan(self, item: pytest.Item) -> LeakPlan | None:
@@ -71,19 +74,19 @@ class LeakPlanner:
         node, mark = max(
             nodes, key=lambda pair: (chain.index(pair[0]), pair[1].name == NO_CHECK)
         )
+        known = self._marks.get(id(mark))
+        if known is not None and known[0] is mark:
+            return known[1]
+        plan: LeakPlan | None = None
         try:
             if mark.name == NO_CHECK:
-                return replace(base, skipped=_reason(mark))
-            return _from_mark(mark, base)
+                plan = replace(base, skipped=_reason(mark))
+            else:
+                plan = _from_mark(mark, base)
         except ConfigError as error:
-            file, line, _ = item.location
-            place = f"{file}:{line + 1}" if line is not None else file
-            owner = "" if node is item else f", marker on {node.name}"
-            self.problems += [
-                f"{place}: {item.nodeid}{owner}: {mark.name}: {problem}"
-                for problem in error.problems
-            ]
-            return None
+            self.problems += problem_lines(item, node, mark, error.problems)
+        self._marks[id(mark)] = (mark, plan)
+        return plan
 
 
 def _reason(mark: pytest.Mark) -> str:
@@ -107,20 +110,18 @@ def _from_mark(mark: pytest.Mark, base: LeakPlan) -> LeakPlan:
         problems.append(f"its arguments are named: {CHECK_SIGNATURE}")
     calls = _whole(named, "calls", base.limits.calls, 1, problems)
     warmup = _whole(named, "warmup", base.limits.warmup, 0, problems)
+    if {"calls", "warmup"} <= mark.kwargs.keys() and not problems and warmup >= calls:
+        problems.append(f"warmup {warmup} leaves none of {calls} calls to look for a leak in")
     tolerance = base.tolerance
     try:
         if "tolerance" in named:
             tolerance = parse_bytes(named.pop("tolerance"))
     except ConfigError as error:
         problems += [f"tolerance: {problem}" for problem in error.problems]
-    ignore = named.pop("ignore", ())
-    ignore = (ignore,) if isinstance(ignore, str) else ignore
-    if not isinstance(ignore, (tuple, list)) or not all(isinstance(p, str) for p in ignore):
-        problems.append(f"ignore {ignore!r} is not a pattern or a list of patterns")
-        ignore = ()
+    ignore = _patterns(named.pop("ignore", ()), problems)
     resources = named.pop("resources", True)
     if not isinstance(resources, bool):
-        problems.append(f"resources {resources!r} is neither True nor False")
+        problems.append(f"resources {quoted(resources)} is neither True nor False")
     problems += [f"it has no argument {name!r}: {CHECK_SIGNATURE}" for name in named]
     if problems:
         raise ConfigError(*problems)
@@ -128,9 +129,19 @@ def _from_mark(mark: pytest.Mark, base: LeakPlan) -> LeakPlan:
         base,
         limits=replace(base.limits, calls=calls, warmup=warmup),
         tolerance=tolerance,
-        ignore=tuple(ignore),
+        ignore=ignore,
         resources=resources,
     )
+
+
+def _patterns(written: object, problems: list[str]) -> tuple[str, ...]:
+    patterns: list[str] = []
+    for pattern in written if isinstance(written, (tuple, list)) else (written,):
+        try:
+            patterns.append(name_pattern(pattern))
+        except ConfigError as error:  # noqa: PERF203  every problem is told at once
+            problems += [f"ignore: {problem}" for problem in error.problems]
+    return tuple(patterns)
 
 
 def _whole(
@@ -140,6 +151,9 @@ def _whole(
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        problems.append(f"{name} {value!r} is not a whole number from {least}")
+        problems.append(f"{name} {quoted(value)} is not a whole number from {least}")
+        return default
+    if value > MOST:
+        problems.append(f"{name} {quoted(value)} is not a whole number from {least} to {MOST}")
         return default
     return value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pytest
 
-from pytest_memguard.errors import ConfigError
+from pytest_memguard.errors import ConfigError, quoted
 from pytest_memguard.judge.room import Precision, allowance, finest, precision_for
 from pytest_memguard.model import (
     PHASES,
@@ -19,6 +19,7 @@ from pytest_memguard.model import (
     PhaseName,
     Threads,
 )
+from pytest_memguard.plugin.marker_problems import problem_lines
 from pytest_memguard.settings import Settings, default_budgets
 from pytest_memguard.units import parse_share, parse_size
 from pytest_memguard.values import dataclass
@@ -214,13 +215,7 @@ class Planner:
                 budget = replace(budget, warn=self._settings.warn)
         except ConfigError as error:
             budget = None
-            file, line, _ = item.location
-            place = f"{file}:{line + 1}" if line is not None else file
-            owner = "" if node is item else f", marker on {node.name}"
-            self.problems += [
-                f"{place}: {item.nodeid}{owner}: mem_budget: {problem}"
-                for problem in error.problems
-            ]
+            self.problems += problem_lines(item, node, mark, error.problems)
         if not callable(limit):
             self._marks[id(mark)] = (mark, budget)
         return budget
@@ -266,14 +261,17 @@ def budget_from_mark(
         except ConfigError as error:
             problems += error.problems
     metric = _choice("metric", named.pop("metric", "rss"), MetricName, problems)
+    in_a_phase = "phase" in named
     phase = _choice("phase", named.pop("phase", "call"), BudgetPhase, problems)
     threads = _choice("threads", named.pop("threads", "all"), Threads, problems)
     if threads == "current" and metric != "heap":
         problems.append("threads='current' needs metric='heap': no other metric knows threads")
     stage = named.pop("stage", None)
     if stage is not None and not (isinstance(stage, str) and stage.strip()):
-        problems.append(f"stage {stage!r} is not the name of a stage")
+        problems.append(f"stage {quoted(stage)} is not the name of a stage")
         stage = None
+    if stage is not None and in_a_phase:
+        problems.append("stage goes without phase: its budget holds in whatever phase it runs")
     warn = None
     try:
         warn = parse_share(named.pop("warn", None))
@@ -295,9 +293,9 @@ def budget_from_mark(
 
 def _choice(name: str, value: object, choices: Any, problems: list[str]) -> Any:
     allowed = get_args(choices)
-    if value in allowed:
+    if isinstance(value, str) and value in allowed:
         return value
-    problems.append(f"{name} {value!r} is not one of {', '.join(allowed)}")
+    problems.append(f"{name} {quoted(value)} is not one of {', '.join(allowed)}")
     return allowed[0]
 
 
@@ -309,6 +307,6 @@ def _called(limit: object, params: Mapping[str, object] | None) -> object:
         raise ConfigError(msg)
     try:
         return limit(dict(params))
-    except Exception as error:
+    except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:
         msg = f"the function for the limit raised {type(error).__name__}: {error}"
         raise ConfigError(msg) from error

@@ -11,6 +11,7 @@ from pytest_memguard.baselines import Entry, FailRule, Former
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.noise import noise, noise_of_growth, room
 from pytest_memguard.model import Budget, MetricName
+from pytest_memguard.plugin.marker_problems import problem_lines
 from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rules
 
 MARKER: Final = "mem_regression"
@@ -30,6 +31,7 @@ class RegressionPlanner:
     ) -> None:
         self._rules = rules
         self._entries = entries
+        self._marks: dict[int, tuple[pytest.Mark, Sequence[FailRule] | None]] = {}
         self.problems: list[str] = []
 
     def formers(self, item: pytest.Item, budgets: Iterable[Budget]) -> tuple[Budget, ...]:
@@ -63,18 +65,17 @@ class RegressionPlanner:
     def _from_mark(
         self, item: pytest.Item, node: Any, mark: pytest.Mark
     ) -> Sequence[FailRule] | None:
+        known = self._marks.get(id(mark))
+        if known is not None and known[0] is mark:
+            return known[1]
         where = "the marker" if node is item else f"the marker on {node.name}"
+        rules: Sequence[FailRule] | None = ()
         try:
-            return rules_from_mark(mark, where)
+            rules = rules_from_mark(mark, where)
         except ConfigError as error:
-            file, line, _ = item.location
-            place = f"{file}:{line + 1}" if line is not None else file
-            owner = "" if node is item else f", marker on {node.name}"
-            self.problems += [
-                f"{place}: {item.nodeid}{owner}: {MARKER}: {problem}"
-                for problem in error.problems
-            ]
-            return ()
+            self.problems += problem_lines(item, node, mark, error.problems)
+        self._marks[id(mark)] = (mark, rules)
+        return rules
 
 
 def marker_problems(items: Iterable[pytest.Item]) -> list[str]:

@@ -12,6 +12,7 @@ from pytest_memguard.plugin.leak_plans import LeakPlanner
 from pytest_memguard.settings import Settings
 from pytest_memguard.units import MIB
 
+BYTES_HINT = "write a number of bytes (512) or a text ('2 KB')"
 CHECK = pytest.mark.mem_leak_check
 NO_CHECK = pytest.mark.mem_no_leak_check
 
@@ -109,6 +110,63 @@ def test_arguments_do_not_add_up() -> None:
     [
         pytest.param(CHECK(calls=0), ["calls 0 is not a whole number from 1"], id="calls"),
         pytest.param(
+            CHECK(calls=10**400),
+            [
+                (
+                    f"calls 1{'0' * 59}... (401 characters) is not a whole number "
+                    "from 1 to 1000000000"
+                )
+            ],
+            id="calls-too-many",
+        ),
+        pytest.param(
+            CHECK(calls=2.0, warmup=True),
+            [
+                "calls 2.0 is not a whole number from 1",
+                "warmup True is not a whole number from 0",
+            ],
+            id="other-types",
+        ),
+        pytest.param(
+            CHECK(calls=5, warmup=5),
+            ["warmup 5 leaves none of 5 calls to look for a leak in"],
+            id="warmup-alone",
+        ),
+        pytest.param(
+            CHECK(tolerance=None),
+            [f"tolerance: None is not a size: {BYTES_HINT}"],
+            id="tolerance-none",
+        ),
+        pytest.param(
+            CHECK(tolerance=2**63),
+            [
+                (
+                    "tolerance: 9223372036854775808 is not a size, "
+                    f"it is 8 EiB (2**63 bytes) or more: {BYTES_HINT}"
+                )
+            ],
+            id="tolerance-too-large",
+        ),
+        pytest.param(
+            CHECK(tolerance=0.5),
+            [f"tolerance: 0.5 is not a size, it is less than a byte: {BYTES_HINT}"],
+            id="tolerance-below-a-byte",
+        ),
+        pytest.param(
+            CHECK(ignore=["feed.*", "", 5, "[a"]),
+            [
+                "ignore: '' is not a pattern: write one as 'feed.*' or '*/feed.py'",
+                "ignore: 5 is not a pattern: write one as 'feed.*' or '*/feed.py'",
+                "ignore: '[a' is not a pattern: close its bracket, or write [[] for a bracket",
+            ],
+            id="patterns",
+        ),
+        pytest.param(
+            CHECK(ignore=None),
+            ["ignore: None is not a pattern: write one as 'feed.*' or '*/feed.py'"],
+            id="no-patterns",
+        ),
+        pytest.param(
             CHECK(calls="x", warmup=-1, resources=None),
             [
                 "calls 'x' is not a whole number from 1",
@@ -151,6 +209,16 @@ def test_problems_of_a_class() -> None:
             "calls 0 is not a whole number from 1"
         )
     ]
+
+
+def test_problems_of_a_class_are_told_once() -> None:
+    """A marker of a class is told by the first of its tests, and no other one is checked."""
+    owner = Node("TestIt", (CHECK(calls=0),))
+    planner = LeakPlanner(Settings())
+    items: list[Any] = [Node(name, (), owner) for name in ("test_one", "test_two")]
+    assert [planner.plan(item) for item in items] == [None, None]
+    (problem,) = planner.problems
+    assert problem.startswith("test_it.py:7: test_it.py::test_one, marker on TestIt: ")
 
 
 def test_a_marker_that_does_not_decide_is_not_judged() -> None:

@@ -30,6 +30,11 @@ def broken(params):
     return params["columns"]
 
 
+def skips(_):
+    """A limit that would rather have its test skipped."""
+    pytest.skip("not here")
+
+
 ACCEPTED = [
     pytest.param((200,), {}, budget(200 * MIB), id="bare-number"),
     pytest.param(("512 KB",), {}, budget(512 * KIB), id="text"),
@@ -44,6 +49,9 @@ ACCEPTED = [
     pytest.param((1,), {"phase": "all"}, budget(MIB, phase="all"), id="phase"),
     pytest.param((1,), {"stage": "load"}, budget(MIB, stage="load"), id="stage"),
     pytest.param((1,), {"stage": None}, budget(MIB), id="no-stage"),
+    pytest.param(
+        (1,), {"stage": None, "phase": "setup"}, budget(MIB, phase="setup"), id="phase-alone"
+    ),
     pytest.param((1,), {"warn": "80%"}, budget(MIB, warn=0.8), id="warn"),
     pytest.param((1,), {"warn": None}, budget(MIB), id="no-warn"),
     pytest.param((1,), {"warn": 0}, budget(MIB, warn=0), id="warn-switched-off"),
@@ -57,12 +65,11 @@ ACCEPTED = [
         ("1 KB",),
         {
             "metric": "python",
-            "phase": "teardown",
             "stage": "load/parse",
             "warn": 0.5,
             "threads": "all",
         },
-        budget(KIB, metric="python", phase="teardown", stage="load/parse", warn=0.5),
+        budget(KIB, metric="python", stage="load/parse", warn=0.5),
         id="everything",
     ),
 ]
@@ -117,6 +124,44 @@ REFUSED = [
     ),
     pytest.param(
         (1,), {"stage": "  "}, ["stage '  ' is not the name of a stage"], id="stage-blank"
+    ),
+    *(
+        pytest.param(
+            (1,),
+            {"stage": "load", "phase": phase},
+            ["stage goes without phase: its budget holds in whatever phase it runs"],
+            id=f"stage-and-{phase}",
+        )
+        for phase in ("call", "setup", "all")
+    ),
+    pytest.param(
+        (10**400,),
+        {},
+        [
+            (
+                f"1{'0' * 59}... (401 characters) is not a size, "
+                f"it is 8 EiB (2**63 bytes) or more: {HINT}"
+            )
+        ],
+        id="limit-beyond-floats",
+    ),
+    pytest.param(
+        ("8388608 TB",),
+        {},
+        [f"'8388608 TB' is not a size, it is 8 EiB (2**63 bytes) or more: {HINT}"],
+        id="limit-too-large",
+    ),
+    pytest.param(
+        (1e-9,),
+        {},
+        [f"1e-09 is not a size, it is less than a byte: {HINT}"],
+        id="limit-below-a-byte",
+    ),
+    pytest.param(
+        (skips,),
+        {},
+        ["the function for the limit raised Skipped: not here"],
+        id="function-that-skips",
     ),
     pytest.param((1,), {"stage": 5}, ["stage 5 is not the name of a stage"], id="stage-number"),
     pytest.param(
