@@ -42,6 +42,8 @@ def parse_rule(text: object, where: str) -> FailRule:
         stage, colon, rest = (part.strip() for part in rest.rpartition(":"))
         if not stage:
             raise _problem(text, "it names no stage")
+        if "*" in stage and stage != "*":
+            raise _problem(text, f"{quoted(stage)} is no name, and only * alone is every stage")
     known = next((name for name in get_args(RuleKind) if name == kind), None)
     if known is None:
         raise _problem(text, f"{quoted(kind)} is nothing that is compared")

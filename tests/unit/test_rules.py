@@ -90,6 +90,11 @@ def test_rule(text, kind, share, floor, stage) -> None:
         pytest.param("stage:10%", "it names no stage", id="no-stage"),
         pytest.param("stage::10%", "it names no stage", id="empty-stage"),
         pytest.param("stage", "it names no stage", id="stage-alone"),
+        pytest.param(
+            "stage:load/*:10%",
+            "'load/*' is no name, and only * alone is every stage",
+            id="pattern-of-stages",
+        ),
         pytest.param("stage:load:", "it has no amount", id="stage-without-amount"),
         pytest.param(10, "it is not a text", id="number"),
         pytest.param(None, "it is not a text", id="none"),
