@@ -156,6 +156,9 @@ DESCRIPTORS = """
                 os.dup2(file, number)
                 os.close(file)
 
+    def test_first():  # garbage is collected before it, so it is measured with more care
+        pass
+
     def test_close(lost):
         if not {in_setup}:
             lose()
@@ -175,13 +178,14 @@ DESCRIPTORS = """
         pytest.param(False, False, id="closed-in-the-call"),
         pytest.param(True, False, id="closed-in-setup"),
         pytest.param(False, True, id="another-file-in-its-place"),
+        pytest.param(True, True, id="another-file-in-its-place-in-setup"),
     ],
 )
 def test_what_we_keep_open_is_closed(pytester, run, in_setup, taken):
     """A test that closes our descriptors changes nothing, and no file of its own is written."""
     source = DESCRIPTORS.format(in_setup=in_setup, taken=taken)
     result = run(source, "--mem-budget=60", "--junit-xml=out.xml")
-    result.assert_outcomes(passed=2, failed=1)
+    result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["FAILED test_it.py::test_breach - BudgetExceeded: peak RSS *"])
     assert round(properties(pytester)["test_passes"]["peak"] / MIB) == 30
 
