@@ -16,6 +16,13 @@ FLOOR: Final = 1 << 20
 _URL: Final = re.compile(r"[A-Za-z][\w+.-]*://")
 # as far as the last @: a password may have any sign in it, and one too many hidden does no harm
 _BEHIND_USER: Final = re.compile(r"(://[^:/@?#]*):(.*)@")
+# where a path begins that is surely one; a share of Windows has no user and no password
+_BEGINS_PATH: Final = re.compile(r"[A-Za-z]:[\\/]|/(?!/)|\.{1,2}[\\/]|~")
+# too few slashes behind the scheme, a scheme of a database, a user with a password on a host
+_LIKE_URL: Final = re.compile(
+    r"[\w+.-]{2,}:[\\/]|(?:postgres|sqlite|mysql|mariadb)[\w+.-]*:|.*://|.*:.*@.*[\\/]",
+    re.DOTALL,
+)
 _IN_QUERY: Final = re.compile(r"((?:pass|pwd|secret|token)[^=&]*=)([^&]*)", re.IGNORECASE)
 
 
@@ -27,12 +34,23 @@ class HistoryPlace:
     """The path of a SQLite file, or a URL as SQLAlchemy takes it."""
 
     def __str__(self) -> str:
+        if self.is_half_url:
+            return "(not shown: it may hold a password)"
         return without_password(self.text) if self.is_url else self.text
 
     @property
     def is_url(self) -> bool:
         """Whether it names a server, not a file."""
         return _URL.match(self.text) is not None
+
+    @property
+    def is_half_url(self) -> bool:
+        """Whether it was meant to be a URL, and is none: "postgresql:/user:secret@host"."""
+        if self.is_url or _BEGINS_PATH.match(self.text):
+            return False
+        several = re.search(r"[?&\s]", self.text)  # as in "host=db password=secret"
+        secret = several and _IN_QUERY.search(self.text)
+        return bool(_LIKE_URL.match(self.text) or secret)
 
 
 def without_password(url: str) -> str:

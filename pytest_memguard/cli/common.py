@@ -13,6 +13,7 @@ from pytest_memguard.baselines import Baseline
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Run
 from pytest_memguard.storage.baseline import is_baseline, read_baseline
+from pytest_memguard.storage.files import read_text
 from pytest_memguard.units import parse_count, parse_size
 from pytest_memguard.wire import run_from_json
 
@@ -55,7 +56,7 @@ def read_json(name: str) -> object:
         ConfigError: if it cannot be read.
     """
     try:
-        return json.loads(Path(name).read_text(encoding="utf-8"))
+        return json.loads(read_text(Path(name)))
     except OSError as error:
         msg = f"{name} cannot be read: {error.strerror}"
         raise ConfigError(msg) from error
@@ -82,8 +83,7 @@ def read_numbers(name: str) -> Run | Baseline:
 def _begins_like_a_baseline(name: str) -> bool:
     """Whether a broken file was a baseline: reading it as one says on which line it broke."""
     try:
-        with Path(name).open(encoding="utf-8") as file:
-            return '"environments"' in file.read(200)
+        return '"environments"' in read_text(Path(name))[:200]
     except (OSError, UnicodeDecodeError):
         return False
 

@@ -90,7 +90,11 @@ def _into_run(shards: Sequence[Numbers], output: Path) -> list[str]:
         )
         raise ConfigError(msg)
     merged, twice = merge_runs(runs)
-    write_whole(output, json.dumps(run_to_json(merged), indent=1) + "\n")
+    try:
+        write_whole(output, json.dumps(run_to_json(merged), indent=1) + "\n")
+    except OSError as error:
+        msg = f"{output} could not be written: {error.strerror or error}"
+        raise ConfigError(msg) from error
     lines = [f"{output}: a run of {_files(len(shards))}, {_tests(len(merged.outcomes))}"]
     lines += _twice(twice, "the worst result is kept, and of equal ones the highest peak")
     if len({*environments.values()}) > 1:

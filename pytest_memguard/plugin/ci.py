@@ -13,7 +13,7 @@ from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.options import usage_error
 from pytest_memguard.probes.repository import prefix_of
 from pytest_memguard.settings import Settings
-from pytest_memguard.storage.files import check_writable
+from pytest_memguard.storage.files import append_text, check_writable
 
 _LEAST: Final = 4096
 """Bytes that must be left in a job's summary for ours to be worth a try."""
@@ -87,8 +87,7 @@ class CiReport:
                 return
             whole = settings.measures_all
             text = markdown(run, top=settings.top, limit=left, whole=whole)
-            with path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(f"\n{text}" if there else text)
+            append_text(path, f"\n{text}" if there else text)
         except OSError as error:
             lines.append(f"the job's summary was not written: {error}")
 

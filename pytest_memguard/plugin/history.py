@@ -117,7 +117,7 @@ class HistoryReport:
 def place_of(config: pytest.Config, settings: Settings) -> HistoryPlace:
     """Where the history is: a file named on the command line is looked for from here."""
     place = settings.history
-    if place is None or place.is_url:
+    if place is None or place.is_url or place.is_half_url:
         return place or HistoryPlace(text=FILE)
     at_root = place.text == FILE or settings.where("history") != "--mem-history"
     folder = config.rootpath if at_root else config.invocation_params.dir

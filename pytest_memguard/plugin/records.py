@@ -16,6 +16,7 @@ from pytest_memguard.plugin.options import settings_of, usage_error
 from pytest_memguard.plugin.regressions import RegressionCheck
 from pytest_memguard.settings import Settings
 from pytest_memguard.storage.baseline import read_baseline
+from pytest_memguard.storage.files import not_regular
 from pytest_memguard.values import dataclass
 
 
@@ -51,6 +52,15 @@ def read_record(config: pytest.Config) -> Record:
     saved = _path(config, settings, "save", default)
     if not settings.saves:
         saved = compared
+    used = {saved: "save"} if settings.saves else {}
+    used |= {compared: "compare"} if settings.compares else {}
+    problems = [
+        f"{_source(settings, name)}: {path}: {problem}; name another file, or move it away"
+        for path, name in used.items()
+        if (problem := not_regular(path))
+    ]
+    if problems:
+        raise usage_error(problems)
     try:
         if saved != compared:
             read_baseline(saved)
@@ -73,6 +83,13 @@ def _path(config: pytest.Config, settings: Settings, name: str, default: Path) -
     if settings.where(name).startswith("--"):
         return Path(config.invocation_params.dir, given)
     return Path(config.rootpath, given)
+
+
+def _source(settings: Settings, name: str) -> str:
+    """Which setting names the file to compare with, or to store in."""
+    if getattr(settings, name) in {None, settings.baseline} and "baseline" in settings.sources:
+        return settings.where("baseline")
+    return settings.where(name if name in settings.sources else "accept")
 
 
 def _demand(record: Record) -> None:

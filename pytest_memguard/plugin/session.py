@@ -145,6 +145,8 @@ def plan_items(session: pytest.Session) -> None:
     problems = planner.problems
     if settings.leak_check == "all" or used & LEAK_MARKERS:
         problems = problems + plan_leak_checks(session, items)
+    elif "memguard" in used:  # which may check functions for leaks
+        problems = problems + known_leaks(config).problems()
     if check is not None:
         problems = problems + check.problems
     elif REGRESSION_MARKER in used:

@@ -11,7 +11,7 @@ from typing import Final
 from pytest_memguard.baselines import Baseline
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.storage.baseline_form import dump_baseline, parse_baseline
-from pytest_memguard.storage.files import write_whole
+from pytest_memguard.storage.files import read_text, write_whole
 from pytest_memguard.storage.locks import PATIENCE, locked
 
 FILE: Final = ".memguard/baseline.json"
@@ -25,7 +25,7 @@ def read_baseline(path: Path) -> Baseline | None:
             what is wrong and on which line, and the file is left alone.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         return None
     except OSError as error:

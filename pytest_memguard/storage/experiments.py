@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.storage.files import write_whole
+from pytest_memguard.storage.files import read_text, write_whole
 from pytest_memguard.storage.locks import PATIENCE, locked
 
 COLUMNS: Final = (
@@ -60,7 +60,7 @@ def append_line(path: Path, cells: Sequence[str], patience: float = PATIENCE) ->
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import other_format
-from pytest_memguard.storage.files import write_whole
+from pytest_memguard.storage.files import not_regular, read_text, write_whole
 
 if TYPE_CHECKING:
     from pytest_memguard.leaks import KnownLeak
@@ -43,6 +43,11 @@ class KnownFile:
             self._leaks = read_known(self.path)
         return self._leaks
 
+    def problems(self) -> list[str]:
+        """What keeps the file from being read, as far as that shows without reading it."""
+        problem = not_regular(self.path)
+        return [f"{self.path} cannot be read ({problem}); move it away"] if problem else []
+
 
 def read_known(path: Path) -> dict[str, KnownLeak]:
     """Accepted leaks by fingerprint; none where there is no file.
@@ -51,11 +56,12 @@ def read_known(path: Path) -> dict[str, KnownLeak]:
         ConfigError: if the file cannot be read, or is of another format; it is left alone.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path} cannot be read ({error}); mend it or move it away"
+        reason = getattr(error, "strerror", None) or error
+        msg = f"{path} cannot be read ({reason}); mend it or move it away"
         raise ConfigError(msg) from error
     from pytest_memguard.leaks import KnownLeak
 

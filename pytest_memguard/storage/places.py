@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import Final
 
+from pytest_memguard.errors import ConfigError
 from pytest_memguard.history import HistoryPlace
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.database import Database, StoreError
-from pytest_memguard.storage.files import check_writable
+from pytest_memguard.storage.files import check_writable, not_regular
 from pytest_memguard.storage.schema import SCHEMA, bring_up_to_date, check_schema
 
 FILE: Final = ".memguard/history.sqlite3"
@@ -22,6 +23,7 @@ def open_to_write(place: HistoryPlace) -> Database:
         ConfigError: if the URL makes no sense, or a library is missing.
         StoreError: if it cannot be used.
     """
+    _refuse_half_url(place)
     if place.is_url:
         from pytest_memguard.storage.postgres import Server
 
@@ -60,6 +62,7 @@ def check_place(place: HistoryPlace) -> None:
         ConfigError: if the URL makes no sense, or a library is missing.
         StoreError: if it cannot be used; it is left as it is.
     """
+    _refuse_half_url(place)
     path = Path(place.text)
     if not place.is_url:
         problem = _unwritable(path) if path.exists() else check_writable(path)
@@ -78,18 +81,34 @@ def check_place(place: HistoryPlace) -> None:
 
 
 def _unwritable(path: Path) -> str:
-    if path.is_file() and not _may_write(path):
+    problem = not_regular(path)
+    if not problem and not _may_write(path):
         return "it cannot be written"
-    if path.is_file() and not _may_write(path.parent):
+    if not problem and not _may_write(path.parent):
         return "its folder cannot be written, and SQLite needs helper files there"
-    return ""
+    return problem
 
 
 def _may_write(path: Path) -> bool:
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
+def _refuse_half_url(place: HistoryPlace) -> None:
+    """Refuse a URL that would be taken for a path: folders would be named by its parts.
+
+    Raises:
+        ConfigError: without the text, in which a password may stand anywhere.
+    """
+    if place.is_half_url:
+        msg = (
+            "the place of the history looks like a URL and is none: write one like "
+            "postgresql+psycopg://user@host/name, or ./ before the path of a file"
+        )
+        raise ConfigError(msg)
+
+
 def _open(place: HistoryPlace) -> Database:
+    _refuse_half_url(place)
     if place.is_url:
         from pytest_memguard.storage.postgres import Server
 

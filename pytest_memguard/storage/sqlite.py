@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.storage.database import Row, StoreError, Values
+from pytest_memguard.storage.files import open_regular
 
 _HEADER: Final = b"SQLite format 3\x00"
 _PATIENCE: Final = 30.0  # seconds to wait for another run that is writing
@@ -139,12 +141,9 @@ class SqliteFile:
 
 def _check_header(path: Path) -> None:
     """Refuse what is something else; an empty file is a database that nothing is in yet."""
-    if path.is_dir():
-        msg = f"{path} is a folder"
-        raise StoreError(msg)
     if not path.exists():
         return
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         start = file.read(len(_HEADER))
     if start not in {b"", _HEADER}:
         msg = f"{path} is no SQLite database"

@@ -124,7 +124,9 @@ def test_a_summary_that_cannot_be_written(github, run):
     github.mkdir()
     result = run(PLAIN, "--mem")
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["the job's summary was not written: * Is a directory: *"])
+    result.stdout.fnmatch_lines(
+        ["the job's summary was not written: * it is a folder, not a regular file: *"]
+    )
 
 
 def test_a_summary_that_is_full(github, run):

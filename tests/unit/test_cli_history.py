@@ -162,6 +162,17 @@ def test_urls_are_shown_without_password(capsys) -> None:
     assert error.count("\n") == 1
 
 
+def test_half_a_url(tmp_path, monkeypatch, capsys) -> None:
+    """A URL with one slash is refused, without its password and without a folder."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["history", "--file", "postgresql:/me:geheim@host/db"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("memguard: the place of the history looks like a URL and is none: ")
+    assert error.count("\n") == 1
+    assert "geheim" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("number", ["0", "some"])
 def test_bad_numbers(capsys, number) -> None:
     """A number of runs is a whole one from 1."""

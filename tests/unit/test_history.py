@@ -40,11 +40,64 @@ def test_passwords_are_not_shown(url, shown) -> None:
     assert "geheim" not in repr(place)
 
 
-@pytest.mark.parametrize("text", ["a:b@c.sqlite3", "x/y", r"C:\runs\h.sqlite3", "password=a"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a:b@c.sqlite3",
+        "x/y",
+        "password=a",
+        "runs:2026.sqlite3",
+        r"C:\runs\h.sqlite3",
+        "c:/runs/h.sqlite3",
+        r"C:\jobs\main@2:x@y\h.sqlite3",
+        "c:h.sqlite3",
+        r"\\server\share\h.sqlite3",
+        "//server/share/h.sqlite3",
+        "/jobs/main@2/h.sqlite3",
+        "/jobs/a:b@c/h.sqlite3",
+        "./postgresql:/me@host/name",
+        "../a:b@c/h.sqlite3",
+        "~/a:b@c/h.sqlite3",
+        "history.sqlite3?x=1",
+        "main@2/h.sqlite3",
+        "my runs/h.sqlite3",
+    ],
+)
 def test_paths_are_shown_as_they_are(text) -> None:
     """A file is no URL, whatever signs its name has."""
     place = HistoryPlace(text=text)
-    assert (False, text) == (place.is_url, str(place))
+    assert (False, False, text) == (place.is_url, place.is_half_url, str(place))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql:/me:geheim@host/db",
+        "postgresql:me:geheim@host/db",
+        "postgresql//me:geheim@host/db",
+        "postgresql+psycopg:/me:geheim@host:5432/db",
+        r"postgresql:\\me:geheim@host\db",
+        "postgresql:geheim",
+        "://me:geheim@host/db",
+        "//me:geheim@host/db",
+        "me:geheim@host/db",
+        "m:geheim@host/db",
+        " postgresql://me:geheim@host/db",
+        "'postgresql://me:geheim@host/db'",
+        "9postgresql://me:geheim@host/db",
+        "sqlite:/geheim",
+        "https:/me:geheim@host/db",
+        "me@host/db?password=geheim",
+        "host=db user=me password=geheim",
+        "password=geheim host=db",
+        "postgresql:/me:ge\nheim@host/db",
+    ],
+)
+def test_half_a_url(text) -> None:
+    """What was meant to be a URL is neither a URL nor a path, and is not shown."""
+    place = HistoryPlace(text=text)
+    assert (place.is_url, place.is_half_url) == (False, True)
+    assert "heim" not in f"{place} {place!r}"
 
 
 def test_share_of_a_step() -> None:

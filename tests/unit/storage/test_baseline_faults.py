@@ -69,7 +69,7 @@ def test_killed_at_any_time(tmp_path) -> None:
 
 
 KILLED_IN = """
-import os, signal, sys, tempfile
+import os, signal, sys
 from pathlib import Path
 from pytest_memguard.storage import files
 from pytest_memguard.storage.baseline import update_baseline
@@ -84,13 +84,14 @@ if where == "change":
 else:
     change = lambda before: baseline_of(2)
 if where == "make":
-    tempfile.mkstemp = die
+    os.urandom = die
 if where == "write":
     fdopen = os.fdopen
     class HalfWritten:
         def __init__(self, file): self.file = file
         def __enter__(self): return self
         def __exit__(self, *error): pass
+        def read(self): return self.file.read()
         def write(self, text):
             self.file.write(text[: len(text) // 2])
             self.file.flush()

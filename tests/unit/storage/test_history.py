@@ -224,7 +224,7 @@ def test_nothing_yet(path, made) -> None:
 
 def test_a_folder_is_refused(tmp_path) -> None:
     """A folder is no file."""
-    with pytest.raises(StoreError, match="is a folder"):
+    with pytest.raises(StoreError, match="it is a folder, not a regular file"):
         check_place(place(tmp_path))
 
 
