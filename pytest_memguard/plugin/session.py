@@ -141,7 +141,7 @@ def plan_items(session: pytest.Session) -> None:
             looks.marked[item.nodeid] = len(item.own_markers)
     items.instruments.gaps += unmatched_patterns(config, planner)
     if any(plan is not None and plan.heap for plan in looks.plans.values()):
-        items.instruments.folder.new_path()
+        items.instruments.folder.prepare()
     problems = planner.problems
     if settings.leak_check == "all" or used & LEAK_MARKERS:
         problems = problems + plan_leak_checks(session, items)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.tracker_files import NamedFile, System, TrackerFile
 
 if TYPE_CHECKING:
     import memray
@@ -69,7 +70,7 @@ class HeapTracker:
     170 bytes per living block, which the kernel's mark would then show as the test's.
 
     Args:
-        folder: where the file goes for the time being.
+        folder: makes the file.
         give_way: called when somebody else wants to track; memray can track once at a
             time. It has to call `stop`. Without it, somebody else fails.
 
@@ -82,17 +83,17 @@ class HeapTracker:
     ) -> None:
         self._memray = memray = import_memray()
         self._class = memray.Tracker
-        self._path = folder.new_path()
+        self._file = folder.new_file()
         self.boundaries = 0
         self._tracker = memray.Tracker(
-            destination=memray.FileDestination(self._path, compress_on_exit=False),
-            trace_python_allocators=True,
+            destination=destination(self._file), trace_python_allocators=True
         )
         self._profiler = RunningProfiler()
         try:
             self._tracker.__enter__()
         except RuntimeError as error:
             self._profiler.switch_on()
+            self._file.close()
             msg = f"memray tracks something else at the same time ({error})"
             raise Unmeasurable(msg) from error
         if give_way is not None:
@@ -114,21 +115,21 @@ class HeapTracker:
         self._memray.Tracker = self._class
         self._tracker.__exit__(None, None, None)
         self._profiler.put_back()
-        return HeapFile(self._path, self.boundaries)
+        return HeapFile(self._file, self.boundaries)
 
 
 class HeapFile:
     """What a `HeapTracker` wrote; read it, then `close` removes it.
 
     Args:
-        path: the file.
+        file: what it wrote to.
         boundaries: how many boundaries are in it.
     """
 
-    def __init__(self, path: str, boundaries: int) -> None:
-        self._path = path
+    def __init__(self, file: TrackerFile, boundaries: int) -> None:
+        self._file = file
         self.boundaries = boundaries
-        self._reader: memray.FileReader = import_memray().FileReader(path)
+        self._reader: memray.FileReader = import_memray().FileReader(file.path)
         self._at_peak: list[memray.AllocationRecord] | None = None
 
     @property
@@ -144,7 +145,7 @@ class HeapFile:
     @property
     def written(self) -> int:
         """Bytes of the file."""
-        return Path(self._path).stat().st_size
+        return self._file.size()
 
     @property
     def left(self) -> int:
@@ -165,28 +166,64 @@ class HeapFile:
     def close(self) -> None:
         """Forget the file."""
         self._reader.close()
-        Path(self._path).unlink(missing_ok=True)
+        self._file.close()
 
 
 class TrackerFolder:
-    """A temporary folder for memray's files, made when the first one is needed."""
+    """Makes memray's files: nameless where the system can, in a temporary folder elsewhere.
+
+    What has no name is gone once the process is, however it ends. The folder is made when the
+    first file is needed, and removed by `close`.
+    """
 
     def __init__(self) -> None:
         # bound now: tests replace these in the modules they live in
         self._make: Callable[..., str] = tempfile.mkdtemp
         self._remove = shutil.rmtree
+        self._system = _system()
         self._numbers = itertools.count()
         self._owner = os.getpid()
+        self._temporary = ""
         self._path = ""
 
-    def new_path(self) -> str:
-        """The name of a file that does not exist yet."""
-        if not self._path or self._owner != os.getpid():
-            self._path, self._owner = self._make(prefix="memguard-"), os.getpid()
-        return str(Path(self._path) / f"{next(self._numbers)}.bin")
+    def prepare(self) -> None:
+        """Find out where files can be made, before a test changes that."""
+        self.new_file().close()
+
+    def new_file(self) -> TrackerFile:
+        """A file that is empty, or does not exist yet."""
+        return self._nameless() or self._named()
 
     def close(self) -> None:
-        """Remove the folder and what is left in it."""
+        """Remove the folder, if one was made, and what is left in it."""
         if self._path and self._owner == os.getpid():
             self._remove(self._path, ignore_errors=True)
         self._path = ""
+
+    def _nameless(self) -> TrackerFile | None:
+        self._temporary = self._temporary or tempfile.gettempdir()
+        if self._system is None:
+            return None
+        try:
+            return self._system.nameless(self._temporary)
+        except OSError:
+            self._system = None
+            return None
+
+    def _named(self) -> TrackerFile:
+        if not self._path or self._owner != os.getpid():
+            self._path, self._owner = self._make(prefix="memguard-"), os.getpid()
+        return NamedFile(str(Path(self._path) / f"{next(self._numbers)}.bin"))
+
+
+def _system() -> System | None:
+    try:
+        return System()
+    except ImportError:
+        return None
+
+
+def destination(file: TrackerFile) -> Any:
+    """What memray is told to write to."""
+    # a nameless file is there already
+    return import_memray().FileDestination(file.path, overwrite=True, compress_on_exit=False)

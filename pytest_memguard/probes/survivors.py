@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
@@ -12,8 +11,10 @@ from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.heap import (
     RunningProfiler,
     TrackerFolder,
+    destination,
     import_memray,
 )
+from pytest_memguard.probes.tracker_files import TrackerFile
 from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 40
@@ -43,7 +44,7 @@ class SurvivorTracker:
     follows Python's.
 
     Args:
-        folder: where memray's file goes for the time being.
+        folder: makes memray's file.
 
     Attributes:
         note: why it is not memray that follows, if so.
@@ -51,7 +52,7 @@ class SurvivorTracker:
 
     def __init__(self, folder: TrackerFolder) -> None:
         self.note = ""
-        self._path = folder.new_path()
+        self._file = folder.new_file()
         self._tracker: Any = None
         self._before: tracemalloc.Snapshot | None = None
         self._after: tracemalloc.Snapshot | None = None
@@ -61,7 +62,7 @@ class SurvivorTracker:
         """Follow allocations from now on."""
         self._profiler = RunningProfiler()
         try:
-            self._tracker = _start_memray(self._path)
+            self._tracker = _start_memray(self._file)
         except Unmeasurable as error:
             self._profiler.switch_on()
             self.note = f"{error}; tracemalloc sees Python's memory alone"
@@ -83,7 +84,7 @@ class SurvivorTracker:
     def read(self) -> list[Survivors]:
         """What was allocated and is still there."""
         if self._tracker is not None:
-            return _read(self._path)
+            return _read(self._file)
         return _difference(self._before, self._after)
 
 
@@ -104,10 +105,10 @@ def warm_up() -> str:
     return tracker.note
 
 
-def _start_memray(path: str) -> Any:
+def _start_memray(file: TrackerFile) -> Any:
     memray = import_memray()
     tracker = memray.Tracker(
-        destination=memray.FileDestination(path, compress_on_exit=False),
+        destination=destination(file),
         native_traces=True,
         trace_python_allocators=True,
         file_format=memray.FileFormat.AGGREGATED_ALLOCATIONS,
@@ -120,11 +121,11 @@ def _start_memray(path: str) -> Any:
     return tracker
 
 
-def _read(path: str) -> list[Survivors]:
+def _read(file: TrackerFile) -> list[Survivors]:
     memray = import_memray()
     kinds = memray.AllocatorType  # whose numbers are others in older versions
     of_python = {kinds.PYMALLOC_MALLOC, kinds.PYMALLOC_CALLOC, kinds.PYMALLOC_REALLOC}
-    reader = memray.FileReader(path)
+    reader = memray.FileReader(file.path)
     found = []
     for record in reader.get_leaked_allocation_records(merge_threads=True):
         try:
@@ -141,7 +142,7 @@ def _read(path: str) -> list[Survivors]:
             )
         )
     reader.close()
-    Path(path).unlink(missing_ok=True)
+    file.close()
     return found
 
 
