@@ -10,6 +10,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Final
 
+from pytest_memguard.escapes import one_line
+
 _COMMANDS: Final = ("compare", "merge", "report", "export", "log", "history")
 """Modules of this package, in the order of ``--help``.
 
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         lines, status = options.run(options)
     except (OSError, TypeError, ValueError, ArithmeticError, KeyError, RecursionError) as error:
-        print(f"memguard: {error}", file=sys.stderr)
+        print(one_line(f"memguard: {error}"), file=sys.stderr)
         return 2
     encoding = sys.stdout.encoding or "utf-8"
     text = "\n".join(lines).encode(encoding, "backslashreplace").decode(encoding)

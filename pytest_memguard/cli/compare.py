@@ -9,6 +9,7 @@ from pytest_memguard.baselines import Change, FailRule, Place
 from pytest_memguard.cli.common import Answer, Commands, add_command
 from pytest_memguard.cli.numbers import Numbers, numbers_in
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.regression import compare
 from pytest_memguard.report.changes import (
     change_headline,
@@ -87,10 +88,10 @@ def _compared(options: argparse.Namespace) -> Answer:
     ]
     table = changes_table(changes)
     lines = [table, ""] if table else []
-    lines.append(f"{old.name} -> {new.name}: {counts_line(changes)}")
+    lines.append(one_line(f"{old.name} -> {new.name}: {counts_line(changes)}"))
     lines += _details(changes)
     notes = [*_not_compared(old, new, shared), *_unused(rules, changes)]
-    lines += ["", *notes] if notes else []
+    lines += ["", *map(one_line, notes)] if notes else []
     if options.markdown:
         text = changes_markdown(changes, notes, COMMENT_LIMIT)
         lines = [text.removesuffix("\n")]
@@ -106,10 +107,10 @@ def _details(changes: Sequence[Change]) -> Iterable[str]:
     for nodeid, of_test in told.items():
         worse = [change for change in of_test if change.kind == "regression"]
         if worse:
-            yield f"\n{nodeid}:\n{regression_text(worse)}"
+            yield f"\n{one_line(f'{nodeid}:')}\n{regression_text(worse)}"
         unsure = [change for change in of_test if change.kind == "unsure"]
         if unsure:
-            yield "\n".join(["", f"{nodeid}:", *map(change_headline, unsure)])
+            yield "\n".join(["", one_line(f"{nodeid}:"), *map(change_headline, unsure)])
 
 
 def _places(numbers: Numbers) -> str:

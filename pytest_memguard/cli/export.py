@@ -16,6 +16,7 @@ from pytest_memguard.cli.common import (
     size_of,
 )
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.escapes import one_line
 from pytest_memguard.probes.repository import prefix_of
 from pytest_memguard.report.exports import FORMATS, github_action_benchmark
 from pytest_memguard.report.gitlab import code_quality
@@ -68,7 +69,7 @@ def export(options: argparse.Namespace) -> Answer:
     except OSError as error:
         msg = f"{path} could not be written: {error.strerror or error}"
         raise ConfigError(msg) from error
-    return [f"{options.format}, {what}: {path}"], 0
+    return [one_line(f"{options.format}, {what}: {path}")], 0
 
 
 def _findings(options: argparse.Namespace) -> tuple[str, str]:

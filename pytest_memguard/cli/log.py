@@ -18,11 +18,11 @@ from pytest_memguard.cli.common import (
     sensible,
 )
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.escapes import one_line, tsv_cell
 from pytest_memguard.judge.experiment import decide
 from pytest_memguard.judge.readings import place_of, readings
 from pytest_memguard.model import METRICS, Outcome, Run
 from pytest_memguard.probes.commit import current_commit
-from pytest_memguard.report.exports import tsv_cell
 from pytest_memguard.storage.baseline import FILE
 from pytest_memguard.storage.experiments import append_line
 from pytest_memguard.units import MIB, as_number, format_size
@@ -91,8 +91,8 @@ def log(options: argparse.Namespace) -> Answer:
         raise ConfigError(msg) from error
     lines = [decided]
     if commit.reason:
-        lines.append(f"no commit in the log: {commit.reason}")
-    return [*lines, f"experiment {number:,} in {path}"], 0
+        lines.append(one_line(f"no commit in the log: {commit.reason}"))
+    return [*lines, one_line(f"experiment {number:,} in {path}")], 0
 
 
 def _attempt(options: argparse.Namespace) -> tuple[list[str], str]:
@@ -122,7 +122,7 @@ def _attempt(options: argparse.Namespace) -> tuple[list[str], str]:
         decision.status,
     ]
     now = "" if peak is None else f" (now {format_size(peak)})"
-    return cells, f"{decision.status}: {target.nodeid}: {decision.reason}{now}"
+    return cells, one_line(f"{decision.status}: {target.nodeid}: {decision.reason}{now}")
 
 
 def _on_record(name: str, place: Place) -> Mapping[str, Entry]:

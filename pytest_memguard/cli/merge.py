@@ -12,6 +12,7 @@ from pytest_memguard.cli.common import Answer, Commands, add_command
 from pytest_memguard.cli.numbers import Numbers, numbers_in
 from pytest_memguard.cli.shards import alike, merge_runs
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.merging import merge_baselines
 from pytest_memguard.model import Environment
 from pytest_memguard.report.changes import place_text
@@ -48,9 +49,9 @@ def declare(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> Answer:
     """Merge, write, and say what was done."""
     shards = [numbers_in(name) for name in options.shards]
-    if options.baseline or any(shard.run is None for shard in shards):
-        return _into_baseline(shards, Path(options.output)), 0
-    return _into_run(shards, Path(options.output)), 0
+    several = options.baseline or any(shard.run is None for shard in shards)
+    lines = (_into_baseline if several else _into_run)(shards, Path(options.output))
+    return [one_line(line) for line in lines], 0
 
 
 def _into_baseline(shards: Sequence[Numbers], output: Path) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_memguard.baselines import Baseline, Change
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.readings import place_of, readings
 from pytest_memguard.judge.regression import compare
 from pytest_memguard.model import Outcome, Run
@@ -79,12 +80,13 @@ class BaselineReport:
         for glob in self._settings.accept:
             matches = matcher(glob)
             if not any(matches(outcome.nodeid) for outcome in run.outcomes):
-                self._lines.append(f"--mem-accept {glob}: no test of this run matches it")
+                line = f"--mem-accept {glob}: no test of this run matches it"
+                self._lines.append(one_line(line))
         if self._saver is not None:
             try:
                 self._lines += self._saver.save(run, now, gone, part)
             except (OSError, ConfigError) as error:
-                self._lines.append(f"nothing was saved: {error}")
+                self._lines.append(one_line(f"nothing was saved: {error}"))
                 _fail(session)
 
     @pytest.hookimpl(trylast=True)
@@ -117,7 +119,7 @@ class BaselineReport:
             )
             return
         if here not in self._old.places:
-            self._lines.append(other_environment(self._file, self._old, here))
+            self._lines.append(one_line(other_environment(self._file, self._old, here)))
             return
         rules = closest(self._settings.fail_on)
         changes = compare(self._old, now, rules, self._scope.present)
@@ -149,7 +151,8 @@ class BaselineReport:
             _fail(session)
 
     def _tell(self, kind: str, found: list[Change]) -> None:
-        self._lines += [f"{kind}: {c.nodeid}: {c.text}" for c in found[:_SHOWN]]
+        told = (f"{kind}: {c.nodeid}: {c.text}" for c in found[:_SHOWN])
+        self._lines += map(one_line, told)
         if len(found) > _SHOWN:
             self._lines.append(f"{kind}: ... and {len(found) - _SHOWN:,} more")
         if self._saver is None and kind in {"new", "improvement"}:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_memguard.escapes import one_line
 from pytest_memguard.model import METRICS, Gap, Outcome, Run, Totals
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.explain import Suspects
@@ -55,9 +56,11 @@ class Collector:
 
     def take(self, report: pytest.TestReport) -> None:
         """Take what a worker attached to its report."""
+        import json
+
         from pytest_memguard.wire import outcome_from_json
 
-        self.add(outcome_from_json(report.__dict__.pop("memguard")))
+        self.add(outcome_from_json(json.loads(report.__dict__.pop("memguard"))))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
@@ -139,7 +142,7 @@ class Collector:
             section = memory_section(self._ledger, totals(self._ledger), self._settings.top)
             terminalreporter.write_line(section)
         for line in [*lines, *self.closing_lines]:
-            terminalreporter.write_line(line)
+            terminalreporter.write_line(one_line(line))
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """Every outcome so far, in the order the tests ended; read once for all reports."""
@@ -183,7 +186,7 @@ def header(settings: Settings, gaps: Sequence[Gap]) -> list[str]:
     how = "sampled" if sampled else f"by the {NO_MARK}"
     first = f"{METRICS['rss'].noun} {how}"
     lines = [f"memguard: {'; '.join([first, *limits])}"]
-    return lines + [f"memguard: {_in_words(gap)}" for gap in gaps]
+    return [one_line(line) for line in (*lines, *(f"memguard: {_in_words(g)}" for g in gaps))]
 
 
 def _in_words(gap: Gap) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_memguard.errors import BudgetExceeded, MemoryBudgetWarning
+from pytest_memguard.escapes import one_line
 from pytest_memguard.model import Finding
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.running import Ended, Running
@@ -105,7 +106,7 @@ class Found:
         for finding in found:
             over = finding.rule == "over-budget" and self._warns
             if finding.rule == "near-budget" or over:
-                _warn(item, f"{finding.text} ({finding.rule})", failed=failed)
+                _warn(item, one_line(f"{finding.text} ({finding.rule})"), failed=failed)
 
     def _considered(self, ended: Ended, found: Sequence[Finding]) -> list[Finding]:
         """Findings with what the regression check makes of those that are its own."""

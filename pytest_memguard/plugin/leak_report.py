@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.escapes import one_line
 from pytest_memguard.model import Outcome
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.keys import KNOWN
@@ -80,7 +81,7 @@ class LeakReport:
         if lines:
             terminalreporter.write_sep("=", "leaks")
             for line in [*lines, *self._lines]:
-                terminalreporter.write_line(line)
+                terminalreporter.write_line(one_line(line))
 
 
 def known_leaks(config: pytest.Config) -> KnownFile:

@@ -146,9 +146,13 @@ class OutcomeHooks:
         if self._sink is not None and os.getpid() == self._process:
             self._sink(outcome)
         else:
+            import json
+
             from pytest_memguard.wire import outcome_to_json
 
-            report.memguard = outcome_to_json(outcome)  # type: ignore[attr-defined]
+            # as a text of ASCII: pytest-xdist refuses texts with half a character in them
+            text = json.dumps(outcome_to_json(outcome))
+            report.memguard = text  # type: ignore[attr-defined]
 
     def _last_words(
         self, look: Look, result: str

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_memguard.baselines import Change, Entry, Place
 from pytest_memguard.errors import MemoryRegression
+from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.former import judge_number
 from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_entry
@@ -120,10 +121,11 @@ class RegressionCheck:
         more = []
         if change is not None and change.lines:
             more.append("Lines that grew:\n" + grown_table(change.lines))
-        more.append(
+        meant = (
             f"If it is meant to be so: pytest --mem-accept {_quoted(so_far.nodeid)} stores "
             f"what it uses now in {self._file}."
         )
+        more.append(one_line(meant))
         return more
 
     def refuse_new(self, item: pytest.Item) -> None:
@@ -145,7 +147,7 @@ class RegressionCheck:
                 raised=True,
             )
             self._keep(finding)
-            msg = f"{finding.text} ({finding.rule})"
+            msg = one_line(f"{finding.text} ({finding.rule})")
             raise Regressed(msg, [finding])
 
     def judge_leak(self, budget: Budget, reading: LeakReading) -> Finding | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tabulate import tabulate
-
 from pytest_memguard.baselines import Change, ChangeKind, LineEntry, Place
+from pytest_memguard.escapes import one_line
 from pytest_memguard.model import METRICS
+from pytest_memguard.report.table import aligned_table
 from pytest_memguard.units import format_mib, format_size
 
 _ORDER: Final[tuple[ChangeKind, ...]] = ("regression", "unsure", "improvement", "new", "gone")
 CHANGE_HEADERS: Final = ("Test", "What", "Before MiB", "Now MiB", "Change", "", "Result")
+_ALIGN: Final = ("left", "left", "right", "right", "right", "right", "left")
 _PLURAL: Final = {
     "regression": "regressions",
     "unsure": "unsure",
@@ -46,13 +47,7 @@ def changes_table(changes: Sequence[Change], top: int = 0) -> str:
     if not told:
         return ""
     shown = told[:top] if top else told
-    table = tabulate(
-        [change_cells(change) for change in shown],
-        headers=CHANGE_HEADERS,
-        tablefmt="simple",
-        colalign=["left", "left", "right", "right", "right", "right", "left"],
-        disable_numparse=True,
-    )
+    table = aligned_table(CHANGE_HEADERS, [change_cells(change) for change in shown], _ALIGN)
     more = len(told) - len(shown)
     return f"{table}\n({more:,} more)" if more else table
 
@@ -114,7 +109,7 @@ def change_headline(change: Change) -> str:
         was, now = change.lines[0]
         before = f"from {format_size(was.size)}" if was is not None else "from nothing"
         grew = f"; {_place(now)} grew most, {before} to {format_size(now.size)}"
-    return f"{change.text}{grew} ({change.kind})"
+    return one_line(f"{change.text}{grew} ({change.kind})")
 
 
 def regression_text(changes: Sequence[Change]) -> str:
@@ -142,13 +137,8 @@ def grown_table(lines: Sequence[tuple[LineEntry | None, LineEntry]]) -> str:
         ]
         for was, now in lines
     ]
-    return tabulate(
-        rows,
-        headers=["Before MiB", "Now MiB", "Change", "Function", "Line"],
-        tablefmt="simple",
-        colalign=["right", "right", "right", "left", "left"],
-        disable_numparse=True,
-    )
+    headers = ("Before MiB", "Now MiB", "Change", "Function", "Line")
+    return aligned_table(headers, rows, ["right", "right", "right", "left", "left"])
 
 
 def _place(line: LineEntry) -> str:

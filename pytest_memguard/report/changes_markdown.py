@@ -13,7 +13,7 @@ from pytest_memguard.report.changes import (
     regression_text,
     worst_first,
 )
-from pytest_memguard.report.marks import code, details, fit, plain, table
+from pytest_memguard.report.marks import code, details, fit, paragraph, plain, table
 
 _ROWS = 100
 _DETAILS = 20
@@ -35,7 +35,7 @@ def changes_markdown(changes: Sequence[Change], notes: Sequence[str], limit: int
     if len(told) > _ROWS:
         blocks.append([f"*... and {len(told) - _ROWS:,} more*"])
     if notes:
-        blocks.append([f"- {plain(note)}" for note in notes])
+        blocks.append([f"- {paragraph(note)}" for note in notes])
     worse: dict[str, list[Change]] = {}
     for change in told:
         if change.kind in {"regression", "unsure"}:

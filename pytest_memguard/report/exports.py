@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from pytest_memguard.escapes import csv_cell, tsv_cell
 from pytest_memguard.report.openmetrics import openmetrics
 from pytest_memguard.report.rows import COLUMNS, Row
 from pytest_memguard.units import MIB, format_size
@@ -18,17 +17,14 @@ BENCHER_NAME: Final = 1024
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Comma-separated values by RFC 4180, with a header."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows([_plain(getattr(row, name)) for name in COLUMNS] for row in rows)
-    return text.getvalue()
+    """Comma-separated values by RFC 4180, with a header; a line for each row."""
+    lines = [COLUMNS, *([csv_cell(_plain(getattr(row, n))) for n in COLUMNS] for row in rows)]
+    return "".join(",".join(cells) + "\r\n" for cells in lines)
 
 
 def as_tsv(rows: Sequence[Row]) -> str:
     """Tab-separated values with a header; tabs and line breaks in names become escapes."""
-    lines = [COLUMNS, *([tsv_cell(getattr(row, n)) for n in COLUMNS] for row in rows)]
+    lines = [COLUMNS, *([tsv_cell(_plain(getattr(row, n))) for n in COLUMNS] for row in rows)]
     return "".join("\t".join(cells) + "\n" for cells in lines)
 
 
@@ -36,13 +32,6 @@ def as_json(rows: Sequence[Row]) -> str:
     """A list of objects whose keys are the columns of the tables."""
     data = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
     return json.dumps(data, indent=1) + "\n"
-
-
-def tsv_cell(value: object) -> str:
-    """A value in one cell of a line: what would end it is written as an escape."""
-    text = _plain(value).replace("\\", "\\\\").replace("\t", "\\t")
-    text = text.replace("\n", "\\n").replace("\r", "\\r")
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _plain(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pytest_memguard.escapes import one_line
 from pytest_memguard.model import CallSite, Finding, PhaseReading, StageReading
 from pytest_memguard.report.table import site_table, stage_table
 from pytest_memguard.units import format_size
@@ -18,7 +19,7 @@ def describe_site(site: CallSite) -> str:
 def headline(finding: Finding) -> str:
     """One line: measured, limit, by how much, who set it, the largest line, the slug."""
     largest = f"; largest: {describe_site(finding.sites[0])}" if finding.sites else ""
-    return f"{finding.text}{largest} ({finding.rule})"
+    return one_line(f"{finding.text}{largest} ({finding.rule})")
 
 
 def failure_text(
@@ -44,7 +45,7 @@ def failure_text(
         if finding.sites and finding.sites not in seen:
             seen.add(finding.sites)
             parts.append("Largest allocations at the peak:\n" + site_table(finding.sites))
-    parts += dict.fromkeys(finding.advice for finding in findings if finding.advice)
+    parts += dict.fromkeys(one_line(found.advice) for found in findings if found.advice)
     parts += dict.fromkeys(more)
     return "\n\n".join(parts)
 
@@ -52,7 +53,8 @@ def failure_text(
 def stage_lines(stages: Sequence[StageReading]) -> list[str]:
     """The lines of the stages that were drilled into, a table each."""
     return [
-        f"Lines that grew most in stage {stage.path!r}, at its peak:\n"
+        one_line(f"Lines that grew most in stage {stage.path!r}, at its peak:")
+        + "\n"
         + site_table(stage.lines)
         for stage in stages
         if stage.lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from pytest_memguard.escapes import command_data, command_property
 from pytest_memguard.report.notices import Notice
 from pytest_memguard.report.places import in_repository
 
@@ -40,15 +41,7 @@ def _command(notice: Notice, prefix: str) -> str:
     if notice.file:
         place = {"file": in_repository(notice.file, prefix), "line": str(notice.line)}
         properties = {**place, **properties}
-    written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{notice.level} {written}::{_message(notice.text)}"
-
-
-def _message(text: str) -> str:
-    """Text behind the double colon: it ends with the line."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    """The value of a property: a comma or a colon would end it."""
-    return _message(text).replace(":", "%3A").replace(",", "%2C")
+    written = ",".join(
+        f"{name}={command_property(value)}" for name, value in properties.items()
+    )
+    return f"::{notice.level} {written}::{command_data(notice.text)}"

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
+from pytest_memguard.escapes import well_formed
 from pytest_memguard.report.notices import UNKNOWN, Notice
 from pytest_memguard.report.places import in_repository
 
@@ -24,12 +25,12 @@ def code_quality(found: Sequence[Notice], prefix: str) -> str:
 
 def _entry(notice: Notice, prefix: str, seen: Counter[str]) -> dict[str, object]:
     return {
-        "description": f"{notice.nodeid}: {notice.text}",
+        "description": well_formed(f"{notice.nodeid}: {notice.text}"),
         "check_name": f"memguard/{notice.rule}",
         "fingerprint": _fingerprint(notice, seen),
         "severity": _severity(notice),
         "location": {
-            "path": in_repository(notice.file, prefix),
+            "path": well_formed(in_repository(notice.file, prefix)),
             "lines": {"begin": notice.line},
         },
     }

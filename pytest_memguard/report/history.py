@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
+from pytest_memguard.escapes import one_line
 from pytest_memguard.history import (
     FEWEST,
     FLOOR,
@@ -52,14 +53,16 @@ def trend_section(trend: Trend, signs: str = BLOCKS) -> list[str]:
     values = [point.value for point in trend.points]
     known = [value for value in values if value is not None]
     lines = [
-        f"{trend.nodeid} ({trend.place})",
+        one_line(f"{trend.nodeid} ({trend.place})"),
         plain_table(_HEADERS, rows, left=3),
         "",
     ]
     if known:
         span = f"{format_mib(min(known))} to {format_mib(max(known))} MiB"
         lines.append(f"Peaks: {sparkline(values, signs)} ({span})")
-    lines += [f"Level {_step(step)} at {_place(point)}" for point, step in trend.steps]
+    lines += [
+        one_line(f"Level {_step(step)} at {_place(point)}") for point, step in trend.steps
+    ]
     if not trend.steps:
         lines.append(_no_step(trend))
     left_out = len(values) - len(known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from pytest_memguard.escapes import one_line
 from pytest_memguard.leaks import (
     BYTE_SIGNALS,
     Blame,
@@ -44,7 +45,8 @@ def leak_line(reading: LeakReading) -> str:
     verdict = reading.verdict
     if verdict.state != "leaking":
         reason = f": {verdict.reason}" if verdict.reason else ""
-        return f"{verdict.state} after {verdict.calls} calls{reason} ({verdict.state})"
+        state = verdict.state
+        return one_line(f"{state} after {verdict.calls} calls{reason} ({state})")
     kept = [_kept(rate) for rate in verdict.rates if rate.signal not in BYTE_SIGNALS]
     size = bytes_per_call(reading)
     if size is not None:
@@ -53,7 +55,7 @@ def leak_line(reading: LeakReading) -> str:
     over = f"measured over {verdict.calls} calls"
     where = f", {over}" if seldom else f", in each of {verdict.calls} calls"
     who = _who(reading.blame)
-    return f"keeps {', '.join(kept)} per call{where}{who} (leaking)"
+    return one_line(f"keeps {', '.join(kept)} per call{where}{who} (leaking)")
 
 
 def _kept(rate: Rate) -> str:
@@ -87,7 +89,8 @@ def leak_text(reading: LeakReading, explained: str) -> str:
     """
     blame = reading.blame
     if explained:
-        return f"{leak_line(reading)}\n\nThis leak is explained under {explained}."
+        where = one_line(f"This leak is explained under {explained}.")
+        return f"{leak_line(reading)}\n\n{where}"
     verdict = reading.verdict
     signals = [rate.signal for rate in verdict.rates]
     parts = [leak_line(reading)]
@@ -149,15 +152,15 @@ def _blamed(blame: Blame, signals: Sequence[Signal]) -> list[str]:
     if blame.types:
         table = type_table(blame.types, blame.calls)
         parts.append(f"Objects that become more:\n{table}")
-    parts += [f"Note: {note}." for note in blame.notes]
-    parts.append(_advice(blame))
+    parts += [one_line(f"Note: {note}.") for note in blame.notes]
+    parts.append(one_line(_advice(blame)))
     return parts
 
 
 def path_text(path: RetentionPath) -> str:
     """A retention path, from the root to the survivor."""
-    text = "Held by: " + " -> ".join(path.steps)
-    return f"{text}\n({path.remark})" if path.remark else text
+    text = one_line("Held by: " + " -> ".join(path.steps))
+    return f"{text}\n{one_line(f'({path.remark})')}" if path.remark else text
 
 
 def _advice(blame: Blame) -> str:
@@ -185,8 +188,7 @@ def leaks_section(
     skipped = [outcome for outcome in outcomes if outcome.leak_skipped]
     if not checked and not skipped:
         return []
-    lines = [_counts(checked, len(skipped))]
-    lines += _groups(checked)
+    lines = [_counts(checked, len(skipped)), *_groups(checked)]
     for state in ("unclear", "settling"):
         lines += _some(
             [
@@ -213,7 +215,7 @@ def leaks_section(
             f"known, but not seen in this run: {leak.fingerprint} ({leak.holder or leak.line})"
             for leak in gone
         ]
-    return lines
+    return [one_line(line) for line in lines]
 
 
 def _used(pattern: str, checked: Sequence[Outcome]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_memguard.model import Outcome, Run
 from pytest_memguard.report.leaks import leaks_section
-from pytest_memguard.report.marks import code, details, fit, plain, table
+from pytest_memguard.report.marks import code, details, fit, paragraph, plain, table
 from pytest_memguard.report.notices import Notice, count_by_rule, notices, whole_text
 from pytest_memguard.report.summary import by_peak, time_spent, totals_line
 from pytest_memguard.report.table import TEST_HEADERS, stage_table, test_cells
@@ -62,7 +62,7 @@ def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
     )
     spent = time_spent(run.outcomes)
     lines = [totals_line(totals, spent) for totals in run.totals] if whole else []
-    blocks.append([plain(line) + "  " for line in [*lines, where]])
+    blocks.append([paragraph(line) + "  " for line in [*lines, where]])
     return fit(blocks, limit)
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from pytest_memguard.escapes import visible
+
 SUMMARY_LIMIT: Final = 1024 * 1024
 """Bytes GitHub takes as the summary of one step; it drops a longer one altogether."""
 COMMENT_LIMIT: Final = 65_000
@@ -20,7 +22,7 @@ _CUT: Final = "*Cut here: the rest does not fit into {limit:,} bytes.*"
 
 def code(text: str) -> str:
     """A name, as code; fit for a table's cell and for a line of text."""
-    text = _visible(text)
+    text = visible(text)
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST - 60]}...{text[-57:]}"
     if not _NOT_IN_SPAN.search(text):
@@ -31,19 +33,18 @@ def code(text: str) -> str:
 
 def plain(text: str) -> str:
     """A sentence that is not to be read as Markdown, on one line."""
-    text = _SPECIAL.sub(_reference, _visible(" ".join(text.split())))
+    text = _SPECIAL.sub(_reference, visible(" ".join(text.split())))
     return text.replace("@", "@<!-- -->")  # nobody is to be called
+
+
+def paragraph(text: str) -> str:
+    """A sentence at the beginning of a line, where a dash or a number begins a list."""
+    text = plain(text)
+    return re.sub(r"^([0-9]*)([-+=.):])", lambda m: f"{m[1]}&#{ord(m[2])};", text)
 
 
 def _reference(match: re.Match[str]) -> str:
     return f"&#{ord(match[0])};"
-
-
-def _visible(text: str) -> str:
-    """The same with characters that break lines, or cannot be written, as escapes."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) -> list[str]:
@@ -80,7 +81,7 @@ def _as_html(summary: str) -> str:
 
 def _lines(text: str) -> str:
     """The lines of a text, without what a terminal would act on."""
-    return "\n".join(map(_visible, text.splitlines()))
+    return "\n".join(map(visible, text.splitlines()))
 
 
 def fit(blocks: Sequence[Sequence[str]], limit: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from pytest_memguard.escapes import label_value
 from pytest_memguard.report.rows import Row
 
 _FAMILIES: Final[tuple[tuple[str, str, str, Callable[[Row], float | None]], ...]] = (
@@ -77,8 +78,4 @@ def openmetrics(rows: Sequence[Row]) -> str:
 
 def _labels(row: Row) -> str:
     pairs = ((name, str(getattr(row, name))) for name in _LABELS)
-    return ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs if value)
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+    return ",".join(f'{name}="{label_value(value)}"' for name, value in pairs if value)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from pytest_memguard.baselines import Baseline, Entry, Place
+from pytest_memguard.escapes import one_line
 from pytest_memguard.report.marks import code, fit, plain, table
 from pytest_memguard.report.table import plain_table
 from pytest_memguard.units import format_mib
@@ -23,7 +24,8 @@ def baseline_section(baseline: Baseline, top: int) -> str:
     parts = []
     for place, entries in baseline.places.items():
         rows = _rows(entries.items(), top)
-        parts.append(f"{_title(place, len(entries))}\n{plain_table(_HEADERS, rows)}")
+        title = one_line(_title(place, len(entries)))
+        parts.append(f"{title}\n{plain_table(_HEADERS, rows)}")
         if len(entries) > len(rows):
             parts[-1] += f"\n({len(entries) - len(rows):,} more; --top N shows more)"
     return "\n\n".join(parts) or "no numbers on record"

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Final
 
 from pytest_memguard.baselines import Baseline
+from pytest_memguard.escapes import well_formed
 from pytest_memguard.leaks import bytes_per_call
 from pytest_memguard.model import Outcome, Peak, PhaseReading, Run
 from pytest_memguard.values import dataclass
@@ -86,7 +87,7 @@ def rows_of_baseline(baseline: Baseline) -> list[Row]:
     """The rows of a baseline, the largest peak first."""
     return _ordered(
         Row(
-            test=_writable(nodeid),
+            test=well_formed(nodeid),
             metric=place.metric,
             peak_bytes=entry.peak,
             upper_bound_bytes=max(entry.ceiling, entry.peak),
@@ -107,18 +108,13 @@ def _ordered(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (-row.peak_bytes, row.test, row.metric, row.place))
 
 
-def _writable(name: str) -> str:
-    """A name that every encoding of Unicode can hold."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _of_outcome(run: Run, outcome: Outcome) -> Iterable[Row]:
     environment, leak = run.environment, outcome.leak
     system, _, machine = environment.platform.partition(" ")
     for phase, peak in _peaks(outcome):
         resident = peak.metric == "rss"
         yield Row(
-            test=_writable(outcome.nodeid),
+            test=well_formed(outcome.nodeid),
             metric=peak.metric,
             peak_bytes=peak.value,
             upper_bound_bytes=max(peak.high, peak.value),

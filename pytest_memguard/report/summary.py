@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 from itertools import chain
 
+from pytest_memguard.escapes import one_line
 from pytest_memguard.model import Outcome, Totals
 from pytest_memguard.report.failure import headline, stage_lines
 from pytest_memguard.report.table import format_seconds, stage_table, test_table
@@ -57,7 +58,8 @@ def memory_section(outcomes: Iterable[Outcome], sums: Sequence[Totals], top: int
         )
     for outcome in sorted(staged, key=lambda outcome: outcome.nodeid):
         parts.append(
-            f"Stages of {outcome.nodeid}:\n"
+            one_line(f"Stages of {outcome.nodeid}:")
+            + "\n"
             + stage_table(outcome.stages, outcome.phase("call"))
         )
         parts += stage_lines(outcome.stages)
@@ -82,7 +84,7 @@ def totals_line(totals: Totals, spent: Mapping[str, Iterable[float]]) -> str:
     mine = sorted(chain(*(spent[worker] for worker in spent if totals.worker in {"", worker})))
     median = mine[len(mine) // 2] * 1e6 if mine else 0.0
     tests = "1 test" if totals.tests == 1 else f"{totals.tests:,} tests"
-    return (
+    return one_line(
         f"{totals.worker or 'Total'}: {tests}, RSS {format_size(totals.start)} before, "
         f"{format_size(totals.end)} after, {format_size(totals.highest)} at its highest; "
         f"measuring took {format_seconds(totals.overhead)} (median {median:,.0f} us a test)"
@@ -98,12 +100,12 @@ def notes(outcomes: Iterable[Outcome], *, with_failures: bool) -> list[str]:
     """
     lines = []
     for outcome in outcomes:
-        lines += [
-            f"{outcome.nodeid}: {headline(finding)}"
+        told = [
+            headline(finding)
             for finding in outcome.findings
             if with_failures or not finding.raised
         ]
-        lines += [f"{outcome.nodeid}: {note}" for note in outcome.notes]
+        lines += [one_line(f"{outcome.nodeid}: {text}") for text in (*told, *outcome.notes)]
     if len(lines) > _SHOWN_NOTES:
         rest = len(lines) - _SHOWN_NOTES
         lines[_SHOWN_NOTES:] = [f"... and {rest} more; --mem-json PATH keeps all of them"]

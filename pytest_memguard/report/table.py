@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from pytest_memguard.escapes import one_line
 from pytest_memguard.leaks import BYTE_SIGNALS, LeakLine, Round, Signal, TypeGrowth
 from pytest_memguard.model import (
     Budget,
@@ -27,9 +28,21 @@ def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int
         rows: cells.
         left: how many of the first columns hold text.
     """
-    align = ["left"] * left + ["right"] * (len(headers) - left)
+    return aligned_table(headers, rows, ["left"] * left + ["right"] * (len(headers) - left))
+
+
+def aligned_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], align: Sequence[str]
+) -> str:
+    """Rows under their headers, a line each, whatever their cells hold.
+
+    Args:
+        headers: of the columns.
+        rows: cells.
+        align: left or right, for each column.
+    """
     return tabulate(
-        rows,
+        [[one_line(cell) for cell in row] for row in rows],
         headers=headers,
         tablefmt="simple",
         colalign=align if rows else None,
@@ -102,10 +115,7 @@ def site_table(sites: Sequence[CallSite]) -> str:
         for site in sites
         if max(site.size, site.kept or 0) >= MIB // 20 or site is sites[0]
     ]
-    align = ["right"] * (len(headers) - 2) + ["left", "left"]
-    return tabulate(
-        rows, headers=headers, tablefmt="simple", colalign=align, disable_numparse=True
-    )
+    return aligned_table(headers, rows, ["right"] * (len(headers) - 2) + ["left", "left"])
 
 
 def _phase_peak(outcome: Outcome, name: PhaseName) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TypeVar
 
+from pytest_memguard.escapes import storable
 from pytest_memguard.history import Commit, PastReading, PastRun
 from pytest_memguard.model import Environment
 from pytest_memguard.storage.database import Database, Row, Values
@@ -35,6 +36,7 @@ def append_run(
     Raises:
         StoreError: if it could not be appended; the database is as it was.
     """
+    readings = [replace(reading, nodeid=storable(reading.nodeid)) for reading in readings]
     with database.write():
         bring_up_to_date(database)
         number = _next(database, "memguard_runs")
@@ -47,15 +49,15 @@ def append_run(
                 "id": number,
                 "environment": _environment(database, environment),
                 "ended": run.ended,
-                "commit": commit.name,
-                "branch": commit.branch,
+                "commit": storable(commit.name),
+                "branch": storable(commit.branch),
                 "dirty": None if commit.dirty is None else int(commit.dirty),
                 "status": run.status,
-                "aborted": run.aborted,
+                "aborted": storable(run.aborted),
                 "tests": run.tests,
             },
         )
-        _append_readings(database, number, list(readings))
+        _append_readings(database, number, readings)
     return number
 
 

@@ -61,6 +61,18 @@ def test_what_nobody_knows_stays_unknown(path) -> None:
     database.close()
 
 
+def test_names_that_no_database_holds(path) -> None:
+    """Half a character, or a NUL, is stored as an escape; the test is the same one again."""
+    database = open_to_write(place(path))
+    run = replace(RUN, aborted="half \udc80", commit=replace(RUN.commit, branch="\ud800"))
+    for _ in range(2):
+        append_run(database, run, ENVIRONMENT, [replace(READING, nodeid="a\udc80\0")])
+    assert [nodeid for nodeid, _ in read_tests(database)] == ["a\\udc80\\x00"]
+    stored = read_runs(database, last=1)[0]
+    assert (stored.aborted, stored.commit.branch) == ("half \\udc80", "\\ud800")
+    database.close()
+
+
 def test_runs_are_numbered_and_share_their_tests(path) -> None:
     """A second run gets the next number; tests and environments are stored once."""
     fill(path, {"a": [1, 2, 3], "b": [4, 5, 6]})
