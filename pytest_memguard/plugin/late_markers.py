@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
+from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.budget import not_measured
 from pytest_memguard.plugin.plans import MARKER
 
@@ -31,7 +32,7 @@ def write_unheeded(reporter: pytest.TerminalReporter, late: list[str]) -> None:
     reporter.section("memory")
     for line in late[:_SHOWN]:
         reporter.line(
-            f"{line} was not checked: it was added while the tests ran, and no test had a "
+            f"{one_line(line)} was not checked: it was added while the tests ran, and no test had a "
             "marker of memguard's when they were collected (not-measured)"
         )
     if len(late) > _SHOWN:

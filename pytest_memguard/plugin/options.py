@@ -26,7 +26,9 @@ GAPS: Final = "memguard_gaps"
 
 def usage_error(problems: Sequence[str]) -> pytest.UsageError:
     """The error pytest prints, a line a problem, and exits with status 4 for."""
-    return pytest.UsageError(*(f"memguard: {problem}" for problem in problems))
+    from pytest_memguard.escapes import one_line  # most runs have no error
+
+    return pytest.UsageError(*(f"memguard: {one_line(problem)}" for problem in problems))
 
 
 def refuse(session: pytest.Session, problems: list[str]) -> None:

@@ -171,3 +171,25 @@ def test_parameters(report, pytester, monkeypatch, capsys) -> None:
         assert_harmless(capsys.readouterr().out)
     assert main(["history", "test_it"]) == 0
     assert_harmless(capsys.readouterr().out)
+
+
+def test_usage_errors(pytester, run):
+    """A node id with a line break is one line where its marker makes no sense."""
+    pytester.makeini(
+        "[pytest]\n"
+        "disable_test_id_escaping_and_forfeit_all_rights_to_community_support = true\n"
+    )
+    result = run(
+        r"""
+        import pytest
+
+        @pytest.mark.mem_budget("x")
+        @pytest.mark.parametrize("name", ["a"], ids=["a\n::error::boo"])
+        def test_it(name):
+            pass
+        """
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = result.stderr.str() + result.stdout.str()
+    assert "::error::boo" in text
+    assert not [line for line in text.splitlines() if line.lstrip().startswith("::")]
