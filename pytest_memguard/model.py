@@ -15,8 +15,8 @@ PhaseName = Literal["setup", "call", "teardown"]
 BudgetPhase = Literal["setup", "call", "teardown", "all"]
 Threads = Literal["all", "current"]
 Method = Literal["kernel mark", "sampled", "memray", "memray estimate", "tracemalloc"]
-Bound = Literal["slack", "collected", "dropped", "unseen"]
-"""What keeps the kernel's mark from showing a peak: why its bound lies above its value."""
+Bound = Literal["slack", "collected", "dropped", "unseen", "uncounted"]
+"""What keeps an instrument from showing all of a peak: why its bound lies above its value."""
 Rule = Literal[
     "over-budget",
     "near-budget",

@@ -1,4 +1,4 @@
-"""Why a peak may be higher than the kernel's mark shows, in words."""
+"""Why a peak may be higher than the instrument shows, and what helps, in words."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ REASONS: Final[dict[Bound, str]] = {
     "without raising the kernel's mark",
     "unseen": "the test emptied gc.callbacks, so a garbage collection may have freed older "
     "memory, which can be used again without raising the kernel's mark",
+    "uncounted": "resident memory rose by that much more than memray counted, which does not "
+    "see what is taken through ctypes or by system calls, nor older memory that is first "
+    "touched now",
 }
-REMEDY: Final = "run the test by itself to decide"
-"""What helps where the memory of earlier tests is in the way."""
+_BY_ITSELF: Final = "; run the test by itself to decide"
+REMEDIES: Final[dict[Bound, str]] = {
+    "slack": _BY_ITSELF,
+    "collected": _BY_ITSELF,
+    "dropped": _BY_ITSELF,
+    "unseen": "",
+    "uncounted": "; metric='rss' counts it",
+}
+"""What helps to decide, to be put behind the reason."""

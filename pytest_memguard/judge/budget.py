@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_memguard.judge.bounds import REASONS, REMEDY
+from pytest_memguard.judge.bounds import REASONS, REMEDIES
 from pytest_memguard.judge.former import judge_former
 from pytest_memguard.judge.room import FINE_GRAINED, GRAIN
 from pytest_memguard.model import METRICS, Budget, Finding, Peak, PhaseName
@@ -141,9 +141,9 @@ def _fine(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
 
 
 def _undecided(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
-    remedy = "" if peak.bound == "unseen" else f"; {REMEDY}"
     return (
         f"{subject(budget, phase)} lies between {format_size(peak.value)} and "
         f"{format_size(peak.high)}, the budget of {format_size(budget.limit)} set by "
-        f"{budget.where} in between: {REASONS[peak.bound]}{remedy}"
+        f"{budget.where} in between: {REASONS[peak.bound]}"
+        f"{REMEDIES[peak.bound]}"
     )

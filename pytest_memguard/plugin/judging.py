@@ -182,8 +182,15 @@ class PhaseJudge:
             return self._with_sites(judge(budget, peak, self._phase))
         found: list[Finding] = []
         for first, last, name in _windows(budget, self._tracking.boundaries):
-            found += self._judge_window(budget, self._stream, first, last, name)
+            rise = self._whole_rise() if budget.phase == "all" else self._measured.rise(name)
+            found += self._judge_window(budget, self._stream, (first, last), rise, name)
         return found
+
+    def _whole_rise(self) -> int:
+        """Bytes by which resident memory rose above the level at the start of setup."""
+        regions = [self._measured.regions[n] for n in PHASES if n in self._measured.regions]
+        first = regions[0].levels[0]
+        return max(region.levels[0] - first + region.rise() for region in regions)
 
     def _judge_heap_stage(self, budget: Budget) -> list[Finding]:
         matching, stream = self._paths_of(budget), self._stream
@@ -196,20 +203,23 @@ class PhaseJudge:
             if stream is None or not windows:
                 continue  # it ran in another phase
             first, last = max(windows, key=lambda window: stream.totals.peak(*window, own=own))
-            found += self._judge_window(replace(budget, stage=path), stream, first, last)
+            window, rise = (first, last), self._stages.sums[path].peaks[0]
+            found += self._judge_window(replace(budget, stage=path), stream, window, rise)
         return found
 
     def _judge_window(
         self,
         budget: Budget,
         stream: Stream,
-        first: int,
-        last: int,
+        window: tuple[int, int],
+        rise: int,
         phase: PhaseName | None = None,
     ) -> list[Finding]:
         own = budget.threads == "current"
+        first, last = window
         value = stream.totals.peak(first, last, own=own)
-        peak = Peak(metric="heap", value=value, high=value, method="memray")
+        # what other threads use is resident, too, and in no count of this one's
+        peak = self._measured.heap_peak(stream.file, value, 0 if own else rise)
         finding = judge(budget, peak, phase)
         if finding is None or finding.rule not in BREACHES:
             return [finding] if finding is not None else []

@@ -32,8 +32,8 @@ def write_unheeded(reporter: pytest.TerminalReporter, late: list[str]) -> None:
     reporter.section("memory")
     for line in late[:_SHOWN]:
         reporter.line(
-            f"{one_line(line)} was not checked: it was added while the tests ran, and no test had a "
-            "marker of memguard's when they were collected (not-measured)"
+            f"{one_line(line)} was not checked: it was added while the tests ran, and no test "
+            "had a marker of memguard's when they were collected (not-measured)"
         )
     if len(late) > _SHOWN:
         reporter.line(f"... and {len(late) - _SHOWN} more")

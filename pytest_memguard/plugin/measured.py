@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_memguard.judge.room import GRAIN, held_at_peak, marked_peak, tracked_peak
+from pytest_memguard.judge.uncounted import heap_peak
 from pytest_memguard.model import Bound, CallSite, Peak, PhaseName, PhaseReading, StageReading
 from pytest_memguard.recording.region import doubt, dropped
 
@@ -80,10 +81,22 @@ class Measured:
         peaks = self._metered(phase)
         if file is not None and tracked:
             peaks["rss"] = self._resident(phase, file)
-            peaks["heap"] = Peak(
-                metric="heap", value=file.peak, high=file.peak, method="memray"
-            )
+            peaks["heap"] = self.heap_peak(file, file.peak, self.rise(phase))
         self.peaks[phase] = peaks
+
+    def heap_peak(self, file: HeapFile, counted: int, rise: int) -> Peak:
+        """The peak of a span by memray, bounded by what resident memory shows.
+
+        Args:
+            file: what memray wrote.
+            counted: bytes that memray counted in the span, at its high-water mark.
+            rise: bytes by which resident memory rose in it.
+        """
+
+        def waste() -> int:
+            return held_at_peak((r.size, r.n_allocations) for r in file.at_peak()).waste
+
+        return heap_peak(counted, rise, file.mapped, waste)
 
     def peaks_of(self, phase: PhaseName) -> dict[str, Peak]:
         """The peaks of a phase, by metric; before it was judged, by its meters alone."""

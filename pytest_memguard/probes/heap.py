@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.resident import mapped_files
 from pytest_memguard.probes.tracker_files import NamedFile, System, TrackerFile
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class HeapTracker:
             self._file.close()
             msg = f"memray tracks something else at the same time ({error})"
             raise Unmeasurable(msg) from error
+        self._mapped = mapped_files()
         if give_way is not None:
 
             def tracker(*args: Any, **kwargs: Any) -> Any:
@@ -113,9 +115,11 @@ class HeapTracker:
     def stop(self) -> HeapFile:
         """Stop tracking; the file can be read from now on."""
         self._memray.Tracker = self._class
+        before, after = self._mapped, mapped_files()
+        mapped = None if before is None or after is None else after - before
         self._tracker.__exit__(None, None, None)
         self._profiler.put_back()
-        return HeapFile(self._file, self.boundaries)
+        return HeapFile(self._file, self.boundaries, mapped)
 
 
 class HeapFile:
@@ -124,11 +128,14 @@ class HeapFile:
     Args:
         file: what it wrote to.
         boundaries: how many boundaries are in it.
+        mapped: bytes by which the resident pages of files became more meanwhile; ``None``
+            where the system does not tell.
     """
 
-    def __init__(self, file: TrackerFile, boundaries: int) -> None:
+    def __init__(self, file: TrackerFile, boundaries: int, mapped: int | None = None) -> None:
         self._file = file
         self.boundaries = boundaries
+        self.mapped = mapped
         self._reader: memray.FileReader = import_memray().FileReader(file.path)
         self._at_peak: list[memray.AllocationRecord] | None = None
 

@@ -1,0 +1,102 @@
+"""A heap budget does not pass in silence where memray cannot see what the test takes."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux says what is resident")
+
+TAKEN = """
+    import ctypes
+    import mmap
+
+    import pytest
+    from pytest_memguard import stage
+
+    SIZE = 40 << 20
+    LIBC = ctypes.CDLL(None)
+    LIBC.malloc.restype = LIBC.mmap.restype = ctypes.c_void_p
+    LIBC.malloc.argtypes = [ctypes.c_size_t]
+    LIBC.free.argtypes = [ctypes.c_void_p]
+    LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    LIBC.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_long] * 4
+
+    def by_malloc():
+        block = LIBC.malloc(SIZE)
+        ctypes.memset(block, 1, SIZE)
+        LIBC.free(block)
+
+    def by_mmap():
+        rights = mmap.PROT_READ | mmap.PROT_WRITE
+        block = LIBC.mmap(None, SIZE, rights, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+        ctypes.memset(block, 1, SIZE)
+        LIBC.munmap(block, SIZE)
+
+    @pytest.mark.mem_budget({limit}, metric="heap"{more})
+    def test_takes():
+        with stage("parse"):
+            {how}()
+"""
+
+
+@pytest.mark.parametrize("how", ["by_malloc", "by_mmap"])
+@pytest.mark.parametrize("more", ["", ", phase='all'", ", stage='parse'"])
+def test_memory_through_ctypes(run, how, more):
+    """Memory that is taken through ctypes makes a budget undecided that it may have passed."""
+    result = run(TAKEN.format(limit=20, how=how, more=more))
+    result.assert_outcomes(passed=1)
+    said = "between * KiB and [34]?.? MiB, * than memray counted, *metric='rss' counts it"
+    result.stdout.fnmatch_lines([f"*::test_takes: peak heap* lies {said} (undecided)"])
+
+
+@pytest.mark.parametrize("limit", [60, 0.001])
+def test_decided_all_the_same(run, limit):
+    """A budget that would hold anyway, or is exceeded by what was counted, is decided."""
+    result = run(TAKEN.format(limit=limit, how="by_malloc", more=""))
+    assert result.parseoutcomes() == ({"passed": 1} if limit == 60 else {"failed": 1})
+    result.stdout.no_fnmatch_line("*undecided*")
+
+
+COUNTED = """
+    import threading
+
+    import pytest
+
+    pytestmark = pytest.mark.mem_budget(61, metric="heap")
+
+    def test_blocks():
+        [bytes(500) for _ in range(80_000)]
+
+    def test_lists():
+        [[] for _ in range(600_000)]
+
+    def test_texts():
+        [str(number) for number in range(700_000)]
+
+    def test_threads():
+        threads = [threading.Thread(target=bytearray, args=(1 << 20,)) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def test_import():
+        import asyncio, email.mime.text, http.server, sqlite3, xml.dom.minidom
+
+    def test_file(tmp_path):
+        import mmap
+        path = tmp_path / "large"
+        with path.open("wb") as file:
+            file.truncate(50 << 20)
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as text:
+            assert sum(text[at] for at in range(0, 50 << 20, 4096)) == 0
+"""
+
+
+def test_what_is_resident_beside_the_heap(run):
+    """What allocators add, stacks, libraries and pages of files are no reason for doubt."""
+    result = run(COUNTED)
+    result.assert_outcomes(passed=6)
+    result.stdout.no_fnmatch_line("*undecided*")
