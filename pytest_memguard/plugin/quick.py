@@ -194,16 +194,14 @@ class QuickHooks:
         if mark <= self._inherited:
             mark = self._heir.mark()
         rise = mark - self._call_base
-        if self._settle.cheap:  # or what was freed would seem to be in use
-            self._settle.trim()
         if (
             rise > MUCH
             or rise + self._room > demands.quiet_call
             or self.demands is None
             or not self._mark.undisturbed
-            or self._call_base - self._level() > demands.little
             or self._reset_by_others(0)
             or len(item.own_markers) != self._markers
+            or (mark > demands.quiet_call and self._is_smaller_by(demands.little))
             or not self._watch_collections.end_if_intact()
         ):
             self._care.end_call(item, failed=False)
@@ -212,6 +210,18 @@ class QuickHooks:
         self._seconds = self._now() - self._started
         self.called, self._in_call = True, False
         return result
+
+    def _is_smaller_by(self, size: int) -> bool:
+        """Whether the process has become smaller: memory of earlier tests has been released.
+
+        It does not matter where all that is resident is within the budget.
+
+        Args:
+            size: bytes that do not matter.
+        """
+        if self._settle.cheap:  # or what was freed would seem to be in use
+            self._settle.trim()
+        return self._call_base - self._level() > size
 
     def _begin_call(self, demands: Demands) -> bool:
         """Start measuring a call; whether a quick look is enough so far."""

@@ -1,18 +1,8 @@
-"""What the garbage collector does beside collecting, and how often it has done all of it."""
+"""What the garbage collector does beside collecting."""
 
 from __future__ import annotations
 
 import gc
-import sys
-from typing import Final
-
-# From CPython 3.14 on every collection but the youngest's takes a part of the oldest objects.
-_REACH_OLD_ONES: Final = 1 if sys.version_info >= (3, 14) else 2
-
-
-def full_collections() -> int:
-    """How many collections there were in which objects of any age may go, and one more."""
-    return 1 + sum(int(stats["collections"]) for stats in gc.get_stats()[_REACH_OLD_ONES:])
 
 
 def clear_free_lists() -> None:

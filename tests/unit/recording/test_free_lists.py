@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_memguard.recording.free_lists import clear_free_lists, full_collections
+from pytest_memguard.recording.free_lists import clear_free_lists
 
 CPYTHON = sys.implementation.name == "cpython"
 
@@ -69,15 +69,3 @@ def test_what_others_set_aside_stays_there() -> None:
         assert abs(gc.get_freeze_count() - frozen) < 5
     finally:
         gc.unfreeze()
-
-
-@pytest.mark.skipif(not CPYTHON, reason="only CPython has generations")
-def test_full_collections() -> None:
-    """Only collections of all generations are counted."""
-    before = full_collections()
-    gc.collect(0)
-    assert full_collections() == before
-    gc.collect(1)
-    before = full_collections() if sys.version_info >= (3, 14) else before
-    gc.collect()
-    assert full_collections() == before + 1
