@@ -31,6 +31,7 @@ class Region:
         levels: where each meter stood at the start.
         highs: the highest each stood since, with the least that was freed added.
         top: the highest the first one can have stood, with the most that can have been freed.
+        resident: the highest the first one really stood.
         after: where each stood at the end.
         least_freed: bytes of memory older than the region that collections freed, at least.
         most_freed: likewise, at most.
@@ -46,6 +47,7 @@ class Region:
         "levels",
         "most_freed",
         "reached",
+        "resident",
         "seconds",
         "started",
         "top",
@@ -57,14 +59,14 @@ class Region:
         self.after: list[int] = []
         self.started = 0.0
         self.seconds = 0.0
-        self.top = self.least_freed = self.most_freed = 0
+        self.top = self.resident = self.least_freed = self.most_freed = 0
         self.reached = NO_GENERATION
         self.is_blind = False
 
     def begin(self, levels: list[int]) -> None:
         """Take the levels at the start, in bytes."""
         self.levels, self.highs = levels, levels.copy()
-        self.top = levels[0]
+        self.top = self.resident = levels[0]
         self.least_freed = self.most_freed = 0
         self.reached = NO_GENERATION
         self.is_blind = False
@@ -72,6 +74,7 @@ class Region:
     def note(self, meter: int, high: int) -> None:
         """Take the highest level of a meter since the last note, in bytes."""
         if meter == 0:
+            self.resident = max(self.resident, high)
             self.top = max(self.top, high + self.most_freed)
             high += self.least_freed
         self.highs[meter] = max(self.highs[meter], high)
@@ -113,6 +116,8 @@ class Region:
 def doubt(region: Region, slack: int, dropped_bytes: int) -> tuple[int, Bound]:
     """By how much the peak of a region may lie above its rise, and why most of it.
 
+    The peak is never higher than what is resident in the whole process.
+
     Args:
         region: it has ended.
         slack: bytes that were free inside the allocators at its start, at most.
@@ -124,7 +129,8 @@ def doubt(region: Region, slack: int, dropped_bytes: int) -> tuple[int, Bound]:
         "unseen" if region.is_blind else "collected": hidden,
         "dropped": dropped_bytes,
     }
-    return sum(reasons.values()), max(reasons, key=lambda bound: reasons[bound])
+    most = max(0, region.resident - region.rise())
+    return min(sum(reasons.values()), most), max(reasons, key=lambda bound: reasons[bound])
 
 
 def done_by(generation: int) -> int:

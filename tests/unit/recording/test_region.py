@@ -82,12 +82,14 @@ def test_collections_that_were_not_seen() -> None:
         pytest.param((9, "slack"), [], 9, 0, False, id="slack"),
         pytest.param((24, "collected"), [(100, 20, 2), (100,)], 4, 0, False, id="collected"),
         pytest.param((13, "dropped"), [], 4, 9, False, id="dropped"),
-        pytest.param((104, "unseen"), [], 4, 0, True, id="unseen"),
+        pytest.param((100, "unseen"), [], 4, 0, True, id="unseen"),
+        pytest.param((100, "slack"), [], 101, 0, False, id="all-there-is"),
+        pytest.param((100, "slack"), [(150,)], 900, 0, False, id="all-there-is-and-a-rise"),
         pytest.param((0, "slack"), [], 0, 0, False, id="none"),
     ],
 )
 def test_doubt(expected, events, slack, gone, blind) -> None:
-    """All that may hide a peak adds up, and the largest part of it is named."""
+    """All that may hide a peak adds up to what is resident, and the largest part is named."""
     region = region_after(*events)
     if blind:
         region.lose_sight()
