@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Literal
 
 from pytest_memguard.values import dataclass
@@ -78,11 +79,19 @@ class Peak:
     """The instrument that gave the number."""
     bound: Bound = "slack"
     """What most of the difference between ``high`` and ``value`` comes from."""
+    unseen: int | None = 0
+    """Bytes the truth may lie above ``high``, where the instrument looks only now and then;
+    ``None`` where nothing bounds it."""
 
     @property
     def exact(self) -> bool:
         """Whether the instrument left no room above its number."""
-        return self.high <= self.value
+        return self.high <= self.value and self.unseen == 0
+
+    @property
+    def ceiling(self) -> float:
+        """Bytes the truth cannot exceed, seen or not; infinite where nothing bounds it."""
+        return inf if self.unseen is None else self.high + self.unseen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

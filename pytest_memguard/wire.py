@@ -46,6 +46,7 @@ def peak_to_json(peak: Peak) -> Json:
         "bytes": peak.value,
         "upper_bound_bytes": peak.high,
         "method": peak.method,
+        **({} if peak.unseen == 0 else {"unseen_bytes": peak.unseen}),
     }
 
 
@@ -55,6 +56,7 @@ def _peak(data: Json) -> Peak:
         value=data["bytes"],
         high=data["upper_bound_bytes"],
         method=data["method"],
+        unseen=data.get("unseen_bytes", 0),
     )
 
 

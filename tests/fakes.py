@@ -43,6 +43,7 @@ class FakeMeter:
         self.method = method
         self.now = level
         self.high = level
+        self.unseen: int | None = 0
         self.calls: list[str] = []
 
     def move(self, level: int) -> None:
@@ -72,6 +73,10 @@ class FakeMeter:
         """The level and the mark."""
         self.calls.append("read")
         return self.now, self.high
+
+    def missed(self, start: int, high: int) -> int | None:  # noqa: ARG002  a Meter's
+        """What a test says that it has missed."""
+        return self.unseen
 
     def level(self) -> int:
         """The level."""

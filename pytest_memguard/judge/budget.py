@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pytest_memguard.judge.bounds import REASONS, REMEDIES
 from pytest_memguard.judge.former import judge_former
 from pytest_memguard.judge.room import FINE_GRAINED, GRAIN
-from pytest_memguard.model import METRICS, Budget, Finding, Peak, PhaseName
+from pytest_memguard.model import METRICS, Budget, Finding, Peak, PhaseName, Rule
 from pytest_memguard.units import format_size
+
+_Words = Callable[[Budget, Peak, "PhaseName | None"], str]
 
 
 def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding | None:
@@ -25,32 +27,20 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
     """
     if budget.former is not None:
         return judge_former(budget, budget.former, peak, subject(budget, phase))
-    grain = GRAIN if peak.metric == "rss" and budget.limit < FINE_GRAINED else 0
-    if peak.value > budget.limit + grain:
-        return Finding(
-            rule="over-budget",
-            budget=budget,
-            peak=peak,
-            text=_over(budget, peak, phase),
-        )
-    if peak.value > budget.limit:
-        return Finding(
-            rule="undecided", budget=budget, peak=peak, text=_fine(budget, peak, phase)
-        )
-    if peak.high > budget.limit:
-        return Finding(
-            rule="undecided",
-            budget=budget,
-            peak=peak,
-            text=_undecided(budget, peak, phase),
-        )
-    if budget.warn and peak.value > budget.warn * budget.limit:
-        return Finding(
-            rule="near-budget",
-            budget=budget,
-            peak=peak,
-            text=_near(budget, peak, phase),
-        )
+    limit, value = budget.limit, peak.value
+    grain = GRAIN if peak.metric == "rss" and limit < FINE_GRAINED else 0
+    close = bool(budget.warn) and value > (budget.warn or 0) * limit
+    answers: tuple[tuple[bool, Rule, _Words], ...] = (
+        (value > limit + grain, "over-budget", _over),
+        (value > limit, "undecided", _fine),
+        (peak.high > limit, "undecided", _undecided),
+        (close, "near-budget", _near),
+        (peak.ceiling > limit, "undecided", _unseen),
+    )
+    for holds, rule, words in answers:
+        if holds:
+            text = words(budget, peak, phase)
+            return Finding(rule=rule, budget=budget, peak=peak, text=text)
     return None
 
 
@@ -113,6 +103,8 @@ def _how(peak: Peak) -> str:
         return " (sampled: the true peak may be higher)"
     if peak.method == "memray estimate":
         return " (by memray: free room inside the process hides part of it from the kernel)"
+    if peak.unseen != 0:
+        return " or more"
     return ""
 
 
@@ -146,4 +138,19 @@ def _undecided(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
         f"{format_size(peak.high)}, the budget of {format_size(budget.limit)} set by "
         f"{budget.where} in between: {REASONS[peak.bound]}"
         f"{REMEDIES[peak.bound]}"
+    )
+
+
+def _unseen(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
+    """The sentence where sampling may have missed a peak above the limit."""
+    bound = (
+        "nothing bounds what lasted less"
+        if peak.unseen is None
+        else "the process's lifetime high-water mark allows up to "
+        + format_size(peak.high + peak.unseen)
+    )
+    return (
+        f"{subject(budget, phase)} was sampled, {format_size(peak.value)} at the highest, "
+        f"within the budget of {format_size(budget.limit)} set by {budget.where}; {bound}, so "
+        "a short peak above the budget may have been missed"
     )

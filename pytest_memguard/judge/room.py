@@ -123,7 +123,9 @@ def allowance(limit: int) -> int:
     return max(int(KNOWN_SHARE * limit), GRAIN)
 
 
-def marked_peak(rise: int, room: int, method: Method, bound: Bound = "slack") -> Peak:
+def marked_peak(
+    rise: int, room: int, method: Method, bound: Bound = "slack", *, unseen: int | None = 0
+) -> Peak:
     """The peak by the kernel's mark: the truth lies between it and it plus the room.
 
     Args:
@@ -131,11 +133,45 @@ def marked_peak(rise: int, room: int, method: Method, bound: Bound = "slack") ->
         room: bytes of its peak that the mark may not show.
         method: who gave the rise.
         bound: why it may not show them.
+        unseen: bytes that may have been missed; ``None`` where nothing bounds that.
     """
-    return Peak(metric="rss", value=rise, high=rise + room, method=method, bound=bound)
+    high = rise + room
+    return Peak(metric="rss", value=rise, high=high, method=method, bound=bound, unseen=unseen)
 
 
-def tracked_peak(rise: int, room: int, held: Held, written: int, anywhere: int = 0) -> Peak:
+def higher(one: Peak | None, other: Peak) -> Peak:
+    """What is known of the higher of two peaks, each of which has bounds of its own.
+
+    Args:
+        one: a peak, if there is one so far.
+        other: in the same metric.
+    """
+    if one is None:
+        return other
+    high, ceiling = max(one.high, other.high), max(one.ceiling, other.ceiling)
+    return replace(
+        other, value=max(one.value, other.value), high=high, unseen=unseen_below(ceiling, high)
+    )
+
+
+def unseen_below(ceiling: float, high: int) -> int | None:
+    """Bytes between the highest that is known and what cannot be exceeded; ``None``: any.
+
+    Args:
+        ceiling: bytes; infinite if nothing bounds them.
+        high: bytes.
+    """
+    return None if ceiling == inf else int(ceiling) - high
+
+
+def tracked_peak(
+    rise: int,
+    room: float,
+    held: Held,
+    written: int,
+    anywhere: float = 0,
+    method: Method = "kernel mark",
+) -> Peak:
     """The peak by mark and tracker together.
 
     Two things come between the mark and the truth. Small blocks may have come out of free
@@ -146,10 +182,11 @@ def tracked_peak(rise: int, room: int, held: Held, written: int, anywhere: int =
 
     Args:
         rise: bytes the mark rose.
-        room: bytes that were free inside the process before.
+        room: bytes that were free inside the process before, or that sampling may have missed.
         held: what the tracker saw.
         written: bytes the tracker wrote.
         anywhere: bytes of the room that large blocks fit into as well.
+        method: who gave the rise.
     """
     requested = held.small + held.large
     low = max(0, rise - min(written, _WINDOW))
@@ -158,12 +195,12 @@ def tracked_peak(rise: int, room: int, held: Held, written: int, anywhere: int =
     value = max(low, min(rise, requested))
     hidden = requested if all_touched else held.small
     if hidden > rise + GRAIN:
-        value = min(hidden, rise + room)
+        value = int(min(hidden, rise + room))
     ceiling = rise + min(room, held.small + held.waste + min(anywhere, held.large))
     with_waste = requested + held.waste
     return Peak(
         metric="rss",
         value=value,
-        high=max(value, ours, min(ceiling, with_waste) if room > GRAIN else 0),
-        method="memray estimate" if hidden > rise + GRAIN else "kernel mark",
+        high=max(value, ours, int(min(ceiling, with_waste)) if room > GRAIN else 0),
+        method="memray estimate" if hidden > rise + GRAIN else method,
     )

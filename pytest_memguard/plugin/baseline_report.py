@@ -19,6 +19,7 @@ from pytest_memguard.plugin.records import Record, other_environment
 from pytest_memguard.plugin.regressions import ACCEPTED
 from pytest_memguard.plugin.saving import Saver, is_here
 from pytest_memguard.plugin.scope import Scope
+from pytest_memguard.recording.instruments import NO_MARK
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
 
@@ -35,6 +36,7 @@ _COUNTED: Final = {
     "allowed": ("1 above, as its own rules allow", "{:,} above, as their own rules allow"),
     "": ("1 not compared", "{:,} not compared"),
 }
+_SAMPLED: Final = "peaks were sampled here: a regression that lasts a moment may be missed"
 _TOLD: Final = {"new", "improvement", "gone"}
 _UNSAID: Final = {"regression": "allowed"}
 """What a change means that the test itself had nothing to say about while it ran."""
@@ -144,6 +146,7 @@ class BaselineReport:
             if counts[kind]
         ]
         self._lines.append(f"compared with {self._file}: {', '.join(parts)}")
+        self._lines += [_SAMPLED for gap in self._collector.gaps if gap.subject == NO_MARK][:1]
         for kind, found in told.items():
             self._tell(kind, found)
         if told.get("gone") and self._settings.strict:

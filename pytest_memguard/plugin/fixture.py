@@ -10,7 +10,7 @@ import pytest
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import ConfigError, Unmeasurable
 from pytest_memguard.judge.budget import judge
-from pytest_memguard.judge.room import allowance, marked_peak, tracker_from
+from pytest_memguard.judge.room import allowance, tracker_from
 from pytest_memguard.leaks import Verdict
 from pytest_memguard.model import METRICS, MetricName
 from pytest_memguard.plugin.found import fail_with
@@ -33,13 +33,14 @@ class Measure:
 
     def __init__(self, metric: MetricName) -> None:
         self.metric = metric
-        self._numbers: tuple[Size, Size, Size, float] | None = None
+        self._numbers: tuple[Size, Size | None, Size, float] | None = None
 
-    def fill(self, peak: int, bound: int, growth: int, seconds: float) -> None:
-        """Take the numbers: bytes, bytes, bytes and seconds."""
-        self._numbers = (Size(max(0, peak)), Size(max(0, bound)), Size(growth), seconds)
+    def fill(self, peak: int, bound: int | None, growth: int, seconds: float) -> None:
+        """Take the numbers: bytes, bytes (``None`` if nothing bounds them), bytes, seconds."""
+        upper = None if bound is None else Size(max(0, bound))
+        self._numbers = (Size(max(0, peak)), upper, Size(growth), seconds)
 
-    def _get(self) -> tuple[Size, Size, Size, float]:
+    def _get(self) -> tuple[Size, Size | None, Size, float]:
         if self._numbers is None:
             msg = "the numbers of measure() are there once its block has ended"
             raise RuntimeError(msg)
@@ -52,8 +53,18 @@ class Measure:
 
     @property
     def upper_bound(self) -> Size:
-        """Bytes the peak cannot exceed; more than ``peak`` where room was free before."""
-        return self._get()[1]
+        """Bytes the peak cannot exceed; more than ``peak`` where room was free before.
+
+        Where memory is sampled it is as much more as may have been missed.
+
+        Raises:
+            Unmeasurable: if nothing bounds what sampling may have missed.
+        """
+        bound = self._get()[1]
+        if bound is None:
+            msg = "memory is sampled here, and nothing bounds a peak between two samples"
+            raise Unmeasurable(msg)
+        return bound
 
     @property
     def growth(self) -> Size:
@@ -173,15 +184,10 @@ class MemGuard:
         """
         for recorder in self._recorders.values():
             recorder.stop()
-        method = self._tools().resident.method if self._log is not None else None
         if self._own is not None:
             self._own.close()
-        if self._log is not None and method is not None:
-            peaks = {
-                budget: marked_peak(value, high - value, method)
-                for budget, (value, high) in self._log.inline.items()
-                if budget.limit
-            }
+        if self._log is not None:
+            peaks = {b: peak for b, peak in self._log.inline.items() if b.limit}
             fail_with(finding for b, peak in peaks.items() if (finding := judge(b, peak)))
 
     def _tools(self) -> Instruments:
@@ -199,6 +205,9 @@ class MemGuard:
 
     def _measure_level(self, measure: Measure) -> Iterator[Measure]:
         recorder, index = self._recorder_for(measure.metric)
+        meter = recorder.meters[index]
+        if meter.metric == "rss" and meter.lost:
+            raise Unmeasurable(meter.lost)
         own = recorder in self._recorders.values()
         if own:
             recorder.start()
@@ -208,14 +217,15 @@ class MemGuard:
             yield measure
         finally:
             recorder.close(region, collect=True)
-            rise = region.rise(index)
+            rise, unseen = region.rise(index), region.unseen(index)
             if measure.metric == "rss":
                 room += region.hidden()
-            measure.fill(rise, rise + room, region.growth(index), region.seconds)
+            bound = None if unseen is None else rise + room + unseen
+            measure.fill(rise, bound, region.growth(index), region.seconds)
             if own and not recorder.busy:
                 recorder.stop()
-        if recorder.meters[index].lost:
-            raise Unmeasurable(recorder.meters[index].lost)
+        if meter.lost:
+            raise Unmeasurable(meter.lost)
 
     def _recorder_for(self, metric: MetricName) -> tuple[Recorder, int]:
         """The test's own recorder if it can: regions of one mark must know each other."""

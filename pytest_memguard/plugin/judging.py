@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.budget import judge, not_measured, stage_not_run
-from pytest_memguard.judge.room import held_at_peak, marked_peak, tracked_peak
+from pytest_memguard.judge.room import held_at_peak, tracked_peak, unseen_below
 from pytest_memguard.model import BREACHES, PHASES, Budget, Finding, Peak, PhaseName
 from pytest_memguard.plugin.measured import Measured
 from pytest_memguard.plugin.tracking import Tracking
 from pytest_memguard.probes.heap import HeapFile
+from pytest_memguard.units import format_size
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.stream import Stream
@@ -90,14 +91,10 @@ class PhaseJudge:
                 found += self._judge_heap(budget)
             else:
                 found += self._judge_metered(budget)
-        lost = self._measured.meters[0].lost
-        for budget, (value, high) in self._stages.inline.items():
-            if budget.limit and lost:
-                found.append(not_measured(budget, lost))
-            elif budget.limit and budget.stage is not None:
-                peak = marked_peak(value, high - value, self._measured.meters[0].method)
-                finding = judge(budget, peak, self._phase)
-                found += self._with_sites(self._decided(finding, budget.stage))
+        for budget, peak in self._stages.inline.items():
+            if budget.limit and budget.stage is not None:
+                finding = self._decided(judge(budget, peak, self._phase), budget.stage)
+                found += self._with_sites(self._unless_lost(budget, peak, finding))
         return found
 
     # By resident memory, or by tracemalloc
@@ -107,12 +104,32 @@ class PhaseJudge:
             return self._judge_stage(budget)
         if not budget.covers(self._phase):
             return []
-        lost = self._measured.meters[_meter_of(budget)].lost
+        lost = self._without_bounds(budget)
         if lost:
             return [not_measured(budget, lost)]
         peak = self._whole_peak(budget) if budget.phase == "all" else None
         peak = peak or self._measured.peaks[self._phase][budget.metric]
-        return self._with_sites(judge(budget, peak, self._phase))
+        finding = judge(budget, peak, self._phase)
+        return self._with_sites(self._unless_lost(budget, peak, finding))
+
+    def _without_bounds(self, budget: Budget) -> str:
+        """Why nothing at all is known of a budget's metric; empty if there are bounds."""
+        meter = self._measured.meters[_meter_of(budget)]
+        return "" if meter.method == "kernel mark" else meter.lost
+
+    def _unless_lost(
+        self, budget: Budget, peak: Peak, finding: Finding | None
+    ) -> Finding | None:
+        """The finding, unless nothing tells the level and its bounds do not settle it."""
+        lost = self._measured.meters[_meter_of(budget)].lost
+        if lost and peak.value <= budget.limit < peak.ceiling:
+            bound = (
+                ""
+                if peak.unseen is None
+                else f"; it was {format_size(int(peak.ceiling))} at most"
+            )
+            return not_measured(budget, lost + bound)
+        return finding
 
     def _whole_peak(self, budget: Budget) -> Peak | None:
         """The peak so far above the level at the start of setup."""
@@ -121,6 +138,7 @@ class PhaseJudge:
         if index >= len(first):
             return None  # the budget came after setup
         value = high = least_freed = most_freed = 0
+        ceiling = 0.0
         for name in PHASES[: PHASES.index(self._phase) + 1]:
             region = measured.regions.get(name)
             peak = measured.peaks_of(name).get(budget.metric) if region is not None else None
@@ -128,19 +146,22 @@ class PhaseJudge:
                 continue
             base = region.levels[index] - first[index]
             # what the test itself has is never less than nothing
-            value = max(value, max(0, base + least_freed) + peak.value)
-            high = max(high, max(0, base + most_freed) + peak.high)
+            least, most = max(0, base + least_freed), max(0, base + most_freed)
+            value = max(value, least + peak.value)
+            high, ceiling = max(high, most + peak.high), max(ceiling, most + peak.ceiling)
             if index == 0:
                 least_freed += region.least_freed
                 most_freed += region.most_freed
         here = measured.peaks[self._phase][budget.metric]
-        return replace(here, value=value, high=max(value, high))
+        high = max(value, high)
+        unseen = unseen_below(max(ceiling, high), high)
+        return replace(here, value=value, high=high, unseen=unseen)
 
     def _judge_stage(self, budget: Budget) -> list[Finding]:
         matching = self._paths_of(budget)
         if not matching:
             return [stage_not_run(budget)] if self._phase == "teardown" else []
-        lost = self._measured.meters[_meter_of(budget)].lost
+        lost = self._without_bounds(budget)
         if lost:
             return [not_measured(budget, lost)]
         found: list[Finding] = []
@@ -149,21 +170,26 @@ class PhaseJudge:
             finding = judge(replace(budget, stage=path), peak, self._phase)
             if budget.metric == "rss":
                 finding = self._decided(finding, path)
-            found += self._with_sites(finding)
+            found += self._with_sites(self._unless_lost(budget, peak, finding))
         return found
 
     def _decided(self, finding: Finding | None, path: str) -> Finding | None:
         """The finding on a stage, with what the tracker saw of it, if it was undecided."""
         stream = self._stream
-        if finding is None or finding.rule != "undecided" or stream is None:
+        lost = self._measured.meters[0].lost
+        if finding is None or finding.rule != "undecided" or stream is None or lost:
             return finding
         windows, peak = self._stages.sums[path].windows, finding.peak
+        key = (finding.budget, path)
         if not windows or peak is None:
-            return finding
+            # it ran in another phase, whose allocations may have settled it
+            return None if key in self._measured.settled else finding
+        self._measured.settled.add(key)
         first, last = max(windows, key=lambda window: stream.totals.peak(*window))
         held = held_at_peak((h.size, h.count) for h in stream.held(first, last))
-        room, written = peak.high - peak.value, stream.file.written
-        tracked = tracked_peak(peak.value, room, held, written, self._measured.anywhere())
+        room, written = peak.ceiling - peak.value, stream.file.written
+        anywhere = self._measured.anywhere() + peak.ceiling - peak.high
+        tracked = tracked_peak(peak.value, room, held, written, anywhere, peak.method)
         return judge(finding.budget, tracked)
 
     # By all that was allocated

@@ -125,6 +125,9 @@ def _is_plain(outcome: Outcome) -> bool:
         not any(told)
         and not any(of_leaks)
         and all(
-            len(phase.peaks) == 1 and phase.peaks[0].metric == "rss" for phase in outcome.phases
+            len(phase.peaks) == 1
+            and phase.peaks[0].metric == "rss"
+            and phase.peaks[0].unseen == 0
+            for phase in outcome.phases
         )
     )

@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_memguard.judge.room import GRAIN, held_at_peak, marked_peak, tracked_peak
+from pytest_memguard.judge.room import (
+    GRAIN,
+    held_at_peak,
+    marked_peak,
+    tracked_peak,
+    unseen_below,
+)
 from pytest_memguard.judge.uncounted import heap_peak
-from pytest_memguard.model import Bound, CallSite, Peak, PhaseName, PhaseReading, StageReading
+from pytest_memguard.model import (
+    Bound,
+    Budget,
+    CallSite,
+    Peak,
+    PhaseName,
+    PhaseReading,
+    StageReading,
+)
 from pytest_memguard.recording.region import doubt, dropped
 
 if TYPE_CHECKING:
@@ -34,6 +48,7 @@ class Measured:
         rooms: bytes that may have been free inside the process at the start of each.
         peaks: of each phase that has been judged, by metric.
         drilled: lines that grew, by stage.
+        settled: budgets and stages that memray has decided about.
     """
 
     def __init__(
@@ -48,6 +63,7 @@ class Measured:
         self.rooms: dict[PhaseName, int] = {}
         self.peaks: dict[PhaseName, dict[str, Peak]] = {}
         self.drilled: dict[str, tuple[CallSite, ...]] = {}
+        self.settled: set[tuple[Budget, str]] = set()
         self.anywhere = anywhere
         self.meters = recorder.meters
         self._plan = plan
@@ -80,7 +96,8 @@ class Measured:
         """
         peaks = self._metered(phase)
         if file is not None and tracked:
-            peaks["rss"] = self._resident(phase, file)
+            if not self.meters[0].lost:
+                peaks["rss"] = self._resident(phase, file)
             peaks["heap"] = self.heap_peak(file, file.peak, self.rise(phase))
         self.peaks[phase] = peaks
 
@@ -108,18 +125,24 @@ class Measured:
         stage = self._stages.sums[path]
         value = stage.peaks[index]
         if index == 0:
-            return marked_peak(value, stage.high - value, meter.method)
+            unseen = unseen_below(stage.ceiling, stage.high)
+            return marked_peak(value, stage.high - value, meter.method, unseen=unseen)
         return Peak(metric=meter.metric, value=value, high=value, method=meter.method)
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
-        """What was measured, phase by phase."""
+        """What was measured, phase by phase; 0 where nothing tells resident memory."""
+        lost = bool(self.meters[0].lost)
         return tuple(
             PhaseReading(
                 name=name,
                 seconds=region.seconds,
-                level=region.levels[0],
-                growth=region.growth(),
-                peaks=tuple(self.peaks_of(name).values()),
+                level=0 if lost else region.levels[0],
+                growth=0 if lost else region.growth(),
+                peaks=tuple(
+                    peak
+                    for peak in self.peaks_of(name).values()
+                    if not (lost and peak.metric == "rss")
+                ),
             )
             for name, region in self.regions.items()
             if region.after
@@ -127,14 +150,17 @@ class Measured:
 
     def stage_readings(self) -> tuple[StageReading, ...]:
         """What its stages added up to, in the order they were first entered."""
+        first = int(bool(self.meters[0].lost))
         return tuple(
             StageReading(
                 path=path,
                 count=stage.count,
-                delta=stage.delta,
-                cumul=stage.cumul,
+                delta=0 if first else stage.delta,
+                cumul=0 if first else stage.cumul,
                 seconds=stage.seconds,
-                peaks=tuple(self.stage_peak(path, index) for index in range(len(self.meters))),
+                peaks=tuple(
+                    self.stage_peak(path, index) for index in range(first, len(self.meters))
+                ),
                 lines=self.drilled.get(path, ()),
             )
             for path, stage in self._stages.sums.items()
@@ -144,7 +170,8 @@ class Measured:
     def _metered(self, phase: PhaseName) -> dict[str, Peak]:
         region, resident = self.regions[phase], self.meters[0]
         room, bound = self._doubt(phase)
-        peaks = {"rss": marked_peak(region.rise(), room, resident.method, bound)}
+        rise, unseen = region.rise(), region.unseen()
+        peaks = {"rss": marked_peak(rise, room, resident.method, bound, unseen=unseen)}
         wanted = self._plan.python if self._plan is not None else ()
         for index, meter in enumerate(self.meters[1:], 1):
             if not meter.lost and phase in wanted:
@@ -165,11 +192,14 @@ class Measured:
 
     def _resident(self, phase: PhaseName, file: HeapFile) -> Peak:
         """The peak of resident memory by mark and tracker, where the mark needs help."""
-        (room, bound), rise = self._doubt(phase), self.rise(phase)
+        metered = self._metered(phase)["rss"]
+        rise = metered.value
+        room = metered.ceiling - rise
         limit = self._plan.limits.get(phase, 0) if self._plan is not None else 0
         precision = self._needs.precision(self._plan).get(phase)
         enough = precision.enough if precision is not None else GRAIN
         if room <= enough and not rise > limit > 0:
-            return marked_peak(rise, room, self.meters[0].method, bound)
+            return metered
         held = held_at_peak((record.size, record.n_allocations) for record in file.at_peak())
-        return tracked_peak(rise, room, held, file.written, self.anywhere())
+        anywhere = self.anywhere() + metered.ceiling - metered.high  # any block may be unseen
+        return tracked_peak(rise, room, held, file.written, anywhere, metered.method)

@@ -32,6 +32,17 @@ class Meter(Protocol):
     def read(self) -> tuple[int, int]:
         """Return the level and the highest level since `restart`, in bytes."""
 
+    def missed(self, start: int, high: int) -> int | None:
+        """Bytes by which the level may have been above ``high`` unnoticed.
+
+        Args:
+            start: the level at the last `restart`.
+            high: the highest level that `read` has told since.
+
+        Returns:
+            0 where no level is missed; ``None`` where nothing bounds it.
+        """
+
     def level(self) -> int:
         """Return the level in bytes."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import mmap
 import os
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 # An mmap of this odd length, given back at once and never touched, is how a boundary
 # between two stretches gets into memray's stream of allocations.
 BOUNDARY_SIZE: Final = 65_521
+_READ_BY_MEMRAY: Final = ("/proc/self/status", "/proc/self/fd")
 
 
 def import_memray() -> Any:
     """The memray module.
 
     Raises:
-        Unmeasurable: where memray does not exist or cannot be loaded.
+        Unmeasurable: where memray does not exist, or cannot be loaded or used.
     """
     try:
         import memray
@@ -36,7 +38,23 @@ def import_memray() -> Any:
         why = "it does not exist for Windows" if sys.platform == "win32" else str(error)
         msg = f"memray is not available: {why}"
         raise Unmeasurable(msg) from error
+    missing = missing_files()
+    if missing:
+        msg = f"memray is not available: it reads {missing[0]}, which is not there"
+        raise Unmeasurable(msg)
     return memray
+
+
+@functools.cache
+def missing_files() -> tuple[str, ...]:
+    """What is not there of the files that memray reads whenever it tracks (Linux).
+
+    A tracker that cannot be started for this reason makes every later one fail. They are
+    looked for once, before a test can put another file system in their place.
+    """
+    if sys.platform != "linux":
+        return ()
+    return tuple(name for name in _READ_BY_MEMRAY if not os.access(name, os.R_OK))
 
 
 class RunningProfiler:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
 
+from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.descriptors import OwnDescriptor
 
 _FIELDS_OF_STATM: Final = 7
@@ -100,7 +101,9 @@ _OPEN_FILES: weakref.WeakSet[ProcFile] = weakref.WeakSet()
 
 def _reopen_in_child() -> None:
     for file in list(_OPEN_FILES):
-        file.reopen()
+        # a child without /proc is not to hear of it here: who reads the file will
+        with contextlib.suppress(OSError):
+            file.reopen()
 
 
 if hasattr(os, "register_at_fork"):
@@ -117,13 +120,21 @@ def mapped_files() -> int | None:
 
 
 def resident_reader() -> Callable[[], int]:
-    """A function that returns this process's resident bytes, the fastest there is here."""
-    if sys.platform == "linux":
+    """A function that returns this process's resident bytes, the fastest there is here.
+
+    Raises:
+        Unmeasurable: if nothing tells them; so does the function, if that is so later on.
+    """
+    if sys.platform != "linux":
+        return _from_psutil()
+    try:
+        return _from_statm()
+    except OSError as error:
         try:
-            return _from_statm()
-        except OSError:
-            pass  # no /proc: psutil has other ways, or says why not
-    return _from_psutil()
+            return _from_psutil()
+        except Unmeasurable as other:
+            msg = f"{other}, and there is no /proc/self/statm ({error.strerror})"
+            raise Unmeasurable(msg) from error
 
 
 def _from_statm() -> Callable[[], int]:
@@ -137,17 +148,31 @@ def _from_statm() -> Callable[[], int]:
         except OSError:
             fields = []
         if len(fields) != _FIELDS_OF_STATM:
-            fields = file.read(64).split()
+            fields = _read_again(file).split()
         return int(fields[1]) * page
 
     resident()
     return resident
 
 
+def _read_again(file: ProcFile) -> bytes:
+    try:
+        return file.read(64)
+    except OSError as error:
+        msg = f"/proc/self/statm can no longer be read ({error.strerror})"
+        raise Unmeasurable(msg) from error
+
+
 def _from_psutil() -> Callable[[], int]:
     import psutil
 
     def resident() -> int:
-        return int(psutil.Process().memory_info().rss)
+        try:
+            return int(psutil.Process().memory_info().rss)
+        except (psutil.Error, OSError) as error:
+            # its text has the number of the process, which differs between workers
+            msg = f"psutil cannot read resident memory ({type(error).__name__})"
+            raise Unmeasurable(msg) from error
 
+    resident()
     return resident

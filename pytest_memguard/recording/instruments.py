@@ -11,10 +11,9 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.model import Gap
 from pytest_memguard.probes import Meter
-from pytest_memguard.probes.heap import TrackerFolder, import_memray
+from pytest_memguard.probes.heap import TrackerFolder, import_memray, missing_files
 from pytest_memguard.probes.in_use import InUseProbe
 from pytest_memguard.probes.peak_rss import KernelMark
-from pytest_memguard.probes.resident import resident_reader
 from pytest_memguard.recording.collection_watch import CollectionWatch
 from pytest_memguard.recording.room_watch import RoomWatch
 from pytest_memguard.recording.settle import Trimmer, Untrimmed
@@ -23,6 +22,7 @@ if TYPE_CHECKING:  # only runs that store or compare peaks plug holes
     from pytest_memguard.recording.holes import Holes
 
 NO_MARK: Final = "kernel's high-water mark"
+NO_RESIDENT: Final = "resident memory"
 _SHARE_OF_TIME: Final = 200
 _SHARE_IF_OFTEN: Final = 5
 MUCH_GARBAGE: Final = 5
@@ -34,7 +34,7 @@ class Instruments:
 
     Attributes:
         mark: the kernel's mark; ``None`` where it cannot be used.
-        resident: peak of resident memory, by the mark or by sampling.
+        resident: peak of resident memory, by the mark, by sampling, or only its bounds.
         settle: gives free pages back, unless that is expensive and less than so many bytes.
         room: bound of the free room inside the process, if the allocators tell.
         collection_watch: measures what garbage collections free during a phase.
@@ -49,8 +49,8 @@ class Instruments:
 
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
-        self.mark = self._kernel_mark()
-        self.resident: Meter = self.mark or _sampled()
+        self.mark: KernelMark | None = None
+        self.resident = self._resident()
         self._small_bytes: Callable[[], int] | None = None
         self._trim = self._trimmer()
         self.settle: Trimmer | Untrimmed = self._trim or Untrimmed()
@@ -58,7 +58,7 @@ class Instruments:
         self.collection_watch = CollectionWatch(self._in_use_probe(), self._trim_all, self.mark)
         self.folder = TrackerFolder()
         self._no_heap: str | None = None
-        if find_spec("memray") is None:
+        if find_spec("memray") is None or missing_files():
             self.no_heap  # noqa: B018  notes the reason, and imports nothing
         self.clean_level = 0
         self.base = 0
@@ -140,20 +140,17 @@ class Instruments:
         if self.mark is not None:
             self.mark.close()
 
-    def _kernel_mark(self) -> KernelMark | None:
+    def _resident(self) -> Meter:
         try:
-            return KernelMark()
+            self.mark = KernelMark()
         except Unmeasurable as error:
-            from pytest_memguard.recording.sampler import SampledResident
+            from pytest_memguard.recording.without_mark import meter_without_mark
 
-            self.gaps.append(
-                Gap(
-                    subject=NO_MARK,
-                    reason=f"{error}; resident memory is sampled every "
-                    f"{SampledResident.interval_ms()} ms instead, so short peaks may be missed",
-                )
-            )
-            return None
+            meter, instead = meter_without_mark()
+            gap = Gap(subject=NO_MARK, reason=f"{error}; {instead}")
+            self.gaps.append(Gap(subject=NO_RESIDENT, reason=instead) if meter.lost else gap)
+            return meter
+        return self.mark
 
     def _trimmer(self) -> Trimmer | None:
         try:
@@ -168,6 +165,8 @@ class Instruments:
             return None
 
     def _room_watch(self) -> RoomWatch | None:
+        if self.resident.lost:
+            return None  # it follows the level, which is one of the gaps
         try:
             from pytest_memguard.probes.free_room import FreeRoom, FreeRoomProbe
 
@@ -196,10 +195,3 @@ class Instruments:
 
     def _in_use_probe(self) -> InUseProbe:
         return InUseProbe(self.resident.level, self._small_bytes)
-
-
-def _sampled() -> Meter:
-    """What measures resident memory where there is no mark."""
-    from pytest_memguard.recording.sampler import SampledResident
-
-    return SampledResident(resident_reader())

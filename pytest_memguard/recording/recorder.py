@@ -106,6 +106,12 @@ class Recorder:
         region.seconds = self._now() - region.started
         with self._lock:
             region.after = self._note()
+            region.missed = [
+                meter.missed(level, high)
+                for meter, level, high in zip(
+                    self.meters, region.levels, region.highs, strict=False
+                )
+            ]
             self._open.remove(region)
             if collect:
                 self._collect(first=first)

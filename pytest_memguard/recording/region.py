@@ -33,6 +33,7 @@ class Region:
         top: the highest the first one can have stood, with the most that can have been freed.
         resident: the highest the first one really stood.
         after: where each stood at the end.
+        missed: bytes that each may have missed above its highest; ``None`` for any number.
         least_freed: bytes of memory older than the region that collections freed, at least.
         most_freed: likewise, at most.
         reached: the oldest generation whose garbage has been collected since the start.
@@ -45,6 +46,7 @@ class Region:
         "is_blind",
         "least_freed",
         "levels",
+        "missed",
         "most_freed",
         "reached",
         "resident",
@@ -57,6 +59,7 @@ class Region:
         self.levels: list[int] = []
         self.highs: list[int] = []
         self.after: list[int] = []
+        self.missed: list[int | None] = []
         self.started = 0.0
         self.seconds = 0.0
         self.top = self.resident = self.least_freed = self.most_freed = 0
@@ -103,6 +106,10 @@ class Region:
         if meter >= len(self.levels):  # the meter came later
             return 0
         return self.highs[meter] - self.levels[meter]
+
+    def unseen(self, meter: int = 0) -> int | None:
+        """Bytes the peak may be above its rise, as the meter cannot see all; ``None``: any."""
+        return self.missed[meter] if meter < len(self.missed) else 0
 
     def hidden(self) -> int:
         """Bytes by which the peak may lie above `rise`, because older memory was freed."""

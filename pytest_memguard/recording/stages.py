@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
+from math import inf
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.model import Budget
+from pytest_memguard.judge.room import higher, marked_peak
+from pytest_memguard.model import Budget, Peak
 from pytest_memguard.recording.recorder import Recorder
 from pytest_memguard.recording.region import Region
 from pytest_memguard.units import parse_size
@@ -33,7 +35,17 @@ class Marker(Protocol):
 class StageSum:
     """What the runs of one stage add up to; bytes and seconds."""
 
-    __slots__ = ("count", "cumul", "delta", "high", "highest", "peaks", "seconds", "windows")
+    __slots__ = (
+        "ceiling",
+        "count",
+        "cumul",
+        "delta",
+        "high",
+        "highest",
+        "peaks",
+        "seconds",
+        "windows",
+    )
 
     def __init__(self, meters: int) -> None:
         self.count = 0
@@ -42,6 +54,7 @@ class StageSum:
         self.seconds = 0.0
         self.peaks = [0] * meters
         self.high = 0
+        self.ceiling = 0.0
         self.highest: tuple[int, int] | None = None
         self.windows: list[tuple[int, int]] = []
 
@@ -53,8 +66,10 @@ class StageSum:
         self.delta += region.growth()
         self.cumul = region.after[0] - start_level
         self.seconds += region.seconds
-        room += region.hidden()
-        self.high = max(self.high, region.rise() + room)
+        unseen = region.unseen()
+        high = region.rise() + room + region.hidden()
+        self.high = max(self.high, high)
+        self.ceiling = max(self.ceiling, inf if unseen is None else high + unseen)
         if window is not None:
             self.windows.append(window)
             if self.highest is None or region.rise() > self.peaks[0]:
@@ -97,7 +112,7 @@ class StageLog:
         self._before_first = before_first
         self._warn = warn
         self.sums: dict[str, StageSum] = {}
-        self.inline: dict[Budget, tuple[int, int]] = {}
+        self.inline: dict[Budget, Peak] = {}
         self.unfinished = 0
         self.start_level = 0
         self.tracker: Marker | None = None
@@ -129,10 +144,10 @@ class StageLog:
             self.unfinished -= 1
             self.sums[run.path].add(run.region, run.room, self.start_level, window)
             if run.budget is not None:
-                value, high = self.inline.get(run.budget, (0, 0))
-                rise = run.region.rise()
-                top = rise + run.room + run.region.hidden()
-                self.inline[run.budget] = (max(value, rise), max(high, top))
+                region, method = run.region, self.recorder.meters[0].method
+                room = run.room + region.hidden()
+                peak = marked_peak(region.rise(), room, method, unseen=region.unseen())
+                self.inline[run.budget] = higher(self.inline.get(run.budget), peak)
 
     def forget_windows(self) -> None:
         """Forget the boundaries of a stream that has been read."""

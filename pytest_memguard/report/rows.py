@@ -117,7 +117,7 @@ def _of_outcome(run: Run, outcome: Outcome) -> Iterable[Row]:
             test=well_formed(outcome.nodeid),
             metric=peak.metric,
             peak_bytes=peak.value,
-            upper_bound_bytes=max(peak.high, peak.value),
+            upper_bound_bytes=max(peak.high, peak.value) + (peak.unseen or 0),
             growth_bytes=outcome.growth if resident else None,
             seconds=phase.seconds,
             budget_bytes=_budget(outcome, peak),

@@ -54,8 +54,13 @@ def _peak(peak: Peak | None) -> str:
     """A peak in MiB; with its upper bound where that is far enough to matter."""
     if peak is None:
         return "-"
-    if peak.high - peak.value > max(4 * MIB, peak.value // 10):
-        return f"{format_mib(peak.value)} (<= {format_mib(peak.high)})"
+    if peak.unseen is None:
+        if peak.method != "sampled":  # others have reset the kernel's mark
+            return f">= {format_mib(peak.value)}"
+        return f"{format_mib(peak.value)} (sampled)"
+    ceiling = peak.high + peak.unseen
+    if ceiling - peak.value > max(4 * MIB, peak.value // 10):
+        return f"{format_mib(peak.value)} (<= {format_mib(ceiling)})"
     return format_mib(peak.value)
 
 
@@ -79,15 +84,15 @@ def stage_table(stages: Sequence[StageReading], call: PhaseReading | None) -> st
     rows = [
         [
             stage.path if stage.count == 1 else f"{stage.path} x{stage.count}",
-            _signed(stage.delta),
-            _signed(stage.cumul),
+            _signed(stage.delta) if stage.peak() is not None else "-",
+            _signed(stage.cumul) if stage.peak() is not None else "-",
             _peak(stage.peak()),
             format_seconds(stage.seconds),
         ]
         for stage in stages
     ]
     if call is not None:
-        growth = _signed(call.growth)
+        growth = _signed(call.growth) if call.peak() is not None else "-"
         rows.append(
             [
                 "(whole test)",
@@ -157,7 +162,7 @@ def test_cells(outcome: Outcome) -> list[str]:
         _phase_peak(outcome, "setup"),
         _phase_peak(outcome, "call"),
         _phase_peak(outcome, "teardown"),
-        _signed(outcome.growth),
+        _signed(outcome.growth) if outcome.peak is not None else "-",
         "-" if budget is None else format_size(budget.limit) + _other_budgets(outcome),
         used,
     ]

@@ -71,7 +71,7 @@ SAMPLED = """
 """
 NO_MARK = (
     "kernel's high-water mark: the kernel said no; resident memory is sampled every * ms "
-    "instead, so short peaks may be missed"
+    "instead, so short peaks may be missed, *"
 )
 
 
@@ -107,6 +107,20 @@ def test_sampling_is_told_by_markers_alone(run):
             "*= memory =*",
             "test_it.py::test_within: peak RSS *(sampled*",
             "not measured here: *said no*",
+        ]
+    )
+
+
+@pytest.mark.usefixtures("no_mark")
+def test_comparing_samples(run):
+    """A comparison of peaks that were sampled says so, whatever came of it."""
+    source = "def test_it(): bytearray(5 << 20)"
+    run(source, "--mem-save").assert_outcomes(passed=1)
+    result = run(source, "--mem-compare")
+    result.stdout.fnmatch_lines(
+        [
+            "compared with .memguard/baseline.json: *",
+            "peaks were sampled here: a regression that lasts a moment may be missed",
         ]
     )
 

@@ -72,7 +72,24 @@ def test_reset_in_a_test_that_is_only_reported(run):
     """Without a budget the report says that the peak may have been higher."""
     result = run(RESET.format(marker="", budget=""), "--mem")
     result.assert_outcomes(passed=4)
-    result.stdout.fnmatch_lines(["*::test_resets: its peak RSS may have been higher: *"])
+    result.stdout.fnmatch_lines(
+        ["*::test_resets * >= *", "*::test_resets: its peak RSS may have been higher: *"]
+    )
+
+
+def test_breach_before_the_mark_is_reset(run):
+    """A test that is over its budget by what is left to see fails, whoever reset the mark."""
+    source = """
+        import pytest
+
+        @pytest.mark.mem_budget(20)
+        def test_over():
+            open("/proc/self/clear_refs", "w").write("5")
+            bytearray(50 << 20)
+    """
+    result = run(source)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["peak RSS [45]?.? MiB or more is *"])
 
 
 @pytest.mark.parametrize("workers", [[], ["-p", "xdist.plugin", "-n", "2"]], ids=["", "xdist"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,8 @@ def test_metrics_know_their_names() -> None:
     [
         pytest.param(RSS_5, True, id="no-room-above"),
         pytest.param(RSS_7, False, id="room-above"),
+        pytest.param(replace(RSS_5, unseen=1), False, id="bytes-that-were-missed"),
+        pytest.param(replace(RSS_5, unseen=None), False, id="nothing-bounds-it"),
     ],
 )
 def test_exact_peak(peak, exact) -> None:

@@ -31,6 +31,7 @@ from tests.samples import (
 )
 
 BARE_BUDGET = Budget(limit=0, where="--mem-budget")
+MISSED, UNBOUNDED = replace(PEAK, unseen=7), replace(PEAK, unseen=None)
 OUTCOMES = [
     pytest.param(OUTCOME, id="everything-set"),
     pytest.param(Outcome(nodeid="t"), id="nothing-set"),
@@ -44,6 +45,9 @@ OUTCOMES = [
         id="site-without-kept",
     ),
     pytest.param(replace(OUTCOME, phases=(replace(PHASE, peaks=()),)), id="no-peaks"),
+    pytest.param(
+        replace(OUTCOME, phases=(replace(PHASE, peaks=(MISSED, UNBOUNDED)),)), id="sampled"
+    ),
     pytest.param(replace(OUTCOME, stages=(STAGE, STAGE)), id="two-stages"),
     pytest.param(replace(OUTCOME, nodeid="t[\u00fc-\U0001f600]"), id="no-ascii-name"),
 ]

@@ -40,6 +40,10 @@ OUTCOMES = [
         replace(PLAIN, phases=(replace(PHASE, peaks=(heap(2),)),)), id="another-metric"
     ),
     pytest.param(replace(PLAIN, phases=(replace(PHASE, peaks=()),)), id="no-peak"),
+    pytest.param(
+        replace(PLAIN, phases=(replace(PHASE, peaks=(replace(rss(1), unseen=7),)),)),
+        id="sampled",
+    ),
     pytest.param(OUTCOME, id="everything"),
     *(
         pytest.param(replace(PLAIN, result=result), id=result)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes import resident as module
 from pytest_memguard.probes.resident import ProcFile, resident_reader
 from pytest_memguard.units import MIB
 
@@ -84,3 +86,45 @@ def test_resident_memory_of_no_other_file(tmp_path: Path) -> None:
         assert resident() == pytest.approx(before, rel=0.2)
     os.close(number)
     assert resident() == pytest.approx(before, rel=0.2)
+
+
+def _no_files(name: str, *_: object) -> None:
+    raise FileNotFoundError(2, "No such file or directory", name)
+
+
+def test_nothing_tells_resident_memory(monkeypatch) -> None:
+    """Where neither /proc nor psutil tells, there is one sentence that says so."""
+    import psutil
+
+    monkeypatch.setattr(module, "ProcFile", _no_files)
+    monkeypatch.setattr(psutil, "PROCFS_PATH", "/nowhere")
+    with pytest.raises(Unmeasurable) as caught:
+        resident_reader()
+    assert str(caught.value) == (
+        "psutil cannot read resident memory (NoSuchProcess), and there is no "
+        "/proc/self/statm (No such file or directory)"
+    )
+
+
+def test_a_file_that_is_gone(monkeypatch) -> None:
+    """A level that can no longer be read is no error of another kind."""
+    resident = resident_reader()
+    monkeypatch.setattr(ProcFile, "_open", _no_files)
+    os.close(_number(resident.__closure__[0].cell_contents))
+    with pytest.raises(Unmeasurable, match="/proc/self/statm can no longer be read"):
+        resident()
+
+
+def test_a_child_without_proc(monkeypatch, capfd) -> None:
+    """A forked process that has no /proc is not told of it, and reads nothing of its parent."""
+    process = ProcFile("stat")
+    monkeypatch.setattr(ProcFile, "_open", _no_files)
+    child = os.fork()
+    if not child:
+        try:
+            process.read(64)
+        except FileNotFoundError:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert capfd.readouterr().err == ""

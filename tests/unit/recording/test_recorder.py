@@ -306,3 +306,14 @@ def test_adopted_region(recorder, meter) -> None:
     recorder.close(region)
     assert numbers(region) == (90, 50, 10)
     assert region.seconds == 2
+
+
+@pytest.mark.parametrize("unseen", [0, 7, None])
+def test_what_a_meter_may_have_missed(recorder, meter, unseen) -> None:
+    """A region knows what its meter may have missed; one that was taken over, of nothing."""
+    region = recorder.open()
+    meter.unseen = unseen
+    assert region.unseen() == 0
+    recorder.close(region)
+    assert unseen == region.unseen()
+    assert region.unseen(1) == 0

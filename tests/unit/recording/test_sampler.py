@@ -6,6 +6,8 @@ import threading
 
 import pytest
 
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.lifetime import DRIFT
 from pytest_memguard.recording.sampler import INTERVAL_SECONDS, SampledResident
 
 PATIENCE = 10  # seconds, for a thread that is never this slow
@@ -100,3 +102,49 @@ def test_stopped_meter_does_not_look(meter, level) -> None:
 def test_interval_in_words() -> None:
     """The interval that reports name is the one that is used."""
     assert SampledResident.interval_ms() == INTERVAL_SECONDS * 1000
+
+
+START = 5 * DRIFT
+
+
+@pytest.mark.parametrize(
+    ("mark", "later", "high", "missed"),
+    [
+        pytest.param(START, START, START, DRIFT, id="mark-at-the-level"),
+        pytest.param(9 * DRIFT, 9 * DRIFT, START, 5 * DRIFT, id="mark-above"),
+        pytest.param(6 * DRIFT, 9 * DRIFT, 8 * DRIFT, 2 * DRIFT, id="mark-has-risen"),
+        pytest.param(START, START + 9, START, DRIFT + 9, id="risen-by-less-than-it-drifts"),
+        pytest.param(9 * DRIFT, 7 * DRIFT, START, None, id="mark-was-put-back"),
+    ],
+)
+def test_bounds_by_the_lifetime_mark(mark, later, high, missed) -> None:
+    """The mark bounds what sampling has missed, and where it has risen the peak was there."""
+    marks = iter([mark, later, later])
+    meter = SampledResident(lambda: START, lambda: next(marks))
+    level = meter.restart()
+    assert (START, high) == meter.read()
+    assert missed == meter.missed(level, high)
+
+
+def test_nothing_bounds_it_without_a_mark(meter) -> None:
+    """Without a lifetime mark nobody knows what sampling has missed."""
+    meter.restart()
+    meter.read()
+    assert meter.missed(100, 100) is None
+
+
+def test_a_level_that_can_no_longer_be_read(meter, level) -> None:
+    """The thread and the readings go on with the last level, and the meter says why."""
+    meter.start()
+    assert (meter.restart(), meter.lost) == (100, "")
+
+    def refuse() -> int:
+        level.looks.release()
+        msg = "there is no /proc any more"
+        raise Unmeasurable(msg)
+
+    meter._read_level = refuse
+    level.wait_for_look()
+    assert meter._thread.is_alive()
+    assert meter.read() == (100, 100)
+    assert meter.lost == "there is no /proc any more"

@@ -478,7 +478,7 @@ def test_bad_stage(name, budget, problem) -> None:
 
 def budgets(log) -> dict[tuple[str, int], tuple[int, int]]:
     """Peak and upper bound under each budget of a log, by stage and limit."""
-    return {(found.stage, found.limit): peak for found, peak in log.inline.items()}
+    return {(b.stage, b.limit): (peak.value, peak.high) for b, peak in log.inline.items()}
 
 
 def test_budget_of_a_nested_stage(stage, log, meter) -> None:

@@ -188,3 +188,18 @@ def test_test_table(outcomes, name) -> None:
 def test_format_seconds(seconds, words) -> None:
     """Durations below a second read in milliseconds."""
     assert words == table.format_seconds(seconds)
+
+
+@pytest.mark.parametrize(
+    ("unseen", "text"),
+    [
+        pytest.param(0, "20.0", id="exact"),
+        pytest.param(2 * MIB, "20.0", id="hardly-any"),
+        pytest.param(9 * MIB, "20.0 (<= 29.0)", id="bounded"),
+        pytest.param(None, "20.0 (sampled)", id="not-bounded"),
+    ],
+)
+def test_what_was_missed(unseen, text) -> None:
+    """A peak that was sampled has its bound beside it, or the word where there is none."""
+    peak = replace(rss(20), unseen=unseen)
+    assert text == table._peak(peak)

@@ -1,0 +1,43 @@
+"""Chooses what stands for the kernel's mark where that cannot be put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes import Meter
+from pytest_memguard.probes.lifetime import lifetime_mark
+from pytest_memguard.probes.resident import resident_reader
+from pytest_memguard.recording.sampler import SampledResident
+from pytest_memguard.recording.unread import UnreadResident
+
+
+def meter_without_mark() -> tuple[Meter, str]:
+    """A meter of resident memory that does without, and a sentence about what it misses.
+
+    It samples the level. Where nothing tells the level, the meter's `lost` says why, and only
+    the lifetime high-water mark gives bounds of a peak.
+    """
+    try:
+        level = resident_reader()
+    except Unmeasurable as error:
+        lifetime, problem = _lifetime(None)
+        how = "only the process's lifetime high-water mark tells of it"
+        if problem:
+            how = f"and nothing bounds it: {problem}"
+        return UnreadResident(str(error), lifetime), f"{error}; {how}"
+    lifetime, problem = _lifetime(level)
+    unless = "unless the process's lifetime high-water mark shows them"
+    if problem:
+        unless = f"and nothing bounds them: {problem}"
+    return SampledResident(level, lifetime), (
+        f"resident memory is sampled every {SampledResident.interval_ms()} ms instead, so "
+        f"short peaks may be missed, {unless}"
+    )
+
+
+def _lifetime(level: Callable[[], int] | None) -> tuple[Callable[[], int] | None, str]:
+    try:
+        return lifetime_mark(level), ""
+    except Unmeasurable as error:
+        return None, str(error)
