@@ -21,6 +21,8 @@ Signal = Literal[
 """What is counted: blocks and resources by number, C heap and USS in bytes."""
 BYTE_SIGNALS: Final[frozenset[Signal]] = frozenset({"C heap", "USS"})
 """Signals in bytes; the others are numbers of something."""
+MEMORY_SIGNALS: Final[frozenset[Signal]] = frozenset({"blocks", "C heap", "USS"})
+"""Signals that show memory; without any of them a check is blind to it."""
 ONLY_PYTEST: Final = "all of it was allocated by pytest itself"
 """Note of a blame: pytest keeps what grew, which is never held against a test."""
 LeakState = Literal["clean", "leaking", "settling", "unclear"]

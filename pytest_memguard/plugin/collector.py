@@ -14,7 +14,7 @@ from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.ledger import Ledger
 from pytest_memguard.plugin.options import GAPS, usage_error
-from pytest_memguard.recording.instruments import NO_MARK
+from pytest_memguard.recording.instruments import NO_MARK, NO_RESIDENT
 from pytest_memguard.settings import Settings
 from pytest_memguard.units import format_size
 
@@ -182,11 +182,18 @@ def header(settings: Settings, gaps: Sequence[Gap]) -> list[str]:
     if settings.leak_check == "all":
         most = f"{settings.leak_calls:,} calls or {settings.leak_seconds:g} s a test at most"
         limits.append(f"leak check of every test, {most} ({settings.where('leak_check')})")
-    sampled = any(gap.subject == NO_MARK for gap in gaps)
-    how = "sampled" if sampled else f"by the {NO_MARK}"
-    first = f"{METRICS['rss'].noun} {how}"
-    lines = [f"memguard: {'; '.join([first, *limits])}"]
+    lines = [f"memguard: {'; '.join([_how_measured(gaps), *limits])}"]
     return [one_line(line) for line in (*lines, *(f"memguard: {_in_words(g)}" for g in gaps))]
+
+
+def _how_measured(gaps: Sequence[Gap]) -> str:
+    missing = {gap.subject for gap in gaps}
+    how = f"by the {NO_MARK}"
+    if NO_RESIDENT in missing:
+        how = "not measured"
+    elif NO_MARK in missing:
+        how = "sampled"
+    return f"{METRICS['rss'].noun} {how}"
 
 
 def _in_words(gap: Gap) -> str:
@@ -237,11 +244,13 @@ class _Sum:
         self.tests += 1
         self.overhead += outcome.overhead
         for phase in outcome.phases:
+            peak = phase.peak()
+            if peak is None:  # nothing tells resident memory
+                continue
             if self.start is None:
                 self.start = phase.level
             self.end = phase.level + phase.growth
-            for peak in phase.peaks[:1]:
-                self.highest = max(self.highest, phase.level + peak.value)
+            self.highest = max(self.highest, phase.level + peak.value)
 
     def totals(self, worker: str) -> Totals:
         """All of it.

@@ -52,6 +52,8 @@ class FunctionLeaks:
         settings = settings_of(self._config)
         plan = LeakPlanner(settings).defaults
         leaks = LeakCheck(settings.leak_blame)
+        gaps = self._items.instruments.gaps
+        gaps += [gap for gap in leaks.counters().gaps if gap not in gaps]
         call = call_of(function, *args, **kwargs)
         reading = leaks.run(call, plan.limits, respect_disabled=enabled)
         leaks.close()

@@ -161,7 +161,7 @@ def reading_of(outcome: Outcome) -> PastReading:
         metric=peak.metric if peak is not None else "rss",
         peak=peak.value if peak is not None else None,
         ceiling=peak.high if peak is not None else None,
-        growth=outcome.growth if outcome.phases else None,
+        growth=outcome.growth if peak is not None else None,
         imports=outcome.imports,
         leak=leak.verdict.state if leak is not None else "",
         seconds=sum(phase.seconds for phase in outcome.phases),

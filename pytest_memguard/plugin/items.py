@@ -288,7 +288,8 @@ class ItemHooks:
         if asked and not self._running.again:  # or it had no stages, and nobody asks
             phases = look.detail.phase_readings() if look.detail is not None else ()
             limit = plan.main_limit if plan is not None else None
-            set_properties(item, *look.peak_and_growth(), limit, phases)
+            numbers = None if look.lost else look.peak_and_growth()
+            set_properties(item, numbers, limit, phases)
         if not self.reports.active:
             self._running.look = None
         return found
@@ -299,10 +300,15 @@ class ItemHooks:
         """Hold what a test left behind against the baseline; everything found then."""
         if limit.former is None:
             return found
-        from pytest_memguard.judge.former import judge_number
+        if look.lost:
+            from pytest_memguard.judge.budget import not_measured
 
-        _, growth = look.peak_and_growth()
-        grown = judge_number(limit, limit.former, growth, "growth of resident memory")
+            grown: Finding | None = not_measured(limit, look.lost)
+        else:
+            from pytest_memguard.judge.former import judge_number
+
+            _, growth = look.peak_and_growth()
+            grown = judge_number(limit, limit.former, growth, "growth of resident memory")
         if grown is None:
             return found
         look.detail_now().findings.append(grown)

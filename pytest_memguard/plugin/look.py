@@ -348,6 +348,11 @@ class Look:
         """Seconds spent on measuring."""
         return self._overhead + (self.detail.overhead if self.detail is not None else 0.0)
 
+    @property
+    def lost(self) -> str:
+        """Why nothing tells resident memory; empty if something does."""
+        return self._instruments.resident.lost
+
     def rise(self, phase: PhaseName) -> int:
         """Bytes of resident memory a phase's peak lay above its start; 0 if it did not run."""
         if self.detail is not None:

@@ -105,7 +105,7 @@ class OutcomeHooks:
         )
 
     def _complete_call_report(self, report: pytest.TestReport, look: Look) -> None:
-        if self._settings.mem:
+        if self._settings.mem and not look.lost:
             report.memguard_peak = look.peak_and_growth()[0]  # type: ignore[attr-defined]
         detail = look.detail
         if report.failed and detail is not None and detail.stages.sums and not detail.breached:

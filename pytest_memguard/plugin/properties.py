@@ -21,20 +21,24 @@ _OURS: Final = {PEAK, DELTA, LIMIT, *_OTHER_PEAKS.values()}
 
 
 def set_properties(
-    item: pytest.Item, peak: int, growth: int, limit: int | None, phases: Sequence[PhaseReading]
+    item: pytest.Item,
+    numbers: tuple[int, int] | None,
+    limit: int | None,
+    phases: Sequence[PhaseReading],
 ) -> None:
     """Tell what was measured, and forget what an earlier run of the same test has said.
 
     Args:
         item: the test.
-        peak: bytes of resident memory at its highest, above the level at the start.
-        growth: bytes that stayed.
+        numbers: bytes of resident memory at its highest, above the level at the start, and
+            bytes that stayed; ``None`` where nothing tells them.
         limit: bytes of its budget, if it has one.
         phases: by other metrics as well, if it was measured by any.
     """
     properties = item.user_properties
     forget_ours(properties)
-    properties += [(PEAK, peak), (DELTA, growth)]
+    if numbers is not None:
+        properties += zip((PEAK, DELTA), numbers, strict=True)
     if limit is not None:
         properties.append((LIMIT, limit))
     properties += _other_peaks(phases)

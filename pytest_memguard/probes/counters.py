@@ -118,15 +118,7 @@ class Counters:
         return self._psutil_uss()
 
     def _psutil_uss(self) -> Reader | None:
-        import psutil
-
-        process = psutil.Process()
-        try:
-            process.memory_full_info().uss  # noqa: B018  may not exist, or not be allowed
-        except (AttributeError, psutil.Error) as error:
-            self._gap("USS", f"{error}")
-            return None
-        return lambda: int(process.memory_full_info().uss)
+        return self._asked("USS", lambda process: int(process.memory_full_info().uss))
 
     def _open_files(self) -> Reader | None:
         stat, folder = os.stat, "/proc/self/fd"
@@ -156,14 +148,28 @@ class Counters:
         return lambda: len(listdir(folder))
 
     def _of_process(self, method: str, subject: str) -> Reader | None:
+        def count(process: Any) -> int:
+            return int((getattr(process, method, None) or process.num_handles)())
+
+        return self._asked(subject, count)
+
+    def _asked(self, subject: str, ask: Callable[[Any], int]) -> Reader | None:
+        """A reader by psutil; a gap where it has no answer to give.
+
+        Args:
+            subject: what is asked for.
+            ask: asks a `psutil.Process`.
+        """
         import psutil
 
-        process = psutil.Process()
-        count = getattr(process, method, None) or getattr(process, "num_handles", None)
-        if count is None:
-            self._gap(subject, "the platform does not tell")
+        try:
+            process = psutil.Process()
+            ask(process)
+        except (AttributeError, OSError, psutil.Error) as error:
+            # its text has the number of the process, which differs between workers
+            self._gap(subject, f"the system does not tell (psutil: {type(error).__name__})")
             return None
-        return lambda: int(count())
+        return lambda: ask(process)
 
     def _children(self, threads: _Latest | None) -> Reader | None:
         """Children of this process.
@@ -174,11 +180,10 @@ class Counters:
         listdir, read = os.listdir, _read_file
         try:
             read(f"/proc/self/task/{threading.get_native_id()}/children")
+            only = ProcFile("../thread-self/children")  # this thread's, also after a fork
         except OSError:
             self._gap("child processes", "the kernel does not list them (/proc/self/task)")
             return None
-
-        only = ProcFile("../thread-self/children")  # this thread's, also after a fork
 
         def children() -> int:
             if threads is not None and threads.value == 1:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+from collections.abc import Callable
+from typing import Any
 
+from pytest_memguard.probes.resident import resident_reader
 from pytest_memguard.units import Size
 from pytest_memguard.values import dataclass
 
@@ -23,24 +28,44 @@ class Snapshot:
     open_files: int | None
     """Open descriptors or handles."""
     threads: int
-    """Threads, native ones included."""
+    """Threads, native ones included where the system lists them."""
 
 
 def take_snapshot() -> Snapshot:
-    """Look once; a few hundred microseconds."""
+    """Look once; a few hundred microseconds.
+
+    Raises:
+        Unmeasurable: if nothing tells resident memory.
+    """
     import psutil
 
-    process = psutil.Process()
-    full = process.memory_full_info()
+    full = _asked(lambda process: process.memory_full_info())
+    rss = full.rss if full is not None else resident_reader()()
     uss = getattr(full, "uss", None)
     heap_info = getattr(psutil, "heap_info", None)
     heap = heap_info() if heap_info is not None else None
-    count_files = getattr(process, "num_fds", None) or getattr(process, "num_handles", None)
+    threads = _asked(lambda process: process.num_threads())
     return Snapshot(
-        rss=Size(full.rss),
+        rss=Size(rss),
         uss=None if uss is None else Size(uss),
         heap=None if heap is None else Size(heap.heap_used + heap.mmap_used),
         blocks=sys.getallocatedblocks(),
-        open_files=None if count_files is None else count_files(),
-        threads=process.num_threads(),
+        open_files=_asked(
+            lambda process: (process.num_handles if os.name == "nt" else process.num_fds)()
+        ),
+        threads=threading.active_count() if threads is None else threads,
     )
+
+
+def _asked(ask: Callable[[Any], Any]) -> Any:
+    """An answer of psutil's about this process; ``None`` where it has none.
+
+    Args:
+        ask: asks a `psutil.Process`.
+    """
+    import psutil
+
+    try:
+        return ask(psutil.Process())
+    except (AttributeError, OSError, psutil.Error):
+        return None

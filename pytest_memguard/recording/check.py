@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.judge.leak import untraced
-from pytest_memguard.leaks import ONLY_PYTEST, Blame, LeakReading, Verdict
+from pytest_memguard.leaks import (
+    MEMORY_SIGNALS,
+    ONLY_PYTEST,
+    Blame,
+    LeakReading,
+    Verdict,
+)
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording.garbage import WholeHeap
 from pytest_memguard.recording.looks import Looks
@@ -101,6 +107,9 @@ def _at_rate(blame: Blame, ratio: float) -> Blame:
     return replace(blame, lines=lines)
 
 
+_BLIND: Final = "no signal that shows memory can be read here (blocks, C heap, USS)"
+
+
 class LeakCheck:
     """Checks one callable after another.
 
@@ -158,6 +167,8 @@ class LeakCheck:
                 gc.unfreeze()
         if verdict.state == "clean":
             verdict = replace(verdict, rounds=())
+            if MEMORY_SIGNALS.isdisjoint(looks.signals):
+                verdict = replace(verdict, state="unclear", reason=_BLIND)
         blame = case.blame if verdict.state == "leaking" or case.bounded else None
         if verdict.state == "leaking" and case.claims_a_bound:
             verdict = case.look_again(verdict)

@@ -84,9 +84,14 @@ def totals_line(totals: Totals, spent: Mapping[str, Iterable[float]]) -> str:
     mine = sorted(chain(*(spent[worker] for worker in spent if totals.worker in {"", worker})))
     median = mine[len(mine) // 2] * 1e6 if mine else 0.0
     tests = "1 test" if totals.tests == 1 else f"{totals.tests:,} tests"
+    resident = (
+        f"RSS {format_size(totals.start)} before, {format_size(totals.end)} after, "
+        f"{format_size(totals.highest)} at its highest"
+    )
+    if not totals.highest:
+        resident = "RSS not measured"
     return one_line(
-        f"{totals.worker or 'Total'}: {tests}, RSS {format_size(totals.start)} before, "
-        f"{format_size(totals.end)} after, {format_size(totals.highest)} at its highest; "
+        f"{totals.worker or 'Total'}: {tests}, {resident}; "
         f"measuring took {format_seconds(totals.overhead)} (median {median:,.0f} us a test)"
     )
 

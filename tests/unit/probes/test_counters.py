@@ -238,3 +238,47 @@ def test_no_list_of_children(monkeypatch) -> None:
     counters = Counters()
     assert "child processes" not in counters.signals
     assert [gap.subject for gap in counters.gaps] == ["leak check: child processes"]
+
+
+class WithoutAnswers:
+    """What `psutil.Process` is where there is no /proc."""
+
+    def __init__(self) -> None:
+        """Refuse."""
+        import psutil
+
+        raise psutil.NoSuchProcess(os.getpid())
+
+
+class WithoutAccess:
+    """What it is where a process must not read its own files."""
+
+    def __getattr__(self, name: str) -> object:
+        import psutil
+
+        raise psutil.AccessDenied(os.getpid())
+
+
+@pytest.mark.parametrize("process", [WithoutAnswers, WithoutAccess])
+def test_no_proc(monkeypatch, process) -> None:
+    """Without /proc each signal that needs it is a gap, and all others are read."""
+    import psutil
+
+    def refuse(*_: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(psutil, "Process", process)
+    monkeypatch.setattr(module, "ProcFile", refuse)
+    monkeypatch.setattr(module, "_read_file", refuse)
+    monkeypatch.setattr(Counters, "_entries", lambda *_: None)
+    counters = Counters()
+    row = counters.row()
+    counters.read(row)
+    missing = {"USS", "open files", "native threads", "child processes"}
+    assert {f"leak check: {signal}" for signal in missing} == {
+        gap.subject for gap in counters.gaps
+    }
+    assert missing.isdisjoint(counters.signals)
+    assert {"blocks", "Python threads"} <= set(counters.signals)
+    # workers of one run tell the same gaps in the same words
+    assert not [gap for gap in counters.gaps if str(os.getpid()) in gap.reason]

@@ -13,7 +13,15 @@ import pytest
 import pytest_memguard
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
-from pytest_memguard.leaks import Blame, LeakReading, Rate, Round, Verdict, bytes_per_call
+from pytest_memguard.leaks import (
+    MEMORY_SIGNALS,
+    Blame,
+    LeakReading,
+    Rate,
+    Round,
+    Verdict,
+    bytes_per_call,
+)
 from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
 from tests.fresh import alone
@@ -249,3 +257,21 @@ def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, blame, state)
     reading = run(lambda: None)
     assert reading.verdict.state == state
     assert (reading.blame is None) == (state == "unclear")
+
+
+def test_a_check_that_is_blind_to_memory() -> None:
+    """Where no signal of memory can be read, a clean check is none, and says so."""
+    check = LeakCheck("none")
+    counters = check.counters()
+    several = zip(counters.signals, counters._readers, strict=True)
+    seen = [(name, read) for name, read in several if name not in MEMORY_SIGNALS]
+    counters.signals = tuple(name for name, _ in seen)
+    counters._readers = tuple(read for _, read in seen)
+    verdict = check.run(lambda: None, Limits(calls=50)).verdict
+    assert (
+        verdict.state,
+        verdict.reason,
+    ) == (
+        "unclear",
+        "no signal that shows memory can be read here (blocks, C heap, USS)",
+    )
