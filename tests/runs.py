@@ -27,7 +27,7 @@ _MADV_POPULATE_READ = 22
 _WORKERS = 2  # of pytest-xdist, in the runs that have any
 
 
-def prepare() -> None:
+def load() -> None:
     """Import pytest, the package, and what both need in most runs."""
     ours = [
         info.name
@@ -37,6 +37,11 @@ def prepare() -> None:
     builtin = [f"_pytest.{name}" for name in default_plugins]
     for name in (*builtin, "execnet", "memray", "psutil", "tabulate", *ours):
         importlib.import_module(name)
+
+
+def prepare() -> None:
+    """Load everything, and what memray itself loads later."""
+    load()
     warm_up()  # memray looks up the names of all that is loaded when it is first used
 
 

@@ -1,0 +1,1 @@
+"""Random histories of tests, each judged by what its tests use alone."""
