@@ -33,18 +33,16 @@ def mark() -> Iterator[KernelMark]:
     made.close()
 
 
-def reset(name: object = "self") -> None:
+def reset(name: str = "self") -> None:
     """Reset the mark as other code would."""
     Path(f"/proc/{name}/clear_refs").write_text("5", encoding="ascii")
 
 
-@pytest.mark.parametrize(
-    "name", ["self", "thread-self", os.getpid(), f"self/task/{os.getpid()}"]
-)
+@pytest.mark.parametrize("name", ["self", "thread-self", "{pid}", "self/task/{pid}"])
 def test_reset_by_this_process(watch, name) -> None:
     """Every name of the file is known, from the start of a phase to its end."""
     assert not watch.seen()
-    reset(os.getpid() if name == os.getpid() else name)
+    reset(name.format(pid=os.getpid()))
     assert watch.seen()
     assert watch.seen()
     watch.start()
@@ -53,15 +51,12 @@ def test_reset_by_this_process(watch, name) -> None:
 
 @pytest.mark.parametrize(
     ("seen", "name"),
-    [
-        pytest.param(True, os.getppid, id="parent"),
-        pytest.param(False, lambda: "self", id="itself"),
-    ],
+    [pytest.param(True, "{pid}", id="parent"), pytest.param(False, "self", id="itself")],
 )
 def test_reset_by_a_child(watch, seen, name) -> None:
     """A process that resets our mark is seen, one that resets its own is not."""
-    who = "self" if name is not os.getppid else str(os.getpid())
-    subprocess.run([sys.executable, "-c", WRITE.format(name=who)], check=True)
+    code = WRITE.format(name=name.format(pid=os.getpid()))
+    subprocess.run([sys.executable, "-c", code], check=True)
     assert seen is watch.seen()
 
 
