@@ -84,6 +84,6 @@ def quantile(table: Sequence[float], freedom: int) -> float:
 def _trend(pairs: Sequence[tuple[int, int]]) -> float:
     half = len(pairs) // 2
     earlier, later = pairs[:half], pairs[half:]
-    before = sum(m for _, m in earlier) / max(1, sum(n for n, _ in earlier))
-    after = sum(m for _, m in later) / max(1, sum(n for n, _ in later))
+    before = sum(m for _, m in earlier) / max(1, sum(n for n, _ in earlier))  # may be none
+    after = sum(m for _, m in later) / sum(n for n, _ in later)
     return after / before if before > 0 else inf

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from itertools import accumulate
-from math import inf
 from random import Random
 
 import pytest
@@ -18,45 +17,10 @@ from pytest_memguard.judge.leak import (
     suspects,
     untraced,
 )
-from pytest_memguard.judge.rounds import is_flat, latest
-from pytest_memguard.judge.slopes import growth_of
-from pytest_memguard.leaks import Rate, Round, Verdict
+from pytest_memguard.leaks import Rate, Verdict
+from tests.rounds import a_round, series
 
 STOPPED = "and 40 is the most there may be"
-
-
-def a_round(calls, **growth) -> Round:
-    """A round; underscores in names of signals stand for spaces."""
-    moved = ((signal.replace("_", " "), by) for signal, by in growth.items())
-    return Round(calls=calls, growth=tuple(moved))
-
-
-def series(*moved, calls=3, signal="blocks") -> tuple[Round, ...]:
-    """Rounds of the same number of calls in which one signal moved so far."""
-    return tuple(Round(calls=calls, growth=((signal, by),)) for by in moved)
-
-
-@pytest.mark.parametrize(
-    ("growth", "calls", "flat"),
-    [
-        pytest.param({}, 3, True, id="nothing-read"),
-        pytest.param({"blocks": 0}, 3, True, id="nothing"),
-        pytest.param({"blocks": -50}, 3, True, id="less"),
-        pytest.param({"blocks": 1}, 3, False, id="one-in-three"),
-        pytest.param({"blocks": 1}, 4, True, id="one-in-four"),
-        pytest.param({"C_heap": 36}, 3, True, id="heap-at-the-floor"),
-        pytest.param({"C_heap": 37}, 3, False, id="heap-above"),
-        pytest.param({"USS": 4096}, 3, True, id="a-page"),
-        pytest.param({"USS": 8192}, 3, False, id="two-pages"),
-        pytest.param({"USS": 8000}, 20, True, id="pages-over-more-calls"),
-        pytest.param({"open_files": 1}, 4, False, id="a-file"),
-        pytest.param({"open_files": 1}, 5, True, id="a-file-in-five"),
-        pytest.param({"blocks": 0, "native_threads": 3}, 3, False, id="one-of-two"),
-    ],
-)
-def test_is_flat(growth, calls, flat) -> None:
-    """A round is flat if no signal grew by more than its floor."""
-    assert is_flat(a_round(calls, **growth)) is flat
 
 
 @pytest.mark.parametrize(
@@ -251,55 +215,6 @@ def test_final(rounds, state, calls, reason) -> None:
     assert verdict.rounds == rounds
     assert bool(verdict.rates) is (
         state == "leaking" or (state == "unclear" and "unevenly" in reason)
-    )
-
-
-@pytest.mark.parametrize(
-    ("sizes", "kept"),
-    [
-        pytest.param([], [], id="none"),
-        pytest.param([3, 3], [3, 3], id="all-of-few"),
-        pytest.param([3] * 12, [3] * 10, id="thirty-calls"),
-        pytest.param([3] * 18, [3] * 12, id="two-thirds"),
-        pytest.param([30] * 3 + [60] * 5, [30] + [60] * 5, id="six-rounds"),
-        pytest.param([3] * 11 + [1], [3] * 9 + [4], id="one-cut-short"),
-        pytest.param([6, 6, 6, 6, 6, 2, 1], [6, 6, 6, 6, 9], id="two-cut-short"),
-    ],
-)
-def test_latest(sizes, kept) -> None:
-    """A leak rests on two thirds of the calls, 30 calls and six rounds at least."""
-    rounds = [a_round(size, blocks=size) for size in sizes]
-    assert kept == [r.calls for r in latest(rounds)]
-    assert kept == [r.of("blocks") for r in latest(rounds)]
-
-
-@pytest.mark.parametrize(
-    ("pairs", "rate", "half", "lowest", "highest", "trend"),
-    [
-        pytest.param([(4, 8)], 2, inf, 2, 2, inf, id="one-round"),
-        pytest.param([(3, 3), (6, 6), (9, 9)], 1, 0, 1, 1, 1, id="exact"),
-        pytest.param([(1, 1), (1, 3)], 2, 12.706, 1, 3, 3, id="rising"),
-        pytest.param([(10, 20), (30, 30)], 1.25, 5.5018593, 1, 2, 0.5, id="weighted"),
-        pytest.param([(5, -5), (5, 10)], 0.5, 19.059, -1, 2, inf, id="from-below"),
-        pytest.param([(1, n % 2) for n in range(12)], 0.5, 0.3359, 0, 1, 1, id="many"),
-    ],
-)
-def test_growth_of(pairs, rate, half, lowest, highest, trend) -> None:
-    """A rate is growth over calls, with an interval from how unlike the rounds are."""
-    growth = growth_of([a_round(calls, C_heap=by) for calls, by in pairs], "C heap")
-    interval = Rate(
-        signal="C heap",
-        per_call=growth.rate.per_call,
-        low=pytest.approx(rate - half, abs=1e-4),
-        high=pytest.approx(rate + half, abs=1e-4),
-    )
-    assert interval == growth.rate
-    assert (rate, lowest, highest, trend, len(pairs)) == (
-        growth.rate.per_call,
-        growth.lowest,
-        growth.highest,
-        growth.trend,
-        growth.rounds,
     )
 
 
