@@ -203,9 +203,8 @@ class _Test:
         """Hold two numbers against each other, by the strictest rule."""
         if not rules:
             return self._change("same", pair.subject, before=pair.before, now=pair.now)
-        base = max(pair.before_top, 0)
-        rule = rules[0] if len(rules) == 1 else min(rules, key=lambda one: room(one, base))
-        by_rule = room(rule, base)
+        rule = min(rules, key=lambda one: room(one, pair.before_top))
+        by_rule = room(rule, pair.before_top)
         margin = max(by_rule, pair.noise)
         limit = pair.before_top + margin
         kind = self._kind(pair, limit, margin)

@@ -16,10 +16,10 @@ from pytest_memguard.baselines import (
     StageEntry,
 )
 from pytest_memguard.judge.merging import merged
-from pytest_memguard.judge.noise import READINGS, allowed, noise, noise_of_growth
+from pytest_memguard.judge.noise import READINGS, noise, noise_of_growth
 from pytest_memguard.judge.regression import compare, judge_entry
-from pytest_memguard.rules import DEFAULT, closest, parse_rule, parse_rules
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.rules import closest, parse_rules
+from pytest_memguard.units import MIB
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
 HEAP = replace(PLACE, metric="heap")
@@ -73,6 +73,123 @@ def test_peak(before, now, rule, kind) -> None:
     assert kind == kind_of(entry(before), entry(now), rule)
 
 
+EXACT = Entry(peak=1000, growth=0, readings=READINGS)
+"""Readings of the heap that were all the same: nothing is noise."""
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "kind"),
+    [
+        pytest.param({}, {"peak": 1100}, "same", id="as-much-as-allowed"),
+        pytest.param({}, {"peak": 1101}, "regression", id="a-byte-more"),
+        pytest.param({}, {"peak": 1, "ceiling": 1100}, "same", id="bound-as-allowed"),
+        pytest.param({}, {"peak": 1, "ceiling": 1101}, "unsure", id="bound-a-byte-more"),
+        pytest.param({"ceiling": 1050}, {"peak": 1100}, "same", id="allowed-whatever-it-was"),
+        pytest.param({"ceiling": 1050}, {"peak": 1101}, "unsure", id="allowed-from-the-bound"),
+        pytest.param({"ceiling": 1050}, {"peak": 1150}, "unsure", id="as-the-bound-allows"),
+        pytest.param({"ceiling": 1050}, {"peak": 1151}, "regression", id="above-any-bound"),
+        pytest.param({"ceiling": 900}, {"peak": 1100}, "same", id="bound-below-the-peak"),
+        pytest.param({}, {"peak": 900}, "same", id="less-as-much-as-allowed"),
+        pytest.param({}, {"peak": 899}, "improvement", id="less-by-a-byte-more"),
+        pytest.param({}, {"peak": 899, "ceiling": 900}, "same", id="may-be-no-less"),
+        pytest.param({"spread": 100}, {"peak": 800}, "same", id="as-low-as-readings-were"),
+        pytest.param({"spread": 100}, {"peak": 799}, "improvement", id="lower-than-that"),
+        pytest.param({"imports": 1}, {"peak": 1}, "same", id="imported-on-record"),
+        pytest.param({"imports": 1}, {"peak": 1, "imports": 1}, "improvement", id="as-then"),
+    ],
+)
+def test_boundaries(before, now, kind) -> None:
+    """What is allowed, is allowed to the byte, above as well as below."""
+    reading = replace(EXACT, readings=1, **now)
+    assert kind == kind_of(replace(EXACT, **before), reading, "peak:100B", place=HEAP)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "kind"),
+    [
+        pytest.param(stage("load", 10), stage("load", 12), "same", id="as-much-as-allowed"),
+        pytest.param(stage("load", 10, 11), stage("load", 13), "unsure", id="from-its-bound"),
+        pytest.param(stage("load", 10, 11), stage("load", 13.01), "regression", id="above-it"),
+        pytest.param(stage("load", 10), stage("load", 7), "same", id="as-low-as-readings-were"),
+        pytest.param(stage("load", 10), stage("load", 6.99), "improvement", id="lower"),
+    ],
+)
+def test_boundaries_of_a_stage(before, now, kind) -> None:
+    """A stage has the noise and the spread of its test."""
+    was = replace(EXACT, spread=MIB, stages=(before,))
+    change = judged(was, replace(EXACT, stages=(now,)), "stage:load:2MB", place=HEAP)[1]
+    assert (kind, "stage load") == (change.kind, change.subject)
+
+
+def test_peak_has_both_numbers() -> None:
+    """A change has the numbers on both sides, and what was allowed."""
+    change = judged(EXACT, replace(EXACT, peak=1200), "peak:100B", place=HEAP)[0]
+    assert (change.before, change.now, change.allowed) == (1000, 1200, 1100)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        pytest.param((), (stage("load", 7),), (0, 7 * MIB, "new"), id="new"),
+        pytest.param((stage("load", 7),), (), (7 * MIB, 0, "gone"), id="gone"),
+    ],
+)
+def test_stage_of_one_side(before, now, expected) -> None:
+    """A stage that one side has not is nothing there."""
+    change = judged(entry(9, stages=before), entry(9, stages=now), "stage:load:10%")[1]
+    assert expected == (change.before, change.now, change.kind)
+
+
+def test_less_than_no_growth() -> None:
+    """What others had left and a test gave back is no growth, then or now."""
+    change = judged(entry(9, growth=-MIB), entry(9, growth=-3 * MIB), "growth:10%")[1]
+    assert (change.before, change.now, change.allowed, change.kind) == (0, 0, 3 * MIB, "same")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "rule", "kind"),
+    [
+        pytest.param(100.0, 100.0, "leak:0", "same", id="nothing-more-allowed"),
+        pytest.param(100.0, 101.0, "leak:0", "regression", id="a-byte-is-no-noise"),
+        pytest.param(100.0, 99.0, "leak:0", "improvement", id="a-byte-less"),
+        pytest.param(100.4, 100.0, "leak:0", "same", id="whole-bytes"),
+        pytest.param(0.0, 1.0, "leak:100%", "regression", id="any-share-of-nothing"),
+    ],
+)
+def test_leak_has_no_noise(before, now, rule, kind) -> None:
+    """Bytes per call are compared to the byte."""
+    change = judged(entry(5, leak=before), entry(5, leak=now), rule)[1]
+    assert kind == change.kind
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        pytest.param(None, 7.0, (0, 7, "new"), id="new"),
+        pytest.param(7.0, None, (7, 0, "unsure"), id="not-checked"),
+        pytest.param(7.0, 9.0, (7, 9, "regression"), id="both"),
+    ],
+)
+def test_leak_has_both_numbers(before, now, expected) -> None:
+    """A leak that one side has no number for is nothing there."""
+    change = judged(entry(5, leak=before), entry(5, leak=now), "leak:0")[1]
+    assert expected == (change.before, change.now, change.kind)
+
+
+def test_imports_explain_no_leak() -> None:
+    """Modules are loaded once, so they are no leak."""
+    before, now = entry(5, leak=0.0), entry(5, leak=500.0, imports=50)
+    assert judged(before, now, "leak:100B")[1].kind == "regression"
+    before, now = entry(5, leak=500.0, imports=50), entry(5, leak=0.0)
+    assert judged(before, now, "leak:100B")[1].kind == "improvement"
+
+
+def test_noise_that_lets_pass_no_more_than_the_rule() -> None:
+    """Noise is told only where it let more pass than the rule."""
+    text = judged(entry(100), entry(120), "peak:1%", place=HEAP)[0].text
+    assert "; peak:1% (--mem-fail-on) allows up to 101.0 MiB" in text
+
+
 def test_any_rule_may_fail_it() -> None:
     """Of two rules on the peak the stricter one decides, and is named."""
     change = judged(entry(100), entry(106), "peak:10%", "peak:5MB")[0]
@@ -93,15 +210,6 @@ def test_noise_on_record_lets_pass(place) -> None:
     assert kind_of(before, entry(109), "peak:1%", place=place) == "regression"
 
 
-def test_more_readings_narrow_the_noise() -> None:
-    """The same spread lets less pass the more readings it rests on."""
-    noises = [noise(entry(50, readings=n, spread=2 * MIB), "rss") for n in (2, 3, 4, 5, 50)]
-    assert noises[:4] == sorted(set(noises), reverse=True)
-    assert noises[4] == noises[3]
-    narrowed = noise(entry(50, readings=READINGS, spread=MIB), "rss")
-    assert narrowed < noise(entry(50), "rss")
-
-
 def test_growth_within_three_arenas_is_noise() -> None:
     """One object that stays may hold an arena, so growth is not known better than that."""
     before = replace(entry(10), growth=-MIB // 2)
@@ -111,27 +219,6 @@ def test_growth_within_three_arenas_is_noise() -> None:
         now = replace(entry(10), growth=before.growth + grown * MIB)
         change = judged(before, now, "growth:10%")[-1]
         assert (change.subject, change.kind) == ("growth", kind)
-
-
-def test_noise_of_one_reading_is_assumed() -> None:
-    """One reading tells no spread: resident memory is given more room than exact counts."""
-    assert noise(entry(1), "rss") == 512 * KIB
-    assert noise(entry(100), "rss") == 5 * MIB
-    assert noise(entry(1), "heap") == 64 * KIB
-    assert noise(entry(100), "heap") == MIB
-
-
-def test_noise_has_the_grain_of_the_mark() -> None:
-    """Readings that were all the same still have the grain of the kernel's mark."""
-    assert noise(entry(100, readings=5), "rss") == 256 * KIB
-    assert noise(entry(100, readings=5), "heap") == 0
-
-
-def test_allowed() -> None:
-    """Rule and noise do not add up: the larger one counts."""
-    assert allowed(entry(100), parse_rule("peak:10%", "x")) == 110 * MIB
-    assert allowed(entry(100), parse_rule("peak:1%", "x")) == 105 * MIB
-    assert allowed(entry(100, ceiling=120 * MIB), DEFAULT) == 132 * MIB
 
 
 def test_before_may_have_been_higher() -> None:
