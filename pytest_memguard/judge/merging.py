@@ -120,18 +120,16 @@ def _band(entry: Entry, metric: str) -> int:
 def _same_level(before: Entry, now: Entry, metric: str) -> bool:
     """Whether noise explains a reading, or its upper bound leaves open that it does."""
     band = _band(before, metric)
-    lowest, highest = before.peak - before.spread - band, before.peak + band
-    if before.ceiling:
-        highest = max(highest, before.ceiling)
+    highest = max(before.peak + band, before.ceiling)
     top = max(now.peak, now.ceiling)
-    return now.peak <= highest and top >= lowest
+    return now.peak <= highest and top >= before.peak - before.spread - band
 
 
 def _most_grown(before: Entry, now: Entry) -> int:
     """Bytes by which anything that is compared is more than on record."""
     known = {stage.path: stage.peak for stage in before.stages}
     grown = [stage.peak - known.get(stage.path, 0) for stage in now.stages]
-    return max(0, now.peak - before.peak, now.growth - before.growth, *grown)
+    return max(now.peak - before.peak, now.growth - before.growth, *grown)
 
 
 def _widened(before: Entry, now: Entry, metric: str) -> Entry:
@@ -164,26 +162,21 @@ def _rest(entry: Entry, now: Entry, metric: str) -> Entry:
     """Growth, stages, lines and leak: kept where they are as they were."""
     more = noise(entry, metric)
     less = max(_band(entry, metric), 2 * GRAIN) + entry.spread
-    kept = [
-        was.path == stage.path and -less <= stage.peak - was.peak <= more
-        for was, stage in zip(entry.stages, now.stages, strict=False)
-    ]
-    same_paths = [was.path for was in entry.stages] == [stage.path for stage in now.stages]
-    same_growth = abs(now.growth - entry.growth) <= noise_of_growth(entry)
-    leak = _leak(entry.leak, now.leak)
-    same = same_growth and same_paths and all(kept) and leak == entry.leak
-    if same and (entry.lines or not now.lines):
-        return entry
     fresh = rounded(now, metric)
-    pairs = zip(entry.stages, fresh.stages, kept, strict=False)
+    stages = fresh.stages
+    if [was.path for was in entry.stages] == [stage.path for stage in stages]:
+        triples = zip(entry.stages, now.stages, stages, strict=True)
+        stages = tuple(
+            was if -less <= stage.peak - was.peak <= more else new
+            for was, stage, new in triples
+        )
+    same_growth = abs(now.growth - entry.growth) <= noise_of_growth(entry)
     return replace(
         entry,
         growth=entry.growth if same_growth else fresh.growth,
-        stages=tuple(was if keep else stage for was, stage, keep in pairs)
-        if same_paths
-        else fresh.stages,
+        stages=stages,
         lines=entry.lines or fresh.lines,
-        leak=leak,
+        leak=_leak(entry.leak, now.leak),
     )
 
 

@@ -39,6 +39,25 @@ def test_rounded_up(value) -> None:
     assert round_up(up, 64 * KIB) == up
 
 
+@pytest.mark.parametrize(
+    ("value", "least", "expected"),
+    [
+        pytest.param(0, KIB, 0, id="nothing"),
+        pytest.param(1, KIB, KIB, id="a-byte"),
+        pytest.param(KIB, KIB, KIB, id="the-least"),
+        pytest.param(KIB + 1, KIB, 2 * KIB, id="more-than-the-least"),
+        pytest.param(126 * KIB + 1, KIB, 127 * KIB, id="below-a-hundred-and-twenty-eight"),
+        pytest.param(128 * KIB - 1, KIB, 128 * KIB, id="the-last-with-that-step"),
+        pytest.param(128 * KIB + 1, KIB, 130 * KIB, id="the-first-with-twice-the-step"),
+        pytest.param(256 * KIB + 1, KIB, 260 * KIB, id="and-twice-that"),
+        pytest.param(8 * MIB + 1, 64 * KIB, 8 * MIB + 128 * KIB, id="resident"),
+    ],
+)
+def test_round_up(value, least, expected) -> None:
+    """The step is the least, and doubles whenever 128 of it are reached."""
+    assert expected == round_up(value, least)
+
+
 def test_rounded() -> None:
     """Every number is rounded; what is exact to the byte is rounded less."""
     raw = Entry(
@@ -68,6 +87,22 @@ def test_rounded() -> None:
     assert rounded(raw, "heap").growth == -70 * KIB
     assert rounded(raw, "heap").peak == 10 * MIB + 128 * KIB
     assert rounded(entry(0.5, ceiling=1), "heap") == entry(0.5)
+
+
+@pytest.mark.parametrize(
+    ("mib", "expected"),
+    [
+        pytest.param(0.5, 0, id="below-the-peak"),
+        pytest.param(1, 0, id="the-peak"),
+        pytest.param(1.25, 1.25, id="above"),
+    ],
+)
+def test_rounded_ceiling(mib, expected) -> None:
+    """An upper bound is one only above the peak, of a test as of a stage."""
+    top = int(mib * MIB)
+    one = StageEntry(path="a", peak=MIB, delta=0, ceiling=top)
+    found = rounded(entry(1, ceiling=top, stages=(one,)))
+    assert (expected * MIB,) * 2 == (found.ceiling, found.stages[0].ceiling)
 
 
 def test_first() -> None:
@@ -153,14 +188,79 @@ def test_bounds_narrow_each_other() -> None:
     """Two readings that are only bounded leave what both allow."""
     first, second = entry(10, ceiling=30 * MIB), entry(15, ceiling=25 * MIB)
     both = merged(first, second)
-    assert (both.peak, both.ceiling, both.spread) == (15 * MIB, 25 * MIB, 0)
+    assert both == entry(15, ceiling=25 * MIB, readings=2)
+
+
+@pytest.mark.parametrize(
+    ("peak", "readings"),
+    [
+        pytest.param(1_000_000, 2, id="the-same"),
+        pytest.param(1_000_000 + 64 * KIB, 2, id="as-much-more-as-noise"),
+        pytest.param(1_000_001 + 64 * KIB, 1, id="a-byte-more-than-that"),
+        pytest.param(990_000 - 64 * KIB, 2, id="as-much-less-than-the-lowest-as-noise"),
+        pytest.param(989_999 - 64 * KIB, 1, id="a-byte-less-than-that"),
+    ],
+)
+def test_level(peak, readings) -> None:
+    """A reading counts beside those on record as long as noise explains it, to the byte."""
+    before = Entry(peak=1_000_000, growth=0, spread=10_000)
+    assert readings == merged(before, Entry(peak=peak, growth=0), "heap").readings
+
+
+@pytest.mark.parametrize(
+    ("peak", "kept"),
+    [
+        pytest.param(100 * KIB, True, id="the-same"),
+        pytest.param(100 * KIB + 8087, True, id="as-noise-explains"),
+        pytest.param(100 * KIB + 8088, False, id="a-byte-more"),
+        pytest.param(90 * KIB - 8087, True, id="as-noise-explains-below"),
+        pytest.param(90 * KIB - 8088, False, id="a-byte-less"),
+    ],
+)
+@pytest.mark.parametrize("readings", [READINGS, READINGS + 4])
+def test_stillness(peak, kept, readings) -> None:
+    """An entry of enough readings is left alone by what noise explains, to the byte."""
+    before = Entry(peak=100 * KIB, growth=0, spread=10 * KIB, readings=readings)
+    now = Entry(peak=peak, growth=0)
+    assert kept == (merged(before, now, "heap") == before)
+
+
+def test_readings_of_several_processes() -> None:
+    """A reading that is one of several widens the spread by theirs, and counts as many."""
+    now = entry(10, spread=MIB // 2, readings=2)
+    assert merged(entry(10), now) == entry(10, spread=MIB // 2, readings=3)
+
+
+def imported(*, peak=5 * MIB, growth=2 * MIB, a=MIB, b=None) -> Entry:
+    """A reading with one import, and with a stage or two."""
+    paths = {"a": a} if b is None else {"a": a, "b": b}
+    parts = tuple(StageEntry(path=path, peak=size, delta=0) for path, size in paths.items())
+    return Entry(peak=peak, growth=growth, stages=parts, imports=1)
+
+
+@pytest.mark.parametrize(
+    ("what", "was"),
+    [
+        pytest.param("peak", 5 * MIB, id="peak"),
+        pytest.param("growth", 2 * MIB, id="growth"),
+        pytest.param("a", MIB, id="stage"),
+        pytest.param("b", 0, id="new-stage"),
+    ],
+)
+def test_imports_may_explain_anything(what, was) -> None:
+    """A reading with an import is stored once anything grew by more than an import may take."""
+    before, most = replace(imported(), imports=0), was + 16 * MIB + MIB // 2
+    assert merged(before, imported(**{what: most})) == before
+    assert merged(before, imported(**{what: most + 1})) != before
 
 
 def test_growth() -> None:
     """What a test leaves behind is kept as it is as long as noise explains it."""
     stored = entry(20, growth=MIB)
     assert merged(stored, entry(20, growth=int(1.2 * MIB))).growth == MIB
+    assert merged(stored, entry(20, growth=4 * MIB)).growth == MIB
     assert merged(stored, entry(20, growth=5 * MIB)).growth == 5 * MIB
+    assert merged(stored, entry(20, growth=-3 * MIB)).growth == -3 * MIB
 
 
 def stages(**mib: float) -> tuple[StageEntry, ...]:
@@ -186,6 +286,29 @@ def test_stages(now, kept) -> None:
     assert after.stages == (before.stages if kept else rounded(entry(20, stages=now)).stages)
 
 
+@pytest.mark.parametrize(
+    ("peak", "kept"),
+    [
+        pytest.param(MIB + 8087, True, id="as-noise-explains"),
+        pytest.param(MIB + 8088, False, id="a-byte-more"),
+        pytest.param(MIB - 522 * KIB, True, id="less-by-two-grains-and-the-spread"),
+        pytest.param(MIB - 522 * KIB - 1, False, id="a-byte-less"),
+    ],
+)
+def test_stage_to_the_byte(peak, kept) -> None:
+    """A stage is kept as long as noise explains it: more as for the test, less than that."""
+    before = entry(2, spread=10 * KIB, readings=READINGS, stages=stages(a=1))
+    now = entry(2, stages=(StageEntry(path="a", peak=peak, delta=0),))
+    assert kept == (merged(before, now, "heap").stages == before.stages)
+
+
+def test_each_stage_by_itself() -> None:
+    """A stage that changed takes its place, and leaves the others as they were."""
+    before = entry(20, stages=stages(a=5, b=6))
+    after = merged(before, entry(20, stages=stages(a=5.1, b=9)))
+    assert after.stages == stages(a=5, b=9)
+
+
 def test_lines() -> None:
     """Lines are added where there were none, kept with the entry, and go with it."""
     ones = (LineEntry(file="f", function="g", line=1, size=MIB),)
@@ -204,6 +327,14 @@ def test_lines() -> None:
         (100.0, 95.0, 100.0),
         (100.0, 105.0, 110.0),
         (100.0, 0.0, 0.0),
+        (100.0, 100.5, 110.0),
+        (105.0, 105.0, 105.0),
+        (20.0, 12.0, 20.0),
+        (20.0, 11.9, 12.0),
+        (200.0, 180.0, 200.0),
+        (200.0, 179.0, 180.0),
+        (0.0, 241.0, 250.0),
+        (0.0, 0.0123, 0.02),
         (0.0, 5.0, 5.0),
         (0.0, 216.4, 220.0),
     ],
