@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_memguard.baselines import Entry
@@ -25,6 +27,11 @@ def entry(mib, *, ceiling=0.0, spread=0.0, readings=5, leak=None, imports=0) -> 
 BEFORE = entry(50)
 
 
+def less_by(size: int, **fields) -> Entry:
+    """A reading so many bytes below the one on record."""
+    return replace(entry(50, **fields), peak=50 * MIB - size)
+
+
 def said(before, now, *, failed=0, keep=5 * MIB, metric="heap") -> tuple[str, str]:
     """The word and the reason."""
     decision = decide(before, now, metric=metric, failed=failed, keep=keep)
@@ -44,6 +51,21 @@ def said(before, now, *, failed=0, keep=5 * MIB, metric="heap") -> tuple[str, st
         ),
         pytest.param(entry(50), "DISCARD", "no less than 50.0 MiB on record", id="same"),
         pytest.param(entry(62), "DISCARD", "12.0 MiB more than 50.0 MiB on record", id="more"),
+        pytest.param(
+            less_by(-1), "DISCARD", "1 B more than 50.0 MiB on record", id="a-byte-more"
+        ),
+        pytest.param(
+            less_by(1),
+            "RE-RUN",
+            "1 B less than 50.0 MiB on record, which is under 5.0 MiB: confirm it",
+            id="a-byte-less",
+        ),
+        pytest.param(
+            less_by(20 * MIB, ceiling=45),
+            "KEEP",
+            "20.0 MiB less than 50.0 MiB on record",
+            id="enough-even-if-hidden",
+        ),
         pytest.param(
             None, "DISCARD", "the target did not pass, or was not measured", id="no-number"
         ),
@@ -72,6 +94,20 @@ def test_noise() -> None:
     status, reason = said(entry(50, spread=20, readings=3), entry(40))
     assert status == "RE-RUN"
     assert "readings of the same code may lie 25.4 MiB apart" in reason
+
+
+@pytest.mark.parametrize(
+    ("saved", "status"),
+    [
+        pytest.param(6 * MIB, "RE-RUN", id="as-much-as-noise"),
+        pytest.param(6 * MIB + 1, "KEEP", id="a-byte-more"),
+    ],
+)
+def test_noise_to_the_byte(saved, status) -> None:
+    """A saving as large as the noise may be noise, and a larger one is none."""
+    before = entry(600, readings=1)
+    now = replace(before, peak=before.peak - saved)
+    assert said(before, now)[0] == status
 
 
 def test_one_reading_of_resident_memory() -> None:
@@ -150,6 +186,14 @@ def test_threshold() -> None:
     now = entry(48)
     assert said(BEFORE, now)[0] == "RE-RUN"
     assert said(BEFORE, now, keep=2 * MIB)[0] == "KEEP"
+
+
+def test_default_threshold() -> None:
+    """5 MiB must be saved where nothing else was asked for."""
+    reason = "5.0 MiB less than 50.0 MiB on record"
+    assert decide(BEFORE, entry(45), metric="heap", failed=0).reason == reason
+    now = less_by(5 * MIB - 1)
+    assert decide(BEFORE, now, metric="heap", failed=0).status == "RE-RUN"
     assert said(BEFORE, now, keep=0)[0] == "KEEP"
     assert Decision(status="DISCARD", reason="no less than 50.0 MiB on record") == decide(
         BEFORE, BEFORE, metric="heap", failed=0, keep=0
