@@ -49,7 +49,8 @@ def grown_lines(
     known = _by_function(before)
     pairs = [(known.get(key), line) for key, line in _by_function(now).items()]
     grown = [(was, line) for was, line in pairs if _growth(was, line) >= _LEAST]
-    return tuple(sorted(grown, key=lambda pair: -_growth(*pair))[:_LINES])
+    grown.sort(key=lambda pair: _growth(*pair), reverse=True)
+    return tuple(grown[:_LINES])
 
 
 def _growth(was: LineEntry | None, now: LineEntry) -> int:
@@ -58,7 +59,7 @@ def _growth(was: LineEntry | None, now: LineEntry) -> int:
 
 def _by_function(lines: Sequence[LineEntry]) -> dict[tuple[str, str], LineEntry]:
     found: dict[tuple[str, str], LineEntry] = {}
-    for line in sorted(lines, key=lambda line: -line.size):
+    for line in sorted(lines, key=lambda line: line.size, reverse=True):
         key = (line.file, line.function)
         largest = found.get(key)
         size = line.size + (largest.size if largest is not None else 0)

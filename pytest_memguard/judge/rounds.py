@@ -32,10 +32,7 @@ TAIL_CALLS: Final = 30
 
 def is_flat(a_round: Round) -> bool:
     """Whether no signal grew by more than its floor."""
-    calls = a_round.calls
-    return all(
-        moved <= 0 or moved <= allowance(signal, calls) for signal, moved in a_round.growth
-    )
+    return all(moved <= allowance(signal, a_round.calls) for signal, moved in a_round.growth)
 
 
 def latest(rounds: Sequence[Round]) -> Sequence[Round]:

@@ -83,7 +83,7 @@ def _drawn_in(values: Sequence[float]) -> list[float]:
 
 def _divide(values: Sequence[float], start: int, chance: random.Random) -> list[int]:
     """Borders within a part of the series, counted from the beginning of the whole."""
-    if len(values) < 2 * SHORTEST:
+    if len(values) < FEWEST:
         return []
     gain, border = _best_border(values)
     if not (_is_plain(values[:border], values[border:]) or _is_rare(values, gain, chance)):
@@ -101,7 +101,7 @@ def _is_plain(left: Sequence[float], right: Sequence[float]) -> bool:
     if min(len(left), len(right)) < FEWEST // 2:
         return False
     gap = max(min(right) - max(left), min(left) - max(right))
-    return gap > GAP * max(max(left) - min(left), max(right) - min(right), 0)
+    return gap > GAP * max(max(left) - min(left), max(right) - min(right))
 
 
 def _is_rare(values: Sequence[float], gain: float, chance: random.Random) -> bool:

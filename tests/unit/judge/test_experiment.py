@@ -142,6 +142,20 @@ def test_imports_on_record() -> None:
             id="gone-at-a-price",
         ),
         pytest.param(
+            entry(50, leak=216.0),
+            less_by(-1, leak=0.0),
+            "KEEP",
+            "the leak of 216 B per call is gone, though its peak is 1 B higher",
+            id="gone-at-the-price-of-a-byte",
+        ),
+        pytest.param(
+            entry(50, leak=216.0),
+            entry(30, leak=0.0),
+            "KEEP",
+            "the leak of 216 B per call is gone",
+            id="gone-and-less",
+        ),
+        pytest.param(
             entry(50, leak=0.0),
             entry(30, leak=64.0),
             "DISCARD",

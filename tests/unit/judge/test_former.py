@@ -31,6 +31,7 @@ def rule_of(limit, former, peak) -> str | None:
         pytest.param(22, rss(21), None, id="below"),
         pytest.param(22, rss(22), None, id="at-the-limit"),
         pytest.param(22, rss(22.01), "regression", id="above"),
+        pytest.param(22, rss(22 + 1 / MIB), "regression", id="a-byte-above"),
         pytest.param(22, rss(21, 22), None, id="bound-at-the-limit"),
         pytest.param(22, rss(21, 23), "undecided", id="limit-within-the-bounds"),
         pytest.param(22, rss(22, 23), "undecided", id="at-least-the-limit"),
@@ -105,6 +106,15 @@ def test_undecided_sentence() -> None:
             "it 3.0 MiB is 4.0 MiB above the baseline of -1.0 MiB; RULE (the marker) allows "
             "up to 2.0 MiB",
             id="growth-where-it-shrank-before",
+        ),
+        pytest.param(
+            "leak",
+            1,
+            2,
+            3,
+            "it 3 B per call is 2 B (200%) above the baseline of 1 B; RULE (the marker) "
+            "allows up to 2 B",
+            id="leak-of-a-byte",
         ),
         pytest.param(
             "leak",

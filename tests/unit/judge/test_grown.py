@@ -93,9 +93,9 @@ def test_grown_stage(before, now, expected) -> None:
             id="added-up",
         ),
         pytest.param(
-            (line("a", 0), line("b", LEAST)),
-            (line("a", 2 * LEAST), line("b", 4 * LEAST)),
-            [("b", LEAST, 4 * LEAST), ("a", 0, 2 * LEAST)],
+            (line("a", 9 * LEAST), line("b", LEAST)),
+            (line("a", 11 * LEAST), line("b", 4 * LEAST)),
+            [("b", LEAST, 4 * LEAST), ("a", 9 * LEAST, 11 * LEAST)],
             id="largest-growth-first",
         ),
     ],

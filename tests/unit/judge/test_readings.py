@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
-from pytest_memguard.judge.readings import LINES, pooled, readings
+from pytest_memguard.judge.readings import entries, pooled, readings
 from pytest_memguard.leaks import LeakReading, Verdict
 from pytest_memguard.units import MIB
-from tests.samples import FINDING, LEAK, OUTCOME, RUN, SITE, STAGE, rss
+from tests.samples import FINDING, LEAK, OUTCOME, RUN, SITE, STAGE, heap, rss
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
 PASSED = replace(OUTCOME, result="passed")
@@ -88,9 +88,38 @@ def test_breaches(outcome, counts) -> None:
     assert (readings(run, breaches=True) != Baseline()) == counts
 
 
+def test_breaches_do_not_count_by_themselves() -> None:
+    """A test that failed with a finding of ours has no numbers unless they are asked for."""
+    outcome = replace(NO_LEAK, findings=(OVER,))
+    assert entries(outcome) == {}
+    assert {"rss", "heap"} == set(entries(outcome, breaches=True))
+
+
 def test_nothing_measured() -> None:
     """A test without a call has no number."""
     assert of(replace(PASSED, phases=())) == Baseline()
+
+
+@pytest.mark.parametrize(
+    ("peak", "ceiling"),
+    [
+        pytest.param(rss(100), 0, id="exact"),
+        pytest.param(rss(100, 101), 0, id="nearly"),
+        pytest.param(rss(100, 101 + 1 / MIB), 101 * MIB + 1, id="a-byte-more"),
+    ],
+)
+def test_bounds(peak, ceiling) -> None:
+    """The upper bound of a peak is kept if it is more than 1 MiB above it."""
+    phase = replace(PASSED.phases[0], peaks=(peak,))
+    assert ceiling == only(replace(PASSED, phases=(phase,))).ceiling
+
+
+def test_stage_of_another_metric() -> None:
+    """What a stage added is known of resident memory only."""
+    stage = replace(STAGE, peaks=(heap(7),))
+    assert only(replace(PASSED, stages=(stage,)), "heap").stages == (
+        StageEntry(path="load/parse", peak=7 * MIB, delta=0),
+    )
 
 
 def test_stage_with_bounds() -> None:
@@ -110,10 +139,30 @@ def test_lines() -> None:
     stages = (replace(STAGE, lines=sites), replace(STAGE, path="b", lines=sites[5:]))
     test = replace(PASSED, stages=stages, findings=())
     lines = only(test, root="/project").lines
-    assert [f"src/{number}.py" for number in range(19, 19 - LINES, -1)] == [
-        line.file for line in lines
-    ]
+    assert [f"src/{number}.py" for number in range(19, 9, -1)] == [line.file for line in lines]
     assert only(test).lines[0].file == "/project/src/19.py"
+    assert only(test, root="/elsewhere").lines[0].file == "/project/src/19.py"
+
+
+def test_lines_of_the_same_size() -> None:
+    """Lines of one size stand in the order of their places, one without a size last."""
+    places = [("b.py", 1, 5), ("a.py", 2, 5), ("a.py", 1, 5), ("c.py", 1, 0)]
+    sites = tuple(replace(SITE, file=file, line=line, size=size) for file, line, size in places)
+    lines = only(replace(PASSED, stages=(replace(STAGE, lines=sites),), findings=())).lines
+    assert [(line.file, line.line, line.size) for line in lines] == [
+        ("a.py", 1, 5),
+        ("a.py", 2, 5),
+        ("b.py", 1, 5),
+        ("c.py", 1, 0),
+    ]
+
+
+def test_lines_of_findings() -> None:
+    """The lines of a finding are those of the metric it is about."""
+    bare = replace(FINDING, peak=None, sites=(replace(SITE, file="other.py"),))
+    test = replace(PASSED, stages=(), findings=(FINDING, bare))
+    assert [line.file for line in only(test, "heap").lines] == ["src/rows.py"]
+    assert only(test).lines == ()
 
 
 @pytest.mark.parametrize(
@@ -138,3 +187,21 @@ def test_pooled_without_imports() -> None:
     """A reading that had to import more tells nothing beside one that had not."""
     cold, warm = Entry(peak=90, growth=0, imports=3), Entry(peak=50, growth=0)
     assert pooled([cold, warm]) == warm
+
+
+@pytest.mark.parametrize(
+    ("several", "peak", "spread", "readings"),
+    [
+        pytest.param([(50, 0, 1)], 50, 0, 1, id="one"),
+        pytest.param([(50, 0, 1), (90, 0, 1), (70, 0, 1)], 90, 40, 3, id="three"),
+        pytest.param([(90, 30, 2), (80, 0, 1)], 90, 30, 3, id="lowest-of-the-highest"),
+        pytest.param([(90, 0, 1), (80, 30, 2)], 90, 40, 3, id="lowest-of-the-lowest"),
+    ],
+)
+def test_pooled(several, peak, spread, readings) -> None:
+    """Several readings are the highest of them, down to the lowest of any."""
+    found = pooled(
+        Entry(peak=peak, growth=0, spread=spread, readings=readings)
+        for peak, spread, readings in several
+    )
+    assert Entry(peak=peak, growth=0, spread=spread, readings=readings) == found

@@ -132,6 +132,7 @@ def test_certain_growth(found, expected) -> None:
         pytest.param(growth(lowest=0.01), True, id="hardly-in-one-round"),
         pytest.param(growth(lowest=0.0), False, id="not-in-one-round"),
         pytest.param(growth(lowest=-1.0), False, id="fell-in-one-round"),
+        pytest.param(growth(FLOORS["blocks"] - 0.01), False, id="below-the-floor"),
         pytest.param(growth(FLOORS["blocks"]), False, id="at-the-floor"),
         pytest.param(growth(FLOORS["blocks"] + 0.01), True, id="above-the-floor"),
         pytest.param(growth(error=1.0), False, id="by-chance"),

@@ -62,6 +62,35 @@ def test_a_step_names_its_commit() -> None:
     assert (len(trend.points), trend.judged) == (14, 12)
 
 
+def test_a_step_from_nothing() -> None:
+    """A level of nothing is one like any other."""
+    peaks = [0] * 8 + [40] * 8
+    runs = [run_at(number) for number in range(1, 17)]
+    (trend,) = trends(runs, [reading(number, peak) for number, peak in enumerate(peaks, 1)])
+    assert [(step.before, step.after) for _, step in trend.steps] == [(0, 40 * MIB)]
+
+
+def test_a_point_is_made_of_what_can_be_judged() -> None:
+    """A run that failed is no part of its commit's value."""
+    runs = [run_at(number, commit=Commit(name="a")) for number in (1, 2)]
+    (trend,) = trends(runs, [reading(1, 20), reading(2, 90, outcome="failed")])
+    assert [point.value for point in trend.points] == [20 * MIB]
+
+
+@pytest.mark.parametrize(
+    ("peak", "above", "judged"),
+    [
+        pytest.param(0, 4 * MIB, True, id="four-of-nothing"),
+        pytest.param(0, 4 * MIB + 1, False, id="a-byte-more"),
+        pytest.param(100, 10 * MIB, True, id="a-tenth"),
+        pytest.param(100, 10 * MIB + 1, False, id="a-byte-more-than-a-tenth"),
+    ],
+)
+def test_how_exact_a_peak_must_be(peak, above, judged) -> None:
+    """The bound of a peak may be a tenth above it, or 4 MiB."""
+    assert judged == can_be_judged(reading(1, peak, ceiling=peak * MIB + above))
+
+
 @pytest.mark.parametrize(
     ("changes", "judged"),
     [
@@ -73,6 +102,7 @@ def test_a_step_names_its_commit() -> None:
         pytest.param(
             {"outcome": "skipped", "peak": None, "ceiling": None}, False, id="skipped"
         ),
+        pytest.param({"ceiling": None}, False, id="without-a-bound"),
         pytest.param({"ceiling": 54 * MIB}, True, id="nearly-exact"),
         pytest.param({"ceiling": 60 * MIB}, False, id="vague"),
     ],
