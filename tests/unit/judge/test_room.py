@@ -7,6 +7,7 @@ from math import inf
 import pytest
 
 from pytest_memguard.judge.room import (
+    FOR_RECORD,
     GRAIN,
     KNOWN_SHARE,
     TRACK_SHARE,
@@ -21,7 +22,7 @@ from pytest_memguard.judge.room import (
     tracker_from,
 )
 from pytest_memguard.model import Peak
-from pytest_memguard.units import MIB
+from pytest_memguard.units import KIB, MIB
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,17 @@ def test_tracker_from(limit, room) -> None:
     assert room == tracker_from(limit)
 
 
+def test_least_room() -> None:
+    """Room of 256 KiB is what the mark does not resolve: it never matters."""
+    assert allowance(0) == tracker_from(0) == 256 * KIB
+
+
+def test_precision_for_the_record() -> None:
+    """Beside a peak that will be stored half a MiB of room does not matter."""
+    expected = Precision(enough=512 * KIB, lay=4 * MIB, fill=512 * KIB, tracker=inf)
+    assert expected == FOR_RECORD
+
+
 @pytest.mark.parametrize("limit", [0, 1, MIB, 5 * MIB, 10 * MIB, 1024 * MIB])
 def test_what_is_allowed_needs_no_tracker(limit) -> None:
     """Room that does not matter never calls for the tracker."""
@@ -68,6 +80,7 @@ def test_precision_for_a_budget() -> None:
     [
         pytest.param(12 * MIB, 10 * MIB, MIB // 2, id="small-margin"),
         pytest.param(110 * MIB, 100 * MIB, 5 * MIB // 2, id="a-quarter-of-the-margin"),
+        pytest.param(110 * MIB + 3, 100 * MIB, 5 * MIB // 2, id="whole-bytes"),
     ],
 )
 def test_precision_for_what_is_on_record(limit, former, enough) -> None:
@@ -99,6 +112,9 @@ def test_marked_peak() -> None:
         pytest.param([], Held(small=0, large=0, waste=0), id="none"),
         pytest.param([(8192, 1)], Held(small=8192, large=0, waste=97), id="fits"),
         pytest.param([(8193, 1)], Held(small=0, large=8193, waste=97), id="does-not-fit"),
+        pytest.param(
+            [(16_385, 2)], Held(small=0, large=16_385, waste=195), id="does-not-fit-on-average"
+        ),
         pytest.param(
             [(1_000_000, 1000)], Held(small=1_000_000, large=0, waste=26_000), id="many-small"
         ),
@@ -178,6 +194,20 @@ def test_held_at_peak(records, held) -> None:
         pytest.param(
             10 * MIB, GRAIN, (10 * MIB, 0, MIB), 0, 10 * MIB, 10 * MIB, "kernel mark",
             id="room-within-the-grain-is-none",
+        ),
+        pytest.param(
+            10 * MIB, 100 * KIB, (10 * MIB, 0, MIB), 0, 10 * MIB, 10 * MIB, "kernel mark",
+            id="room-below-the-grain-is-none",
+        ),
+        pytest.param(
+            10 * MIB, 500 * MIB, (5 * MIB, 10 * MIB + GRAIN, 0), 0, 15 * MIB + GRAIN,
+            15 * MIB + GRAIN, "memray estimate",
+            id="the-mark-rose-for-all-large-ones-within-the-grain",
+        ),
+        pytest.param(
+            10 * MIB, 500 * MIB, (5 * MIB, 10 * MIB + GRAIN + 1, 0), 0, 10 * MIB, 15 * MIB,
+            "kernel mark",
+            id="the-mark-did-not-rise-for-all-large-ones",
         ),
     ],
 )  # fmt: skip
