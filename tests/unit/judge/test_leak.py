@@ -3,24 +3,155 @@
 from __future__ import annotations
 
 import math
-from itertools import accumulate
+from itertools import accumulate, combinations
 from random import Random
 
 import pytest
 
 from bench.leak_rule import Series, check
 from pytest_memguard.judge.leak import (
+    _fades,
+    _is_new_ground,
+    _is_straight,
     conclude,
     confirmed,
     final,
     next_size,
+    passes,
     suspects,
     untraced,
 )
+from pytest_memguard.judge.rounds import latest
+from pytest_memguard.judge.slopes import growth_of
 from pytest_memguard.leaks import Rate, Verdict
 from tests.rounds import a_round, series
 
 STOPPED = "and 40 is the most there may be"
+
+
+@pytest.mark.parametrize(
+    ("rounds", "expected"),
+    [
+        pytest.param((), False, id="none"),
+        pytest.param(series(0, calls=4), False, id="one"),
+        pytest.param(series(0, 0, calls=4), True, id="two"),
+        pytest.param(series(-5, 0, calls=4), True, id="released"),
+        pytest.param(series(9, 0, calls=4), False, id="grew-in-the-first"),
+        pytest.param(series(0, 9, calls=4), False, id="grew-in-the-second"),
+        pytest.param(series(9, 0, 0, calls=4), True, id="grew-before-the-latest-two"),
+        pytest.param(series(1, 0, calls=4), False, id="a-block"),
+        pytest.param(series(1, -1, calls=4), True, id="a-block-that-went-again"),
+        pytest.param(series(24, 24, calls=4, signal="C heap"), True, id="few-bytes"),
+        pytest.param(series(24, 25, calls=4, signal="C heap"), False, id="a-byte-more"),
+        pytest.param(series(4096, 0, calls=4, signal="USS"), True, id="a-page"),
+        pytest.param(series(4096, 1, calls=4, signal="USS"), False, id="more-than-a-page"),
+        pytest.param(
+            (a_round(4, blocks=0, C_heap=48), a_round(4, blocks=1, C_heap=-48)),
+            False,
+            id="one-of-two-signals",
+        ),
+    ],
+)
+def test_passes(rounds, expected) -> None:
+    """A first look is enough if the latest two rounds are flat and next to nothing stays."""
+    assert expected is passes(rounds)
+
+
+def straight(*changes: int) -> bool:
+    """Whether rounds of 30 blocks are straight but for these changes from the third on."""
+    moved = [30] * 11
+    for at, by in enumerate(changes, 2):
+        moved[at] += by
+    return _is_straight(series(*moved, 500), "blocks")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param((), True, id="even"),
+        pytest.param((0, 12, -12), True, id="above-by-as-much-as-may-be"),
+        pytest.param((0, 13, -13), False, id="above-by-more"),
+        pytest.param((0, -12, 12), True, id="below-by-as-much-as-may-be"),
+        pytest.param((0, -13, 13), False, id="below-by-more"),
+        pytest.param((0, 0, 0, 0, 0, 12, -12), True, id="late"),
+        pytest.param((0, 0, 0, 0, 0, 13, -13), False, id="late-and-by-more"),
+    ],
+)
+def test_straight(changes, expected) -> None:
+    """No level is off the line by more than 0.4 of a round's growth; the last is left out."""
+    assert expected is straight(*changes)
+
+
+@pytest.mark.parametrize(
+    ("moved", "expected"),
+    [
+        pytest.param([10] * 10, True, id="all-new"),
+        pytest.param([50, -50, *[10] * 10], True, id="half-of-it"),
+        pytest.param([51, -51, *[10] * 10], False, id="less-than-half"),
+        pytest.param([-90, 0, *[10] * 10], False, id="back-to-where-it-was"),
+        pytest.param([-50, 0, *[10] * 10], True, id="half-of-it-beyond-where-it-was"),
+        pytest.param([7, 50, -50, *[10] * 10], True, id="from-a-higher-level"),
+        pytest.param([7, 51, -51, *[10] * 10], False, id="less-from-a-higher-level"),
+    ],
+)
+def test_new_ground(moved, expected) -> None:
+    """At least half of the latest growth lies above all levels from before it."""
+    rounds = series(*moved)
+    assert expected is _is_new_ground(rounds, growth_of(latest(rounds), "blocks"))
+
+
+def concordance(rates) -> int:
+    """Kendall's sum: pairs that rise less pairs that fall."""
+    return sum((b > a) - (b < a) for a, b in combinations(rates, 2))
+
+
+def fades(moved) -> bool:
+    """Whether rounds of three calls in which so much stayed fade."""
+    rounds = series(*moved)
+    return _fades(rounds, growth_of(latest(rounds), "blocks"))
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        pytest.param([6, 5, 4, 3, 2, 7, 1], -11, id="seven"),
+        pytest.param([6, 5, 4, 3, 2, 1, 7], -9, id="seven-by-chance"),
+        pytest.param([8, 7, 6, 5, 9, 4, 3, 2, 1, 10], -19, id="ten"),
+        pytest.param([8, 7, 6, 5, 4, 9, 3, 2, 1, 10], -17, id="ten-by-chance"),
+        pytest.param([10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 11, 12], -24, id="twelve"),
+        pytest.param([9, 10, 8, 7, 6, 5, 4, 3, 2, 1, 11, 12], -22, id="twelve-by-chance"),
+        pytest.param([7, 9, 9, 5, 2, 8, 4, 7, 6, 1], -19, id="two-ties"),
+        pytest.param([7, 5, 8, 6, 4, 2, 1, 3, 9, 1], -18, id="a-tie-and-by-chance"),
+    ],
+)
+def test_seems_to_fade(rates, expected) -> None:
+    """A rate seems to fall if chance orders the rounds like that once in 20 times."""
+    count = len(rates)
+    limit = 1.64 * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    assert expected == concordance(rates)
+    assert (expected <= -limit) is fades(rates)
+
+
+@pytest.mark.parametrize(
+    ("apart", "expected"),
+    [
+        pytest.param(0, False, id="even"),
+        pytest.param(387, False, id="hardly-uneven"),
+        pytest.param(390, True, id="too-uneven-to-be-sure"),
+        pytest.param(480, True, id="uneven"),
+    ],
+)
+def test_surely_stopped_fading(apart, expected) -> None:
+    """A rate that seems to fall is not said to fade if it surely keeps four fifths."""
+    scatter = (apart, -apart, 0, -apart, apart)
+    rates = [10_000 + by for by in scatter] + [9000 + by for by in scatter]
+    assert expected is fades([3 * rate for rate in rates])
+
+
+def test_four_fifths_are_enough() -> None:
+    """A rate that fell to exactly four fifths and stays there does not fade, one below does."""
+    assert not fades([30_000] * 5 + [24_000] * 5)
+    assert fades([30_000] * 5 + [23_999] * 5)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +181,12 @@ STOPPED = "and 40 is the most there may be"
             "settling",
             "USS grew by 400.0 KiB at first, and no more after 3 calls",
             id="pages-stopped",
+        ),
+        pytest.param(
+            (a_round(4, blocks=7, USS=409_600), *[a_round(3, blocks=0, USS=0)] * 8),
+            "settling",
+            "USS grew by 400.0 KiB at first, and no more after 4 calls",
+            id="the-first-above-its-floor",
         ),
         pytest.param(series(9, 0, -9, *[0] * 6), "clean", "", id="back-again"),
         pytest.param(series(*[9] * 20, *[0] * 9), None, "", id="not-yet-a-third"),
@@ -140,6 +277,8 @@ def test_conclude(rounds, state, reason) -> None:
         ),
         pytest.param(series(*[8192] * 8, signal="USS"), ["USS"], id="pages"),
         pytest.param(series(*[4096] * 8, signal="USS"), [], id="a-page-per-round"),
+        pytest.param(series(*[8192] * 9, 4097, signal="USS"), ["USS"], id="more-than-a-page"),
+        pytest.param(series(*[8192] * 9, 4000, signal="USS"), [], id="not-a-page-in-one"),
         pytest.param(
             series(*[8192] * 8, signal="USS", calls=30), [], id="pages-below-the-floor"
         ),
@@ -191,6 +330,13 @@ def test_suspects(rounds, signals) -> None:
             420,
             "blocks grew by less and less, " + STOPPED,
             id="fading",
+        ),
+        pytest.param(
+            tuple(a_round(30, blocks=by, open_files=by) for by in range(60, 20, -3)),
+            "settling",
+            420,
+            "blocks grew by less and less, " + STOPPED,
+            id="two-fading",
         ),
         pytest.param(
             series(9, 9, *[0, 1] * 5),
@@ -335,7 +481,8 @@ def test_confirmed(moved, state) -> None:
     """A rate from short rounds has to hold for a longer one."""
     verdict = final(series(*[3] * 8), STOPPED)
     assert verdict.state == "leaking"
-    assert state == confirmed(verdict, a_round(6, blocks=moved)).state
+    found = confirmed(verdict, a_round(6, blocks=moved))
+    assert (state, 24 if state == "leaking" else 30) == (found.state, found.calls)
 
 
 @pytest.mark.parametrize(
