@@ -72,6 +72,20 @@ def test_patterns(pattern, fits) -> None:
     assert matches(pattern, BLAME) == fits
 
 
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        pytest.param("app.cache._REGISTRY", True, id="whole"),
+        pytest.param("app.cache", True, id="what-it-is-in"),
+        pytest.param("_REGISTRY", False, id="its-own-name"),
+        pytest.param(".", False, id="no-name"),
+    ],
+)
+def test_patterns_for_the_holder(pattern, fits) -> None:
+    """A holder is known by its whole name, and by that of what it is in."""
+    assert fits is matches(pattern, replace(BLAME, lines=(), types=()))
+
+
 def test_only_what_grows_most_counts() -> None:
     """Lines and types further down are not matched."""
     line, growth = BLAME.lines[0], BLAME.types[0]
