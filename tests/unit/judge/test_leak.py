@@ -41,7 +41,8 @@ STOPPED = "and 40 is the most there may be"
         pytest.param(series(9, 0, 0, calls=4), True, id="grew-before-the-latest-two"),
         pytest.param(series(1, 0, calls=4), False, id="a-block"),
         pytest.param(series(1, -1, calls=4), True, id="a-block-that-went-again"),
-        pytest.param(series(24, 24, calls=4, signal="C heap"), True, id="few-bytes"),
+        pytest.param(series(20, 20, calls=4, signal="C heap"), True, id="few-bytes"),
+        pytest.param(series(24, 24, calls=4, signal="C heap"), True, id="as-many-as-may-be"),
         pytest.param(series(24, 25, calls=4, signal="C heap"), False, id="a-byte-more"),
         pytest.param(series(4096, 0, calls=4, signal="USS"), True, id="a-page"),
         pytest.param(series(4096, 1, calls=4, signal="USS"), False, id="more-than-a-page"),
@@ -162,6 +163,8 @@ def test_four_fifths_are_enough() -> None:
         pytest.param(series(*[0] * 7), None, "", id="twenty-one-calls"),
         pytest.param(series(*[0] * 8), "clean", "", id="twenty-four-calls"),
         pytest.param(series(0, 0, calls=12), "clean", "", id="two-longer-rounds"),
+        pytest.param(series(7, 3, calls=30), None, "", id="two-rounds-at-least"),
+        pytest.param(series(0, 15, 0, 0, calls=30), "clean", "", id="two-rounds-are-enough"),
         pytest.param(series(5, *[0] * 7), None, "", id="grew-meanwhile"),
         pytest.param(series(*[0] * 7, 1), None, "", id="latest-not-flat"),
         pytest.param(series(*[0] * 6, 1, 0), None, "", id="latest-but-one-not-flat"),
@@ -239,6 +242,16 @@ def test_conclude(rounds, state, reason) -> None:
         pytest.param((), [], id="none"),
         pytest.param(series(*[3] * 6), [], id="eighteen-calls"),
         pytest.param(series(*[4] * 5, calls=4), [], id="five-rounds"),
+        pytest.param((*series(*[3] * 5), a_round(4, blocks=4)), [], id="nineteen-calls"),
+        pytest.param((*series(*[3] * 5), a_round(5, blocks=5)), ["blocks"], id="twenty-calls"),
+        pytest.param(
+            series(75, 80, 100, 120, 125, 100, calls=10), ["blocks"], id="uneven-in-sixty-calls"
+        ),
+        pytest.param(
+            (a_round(9, blocks=75), *series(80, 100, 120, 125, 100, calls=10)),
+            [],
+            id="uneven-in-fifty-nine-calls",
+        ),
         pytest.param(series(*[3] * 7), ["blocks"], id="an-object-per-call"),
         pytest.param(series(*[1] * 7), ["blocks"], id="every-third-call"),
         pytest.param(series(*[1, 2] * 6), ["blocks"], id="every-second-call"),
@@ -323,6 +336,13 @@ def test_suspects(rounds, signals) -> None:
             30,
             "blocks moved by 0.333 to 4 a call, too unevenly to tell, " + STOPPED,
             id="uneven",
+        ),
+        pytest.param(
+            tuple(a_round(3, blocks=by, open_files=2 * by) for by in (9, 1, 12, 2, 9) * 2),
+            "unclear",
+            30,
+            "blocks moved by 0.333 to 4 a call, too unevenly to tell, " + STOPPED,
+            id="two-uneven",
         ),
         pytest.param(
             series(*range(60, 20, -3), calls=30),
@@ -483,6 +503,7 @@ def test_confirmed(moved, state) -> None:
     assert verdict.state == "leaking"
     found = confirmed(verdict, a_round(6, blocks=moved))
     assert (state, 24 if state == "leaking" else 30) == (found.state, found.calls)
+    assert (f"but by {moved} in 6 calls" in found.reason) is (state == "unclear")
 
 
 @pytest.mark.parametrize(
