@@ -133,6 +133,13 @@ def test_seems_to_fade(rates, expected) -> None:
     assert (expected <= -limit) is fades(rates)
 
 
+def test_longer_rounds_fade_by_the_call() -> None:
+    """Rounds in which more stays fade all the same if it is less per call."""
+    sizes = (3, 3, 3, 6, 6, 6, 9, 9, 9, 12)
+    rounds = [a_round(n, blocks=n * (100 - 5 * at)) for at, n in enumerate(sizes)]
+    assert _fades(rounds, growth_of(latest(rounds), "blocks"))
+
+
 @pytest.mark.parametrize(
     ("apart", "expected"),
     [
@@ -246,6 +253,9 @@ def test_conclude(rounds, state, reason) -> None:
         pytest.param((*series(*[3] * 5), a_round(5, blocks=5)), ["blocks"], id="twenty-calls"),
         pytest.param(
             series(75, 80, 100, 120, 125, 100, calls=10), ["blocks"], id="uneven-in-sixty-calls"
+        ),
+        pytest.param(
+            series(75, 80, 100, 120, 125, 100, calls=11), ["blocks"], id="uneven-in-more-calls"
         ),
         pytest.param(
             (a_round(9, blocks=75), *series(80, 100, 120, 125, 100, calls=10)),
@@ -364,6 +374,13 @@ def test_suspects(rounds, signals) -> None:
             36,
             "hardly anything was added in the last 30 calls, " + STOPPED,
             id="hardly-any",
+        ),
+        pytest.param(
+            series(1, 0, 1, 0, 1, 0, 1, 0, 1, 1, signal="open files"),
+            "settling",
+            30,
+            "hardly anything was added in the last 30 calls, " + STOPPED,
+            id="as-much-as-its-floor",
         ),
         pytest.param(
             series(100, 10, 93, 20, 80, 30, 70, 30, 75, 20, 70, 20, calls=30),
@@ -506,9 +523,24 @@ def test_confirmed(moved, state) -> None:
     assert (f"but by {moved} in 6 calls" in found.reason) is (state == "unclear")
 
 
+@pytest.mark.parametrize(("moved", "state"), [(7, "leaking"), (6, "unclear")])
+def test_confirmed_by_seven_tenths(moved, state) -> None:
+    """Seven tenths of the growth that was expected are enough."""
+    assert state == confirmed(final(series(*[3] * 8), STOPPED), a_round(10, blocks=moved)).state
+
+
+def test_confirmed_by_the_most_telling() -> None:
+    """Of several signals the first has to grow in the longer round."""
+    verdict = final(tuple(a_round(3, blocks=3, open_files=3) for _ in range(8)), STOPPED)
+    assert confirmed(verdict, a_round(6, blocks=6, open_files=0)) == verdict
+    assert confirmed(verdict, a_round(6, blocks=0, open_files=6)).state == "unclear"
+
+
 @pytest.mark.parametrize(
     ("growths", "state"),
     [
+        pytest.param([{"C heap": 70}, {"C heap": 100}] * 6, "leaking", id="seven-tenths"),
+        pytest.param([{"C heap": 69}, {"C heap": 100}] * 6, "unclear", id="less-than-that"),
         pytest.param([{"C heap": 32}] * 12, "leaking", id="even"),
         pytest.param([{"C heap": 32}, {"C heap": 60}] * 6, "unclear", id="uneven"),
         pytest.param([{"C heap": 32, "blocks": 1}] * 6, "leaking", id="blocks"),

@@ -123,6 +123,12 @@ def test_flat_series_are_left_alone(values, share, floor, expected) -> None:
     assert expected is _worth_a_look(values, share, floor)
 
 
+def test_levels_are_medians_of_all_their_values() -> None:
+    """The first value counts for the level as all others do, and the last."""
+    (step,) = find_steps([9, 9, 11, 11, 40, 40, 42, 42], floor=1)
+    assert (step.at, step.before, step.after) == (4, 10, 41)
+
+
 def test_strays_are_drawn_in() -> None:
     """A stray goes no further than three neighbours agree that the level has been."""
     assert _drawn_in([5, 1, 6, 7, 90, 8, 0, 9]) == [5, 5, 6, 7, 8, 8, 5, 8]
