@@ -98,6 +98,9 @@ def test_steps(series, expected) -> None:
         pytest.param(
             [100] * 8 + [103] * 8 + [106] * 8, 0.05, 0, [], id="two-small-ones-are-none"
         ),
+        pytest.param(
+            [100] * 8 + [104] * 8 + [106] * 16, 0.05, 0, [8], id="the-smallest-goes-first"
+        ),
     ],
 )
 def test_small_steps(series, share, floor, expected) -> None:
