@@ -180,7 +180,8 @@ def test_bounds_tell_little() -> None:
     """A reading that is only bounded does not widen or replace an exact one it allows."""
     exact = entry(20, readings=2)
     assert exact == merged(exact, entry(1, ceiling=40 * MIB))
-    assert merged(exact, entry(20.5, ceiling=40 * MIB)).peak == 20.5 * MIB
+    assert exact == merged(exact, entry(20, ceiling=40 * MIB))
+    assert merged(exact, entry(20.5, ceiling=40 * MIB)) == entry(20.5, readings=3)
     assert merged(exact, entry(30, ceiling=40 * MIB)) == entry(30, ceiling=40 * MIB)
 
 
