@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -17,7 +18,7 @@ _OTHER_PEAKS: Final[Mapping[MetricName, str]] = {
     "heap": "memguard_heap_peak_bytes",
     "python": "memguard_python_peak_bytes",
 }
-_OURS: Final = {PEAK, DELTA, LIMIT, *_OTHER_PEAKS.values()}
+OURS: Final = {PEAK, DELTA, LIMIT, *_OTHER_PEAKS.values()}
 
 
 def set_properties(
@@ -37,11 +38,20 @@ def set_properties(
     """
     properties = item.user_properties
     forget_ours(properties)
-    if numbers is not None:
-        properties += zip((PEAK, DELTA), numbers, strict=True)
-    if limit is not None:
-        properties.append((LIMIT, limit))
-    properties += _other_peaks(phases)
+    measured = () if numbers is None else zip((PEAK, DELTA), numbers, strict=True)
+    limits = () if limit is None else (_property(LIMIT, limit),)
+    # at once: a list that grows step by step takes more than it needs
+    properties += (
+        *(_property(name, value) for name, value in measured),
+        *limits,
+        *_other_peaks(phases),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _property(name: str, value: int) -> tuple[str, int]:
+    """A property that tests with the same number share: item and reports keep them."""
+    return name, value
 
 
 def forget_ours(properties: list[tuple[str, Any]]) -> None:
@@ -50,7 +60,7 @@ def forget_ours(properties: list[tuple[str, Any]]) -> None:
     Args:
         properties: pytest's list.
     """
-    properties[:] = [named for named in properties if named[0] not in _OURS]
+    properties[:] = [named for named in properties if named[0] not in OURS]
 
 
 def _other_peaks(phases: Sequence[PhaseReading]) -> list[tuple[str, int]]:

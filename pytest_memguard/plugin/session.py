@@ -49,6 +49,10 @@ def start(config: pytest.Config) -> Collector | None:
             config.pluginmanager.register(
                 HistoryReport(config, settings, collector), "memguard-history"
             )
+        if config.getoption("xmlpath", None):
+            from pytest_memguard.plugin.junit import JunitProperties
+
+            config.pluginmanager.register(JunitProperties(config), "memguard-junit")
         if settings.mem and config.get_verbosity() > 0:
             from pytest_memguard.plugin.status import StatusPeaks
 

@@ -356,6 +356,50 @@ def test_junit_has_what_budgets_count(pytester, run):
     assert found["test_python"]["memguard_python_peak_bytes"] >> 20 == 10
 
 
+COUNTS_PROPERTIES = """
+import pytest
+from _pytest.junitxml import xml_key
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    made = session.config.stash[xml_key].node_reporters_ordered
+    properties = [p for r in made for p in r.to_xml().iter("property")]
+    kinds = {}
+    for element in properties:
+        kinds.setdefault(element.get("name"), set()).add(id(element))
+    print(len(properties), "properties of", {name: len(ids) for name, ids in kinds.items()})
+"""
+
+
+@pytest.mark.parametrize("workers", [False, True], ids=["here", "xdist"])
+def test_junit_shares_equal_properties(pytester, run, workers):
+    """Pytest keeps one element for all tests with the same budget, and each its own rest."""
+    pytester.makeconftest(COUNTS_PROPERTIES)
+    result = run(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("number", range(8))
+        def test_it(number, record_property):
+            record_property("own", number)
+        """,
+        "--mem",
+        "--mem-budget=100",
+        f"--junitxml={pytester.path / 'out.xml'}",
+        *(["-n2"] if workers else []),
+        plugins=["xdist.plugin"] if workers else [],
+        subprocess=workers,
+    )
+    result.assert_outcomes(passed=8)
+    (line,) = [line for line in result.outlines if "properties of" in line]
+    assert "32 properties of" in line
+    assert "'memguard_budget_bytes': 1}" in line
+    assert "'own': 8" in line
+    values = list(properties(pytester.path / "out.xml").values())
+    assert list(range(8)) == sorted(dict(named)["own"] for named in values)
+    assert {100 << 20} == {dict(named)["memguard_budget_bytes"] for named in values}
+
+
 def test_junit_properties(pytester, run):
     """JUnit XML has peak, delta and budget of passing and failing tests, in bytes."""
     result = run(
