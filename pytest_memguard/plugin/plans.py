@@ -161,7 +161,7 @@ class Planner:
             for pattern in settings.budgets
         ]
         self._matched: set[str] = set()
-        self._plans: dict[tuple[Budget, ...], Plan] = {}
+        self._plans: dict[tuple[tuple[Budget, ...], tuple[Budget, ...]], Plan] = {}
         self._marks: dict[int, tuple[pytest.Mark, Budget | None]] = {}
         self.problems: list[str] = []
 
@@ -188,15 +188,15 @@ class Planner:
                 marked.setdefault(marked_budget.key, marked_budget)
         chosen.update(marked)
         budgets = tuple(budget for budget in chosen.values() if budget.limit)
+        formers: tuple[Budget, ...] = ()
         if self._regressions is not None:
             formers = self._regressions.formers(item, budgets)
-            if formers:
-                return make_plan(budgets, formers)
-        if not budgets:
+        if not budgets and not formers:
             return None
-        plan = self._plans.get(budgets)
+        # tests of the same budgets share a plan, and many have the same numbers on record
+        plan = self._plans.get((budgets, formers))
         if plan is None:
-            plan = self._plans[budgets] = make_plan(budgets)
+            plan = self._plans[budgets, formers] = make_plan(budgets, formers)
         return plan
 
     def budget_of(self, item: pytest.Item, mark: pytest.Mark) -> Budget | None:

@@ -51,22 +51,28 @@ class Scope:
         if output is not None:
             output[PART] = self._part
         elif not self._config.pluginmanager.hasplugin("dsession"):
-            self._seen.append(frozenset(item.nodeid for item in session.items))
+            self._see(item.nodeid for item in session.items)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Iterable[str]) -> None:
         """Note what a worker has found."""
-        self._seen.append(frozenset(ids))
+        self._see(ids)
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_testnodedown(self, node: object) -> None:
         """Note what a worker did not see."""
         self._part = self._part or getattr(node, "workeroutput", {}).get(PART, "")
 
+    def _see(self, ids: Iterable[str]) -> None:
+        """Note what one process has found; most find the same, which is kept once."""
+        seen = frozenset(ids)
+        if seen not in self._seen:
+            self._seen.append(seen)
+
     @property
     def present(self) -> frozenset[str]:
         """Every test that is there, as far as anybody saw."""
-        return frozenset().union(*self._seen)
+        return self._seen[0] if len(self._seen) == 1 else frozenset().union(*self._seen)
 
     def partial(self) -> str:
         """Why nothing can be said about tests that are not there; empty if it can."""
@@ -77,7 +83,7 @@ class Scope:
             return self._part
         if not self._seen:
             return "no test was collected"
-        if any(seen != self._seen[0] for seen in self._seen):
+        if len(self._seen) > 1:
             return "the workers of xdist have collected different tests"
         return ""
 

@@ -11,6 +11,7 @@ import pytest
 from pytest_memguard.baselines import Entry, FailRule, Former, StageEntry
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
+from pytest_memguard.plugin.plans import Planner
 from pytest_memguard.plugin.regression_plans import (
     SIGNATURE,
     RegressionPlanner,
@@ -18,6 +19,7 @@ from pytest_memguard.plugin.regression_plans import (
     rules_from_mark,
 )
 from pytest_memguard.rules import DEFAULT, parse_rule
+from pytest_memguard.settings import Settings
 from pytest_memguard.units import KIB, MIB
 
 RULE = pytest.mark.mem_regression
@@ -290,3 +292,17 @@ def test_formers(known, budgets, expected) -> None:
 def test_small_peaks() -> None:
     """Half a MiB is allowed on top of the smallest peak of resident memory."""
     assert allowed(Entry(peak=4 * KIB, growth=0), "peak:0%") == {PEAK: 516 * KIB}
+
+
+def test_tests_with_the_same_numbers_share_a_plan() -> None:
+    """A plan is kept once for all tests that have the same budgets and numbers on record."""
+    first, second, other = (Node(name, ()) for name in ("test_a", "test_b", "test_c"))
+    entries = {
+        first.nodeid: ENTRY,
+        second.nodeid: replace(ENTRY),
+        other.nodeid: replace(ENTRY, peak=MIB),
+    }
+    planner = Planner(Settings(), RegressionPlanner((), {"rss": entries}))
+    plans = [planner.plan(node) for node in (first, second, other)]
+    assert plans[0] is plans[1]
+    assert plans[0] != plans[2]

@@ -51,6 +51,17 @@ def test_everything_was_seen() -> None:
     assert (scope.partial(), scope.present) == ("", {"a", "b"})
 
 
+def test_workers_that_see_the_same_are_kept_once() -> None:
+    """Many workers with the same tests take no more memory than one."""
+    scope = Scope(config(workers=True))
+    for ids in (["a", "b"], ["b", "a"]):
+        scope.pytest_xdist_node_collection_finished(ids)
+    present = scope.present
+    assert {"a", "b"} == present
+    assert present is scope.present
+    assert scope.partial() == ""
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
