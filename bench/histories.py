@@ -71,6 +71,11 @@ def arguments() -> argparse.Namespace:
         help="wrong histories to find the simplest form of; further ones are only counted",
     )
     parser.add_argument(
+        "--moving",
+        action="store_true",
+        help="let the thresholds of the C library move, as they do by themselves",
+    )
+    parser.add_argument(
         "--holes",
         type=int,
         default=0,
@@ -88,7 +93,7 @@ def main() -> int:
     tally, number = Tally(), first
     progress = Progress(tally, options.histories)
     kinds: dict[str, tuple[int, Report]] = {}
-    with checker(holes=options.holes) as checking:
+    with checker(pinned=not options.moving, holes=options.holes) as checking:
         while tally.histories < options.histories:
             wrong = search(
                 checking,

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from tests.histories.model import Answer, Case, History, Truth
 from tests.histories.operations import write_tables
 from tests.histories.past import Lessened, influences
-from tests.histories.reference import Reference
+from tests.histories.reference import NONE, PINNED, Reference
 from tests.histories.run import Runner
 from tests.histories.source import files
 from tests.histories.verdict import FAULTS, Verdict, judge
 
 MIB = 1 << 20
 LEAST_LIMIT = 2 * MIB
+UNKNOWN = Truth(0, 0)
+"""What a test without a limit uses: it does not matter."""
 _STEP = MIB // 4  # limits are multiples: a page more or less in the truth changes none
 
 
@@ -121,7 +123,10 @@ class Checker:
 
     def _once(self, history: History) -> Report:
         cases = history.cases
-        truths = [self._reference.truth(case) for case in cases]
+        truths = [
+            self._reference.truth(case) if case.factor is not None else UNKNOWN
+            for case in cases
+        ]
         limits = [limit_of(case, truth) for case, truth in zip(cases, truths, strict=True)]
         answers = self._runner.run(history, limits)
         past = influences(cases)
@@ -137,8 +142,8 @@ class Checker:
         answer: Answer,
     ) -> Judged:
         verdict = judge(limit, truth, sum(lessened.values()), answer)
-        if verdict is Verdict.FALSE_ALARM:
-            truth = replace(truth, retaining=self._reference.retaining(case))
+        if verdict in FAULTS:
+            truth = self._reference.bounds(case)
             verdict = judge(limit, truth, sum(lessened.values()), answer)
         return Judged(case, truth, limit, lessened, answer, verdict)
 
@@ -151,16 +156,21 @@ def _both(first: Judged, second: Judged) -> Judged:
 
 
 @contextmanager
-def checker(flags: Sequence[str] = (), *, holes: int = 0) -> Iterator[Checker]:
+def checker(
+    flags: Sequence[str] = (), *, pinned: bool = True, holes: int = 0
+) -> Iterator[Checker]:
     """What checks histories, with the processes it needs.
 
     Args:
         flags: pytest's.
+        pinned: whether the thresholds of the C library are the same in all processes.
         holes: MiB of a C heap with holes that the process has before the first test.
     """
     with tempfile.TemporaryDirectory(prefix="memguard-histories-") as folder:
         write_tables(folder)
-        reference, runner = Reference(folder), Runner(folder, flags, holes)
+        environment = PINNED if pinned else NONE
+        reference = Reference(folder, environment)
+        runner = Runner(folder, flags, holes, environment)
         try:
             yield Checker(reference, runner)
         finally:

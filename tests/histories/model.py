@@ -68,11 +68,11 @@ class Truth:
     """What a test uses alone in a fresh process."""
 
     low: int
-    """Bytes, if what is free is returned after every operation, its own garbage included."""
+    """Bytes at least: its own garbage is freed, and free memory returned, at once."""
     high: int
-    """Bytes, if its own garbage is collected only where it asks for that."""
+    """Bytes at most: its own garbage is freed only where it asks for a full collection."""
     retaining: int | None = None
-    """Bytes, if the C library keeps what is freed; ``None`` where that does not matter."""
+    """The same, if the C library keeps what is freed; ``None`` if that has not been asked."""
 
 
 @dataclass(frozen=True, slots=True)

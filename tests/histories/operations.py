@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import mmap
 import os
 import py_compile
 import sys
@@ -16,96 +15,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-MIB = 1 << 20
-PAGE = mmap.PAGESIZE
+from tests.histories.failures import KEPT, chain, fail
+from tests.histories.payloads import MIB, PAYLOADS, held
+
 ENTRY = 16 * 1024
 """Bytes of one entry of a cache."""
 SIEVE = 50
 """One object in so many stays when many are thinned out."""
-_LIST = 64  # bytes of an empty list with its place in the list that holds it
-_BLOCK = 712  # bytes of bytes(667), likewise: too large for pymalloc, so on the C heap
-_ROWS = 20_000  # texts in the table of one imported module, about 2 MiB
+_ROWS = 20_000  # texts in the table of one imported module, about 4 MiB with all it takes
 
-KEPT: dict[str, list[Any]] = {}
 CACHE: dict[int, bytes] = {}
-
-
-class IntendedError(AssertionError):
-    """A test of a history fails where it is to fail."""
-
-
-# Payloads: one way to use memory each
-
-
-def _mapped(size: int) -> mmap.mmap:
-    area = mmap.mmap(-1, size)
-    for offset in range(0, size, PAGE):
-        area[offset] = 1
-    return area
-
-
-def _grown(size: int) -> list[None]:
-    """A list that reallocates as it grows, as ``append`` does."""
-    rows: list[None] = []
-    chunk = [None] * 512
-    for _ in range(size // 4096):
-        rows.extend(chunk)
-    return rows
-
-
-def _shrunk(size: int) -> bytearray:
-    """A block that has been large and is reallocated to be small."""
-    data = bytearray(size)
-    del data[64:]
-    return data
-
-
-PAYLOADS: dict[str, Callable[[int], Any]] = {
-    "bytearray": bytearray,
-    "lists": lambda size: [[] for _ in range(size // _LIST)],
-    "blocks": lambda size: [bytes(667) for _ in range(size // _BLOCK)],
-    "mmap": _mapped,
-    "grown": _grown,
-    "shrunk": _shrunk,
-}
-
-
-class Node:
-    """Refers to itself, so that only a collection frees it."""
-
-    def __init__(self, data: object) -> None:
-        """Close the cycle."""
-        self.data = data
-        self.me = self
-
-
-class Finalized(Node):
-    """A cycle with a finalizer."""
-
-    def __del__(self) -> None:
-        """Take part in finalization."""
-        self.data = None
-
-
-HOLDERS: dict[str, Callable[[Any], Any]] = {
-    "plain": lambda data: data,
-    "cycle": Node,
-    "finalizer": Finalized,
-}
-
-
-def held(kind: str, size: int, holder: str) -> object:
-    """Some memory and what holds it.
-
-    Args:
-        kind: a key of `PAYLOADS`.
-        size: MiB.
-        holder: a key of `HOLDERS`.
-    """
-    return HOLDERS[holder](PAYLOADS[kind](size * MIB))
-
-
-# Operations
 
 
 def allocate(kind: str, size: int, holder: str) -> None:
@@ -160,37 +79,6 @@ def fill_lru(size: int) -> None:
 def clear(name: str) -> None:
     """Clear one of the two caches."""
     (CACHE.clear if name == "dict" else _entry.cache_clear)()
-
-
-def fail(kind: str, size: int, holder: str) -> None:
-    """Fail while a local variable holds memory."""
-    rows = held(kind, size, holder)
-    raise IntendedError(len(repr(type(rows))))
-
-
-def _raise_chained(kind: str, size: int, *, cyclic: bool) -> None:
-    rows = PAYLOADS[kind](size * MIB)
-    try:
-        raise KeyError(len(rows))
-    except KeyError as error:
-        cause = error if cyclic else None  # in its own frame: a cycle
-        raise ValueError(cause is None) from error
-
-
-def chain(kind: str, size: int, holder: str, slot: str) -> None:
-    """Raise from another exception, catch, and drop or keep it with the frames' memory.
-
-    Args:
-        kind: of the memory in a frame.
-        size: MiB.
-        holder: "plain" for frames that end with the exception.
-        slot: what keeps the exception; empty for nothing.
-    """
-    try:
-        _raise_chained(kind, size, cyclic=holder != "plain")
-    except ValueError as error:
-        if slot:
-            KEPT.setdefault(slot, []).append(error)
 
 
 def load(table: str) -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tests.histories.model import Case, Operation
-from tests.histories.operations import MIB, SIEVE
+from tests.histories.operations import SIEVE
+from tests.histories.payloads import MIB
 
 TABLE_BYTES = 4 * MIB
 """More than importing one of the tables takes."""

@@ -11,17 +11,21 @@ import re
 import subprocess
 import sys
 import traceback
-from enum import Enum
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tests.histories import operations
+from tests.histories.failures import IntendedError
 from tests.histories.model import Case, Truth
+from tests.histories.payloads import MIB, held
 
 _ROOT = Path(__file__).parents[2]
 _MADV_POPULATE_READ = 22
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_HEADER = 8192  # bytes by which a block may be larger than asked for
 _CODE = re.compile(r" r-.* \S*/(python3[\d.]*|lib(python|c|m)[\d.-]*\.so[\d.]*)$")
 
 
@@ -31,41 +35,56 @@ def high_water() -> int:
     return int(text.partition("VmHWM:")[2].split(maxsplit=1)[0]) * 1024
 
 
-class Mode(Enum):
-    """What happens in a process besides the test."""
+_THRESHOLDS = (0, 2, 4, 32)
+"""MiB: sizes of blocks in histories, and the highest that glibc's threshold rises to."""
+_FULL = ["collect", [2]]
 
-    PLAIN = "plain"
-    """Nothing: no automatic collection, and the C library as it is at the start."""
-    TIDY = "tidy"
-    """After every operation garbage is collected, and free memory returned to the system."""
-    RETAINING = "retaining"
-    """The C library keeps as much as it ever does of what is freed.
+NONE: Mapping[str, str] = {}
+PINNED: Mapping[str, str] = {
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072"
+    ":glibc.malloc.arena_max=1"
+}
+"""Variables with which glibc's thresholds stay as at the start of a process, in one arena.
 
-    Its thresholds rise when large blocks are freed, up to these values.
-    """
+Otherwise they rise when large blocks are freed, and threads' arenas keep what is freed: what a
+test uses then depends on what tests before it have freed.
+"""
 
 
-def measure(fixture: list[Any] | None, steps: list[Any], mode: str) -> int:
+def measure(
+    fixture: list[Any] | None,
+    steps: list[Any],
+    *,
+    tidy: bool = False,
+    late: bool = False,
+    threshold: int = 0,
+) -> int:
     """How far a test's call raises resident memory, in bytes.
 
     Args:
         fixture: what memory is there before, if any.
         steps: the operations.
-        mode: the value of a `Mode`.
+        tidy: whether garbage is collected and free memory returned after each of them.
+        late: whether garbage is old, so that only full collections free it.
+        threshold: MiB from which the C library maps blocks, and twice as much of what is
+            free it keeps; 0 for what it has at the start. It rises to the size of the
+            largest block that has been freed.
     """
     libc = ctypes.CDLL(None)
-    if mode == Mode.RETAINING.value:
-        libc.mallopt(_M_MMAP_THRESHOLD, 32 * operations.MIB)
-        libc.mallopt(_M_TRIM_THRESHOLD, 64 * operations.MIB)
-    alive = operations.held(*fixture) if fixture is not None else None
+    if threshold:
+        libc.mallopt(_M_MMAP_THRESHOLD, threshold * MIB + _HEADER)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2 * threshold * MIB)
+    if late:
+        steps = [step for step in steps if step[0] != "collect" or step == _FULL]
+    alive = held(*fixture) if fixture is not None else None
     gc.disable()
     gc.collect()
     libc.malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     start = high_water()
-    with contextlib.suppress(operations.IntendedError):
+    with contextlib.suppress(IntendedError):
         for _ in operations.run(steps):
-            if mode == Mode.TIDY.value:
+            if tidy:
                 gc.collect()
                 libc.malloc_trim(0)
     del alive
@@ -113,33 +132,46 @@ class Reference:
 
     Args:
         tables: the folder with the modules that tests import.
+        environment: variables beside those of this process.
     """
 
-    def __init__(self, tables: str) -> None:
+    def __init__(self, tables: str, environment: Mapping[str, str] = NONE) -> None:
         """Start the process that forks."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, tables],
             cwd=_ROOT,
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         self._known: dict[Any, Truth] = {}
+        self._pinned = bool(environment)
 
     def truth(self, case: Case) -> Truth:
         """What a test uses alone; measured once."""
         known = self._known.get(case.essence)
         if known is None:
-            high = self._measure(case, Mode.PLAIN)
-            low = self._measure(case, Mode.TIDY) if len(case.operations) > 1 else high
-            known = self._known[case.essence] = Truth(min(low, high), high)
+            used = self._measure(case)
+            known = self._known[case.essence] = Truth(used, used)
         return known
 
-    def retaining(self, case: Case) -> int:
-        """Bytes a test uses alone where the C library keeps what it frees."""
-        return self._measure(case, Mode.RETAINING)
+    def bounds(self, case: Case) -> Truth:
+        """The same, with how far that depends on what else happens in the process."""
+        used = self.truth(case).high
+        thresholds = _THRESHOLDS[:1] if self._pinned else _THRESHOLDS
+        least = min(self._measure(case, tidy=True, threshold=mib) for mib in thresholds)
+        most = max(used, self._measure(case, late=True))
+        retained = most
+        if not self._pinned:  # nothing may be returned
+            singles = [replace(case, operations=(step,)) for step in case.operations]
+            retained = max(most, sum(self._most(single) for single in singles))
+        return Truth(min(used, least), most, retained)
 
-    def _measure(self, case: Case, mode: Mode) -> int:
+    def _most(self, case: Case) -> int:
+        return max(self._measure(case, threshold=mib) for mib in _THRESHOLDS)
+
+    def _measure(self, case: Case, **how: Any) -> int:
         into, out = self._process.stdin, self._process.stdout
         assert into is not None
         assert out is not None
@@ -147,7 +179,7 @@ class Reference:
         order = {
             "fixture": [fixture.kind, fixture.size, fixture.holder] if fixture else None,
             "steps": [[step.name, step.arguments] for step in case.operations],
-            "mode": mode.value,
+            **how,
         }
         into.write(f"{json.dumps(order)}\n")
         into.flush()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.histories.model import Answer, History
+from tests.histories.reference import NONE
 from tests.histories.server import OUTPUT, RESULTS
 from tests.histories.source import files
 
@@ -25,14 +27,22 @@ class Runner:
         folder: for files.
         flags: pytest's.
         holes: MiB of a C heap with holes that the process has before the first test.
+        environment: variables beside those of this process.
     """
 
-    def __init__(self, folder: str, flags: Sequence[str] = (), holes: int = 0) -> None:
+    def __init__(
+        self,
+        folder: str,
+        flags: Sequence[str] = (),
+        holes: int = 0,
+        environment: Mapping[str, str] = NONE,
+    ) -> None:
         """Start the process that forks."""
         self._folder = Path(folder, "history")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.histories.server", folder, str(holes), *flags],
             cwd=_ROOT,
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from tests.histories.generator import histories
 from tests.histories.model import History
 from tests.histories.past import Influence
 from tests.histories.verdict import Verdict
+
+_APART = 1_000_000  # seeds of two searches that cannot meet
 
 
 class WrongVerdictError(AssertionError):
@@ -71,11 +74,32 @@ def search(
         plugin is right about all.
     """
     tally = tally if tally is not None else Tally()
+    for turn in range(most):
+        wrong = _search_one(checker, number * _APART + turn, tally, progress, simplify=simplify)
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def _search_one(
+    checker: Checker,
+    number: int,
+    tally: Tally,
+    progress: Callable[[], None],
+    *,
+    simplify: bool,
+) -> Report | None:
+    """Run one random history; the simplest like it if it is judged wrongly.
+
+    hypothesis makes five variations of each history before the next new one, which mostly
+    show the same again. So it is asked for one at a time: the second of two, as the first
+    always is the simplest there is.
+    """
     wrong: Report | None = None
 
     @seed(number)
     @settings(
-        max_examples=most,
+        max_examples=2,
         database=None,
         deadline=None,
         phases=[Phase.generate, *([Phase.shrink] if simplify else [])],
@@ -85,6 +109,8 @@ def search(
     @given(histories)
     def check(history: History) -> None:
         nonlocal wrong
+        if all(case == history.cases[0] for case in history.cases):
+            return
         report = checker.check(history)
         tally.runs += 1
         if wrong is None:
@@ -94,8 +120,7 @@ def search(
             wrong = report
             raise WrongVerdictError
 
-    try:
+    # twice in a row is enough, though it may not be so every time
+    with contextlib.suppress(WrongVerdictError, Flaky):
         check()
-    except (WrongVerdictError, Flaky):  # twice in a row is enough, though not every time
-        return wrong
-    return None
+    return wrong

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from pytest_memguard.probes.free_room import FreeRoomProbe
+from pytest_memguard.units import parse_size
 from tests.histories import operations
 from tests.histories.reference import map_code
 from tests.runs import load
@@ -99,11 +101,13 @@ class Server:
 
 
 def _warm_up() -> None:
-    """Have an exception formatted: the first one in a process takes long."""
+    """Do what takes long only the first time in a process."""
     try:
         raise AssertionError
     except AssertionError:
         str(pytest.ExceptionInfo.from_current().getrepr())
+    parse_size("1 MiB")  # regular expressions are compiled only once
+    FreeRoomProbe().read()
 
 
 def main() -> None:

@@ -69,7 +69,8 @@ def judge(limit: int | None, truth: Truth, lessened: int, answer: Answer) -> Ver
 
 def _alarm(limit: int, truth: Truth) -> Verdict:
     """What it is if a test fails below its limit."""
-    retained = truth.retaining is not None and truth.retaining > limit
+    most = truth.retaining if truth.retaining is not None else truth.high
+    retained = most > limit - resolution(limit)
     return Verdict.RETAINED if retained else Verdict.FALSE_ALARM
 
 
