@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads neither
+    from collections.abc import Iterator
+
     from pytest_memguard.baselines import Former
     from pytest_memguard.leaks import LeakReading
 
@@ -270,6 +272,14 @@ class Outcome:
         return next(default, self.budgets[0] if self.budgets else None)
 
 
+class Outcomes(Protocol):
+    """Outcomes of tests that can be read several times: a tuple, or made as they are read."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Outcome]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """Something that cannot be measured here."""
@@ -327,7 +337,7 @@ class Run:
     """Name and value of every setting that was made, with its source."""
     gaps: tuple[Gap, ...]
     """What could not be measured."""
-    outcomes: tuple[Outcome, ...]
-    """Every measured test, in the order they ended."""
+    outcomes: Outcomes
+    """Every measured test, by node id in a run that has just ended."""
     totals: tuple[Totals, ...]
     """One per process, then the whole run's."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from pytest_memguard.baselines import FailRule, Former
@@ -345,6 +346,23 @@ def run_to_json(run: Run) -> Json:
         ],
         "tests": [outcome_to_json(outcome) for outcome in run.outcomes],
     }
+
+
+def run_in_pieces(run: Run) -> Iterator[str]:
+    """The text of the file that ``--mem-json`` writes, test by test.
+
+    The text of all tests at once would take thousands of bytes for each of them.
+    """
+    around = json.dumps(run_to_json(replace(run, outcomes=())), indent=1)
+    head, tail = around.rsplit("[]", 1)  # the list of tests comes last
+    yield head
+    separator = "[\n  "
+    for outcome in run.outcomes:
+        yield separator
+        yield json.dumps(outcome_to_json(outcome), indent=1).replace("\n", "\n  ")
+        separator = ",\n  "
+    yield "\n ]" if len(run.outcomes) else "[]"
+    yield f"{tail}\n"
 
 
 def run_from_json(data: object, source: str) -> Run:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from pytest_memguard.model import Environment
 from pytest_memguard.report.changes import place_text
 from pytest_memguard.storage.baseline import write_baseline
 from pytest_memguard.storage.files import write_whole
-from pytest_memguard.wire import run_to_json
+from pytest_memguard.wire import run_in_pieces
 
 _EXAMPLES = """\
   memguard merge shard-1.json shard-2.json -o memory.json
@@ -92,7 +91,7 @@ def _into_run(shards: Sequence[Numbers], output: Path) -> list[str]:
         raise ConfigError(msg)
     merged, twice = merge_runs(runs)
     try:
-        write_whole(output, json.dumps(run_to_json(merged), indent=1) + "\n")
+        write_whole(output, run_in_pieces(merged))
     except OSError as error:
         msg = f"{output} could not be written: {error.strerror or error}"
         raise ConfigError(msg) from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 from pathlib import PurePath
 from typing import Final
 
@@ -48,17 +50,38 @@ def readings(run: Run, root: str = "", *, breaches: bool = False) -> Baseline:
         Numbers as they were measured; what several processes measured of one test is one
         entry.
     """
-    found: dict[Place, dict[str, list[Entry]]] = {}
-    for outcome in run.outcomes:
+    found: dict[Place, dict[str, Entry]] = {}
+    for nodeid, several in by_test(sorted(run.outcomes, key=attrgetter("nodeid"))):
+        for metric, entry in pooled_entries(several, root, breaches=breaches).items():
+            found.setdefault(place_of(run.environment, metric), {})[nodeid] = entry
+    return Baseline(places=found)
+
+
+def by_test(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, Sequence[Outcome]]]:
+    """Each test with its outcomes: several, where several processes ran it.
+
+    Args:
+        outcomes: sorted by node id; one test at a time is read.
+    """
+    for nodeid, several in groupby(outcomes, key=attrgetter("nodeid")):
+        yield nodeid, list(several)
+
+
+def pooled_entries(
+    several: Iterable[Outcome], root: str = "", *, breaches: bool = False
+) -> Mapping[MetricName, Entry]:
+    """The numbers of one test, by metric, out of those of every process that ran it.
+
+    Args:
+        several: all outcomes of the test.
+        root: folder that paths of lines are made relative to.
+        breaches: whether a test that failed with nothing but a finding of ours counts, too.
+    """
+    found: dict[MetricName, list[Entry]] = {}
+    for outcome in several:
         for metric, entry in entries(outcome, root, breaches=breaches).items():
-            tests = found.setdefault(place_of(run.environment, metric), {})
-            tests.setdefault(outcome.nodeid, []).append(entry)
-    return Baseline(
-        places={
-            place: {nodeid: pooled(several) for nodeid, several in tests.items()}
-            for place, tests in found.items()
-        }
-    )
+            found.setdefault(metric, []).append(entry)
+    return {metric: pooled(readings) for metric, readings in found.items()}
 
 
 def entries(

@@ -241,6 +241,17 @@ class _Test:
         )
 
 
+def gone_change(nodeid: str, place: Place, before: Entry) -> Change:
+    """The change of a test that is on record and no longer exists.
+
+    Args:
+        nodeid: the test.
+        place: where it was measured.
+        before: its entry.
+    """
+    return Change(kind="gone", nodeid=nodeid, place=place, before=before.peak, text=words.GONE)
+
+
 def compare(
     old: Baseline,
     new: Baseline,
@@ -266,13 +277,7 @@ def compare(
         for nodeid, now in entries.items():
             changes += _judged(nodeid, place, stored.get(nodeid), now, by_kind)
         changes += [
-            Change(
-                kind="gone",
-                nodeid=nodeid,
-                place=place,
-                before=entry.peak,
-                text=words.GONE,
-            )
+            gone_change(nodeid, place, entry)
             for nodeid, entry in stored.items()
             if nodeid not in entries and nodeid not in present
         ]

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
 
 import pytest
 
-from pytest_memguard.baselines import Baseline, Change
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
-from pytest_memguard.judge.readings import place_of, readings
-from pytest_memguard.judge.regression import compare
-from pytest_memguard.model import Outcome, Run
+from pytest_memguard.judge.readings import place_of
+from pytest_memguard.model import Run
 from pytest_memguard.plugin.collector import Collector
+from pytest_memguard.plugin.comparing import Comparison
 from pytest_memguard.plugin.globs import matcher
 from pytest_memguard.plugin.records import Record, other_environment
-from pytest_memguard.plugin.regressions import ACCEPTED
 from pytest_memguard.plugin.saving import Saver, is_here
 from pytest_memguard.plugin.scope import Scope
 from pytest_memguard.recording.instruments import NO_MARK
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
 
-_SHOWN: Final = 20
 _RAN_THROUGH: Final = frozenset({pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED})
-_COUNTED: Final = {
-    "regression": ("1 regression", "{:,} regressions"),
-    "accepted": ("1 accepted", "{:,} accepted"),
-    "unsure": ("1 unsure", "{:,} unsure"),
-    "improvement": ("1 improvement", "{:,} improvements"),
-    "new": ("1 new", "{:,} new"),
-    "gone": ("1 gone", "{:,} gone"),
-    "same": ("1 as before", "{:,} as before"),
-    "allowed": ("1 above, as its own rules allow", "{:,} above, as their own rules allow"),
-    "": ("1 not compared", "{:,} not compared"),
-}
 _SAMPLED: Final = "peaks were sampled here: a regression that lasts a moment may be missed"
-_TOLD: Final = {"new", "improvement", "gone"}
-_UNSAID: Final = {"regression": "allowed"}
-"""What a change means that the test itself had nothing to say about while it ran."""
 
 
 class BaselineReport:
@@ -63,22 +45,22 @@ class BaselineReport:
         self._root = str(record.root)
         stores = settings.saves or bool(settings.accept)
         path = record.saved
-        self._saver = Saver(settings, path, record.shown(path)) if stores else None
+        file = record.shown(path)
+        self._saver = Saver(settings, path, file, self._root) if stores else None
         self._lines: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Compare, then store; nothing where no test has been run."""
-        if session.config.getoption("collectonly") or not self._collector.outcomes():
+        if session.config.getoption("collectonly") or not self._collector.tests:
             return
         run = self._collector.run()
-        now = readings(run, self._root)
         part = self._scope.partial()
         if session.exitstatus not in _RAN_THROUGH or session.shouldstop or session.shouldfail:
             part = part or "the run was cut short"
         gone = frozenset() if part else self._gone(run)
         if self._settings.compares:
-            self._compare(run, now, gone, session)
+            self._compare(run, gone, session)
         for glob in self._settings.accept:
             matches = matcher(glob)
             if not any(matches(outcome.nodeid) for outcome in run.outcomes):
@@ -86,7 +68,7 @@ class BaselineReport:
                 self._lines.append(one_line(line))
         if self._saver is not None:
             try:
-                self._lines += self._saver.save(run, now, gone, part)
+                self._lines += self._saver.save(run, gone, part)
             except (OSError, ConfigError) as error:
                 self._lines.append(one_line(f"nothing was saved: {error}"))
                 _fail(session)
@@ -102,18 +84,19 @@ class BaselineReport:
     def _gone(self, run: Run) -> frozenset[str]:
         """Tests on record here that no longer exist."""
         stored = self._old.places.items() if self._old is not None else ()
-        known = {
+        present = self._scope.present
+        absent = {
             nodeid
             for place, tests in stored
             if is_here(place, run.environment)
             for nodeid in tests
+            if nodeid not in present
         }
-        present = self._scope.present | {outcome.nodeid for outcome in run.outcomes}
-        return frozenset(n for n in known - present if self._scope.covers(n))
+        if absent:
+            absent.difference_update(outcome.nodeid for outcome in run.outcomes)
+        return frozenset(n for n in absent if self._scope.covers(n))
 
-    def _compare(
-        self, run: Run, now: Baseline, gone: frozenset[str], session: pytest.Session
-    ) -> None:
+    def _compare(self, run: Run, gone: frozenset[str], session: pytest.Session) -> None:
         here = place_of(run.environment)
         if self._old is None:
             self._lines.append(
@@ -123,59 +106,20 @@ class BaselineReport:
         if here not in self._old.places:
             self._lines.append(one_line(other_environment(self._file, self._old, here)))
             return
-        rules = closest(self._settings.fail_on)
-        changes = compare(self._old, now, rules, self._scope.present)
-        kinds = {n: _verdict(outcome) for outcome in run.outcomes if (n := outcome.nodeid)}
-        told: dict[str, list[Change]] = {}
-        for change in changes:
-            if change.kind == "gone" and change.nodeid not in gone:
-                continue
-            said = kinds.get(change.nodeid, "")
-            if change.kind in _TOLD and change.subject == "peak":
-                told.setdefault(change.kind, []).append(change)
-                kinds[change.nodeid] = said or change.kind
-            elif said in {"", "same"} and _hidden_by_record(change):
-                told.setdefault(change.kind, []).append(change)
-                kinds[change.nodeid] = change.kind
-            elif not said:
-                kinds[change.nodeid] = _UNSAID.get(change.kind, "same")
-        counts = Counter(kinds.values())
-        parts = [
-            one if counts[kind] == 1 else many.format(counts[kind])
-            for kind, (one, many) in _COUNTED.items()
-            if counts[kind]
-        ]
-        self._lines.append(f"compared with {self._file}: {', '.join(parts)}")
+        comparison = Comparison(self._old, closest(self._settings.fail_on), self._root)
+        comparison.add_run(run)
+        comparison.add_gone(gone)
+        self._lines.append(f"compared with {self._file}: {comparison.counts()}")
         self._lines += [_SAMPLED for gap in self._collector.gaps if gap.subject == NO_MARK][:1]
-        for kind, found in told.items():
-            self._tell(kind, found)
+        told = comparison.told
+        for kind, changes in told.items():
+            self._lines += map(one_line, changes.lines(kind))
+            if self._saver is None and kind in {"new", "improvement"}:
+                what = "what is new" if kind == "new" else "what has become better"
+                self._lines.append(f"--mem-save stores {what}")
         if told.get("gone") and self._settings.strict:
             self._lines.append("tests that are gone fail the run (--mem-strict)")
             _fail(session)
-
-    def _tell(self, kind: str, found: list[Change]) -> None:
-        told = (f"{kind}: {c.nodeid}: {c.text}" for c in found[:_SHOWN])
-        self._lines += map(one_line, told)
-        if len(found) > _SHOWN:
-            self._lines.append(f"{kind}: ... and {len(found) - _SHOWN:,} more")
-        if self._saver is None and kind in {"new", "improvement"}:
-            what = "what is new" if kind == "new" else "what has become better"
-            self._lines.append(f"--mem-save stores {what}")
-
-
-def _verdict(outcome: Outcome) -> str:
-    """What the comparison made of a test while it ran; empty if it had nothing to say."""
-    found = [f for f in outcome.findings if f.budget.former is not None]
-    if any(f.raised for f in found):
-        return "regression"
-    if any(f.text.endswith(ACCEPTED) for f in found):
-        return "accepted"
-    return "unsure" if found else ""
-
-
-def _hidden_by_record(change: Change) -> bool:
-    """Whether only the upper bound on record lets a reading pass; the test cannot know."""
-    return change.kind == "unsure" and change.before < change.now <= change.allowed
 
 
 def _fail(session: pytest.Session) -> None:

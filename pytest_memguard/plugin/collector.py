@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import METRICS, Gap, Outcome, Run, Totals
+from pytest_memguard.model import METRICS, Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.ledger import Ledger
@@ -38,7 +38,8 @@ class Collector:
         self._settings = settings
         self._suspects = suspects
         self._ledger = Ledger()
-        self._read: tuple[Outcome, ...] | None = None
+        self._sorted: Outcomes | None = None
+        self._totals: tuple[Totals, ...] | None = None
         self._told = 0
         if settings.json is not None:
             from pytest_memguard.storage.files import check_writable
@@ -51,7 +52,7 @@ class Collector:
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome."""
-        self._read = None
+        self._sorted = self._totals = None
         self._ledger.add(outcome)
 
     def take(self, report: pytest.TestReport) -> None:
@@ -83,23 +84,23 @@ class Collector:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Store what outlives the run."""
         if self._settings.explain == "next":
-            self._suspects.update(self.outcomes() if self._suspects else self.telling())
+            self._suspects.update(self._ledger if self._suspects else self.telling())
         if self._settings.json is None or not self.worth_writing(session):
             return
-        import json
+        from pytest_memguard.wire import run_in_pieces
 
-        from pytest_memguard.wire import run_to_json
+        noun = f"numbers of {len(self._ledger):,} tests"
+        self.write(session, self._path, run_in_pieces(self.run()), noun)
 
-        text = json.dumps(run_to_json(self.run()), indent=1) + "\n"
-        self.write(session, self._path, text, f"numbers of {len(self._ledger):,} tests")
-
-    def write(self, session: pytest.Session, path: Path, text: str, noun: str) -> None:
+    def write(
+        self, session: pytest.Session, path: Path, text: str | Iterable[str], noun: str
+    ) -> None:
         """Write a file; a run whose file could not be written does not count as good.
 
         Args:
             session: of the run that ends.
             path: the file.
-            text: the whole content.
+            text: the whole content, at once or in pieces.
             noun: what it holds, for the report.
         """
         from pytest_memguard.storage.files import write_whole
@@ -139,23 +140,31 @@ class Collector:
             from pytest_memguard.report.summary import memory_section
 
             # not from a whole `Run`: to tell where it takes place takes longer than the table
-            section = memory_section(self._ledger, totals(self._ledger), self._settings.top)
+            section = memory_section(self._ledger, self.totals(), self._settings.top)
             terminalreporter.write_line(section)
         for line in [*lines, *self.closing_lines]:
             terminalreporter.write_line(one_line(line))
 
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """Every outcome so far, in the order the tests ended; read once for all reports."""
-        if self._read is None:
-            self._read = tuple(self._ledger)
-        return self._read
+    @property
+    def tests(self) -> int:
+        """How many outcomes there are so far."""
+        return len(self._ledger)
+
+    def outcomes(self) -> Outcomes:
+        """Every outcome so far, sorted by node id; made one by one, as they are read."""
+        if self._sorted is None:
+            self._sorted = self._ledger.by_name()
+        return self._sorted
 
     def telling(self) -> Iterator[Outcome]:
         """Those of tests of which there is more to say than what they used."""
         return self._ledger.telling()
 
-    def _sorted(self) -> tuple[Outcome, ...]:
-        return tuple(sorted(self.outcomes(), key=lambda outcome: outcome.nodeid))
+    def totals(self) -> tuple[Totals, ...]:
+        """Sums over the outcomes so far, added up once for all reports."""
+        if self._totals is None:
+            self._totals = totals(self._ledger)
+        return self._totals
 
     def run(self) -> Run:
         """Everything collected so far."""
@@ -165,8 +174,8 @@ class Collector:
             environment=environment(),
             settings=effective(self._settings),
             gaps=tuple(self.gaps),
-            outcomes=self._sorted(),
-            totals=totals(self.outcomes()),
+            outcomes=self.outcomes(),
+            totals=self.totals(),
         )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
+from heapq import merge
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -70,8 +73,9 @@ class HistoryReport:
         self, session: pytest.Session, exitstatus: int | pytest.ExitCode
     ) -> None:
         """Append the run."""
-        readings = readings_of(self._collector.outcomes(), self._lost)
-        if not readings:
+        # counted first: a second reading of the outcomes takes less than to keep them all
+        tests = sum(1 for _ in self._readings())
+        if not tests:
             if not self._config.getoption("collectonly"):
                 self._tell(f"no test was measured, {self.place} is as it was")
             return
@@ -82,12 +86,12 @@ class HistoryReport:
             place="",
             status=int(exitstatus),
             aborted=self._aborted(session, int(exitstatus)),
-            tests=len(readings),
+            tests=tests,
         )
         try:
             database = open_to_write(self.place)
             try:
-                number = append_run(database, run, environment(), readings)
+                number = append_run(database, run, environment(), self._readings())
             finally:
                 database.close()
         except (ConfigError, StoreError) as error:
@@ -96,6 +100,9 @@ class HistoryReport:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         else:
             self._tell(_told(run, number, self.place))
+
+    def _readings(self) -> Iterator[PastReading]:
+        return readings_of(self._collector.outcomes(), self._lost)
 
     def _tell(self, line: str) -> None:
         self._collector.closing_lines.append(line)
@@ -124,25 +131,27 @@ def place_of(config: pytest.Config, settings: Settings) -> HistoryPlace:
     return replace(place, text=str(folder / place.text))
 
 
-def readings_of(outcomes: Iterable[Outcome], lost: Mapping[str, str]) -> list[PastReading]:
-    """What is kept of a run: one reading for each test.
+def readings_of(outcomes: Iterable[Outcome], lost: Mapping[str, str]) -> Iterator[PastReading]:
+    """What is kept of a run: one reading for each test, sorted by node id.
 
     A test that ran in several processes (``--dist=each``) is known by its highest peak, or
     by having crashed.
 
     Args:
-        outcomes: what was measured.
+        outcomes: what was measured, sorted by node id.
         lost: tests whose process died, with xdist's name for that.
     """
-    readings: dict[str, PastReading] = {}
-    for outcome in outcomes:
-        reading = reading_of(outcome)
-        other = readings.get(outcome.nodeid)
-        if other is None or (other.peak or 0) < (reading.peak or 0):
-            readings[outcome.nodeid] = reading
-    for nodeid, worker in lost.items():
-        readings[nodeid] = PastReading(run=0, nodeid=nodeid, outcome="crashed", worker=worker)
-    return [readings[nodeid] for nodeid in sorted(readings)]
+    nodeid = attrgetter("nodeid")
+    measured = (
+        max(map(reading_of, several), key=lambda reading: reading.peak or 0)
+        for name, several in groupby(outcomes, key=nodeid)
+        if name not in lost
+    )
+    crashed = (
+        PastReading(run=0, nodeid=name, outcome="crashed", worker=lost[name])
+        for name in sorted(lost)
+    )
+    return merge(measured, crashed, key=nodeid)
 
 
 def reading_of(outcome: Outcome) -> PastReading:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
 
-from pytest_memguard.model import PHASES, Budget, Method, Outcome, Peak, PhaseReading
+from pytest_memguard.model import (
+    PHASES,
+    Budget,
+    Method,
+    Outcome,
+    Outcomes,
+    Peak,
+    PhaseReading,
+)
 
 _RESULTS: Final = ("passed", "failed", "skipped", "xfailed", "xpassed", "error")
 _METHODS: Final[tuple[Method, ...]] = (
@@ -20,6 +28,9 @@ _PER_PHASE: Final = 5  # level, growth, peak, upper bound, method; level -1: it 
 _OWN: Final = 3  # line, result, modules imported
 _PER_ROW: Final = _OWN + _PER_PHASE * len(PHASES)
 
+_Key: TypeAlias = str | tuple[str, str]
+"""A node id, behind the name of the process where xdist gave it one."""
+
 
 class Ledger:
     """Keeps one outcome per test and process: a rerun replaces the one before.
@@ -28,7 +39,7 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._rows: dict[str | tuple[str, str], int] = {}
+        self._rows: dict[_Key, int] = {}
         self._numbers = array("q")
         self._seconds = array("d")
         self._texts: list[tuple[str, str, tuple[Budget, ...]]] = []
@@ -55,13 +66,27 @@ class Ledger:
 
     def __iter__(self) -> Iterator[Outcome]:
         for key, row in self._rows.items():
-            rich = self._rich.get(row)
-            nodeid = key if isinstance(key, str) else key[1]
-            yield rich if rich is not None else self._read(nodeid, row)
+            yield self._outcome(key, row)
+
+    def by_name(self) -> Outcomes:
+        """The outcomes of now, sorted by node id; each is made when it is read."""
+        return _ByName(self, sorted(self._rows, key=_nodeid))
+
+    def read(self, keys: Sequence[_Key]) -> Iterator[Outcome]:
+        """Some of the outcomes.
+
+        Args:
+            keys: which, in the order wanted.
+        """
+        return (self._outcome(key, self._rows[key]) for key in keys)
 
     def telling(self) -> Iterator[Outcome]:
         """The outcomes that are not plain."""
         return (self._rich[row] for row in sorted(self._rich))
+
+    def _outcome(self, key: _Key, row: int) -> Outcome:
+        rich = self._rich.get(row)
+        return rich if rich is not None else self._read(_nodeid(key), row)
 
     def _share(self, value: object) -> object:
         return self._shared.setdefault(value, value)
@@ -116,6 +141,29 @@ class Ledger:
             overhead=seconds[0],
             imports=numbers[2],
         )
+
+
+class _ByName:
+    """Outcomes in the order of some keys.
+
+    Args:
+        ledger: has them.
+        keys: the order.
+    """
+
+    def __init__(self, ledger: Ledger, keys: Sequence[_Key]) -> None:
+        self._ledger = ledger
+        self._keys = keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return self._ledger.read(self._keys)
+
+
+def _nodeid(key: _Key) -> str:
+    return key if isinstance(key, str) else key[1]
 
 
 def _is_plain(outcome: Outcome) -> bool:

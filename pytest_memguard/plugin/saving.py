@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from pytest_memguard.baselines import Baseline, Change, Entry, FailRule, Place
 from pytest_memguard.judge.merging import merged
-from pytest_memguard.judge.readings import place_of
-from pytest_memguard.judge.regression import judge_entry
-from pytest_memguard.model import Environment, Run
+from pytest_memguard.judge.readings import by_test, place_of, pooled_entries
+from pytest_memguard.judge.regression import gone_change, judge_entry
+from pytest_memguard.model import Environment, Outcome, Run
 from pytest_memguard.plugin.globs import matcher
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
@@ -27,22 +28,23 @@ class Saver:
         settings: the run's.
         path: the file.
         file: what a message calls it.
+        root: folder that paths of lines are made relative to.
     """
 
-    def __init__(self, settings: Settings, path: Path, file: str) -> None:
+    def __init__(self, settings: Settings, path: Path, file: str, root: str) -> None:
         self._path = path
         self._file = file
+        self._root = root
         self._all = settings.saves
         self._rules = closest(settings.fail_on)
         self._prune = settings.prune
         self._accepts = [matcher(glob) for glob in settings.accept]
 
-    def save(self, run: Run, now: Baseline, gone: frozenset[str], part: str) -> list[str]:
+    def save(self, run: Run, gone: frozenset[str], part: str) -> list[str]:
         """Store, and tell what changed.
 
         Args:
-            run: the whole run.
-            now: its numbers.
+            run: the whole run; its outcomes are sorted by node id.
             gone: tests on record that no longer exist.
             part: why nobody can tell which those are; empty if somebody can.
 
@@ -53,14 +55,17 @@ class Saver:
             OSError: if the file cannot be written.
             ConfigError: if it is none of ours by now.
         """
-        found: list[Baseline | None] = []
+        before: Baseline | None = None
+        tests = 0
 
-        def change(before: Baseline | None) -> Baseline:
-            found.append(before)
-            return self._changed(before, run, now, gone)
+        def change(found: Baseline | None) -> Baseline:
+            nonlocal before, tests
+            before = found
+            changed, tests = self._changed(found, run, gone)
+            return changed
 
         after = update_baseline(self._path, change)
-        told = self._told(found[-1], after, now)
+        told = self._told(before, after, tests)
         if self._prune and part:
             told.append(f"--mem-prune dropped nothing: {part}")
         elif gone and not self._prune:
@@ -68,65 +73,80 @@ class Saver:
             told.append(f"{many} on record no longer exist (--mem-prune drops them)")
         return told
 
-    def _told(self, before: Baseline | None, after: Baseline, now: Baseline) -> list[str]:
+    def _told(self, before: Baseline | None, after: Baseline, tests: int) -> list[str]:
         from pytest_memguard.report.changes import changes_table
 
-        changes = _differences(before, after, self._rules)
-        tests = {nodeid for of_tests in now.places.values() for nodeid in of_tests}
-        many = "1 test" if len(tests) == 1 else f"{len(tests):,} tests"
-        if not changes:
+        kinds: Counter[str] = Counter()
+
+        def counted() -> Iterator[Change]:
+            for change in _differences(before, after, self._rules):
+                kinds[change.kind] += 1
+                yield change
+
+        table = changes_table(counted(), _SHOWN)
+        many = "1 test" if tests == 1 else f"{tests:,} tests"
+        if not kinds:
             return [f"saved in {self._file}: {many}, as on record before"]
-        new = sum(1 for change in changes if change.kind == "new")
-        dropped = sum(1 for change in changes if change.kind == "gone")
-        counts = f"{new:,} new, {len(changes) - new - dropped:,} changed, {dropped:,} dropped"
+        new, dropped = kinds["new"], kinds["gone"]
+        changed = kinds.total() - new - dropped
+        counts = f"{new:,} new, {changed:,} changed, {dropped:,} dropped"
         line = f"saved in {self._file}: {many}; entries: {counts}"
-        return [line, *filter(None, [changes_table(changes, _SHOWN)])]
+        return [line, *filter(None, [table])]
 
     def _changed(
-        self, before: Baseline | None, run: Run, now: Baseline, gone: frozenset[str]
-    ) -> Baseline:
+        self, before: Baseline | None, run: Run, gone: frozenset[str]
+    ) -> tuple[Baseline, int]:
+        """What shall be on record, and how many tests of the run have numbers."""
         places: dict[Place, Mapping[str, Entry]] = dict(before.places if before else {})
-        unsure = {
-            outcome.nodeid
-            for outcome in run.outcomes
-            if any(finding.budget.former is not None for finding in outcome.findings)
-        }
-        for place, tests in now.places.items():
-            stored = dict(places.get(place, {}))
-            for nodeid, entry in tests.items():
-                if any(matches(nodeid) for matches in self._accepts):
-                    stored[nodeid] = _accepted(stored.get(nodeid), entry, place.metric)
-                elif self._all and nodeid not in unsure:
-                    stored[nodeid] = merged(stored.get(nodeid), entry, place.metric)
-            if stored:
-                places[place] = stored
+        changed: dict[Place, dict[str, Entry]] = {}
+        # many tests have the same numbers, which are rounded: one entry for all of these
+        shared: dict[Entry, Entry] = {}
+        tests = 0
+        for nodeid, several in by_test(run.outcomes):
+            found = pooled_entries(several, self._root)
+            tests += bool(found)
+            accepted = any(matches(nodeid) for matches in self._accepts)
+            if not accepted and (not self._all or _is_unsure(several)):
+                continue
+            for metric, entry in found.items():
+                place = place_of(run.environment, metric)
+                if place not in changed:
+                    changed[place] = dict(places.get(place, {}))
+                stored = changed[place]
+                store = _accepted if accepted else merged
+                new = store(stored.get(nodeid), entry, metric)
+                stored[nodeid] = shared.setdefault(new, new)
+        places.update(changed)
         if self._prune:
-            for place, tests in places.items():
+            for place, entries in places.items():
                 if is_here(place, run.environment):
-                    places[place] = {n: e for n, e in tests.items() if n not in gone}
-        return Baseline(places=places)
+                    places[place] = {n: e for n, e in entries.items() if n not in gone}
+        return Baseline(places=places), tests
+
+
+def _is_unsure(several: Sequence[Outcome]) -> bool:
+    """Whether the comparison found anything of a test, which is then not stored."""
+    return any(
+        finding.budget.former is not None for outcome in several for finding in outcome.findings
+    )
 
 
 def _differences(
     before: Baseline | None, after: Baseline, rules: Sequence[FailRule]
-) -> list[Change]:
+) -> Iterator[Change]:
     """Every test whose entry is another one now, with its peak before and after."""
     old = before.places if before is not None else {}
-    changes: list[Change] = []
-    for place, tests in after.places.items():
+    for place, tests in sorted(after.places.items(), key=lambda item: item[0].metric):
         was = old.get(place, {})
         for nodeid, entry in tests.items():
             known = was.get(nodeid)
             if known is None or known.peak != entry.peak:
-                changes += judge_entry(nodeid, place, known, entry, rules)[:1]
-    for place, tests in old.items():
+                yield judge_entry(nodeid, place, known, entry, rules)[0]
+    for place, tests in sorted(old.items(), key=lambda item: item[0].metric):
         now = after.places.get(place, {})
-        changes += [
-            Change(kind="gone", nodeid=nodeid, place=place, before=entry.peak)
-            for nodeid, entry in tests.items()
-            if nodeid not in now
-        ]
-    return sorted(changes, key=lambda change: (change.nodeid, change.place.metric))
+        for nodeid, entry in tests.items():
+            if nodeid not in now:
+                yield gone_change(nodeid, place, entry)
 
 
 def _accepted(before: Entry | None, now: Entry, metric: str) -> Entry:

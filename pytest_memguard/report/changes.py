@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import nsmallest
 from typing import Final
 
 from pytest_memguard.baselines import Change, ChangeKind, LineEntry, Place
@@ -36,28 +37,43 @@ def metric_text(metric: str) -> str:
     return next(nouns, f"peak of {metric}")
 
 
-def changes_table(changes: Sequence[Change], top: int = 0) -> str:
+def changes_table(changes: Iterable[Change], top: int = 0) -> str:
     """A line for everything that is not the same: what is worst first, then by size.
 
     Args:
-        changes: of any kind, in any order.
+        changes: of any kind, in any order; only those that are shown are kept.
         top: lines to show at most; 0 shows all.
     """
-    told = worst_first(changes)
-    if not told:
+    total = 0
+
+    def counted() -> Iterator[Change]:
+        nonlocal total
+        for change in changes:
+            total += change.kind != "same"
+            yield change
+
+    shown = worst_first(counted(), top)
+    if not shown:
         return ""
-    shown = told[:top] if top else told
     table = aligned_table(CHANGE_HEADERS, [change_cells(change) for change in shown], _ALIGN)
-    more = len(told) - len(shown)
+    more = total - len(shown)
     return f"{table}\n({more:,} more)" if more else table
 
 
-def worst_first(changes: Sequence[Change]) -> list[Change]:
-    """Everything that is not the same: what is worst first, then by size."""
-    return sorted(
-        (change for change in changes if change.kind != "same"),
-        key=lambda c: (_ORDER.index(c.kind), -abs(c.now - c.before), c.nodeid, c.subject),
-    )
+def worst_first(changes: Iterable[Change], top: int = 0) -> list[Change]:
+    """Everything that is not the same: what is worst first, then by size.
+
+    Args:
+        changes: of any kind, in any order.
+        top: how many to keep; 0 keeps all.
+    """
+    told = (change for change in changes if change.kind != "same")
+    return nsmallest(top, told, key=_worst) if top else sorted(told, key=_worst)
+
+
+def _worst(change: Change) -> tuple[int, int, str, str]:
+    moved = abs(change.now - change.before)
+    return _ORDER.index(change.kind), -moved, change.nodeid, change.subject
 
 
 def change_cells(change: Change) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.leaks import (
@@ -173,19 +173,20 @@ def _advice(blame: Blame) -> str:
 
 
 def leaks_section(
-    outcomes: Sequence[Outcome],
+    outcomes: Iterable[Outcome],
     known: Mapping[str, KnownLeak],
     ignore: Sequence[str] = (),
 ) -> list[str]:
     """The lines of the section ``leaks``; none where no test was checked.
 
     Args:
-        outcomes: every test.
+        outcomes: every test; read once.
         known: leaks accepted before, by fingerprint.
         ignore: the patterns of ``mem_leak_ignore``.
     """
-    checked = [outcome for outcome in outcomes if outcome.leak is not None]
-    skipped = [outcome for outcome in outcomes if outcome.leak_skipped]
+    of_leaks = [outcome for outcome in outcomes if outcome.leak or outcome.leak_skipped]
+    checked = [outcome for outcome in of_leaks if outcome.leak is not None]
+    skipped = [outcome for outcome in of_leaks if outcome.leak_skipped]
     if not checked and not skipped:
         return []
     lines = [_counts(checked, len(skipped)), *_groups(checked)]

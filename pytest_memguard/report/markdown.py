@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pytest_memguard.model import Outcome, Run
 from pytest_memguard.report.leaks import leaks_section
@@ -36,23 +37,26 @@ def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
         limit: bytes it may have; what does not fit is left out, and said to be.
         whole: whether the run kept the numbers of every test, not only of those with findings.
     """
-    found = notices(run)
+    rich: list[Outcome] = []
+    spent = time_spent(_sifted(run, rich))
+    told = replace(run, outcomes=rich)
+    found = notices(told)
     errors = [notice for notice in found if notice.level == "error"]
     blocks = [_headline(run, found, whole=whole), *_findings(found)]
-    blocks += _peaks(run.outcomes, top, whole=whole)
-    blocks += _unmeasured(run)
+    blocks += _peaks(run, top, whole=whole)
+    blocks += _unmeasured(told)
     texts = {whole_text(notice): notice for notice in reversed(errors[:_DETAILS])}
     blocks += [
         details(f"{notice.rule}: {code(notice.nodeid)}", text)
         for text, notice in reversed(texts.items())
         if text
     ]
-    leaks = leaks_section(run.outcomes, {})
+    leaks = leaks_section(rich, {})
     if leaks:
         blocks.append(details(plain(leaks[0]), "\n".join(leaks)))
     blocks += [
         details(f"Stages of {code(o.nodeid)}", stage_table(o.stages, o.phase("call")))
-        for o in by_peak(run.outcomes)[:top]
+        for o in (by_peak(run.outcomes, top) if any(o.stages for o in rich) else ())
         if o.stages
     ]
     environment = run.environment
@@ -60,10 +64,23 @@ def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
         f"{environment.implementation} {environment.python}, {environment.platform}, "
         f"pytest {environment.pytest}, pytest-memguard {environment.memguard}"
     )
-    spent = time_spent(run.outcomes)
     lines = [totals_line(totals, spent) for totals in run.totals] if whole else []
     blocks.append([paragraph(line) + "  " for line in [*lines, where]])
     return fit(blocks, limit)
+
+
+def _sifted(run: Run, rich: list[Outcome]) -> Iterator[Outcome]:
+    """Every outcome of a run: they may be many, and made as they are read.
+
+    Args:
+        run: the whole run.
+        rich: gets those of which there is more to say than what they used.
+    """
+    for outcome in run.outcomes:
+        told = (outcome.findings, outcome.notes, outcome.stages)
+        if any(told) or outcome.leak or outcome.leak_skipped:
+            rich.append(outcome)
+        yield outcome
 
 
 def _headline(run: Run, found: Sequence[Notice], *, whole: bool) -> list[str]:
@@ -95,8 +112,8 @@ def _findings(found: Sequence[Notice]) -> list[list[str]]:
     return [table(["", "Test", "Finding"], rows), *_more(len(found), _ROWS)]
 
 
-def _peaks(outcomes: Sequence[Outcome], top: int, *, whole: bool) -> list[list[str]]:
-    shown = [outcome for outcome in by_peak(outcomes) if outcome.phases][:top]
+def _peaks(run: Run, top: int, *, whole: bool) -> list[list[str]]:
+    shown = by_peak((outcome for outcome in run.outcomes if outcome.phases), top)
     if not shown:
         return []
     rows = [
@@ -104,7 +121,7 @@ def _peaks(outcomes: Sequence[Outcome], top: int, *, whole: bool) -> list[list[s
     ]
     title = "Largest peaks" if whole else "Peaks of these tests"
     block = table(list(TEST_HEADERS), rows, right=7)
-    return [[f"### {title}"], block, *_more(len(outcomes), len(shown))]
+    return [[f"### {title}"], block, *_more(len(run.outcomes), len(shown))]
 
 
 def _more(there: int, shown: int) -> list[list[str]]:

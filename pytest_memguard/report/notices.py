@@ -63,10 +63,11 @@ def notices(run: Run) -> list[Notice]:
     Args:
         run: the whole run.
     """
-    found = [notice for outcome in run.outcomes for notice in _of_findings(outcome)]
-    found += _of_leaks(run.outcomes)
+    told = [outcome for outcome in run.outcomes if outcome.findings or outcome.leak]
+    found = [notice for outcome in told for notice in _of_findings(outcome)]
+    found += _of_leaks(told)
     if dict(run.settings).get("--mem-leak-strict", "").startswith("True"):
-        found += [notice for outcome in run.outcomes for notice in _unclear(outcome)]
+        found += [notice for outcome in told for notice in _unclear(outcome)]
     return sorted(found, key=_order)
 
 

@@ -17,9 +17,15 @@ from pytest_memguard.units import format_size
 _SHOWN_NOTES = 20
 
 
-def by_peak(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Tests by their highest peak in any phase, the largest first."""
-    return sorted(outcomes, key=_peak_first)
+def by_peak(outcomes: Iterable[Outcome], top: int) -> list[Outcome]:
+    """The tests with the highest peaks in any phase, the largest first.
+
+    Args:
+        outcomes: of all tests; read once, and no more than ``top`` of them are kept.
+        top: how many.
+    """
+    # every outcome is read, even if none is kept
+    return nsmallest(max(top, 1), outcomes, key=_peak_first)[:top]
 
 
 def _peak_first(outcome: Outcome) -> tuple[int, str]:
@@ -48,7 +54,7 @@ def memory_section(outcomes: Iterable[Outcome], sums: Sequence[Totals], top: int
             spent[outcome.worker].append(outcome.overhead)
             yield outcome
 
-    shown = nsmallest(max(top, 1), seen(), key=_peak_first)[:top]
+    shown = by_peak(seen(), top)
     parts = []
     if shown:
         more = sum(map(len, spent.values())) - len(shown)
@@ -67,9 +73,9 @@ def memory_section(outcomes: Iterable[Outcome], sums: Sequence[Totals], top: int
     return "\n\n".join(parts)
 
 
-def time_spent(outcomes: Iterable[Outcome]) -> dict[str, list[float]]:
+def time_spent(outcomes: Iterable[Outcome]) -> Mapping[str, array[float]]:
     """Seconds that measuring took, for every test of each process."""
-    spent: defaultdict[str, list[float]] = defaultdict(list)
+    spent: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
     for outcome in outcomes:
         spent[outcome.worker].append(outcome.overhead)
     return spent

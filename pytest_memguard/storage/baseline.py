@@ -60,9 +60,8 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     Raises:
         OSError: if it cannot be written; what was there is still there.
     """
-    text = dump_baseline(baseline)
     try:
-        write_whole(path, text)
+        write_whole(path, dump_baseline(baseline))
     except OSError as error:
         msg = f"{path} cannot be written ({error.strerror or error}); it is as it was before"
         raise OSError(msg) from error

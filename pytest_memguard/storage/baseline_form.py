@@ -35,20 +35,29 @@ class _Wrong(Exception):  # noqa: N818  never leaves this module
         super().__init__(problem)
 
 
-def dump_baseline(baseline: Baseline) -> str:
-    """The text of a baseline: sizes in KiB, rounded up; nothing that is not set."""
-    parts = []
+def dump_baseline(baseline: Baseline) -> Iterator[str]:
+    """The text of a baseline, test by test.
+
+    Sizes are in KiB, rounded up; what is not set is not written.
+    """
+    yield f'{{"format": {FORMAT}, "environments": ['
+    separator = "\n"
     for place, entries in sorted(baseline.places.items(), key=lambda item: _order(item[0])):
-        if not entries:
-            continue
-        head = json.dumps({name: getattr(place, name) for name in _PLACE})[:-1]
-        tests = ",\n".join(
-            f"   {json.dumps(nodeid)}: {json.dumps(_entry_to_json(entries[nodeid]))}"
-            for nodeid in sorted(entries)
-        )
-        parts.append(f'  {head}, "tests": {{\n{tests}\n  }}}}')
-    body = ",\n".join(parts)
-    return f'{{"format": {FORMAT}, "environments": [\n{body}\n]}}\n'
+        if entries:
+            head = json.dumps({name: getattr(place, name) for name in _PLACE})[:-1]
+            yield f'{separator}  {head}, "tests": {{\n'
+            yield from _dump_entries(entries)
+            yield "\n  }}"
+            separator = ",\n"
+    yield "\n\n]}\n" if separator == "\n" else "\n]}\n"  # an empty line for no environments
+
+
+def _dump_entries(entries: Mapping[str, Entry]) -> Iterator[str]:
+    separator = ""
+    for nodeid in sorted(entries):
+        entry = json.dumps(_entry_to_json(entries[nodeid]))
+        yield f"{separator}   {json.dumps(nodeid)}: {entry}"
+        separator = ",\n"
 
 
 def parse_baseline(text: str, source: str) -> Baseline:
@@ -157,12 +166,16 @@ def _baseline(data: object) -> Baseline:
         raise _Wrong(msg, '"environments"')
     places: dict[Place, dict[str, Entry]] = {}
     met: dict[str, int] = {}
+    shared: dict[Entry, Entry] = {}
     for index, part in enumerate(data["environments"]):
         place, tests = _place(part, index)
         if place in places:
             msg = f"environment {index + 1} is one that came before; make one of the two"
             raise _Wrong(msg, '"system"', index)
-        places[place] = dict(_entries(tests, met))
+        # many tests have the same numbers, which are rounded: one entry for all of these
+        places[place] = {
+            nodeid: shared.setdefault(entry, entry) for nodeid, entry in _entries(tests, met)
+        }
     return Baseline(places=places)
 
 

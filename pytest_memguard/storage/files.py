@@ -9,6 +9,7 @@ import re
 import stat
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -108,7 +109,7 @@ def _refuse(path: Path, status: os.stat_result) -> None:
         raise OSError(errno.EINVAL, problem, str(path))
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str | Iterable[str]) -> None:
     """Write a text file so that no reader ever sees half of it.
 
     A file that was there keeps its permissions, its group, and its owner where the system
@@ -117,15 +118,16 @@ def write_whole(path: Path, text: str) -> None:
     Args:
         path: its folder is made if it is not there. A name of an open descriptor, such as
             ``/dev/stdout``, is written to.
-        text: the whole content.
+        text: the whole content, at once or in pieces.
 
     Raises:
         OSError: if it cannot be written; what was there before is still there.
     """
+    pieces = (text,) if isinstance(text, str) else text
     descriptor = _own_descriptor(path)
     if descriptor is not None:
         with os.fdopen(os.dup(descriptor), "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+            file.writelines(pieces)
         return
     path = _target(path)
     before = _status(path)
@@ -136,7 +138,7 @@ def write_whole(path: Path, text: str) -> None:
     descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         if before is not None:

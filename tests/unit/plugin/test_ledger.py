@@ -86,6 +86,17 @@ def test_keeps_the_order() -> None:
     assert len(ledger) == 4
 
 
+def test_by_name() -> None:
+    """Tests come out by node id when that is asked for, as they were at that time."""
+    first, last = replace(PLAIN, nodeid="a", worker="gw1"), replace(PLAIN, nodeid="b")
+    again = replace(PLAIN, nodeid="a", worker="gw0")
+    ledger = ledger_of(last, first, again)
+    by_name = ledger.by_name()
+    ledger.add(replace(PLAIN, nodeid="c"))
+    assert [first, again, last] == list(by_name)
+    assert len(by_name) == 3
+
+
 RICH = replace(PLAIN, notes=("a note",))
 
 

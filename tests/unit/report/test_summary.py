@@ -111,7 +111,7 @@ def test_by_peak() -> None:
     by_heap = outcome("test_heap", rss(3), heap(900))
     nothing = [Outcome(nodeid="b"), Outcome(nodeid="a")]
     assert [by_setup, MIDDLE, by_heap, SMALL, *reversed(nothing)] == by_peak(
-        [*nothing, SMALL, by_heap, MIDDLE, by_setup]
+        [*nothing, SMALL, by_heap, MIDDLE, by_setup], 6
     )
 
 

@@ -42,6 +42,12 @@ BASELINE = Baseline(
     }
 )
 
+
+def text_of(baseline) -> str:
+    """The whole text of a baseline."""
+    return "".join(dump_baseline(baseline))
+
+
 kib = st.integers(0, 2**32).map(lambda number: number * KIB)
 changes = st.integers(-(2**32), 2**32).map(lambda number: number * KIB)
 names = st.text(max_size=12)
@@ -77,14 +83,14 @@ baselines = st.builds(
 @given(baselines)
 def test_what_is_written_is_read(baseline) -> None:
     """Every field of every entry comes back, whatever names there are."""
-    text = dump_baseline(baseline)
+    text = text_of(baseline)
     assert baseline == parse_baseline(text, "baseline.json")
-    assert text == dump_baseline(parse_baseline(text, "baseline.json"))
+    assert text == text_of(parse_baseline(text, "baseline.json"))
 
 
 def test_the_file_is_for_reviews() -> None:
     """A test has a line, in the order of names; what is not set is not written."""
-    text = dump_baseline(BASELINE)
+    text = text_of(BASELINE)
     assert [line.strip()[:40] for line in text.splitlines()] == [
         '{"format": 1, "environments": [',
         '{"system": "Linux", "machine": "x86_64",',
@@ -112,12 +118,12 @@ def test_order_of_writing_does_not_matter() -> None:
             for place, tests in reversed(BASELINE.places.items())
         }
     )
-    assert dump_baseline(BASELINE) == dump_baseline(turned)
+    assert text_of(BASELINE) == text_of(turned)
 
 
 def test_places_without_tests_are_left_out() -> None:
     """An environment with no test in it is not written."""
-    assert Baseline() == parse_baseline(dump_baseline(Baseline(places={PLACE: {}})), "f")
+    assert Baseline() == parse_baseline(text_of(Baseline(places={PLACE: {}})), "f")
 
 
 def test_no_file(tmp_path) -> None:
@@ -306,7 +312,7 @@ def test_damaged(tmp_path, text, words) -> None:
 
 def test_the_right_line_of_a_test_in_two_environments() -> None:
     """A wrong number in the second environment is not looked for in the first."""
-    text = dump_baseline(BASELINE)
+    text = text_of(BASELINE)
     lines = text.splitlines()
     at = max(n for n, line in enumerate(lines) if '"t.py::test_b"' in line)
     lines[at] = lines[at].replace('"peak_kib": 0', '"peak_kib": null')
@@ -325,7 +331,7 @@ def test_a_name_that_is_written_in_another_way() -> None:
 @given(st.data())
 def test_cut_anywhere(data) -> None:
     """A file that is cut off anywhere is an error, never fewer tests."""
-    text = dump_baseline(BASELINE)
+    text = text_of(BASELINE)
     end = data.draw(st.integers(0, len(text.rstrip()) - 1))
     with pytest.raises(ConfigError, match=r"^f"):
         parse_baseline(text[:end], "f")
@@ -335,7 +341,7 @@ def test_cut_anywhere(data) -> None:
 @given(st.data())
 def test_edited_anywhere(data) -> None:
     """A file with any character changed is read or is a clear error, and nothing else."""
-    text = dump_baseline(BASELINE)
+    text = text_of(BASELINE)
     at = data.draw(st.integers(0, len(text) - 1))
     new = data.draw(st.sampled_from('0-"{}[],:.ex \n\x00') | st.characters())
     message = "f, as far as it can be read"

@@ -38,6 +38,34 @@ def test_written(tmp_path, text) -> None:
     assert files_in(tmp_path) == ["memory.json"]
 
 
+def test_written_in_pieces(tmp_path) -> None:
+    """Pieces come one after the other, and nothing is there before the last of them."""
+    path = tmp_path / "memory.json"
+
+    def pieces():
+        yield "one "
+        assert not path.exists()
+        yield "two"
+
+    write_whole(path, pieces())
+    assert path.read_text(encoding="utf-8") == "one two"
+
+
+def test_not_written_in_part(tmp_path) -> None:
+    """A piece that cannot be made leaves what was there, and nothing beside it."""
+    path = tmp_path / "memory.json"
+    write_whole(path, "from before")
+
+    def pieces():
+        yield "one "
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_whole(path, pieces())
+    assert path.read_text(encoding="utf-8") == "from before"
+    assert files_in(tmp_path) == ["memory.json"]
+
+
 def test_replaces(tmp_path) -> None:
     """A file that was there before has the new text alone, even where it was longer."""
     path = tmp_path / "memory.json"

@@ -1,0 +1,153 @@
+"""Compares the tests of a run with the baseline: counts them, and keeps the first of a kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
+from typing import Final
+
+from pytest_memguard.baselines import Baseline, Change, FailRule, Place
+from pytest_memguard.judge.readings import by_test, place_of, pooled_entries
+from pytest_memguard.judge.regression import gone_change, judge_entry
+from pytest_memguard.model import MetricName, Outcome, Run
+from pytest_memguard.plugin.regressions import ACCEPTED
+
+_SHOWN: Final = 20
+_COUNTED: Final = {
+    "regression": ("1 regression", "{:,} regressions"),
+    "accepted": ("1 accepted", "{:,} accepted"),
+    "unsure": ("1 unsure", "{:,} unsure"),
+    "improvement": ("1 improvement", "{:,} improvements"),
+    "new": ("1 new", "{:,} new"),
+    "gone": ("1 gone", "{:,} gone"),
+    "same": ("1 as before", "{:,} as before"),
+    "allowed": ("1 above, as its own rules allow", "{:,} above, as their own rules allow"),
+    "": ("1 not compared", "{:,} not compared"),
+}
+_TOLD: Final = {"new", "improvement"}
+_UNSAID: Final = {"regression": "allowed"}
+"""What a change means that the test itself had nothing to say about while it ran."""
+
+
+class Told:
+    """Changes of one kind: how many there are, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[Change] = []
+
+    def add(self, change: Change) -> None:
+        """Count one more."""
+        self.count += 1
+        if len(self.first) < _SHOWN:
+            self.first.append(change)
+
+    def lines(self, kind: str) -> Iterator[str]:
+        """A line for each that was kept, and one for the others.
+
+        Args:
+            kind: what the lines call them.
+        """
+        for change in self.first:
+            yield f"{kind}: {change.nodeid}: {change.text}"
+        if self.count > len(self.first):
+            yield f"{kind}: ... and {self.count - len(self.first):,} more"
+
+
+class Comparison:
+    """What the tests of a run have become since the baseline was saved.
+
+    Args:
+        old: the baseline.
+        rules: how much worse is too much.
+        root: folder that paths of lines are made relative to.
+    """
+
+    def __init__(self, old: Baseline, rules: Sequence[FailRule], root: str) -> None:
+        self._old = old
+        self._rules = rules
+        self._root = root
+        self._counts: Counter[str] = Counter()
+        self._told: dict[str, Told] = {}
+        self._places: dict[MetricName, Place] = {}
+
+    def add_run(self, run: Run) -> None:
+        """Compare every test of a run, one at a time.
+
+        Args:
+            run: its outcomes are sorted by node id.
+        """
+        for nodeid, several in by_test(run.outcomes):
+            said = _verdict(several[-1])
+            for metric, now in pooled_entries(several, self._root).items():
+                if metric not in self._places:
+                    self._places[metric] = place_of(run.environment, metric)
+                place = self._places[metric]
+                before = self._old.places.get(place, {}).get(nodeid)
+                for change in judge_entry(nodeid, place, before, now, self._rules):
+                    said = self._add(change, said)
+            self._counts[said] += 1
+
+    def add_gone(self, gone: Container[str]) -> None:
+        """Count the tests that no longer exist, where this run measured any.
+
+        Args:
+            gone: their node ids.
+        """
+        changes = [
+            gone_change(nodeid, place, entry)
+            for place in self._places.values()
+            for nodeid, entry in self._old.places.get(place, {}).items()
+            if nodeid in gone
+        ]
+        for change in sorted(changes, key=lambda change: change.nodeid):
+            self._tell("gone", change)
+        self._counts["gone"] += len({change.nodeid for change in changes})
+
+    @property
+    def told(self) -> dict[str, Told]:
+        """What is told test by test, by kind; the kind of the first test comes first."""
+        kinds = sorted(self._told.items(), key=lambda item: item[1].first[0].nodeid)
+        return dict(kinds)
+
+    def counts(self) -> str:
+        """How many tests there are of each kind."""
+        counts = self._counts
+        return ", ".join(
+            one if counts[kind] == 1 else many.format(counts[kind])
+            for kind, (one, many) in _COUNTED.items()
+            if counts[kind]
+        )
+
+    def _add(self, change: Change, said: str) -> str:
+        """Add one change; what the test counts as then.
+
+        Args:
+            change: of the test.
+            said: what it counts as so far.
+        """
+        if change.kind in _TOLD and change.subject == "peak":
+            self._tell(change.kind, change)
+            return said or change.kind
+        if said in {"", "same"} and _hidden_by_record(change):
+            self._tell(change.kind, change)
+            return change.kind
+        return said or _UNSAID.get(change.kind, "same")
+
+    def _tell(self, kind: str, change: Change) -> None:
+        self._told.setdefault(kind, Told()).add(change)
+
+
+def _verdict(outcome: Outcome) -> str:
+    """What the comparison made of a test while it ran; empty if it had nothing to say."""
+    found = [f for f in outcome.findings if f.budget.former is not None]
+    if any(f.raised for f in found):
+        return "regression"
+    if any(f.text.endswith(ACCEPTED) for f in found):
+        return "accepted"
+    return "unsure" if found else ""
+
+
+def _hidden_by_record(change: Change) -> bool:
+    """Whether only the upper bound on record lets a reading pass; the test cannot know."""
+    return change.kind == "unsure" and change.before < change.now <= change.allowed

@@ -1,0 +1,139 @@
+"""Tests that reports of many tests take little memory: they are written as they are made."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_memguard.baselines import Baseline, Entry
+from pytest_memguard.judge.readings import place_of
+from pytest_memguard.model import Budget, Outcome, PhaseReading, Run
+from pytest_memguard.plugin.comparing import Comparison
+from pytest_memguard.plugin.history import readings_of
+from pytest_memguard.plugin.ledger import Ledger
+from pytest_memguard.plugin.saving import Saver
+from pytest_memguard.report.gitlab import code_quality
+from pytest_memguard.report.markdown import markdown
+from pytest_memguard.report.notices import notices
+from pytest_memguard.report.summary import memory_section
+from pytest_memguard.rules import closest
+from pytest_memguard.settings import Settings
+from pytest_memguard.storage.files import write_whole
+from pytest_memguard.storage.history import append_run
+from pytest_memguard.storage.sqlite import SqliteFile
+from pytest_memguard.units import MIB
+from pytest_memguard.wire import run_in_pieces
+from tests import pasts
+from tests.samples import RUN, rss
+
+FEW, MANY = 300, 800
+WRITTEN, INDEXED = 80, 150
+"""Bytes a test may take while a report is made that writes it, or keeps it by its name."""
+
+
+def outcome_of(number: int) -> Outcome:
+    """A test that passed, with numbers of its own."""
+    phases = tuple(
+        PhaseReading(
+            name=name, seconds=number / 7, level=MIB + number, growth=number, peaks=(rss(1),)
+        )
+        for name in ("setup", "call", "teardown")
+    )
+    return Outcome(
+        nodeid=f"tests/test_many.py::test_number[{number:05}]",
+        file="tests/test_many.py",
+        line=7,
+        phases=phases,
+        budgets=(Budget(limit=MIB, where="--mem-budget"),),
+    )
+
+
+def ledger_of(tests: int) -> Ledger:
+    """Many tests that have run."""
+    ledger = Ledger()
+    for number in range(tests):
+        ledger.add(outcome_of(number))
+    return ledger
+
+
+def write_json(run: Run, folder: Path) -> None:
+    """Write the file of --mem-json."""
+    write_whole(folder / "memory.json", run_in_pieces(run))
+
+
+def write_markdown(run: Run, _: Path) -> None:
+    """Make the Markdown summary."""
+    assert "## Memory" in markdown(run, top=10, limit=60_000)
+
+
+def write_gitlab(run: Run, _: Path) -> None:
+    """Make GitLab's report."""
+    assert code_quality(notices(run), "") == "[]\n"
+
+
+def write_section(run: Run, _: Path) -> None:
+    """Make the section in the terminal."""
+    assert "more;" in memory_section(run.outcomes, run.totals, 10)
+
+
+def append_to_history(run: Run, folder: Path) -> None:
+    """Append to a history."""
+    database = SqliteFile(folder / "history.sqlite", create=True)
+    append_run(database, pasts.RUN, run.environment, readings_of(run.outcomes, {}))
+    database.close()
+
+
+def save_baseline(run: Run, folder: Path) -> None:
+    """Save a baseline where there is none."""
+    settings = Settings(save=".memguard/baseline.json")
+    told = Saver(settings, folder / "baseline.json", "it", "").save(run, frozenset(), "")
+    assert "new" in told[0]
+
+
+def compare_with_baseline(run: Run, _: Path) -> None:
+    """Compare with a baseline that has the same numbers for all tests."""
+    one = Entry(peak=MIB, growth=0)
+    place = place_of(run.environment)
+    old = Baseline(places={place: dict.fromkeys((o.nodeid for o in run.outcomes), one)})
+    comparison = Comparison(old, closest(), "")
+    comparison.add_run(run)
+    assert comparison.counts().endswith("as before")
+
+
+@pytest.mark.parametrize(
+    ("report", "limit"),
+    [
+        pytest.param(write_json, WRITTEN, id="json"),
+        pytest.param(write_markdown, WRITTEN, id="markdown"),
+        pytest.param(write_gitlab, WRITTEN, id="gitlab"),
+        pytest.param(write_section, WRITTEN, id="section"),
+        pytest.param(append_to_history, WRITTEN, id="history"),
+        pytest.param(save_baseline, INDEXED, id="save"),
+        pytest.param(compare_with_baseline, INDEXED, id="compare"),
+    ],
+)
+def test_memory_of_a_report(tmp_path, report: Callable[[Run, Path], None], limit: int) -> None:
+    """While a report is made, a test takes no more of it than a place in an index."""
+    (tmp_path / "first").mkdir()
+    report(replace(RUN, outcomes=ledger_of(20).by_name()), tmp_path / "first")
+    # the first report has loaded what it needs
+    few, many = (peak_of(report, tests, tmp_path) for tests in (FEW, MANY))
+    assert (many - few) / (MANY - FEW) <= limit
+
+
+def peak_of(report: Callable[[Run, Path], None], tests: int, folder: Path) -> int:
+    """Bytes that Python allocated for a report at the highest point."""
+    ledger = ledger_of(tests)
+    (folder / str(tests)).mkdir()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        report(replace(RUN, outcomes=ledger.by_name()), folder / str(tests))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
