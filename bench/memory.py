@@ -1,4 +1,4 @@
-"""Memory: what the plugin keeps per test, and whether its time per test stays flat."""
+"""Memory: what the plugin keeps of a test, with every report too; and its time per test."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from statistics import median
 import suites
 from figures import Figure, Table, Target, at_most
 from pairs import Measure, added, ratios
-from runs import BOTH, PLAIN, Round, Used, rounds
+from runs import BOTH, EVERYTHING, JUNIT, PLAIN, Round, Used, Variant, rounds
 from scale import Scale
 
 BYTES = 1_024
 """What the plugin may keep of a test."""
+BYTES_OF_REPORTS = 2_048
+"""What a test may add to the highest point of a run that writes every report."""
 FLAT = 1.05
 """How much steeper than in plain pytest the time per test may be."""
 
 
 def tables(folder: Path, scale: Scale) -> Iterator[Table]:
-    """Measure a large suite and a small one."""
+    """Measure large suites and a small one."""
     few, many = (
         rounds(
             (PLAIN, BOTH),
@@ -33,16 +35,52 @@ def tables(folder: Path, scale: Scale) -> Iterator[Table]:
         _kept(few, many, scale.many - scale.few),
     )
     yield Table(f"Flatness: {scale.many:,} empty tests", _flat(many, scale.many // 4))
+    few, most = (
+        rounds(
+            (JUNIT, EVERYTHING),
+            suites.functions(folder, tests, watcher="quarters", name="reports"),
+            scale.longest_rounds,
+        )
+        for tests in (scale.few, scale.most)
+    )
+    yield Table(
+        f"Memory with every report: {scale.most:,} empty tests, less {scale.few:,}",
+        _with_reports(few, most, scale.most - scale.few),
+    )
+
+
+def _with_reports(few: list[Round], most: list[Round], tests: int) -> list[Figure]:
+    reports = (EVERYTHING, JUNIT)
+    return [
+        _per_test("highest resident", few, most, tests, JUNIT, highest),
+        _added_bytes("resident at the end", few, most, tests, resident, None, *reports),
+        _added_bytes(
+            "highest resident", few, most, tests, highest, at_most(BYTES_OF_REPORTS), *reports
+        ),
+    ]
 
 
 def _kept(few: list[Round], many: list[Round], tests: int) -> list[Figure]:
-    plain_few = median(resident(turn[PLAIN.name]) for turn in few)
-    plain = [(resident(turn[PLAIN.name]) - plain_few) / tests for turn in many]
     return [
-        Figure(name=f"{PLAIN.name}: resident at the end per test, bytes", values=plain),
+        _per_test("resident at the end", few, many, tests, PLAIN, resident),
         _added_bytes("resident at the end", few, many, tests, resident, at_most(BYTES)),
         _added_bytes("highest resident", few, many, tests, highest),
     ]
+
+
+def _per_test(
+    what: str,
+    few: list[Round],
+    many: list[Round],
+    tests: int,
+    variant: Variant,
+    measure: Measure,
+) -> Figure:
+    before = median(measure(turn[variant.name]) for turn in few)
+    return Figure(
+        name=f"{variant.name}: {what} per test, bytes",
+        values=[(measure(turn[variant.name]) - before) / tests for turn in many],
+    )
 
 
 def _added_bytes(
@@ -52,11 +90,13 @@ def _added_bytes(
     tests: int,
     measure: Measure,
     target: Target | None = None,
+    variant: Variant = BOTH,
+    plain: Variant = PLAIN,
 ) -> Figure:
-    before = median(added(few, BOTH, measure))
+    before = median(added(few, variant, measure, plain))
     return Figure(
-        name=f"{BOTH.name}: {what}, added per test, bytes",
-        values=[(more - before) / tests for more in added(many, BOTH, measure)],
+        name=f"{variant.name}: {what}, added per test, bytes",
+        values=[(more - before) / tests for more in added(many, variant, measure, plain)],
         target=target,
     )
 

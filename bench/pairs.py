@@ -20,9 +20,11 @@ def wall(used: Used) -> float:
     return used.wall
 
 
-def added(rounds: Sequence[Round], variant: Variant, measure: Measure) -> list[float]:
+def added(
+    rounds: Sequence[Round], variant: Variant, measure: Measure, plain: Variant = PLAIN
+) -> list[float]:
     """What a variant used beyond plain pytest of the same round."""
-    return [measure(turn[variant.name]) - measure(turn[PLAIN.name]) for turn in rounds]
+    return [measure(turn[variant.name]) - measure(turn[plain.name]) for turn in rounds]
 
 
 def ratios(rounds: Sequence[Round], variant: Variant, measure: Measure) -> list[float]:

@@ -38,13 +38,19 @@ class Variant:
     plugins: frozenset[str] = frozenset()
     """Names of installed plugins that are not blocked."""
     flags: tuple[str, ...] = ()
-    """Arguments for pytest."""
+    """Arguments for pytest; ``{folder}`` stands for the folder of the suite."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that are set; ``{folder}`` stands for the same."""
+
+    def variables(self, suite: Path) -> dict[str, str]:
+        """The variables that are set for a suite."""
+        return {name: _placed(text, suite) for name, text in self.environment.items()}
 
     def command(self, suite: Path) -> list[str]:
         """The command line that runs a suite."""
         blocked = [f"-pno:{name}" for name in installed_plugins() - self.plugins]
         pytest = [sys.executable, "-m", "pytest", "-q", *sorted(blocked)]
-        return [*pytest, *self.flags, str(suite)]
+        return [*pytest, *(_placed(flag, suite) for flag in self.flags), str(suite)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,29 @@ MEMRAY = Variant(
     flags=("--memray", "--hide-memray-summary"),
 )
 
+_JUNIT = ("-vv", "--junitxml={folder}/junit.xml")  # with -q that is one -v
+_GITHUB = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_STEP_SUMMARY": "{folder}/summary.md",
+    "GITHUB_WORKSPACE": "{folder}",
+}
+JUNIT = Variant(name="plain pytest, -v --junitxml", flags=_JUNIT, environment=_GITHUB)
+EVERYTHING = Variant(
+    name="every report",
+    plugins=frozenset({"memguard"}),
+    flags=(
+        *_JUNIT,
+        "--mem-budget=100",
+        "--mem",
+        "--mem-json={folder}/memory.json",
+        "--mem-markdown={folder}/memory.md",
+        "--mem-gitlab={folder}/gitlab.json",
+        "--mem-save={folder}/baseline.json",
+        "--mem-history={folder}/history.sqlite",
+    ),
+    environment=_GITHUB,
+)
+
 Round = Mapping[str, Used]
 """What every variant used, by its name, in one round of turns."""
 
@@ -96,15 +125,18 @@ def run(variant: Variant, suite: Path) -> Used:
     Raises:
         RunError: if not every test passed.
     """
-    return spawn(variant.command(suite), suite.parent)
+    return spawn(variant.command(suite), suite.parent, variant.variables(suite))
 
 
-def spawn(command: Sequence[str], folder: Path) -> Used:
+def spawn(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str] | None = None
+) -> Used:
     """Run a command once.
 
     Args:
         command: what to run.
         folder: keeps what it prints, what it notes, and all bytecode.
+        variables: set in its environment.
 
     Raises:
         RunError: if its exit status is not zero.
@@ -118,7 +150,7 @@ def spawn(command: Sequence[str], folder: Path) -> Used:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=_environment(folder, notes),
+            env=_environment(folder, notes) | dict(variables or {}),
         )
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - start
@@ -133,6 +165,10 @@ def spawn(command: Sequence[str], folder: Path) -> Used:
         peak=usage.ru_maxrss * _KIB,
         notes=json.loads(notes.read_text()) if notes.exists() else {},
     )
+
+
+def _placed(text: str, suite: Path) -> str:
+    return text.replace("{folder}", str(suite))
 
 
 def _environment(folder: Path, notes: Path) -> dict[str, str]:

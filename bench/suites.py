@@ -10,15 +10,16 @@ INSIDE = Path(__file__).with_name("inside")
 """What runs within the measured processes."""
 
 
-def functions(folder: Path, tests: int, *, watcher: str = "") -> Path:
+def functions(folder: Path, tests: int, *, watcher: str = "", name: str = "functions") -> Path:
     """A suite of empty test functions in a few files.
 
     Args:
         folder: where to put the suite's folder.
         tests: how many.
         watcher: the module of ``inside`` that becomes its conftest.
+        name: what its folder is called, behind the number of tests.
     """
-    suite = _empty(folder, f"{tests}-functions", watcher)
+    suite = _empty(folder, f"{tests}-{name}", watcher)
     numbers = range(tests)
     for file in range(min(FILES, tests)):
         bodies = (f"def test_{n}():\n    pass\n" for n in numbers[file::FILES])
