@@ -37,7 +37,7 @@ def append_run(
     Raises:
         StoreError: if it could not be appended; the database is as it was.
     """
-    readings = [replace(reading, nodeid=storable(reading.nodeid)) for reading in readings]
+    named = (replace(reading, nodeid=storable(reading.nodeid)) for reading in readings)
     with database.write():
         bring_up_to_date(database)
         number = _next(database, "memguard_runs")
@@ -58,7 +58,7 @@ def append_run(
                 "tests": run.tests,
             },
         )
-        _append_readings(database, number, readings)
+        _append_readings(database, number, named)
     return number
 
 

@@ -191,15 +191,16 @@ def test_format_seconds(seconds, words) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unseen", "text"),
+    ("unseen", "method", "text"),
     [
-        pytest.param(0, "20.0", id="exact"),
-        pytest.param(2 * MIB, "20.0", id="hardly-any"),
-        pytest.param(9 * MIB, "20.0 (<= 29.0)", id="bounded"),
-        pytest.param(None, "20.0 (sampled)", id="not-bounded"),
+        pytest.param(0, "sampled", "20.0", id="exact"),
+        pytest.param(2 * MIB, "sampled", "20.0", id="hardly-any"),
+        pytest.param(9 * MIB, "sampled", "20.0 (<= 29.0)", id="bounded"),
+        pytest.param(None, "sampled", "20.0 (sampled)", id="not-bounded"),
+        pytest.param(None, "kernel mark", ">= 20.0", id="mark-reset-by-the-test"),
     ],
 )
-def test_what_was_missed(unseen, text) -> None:
-    """A peak that was sampled has its bound beside it, or the word where there is none."""
-    peak = replace(rss(20), unseen=unseen)
+def test_what_was_missed(unseen, method, text) -> None:
+    """A peak has its bound beside it, or says that there is none."""
+    peak = replace(rss(20), unseen=unseen, method=method)
     assert text == table._peak(peak)
