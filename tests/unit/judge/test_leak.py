@@ -225,6 +225,12 @@ def test_four_fifths_are_enough() -> None:
             id="heap-below-half-its-floor",
         ),
         pytest.param(
+            tuple(a_round(5, blocks=0, C_heap=30) for _ in range(5)),
+            "clean",
+            "",
+            id="heap-at-half-its-floor",
+        ),
+        pytest.param(
             tuple(a_round(5, blocks=0, C_heap=40) for _ in range(5)),
             None,
             "",
