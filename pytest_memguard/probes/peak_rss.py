@@ -43,6 +43,7 @@ class KernelMark:
         inherited: bytes up to which it tells the mark this process was started with.
         heir: tells the mark below that.
         resets: notices who else resets it; ``None`` where the kernel does not tell.
+        unwatched: why nothing notices that; empty where it is noticed.
         undisturbed: whether no other mark is in use, and none has put this one back.
 
     Raises:
@@ -71,7 +72,12 @@ class KernelMark:
         self.heir = HeirMark(self.level, whole, partial(_mark_from, status))
         self.inherited = self._bias = self._carried = 0
         self.undisturbed = True
-        self.resets = _reset_watch()
+        self.resets: ResetWatch | None = None
+        self.unwatched = ""
+        try:
+            self.resets = ResetWatch()
+        except (OSError, AttributeError) as error:
+            self.unwatched = str(error)
         _IN_USE.add(self)
         _notice_others()
         try:
@@ -188,13 +194,6 @@ class KernelMark:
         if high - level > _TRIAL // 2:
             msg = "the kernel's mark stays where it was when asked to go back"
             raise Unmeasurable(msg)
-
-
-def _reset_watch() -> ResetWatch | None:
-    try:
-        return ResetWatch()
-    except (OSError, AttributeError):
-        return None  # what resets the mark goes unnoticed, as the documentation says
 
 
 def _mark_from(status: ProcFile) -> int:

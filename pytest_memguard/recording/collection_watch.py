@@ -86,7 +86,7 @@ class CollectionWatch:
         self._listener: Listener | None = None
         self._before: InUse | None = None
         # held here: what a test puts in its place is not what the interpreter calls
-        self._callbacks: list[Any] = gc.callbacks
+        self._callbacks: list[Any] = getattr(gc, "callbacks", [])
 
     def __call__(self, when: str, info: dict[str, int]) -> None:
         """Take a call of the interpreter: a collection starts or stops."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # only runs that store or compare peaks plug holes
 
 NO_MARK: Final = "kernel's high-water mark"
 NO_RESIDENT: Final = "resident memory"
+NO_RESETS: Final = "tests that reset the kernel's high-water mark"
 _SHARE_OF_TIME: Final = 200
 _SHARE_IF_OFTEN: Final = 5
 MUCH_GARBAGE: Final = 5
@@ -55,6 +56,9 @@ class Instruments:
         self._trim = self._trimmer()
         self.settle: Trimmer | Untrimmed = self._trim or Untrimmed()
         self.room = self._room_watch()
+        if not hasattr(gc, "callbacks"):
+            reason = "this interpreter has no gc.callbacks; old garbage may hide a peak"
+            self.gaps.append(Gap(subject="garbage collections during tests", reason=reason))
         self.collection_watch = CollectionWatch(self._in_use_probe(), self._trim_all, self.mark)
         self.folder = TrackerFolder()
         self._no_heap: str | None = None
@@ -150,6 +154,9 @@ class Instruments:
             gap = Gap(subject=NO_MARK, reason=f"{error}; {instead}")
             self.gaps.append(Gap(subject=NO_RESIDENT, reason=instead) if meter.lost else gap)
             return meter
+        if self.mark.unwatched:
+            reason = f"there is no inotify ({self.mark.unwatched}); they go unnoticed"
+            self.gaps.append(Gap(subject=NO_RESETS, reason=reason))
         return self.mark
 
     def _trimmer(self) -> Trimmer | None:

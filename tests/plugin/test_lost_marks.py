@@ -145,3 +145,30 @@ def test_idle_run_without_markers(run):
     """A run that has nothing to do with memguard prints nothing of it."""
     result = run("def test_plain(): pass")
     result.stdout.no_fnmatch_line("*memory*")
+
+
+def test_no_inotify(pytester, run):
+    """Where nothing can tell who resets the mark, the header says so."""
+    pytester.makeconftest(
+        """
+        from pytest_memguard.probes.mark_resets import ResetWatch
+
+        def refuse(self):
+            raise OSError(24, "Too many open files")
+
+        ResetWatch._open = refuse
+        """
+    )
+    result = run("def test_it(): pass", "--mem")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["*: tests that reset the kernel's high-water mark: there is no inotify *"]
+    )
+
+
+def test_no_callbacks(pytester, run):
+    """Where the interpreter does not tell of collections, the header says so."""
+    pytester.makeconftest("import gc\n\ndel gc.callbacks")
+    result = run("def test_it(): pass", "--mem")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*: garbage collections during tests: * no gc.callbacks; *"])
