@@ -101,6 +101,8 @@ class CollectionWatch:
     def _measure(self, when: str, generation: int, objects: int) -> None:
         whole = generation >= OLDEST
         if when == "start":
+            if whole:
+                self._trim()  # pages that the test itself has freed are none of the garbage
             self._before = self._probe.read(whole=whole)
             return
         before, self._before = self._before, None

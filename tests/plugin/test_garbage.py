@@ -195,6 +195,31 @@ def test_own_garbage_is_no_doubt(run):
     result.stdout.no_fnmatch_line("*undecided*")
 
 
+FREED = """
+    import gc
+    import pytest
+
+    def test_large():
+        bytearray(30 << 20)  # from now on glibc takes blocks of 8 MiB from its heap
+
+    @pytest.mark.mem_budget(15)
+    def test_frees_then_collects():
+        node = []
+        node.append(node)
+        del node
+        bytearray(8 << 20)
+        gc.collect()
+        bytearray(10 << 20)
+"""
+
+
+def test_freed_blocks_are_no_garbage(run):
+    """What the test itself has freed before a collection is not taken for older garbage."""
+    result = run(FREED)
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*undecided*")
+
+
 WHOLE = """
     import gc
     import pytest
