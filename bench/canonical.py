@@ -34,7 +34,7 @@ WAYS: tuple[tuple[str, ...], ...] = (
 With a file of numbers every test is measured the slow way, and every finding is checked.
 Without one most tests take the fast way, and pytest's own outcomes are all there is to check.
 """
-_LINE = re.compile(r"^(?P<test>.+): .+ \((?P<rule>undecided|not-measured|stage-not-run)\)$")
+_LINE = re.compile(r"^(?P<test>.+?): .+ \((?P<rule>undecided|not-measured|stage-not-run)\)$")
 _OVER = re.compile(r"(?<![a-z])over(?![a-z])")
 _WITHIN = re.compile(r"(?<![a-z])within(?![a-z])")
 _COUNT = re.compile(r"(\d+) (passed|xfailed|skipped)")
