@@ -29,6 +29,7 @@ class Tracking:
 
     Attributes:
         since: the phase it was started for; ``None`` if that was for lines of stages alone.
+        for_slack: whether it was started only because much was free inside the process.
         problem: why it could not be used when it was needed; empty if it could.
         boundaries: first and last mark in the stream of each phase.
     """
@@ -42,6 +43,7 @@ class Tracking:
         stages: StageLog,
     ) -> None:
         self.since: PhaseName | None = None
+        self.for_slack = False
         self.problem = ""
         self.boundaries: dict[PhaseName, tuple[int, int]] = {}
         self._plan = plan
@@ -82,7 +84,10 @@ class Tracking:
             self.problem = str(error)
             return
         self.since = phase
-        if self._needs.drill or self._needs.track or (plan and plan.detailed):
+        for_lines = self._needs.drill or self._needs.track
+        self.for_slack = not (for_lines or asked)
+        # a budget on the heap is exact to the byte, and marks in the stream take some
+        if for_lines or self.for_slack or (plan and plan.detailed):
             self._stages.tracker = self._tracker
 
     def start_for_lines(self) -> str:

@@ -258,3 +258,47 @@ def test_hole_of_a_neighbour_is_no_regression(run):
     result = run(suite.format(count=30), "--mem-compare", "--mem-fail-on=peak:1MB")
     result.stdout.no_fnmatch_line("*test_[al]*above the baseline*")
     result.stdout.no_fnmatch_line("*FAILED test_it.py::test_[al]*")
+
+
+STAGES = """
+    import threading
+    import pytest
+    from pytest_memguard import stage
+
+    def test_large():
+        bytearray(30 << 20)  # from now on glibc takes blocks of 25 MiB from its arenas
+
+    def test_thread():
+        thread = threading.Thread(target=bytearray, args=(25 << 20,))
+        thread.start()
+        thread.join()
+
+    @pytest.mark.parametrize("size", [13, 7], ids=["over", "within"])
+    @pytest.mark.mem_budget(10, stage="load")
+    def test_stage(size):
+        with stage("load"):
+            kept = bytearray(size << 20)
+
+    @pytest.fixture
+    def loaded(request):
+        with stage("load"):
+            return bytearray(request.param << 20)
+
+    @pytest.mark.parametrize("loaded", [13, 7], ids=["over", "within"], indirect=True)
+    @pytest.mark.mem_budget(10, stage="load")
+    def test_stage_in_setup(loaded):
+        pass
+"""
+
+
+def test_stages_beside_the_arena_of_a_thread(run):
+    """A stage is decided by memray where much is free that its thread may have reused."""
+    result = run(STAGES, "--mem-explain=never", "-rfE")
+    result.assert_outcomes(passed=4, failed=1, errors=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            "FAILED test_it.py::test_stage?over? - BudgetExceeded: *",
+            "ERROR test_it.py::test_stage_in_setup?over? - BudgetExceeded: *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*undecided*")
