@@ -146,6 +146,9 @@ class ItemHooks:
         look = running.look
         if self.looks.paused:
             return (yield)
+        running.markers = tuple(
+            item.own_markers
+        )  # before slack is filled: it stays for a while
         if look is not None:
             if look.open == "setup":  # a stage in a fixture, and nobody has seen its end
                 self._act(item, look, "setup", look.end("setup"))
@@ -154,7 +157,6 @@ class ItemHooks:
             forget_last_failure()
             look.begin("call")
         running.phase, running.item = "call", item
-        running.markers = tuple(item.own_markers)
         modules = len(sys.modules)  # ours are there by now
         try:
             result = yield

@@ -24,24 +24,45 @@ _seconds = Clock.seconds
 
 
 class _Phase:
-    """What is known of one phase, in bytes and seconds."""
+    """What is known of one phase, in bytes and seconds.
 
-    base = 0
-    """Where the mark was put back to."""
-    arrival = 0
-    """Where it was before ballast was laid."""
-    rise = 0
-    """How far the mark rose above the base."""
-    room = 0
-    """What may have been free inside the process at most."""
-    hidden = 0
-    """What older memory that was freed meanwhile may hide of the rise, at most."""
-    watched: Region | None = None
-    """What was seen of garbage collections in it, once it has ended."""
-    filled = 0
-    """By how much ballast that went at the end had made the process larger."""
-    seconds = 0.0
-    ended = False
+    It has all its places from the start: one that is added while slack is filled may open an
+    arena, which is then kept alive.
+
+    Args:
+        base: where the mark was put back to.
+
+    Attributes:
+        base: where the mark was put back to.
+        arrival: where it was before slack was filled.
+        rise: how far the mark rose above the base.
+        room: what may have been free inside the process at most.
+        hidden: what older memory that was freed meanwhile may hide of the rise, at most.
+        watched: what is known of garbage collections in it that freed something, once it has
+            ended.
+        filled: by how much a filler that went at the end had made the process larger.
+        seconds: how long it took.
+        ended: whether it has ended.
+    """
+
+    __slots__ = (
+        "arrival",
+        "base",
+        "ended",
+        "filled",
+        "hidden",
+        "rise",
+        "room",
+        "seconds",
+        "watched",
+    )
+
+    def __init__(self, base: int) -> None:
+        self.base = self.arrival = base
+        self.rise = self.room = self.hidden = self.filled = 0
+        self.watched: Region | None = None
+        self.seconds = 0.0
+        self.ended = False
 
 
 class Look:
@@ -193,8 +214,7 @@ class Look:
         self._note_base(phase, base)
 
     def _note_base(self, phase: PhaseName, base: int) -> _Phase:
-        found = self._phases[phase] = _Phase()
-        found.base = found.arrival = base
+        found = self._phases[phase] = _Phase(base)
         return found
 
     def _begin_bounded(self, phase: PhaseName, precision: Precision | None) -> bool:
@@ -289,9 +309,11 @@ class Look:
         if watched is None:  # the phase began before a budget asked for it
             here.rise = max(0, mark - here.base)
         else:
-            here.rise, here.hidden, here.watched = watched.rise(), watched.hidden(), watched
+            here.rise, here.hidden = watched.rise(), watched.hidden()
+            here.watched = None if watched.is_plain else watched
         if phase == "call":
-            instruments.settle(NO_LIMIT_TOLERANCE)
+            if instruments.settle.cheap:  # it would note its cost, in what is filled
+                instruments.settle.trim()
             freed = watched.most_freed if watched is not None else 0
             start = min(here.base, self._phases["setup"].base)
             here.hidden += dropped(start, self._mark.level(), freed)

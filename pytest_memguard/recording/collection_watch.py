@@ -43,7 +43,7 @@ class MarkedPhase:
     """
 
     def __init__(self, mark: KernelMark) -> None:
-        self.region = Region()
+        self.region = _empty()
         self._mark = mark
 
     def collected(self, freed: int, generation: int) -> None:
@@ -128,7 +128,7 @@ class CollectionWatch:
         """
         phase = self._phase
         if phase is not None:
-            phase.region.begin([base])
+            phase.region.begin_again(base)
             self.listen(phase)
 
     def listen(self, listener: Listener) -> None:
@@ -149,7 +149,7 @@ class CollectionWatch:
         if phase is None or self._listener is not phase:
             self.listen(listener)
             return None
-        known, phase.region = phase.region, Region()
+        known, phase.region = phase.region, _empty()
         self._listener = listener
         return known
 
@@ -179,13 +179,25 @@ class CollectionWatch:
 
         Args:
             mark: the highest resident bytes since the mark was reset.
+
+        Returns:
+            The region; one in which no collection freed anything is used again in the next
+            phase.
         """
         phase = self._phase
         if phase is None or self._listener is not phase:
             self.end()
             return None
-        region, phase.region = phase.region, Region()
+        region = phase.region
         region.note(0, mark)
         if not self.end():
             region.lose_sight()
+        if not region.is_plain:
+            phase.region = _empty()
         return region
+
+
+def _empty() -> Region:
+    region = Region()
+    region.begin([0])
+    return region

@@ -69,10 +69,27 @@ class Region:
     def begin(self, levels: list[int]) -> None:
         """Take the levels at the start, in bytes."""
         self.levels, self.highs = levels, levels.copy()
-        self.top = self.resident = levels[0]
+        self._forget(levels[0])
+
+    def begin_again(self, level: int) -> None:
+        """Begin once more with the level of the one meter there is, in bytes.
+
+        Nothing is allocated but numbers: this is done while slack is filled, when an object of
+        another size would open an arena and keep it alive.
+        """
+        self.levels[0] = self.highs[0] = level
+        self._forget(level)
+
+    def _forget(self, level: int) -> None:
+        self.top = self.resident = level
         self.least_freed = self.most_freed = 0
         self.reached = NO_GENERATION
         self.is_blind = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is known of it but its levels: no collection freed anything."""
+        return not (self.most_freed or self.is_blind)
 
     def note(self, meter: int, high: int) -> None:
         """Take the highest level of a meter since the last note, in bytes."""

@@ -127,7 +127,7 @@ def test_room_left_by_a_neighbour_hides_no_regression(pytester, run, written, wo
         assert peak["method"] == "kernel mark"
         assert 3.0 <= peak["bytes"] / 2**20 <= 5.0  # 56 bytes each, and the list of them
         assert peak["upper_bound_bytes"] - peak["bytes"] < 1 << 20
-        assert abs(test["growth_bytes"]) <= 3 << 20
+        assert abs(test["growth_bytes"]) <= 4 << 20  # a few arenas that some object keeps
     more.write_text("50000", encoding="utf-8")
     result = run(RECORDED, "--mem-compare", *flags, **how)
     result.assert_outcomes(passed=6, failed=1)

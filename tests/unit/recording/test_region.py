@@ -69,6 +69,15 @@ def test_begins_anew() -> None:
     assert (region.rise(), region.hidden(), region.is_blind) == (10, 0, False)
 
 
+def test_begins_again_with_one_meter() -> None:
+    """A region that is used again for one meter is the same as a new one."""
+    region = region_after((100,), (80, 20, 2), (100,))
+    assert not region.is_plain
+    region.begin_again(50)
+    region.note(0, 60)
+    assert (region.rise(), region.hidden(), region.is_plain) == (10, 0, True)
+
+
 def test_collections_that_were_not_seen() -> None:
     """Where a collection went unseen, all there was may be hidden."""
     region = region_after((150,))
