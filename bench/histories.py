@@ -100,7 +100,7 @@ def main() -> int:
                 number,
                 min(BATCH, options.histories - tally.histories),
                 tally=tally,
-                simplify=progress.wrong < options.simplify,
+                simple=progress.wrong < options.simplify,
                 progress=progress,
             )
             number += 1

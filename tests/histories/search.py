@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis.errors import Flaky
 
 from tests.histories.check import Checker, Report
 from tests.histories.generator import histories
 from tests.histories.model import History
 from tests.histories.past import Influence
+from tests.histories.simplify import simplify
 from tests.histories.verdict import Verdict
 
 _APART = 1_000_000  # seeds of two searches that cannot meet
 
 
-class WrongVerdictError(AssertionError):
-    """The plugin says of a test what is not so."""
+_ONE = settings(
+    max_examples=2,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),  # it takes as long as pytest takes
+)
 
 
 @dataclass
@@ -31,8 +35,6 @@ class Tally:
     """That were run, without those that were made to simplify one."""
     tests: int = 0
     """In them."""
-    limits: int = 0
-    """Tests with one."""
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     """How often each was given."""
     lessened: Counter[Influence] = field(default_factory=Counter)
@@ -56,71 +58,61 @@ def search(
     most: int,
     *,
     tally: Tally | None = None,
-    simplify: bool = True,
+    simple: bool = True,
     progress: Callable[[], None] = lambda: None,
 ) -> Report | None:
     """Run random histories until one is judged wrongly.
+
+    hypothesis makes five variations of each history before the next new one, which mostly
+    show the same again. So it is asked for one at a time: the second of two, as the first
+    always is the simplest there is.
 
     Args:
         checker: checks them.
         number: the seed.
         most: histories to run.
         tally: what is found is added to it.
-        simplify: whether to look for the simplest history like the one found.
+        simple: whether to look for the simplest history like the one found.
         progress: called after each run.
 
     Returns:
-        The last history that was judged wrongly, which is the simplest; ``None`` if the
-        plugin is right about all.
+        The history that was judged wrongly, or the simplest like it; ``None`` if the plugin
+        is right about all.
     """
     tally = tally if tally is not None else Tally()
+    wrong: list[Report] = []
+
+    def run(history: History) -> Report:
+        report = checker.check(history)
+        tally.runs += 1
+        progress()
+        return report
+
+    def check(history: History) -> None:
+        if any(case != history.cases[0] for case in history.cases):
+            report = run(history)
+            tally.add(report)
+            if report.faults:
+                wrong.append(report)
+
     for turn in range(most):
-        wrong = _search_one(checker, number * _APART + turn, tally, progress, simplify=simplify)
-        if wrong is not None:
-            return wrong
+        seed(number * _APART + turn)(_ONE(given(histories)(check)))()
+        if wrong:
+            return _simplest(wrong[0], run) if simple else wrong[0]
     return None
 
 
-def _search_one(
-    checker: Checker,
-    number: int,
-    tally: Tally,
-    progress: Callable[[], None],
-    *,
-    simplify: bool,
-) -> Report | None:
-    """Run one random history; the simplest like it if it is judged wrongly.
+def _simplest(report: Report, run: Callable[[History], Report]) -> Report:
+    """The simplest history that is judged wrongly in the same way."""
+    kinds = {fault.verdict for fault in report.faults}
+    last = report
 
-    hypothesis makes five variations of each history before the next new one, which mostly
-    show the same again. So it is asked for one at a time: the second of two, as the first
-    always is the simplest there is.
-    """
-    wrong: Report | None = None
+    def is_wrong(history: History) -> bool:
+        nonlocal last
+        found = run(history)
+        same = bool(found.faults) and {fault.verdict for fault in found.faults} <= kinds
+        last = found if same else last
+        return same
 
-    @seed(number)
-    @settings(
-        max_examples=2,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate, *([Phase.shrink] if simplify else [])],
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),  # it takes as long as pytest takes
-    )
-    @given(histories)
-    def check(history: History) -> None:
-        nonlocal wrong
-        if all(case == history.cases[0] for case in history.cases):
-            return
-        report = checker.check(history)
-        tally.runs += 1
-        if wrong is None:
-            tally.add(report)
-        progress()
-        if report.faults:
-            wrong = report
-            raise WrongVerdictError
-
-    # twice in a row is enough, though it may not be so every time
-    with contextlib.suppress(WrongVerdictError, Flaky):
-        check()
-    return wrong
+    simplify(report.history, is_wrong=is_wrong)
+    return last

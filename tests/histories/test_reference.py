@@ -50,22 +50,38 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
     ],
 )
 def test_truth_of_an_operation(reference, operation, mib) -> None:
-    """What an operation uses alone is what its size says, to a fraction of the resolution."""
+    """What an operation uses alone is what its size says, to less than the resolution."""
     truth = reference.truth(Case((operation,)))
-    assert pytest.approx(mib, abs=0.6) == truth.high / MIB
+    assert pytest.approx(mib, abs=0.8) == truth.high / MIB
 
 
 def test_truth_of_a_cycle(reference) -> None:
     """What a test's own garbage adds depends on when it is collected; both ends are known."""
     truth = reference.bounds(Case((CYCLE, CYCLE)))
-    assert pytest.approx(4, abs=0.6) == truth.low / MIB
-    assert pytest.approx(8, abs=0.6) == truth.high / MIB
+    assert pytest.approx(4, abs=0.8) == truth.low / MIB
+    assert pytest.approx(8, abs=0.8) == truth.high / MIB
+
+
+def test_list_that_grows_may_be_there_twice(reference) -> None:
+    """What the C heap was used for before may double what growing in place takes."""
+    truth = reference.bounds(Case((Operation("allocate", ("grown", 4, "plain")),)))
+    assert pytest.approx(4, abs=0.8) == truth.high / MIB
+    assert pytest.approx(8, abs=0.8) == truth.retaining / MIB
+
+
+def test_old_garbage_is_freed_by_a_full_collection_only(reference) -> None:
+    """A collection of young objects may come too late for a test's own garbage."""
+    truth = reference.bounds(Case((CYCLE, Operation("collect", (0,)), CYCLE)))
+    assert pytest.approx(4, abs=0.8) == truth.low / MIB
+    assert pytest.approx(8, abs=0.8) == truth.high / MIB
+    truth = reference.bounds(Case((CYCLE, Operation("collect", (2,)), CYCLE)))
+    assert pytest.approx(4, abs=0.8) == truth.high / MIB
 
 
 def test_fixture_is_no_part_of_it(reference) -> None:
     """What a fixture holds before the call does not count."""
     case = Case((CYCLE,), fixture=Fixture("class", "bytearray", 8, "plain"))
-    assert pytest.approx(4, abs=0.6) == reference.truth(case).high / MIB
+    assert pytest.approx(4, abs=0.8) == reference.truth(case).high / MIB
 
 
 def test_tests_do_not_touch_each_other(reference) -> None:
@@ -73,4 +89,4 @@ def test_tests_do_not_touch_each_other(reference) -> None:
     keep = Operation("keep", ("blocks", 4, "plain", "a"))
     reference.truth(Case((keep,)))
     after = reference.truth(Case((keep, Operation("drop", ("a",)))))
-    assert pytest.approx(4, abs=0.6) == after.high / MIB
+    assert pytest.approx(4, abs=0.8) == after.high / MIB
