@@ -9,7 +9,7 @@ import pytest
 
 from tests.histories.model import Case, Fixture, Operation
 from tests.histories.operations import write_tables
-from tests.histories.reference import Reference
+from tests.histories.reference import PINNED, Reference
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the truth is read from /proc")
 
@@ -22,7 +22,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
     """What measures."""
     folder = tmp_path_factory.mktemp("tables")
     write_tables(str(folder))
-    reference = Reference(str(folder))
+    reference = Reference(str(folder), PINNED)
     yield reference
     reference.stop()
 
