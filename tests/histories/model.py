@@ -72,7 +72,7 @@ class Truth:
     high: int
     """Bytes at most: its own garbage is freed only where it asks for a full collection."""
     retaining: int | None = None
-    """The same, if the C library keeps what is freed; ``None`` if that has not been asked."""
+    """The same, if nothing that is freed is returned; ``None`` if that has not been asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,17 +159,16 @@ class Reference:
     def bounds(self, case: Case) -> Truth:
         """The same, with how far that depends on what else happens in the process."""
         used = self.truth(case).high
-        thresholds = _THRESHOLDS[:1] if self._pinned else _THRESHOLDS
-        least = min(self._measure(case, tidy=True, threshold=mib) for mib in thresholds)
+        least = min(self._measured(case, tidy=True))
         most = max(used, self._measure(case, late=True))
-        kept = most
-        if not self._pinned:  # nothing may be returned
-            singles = [replace(case, operations=(step,)) for step in case.operations]
-            kept = max(most, sum(self._most(single) for single in singles))
-        return Truth(min(used, least), most, kept + _moved(case))
+        singles = [replace(case, operations=(step,)) for step in case.operations]
+        kept = sum(max(self._measured(single)) for single in singles) + _moved(case)
+        return Truth(min(used, least), most, max(most, kept))
 
-    def _most(self, case: Case) -> int:
-        return max(self._measure(case, threshold=mib) for mib in _THRESHOLDS)
+    def _measured(self, case: Case, **how: bool) -> list[int]:
+        """What a test uses by all the thresholds that there may be."""
+        thresholds = _THRESHOLDS[:1] if self._pinned else _THRESHOLDS
+        return [self._measure(case, threshold=mib, **how) for mib in thresholds]
 
     def _measure(self, case: Case, **how: Any) -> int:
         into, out = self._process.stdin, self._process.stdout

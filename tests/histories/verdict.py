@@ -21,7 +21,7 @@ class Verdict(Enum):
     CLOSE = "is as close to its limit as the resolution"
     BROKEN = "fails by itself without a line, and is above its limit"
     LESSENED = "passes without a line, and is above its limit only where it is alone"
-    RETAINED = "fails, and is within its limit only if the C heap has no past"
+    RETAINED = "fails, and is within its limit only if what it frees is returned"
     UNSTEADY = "is judged wrongly, but only in one of two runs"
     SILENT = "PASSES WITHOUT A LINE, AND IS ABOVE ITS LIMIT"
     FALSE_ALARM = "FAILS, AND IS WITHIN ITS LIMIT"
