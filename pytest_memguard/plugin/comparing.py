@@ -106,7 +106,7 @@ class Comparison:
 
     @property
     def told(self) -> dict[str, Told]:
-        """What is told test by test, by kind; the kind of the first test comes first."""
+        """What is reported test by test, by kind; the kind of the first test comes first."""
         kinds = sorted(self._told.items(), key=lambda item: item[1].first[0].nodeid)
         return dict(kinds)
 

@@ -249,6 +249,6 @@ def _system() -> System | None:
 
 
 def destination(file: TrackerFile) -> Any:
-    """What memray is told to write to."""
+    """The destination that memray writes to."""
     # a nameless file is there already
     return import_memray().FileDestination(file.path, overwrite=True, compress_on_exit=False)

@@ -33,7 +33,7 @@ class ResetWatch:
 
     Raises:
         OSError: if the kernel or the C library has no inotify, or no more of it.
-        AttributeError: likewise.
+        AttributeError: if the C library has no inotify.
     """
 
     def __init__(self) -> None:

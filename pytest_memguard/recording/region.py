@@ -35,7 +35,7 @@ class Region:
         after: where each stood at the end.
         missed: bytes that each may have missed above its highest; ``None`` for any number.
         least_freed: bytes of memory older than the region that collections freed, at least.
-        most_freed: likewise, at most.
+        most_freed: bytes of it that collections freed, at most.
         reached: the oldest generation whose garbage has been collected since the start.
         is_blind: whether a collection may have gone unseen.
     """

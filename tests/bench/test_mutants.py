@@ -1,4 +1,4 @@
-"""Tests of the mutation testing: which mutants count, and what is said of them."""
+"""Tests of the mutation testing: which mutants count, and how they are reported."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 MIB = 1 << 20
 _LIST = 64  # bytes of an empty list with its place in the list that holds it
-_BLOCK = 712  # bytes of bytes(667), likewise: too large for pymalloc, so on the C heap
+_BLOCK = 712  # bytes of bytes(667) in a list: too large for pymalloc, so on the C heap
 
 
 def _mapped(size: int) -> mmap.mmap:

@@ -94,7 +94,7 @@ def measure(
 def map_code() -> None:
     """Have the pages of interpreter and C library mapped, which a forked child does not have.
 
-    Otherwise whoever is the first to use a part of them would seem to use that memory.
+    Otherwise the first test to use a part of them would seem to use that memory.
     """
     advise = ctypes.CDLL(None).madvise
     for line in Path("/proc/self/maps").read_text(encoding="ascii").splitlines():

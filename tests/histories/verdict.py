@@ -46,7 +46,7 @@ def resolution(limit: int) -> int:
 
 
 def judge(limit: int | None, truth: Truth, lessened: int, answer: Answer) -> Verdict:
-    """Compare what is said of a test with the truth.
+    """Compare what the plugin says about a test with the truth.
 
     Args:
         limit: bytes; ``None`` for none.

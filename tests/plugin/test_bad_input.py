@@ -376,7 +376,7 @@ def test_an_empty_key_of_lines_sets_nothing(pytester, run):
 
 @pytest.mark.parametrize("compare", [False, True], ids=["plain", "comparing"])
 def test_bad_markers_of_leak_checks_and_rules(run, compare):
-    """Every marker on leaks and regressions that makes no sense is told by file and line."""
+    """Every marker on leaks and regressions that makes no sense is named by file and line."""
     lines = ["import pytest", ""]
     expected = []
     for number, (marker, problem) in enumerate(BAD_LEAK_MARKERS):

@@ -152,7 +152,7 @@ def test_baseline(run, pytester) -> None:
 
 
 def test_parameters(report, pytester, monkeypatch, capsys) -> None:
-    """So are parameters, where pytest is told to leave them as they are."""
+    """So are parameters, where pytest is set to leave them as they are."""
     pytester.makeini(f"[pytest]\n{RAW} = true\n")
     result = report(PARAMETERS, "--no-summary", "--tb=no", "--no-header")
     section = result.stdout.str().partition("= memory =")[2]

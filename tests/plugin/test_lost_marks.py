@@ -78,7 +78,7 @@ def test_reset_in_a_test_that_is_only_reported(run):
 
 
 def test_breach_before_the_mark_is_reset(run):
-    """A test that is over its budget by what is left to see fails, whoever reset the mark."""
+    """A test fails if what it uses after resetting the mark is over its budget."""
     source = """
         import pytest
 

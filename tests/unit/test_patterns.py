@@ -1,4 +1,4 @@
-"""Tests of patterns: which make sense, and what is said of the others."""
+"""Tests of patterns: which make sense, and the messages for the others."""
 
 from __future__ import annotations
 

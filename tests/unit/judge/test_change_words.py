@@ -50,7 +50,7 @@ def test_noun(metric, expected) -> None:
 
 
 def test_new() -> None:
-    """A new test is told with its peak."""
+    """A new test is reported with its peak."""
     now = Entry(peak=5 * MIB, growth=0)
     assert new("heap", now) == "peak heap 5.0 MiB, not in the baseline yet"
 
@@ -63,7 +63,7 @@ def test_new() -> None:
     ],
 )
 def test_stage_is(kind, expected) -> None:
-    """A stage of one side is told with the side that has it."""
+    """A stage of one side is reported with the side that has it."""
     assert expected == stage_is(kind, "a/b")
 
 

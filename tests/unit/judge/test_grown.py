@@ -101,7 +101,7 @@ def test_grown_stage(before, now, expected) -> None:
     ],
 )
 def test_grown_lines(before, now, expected) -> None:
-    """Lines that grew are told apart by function, added up, the largest growth first."""
+    """Lines that grew are added up by function, the largest growth first."""
     found = [
         (line.function, None if was is None else was.size, line.size)
         for was, line in grown_lines(before, now)

@@ -185,7 +185,7 @@ def test_imports_explain_no_leak() -> None:
 
 
 def test_noise_that_lets_pass_no_more_than_the_rule() -> None:
-    """Noise is told only where it let more pass than the rule."""
+    """Noise is reported only where it let more pass than the rule."""
     text = judged(entry(100), entry(120), "peak:1%", place=HEAP)[0].text
     assert "; peak:1% (--mem-fail-on) allows up to 101.0 MiB" in text
 

@@ -164,7 +164,7 @@ def test_rare_divisions() -> None:
     """Twelve values that no shuffled series divides as well are enough, eleven never are."""
     values = LOW + HIGH
     assert _is_rare(values, _best_border(values)[0], random.Random(0))  # noqa: S311  a fixed seed
-    assert not _is_rare(values[:-1], 1e9, random.Random(0))  # noqa: S311  likewise
+    assert not _is_rare(values[:-1], 1e9, random.Random(0))  # noqa: S311  no secret
 
 
 def test_one_shuffled_series_may_divide_as_well() -> None:
@@ -178,7 +178,7 @@ def test_one_shuffled_series_may_divide_as_well() -> None:
     second, first = sorted(gains)[-2:]
     assert second < first
     assert _is_rare(values, first, random.Random(0))  # noqa: S311  the same seed
-    assert not _is_rare(values, second, random.Random(0))  # noqa: S311  likewise
+    assert not _is_rare(values, second, random.Random(0))  # noqa: S311  no secret
 
 
 def energy(left, right) -> float:

@@ -212,7 +212,7 @@ def test_problems_of_a_class() -> None:
 
 
 def test_problems_of_a_class_are_told_once() -> None:
-    """A marker of a class is told by the first of its tests, and no other one is checked."""
+    """A marker of a class is reported with the first of its tests, and no other is checked."""
     owner = Node("TestIt", (CHECK(calls=0),))
     planner = LeakPlanner(Settings())
     items: list[Any] = [Node(name, (), owner) for name in ("test_one", "test_two")]

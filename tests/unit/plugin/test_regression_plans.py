@@ -127,7 +127,7 @@ def test_problems() -> None:
 
 
 def test_problems_of_a_class_are_told_once() -> None:
-    """A marker that several tests share is told by the first of them."""
+    """A marker that several tests share is reported with the first of them."""
     planner = RegressionPlanner((), {})
     item = make_test(above=(RULE("much"),))
     assert [rule.text for rule in planner.rules(item)] == ["peak:10%+2MB"]

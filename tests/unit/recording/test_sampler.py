@@ -127,7 +127,7 @@ def test_bounds_by_the_lifetime_mark(mark, later, high, missed) -> None:
 
 
 def test_nothing_bounds_it_without_a_mark(meter) -> None:
-    """Without a lifetime mark nobody knows what sampling has missed."""
+    """Without a lifetime mark nothing bounds what sampling has missed."""
     meter.restart()
     meter.read()
     assert meter.missed(100, 100) is None

@@ -64,7 +64,7 @@ def test_never_wider_meanwhile(tmp_path, monkeypatch) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="it needs root")
 def test_owner_and_group_are_kept(tmp_path) -> None:
-    """Root replaces the file of somebody else, and it stays theirs."""
+    """Root replaces the file of another user, who stays its owner."""
     path = tmp_path / "baseline.json"
     path.touch()
     os.chown(path, 1234, 2345)
