@@ -49,7 +49,7 @@ def test_resolution(limit, nothing_within) -> None:
     ],
 )
 def test_verdict(mib, lessened, answer, verdict) -> None:
-    """A test with a limit of 10 MiB is judged by what it uses alone and what the plugin says."""
+    """A test with a limit of 10 MiB is judged by its use alone and what the plugin says."""
     truth = Truth(int(mib * MIB), int(mib * MIB))
     assert verdict is judge(10 * MIB, truth, lessened * MIB, answer)
 
