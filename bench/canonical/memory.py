@@ -25,8 +25,8 @@ def small_objects(mebibytes: float) -> list[bytes]:
 
 
 def small_lists(mebibytes: float) -> list[list[int]]:
-    """Containers that the collector follows: 136 bytes each, with its number and its place."""
-    return [[number] for number in range(int(mebibytes * MIB / 136))]
+    """Containers that the collector follows: 120 bytes each, with its number and its place."""
+    return [[number] for number in range(int(mebibytes * MIB / 120))]
 
 
 def medium_blocks(mebibytes: float) -> list[bytes]:

@@ -230,8 +230,6 @@ class ItemHooks:
         look = running.look or self.looks.take_over()
         if self.looks.paused:
             return (yield)
-        if nextitem is None or nextitem.parent is not item.parent:
-            self.instruments.wider_fixtures_went()
         if look is None and self.looks.plan_of(item) is not None:  # its setup has failed
             look = self.looks.make_after_setup(item)
         if look is None:

@@ -241,11 +241,7 @@ class QuickHooks:
         now = self._started = self._now()
         if now - start > DEAR_SECONDS:
             settle.cheap = False
-        moved = base - watch.level_then
-        if now >= watch.known_until or not 0 <= moved <= demands.little:
-            room = watch.known(base, demands.tolerance, demands.most_room)
-        else:
-            room = watch.bound_then + moved
+        room = watch.known(base, demands.tolerance, demands.most_room)
         if room < 0 or room > demands.most_room:
             self._looks.take_over()
             return False
@@ -261,8 +257,6 @@ class QuickHooks:
         if demands is None or not self.called:
             return (yield from self._care.tear_down(item, nextitem))
         instruments = self._instruments
-        if nextitem is None or nextitem.parent is not item.parent:
-            instruments.wider_fixtures_went()
         try:
             result = yield
         except BaseException:

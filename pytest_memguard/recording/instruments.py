@@ -84,11 +84,6 @@ class Instruments:
                 self._no_heap = ""
         return self._no_heap
 
-    def wider_fixtures_went(self) -> None:
-        """Note that what lived for many tests may have left room behind."""
-        if self.room is not None:
-            self.room.count_again()
-
     def plug_holes(self) -> None:
         """Keep large holes of the C heap out of use until `unplug_holes`."""
         if self.holes is not None:

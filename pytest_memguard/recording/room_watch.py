@@ -18,7 +18,6 @@ from pytest_memguard.units import MIB
 _LARGEST_SMALL_BLOCK: Final = 512
 _SHARE_OF_TIME: Final = 200
 _SHARE_OF_TIME_IF_EXPENSIVE: Final = 20
-_SHARE_OF_TIME_TO_COUNT: Final = 200
 # Less room is never filled for good: each time that may cost an arena.
 _LEAST_TO_LAY: Final = 2 * MIB
 # What was filled must have lasted for so many measurements to be filled as tightly again; if
@@ -53,6 +52,10 @@ class RoomWatch:
 
     Room appears when objects go, so the last answer holds as long as resident memory has
     not risen and the number of small blocks has not fallen; what either moved by is added.
+    The blocks are counted each time: that takes microseconds where there are few, a tenth of
+    a millisecond for a million objects, and milliseconds for ten million. Freeing as much as
+    matters takes less time than that, so no earlier count would do.
+
     The probe is asked again when that matters beside a tolerance, when two hundred times
     its cost has passed, and, where the answer would call for an expensive instrument, when
     twenty times its cost has.
@@ -61,12 +64,6 @@ class RoomWatch:
     what moved since the last answer, resident memory and bytes in use, is a bound after the
     probe was asked as well; but it does not show where other memory went while that of the
     small blocks grew, and is trusted only for as much as one arena has.
-
-    Counting visits every pool, so it takes longer the larger the heap is. It is done again
-    when two hundred times its cost has passed: less than it takes to free a heap of that
-    size (230 to 800 times, by the size of the blocks), so that no room that matters can have
-    appeared since; or when `count_again` has been called, because something that lived long
-    has gone.
 
     Room that matters is filled with ballast, as far as that is allowed: for good, or for
     the time of one measurement.
@@ -79,9 +76,6 @@ class RoomWatch:
     Attributes:
         ballast: what was filled for good.
         anywhere: bytes of the room where blocks of any size fit.
-        bound_then: the last bound that nothing had to be asked for.
-        level_then: resident bytes at the last answer; what they have risen by is added.
-        known_until: when that has to be looked at again.
     """
 
     def __init__(
@@ -105,12 +99,6 @@ class RoomWatch:
         self._lasted = 0
         self._restless = 0
         self._most = 0
-        self.bound_then = self.level_then = 0
-        self.known_until = -1.0
-
-    def count_again(self) -> None:
-        """Count the blocks the next time, however short ago that was done."""
-        self._last.count_due = self.known_until = -1.0
 
     def bound(self, level: int, tolerance: int, expensive: float, *, fill: bool = True) -> int:
         """An upper bound of the room.
@@ -142,11 +130,7 @@ class RoomWatch:
         last, now = self._last, self._now()
         if now >= last.due:
             return -1
-        if now >= last.count_due:
-            self._count_blocks(now)
-        self.bound_then, self.level_then = last.room + last.fallen, last.level
-        self.known_until = min(last.due, last.count_due)
-        moved = last.fallen
+        moved = max(0, last.count - self._blocks()) * _LARGEST_SMALL_BLOCK
         if level > last.level:
             moved += level - last.level
         bound = last.room + moved
@@ -211,7 +195,6 @@ class RoomWatch:
         self._brief.drop()
         self._brief = None
         self._last = self._unfilled
-        self._last.count_due = self.known_until = -1.0
         clear_free_lists()
         raised, self._raised = self._raised, 0
         return raised
@@ -234,9 +217,8 @@ class RoomWatch:
 
     def _note(self, room: Room, level: int, small: float) -> None:
         last = self._last
-        self.known_until = -1.0
         last.small, last.room = small, int(small) + room.malloc
-        last.level, last.fallen, last.count = level, 0, self._blocks()
+        last.level, last.count = level, self._blocks()
         last.used = room.used
         self.anywhere = room.anywhere
 
@@ -253,12 +235,6 @@ class RoomWatch:
         level += self._resident() - before
         self._note(room, level, room.small - beyond * room.pool_size)
 
-    def _count_blocks(self, start: float) -> None:
-        last = self._last
-        last.fallen = max(0, last.count - self._blocks()) * _LARGEST_SMALL_BLOCK
-        end = self._now()
-        last.count_due = end + (end - start) * _SHARE_OF_TIME_TO_COUNT
-
 
 @dataclass(slots=True)
 class _Answer:
@@ -274,11 +250,7 @@ class _Answer:
     """Blocks in use."""
     used: int = 0
     """Bytes in them."""
-    fallen: int = 0
-    """Bytes of room that blocks left which have gone since."""
     due: float = -1.0
     """When the probe is to be asked again."""
     soon: float = -1.0
     """Likewise, where the answer is expensive."""
-    count_due: float = -1.0
-    """When blocks are to be counted again."""

@@ -302,3 +302,52 @@ def test_stages_beside_the_arena_of_a_thread(run):
         ]
     )
     result.stdout.no_fnmatch_line("*undecided*")
+
+
+SLOW_COUNT = """
+    import sys
+    import time
+    from pytest_memguard.recording.room_watch import RoomWatch
+
+    def count():
+        time.sleep(0.002)  # a machine with other work, or a large heap
+        return sys.getallocatedblocks()
+
+    RoomWatch.__init__.__defaults__ = (count,)
+"""
+CLEARED = """
+    import pytest
+
+    PINNED, CACHE = [], {}
+
+    def lists(mebibytes):
+        return [[number] for number in range(int(mebibytes * 2**20 / 120))]
+
+    @pytest.mark.mem_budget(8)
+    def test_before():
+        pass
+
+    def test_fills():
+        CACHE["lists"] = lists(12)
+        PINNED.extend(CACHE["lists"][::40])
+
+    @pytest.mark.mem_budget(8)
+    def test_between():
+        pass
+
+    def test_clears():
+        CACHE.clear()
+
+    @pytest.mark.mem_budget(8)
+    def test_over():
+        lists(11)
+"""
+
+
+@pytest.mark.parametrize("conftest", ["", SLOW_COUNT], ids=["as-it-is", "slow-count"])
+def test_room_that_appeared_a_moment_ago(pytester, run, conftest):
+    """A cache that was cleared just before hides nothing, however quick the tests are."""
+    pytester.makeconftest(conftest)
+    result = run(CLEARED, "--mem-explain=never", "-rf")
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_over - BudgetExceeded: peak RSS *"])

@@ -52,28 +52,14 @@ def test_nothing_moved(watch) -> None:
     assert watch.probe.calls == 1
 
 
-def test_what_may_be_used_without_asking(clock) -> None:
-    """A bound that was just worked out is one until blocks are to be counted again."""
-    blocks = FakeProbe(clock, 100, COST / 100)
+def test_blocks_are_counted_each_time(clock) -> None:
+    """Blocks that went are seen at once, however long counting takes."""
+    blocks = FakeProbe(clock, 100, COST)
     watch = RoomWatch(FakeProbe(clock, FakeRoom(5000), COST), lambda: 0, blocks)
     watch.bound(LEVEL, 5000, NEVER)
-    assert clock() >= watch.known_until
-    assert watch.bound(LEVEL, 2000, NEVER) == watch.bound_then == 5000
-    assert watch.level_then == LEVEL
-    assert clock() < watch.known_until
-    watch.count_again()
-    assert clock() >= watch.known_until
+    assert watch.bound(LEVEL, 2000, NEVER) == 5000
     blocks.answer -= 1
-    watch.bound(LEVEL, 2000, NEVER)
-    assert watch.bound_then == 5512
-
-
-def test_an_answer_ends_what_was_known(watch, clock) -> None:
-    """Once the probe is asked the bound before is none any more."""
-    watch.bound()
-    watch.bound(level=LEVEL + 10_000)
-    assert watch.probe.calls == 2
-    assert clock() >= watch.watch.known_until
+    assert watch.bound(LEVEL, 2000, NEVER) == 5512
 
 
 @pytest.mark.parametrize(
@@ -296,7 +282,6 @@ def test_blocks_that_go_while_it_is_filled(filling) -> None:
     """What goes during a measurement is room there, and afterwards."""
     filling.watch.fill_briefly(LEVEL, 7000, NEVER, 1000)
     filling.blocks -= 1
-    filling.watch.count_again()
     assert filling.bound(LEVEL + 4000, tolerance=10**6) == 542
     filling.watch.release()
     assert filling.bound(LEVEL, tolerance=10**6) == 7512
