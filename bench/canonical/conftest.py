@@ -47,11 +47,13 @@ class Breaches:
         self._expected, self._seen = set(), set()
 
     def pytest_runtest_logreport(self, report):
-        """Note a breach that was expected and one that happened."""
-        if not _OVER.search(report.nodeid) or (report.skipped and not _expected(report)):
+        """Note a breach that was expected, because the test ran, and one that happened."""
+        if not _OVER.search(report.nodeid):
             return
-        self._expected.add(report.nodeid)
-        if report.skipped and _expected(report):
+        breach = report.skipped and hasattr(report, "wasxfail")
+        if breach or (report.when == "call" and not report.skipped):
+            self._expected.add(report.nodeid)
+        if breach:
             self._seen.add(report.nodeid)
 
     def pytest_sessionfinish(self, session):
@@ -63,7 +65,3 @@ class Breaches:
         """Name the tests without a breach."""
         for nodeid in sorted(self._expected - self._seen):
             terminalreporter.write_line(f"NO BREACH {nodeid}")
-
-
-def _expected(report):
-    return hasattr(report, "wasxfail")

@@ -73,6 +73,7 @@ def written(name: str, result: str, *rules: str) -> dict[str, Any]:
         pytest.param(
             written("test_x[over]", "xpassed", "undecided"), True, id="counted-as-undecided"
         ),
+        pytest.param(written("test_x[over]", "skipped"), True, id="over-that-was-skipped"),
         pytest.param(written("test_overlap", "passed"), True, id="neither"),
         pytest.param(
             written("test_overlap", "passed", "not-measured"), False, id="neither-with-finding"
