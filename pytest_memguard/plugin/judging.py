@@ -148,18 +148,19 @@ class PhaseJudge:
         first = measured.regions["setup"].levels
         if index >= len(first):
             return None  # the budget came after setup
-        value = high = least_freed = most_freed = 0
+        value = high = kept = least_freed = most_freed = 0
         ceiling = 0.0
         for name in PHASES[: PHASES.index(self._phase) + 1]:
             region = measured.regions.get(name)
             peak = measured.peaks_of(name).get(budget.metric) if region is not None else None
             if region is None or peak is None:
                 continue
-            base = region.levels[index] - first[index]
             # what the test itself has is never less than nothing
-            least, most = max(0, base + least_freed), max(0, base + most_freed)
+            least, most = max(0, kept + least_freed), max(0, kept + most_freed)
             value = max(value, least + peak.value)
             high, ceiling = max(high, most + peak.high), max(ceiling, most + peak.ceiling)
+            # what the process grows by between two phases is not the test's, but an instrument's
+            kept += region.growth(index)
             if index == 0:
                 least_freed += region.least_freed
                 most_freed += region.most_freed

@@ -241,7 +241,12 @@ class QuickHooks:
         now = self._started = self._now()
         if now - start > DEAR_SECONDS:
             settle.cheap = False
-        room = watch.known(base, demands.tolerance, demands.most_room)
+        # no more can be free inside the process than is resident
+        room = (
+            base
+            if base <= demands.little
+            else watch.known(base, demands.tolerance, demands.most_room)
+        )
         if room < 0 or room > demands.most_room:
             self._looks.take_over()
             return False

@@ -351,3 +351,35 @@ def test_room_that_appeared_a_moment_ago(pytester, run, conftest):
     result = run(CLEARED, "--mem-explain=never", "-rf")
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["FAILED test_it.py::test_over - BudgetExceeded: peak RSS *"])
+
+
+def test_instruments_are_no_part_of_a_whole_test(run):
+    """A budget on all phases leaves out what memray takes between two of them."""
+    result = run(
+        """
+        import threading
+        import pytest
+
+        def test_raises_the_mmap_threshold():
+            bytearray(30 << 20)
+
+        def test_thread():
+            thread = threading.Thread(target=bytearray, args=(25 << 20,))
+            thread.start()
+            thread.join()
+
+        @pytest.fixture
+        def given():
+            return bytearray(7 << 20)
+
+        @pytest.mark.parametrize("turn", range(2))
+        @pytest.mark.mem_budget(10, phase="all")
+        def test_within(given, turn):
+            pass
+
+        @pytest.mark.mem_budget(6, phase="all")
+        def test_over(given):
+            pass
+        """
+    )
+    result.assert_outcomes(passed=4, errors=1)
