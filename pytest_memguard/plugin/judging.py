@@ -159,7 +159,7 @@ class PhaseJudge:
             least, most = max(0, kept + least_freed), max(0, kept + most_freed)
             value = max(value, least + peak.value)
             high, ceiling = max(high, most + peak.high), max(ceiling, most + peak.ceiling)
-            # what the process grows by between two phases is not the test's, but an instrument's
+            # what the process grows by between two phases is an instrument's
             kept += region.growth(index)
             if index == 0:
                 least_freed += region.least_freed
