@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from math import nan
 from typing import Any, Final
 
 from pytest_memguard.errors import ConfigError, quoted
@@ -24,12 +25,8 @@ _SIZE = r"(?ai)\s*(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>b|bytes?|[kmgt](?:i
 _SHARE = r"(?a)\s*(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<percent>%?)\s*"
 _HINT = "write a number of MiB (200) or a text with a unit ('512 KB', '200 MB', '1.5 GiB')"
 _BYTES_HINT = "write a number of bytes (512) or a text ('2 KB')"
-# Whole numbers of MiB with so few digits are below `LARGEST`.
-_FEW_DIGITS = 12
-# No size of at most `LARGEST` bytes has more digits before the point. Further ones behind it
-# make no difference of a byte: a number of bytes has 40 at most, since 1 B is 2**-40 TiB.
-_DIGITS = 19
-_DECIMALS = 60
+# Keeps all digits of a product, however many they are.
+_EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 
 class Size(int):
@@ -83,8 +80,6 @@ def parse_size(value: object) -> int:
     """
     if value is None:
         return 0
-    if isinstance(value, str) and len(value) <= _FEW_DIGITS and is_whole(value):
-        return int(value) * MIB  # what most people write
     return _size(value, 1 if isinstance(value, Size) else MIB, _HINT)
 
 
@@ -112,17 +107,13 @@ def _size(value: object, bare: int, hint: str) -> int:
     if match is None:
         msg = f"{quoted(value)} is not a size: {hint}"
         raise ConfigError(msg)
-    from fractions import Fraction  # of no use for a whole number of MiB
-
     unit = match["unit"].lower()
     factor = _FACTORS[unit[0]] if unit else bare
-    whole, _, decimals = match["number"].partition(".")
-    whole = whole.lstrip("0")
-    exact = Fraction(f"{whole[: _DIGITS + 1] or 0}.{decimals[:_DECIMALS] or 0}") * factor
-    if len(whole) > _DIGITS or exact > LARGEST:
+    exact = _EXACT.multiply(Decimal(match["number"]), factor)
+    if exact > LARGEST:
         msg = f"{quoted(value)} is not a size, it is 8 EiB (2**63 bytes) or more: {hint}"
         raise ConfigError(msg)
-    if exact < 1 and match["number"].strip("0."):
+    if 0 < exact < 1:
         msg = f"{quoted(value)} is not a size, it is less than a byte: {hint}"
         raise ConfigError(msg)
     return int(exact)
@@ -132,16 +123,14 @@ def _text(value: object) -> str:
     """A number as a text without an exponent, so that 1e-3 and 0.001 are the same size.
 
     Returns:
-        The text; an empty one for what is neither a number nor a text. A whole number that
-        is out of range becomes the next to it that is, since Python refuses to write one of
-        thousands of digits.
+        The text; an empty one for what is neither a number nor a text.
     """
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return ""
     if isinstance(value, int):
-        return int.__repr__(max(-1, min(value, LARGEST + 1)))
+        return f"{Decimal(value):f}"  # `int` refuses to write thousands of digits
     if isinstance(value, float):
         text = float.__repr__(value)
         return f"{Decimal(text):f}" if "e" in text else text
@@ -181,17 +170,17 @@ def parse_count(value: object, what: str, least: int = 1) -> int:
         ConfigError: if it is anything else, or above `MOST`.
     """
     text = _text(value).strip() if isinstance(value, (int, str)) else ""
-    count = -1
-    if is_whole(text):
-        count = int(text) if len(text) <= _DIGITS else LARGEST
-    if not least <= count <= MOST:
-        most = f" to {MOST}" if count > MOST else ""
+    # `int` refuses to read thousands of digits; whole numbers up to `MOST` are exact floats
+    count = float(text) if is_whole(text) else nan
+    too_many = count > MOST
+    if too_many or not count >= least:  # NaN is neither
+        most = f" to {MOST}" if too_many else ""
         msg = (
             f"{quoted(value)} is not a number of {what}: "
             f"write a whole number from {least}{most}"
         )
         raise ConfigError(msg)
-    return count
+    return int(count)
 
 
 def parse_share(value: object) -> float | None:
@@ -203,7 +192,7 @@ def parse_share(value: object) -> float | None:
     if value is None:
         return None
     match = re.fullmatch(_SHARE, _text(value))
-    share = -1.0
+    share = nan
     if match is not None:
         share = float(match["number"]) / (100 if match["percent"] else 1)
     if not 0 <= share < 1:

@@ -108,6 +108,7 @@ TOO_LARGE = [
     pytest.param("9" * 5000, f"'{'9' * 59}... (5002 characters)", id="text-of-many-digits"),
     pytest.param("8388608 TB", "'8388608 TB'", id="first-in-tib"),
     pytest.param(f"{LARGEST + 1} B", "'9223372036854775808 B'", id="first-in-bytes"),
+    pytest.param(f"{LARGEST}.5 B", "'9223372036854775807.5 B'", id="half-a-byte-more"),
     pytest.param(Size(LARGEST + 1), "8589934592.00 GiB", id="size"),
 ]
 
