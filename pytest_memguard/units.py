@@ -195,7 +195,7 @@ def parse_share(value: object) -> float | None:
     share = nan
     if match is not None:
         share = float(match["number"]) / (100 if match["percent"] else 1)
-    if not 0 <= share < 1:
+    if not share < 1:  # nor is NaN
         hint = "write one below 1, as 0.8 or '80%'"
         msg = f"{quoted(value)} is not a share of the budget: {hint}"
         raise ConfigError(msg)
