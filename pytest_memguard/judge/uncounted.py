@@ -14,9 +14,7 @@ _NEGLIGIBLE: Final = 4 * MIB
 _SHARE: Final = 0.1
 
 
-def heap_peak(
-    counted: int, rise: int, mapped: int | None, waste: Callable[[], int] = lambda: 0
-) -> Peak:
+def heap_peak(counted: int, rise: int, mapped: int | None, waste: Callable[[], int]) -> Peak:
     """The peak of the heap, with what memray may have missed as its upper bound.
 
     memray sees the calls of libraries to the allocators. It does not see those that the code
