@@ -29,7 +29,7 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
         return judge_former(budget, budget.former, peak, subject(budget, phase))
     limit, value = budget.limit, peak.value
     grain = GRAIN if peak.metric == "rss" and limit < FINE_GRAINED else 0
-    close = bool(budget.warn) and value > (budget.warn or 0) * limit
+    close = bool(budget.warn and value > budget.warn * limit)
     answers: tuple[tuple[bool, Rule, _Words], ...] = (
         (value > limit + grain, "over-budget", _over),
         (value > limit, "undecided", _fine),

@@ -197,10 +197,12 @@ def tracked_peak(
     if hidden > rise + GRAIN:
         value = int(min(hidden, rise + room))
     ceiling = rise + min(room, held.small + held.waste + min(anywhere, held.large))
-    with_waste = requested + held.waste
+    high = max(value, ours)
+    if room > GRAIN:
+        high = max(high, int(min(ceiling, requested + held.waste)))
     return Peak(
         metric="rss",
         value=value,
-        high=max(value, ours, int(min(ceiling, with_waste)) if room > GRAIN else 0),
+        high=high,
         method="memray estimate" if hidden > rise + GRAIN else method,
     )

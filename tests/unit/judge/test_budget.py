@@ -28,6 +28,11 @@ def peak(value, high=None, method="kernel mark", metric="rss") -> Peak:
     return Peak(metric=metric, value=value, high=value if high is None else high, method=method)
 
 
+def sampled(value: int, unseen: int | None, high: int = 0) -> Peak:
+    """A sampled peak, of which so much may have been missed."""
+    return replace(peak(value, max(value, high), method="sampled"), unseen=unseen)
+
+
 @pytest.mark.parametrize(
     ("budget", "value", "high", "rule"),
     [
@@ -62,6 +67,25 @@ def peak(value, high=None, method="kernel mark", metric="rss") -> Peak:
 def test_judge(budget, value, high, rule) -> None:
     """A peak is over, close, undecided or fine, in this order."""
     found = judge(budget, peak(value, max(value, high)))
+    assert rule == (None if found is None else found.rule)
+
+
+@pytest.mark.parametrize(
+    ("measured", "budget", "rule"),
+    [
+        pytest.param(sampled(LIMIT + 1, None), BUDGET, "over-budget", id="surely-over"),
+        pytest.param(sampled(1, LIMIT - 1), BUDGET, None, id="surely-within"),
+        pytest.param(sampled(1, LIMIT), BUDGET, "undecided", id="perhaps-over"),
+        pytest.param(sampled(1, None), BUDGET, "undecided", id="nothing-bounds-it"),
+        pytest.param(sampled(1, 5, LIMIT - 5), BUDGET, None, id="within-with-room"),
+        pytest.param(sampled(1, 5, LIMIT), BUDGET, "undecided", id="room-and-missed"),
+        pytest.param(sampled(LIMIT - 1, None), WARNING, "near-budget", id="close-comes-first"),
+        pytest.param(sampled(1, 2), WARNING, None, id="surely-not-close"),
+    ],
+)
+def test_judge_sampled(measured, budget, rule) -> None:
+    """A budget is broken or kept for certain, or the finding says that it is not known."""
+    found = judge(budget, measured)
     assert rule == (None if found is None else found.rule)
 
 
@@ -169,6 +193,29 @@ def test_finding_holds_what_was_judged() -> None:
             "peak RSS 600.0 KiB is as near to the budget of 512.0 KiB set by the marker as "
             "the kernel's mark is exact (256.0 KiB); metric='heap' is exact to the byte",
             id="undecided-within-the-grain",
+        ),
+        pytest.param(
+            BUDGET,
+            sampled(50 * MIB, 600 * MIB, 60 * MIB),
+            "peak RSS was sampled, 50.0 MiB at the highest, within the budget of 200.0 MiB "
+            "set by the marker; the process's lifetime high-water mark allows up to 660.0 "
+            "MiB, so a short peak above the budget may have been missed",
+            id="sampled-and-bounded",
+        ),
+        pytest.param(
+            BUDGET,
+            sampled(50 * MIB, None),
+            "peak RSS was sampled, 50.0 MiB at the highest, within the budget of 200.0 MiB "
+            "set by the marker; nothing bounds what lasted less, so a short peak above the "
+            "budget may have been missed",
+            id="sampled-and-unbounded",
+        ),
+        pytest.param(
+            BUDGET,
+            replace(peak(300 * MIB), unseen=9 * MIB),
+            "peak RSS 300.0 MiB or more is 100.0 MiB over the budget of 200.0 MiB set by the "
+            "marker",
+            id="at-least",
         ),
     ],
 )

@@ -16,6 +16,7 @@ from pytest_memguard.judge.room import (
     allowance,
     finest,
     held_at_peak,
+    higher,
     marked_peak,
     precision_for,
     tracked_peak,
@@ -104,6 +105,26 @@ def test_marked_peak() -> None:
     assert Peak(metric="rss", value=10, high=13, method="sampled") == marked_peak(
         10, 3, "sampled"
     )
+
+
+def sampled(value: int, unseen: int | None) -> Peak:
+    """A sampled peak, of which so much may have been missed."""
+    return marked_peak(value, 0, "sampled", unseen=unseen)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "value", "high", "ceiling"),
+    [
+        pytest.param(sampled(5, 3), sampled(2, 9), 5, 5, 11, id="bound-of-the-lower"),
+        pytest.param(sampled(5, 3), sampled(7, 0), 7, 7, 8, id="bound-of-the-first"),
+        pytest.param(sampled(5, None), sampled(7, 0), 7, 7, inf, id="one-has-none"),
+        pytest.param(None, sampled(7, 2), 7, 7, 9, id="the-only-one"),
+    ],
+)
+def test_higher(one, other, value, high, ceiling) -> None:
+    """Of two runs the higher number counts, and the higher of their bounds."""
+    peak = higher(one, other)
+    assert (value, high, ceiling) == (peak.value, peak.high, peak.ceiling)
 
 
 @pytest.mark.parametrize(
@@ -225,6 +246,21 @@ def test_large_blocks_in_the_room() -> None:
     assert Peak(
         metric="rss", value=20 * MIB, high=60 * MIB, method="memray estimate"
     ) == tracked_peak(10 * MIB, 500 * MIB, held, 0, 30 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("held", "value", "high"),
+    [
+        pytest.param(Held(small=0, large=9 * MIB, waste=0), 5, 9, id="large-may-be-untouched"),
+        pytest.param(Held(small=9 * MIB, large=0, waste=0), 9, 9, id="small-were-touched"),
+        pytest.param(Held(small=MIB, large=0, waste=0), 5, 5, id="rise-of-something-else"),
+    ],
+)
+@pytest.mark.parametrize("missed", [60 * MIB, inf])
+def test_memray_bounds_what_sampling_missed(held, value, high, missed) -> None:
+    """What memray counted bounds a sampled peak, and small blocks are part of it."""
+    peak = tracked_peak(5 * MIB, missed, held, 0, missed, "sampled")
+    assert (value * MIB, high * MIB, 0) == (peak.value, peak.high, peak.unseen)
 
 
 @pytest.mark.parametrize("rise", [0, 10 * MIB, 300 * MIB])
