@@ -126,7 +126,8 @@ class QuickHooks:
         # held here, not looked up: tests replace what they find in modules
         self._usage, self._thread = mark.usage, mark.thread
         self._file, self._level = mark.file, mark.level
-        self._reset_by_others = mark.reset_by_others
+        resets = mark.resets
+        self._reset_by_others = resets.poll if resets is not None else mark.reset_by_others
         self._inherited, self._heir = mark.inherited, mark.heir
         self._now: Callable[[], float] = Clock.seconds
         self._of_sys = vars(sys)
@@ -175,8 +176,8 @@ class QuickHooks:
         instruments.base = 0
         self.item, self.demands = item, demands
         self._base, self._setup_rise = base, rise
-        markers = running.markers = tuple(item.own_markers)
-        self._markers = len(markers)
+        running.markers = tuple(item.own_markers) if item.own_markers else ()
+        self._markers = len(running.markers)
         self.called = False
 
     @pytest.hookimpl(wrapper=True, trylast=True)
