@@ -77,6 +77,7 @@ def test_a_leak_is_explained() -> None:
     assert reading.calls > reading.verdict.calls
 
 
+@alone
 def test_clean() -> None:
     """A clean call has no rounds to show, and nobody looks into it."""
     reading = run(lambda: None)
