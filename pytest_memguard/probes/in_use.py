@@ -53,7 +53,7 @@ class InUseProbe:
         self._small = small
         self._heap = heap or _heap_reader()
         self._blocks = blocks
-        self._now = Clock.seconds
+        self._now, self._cpu = Clock.seconds, Clock.cpu
         self._due = 0.0
 
     def resident_only(self) -> InUse:
@@ -66,9 +66,9 @@ class InUseProbe:
         Args:
             whole: read everything, however long that takes.
         """
-        start = self._now()
-        if not whole and start < self._due:
+        if not whole and self._now() < self._due:
             return self.resident_only()
+        start = self._cpu()
         found = InUse(
             resident=self._resident(),
             blocks=self._blocks(),
@@ -76,9 +76,9 @@ class InUseProbe:
             small=self._small() if whole and self._small is not None else None,
         )
         if not whole:
-            end = self._now()
-            cost = end - start
-            self._due = end + cost * _SHARE_OF_TIME if cost > _CHEAP_SECONDS else 0.0
+            cost = self._cpu() - start
+            due = self._now() + cost * _SHARE_OF_TIME
+            self._due = due if cost > _CHEAP_SECONDS else 0.0
         return found
 
 

@@ -113,14 +113,14 @@ class Instruments:
         if grown <= tolerance:
             self.clean_level = min(self.clean_level, level)
             return False
-        start = Clock.seconds()
         due = self._often_due if often else self.collection_due
-        if start < due and grown <= tolerance * MUCH_GARBAGE:
+        if Clock.seconds() < due and grown <= tolerance * MUCH_GARBAGE:
             return False
+        start = Clock.cpu()
         gc.collect()
-        end = Clock.seconds()
-        self.collection_due = end + (end - start) * _SHARE_OF_TIME
-        self._often_due = end + (end - start) * _SHARE_IF_OFTEN
+        end, cost = Clock.seconds(), Clock.cpu() - start
+        self.collection_due = end + cost * _SHARE_OF_TIME
+        self._often_due = end + cost * _SHARE_IF_OFTEN
         self.settle(tolerance)
         self.clean_level = self.resident.level()
         return True

@@ -89,7 +89,7 @@ class RoomWatch:
         self._probe = probe
         self._resident = resident
         self._blocks = blocks
-        self._now = Clock.seconds
+        self._now, self._cpu = Clock.seconds, Clock.cpu
         self._highest = 0
         self._last = _Answer()
         self._brief: Ballast | None = None
@@ -202,17 +202,17 @@ class RoomWatch:
     def _ask(self, level: int) -> Room:
         """Measure the room, and note it."""
         last = self._last
-        start = self._now()
+        start = self._cpu()
         room = self._probe()
-        end = self._now()
+        cost = self._cpu() - start
         self._highest = max(self._highest, level)
         self._most = self._most or room.small + max(ALWAYS_ALLOWED, level // 2)
         moved = last.small + max(0, level - last.level) + last.used - room.used
         moved = max(moved, room.small - room.arena_size, 0)
         self._note(room, level, min(room.small, moved))
-        end_of_all = self._now()
-        last.due = end_of_all + (end - start) * _SHARE_OF_TIME
-        last.soon = end_of_all + (end - start) * _SHARE_OF_TIME_IF_EXPENSIVE
+        end = self._now()
+        last.due = end + cost * _SHARE_OF_TIME
+        last.soon = end + cost * _SHARE_OF_TIME_IF_EXPENSIVE
         return room
 
     def _note(self, room: Room, level: int, small: float) -> None:

@@ -45,7 +45,7 @@ class Trimmer:
         self._level = level
         self.trim = trim or _heap_trim()
         self._used = used or _heap_used
-        self._now = Clock.seconds
+        self._now, self._cpu = Clock.seconds, Clock.cpu
         self._cost = 0.0
         self.cheap = False
         self._due = self._used_due = 0.0
@@ -57,22 +57,25 @@ class Trimmer:
         Args:
             tolerance: bytes that do not matter; a negative number trims in any case.
         """
-        start = self._now()
-        if self._cost > _CHEAP_SECONDS and start < self._due and self._room() <= tolerance:
+        if (
+            self._cost > _CHEAP_SECONDS
+            and self._now() < self._due
+            and self._room() <= tolerance
+        ):
             return
+        start = self._cpu()
         self.trim()
-        again = self._now()
+        again = self._cpu()
         self._cost = again - start
         self.cheap = self._cost <= _CHEAP_SECONDS
         if self._cost > _CHEAP_SECONDS:
             # was it dear because there was much to give back, or is it dear every time?
             self.trim()
-            self._cost = self._now() - again
+            self._cost = self._cpu() - again
         if self._cost > _CHEAP_SECONDS:
             self._level_after, self._used_after = self._level(), self._ask()
             self._freed = 0
-            end = self._now()
-            self._due = end + (end - start) * _SHARE_OF_TIME
+            self._due = self._now() + (self._cpu() - start) * _SHARE_OF_TIME
 
     def _room(self) -> int:
         """Bytes by which the room in the heap has grown since then, as far as is known."""
@@ -82,10 +85,9 @@ class Trimmer:
 
     def _ask(self) -> int:
         """Bytes in use on the heap; not asked again before a share of the time."""
-        start = self._now()
+        start = self._cpu()
         used = self._used()
-        end = self._now()
-        self._used_due = end + (end - start) * _SHARE_OF_TIME
+        self._used_due = self._now() + (self._cpu() - start) * _SHARE_OF_TIME
         return used
 
 

@@ -16,6 +16,7 @@ def clock(monkeypatch) -> FakeClock:
     """Time stands still until a test lets it pass."""
     fake = FakeClock()
     monkeypatch.setattr(Clock, "seconds", staticmethod(fake))
+    monkeypatch.setattr(Clock, "cpu", staticmethod(fake))
     return fake
 
 

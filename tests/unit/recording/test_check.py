@@ -48,6 +48,7 @@ def _real_clock(monkeypatch, clock) -> Iterator[None]:
     """Time passes here, once the clock that stands still is in place."""
     assert Clock.seconds is clock
     monkeypatch.setattr(Clock, "seconds", staticmethod(time.perf_counter))
+    monkeypatch.setattr(Clock, "cpu", staticmethod(time.thread_time))
     yield
     KEPT.clear()
 

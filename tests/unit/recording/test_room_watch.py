@@ -52,6 +52,17 @@ def test_nothing_moved(watch) -> None:
     assert watch.probe.calls == 1
 
 
+def test_seconds_that_another_process_has_used(clock, monkeypatch) -> None:
+    """A probe that was interrupted for long is asked again as soon as any other."""
+    probe = FakeProbe(clock, FakeRoom(5000), 10.0)
+    watch = RoomWatch(probe, lambda: 0, lambda: 100)
+    monkeypatch.setattr(watch, "_cpu", lambda: 0.0)
+    watch.bound(LEVEL, 5000, NEVER)
+    clock.advance(0.001)
+    watch.bound(LEVEL, 5000, NEVER)
+    assert probe.calls == 2
+
+
 def test_blocks_are_counted_each_time(clock) -> None:
     """Blocks that went are seen at once, however long counting takes."""
     blocks = FakeProbe(clock, 100, COST)

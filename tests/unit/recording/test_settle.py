@@ -55,6 +55,13 @@ def test_cheap_every_time(cheap) -> None:
     assert (cheap.meter.calls, cheap.trim.calls) == ([], 3)
 
 
+def test_seconds_that_another_process_has_used(cheap, monkeypatch) -> None:
+    """A trim that was interrupted for long is as cheap as before, and not left out."""
+    monkeypatch.setattr(cheap.trimmer, "_cpu", lambda: 0.0)
+    cheap.trim.cost = EXPENSIVE
+    assert [cheap.trims(tolerance=10**9) for _ in range(3)] == [True] * 3
+
+
 def test_whether_it_may_be_called_without_asking(clock, cheap, expensive) -> None:
     """What is cheap is known from the last time, and from no time before the first."""
     assert not Setting(clock, CHEAP).trimmer.cheap
