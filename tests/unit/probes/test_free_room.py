@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -103,7 +104,11 @@ def test_real_chunks_that_were_given_back_are_no_room() -> None:
         "    print(room.malloc, room.anywhere)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "MALLOC_ARENA_MAX": "8"},  # or all threads share the main arena
     )
     alone, threaded, again = (
         tuple(map(int, line.split())) for line in done.stdout.splitlines()

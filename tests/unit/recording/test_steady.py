@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is glibc's a
 # what stands before every program: asks the C library for blocks, and looks at the process
 TOOLS = """
 import ctypes, json, sys, threading
-from pytest_memguard.recording.steady import steady_allocator
+from pytest_memguard.recording.steady import share_one_arena, steady_allocator
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -54,10 +55,19 @@ def arena_of_a_thread():
 """
 
 
-def told(program) -> object:
-    """What a program says, as JSON."""
+def told(program, **variables: str) -> object:
+    """What a program says, as JSON.
+
+    Args:
+        program: its last lines.
+        variables: of its environment.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", TOOLS + program], capture_output=True, text=True, check=False
+        [sys.executable, "-c", TOOLS + program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **variables},
     )
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
@@ -82,15 +92,30 @@ def test_large_blocks_are_given_back() -> None:
     assert (said, gone) == (True, [True] * 3)
 
 
-def test_threads_share_one_arena() -> None:
+@pytest.mark.parametrize("function", ["steady_allocator", "share_one_arena"])
+def test_threads_share_one_arena(function) -> None:
     """A thread's blocks come from where all others do."""
     if not is_glibc():
         pytest.skip("this is not glibc")
     program = "here = block(1) >> 26; print(json.dumps([here, arena_of_a_thread()]))"
     here, there = told(program)
     assert here != there
-    here, there = told(f"steady_allocator(); {program}")
+    here, there = told(f"{function}(); {program}")
     assert abs(here - there) <= 1  # the heap may lie across a multiple
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MALLOC_ARENA_MAX", "3"), ("GLIBC_TUNABLES", "glibc.malloc.arena_max=3")],
+)
+def test_a_limit_of_the_user_stays(name, value) -> None:
+    """A number of arenas that was set in the environment is left as it is."""
+    if not is_glibc():
+        pytest.skip("this is not glibc")
+    program = "print(json.dumps([share_one_arena(), block(1) >> 26, arena_of_a_thread()]))"
+    taken, here, there = told(program, **{name: value})
+    assert not taken
+    assert abs(here - there) > 1
 
 
 def test_twice() -> None:
