@@ -13,7 +13,7 @@ from pytest_memguard.values import dataclass
 # Free room up to this share of a budget leaves the kernel's mark good enough; beyond
 # TRACK_SHARE the mark could miss so much that the exact tracker is used from the start.
 KNOWN_SHARE: Final = 0.05
-TRACK_SHARE: Final = 0.5
+TRACK_SHARE: Final = 0.25
 # Below this the mark's own grain (pages the kernel has not added up yet) is as large.
 GRAIN: Final = 256 * 1024
 # From here on the grain is a small part of a budget.

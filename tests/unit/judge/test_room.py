@@ -73,7 +73,7 @@ def test_precision_for_a_budget() -> None:
     """Beside a budget a small share is enough; room from a large share on must not stay."""
     needed = precision_for(100 * MIB)
     assert (needed.enough, needed.lay) == (5 * MIB, 5 * MIB)
-    assert (needed.fill, needed.tracker) == (50 * MIB, 50 * MIB)
+    assert (needed.fill, needed.tracker) == (25 * MIB, 25 * MIB)
 
 
 @pytest.mark.parametrize(
