@@ -314,6 +314,8 @@ class Look:
         if phase == "call":
             if instruments.settle.cheap:  # it would note its cost, in what is filled
                 instruments.settle.trim()
+            else:
+                instruments.settle(self._demands.tolerance)
             freed = watched.most_freed if watched is not None else 0
             start = min(here.base, self._phases["setup"].base)
             here.hidden += dropped(start, self._mark.level(), freed)

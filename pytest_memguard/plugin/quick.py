@@ -222,6 +222,8 @@ class QuickHooks:
         """
         if self._settle.cheap:  # or what was freed would seem to be in use
             self._settle.trim()
+        else:
+            self._settle(size)
         return self._call_base - self._level() > size
 
     def _begin_call(self, demands: Demands) -> bool:

@@ -133,6 +133,8 @@ class RoomWatch:
         moved = max(0, last.count - self._blocks()) * _LARGEST_SMALL_BLOCK
         if level > last.level:
             moved += level - last.level
+        else:  # what the process gave back hides nothing of what rises from now on
+            last.level = level
         bound = last.room + moved
         if bound > tolerance and moved > tolerance // 2:
             return -1

@@ -78,10 +78,16 @@ class Trimmer:
             self._due = self._now() + (self._cpu() - start) * _SHARE_OF_TIME
 
     def _room(self) -> int:
-        """Bytes by which the room in the heap has grown since then, as far as is known."""
+        """Bytes by which the room in the heap has grown since then, as far as is known.
+
+        Resident memory counts from where it was lowest: what else the process has given back
+        since then hides nothing of what was freed in the heap.
+        """
         if self._now() >= self._used_due:
             self._freed = max(0, self._used_after - self._ask())
-        return max(0, self._level() - self._level_after) + self._freed
+        level = self._level()
+        self._level_after = min(self._level_after, level)
+        return level - self._level_after + self._freed
 
     def _ask(self) -> int:
         """Bytes in use on the heap; not asked again before a share of the time."""

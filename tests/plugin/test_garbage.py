@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 START = """
@@ -324,6 +326,41 @@ DROPPED = """
 def test_memory_of_others_that_is_dropped(run):
     """A test that drops what an earlier one kept is undecided where that may hide its peak."""
     result = run(DROPPED)
+    result.stdout.fnmatch_lines(
+        ["*::test_drops: peak RSS lies between * memory of earlier tests was released *"]
+    )
+
+
+@pytest.mark.parametrize("flags", [(), ("--mem",)])
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc keeps the end of its heap")
+def test_memory_that_is_dropped_before_the_heap_grows(pytester, run, flags):
+    """The end of the heap is given back before what was dropped is told from it.
+
+    It is given back elsewhere than by the one call for it where that call takes long.
+    """
+    pytester.makeconftest(
+        "from pytest_memguard.recording import settle\nsettle._CHEAP_SECONDS = 0.0"
+    )
+    result = run(
+        """
+        from mmap import mmap
+        import pytest
+
+        KEPT = []
+
+        def test_keeps():
+            bytearray(31 << 20)  # the C library takes this as a sign to keep large blocks
+            KEPT.append(mmap(-1, 8 << 20))
+            KEPT[0].write(bytes(8 << 20))
+
+        @pytest.mark.mem_budget(10)
+        def test_drops():
+            KEPT.pop().close()
+            bytearray(13 << 20)
+        """,
+        *flags,
+        subprocess=True,
+    )
     result.stdout.fnmatch_lines(
         ["*::test_drops: peak RSS lies between * memory of earlier tests was released *"]
     )

@@ -63,6 +63,13 @@ def test_seconds_that_another_process_has_used(clock, monkeypatch) -> None:
     assert probe.calls == 2
 
 
+def test_what_was_given_back_hides_nothing_that_rises_later(watch) -> None:
+    """Resident memory counts from where it was lowest since the last answer."""
+    assert watch.bound(level=LEVEL - 100_000) == 5000
+    assert watch.bound(level=LEVEL - 99_000) == 6000
+    assert watch.probe.calls == 1
+
+
 def test_blocks_are_counted_each_time(clock) -> None:
     """Blocks that went are seen at once, however long counting takes."""
     blocks = FakeProbe(clock, 100, COST)

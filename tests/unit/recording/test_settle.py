@@ -73,6 +73,14 @@ def test_whether_it_may_be_called_without_asking(clock, cheap, expensive) -> Non
     assert not cheap.trimmer.cheap
 
 
+def test_what_was_given_back_elsewhere_hides_no_room(expensive) -> None:
+    """Resident memory counts from where it was lowest since the last trim."""
+    expensive.meter.now = 400
+    assert not expensive.trims(tolerance=10)
+    expensive.meter.now = 900
+    assert expensive.trims(tolerance=10)
+
+
 def test_expensive_not_again(expensive) -> None:
     """Where trimming is expensive and nothing has moved, it is left out."""
     assert [expensive.trims(tolerance=0) for _ in range(3)] == [False] * 3
