@@ -17,7 +17,7 @@ from pytest_memguard.probes.peak_rss import KernelMark
 from pytest_memguard.recording.collection_watch import CollectionWatch
 from pytest_memguard.recording.room_watch import RoomWatch
 from pytest_memguard.recording.settle import Trimmer, Untrimmed
-from pytest_memguard.recording.steady import share_one_arena
+from pytest_memguard.recording.steady import give_back_large_blocks
 
 if TYPE_CHECKING:  # only runs that store or compare peaks plug holes
     from pytest_memguard.recording.holes import Holes
@@ -51,7 +51,7 @@ class Instruments:
 
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
-        share_one_arena()
+        give_back_large_blocks()
         self.mark: KernelMark | None = None
         self.resident = self._resident()
         self._small_bytes: Callable[[], int] | None = None

@@ -13,22 +13,41 @@ _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
 _ARENA_MAX: Final = -8
 _LARGE: Final = 128 * 1024
+_VERY_LARGE: Final = 1024 * 1024
+_ARENAS: Final = ("MALLOC_ARENA_MAX", "glibc.malloc.arena_max")
+_THRESHOLDS: Final = (
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TRIM_THRESHOLD_",
+    "MALLOC_TOP_PAD_",
+    "glibc.malloc.mmap_threshold",
+    "glibc.malloc.trim_threshold",
+    "glibc.malloc.top_pad",
+)
 
 
-def share_one_arena() -> bool:
-    """Have threads that start from now on share the arenas there are.
+def give_back_large_blocks() -> bool:
+    """Unmap every block from 1 MiB on when it is freed, and share the arenas there are.
 
-    By default glibc gives each thread an arena of its own, and never gives back what is free
-    at the end of one: memory of a test's threads stays resident, other threads use it again,
-    and the kernel's mark does not rise for it. A limit that the user has set stays in force.
+    Otherwise glibc maps smaller blocks only once it has seen a large one freed: up to 32 MiB
+    come from its heap then. They leave holes there that other tests use without raising the
+    kernel's mark, and that libraries have told the kernel to fill with huge pages. And each
+    thread gets an arena of its own, which never gives back what is free at its end. What the
+    user has set stays in force.
 
     Returns:
-        Whether the C library took it.
+        Whether the C library took something.
     """
+    wanted: dict[int, int] = {}
+    if not _is_set(_ARENAS):
+        wanted[_ARENA_MAX] = 1
+    if not _is_set(_THRESHOLDS):
+        wanted |= {_MMAP_THRESHOLD: _VERY_LARGE, _TRIM_THRESHOLD: _VERY_LARGE}
+    return bool(wanted) and _set(wanted)
+
+
+def _is_set(names: tuple[str, ...]) -> bool:
     tunables = os.environ.get("GLIBC_TUNABLES", "")
-    if "MALLOC_ARENA_MAX" in os.environ or "glibc.malloc.arena_max" in tunables:
-        return False
-    return _set({_ARENA_MAX: 1})
+    return any(name in os.environ or name in tunables for name in names)
 
 
 def steady_allocator() -> bool:

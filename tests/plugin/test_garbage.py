@@ -333,11 +333,13 @@ def test_memory_of_others_that_is_dropped(run):
 
 @pytest.mark.parametrize("flags", [(), ("--mem",)])
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc keeps the end of its heap")
-def test_memory_that_is_dropped_before_the_heap_grows(pytester, run, flags):
+def test_memory_that_is_dropped_before_the_heap_grows(pytester, monkeypatch, run, flags):
     """The end of the heap is given back before what was dropped is told from it.
 
     It is given back elsewhere than by the one call for it where that call takes long.
     """
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", str(64 << 20))
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", str(32 << 20))
     pytester.makeconftest(
         "from pytest_memguard.recording import settle\nsettle._CHEAP_SECONDS = 0.0"
     )
@@ -349,7 +351,6 @@ def test_memory_that_is_dropped_before_the_heap_grows(pytester, run, flags):
         KEPT = []
 
         def test_keeps():
-            bytearray(31 << 20)  # the C library takes this as a sign to keep large blocks
             KEPT.append(mmap(-1, 8 << 20))
             KEPT[0].write(bytes(8 << 20))
 

@@ -199,7 +199,9 @@ def test_block_of_a_thread_used_again(run):
 def test_block_of_a_thread_used_again_in_an_arena_of_its_own(run, monkeypatch):
     """What the arena of a thread keeps may hide a block: the test is undecided then."""
     monkeypatch.setenv("MALLOC_ARENA_MAX", "8")
-    result = run(THREADS)
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", str(64 << 20))
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", str(32 << 20))
+    result = run(THREADS, subprocess=True)
     counts = result.parseoutcomes()
     undecided = result.stdout.str().count("(undecided)")
     assert counts["passed"] + counts.get("failed", 0) == 4

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is glibc's a
 # what stands before every program: asks the C library for blocks, and looks at the process
 TOOLS = """
 import ctypes, json, sys, threading
-from pytest_memguard.recording.steady import share_one_arena, steady_allocator
+from pytest_memguard.recording.steady import give_back_large_blocks, steady_allocator
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -92,8 +92,8 @@ def test_large_blocks_are_given_back() -> None:
     assert (said, gone) == (True, [True] * 3)
 
 
-@pytest.mark.parametrize("function", ["steady_allocator", "share_one_arena"])
-def test_threads_share_one_arena(function) -> None:
+@pytest.mark.parametrize("function", ["steady_allocator", "give_back_large_blocks"])
+def test_threads_give_back_large_blocks(function) -> None:
     """A thread's blocks come from where all others do."""
     if not is_glibc():
         pytest.skip("this is not glibc")
@@ -112,10 +112,44 @@ def test_a_limit_of_the_user_stays(name, value) -> None:
     """A number of arenas that was set in the environment is left as it is."""
     if not is_glibc():
         pytest.skip("this is not glibc")
-    program = "print(json.dumps([share_one_arena(), block(1) >> 26, arena_of_a_thread()]))"
-    taken, here, there = told(program, **{name: value})
-    assert not taken
+    program = (
+        "give_back_large_blocks(); print(json.dumps([block(1) >> 26, arena_of_a_thread()]))"
+    )
+    here, there = told(program, **{name: value})
     assert abs(here - there) > 1
+
+
+KEEPS = "freed(31 * KIB), [seen(8 * KIB, 2), seen(1100, 2)]"
+
+
+def test_blocks_of_1_mib_are_given_back() -> None:
+    """A block of 1,100 KiB is gone once it is freed, and one of 200 KiB may stay."""
+    if not is_glibc():
+        pytest.skip("this is not glibc")
+    program = f"print(json.dumps([give_back_large_blocks(), {KEEPS}, seen(200, 2)]))"
+    assert told(program) == [True, True, [True, True], False]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MALLOC_MMAP_THRESHOLD_", str(32 << 20)),
+        ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=33554432"),
+    ],
+)
+def test_a_threshold_of_the_user_stays(name, value) -> None:
+    """What was set in the environment about large blocks is left as it is."""
+    if not is_glibc():
+        pytest.skip("this is not glibc")
+    program = f"print(json.dumps([give_back_large_blocks(), {KEEPS}]))"
+    told_with = told(program, **{name: value, "MALLOC_TRIM_THRESHOLD_": str(64 << 20)})
+    assert told_with == [True, False, [False, False]]
+
+
+def test_nothing_is_set_where_the_user_has() -> None:
+    """Where all of it is set in the environment nothing is left to do."""
+    variables = {"MALLOC_ARENA_MAX": "2", "MALLOC_TOP_PAD_": "4096"}
+    assert told("print(json.dumps(give_back_large_blocks()))", **variables) is False
 
 
 def test_twice() -> None:
