@@ -28,14 +28,14 @@ class WholeHeap:
 
     def collect(self) -> None:
         """Collect the garbage of the whole heap, or what is young if that was not long ago."""
-        if Clock.seconds() < self._due:
+        start = Clock.cpu()
+        if start < self._due:
             gc.collect(1)
             return
-        start = Clock.cpu()
         gc.collect()
-        cost = Clock.cpu() - start
-        self._due = Clock.seconds() + _SHARE_OF_TIME * cost
-        if cost > _DEAR and self._thresholds is None:
+        end = Clock.cpu()
+        self._due = end + _SHARE_OF_TIME * (end - start)
+        if end - start > _DEAR and self._thresholds is None:
             self._thresholds = gc.get_threshold()
             gc.set_threshold(*self._thresholds[:2], _SELDOM)
 
