@@ -330,8 +330,9 @@ class Look:
                 return False
             if phase == "setup":
                 self._weigh_setup(rise)
-        if rise > MUCH and self._instruments.room is not None:
+        if rise > MUCH and instruments.room is not None:
             self._release(here)
+            instruments.room.note_use(rise)
         return True
 
     def _weigh_setup(self, rise: int) -> None:

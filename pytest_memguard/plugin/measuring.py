@@ -125,6 +125,8 @@ class Measurement:
         self._instruments.unplug_holes()
         watch = self._instruments.room
         filled = watch.release() if watch is not None else 0
+        if watch is not None:
+            watch.note_use(region.rise())
         self._settle()  # free pages are no growth
         region.after[0] = self._instruments.resident.level() + filled
         file = self._tracking.stop(phase)

@@ -52,6 +52,8 @@ class RoomWatch:
 
     Room appears when objects go, so the last answer holds as long as resident memory has
     not risen and the number of small blocks has not fallen; what either moved by is added.
+    Neither shows what a test has used and freed again while it kept something else, or while
+    memory of another kind went: so what tests used at their peak is added as well.
     The blocks are counted each time: that takes microseconds where there are few, a tenth of
     a millisecond for a million objects, and milliseconds for ten million. Freeing as much as
     matters takes less time than that, so no earlier count would do.
@@ -97,6 +99,7 @@ class RoomWatch:
         self._raised = 0
         self._laid = False
         self._lasted = 0
+        self._used_since = 0
         self._restless = 0
         self._most = 0
 
@@ -135,6 +138,7 @@ class RoomWatch:
             moved += level - last.level
         else:  # what the process gave back hides nothing of what rises from now on
             last.level = level
+        moved += self._used_since
         bound = last.room + moved
         if bound > tolerance and moved > tolerance // 2:
             return -1
@@ -142,6 +146,14 @@ class RoomWatch:
             return -1
         self._lasted += 1
         return bound
+
+    def note_use(self, size: int) -> None:
+        """Note bytes that a test used at its peak: as many may have become free room.
+
+        Args:
+            size: by how much its peak lay above its start.
+        """
+        self._used_since += size
 
     def fill_briefly(self, level: int, room: int, much: int, enough: float) -> int:
         """Fill what is free until `release` is called, and return the bound then.
@@ -210,6 +222,8 @@ class RoomWatch:
         self._highest = max(self._highest, level)
         self._most = self._most or room.small + max(ALWAYS_ALLOWED, level // 2)
         moved = last.small + max(0, level - last.level) + last.used - room.used
+        moved += self._used_since
+        self._used_since = 0
         moved = max(moved, room.small - room.arena_size, 0)
         self._note(room, level, min(room.small, moved))
         end = self._now()

@@ -70,6 +70,24 @@ def test_what_was_given_back_hides_nothing_that_rises_later(watch) -> None:
     assert watch.probe.calls == 1
 
 
+def test_what_a_test_used_may_be_free_afterwards(watch) -> None:
+    """Neither resident memory nor blocks need show it, so it is added until asked again."""
+    watch.watch.note_use(300)
+    watch.watch.note_use(400)
+    assert watch.bound() == 5700
+    assert watch.probe.calls == 1
+    watch.watch.note_use(1000)
+    assert watch.bound() == 7000  # asked again: it matters
+    assert (watch.probe.calls, watch.bound()) == (2, 7000)
+
+
+def test_what_a_test_used_counts_beside_a_new_answer(watch) -> None:
+    """Pools that the probe counts may be untouched, but not where a test has used as much."""
+    watch.probe.answer = FakeRoom(7000, arena_size=4000)
+    watch.watch.note_use(1500)
+    assert watch.bound() == 6500
+
+
 def test_blocks_are_counted_each_time(clock) -> None:
     """Blocks that went are seen at once, however long counting takes."""
     blocks = FakeProbe(clock, 100, COST)
