@@ -66,12 +66,18 @@ def test_nothing_is_left(pytester, source, number) -> None:
         stdout=subprocess.DEVNULL,
         cwd=pytester.path,
         env={**environment, "TMPDIR": str(temporary)},
+        # a shell has what it starts in the background ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         ready, end = pytester.path / "ready", time.monotonic() + 60
         while not ready.exists() and process.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
-        assert ready.exists()
-        process.send_signal(number)
+        process.send_signal(number if ready.exists() else signal.SIGKILL)
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
+    assert ready.exists()
     interrupted = int(pytest.ExitCode.INTERRUPTED)
     assert process.returncode == (interrupted if number == signal.SIGINT else -number)
     assert list(temporary.iterdir()) == []
