@@ -633,6 +633,10 @@ def main() -> int:
     innocent("Looks like a leak for as long as there are calls, or nearly", HOPELESS, few)
     met &= planted("Planted growth called leaking, %; aim: all without noise", PLANTS, few // 5)
     planted("Uneven growth called leaking, %", UNEVEN, few // 5)
+    from bench.leak_steps import print_alarms, print_misses  # which makes series of this kind
+
+    met &= print_misses(count)
+    met &= print_alarms(count)
     print(f"\n{time.process_time() - start:.0f} s; the aims are {'met' if met else 'NOT met'}")
     return 0 if met else 1
 

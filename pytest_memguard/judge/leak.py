@@ -2,9 +2,9 @@
 
 The rule works on rounds of calls. A round is flat if no signal moved by more than its floor.
 
-No further calls are needed once the latest two rounds are flat and every signal is hardly above
-the lowest it has been over the latest third of the calls, 24 at least: clean if all rounds as
-one are flat, settling if not.
+No further calls are needed once the latest two rounds are flat, every signal is hardly above
+the lowest it has been over the latest third of the calls, 24 at least, and nothing pauses
+(`staircase`): clean if all rounds as one are flat, settling if not.
 
 A leak is a signal of which all this holds over the latest two thirds of the calls, or the
 latest 30 if these are more (six rounds and 20 calls at least):
@@ -18,164 +18,98 @@ latest 30 if these are more (six rounds and 20 calls at least):
   last (Kendall's tau, 5 %);
 - at least half of the growth is new ground: it lies above all earlier levels.
 
-The first two conditions stop noise, the third what fades, the last what rises and falls. What
-looks like a leak for as long as there are calls, such as a cache with more entries than that,
-is called one: a rule on numbers cannot know.
+The first two conditions stop noise, the third what fades, the last what rises and falls.
+
+From 60 calls on, growth may be uneven. Either the round that grew least decides: it grew by
+more than the floor and by half of the median round at least, chance shows so much once in 100
+times, and the rate neither seems to fall nor is below 80 % in the later half. Or it grew in
+four steps or more that one rate fits (`staircase`).
+
+What ate all that it may is a leak if it grew in all of the late rounds, three at least.
+
+What looks like a leak for as long as there are calls, such as a cache with more entries than
+that, is called one: a rule on numbers cannot know. What fades but had not stopped, and what
+grew in steps the next of which may be still to come, is unclear.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate, combinations
-from math import hypot, sqrt
 from typing import Final
 
+from pytest_memguard.judge.lasting import (
+    LEAST_CALLS,
+    STEADY,
+    fades,
+    is_enough,
+    rate_of_eaten,
+    rate_of_leak,
+)
+from pytest_memguard.judge.quiet import QUIET
 from pytest_memguard.judge.rounds import (
-    GRAINS,
-    LEAST_ROUNDS,
     allowance,
     calls_of,
     evened,
-    is_flat,
-    joined,
     last,
     latest,
     levels_of,
-    pairs_of,
     signals_of,
 )
-from pytest_memguard.judge.slopes import NOT_FALLING, T_999, Growth, growth_of, quantile
-from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
-from pytest_memguard.units import format_size
+from pytest_memguard.judge.slopes import NOT_FALLING, Growth, growth_of
+from pytest_memguard.judge.staircase import is_pausing, steps_of
+from pytest_memguard.leaks import Rate, Round, Verdict
 
-LEAST_CALLS: Final = 20
-"""Calls a verdict of leaking rests on at least."""
-MANY_CALLS: Final = 60
-"""Calls from which on a leak may be uneven."""
-STRAIGHT: Final = 0.4
-"""How far the level may be off a straight line below that, in growth per round."""
-STEADY: Final = 0.8
-"""The same share, which must not surely be less where the rate seems to fall from the first
-round on."""
 EVEN: Final = 0.7
 """Share of the highest rate of a round that the lowest has where growth is even."""
-NEW_GROUND: Final = 0.5
-"""Share of the growth that must lie above all earlier levels."""
-QUIET: Final = 1 / 3
-"""Share of the calls, the latest, over which nothing may grow for the check to end early."""
-_FEW: Final[Mapping[Signal, float]] = {"C heap": 6.0}
-"""Growth per call that the first look lets pass; of what is counted it is none."""
 CONFIRMED: Final = 0.7
 """Share of the growth expected of a longer round that must be there."""
 SHORT_ROUND: Final = 6
 """Rounds of more calls than this tell growth per call from growth per look by themselves."""
-QUIET_CALLS: Final = 24
-"""Calls at least over which nothing may."""
-QUIET_FLOOR: Final = 0.5
-"""Share of its floor by which a signal may be above its lowest level meanwhile."""
-_Z_95: Final = 1.64
-"""The normal deviate that chance exceeds once in 20 times."""
 
 
-def passes(rounds: Sequence[Round]) -> bool:
-    """Whether the latest two rounds of a first look show nothing at all.
-
-    glibc keeps up to seven freed blocks of a size aside for each thread and counts them as
-    used; a leak of one small block per call shows in eight calls all the same, though
-    not with all of its blocks.
-
-    Args:
-        rounds: so far, of four calls each.
-    """
-    latest_two = rounds[-2:]
-    if len(latest_two) < 2 or not all(map(is_flat, latest_two)):
-        return False
-    if not any(moved > 0 for a_round in latest_two for _, moved in a_round.growth):
-        return True
-    whole = joined(latest_two)
-    return all(
-        moved <= max(_FEW.get(signal, 0.0) * whole.calls, GRAINS.get(signal, 0))
-        for signal, moved in whole.growth
-    )
-
-
-def conclude(rounds: Sequence[Round]) -> Verdict | None:
-    """The verdict that needs no further calls, if there is one.
-
-    Args:
-        rounds: all so far, after the warm-up.
-    """
-    if len(rounds) < 2 or not (is_flat(rounds[-1]) and is_flat(rounds[-2])):
-        return None
-    calls = calls_of(rounds)
-    quiet = last(rounds, max(QUIET_CALLS, QUIET * calls), 2)
-    over = calls_of(quiet)
-    if over < QUIET_CALLS:
-        return None
-    for signal in signals_of(quiet):
-        levels = levels_of(quiet, signal)
-        if levels[-1] - min(levels) > allowance(signal, over, QUIET_FLOOR):
-            return None
-    whole = joined(rounds)
-    if is_flat(whole):
-        return Verdict(state="clean", calls=calls, rounds=tuple(rounds))
-    signal = next(s for s in signals_of(rounds) if (whole.of(s) or 0) > allowance(s, calls))
-    grown = whole.of(signal) or 0
-    amount = format_size(grown) if signal in BYTE_SIGNALS else f"{grown:,}"
-    return Verdict(
-        state="settling",
-        calls=calls,
-        rounds=tuple(rounds),
-        reason=f"{signal} grew by {amount} at first, and no more after {calls - over} calls",
-    )
-
-
-def suspects(rounds: Sequence[Round], least_calls: int = LEAST_CALLS) -> list[Growth]:
-    """The signals that have grown steadily so far, the most telling first.
+def suspects(
+    rounds: Sequence[Round], least_calls: int = LEAST_CALLS, *, eaten: bool = False
+) -> list[Rate]:
+    """The signals that leak by all that is known so far, the most telling first.
 
     Args:
         rounds: all so far, after the warm-up.
         least_calls: fewer than usual where every call does harm.
+        eaten: whether growth has reached the limit of what a leak may eat.
     """
-    tail = latest(rounds)
-    if not _enough(tail, least_calls):
-        return []
-    growths = [
-        growth_of(tail, signal)
-        for signal in signals_of(rounds)
-        if all(moved > GRAINS.get(signal, 0) for _, moved in pairs_of(tail, signal))
-    ]
-    return [
-        growth
-        for growth in growths
-        if growth.steady
-        and (calls_of(tail) >= MANY_CALLS or _is_straight(rounds, growth.rate.signal))
-        and not _fades(rounds, growth)
-        and _is_new_ground(rounds, growth)
-    ]
+    found = []
+    for signal in signals_of(rounds):
+        rate = rate_of_leak(rounds, signal, least_calls)
+        if rate is None and eaten:
+            rate = rate_of_eaten(rounds, signal)
+        if rate is not None:
+            found.append(rate)
+    return found
 
 
-def final(rounds: Sequence[Round], stopped: str, least_calls: int = LEAST_CALLS) -> Verdict:
+def final(
+    rounds: Sequence[Round],
+    stopped: str,
+    least_calls: int = LEAST_CALLS,
+    *,
+    eaten: bool = False,
+) -> Verdict:
     """The verdict when no further calls are made.
 
     Args:
         rounds: all there are, after the warm-up.
         stopped: why there are no more, in words that follow on a comma.
         least_calls: fewer than usual where so much is lost per call that more would do harm.
+        eaten: whether growth has reached the limit of what a leak may eat.
     """
     calls = calls_of(rounds)
     tail = latest(rounds)
     over = calls_of(tail)
-    steady = suspects(rounds, least_calls)
-    if steady:
-        return Verdict(
-            state="leaking",
-            calls=over,
-            rates=tuple(growth.rate for growth in steady),
-            rounds=tuple(rounds),
-        )
-    if not _enough(tail, least_calls):
+    leaking = suspects(rounds, least_calls, eaten=eaten)
+    if leaking:
+        return Verdict(state="leaking", calls=over, rates=tuple(leaking), rounds=tuple(rounds))
+    if not is_enough(tail, least_calls):
         made = f"{calls} calls" if calls else "the first calls alone"
         reason = f"{made} are too few to tell, {stopped}"
         return Verdict(state="unclear", calls=calls, rounds=tuple(rounds), reason=reason)
@@ -184,26 +118,47 @@ def final(rounds: Sequence[Round], stopped: str, least_calls: int = LEAST_CALLS)
         for signal in signals_of(rounds)
         if levels_of(tail, signal)[-1] > allowance(signal, over)
     ]
-    lasting = [g for g in grown if g.trend >= (STEADY if _fades(rounds, g) else NOT_FALLING)]
-    if lasting:
-        whole = growth_of(evened(rounds), lasting[0].rate.signal)
-        reason = (
-            f"{whole.rate.signal} moved by {whole.lowest:.3g} to {whole.highest:.3g} a call, "
-            f"too unevenly to tell, {stopped}"
-        )
+    lasting = [g for g in grown if g.trend >= (STEADY if fades(rounds, g) else NOT_FALLING)]
+    reason = _why_unclear(rounds, lasting, grown)
+    if reason:
         return Verdict(
             state="unclear",
             calls=calls,
             rates=tuple(growth.rate for growth in lasting),
             rounds=tuple(rounds),
-            reason=reason,
+            reason=f"{reason}, {stopped}",
         )
     reason = (
-        f"{grown[0].rate.signal} grew by less and less, {stopped}"
+        f"{grown[0].rate.signal} grew by less and less"
         if grown
-        else f"hardly anything was added in the last {over} calls, {stopped}"
+        else f"hardly anything was added in the last {over} calls"
     )
-    return Verdict(state="settling", calls=calls, rounds=tuple(rounds), reason=reason)
+    return Verdict(
+        state="settling", calls=calls, rounds=tuple(rounds), reason=f"{reason}, {stopped}"
+    )
+
+
+def _why_unclear(
+    rounds: Sequence[Round], lasting: Sequence[Growth], grown: Sequence[Growth]
+) -> str:
+    """Why growth that is no leak for sure may be one; nothing if it was seen to end."""
+    if lasting:
+        whole = growth_of(evened(rounds), lasting[0].rate.signal)
+        return (
+            f"{whole.rate.signal} moved by {whole.lowest:.3g} to {whole.highest:.3g} a call, "
+            "too unevenly to tell"
+        )
+    late = last(rounds, QUIET * calls_of(rounds), 1)
+    for growth in grown:
+        signal = growth.rate.signal
+        if levels_of(late, signal)[-1] > allowance(signal, calls_of(late)):
+            return f"{signal} grew by less and less, but had not stopped"
+    for signal in signals_of(rounds):
+        if is_pausing(rounds, signal):
+            step = steps_of(rounds, signal)[-1]
+            rest = calls_of(rounds) - step.end
+            return f"{signal} grew in steps, the last of them {rest} calls before the end"
+    return ""
 
 
 def confirmed(verdict: Verdict, longer: Round) -> Verdict:
@@ -264,42 +219,3 @@ def next_size(done: int) -> int:
     """
     size = done // 6
     return size if size >= 12 else max(3, size // 3 * 3)
-
-
-def _fades(rounds: Sequence[Round], growth: Growth) -> bool:
-    """Whether the rate seems to fall since the first round, and has not surely stopped."""
-    signal = growth.rate.signal
-    rates = [moved / n for n, moved in pairs_of(evened(rounds), signal)]
-    concordance = sum((b > a) - (b < a) for a, b in combinations(rates, 2))
-    count = len(rates)
-    deviation = sqrt(count * (count - 1) * (2 * count + 5) / 18)
-    if concordance > -_Z_95 * deviation:
-        return False
-    tail = latest(rounds)
-    half = len(tail) // 2
-    earlier, later = growth_of(tail[:half], signal), growth_of(tail[half:], signal)
-    above = later.rate.per_call - STEADY * earlier.rate.per_call
-    error = hypot(later.error, STEADY * earlier.error)
-    return above < error * quantile(T_999, len(tail) - 2)
-
-
-def _is_straight(rounds: Sequence[Round], signal: Signal) -> bool:
-    """Whether no level is far off a straight line; the last, which may be cut short, aside."""
-    tail = latest(rounds)[:-1]
-    levels = levels_of(tail, signal)
-    done = list(accumulate((r.calls for r in tail), initial=0))
-    rate = levels[-1] / done[-1]
-    most = STRAIGHT * levels[-1] / len(tail)
-    return all(abs(level - rate * n) <= most for n, level in zip(done, levels, strict=True))
-
-
-def _is_new_ground(rounds: Sequence[Round], growth: Growth) -> bool:
-    """Whether most of the growth lies above all levels from before it."""
-    tail = latest(rounds)
-    levels = levels_of(evened(rounds), growth.rate.signal)
-    before = levels[: len(levels) - len(tail)]
-    return levels[-1] - max(before) >= NEW_GROUND * (levels[-1] - before[-1])
-
-
-def _enough(tail: Sequence[Round], least_calls: int) -> bool:
-    return len(tail) >= LEAST_ROUNDS and calls_of(tail) >= least_calls

@@ -18,6 +18,8 @@ _T_9999: Final = (3183.1, 70.7, 22.2, 13.03, 9.68, 8.02, 7.06, 6.44, 6.01, 5.69)
 """Student's t that chance exceeds once in 10,000 times, from one degree of freedom on."""
 T_999: Final = (318.3, 22.33, 10.21, 7.17, 5.89, 5.21, 4.79, 4.5, 4.3, 4.14)
 """The same for once in 1,000 times."""
+T_99: Final = (31.82, 6.96, 4.54, 3.75, 3.36, 3.14, 3.0, 2.9, 2.82, 2.76)
+"""The same for once in 100 times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,16 +46,18 @@ class FunctionLeaks:
             LeakDetected: if it leaks, and nobody has accepted that.
         """
         enabled = gc.isenabled()
+        settings = settings_of(self._config)
+        leaks = LeakCheck(settings.leak_blame)
+        heap = leaks.heap()
         function(*args, **kwargs)
+        kept = leaks.kept_since(heap, collect=enabled)
         if self._items.looks.paused:
             return Verdict(state="clean", calls=1, reason="the test itself is being repeated")
-        settings = settings_of(self._config)
         plan = LeakPlanner(settings).defaults
-        leaks = LeakCheck(settings.leak_blame)
         gaps = self._items.instruments.gaps
         gaps += [gap for gap in leaks.counters().gaps if gap not in gaps]
         call = call_of(function, *args, **kwargs)
-        reading = leaks.run(call, plan.limits, respect_disabled=enabled)
+        reading = leaks.run(call, plan.limits, respect_disabled=enabled, kept=kept)
         leaks.close()
         reading = relative(reading, f"{self._config.rootpath}{os.sep}")
         if reading.verdict.state == "leaking":

@@ -108,7 +108,9 @@ def _from_mark(mark: pytest.Mark, base: LeakPlan) -> LeakPlan:
     problems: list[str] = []
     if mark.args:
         problems.append(f"its arguments are named: {CHECK_SIGNATURE}")
+    asked = named.get("calls") is not None
     calls = _whole(named, "calls", base.limits.calls, 1, problems)
+    least = calls if asked else base.limits.least
     warmup = _whole(named, "warmup", base.limits.warmup, 0, problems)
     if {"calls", "warmup"} <= mark.kwargs.keys() and not problems and warmup >= calls:
         problems.append(f"warmup {warmup} leaves none of {calls} calls to look for a leak in")
@@ -127,7 +129,7 @@ def _from_mark(mark: pytest.Mark, base: LeakPlan) -> LeakPlan:
         raise ConfigError(*problems)
     return replace(
         base,
-        limits=replace(base.limits, calls=calls, warmup=warmup),
+        limits=replace(base.limits, calls=calls, least=least, warmup=warmup),
         tolerance=tolerance,
         ignore=ignore,
         resources=resources,

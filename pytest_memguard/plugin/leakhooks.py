@@ -82,6 +82,7 @@ class LeakHooks:
         self._started = 0.0
         self._gc_enabled = True
         self._torn: BaseException | None = None
+        self._kept = 0
         self._repeating = False
         self._names: dict[str, Any] | None = None
         self._subtest_failed = False
@@ -125,18 +126,20 @@ class LeakHooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Check the test once its call has passed."""
-        result = yield
         plan = self.plans.get(item.nodeid)
+        checked = plan is not None and not plan.skipped and not self._repeating
+        heap = self._check.heap() if checked else 0
+        result = yield
         if (
             plan is None
-            or plan.skipped
-            or self._repeating
+            or not checked
             or self._items.measures_again
             or self._subtest_failed
             or getattr(item, "_excinfo", None)  # unittest's failures do not raise
         ):
             return result
         start = time.perf_counter()
+        self._kept = self._check.kept_since(heap, collect=self._gc_enabled)
         try:
             reading = self._judge(item, plan)
         finally:
@@ -192,6 +195,7 @@ class LeakHooks:
                     limits,
                     resources=plan.resources,
                     respect_disabled=self._gc_enabled,
+                    kept=self._kept,
                 )
         finally:
             self._repeating = False

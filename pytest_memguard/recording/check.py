@@ -107,6 +107,8 @@ def _at_rate(blame: Blame, ratio: float) -> Blame:
     return replace(blame, lines=lines)
 
 
+NO_MATTER: Final = 1024
+"""Bytes that the first call may keep without that making a difference."""
 _BLIND: Final = "no signal that shows memory can be read here (blocks, C heap, USS)"
 
 
@@ -130,6 +132,24 @@ class LeakCheck:
             self._counters[resources] = Counters(resources=resources)
         return self._counters[resources]
 
+    def heap(self) -> int:
+        """Bytes of the C heap now, or nought where they cannot be read."""
+        read = self.counters().heap
+        return 0 if read is None else read()
+
+    def kept_since(self, heap: int, *, collect: bool) -> int:
+        """Bytes by which the C heap has grown.
+
+        Args:
+            heap: what it was.
+            collect: whether garbage may be collected, which is done if it matters.
+        """
+        kept = self.heap() - heap
+        if collect and kept > NO_MATTER:
+            gc.collect()
+            kept = self.heap() - heap
+        return max(0, kept)
+
     def close(self) -> None:
         """Leave garbage to the interpreter again; there are no more checks."""
         self._heap.close()
@@ -141,6 +161,7 @@ class LeakCheck:
         *,
         resources: bool = True,
         respect_disabled: bool = True,
+        kept: int = 0,
     ) -> LeakReading:
         """Repeat a call until there is a verdict.
 
@@ -150,6 +171,7 @@ class LeakCheck:
             resources: whether descriptors, threads, children and tasks count.
             respect_disabled: leave garbage alone where the collector is switched off,
                 because it was the callable that did so.
+            kept: `kept_since` of the very first call, which was made elsewhere.
         """
         start = Clock.seconds()
         frozen = gc.get_freeze_count() == 0
@@ -160,7 +182,7 @@ class LeakCheck:
         looks = Looks(self.counters(resources=resources), respect_disabled=respect_disabled)
         case = _Case(call, self._blame, self._known, looks.collect)
         try:
-            repetition = Repetition(call, looks, limits, case.on_suspicion)
+            repetition = Repetition(call, looks, limits, case.on_suspicion, kept)
             verdict = repetition.verdict()
         finally:
             if frozen:
@@ -170,6 +192,8 @@ class LeakCheck:
             if MEMORY_SIGNALS.isdisjoint(looks.signals):
                 verdict = replace(verdict, state="unclear", reason=_BLIND)
         blame = case.blame if verdict.state == "leaking" or case.bounded else None
+        if verdict.state == "leaking" and blame is None and self._blame != "none":
+            blame = Blame(calls=0, notes=(_ATE_TOO_MUCH,))
         if verdict.state == "leaking" and case.claims_a_bound:
             verdict = case.look_again(verdict)
             blame = case.blame
@@ -194,6 +218,10 @@ def _found_nothing(blame: Blame) -> bool:
     return bool(blame.calls) and not (blame.lines or blame.types or blame.path or blame.notes)
 
 
+_ATE_TOO_MUCH: Final = (
+    "it ate all that it may before it was certain that it leaks, and some more calls to look "
+    "into it may have eaten many times that"
+)
 _ENFORCED: Final = ("functools.lru_cache(maxsize=", "(maxlen=", "the cache of patterns")
 """Bounds that the interpreter keeps; what others tell of theirs may not be so."""
 
@@ -311,9 +339,12 @@ def check_leaks(function: Callable[..., object], /, *args: object, **kwargs: obj
         LeakDetected: if it leaks.
     """
     enabled = gc.isenabled()
-    function(*args, **kwargs)
     check = LeakCheck()
-    reading = check.run(call_of(function, *args, **kwargs), Limits(), respect_disabled=enabled)
+    heap = check.heap()
+    function(*args, **kwargs)
+    kept = check.kept_since(heap, collect=enabled)
+    call = call_of(function, *args, **kwargs)
+    reading = check.run(call, Limits(), respect_disabled=enabled, kept=kept)
     check.close()
     if reading.verdict.state == "leaking":
         from pytest_memguard.report.leaks import leak_text

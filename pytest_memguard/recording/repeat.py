@@ -10,16 +10,16 @@ from math import inf
 from typing import Final, Protocol
 
 from pytest_memguard.clock import Clock
+from pytest_memguard.judge.lasting import LEAST_CALLS
 from pytest_memguard.judge.leak import (
-    LEAST_CALLS,
     SHORT_ROUND,
-    conclude,
     confirmed,
     final,
     next_size,
-    passes,
 )
-from pytest_memguard.judge.rounds import LEAST_ROUNDS, is_flat
+from pytest_memguard.judge.quiet import conclude, passes
+from pytest_memguard.judge.rounds import LEAST_ROUNDS, is_flat, joined
+from pytest_memguard.judge.staircase import is_pausing
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
 from pytest_memguard.units import MIB, format_size
 from pytest_memguard.values import dataclass
@@ -32,6 +32,8 @@ _SCREENS: Final = 3
 _FEWEST: Final = 2 * _SCREEN
 """Calls after the warm-up without which nothing can be told."""
 _MOST_ROUNDS: Final = 200
+_INSTRUMENTED: Final = 16
+"""Calls under instruments, about, while somebody is asked who does it."""
 _HARMLESS: Final = 32
 """The part of a limit that one call may take before every call is looked at."""
 FEWEST_CALLS: Final = 34
@@ -49,6 +51,8 @@ class Limits:
     """Calls at most."""
     seconds: float = 20.0
     """Seconds at most."""
+    least: int = 0
+    """Calls that a verdict of clean rests on at least, warm-up and all."""
     warmup: int = WARMUP
     """Calls nobody reads."""
     memory: int = 256 * MIB
@@ -103,6 +107,7 @@ class Repetition:
         limits: how far to go.
         on_suspicion: asked once, with the verdict so far, when something has grown steadily
             for a while; a verdict it returns ends the check.
+        kept: bytes of the C heap that the very first call kept, which was made before.
 
     Attributes:
         calls: made so far.
@@ -114,6 +119,7 @@ class Repetition:
         looks: Looking,
         limits: Limits,
         on_suspicion: Suspicion | None = None,
+        kept: int = 0,
     ) -> None:
         self._call = call
         self._look = looks.look
@@ -130,6 +136,10 @@ class Repetition:
         self.calls = 0
         self._started = 0.0
         self._grown = looks.row()
+        self._earlier = looks.row()
+        if kept and "C heap" in self._signals:
+            self._earlier[self._signals.index("C heap")] = kept
+        self._looks_clean = False
         self._disturbed = self._harmed = self._too_slow = False
 
     def verdict(self) -> Verdict:
@@ -161,6 +171,9 @@ class Repetition:
             if not self._rounds:
                 break
             if self._passes():
+                if self._may_pause():
+                    self._looks_clean = True
+                    break
                 calls = _SCREEN * self._rounds
                 return Verdict(state="clean", calls=calls, rounds=self._series())
             grew = self._grew()
@@ -192,6 +205,23 @@ class Repetition:
         # not in there: its locals would count
         return self._rounds > 1 and passes(self._series())
 
+    def _may_pause(self) -> bool:
+        """Whether more calls are called for: by the user, or by what grew before."""
+        if self.calls < self._limits.least:
+            return True
+        series, earlier = self._series(), self._growths()
+        return any(is_pausing(series, s, earlier[s]) for s in self._signals)
+
+    def _note_first_look(self) -> None:
+        """Note what has grown since; not pages, which the first calls leave free."""
+        for index, signal in enumerate(self._signals):
+            if signal != "USS":
+                self._earlier[index] += max(0, self._after[index] - self._start[index])
+
+    def _growths(self) -> dict[Signal, int]:
+        """By how much each signal grew before the rounds."""
+        return dict(zip(self._signals, self._earlier, strict=True))
+
     def _grew(self) -> bool:
         """Whether something grew in the latest round."""
         return not is_flat(self._round_at(self._rounds - 1))
@@ -212,6 +242,7 @@ class Repetition:
         # what the first look of this kind leaves behind goes with the call after it
         self._disturbed = True
         self._look(self._after, settle=True)
+        self._note_first_look()
         while True:
             stopped = self._stopped()
             if stopped:
@@ -224,28 +255,66 @@ class Repetition:
             size = min(next_size(self._done), self._affordable())
             self._round(size, settle=True)
             self._done += size
-            verdict = conclude(self._series()) or self._ask()
+            verdict = self._conclude() or self._ask()
             if verdict is not None:
                 return verdict
 
+    def _conclude(self) -> Verdict | None:
+        """The verdict that needs no further calls, if that is so."""
+        if self.calls < self._limits.least:
+            return None
+        return conclude(self._series(), self._growths())
+
     def _ask(self) -> Verdict | None:
-        """Ask once whether it is known who does it."""
+        """Ask once whether it is known who does it.
+
+        What only ate all that it may is not looked into: if it grows by a share of itself with
+        every call, some more calls may eat a hundred times that.
+        """
         if self._on_suspicion is None:
             return None
         so_far = final(self._series(), "", self._least_calls())
         if so_far.state != "leaking":
             return None
         ask, self._on_suspicion = self._on_suspicion, None
+        self._look(self._before, settle=True)
         verdict = ask(so_far)
         self._disturbed = True
+        if verdict is None:
+            self._look(self._after, settle=True)
+            self._leave_out_instruments(so_far)
         return verdict
 
+    def _leave_out_instruments(self, so_far: Verdict) -> None:
+        """Do not count as lost what the instruments took: tables of symbols, for one.
+
+        What the calls under them lost is counted, at the rate that is known.
+        """
+        rates = {rate.signal: rate.per_call for rate in so_far.rates}
+        for index, signal in enumerate(self._signals):
+            if signal in BYTE_SIGNALS:
+                taken = self._after[index] - self._before[index]
+                lost = int(_INSTRUMENTED * rates.get(signal, 0.0))
+                self._start[index] += max(0, taken - lost)
+
     def _final(self, stopped: str) -> Verdict:
-        verdict = self._ask() or final(self._series(), stopped, self._least_calls())
+        verdict = (
+            self._quiet()
+            or self._ask()
+            or final(self._series(), stopped, self._least_calls(), eaten=self._harmed)
+        )
         longest = max((a_round.calls for a_round in verdict.rounds), default=0)
         if verdict.state != "leaking" or self._harmed or longest > SHORT_ROUND:
             return verdict
         return self._confirm(verdict, 2 * longest)
+
+    def _quiet(self) -> Verdict | None:
+        """The verdict where the calls are over and nothing grows, if that is so."""
+        series = self._series()
+        verdict = conclude(series)
+        if verdict is None and self._looks_clean and is_flat(joined(series)):
+            return Verdict(state="clean", calls=self.calls, rounds=series)
+        return verdict
 
     def _confirm(self, verdict: Verdict, size: int) -> Verdict:
         """Make one more round, longer than any before."""
@@ -354,12 +423,19 @@ class Repetition:
             left = min(left, int(time_left / per_call))
         for signal, grown in zip(self._signals, self._grown, strict=True):
             if grown > 0 and signal != "blocks":
-                per_call = grown / max(1, self.calls)
+                per_call = max(grown / max(1, self.calls), self._latest_rate(signal))
                 calls = int((self._most(signal, limits) - grown) / per_call)
                 # several short rounds say more than one long one
                 rounds = max(1, LEAST_ROUNDS - self._rounds)
                 left = min(left, max(1, calls // rounds))
         return max(1, left)
+
+    def _latest_rate(self, signal: Signal) -> float:
+        """How fast a signal grew in the latest round: more may grow with every call."""
+        if not self._rounds:
+            return 0.0
+        latest = self._round_at(self._rounds - 1)
+        return (latest.of(signal) or 0) / latest.calls
 
     @staticmethod
     def _most(signal: Signal, limits: Limits) -> int:

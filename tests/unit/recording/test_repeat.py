@@ -110,6 +110,82 @@ def test_a_clean_call_takes_five_looks(repeated, counters) -> None:
     assert counters.reads == 5
 
 
+@pytest.mark.parametrize(
+    ("kept", "most"), [(1500, 10), (8000, 60), (32_000, 90), (10 << 20, 90)]
+)
+def test_what_the_first_call_kept_calls_for_a_longer_pause(repeated, kept, most) -> None:
+    """The more a call kept that nobody saw grow, the longer nothing may follow; to an end."""
+    repetition = repeated({}, kept=kept)
+    assert repetition.verdict().state == "clean"
+    assert most - 30 <= repetition.calls <= most
+
+
+def test_an_arena_that_the_first_call_began(repeated) -> None:
+    """A block of 32 KB in one of 32 calls leaks, though ten calls after it are flat."""
+    step = {"C heap": 32_000}
+    verdict = repeated(lambda n: step if n % 32 == 0 else {}, kept=32_000).verdict()
+    assert verdict.state == "leaking"
+    assert verdict.rates[0].per_call == pytest.approx(1000, rel=0.1)
+
+
+@pytest.mark.parametrize("least", [11, 20, 60, 300])
+def test_as_many_calls_as_asked_for(repeated, least) -> None:
+    """A verdict of clean rests on as many calls as the user wants."""
+    repetition = repeated({}, Limits(calls=least, least=least))
+    verdict = repetition.verdict()
+    assert verdict.state == "clean"
+    assert least - 13 <= repetition.calls <= least
+
+
+def test_more_calls_see_what_is_rare(repeated) -> None:
+    """A leak in one of fifty calls is seen if as many calls are made."""
+
+    def growth(number: int) -> dict[str, int]:
+        return {"C heap": 100_000} if number % 50 == 0 else {}
+
+    assert repeated(growth).verdict().state == "clean"
+    limits = Limits(calls=500, least=500)
+    assert repeated(growth, limits).verdict().state == "leaking"
+
+
+def test_growth_that_eats_its_limit_leaks(repeated) -> None:
+    """What grows by a share of itself has been seen when it has eaten all that it may."""
+    asked: list[Verdict] = []
+    verdict = repeated(
+        lambda n: {"C heap": int(100 * 1.5**n)}, on_suspicion=asked.append
+    ).verdict()
+    assert verdict.state == "leaking"
+    assert asked == []  # some more calls, to look into it, might eat a hundred times as much
+
+
+def test_what_instruments_take_is_not_lost(repeated, counters) -> None:
+    """Tables that are loaded to look into a leak neither count as its damage nor end it."""
+
+    def ask(_: Verdict) -> None:
+        counters.now["C heap"] += 300 * MIB
+        counters.now["USS"] += 300 * MIB
+
+    repetition = repeated({"C heap": 4096, "USS": 4096}, on_suspicion=ask)
+    verdict = repetition.verdict()
+    assert verdict.state == "leaking"
+    assert repetition.calls == 2000
+    assert verdict.rates[0].per_call == pytest.approx(4096)
+
+
+def test_what_is_lost_under_instruments_counts(repeated, counters) -> None:
+    """Calls under the instruments lose memory like any others."""
+
+    def ask(_: Verdict) -> None:
+        counters.now["C heap"] += 16 * 6 * MIB
+
+    with_it = repeated({"C heap": 6 * MIB}, on_suspicion=ask)
+    with_it.verdict()
+    counters.now["C heap"] = 0
+    without = repeated({"C heap": 6 * MIB})
+    without.verdict()
+    assert with_it.calls < without.calls - 8
+
+
 def test_warmup_is_not_counted(repeated) -> None:
     """What the first calls keep is not looked at, as many as are asked for."""
     repetition = repeated(lambda n: {"blocks": 100 if n <= 5 else 0}, Limits(warmup=5))

@@ -1,0 +1,197 @@
+"""Whether a signal grows at a rate that lasts: evenly, in steps, or never by too little."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate, combinations
+from math import hypot, sqrt
+from statistics import median
+from typing import Final
+
+from pytest_memguard.judge.rounds import (
+    FLOORS,
+    GRAINS,
+    LEAST_ROUNDS,
+    TAIL,
+    allowance,
+    calls_of,
+    evened,
+    last,
+    latest,
+    levels_of,
+    pairs_of,
+)
+from pytest_memguard.judge.slopes import (
+    NOT_FALLING,
+    T_99,
+    T_999,
+    Growth,
+    growth_of,
+    quantile,
+)
+from pytest_memguard.judge.staircase import rate_of_steps
+from pytest_memguard.leaks import Rate, Round, Signal
+
+LEAST_CALLS: Final = 20
+"""Calls a verdict of leaking rests on at least."""
+MANY_CALLS: Final = 60
+"""Calls from which on a leak may be uneven."""
+STRAIGHT: Final = 0.4
+"""How far the level may be off a straight line below that, in growth per round."""
+STEADY: Final = 0.8
+"""The same share, which must not surely be less where the rate seems to fall from the first
+round on."""
+NEW_GROUND: Final = 0.5
+"""Share of the growth that must lie above all earlier levels."""
+_Z_95: Final = 1.64
+"""The normal deviate that chance exceeds once in 20 times."""
+_Z_99: Final = 2.33
+"""The same for once in 100 times."""
+LEAST_SHARE: Final = 0.5
+"""Share of the median round's rate that the lowest has where growth is uneven but sure."""
+LATE: Final = 0.9
+"""Share of the calls, the latest, over which growth in steps may be seen as well."""
+PAUSES: Final = 0.1
+"""Share of these rounds without growth from which on it is one in steps."""
+LATE_LASTING: Final = 0.85
+"""Share of its rate that growth in steps keeps over these calls."""
+LEAST_ROUNDS_IF_EATEN: Final = 3
+"""Rounds a verdict of leaking rests on at least where growth has eaten all that it may."""
+
+
+def rate_of_leak(rounds: Sequence[Round], signal: Signal, least_calls: int) -> Rate | None:
+    """The rate of a signal that grew in all late rounds, or in steps, if it did.
+
+    Args:
+        rounds: all so far, after the warm-up.
+        signal: which.
+        least_calls: fewer than usual where every call does harm.
+    """
+    tail = latest(rounds)
+    if not is_enough(tail, least_calls):
+        return None
+    if all(moved > GRAINS.get(signal, 0) for _, moved in pairs_of(tail, signal)):
+        growth = growth_of(tail, signal)
+        if _is_new_ground(rounds, growth):
+            if _is_steady(rounds, growth):
+                return growth.rate
+            if _is_uneven_but_sure(rounds, growth):
+                return _within(growth)
+    if calls_of(rounds) < MANY_CALLS and least_calls >= LEAST_CALLS:
+        return None
+    return _rate_in_steps(rounds, signal)
+
+
+def _is_steady(rounds: Sequence[Round], growth: Growth) -> bool:
+    """Whether it grew evenly and lastingly."""
+    enough = calls_of(latest(rounds)) >= MANY_CALLS
+    return (
+        growth.steady
+        and (enough or _is_straight(rounds, growth.rate.signal))
+        and not fades(rounds, growth)
+    )
+
+
+def _is_uneven_but_sure(rounds: Sequence[Round], growth: Growth) -> bool:
+    """Whether even the round that grew least grew by enough, and later ones not by less."""
+    tail = latest(rounds)
+    signal = growth.rate.signal
+    rates = [moved / n for n, moved in pairs_of(tail, signal)]
+    return (
+        calls_of(tail) >= MANY_CALLS
+        and growth.lowest > max(FLOORS[signal], LEAST_SHARE * median(rates))
+        and growth.rate.per_call > growth.error * quantile(T_99, growth.rounds - 1)
+        and growth.trend >= STEADY
+        and _falling(rounds, signal) < _Z_95
+    )
+
+
+def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:
+    """The rate of a signal that grows in steps, perhaps but for some of the first calls."""
+    rate = rate_of_steps(rounds, signal)
+    late = last(rounds, LATE * calls_of(rounds), LEAST_ROUNDS)
+    pauses = sum(moved <= GRAINS.get(signal, 0) for _, moved in pairs_of(late, signal))
+    if pauses >= PAUSES * len(late):
+        return rate or rate_of_steps(late, signal, LATE_LASTING)
+    return None if rate is None or _falling(rounds, signal) > _Z_99 else rate
+
+
+def rate_of_eaten(rounds: Sequence[Round], signal: Signal) -> Rate | None:
+    """The rate of a signal that grew in all late rounds, where growth ate all that it may.
+
+    How evenly does not matter: what is lost has been seen.
+
+    Args:
+        rounds: all so far, after the warm-up.
+        signal: which.
+    """
+    tail = last(evened(rounds), TAIL * calls_of(rounds), LEAST_ROUNDS_IF_EATEN)
+    if len(tail) < LEAST_ROUNDS_IF_EATEN:
+        return None
+    if any(moved <= allowance(signal, n) for n, moved in pairs_of(tail, signal)):
+        return None
+    growth = growth_of(tail, signal)
+    return _within(growth) if growth.trend >= NOT_FALLING else None
+
+
+def _within(growth: Growth) -> Rate:
+    """The rate of uneven growth, with an interval no wider than what any round showed."""
+    rate = growth.rate
+    low, high = max(rate.low, growth.lowest), min(rate.high, growth.highest)
+    return replace(rate, low=low, high=high)
+
+
+def fades(rounds: Sequence[Round], growth: Growth) -> bool:
+    """Whether the rate seems to fall since the first round, and has not surely stopped.
+
+    Args:
+        rounds: all so far, after the warm-up.
+        growth: of the late ones.
+    """
+    signal = growth.rate.signal
+    if _falling(rounds, signal) < _Z_95:
+        return False
+    tail = latest(rounds)
+    half = len(tail) // 2
+    earlier, later = growth_of(tail[:half], signal), growth_of(tail[half:], signal)
+    above = later.rate.per_call - STEADY * earlier.rate.per_call
+    error = hypot(later.error, STEADY * earlier.error)
+    return above < error * quantile(T_999, len(tail) - 2)
+
+
+def _falling(rounds: Sequence[Round], signal: Signal) -> float:
+    """How sure the rate seems to fall from the first round on: Kendall's tau as a deviate."""
+    rates = [moved / n for n, moved in pairs_of(evened(rounds), signal)]
+    concordance = sum((b > a) - (b < a) for a, b in combinations(rates, 2))
+    count = len(rates)
+    deviation = sqrt(count * (count - 1) * (2 * count + 5) / 18)
+    return -concordance / deviation
+
+
+def _is_straight(rounds: Sequence[Round], signal: Signal) -> bool:
+    """Whether no level is far off a straight line; the last, which may be cut short, aside."""
+    tail = latest(rounds)[:-1]
+    levels = levels_of(tail, signal)
+    done = list(accumulate((r.calls for r in tail), initial=0))
+    rate = levels[-1] / done[-1]
+    most = STRAIGHT * levels[-1] / len(tail)
+    return all(abs(level - rate * n) <= most for n, level in zip(done, levels, strict=True))
+
+
+def _is_new_ground(rounds: Sequence[Round], growth: Growth) -> bool:
+    """Whether most of the growth lies above all levels from before it."""
+    tail = latest(rounds)
+    levels = levels_of(evened(rounds), growth.rate.signal)
+    before = levels[: len(levels) - len(tail)]
+    return levels[-1] - max(before) >= NEW_GROUND * (levels[-1] - before[-1])
+
+
+def is_enough(tail: Sequence[Round], least_calls: int) -> bool:
+    """Whether these are rounds and calls enough to rest a verdict on.
+
+    Args:
+        tail: the latest rounds.
+        least_calls: how many calls are enough.
+    """
+    return len(tail) >= LEAST_ROUNDS and calls_of(tail) >= least_calls

@@ -1,0 +1,88 @@
+"""Has nothing grown, or has what grew come to an end, so that no further calls are needed?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from pytest_memguard.judge.rounds import (
+    GRAINS,
+    allowance,
+    calls_of,
+    is_flat,
+    joined,
+    last,
+    levels_of,
+    signals_of,
+)
+from pytest_memguard.judge.staircase import is_pausing
+from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
+from pytest_memguard.units import format_size
+
+Growths = Mapping[Signal, int]
+"""Signals, and by how much they grew."""
+_NOTHING: Final[Growths] = {}
+QUIET: Final = 1 / 3
+"""Share of the calls, the latest, over which nothing may grow for the check to end early."""
+_FEW: Final[Mapping[Signal, float]] = {"C heap": 6.0}
+"""Growth per call that the first look lets pass; of what is counted it is none."""
+QUIET_CALLS: Final = 24
+"""Calls at least over which nothing may."""
+QUIET_FLOOR: Final = 0.5
+"""Share of its floor by which a signal may be above its lowest level meanwhile."""
+
+
+def passes(rounds: Sequence[Round]) -> bool:
+    """Whether the latest two rounds of a first look show nothing at all.
+
+    glibc keeps up to seven freed blocks of a size aside for each thread and counts them as
+    used; a leak of one small block per call shows in eight calls all the same, though
+    not with all of its blocks.
+
+    Args:
+        rounds: so far, of four calls each.
+    """
+    latest_two = rounds[-2:]
+    if len(latest_two) < 2 or not all(map(is_flat, latest_two)):
+        return False
+    if not any(moved > 0 for a_round in latest_two for _, moved in a_round.growth):
+        return True
+    whole = joined(latest_two)
+    return all(
+        moved <= max(_FEW.get(signal, 0.0) * whole.calls, GRAINS.get(signal, 0))
+        for signal, moved in whole.growth
+    )
+
+
+def conclude(rounds: Sequence[Round], earlier: Growths = _NOTHING) -> Verdict | None:
+    """The verdict that needs no further calls, if there is one.
+
+    Args:
+        rounds: all so far, after the warm-up.
+        earlier: by how much signals grew in the calls before.
+    """
+    if len(rounds) < 2 or not (is_flat(rounds[-1]) and is_flat(rounds[-2])):
+        return None
+    calls = calls_of(rounds)
+    quiet = last(rounds, max(QUIET_CALLS, QUIET * calls), 2)
+    over = calls_of(quiet)
+    if over < QUIET_CALLS:
+        return None
+    for signal in signals_of(quiet):
+        levels = levels_of(quiet, signal)
+        if levels[-1] - min(levels) > allowance(signal, over, QUIET_FLOOR):
+            return None
+        if is_pausing(rounds, signal, earlier.get(signal, 0)):
+            return None
+    whole = joined(rounds)
+    if is_flat(whole):
+        return Verdict(state="clean", calls=calls, rounds=tuple(rounds))
+    signal = next(s for s in signals_of(rounds) if (whole.of(s) or 0) > allowance(s, calls))
+    grown = whole.of(signal) or 0
+    amount = format_size(grown) if signal in BYTE_SIGNALS else f"{grown:,}"
+    return Verdict(
+        state="settling",
+        calls=calls,
+        rounds=tuple(rounds),
+        reason=f"{signal} grew by {amount} at first, and no more after {calls - over} calls",
+    )
