@@ -25,6 +25,11 @@ MEMORY_SIGNALS: Final[frozenset[Signal]] = frozenset({"blocks", "C heap", "USS"}
 """Signals that show memory; without any of them a check is blind to it."""
 ONLY_PYTEST: Final = "all of it was allocated by pytest itself"
 """Note of a blame: pytest keeps what grew, which is never held against a test."""
+WORTH: Final[dict[Signal, int]] = {"blocks": 1000, "C heap": 65_536, "USS": 1_048_576}
+"""Growth from which on it is told though it stopped: a thousand blocks are about 64 KiB, and
+pages come and go."""
+WORTH_OTHERS: Final = 8
+"""The same for files, threads and whatever else is counted."""
 LeakState = Literal["clean", "leaking", "settling", "unclear"]
 
 
@@ -183,3 +188,19 @@ def bytes_per_call(reading: LeakReading) -> float | None:
     measured = [r.per_call for r in reading.verdict.rates if r.signal == "C heap"]
     pages = [r.per_call for r in reading.verdict.rates if r.signal == "USS"]
     return max([traced, *measured], default=0.0) or next(iter(pages), None)
+
+
+def is_worth_telling(reading: LeakReading) -> bool:
+    """Whether a cache is filling, or what grew and stopped came to a stated size.
+
+    Args:
+        reading: of a test that is settling.
+    """
+    path = reading.blame.path if reading.blame is not None else None
+    if path is not None and path.bounded:
+        return True
+    grown: dict[Signal, int] = {}
+    for a_round in reading.verdict.rounds:
+        for signal, moved in a_round.growth:
+            grown[signal] = grown.get(signal, 0) + moved
+    return any(moved >= WORTH.get(signal, WORTH_OTHERS) for signal, moved in grown.items())

@@ -8,13 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pytest_memguard.escapes import one_line
 from pytest_memguard.leaks import (
     BYTE_SIGNALS,
+    WORTH,
     Blame,
     KnownLeak,
     LeakReading,
+    LeakState,
     Rate,
     RetentionPath,
     Signal,
     bytes_per_call,
+    is_worth_telling,
     may_be_of_python,
 )
 from pytest_memguard.model import Outcome
@@ -190,15 +193,9 @@ def leaks_section(
     if not checked and not skipped:
         return []
     lines = [_counts(checked, len(skipped)), *_groups(checked)]
-    for state in ("unclear", "settling"):
-        lines += _some(
-            [
-                f"{state}: {outcome.nodeid}: {outcome.leak.verdict.reason}"
-                for outcome in checked
-                if outcome.leak is not None and outcome.leak.verdict.state == state
-            ],
-            state,
-        )
+    lines += _some(_reasons(_in_state(checked, "unclear")), "unclear")
+    lines += _settling(_in_state(checked, "settling"))
+    lines += _clean(_in_state(checked, "clean"))
     lines += _some(
         [f"left out: {outcome.nodeid}: {outcome.leak_skipped}" for outcome in skipped],
         "left out",
@@ -217,6 +214,40 @@ def leaks_section(
             for leak in gone
         ]
     return [one_line(line) for line in lines]
+
+
+def _in_state(checked: Sequence[Outcome], state: LeakState) -> list[tuple[str, LeakReading]]:
+    """The tests of one verdict, and what was found of each."""
+    return [(o.nodeid, o.leak) for o in checked if o.leak and o.leak.verdict.state == state]
+
+
+def _reasons(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
+    return [
+        f"{reading.verdict.state}: {nodeid}: {reading.verdict.reason}"
+        for nodeid, reading in readings
+    ]
+
+
+def _settling(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
+    """Those that are worth a line, and how many others there are."""
+    told = [(nodeid, reading) for nodeid, reading in readings if is_worth_telling(reading)]
+    lines = _some(_reasons(told), "settling")
+    others = len(readings) - len(told)
+    if others:
+        many = "1 test" if others == 1 else f"{others} tests"
+        least = f"{format_size(WORTH['C heap'])} and {WORTH['blocks']:,} blocks"
+        lines.append(f"settling: {many} grew by less than {least}, and then no more")
+    return lines
+
+
+def _clean(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
+    """What a verdict of clean can show at least: some growth comes in one of many calls."""
+    calls = [reading.verdict.calls for _, reading in readings if reading.verdict.calls > 1]
+    if not calls:
+        return []
+    over = f"{min(calls)}" if min(calls) == max(calls) else f"{min(calls)} to {max(calls)}"
+    more = "growth in one of many calls takes more (mem_leak_check(calls=...))"
+    return [f"clean: nothing grew in {over} calls; {more}"]
 
 
 def _used(pattern: str, checked: Sequence[Outcome]) -> str:

@@ -223,9 +223,15 @@ def test_path() -> None:
     assert "\n" not in path_text(replace(PATH, remark=""))
 
 
-def outcome(name: str, state: str = "clean", reason: str = "", **more: object) -> Outcome:
+def outcome(
+    name: str,
+    state: str = "clean",
+    reason: str = "",
+    rounds: tuple[Round, ...] = (),
+    **more: object,
+) -> Outcome:
     """A test with a verdict."""
-    verdict = Verdict(state=state, calls=6, reason=reason)  # type: ignore[arg-type]
+    verdict = Verdict(state=state, calls=6, reason=reason, rounds=rounds)  # type: ignore[arg-type]
     values: dict[str, object] = {
         "leak": LeakReading(verdict=verdict, calls=1000, seconds=0.5),
         **more,
@@ -241,7 +247,13 @@ KNOWN = {
 }
 ALL = (
     outcome("test_clean"),
-    outcome("test_settling", "settling", "a cache is filling: functools.lru_cache(maxsize=9)"),
+    outcome(
+        "test_settling",
+        "settling",
+        "C heap grew by 97.7 KiB at first, and no more after 30 calls",
+        (Round(calls=30, growth=(("C heap", 100_000),)),),
+    ),
+    outcome("test_small", "settling", "blocks grew by 18 at first, and no more after 6 calls"),
     outcome("test_unclear", "unclear", "5 calls are too few to tell"),
     outcome("test_leak", leak=LEAK),
     outcome("test_same_leak", leak=LEAK),
@@ -265,7 +277,7 @@ def test_no_section_where_nothing_was_checked() -> None:
 
 def test_one_test() -> None:
     """A single test is counted as one."""
-    (line,) = leaks_section((outcome("test_it"),), {})
+    line, *_ = leaks_section((outcome("test_it"),), {})
     assert line == "1 test checked for leaks: 1 clean, 0 leaking; 1,000 calls in 0.5 s"
 
 
@@ -278,9 +290,53 @@ def test_left_out_alone() -> None:
 @pytest.mark.parametrize("state", ["settling", "unclear"])
 def test_many(state) -> None:
     """Twenty lines of a kind are enough."""
-    lines = leaks_section([outcome(f"test_{n}", state, "so") for n in range(25)], {})
+    grew = (Round(calls=9, growth=(("blocks", 5000),)),)
+    tests = [outcome(f"test_{n}", state, "so", grew) for n in range(25)]
+    lines = leaks_section(tests, {})
     assert len(lines) == 1 + 20 + 1
     assert lines[-1] == f"... and 5 more {state}"
+
+
+def test_small_growth_is_counted() -> None:
+    """What grew a little and stopped is no line of its own, but one number."""
+    small = (Round(calls=9, growth=(("blocks", 999), ("C heap", 65_535))),)
+    large = (Round(calls=9, growth=(("blocks", 0), ("C heap", 65_536))),)
+    files = (Round(calls=9, growth=(("open files", 8),)),)
+    tests = [
+        outcome("test_a", "settling", "so", small),
+        outcome("test_b", "settling", "so", large),
+        outcome("test_c", "settling", "so", files),
+        outcome("test_d", "settling", "so", small),
+    ]
+    assert leaks_section(tests, {})[1:] == [
+        "settling: test_a.py::test_b: so",
+        "settling: test_a.py::test_c: so",
+        "settling: 2 tests grew by less than 64.0 KiB and 1,000 blocks, and then no more",
+    ]
+    assert leaks_section(tests[:1], {})[1].startswith("settling: 1 test grew by less than ")
+
+
+def test_a_filling_cache_is_told() -> None:
+    """A cache that is filling has a line with its limit, however little it grew."""
+    path = RetentionPath(steps=("app.cached",), bounded="functools.lru_cache(maxsize=9)")
+    leak = LeakReading(
+        verdict=Verdict(state="settling", calls=9, reason="a cache is filling"),
+        blame=Blame(calls=16, path=path),
+    )
+    lines = leaks_section([outcome("test_it", leak=leak)], {})
+    assert lines[1:] == ["settling: test_a.py::test_it: a cache is filling"]
+
+
+def test_what_clean_rests_on() -> None:
+    """The calls in which nothing grew are told, since fewer calls show less."""
+    tests = [
+        outcome(f"test_{n}", leak=LeakReading(verdict=Verdict(state="clean", calls=calls)))
+        for n, calls in enumerate((8, 57, 12, 1))  # one was not checked for itself
+    ]
+    more = "growth in one of many calls takes more (mem_leak_check(calls=...))"
+    assert leaks_section(tests, {})[1:] == [f"clean: nothing grew in 8 to 57 calls; {more}"]
+    assert leaks_section(tests[:1], {})[1:] == [f"clean: nothing grew in 8 calls; {more}"]
+    assert leaks_section(tests[3:], {})[1:] == []
 
 
 def test_many_with_one_leak() -> None:
