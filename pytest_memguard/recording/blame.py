@@ -7,6 +7,7 @@ import hashlib
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from pathlib import PurePath
 from typing import Final
 
@@ -31,6 +32,8 @@ _ENOUGH_CALLS: Final = 30
 _LEAST_CALLS: Final = 6
 _SECONDS: Final = 2.5
 """Of calls at most, under each instrument."""
+_RUNS: Final = 4
+"""Instruments under which calls are made, one after the other."""
 _GROWTH_SECONDS: Final = 2.0
 """Of work at most, for types and holder: more than twice what a million objects take, since an
 answer that was broken off would give the leak another name the next time."""
@@ -43,7 +46,12 @@ _FORK_SECONDS: Final = 60.0
 
 
 def look_into(
-    call: Callable[[], None], verdict: Verdict, collect: Callable[[], None], *, fork: bool
+    call: Callable[[], None],
+    verdict: Verdict,
+    collect: Callable[[], None],
+    *,
+    fork: bool,
+    seconds: float = inf,
 ) -> tuple[Blame, Grower | None]:
     """Find out who keeps what.
 
@@ -52,6 +60,7 @@ def look_into(
         verdict: what is known of the growth.
         collect: collects garbage, if it is to be collected.
         fork: do so in a forked child.
+        seconds: of which no more is begun that only adds to what is known by then.
 
     Returns:
         Who did it, and the container that grows, if there is one in this process.
@@ -60,11 +69,13 @@ def look_into(
         CallFailed: if a call went wrong.
     """
     if not fork:
-        return _look(call, verdict, collect)
+        return _look(call, verdict, collect, seconds)
     if not can_fork():
         note = "this platform cannot fork (--mem-leak-blame=fork)"
         return Blame(calls=0, notes=(note,)), None
-    result = run_in_fork(lambda: blame_to_json(_look(call, verdict, collect)[0]), _FORK_SECONDS)
+    result = run_in_fork(
+        lambda: blame_to_json(_look(call, verdict, collect, seconds)[0]), _FORK_SECONDS
+    )
     if result.problem:
         note = f"no answer from the forked child: {result.problem}"
         return Blame(calls=0, notes=(note,)), None
@@ -104,14 +115,16 @@ class Grower:
 
 
 def _look(
-    call: Callable[[], None], verdict: Verdict, collect: Callable[[], None]
+    call: Callable[[], None], verdict: Verdict, collect: Callable[[], None], limit: float
 ) -> tuple[Blame, Grower | None]:
     start = Clock.seconds()
     call()
     seconds = Clock.seconds() - start
+    end = start + limit
     per_call = _blocks_per_call(verdict)
     calls = _CALLS if per_call >= 1 else _CALLS_IF_SELDOM
-    calls = max(_LEAST_CALLS, min(calls, int(_SECONDS / max(seconds, 1e-9))))
+    in_time = min(_SECONDS, limit / _RUNS) / max(seconds, 1e-9)
+    calls = max(_LEAST_CALLS, int(min(calls, in_time)))
     folder = TrackerFolder()
     tracker = SurvivorTracker(folder)
     # without memray, or beside tracemalloc, lines take no further calls that would confirm it
@@ -147,14 +160,15 @@ def _look(
         folder.close()
         gc.freeze()  # as the check had it; garbage was collected before it was thawed
     before = length_of(found.grower)
-    if not tracker.note:
+    if not tracker.note and Clock.seconds() < end:
         survivors = told_again(call, calls, collect, survivors)
     if glanced and not _goes_on(found, length_of(found.grower) - before, least):
         found = _measured(call, calls, least, collect)
     blame = _blame(calls, survivors, found, verdict, tracker.note)
-    blame, found = looked_closer(
-        call, blame, found, verdict, seldom=per_call < 1, seconds=seconds
-    )
+    if Clock.seconds() < end:
+        blame, found = looked_closer(
+            call, blame, found, verdict, seldom=per_call < 1, seconds=seconds
+        )
     collect()
     blame = replace(blame, fingerprint=fingerprint(blame.lines, blame.path))
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)

@@ -109,6 +109,8 @@ def _at_rate(blame: Blame, ratio: float) -> Blame:
 
 NO_MATTER: Final = 1024
 """Bytes that the first call may keep without that making a difference."""
+_INTO_IT: Final = 1 / 4
+"""Share of the time of a check that may go into looking into a leak."""
 _BLIND: Final = "no signal that shows memory can be read here (blocks, C heap, USS)"
 
 
@@ -180,7 +182,8 @@ class LeakCheck:
         if frozen:
             gc.freeze()  # collections in between look at what is new alone
         looks = Looks(self.counters(resources=resources), respect_disabled=respect_disabled)
-        case = _Case(call, self._blame, self._known, looks.collect)
+        seconds = _INTO_IT * limits.seconds
+        case = _Case(call, self._blame, self._known, looks.collect, seconds)
         try:
             repetition = Repetition(call, looks, limits, case.on_suspicion, kept)
             verdict = repetition.verdict()
@@ -235,6 +238,7 @@ class _Case:
         where: str,
         known: KnownLeaks,
         collect: Callable[[], None],
+        seconds: float,
     ) -> None:
         self.blame: Blame | None = None
         self.grower: Grower | None = None
@@ -245,6 +249,7 @@ class _Case:
         self._where = where
         self._known = known
         self._collect = collect
+        self._seconds = seconds
 
     def _call(self) -> None:
         self.calls += 1
@@ -288,7 +293,9 @@ class _Case:
 
         fork = self._where == "fork"
         try:
-            blame, self.grower = look_into(self._call, verdict, self._collect, fork=fork)
+            blame, self.grower = look_into(
+                self._call, verdict, self._collect, fork=fork, seconds=self._seconds
+            )
         except CallFailed as failed:
             note = f"a call under the instruments failed: {failed}"
             blame = Blame(calls=0, notes=(note,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 
 import pytest
 
@@ -50,3 +51,33 @@ def test_a_cache_that_fills_meanwhile():
     """A bounded cache is known as one, though it is soon full."""
     source = "Q = collections.deque(maxlen=26)\ndef leak(): Q.append([1])"
     assert "maxlen=26" in fresh(_looked_into, source)[1]
+
+
+def _begun_within(seconds: float) -> tuple[int, list[str], str]:
+    """Calls that a slow leak is looked into with, what is begun beside, and its holder."""
+    rate = Rate(signal="blocks", per_call=1.0, low=1.0, high=1.0)
+    verdict = Verdict(state="leaking", calls=30, rates=(rate,))
+    calls, begun = [], []
+    told_again, looked_closer = blame.told_again, blame.looked_closer
+    with module("L = []\ndef leak(): L.append(Request())") as made:
+
+        def call() -> None:
+            calls.append(None)
+            time.sleep(0.01)
+            made.leak()
+
+        blame.told_again = lambda *a: begun.append("told again") or told_again(*a)
+        blame.looked_closer = lambda *a, **k: begun.append("closer") or looked_closer(*a, **k)
+        gc.collect()
+        gc.freeze()
+        told, _ = blame.look_into(call, verdict, gc.collect, fork=False, seconds=seconds)
+    return len(calls), begun, told.path.holder
+
+
+def test_little_time_is_enough_for_the_holder():
+    """When its time is over, a look into a leak begins nothing that only adds details."""
+    many, all_of_it, holder = fresh(_begun_within, 60.0)
+    few, nothing, same = fresh(_begun_within, 0.0)
+    assert (all_of_it, nothing) == (["told again", "closer"], [])
+    assert few < many
+    assert holder == same == f"{NAME}.L"
