@@ -21,6 +21,7 @@ from pytest_memguard.judge.rounds import (
     latest,
     levels_of,
     pairs_of,
+    signals_of,
 )
 from pytest_memguard.judge.slopes import (
     NOT_FALLING,
@@ -31,7 +32,7 @@ from pytest_memguard.judge.slopes import (
     quantile,
 )
 from pytest_memguard.judge.staircase import rate_of_steps
-from pytest_memguard.leaks import Rate, Round, Signal
+from pytest_memguard.leaks import BYTE_SIGNALS, Rate, Round, Signal
 
 LEAST_CALLS: Final = 20
 """Calls a verdict of leaking rests on at least."""
@@ -50,6 +51,8 @@ _Z_99: Final = 2.33
 """The same for once in 100 times."""
 LEAST_SHARE: Final = 0.5
 """Share of the median round's rate that the lowest has where growth is uneven but sure."""
+FULL: Final = 1 / 3
+"""Share of the calls, the latest, over which a count did not grow that has come to an end."""
 LATE: Final = 0.9
 """Share of the calls, the latest, over which growth in steps may be seen as well."""
 PAUSES: Final = 0.1
@@ -108,13 +111,33 @@ def _is_uneven_but_sure(rounds: Sequence[Round], growth: Growth) -> bool:
 
 
 def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:
-    """The rate of a signal that grows in steps, perhaps but for some of the first calls."""
+    """The rate of a signal that grows in steps, perhaps but for some of the first calls.
+
+    Where a count grew with the calls and came to an end, as that of the entries of a cache that
+    is full, steps until then may be of the same thing: then those after it have to be enough.
+    """
+    rounds = rounds[_full_after(rounds, signal) :]
     rate = rate_of_steps(rounds, signal)
     late = last(rounds, LATE * calls_of(rounds), LEAST_ROUNDS)
     pauses = sum(moved <= GRAINS.get(signal, 0) for _, moved in pairs_of(late, signal))
     if pauses >= PAUSES * len(late):
         return rate or rate_of_steps(late, signal, LATE_LASTING)
     return None if rate is None or _falling(rounds, signal) > _Z_99 else rate
+
+
+def _full_after(rounds: Sequence[Round], signal: Signal) -> int:
+    """Rounds until all other counts have ended that grew in most rounds up to then."""
+    late = last(rounds, FULL * calls_of(rounds), 1)
+    found = 0
+    for other in signals_of(rounds):
+        if other == signal or other in BYTE_SIGNALS:
+            continue
+        grew = [moved > allowance(other, n) for n, moved in pairs_of(rounds, other)]
+        count = sum(grew)
+        if count >= LEAST_ROUNDS and not any(grew[len(rounds) - len(late) :]):
+            end = len(grew) - grew[::-1].index(True)
+            found = max(found, end if count > end / 2 else 0)
+    return found
 
 
 def rate_of_eaten(rounds: Sequence[Round], signal: Signal) -> Rate | None:

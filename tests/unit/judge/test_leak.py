@@ -434,6 +434,32 @@ def test_eaten(rounds, signals) -> None:
         assert 0 < rate.low <= rate.per_call <= rate.high
 
 
+def test_steps_of_a_table_that_is_full() -> None:
+    """The table of a cache is doubled now and then until no entry is added any more."""
+    sizes = (*[6] * 8, *[12] * 4, *[24] * 4, *[48] * 3)
+    doubled = {3: 600, 7: 1200, 11: 2400, 15: 4800}
+
+    def rounds(entries):
+        return [
+            a_round(n, blocks=3 * n * (at < entries), C_heap=doubled.get(at, 0))
+            for at, n in enumerate(sizes)
+        ]
+
+    assert [rate.signal for rate in suspects(rounds(0))] == ["C heap"]
+    assert suspects(rounds(12)) == []
+    assert final(rounds(12), STOPPED).state == "unclear"
+
+
+def test_steps_beside_a_cache_that_fills() -> None:
+    """A buffer that grows goes on doing so when a cache beside it is full."""
+    buffer = in_place(100, 8)
+    rounds = [
+        a_round(30, blocks=30 * (at < 12), C_heap=buffer(30 * at + 60) - buffer(30 * at + 30))
+        for at in range(36)
+    ]
+    assert [rate.signal for rate in suspects(rounds)] == ["C heap"]
+
+
 @pytest.mark.parametrize(
     ("moved", "state"),
     [
