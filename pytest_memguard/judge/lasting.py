@@ -118,11 +118,12 @@ def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:
     """
     rounds = rounds[_full_after(rounds, signal) :]
     rate = rate_of_steps(rounds, signal)
+    falls = _falling(rounds, signal) > _Z_99
     late = last(rounds, LATE * calls_of(rounds), LEAST_ROUNDS)
     pauses = sum(moved <= GRAINS.get(signal, 0) for _, moved in pairs_of(late, signal))
-    if pauses >= PAUSES * len(late):
-        return rate or rate_of_steps(late, signal, LATE_LASTING)
-    return None if rate is None or _falling(rounds, signal) > _Z_99 else rate
+    if pauses < PAUSES * len(late):
+        return None if falls else rate
+    return rate or (None if falls else rate_of_steps(late, signal, LATE_LASTING))
 
 
 def _full_after(rounds: Sequence[Round], signal: Signal) -> int:

@@ -96,8 +96,9 @@ def least_pause(signal: Signal, size: int) -> float:
 def is_pausing(rounds: Sequence[Round], signal: Signal, earlier: int = 0) -> bool:
     """Whether the next step of a signal that stands still may be still to come.
 
-    Steps do not count that are flat by themselves, or come to less than the floor for as many
-    calls as have passed since, or did before; if no other is like them, to less than four.
+    Steps do not count that were taken back or are flat by themselves, nor those that come to
+    less than the floor for as many calls as have passed since, or did before; if no other is
+    like them, to less than four.
 
     Args:
         rounds: so far; the latest without growth.
@@ -112,7 +113,8 @@ def is_pausing(rounds: Sequence[Round], signal: Signal, earlier: int = 0) -> boo
         for step in steps_of(rounds, signal)
         if step.size > allowance(signal, step.end - step.start)
     ]
-    while steps and not _matters(steps, signal, calls):
+    level = levels_of(rounds, signal)[-1]
+    while steps and (level <= steps[-1].before or not _matters(steps, signal, calls)):
         steps.pop()
     if not steps:
         return False

@@ -45,6 +45,8 @@ def test_steps_of_a_size() -> None:
             [0, 0, 0, 1, 0, 30, *[0] * 12], 0, False, id="much-smaller-ones-do-not-tell"
         ),
         pytest.param([0] * 9 + [2, 0], 0, False, id="less-than-the-floor-by-then"),
+        pytest.param([0, 20, -15, 0, 0], 0, True, id="most-of-it-taken-back"),
+        pytest.param([0, 20, -20, 0, 0], 0, False, id="taken-back"),
         pytest.param([0, 8, 0], 0, False, id="once-less-than-four-floors"),
         pytest.param([8, 8, 0], 0, True, id="twice-more-than-one-floor"),
         pytest.param([0] * 6, 100, True, id="much-before"),
