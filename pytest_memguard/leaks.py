@@ -30,6 +30,8 @@ WORTH: Final[dict[Signal, int]] = {"blocks": 1000, "C heap": 65_536, "USS": 1_04
 pages come and go."""
 WORTH_OTHERS: Final = 8
 """The same for files, threads and whatever else is counted."""
+STARTS_TRACEMALLOC: Final = "the test starts tracemalloc, so not all lines may be known"
+"""Note of a blame: CPython itself keeps some bytes of every start of tracemalloc."""
 LeakState = Literal["clean", "leaking", "settling", "unclear"]
 
 
@@ -97,6 +99,10 @@ class LeakLine:
     """File and line of the tested project that came to it, where it is an installed one's."""
     left: tuple[tuple[str, int], ...] = ()
     """What else it left behind, and how many: open files, say, or items of the holder."""
+    of_python: int = 0
+    """How many of the blocks are from Python's allocators."""
+    small: int = 0
+    """Bytes of those that are too small for the C heap: they lie in Python's arenas."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +147,8 @@ class Blame:
     """What could not be found out, and why."""
     fingerprint: str = ""
     """Names the leak across runs and machines."""
+    per_call: float | None = None
+    """Bytes that stay with each call, measured over all calls; None if nothing tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +188,14 @@ def may_be_of_python(blame: Blame, signals: Iterable[Signal]) -> bool:
 
 
 def bytes_per_call(reading: LeakReading) -> float | None:
-    """Bytes a call leaves behind, if anything tells."""
-    blame = reading.blame
-    traced = 0.0
+    """Bytes a call leaves behind, if anything tells.
+
+    They were measured over all calls of the check, and shared out among lines by the few calls
+    under the instruments. Of a reading that has no such number, lines and rates tell.
+    """
+    blame, traced = reading.blame, 0.0
+    if blame is not None and blame.per_call is not None:
+        return blame.per_call
     if blame is not None and blame.calls:
         traced = sum(line.size for line in blame.lines) / blame.calls
     measured = [r.per_call for r in reading.verdict.rates if r.signal == "C heap"]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from pytest_memguard.leaks import LeakLine
+from pytest_memguard.values import dataclass
 
-LINES: Final = 10
 _SHARE: Final = 0.9
 _NATIVE: Final = 3
 _INSTALLED: Final = ("site-packages", "dist-packages")
@@ -21,8 +21,16 @@ _INTERPRETER = re.compile(
     r"|dict|set|tuple|unicode|bytes|bytearray|long|float|new|frame|gen|code|insert|resize|call"
     r"|do|array|deque|odict|weakref|context|member|getset|wrap|descr|super|property|intern)_"
 )
-_INSTRUMENT = re.compile(r"call_trace$|trace_function_entry$|call_profile_func$|sys_profile_")
-"""What the interpreter calls for memray's sake; it makes frames into objects."""
+_INSTRUMENT = re.compile(
+    r"call_trace$|trace_function_entry$|call_profile_func$|sys_profile_"
+    r"|tracemalloc_add_trace$|traceback_new$"
+)
+"""What the interpreter calls for memray's sake, which makes frames into objects, and what
+tracemalloc keeps for a test that has started it."""
+_REPLACED: Final = 1.5
+"""How many times the blocks that stay with each call a line may have left in the few calls."""
+_SOME: Final = 2
+"""Blocks it may have left beside."""
 _ALLOCATORS = re.compile(r"malloc|calloc|realloc|mmap|memray|operator new|aligned_alloc|posix")
 
 Stack = Sequence[tuple[str, str, int]]
@@ -48,55 +56,116 @@ class Blocks(Protocol):
     def size(self) -> int:
         """Their bytes."""
 
+    @property
+    def of_python(self) -> bool:
+        """Whether they are known to be from Python's allocators."""
+
+    @property
+    def small(self) -> int:
+        """Bytes of those in Python's arenas."""
+
 
 def leak_lines(
-    survivors: Iterable[Blocks], calls: int, per_call: float
+    survivors: Iterable[Blocks],
+    calls: int,
+    per_call: float,
+    blocks: float | None = None,
+    heap: float = 0.0,
 ) -> tuple[tuple[LeakLine, ...], int]:
     """The lines whose surviving blocks follow the number of calls, the largest first.
 
     A line is the innermost one outside the standard library. Where no line's blocks become
-    more, one that holds more than half of all bytes is named.
+    more, one that holds more than half of all bytes is named. A line that left more blocks
+    than stay has replaced others, unless there is no other line.
 
     Args:
         survivors: what the calls left behind.
         calls: how many there were.
-        per_call: blocks known to stay with each; less than one where not every call leaks.
+        per_call: what is known to stay with each; less than one where not every call leaks.
+        blocks: Python's blocks known to stay with each, if they are counted.
+        heap: bytes of the C heap known to stay with each. Python's code has some memory from
+            there that is not counted among its blocks.
 
     Returns:
         The lines, and how many blocks were left by lines of pytest itself.
     """
-    sums: dict[Line, list[int]] = {}
-    largest: dict[Line, Blocks] = {}
-    for blocks in survivors:
-        if any(map(_INSTRUMENT.match, blocks.native)):
-            continue
-        line = line_of(blocks.stack)
-        entry = sums.setdefault(line, [0, 0])
-        entry[0] += blocks.count
-        entry[1] += blocks.size
-        if line not in largest or blocks.size >= largest[line].size:
-            largest[line] = blocks
+    sums: dict[Line, _Sum] = {}
+    for found in survivors:
+        if not any(map(_INSTRUMENT.match, found.native)):
+            line = line_of(found.stack)
+            sums[line] = sums.get(line, _NOTHING).plus(found)
     least = _SHARE * calls * min(1.0, per_call or 1.0) - (per_call < 1)
-    steady = {line: numbers for line, numbers in sums.items() if numbers[0] >= max(2, least)}
+    steady = {line: one for line, one in sums.items() if one.count >= max(2, least)}
+    if blocks is not None:
+        steady = _without_replaced(steady, blocks * calls, heap * calls)
     if not steady:  # one block that grows in place
-        whole = sum(size for _, size in sums.values())
-        steady = {line: numbers for line, numbers in sums.items() if 2 * numbers[1] > whole}
-    own = {line: numbers for line, numbers in steady.items() if not is_pytest(line[0])}
-    ranked = sorted(own.items(), key=lambda item: (-item[1][1], item[0]))
-    lines = tuple(
-        LeakLine(
-            file=file,
-            line=number,
-            function=function,
-            count=count,
-            size=size,
-            native=c_functions(largest[file, number, function].native),
-            caller=caller_of(largest[file, number, function].stack),
+        whole = sum(one.size for one in sums.values())
+        steady = {line: one for line, one in sums.items() if 2 * one.size > whole}
+        steady = {line: one for line, one in steady.items() if one.count < max(2, least)}
+    own = {line: one for line, one in steady.items() if not is_pytest(line[0])}
+    ranked = sorted(own.items(), key=lambda item: (-item[1].size, item[0]))
+    of_pytest = sum(one.count for line, one in steady.items() if is_pytest(line[0]))
+    return tuple(_leak_line(line, one) for line, one in ranked), of_pytest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sum:
+    """What one line left behind."""
+
+    count: int = 0
+    size: int = 0
+    of_python: int = 0
+    small: int = 0
+    largest: Blocks | None = None
+    """The largest part of it, whose stack and C functions stand for the line's."""
+
+    def plus(self, found: Blocks) -> _Sum:
+        """With some more."""
+        known = self.largest
+        return _Sum(
+            count=self.count + found.count,
+            size=self.size + found.size,
+            of_python=self.of_python + (found.count if found.of_python else 0),
+            small=self.small + found.small,
+            largest=found if known is None or found.size >= known.size else known,
         )
-        for (file, number, function), (count, size) in ranked[:LINES]
+
+
+_NOTHING: Final = _Sum()
+
+
+def _without_replaced(steady: dict[Line, _Sum], blocks: float, heap: float) -> dict[Line, _Sum]:
+    """Without lines that left more than stays, if the others explain what stays.
+
+    Args:
+        steady: the lines.
+        blocks: Python's blocks that stay of so many calls.
+        heap: bytes of the C heap that do.
+    """
+    most, bytes_most = _REPLACED * blocks + _SOME, _REPLACED * heap
+    fit = {
+        line: one
+        for line, one in steady.items()
+        if one.of_python <= most or one.size <= bytes_most
+    }
+    explained = sum(one.of_python for one in fit.values())
+    return fit if explained >= blocks / 2 or blocks < _SOME else steady
+
+
+def _leak_line(line: Line, one: _Sum) -> LeakLine:
+    file, number, function = line
+    stack, native = (one.largest.stack, one.largest.native) if one.largest else ((), ())
+    return LeakLine(
+        file=file,
+        line=number,
+        function=function,
+        count=one.count,
+        size=one.size,
+        native=c_functions(native),
+        caller=caller_of(stack),
+        of_python=one.of_python,
+        small=one.small,
     )
-    of_pytest = sum(count for line, (count, _) in steady.items() if is_pytest(line[0]))
-    return lines, of_pytest
 
 
 def line_of(stack: Stack) -> Line:

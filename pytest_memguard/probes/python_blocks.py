@@ -10,10 +10,20 @@ from dataclasses import replace
 from typing import Final
 
 from pytest_memguard.probes.function_names import Functions, Place
-from pytest_memguard.probes.survivors import Survivors, frames
+from pytest_memguard.probes.survivors import (
+    Survivors,
+    grown_between,
+    survivors_of,
+)
 
 _FRAMES: Final = 24
+_BEFORE: Final = 4
+"""The part of the calls to make before the first snapshot."""
 _MOST_BLOCKS: Final = 100_000
+
+
+class TracingStopped(Exception):  # noqa: N818  a state of the calls, not an error of ours
+    """A call ended our use of tracemalloc: it uses tracemalloc itself."""
 
 
 def told_again(
@@ -28,6 +38,9 @@ def told_again(
     one was allocated, perhaps for another one that is long gone; tracemalloc sees who got it
     last. The names of functions, and which C functions there are, only memray knows.
 
+    Some calls are made before the first of two snapshots, so that what each call replaces is
+    in both of them.
+
     Args:
         call: makes one call.
         calls: how many to make.
@@ -36,29 +49,54 @@ def told_again(
 
     Raises:
         CallFailed: if a call went wrong.
+        TracingStopped: if a call stopped tracemalloc.
     """
     if tracemalloc.is_tracing():
         return survivors
-    gc.collect()  # empties what is kept for reuse; the check has frozen the heap
+    gc.collect()  # so that what goes now does not hide what comes
     blocks = sys.getallocatedblocks()
     tracemalloc.start(_FRAMES)
     try:
-        for _ in range(calls):
-            call()
-        collect()
-        if sys.getallocatedblocks() - blocks > _MOST_BLOCKS or not tracemalloc.is_tracing():
-            return survivors
-        snapshot = tracemalloc.take_snapshot()
+        # the same line makes all calls: it is a part of their stacks
+        before, after = (
+            _snapshot(call, times, collect, blocks)
+            for times in (max(1, calls // _BEFORE), calls)
+        )
     finally:
         tracemalloc.stop()
-    # other domains are those of extensions, whose memory memray has seen
-    filters = [tracemalloc.DomainFilter(inclusive=True, domain=0)]
-    statistics = snapshot.filter_traces(filters).statistics("traceback")
-    told = [
-        Survivors(stack=frames(s.traceback), native=(), count=s.count, size=s.size)
-        for s in statistics
+    if before is None or after is None:
+        return survivors
+    grown = grown_between(_of_python(before), _of_python(after)).items()
+    told = [survivors_of(traceback, sizes) for traceback, sizes in grown]
+    return [
+        *_completed((s for s in told if s is not None), survivors),
+        *(s for s in survivors if not s.of_python),
     ]
-    return [*_completed(told, survivors), *(s for s in survivors if not s.of_python)]
+
+
+def _snapshot(
+    call: Callable[[], None], calls: int, collect: Callable[[], None], blocks: int
+) -> tracemalloc.Snapshot | None:
+    """What is there after so many calls; None if it is too much."""
+    gc.collect()  # empties what is kept for reuse; the check has frozen the heap
+    for _ in range(calls):
+        call()
+    collect()
+    if not tracemalloc.is_tracing():
+        raise TracingStopped
+    if sys.getallocatedblocks() - blocks > _MOST_BLOCKS:
+        return None
+    return tracemalloc.take_snapshot()
+
+
+def _of_python(snapshot: tracemalloc.Snapshot) -> tracemalloc.Snapshot:
+    """A snapshot without what it took itself, and without the domains of extensions.
+
+    The memory of those memray has seen.
+    """
+    of_python = tracemalloc.DomainFilter(inclusive=True, domain=0)
+    of_others = tracemalloc.Filter(inclusive=False, filename_pattern=tracemalloc.__file__)
+    return snapshot.filter_traces([of_python, of_others])
 
 
 def _completed(told: Iterable[Survivors], survivors: list[Survivors]) -> list[Survivors]:

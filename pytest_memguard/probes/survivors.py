@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
@@ -19,6 +21,8 @@ from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 40
 _NATIVE: Final = 12
+SMALL: Final = 512
+"""Bytes of the largest block that has a place in an arena."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,8 @@ class Survivors:
     """Their bytes."""
     of_python: bool = False
     """Whether they are known to be from Python's allocators."""
+    small: int = 0
+    """Bytes of those that Python's allocators keep in arenas, where no C heap shows them."""
 
 
 class SurvivorTracker:
@@ -76,10 +82,12 @@ class SurvivorTracker:
         if self._tracker is not None:
             self._tracker.__exit__(None, None, None)
             self._profiler.put_back()
-        else:
+        elif tracemalloc.is_tracing():
             self._after = tracemalloc.take_snapshot()
             if self._ours:
                 tracemalloc.stop()
+        else:
+            self.note = f"{self.note}; the calls stopped it"
 
     def read(self) -> list[Survivors]:
         """What was allocated and is still there."""
@@ -132,13 +140,17 @@ def _read(file: TrackerFile) -> list[Survivors]:
             native = tuple(f[0] for f in record.native_stack_trace(max_stacks=_NATIVE))
         except NotImplementedError:
             native = ()
+        is_python = record.allocator in of_python
+        # one record is one place, so its blocks are mostly alike
+        is_small = is_python and record.size <= SMALL * record.n_allocations
         found.append(
             Survivors(
                 stack=tuple(record.stack_trace(max_stacks=_FRAMES)),
                 native=native,
                 count=record.n_allocations,
                 size=record.size,
-                of_python=record.allocator in of_python,
+                of_python=is_python,
+                small=record.size if is_small else 0,
             )
         )
     reader.close()
@@ -152,16 +164,60 @@ def _difference(
     if before is None or after is None:
         return []
     functions = Functions()
-    return [
-        Survivors(
-            stack=functions.named(frames(difference.traceback)),
-            native=(),
-            count=difference.count_diff,
-            size=difference.size_diff,
-        )
-        for difference in after.compare_to(before, "traceback")
-        if difference.count_diff > 0
-    ]
+    grown = grown_between(before, after).items()
+    found = [survivors_of(traceback, sizes) for traceback, sizes in grown]
+    return [replace(s, stack=functions.named(s.stack)) for s in found if s is not None]
+
+
+Sizes = Counter[int]
+"""How many blocks there are of each size."""
+
+
+def grown_between(
+    before: tracemalloc.Snapshot, after: tracemalloc.Snapshot
+) -> dict[tracemalloc.Traceback, Sizes]:
+    """How many more blocks of each size one snapshot has than another, by their stacks.
+
+    What was replaced in between cancels out: one more and one less of the same size.
+
+    Args:
+        before: the earlier one.
+        after: the later one.
+    """
+    found = _sizes(after)
+    for traceback, sizes in _sizes(before).items():
+        if traceback in found:
+            found[traceback].subtract(sizes)
+    return found
+
+
+def survivors_of(traceback: tracemalloc.Traceback, sizes: Sizes) -> Survivors | None:
+    """Blocks of Python's allocators from one place; None if they did not become more.
+
+    Args:
+        traceback: the stack that allocated them.
+        sizes: how many more there are of each size.
+    """
+    count = sizes.total()
+    size = sum(size * number for size, number in sizes.items())
+    if size <= 0 or count < 0:
+        return None
+    small = sum(size * number for size, number in sizes.items() if size <= SMALL)
+    return Survivors(
+        stack=frames(traceback),
+        native=(),
+        count=count,
+        size=size,
+        of_python=True,
+        small=min(size, max(0, small)),
+    )
+
+
+def _sizes(snapshot: tracemalloc.Snapshot) -> dict[tracemalloc.Traceback, Sizes]:
+    found: dict[tracemalloc.Traceback, Sizes] = defaultdict(Counter)
+    for trace in snapshot.traces:
+        found[trace.traceback][trace.size] += 1
+    return found
 
 
 def frames(traceback: Sequence[tracemalloc.Frame]) -> tuple[tuple[str, str, int], ...]:

@@ -16,11 +16,20 @@ from pytest_memguard.attribution.leak_lines import leak_lines
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import can_fork, run_in_fork
-from pytest_memguard.leaks import ONLY_PYTEST, Blame, LeakLine, RetentionPath, Verdict
+from pytest_memguard.judge.per_call import measured
+from pytest_memguard.leaks import (
+    ONLY_PYTEST,
+    STARTS_TRACEMALLOC,
+    Blame,
+    LeakLine,
+    RetentionPath,
+    Verdict,
+)
 from pytest_memguard.probes.heap import TrackerFolder
-from pytest_memguard.probes.python_blocks import told_again
+from pytest_memguard.probes.python_blocks import TracingStopped, told_again
 from pytest_memguard.probes.survivors import Survivors, SurvivorTracker, warm_up
 from pytest_memguard.recording.closer import looked_closer
+from pytest_memguard.recording.looks import forget_types
 from pytest_memguard.wire import blame_from_json, blame_to_json
 
 _CALLS: Final = 16
@@ -121,6 +130,8 @@ def _look(
     call()
     seconds = Clock.seconds() - start
     end = start + limit
+    collect = _settled(collect)
+    collect()
     per_call = _blocks_per_call(verdict)
     calls = _CALLS if per_call >= 1 else _CALLS_IF_SELDOM
     in_time = min(_SECONDS, limit / _RUNS) / max(seconds, 1e-9)
@@ -160,11 +171,15 @@ def _look(
         folder.close()
         gc.freeze()  # as the check had it; garbage was collected before it was thawed
     before = length_of(found.grower)
-    if not tracker.note and Clock.seconds() < end:
-        survivors = told_again(call, calls, collect, survivors)
+    note = tracker.note
+    if not note and Clock.seconds() < end:
+        try:
+            survivors = told_again(call, calls, collect, survivors)
+        except TracingStopped:
+            note = STARTS_TRACEMALLOC
     if glanced and not _goes_on(found, length_of(found.grower) - before, least):
         found = _measured(call, calls, least, collect)
-    blame = _blame(calls, survivors, found, verdict, tracker.note)
+    blame = _blame(calls, survivors, found, verdict, note)
     if Clock.seconds() < end:
         blame, found = looked_closer(
             call, blame, found, verdict, seldom=per_call < 1, seconds=seconds
@@ -173,6 +188,46 @@ def _look(
     blame = replace(blame, fingerprint=fingerprint(blame.lines, blame.path))
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)
     return blame, Grower(found.grower, per_call) if found.gained > 0 else None
+
+
+def with_own_sizes(
+    blame: Blame, call: Callable[[], None], collect: Callable[[], None]
+) -> Blame:
+    """Who did it, with the sizes of the small blocks that another call leaves there.
+
+    Args:
+        blame: of the call that showed the leak first, at the rate of the other.
+        call: makes the other call.
+        collect: collects garbage, if it is to be collected.
+
+    Raises:
+        CallFailed: if a call went wrong.
+    """
+    known = sum(line.small for line in blame.lines) / max(1, blame.calls)
+    if not known:
+        return blame
+    try:
+        found = told_again(call, _FEEDING_CALLS, _settled(collect), [])
+    except TracingStopped:
+        return blame
+    times = sum(blocks.small for blocks in found) / _FEEDING_CALLS / known
+    if times <= 0:
+        return blame
+    resized = []
+    for line in blame.lines:
+        small = round(times * line.small)
+        resized.append(replace(line, small=small, size=line.size - line.small + small))
+    return replace(blame, lines=tuple(resized))
+
+
+def _settled(collect: Callable[[], None]) -> Callable[[], None]:
+    """Collects garbage once the interpreter's cache of types is empty, as for each round."""
+
+    def settle() -> None:
+        forget_types()
+        collect()
+
+    return settle
 
 
 def _measured(
@@ -225,7 +280,9 @@ def _blame(
     per_call = _blocks_per_call(verdict)
     # a descriptor or native memory that grows as well is not pytest's
     blocks = per_call if all(rate.signal == "blocks" for rate in verdict.rates) else 0.0
-    lines, of_pytest = leak_lines(survivors, calls, per_call)
+    known = measured(verdict.rounds, "blocks")
+    heap = max(0.0, measured(verdict.rounds, "C heap") or 0.0)
+    lines, of_pytest = leak_lines(survivors, calls, per_call, known, heap)
     notes = tuple(text for text in (note, *found.notes) if text)
     if not lines and found.path is None and of_pytest >= _MOST * blocks * calls > 0:
         notes += (ONLY_PYTEST,)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.judge.leak import untraced
+from pytest_memguard.judge.per_call import accounted
 from pytest_memguard.leaks import (
     MEMORY_SIGNALS,
     ONLY_PYTEST,
@@ -101,10 +102,20 @@ def _is_alike(ratio: float) -> bool:
 def _at_rate(blame: Blame, ratio: float) -> Blame:
     """The same with lines that keep so many times as much."""
     lines = tuple(
-        replace(line, count=round(ratio * line.count), size=round(ratio * line.size))
+        replace(
+            line,
+            count=round(ratio * line.count),
+            size=round(ratio * line.size),
+            of_python=round(ratio * line.of_python),
+            small=round(ratio * line.small),
+        )
         for line in blame.lines
     )
-    return replace(blame, lines=lines)
+    types = tuple(
+        replace(growth, count=round(ratio * growth.count), size=round(ratio * growth.size))
+        for growth in blame.types
+    )
+    return replace(blame, lines=lines, types=types)
 
 
 NO_MATTER: Final = 1024
@@ -208,6 +219,7 @@ class LeakCheck:
             blame = blame if verdict.state == "leaking" else None
         if blame is not None and verdict.state == "leaking":
             self._known.add(blame, verdict, case.grower)
+            verdict, blame = accounted(verdict, blame)
         return LeakReading(
             verdict=verdict,
             blame=blame,
@@ -273,7 +285,12 @@ class _Case:
 
     def _feeds_a_known_one(self, so_far: Verdict) -> Blame | None:
         try:
-            return self._known.fed_by(self._call, so_far, self._collect)
+            blame = self._known.fed_by(self._call, so_far, self._collect)
+            if blame is None:
+                return None
+            from pytest_memguard.recording.blame import with_own_sizes  # loaded by then
+
+            return with_own_sizes(blame, self._call, self._collect)
         except CallFailed:
             return None  # the look to come says so
 

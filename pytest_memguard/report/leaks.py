@@ -30,6 +30,8 @@ _NOT_BLAMED = (
     "@pytest.mark.mem_no_leak_check(reason=...)."
 )
 _ROUNDS = 8
+_ALL = 0.8
+"""Share of what stays that lines have to account for; allocators round up."""
 _SHOWN = 20
 _OF_MEMORY: frozenset[Signal] = BYTE_SIGNALS | {"blocks"}
 _UNITS = {
@@ -152,12 +154,25 @@ def _blamed(blame: Blame, signals: Sequence[Signal]) -> list[str]:
             else "Lines whose allocations stay"
         )
         parts.append(f"{what}, over {blame.calls} more calls:\n{table}")
+        parts += _unaccounted(blame)
     if blame.types:
         table = type_table(blame.types, blame.calls)
         parts.append(f"Objects that become more:\n{table}")
     parts += [one_line(f"Note: {note}.") for note in blame.notes]
     parts.append(one_line(_advice(blame)))
     return parts
+
+
+def _unaccounted(blame: Blame) -> list[str]:
+    """That the lines do not account for all that stays, if so."""
+    lines = sum(line.size for line in blame.lines) / blame.calls
+    if blame.per_call is None or lines >= _ALL * blame.per_call:
+        return []
+    whole = (
+        format_size(blame.per_call) if blame.per_call >= 10_000 else f"{blame.per_call:,.0f}"
+    )
+    unit = "" if blame.per_call >= 10_000 else " bytes"
+    return [f"The lines account for {lines:,.0f} of {whole}{unit} per call."]
 
 
 def path_text(path: RetentionPath) -> str:

@@ -11,7 +11,7 @@ import pluggy
 import pytest
 
 import pytest_memguard
-from pytest_memguard.attribution.leak_lines import LINES, c_functions, leak_lines, line_of
+from pytest_memguard.attribution.leak_lines import c_functions, leak_lines, line_of
 
 Frame = tuple[str, str, int]
 OURS = str(Path(pytest_memguard.__file__).parent / "recording" / "repeat.py")
@@ -28,6 +28,12 @@ class Block:
     count: int
     size: int = 0
     native: tuple[str, ...] = ()
+    of_python: bool = True
+
+    @property
+    def small(self) -> int:
+        """Bytes of blocks that lie in arenas."""
+        return self.size if self.size <= 512 * self.count else 0
 
 
 def at(line: int, count: int, size: int | None = None, native: tuple[str, ...] = ()) -> Block:
@@ -86,10 +92,52 @@ def test_frames_that_the_instruments_made(function) -> None:
     assert [line.line for line in found] == [5]
 
 
-def test_not_too_many_lines() -> None:
-    """The largest lines are enough."""
-    found, _ = leak_lines([at(n, 16, 100 + n) for n in range(30)], 16, 1)
-    assert [line.line for line in found] == list(range(29, 29 - LINES, -1))
+@pytest.mark.parametrize(
+    ("counts", "blocks", "lines"),
+    [
+        pytest.param([16, 20_000], 1, [0], id="a-cache-is-renewed"),
+        pytest.param([17, 26], 1, [0, 1], id="in-the-few-calls-it-was-some-more"),
+        pytest.param([16, 27], 1, [0], id="too-much-more"),
+        pytest.param([20_000], 1, [0], id="nothing-else-explains-it"),
+        pytest.param([16, 20_000], 2.1, [0, 1], id="nor-does-the-rest"),
+        pytest.param([624], 0, [], id="no-blocks-stay"),
+        pytest.param([624], None, [0], id="blocks-are-not-counted"),
+    ],
+)
+def test_lines_that_replace_what_they_kept(counts, blocks, lines) -> None:
+    """A line that leaves more blocks than stay is left out, if there is another."""
+    survivors = [at(number, count) for number, count in enumerate(counts)]
+    found, _ = leak_lines(survivors, 16, 1, blocks)
+    assert sorted(line.line for line in found) == lines
+
+
+def test_blocks_of_others_are_not_counted_against_a_line() -> None:
+    """The rate that is known is that of Python's blocks."""
+    found, _ = leak_lines([Block((("put", "app.py", 3),), 64, 640, of_python=False)], 16, 1, 0)
+    (line,) = found
+    assert (line.count, line.of_python, line.small) == (64, 0, 640)
+
+
+def test_what_lines_tell_of_blocks() -> None:
+    """How many are Python's, and the bytes of those in arenas."""
+    large = at(3, 16, 16_000)
+    others = Block((("put", "app.py", 3),), 16, 640, of_python=False)
+    (line,), _ = leak_lines([at(3, 16), large, others], 16, 2)
+    assert (line.count, line.size, line.of_python) == (48, 256 + 16_000 + 640, 32)
+
+
+@pytest.mark.parametrize(("heap", "lines"), [(512, [3]), (100, [])])
+def test_memory_that_the_interpreter_does_not_count(heap, lines) -> None:
+    """What Python's code has from the C library itself shows in the C heap alone."""
+    found, _ = leak_lines([at(3, 16, 16 * 500)], 16, 1, 0.0, heap)
+    assert [line.line for line in found] == lines
+
+
+@pytest.mark.parametrize("function", ["tracemalloc_add_trace", "traceback_new"])
+def test_what_tracemalloc_keeps(function) -> None:
+    """What tracemalloc keeps of blocks is not of the lines that allocated these."""
+    native = ("raw_malloc", function, "tracemalloc_alloc")
+    assert leak_lines([at(3, 16, 900, native)], 16, 1) == ((), 0)
 
 
 def test_lines_of_pytest() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import tracemalloc
 from collections import Counter
 from itertools import count
@@ -13,7 +12,7 @@ import pytest
 
 from pytest_memguard.probes import python_blocks
 from pytest_memguard.probes.function_names import Functions
-from pytest_memguard.probes.python_blocks import told_again
+from pytest_memguard.probes.python_blocks import TracingStopped, told_again
 from pytest_memguard.probes.survivors import Survivors
 from tests.fresh import alone
 
@@ -80,20 +79,56 @@ def test_where_tracemalloc_is_busy() -> None:
     assert calls == []
 
 
-@pytest.mark.parametrize("too_much", [True, False])
-def test_where_it_cannot_be_told(monkeypatch, too_much) -> None:
-    """With very many blocks, or a test that stops tracemalloc, memray's answer stays."""
+def test_with_very_many_blocks(monkeypatch) -> None:
+    """There memray's answer stays."""
     memray = [Survivors(stack=(), native=(), count=1, size=1)]
     kept = []
-
-    def call() -> None:
-        kept.append([object() for _ in range(200)])
-        if not too_much:
-            tracemalloc.stop()
-
-    monkeypatch.setattr(python_blocks, "_MOST_BLOCKS", 100 if too_much else sys.maxsize)
+    monkeypatch.setattr(python_blocks, "_MOST_BLOCKS", 100)
+    call = lambda: kept.append([object() for _ in range(200)])  # noqa: E731
     assert memray == told_again(call, 2, lambda: None, memray)
     assert not tracemalloc.is_tracing()
+
+
+def test_calls_that_stop_tracemalloc() -> None:
+    """A test that uses tracemalloc itself ends our use of it: that is told."""
+    with pytest.raises(TracingStopped):
+        told_again(tracemalloc.stop, 2, lambda: None, [])
+    assert not tracemalloc.is_tracing()
+
+
+RENEWED: dict[int, str] = {}
+
+
+def renew() -> None:
+    """Replace all of a table, and keep one more."""
+    for key in range(500):
+        RENEWED[key] = "x" * 60 + str(key)
+    KEPT.append((next(NUMBERS), 0))
+
+
+@alone
+def test_what_each_call_replaces() -> None:
+    """The latest generation of a table of constant size is none of what is kept."""
+    renew()
+    found = told_again(renew, CALLS, gc.collect, [])
+    first = renew.__code__.co_firstlineno
+    counts = {s.stack[0][2] - first: s.count for s in found if s.stack[0][1] == HERE}
+    assert counts.get(3, 0) == 0
+    assert counts[4] in {2 * CALLS, 2 * CALLS + 1}
+
+
+BUFFER = bytearray(200_000)
+
+
+@alone
+def test_what_grows_in_place() -> None:
+    """A block that became larger is one whose bytes alone are more."""
+    call = lambda: BUFFER.extend(bytes(40_000))  # noqa: E731
+    found = told_again(call, CALLS, gc.collect, [])
+    (grown,) = [s for s in found if s.stack[0][1] == HERE]
+    assert grown.count == 0
+    assert 0.6 < grown.size / (CALLS * 40_000) < 1.4
+    assert grown.small == 0
 
 
 SOURCE = """

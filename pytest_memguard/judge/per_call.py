@@ -1,0 +1,207 @@
+"""How much stays with each call, as measured over all of them, and what lines account for it.
+
+Lines and types are seen in a few calls under the instruments, the growth in all calls of the
+check. Python's blocks of up to 512 bytes lie in arenas, where nothing but their number is
+exact: how large they are, the few calls tell. Everything larger is in the C heap, whose bytes
+are exact. Pages are what is left: they show what other allocators and mappings take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from pytest_memguard.judge.rounds import FLOORS, GRAINS, latest, pairs_of, signals_of
+from pytest_memguard.judge.slopes import NOT_FALLING, growth_of
+from pytest_memguard.leaks import Blame, LeakLine, Rate, Round, Signal, TypeGrowth, Verdict
+from pytest_memguard.values import dataclass
+
+LINES: Final = 10
+"""Lines that are shown."""
+MULTIPLE: Final = 2.0
+"""How many times the rest the growth of pages has to be to count in its place."""
+_MOST_ROUNDS: Final = 2 / 3
+"""Share of the rounds in which pages grow, to be named."""
+_MISSING: Final = 0.9
+"""Share of the growth that lines have to show for the rest to be their own."""
+_OFTEN: Final = 0.5
+"""Blocks per call below which a line shows one that grows in place, or now and then."""
+
+
+def measured(rounds: Iterable[Round], signal: Signal) -> float | None:
+    """Growth per call over the rounds a verdict rests on; None if it was not read.
+
+    Args:
+        rounds: of the check, after the warm-up.
+        signal: which.
+    """
+    tail = latest(tuple(rounds))
+    if not tail or signal not in signals_of(tail):
+        return None
+    return growth_of(tail, signal).rate.per_call
+
+
+def accounted(verdict: Verdict, blame: Blame) -> tuple[Verdict, Blame]:
+    """A verdict and who did it, with the numbers of all calls.
+
+    Args:
+        verdict: leaking.
+        blame: as the few calls under the instruments show it.
+
+    Returns:
+        The verdict, with the growth of pages if that is a multiple of the rest; and who did
+        it, lines and types scaled to the growth over all calls.
+    """
+    rates = {rate.signal: rate for rate in verdict.rates}
+    pages = _pages(verdict)
+    scales = _scales(verdict, blame, rates, pages)
+    lines = tuple(_scaled(line, scales) for line in blame.lines)
+    rest = scales.small_bytes + scales.large_bytes
+    known: float | None = rest or None
+    if pages is not None and pages.per_call >= MULTIPLE * rest:
+        known = pages.per_call
+        if "USS" not in rates:
+            verdict = replace(verdict, rates=(*verdict.rates, pages))
+    types = tuple(_scaled_type(growth, scales.blocks) for growth in blame.types)
+    return verdict, replace(blame, lines=lines[:LINES], types=types, per_call=known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scales:
+    """By how much to multiply what the few calls showed."""
+
+    blocks: float
+    """Python's blocks, and the bytes of small ones."""
+    arenas: float
+    """Share of small blocks that are in arenas; others are in the C heap, small as they are."""
+    large: float
+    """Other bytes."""
+    small_bytes: float
+    """Bytes per call in arenas."""
+    large_bytes: float
+    """Bytes per call elsewhere."""
+
+
+def _pages(verdict: Verdict) -> Rate | None:
+    """How pages grow, if they surely do, though perhaps not in every round."""
+    known = next((rate for rate in verdict.rates if rate.signal == "USS"), None)
+    tail = latest(verdict.rounds)
+    if known is not None or not tail or "USS" not in signals_of(tail):
+        return known
+    growth = growth_of(tail, "USS")
+    grew = sum(moved > 0 for _, moved in pairs_of(tail, "USS"))
+    whole = sum(moved for _, moved in pairs_of(tail, "USS"))
+    lasts = (
+        growth.rate.low > 0
+        and growth.rate.per_call > FLOORS["USS"]
+        and growth.trend >= NOT_FALLING
+        and grew >= _MOST_ROUNDS * len(tail)
+        and whole > GRAINS["USS"] * len(tail)
+    )
+    return growth.rate if lasts else None
+
+
+def _scales(
+    verdict: Verdict, blame: Blame, rates: dict[Signal, Rate], pages: Rate | None
+) -> _Scales:
+    calls = max(1, blame.calls)
+    small = sum(line.small for line in blame.lines) / calls
+    others = [line for line in blame.lines if line.size > line.small]
+    shown = sum(line.size - line.small for line in others) / calls
+    heap = rates.get("C heap")
+    blocks, arenas = _of_python(verdict, blame, small, shown, heap)
+    in_place = arenas == 1 and all(line.count < _OFTEN * calls for line in others)
+    shown += (1 - arenas) * small
+    small *= blocks * arenas
+    if heap is not None:
+        large_bytes = _surest(heap, pages if in_place else None).per_call
+        seen = large_bytes if in_place else max(large_bytes, pages.per_call if pages else 0.0)
+        large = _scale(seen, shown, both=in_place)
+    else:
+        large_bytes = _unmeasured(verdict, small, shown, pages, in_place=in_place)
+        large = large_bytes / shown if shown else 1.0
+    return _Scales(
+        blocks=blocks, arenas=arenas, large=large, small_bytes=small, large_bytes=large_bytes
+    )
+
+
+def _of_python(
+    verdict: Verdict, blame: Blame, small: float, shown: float, heap: Rate | None
+) -> tuple[float, float]:
+    """By how much to multiply Python's blocks, and the share of small ones in arenas.
+
+    The interpreter does not count what its code has from the C library itself. Where there
+    were more blocks than stay, it is such memory if the C heap grew by as much.
+    """
+    stay = next((r.per_call for r in verdict.rates if r.signal == "blocks"), None)
+    if stay is None:
+        stay = measured(verdict.rounds, "blocks")
+    seen = sum(line.of_python for line in blame.lines) / max(1, blame.calls)
+    if stay is None or not seen:
+        return 1.0, 1.0
+    stay = max(0.0, stay)
+    uncounted = max(0.0, 1 - stay / seen)
+    excess = uncounted * small
+    if heap is not None and excess and heap.per_call >= _MISSING * (shown + excess):
+        return 1.0, 1 - uncounted
+    return _scale(stay, seen, both=stay < 1), 1.0
+
+
+def _unmeasured(
+    verdict: Verdict, small: float, shown: float, pages: Rate | None, *, in_place: bool
+) -> float:
+    """Bytes per call of large blocks where the C heap did not grow in every round."""
+    if not shown:
+        return 0.0
+    if pages is not None:
+        return pages.per_call if in_place else min(shown, pages.per_call)
+    if shown + small <= FLOORS["USS"]:
+        return shown  # too little for any signal to say otherwise
+    # what was seen in the few calls may have been one step of many
+    flat = measured(verdict.rounds, "C heap")
+    return shown if flat is None else min(shown, max(0.0, flat))
+
+
+def _surest(heap: Rate, pages: Rate | None) -> Rate:
+    """The growth of pages, where it is that of the C heap, and better known.
+
+    What grows in place does so in steps, and the C heap shows each step at once, while pages
+    are taken as they are written to.
+    """
+    if pages is None or not heap.low <= pages.per_call <= heap.high:
+        return heap
+    return min(heap, pages, key=lambda rate: rate.high - rate.low)
+
+
+def _scale(stay: float | None, seen: float, *, both: bool) -> float:
+    """What to multiply by what was seen, so that it is what stays.
+
+    Where less was seen than stays, the rest is from other lines, unless there is but now and
+    then something to see.
+
+    Args:
+        stay: measured over all calls, if it was.
+        seen: in the few calls.
+        both: whether there is but now and then something to see.
+    """
+    if stay is None or stay <= 0 or seen <= 0:
+        return 1.0
+    return stay / seen if both or seen >= _MISSING * stay else 1.0
+
+
+def _scaled(line: LeakLine, scales: _Scales) -> LeakLine:
+    small = scales.arenas * line.small
+    others = scales.large * (line.size - small)
+    of_python = scales.blocks * line.of_python
+    return replace(
+        line,
+        count=round(line.count - line.of_python + of_python),
+        of_python=round(of_python),
+        size=round(scales.blocks * small + others),
+        small=round(scales.blocks * small),
+    )
+
+
+def _scaled_type(growth: TypeGrowth, scale: float) -> TypeGrowth:
+    return replace(growth, count=round(scale * growth.count), size=round(scale * growth.size))

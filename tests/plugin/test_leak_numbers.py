@@ -1,0 +1,182 @@
+"""How much a leak is said to keep: what all calls show, not the few that explain it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugin.leaky import JSON
+
+CHECK = ("--mem-leak-check", "--mem-leak-calls=600", JSON)
+IN_PLACE = """
+    import pytest
+
+    LOG = bytearray()
+
+    @pytest.mark.mem_leak_check(tolerance="{tolerance}", calls=600)
+    def test_it():
+        LOG.extend(b"x" * 3000)
+"""
+TEXT = """
+    TEXT = "x" * 1_000_000
+
+    def test_it():
+        global TEXT
+        TEXT += "x" * 200
+"""
+RENEWED = """
+    CACHE = {}
+    KEPT = []
+
+    def renew():
+        for k in range(2_000):
+            CACHE[k] = "x" * 60 + str(k)
+
+    renew()
+
+    def test_it():
+        renew()
+        KEPT.append(object())
+"""
+LONG_LIST = """
+    KEPT = [None] * 1_000_000
+
+    def test_it():
+        KEPT.append(object())
+"""
+TYPE_CACHE = """
+    import ctypes
+
+    has = ctypes.pythonapi.PyObject_HasAttrString
+    has.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    keep = ctypes.pythonapi.Py_IncRef
+    keep.argtypes = [ctypes.py_object]
+
+    class Thing:
+        pass
+
+    def search(thing):
+        return has(thing, b"a_name_that_is_asked_for_by_its_text")
+
+    def lose():
+        value = float("2.5")
+        keep(value)
+
+    def test_it():
+        search(Thing())
+        lose()
+"""
+
+
+def _numbers(written) -> tuple[float, dict[str, float]]:
+    """Bytes per call, and blocks per call by function."""
+    blame = written()["test_it"]["leak"]["blame"]
+    calls = blame["calls"]
+    lines = {line["function"]: line["count"] / calls for line in blame["lines"]}
+    return blame["bytes_per_call"], lines
+
+
+@pytest.mark.parametrize(
+    ("source", "low", "high"),
+    [
+        pytest.param(IN_PLACE.format(tolerance=0), 2700, 3300, id="bytes-that-grow-in-place"),
+        pytest.param(TEXT, 180, 220, id="text-that-grows-in-place"),
+    ],
+)
+def test_what_grows_in_place(run, written, source, low, high):
+    """The whole of it is not what a few calls have added."""
+    run(source, *CHECK).assert_outcomes(failed=1)
+    size, lines = _numbers(written)
+    assert low <= size <= high
+    assert list(lines) == ["test_it"]
+
+
+@pytest.mark.parametrize(("tolerance", "outcome"), [("8 KB", "passed"), ("2 KB", "failed")])
+def test_tolerance_for_what_grows_in_place(run, tolerance, outcome):
+    """A tolerance is compared with what all calls show."""
+    result = run(IN_PLACE.format(tolerance=tolerance), *CHECK)
+    result.assert_outcomes(**{outcome: 1})
+
+
+@pytest.mark.parametrize(
+    ("source", "low", "high", "function"),
+    [
+        pytest.param(RENEWED, 16, 80, "test_it", id="a-table-is-renewed"),
+        pytest.param(LONG_LIST, 16, 80, "test_it", id="a-long-list-is-moved"),
+        pytest.param(TYPE_CACHE, 23, 25, "lose", id="names-in-the-cache-of-types"),
+    ],
+)
+def test_what_no_call_keeps(run, written, source, low, high, function):
+    """What a call replaces, moves or leaves in the interpreter's cache is none of the leak."""
+    result = run(source, *CHECK)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["keeps 1 block, ?? bytes per call, in each of * calls; *"])
+    size, lines = _numbers(written)
+    assert low <= size <= high
+    assert lines == {function: pytest.approx(1.0, abs=0.07)}
+
+
+def test_a_test_that_starts_tracemalloc(run, written):
+    """What tracemalloc keeps of other blocks is not said to be theirs, and the note tells."""
+    source = """
+        import tracemalloc
+
+        def work():
+            return [str(i) * 3 for i in range(500)]
+
+        def test_it():
+            tracemalloc.start()
+            work()
+            tracemalloc.stop()
+            KEPT.append([object() for _ in range(8)])
+
+        KEPT = []
+    """
+    result = run(source, *CHECK)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["Note: the test starts tracemalloc, *"])
+    _, lines = _numbers(written)
+    assert "work" not in lines
+
+
+def test_lines_that_do_not_account_for_all(run, written):
+    """What no line shows is said."""
+    source = """
+        import ctypes
+
+        allocate = ctypes.CDLL(None).malloc
+        KEPT = []
+
+        def test_it():
+            for _ in range(16):
+                allocate(500)
+            KEPT.append(object())
+    """
+    result = run(source, *CHECK)
+    result.assert_outcomes(failed=1)
+    size, _ = _numbers(written)
+    assert 8_000 <= size <= 9_000
+    lines = sum(line["size"] for line in written()["test_it"]["leak"]["blame"]["lines"])
+    said = "The lines account for " in result.stdout.str()
+    assert said == (lines / 16 < 0.8 * size)
+
+
+def test_another_test_with_larger_objects(run, written):
+    """A leak that is explained under another test has the numbers of its own test."""
+    source = """
+        KEPT = []
+
+        def test_a_small():
+            KEPT.append(bytes(100))
+
+        def test_b_large():
+            KEPT.append(bytes(400))
+    """
+    result = run(source, *CHECK)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["This leak is explained under test_it.py::test_a_small."])
+    small, large = (
+        written()[name]["leak"]["blame"]["bytes_per_call"]
+        for name in ("test_a_small", "test_b_large")
+    )
+    assert 130 <= small <= 200
+    assert 430 <= large <= 520

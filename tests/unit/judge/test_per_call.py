@@ -1,0 +1,217 @@
+"""Tests of the numbers per call: all calls tell how much stays, a few tell where."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_memguard.judge.per_call import LINES, accounted
+from pytest_memguard.leaks import (
+    Blame,
+    LeakLine,
+    LeakReading,
+    Rate,
+    Round,
+    Signal,
+    TypeGrowth,
+    Verdict,
+    bytes_per_call,
+)
+
+CALLS = 16
+ROUNDS = 12
+
+
+def rate(signal: Signal, per_call: float, spread: float = 0.0) -> Rate:
+    """How fast a signal grows."""
+    return Rate(signal=signal, per_call=per_call, low=per_call - spread, high=per_call + spread)
+
+
+def leaking(rates: list[Rate], **moved: list[int]) -> Verdict:
+    """A verdict with rounds of ten calls, in which signals moved by so much."""
+    names: dict[str, Signal] = {"blocks": "blocks", "heap": "C heap", "pages": "USS"}
+    rounds = tuple(
+        Round(calls=10, growth=tuple((names[name], each[i]) for name, each in moved.items()))
+        for i in range(ROUNDS if moved else 0)
+    )
+    return Verdict(state="leaking", calls=120, rates=tuple(rates), rounds=rounds)
+
+
+def line(number: int, count: float, size: float, *, small: float = 0) -> LeakLine:
+    """A line with so much per call; all that is small is Python's."""
+    return LeakLine(
+        file="app.py",
+        line=number,
+        function="put",
+        count=round(CALLS * count),
+        size=round(CALLS * size),
+        of_python=round(CALLS * count) if small else 0,
+        small=round(CALLS * small),
+    )
+
+
+def told(verdict: Verdict, *lines: LeakLine) -> tuple[float | None, list[float]]:
+    """Bytes per call, and those of each line."""
+    verdict, blame = accounted(verdict, Blame(calls=CALLS, lines=lines))
+    reading = LeakReading(verdict=verdict, blame=blame)
+    return bytes_per_call(reading), [one.size / CALLS for one in blame.lines]
+
+
+FLAT = [0] * ROUNDS
+
+
+@pytest.mark.parametrize(
+    ("verdict", "lines", "per_call", "sizes"),
+    [
+        pytest.param(
+            leaking([rate("blocks", 1)]), [line(1, 1, 24, small=24)], 24, [24], id="one-object"
+        ),
+        pytest.param(
+            leaking([rate("blocks", 1)]),
+            [line(1, 1.0625, 62, small=16)],
+            61,
+            [61],
+            id="an-object-and-the-list-it-is-in",
+        ),
+        pytest.param(
+            leaking([rate("blocks", 1)], blocks=[10] * ROUNDS, heap=[80] * ROUNDS),
+            [line(1, 1.0625, 500_016, small=16)],
+            23,
+            [23],
+            id="an-object-and-the-very-long-list-it-is-in",
+        ),
+        pytest.param(
+            leaking([rate("C heap", 200)]), [line(1, 1 / 16, 63_000)], 200, [200], id="in-place"
+        ),
+        pytest.param(
+            leaking([rate("C heap", 3017, 800), rate("USS", 2999, 10)]),
+            [line(1, 1 / 16, 36_000)],
+            2999,
+            [2999],
+            id="in-place-and-pages-know-better",
+        ),
+        pytest.param(
+            leaking([rate("USS", 2999)]), [line(1, 1 / 16, 36_000)], 2999, [2999], id="pages"
+        ),
+        pytest.param(
+            leaking([rate("C heap", 1000)]), [line(1, 1 / 24, 300)], 1000, [1000], id="a-step"
+        ),
+        pytest.param(
+            leaking([rate("C heap", 104)]), [line(1, 1, 24)], 104, [24], id="not-all-accounted"
+        ),
+        pytest.param(
+            leaking([rate("blocks", 2), rate("C heap", 1016)]),
+            [line(1, 2, 1048, small=48)],
+            1064,
+            [1048],
+            id="small-and-large",
+        ),
+        pytest.param(
+            leaking([rate("blocks", 0.25)]),
+            [line(1, 0.5, 50, small=50)],
+            25,
+            [25],
+            id="now-and-then",
+        ),
+        pytest.param(
+            leaking([rate("blocks", 0.5)]),
+            [line(1, 0.25, 25, small=25)],
+            50,
+            [50],
+            id="now-and-then-too-few",
+        ),
+        pytest.param(
+            leaking([rate("blocks", 2)]),
+            [line(1, 8, 800, small=800)],
+            200,
+            [200],
+            id="more-and-more",
+        ),
+        pytest.param(
+            leaking([rate("blocks", 2)]),
+            [line(1, 1, 100, small=100)],
+            100,
+            [100],
+            id="another-block-is-not-known",
+        ),
+        pytest.param(
+            leaking([rate("blocks", 3), rate("USS", 25_000)]),
+            [line(1, 3, 290, small=290)],
+            25_000,
+            [290],
+            id="pages-of-another-allocator",
+        ),
+        pytest.param(
+            leaking([rate("blocks", 3), rate("USS", 500)]),
+            [line(1, 3, 290, small=290)],
+            290,
+            [290],
+            id="pages-of-the-same",
+        ),
+        pytest.param(
+            leaking([rate("C heap", 512)], blocks=FLAT, heap=[5120] * ROUNDS),
+            [line(1, 1, 500, small=500)],
+            512,
+            [500],
+            id="the-interpreter-does-not-count-it",
+        ),
+        pytest.param(
+            leaking([rate("blocks", 1), rate("C heap", 1024)]),
+            [line(1, 3, 300, small=300), line(2, 1, 800)],
+            1124,
+            [300, 800],
+            id="it-counts-some-of-it",
+        ),
+        pytest.param(leaking([rate("blocks", 1)]), [], None, [], id="nothing-known"),
+        pytest.param(leaking([rate("C heap", 64)]), [], 64, [], id="no-lines"),
+        pytest.param(leaking([rate("USS", 900)]), [], 900, [], id="no-lines-but-pages"),
+        pytest.param(leaking([rate("open files", 1)]), [], None, [], id="no-memory"),
+    ],
+)
+def test_bytes_per_call(verdict, lines, per_call, sizes) -> None:
+    """All calls tell how much stays; lines are scaled to that, and not beyond what they saw."""
+    known, found = told(verdict, *lines)
+    assert known == (None if per_call is None else pytest.approx(per_call, rel=0.03))
+    assert found == pytest.approx(sizes, rel=0.03)
+
+
+PAGES = [300_000] * ROUNDS
+
+
+@pytest.mark.parametrize(
+    ("pages", "named"),
+    [
+        pytest.param(PAGES, True, id="in-every-round"),
+        pytest.param([0 if i % 4 == 3 else 400_000 for i in range(ROUNDS)], True, id="in-most"),
+        pytest.param([0 if i % 2 else 600_000 for i in range(ROUNDS)], False, id="in-half"),
+        pytest.param([3_000_000 if i == 8 else 1 for i in range(ROUNDS)], False, id="once"),
+        pytest.param([9_000 - 700 * i for i in range(ROUNDS)], False, id="less-and-less"),
+        pytest.param([6_000] * ROUNDS, False, id="no-multiple"),
+        pytest.param(FLAT, False, id="not-at-all"),
+    ],
+)
+def test_pages_that_grow_in_most_rounds(pages, named) -> None:
+    """They are named, and are the number per call, if they are a multiple of the rest."""
+    verdict = leaking([rate("blocks", 3)], blocks=[30] * ROUNDS, pages=pages)
+    verdict, blame = accounted(verdict, Blame(calls=CALLS, lines=(line(1, 3, 400, small=400),)))
+    assert [one.signal for one in verdict.rates] == ["blocks"] + ["USS"] * named
+    expected = verdict.rates[-1].per_call if named else 400
+    assert blame.per_call == pytest.approx(expected)
+
+
+def test_types_are_scaled_as_blocks_are() -> None:
+    """Types were seen in the same few calls."""
+    types = (TypeGrowth(type="app.Row", count=4 * CALLS, size=400 * CALLS),)
+    lines = (line(1, 4, 400, small=400),)
+    _, blame = accounted(
+        leaking([rate("blocks", 2)]), Blame(calls=CALLS, lines=lines, types=types)
+    )
+    (growth,) = blame.types
+    assert (growth.count, growth.size) == (2 * CALLS, 200 * CALLS)
+
+
+def test_not_too_many_lines() -> None:
+    """The largest lines are enough, but all count."""
+    lines = [line(n, 1, 100, small=100) for n in range(30)]
+    known, found = told(leaking([rate("blocks", 30)]), *lines)
+    assert known == pytest.approx(3000)
+    assert len(found) == LINES
