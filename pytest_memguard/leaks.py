@@ -103,6 +103,8 @@ class LeakLine:
     """How many of the blocks are from Python's allocators."""
     small: int = 0
     """Bytes of those that are too small for the C heap: they lie in Python's arenas."""
+    block: int = 0
+    """Bytes of each block, if they are all alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,8 @@ class Blame:
     """What could not be found out, and why."""
     fingerprint: str = ""
     """Names the leak across runs and machines."""
+    former: str = ""
+    """How earlier versions named it, if otherwise."""
     per_call: float | None = None
     """Bytes that stay with each call, measured over all calls; None if nothing tells."""
 

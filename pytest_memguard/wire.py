@@ -232,6 +232,7 @@ def blame_to_json(blame: Blame) -> Json:
         "path": None if blame.path is None else asdict(blame.path),
         "notes": list(blame.notes),
         "fingerprint": blame.fingerprint,
+        "former_fingerprint": blame.former,
         "bytes_per_call": blame.per_call,
     }
 
@@ -255,6 +256,7 @@ def blame_from_json(data: Json) -> Blame:
         path=None if path is None else RetentionPath(**{**path, "steps": tuple(path["steps"])}),
         notes=tuple(data["notes"]),
         fingerprint=data["fingerprint"],
+        former=data.get("former_fingerprint", ""),
         per_call=data.get("bytes_per_call"),
     )
 

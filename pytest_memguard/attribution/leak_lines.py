@@ -64,6 +64,10 @@ class Blocks(Protocol):
     def small(self) -> int:
         """Bytes of those in Python's arenas."""
 
+    @property
+    def block(self) -> int:
+        """Bytes of each, if they are known to be alike."""
+
 
 def leak_lines(
     survivors: Iterable[Blocks],
@@ -165,6 +169,7 @@ def _leak_line(line: Line, one: _Sum) -> LeakLine:
         caller=caller_of(stack),
         of_python=one.of_python,
         small=one.small,
+        block=one.largest.block if one.largest else 0,
     )
 
 

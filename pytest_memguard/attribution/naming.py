@@ -126,8 +126,13 @@ def _special(obj: Any, kind: type) -> str:
     return "cell" if kind is CellType else _thread(obj)
 
 
+def is_thread(obj: object) -> bool:
+    """Whether it is a `threading.Thread`."""
+    return any(raw.class_name(cls) == ("threading", "Thread") for cls in raw.mro(type(obj)))
+
+
 def _thread(obj: object) -> str:
-    if any(raw.class_name(cls) == ("threading", "Thread") for cls in raw.mro(type(obj))):
+    if is_thread(obj):
         name = raw.text((raw.instance_dict(obj) or {}).get("_name"))
         return f"thread {name!r}"
     return ""

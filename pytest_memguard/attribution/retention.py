@@ -14,6 +14,8 @@ from weakref import ReferenceType, WeakKeyDictionary
 from pytest_memguard.attribution import naming, raw
 from pytest_memguard.attribution.caches import bounded_by
 from pytest_memguard.attribution.edges import ITEM, Step, follow
+from pytest_memguard.attribution.owners import Claim, claim
+from pytest_memguard.attribution.registries import shared_name
 from pytest_memguard.attribution.roots import (
     LAST_RESORT,
     PARAMETERS,
@@ -86,8 +88,11 @@ class Search:
                 found = [chain for chain in found if any(map(_is_mark, chain.objects))]
         if not found and not _are_parameters(last_resort):
             found = _variable_of(walk)
-        found = found or last_resort
-        return sorted(found, key=lambda chain: (chain.root.rank, chain.root.name))
+        return sorted(found or last_resort, key=self._claim)
+
+    def _claim(self, chain: Chain) -> Claim:
+        root, objects = chain.root, chain.objects
+        return claim(root.rank, root.name, self.roots.whole(objects[0]), objects)
 
     def chain_from_nobody(self, target: Any, item: tuple[Any, ...]) -> Chain | None:
         """A chain from C code to what nothing else holds; None if anything does.
@@ -265,7 +270,7 @@ def retention_path(
         name = name.removesuffix(ITEM)
     return RetentionPath(
         steps=tuple(steps),
-        holder=name,
+        holder=shared_name(name, objects, new),
         bounded=_bounded(objects, grown_at, name),
         remark=_remark(objects, grown_at, roots) or _OWN_PARAMETER * (".pytestmark" in name),
     )

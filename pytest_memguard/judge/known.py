@@ -31,14 +31,19 @@ def accepted_by(
     marker: Sequence[str],
     ini: Sequence[str],
     known: Mapping[str, KnownLeak],
+    nodeid: str = "",
 ) -> str:
     """Why a leak does not fail, or nothing.
+
+    A name that an earlier version gave may have been that of several leaks. So what it was
+    accepted under counts for the tests that showed it then.
 
     Args:
         reading: of a leaking test.
         marker: patterns of its marker.
         ini: patterns of ``mem_leak_ignore``.
         known: leaks accepted before, by fingerprint.
+        nodeid: the test.
     """
     blame = reading.blame
     if blame is None:
@@ -49,6 +54,11 @@ def accepted_by(
                 return f"{where} has the pattern {pattern!r}"
     if blame.fingerprint and blame.fingerprint in known:
         return f"known leak {blame.fingerprint} (.memguard/leaks.json)"
+    if blame.former in known and nodeid in known[blame.former].tests:
+        return (
+            f"known leak {blame.former} (.memguard/leaks.json), "
+            f"which is called {blame.fingerprint} now"
+        )
     return ""
 
 
@@ -66,5 +76,6 @@ def matches(pattern: str, blame: Blame) -> bool:
         names += [".".join(parts[start:]) for start in range(len(parts))]
     names += [growth.type for growth in blame.types[:1]]
     if blame.path is not None:
-        names += [blame.path.holder, blame.path.holder.rpartition(".")[0]]
+        holder = blame.path.holder.partition(", thread ")[0]
+        names += [blame.path.holder, holder, holder.rpartition(".")[0]]
     return any(fnmatchcase(name, pattern) for name in names if name)

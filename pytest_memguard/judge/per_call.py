@@ -25,6 +25,8 @@ _MOST_ROUNDS: Final = 2 / 3
 """Share of the rounds in which pages grow, to be named."""
 _MISSING: Final = 0.9
 """Share of the growth that lines have to show for the rest to be their own."""
+_ALIKE: Final = 1.5
+"""How many times what was seen may be what stays for types to be taken as they were seen."""
 _OFTEN: Final = 0.5
 """Blocks per call below which a line shows one that grows in place, or now and then."""
 
@@ -204,4 +206,6 @@ def _scaled(line: LeakLine, scales: _Scales) -> LeakLine:
 
 
 def _scaled_type(growth: TypeGrowth, scale: float) -> TypeGrowth:
+    if 1 / _ALIKE < scale < _ALIKE:
+        return growth  # objects are counted by themselves
     return replace(growth, count=round(scale * growth.count), size=round(scale * growth.size))

@@ -62,7 +62,7 @@ class FunctionLeaks:
         reading = relative(reading, f"{self._config.rootpath}{os.sep}")
         if reading.verdict.state == "leaking":
             reason = within_tolerance(reading, plan.tolerance) or accepted_by(
-                reading, (), settings.leak_ignore, self._known()
+                reading, (), settings.leak_ignore, self._known(), self._item.nodeid
             )
             if not reason and settings.leak_accept:
                 reason = accepted_now(reading)

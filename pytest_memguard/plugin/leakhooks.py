@@ -200,17 +200,17 @@ class LeakHooks:
         finally:
             self._repeating = False
             self._items.repeat(lasts=False)
-        return self._accept(relative(reading, self._root), plan)
+        return self._accept(relative(reading, self._root), plan, item.nodeid)
 
     def _tear_down(self, repeated: RepeatedItem) -> None:
         self._torn = repeated.tear_down()
 
-    def _accept(self, reading: LeakReading, plan: LeakPlan) -> LeakReading:
+    def _accept(self, reading: LeakReading, plan: LeakPlan, nodeid: str) -> LeakReading:
         """Say why a leak does not fail the test, if so."""
         if reading.verdict.state != "leaking":
             return reading
         reason = within_tolerance(reading, plan.tolerance) or accepted_by(
-            reading, plan.ignore, self._settings.leak_ignore, self._known
+            reading, plan.ignore, self._settings.leak_ignore, self._known, nodeid
         )
         if not reason and self._settings.leak_accept:
             reason = accepted_now(reading)

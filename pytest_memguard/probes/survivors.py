@@ -21,6 +21,8 @@ from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 40
 _NATIVE: Final = 12
+_ALIKE: Final = 0.9
+"""Share of blocks that have to be of one size for all to be called alike."""
 SMALL: Final = 512
 """Bytes of the largest block that has a place in an arena."""
 
@@ -41,6 +43,8 @@ class Survivors:
     """Whether they are known to be from Python's allocators."""
     small: int = 0
     """Bytes of those that Python's allocators keep in arenas, where no C heap shows them."""
+    block: int = 0
+    """Bytes of each, if they are known to be alike."""
 
 
 class SurvivorTracker:
@@ -203,6 +207,7 @@ def survivors_of(traceback: tracemalloc.Traceback, sizes: Sizes) -> Survivors | 
     if size <= 0 or count < 0:
         return None
     small = sum(size * number for size, number in sizes.items() if size <= SMALL)
+    commonest = max(sizes, key=sizes.__getitem__)
     return Survivors(
         stack=frames(traceback),
         native=(),
@@ -210,6 +215,7 @@ def survivors_of(traceback: tracemalloc.Traceback, sizes: Sizes) -> Survivors | 
         size=size,
         of_python=True,
         small=min(size, max(0, small)),
+        block=commonest if sizes[commonest] >= _ALIKE * count > 0 else 0,
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from math import inf
-from pathlib import PurePath
 from typing import Final
 
+from pytest_memguard.attribution.fingerprints import (
+    fingerprint,
+    former_fingerprint,
+    is_registry,
+)
 from pytest_memguard.attribution.growth import STEADY, Found, Growth
 from pytest_memguard.attribution.leak_lines import leak_lines
 from pytest_memguard.attribution.values import length_of
@@ -21,8 +24,6 @@ from pytest_memguard.leaks import (
     ONLY_PYTEST,
     STARTS_TRACEMALLOC,
     Blame,
-    LeakLine,
-    RetentionPath,
     Verdict,
 )
 from pytest_memguard.probes.heap import TrackerFolder
@@ -185,9 +186,20 @@ def _look(
             call, blame, found, verdict, seldom=per_call < 1, seconds=seconds
         )
     collect()
-    blame = replace(blame, fingerprint=fingerprint(blame.lines, blame.path))
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)
-    return blame, Grower(found.grower, per_call) if found.gained > 0 else None
+    return named(blame), _grower(blame, found, per_call)
+
+
+def named(blame: Blame) -> Blame:
+    """Who did it, with a name, and the one that earlier versions gave it."""
+    blame = replace(blame, fingerprint=fingerprint(blame))
+    return replace(blame, former=former_fingerprint(blame))
+
+
+def _grower(blame: Blame, found: Found, per_call: float) -> Grower | None:
+    """The container that grows, unless what feeds it may be another leak."""
+    shared = blame.path is None or is_registry(blame.path.holder)
+    return None if shared or found.gained <= 0 else Grower(found.grower, per_call)
 
 
 def with_own_sizes(
@@ -292,18 +304,3 @@ def _blame(
 def _blocks_per_call(verdict: Verdict) -> float:
     rates = [rate.per_call for rate in verdict.rates if rate.signal == "blocks"]
     return rates[0] if rates else min((rate.per_call for rate in verdict.rates), default=1.0)
-
-
-def fingerprint(lines: tuple[LeakLine, ...], path: RetentionPath | None) -> str:
-    """A name for a leak without addresses, counts, line numbers or folders.
-
-    The holder goes first: two tests that feed the same registry show the same leak,
-    whatever lines they allocate on.
-    """
-    if path is not None and path.holder:
-        subject = f"held by {path.holder}"
-    elif lines:
-        subject = f"{PurePath(lines[0].file).name}:{lines[0].function}"
-    else:
-        return ""
-    return hashlib.sha256(subject.encode()).hexdigest()[:12]

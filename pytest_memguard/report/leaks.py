@@ -225,7 +225,8 @@ def leaks_section(
     ]
     if gone:
         lines += [
-            f"known, but not seen in this run: {leak.fingerprint} ({leak.holder or leak.line})"
+            f"known, but not seen in this run: {leak.fingerprint} "
+            f"({leak.holder or leak.line}){_called_now(leak, checked)}"
             for leak in gone
         ]
     return [one_line(line) for line in lines]
@@ -263,6 +264,16 @@ def _clean(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
     over = f"{min(calls)}" if min(calls) == max(calls) else f"{min(calls)} to {max(calls)}"
     more = "growth in one of many calls takes more (mem_leak_check(calls=...))"
     return [f"clean: nothing grew in {over} calls; {more}"]
+
+
+def _called_now(leak: KnownLeak, checked: Sequence[Outcome]) -> str:
+    """What a known leak is called now, as far as its tests tell."""
+    names = {
+        outcome.leak.blame.fingerprint
+        for outcome in checked
+        if outcome.nodeid in leak.tests and outcome.leak is not None and outcome.leak.blame
+    } - {""}
+    return f"; its tests show {', '.join(sorted(names))} now" if names else ""
 
 
 def _used(pattern: str, checked: Sequence[Outcome]) -> str:

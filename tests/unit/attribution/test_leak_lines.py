@@ -29,6 +29,7 @@ class Block:
     size: int = 0
     native: tuple[str, ...] = ()
     of_python: bool = True
+    block: int = 0
 
     @property
     def small(self) -> int:

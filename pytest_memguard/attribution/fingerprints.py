@@ -1,0 +1,135 @@
+"""Names for leaks, the same in every run, test and machine, and another for each leak."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from typing import Final
+
+from pytest_memguard.leaks import STARTS_TRACEMALLOC, Blame, LeakLine
+
+_SHARED: Final = ("parameters of a test",)
+"""Holders of leaks that have nothing in common."""
+_REGISTRIES: Final = ("context variables",)
+"""Holders of leaks that a second part of the name tells apart."""
+_CACHE_OF: Final = "functools.lru_cache of "
+_TEST_FILE: Final = re.compile(r"(test_.*|.*_test|conftest)\.py$")
+_UNEVEN: Final = 48
+_WIDE: Final = 16
+_OFTEN: Final = 0.5
+_OF_PYTEST: Final = ("pytest", "_pytest", "pluggy")
+
+
+def fingerprint(blame: Blame) -> str:
+    """A name for a leak without addresses, counts, line numbers or folders.
+
+    The holder goes first: two tests that feed the same registry show the same leak, whatever
+    lines they allocate on. A registry of the standard library is shared by leaks of all
+    projects, so the type that is kept belongs to their names, or the line that allocates it.
+    Where nothing holds it, function, C functions, and type or size of the blocks tell one leak
+    from another.
+
+    Args:
+        blame: who did it.
+
+    Returns:
+        Twelve characters; none if nothing is known of it.
+    """
+    subject = _subject(blame)
+    return _hashed(subject) if subject else ""
+
+
+def is_registry(holder: str) -> bool:
+    """Whether a holder is one that leaks of all projects may have.
+
+    Args:
+        holder: its name.
+    """
+    return _is_shared(holder.partition(", ")[0]) or holder.startswith(_REGISTRIES)
+
+
+def former_fingerprint(blame: Blame) -> str:
+    """The name that earlier versions gave a leak, where it was another one.
+
+    Args:
+        blame: who did it, with its present name.
+    """
+    if blame.path is not None and blame.path.holder:
+        name = _hashed(f"held by {blame.path.holder.partition(', thread ')[0]}")
+    elif blame.lines:
+        line = blame.lines[0]
+        name = _hashed(f"{PurePath(line.file).name}:{line.function}")
+    else:
+        return ""
+    return name if name != blame.fingerprint else ""
+
+
+def _hashed(subject: str) -> str:
+    return hashlib.sha256(subject.encode()).hexdigest()[:12]
+
+
+def _subject(blame: Blame) -> str:
+    holder = blame.path.holder if blame.path is not None else ""
+    line = _naming_line(blame.lines)
+    if holder and not _is_shared(holder):
+        return f"held by {holder}"
+    if holder:
+        own = next(_own_types(blame), "") or (_place(line) if line is not None else "")
+        return f"held by {holder}, {own}" if own else f"held by {holder}"
+    if line is not None:
+        kept = blame.types[0].type if blame.types else _size_class(line, blame.calls)
+        return "; ".join(part for part in (_place(line), *line.native, kept) if part)
+    return STARTS_TRACEMALLOC if STARTS_TRACEMALLOC in blame.notes else ""
+
+
+def _is_shared(holder: str) -> bool:
+    """Whether leaks that have nothing in common may have this holder."""
+    if holder.startswith(_SHARED):
+        return True
+    parts = holder.removeprefix(_CACHE_OF).split(", ")
+    names = [part.rpartition(" ")[2] for part in parts]
+    return all(_is_of_library(name) for name in names)
+
+
+def _is_of_library(name: str) -> bool:
+    return re.split(r"[.\[]", name, maxsplit=1)[0] in sys.stdlib_module_names
+
+
+def _own_types(blame: Blame) -> Iterator[str]:
+    """Types that are neither builtins nor of the standard library or pytest."""
+    for growth in blame.types:
+        module, dot, _ = growth.type.partition(".")
+        if dot and module not in sys.stdlib_module_names and module not in _OF_PYTEST:
+            yield growth.type
+
+
+def _naming_line(lines: Sequence[LeakLine]) -> LeakLine | None:
+    """The line to name a leak after: what is called rather than the test that calls it."""
+    if not lines or lines[0].left:
+        return lines[0] if lines else None
+    return min(lines, key=lambda line: (_is_of_test(line), not line.native))
+
+
+def _is_of_test(line: LeakLine) -> bool:
+    return _TEST_FILE.match(PurePath(line.file).name) is not None
+
+
+def _place(line: LeakLine) -> str:
+    """File and function; of a test that calls leaking C code itself, the file."""
+    file = PurePath(line.file).name
+    return file if line.native and _is_of_test(line) else f"{file}:{line.function}"
+
+
+def _size_class(line: LeakLine, calls: int) -> str:
+    """About how large the blocks are, so coarse that it is the same the next time."""
+    if line.count < max(1, _OFTEN * calls):
+        return ""  # it grows in place, or now and then
+    if line.block:
+        return f"blocks of up to {1 << (line.block - 1).bit_length()} bytes"
+    most, size = _UNEVEN, line.size / line.count
+    while size > most:
+        most *= _WIDE
+    return f"blocks of about {most} bytes"

@@ -1,0 +1,60 @@
+"""Names for what registries of the interpreter hold, which are the same ones for everything."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextvars import Context
+from typing import Any, Final
+
+from pytest_memguard.attribution import naming, raw
+
+_THREADS: Final = "threading."
+_CALLED: Final = ("_target", "function")
+"""Attributes of a thread, or of a timer, with what it runs."""
+
+_MANY: Final = 6
+"""New values of one type from which on each call is taken to make a variable for its own."""
+
+
+def shared_name(name: str, objects: Sequence[Any], new: set[int]) -> str:
+    """The name of a holder, with what tells the leaks of a shared registry apart.
+
+    Args:
+        name: of the holder.
+        objects: the chain from its root to the survivor.
+        new: ids of what was not there at the start.
+    """
+    if name.startswith(_THREADS):
+        thread = next(filter(naming.is_thread, objects), None)
+        return name if thread is None else f"{name}, thread {thread_kind(thread)}"
+    if type(objects[0]) is Context:
+        return _context_name(name, objects, new)
+    return name
+
+
+def thread_kind(thread: Any) -> str:
+    """What a thread is, the same for all that do the same: its class, or what it runs."""
+    kind = raw.type_name(type(thread))
+    if kind.partition(".")[0] not in sys.stdlib_module_names:
+        return kind
+    known = raw.instance_dict(thread) or {}
+    called = next((known[key] for key in _CALLED if known.get(key) is not None), None)
+    return kind if called is None else naming.callable_name(called)
+
+
+def _context_name(name: str, objects: Sequence[Any], new: set[int]) -> str:
+    """A name without that of a variable, if variables are made anew with each call.
+
+    The collector does not follow variables, but their values.
+    """
+    fresh = [value for value in objects[0].values() if id(value) in new]
+    kinds = Counter(raw.type_name(type(value)) for value in fresh)
+    on_the_way = [one for one in objects[1:] if any(value is one for value in fresh)]
+    # a chain may end inside of the context, with a part of the table it has
+    kept = [raw.type_name(type(one)) for one in on_the_way]
+    kept = kept or [kind for kind, _ in kinds.most_common(1)]
+    if not kept or kinds[kept[0]] < _MANY:
+        return name
+    return f"context variables, made by each call, of {kept[0]}"

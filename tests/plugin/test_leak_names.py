@@ -1,0 +1,195 @@
+"""The names of leaks: one for each, whatever has been imported or run before."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.plugin.leaky import JSON
+
+CHECK = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
+THREADS = """
+    import threading
+
+    STOP = threading.Event()
+
+    class Poller(threading.Thread):
+        def run(self):
+            STOP.wait()
+
+    class Mailer(threading.Thread):
+        def run(self):
+            STOP.wait()
+
+    def watch():
+        STOP.wait()
+
+    def send():
+        STOP.wait()
+
+    def test_poller():
+        Poller(daemon=True).start()
+
+    def test_mailer():
+        Mailer(daemon=True).start()
+
+    def test_watch():
+        threading.Thread(target=watch, daemon=True).start()
+
+    def test_send():
+        threading.Timer(1e6, send).start()
+
+    import pytest
+
+    @pytest.fixture(scope="session", autouse=True)
+    def stop():
+        yield
+        for thread in threading.enumerate():
+            getattr(thread, "cancel", STOP.set)()
+"""
+
+
+def _leaks(written) -> dict[str, tuple[str, str]]:
+    """Fingerprint and holder of each test's leak."""
+    found = {}
+    for name, test in written().items():
+        blame = test["leak"]["blame"]
+        found[name] = (blame["fingerprint"], (blame["path"] or {"holder": ""})["holder"])
+    return found
+
+
+def test_threads_are_told_apart(run, written):
+    """By class, by what they run, and by what a timer runs."""
+    run(THREADS, *CHECK).assert_outcomes(failed=4)
+    leaks = _leaks(written)
+    assert len({name for name, _ in leaks.values()}) == 4
+    assert {test: holder.rpartition(" ")[2] for test, (_, holder) in leaks.items()} == {
+        "test_poller": "test_it.Poller",
+        "test_mailer": "test_it.Mailer",
+        "test_watch": "test_it.watch",
+        "test_send": "test_it.send",
+    }
+
+
+def test_accepting_one_thread_accepts_no_other(run):
+    """The others are new leaks, and fail."""
+    run(THREADS, *CHECK, "--mem-leak-accept", "-k", "poller").assert_outcomes(
+        passed=1, deselected=3
+    )
+    run(THREADS, *CHECK).assert_outcomes(passed=1, failed=3)
+
+
+def test_context_variables(run, written):
+    """A variable has a name; those that each call makes are told by what they hold."""
+    source = """
+        from contextvars import ContextVar
+        from itertools import count
+
+        FIRST, SECOND = ContextVar("first", default=()), ContextVar("second", default=())
+        NUMBERS = count()
+
+        class Span:
+            pass
+
+        def test_first():
+            FIRST.set((*FIRST.get(), Span()))
+
+        def test_second():
+            SECOND.set((*SECOND.get(), Span()))
+
+        def test_made():
+            ContextVar(f"v{next(NUMBERS)}").set(Span())
+    """
+    run(source, *CHECK).assert_outcomes(failed=3)
+    assert {name: holder for name, (_, holder) in _leaks(written).items()} == {
+        "test_first": "context variables, context variable first",
+        "test_second": "context variables, context variable second",
+        "test_made": "context variables, made by each call, of test_it.Span",
+    }
+    assert len({name for name, _ in _leaks(written).values()}) == 3
+
+
+@pytest.mark.parametrize("imported", [(), ("a_user",), ("a_user", "z_user")])
+def test_whoever_has_imported_it(pytester, run, written, imported):
+    """A shared global is that of the module that makes it, be it a package."""
+    (pytester.path / "shop").mkdir()
+    (pytester.path / "shop/__init__.py").write_text("CARTS = []\n")
+    for name in ("a_user", "z_user"):
+        (pytester.path / f"{name}.py").write_text("from shop import CARTS\nCARTS.append\n")
+    imports = "".join(f"import {name}\n" for name in imported)
+    run(
+        f"{imports}from shop import CARTS\ndef test_it(): CARTS.append([])", *CHECK
+    ).assert_outcomes(failed=1)
+    assert _leaks(written)["test_it"][1] == "shop.CARTS"
+
+
+def test_a_handler_of_a_logger(run, written):
+    """It is held by logging, whichever module has a logger."""
+    source = """
+        import logging
+
+        LOG = logging.getLogger("mine")
+        OTHER = logging.getLogger("other")
+
+        class Handler(logging.Handler):
+            pass
+
+        def test_it():
+            logging.getLogger("mine.own").addHandler(Handler())
+    """
+    run(source, *CHECK).assert_outcomes(failed=1)
+    assert _leaks(written)["test_it"][1].startswith("logging.")
+
+
+LOST = """
+    import ctypes
+
+    import pytest
+
+    keep = ctypes.pythonapi.Py_IncRef
+    keep.argtypes = [ctypes.py_object]
+
+    def lose(make):
+        keep(make())
+
+    @pytest.mark.parametrize("make", [lambda: float("2.5"), lambda: bytes(3000), dict])
+    def test_it(make):
+        lose(make)
+"""
+
+
+def test_leaks_of_one_function(run, written):
+    """Type or size tell them apart."""
+    run(LOST, *CHECK).assert_outcomes(failed=3)
+    assert len({name for name, _ in _leaks(written).values()}) == 3
+
+
+def test_the_same_names_the_next_time_and_in_another_order(run, written):
+    """A rerun, and a run of one test alone, name the same leaks."""
+    source = LOST.replace("dict]", "list]")
+    run(source, *CHECK)
+    first = _leaks(written)
+    backwards = [f"test_it.py::{name}" for name in reversed(first)]
+    run(source, *CHECK, *backwards)
+    assert _leaks(written) == first
+
+
+def test_names_of_earlier_versions(pytester, run):
+    """What was accepted under a former name is known for its tests, and no others."""
+    (pytester.path / ".memguard").mkdir()
+    entry = {
+        "fingerprint": "dcaa56119fe6",
+        "holder": "threading._active",
+        "line": "test_it.py: test_poller",
+        "tests": ["test_it.py::test_poller"],
+    }
+    text = json.dumps({"format": 1, "leaks": [entry]})
+    (pytester.path / ".memguard/leaks.json").write_text(text)
+    result = run(THREADS, *CHECK, "-k", "poller or mailer")
+    result.assert_outcomes(passed=1, failed=1, deselected=2)
+    former = "known leak dcaa56119fe6 (.memguard/leaks.json), which is called ???????????? now"
+    gone = "known, but not seen in this run: dcaa56119fe6 (threading._active)"
+    result.stdout.fnmatch_lines(
+        [f"leaking: *.Poller (leaking); {former}", f"{gone}; its tests show ???????????? now"]
+    )
