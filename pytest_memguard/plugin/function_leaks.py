@@ -13,6 +13,7 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.known import accepted_by, within_tolerance
 from pytest_memguard.leaks import KnownLeak, Verdict
 from pytest_memguard.plugin.items import ItemHooks
+from pytest_memguard.plugin.keys import LINE
 from pytest_memguard.plugin.leak_plans import LeakPlanner
 from pytest_memguard.plugin.leak_report import known_leaks
 from pytest_memguard.plugin.leakhooks import accepted_now, failure, relative
@@ -47,17 +48,24 @@ class FunctionLeaks:
         """
         enabled = gc.isenabled()
         settings = settings_of(self._config)
-        leaks = LeakCheck(settings.leak_blame)
+        leaks = LeakCheck(settings.leak_blame, self._config.stash.get(LINE, None))
         heap = leaks.heap()
         function(*args, **kwargs)
         kept = leaks.kept_since(heap, collect=enabled)
         if self._items.looks.paused:
             return Verdict(state="clean", calls=1, reason="the test itself is being repeated")
         plan = LeakPlanner(settings).defaults
+        line = self._config.stash.get(LINE, None)
         gaps = self._items.instruments.gaps
         gaps += [gap for gap in leaks.counters().gaps if gap not in gaps]
         call = call_of(function, *args, **kwargs)
-        reading = leaks.run(call, plan.limits, respect_disabled=enabled, kept=kept)
+        if line is not None:
+            line.begin(self._item.nodeid, plan.limits.seconds)
+        try:
+            reading = leaks.run(call, plan.limits, respect_disabled=enabled, kept=kept)
+        finally:
+            if line is not None:
+                line.end()
         leaks.close()
         reading = relative(reading, f"{self._config.rootpath}{os.sep}")
         if reading.verdict.state == "leaking":

@@ -8,9 +8,12 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.items import ItemHooks
+    from pytest_memguard.plugin.terminal_line import TerminalLine
     from pytest_memguard.storage.known_leaks import KnownFile
 
 ITEMS: pytest.StashKey[ItemHooks] = pytest.StashKey()
 """What measures tests in this process."""
 KNOWN: pytest.StashKey[KnownFile] = pytest.StashKey()
 """The leaks that were accepted before."""
+LINE: pytest.StashKey[TerminalLine] = pytest.StashKey()
+"""The line on a terminal that shows a leak check that lasts."""

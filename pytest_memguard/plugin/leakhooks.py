@@ -20,6 +20,7 @@ from pytest_memguard.plugin.collector_off import SWITCH_OFF
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlan
 from pytest_memguard.plugin.repeats import RepeatedItem, doctest_names
+from pytest_memguard.plugin.terminal_line import TerminalLine
 from pytest_memguard.plugin.time_limits import seconds_left
 from pytest_memguard.recording.check import LeakCheck
 from pytest_memguard.settings import Settings
@@ -62,6 +63,7 @@ class LeakHooks:
         known: leaks accepted before, by fingerprint.
         root: what paths are shown relative to.
         items: the hooks that measure tests and hand their outcomes on.
+        line: shows a check that lasts, if there is a terminal.
     """
 
     def __init__(
@@ -70,10 +72,12 @@ class LeakHooks:
         known: Mapping[str, KnownLeak],
         root: Path,
         items: ItemHooks,
+        line: TerminalLine | None = None,
     ) -> None:
         self.plans: dict[str, LeakPlan] = {}
         self._settings = settings
-        self._check = LeakCheck(settings.leak_blame)
+        self._line = line
+        self._check = LeakCheck(settings.leak_blame, line)
         self._known = known
         self._root = f"{root}{os.sep}"
         self._items = items
@@ -188,6 +192,8 @@ class LeakHooks:
             limits = replace(limits, seconds=min(limits.seconds, left))
         self._repeating = True
         self._items.repeat(lasts=True)
+        if self._line is not None:
+            self._line.begin(item.nodeid, limits.seconds)
         try:
             with repeated:
                 reading = self._check.run(
@@ -198,6 +204,8 @@ class LeakHooks:
                     kept=self._kept,
                 )
         finally:
+            if self._line is not None:
+                self._line.end()
             self._repeating = False
             self._items.repeat(lasts=False)
         return self._accept(relative(reading, self._root), plan, item.nodeid)

@@ -14,7 +14,7 @@ from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.items import ItemHooks
-from pytest_memguard.plugin.keys import ITEMS
+from pytest_memguard.plugin.keys import ITEMS, LINE
 from pytest_memguard.plugin.leak_report import LeakReport, known_leaks
 from pytest_memguard.plugin.names import LEAK_MARKERS, REGRESSION_MARKER, names_in_use
 from pytest_memguard.plugin.options import refuse, settings_of, usage_error
@@ -147,6 +147,7 @@ def plan_items(session: pytest.Session) -> None:
     if any(plan is not None and plan.heap for plan in looks.plans.values()):
         items.instruments.folder.prepare()
     problems = planner.problems
+    show_long_checks(config, used)
     if settings.leak_check == "all" or used & LEAK_MARKERS:
         problems = problems + plan_leak_checks(session, items)
     elif "memguard" in used:  # which may check functions for leaks
@@ -160,6 +161,23 @@ def plan_items(session: pytest.Session) -> None:
     load_what_tests_need(used, [plan for plan in planned if plan is not None], settings)
     if problems:
         refuse(session, problems)
+
+
+def show_long_checks(config: pytest.Config, used: set[str]) -> None:
+    """Prepare to show leak checks that last, if there is a terminal to show them on.
+
+    Args:
+        config: pytest's.
+        used: which of our names the suite uses.
+    """
+    if settings_of(config).leak_check != "all" and not used & {*LEAK_MARKERS, "memguard"}:
+        return
+    from pytest_memguard.plugin.terminal_line import terminal_line
+
+    line = terminal_line(config)
+    if line is not None:
+        config.stash[LINE] = line
+        config.add_cleanup(line.close)
 
 
 def unmatched_patterns(config: pytest.Config, planner: Planner) -> list[Gap]:
@@ -214,7 +232,8 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
             return [*planner.problems, *error.problems]
         from pytest_memguard.plugin.leakhooks import LeakHooks
 
-        hooks = LeakHooks(settings, known, Path(config.rootpath), items)
+        line = config.stash.get(LINE, None)
+        hooks = LeakHooks(settings, known, Path(config.rootpath), items, line)
         hooks.plans = wanted
         items.reports.leak_skipped = {
             nodeid: plan.skipped for nodeid, plan in wanted.items() if plan.skipped

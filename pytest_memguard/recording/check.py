@@ -20,8 +20,8 @@ from pytest_memguard.leaks import (
 )
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording.garbage import WholeHeap
-from pytest_memguard.recording.looks import Looks
 from pytest_memguard.recording.opcode_caches import OpcodeCaches
+from pytest_memguard.recording.progress import Progress, WatchedLooks, watched
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
 from pytest_memguard.values import dataclass
 
@@ -130,10 +130,12 @@ class LeakCheck:
 
     Args:
         blame: where to look into a leak: here, fork, none.
+        watcher: is told of every call and reading.
     """
 
-    def __init__(self, blame: str = "here") -> None:
+    def __init__(self, blame: str = "here", watcher: Progress | None = None) -> None:
         self._blame = blame
+        self._watcher = watcher
         self._known = KnownLeaks()
         self._heap = WholeHeap()
         self._opcode_caches = OpcodeCaches()
@@ -192,7 +194,11 @@ class LeakCheck:
         self._opcode_caches.forgo()
         if frozen:
             gc.freeze()  # collections in between look at what is new alone
-        looks = Looks(self.counters(resources=resources), respect_disabled=respect_disabled)
+        looks = WatchedLooks(
+            self.counters(resources=resources), respect_disabled=respect_disabled
+        )
+        looks.watcher = self._watcher
+        call = watched(call, self._watcher)
         seconds = _INTO_IT * limits.seconds
         case = _Case(call, self._blame, self._known, looks.collect, seconds)
         try:
