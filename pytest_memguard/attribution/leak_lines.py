@@ -21,12 +21,6 @@ _INTERPRETER = re.compile(
     r"|dict|set|tuple|unicode|bytes|bytearray|long|float|new|frame|gen|code|insert|resize|call"
     r"|do|array|deque|odict|weakref|context|member|getset|wrap|descr|super|property|intern)_"
 )
-_INSTRUMENT = re.compile(
-    r"call_trace$|trace_function_entry$|call_profile_func$|sys_profile_"
-    r"|tracemalloc_add_trace$|traceback_new$"
-)
-"""What the interpreter calls for memray's sake, which makes frames into objects, and what
-tracemalloc keeps for a test that has started it."""
 _REPLACED: Final = 1.5
 """How many times the blocks that stay with each call a line may have left in the few calls."""
 _SOME: Final = 2
@@ -95,9 +89,8 @@ def leak_lines(
     """
     sums: dict[Line, _Sum] = {}
     for found in survivors:
-        if not any(map(_INSTRUMENT.match, found.native)):
-            line = line_of(found.stack)
-            sums[line] = sums.get(line, _NOTHING).plus(found)
+        line = line_of(found.stack)
+        sums[line] = sums.get(line, _NOTHING).plus(found)
     least = _SHARE * calls * min(1.0, per_call or 1.0) - (per_call < 1)
     steady = {line: one for line, one in sums.items() if one.count >= max(2, least)}
     if blocks is not None:

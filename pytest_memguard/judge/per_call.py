@@ -8,11 +8,20 @@ are exact. Pages are what is left: they show what other allocators and mappings 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import accumulate
+from operator import mul
 from typing import Final
 
-from pytest_memguard.judge.rounds import FLOORS, GRAINS, latest, pairs_of, signals_of
+from pytest_memguard.judge.rounds import (
+    FLOORS,
+    GRAINS,
+    latest,
+    levels_of,
+    pairs_of,
+    signals_of,
+)
 from pytest_memguard.judge.slopes import NOT_FALLING, growth_of
 from pytest_memguard.leaks import Blame, LeakLine, Rate, Round, Signal, TypeGrowth, Verdict
 from pytest_memguard.values import dataclass
@@ -27,6 +36,8 @@ _MISSING: Final = 0.9
 """Share of the growth that lines have to show for the rest to be their own."""
 _ALIKE: Final = 1.5
 """How many times what was seen may be what stays for types to be taken as they were seen."""
+_FEWEST: Final = 3
+"""Levels that a line takes."""
 _OFTEN: Final = 0.5
 """Blocks per call below which a line shows one that grows in place, or now and then."""
 
@@ -112,14 +123,19 @@ def _scales(
     others = [line for line in blame.lines if line.size > line.small]
     shown = sum(line.size - line.small for line in others) / calls
     heap = rates.get("C heap")
-    blocks, arenas = _of_python(verdict, blame, small, shown, heap)
-    in_place = arenas == 1 and all(line.count < _OFTEN * calls for line in others)
+    stay, seen = _python_blocks(verdict, blame)
+    blocks, arenas = _of_python(stay, seen, small, shown, heap)
+    in_place = (
+        bool(others) and arenas == 1 and all(line.count < _OFTEN * calls for line in others)
+    )
     shown += (1 - arenas) * small
     small *= blocks * arenas
+    if heap is None and blocks == 1 and stay is not None and seen:
+        small *= max(1.0, stay / seen)  # those that no line shows are taken for alike
     if heap is not None:
-        large_bytes = _surest(heap, pages if in_place else None).per_call
-        seen = large_bytes if in_place else max(large_bytes, pages.per_call if pages else 0.0)
-        large = _scale(seen, shown, both=in_place)
+        large_bytes = _of_heap(verdict, heap, pages, in_place=in_place)
+        most = large_bytes if in_place else max(large_bytes, pages.per_call if pages else 0.0)
+        large = _scale(most, shown, both=in_place)
     else:
         large_bytes = _unmeasured(verdict, small, shown, pages, in_place=in_place)
         large = large_bytes / shown if shown else 1.0
@@ -128,21 +144,25 @@ def _scales(
     )
 
 
+def _python_blocks(verdict: Verdict, blame: Blame) -> tuple[float | None, float]:
+    """Python's blocks that stay with each call, if they are counted, and those of the lines."""
+    stay = next((r.per_call for r in verdict.rates if r.signal == "blocks"), None)
+    if stay is None:
+        stay = measured(verdict.rounds, "blocks")
+    seen = sum(line.of_python for line in blame.lines) / max(1, blame.calls)
+    return (None if stay is None else max(0.0, stay)), seen
+
+
 def _of_python(
-    verdict: Verdict, blame: Blame, small: float, shown: float, heap: Rate | None
+    stay: float | None, seen: float, small: float, shown: float, heap: Rate | None
 ) -> tuple[float, float]:
     """By how much to multiply Python's blocks, and the share of small ones in arenas.
 
     The interpreter does not count what its code has from the C library itself. Where there
     were more blocks than stay, it is such memory if the C heap grew by as much.
     """
-    stay = next((r.per_call for r in verdict.rates if r.signal == "blocks"), None)
-    if stay is None:
-        stay = measured(verdict.rounds, "blocks")
-    seen = sum(line.of_python for line in blame.lines) / max(1, blame.calls)
     if stay is None or not seen:
         return 1.0, 1.0
-    stay = max(0.0, stay)
     uncounted = max(0.0, 1 - stay / seen)
     excess = uncounted * small
     if heap is not None and excess and heap.per_call >= _MISSING * (shown + excess):
@@ -165,15 +185,34 @@ def _unmeasured(
     return shown if flat is None else min(shown, max(0.0, flat))
 
 
-def _surest(heap: Rate, pages: Rate | None) -> Rate:
-    """The growth of pages, where it is that of the C heap, and better known.
+def _of_heap(verdict: Verdict, heap: Rate, pages: Rate | None, *, in_place: bool) -> float:
+    """Growth of the C heap per call.
 
-    What grows in place does so in steps, and the C heap shows each step at once, while pages
-    are taken as they are written to.
+    What grows in place does so in steps, and the rounds of a verdict may begin before one and
+    end after another. Pages are taken as they are written to. So their growth is that of the
+    heap, where it is as much and better known; else it is that of a line through all levels.
     """
-    if pages is None or not heap.low <= pages.per_call <= heap.high:
-        return heap
-    return min(heap, pages, key=lambda rate: rate.high - rate.low)
+    if not in_place:
+        return heap.per_call
+    if pages is not None and heap.low <= pages.per_call <= heap.high:
+        return min(heap, pages, key=lambda rate: rate.high - rate.low).per_call
+    return min(heap.high, max(heap.low, _fitted(verdict.rounds, heap)))
+
+
+def _fitted(rounds: Sequence[Round], heap: Rate) -> float:
+    """The slope of a line through the levels after all rounds, by least squares."""
+    levels = levels_of(rounds, "C heap")
+    done = list(accumulate((one.calls for one in rounds), initial=0))
+    if len(done) < _FEWEST:
+        return heap.per_call
+    weights = [done[1], *(one.calls for one in rounds)]
+    whole = sum(weights)
+    x, y = (sum(map(mul, weights, values)) / whole for values in (done, levels))
+    spread = sum(w * (n - x) ** 2 for w, n in zip(weights, done, strict=True))
+    along = sum(
+        w * (n - x) * (level - y) for w, n, level in zip(weights, done, levels, strict=True)
+    )
+    return float(along / spread)
 
 
 def _scale(stay: float | None, seen: float, *, both: bool) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -21,6 +22,12 @@ from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 40
 _NATIVE: Final = 12
+_INSTRUMENT: Final = re.compile(
+    r"call_trace$|trace_function_entry$|call_profile_func$|sys_profile_"
+    r"|tracemalloc_add_trace$|traceback_new$"
+)
+"""What the interpreter calls for memray's sake, which makes frames into objects, and what
+tracemalloc keeps for a test that has started it."""
 _ALIKE: Final = 0.9
 """Share of blocks that have to be of one size for all to be called alike."""
 SMALL: Final = 512
@@ -144,6 +151,8 @@ def _read(file: TrackerFile) -> list[Survivors]:
             native = tuple(f[0] for f in record.native_stack_trace(max_stacks=_NATIVE))
         except NotImplementedError:
             native = ()
+        if is_of_instruments(native):
+            continue
         is_python = record.allocator in of_python
         # one record is one place, so its blocks are mostly alike
         is_small = is_python and record.size <= SMALL * record.n_allocations
@@ -160,6 +169,15 @@ def _read(file: TrackerFile) -> list[Survivors]:
     reader.close()
     file.close()
     return found
+
+
+def is_of_instruments(native: Sequence[str]) -> bool:
+    """Whether blocks are there for the sake of who follows them, and no call asked for them.
+
+    Args:
+        native: the C functions that allocated them.
+    """
+    return any(map(_INSTRUMENT.match, native))
 
 
 def _difference(

@@ -85,14 +85,6 @@ def test_one_block_that_grows_in_place() -> None:
     assert found == ()
 
 
-@pytest.mark.parametrize("function", ["call_trace", "call_profile_func", "sys_profile_start"])
-def test_frames_that_the_instruments_made(function) -> None:
-    """What the interpreter allocates for the sake of the tracker is nobody's."""
-    native = ("gc_alloc", "_PyFrame_GetFrameObject", function, "_PyEval_EvalFrameDefault")
-    found, _ = leak_lines([at(3, 16, 900, native), at(5, 16)], 16, 1)
-    assert [line.line for line in found] == [5]
-
-
 @pytest.mark.parametrize(
     ("counts", "blocks", "lines"),
     [
@@ -132,13 +124,6 @@ def test_memory_that_the_interpreter_does_not_count(heap, lines) -> None:
     """What Python's code has from the C library itself shows in the C heap alone."""
     found, _ = leak_lines([at(3, 16, 16 * 500)], 16, 1, 0.0, heap)
     assert [line.line for line in found] == lines
-
-
-@pytest.mark.parametrize("function", ["tracemalloc_add_trace", "traceback_new"])
-def test_what_tracemalloc_keeps(function) -> None:
-    """What tracemalloc keeps of blocks is not of the lines that allocated these."""
-    native = ("raw_malloc", function, "tracemalloc_alloc")
-    assert leak_lines([at(3, 16, 900, native)], 16, 1) == ((), 0)
 
 
 def test_lines_of_pytest() -> None:

@@ -90,6 +90,13 @@ FLAT = [0] * ROUNDS
             id="in-place-and-pages-know-better",
         ),
         pytest.param(
+            leaking([rate("C heap", 4500, 1200)], heap=[0, 108_000, 0] * 4),
+            [line(1, 1 / 16, 36_000)],
+            3600,
+            [3600],
+            id="in-steps-of-which-the-last-ones-are-many",
+        ),
+        pytest.param(
             leaking([rate("USS", 2999)]), [line(1, 1 / 16, 36_000)], 2999, [2999], id="pages"
         ),
         pytest.param(
@@ -129,9 +136,9 @@ FLAT = [0] * ROUNDS
         pytest.param(
             leaking([rate("blocks", 2)]),
             [line(1, 1, 100, small=100)],
-            100,
+            200,
             [100],
-            id="another-block-is-not-known",
+            id="a-block-that-no-line-shows",
         ),
         pytest.param(
             leaking([rate("blocks", 3), rate("USS", 25_000)]),

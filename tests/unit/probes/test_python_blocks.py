@@ -13,7 +13,7 @@ import pytest
 from pytest_memguard.probes import python_blocks
 from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.python_blocks import TracingStopped, told_again
-from pytest_memguard.probes.survivors import Survivors
+from pytest_memguard.probes.survivors import Survivors, is_of_instruments
 from tests.fresh import alone
 
 CALLS = 16
@@ -129,6 +129,24 @@ def test_what_grows_in_place() -> None:
     assert grown.count == 0
     assert 0.6 < grown.size / (CALLS * 40_000) < 1.4
     assert grown.small == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "theirs"),
+    [
+        ("call_trace", True),
+        ("call_profile_func", True),
+        ("sys_profile_start", True),
+        ("tracemalloc_add_trace", True),
+        ("traceback_new", True),
+        ("tracemalloc_alloc", False),
+        ("call_traced", False),
+    ],
+)
+def test_blocks_of_the_instruments(function, theirs) -> None:
+    """What the interpreter allocates for the sake of a tracker is nobody's."""
+    native = ("gc_alloc", "_PyFrame_GetFrameObject", function, "_PyEval_EvalFrameDefault")
+    assert is_of_instruments(native) is theirs
 
 
 SOURCE = """
