@@ -30,6 +30,7 @@ _NOT_BLAMED = (
     "@pytest.mark.mem_no_leak_check(reason=...)."
 )
 _ROUNDS = 8
+_IN_BYTES = 10_000
 _ALL = 0.8
 """Share of what stays that lines have to account for; allocators round up."""
 _SHOWN = 20
@@ -55,7 +56,7 @@ def leak_line(reading: LeakReading) -> str:
     kept = [_kept(rate) for rate in verdict.rates if rate.signal not in BYTE_SIGNALS]
     size = bytes_per_call(reading)
     if size is not None:
-        kept.append(f"{size:,.0f} bytes" if size < 10_000 else format_size(size))
+        kept.append(f"{size:,.0f} bytes" if size < _IN_BYTES else format_size(size))
     seldom = all(rate.per_call < 0.9 for rate in verdict.rates)
     over = f"measured over {verdict.calls} calls"
     where = f", {over}" if seldom else f", in each of {verdict.calls} calls"
@@ -168,11 +169,11 @@ def _unaccounted(blame: Blame) -> list[str]:
     lines = sum(line.size for line in blame.lines) / blame.calls
     if blame.per_call is None or lines >= _ALL * blame.per_call:
         return []
-    whole = (
-        format_size(blame.per_call) if blame.per_call >= 10_000 else f"{blame.per_call:,.0f}"
-    )
-    unit = "" if blame.per_call >= 10_000 else " bytes"
-    return [f"The lines account for {lines:,.0f} of {whole}{unit} per call."]
+    if blame.per_call < _IN_BYTES:
+        known, whole = f"{lines:,.0f}", f"{blame.per_call:,.0f} bytes"
+    else:
+        known, whole = format_size(lines), format_size(blame.per_call)
+    return [f"The lines account for {known} of {whole} per call."]
 
 
 def path_text(path: RetentionPath) -> str:

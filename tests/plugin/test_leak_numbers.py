@@ -160,6 +160,26 @@ def test_lines_that_do_not_account_for_all(run, written):
     assert said == (lines / 16 < 0.8 * size)
 
 
+def test_pages_that_grow_in_most_rounds(run, written):
+    """Mappings show in pages alone, and are many times what the lines keep."""
+    source = """
+        import itertools
+        import mmap
+
+        KEPT, MAPPED, NUMBERS = [], [], itertools.count()
+
+        def test_it():
+            KEPT.append(object())
+            if next(NUMBERS) % 4 == 0:
+                MAPPED.append(mmap.mmap(-1, 98_304))
+                MAPPED[-1].write(bytes(98_304))
+    """
+    result = run(source, *CHECK)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["USS: * bytes per call, *", "*account for * of * per call."])
+    assert 20_000 <= _numbers(written)[0] <= 30_000
+
+
 def test_another_test_with_larger_objects(run, written):
     """A leak that is explained under another test has the numbers of its own test."""
     source = """

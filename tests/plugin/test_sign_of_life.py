@@ -21,7 +21,7 @@ SLOW = """
         print("printed by the test")
         os.write(1, b"written by the test")
         time.sleep(0.2)
-        KEPT.append([object() for _ in range(50)])
+        KEPT.append([object() for _ in range(5000)])
 """
 FUNCTION = """
     import time

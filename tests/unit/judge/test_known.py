@@ -144,3 +144,32 @@ def test_without_fingerprint_nothing_is_known() -> None:
     """A leak without a name is no known leak."""
     nameless = replace(LEAK, blame=replace(BLAME, fingerprint=""))
     assert accepted_by(nameless, (), (), {"": KnownLeak(fingerprint="")}) == ""
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "tests", "accepted"),
+    [
+        pytest.param("test_a", ("test_a", "test_b"), True, id="one-of-its-tests"),
+        pytest.param("test_c", ("test_a", "test_b"), False, id="another-test"),
+        pytest.param("test_a", (), False, id="no-tests"),
+    ],
+)
+def test_a_former_name(nodeid, tests, accepted) -> None:
+    """It may have been that of several leaks, so it counts for the tests it had then."""
+    reading = replace(LEAK, blame=replace(BLAME, former="old0old0old0"))
+    known = {"old0old0old0": KnownLeak(fingerprint="old0old0old0", tests=tests)}
+    reason = accepted_by(reading, (), (), known, nodeid)
+    expected = (
+        "known leak old0old0old0 (.memguard/leaks.json), which is called 0123456789ab now"
+    )
+    assert reason == expected * accepted
+
+
+def test_patterns_for_threads() -> None:
+    """A pattern for all threads, or the module, fits a leak of threads of one kind."""
+    assert BLAME.path is not None
+    path = replace(BLAME.path, holder="threading._active, thread app.Poller")
+    blame = replace(BLAME, path=path, lines=(), types=())
+    for pattern in ("threading", "threading._active", "*, thread app.Poller"):
+        assert matches(pattern, blame)
+    assert not matches("app.Poller", blame)

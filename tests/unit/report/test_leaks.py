@@ -354,3 +354,34 @@ def test_who_is_accepted_and_who_is_not() -> None:
     assert lines[2:] == ["  test_a.py::test_a", "  test_a.py::test_b: within the tolerance"]
     lines = leaks_section((outcome("test_b", leak=accepted),), {})
     assert lines[1].endswith("(leaking); within the tolerance")
+
+
+@pytest.mark.parametrize(
+    ("per_call", "text"),
+    [
+        (None, ""),
+        (216.0, ""),
+        (269.0, ""),
+        (432.0, "The lines account for 216 of 432 bytes per call."),
+        (25_600.0, "The lines account for 216 B of 25.0 KiB per call."),
+    ],
+)
+def test_what_lines_do_not_account_for(per_call, text) -> None:
+    """It is said where it is more than allocators round up."""
+    blame = Blame(calls=16, lines=(LINE,), per_call=per_call)
+    said = leak_text(leaking(rate("blocks", 3), blame=blame), "")
+    assert text in said
+    assert ("The lines account for" in said) == bool(text)
+
+
+def test_what_a_known_leak_is_called_now() -> None:
+    """A leak that was not seen may be one with another name, as its tests show."""
+    blame = Blame(calls=16, lines=(LINE,), fingerprint="new0new0new0")
+    reading = leaking(rate("blocks", 3), blame=blame)
+    shown = replace(outcome("test_a", "leaking"), leak=reading)
+    known = KnownLeak(fingerprint="old0old0old0", holder="app.X", tests=(shown.nodeid,))
+    lines = leaks_section([shown], {"old0old0old0": known})
+    said = "known, but not seen in this run: old0old0old0 (app.X)"
+    assert lines[-1] == f"{said}; its tests show new0new0new0 now"
+    clean = replace(outcome("test_a"), nodeid=shown.nodeid)
+    assert leaks_section([clean], {"old0old0old0": known})[-1] == said
