@@ -139,6 +139,8 @@ def _scales(
     else:
         large_bytes = _unmeasured(verdict, small, shown, pages, in_place=in_place)
         large = large_bytes / shown if shown else 1.0
+        if blame.path is not None:
+            large_bytes = max(large_bytes, _of_table(verdict))
     return _Scales(
         blocks=blocks, arenas=arenas, large=large, small_bytes=small, large_bytes=large_bytes
     )
@@ -183,6 +185,20 @@ def _unmeasured(
     # what was seen in the few calls may have been one step of many
     flat = measured(verdict.rounds, "C heap")
     return shown if flat is None else min(shown, max(0.0, flat))
+
+
+def _of_table(verdict: Verdict) -> float:
+    """Growth of the C heap per call that is too uneven for a verdict.
+
+    A dict or set becomes larger once in a while, and seldom during the few calls. What holds
+    a leak is known to grow, so that is what the C heap shows.
+    """
+    tail = latest(verdict.rounds)
+    if not tail or "C heap" not in signals_of(tail):
+        return 0.0
+    heap = growth_of(tail, "C heap").rate
+    slope = _fitted(tail, heap)
+    return slope if heap.low > 0 or slope > FLOORS["C heap"] else 0.0
 
 
 def _of_heap(verdict: Verdict, heap: Rate, pages: Rate | None, *, in_place: bool) -> float:

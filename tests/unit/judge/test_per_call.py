@@ -10,6 +10,7 @@ from pytest_memguard.leaks import (
     LeakLine,
     LeakReading,
     Rate,
+    RetentionPath,
     Round,
     Signal,
     TypeGrowth,
@@ -222,3 +223,26 @@ def test_not_too_many_lines() -> None:
     known, found = told(leaking([rate("blocks", 30)]), *lines)
     assert known == pytest.approx(3000)
     assert len(found) == LINES
+
+
+STEPS = [0, 0, 4000, 0, 0, 0, 0, 0, 8000, 0, 0, 0]
+SLOW = [80, 90] * 6
+
+
+@pytest.mark.parametrize(
+    ("heap", "held", "per_call"),
+    [
+        pytest.param(STEPS, True, 32 + 133, id="a-table-that-doubles"),
+        pytest.param(SLOW, True, 32 + 8.5, id="a-chain-of-blocks"),
+        pytest.param(FLAT, True, 32, id="nothing"),
+        pytest.param([-x for x in STEPS], True, 32, id="less"),
+        pytest.param([0] * 11 + [600], True, 32, id="hardly-anything"),
+        pytest.param(STEPS, False, 32, id="nothing-holds-it"),
+    ],
+)
+def test_what_a_holder_takes(heap, held, per_call) -> None:
+    """A table grows in steps, too uneven for a verdict, which belong to what it holds."""
+    path = RetentionPath(steps=("module app",), holder="app.CACHE") if held else None
+    verdict = leaking([rate("blocks", 2)], blocks=[20] * ROUNDS, heap=heap)
+    blame = Blame(calls=CALLS, lines=(line(1, 2, 32, small=32),), path=path)
+    assert accounted(verdict, blame)[1].per_call == pytest.approx(per_call, abs=1)
