@@ -116,7 +116,7 @@ def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:
     Where a count grew with the calls and came to an end, as that of the entries of a cache that
     is full, steps until then may be of the same thing: then those after it have to be enough.
     """
-    rounds = rounds[_full_after(rounds, signal) :]
+    rounds = rounds[full_after(rounds, signal) :]
     rate = rate_of_steps(rounds, signal)
     falls = _falling(rounds, signal) > _Z_99
     late = last(rounds, LATE * calls_of(rounds), LEAST_ROUNDS)
@@ -126,8 +126,13 @@ def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:
     return rate or (None if falls else rate_of_steps(late, signal, LATE_LASTING))
 
 
-def _full_after(rounds: Sequence[Round], signal: Signal) -> int:
-    """Rounds until all other counts have ended that grew in most rounds up to then."""
+def full_after(rounds: Sequence[Round], signal: Signal) -> int:
+    """How many rounds there are until all other counts ended that grew for many of them.
+
+    Args:
+        rounds: all so far, after the warm-up.
+        signal: which is not among these others.
+    """
     late = last(rounds, FULL * calls_of(rounds), 1)
     found = 0
     for other in signals_of(rounds):
@@ -136,8 +141,8 @@ def _full_after(rounds: Sequence[Round], signal: Signal) -> int:
         grew = [moved > allowance(other, n) for n, moved in pairs_of(rounds, other)]
         count = sum(grew)
         if count >= LEAST_ROUNDS and not any(grew[len(rounds) - len(late) :]):
-            end = len(grew) - grew[::-1].index(True)
-            found = max(found, end if count > end / 2 else 0)
+            first, end = grew.index(True), len(grew) - grew[::-1].index(True)
+            found = max(found, end if count > (end - first) / 2 else 0)
     return found
 
 

@@ -42,6 +42,7 @@ from pytest_memguard.judge.lasting import (
     LEAST_CALLS,
     STEADY,
     fades,
+    full_after,
     is_enough,
     rate_of_eaten,
     rate_of_leak,
@@ -154,9 +155,9 @@ def _why_unclear(
         if levels_of(late, signal)[-1] > allowance(signal, calls_of(late)):
             return f"{signal} grew by less and less, but had not stopped"
     for signal in signals_of(rounds):
-        if is_pausing(rounds, signal):
-            step = steps_of(rounds, signal)[-1]
-            rest = calls_of(rounds) - step.end
+        since = rounds[full_after(rounds, signal) :]
+        if is_pausing(since, signal):
+            rest = calls_of(since) - steps_of(since, signal)[-1].end
             return f"{signal} grew in steps, the last of them {rest} calls before the end"
     return ""
 
