@@ -1,0 +1,124 @@
+"""Leaks that take memory for many calls at once, and buffers that only look like them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugin.leaky import JSON, states
+
+CHECK = ("--mem-leak-check", "--mem-leak-blame=none", JSON)
+LEAKS = {
+    "arena": """
+        BLOCKS, LEFT = [], 0
+
+        def test_it():
+            global LEFT
+            if LEFT < 1000:
+                BLOCKS.append(bytearray(32_000))
+                LEFT = 32_000
+            LEFT -= 1000
+    """,
+    "buffer": """
+        BUFFER = bytearray()
+
+        def test_it():
+            BUFFER.extend(b"x" * 100)
+    """,
+    "written": """
+        import io
+
+        FILE = io.BytesIO()
+
+        def test_it():
+            FILE.write(b"x" * 300)
+    """,
+    "uneven": """
+        import contextvars
+
+        def test_it():
+            contextvars.ContextVar("kept").set(object())
+    """,
+    "ever-more": """
+        KEPT = [b""]
+
+        def test_it():
+            KEPT.extend([bytes(99) for _ in range(1 + len(KEPT) // 3)])
+    """,
+}
+INNOCENT = {
+    "emptied": """
+        BUFFER = bytearray()
+
+        def test_it():
+            BUFFER.extend(b"x" * 100)
+            if len(BUFFER) > 9000:
+                BUFFER.clear()
+    """,
+    "filled": """
+        BUFFER = bytearray()
+
+        def test_it():
+            if len(BUFFER) < 20_000:
+                BUFFER.extend(b"x" * 100)
+    """,
+    "first": """
+        KEPT = []
+
+        def test_it():
+            if not KEPT:
+                KEPT.append(bytearray(100_000))
+    """,
+}
+
+
+@pytest.mark.parametrize("case", LEAKS)
+def test_a_leak_in_steps(run, written, case):
+    """What grows in steps, unevenly or by a share of itself is a leak like any other."""
+    run(LEAKS[case], *CHECK).assert_outcomes(failed=1)
+    assert states(written()) == {"test_it": "leaking"}
+
+
+@pytest.mark.parametrize("case", INNOCENT)
+def test_a_buffer_that_does_not_leak(run, written, case):
+    """What is emptied, full or taken once is none."""
+    run(INNOCENT[case], *CHECK).assert_outcomes(passed=1)
+    assert states(written())["test_it"] in {"clean", "settling"}
+
+
+def test_calls_show_what_is_rare(run, written):
+    """The marker's calls are made before a test is clean, and show what ten calls do not."""
+    result = run(
+        """
+        import pytest
+
+        KEPT = []
+        CALLS = {"rare": 0, "asked": 0}
+
+        def keep(name):
+            CALLS[name] += 1
+            if CALLS[name] % 40 == 25:
+                KEPT.append(bytearray(100_000))
+
+        def test_rare():
+            keep("rare")
+
+        @pytest.mark.mem_leak_check(calls=400)
+        def test_asked():
+            keep("asked")
+
+        @pytest.mark.mem_leak_check(calls=50)
+        def test_clean():
+            pass
+        """,
+        *CHECK,
+    )
+    result.assert_outcomes(passed=2, failed=1)
+    tests = written()
+    assert states(tests) == {
+        "test_rare": "clean",
+        "test_asked": "leaking",
+        "test_clean": "clean",
+    }
+    assert tests["test_rare"]["leak"]["calls"] < 24
+    assert 38 <= tests["test_clean"]["leak"]["calls"] <= 50
+    result.stdout.fnmatch_lines(["clean: nothing grew in * to * calls; *calls=...*"])
