@@ -31,7 +31,7 @@ from pytest_memguard.judge.slopes import (
     growth_of,
     quantile,
 )
-from pytest_memguard.judge.staircase import rate_of_steps
+from pytest_memguard.judge.staircase import deepest_drop, rate_of_steps
 from pytest_memguard.leaks import BYTE_SIGNALS, Rate, Round, Signal
 
 LEAST_CALLS: Final = 20
@@ -55,11 +55,13 @@ FULL: Final = 1 / 3
 """Share of the calls, the latest, over which a count did not grow that has come to an end."""
 LATE: Final = 0.9
 """Share of the calls, the latest, over which growth in steps may be seen as well."""
+NOISY: Final = 0.01
+"""Share of the growth that a level may drop by without that being noise."""
 PAUSES: Final = 0.1
 """Share of these rounds without growth from which on it is one in steps."""
 LATE_LASTING: Final = 0.85
 """Share of its rate that growth in steps keeps over these calls."""
-LEAST_ROUNDS_IF_EATEN: Final = 3
+LEAST_ROUNDS_IF_EATEN: Final = 4
 """Rounds a verdict of leaking rests on at least where growth has eaten all that it may."""
 
 
@@ -118,12 +120,15 @@ def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:
     """
     rounds = rounds[full_after(rounds, signal) :]
     rate = rate_of_steps(rounds, signal)
-    falls = _falling(rounds, signal) > _Z_99
+    falls = _falling(rounds, signal)
+    levels = levels_of(rounds, signal)
+    if falls > _Z_95 and deepest_drop(levels) > NOISY * levels[-1]:
+        return None
     late = last(rounds, LATE * calls_of(rounds), LEAST_ROUNDS)
     pauses = sum(moved <= GRAINS.get(signal, 0) for _, moved in pairs_of(late, signal))
     if pauses < PAUSES * len(late):
-        return None if falls else rate
-    return rate or (None if falls else rate_of_steps(late, signal, LATE_LASTING))
+        return None if falls > _Z_99 else rate
+    return rate or (None if falls > _Z_99 else rate_of_steps(late, signal, LATE_LASTING))
 
 
 def full_after(rounds: Sequence[Round], signal: Signal) -> int:

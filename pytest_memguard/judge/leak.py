@@ -25,7 +25,7 @@ more than the floor and by half of the median round at least, chance shows so mu
 times, and the rate neither seems to fall nor is below 80 % in the later half. Or it grew in
 four steps or more that one rate fits (`staircase`).
 
-What ate all that it may is a leak if it grew in all of the late rounds, three at least.
+What ate all that it may is a leak if it grew in all of the late rounds, four at least.
 
 What looks like a leak for as long as there are calls, such as a cache with more entries than
 that, is called one: a rule on numbers cannot know. What fades but had not stopped, and what

@@ -35,7 +35,7 @@ LONGEST: Final = 64
 """Calls without growth that are enough after a step of any size, if it is the only one."""
 LASTING: Final = 0.7
 """Share of its rate that growth in steps keeps from the earlier half to the later."""
-OVER_NOISE: Final = 4
+OVER_NOISE: Final = 8
 """How many times as large as the deepest drop a rise is that counts as a step."""
 SLACK: Final = 0.05
 """Share of the growth by which use may be off a straight line."""
@@ -157,7 +157,7 @@ def rate_of_steps(
         lasting: share of its rate that it has to keep from the earlier half to the later.
     """
     levels = levels_of(rounds, signal)
-    noise = _deepest_drop(levels)
+    noise = deepest_drop(levels)
     steps = steps_of(rounds, signal, OVER_NOISE * noise)
     if len(steps) < LEAST_STEPS or not _lasts(steps, lasting):
         return None
@@ -205,7 +205,12 @@ def _done(rounds: Sequence[Round]) -> list[int]:
     return list(accumulate((a_round.calls for a_round in rounds), initial=0))
 
 
-def _deepest_drop(levels: Iterable[int]) -> int:
+def deepest_drop(levels: Iterable[int]) -> int:
+    """How far a level was below its highest at most: what it goes up and down by.
+
+    Args:
+        levels: in order.
+    """
     top = drop = 0
     for level in levels:
         top = max(top, level)

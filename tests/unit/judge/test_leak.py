@@ -417,10 +417,10 @@ def test_final(rounds, state, calls, reason) -> None:
 @pytest.mark.parametrize(
     ("rounds", "signals"),
     [
-        pytest.param(series(9, 90, 900, calls=1), ["blocks"], id="ever-more"),
-        pytest.param(series(9, 90, calls=1), [], id="two-rounds"),
-        pytest.param(series(900, 0, 900, calls=1), [], id="not-in-all-rounds"),
-        pytest.param(series(900, 900, 100, calls=1), [], id="ever-less"),
+        pytest.param(series(9, 90, 900, 9000, calls=1), ["blocks"], id="ever-more"),
+        pytest.param(series(9, 90, 900, calls=1), [], id="three-rounds"),
+        pytest.param(series(900, 0, 900, 900, 900, calls=1), [], id="not-in-all-rounds"),
+        pytest.param(series(900, 900, 100, 50, calls=1), [], id="ever-less"),
         pytest.param(series(0, 0, 0, 9000, calls=1), [], id="once"),
     ],
 )
