@@ -23,6 +23,7 @@ from pytest_memguard.judge.rounds import (
     signals_of,
 )
 from pytest_memguard.judge.slopes import NOT_FALLING, growth_of
+from pytest_memguard.judge.staircase import rate_of_steps
 from pytest_memguard.leaks import Blame, LeakLine, Rate, Round, Signal, TypeGrowth, Verdict
 from pytest_memguard.values import dataclass
 
@@ -206,13 +207,16 @@ def _of_heap(verdict: Verdict, heap: Rate, pages: Rate | None, *, in_place: bool
 
     What grows in place does so in steps, and the rounds of a verdict may begin before one and
     end after another. Pages are taken as they are written to. So their growth is that of the
-    heap, where it is as much and better known; else it is that of a line through all levels.
+    heap, where it is as much and better known; else it is that of a line through the levels
+    before the steps, or through all levels where no one line fits these.
     """
     if not in_place:
         return heap.per_call
     if pages is not None and heap.low <= pages.per_call <= heap.high:
         return min(heap, pages, key=lambda rate: rate.high - rate.low).per_call
-    return min(heap.high, max(heap.low, _fitted(verdict.rounds, heap)))
+    steps = rate_of_steps(verdict.rounds, "C heap")
+    fitted = steps.per_call if steps is not None else _fitted(verdict.rounds, heap)
+    return min(heap.high, max(heap.low, fitted))
 
 
 def _fitted(rounds: Sequence[Round], heap: Rate) -> float:

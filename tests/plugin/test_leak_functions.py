@@ -105,7 +105,7 @@ def test_a_leak_fails_the_test(run, written):
     }
     result.stdout.fnmatch_lines(
         [
-            "keeps * blocks, * bytes per call, in each of * calls (leaking)",
+            "keeps * blocks* per call, in each of * calls (leaking)",
             "3 tests checked for leaks: 1 clean, 2 leaking; *",
             "FAILED test_it.py::test_leak - LeakDetected: keeps *",
         ]
