@@ -216,8 +216,13 @@ def is_worth_telling(reading: LeakReading) -> bool:
     path = reading.blame.path if reading.blame is not None else None
     if path is not None and path.bounded:
         return True
+    return is_much(reading.verdict.rounds)
+
+
+def is_much(rounds: Iterable[Round]) -> bool:
+    """Whether what grew in some rounds came to a stated size."""
     grown: dict[Signal, int] = {}
-    for a_round in reading.verdict.rounds:
+    for a_round in rounds:
         for signal, moved in a_round.growth:
             grown[signal] = grown.get(signal, 0) + moved
     return any(moved >= WORTH.get(signal, WORTH_OTHERS) for signal, moved in grown.items())

@@ -20,7 +20,7 @@ from pytest_memguard.judge.leak import (
 from pytest_memguard.judge.quiet import conclude, passes
 from pytest_memguard.judge.rounds import LEAST_ROUNDS, is_flat, joined
 from pytest_memguard.judge.staircase import is_pausing
-from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
+from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict, is_much
 from pytest_memguard.units import MIB, format_size
 from pytest_memguard.values import dataclass
 
@@ -298,15 +298,24 @@ class Repetition:
                 self._start[index] += max(0, taken - lost)
 
     def _final(self, stopped: str) -> Verdict:
-        verdict = (
-            self._quiet()
-            or self._ask()
-            or final(self._series(), stopped, self._least_calls(), eaten=self._harmed)
-        )
+        verdict = self._quiet() or self._ask() or self._by_the_rule(stopped)
         longest = max((a_round.calls for a_round in verdict.rounds), default=0)
         if verdict.state != "leaking" or self._harmed or longest > SHORT_ROUND:
             return verdict
         return self._confirm(verdict, 2 * longest)
+
+    def _by_the_rule(self, stopped: str) -> Verdict:
+        """The verdict on all rounds.
+
+        More calls than usual, made because of the first one alone, do not make a little noise
+        in them a reason to be unclear.
+        """
+        series = self._series()
+        verdict = final(series, stopped, self._least_calls(), eaten=self._harmed)
+        unasked = self._looks_clean and not self._limits.least
+        if verdict.state == "unclear" and unasked and not is_much(series):
+            return Verdict(state="clean", calls=verdict.calls, rounds=series)
+        return verdict
 
     def _quiet(self) -> Verdict | None:
         """The verdict where the calls are over and nothing grows, if that is so."""

@@ -128,6 +128,17 @@ def test_an_arena_that_the_first_call_began(repeated) -> None:
     assert verdict.rates[0].per_call == pytest.approx(1000, rel=0.1)
 
 
+@pytest.mark.parametrize(("least", "state"), [(0, "clean"), (120, "unclear")])
+def test_noise_after_a_first_call_that_kept_much(repeated, least, state) -> None:
+    """A little growth among calls that nobody asked for does not make a clean test unclear."""
+
+    def growth(number: int) -> dict[str, int]:
+        return {"C heap": 9000} if number == 70 else {}
+
+    repetition = repeated(growth, Limits(calls=120, least=least), kept=32_000)
+    assert repetition.verdict().state == state
+
+
 @pytest.mark.parametrize("least", [11, 20, 60, 300])
 def test_as_many_calls_as_asked_for(repeated, least) -> None:
     """A verdict of clean rests on as many calls as the user wants."""
