@@ -212,8 +212,12 @@ def _of_heap(verdict: Verdict, heap: Rate, pages: Rate | None, *, in_place: bool
     """
     if not in_place:
         return heap.per_call
-    if pages is not None and heap.low <= pages.per_call <= heap.high:
-        return min(heap, pages, key=lambda rate: rate.high - rate.low).per_call
+    if (
+        pages is not None
+        and heap.low <= pages.per_call <= heap.high
+        and pages.high - pages.low < heap.high - heap.low
+    ):
+        return pages.per_call
     steps = rate_of_steps(verdict.rounds, "C heap")
     fitted = steps.per_call if steps is not None else _fitted(verdict.rounds, heap)
     return min(heap.high, max(heap.low, fitted))
