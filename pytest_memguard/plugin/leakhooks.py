@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
+import warnings
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +90,7 @@ class LeakHooks:
         self._kept = 0
         self._repeating = False
         self._names: dict[str, Any] | None = None
+        self._filters: list[Any] = []
         self._subtest_failed = False
 
     def gaps(self) -> list[Gap]:
@@ -130,6 +132,8 @@ class LeakHooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Check the test once its call has passed."""
+        if not self._repeating:
+            self._filters = list(warnings.filters)
         plan = self.plans.get(item.nodeid)
         checked = plan is not None and not plan.skipped and not self._repeating
         heap = self._check.heap() if checked else 0
@@ -181,7 +185,7 @@ class LeakHooks:
         return (yield)
 
     def _judge(self, item: pytest.Item, plan: LeakPlan) -> LeakReading | None:
-        repeated = RepeatedItem(item, self._names)
+        repeated = RepeatedItem(item, self._names, self._filters)
         self._items.measure_early_teardown(item, lambda: self._tear_down(repeated))
         if self._torn is not None:
             return None

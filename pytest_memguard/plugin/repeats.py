@@ -19,6 +19,7 @@ from pytest_memguard.plugin.quiet import (
     quiet_descriptors,
     quiet_logs,
 )
+from pytest_memguard.plugin.restored import Restored
 from pytest_memguard.plugin.temp_folders import point_back, use_again
 from pytest_memguard.recording.repeat import CallFailed
 
@@ -64,9 +65,15 @@ class RepeatedItem:
     Args:
         item: the test, after its call.
         names: what a doctest sees, from `doctest_names` before its first run.
+        filters: the filters of warnings before its first call.
     """
 
-    def __init__(self, item: pytest.Item, names: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        item: pytest.Item,
+        names: dict[str, Any] | None = None,
+        filters: list[Any] | None = None,
+    ) -> None:
         self._item: Any = item
         self._names = names
         self._failed_subtest = ""
@@ -76,7 +83,8 @@ class RepeatedItem:
         self._saved: dict[str, Any] = {}
         self._stash: dict[Any, Any] = {}
         self._lengths: tuple[int, ...] = ()
-        self._warned: list[Any] = []
+        found = list(warnings.filters) if filters is None else filters
+        self._restored = Restored(item.config, found)
         self._finalizers = Finalizers(item)
         self._definitions = Definitions(item.session)
         self._gateway = self._session.gethookproxy
@@ -130,8 +138,7 @@ class RepeatedItem:
         self._exits.callback(self._restore)
         if self._definitions.watch():
             self._exits.callback(self._definitions.unwatch)
-        # the very list, which is empty now
-        self._warned = self._exits.enter_context(warnings.catch_warnings(record=True))
+        self._exits.enter_context(self._restored.around_repetitions())
         self._exits.enter_context(quiet_logs(item.config))
         self._exits.enter_context(quiet_assertions())
         if item.config.getoption("capture", "fd") != "fd":
@@ -147,6 +154,10 @@ class RepeatedItem:
         Raises:
             CallFailed: if it did not pass.
         """
+        with self._restored.around_one():
+            self._run()
+
+    def _run(self) -> None:
         item = self._item
         self._renew()
         problem = self._phase("setup", item.ihook.pytest_runtest_setup, {})
@@ -210,7 +221,6 @@ class RepeatedItem:
             del getattr(item, name)[length:]
         item.stash._storage.clear()
         item.stash._storage.update(self._stash)
-        self._warned.clear()
         if "_request" in item.__dict__:
             item._request = False
             item.funcargs = None

@@ -1,0 +1,88 @@
+"""What pytest restores around each test, restored around each repetition of one."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+class Restored:
+    """Puts back what a test has changed and pytest undoes once the test is over.
+
+    That is done by wrappers around the whole protocol of a test, which a repetition does not
+    pass through: the filters of warnings and what shows them; the functions that rewritten
+    assertions call; the timer of faulthandler.
+
+    Args:
+        config: pytest's.
+        filters: the filters of warnings before the test's first call.
+    """
+
+    def __init__(self, config: pytest.Config, filters: list[Any]) -> None:
+        self._filters = filters
+        self._config = config
+        self._util: Any = sys.modules.get("_pytest.assertion.util")
+        self._timeout = _timeout(config)
+
+    @contextlib.contextmanager
+    def around_repetitions(self) -> Iterator[None]:
+        """Leave everything behind as the first run has left it."""
+        hooks = self._hooks()
+        with warnings.catch_warnings():
+            try:
+                yield
+            finally:
+                self._put_back(hooks)
+        self._start_timer()
+
+    @contextlib.contextmanager
+    def around_one(self) -> Iterator[None]:
+        """Begin as before the first call, and keep warnings to ourselves."""
+        hooks = self._hooks()
+        self._start_timer()
+        with warnings.catch_warnings(record=True):
+            warnings.filters[:] = self._filters  # type: ignore[index]
+            try:
+                yield
+            finally:
+                self._put_back(hooks)
+
+    def _hooks(self) -> tuple[Any, Any]:
+        util = self._util
+        return getattr(util, "_reprcompare", None), getattr(util, "_assertion_pass", None)
+
+    def _put_back(self, hooks: tuple[Any, Any]) -> None:
+        if self._util is not None:
+            self._util._reprcompare, self._util._assertion_pass = hooks
+
+    def _start_timer(self) -> None:
+        """Let faulthandler wait for this repetition as it waits for a test."""
+        if self._timeout > 0:
+            import faulthandler
+
+            from _pytest.faulthandler import fault_handler_stderr_fd_key
+
+            stderr = self._config.stash[fault_handler_stderr_fd_key]
+            ends = _ends_process(self._config)
+            faulthandler.dump_traceback_later(self._timeout, file=stderr, exit=ends)
+
+
+def _timeout(config: pytest.Config) -> float:
+    if not config.pluginmanager.hasplugin("faulthandler"):
+        return 0.0
+    try:
+        return float(config.getini("faulthandler_timeout") or 0.0)
+    except (KeyError, TypeError, ValueError):
+        return 0.0
+
+
+def _ends_process(config: pytest.Config) -> bool:
+    try:
+        return bool(config.getini("faulthandler_exit_on_timeout"))
+    except (KeyError, ValueError):  # older versions cannot
+        return False

@@ -1,0 +1,142 @@
+"""What pytest restores around each test is restored around each repetition of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugin.leaky import CHECK, JSON, states
+
+FILTERS = """
+    import warnings
+
+    def test_it():
+        class LocalWarning(UserWarning):
+            pass
+
+        warnings.simplefilter("error", LocalWarning)
+"""
+SHOWN = """
+    import warnings
+
+    def test_it():
+        before = warnings.showwarning
+        warnings.showwarning = lambda *args, **named: before(*args, **named)
+"""
+ASSERTIONS = """
+    from _pytest.assertion import util
+
+    def test_it():
+        before = util._reprcompare
+        util._reprcompare = lambda *args: before(*args)
+"""
+LISTS = """
+    import logging
+    import pytest
+
+    def test_it(request, record_property, caplog, capsys, monkeypatch, tmp_path):
+        class Local:
+            pass
+
+        record_property("made", Local())
+        request.node.add_marker(pytest.mark.skipif(False, reason="a" * 2))
+        request.node.add_report_section("call", "stdout", "said")
+        request.node.stash[pytest.StashKey()] = Local()
+        request.addfinalizer(Local)
+        caplog.set_level("DEBUG")
+        logging.getLogger("made").debug("said")
+        print("said")
+        monkeypatch.setenv("MADE", "said")
+        (tmp_path / "made").write_text("said")
+"""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(FILTERS, id="warning-filters"),
+        pytest.param(SHOWN, id="what-shows-warnings"),
+        pytest.param(ASSERTIONS, id="assertion-hooks"),
+        pytest.param(LISTS, id="lists-of-the-item"),
+    ],
+)
+def test_what_a_test_changes_is_undone(run, written, source):
+    """A test that leaves it to pytest to tidy up is clean."""
+    run(source, *CHECK, JSON).assert_outcomes(passed=1)
+    assert states(written()) == {"test_it": "clean"}
+
+
+def test_each_repetition_begins_as_the_test_did(run, written):
+    """Filters that the test itself sets are not there when it is repeated."""
+    run(
+        """
+        import pytest
+        import warnings
+
+        def test_it():
+            with pytest.raises(UserWarning):
+                warnings.warn("here")
+            warnings.simplefilter("ignore")
+        """,
+        *CHECK,
+        JSON,
+        "-Werror",
+    ).assert_outcomes(passed=1)
+    assert states(written()) == {"test_it": "clean"}
+
+
+def test_the_first_run_is_what_is_left(pytester, run):
+    """After the check, filters are as the test's own run has left them."""
+    pytester.makeconftest(
+        """
+        import pytest
+        import warnings
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport(item, call):
+            if call.when == "call":
+                first = warnings.filters[0]
+                assert first[:3] == ("ignore", None, FutureWarning)
+            return (yield)
+        """
+    )
+    run(
+        """
+        import warnings
+
+        def test_it():
+            warnings.simplefilter("ignore", FutureWarning)
+        """,
+        *CHECK,
+    ).assert_outcomes(passed=1)
+
+
+def test_the_timer_of_faulthandler(pytester, run, written):
+    """The timer that dumps the stacks of a test that hangs starts anew for each repetition."""
+    pytester.makeconftest(
+        """
+        import faulthandler
+
+        STARTED = [0]
+
+        def start(*args, **named):
+            STARTED[0] += 1
+
+        faulthandler.dump_traceback_later = start
+        """
+    )
+    run(
+        """
+        import conftest
+
+        RUNS = [0]
+
+        def test_it():
+            RUNS[0] += 1
+            assert conftest.STARTED == RUNS
+        """,
+        *CHECK,
+        JSON,
+        "-o",
+        "faulthandler_timeout=60",
+    ).assert_outcomes(passed=1)
+    assert written()["test_it"]["leak"]["verdict"]["reason"] == ""
