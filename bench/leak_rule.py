@@ -81,6 +81,9 @@ class Simulated:
     def collect(self) -> None:
         """A series leaves no garbage."""
 
+    def settle(self, *, types: bool = True) -> None:
+        """Nor does it fill caches."""
+
 
 def check(series: Series, cap: int) -> tuple[Verdict, int]:
     """Let the check of the product run on a series instead of a callable.

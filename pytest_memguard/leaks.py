@@ -23,8 +23,6 @@ BYTE_SIGNALS: Final[frozenset[Signal]] = frozenset({"C heap", "USS"})
 """Signals in bytes; the others are numbers of something."""
 MEMORY_SIGNALS: Final[frozenset[Signal]] = frozenset({"blocks", "C heap", "USS"})
 """Signals that show memory; without any of them a check is blind to it."""
-ONLY_PYTEST: Final = "all of it was allocated by pytest itself"
-"""Note of a blame: pytest keeps what grew, which is never held against a test."""
 WORTH: Final[dict[Signal, int]] = {"blocks": 1000, "C heap": 65_536, "USS": 1_048_576}
 """Growth from which on it is told though it stopped: a thousand blocks are about 64 KiB, and
 pages come and go."""
@@ -131,6 +129,12 @@ class RetentionPath:
     """Why the growth ends by itself: ``functools.lru_cache(maxsize=128)``; usually empty."""
     remark: str = ""
     """What a person should know of it: held by the value of its own weak key."""
+    limit: int = 0
+    """Entries at most of a cache that is filling; otherwise 0."""
+    enforced: bool = False
+    """Whether the interpreter itself keeps to that limit."""
+    owner: str = ""
+    """The part of the test runner that keeps it for the whole session: ``plugin syrupy``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +160,18 @@ class Blame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a part of the test runner keeps of every test, by design: no leak of the test."""
+
+    owner: str
+    """Which: ``plugin syrupy``, ``pytest``."""
+    holder: str
+    """What holds it."""
+    rates: tuple[tuple[Signal, float], ...]
+    """How much of each signal, per call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeakReading:
     """What the leak check has to say about one test or one operation."""
 
@@ -169,6 +185,21 @@ class LeakReading:
     """Calls made in all, warm-up and instruments included."""
     seconds: float = 0.0
     """What the check took."""
+    kept: tuple[Kept, ...] = ()
+    """What the test runner keeps, which was not counted."""
+    more: tuple[LeakReading, ...] = ()
+    """Further leaks of the same test, each with its own rates, cause and name."""
+
+    @property
+    def parts(self) -> tuple[LeakReading, ...]:
+        """Every leak of the test, this one first."""
+        return (self, *self.more)
+
+    @property
+    def fails(self) -> bool:
+        """Whether the test leaks something that is not accepted."""
+        leaks = self.verdict.state == "leaking"
+        return leaks and not all(part.accepted for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,3 +257,9 @@ def is_much(rounds: Iterable[Round]) -> bool:
         for signal, moved in a_round.growth:
             grown[signal] = grown.get(signal, 0) + moved
     return any(moved >= WORTH.get(signal, WORTH_OTHERS) for signal, moved in grown.items())
+
+
+def bytes_of_all(reading: LeakReading) -> float | None:
+    """Bytes a call leaves behind in all leaks of a test together, if anything tells."""
+    sizes = [size for size in map(bytes_per_call, reading.parts) if size is not None]
+    return sum(sizes) if sizes else None

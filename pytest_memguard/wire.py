@@ -12,6 +12,7 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import is_newer, other_format
 from pytest_memguard.leaks import (
     Blame,
+    Kept,
     LeakLine,
     LeakReading,
     Rate,
@@ -268,6 +269,8 @@ def _leak_to_json(leak: LeakReading) -> Json:
         "accepted": leak.accepted,
         "calls": leak.calls,
         "seconds": leak.seconds,
+        "kept": [asdict(kept) | {"rates": dict(kept.rates)} for kept in leak.kept],
+        "more": [_leak_to_json(part) for part in leak.more],
     }
 
 
@@ -278,6 +281,11 @@ def _leak(data: Json) -> LeakReading:
         accepted=data["accepted"],
         calls=data["calls"],
         seconds=data["seconds"],
+        kept=tuple(
+            Kept(**{**kept, "rates": tuple(kept["rates"].items())})
+            for kept in data.get("kept", ())
+        ),
+        more=tuple(_leak(part) for part in data.get("more", ())),
     )
 
 

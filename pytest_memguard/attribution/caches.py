@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
+from pytest_memguard.values import dataclass
 
 _BOUND_NAMES: Final = frozenset(
     {"maxsize", "max_size", "capacity", "maxlen", "max_entries", "max_items"}
@@ -18,7 +19,21 @@ _PATTERN_CACHES: Final = (("_cache", "_MAXCACHE"), ("_cache2", "_MAXCACHE2"))
 _deque_bound = deque.__dict__["maxlen"].__get__
 
 
-def bounded_by(grower: object, owners: Sequence[object] = (), *, name: str = "") -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """The bound of a cache that is not full."""
+
+    words: str
+    """The cache, its bound and how full it is."""
+    enforced: bool
+    """Whether the interpreter keeps to it; what others claim of theirs may not be so."""
+    limit: int
+    """Entries at most."""
+
+
+def bounded_by(
+    grower: object, owners: Sequence[object] = (), *, name: str = ""
+) -> Bound | None:
     """Why growth in a container ends by itself.
 
     Args:
@@ -27,8 +42,7 @@ def bounded_by(grower: object, owners: Sequence[object] = (), *, name: str = "")
         name: what to call it.
 
     Returns:
-        The cache, its bound and how full it is; empty if there is no bound, or if it was
-        passed already.
+        The bound; None if there is none, or if it was passed already.
     """
     for candidate in (grower, *owners):
         kind = type(candidate)
@@ -36,23 +50,28 @@ def bounded_by(grower: object, owners: Sequence[object] = (), *, name: str = "")
             bound, used = raw.lru_fill(candidate)
             called = name.removeprefix("functools.lru_cache of ")
             what = f"functools.lru_cache(maxsize={bound})"
-            return _told(what, f" of {called}" if called else "", used, bound)
+            return _told(what, f" of {called}" if called else "", used, bound, enforced=True)
         used = raw.length(grower) or 0
         bound = _bound_of(candidate)
         if candidate is not grower and not _is_about(candidate, used):
             continue
         if bound is not None and bound > used:
-            what = f"{raw.type_name(kind)}(maxlen={bound})"
-            if not issubclass(kind, deque):
-                what = f"{raw.type_name(kind)}, at most {bound}"
-            return _told(f"{name}: {what}" if name else what, "", used, bound)
+            is_deque = issubclass(kind, deque) and _deque_bound(candidate) == bound
+            what = f"{raw.type_name(kind)}, at most {bound}"
+            if is_deque:
+                what = f"{raw.type_name(kind)}(maxlen={bound})"
+            what = f"{name}: {what}" if name else what
+            return _told(what, "", used, bound, enforced=is_deque)
     return _pattern_cache(grower)
 
 
-def _told(what: str, name: str, used: int, bound: int | None) -> str:
+def _told(
+    what: str, name: str, used: int, bound: int | None, *, enforced: bool
+) -> Bound | None:
     if bound is None or used >= bound:
-        return ""
-    return f"{what}{name}, {used} of {bound} used"
+        return None
+    words = f"{what}{name}, {used} of {bound} used"
+    return Bound(words=words, enforced=enforced, limit=bound)
 
 
 def _bound_of(obj: object) -> int | None:
@@ -91,10 +110,10 @@ def _is_bound(key: Any, value: object) -> bool:
     return _MANGLED.sub("", key, count=1).strip("_").lower() in _BOUND_NAMES
 
 
-def _pattern_cache(grower: object) -> str:
+def _pattern_cache(grower: object) -> Bound | None:
     known = vars(re)
     for cache, limit in _PATTERN_CACHES:
         if known.get(cache) is grower and type(known.get(limit)) is int:
             what = f"the cache of patterns, re.{cache}"
-            return _told(what, "", raw.length(grower) or 0, known[limit])
-    return ""
+            return _told(what, "", raw.length(grower) or 0, known[limit], enforced=True)
+    return None

@@ -145,7 +145,7 @@ def _types_hash_alike() -> bool:
     for cls in found:
         if type(cls) is not type and _hashes_differently(type(cls)):
             return False
-        fresh = [below for below in _subclasses(cls) if id(below) not in seen]
+        fresh = [below for below in subclasses(cls) if id(below) not in seen]
         seen.update(map(id, fresh))
         found += fresh
     return True
@@ -160,7 +160,8 @@ def _hashes_differently(meta: type) -> bool:
     )
 
 
-def _subclasses(cls: type) -> list[type]:
+def subclasses(cls: type) -> list[type]:
+    """The classes right below a class."""
     try:
         return type.__subclasses__(cls)
     except TypeError:  # a class that is only half made

@@ -21,16 +21,19 @@ class Containers:
         grown: these, and by how much.
         survivors: what is new.
         calls: how many were made.
+        most: how many of them to keep.
     """
 
-    def __init__(self, grown: Grown, survivors: Survivors, calls: int) -> None:
+    def __init__(
+        self, grown: Grown, survivors: Survivors, calls: int, *, most: int = _MOST_CONTAINERS
+    ) -> None:
         reached = [len(survivors.reached(container)) for container, _ in grown]
         # growth by the same amount in every call is no chance
         keys = [
             (-reach, growth % calls != 0, -growth)
             for reach, (_, growth) in zip(reached, grown, strict=True)
         ]
-        order = sorted(range(len(grown)), key=keys.__getitem__)[:_MOST_CONTAINERS]
+        order = sorted(range(len(grown)), key=keys.__getitem__)[:most]
         self.objects = [grown[i][0] for i in order]
         self.keys = [keys[i] for i in order]
         self.reach = max(reached, default=0)

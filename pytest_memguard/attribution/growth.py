@@ -6,14 +6,14 @@ import gc
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from operator import itemgetter
 from typing import Any, Final
 
 from pytest_memguard.attribution.containers import Containers, gained_by, holders
+from pytest_memguard.attribution.holders import holder_of
 from pytest_memguard.attribution.newcomers import Survivors
 from pytest_memguard.attribution.raw import length
-from pytest_memguard.attribution.retention import Chain, Search, retention_path, stack_frames
+from pytest_memguard.attribution.retention import Search, retention_path, stack_frames
+from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.sizes import Sizes
 from pytest_memguard.attribution.values import grown_value, module_values
 from pytest_memguard.leaks import RetentionPath, TypeGrowth
@@ -28,7 +28,6 @@ _NOBODY_OR_CYCLES: Final = (
 _START_SHARE: Final = 0.6
 _SEARCH_SHARE: Final = 0.3
 _LEAST_SECONDS: Final = 0.1
-_MOST_TIES: Final = 3
 _SMALL_PART: Final = 0.25
 _REPLACED: Final = 0.25
 """Share of the growth looked for: where more is gone meanwhile, types are counted again."""
@@ -76,6 +75,7 @@ class Growth:
         measures: bool = True,
         shortest: int = 0,
         counts: bool = True,
+        owners: Owners = (),
     ) -> None:
         """Look at the process; garbage should have been collected just before.
 
@@ -88,9 +88,11 @@ class Growth:
                 grows on, since its items may have replaced others.
             shortest: length of a container from which on it is measured.
             counts: whether objects are counted by type, in case that some are replaced.
+            owners: as for `retention.Search`.
         """
+        self._owners = owners
         started = time.thread_time()
-        with _NoCollection():
+        with NoCollection():
             gc.unfreeze()
             stack_frames()  # frames become objects when they are asked for: not later
             self._values = module_values()
@@ -117,7 +119,7 @@ class Growth:
         deadline = time.thread_time() + left_over
         collect()
         nobody = _NOBODY if gc.isenabled() else _NOBODY_OR_CYCLES
-        with _NoCollection():
+        with NoCollection():
             survivors, undisturbed = self._survivors()
             not_frozen = len(gc.get_objects())
             gc.unfreeze()
@@ -129,6 +131,7 @@ class Growth:
                 scans_end=deadline - _SEARCH_SHARE * left_over,
                 deadline=deadline,
                 nobody=nobody,
+                owners=self._owners,
             )
             if not undisturbed:
                 look.notes.append(
@@ -150,7 +153,7 @@ class Growth:
         return (survivors, undisturbed)
 
 
-class _NoCollection:
+class NoCollection:
     """No garbage collection in the middle of a look."""
 
     def __enter__(self) -> None:
@@ -175,7 +178,9 @@ class _Look:
         scans_end: float,
         deadline: float,
         nobody: str,
+        owners: Owners,
     ) -> None:
+        self._owners = owners
         self._survivors = survivors
         self._calls = calls
         self._least = max(1, math.ceil(STEADY * calls))
@@ -260,11 +265,16 @@ class _Look:
 
     def _path(self, containers: Containers) -> RetentionPath | None:
         own = {id(containers.objects), id(containers.__dict__), id(containers)}
-        search = Search(avoid=own | self._survivors.own, deadline=self._deadline)
+        search = Search(
+            avoid=own | self._survivors.own, deadline=self._deadline, owners=self._owners
+        )
         path = None
         if containers.reach < _SMALL_PART * self._survivors.counts.total():
             path = self._path_to_survivor(search)
-        path = path or self._path_to_container(search, containers)
+        if path is None:
+            found = holder_of(containers, self._survivors, search)
+            if found is not None:
+                path, self._grower, self._gained = found
         if path is None and search.timed_out:
             self.notes.append("time ran out while looking for what holds the survivors")
         return path
@@ -291,33 +301,3 @@ class _Look:
                 if gained >= self._least:
                     return held, gained
         return None, 0
-
-    def _chains_to(self, container: Any, search: Search) -> list[Chain]:
-        """A chain to an item of a container, if there is one."""
-        item = self._survivors.item_of(container)
-        found = search.chains([container])[:1]
-        if not found and not search.timed_out:
-            chain = search.chain_from_nobody(container, item)
-            return [] if chain is None else [chain]
-        return [replace(chain, objects=(*chain.objects, *item)) for chain in found]
-
-    def _path_to_container(
-        self, search: Search, containers: Containers
-    ) -> RetentionPath | None:
-        best: list[tuple[str, RetentionPath, object, int]] = []
-        key = None
-        for index, its_key in enumerate(containers.keys):
-            container = containers.objects[index]
-            if best and (its_key != key or len(best) >= _MOST_TIES):
-                break
-            for chain in self._chains_to(container, search):
-                path = retention_path(
-                    chain, roots=search.roots, new=self._survivors.ids, grower=container
-                )
-                key = its_key
-                best.append((path.holder, path, container, -its_key[2]))
-        if not best:
-            return None
-        # of containers that grow alike, the same one has to be named every time
-        _, path, self._grower, self._gained = min(best, key=itemgetter(0))
-        return path

@@ -69,12 +69,13 @@ def leak_lines(
     per_call: float,
     blocks: float | None = None,
     heap: float = 0.0,
-) -> tuple[tuple[LeakLine, ...], int]:
+) -> tuple[LeakLine, ...]:
     """The lines whose surviving blocks follow the number of calls, the largest first.
 
     A line is the innermost one outside the standard library. Where no line's blocks become
     more, one that holds more than half of all bytes is named. A line that left more blocks
-    than stay has replaced others, unless there is no other line.
+    than stay has replaced others, unless there is no other line. Lines of pytest are named
+    where there are no others: it may have called a C function.
 
     Args:
         survivors: what the calls left behind.
@@ -83,9 +84,6 @@ def leak_lines(
         blocks: Python's blocks known to stay with each, if they are counted.
         heap: bytes of the C heap known to stay with each. Python's code has some memory from
             there that is not counted among its blocks.
-
-    Returns:
-        The lines, and how many blocks were left by lines of pytest itself.
     """
     sums: dict[Line, _Sum] = {}
     for found in survivors:
@@ -96,13 +94,13 @@ def leak_lines(
     if blocks is not None:
         steady = _without_replaced(steady, blocks * calls, heap * calls)
     if not steady:  # one block that grows in place
+        others = {line: one for line, one in sums.items() if not is_pytest(line[0])}
         whole = sum(one.size for one in sums.values())
-        steady = {line: one for line, one in sums.items() if 2 * one.size > whole}
+        steady = {line: one for line, one in others.items() if 2 * one.size > whole}
         steady = {line: one for line, one in steady.items() if one.count < max(2, least)}
     own = {line: one for line, one in steady.items() if not is_pytest(line[0])}
-    ranked = sorted(own.items(), key=lambda item: (-item[1].size, item[0]))
-    of_pytest = sum(one.count for line, one in steady.items() if is_pytest(line[0]))
-    return tuple(_leak_line(line, one) for line, one in ranked), of_pytest
+    ranked = sorted((own or steady).items(), key=lambda item: (-item[1].size, item[0]))
+    return tuple(_leak_line(line, one) for line, one in ranked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,15 +165,31 @@ def _leak_line(line: Line, one: _Sum) -> LeakLine:
 
 
 def line_of(stack: Stack) -> Line:
-    """The line to name: the innermost outside the standard library and our own code."""
-    frames = [frame for frame in stack if not frame[1].startswith(_OURS)]
-    for function, file, line in frames:
-        if is_named(file):
-            return (file, line, function)
+    """The line to name: the innermost outside the standard library, pytest and our own code.
+
+    A C function has no frame of its own. Where pytest called it for a line of a test, as
+    `pytest.raises` does, it is that line; where it did so of itself, it is pytest's.
+    """
+    frames = _of_call(stack)
+    named = [frame for frame in frames if is_named(frame[1])]
+    for function, file, line in [f for f in named if not is_pytest(f[1])] or named:
+        return (file, line, function)
     if frames:
         function, file, line = frames[0]
         return (file, line, function)
     return ("<no Python frame>", 0, "native code")
+
+
+def _of_call(stack: Stack) -> list[tuple[str, str, int]]:
+    """The frames of the call, without those of the check that makes it."""
+    frames: list[tuple[str, str, int]] = []
+    for frame in stack:
+        if frame[1].startswith(_OURS):
+            if frames:
+                break
+            continue
+        frames.append(frame)
+    return frames
 
 
 def caller_of(stack: Stack) -> str:

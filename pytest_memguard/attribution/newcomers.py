@@ -12,7 +12,7 @@ from weakref import ReferenceType
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.retention import stack_frames
-from pytest_memguard.attribution.roots import MACHINERY
+from pytest_memguard.attribution.session_owners import MACHINERY
 from pytest_memguard.leaks import TypeGrowth
 
 _OURS: Final = "pytest_memguard."
@@ -38,15 +38,15 @@ class Survivors:
 
     def __init__(self, objects: list[Any], leave_out: set[int]) -> None:
         leave_out = leave_out | stack_frames()
-        self._objects = [held for held in objects if id(held) not in leave_out]
-        self.ids = {id(held) for held in self._objects}
+        self.objects = [held for held in objects if id(held) not in leave_out]
+        self.ids = {id(held) for held in self.objects}
         self.counts: Counter[str] = Counter()
         """Survivors by type, of the types that grew steadily."""
 
     @property
     def own(self) -> set[int]:
         """Ids of what holds survivors, or their ids, here."""
-        return {id(self._objects), id(self.ids), id(self), id(self.__dict__)}
+        return {id(self.objects), id(self.ids), id(self), id(self.__dict__)}
 
     def count(
         self, least: int, then: Counter[str] | None = None, now: Counter[str] | None = None
@@ -134,7 +134,7 @@ class Survivors:
     def _named(self) -> Iterator[tuple[str, Any]]:
         """The latest survivors, each with its type's name."""
         names: dict[int, str] = {}
-        for held in self._objects[: -_MOST_LOOKED_AT - 1 : -1]:
+        for held in self.objects[: -_MOST_LOOKED_AT - 1 : -1]:
             kind = type(held)
             if id(kind) not in names:
                 names[id(kind)] = raw.type_name(kind)
@@ -143,7 +143,7 @@ class Survivors:
 
     def _kinds(self) -> Iterable[type]:
         """The types of the latest survivors."""
-        kinds = map(type, self._objects[: -_MOST_LOOKED_AT - 1 : -1])
+        kinds = map(type, self.objects[: -_MOST_LOOKED_AT - 1 : -1])
         return {id(kind): kind for kind in kinds}.values()
 
     def _sizes(self) -> dict[str, float]:

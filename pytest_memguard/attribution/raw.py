@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from array import array
@@ -26,11 +27,13 @@ _namespace_of = type.__dict__["__dict__"].__get__
 _mro_of = type.__dict__["__mro__"].__get__
 _module_of = type.__dict__["__module__"].__get__
 _flags_of = type.__dict__["__flags__"].__get__
+_basic_size_of = type.__dict__["__basicsize__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 _TRACKED_HEADER: Final = 16
 _TRIES: Final = 9
 _HEAP_TYPE: Final = 1 << 9
 _IMMUTABLE_TYPE: Final = 1 << 8
+_MANAGED_DICT: Final = 1 << 4
 
 
 def _nothing() -> None:
@@ -101,6 +104,17 @@ def is_made_in_python(cls: type) -> bool:
     # newer versions make types of C modules like classes, but such as nobody can change
     kind = _flags_of(cls) & (_HEAP_TYPE | _IMMUTABLE_TYPE)
     return kind == _HEAP_TYPE and not class_name(cls)[0].startswith("_")
+
+
+def has_words_in_front(cls: type) -> bool:
+    """Whether two words before an object of this type tell where its attributes are."""
+    return bool(_flags_of(cls) & _MANAGED_DICT)
+
+
+def basic_size(cls: type) -> int:
+    """Bytes of an object of this type, without items and what stands in front of it."""
+    size: int = _basic_size_of(cls)
+    return size
 
 
 def type_name(cls: type) -> str:
@@ -195,6 +209,13 @@ def modules() -> list[tuple[str, ModuleType]]:
         for name, module in items(sys.modules)
         if type(name) is str and issubclass(type(module), ModuleType)
     ]
+
+
+def tables(container: object) -> list[Any]:
+    """The objects whose own memory a container's items are in."""
+    if type(container) is LRU_CACHE:
+        return [part for part in gc.get_referents(container) if type(part) is dict]
+    return [container] if length(container) is not None else []
 
 
 def own_size(obj: object) -> int:

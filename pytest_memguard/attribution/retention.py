@@ -12,7 +12,7 @@ from typing import Any, Final
 from weakref import ReferenceType, WeakKeyDictionary
 
 from pytest_memguard.attribution import naming, raw
-from pytest_memguard.attribution.caches import bounded_by
+from pytest_memguard.attribution.caches import Bound, bounded_by
 from pytest_memguard.attribution.edges import ITEM, Step, follow
 from pytest_memguard.attribution.owners import Claim, claim
 from pytest_memguard.attribution.registries import shared_name
@@ -23,6 +23,7 @@ from pytest_memguard.attribution.roots import (
     Roots,
     local_variables,
 )
+from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.leaks import RetentionPath
 from pytest_memguard.values import dataclass
 
@@ -53,17 +54,22 @@ class Search:
     Every level is one scan of the heap for what refers to any of a few objects.
     """
 
-    def __init__(self, *, avoid: set[int], deadline: float) -> None:
+    def __init__(self, *, avoid: set[int], deadline: float, owners: Owners = ()) -> None:
         """Prepare.
 
         Args:
             avoid: ids of objects that hold others for the sake of the search only.
             deadline: by `time.thread_time`; no new level is begun after it.
+            owners: parts of the test runner that keep things for a whole session.
         """
-        self._deadline = deadline
+        self.deadline = deadline
         self._avoid = avoid | stack_frames()
-        self.roots = Roots()
+        self.roots = Roots(owners)
         self.timed_out = False
+
+    def leave_out(self, ids: set[int]) -> None:
+        """Take no notice of some more objects, which hold others for our sake only."""
+        self._avoid |= ids
 
     def chains(self, targets: Sequence[Any]) -> list[Chain]:
         """The shortest chains to any of the targets, the most telling first.
@@ -113,13 +119,13 @@ class Search:
         return Chain(root=Root(words=words, name=words, rank=8), objects=(target, *item))
 
     def _late(self) -> bool:
-        self.timed_out = time.thread_time() > self._deadline
+        self.timed_out = time.thread_time() > self.deadline
         return self.timed_out
 
     def _roots_of(self, walk: _Walk, first: int) -> list[tuple[int, Root]]:
         known = [(i, self.roots.of(*walk.pair(i))) for i in range(first, len(walk.nodes))]
         found = [(i, root) for i, root in known if root is not None]
-        walk.end({i for i, _ in found})
+        walk.go_on(first, {i for i, _ in found})
         return found
 
     def _climb(self, walk: _Walk) -> int:
@@ -139,7 +145,6 @@ class Search:
             # an instance holds its type, which says nothing of why the type stays
             if below is not None and id(type(holder)) != below:
                 walk.add(holder, wanted[below])
-        walk.choose(first)
         return first
 
 
@@ -167,14 +172,17 @@ class _Walk:
         below = self._below[index]
         return (self.nodes[index], None if below < 0 else self.nodes[below])
 
-    def choose(self, first: int) -> None:
-        """Go on with so many of the nodes added last, the likelier holders first."""
-        added = range(first, len(self.nodes))
-        self.frontier = sorted(added, key=lambda i: _likelihood(self.nodes[i]))[:_WIDEST]
+    def go_on(self, first: int, reached: set[int]) -> None:
+        """Go on with so many of the nodes added last, the likelier holders first.
 
-    def end(self, reached: set[int]) -> None:
-        """Leave off where a root was found."""
-        self.frontier = [index for index in self.frontier if index not in reached]
+        Args:
+            first: where those begin.
+            reached: nodes at which a root was found.
+        """
+        added = [index for index in range(first, len(self.nodes)) if index not in reached]
+        if first:
+            added = sorted(added, key=lambda i: _likelihood(self.nodes[i]))[:_WIDEST]
+        self.frontier = added
 
     def chain(self, root: Root, index: int, lead: Step | None = None) -> Chain:
         """The objects from one of the nodes down."""
@@ -268,10 +276,14 @@ def retention_path(
     if grown_at is None:
         # which of a container's items were replaced is not told either
         name = name.removesuffix(ITEM)
+    bound = _bounded(objects, grown_at, name)
     return RetentionPath(
         steps=tuple(steps),
         holder=shared_name(name, objects, new),
-        bounded=_bounded(objects, grown_at, name),
+        bounded="" if bound is None else bound.words,
+        limit=0 if bound is None else bound.limit,
+        enforced=bound is not None and bound.enforced,
+        owner=chain.root.owner or roots.owner_of(chain.root, objects[: grown_at or 0]),
         remark=_remark(objects, grown_at, roots) or _OWN_PARAMETER * (".pytestmark" in name),
     )
 
@@ -301,9 +313,9 @@ def _owners(objects: list[Any], grown_at: int) -> list[Any]:
     return before[::-1]
 
 
-def _bounded(objects: list[Any], grown_at: int | None, name: str) -> str:
+def _bounded(objects: list[Any], grown_at: int | None, name: str) -> Bound | None:
     if grown_at is None:
-        return ""
+        return None
     return bounded_by(objects[grown_at], _owners(objects, grown_at), name=name)
 
 

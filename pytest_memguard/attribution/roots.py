@@ -5,20 +5,28 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from contextvars import Context
+from importlib.machinery import ModuleSpec
 from types import FrameType, FunctionType, ModuleType
 from typing import Any, Final
 
 from pytest_memguard.attribution import naming, raw
+from pytest_memguard.attribution.session_owners import MACHINERY, Owners, reached_from
 from pytest_memguard.values import dataclass
 
 LAST_RESORT: Final = 9
 """The rank of what is told where nothing else is found: the interpreter's memory of the last
-exception, and the parameters of a test, which a mark of the test names better."""
-MACHINERY: Final = ("_pytest", "pytest", "pluggy")
+exception, what the import system puts into modules, and the parameters of a test, which a mark
+of the test names better."""
 PARAMETERS: Final = "parameters of a test"
 _HAVE_PARAMETERS: Final = (("_pytest.python", "CallSpec"), ("_pytest.python", "CallSpec2"))
 """What has them; the second is its name before pytest 9."""
+_OF_IMPORT: Final = ("__loader__", "__spec__")
+"""What the import system puts into every module: it says nothing of who holds a loader."""
+_RUNNER: Final = "pytest"
+_OWNED: Final = 3
+"""The rank of what belongs to the test runner."""
 _FRONTED: Final = ("posix", "nt")
 """Modules that show nothing which `os` does not show, and nobody knows."""
 
@@ -33,19 +41,28 @@ class Root:
     """Without what changes from run to run: ``app.cache``."""
     rank: int = 0
     """The lower, the more it tells."""
+    owner: str = ""
+    """The part of the test runner that this is."""
 
 
 class Roots:
-    """Knows the modules there are, and finds what can be named through them."""
+    """Knows the modules there are, and finds what can be named through them.
 
-    def __init__(self) -> None:
+    Args:
+        owners: parts of the test runner that keep things for a whole session.
+    """
+
+    def __init__(self, owners: Owners = ()) -> None:
+        self._owners = {id(owner): name for owner, name in owners}
+        self._reached: dict[int, str] | None = None
+        self._plugins = owners
         self._modules: dict[int, Root] = {}
         self._of_namespace: dict[int, ModuleType] = {}
         self._handlers = _signal_handlers()
         for name, module in raw.modules():
             if name in _FRONTED:
                 continue
-            root = _module_root(name, module)
+            root = _module_root(name, module, self._owners.get(id(module), ""))
             self._of_namespace[id(raw.instance_dict(module))] = module
             for place in (module, raw.instance_dict(module)):
                 known = self._modules.get(id(place))
@@ -65,8 +82,34 @@ class Roots:
         """
         known = self._modules.get(id(holder))
         if known is not None:
-            return _last_exception(known, holder, child)
-        return self._handlers.get(id(holder)) or self._by_kind(holder)
+            return _of_module(known, holder, child)
+        found = self._handlers.get(id(holder)) or self._by_kind(holder)
+        owner = self._owners.get(id(holder), "")
+        if found is None and owner:
+            name = f"{owner}, {naming.described(holder).partition(',')[0]}"
+            found = Root(words=name, name=name, rank=_OWNED, owner=owner)
+        return found
+
+    def owner_of(self, root: Root, above: Sequence[Any]) -> str:
+        """The part of the test runner that keeps what a root leads to, if one does.
+
+        What the standard library knows of may be an object of the test runner: a hook for
+        imports, a handler of logs. What a test's own module refers to is the test's.
+
+        Args:
+            root: where a chain starts.
+            above: the objects from there to what grows, without it.
+        """
+        if root.name.partition(".")[0] not in sys.stdlib_module_names:
+            return ""
+        for held in above:
+            if id(held) in self._owners:
+                return self._owners[id(held)]
+            if raw.class_name(type(held))[0].partition(".")[0] in MACHINERY:
+                return _RUNNER
+        if self._reached is None:
+            self._reached = reached_from(self._plugins)
+        return next(filter(None, (self._reached.get(id(held)) for held in above)), "")
 
     @staticmethod
     def _by_kind(holder: Any) -> Root | None:
@@ -79,6 +122,8 @@ class Roots:
             return _named(holder, *names)
         if issubclass(kind, type):
             return _named(holder, *raw.class_name(holder))
+        if kind is ModuleSpec:
+            return Root(words="import system", name="import system", rank=LAST_RESORT)
         if kind is Context:
             return Root(words="context variables", name="context variables", rank=4)
         return _of_pytest(holder, kind)
@@ -99,26 +144,30 @@ def _signal_handlers() -> dict[int, Root]:
     return found
 
 
-def _module_root(name: str, module: ModuleType) -> Root:
+def _module_root(name: str, module: ModuleType, owner: str) -> Root:
     told = naming.module_name(module)
     if sys.modules.get(told) is module:
         name = told
     last = name.rpartition(".")[2]
     if name.partition(".")[0] in MACHINERY:
-        rank = 3
+        rank, owner = _OWNED, owner or _RUNNER
+    elif owner:
+        rank = _OWNED
     elif last in {"__main__", "conftest"} or last.startswith("test_") or last.endswith("_test"):
         rank = 2
     else:
         # a package mostly passes on what its modules define
         rank = int("__path__" in (raw.instance_dict(module) or {}))
-    return Root(words=f"module {name}", name=name, rank=rank)
+    return Root(words=f"module {name}", name=name, rank=rank, owner=owner)
 
 
-def _last_exception(root: Root, holder: Any, child: object) -> Root:
-    if root.name != "sys" or type(holder) is not dict or child is None:
+def _of_module(root: Root, holder: Any, child: object) -> Root:
+    """A module as a root, of the last rank where it holds something for the interpreter."""
+    if type(holder) is not dict or child is None:
         return root
     names = [str(name) for name, value in raw.items(holder) if value is child]
-    if names and all(name.startswith("last_") for name in names):
+    is_last_exception = root.name == "sys" and all(n.startswith("last_") for n in names)
+    if names and (is_last_exception or all(name in _OF_IMPORT for name in names)):
         return Root(words=root.words, name=root.name, rank=LAST_RESORT)
     return root
 

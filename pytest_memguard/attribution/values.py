@@ -1,10 +1,11 @@
-"""Growth that no container shows: texts and tuples of modules, and exit functions."""
+"""Growth that no container shows: texts, tuples and numbers of modules, and exit functions."""
 
 from __future__ import annotations
 
 import atexit
 from array import array
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from pytest_memguard.attribution import naming, raw
@@ -12,8 +13,9 @@ from pytest_memguard.leaks import RetentionPath
 
 # by id, since hashing the type of a value may run its metaclass's code
 KINDS: Final = frozenset(map(id, (str, bytes, bytearray, array)))
-_KINDS: Final = KINDS | {id(tuple), id(frozenset)}
+_KINDS: Final = KINDS | {id(tuple), id(frozenset), id(int)}
 _EXIT: Final = "functions registered with atexit"
+_ATEXIT: Final = "atexit"
 
 
 def module_values() -> dict[str, int]:
@@ -24,7 +26,7 @@ def module_values() -> dict[str, int]:
     """
     found = {_EXIT: _exit_functions()}
     for name, variable, value in _variables():
-        found[f"{name} {variable}"] = raw.length(value) or 0
+        found[f"{name} {variable}"] = extent(value)
     return found
 
 
@@ -37,6 +39,13 @@ class Value:
 
     def __init__(self, length: Callable[[], int]) -> None:
         self.length = length
+
+
+def extent(value: Any) -> int:
+    """How long a value is; of a whole number, how many bytes it takes."""
+    if type(value) is int:
+        return (value.bit_length() + 7) // 8
+    return raw.length(value) or 0
 
 
 def length_of(grower: object) -> int:
@@ -53,29 +62,47 @@ def grown_value(then: dict[str, int], least: int) -> tuple[RetentionPath, Value,
         then: what it told.
         least: growth to care about.
     """
+    found = grown_values(then, least)
+    if not found:
+        return None
+    path, _, value, growth = max(found, key=lambda one: (one[0].holder == _ATEXIT, one[3]))
+    return path, value, growth
+
+
+def grown_values(
+    then: dict[str, int], least: int
+) -> list[tuple[RetentionPath, object, Value, int]]:
+    """All that grew of what `module_values` told: path, object, its length, and by how much.
+
+    Args:
+        then: what it told.
+        least: growth to care about.
+    """
+    found: list[tuple[RetentionPath, object, Value, int]] = []
     more = _exit_functions() - then[_EXIT]
     if more >= least:
         steps = ("module atexit", f"{_EXIT}: {more} more")
-        return RetentionPath(steps=steps, holder="atexit"), Value(_exit_functions), more
-    best: tuple[int, str, str, Any] | None = None
+        path = RetentionPath(steps=steps, holder=_ATEXIT)
+        found.append((path, None, Value(_exit_functions), more))
+    seen: set[int] = set()
     for name, variable, value in _variables():
         before = then.get(f"{name} {variable}")
-        growth = 0 if before is None else (raw.length(value) or 0) - before
-        if growth >= least and (best is None or growth > best[0]):
-            best = (growth, name, variable, value)
-    if best is None:
-        return None
-    growth, name, variable, value = best
-    path = RetentionPath(
-        steps=(f"module {name}", f"{variable} ({naming.described(value)})"),
-        holder=f"{name}.{variable}",
-    )
-    return path, Value(lambda: _length_now(name, variable)), growth
+        growth = 0 if before is None else extent(value) - before
+        if growth < least or id(value) in seen:
+            continue
+        seen.add(id(value))
+        path = RetentionPath(
+            steps=(f"module {name}", f"{variable} ({naming.described(value)})"),
+            holder=f"{name}.{variable}",
+        )
+        length = partial(_length_now, name, variable)
+        found.append((path, value, Value(length), growth))
+    return found
 
 
 def _length_now(name: str, variable: str) -> int:
     known = raw.instance_dict(dict(raw.modules()).get(name)) or {}
-    return raw.length(known.get(variable)) or 0
+    return extent(known.get(variable))
 
 
 def _variables() -> list[tuple[str, str, Any]]:

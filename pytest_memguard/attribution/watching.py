@@ -242,6 +242,32 @@ def with_watched(
     return (*seen, *others.values())
 
 
+def with_left(
+    lines: tuple[LeakLine, ...], watched: tuple[LeakLine, ...], share: float
+) -> tuple[LeakLine, ...]:
+    """Lines with what others, of the same place, were seen to leave behind.
+
+    Args:
+        lines: those whose blocks stay.
+        watched: those that were watched.
+        share: how many times as many calls the blocks are from.
+    """
+    seen = {(line.file, line.line): line for line in watched}
+    known = {(line.file, line.line) for line in lines}
+    told = tuple(
+        _with_more(line, seen[line.file, line.line], share)
+        if (line.file, line.line) in seen
+        else line
+        for line in lines
+    )
+    return (*told, *(line for place, line in seen.items() if place not in known))
+
+
+def _with_more(line: LeakLine, watched: LeakLine, share: float) -> LeakLine:
+    more = tuple((kind, round(share * count)) for kind, count in watched.left)
+    return replace(line, left=(*line.left, *more))
+
+
 def _with_left(known: LeakLine | None, line: Line, left: list[tuple[str, int]]) -> LeakLine:
     file, number, function = line
     new = LeakLine(file=file, line=number, function=function, count=0, size=0)

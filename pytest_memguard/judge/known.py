@@ -3,11 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from pytest_memguard.leaks import Blame, KnownLeak, LeakReading, bytes_per_call
+from pytest_memguard.leaks import (
+    MEMORY_SIGNALS,
+    Blame,
+    KnownLeak,
+    LeakReading,
+    bytes_per_call,
+)
 from pytest_memguard.units import format_size
+
+
+def with_acceptance(
+    reading: LeakReading,
+    *,
+    tolerance: int,
+    marker: Sequence[str],
+    ini: Sequence[str],
+    known: Mapping[str, KnownLeak],
+    otherwise: str = "",
+    nodeid: str = "",
+) -> LeakReading:
+    """A reading that says of each of its leaks why it does not fail the test, if so.
+
+    Args:
+        reading: of a leaking test.
+        tolerance: bytes a call may leave behind, all its leaks together.
+        marker: patterns of its marker.
+        ini: patterns of ``mem_leak_ignore``.
+        known: leaks accepted before, by fingerprint.
+        otherwise: why any other leak that has a name is accepted.
+        nodeid: the test.
+    """
+    sizes = [bytes_per_call(part) or 0.0 for part in reading.parts if _is_memory(part)]
+    tolerated = tolerance if sum(sizes) <= tolerance else 0
+
+    def reason(part: LeakReading) -> str:
+        named = part.blame is not None and part.blame.fingerprint
+        return (
+            within_tolerance(part, tolerated)
+            or accepted_by(part, marker, ini, known, nodeid)
+            or (otherwise if named else "")
+        )
+
+    more = tuple(replace(part, accepted=reason(part)) for part in reading.more)
+    return replace(reading, accepted=reason(reading), more=more)
+
+
+def _is_memory(reading: LeakReading) -> bool:
+    return all(rate.signal in MEMORY_SIGNALS for rate in reading.verdict.rates)
 
 
 def within_tolerance(reading: LeakReading, tolerance: int) -> str:
@@ -18,10 +65,9 @@ def within_tolerance(reading: LeakReading, tolerance: int) -> str:
         tolerance: bytes a call may leave behind.
     """
     size = bytes_per_call(reading)
-    memory = {"blocks", "C heap", "USS"}
     if not tolerance or size is None or size > tolerance:
         return ""
-    if any(rate.signal not in memory for rate in reading.verdict.rates):
+    if not _is_memory(reading):
         return ""
     return f"{format_size(size)} per call is within the tolerance of {format_size(tolerance)}"
 

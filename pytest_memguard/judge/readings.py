@@ -11,7 +11,7 @@ from typing import Final
 
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
 from pytest_memguard.judge.room import NEGLIGIBLE
-from pytest_memguard.leaks import bytes_per_call
+from pytest_memguard.leaks import bytes_of_all
 from pytest_memguard.model import (
     CallSite,
     Environment,
@@ -110,7 +110,7 @@ def _breached_alone(outcome: Outcome) -> bool:
     A stage over its budget may have ended the test at once.
     """
     leak = outcome.leak
-    leaks = leak is not None and leak.verdict.state == "leaking" and not leak.accepted
+    leaks = leak is not None and leak.fails
     return outcome.result == "failed" and (
         leaks
         or any(
@@ -169,7 +169,7 @@ def _leak(outcome: Outcome) -> float | None:
         return None
     if outcome.leak.verdict.state == "clean":
         return 0.0
-    return bytes_per_call(outcome.leak)
+    return bytes_of_all(outcome.leak)
 
 
 def _lines(outcome: Outcome, metric: MetricName, root: str) -> tuple[LineEntry, ...]:

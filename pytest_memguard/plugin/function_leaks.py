@@ -5,19 +5,19 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.known import accepted_by, within_tolerance
+from pytest_memguard.judge.known import with_acceptance
 from pytest_memguard.leaks import KnownLeak, Verdict
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import LINE
 from pytest_memguard.plugin.leak_plans import LeakPlanner
 from pytest_memguard.plugin.leak_report import known_leaks
-from pytest_memguard.plugin.leakhooks import accepted_now, failure, relative
+from pytest_memguard.plugin.leakhooks import ACCEPTED_NOW, failure, relative
 from pytest_memguard.plugin.options import settings_of
+from pytest_memguard.plugin.owners import owners_of
 from pytest_memguard.recording.check import LeakCheck, call_of
 
 
@@ -48,7 +48,11 @@ class FunctionLeaks:
         """
         enabled = gc.isenabled()
         settings = settings_of(self._config)
-        leaks = LeakCheck(settings.leak_blame, self._config.stash.get(LINE, None))
+        leaks = LeakCheck(
+            settings.leak_blame,
+            lambda: owners_of(self._config),
+            watcher=self._config.stash.get(LINE, None),
+        )
         heap = leaks.heap()
         function(*args, **kwargs)
         kept = leaks.kept_since(heap, collect=enabled)
@@ -69,21 +73,24 @@ class FunctionLeaks:
         leaks.close()
         reading = relative(reading, f"{self._config.rootpath}{os.sep}")
         if reading.verdict.state == "leaking":
-            reason = within_tolerance(reading, plan.tolerance) or accepted_by(
-                reading, (), settings.leak_ignore, self._known(), self._item.nodeid
+            reading = with_acceptance(
+                reading,
+                tolerance=plan.tolerance,
+                marker=(),
+                ini=settings.leak_ignore,
+                known=self._known(),
+                otherwise=ACCEPTED_NOW if settings.leak_accept else "",
+                nodeid=self._item.nodeid,
             )
-            if not reason and settings.leak_accept:
-                reason = accepted_now(reading)
-            reading = replace(reading, accepted=reason)
         # a test may check several functions: the worst of them stands for it
         before = self._items.leak
         if before is None or _RANK[reading.verdict.state] > _RANK[before.verdict.state]:
             self._items.leak = reading
         unclear = settings.leak_strict and reading.verdict.state == "unclear"
-        if (reading.verdict.state == "leaking" and not reading.accepted) or unclear:
+        if reading.fails or unclear:
             from pytest_memguard.report.leaks import leak_text
 
-            raise failure(leak_text(reading, ""), reading)
+            raise failure(leak_text(reading), reading)
         return reading.verdict
 
     def _known(self) -> dict[str, KnownLeak]:

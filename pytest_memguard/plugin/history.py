@@ -159,7 +159,7 @@ def reading_of(outcome: Outcome) -> PastReading:
     peak = outcome.peak
     leak = outcome.leak
     finding = next((f.rule for f in outcome.findings if f.raised), "")
-    leaking = leak is not None and leak.verdict.state == "leaking" and not leak.accepted
+    leaking = leak is not None and leak.fails
     if not finding and leaking and outcome.result == "failed":
         finding = "leaking"
     return PastReading(

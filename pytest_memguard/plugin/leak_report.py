@@ -97,17 +97,17 @@ def accepted_leaks(outcomes: Iterable[Outcome]) -> dict[str, KnownLeak]:
 
     found: dict[str, KnownLeak] = {}
     for outcome in outcomes:
-        reading = outcome.leak
-        if reading is None or reading.verdict.state != "leaking" or reading.blame is None:
+        if outcome.leak is None or outcome.leak.verdict.state != "leaking":
             continue
-        blame = reading.blame
-        if not blame.fingerprint:
-            continue
-        line = blame.lines[0] if blame.lines else None
-        leak = found.get(blame.fingerprint) or KnownLeak(
-            fingerprint=blame.fingerprint,
-            holder=blame.path.holder if blame.path is not None else "",
-            line=f"{line.file}: {line.function}" if line is not None else "",
-        )
-        found[blame.fingerprint] = replace(leak, tests=(*leak.tests, outcome.nodeid))
+        for part in outcome.leak.parts:
+            blame = part.blame
+            if blame is None or not blame.fingerprint:
+                continue
+            line = blame.lines[0] if blame.lines else None
+            leak = found.get(blame.fingerprint) or KnownLeak(
+                fingerprint=blame.fingerprint,
+                holder=blame.path.holder if blame.path is not None else "",
+                line=f"{line.file}: {line.function}" if line is not None else "",
+            )
+            found[blame.fingerprint] = replace(leak, tests=(*leak.tests, outcome.nodeid))
     return found

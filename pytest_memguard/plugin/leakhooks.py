@@ -13,13 +13,15 @@ from typing import Any, Final
 
 import pytest
 
+from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.errors import LeakDetected, LeakUnclear
-from pytest_memguard.judge.known import accepted_by, within_tolerance
+from pytest_memguard.judge.known import with_acceptance
 from pytest_memguard.leaks import KnownLeak, LeakReading, Signal
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.collector_off import SWITCH_OFF
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlan
+from pytest_memguard.plugin.owners import owners_of
 from pytest_memguard.plugin.repeats import RepeatedItem, doctest_names
 from pytest_memguard.plugin.terminal_line import TerminalLine
 from pytest_memguard.plugin.time_limits import seconds_left
@@ -77,8 +79,9 @@ class LeakHooks:
     ) -> None:
         self.plans: dict[str, LeakPlan] = {}
         self._settings = settings
+        self._config: pytest.Config | None = None
         self._line = line
-        self._check = LeakCheck(settings.leak_blame, line)
+        self._check = LeakCheck(settings.leak_blame, self._owners, watcher=line)
         self._known = known
         self._root = f"{root}{os.sep}"
         self._items = items
@@ -195,6 +198,7 @@ class LeakHooks:
             left = max(0.0, left * _SHARE_OF_TIMEOUT)
             limits = replace(limits, seconds=min(limits.seconds, left))
         self._repeating = True
+        self._config = item.config
         self._items.repeat(lasts=True)
         if self._line is not None:
             self._line.begin(item.nodeid, limits.seconds)
@@ -214,6 +218,9 @@ class LeakHooks:
             self._items.repeat(lasts=False)
         return self._accept(relative(reading, self._root), plan, item.nodeid)
 
+    def _owners(self) -> Owners:
+        return () if self._config is None else owners_of(self._config)
+
     def _tear_down(self, repeated: RepeatedItem) -> None:
         self._torn = repeated.tear_down()
 
@@ -221,12 +228,15 @@ class LeakHooks:
         """Say why a leak does not fail the test, if so."""
         if reading.verdict.state != "leaking":
             return reading
-        reason = within_tolerance(reading, plan.tolerance) or accepted_by(
-            reading, plan.ignore, self._settings.leak_ignore, self._known, nodeid
+        return with_acceptance(
+            reading,
+            tolerance=plan.tolerance,
+            marker=plan.ignore,
+            ini=self._settings.leak_ignore,
+            known=self._known,
+            otherwise=ACCEPTED_NOW if self._settings.leak_accept else "",
+            nodeid=nodeid,
         )
-        if not reason and self._settings.leak_accept:
-            reason = accepted_now(reading)
-        return replace(reading, accepted=reason)
 
     def _fail(self, item: pytest.Item, reading: LeakReading) -> None:
         """Fail the test with its verdict.
@@ -236,24 +246,27 @@ class LeakHooks:
         """
         from pytest_memguard.report.leaks import leak_text
 
-        state = reading.verdict.state
-        strict = self._settings.leak_strict and state == "unclear"
-        if reading.accepted or not (state == "leaking" or strict):
+        strict = self._settings.leak_strict and reading.verdict.state == "unclear"
+        if not (reading.fails or strict):
             return
-        blame = reading.blame
-        known = ""
-        if blame is not None and blame.fingerprint and reading.verdict.rates:
-            # what else a container keeps open is a leak of its own
-            key = (blame.fingerprint, reading.verdict.rates[0].signal)
-            first = self._told.setdefault(key, item.nodeid)
-            known = first if first != item.nodeid else ""
-        raise failure(leak_text(reading, known), reading)
+        raise failure(leak_text(reading, self._explained(item, reading)), reading)
+
+    def _explained(self, item: pytest.Item, reading: LeakReading) -> dict[str, str]:
+        """The tests under which leaks of this one were explained before, by fingerprint."""
+        found = {}
+        for part in reading.parts:
+            name = part.blame.fingerprint if part.blame is not None else ""
+            if name and part.verdict.rates:
+                # what else a container keeps open is a leak of its own
+                key = (name, part.verdict.rates[0].signal)
+                first = self._told.setdefault(key, item.nodeid)
+                if first != item.nodeid:
+                    found[name] = first
+        return found
 
 
-def accepted_now(reading: LeakReading) -> str:
-    """Why a leak that is accepted in this run does not fail; nothing if it has no name."""
-    named = reading.blame is not None and reading.blame.fingerprint
-    return "accepted in this run (--mem-leak-accept)" if named else ""
+ACCEPTED_NOW: Final = "accepted in this run (--mem-leak-accept)"
+"""Why a leak that is accepted in this run does not fail; one without a name does."""
 
 
 def relative(reading: LeakReading, root: str) -> LeakReading:
@@ -263,8 +276,9 @@ def relative(reading: LeakReading, root: str) -> LeakReading:
         reading: of one check.
         root: the folder, with a separator at its end.
     """
+    more = tuple(relative(part, root) for part in reading.more)
     blame = reading.blame
-    if blame is None:
-        return reading
-    lines = tuple(replace(line, file=line.file.removeprefix(root)) for line in blame.lines)
-    return replace(reading, blame=replace(blame, lines=lines))
+    if blame is not None:
+        lines = tuple(replace(line, file=line.file.removeprefix(root)) for line in blame.lines)
+        blame = replace(blame, lines=lines)
+    return replace(reading, blame=blame, more=more)

@@ -15,7 +15,7 @@ from pytest_memguard.judge.former import judge_number
 from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_entry
 from pytest_memguard.judge.room import NEGLIGIBLE
-from pytest_memguard.leaks import LeakReading, bytes_per_call
+from pytest_memguard.leaks import LeakReading, bytes_of_all
 from pytest_memguard.model import Budget, Finding, Outcome
 from pytest_memguard.plugin.confirm import Confirm
 from pytest_memguard.plugin.globs import matcher
@@ -152,7 +152,7 @@ class RegressionCheck:
 
     def judge_leak(self, budget: Budget, reading: LeakReading) -> Finding | None:
         """Compare what a call leaves behind with what is on record."""
-        now = bytes_per_call(reading) if reading.verdict.state == "leaking" else 0
+        now = bytes_of_all(reading) if reading.verdict.state == "leaking" else 0
         if budget.former is None or now is None or reading.verdict.state not in _SURE:
             return None
         return judge_number(budget, budget.former, round(now), "its leak of")

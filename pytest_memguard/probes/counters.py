@@ -95,18 +95,10 @@ class Counters:
         return sys.getallocatedblocks
 
     def _c_heap(self) -> Reader | None:
-        import psutil
-
-        info: Any = getattr(psutil, "heap_info", None)
-        if info is None:
+        used = heap_used()
+        if used is None:
             self._gap("C heap", "the C library does not tell (psutil.heap_info)")
-            return None
-
-        def c_heap() -> int:
-            now = info()
-            return int(now.heap_used + now.mmap_used)
-
-        return c_heap
+        return used
 
     def _uss(self) -> Reader | None:
         """Pages that are this process's own.
@@ -203,6 +195,21 @@ class Counters:
             return count
 
         return children
+
+
+def heap_used() -> Reader | None:
+    """A reader of the bytes that the C library has given out; None if it does not tell."""
+    import psutil
+
+    info: Any = getattr(psutil, "heap_info", None)
+    if info is None:
+        return None
+
+    def c_heap() -> int:
+        now = info()
+        return int(now.heap_used + now.mmap_used)
+
+    return c_heap
 
 
 class _Latest:

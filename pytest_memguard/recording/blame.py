@@ -16,16 +16,12 @@ from pytest_memguard.attribution.fingerprints import (
 )
 from pytest_memguard.attribution.growth import STEADY, Found, Growth
 from pytest_memguard.attribution.leak_lines import leak_lines
+from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import can_fork, run_in_fork
 from pytest_memguard.judge.per_call import measured
-from pytest_memguard.leaks import (
-    ONLY_PYTEST,
-    STARTS_TRACEMALLOC,
-    Blame,
-    Verdict,
-)
+from pytest_memguard.leaks import STARTS_TRACEMALLOC, Blame, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.python_blocks import TracingStopped, told_again
 from pytest_memguard.probes.survivors import Survivors, SurvivorTracker, warm_up
@@ -47,8 +43,6 @@ _RUNS: Final = 4
 _GROWTH_SECONDS: Final = 2.0
 """Of work at most, for types and holder: more than twice what a million objects take, since an
 answer that was broken off would give the leak another name the next time."""
-_MOST: Final = 0.8
-"""Share of the blocks that grew which pytest must have allocated to be the one who did it."""
 _FEEDING_CALLS: Final = 6
 ALIKE: Final = 5.0
 """How many times faster or slower the same leak may grow in another test."""
@@ -62,6 +56,7 @@ def look_into(
     *,
     fork: bool,
     seconds: float = inf,
+    owners: Owners = (),
 ) -> tuple[Blame, Grower | None]:
     """Find out who keeps what.
 
@@ -71,6 +66,7 @@ def look_into(
         collect: collects garbage, if it is to be collected.
         fork: do so in a forked child.
         seconds: of which no more is begun that only adds to what is known by then.
+        owners: as for `retention.Search`.
 
     Returns:
         Who did it, and the container that grows, if there is one in this process.
@@ -79,12 +75,12 @@ def look_into(
         CallFailed: if a call went wrong.
     """
     if not fork:
-        return _look(call, verdict, collect, seconds)
+        return _look(call, verdict, collect, seconds, owners)
     if not can_fork():
         note = "this platform cannot fork (--mem-leak-blame=fork)"
         return Blame(calls=0, notes=(note,)), None
     result = run_in_fork(
-        lambda: blame_to_json(_look(call, verdict, collect, seconds)[0]), _FORK_SECONDS
+        lambda: blame_to_json(_look(call, verdict, collect, seconds, owners)[0]), _FORK_SECONDS
     )
     if result.problem:
         note = f"no answer from the forked child: {result.problem}"
@@ -103,11 +99,11 @@ class Grower:
     """
 
     def __init__(self, container: object, per_call: float) -> None:
-        self._container = container
-        self._per_call = per_call
+        self.container = container
+        self.per_call = per_call
 
-    def is_fed_by(self, call: Callable[[], None], collect: Callable[[], None]) -> bool:
-        """Whether a few calls let it grow as fast as it did, about.
+    def fed_by(self, call: Callable[[], None], collect: Callable[[], None]) -> float:
+        """How many times as fast as it did it grows with a few calls; 0 if not about as fast.
 
         Args:
             call: makes one call.
@@ -116,16 +112,21 @@ class Grower:
         Raises:
             CallFailed: if a call went wrong.
         """
-        before = length_of(self._container)
+        before = length_of(self.container)
         for _ in range(_FEEDING_CALLS):
             call()
         collect()
-        grown = (length_of(self._container) - before) / _FEEDING_CALLS
-        return 1 / ALIKE <= grown / self._per_call <= ALIKE
+        grown = (length_of(self.container) - before) / _FEEDING_CALLS
+        ratio = grown / self.per_call
+        return ratio if 1 / ALIKE <= ratio <= ALIKE else 0.0
 
 
 def _look(
-    call: Callable[[], None], verdict: Verdict, collect: Callable[[], None], limit: float
+    call: Callable[[], None],
+    verdict: Verdict,
+    collect: Callable[[], None],
+    limit: float,
+    owners: Owners,
 ) -> tuple[Blame, Grower | None]:
     start = Clock.seconds()
     call()
@@ -134,14 +135,12 @@ def _look(
     collect = _settled(collect)
     collect()
     per_call = _blocks_per_call(verdict)
-    calls = _CALLS if per_call >= 1 else _CALLS_IF_SELDOM
-    in_time = min(_SECONDS, limit / _RUNS) / max(seconds, 1e-9)
-    calls = max(_LEAST_CALLS, int(min(calls, in_time)))
+    calls, least = calls_for(seconds, verdict, limit)
     folder = TrackerFolder()
     tracker = SurvivorTracker(folder)
     # without memray, or beside tracemalloc, lines take no further calls that would confirm it
     measures = bool(warm_up()) or tracemalloc.is_tracing()
-    growth = Growth(measures=measures, seconds=_GROWTH_SECONDS)
+    growth = Growth(measures=measures, seconds=_GROWTH_SECONDS, owners=owners)
     try:
         gc.collect()  # of the frozen heap nothing but free lists, which would hide blocks
         tracker.start()
@@ -151,7 +150,6 @@ def _look(
             collect()
         finally:
             tracker.stop()
-        least = calls if per_call >= 1 else calls // _SELDOM
         found = growth.finish(calls=least, collect=collect)
         survivors = tracker.read()
         glanced = found.sure and not measures
@@ -164,10 +162,12 @@ def _look(
                 collect,
                 shortest=int(STEADY * made / _SELDOM),  # what grows has had so much already
                 counts=growth.replaced,
+                owners=owners,
             )
         if found.path is None and not found.types and per_call >= 1:
             # a leak on every third call may still leave several blocks per call on the whole
-            found = _measured(call, _CALLS_IF_SELDOM, _CALLS_IF_SELDOM // _SELDOM, collect)
+            seldom = _CALLS_IF_SELDOM
+            found = _measured(call, seldom, seldom // _SELDOM, collect, owners=owners)
     finally:
         folder.close()
         gc.freeze()  # as the check had it; garbage was collected before it was thawed
@@ -179,7 +179,7 @@ def _look(
         except TracingStopped:
             note = STARTS_TRACEMALLOC
     if glanced and not _goes_on(found, length_of(found.grower) - before, least):
-        found = _measured(call, calls, least, collect)
+        found = _measured(call, calls, least, collect, owners=owners)
     blame = _blame(calls, survivors, found, verdict, note)
     if Clock.seconds() < end:
         blame, found = looked_closer(
@@ -242,6 +242,21 @@ def _settled(collect: Callable[[], None]) -> Callable[[], None]:
     return settle
 
 
+def calls_for(seconds: float, verdict: Verdict, limit: float = inf) -> tuple[int, int]:
+    """How many calls to make under an instrument, and how many of them leak at least.
+
+    Args:
+        seconds: what a call takes.
+        verdict: how it grows.
+        limit: seconds there are for all instruments.
+    """
+    is_steady = _blocks_per_call(verdict) >= 1
+    calls = _CALLS if is_steady else _CALLS_IF_SELDOM
+    in_time = min(_SECONDS, limit / _RUNS) / max(seconds, 1e-9)
+    calls = max(_LEAST_CALLS, int(min(calls, in_time)))
+    return calls, calls if is_steady else calls // _SELDOM
+
+
 def _measured(
     call: Callable[[], None],
     calls: int,
@@ -250,6 +265,7 @@ def _measured(
     *,
     shortest: int = 0,
     counts: bool = True,
+    owners: Owners = (),
 ) -> Found:
     """What grows during more calls, containers measured before and after.
 
@@ -260,8 +276,9 @@ def _measured(
         collect: collects garbage, if it is to be collected.
         shortest: length of a container from which on it is measured.
         counts: whether objects may have replaced others.
+        owners: as for `retention.Search`.
     """
-    growth = Growth(seconds=_GROWTH_SECONDS, shortest=shortest, counts=counts)
+    growth = Growth(seconds=_GROWTH_SECONDS, shortest=shortest, counts=counts, owners=owners)
     try:
         for _ in range(calls):
             call()
@@ -290,14 +307,10 @@ def _blame(
     note: str,
 ) -> Blame:
     per_call = _blocks_per_call(verdict)
-    # a descriptor or native memory that grows as well is not pytest's
-    blocks = per_call if all(rate.signal == "blocks" for rate in verdict.rates) else 0.0
     known = measured(verdict.rounds, "blocks")
     heap = max(0.0, measured(verdict.rounds, "C heap") or 0.0)
-    lines, of_pytest = leak_lines(survivors, calls, per_call, known, heap)
+    lines = leak_lines(survivors, calls, per_call, known, heap)
     notes = tuple(text for text in (note, *found.notes) if text)
-    if not lines and found.path is None and of_pytest >= _MOST * blocks * calls > 0:
-        notes += (ONLY_PYTEST,)
     return Blame(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)
 
 

@@ -11,7 +11,7 @@ from pytest_memguard.attribution.growth import Found
 from pytest_memguard.attribution.inside import grown_inside
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.attribution.watching import Fill, Gauge, Watch, gauge_of, with_watched
-from pytest_memguard.leaks import ONLY_PYTEST, Blame, Verdict, may_be_of_python
+from pytest_memguard.leaks import Blame, Verdict, may_be_of_python
 from pytest_memguard.recording.repeat import CallFailed
 
 _CALLS: Final = 6
@@ -43,8 +43,6 @@ def looked_closer(
         seldom: whether not every call leaks.
         seconds: what a call takes.
     """
-    if ONLY_PYTEST in blame.notes:
-        return blame, found
     most = _CALLS_IF_SELDOM if seldom else _CALLS
     in_time = _SECONDS / max(seconds, 1e-9)
     try:

@@ -74,6 +74,17 @@ class Looks:
             if not gc.collect():
                 return
 
+    def settle(self, *, types: bool = True) -> None:
+        """Collect garbage once the caches that fill with use are empty.
+
+        Args:
+            types: also the interpreter's, of what types have under a name.
+        """
+        forget_caches()
+        if types:
+            forget_types()
+        self.collect()
+
     def _read(self, row: array[int], *, settle: bool) -> None:
         if settle and self._has_spares:
             fill_spare_blocks()

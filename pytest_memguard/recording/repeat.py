@@ -6,6 +6,7 @@ import sys
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Final, Protocol
 
@@ -93,6 +94,9 @@ class Looking(Protocol):
     def collect(self) -> None:
         """Collect garbage."""
 
+    def settle(self, *, types: bool = True) -> None:
+        """Collect garbage once the caches that fill with use are empty."""
+
 
 class Repetition:
     """Follows a callable until the judge has a verdict or a limit is reached.
@@ -123,7 +127,7 @@ class Repetition:
     ) -> None:
         self._call = call
         self._look = looks.look
-        self._collect = looks.collect
+        self._collect, self._settle = looks.collect, partial(looks.settle, types=False)
         self._signals = tuple(looks.signals)
         self._limits = limits
         self._on_suspicion = on_suspicion
@@ -357,7 +361,7 @@ class Repetition:
         self._look(self._before, settle=settle, types=first)
         if first and self._does_harm():
             return
-        self._calls(size)
+        self._calls(size, self._settle if settle else self._collect)
         self._look(self._after, settle=settle, before=self._before if settle else None)
         if not settle and self._has_new_blocks():
             # they may be the interpreter's; it was asked to forget before the first round
@@ -371,16 +375,16 @@ class Repetition:
             self._grown[index] = self._after[index] - self._start[index]
         self._rounds += 1
 
-    def _calls(self, left: int) -> None:
+    def _calls(self, left: int, tidy: Callable[[], None]) -> None:
         """Make so many calls, with no more garbage at a time than a short round leaves.
 
-        Rounds become longer. If garbage lay about for as long as they take, each would need
-        more pages than all before it.
+        Rounds become longer. If garbage lay about for as long as they take, or caches were
+        filled for as long, each would need more pages than all before it.
         """
         while left > _SCREEN:
             for _ in range(_SCREEN):
                 self._call_once()
-            self._collect()
+            tidy()
             left -= _SCREEN
         for _ in range(left):
             self._call_once()

@@ -34,6 +34,7 @@ _IN_BYTES = 10_000
 _ALL = 0.8
 """Share of what stays that lines have to account for; allocators round up."""
 _SHOWN = 20
+_LEAST_KEPT = 0.1
 _OF_MEMORY: frozenset[Signal] = BYTE_SIGNALS | {"blocks"}
 _UNITS = {
     "blocks": "block",
@@ -53,7 +54,7 @@ def leak_line(reading: LeakReading) -> str:
         reason = f": {verdict.reason}" if verdict.reason else ""
         state = verdict.state
         return one_line(f"{state} after {verdict.calls} calls{reason} ({state})")
-    kept = [_kept(rate) for rate in verdict.rates if rate.signal not in BYTE_SIGNALS]
+    kept = [_kept_of(rate) for rate in verdict.rates if rate.signal not in BYTE_SIGNALS]
     size = bytes_per_call(reading)
     if size is not None:
         kept.append(f"{size:,.0f} bytes" if size < _IN_BYTES else format_size(size))
@@ -64,7 +65,7 @@ def leak_line(reading: LeakReading) -> str:
     return one_line(f"keeps {', '.join(kept)} per call{where}{who} (leaking)")
 
 
-def _kept(rate: Rate) -> str:
+def _kept_of(rate: Rate) -> str:
     number = _number(rate.per_call)
     unit = _UNITS[rate.signal]
     if number == "1":
@@ -86,32 +87,60 @@ def _who(blame: Blame | None) -> str:
     return ""
 
 
-def leak_text(reading: LeakReading, explained: str) -> str:
+def leak_text(reading: LeakReading, explained: Mapping[str, str] | None = None) -> str:
     """The whole text of a failure.
 
     Args:
         reading: what was found.
-        explained: the test under which this leak has been explained already, if so.
+        explained: tests under which leaks were explained already, by fingerprint.
     """
-    blame = reading.blame
-    if explained:
-        where = one_line(f"This leak is explained under {explained}.")
-        return f"{leak_line(reading)}\n\n{where}"
-    verdict = reading.verdict
-    signals = [rate.signal for rate in verdict.rates]
-    parts = [leak_line(reading)]
-    if verdict.rounds and signals:
-        shown = verdict.rounds[-_ROUNDS:]
-        more = len(verdict.rounds) - len(shown)
-        table = rounds_table(shown, more + 1, signals)
-        parts.append(
-            table if not more else f"{table}\n(the last {_ROUNDS} of {_ROUNDS + more} rounds)"
-        )
+    told = explained or {}
+    if not reading.more:
+        return _one_leak(reading, told, _rounds(reading, [reading]))
+    parts = [_headline(reading), *_rounds(reading, reading.parts)]
+    for number, part in enumerate(reading.parts, start=1):
+        title = f"Leak {number} of {len(reading.parts)}: {leak_line(part)}"
+        if part.accepted:
+            parts.append(one_line(f"{title}; {part.accepted}"))
+        else:
+            parts.append(_one_leak(part, told, [], title=title))
+    return "\n\n".join(parts)
+
+
+def _headline(reading: LeakReading) -> str:
+    """All leaks of a test in one line."""
+    told = [leak_line(part).removesuffix(" (leaking)") for part in reading.parts]
+    return one_line(f"{len(told)} leaks: {'; '.join(told)} (leaking)")
+
+
+def _rounds(reading: LeakReading, parts: Sequence[LeakReading]) -> list[str]:
+    """The table of the rounds, with the signals that any of the leaks shows in."""
+    signals = list(dict.fromkeys(rate.signal for part in parts for rate in part.verdict.rates))
+    rounds = reading.verdict.rounds
+    if not rounds or not signals:
+        return []
+    shown = rounds[-_ROUNDS:]
+    more = len(rounds) - len(shown)
+    table = rounds_table(shown, more + 1, signals)
+    return [table if not more else f"{table}\n(the last {_ROUNDS} of {_ROUNDS + more} rounds)"]
+
+
+def _one_leak(
+    reading: LeakReading, explained: Mapping[str, str], rounds: list[str], title: str = ""
+) -> str:
+    """The text of one leak, or where it is."""
+    blame, verdict = reading.blame, reading.verdict
+    title = title or leak_line(reading)
+    known = explained.get(blame.fingerprint, "") if blame is not None else ""
+    if known:
+        where = one_line(f"This leak is explained under {known}.")
+        return f"{one_line(title)}\n\n{where}"
+    parts = [one_line(title), *rounds]
     rates = [_interval(rate) for rate in verdict.rates]
     if rates:
         parts.append("\n".join(rates))
     if blame is not None:
-        parts += _blamed(blame, signals)
+        parts += _blamed(blame, [rate.signal for rate in verdict.rates])
     elif verdict.state == "leaking":
         parts.append(_NOT_BLAMED)
     return "\n\n".join(parts)
@@ -208,7 +237,7 @@ def leaks_section(
     skipped = [outcome for outcome in of_leaks if outcome.leak_skipped]
     if not checked and not skipped:
         return []
-    lines = [_counts(checked, len(skipped)), *_groups(checked)]
+    lines = [_counts(checked, len(skipped)), *_groups(checked), *_kept(checked)]
     lines += _some(_reasons(_in_state(checked, "unclear")), "unclear")
     lines += _settling(_in_state(checked, "settling"))
     lines += _clean(_in_state(checked, "clean"))
@@ -217,7 +246,8 @@ def leaks_section(
         "left out",
     )
     lines += [_used(pattern, checked) for pattern in ignore]
-    seen = {o.leak.blame.fingerprint for o in checked if o.leak and o.leak.blame}
+    parts = [part for o in checked if o.leak is not None for part in o.leak.parts]
+    seen = {part.blame.fingerprint for part in parts if part.blame is not None}
     tests = {outcome.nodeid for outcome in checked}
     gone = [
         leak
@@ -279,7 +309,8 @@ def _called_now(leak: KnownLeak, checked: Sequence[Outcome]) -> str:
 
 def _used(pattern: str, checked: Sequence[Outcome]) -> str:
     reason = f"mem_leak_ignore has the pattern {pattern!r}"
-    tests = sum(1 for o in checked if o.leak is not None and o.leak.accepted == reason)
+    readings = [o.leak for o in checked if o.leak is not None]
+    tests = sum(any(part.accepted == reason for part in r.parts) for r in readings)
     many = "1 test" if tests == 1 else f"{tests} tests"
     used = f"used for {many}" if tests else "not used"
     return f"pattern {pattern!r} of mem_leak_ignore: {used}"
@@ -287,7 +318,8 @@ def _used(pattern: str, checked: Sequence[Outcome]) -> str:
 
 def _counts(checked: Sequence[Outcome], skipped: int) -> str:
     states = Counter(outcome.leak.verdict.state for outcome in checked if outcome.leak)
-    accepted = sum(1 for o in checked if o.leak is not None and o.leak.accepted)
+    leaking = [o.leak for o in checked if o.leak and o.leak.verdict.state == "leaking"]
+    accepted = sum(not leak.fails for leak in leaking)
     counts = [
         f"{states[state]} {state}"
         for state in ("clean", "settling", "unclear", "leaking")
@@ -303,14 +335,20 @@ def _counts(checked: Sequence[Outcome], skipped: int) -> str:
     return f"{many} checked for leaks: {', '.join(counts)}; {calls:,} calls in {seconds:.1f} s"
 
 
-def leaks_by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
-    """The tests that leak, by the fingerprint of their leak, or by node id without one."""
-    groups: dict[str, list[Outcome]] = {}
+Leak = tuple[Outcome, LeakReading]
+"""A test, and one of its leaks."""
+
+
+def leaks_by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Leak]]:
+    """The leaks by fingerprint, or by node id without one, each with its tests."""
+    groups: dict[str, list[Leak]] = {}
     for outcome in outcomes:
         leak = outcome.leak
-        if leak is not None and leak.verdict.state == "leaking":
-            name = leak.blame.fingerprint if leak.blame and leak.blame.fingerprint else ""
-            groups.setdefault(name or outcome.nodeid, []).append(outcome)
+        if leak is None or leak.verdict.state != "leaking":
+            continue
+        for part in leak.parts:
+            name = part.blame.fingerprint if part.blame is not None else ""
+            groups.setdefault(name or outcome.nodeid, []).append((outcome, part))
     return groups
 
 
@@ -318,21 +356,42 @@ def _groups(checked: Sequence[Outcome]) -> list[str]:
     """Leaks by fingerprint, each with the tests that show it."""
     lines = []
     for name, group in leaks_by_name(checked).items():
-        leak = group[0].leak
-        if leak is None:
-            continue
-        reasons = [outcome.leak.accepted for outcome in group if outcome.leak is not None]
+        outcome, leak = group[0]
+        reasons = [part.accepted for _, part in group]
         alike = len(set(reasons)) == 1
         accepted = f"; {leak.accepted}" if alike and leak.accepted else ""
         tests = "1 test" if len(group) == 1 else f"{len(group)} tests"
-        label = f"{name}, {tests}" if name != group[0].nodeid else tests
+        label = f"{name}, {tests}" if name != outcome.nodeid else tests
         lines.append(f"leaking: {label}: {leak_line(leak)}{accepted}")
         lines += [
             f"  {outcome.nodeid}" + (f": {reason}" if reason and not alike else "")
-            for outcome, reason in list(zip(group, reasons, strict=True))[:_SHOWN]
+            for (outcome, _), reason in list(zip(group, reasons, strict=True))[:_SHOWN]
         ]
         if len(group) > _SHOWN:
             lines.append(f"  ... and {len(group) - _SHOWN} more")
+    return lines
+
+
+def _kept(checked: Sequence[Outcome]) -> list[str]:
+    """What parts of the test runner keep of every test, which is not counted."""
+    most: dict[str, Counter[Signal]] = {}
+    tests: Counter[str] = Counter()
+    for outcome in checked:
+        for kept in outcome.leak.kept if outcome.leak is not None else ():
+            rates = most.setdefault(kept.owner, Counter())
+            for signal, per_call in kept.rates:
+                rates[signal] = max(rates[signal], per_call)  # type: ignore[assignment]
+            tests[kept.owner] += 1
+    lines = []
+    for owner, rates in sorted(most.items()):
+        told = [
+            _kept_of(Rate(signal=signal, per_call=per_call, low=per_call, high=per_call))
+            for signal, per_call in rates.items()
+            if signal not in BYTE_SIGNALS and per_call >= _LEAST_KEPT
+        ]
+        many = "1 test" if tests[owner] == 1 else f"up to that in {tests[owner]} tests"
+        what = ", ".join(told) or "less than a block"
+        lines.append(f"kept by {owner}: {what} per call, not counted ({many})")
     return lines
 
 

@@ -86,7 +86,7 @@ def whole_text(notice: Notice) -> str:
     if notice.level == "warning":
         return ""
     if notice.rule in {"leaking", "unclear"} and outcome.leak is not None:
-        return leak_text(outcome.leak, "")
+        return leak_text(outcome.leak)
     raised = [finding for finding in outcome.findings if finding.raised]
     return failure_text(raised, outcome.stages, outcome.phase("call"))
 
@@ -120,14 +120,16 @@ def _name(finding: Finding) -> str:
 
 def _of_leaks(outcomes: Sequence[Outcome]) -> Iterable[Notice]:
     """One notice for each leak that is neither accepted nor expected."""
-    told = [o for o in outcomes if o.leak is not None and not o.leak.accepted]
-    failed = [outcome for outcome in told if outcome.result in _FAILED]
-    groups = leaks_by_name(failed).items()
-    for name, group, leak in [(n, g, x) for n, g in groups if (x := g[0].leak)]:
-        text = leak_line(leak).removesuffix(" (leaking)")
-        if len(group) > 1:
-            text += f"; {len(group)} tests show it"
-        yield _notice(group[0], "error", "leaking", text, name=name)
+    failed = [outcome for outcome in outcomes if outcome.result in _FAILED]
+    for name, group in leaks_by_name(failed).items():
+        told = [(outcome, part) for outcome, part in group if not part.accepted]
+        if not told:
+            continue
+        outcome, part = told[0]
+        text = leak_line(part).removesuffix(" (leaking)")
+        if len(told) > 1:
+            text += f"; {len(told)} tests show it"
+        yield _notice(outcome, "error", "leaking", text, name=name)
 
 
 def _unclear(outcome: Outcome) -> Iterable[Notice]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from pytest_memguard.baselines import Baseline
 from pytest_memguard.escapes import well_formed
-from pytest_memguard.leaks import bytes_per_call
+from pytest_memguard.leaks import bytes_of_all
 from pytest_memguard.model import Outcome, Peak, PhaseReading, Run
 from pytest_memguard.values import dataclass
 
@@ -155,4 +155,4 @@ def _left(outcome: Outcome) -> float | None:
     """Bytes a call leaves behind; nothing is known without a verdict."""
     if outcome.leak is None or outcome.leak.verdict.state not in {"clean", "leaking"}:
         return None
-    return 0.0 if outcome.leak.verdict.state == "clean" else bytes_per_call(outcome.leak)
+    return 0.0 if outcome.leak.verdict.state == "clean" else bytes_of_all(outcome.leak)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.leaks import Kept
 from pytest_memguard.model import Budget, Finding, Outcome, Run
 from pytest_memguard.wire import (
     FORMAT,
@@ -23,6 +24,7 @@ from pytest_memguard.wire import (
 from tests.samples import (
     BUDGET,
     FINDING,
+    LEAK,
     OUTCOME,
     PEAK,
     PHASE,
@@ -31,6 +33,7 @@ from tests.samples import (
     STAGE,
 )
 
+KEPT = Kept(owner="plugin syrupy", holder="syrupy.kept", rates=(("blocks", 16.0),))
 BARE_BUDGET = Budget(limit=0, where="--mem-budget")
 MISSED, UNBOUNDED = replace(PEAK, unseen=7), replace(PEAK, unseen=None)
 OUTCOMES = [
@@ -50,6 +53,10 @@ OUTCOMES = [
         replace(OUTCOME, phases=(replace(PHASE, peaks=(MISSED, UNBOUNDED)),)), id="sampled"
     ),
     pytest.param(replace(OUTCOME, stages=(STAGE, STAGE)), id="two-stages"),
+    pytest.param(
+        replace(OUTCOME, leak=replace(LEAK, kept=(KEPT,), more=(LEAK, LEAK))),
+        id="several-leaks",
+    ),
     pytest.param(replace(OUTCOME, nodeid="t[\u00fc-\U0001f600]"), id="no-ascii-name"),
 ]
 

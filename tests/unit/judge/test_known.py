@@ -6,7 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.judge.known import accepted_by, matches, within_tolerance
+from pytest_memguard.judge.known import (
+    accepted_by,
+    matches,
+    with_acceptance,
+    within_tolerance,
+)
 from pytest_memguard.leaks import KnownLeak, LeakReading, Rate, Signal
 from tests.samples import LEAK
 
@@ -173,3 +178,43 @@ def test_patterns_for_threads() -> None:
     for pattern in ("threading", "threading._active", "*, thread app.Poller"):
         assert matches(pattern, blame)
     assert not matches("app.Poller", blame)
+
+
+OTHER = replace(
+    leaking("open files", per_call=1.0),
+    blame=replace(BLAME, fingerprint="other", path=None, lines=(), types=()),
+)
+TWO = replace(LEAK, more=(OTHER,))
+
+
+@pytest.mark.parametrize(
+    ("known", "tolerance", "otherwise", "fails"),
+    [
+        pytest.param((), 0, "", True, id="neither"),
+        pytest.param((BLAME.fingerprint,), 0, "", True, id="the-first"),
+        pytest.param(("other",), 0, "", True, id="the-second"),
+        pytest.param((BLAME.fingerprint, "other"), 0, "", False, id="both"),
+        pytest.param(("other",), 5000, "", False, id="tolerated-and-known"),
+        pytest.param((), 5000, "", True, id="no-tolerance-for-files"),
+        pytest.param((), 0, "accepted in this run", False, id="all-now"),
+    ],
+)
+def test_each_leak_of_a_test_by_itself(known, tolerance, otherwise, fails) -> None:
+    """A test passes only if every one of its leaks is accepted."""
+    reading = with_acceptance(
+        TWO,
+        tolerance=tolerance,
+        marker=(),
+        ini=(),
+        known={name: KnownLeak(fingerprint=name) for name in known},
+        otherwise=otherwise,
+    )
+    assert reading.fails == fails
+
+
+def test_several_leaks_are_tolerated_together() -> None:
+    """The tolerance is for what a call leaves behind in all."""
+    twice = replace(LEAK, more=(LEAK,))
+    told = {"marker": (), "ini": (), "known": {}}
+    assert with_acceptance(twice, tolerance=431, **told).fails
+    assert not with_acceptance(twice, tolerance=432, **told).fails

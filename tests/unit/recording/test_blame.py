@@ -25,7 +25,7 @@ def _looked_into(source: str) -> tuple[str, str, bool, bool]:
         gc.collect()
         gc.freeze()
         told, grower = blame.look_into(made.leak, verdict, gc.collect, fork=False)
-        fed = grower is not None and grower.is_fed_by(made.leak, gc.collect)
+        fed = grower is not None and grower.fed_by(made.leak, gc.collect) > 0
         frozen = gc.get_freeze_count() > 0
     return told.path.holder, told.path.bounded, fed, frozen
 

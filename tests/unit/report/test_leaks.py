@@ -8,6 +8,7 @@ import pytest
 
 from pytest_memguard.leaks import (
     Blame,
+    Kept,
     KnownLeak,
     LeakLine,
     LeakReading,
@@ -187,7 +188,7 @@ NATIVE = Blame(
 )
 def test_text(name, reading) -> None:
     """The whole text of a failure."""
-    assert leak_text(reading, "") == gold(name)
+    assert leak_text(reading) == gold(name)
 
 
 @pytest.mark.parametrize(
@@ -203,15 +204,44 @@ def test_held_by_nobody(signal, count, text) -> None:
     """Where no holder was found, it is native only if Python's blocks do not grow."""
     line = LeakLine(file="app.py", line=4, function="f", count=count, size=800)
     reading = leaking(rate(signal, 2), blame=Blame(calls=16, lines=(line,)))
-    assert text in leak_text(reading, "")
+    assert text in leak_text(reading)
 
 
 def test_a_leak_that_was_explained() -> None:
     """The second test that shows a leak says where it is explained, and no more."""
-    text = leak_text(LEAK, "tests/test_a.py::test_first")
+    text = leak_text(LEAK, {"0123456789ab": "tests/test_a.py::test_first"})
     assert text == (
         f"{leak_line(LEAK)}\n\nThis leak is explained under tests/test_a.py::test_first."
     )
+
+
+def test_several_leaks() -> None:
+    """Each leak has a text of its own; one that is accepted has a line."""
+    other = leaking(rate("open files", 1), blame=replace(DESCRIPTOR, fingerprint="fedcba"))
+    text = leak_text(replace(LEAK, more=(other, replace(other, accepted="known leak"))))
+    first, *rest = text.split("\n\n")
+    assert first.startswith("3 leaks: keeps 3 blocks, ")
+    assert first.endswith("(leaking)")
+    assert "Open files" in rest[0]
+    titles = [part for part in rest if part.startswith("Leak ")]
+    assert titles[0] == f"Leak 1 of 3: {leak_line(LEAK)}"
+    assert titles[2] == f"Leak 3 of 3: {leak_line(other)}; known leak"
+    assert text.count("Fingerprint") == 2
+
+
+def test_what_a_plugin_keeps_is_told_once() -> None:
+    """The section has a line for each owner, with the most of any test."""
+    kept = [
+        Kept(owner="plugin syrupy", holder="syrupy.kept", rates=(("blocks", blocks),))
+        for blocks in (2.0, 16.0)
+    ]
+    outcomes = [
+        outcome("a", leak=LeakReading(verdict=Verdict(state="clean", calls=8), kept=(one,)))
+        for one in kept
+    ]
+    lines = leaks_section(outcomes, {})
+    told = "kept by plugin syrupy: 16 blocks per call, not counted (up to that in 2 tests)"
+    assert told in lines
 
 
 def test_path() -> None:

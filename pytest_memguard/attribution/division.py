@@ -1,0 +1,277 @@
+"""Divides what calls left behind among the holders that keep it: each keeps so many blocks."""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from weakref import ReferenceType
+
+from pytest_memguard.attribution import raw
+from pytest_memguard.attribution.containers import Containers
+from pytest_memguard.attribution.growth import STEADY, NoCollection
+from pytest_memguard.attribution.holders import holder_of
+from pytest_memguard.attribution.leftover import Heap, leftover, replaced
+from pytest_memguard.attribution.marking import Marker, Piece, with_reused
+from pytest_memguard.attribution.naming import is_weak_container
+from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.retention import Search, stack_frames
+from pytest_memguard.attribution.session_owners import Owners
+from pytest_memguard.attribution.sizes import Grown, Sizes
+from pytest_memguard.attribution.values import grown_values, module_values
+from pytest_memguard.leaks import RetentionPath, TypeGrowth
+from pytest_memguard.values import dataclass
+
+_START_SHARE: Final = 0.4
+_MOST_HOLDERS: Final = 24
+_SHARED: Final = 0.5
+"""Share of the growth looked for that two containers have in common if they keep one thing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What one holder keeps."""
+
+    path: RetentionPath | None
+    """To the holder; None if no Python object was found."""
+    pieces: tuple[Piece, ...]
+    """The blocks."""
+    types: tuple[TypeGrowth, ...]
+    """Types of its objects that became more with every call."""
+    objects: tuple[type, ...]
+    """The type of each of its objects."""
+    grower: object = None
+    """The container, if it is one that grew."""
+    gained: int = 0
+    """By how much."""
+    buffer: int = 0
+    """Bytes of the container's own buffer among the blocks: it does not grow in step."""
+
+
+class Division:
+    """Looks at the live process before and after calls whose blocks are all followed.
+
+    In between the heap is frozen, as with `growth.Growth`.
+
+    Args:
+        seconds: limit for the work on both sides together, in CPU time of this thread.
+        owners: as for `retention.Search`.
+    """
+
+    def __init__(self, *, seconds: float, owners: Owners = ()) -> None:
+        started = time.thread_time()
+        self._owners = owners
+        with NoCollection():
+            gc.unfreeze()
+            stack_frames()  # frames become objects when they are asked for: not later
+            self._values = module_values()
+            everything = gc.get_objects()
+            end = started + _START_SHARE * seconds
+            self._sizes = Sizes(everything, end, counts=False)
+            del everything
+            gc.freeze()
+        self._seconds = seconds - (time.thread_time() - started)
+
+    def finish(
+        self,
+        pieces: Callable[[], Sequence[Piece] | None],
+        read: Callable[[int, int], bytes],
+        *,
+        calls: int,
+        collect: Callable[[], object],
+    ) -> list[Holding] | None:
+        """Collect garbage, look again, and divide; the heap is not frozen afterwards.
+
+        Args:
+            pieces: reads the blocks that are still there, by address; None if it cannot.
+            read: reads memory, as for `marking.Marker`.
+            calls: how many of the calls leaked, at least.
+            collect: collects garbage, if it is to be collected.
+
+        Returns:
+            The holdings, leaks before caches that fill; None if the blocks are not known.
+        """
+        collect()
+        with NoCollection():
+            new = gc.get_objects()
+            gc.unfreeze()
+            survivors = Survivors(new, set())
+            del new
+            blocks = pieces()
+            if blocks is None:
+                return None
+            return self._divided(survivors, blocks, read, calls)
+
+    def _divided(
+        self,
+        survivors: Survivors,
+        blocks: Sequence[Piece],
+        read: Callable[[int, int], bytes],
+        calls: int,
+    ) -> list[Holding]:
+        deadline = time.thread_time() + self._seconds
+        least = max(1, math.ceil(STEADY * calls))
+        known = with_reused(blocks, survivors.objects)
+        marker = Marker(known, survivors.objects, read)
+        own = survivors.own | marker.own
+        everything = gc.get_objects()
+        grown, _ = self._sizes.grown(
+            everything,
+            least,
+            survivors.ids,
+            deadline,
+            count=False,
+            leave_out=own,
+        )
+        grown += self._sizes.grown_near(least)
+        del everything
+        search = Search(avoid=own, deadline=deadline, owners=self._owners)
+        hands = _Hands(survivors, marker, known, search, calls)
+        hands.add(grown, grown_values(self._values, least))
+        left = leftover(hands.unclaimed(), survivors, marker, known, search, least)
+        if any(heap.path is None for heap in left):
+            # dicts that the collector does not follow, wherever they are held
+            hands.add(self._sizes.grown_far(gc.get_objects(), least, deadline), ())
+            unclaimed = hands.unclaimed()
+            unclaimed -= replaced(unclaimed, marker, gc.get_objects(), own, least)
+            left = leftover(unclaimed, survivors, marker, known, search, least)
+        return [*hands.shared_out(), *map(hands.holding_of, left)]
+
+
+class _Group:
+    """Containers that keep the same things."""
+
+    def __init__(self, containers: Grown, held: set[int]) -> None:
+        self.containers = containers
+        self.held = held
+        self.path: RetentionPath | None = None
+        self.grower: object = None
+        self.gained = 0
+        self.is_weak = False
+        """Whether it is a container of weak references."""
+
+    @property
+    def rank(self) -> int:
+        """Leaks come first, then what the test runner keeps, then caches that fill."""
+        if self.path is None:
+            return 0
+        return 2 if self.path.bounded else int(bool(self.path.owner))
+
+
+class _Hands:
+    """Finds out who holds which blocks, and hands each block to one of them."""
+
+    def __init__(
+        self,
+        survivors: Survivors,
+        marker: Marker,
+        pieces: Sequence[Piece],
+        search: Search,
+        calls: int,
+    ) -> None:
+        self._survivors = survivors
+        self._marker = marker
+        self._pieces = pieces
+        self._search = search
+        self._calls = calls
+        self._groups: list[_Group] = []
+
+    def add(self, grown: Grown, values: Sequence[tuple[RetentionPath, Any, Any, int]]) -> None:
+        """Add containers that grew, those together that keep the same; and values that grew."""
+        containers = Containers(grown, self._survivors, self._calls, most=_MOST_HOLDERS)
+        for index, container in enumerate(containers.objects):
+            pair = (container, -containers.keys[index][2])
+            group = _Group([pair], self._marker.held_by(container))
+            group.is_weak = _is_data(container)
+            if group.is_weak:  # what they refer to, others hold
+                weak = self._marker.objects(group.held)
+                group.held |= self._marker.referred_to(filter(_is_reference, weak))
+            self._find_path(group)
+            self._join(group)
+        for path, value, grower, gained in values:
+            group = _Group([], self._marker.held_by(value))
+            group.path, group.grower, group.gained = path, grower, gained
+            self._groups.append(group)
+
+    def _find_path(self, group: _Group) -> None:
+        containers = Containers(group.containers, self._survivors, self._calls)
+        found = holder_of(containers, self._survivors, self._search)
+        if found is not None:
+            group.path, group.grower, group.gained = found
+
+    def _join(self, new: _Group) -> None:
+        """Add a group, or join it to the one that keeps the same things."""
+        for group in self._groups:
+            alike = group.rank == new.rank or group.is_weak or new.is_weak
+            if alike and self._keep_the_same(group, new):
+                if group.is_weak or group.path is None:
+                    group.path, group.grower, group.gained = new.path, new.grower, new.gained
+                group.is_weak = group.is_weak and new.is_weak
+                group.containers += new.containers
+                group.held |= new.held
+                return
+        self._groups.append(new)
+
+    def _keep_the_same(self, group: _Group, new: _Group) -> bool:
+        return len(group.held & new.held) >= max(1.0, _SHARED * self._calls)
+
+    def shared_out(self) -> list[Holding]:
+        """Every group with the blocks that no group before it has."""
+        found = []
+        claimed: set[int] = set()
+        for group in sorted(self._groups, key=lambda group: group.rank):
+            held = group.held - claimed
+            claimed |= held
+            if held or group.path is not None:
+                found.append(self._holding(group, held))
+        return found
+
+    def _holding(self, group: _Group, held: set[int]) -> Holding:
+        objects = self._marker.objects(held)
+        buffers = {
+            index
+            for container, _ in group.containers
+            for part in {
+                id(part): part for part in (container, *raw.tables(container))
+            }.values()
+            for index in self._marker.buffers(part) & held
+        }
+        return Holding(
+            path=group.path,
+            pieces=tuple(self._pieces[index] for index in sorted(held - buffers)),
+            types=Survivors(objects, set()).count(max(1, math.ceil(STEADY * self._calls))),
+            objects=tuple(map(type, objects)),
+            grower=group.grower,
+            gained=group.gained,
+            buffer=sum(self._pieces[index].size for index in buffers),
+        )
+
+    def unclaimed(self) -> set[int]:
+        """Blocks that no group has."""
+        claimed: set[int] = set().union(*(group.held for group in self._groups))
+        return set(range(len(self._pieces))) - claimed
+
+    def holding_of(self, heap: Heap) -> Holding:
+        """What belongs together, though no container holds it."""
+        return Holding(
+            path=heap.path,
+            pieces=tuple(self._pieces[index] for index in sorted(heap.held)),
+            types=heap.types,
+            objects=tuple(map(type, self._marker.objects(heap.held))),
+        )
+
+
+def _is_reference(held: object) -> bool:
+    return issubclass(type(held), ReferenceType)
+
+
+def _is_data(container: Any) -> bool:
+    """Whether a container is the ``data`` of one of weak references."""
+    for holder in gc.get_referrers(container):
+        if is_weak_container(holder):
+            return True
+        if type(holder) is dict and holder.get("data") is container:
+            return any(map(is_weak_container, gc.get_referrers(holder)))
+    return False

@@ -1,0 +1,53 @@
+"""What holds a container that grew: the path to it, the same one every time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from operator import itemgetter
+from typing import Any, Final
+
+from pytest_memguard.attribution.containers import Containers
+from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.retention import Chain, Search, retention_path
+from pytest_memguard.leaks import RetentionPath
+
+_MOST_TIES: Final = 3
+
+
+def holder_of(
+    containers: Containers, survivors: Survivors, search: Search
+) -> tuple[RetentionPath, object, int] | None:
+    """The path to the container that tells most, the container, and by how much it grew.
+
+    Args:
+        containers: those that grew, the most telling first.
+        survivors: what is new.
+        search: looks for holders.
+    """
+    best: list[tuple[str, RetentionPath, object, int]] = []
+    key = None
+    for index, its_key in enumerate(containers.keys):
+        container = containers.objects[index]
+        if best and (its_key != key or len(best) >= _MOST_TIES):
+            break
+        for chain in _chains_to(container, survivors, search):
+            path = retention_path(
+                chain, roots=search.roots, new=survivors.ids, grower=container
+            )
+            key = its_key
+            best.append((path.holder, path, container, -its_key[2]))
+    if not best:
+        return None
+    # of containers that grow alike, the same one has to be named every time
+    _, path, grower, gained = min(best, key=itemgetter(0))
+    return path, grower, gained
+
+
+def _chains_to(container: Any, survivors: Survivors, search: Search) -> list[Chain]:
+    """A chain to an item of a container, if there is one."""
+    item = survivors.item_of(container)
+    found = search.chains([container])[:1]
+    if not found and not search.timed_out:
+        chain = search.chain_from_nobody(container, item)
+        return [] if chain is None else [chain]
+    return [replace(chain, objects=(*chain.objects, *item)) for chain in found]

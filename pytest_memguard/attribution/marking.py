@@ -1,0 +1,324 @@
+"""Divides the blocks that stayed among what holds them, by following pointers in memory.
+
+The garbage collector tells which objects a container refers to, but nothing of their buffers,
+of memory that C code has taken, or of objects that it does not follow. Here each word of a
+block is taken for a pointer if it leads into another block that stayed, as conservative
+collectors do. References to memory that was there before the calls are not followed, so one
+holder does not reach what another one holds.
+"""
+
+from __future__ import annotations
+
+import gc
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol
+from weakref import ReferenceType
+
+from pytest_memguard.attribution import raw
+from pytest_memguard.attribution.census import subclasses
+from pytest_memguard.attribution.leak_lines import line_of
+from pytest_memguard.values import dataclass
+
+_WORD: Final = 8
+_HEAD: Final = 16
+"""Bytes in front of an object that the collector follows: links to other such objects."""
+_MOST_CHUNK: Final = 1 << 16
+"""Bytes of a block of C code's that is read."""
+_LOWEST: Final = 1 << 16
+"""Below that nothing is mapped."""
+_MOST_BYTES: Final = 1 << 23
+"""Bytes of one block that are read."""
+
+
+class Piece(Protocol):
+    """A block, as `probes.living.Block` tells it."""
+
+    @property
+    def address(self) -> int:
+        """Where it begins."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+
+    @property
+    def stack(self) -> tuple[tuple[str, str, int], ...]:
+        """Function, file and line of every Python frame, innermost first."""
+
+    @property
+    def native(self) -> tuple[str, ...]:
+        """C functions under the innermost Python frame, innermost first."""
+
+    @property
+    def of_python(self) -> bool:
+        """Whether it is from Python's allocators."""
+
+    @property
+    def small(self) -> int:
+        """Its bytes, if it lies in one of Python's arenas."""
+
+    @property
+    def block(self) -> int:
+        """Bytes of each of several that are alike."""
+
+    @property
+    def in_c_heap(self) -> bool:
+        """Whether the C library gave its memory out."""
+
+    @property
+    def of_instruments(self) -> bool:
+        """Whether it is there because allocations are followed."""
+
+    @property
+    def count(self) -> int:
+        """How many blocks this is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reused:
+    """The memory of an object that the interpreter had kept for reuse: it is an old block."""
+
+    address: int
+    """Where it begins."""
+    size: int
+    """Its bytes."""
+    stack: tuple[tuple[str, str, int], ...] = ()
+    """Nothing: it was not allocated by these calls."""
+    native: tuple[str, ...] = ()
+    """Likewise."""
+    of_python: bool = True
+    """It is one of Python's."""
+    in_c_heap: bool = False
+    """It is small."""
+    of_instruments: bool = False
+    """An object of the calls lies in it."""
+    small: int = 0
+    """It was in an arena before."""
+    block: int = 0
+    """It is one."""
+    count: int = 1
+    """One block."""
+
+
+def with_reused(pieces: Sequence[Piece], new: Iterable[Any]) -> list[Piece]:
+    """The blocks, and those that new objects got again, by address.
+
+    Args:
+        pieces: the blocks that stayed, by address.
+        new: the objects that were not there before.
+    """
+    starts = array("Q", (piece.address for piece in pieces))
+    more = []
+    for held in new:
+        at = bisect_right(starts, id(held)) - 1
+        if at < 0 or id(held) >= pieces[at].address + pieces[at].size:
+            size = _HEAD + max(_WORD, raw.basic_size(type(held)))
+            more.append(Reused(address=id(held) - _HEAD, size=size))
+    return sorted([*pieces, *more], key=lambda piece: piece.address)
+
+
+class Marker:
+    """Finds out which blocks an object holds.
+
+    What an object that the collector follows refers to, it tells itself. Of its buffers only
+    further buffers from the same line are taken from memory: they may have room at the end,
+    where pointers of former owners lie. All other memory is taken as it is.
+
+    Args:
+        pieces: the blocks that stayed, by address.
+        new: the objects that the garbage collector follows and that were not there before.
+        read: reads memory: so many bytes from an address, or none.
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[Piece],
+        new: Iterable[Any],
+        read: Callable[[int, int], bytes],
+    ) -> None:
+        self._starts = array("Q", (piece.address for piece in pieces))
+        self._ends = array("Q", (piece.address + piece.size for piece in pieces))
+        self._pieces = pieces
+        self._read = read
+        self._low = self._starts[0] if pieces else 0
+        self._high = max(self._ends, default=0)
+        self._types = type_ids()
+        self._tracked: dict[int, Any] = {}
+        for held in new:
+            index = self._index(id(held))
+            if index is not None:
+                self._tracked[index] = held
+        self._below: dict[tuple[int, bool], list[tuple[int, bool]]] = {}
+        self._objects: dict[int, bool] = {}
+
+    @property
+    def own(self) -> set[int]:
+        """Ids of what holds objects here."""
+        return {id(self), id(vars(self)), id(self._tracked), id(self._pieces)}
+
+    def held_by(self, holder: Any) -> set[int]:
+        """Indices of the blocks that an object holds, directly or through other new ones.
+
+        Args:
+            holder: a container that was there before, or a value.
+        """
+        return self._reached(self._roots(holder))
+
+    def reached(self, index: int) -> set[int]:
+        """Indices of a block and of those that it holds."""
+        return self._reached([(index, False)])
+
+    def below(self, index: int) -> set[int]:
+        """Indices of the blocks that a block refers to itself."""
+        return {other for other, _ in self._next(index, buffer=False)}
+
+    def objects(self, indices: Iterable[int]) -> list[Any]:
+        """The objects that lie in some of the blocks and that the collector follows."""
+        return [self._tracked[index] for index in indices if index in self._tracked]
+
+    def object_ids(self, indices: Iterable[int]) -> set[int]:
+        """Where the objects among some blocks are, with or without the collector's head."""
+        found = {self._starts[index] for index in indices if self.is_object(index)}
+        return found | {start + _HEAD for start in found}
+
+    def words_at(self, address: int, size: int) -> list[int]:
+        """What may be pointers to blocks of C code's at some place."""
+        words = array("Q")
+        text = self._read(address, size // _WORD * _WORD)
+        words.frombytes(text[: len(text) // _WORD * _WORD])
+        return [word for word in words if word > _LOWEST and not word % _WORD]
+
+    def chunk_size(self, address: int) -> int:
+        """Bytes of a block that glibc gave out; 0 where it seems to be none.
+
+        The word in front of it says so, in steps of 16 bytes and with three flags.
+        """
+        words = array("Q")
+        words.frombytes(self._read(address - _WORD, _WORD)[:_WORD])
+        size = (words[0] & ~7) - _WORD if len(words) else 0
+        return size if (size + _WORD) % _HEAD == 0 and 0 < size <= _MOST_CHUNK else 0
+
+    def blocks_at(self, address: int, size: int) -> set[int]:
+        """Indices of the blocks that are pointed to from some place."""
+        found = map(self._index, self._words(address, size))
+        return {index for index in found if index is not None}
+
+    def is_new(self, held: object) -> bool:
+        """Whether an object lies in one of the blocks."""
+        return self._index(id(held)) is not None
+
+    def referred_to(self, weak: Iterable[Any]) -> set[int]:
+        """Indices of the blocks of what weak references refer to."""
+        held = (ReferenceType.__call__(reference) for reference in weak)
+        found = {self._index(id(one)) for one in held if one is not None}
+        return {index for index in found if index is not None}
+
+    def is_object(self, index: int) -> bool:
+        """Whether a block is a Python object, one that the collector follows or another."""
+        if index not in self._objects:
+            head = array("Q")
+            size = min(self._ends[index] - self._starts[index], 4 * _WORD) // _WORD * _WORD
+            head.frombytes(self._read(self._starts[index], size))
+            kinds = {word for word in head[1::2] if word in self._types}
+            self._objects[index] = index in self._tracked or bool(kinds)
+        return self._objects[index]
+
+    def buffers(self, container: Any) -> set[int]:
+        """Indices of the blocks that are a container's own memory, not its items."""
+        kind = type(container)
+        words = self._words(id(container), raw.basic_size(kind))
+        if raw.has_words_in_front(kind):
+            words += self._words(id(container) - 2 * _HEAD, _HEAD)
+        found = set(map(self._index, words)) - {self._index(id(container))}
+        return {index for index in found if index is not None and not self.is_object(index)}
+
+    def _reached(self, start: Iterable[tuple[int, bool]]) -> set[int]:
+        seen = set(start)
+        waiting = list(seen)
+        while waiting:
+            index, buffer = waiting.pop()
+            for step in self._next(index, buffer=buffer):
+                if step not in seen:
+                    seen.add(step)
+                    waiting.append(step)
+        return {index for index, _ in seen}
+
+    def _next(self, index: int, *, buffer: bool) -> list[tuple[int, bool]]:
+        """What a block refers to, and whether as its buffer, which refers to buffers alone."""
+        key = (index, buffer)
+        if key not in self._below:
+            held = self._tracked.get(index)
+            if held is not None:
+                self._below[key] = self._of_tracked(held)
+            else:
+                found = self._pointers(index)
+                if buffer:
+                    found = [other for other in found if self._may_be_part(index, other)]
+                self._below[key] = [(other, buffer) for other in found]
+        return self._below[key]
+
+    def _may_be_part(self, buffer: int, other: int) -> bool:
+        """Whether a buffer may refer to a block: one of the same line, and no object."""
+        if self.is_object(other):
+            return False
+        pieces = self._pieces
+        return line_of(pieces[buffer].stack) == line_of(pieces[other].stack)
+
+    def _of_tracked(self, held: Any) -> list[tuple[int, bool]]:
+        """What an object refers to: objects, as it tells the collector, and buffers."""
+        if issubclass(type(held), ReferenceType):
+            return []
+        parts = [held]
+        if type(held) is raw.LRU_CACHE:
+            # its results are in a dict of its own, by links that nothing else tells of
+            parts += raw.tables(held)
+        found: list[tuple[int, bool]] = []
+        for part in parts:
+            told = map(self._index, map(id, referents(part)))
+            found += [(index, False) for index in told if index is not None]
+            found += [(index, True) for index in self.buffers(part)]
+        return found
+
+    def _roots(self, holder: Any) -> list[tuple[int, bool]]:
+        own = self._index(id(holder))
+        found = self._of_tracked(holder)
+        return found if own is None else [*found, (own, False)]
+
+    def _pointers(self, index: int) -> list[int]:
+        size = self._ends[index] - self._starts[index]
+        words = self._words(self._starts[index], min(size, _MOST_BYTES))
+        found = {other for other in map(self._index, words) if other is not None}
+        return list(found - {index})
+
+    def _words(self, address: int, size: int) -> list[int]:
+        """What may be pointers into blocks that stayed."""
+        text = self._read(address, size // _WORD * _WORD)
+        words = array("Q")
+        words.frombytes(text[: len(text) // _WORD * _WORD])
+        low, high = self._low, self._high
+        return [word for word in words if low <= word < high]
+
+    def _index(self, address: int) -> int | None:
+        """The block that an address lies in."""
+        at = bisect_right(self._starts, address) - 1
+        return at if at >= 0 and address < self._ends[at] else None
+
+
+def referents(held: Any) -> list[Any]:
+    """What an object refers to; a dict does not tell the collector of keys that are text."""
+    keys = [key for key, _ in raw.items(held)] if issubclass(type(held), dict) else []
+    return [*gc.get_referents(held), *keys]
+
+
+def type_ids() -> frozenset[int]:
+    """Where the types are that there are."""
+    found: dict[int, type] = {id(object): object}
+    waiting: list[type] = [object]
+    while waiting:
+        for below in subclasses(waiting.pop()):
+            if id(below) not in found:
+                found[id(below)] = below
+                waiting.append(below)
+    return frozenset(found)

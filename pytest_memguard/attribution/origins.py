@@ -1,0 +1,94 @@
+"""Lines that made the objects which a container holds, as the interpreter itself knows them.
+
+The interpreter reuses the memory of tuples, lists and others: where it was allocated says
+nothing of who got it last. tracemalloc follows that, object by object.
+"""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from pytest_memguard.attribution import raw
+from pytest_memguard.attribution.marking import referents
+from pytest_memguard.values import dataclass
+
+_FRAMES: Final = 24
+_MOST: Final = 100_000
+_HEAD: Final = 16
+
+Name = Callable[[Any], tuple[tuple[str, str, int], ...]]
+"""Turns what tracemalloc knows of an object into function, file and line of its frames."""
+
+_SMALL: Final = 512
+"""Bytes up to which a block lies in one of Python's arenas."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where one object was made."""
+
+    stack: tuple[tuple[str, str, int], ...]
+    """Function, file and line of every Python frame, innermost first."""
+    size: int
+    """Its bytes."""
+    native: tuple[str, ...] = ()
+    """tracemalloc knows no C functions."""
+    count: int = 1
+    """It is one."""
+    of_python: bool = True
+    """Its block is Python's."""
+    block: int = 0
+    """Those of other objects are not alike."""
+
+    @property
+    def small(self) -> int:
+        """Its bytes, if it lies in an arena."""
+        return self.size if self.size <= _SMALL else 0
+
+
+class Origins:
+    """Follows the objects that some calls make; to be used while the heap is frozen.
+
+    Args:
+        name: names the frames that tracemalloc knows.
+    """
+
+    def __init__(self, name: Name) -> None:
+        self._name = name
+        gc.collect()  # empties what is kept for reuse
+        tracemalloc.start(_FRAMES)
+
+    def stop(self) -> None:
+        """Follow them no longer."""
+        tracemalloc.stop()
+
+    def of(self, containers: Sequence[object]) -> list[list[Origin]]:
+        """For each container, where those of its contents were made that are new.
+
+        Args:
+            containers: each gets what none before it has.
+        """
+        new = {id(held) for held in gc.get_objects()}
+        seen: set[int] = set()
+        return [self._made(container, new, seen) for container in containers]
+
+    def _made(self, container: Any, new: set[int], seen: set[int]) -> list[Origin]:
+        found = []
+        waiting = [*raw.tables(container), container]
+        while waiting and len(seen) < _MOST:
+            for held in self._fresh(referents(waiting.pop()), seen):
+                seen.add(id(held))
+                told = tracemalloc.get_object_traceback(held)
+                if told is not None:
+                    size = raw.own_size(held) - (0 if gc.is_tracked(held) else _HEAD)
+                    found.append(Origin(stack=self._name(told), size=max(0, size)))
+                if id(held) in new:
+                    waiting.append(held)
+        return found
+
+    @staticmethod
+    def _fresh(held: Iterable[Any], seen: set[int]) -> list[Any]:
+        return [one for one in held if id(one) not in seen and not issubclass(type(one), type)]

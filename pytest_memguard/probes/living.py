@@ -1,0 +1,179 @@
+"""Every block that a stretch of code leaves behind: where it is, and the stack it came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.heap import (
+    RunningProfiler,
+    TrackerFolder,
+    destination,
+    import_memray,
+)
+from pytest_memguard.probes.survivors import is_of_instruments
+from pytest_memguard.values import dataclass
+
+_FRAMES: Final = 40
+_NATIVE: Final = 12
+_MOST_RECORDS: Final = 3_000_000
+"""Allocations and releases that are read; at half a microsecond each."""
+_MOST_BLOCKS: Final = 200_000
+_SMALL: Final = 512
+"""Bytes up to which pymalloc has room of its own for a block."""
+_MEMORY: Final = "/proc/self/mem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One block that is still there."""
+
+    address: int
+    """Where it begins."""
+    size: int
+    """Its bytes."""
+    stack: tuple[tuple[str, str, int], ...]
+    """Function, file and line of every Python frame, innermost first."""
+    native: tuple[str, ...]
+    """C functions under the innermost Python frame, innermost first."""
+    of_python: bool
+    """Whether it is from Python's allocators, and is counted as a block."""
+    count: int = 1
+    """How many blocks this is."""
+
+    of_instruments: bool = False
+    """Whether it is there because allocations are followed."""
+    block: int = 0
+    """Bytes of each of several that are alike."""
+
+    @property
+    def small(self) -> int:
+        """Its bytes, if Python's allocators keep it in an arena."""
+        return 0 if self.in_c_heap else self.size
+
+    @property
+    def in_c_heap(self) -> bool:
+        """Whether the C library gave its memory out."""
+        return not self.of_python or self.size > _SMALL
+
+
+class BlockTracker:
+    """Follows every allocation one by one, so that blocks are known by their addresses.
+
+    Args:
+        folder: makes memray's file.
+    """
+
+    def __init__(self, folder: TrackerFolder) -> None:
+        self._file = folder.new_file()
+        self._tracker: Any = None
+
+    def start(self) -> None:
+        """Follow allocations from now on.
+
+        Raises:
+            Unmeasurable: where memray cannot.
+        """
+        memray = import_memray()
+        self._profiler = RunningProfiler()
+        tracker = memray.Tracker(
+            destination=destination(self._file),
+            native_traces=True,
+            trace_python_allocators=True,
+        )
+        try:
+            tracker.__enter__()
+        except RuntimeError as error:
+            self._profiler.switch_on()
+            msg = f"memray tracks something else at the same time ({error})"
+            raise Unmeasurable(msg) from error
+        self._tracker = tracker
+
+    def stop(self) -> None:
+        """Follow them no longer."""
+        if self._tracker is not None:
+            self._tracker.__exit__(None, None, None)
+            self._profiler.put_back()
+
+    def read(self) -> list[Block] | None:
+        """The blocks that are still there; None if there are too many records to read."""
+        memray = import_memray()
+        reader = memray.FileReader(self._file.path)
+        try:
+            if reader.metadata.total_allocations > _MOST_RECORDS:
+                return None
+            return _living(reader, memray.AllocatorType)
+        finally:
+            reader.close()
+            self._file.close()
+
+
+def _living(reader: Any, kinds: Any) -> list[Block] | None:
+    frees = {int(kinds.FREE), int(kinds.MUNMAP), int(kinds.PYMALLOC_FREE)}
+    alive: dict[int, Any] = {}
+    for record in reader.get_allocation_records():
+        if record.allocator in frees:
+            alive.pop(record.address, None)
+        else:
+            alive[record.address] = record
+    if len(alive) > _MOST_BLOCKS:
+        return None
+    of_python = {
+        int(kinds.PYMALLOC_MALLOC),
+        int(kinds.PYMALLOC_CALLOC),
+        int(kinds.PYMALLOC_REALLOC),
+    }
+    stacks: dict[tuple[int, int], tuple[Any, Any]] = {}
+    return [_block(alive[address], of_python, stacks) for address in sorted(alive)]
+
+
+def _block(
+    record: Any, of_python: set[int], stacks: dict[tuple[int, int], tuple[Any, Any]]
+) -> Block:
+    key = (record.stack_id, getattr(record, "native_stack_id", 0))
+    if key not in stacks:
+        native = tuple(frame[0] for frame in record.native_stack_trace(max_stacks=_NATIVE))
+        stacks[key] = (tuple(record.stack_trace(max_stacks=_FRAMES)), native)
+    stack, native = stacks[key]
+    return Block(
+        address=record.address,
+        size=record.size,
+        stack=stack,
+        native=native,
+        of_python=record.allocator in of_python,
+        of_instruments=is_of_instruments(native),
+    )
+
+
+def memory_reader() -> Callable[[int, int], bytes] | None:
+    """Reads this process's memory; what is not mapped reads as nothing. None if it cannot."""
+    pread = getattr(os, "pread", None)  # held here: tests replace what they find in modules
+    if pread is None:
+        return None
+    try:
+        descriptor = os.open(_MEMORY, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    return _Memory(descriptor, pread, os.close).read
+
+
+class _Memory:
+    """This process's memory as a file, closed with this object."""
+
+    def __init__(self, descriptor: int, pread: Any, close: Any) -> None:
+        self._descriptor = descriptor
+        self._pread = pread
+        self._close = close
+
+    def read(self, address: int, size: int) -> bytes:
+        """So many bytes from there, or none."""
+        try:
+            found: bytes = self._pread(self._descriptor, size, address)
+        except (OSError, OverflowError):
+            return b""
+        return found
+
+    def __del__(self) -> None:
+        self._close(self._descriptor)

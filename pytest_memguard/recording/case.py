@@ -1,0 +1,365 @@
+"""One callable under suspicion: who keeps what, and how much of it is a leak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_memguard.attribution.session_owners import Owners
+from pytest_memguard.attribution.values import length_of
+from pytest_memguard.clock import Clock
+from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, Kept, Verdict
+from pytest_memguard.recording.adjusted import AdjustedLooks, Share
+from pytest_memguard.recording.explained import KnownLeaks
+from pytest_memguard.recording.looks import Looks
+from pytest_memguard.recording.repeat import (
+    FEWEST_CALLS,
+    CallFailed,
+    Limits,
+    Looking,
+    Repetition,
+)
+
+if TYPE_CHECKING:
+    from pytest_memguard.recording.blame import Grower
+    from pytest_memguard.recording.causes import Cause
+    from pytest_memguard.recording.parts import Part
+
+_MOST_TURNS: Final = 3
+_LEAST_CALLS: Final = 2 * FEWEST_CALLS
+"""Calls that a test is repeated at least once growth was found that is no leak."""
+_HARMLESS: Final = 2
+"""The part of the memory and of the time there is that filling a cache may take."""
+_BEYOND: Final = 1.1
+"""How much further than to its limit a cache is filled, to see whether it keeps to it."""
+_TIDY: Final = 16
+"""Calls after which everything settles meanwhile."""
+_INTO_IT: Final = 1 / 4
+"""Share of the time of a check that may go into looking into a leak."""
+_FAILED: Final = "a call under the instruments failed: {}"
+_LONGER: Final = 3
+"""How many times as many calls it takes to tell whether a container grows on."""
+_SMALL_PART: Final = 0.5
+"""Growth of less than this share of what is left out may be a mistake in measuring that."""
+
+
+class Case:
+    """Repeats one callable, and looks into what grows.
+
+    Where a cache fills, or the test runner keeps something, the callable is repeated once
+    more, and what those take is left out of all readings. So what is said of one holder ends
+    nothing: whatever grows beside it is judged like any other growth.
+
+    Args:
+        call: makes one call.
+        where: where to look into a leak: here, fork, none.
+        known: leaks that were explained before.
+        looks: reads what leaks show in.
+        limits: how far to go.
+        owners: tells the parts of the test runner, as for `retention.Search`.
+        first: bytes that the very first call kept, which was made elsewhere.
+
+    Attributes:
+        calls: made in all.
+        parts: the leaks, with what each keeps.
+        kept: what the test runner keeps.
+        filling: the caches that fill, in words.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[], None],
+        where: str,
+        known: KnownLeaks,
+        looks: Looks,
+        limits: Limits,
+        owners: Callable[[], Owners],
+        first: int = 0,
+    ) -> None:
+        self.calls = 0
+        self.blame: Blame | None = None
+        self.grower: Grower | None = None
+        self.parts: tuple[Part, ...] = ()
+        self.kept: tuple[Kept, ...] = ()
+        self.filling = ""
+        self._uncounted = call
+        self._where = where
+        self._known = known
+        self._looks = looks
+        self._limits = limits
+        self._owners = owners
+        self._first = first
+        self._excluded: list[Cause] = []
+        self._leaks: list[Cause] = []
+        self._divided_at = 0
+        self._lengths: dict[int, int] = {}
+        self._length = 0
+        self._turns = 0
+        self._goes_on = False
+
+    def verdict(self) -> Verdict:
+        """Repeat the call until there is a verdict on what grows, and on what is left of it."""
+        start = Clock.seconds()
+        looks: Looking = self._looks
+        limits = self._limits
+        while True:
+            self._goes_on = False
+            self._turns += 1
+            before = self.calls
+            first = self._first if self._turns == 1 else 0
+            repetition = Repetition(self._call, looks, limits, self._on_suspicion, first)
+            verdict = repetition.verdict()
+            self._leave_out_renewed(verdict)
+            if not self._goes_on:
+                return self._told(verdict)
+            looks = self._adjusted()
+            calls = limits.calls - (self.calls - before)
+            limits = replace(
+                self._limits,
+                calls=max(calls, _LEAST_CALLS),
+                seconds=max(0.0, self._limits.seconds - (Clock.seconds() - start)),
+                warmup=1,
+            )
+
+    def _call(self) -> None:
+        self.calls += 1
+        self._uncounted()
+
+    def _on_suspicion(self, so_far: Verdict) -> Verdict | None:
+        """Look into it; a verdict if that settles it."""
+        if self._where == "none":
+            return None
+        known = self._feeds_a_known_one(so_far)
+        if known is not None:
+            self.blame = known
+            return so_far
+        blame = self._look(so_far)
+        settled = self._divide(so_far)
+        if settled is not None:
+            return settled
+        if (
+            len(self._leaks) <= 1
+            and not self._excluded
+            and self._known.has(blame.fingerprint, so_far)
+        ):
+            return so_far
+        return None
+
+    def _feeds_a_known_one(self, so_far: Verdict) -> Blame | None:
+        try:
+            blame = self._known.fed_by(self._call, so_far, self._looks.collect)
+            if blame is None:
+                return None
+            from pytest_memguard.recording.blame import with_own_sizes  # loaded by then
+
+            return with_own_sizes(blame, self._call, self._looks.collect)
+        except CallFailed:
+            return None  # the look to come says so
+
+    def _look(self, verdict: Verdict) -> Blame:
+        from pytest_memguard.recording.blame import look_into  # rarely needed
+
+        fork = self._where == "fork"
+        try:
+            blame, self.grower = look_into(
+                self._call,
+                verdict,
+                self._looks.settle,
+                fork=fork,
+                seconds=_INTO_IT * self._limits.seconds,
+                owners=self._owners(),
+            )
+        except CallFailed as failed:
+            blame = Blame(calls=0, notes=(_FAILED.format(failed),))
+        if fork:  # the child's count is lost with it
+            self.calls += blame.calls
+        self.blame = blame
+        return blame
+
+    def _divide(self, so_far: Verdict) -> Verdict | None:
+        """Divide the growth among its holders; a verdict if there is nothing left to judge."""
+        from pytest_memguard.recording.blame import calls_for
+        from pytest_memguard.recording.causes import causes_of
+
+        start = Clock.seconds()
+        try:
+            self._call()
+            calls, least = calls_for(Clock.seconds() - start, so_far)
+            causes = causes_of(self._call, calls, least, self._looks.settle, self._owners())
+            if causes is None:
+                causes = self._undivided(so_far)
+            excluded = [
+                cause for cause in causes if cause.is_no_leak and self._keeps_limit(cause)
+            ]
+        except CallFailed as failed:
+            self._note(failed)
+            return None
+        self._leaks = [
+            cause for cause in causes if cause not in excluded and not self._is_left_out(cause)
+        ]
+        self._divided_at = self.calls
+        self._length = length_of(self.grower.container) if self.grower is not None else 0
+        self._lengths = {id(c): length_of(c.holding.grower) for c in self._leaks}
+        known = {self._name(cause) for cause in self._excluded}
+        new = [cause for cause in excluded if self._name(cause) not in known]
+        if new and self._turns < _MOST_TURNS:
+            growing = {rate.signal for rate in so_far.rates} | MEMORY_SIGNALS
+            self._excluded += [
+                replace(
+                    cause, per_call={s: n for s, n in cause.per_call.items() if s in growing}
+                )
+                for cause in new
+            ]
+            self._goes_on = True
+            return so_far
+        if self._excluded and not self._leaks and not self._beside(so_far):
+            return replace(so_far, state="clean", rates=())
+        return None
+
+    def _is_left_out(self, cause: Cause) -> bool:
+        """Whether it is a container whose share is taken off already."""
+        grower = cause.holding.grower
+        return grower is not None and any(
+            grower is one.holding.grower for one in self._excluded
+        )
+
+    def _note(self, failed: CallFailed) -> None:
+        """Note that growth could not be divided, since a call went wrong."""
+        note = _FAILED.format(failed)
+        if self.blame is not None and note not in self.blame.notes:
+            self.blame = replace(self.blame, notes=(*self.blame.notes, note))
+
+    def _leave_out_renewed(self, verdict: Verdict) -> None:
+        """Once more without containers that are emptied now and then, if others grow on."""
+        if self._goes_on or verdict.state != "unclear" or self._turns >= _MOST_TURNS:
+            return
+        renewed = [cause for cause in self._leaks if not self._grew_on(cause)]
+        if renewed and len(renewed) < len(self._leaks):
+            self._excluded += renewed
+            self._goes_on = True
+
+    def _undivided(self, so_far: Verdict) -> list[Cause]:
+        """What there is to say where blocks cannot be followed one by one.
+
+        Then all memory that grows is taken to be the holder's.
+        """
+        from pytest_memguard.recording.causes import whole
+
+        path = self.blame.path if self.blame is not None else None
+        if path is None or not (path.bounded or path.owner):
+            return []
+        return [whole(path, self.grower, so_far)]
+
+    @staticmethod
+    def _name(cause: Cause) -> str:
+        path = cause.path
+        return "" if path is None else f"{path.holder} {path.limit}"
+
+    def _beside(self, so_far: Verdict) -> bool:
+        """Whether something grows for which no block was found, and which is not small."""
+        from pytest_memguard.recording.causes import explained
+
+        return any(
+            rate.signal != "blocks"
+            and rate.per_call >= _SMALL_PART * explained(self._excluded, rate.signal)
+            for rate in so_far.rates
+        )
+
+    def _keeps_limit(self, cause: Cause) -> bool:
+        """Whether growth ends by itself; where only a name says so, fill the cache and see.
+
+        Where that takes more calls than there may be, the name is believed.
+        """
+        path, grower = cause.path, cause.holding.grower
+        if path is None or path.enforced or path.owner or not cause.holding.gained:
+            return True
+        gained = cause.holding.gained / cause.calls
+        missing = (path.limit - length_of(grower)) / gained
+        calls = round(missing * _BEYOND) + 1
+        eaten = calls * cause.per_call.get("USS", 0.0)
+        if self.calls + calls > self._limits.calls or eaten > self._limits.memory / _HARMLESS:
+            return True
+        end = Clock.seconds() + self._limits.seconds / _HARMLESS
+        for number in range(calls):
+            self._call()
+            if number % _TIDY == 0:
+                self._looks.settle()
+                if Clock.seconds() > end:
+                    return True
+        return length_of(grower) <= path.limit
+
+    def _adjusted(self) -> AdjustedLooks:
+        shares = [
+            Share(
+                cause.holding.grower,
+                cause.holding.gained,
+                cause.calls,
+                cause.per_call,
+                lambda: self.calls,
+            )
+            for cause in self._excluded
+        ]
+        return AdjustedLooks(self._looks, shares)
+
+    def _told(self, verdict: Verdict) -> Verdict:
+        """The verdict on what is left, with what was left out, and the leaks one by one."""
+        self.kept = tuple(_kept(cause) for cause in self._excluded if _owner(cause))
+        filling = [cause.path.bounded for cause in self._excluded if cause.path is not None]
+        self.filling = "; ".join(filter(None, filling))
+        if verdict.state == "leaking" and self.blame is not None and self._divided_at:
+            self._part(verdict)
+            if self._excluded and not self.parts:
+                # a mistake in measuring what is left out: nothing else was found to grow
+                verdict = replace(verdict, state="clean", rates=())
+            self._forget_runners_list()
+        if verdict.state == "clean" and self.filling:
+            reason = f"a cache is filling: {self.filling}"
+            return replace(verdict, state="settling", reason=reason)
+        return verdict
+
+    def _forget_runners_list(self) -> None:
+        """Name no list of the test runner's that is only reached: what it keeps is left out."""
+        blame = self.blame
+        if blame is None or blame.path is None or not blame.path.owner:
+            return
+        from pytest_memguard.recording.blame import named
+
+        self.grower = None
+        self.blame = named(replace(blame, path=None))
+
+    def _part(self, verdict: Verdict) -> None:
+        """Divide a leak into its parts, where it has several or something else grows beside."""
+        from pytest_memguard.recording.parts import parts_of
+
+        leaks = [cause for cause in self._leaks if self._grew_on(cause)]
+        try:
+            parts = parts_of(leaks, verdict, self._excluded, self._call, self._looks.settle)
+        except CallFailed as failed:
+            self._note(failed)
+            return
+        was = length_of(self.grower.container) if self.grower is not None else 0
+        grew = self.grower is None or was > self._length or self.calls == self._divided_at
+        if len(parts) > 1 or (parts and (self._excluded or not grew)):
+            self.parts = parts
+
+    def _grew_on(self, cause: Cause) -> bool:
+        """Whether a container has gone on growing since it was found to grow."""
+        holding, calls = cause.holding, self.calls - self._divided_at
+        if not holding.gained or calls < _LONGER * cause.calls:
+            return True
+        gained = length_of(holding.grower) - self._lengths[id(cause)]
+        return gained >= _SMALL_PART * holding.gained * calls / cause.calls
+
+
+def _owner(cause: Cause) -> str:
+    return "" if cause.path is None else cause.path.owner
+
+
+def _kept(cause: Cause) -> Kept:
+    path = cause.path
+    return Kept(
+        owner=_owner(cause),
+        holder="" if path is None else path.holder,
+        rates=tuple(cause.per_call.items()),
+    )

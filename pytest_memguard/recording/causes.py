@@ -1,0 +1,198 @@
+"""Divides a leak among what keeps it: more calls, each of whose blocks is followed."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_memguard.attribution import raw
+from pytest_memguard.attribution.division import Division, Holding
+from pytest_memguard.attribution.session_owners import Owners
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.leaks import MEMORY_SIGNALS, RetentionPath, Signal, Verdict
+from pytest_memguard.probes.heap import TrackerFolder
+from pytest_memguard.probes.living import BlockTracker, memory_reader
+from pytest_memguard.values import dataclass
+
+if TYPE_CHECKING:
+    from pytest_memguard.attribution.marking import Piece
+    from pytest_memguard.recording.blame import Grower
+
+_SECONDS: Final = 3.0
+"""Of work, for what is measured before and after the calls."""
+_OVERHEAD: Final = 16
+"""Bytes that the C library takes for a block beside its own."""
+_RELEASED_BY: Final[Mapping[Signal, frozenset[str]]] = {
+    "open files": frozenset({"fileno", "close"}),
+    "Python threads": frozenset({"join"}),
+    "native threads": frozenset({"join", "shutdown"}),
+    "child processes": frozenset({"wait", "kill", "join"}),
+    "asyncio tasks": frozenset({"cancel"}),
+}
+"""Methods of objects that own such a thing: what lets it go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One holder, or one place that allocates, and what it keeps of each call."""
+
+    path: RetentionPath | None
+    """To the holder."""
+    pieces: tuple[Piece, ...]
+    """The blocks."""
+    holding: Holding
+    """All that is known of it."""
+    calls: int
+    """Calls over which that is."""
+    per_call: Mapping[Signal, float]
+    """How much of each signal it keeps."""
+
+    @property
+    def is_no_leak(self) -> bool:
+        """Whether it is a cache that fills, or the test runner's."""
+        return self.path is not None and bool(self.path.bounded or self.path.owner)
+
+
+def causes_of(
+    call: Callable[[], None],
+    calls: int,
+    least: int,
+    collect: Callable[[], None],
+    owners: Owners,
+) -> list[Cause] | None:
+    """What keeps what, over some more calls.
+
+    Args:
+        call: makes one call.
+        calls: how many to make.
+        least: how many of them leak, at least.
+        collect: collects garbage, if it is to be collected.
+        owners: as for `retention.Search`.
+
+    Returns:
+        Leaks before what is none; None where blocks cannot be followed.
+
+    Raises:
+        CallFailed: if a call went wrong.
+    """
+    read = memory_reader()
+    folder = TrackerFolder()
+    if read is None:
+        return None
+    try:
+        tracker = BlockTracker(folder)
+        division = Division(seconds=_SECONDS, owners=owners)
+        gc.collect()  # of the frozen heap nothing but free lists, which would hide blocks
+        try:
+            tracker.start()
+        except Unmeasurable:
+            return None
+        try:
+            for _ in range(calls):
+                call()
+            collect()
+        finally:
+            tracker.stop()
+        found = division.finish(tracker.read, read, calls=least, collect=collect)
+    finally:
+        folder.close()
+        gc.freeze()  # as the check had it; garbage was collected before it was thawed
+    return None if found is None else [_cause(one, calls) for one in _with_threads(found)]
+
+
+def _with_threads(holdings: list[Holding]) -> list[Holding]:
+    """The holdings; what threads have allocated belongs to what holds the threads.
+
+    Args:
+        holdings: all that were found.
+    """
+    holder = next((one for one in holdings if any(map(_is_thread, one.objects))), None)
+    if holder is None:
+        return holdings
+    found: list[Holding] = []
+    more: list[Piece] = []
+    for one in holdings:
+        if one is not holder and one.pieces and _is_of_threads(one):
+            more += one.pieces
+        elif one is not holder:
+            found.append(one)
+    return [replace(holder, pieces=(*holder.pieces, *more)), *found]
+
+
+def _is_thread(kind: type) -> bool:
+    return any(raw.class_name(cls) == ("threading", "Thread") for cls in raw.mro(kind))
+
+
+def _is_of_threads(holding: Holding) -> bool:
+    """Whether most of it was allocated to start a thread, or by one."""
+    stacks = [piece.stack for piece in holding.pieces if piece.stack]
+    ours = sum(any(file == threading.__file__ for _, file, _ in stack) for stack in stacks)
+    return 2 * ours > len(stacks)
+
+
+def whole(path: RetentionPath, grower: Grower | None, verdict: Verdict) -> Cause:
+    """A holder to which all memory that grows is laid, since it cannot be divided.
+
+    Args:
+        path: to the holder.
+        grower: the holder.
+        verdict: how it grows.
+    """
+    container, gained = (None, 0.0) if grower is None else (grower.container, grower.per_call)
+    calls = 100
+    holding = Holding(
+        path=path,
+        pieces=(),
+        types=(),
+        objects=(),
+        grower=container,
+        gained=round(gained * calls),
+    )
+    rates = {r.signal: r.per_call for r in verdict.rates if r.signal in MEMORY_SIGNALS}
+    return Cause(path=path, pieces=(), holding=holding, calls=calls, per_call=rates)
+
+
+def _cause(holding: Holding, calls: int) -> Cause:
+    return Cause(
+        path=holding.path,
+        pieces=holding.pieces,
+        holding=holding,
+        calls=calls,
+        per_call={**_memory(holding, calls), **_resources(holding, calls)},
+    )
+
+
+def _memory(holding: Holding, calls: int) -> dict[Signal, float]:
+    blocks = sum(piece.of_python for piece in holding.pieces)
+    heap = sum(piece.size + _OVERHEAD for piece in holding.pieces if piece.in_c_heap)
+    every = sum(piece.size + _OVERHEAD for piece in holding.pieces)
+    if holding.grower is not None and len(holding.pieces) == 1 and holding.gained > calls:
+        # one block that grows in place, of which most was there before
+        heap = every = min(holding.gained, every)
+    return {"blocks": blocks / calls, "C heap": heap / calls, "USS": every / calls}
+
+
+def _resources(holding: Holding, calls: int) -> dict[Signal, float]:
+    """How many things of each kind its objects may own."""
+    found: dict[Signal, float] = {}
+    kinds = {id(kind): kind for kind in holding.objects}
+    counts = Counter(map(id, holding.objects))
+    for signal, names in _RELEASED_BY.items():
+        owning = (key for key, kind in kinds.items() if _has_any(kind, names))
+        most = max((counts[key] for key in owning), default=0)
+        if most:
+            found[signal] = most / calls
+    return found
+
+
+def _has_any(kind: type, names: frozenset[str]) -> bool:
+    return any(not names.isdisjoint(raw.namespace(cls)) for cls in raw.mro(kind))
+
+
+def explained(causes: Sequence[Cause], signal: Signal) -> float:
+    """How much of a signal's growth per call some causes keep together."""
+    return sum(cause.per_call.get(signal, 0.0) for cause in causes)

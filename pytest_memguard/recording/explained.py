@@ -1,0 +1,115 @@
+"""The leaks of this process that were followed to their end once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_memguard.leaks import BYTE_SIGNALS, Blame, Rate, Verdict
+from pytest_memguard.values import dataclass
+
+if TYPE_CHECKING:
+    from pytest_memguard.recording.blame import Grower
+
+_AS_FED: Final = 1.5
+"""How many times as many blocks or things as there an item may keep here."""
+_AS_FED_BYTES: Final = 3.0
+"""The same for bytes, which the allocators hand out in larger pieces."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Explained:
+    """A leak that was followed to its end."""
+
+    blame: Blame
+    """Who did it."""
+    verdict: Verdict
+    """How it grew."""
+    grower: Grower | None
+    """The container that grows with it, if there is one."""
+
+
+class KnownLeaks:
+    """The leaks this process has explained: each is followed to its end once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Explained] = {}
+
+    def has(self, fingerprint: str, verdict: Verdict) -> bool:
+        """Whether a leak of this name that grows at a like rate is known."""
+        known = self._known.get(fingerprint)
+        return known is not None and _is_alike(_ratio(verdict, known.verdict))
+
+    def fed_by(
+        self, call: Callable[[], None], verdict: Verdict, collect: Callable[[], None]
+    ) -> Blame | None:
+        """What is known of a leak whose container a few calls feed, if there is one.
+
+        Args:
+            call: makes one call.
+            verdict: how it grows.
+            collect: collects garbage, if it is to be collected.
+
+        Returns:
+            Who did it, with the numbers of the leak that is known at the rate of this one.
+
+        Raises:
+            CallFailed: if a call went wrong.
+        """
+        for known in self._known.values():
+            if known.grower is None or not _is_alike(_ratio(verdict, known.verdict)):
+                continue
+            fed = known.grower.fed_by(call, collect)
+            # what grows faster than its items grow has another cause beside this one
+            if fed and all(_is_as_fed(rate, known.verdict, fed) for rate in verdict.rates):
+                return _at_rate(known.blame, _ratio(verdict, known.verdict))
+        return None
+
+    def add(self, blame: Blame, verdict: Verdict, grower: Grower | None) -> None:
+        """Remember one that was followed to its end."""
+        if blame.fingerprint:
+            explained = _Explained(blame=blame, verdict=verdict, grower=grower)
+            self._known.setdefault(blame.fingerprint, explained)
+
+
+def _ratio(verdict: Verdict, before: Verdict) -> float:
+    """How many times as fast as there what grows most here grows; 0 if that did not grow."""
+    if not verdict.rates:
+        return 0.0
+    rate = verdict.rates[0]
+    rates = {known.signal: known.per_call for known in before.rates}
+    known = rates.get(rate.signal, 0.0)
+    return rate.per_call / known if known > 0 else 0.0
+
+
+def _is_as_fed(rate: Rate, before: Verdict, fed: float) -> bool:
+    """Whether a signal grows as fast as there, given how many more items there are here."""
+    known = next((r.per_call for r in before.rates if r.signal == rate.signal), 0.0)
+    most = _AS_FED_BYTES if rate.signal in BYTE_SIGNALS else _AS_FED
+    return known > 0 and 1 / most <= rate.per_call / (known * fed) <= most
+
+
+def _is_alike(ratio: float) -> bool:
+    from pytest_memguard.recording.blame import ALIKE  # loaded already where a leak is known
+
+    return 1 / ALIKE <= ratio <= ALIKE
+
+
+def _at_rate(blame: Blame, ratio: float) -> Blame:
+    """The same with lines that keep so many times as much."""
+    lines = tuple(
+        replace(
+            line,
+            count=round(ratio * line.count),
+            size=round(ratio * line.size),
+            of_python=round(ratio * line.of_python),
+            small=round(ratio * line.small),
+        )
+        for line in blame.lines
+    )
+    types = tuple(
+        replace(growth, count=round(ratio * growth.count), size=round(ratio * growth.size))
+        for growth in blame.types
+    )
+    return replace(blame, lines=lines, types=types)

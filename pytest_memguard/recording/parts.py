@@ -1,0 +1,304 @@
+"""The leaks of one callable, one by one: each with its numbers, lines, holder and name."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_memguard.attribution.leak_lines import leak_lines, line_of
+from pytest_memguard.attribution.origins import Origin, Origins
+from pytest_memguard.attribution.watching import (
+    Fill,
+    Gauge,
+    Watch,
+    gauge_of,
+    with_left,
+    with_watched,
+)
+from pytest_memguard.judge.rounds import FLOORS
+from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, LeakLine, Rate, Signal, Verdict
+from pytest_memguard.probes.counters import heap_used
+from pytest_memguard.probes.function_names import Functions
+from pytest_memguard.probes.survivors import frames
+from pytest_memguard.recording.blame import Grower, named
+from pytest_memguard.values import dataclass
+
+if TYPE_CHECKING:
+    from pytest_memguard.recording.causes import Cause
+
+_EXPLAINED: Final = 0.75
+"""Share of a signal's growth from which on the holders found explain it."""
+_AS_MEASURED: Final = 1.5
+"""How many times as much as the holders found keep may grow for their shares to be scaled."""
+_TOO_MUCH: Final = 1.3
+"""How many times as much as is left to explain blocks without a holder may be."""
+_UNSURE: Final = 0.25
+"""Share of the growth that holders may have been found to keep though they do not."""
+_WATCHED_CALLS: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One of the leaks."""
+
+    verdict: Verdict
+    """With the rates of this leak alone."""
+    blame: Blame
+    """Who did it."""
+    grower: Grower | None
+    """The container that grows with it, if there is one."""
+
+
+def parts_of(
+    causes: Sequence[Cause],
+    verdict: Verdict,
+    excluded: Sequence[Cause],
+    call: Callable[[], None],
+    collect: Callable[[], None],
+) -> tuple[Part, ...]:
+    """Divide a verdict: each cause with what it keeps, then what nothing was found to keep.
+
+    Args:
+        causes: the holders and places that leak.
+        verdict: leaking.
+        excluded: what grows and is no leak.
+        call: makes one call.
+        collect: collects garbage, if it is to be collected.
+
+    Raises:
+        CallFailed: if a call went wrong.
+    """
+    scales = {rate.signal: _scale(rate, causes) for rate in verdict.rates}
+    chosen = [
+        (cause, rates)
+        for cause in _within(_with_lost(causes), verdict)
+        if (rates := _rates_of(cause, verdict, scales))
+    ]
+    found = []
+    if len(chosen) > 1 or (chosen and (excluded or _has_resources(verdict))):
+        origins = origins_of([cause for cause, _ in chosen], call, collect)
+        for (cause, rates), made in zip(chosen, origins, strict=True):
+            found.append(_part(cause, replace(verdict, rates=rates), made))
+    else:
+        found += [_part(cause, replace(verdict, rates=rates), []) for cause, rates in chosen]
+    found.sort(key=lambda part: _size_of(part.verdict), reverse=True)
+    left = [rate for rate in verdict.rates if _is_left(rate, causes)]
+    signals = {rate.signal for rate in left}
+    if "Python threads" in signals:
+        left = [rate for rate in left if rate.signal != "native threads"]
+    known = [cause for cause in (*causes, *excluded) if cause.pieces]
+    for rate in left:
+        part = _watched(replace(verdict, rates=(rate,)), call, collect)
+        if rate.signal not in MEMORY_SIGNALS or (not found and not excluded):
+            _add(found, part)
+        elif not _is_known(part, known):
+            found.append(part)
+    return tuple(_joined(found))
+
+
+def _joined(parts: Sequence[Part]) -> list[Part]:
+    """Those of one name as one: they are one leak."""
+    found: dict[str, Part] = {}
+    for number, part in enumerate(parts):
+        name = part.blame.fingerprint or str(number)
+        known = found.get(name)
+        found[name] = part if known is None else _as_one(known, part)
+    return list(found.values())
+
+
+def _as_one(first: Part, second: Part) -> Part:
+    rates = {rate.signal: rate for rate in first.verdict.rates}
+    for rate in second.verdict.rates:
+        known = rates.get(rate.signal)
+        rates[rate.signal] = (
+            rate
+            if known is None
+            else replace(
+                rate,
+                per_call=known.per_call + rate.per_call,
+                low=known.low + rate.low,
+                high=known.high + rate.high,
+            )
+        )
+    lines = {(line.file, line.line, line.function): line for line in first.blame.lines}
+    for line in second.blame.lines:
+        same = lines.get((line.file, line.line, line.function))
+        lines[line.file, line.line, line.function] = (
+            line
+            if same is None
+            else replace(same, count=same.count + line.count, size=same.size + line.size)
+        )
+    types = (*first.blame.types, *second.blame.types)
+    blame = replace(first.blame, lines=tuple(lines.values()), types=types)
+    verdict = replace(first.verdict, rates=tuple(rates.values()))
+    return replace(first, verdict=verdict, blame=blame)
+
+
+def _is_known(part: Part, causes: Sequence[Cause]) -> bool:
+    """Whether memory was seen to grow only where it is known to, or nowhere."""
+    known = {line_of(piece.stack)[:2] for cause in causes for piece in cause.pieces}
+    return all((line.file, line.line) in known for line in part.blame.lines[:1])
+
+
+def _add(parts: list[Part], new: Part) -> None:
+    """Add what was watched, to the part that is from the same line if there is one."""
+    places = {(line.file, line.line) for line in new.blame.lines[:1]}
+    for index, part in enumerate(parts):
+        lines = part.blame.lines
+        if places & {(line.file, line.line) for line in lines}:
+            verdict = replace(part.verdict, rates=(*part.verdict.rates, *new.verdict.rates))
+            share = part.blame.calls / max(1, new.blame.calls)
+            blame = replace(part.blame, lines=with_left(lines, new.blame.lines, share))
+            parts[index] = replace(part, verdict=verdict, blame=blame)
+            return
+    parts.append(new)
+
+
+def _with_lost(causes: Sequence[Cause]) -> list[Cause]:
+    """The causes, all small blocks that nothing holds as one.
+
+    They are what an object was made of that is lost. Its memory may have been another's
+    before, so the lines where it was allocated do not tell one leak from another.
+    """
+    lost = [cause for cause in causes if cause.path is None and not cause.per_call["C heap"]]
+    if len(lost) < 2:
+        return list(causes)
+    others = [cause for cause in causes if cause not in lost]
+    per_call = Counter[Signal]()
+    for cause in lost:
+        for signal, taken in cause.per_call.items():
+            per_call[signal] += taken  # type: ignore[assignment]
+    largest = max(lost, key=lambda cause: len(cause.pieces))
+    pieces = tuple(piece for cause in lost for piece in cause.pieces)
+    types = tuple(growth for cause in lost for growth in cause.holding.types)
+    holding = replace(largest.holding, pieces=pieces, types=types)
+    return [*others, replace(largest, pieces=pieces, holding=holding, per_call=per_call)]
+
+
+def _within(causes: Sequence[Cause], verdict: Verdict) -> list[Cause]:
+    """The causes that are not more than what grows, those with a holder first.
+
+    Blocks without one may be there in the place of others, as in a list that is renewed.
+    """
+    left = {r.signal: r.per_call for r in verdict.rates if r.signal in MEMORY_SIGNALS}
+    rates = dict(left)
+    found: list[Cause] = []
+    for cause in sorted(causes, key=lambda cause: cause.path is None):
+        shares = {signal: cause.per_call.get(signal, 0.0) for signal in left}
+        fits = any(0 < share <= _TOO_MUCH * left[signal] for signal, share in shares.items())
+        if cause.path is not None or fits or not left:
+            found.append(cause)
+            left = {s: max(left[s] - share, _UNSURE * rates[s]) for s, share in shares.items()}
+    return found
+
+
+def _scale(rate: Rate, causes: Sequence[Cause]) -> float:
+    """What the shares measured in a few calls are multiplied by to fit the rate of all."""
+    known = sum(cause.per_call.get(rate.signal, 0.0) for cause in causes)
+    if known <= 0 or rate.signal not in MEMORY_SIGNALS:
+        return 1.0
+    scale = rate.per_call / known
+    return scale if 1 / _AS_MEASURED <= scale <= _AS_MEASURED else 1.0
+
+
+def _rates_of(
+    cause: Cause, verdict: Verdict, scales: Mapping[Signal, float]
+) -> tuple[Rate, ...]:
+    found = []
+    for rate in verdict.rates:
+        share = cause.per_call.get(rate.signal, 0.0) * scales[rate.signal]
+        if rate.signal not in MEMORY_SIGNALS:
+            share = min(share, rate.per_call)
+        if share > FLOORS[rate.signal]:
+            part = share / rate.per_call if rate.per_call else 1.0
+            low, high = rate.low * part, rate.high * part
+            found.append(replace(rate, per_call=share, low=low, high=high))
+    return tuple(found)
+
+
+def _has_resources(verdict: Verdict) -> bool:
+    return any(rate.signal not in MEMORY_SIGNALS for rate in verdict.rates)
+
+
+def origins_of(
+    causes: Sequence[Cause], call: Callable[[], None], collect: Callable[[], None]
+) -> list[list[Origin]]:
+    """Where the contents of the containers were made, from as many more calls.
+
+    Args:
+        causes: their holders.
+        call: makes one call.
+        collect: collects garbage, if it is to be collected.
+
+    Raises:
+        CallFailed: if a call went wrong.
+    """
+    none: list[list[Origin]] = [[] for _ in causes]
+    if tracemalloc.is_tracing() or all(cause.holding.grower is None for cause in causes):
+        return none
+    functions = Functions()
+    gc.freeze()
+    origins = Origins(lambda told: functions.named(frames(told)))
+    try:
+        for _ in range(causes[0].calls):
+            call()
+        collect()
+        return origins.of([cause.holding.grower for cause in causes])
+    finally:
+        origins.stop()
+
+
+def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
+    per_call = cause.per_call["blocks"]
+    known = [piece for piece in cause.pieces if piece.stack and not piece.of_instruments]
+    lines = leak_lines(made or known, cause.calls, per_call)
+    blame = Blame(
+        calls=cause.calls,
+        lines=lines,
+        types=cause.holding.types,
+        path=cause.path,
+    )
+    holding = cause.holding
+    grower = Grower(holding.grower, holding.gained / cause.calls) if holding.gained else None
+    return Part(verdict=verdict, blame=named(blame), grower=grower)
+
+
+def _size_of(verdict: Verdict) -> float:
+    sizes = {rate.signal: rate.per_call for rate in verdict.rates}
+    return sizes.get("blocks", 0.0)
+
+
+def _is_left(rate: Rate, causes: Sequence[Cause]) -> bool:
+    """Whether a signal grows by more than the causes explain."""
+    known = sum(cause.per_call.get(rate.signal, 0.0) for cause in causes)
+    if rate.signal not in MEMORY_SIGNALS:
+        return known < _EXPLAINED * rate.per_call
+    # blocks that were found are all there is of Python's
+    return rate.signal != "blocks" and known < _EXPLAINED * rate.per_call
+
+
+def _gauge_of(signal: Signal) -> Gauge | None:
+    if signal != "C heap":
+        return gauge_of(signal)
+    used = heap_used()
+    return None if used is None else Fill(signal, used)
+
+
+def _watched(verdict: Verdict, call: Callable[[], None], collect: Callable[[], None]) -> Part:
+    """Growth that no block explains, with the lines after which there was more."""
+    gauge = _gauge_of(verdict.rates[0].signal)
+    lines: tuple[LeakLine, ...] = ()
+    made = 0
+    if gauge is not None:
+        watch = Watch([gauge])
+        while made < _WATCHED_CALLS and not watch.is_over:
+            watch.during(call)
+            made += 1
+        collect()
+        lines = with_watched((), [gauge], 1.0)
+    blame = named(Blame(calls=made, lines=lines))
+    return Part(verdict=verdict, blame=blame, grower=None)

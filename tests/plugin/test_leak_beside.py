@@ -1,0 +1,143 @@
+"""What leaks beside a cache that fills, and what a cache that fills is by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugin.leaky import JSON
+
+HEAD = """
+import collections, ctypes, functools, itertools, os, re, sqlite3, threading
+N = itertools.count(1000)
+"""
+LRU = """
+@functools.lru_cache(maxsize=5000)
+def square(n):
+    return (n, [n])
+
+def fill():
+    square(next(N))
+"""
+FILES = """
+@functools.lru_cache(maxsize=190)
+def opened(n):
+    return open(os.devnull)
+
+def fill():
+    opened(next(N))
+"""
+DEQUE = """
+LAST = collections.deque(maxlen=3000)
+
+def fill():
+    LAST.append(bytes(600))
+    LAST.append([next(N)])
+"""
+CLAIMS = """
+class Cache:
+    def __init__(self):
+        self.maxsize = 4000
+        self.data = {}
+
+CACHE = Cache()
+
+def fill():
+    CACHE.data[next(N)] = [1]
+"""
+KEPT_LIMIT = """
+class Cache:
+    def __init__(self):
+        self.maxsize = 120
+        self.data = {}
+
+CACHE = Cache()
+
+def fill():
+    CACHE.data[next(N)] = [1]
+    if len(CACHE.data) > CACHE.maxsize:
+        del CACHE.data[next(iter(CACHE.data))]
+"""
+BROKEN_LIMIT = CLAIMS.replace("4000", "100")
+PATTERNS = """
+def fill():
+    re.compile(f"memguard-{next(N)}")
+"""
+STATEMENTS = """
+CONNECTION = sqlite3.connect(":memory:")
+
+def fill():
+    CONNECTION.execute(f"select {next(N)}").fetchall()
+"""
+CACHES = {
+    "lru": LRU,
+    "files": FILES,
+    "deque": DEQUE,
+    "claims": CLAIMS,
+    "kept-limit": KEPT_LIMIT,
+    "patterns": PATTERNS,
+    "statements": STATEMENTS,
+}
+DESCRIPTOR = "def leak():\n    os.open(os.devnull, os.O_RDONLY)\n"
+SMALL = "KEPT = []\ndef leak():\n    KEPT.append(object())\n"
+LOST = (
+    "LOSE = ctypes.pythonapi.Py_IncRef\nLOSE.argtypes = [ctypes.py_object]\n"
+    'def leak():\n    LOSE({"a": [object()]})\n'
+)
+NATIVE = (
+    "TAKE = ctypes.pythonapi.PyMem_RawMalloc\nTAKE.restype = ctypes.c_void_p\n"
+    "def leak():\n    TAKE(1000)\n"
+)
+THREAD = (
+    "STOP = threading.Event()\n"
+    "def leak():\n    threading.Thread(target=STOP.wait, daemon=True).start()\n"
+)
+TEXT = 'TEXT = ""\ndef leak():\n    global TEXT\n    TEXT += "x" * 300\n'
+SAME = "KEPT = []\ndef leak():\n    KEPT.append(LAST[-1])\n"
+TEST = "def test_it():\n    fill()\n    leak()\n"
+
+
+def _checked(run, source: str) -> None:
+    run(f"{HEAD}\n{source}", "--mem-leak-check", JSON)
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_a_cache_that_fills_is_no_leak(run, written, cache):
+    """By itself it passes, full or not."""
+    _checked(run, CACHES[cache] + TEST.replace("    leak()\n", ""))
+    assert written()["test_it"]["leak"]["verdict"]["state"] in {"clean", "settling"}
+
+
+@pytest.mark.parametrize(
+    ("cache", "leak", "named"),
+    [
+        pytest.param(LRU, DESCRIPTOR, "leak", id="descriptor-beside-lru"),
+        pytest.param(FILES, LOST, "leak", id="lost-beside-files"),
+        pytest.param(LRU, SMALL, "test_it.KEPT", id="object-beside-lru"),
+        pytest.param(DEQUE, NATIVE, "leak", id="native-beside-deque"),
+        pytest.param(DEQUE, SAME, "test_it.KEPT", id="same-contents"),
+        pytest.param(CLAIMS, LOST, "leak", id="lost-beside-claimed-limit"),
+        pytest.param(KEPT_LIMIT, SMALL, "test_it.KEPT", id="object-beside-kept-limit"),
+        pytest.param(PATTERNS, SMALL, "test_it.KEPT", id="object-beside-patterns"),
+        pytest.param(STATEMENTS, SMALL, "test_it.KEPT", id="object-beside-statements"),
+        pytest.param(FILES, THREAD, "threading._active", id="thread-beside-files"),
+        pytest.param(LRU, TEXT, "test_it.TEXT", id="text-beside-lru"),
+    ],
+)
+def test_what_leaks_beside_it_is_found(run, written, cache, leak, named):
+    """A cache explains its own share of the growth, and no more."""
+    _checked(run, cache + leak + TEST)
+    found = written()["test_it"]["leak"]
+    assert found["verdict"]["state"] == "leaking"
+    assert named in [_named(part["blame"]) for part in (found, *found["more"])]
+
+
+def test_a_limit_that_is_not_kept(run, written):
+    """What grows beyond the limit that it claims is a leak."""
+    _checked(run, BROKEN_LIMIT + TEST.replace("    leak()\n", ""))
+    leak = written()["test_it"]["leak"]
+    assert leak["verdict"]["state"] == "leaking"
+    assert leak["blame"]["path"]["holder"] == "test_it.CACHE.data"
+
+
+def _named(blame) -> str:
+    return blame["path"]["holder"] if blame["path"] else blame["lines"][0]["function"]

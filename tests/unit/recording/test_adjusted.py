@@ -1,0 +1,66 @@
+"""Tests of readings from which the share of some holders is taken off."""
+
+from __future__ import annotations
+
+from array import array
+
+from pytest_memguard.recording.adjusted import AdjustedLooks, Share
+
+
+class Readings:
+    """Readings that are what they are set to."""
+
+    signals = ("blocks", "C heap", "open files")
+
+    def __init__(self) -> None:
+        self.now = [0, 0, 0]
+
+    def row(self) -> array[int]:
+        """Room for one reading."""
+        return array("q", bytes(8 * 3))
+
+    def look(self, row, **_) -> None:
+        """Read."""
+        row[:] = array("q", self.now)
+
+    def collect(self) -> None:
+        """Nothing to collect."""
+
+    def settle(self, **_) -> None:
+        """Nothing to empty."""
+
+
+def read(looks: AdjustedLooks) -> list[int]:
+    """One reading."""
+    row = looks.row()
+    looks.look(row, settle=True)
+    return list(row)
+
+
+def test_what_a_cache_takes_with_each_item():
+    """It is taken off for as long as the cache fills, and no longer."""
+    cache: list[int] = [1, 2, 3]
+    per_call = {"blocks": 3.06, "open files": 1.0}
+    share = Share(cache, 16, 16, per_call, lambda: 0)
+    readings = Readings()
+    looks = AdjustedLooks(readings, [share])
+    assert read(looks) == [0, 0, 0]
+    cache += [4, 5]
+    size = 8 * 5 + 56 - (8 * 3 + 56)
+    readings.now = [8, 500, 3]
+    blocks, heap, files = read(looks)
+    assert (blocks, files) == (2, 1)
+    assert 500 - 3 * size <= heap <= 500
+    readings.now = [18, 500, 13]
+    assert read(looks)[0] == 12
+
+
+def test_what_is_taken_with_each_call():
+    """Where no container is known, it goes by calls."""
+    calls = [10]
+    share = Share(None, 0, 16, {"blocks": 2.0}, lambda: calls[0])
+    readings = Readings()
+    looks = AdjustedLooks(readings, [share])
+    calls[0] += 4
+    readings.now = [9, 0, 0]
+    assert read(looks) == [1, 0, 0]
