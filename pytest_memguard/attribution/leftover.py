@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.containers import gained_by
 from pytest_memguard.attribution.leak_lines import c_functions, line_of
 from pytest_memguard.attribution.marking import Marker, referents
-from pytest_memguard.attribution.native_holders import native_holder
 from pytest_memguard.attribution.newcomers import Survivors
 from pytest_memguard.attribution.retention import Chain, Search, retention_path
 
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
     from pytest_memguard.leaks import RetentionPath, TypeGrowth
 
 _CHUNK: Final = 2_000
-_NATIVE_SECONDS: Final = 0.7
 _KINDS_FROM: Final = 3
 
 
@@ -75,8 +71,6 @@ def leftover(
         _find_holder(heap, survivors, marker, search, least)
         if heap.replaces:
             continue
-        if heap.path is None:
-            _find_native_holder(heap, marker, search, survivors)
         name = heap.path.holder if heap.path is not None else repr(place)
         known = found.setdefault(name, heap)
         known.held |= heap.held
@@ -167,24 +161,6 @@ def _find_holder(
         heap.replaces = _gets_others(chains[0], survivors, least)
         heap.path = retention_path(
             chains[0], roots=search.roots, new=survivors.ids, grower=None
-        )
-
-
-def _find_native_holder(
-    heap: Heap, marker: Marker, search: Search, survivors: Survivors
-) -> None:
-    """Find out whether C code keeps them for an object that is known."""
-    everything = gc.get_objects()
-    avoid = marker.own | survivors.own
-    deadline = min(search.deadline, time.thread_time() + _NATIVE_SECONDS)
-    holder = native_holder(heap.held, marker, everything, avoid, deadline)
-    del everything
-    for chain in search.chains([holder])[:1] if holder is not None else ():
-        path = retention_path(chain, roots=search.roots, new=survivors.ids, grower=None)
-        heap.path = replace(
-            path,
-            steps=(*path.steps, "memory of C code"),
-            holder=f"{path.holder}, memory of C code",
         )
 
 

@@ -10,12 +10,10 @@ import pytest
 
 from bench.leak_rule import Series, check
 from pytest_memguard.judge.lasting import (
-    _is_new_ground,
     _is_straight,
     fades,
 )
 from pytest_memguard.judge.leak import confirmed, final, next_size, suspects, untraced
-from pytest_memguard.judge.quiet import conclude, passes
 from pytest_memguard.judge.rounds import latest
 from pytest_memguard.judge.slopes import growth_of
 from pytest_memguard.leaks import Rate, Verdict
@@ -24,76 +22,12 @@ from tests.rounds import a_round, series
 STOPPED = "and 40 is the most there may be"
 
 
-@pytest.mark.parametrize(
-    ("rounds", "expected"),
-    [
-        pytest.param((), False, id="none"),
-        pytest.param(series(0, calls=4), False, id="one"),
-        pytest.param(series(0, 0, calls=4), True, id="two"),
-        pytest.param(series(-5, 0, calls=4), True, id="released"),
-        pytest.param(series(9, 0, calls=4), False, id="grew-in-the-first"),
-        pytest.param(series(0, 9, calls=4), False, id="grew-in-the-second"),
-        pytest.param(series(9, 0, 0, calls=4), True, id="grew-before-the-latest-two"),
-        pytest.param(series(1, 0, calls=4), False, id="a-block"),
-        pytest.param(series(1, -1, calls=4), True, id="a-block-that-went-again"),
-        pytest.param(series(20, 20, calls=4, signal="C heap"), True, id="few-bytes"),
-        pytest.param(series(24, 24, calls=4, signal="C heap"), True, id="as-many-as-may-be"),
-        pytest.param(series(24, 25, calls=4, signal="C heap"), False, id="a-byte-more"),
-        pytest.param(series(4096, 0, calls=4, signal="USS"), True, id="a-page"),
-        pytest.param(series(4096, 1, calls=4, signal="USS"), False, id="more-than-a-page"),
-        pytest.param(
-            (a_round(4, blocks=0, C_heap=48), a_round(4, blocks=1, C_heap=-48)),
-            False,
-            id="one-of-two-signals",
-        ),
-    ],
-)
-def test_passes(rounds, expected) -> None:
-    """A first look is enough if the latest two rounds are flat and next to nothing stays."""
-    assert expected is passes(rounds)
-
-
 def straight(*changes: int) -> bool:
     """Whether rounds of 30 blocks are straight but for these changes from the third on."""
     moved = [30] * 11
     for at, by in enumerate(changes, 2):
         moved[at] += by
     return _is_straight(series(*moved, 500), "blocks")
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        pytest.param((), True, id="even"),
-        pytest.param((0, 12, -12), True, id="above-by-as-much-as-may-be"),
-        pytest.param((0, 13, -13), False, id="above-by-more"),
-        pytest.param((0, -12, 12), True, id="below-by-as-much-as-may-be"),
-        pytest.param((0, -13, 13), False, id="below-by-more"),
-        pytest.param((0, 0, 0, 0, 0, 12, -12), True, id="late"),
-        pytest.param((0, 0, 0, 0, 0, 13, -13), False, id="late-and-by-more"),
-    ],
-)
-def test_straight(changes, expected) -> None:
-    """No level is off the line by more than 0.4 of a round's growth; the last is left out."""
-    assert expected is straight(*changes)
-
-
-@pytest.mark.parametrize(
-    ("moved", "expected"),
-    [
-        pytest.param([10] * 10, True, id="all-new"),
-        pytest.param([50, -50, *[10] * 10], True, id="half-of-it"),
-        pytest.param([51, -51, *[10] * 10], False, id="less-than-half"),
-        pytest.param([-90, 0, *[10] * 10], False, id="back-to-where-it-was"),
-        pytest.param([-50, 0, *[10] * 10], True, id="half-of-it-beyond-where-it-was"),
-        pytest.param([7, 50, -50, *[10] * 10], True, id="from-a-higher-level"),
-        pytest.param([7, 51, -51, *[10] * 10], False, id="less-from-a-higher-level"),
-    ],
-)
-def test_new_ground(moved, expected) -> None:
-    """At least half of the latest growth lies above all levels from before it."""
-    rounds = series(*moved)
-    assert expected is _is_new_ground(rounds, growth_of(latest(rounds), "blocks"))
 
 
 def concordance(rates) -> int:
@@ -105,143 +39,6 @@ def seem_to_fade(moved) -> bool:
     """Whether rounds of three calls in which so much stayed fade."""
     rounds = series(*moved)
     return fades(rounds, growth_of(latest(rounds), "blocks"))
-
-
-@pytest.mark.parametrize(
-    ("rates", "expected"),
-    [
-        pytest.param([6, 5, 4, 3, 2, 7, 1], -11, id="seven"),
-        pytest.param([6, 5, 4, 3, 2, 1, 7], -9, id="seven-by-chance"),
-        pytest.param([8, 7, 6, 5, 9, 4, 3, 2, 1, 10], -19, id="ten"),
-        pytest.param([8, 7, 6, 5, 4, 9, 3, 2, 1, 10], -17, id="ten-by-chance"),
-        pytest.param([10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 11, 12], -24, id="twelve"),
-        pytest.param([9, 10, 8, 7, 6, 5, 4, 3, 2, 1, 11, 12], -22, id="twelve-by-chance"),
-        pytest.param([7, 9, 9, 5, 2, 8, 4, 7, 6, 1], -19, id="two-ties"),
-        pytest.param([7, 5, 8, 6, 4, 2, 1, 3, 9, 1], -18, id="a-tie-and-by-chance"),
-    ],
-)
-def test_seems_to_fade(rates, expected) -> None:
-    """A rate seems to fall if chance orders the rounds like that once in 20 times."""
-    count = len(rates)
-    limit = 1.64 * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
-    assert expected == concordance(rates)
-    assert (expected <= -limit) is seem_to_fade(rates)
-
-
-def test_longer_rounds_fade_by_the_call() -> None:
-    """Rounds in which more stays fade all the same if it is less per call."""
-    sizes = (3, 3, 3, 6, 6, 6, 9, 9, 9, 12)
-    rounds = [a_round(n, blocks=n * (100 - 5 * at)) for at, n in enumerate(sizes)]
-    assert fades(rounds, growth_of(latest(rounds), "blocks"))
-
-
-@pytest.mark.parametrize(
-    ("apart", "expected"),
-    [
-        pytest.param(0, False, id="even"),
-        pytest.param(387, False, id="hardly-uneven"),
-        pytest.param(390, True, id="too-uneven-to-be-sure"),
-        pytest.param(480, True, id="uneven"),
-    ],
-)
-def test_surely_stopped_fading(apart, expected) -> None:
-    """A rate that seems to fall is not said to fade if it surely keeps four fifths."""
-    scatter = (apart, -apart, 0, -apart, apart)
-    rates = [10_000 + by for by in scatter] + [9000 + by for by in scatter]
-    assert expected is seem_to_fade([3 * rate for rate in rates])
-
-
-def test_four_fifths_are_enough() -> None:
-    """A rate that fell to exactly four fifths and stays there does not fade, one below does."""
-    assert not seem_to_fade([30_000] * 5 + [24_000] * 5)
-    assert seem_to_fade([30_000] * 5 + [23_999] * 5)
-
-
-@pytest.mark.parametrize(
-    ("rounds", "state", "reason"),
-    [
-        pytest.param((), None, "", id="none"),
-        pytest.param(series(0), None, "", id="one"),
-        pytest.param(series(*[0] * 7), None, "", id="twenty-one-calls"),
-        pytest.param(series(*[0] * 8), "clean", "", id="twenty-four-calls"),
-        pytest.param(series(0, 0, calls=12), "clean", "", id="two-longer-rounds"),
-        pytest.param(series(7, 3, calls=30), None, "", id="two-rounds-at-least"),
-        pytest.param(series(0, 15, 0, 0, calls=30), "clean", "", id="two-rounds-are-enough"),
-        pytest.param(series(5, *[0] * 7), None, "", id="grew-meanwhile"),
-        pytest.param(series(*[0] * 7, 1), None, "", id="latest-not-flat"),
-        pytest.param(series(*[0] * 6, 1, 0), None, "", id="latest-but-one-not-flat"),
-        pytest.param(series(0, 1, *[0] * 6), "clean", "", id="one-block"),
-        pytest.param(series(2, 0, 2, *[0] * 5), None, "", id="four-blocks"),
-        pytest.param(series(-90, *[3] * 7), None, "", id="released-and-growing"),
-        pytest.param(series(3, 3, -90, *[0] * 5), "clean", "", id="released"),
-        pytest.param(series(3, -90, 6, *[0] * 5), None, "", id="above-its-lowest"),
-        pytest.param(
-            series(9, 9, *[0] * 8),
-            "settling",
-            "blocks grew by 18 at first, and no more after 6 calls",
-            id="stopped",
-        ),
-        pytest.param(
-            (a_round(3, blocks=1, USS=122_880), *[a_round(3, blocks=0, USS=0)] * 8),
-            "settling",
-            "USS grew by 120.0 KiB at first, and no more after 3 calls",
-            id="pages-stopped",
-        ),
-        pytest.param(
-            (a_round(4, blocks=7, USS=122_880), *[a_round(3, blocks=0, USS=0)] * 8),
-            "settling",
-            "USS grew by 120.0 KiB at first, and no more after 4 calls",
-            id="the-first-above-its-floor",
-        ),
-        pytest.param(series(9, 0, -9, *[0] * 6), "clean", "", id="back-again"),
-        pytest.param(series(*[9] * 20, *[0] * 9), None, "", id="not-yet-a-third"),
-        pytest.param(
-            series(*[9] * 20, *[0] * 10),
-            "settling",
-            "blocks grew by 180 at first, and no more after 60 calls",
-            id="a-third",
-        ),
-        pytest.param(
-            tuple(a_round(5, blocks=0, USS=4096) for _ in range(5)),
-            None,
-            "",
-            id="a-page-per-round",
-        ),
-        pytest.param(
-            (a_round(5, blocks=0, USS=4096), *[a_round(5, blocks=0, USS=0)] * 5),
-            "clean",
-            "",
-            id="a-page",
-        ),
-        pytest.param(
-            tuple(a_round(5, blocks=0, C_heap=25) for _ in range(5)),
-            "clean",
-            "",
-            id="heap-below-half-its-floor",
-        ),
-        pytest.param(
-            tuple(a_round(5, blocks=0, C_heap=30) for _ in range(5)),
-            "clean",
-            "",
-            id="heap-at-half-its-floor",
-        ),
-        pytest.param(
-            tuple(a_round(5, blocks=0, C_heap=40) for _ in range(5)),
-            None,
-            "",
-            id="heap-above-half-its-floor",
-        ),
-    ],
-)
-def test_conclude(rounds, state, reason) -> None:
-    """A check ends early after a third of its calls, 24 at least, without growth."""
-    verdict = conclude(rounds)
-    if state is None:
-        assert verdict is None
-    else:
-        assert verdict is not None
-        assert (state, reason, rounds) == (verdict.state, verdict.reason, verdict.rounds)
-        assert verdict.calls == sum(r.calls for r in rounds)
 
 
 @pytest.mark.parametrize(
