@@ -341,7 +341,12 @@ class Case:
         was = length_of(self.grower.container) if self.grower is not None else 0
         grew = self.grower is None or was > self._length or self.calls == self._divided_at
         if len(parts) > 1 or (parts and (self._excluded or not grew)):
-            self.parts = parts
+            self.parts = (self._with_notes(parts[0]), *parts[1:])
+
+    def _with_notes(self, part: Part) -> Part:
+        """A part with what could not be found out about the test as a whole."""
+        notes = self.blame.notes if self.blame is not None else ()
+        return replace(part, blame=replace(part.blame, notes=(*part.blame.notes, *notes)))
 
     def _grew_on(self, cause: Cause) -> bool:
         """Whether a container has gone on growing since it was found to grow."""

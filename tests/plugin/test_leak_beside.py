@@ -119,7 +119,12 @@ def test_a_cache_that_fills_is_no_leak(run, written, cache):
         pytest.param(KEPT_LIMIT, SMALL, "test_it.KEPT", id="object-beside-kept-limit"),
         pytest.param(PATTERNS, SMALL, "test_it.KEPT", id="object-beside-patterns"),
         pytest.param(STATEMENTS, SMALL, "test_it.KEPT", id="object-beside-statements"),
-        pytest.param(FILES, THREAD, "threading._active", id="thread-beside-files"),
+        pytest.param(
+            FILES,
+            THREAD,
+            "threading._active, thread threading.Event.wait",
+            id="thread-beside-files",
+        ),
         pytest.param(LRU, TEXT, "test_it.TEXT", id="text-beside-lru"),
     ],
 )
