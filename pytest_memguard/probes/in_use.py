@@ -9,8 +9,8 @@ from typing import Any, Final
 from pytest_memguard.clock import Clock
 from pytest_memguard.values import dataclass
 
-_CHEAP_SECONDS: Final = 50e-6
-_SHARE_OF_TIME: Final = 50
+_CHEAP_SECONDS: Final = 1e-3
+_SHARE_OF_TIME: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +31,8 @@ class InUseProbe:
     """Reads what the process has in use.
 
     Counting blocks takes 1 microsecond in a small process and a millisecond in one of a
-    gigabyte, and so does asking a fragmented C heap. Where that takes more than 50
-    microseconds, it is done in a fiftieth of the time at most, unless the caller insists.
+    gigabyte, and so does asking a fragmented C heap. Where that takes more than a
+    millisecond, it is done in a tenth of the time at most, unless the caller insists.
 
     Args:
         resident: returns resident bytes.
@@ -60,13 +60,14 @@ class InUseProbe:
         """Read resident memory alone, in a microsecond."""
         return InUse(resident=self._resident())
 
-    def read(self, *, whole: bool) -> InUse:
+    def read(self, *, whole: bool, again: bool = False) -> InUse:
         """Read all there is to know in a moment.
 
         Args:
             whole: read everything, however long that takes.
+            again: read as much as just before, to compare the two.
         """
-        if not whole and self._now() < self._due:
+        if not (whole or again) and self._now() < self._due:
             return self.resident_only()
         start = self._cpu()
         found = InUse(

@@ -23,13 +23,13 @@ def most_freed_between(before: InUse, after: InUse, objects: int) -> int:
     if not objects:
         return 0
     pages = max(0, before.resident - after.resident)
-    return max(pages, _allocated(before, after, objects))
+    return max(pages, _allocated(before, after))
 
 
-def _allocated(before: InUse, after: InUse, objects: int) -> int:
+def _allocated(before: InUse, after: InUse) -> int:
     """Bytes by which the allocators have less in use, at most."""
     if before.blocks is None or after.blocks is None:
-        return objects * LARGEST_IN_HEAP
+        return before.resident  # one object may hold any number of others
     blocks = max(0, before.blocks - after.blocks)
     if before.heap is None or after.heap is None:
         return blocks * LARGEST_IN_HEAP

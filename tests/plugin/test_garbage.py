@@ -394,7 +394,7 @@ def test_errors_of_ours_are_no_warnings(pytester, run):
         """
         from pytest_memguard.probes.in_use import InUseProbe
 
-        def read(self, *, whole):
+        def read(self, *, whole, again=False):
             raise OSError("no more descriptors")
 
         InUseProbe.read = read

@@ -22,8 +22,8 @@ def clock(monkeypatch) -> FakeClock:
 
 @pytest.fixture
 def blocks(clock) -> FakeProbe:
-    """Counts blocks in a hundred microseconds."""
-    return FakeProbe(clock, 7, cost=100e-6)
+    """Counts blocks in two milliseconds."""
+    return FakeProbe(clock, 7, cost=2e-3)
 
 
 @pytest.fixture
@@ -51,18 +51,25 @@ def test_resident_only(probe, blocks) -> None:
 @pytest.mark.parametrize(
     ("expected", "cost", "pause"),
     [
-        pytest.param(2, 40e-6, 0, id="cheap"),
-        pytest.param(1, 100e-6, 49 * 100e-6, id="expensive-and-too-soon"),
-        pytest.param(2, 100e-6, 51 * 100e-6, id="expensive-and-long-ago"),
+        pytest.param(2, 0.9e-3, 0, id="cheap"),
+        pytest.param(1, 2e-3, 9 * 2e-3, id="expensive-and-too-soon"),
+        pytest.param(2, 2e-3, 11 * 2e-3, id="expensive-and-long-ago"),
     ],
 )
-def test_a_fiftieth_of_the_time(probe, blocks, clock, expected, cost, pause) -> None:
+def test_a_tenth_of_the_time(probe, blocks, clock, expected, cost, pause) -> None:
     """What takes long is not read at every young collection."""
     blocks.cost = cost
     probe.read(whole=False)
     clock.advance(pause)
     probe.read(whole=False)
     assert expected == blocks.calls
+
+
+def test_to_compare(probe, blocks) -> None:
+    """What was read before a collection is read after it as well, however soon."""
+    before = probe.read(whole=False)
+    assert before == probe.read(whole=False, again=True)
+    assert blocks.calls == 2
 
 
 def test_full_collections_are_worth_it(probe, blocks) -> None:
