@@ -21,6 +21,8 @@ _INTERPRETER = re.compile(
     r"|dict|set|tuple|unicode|bytes|bytearray|long|float|new|frame|gen|code|insert|resize|call"
     r"|do|array|deque|odict|weakref|context|member|getset|wrap|descr|super|property|intern)_"
 )
+_ALIKE: Final = 0.9
+"""Share of a line's blocks that are of one size for all to be called alike."""
 _REPLACED: Final = 1.5
 """How many times the blocks that stay with each call a line may have left in the few calls."""
 _SOME: Final = 2
@@ -113,16 +115,24 @@ class _Sum:
     small: int = 0
     largest: Blocks | None = None
     """The largest part of it, whose stack and C functions stand for the line's."""
+    alike: int = 0
+    """How many of its blocks are as large as those of that part."""
 
     def plus(self, found: Blocks) -> _Sum:
         """With some more."""
         known = self.largest
+        same = 0 if known is not None and known.block != found.block else self.alike
+        if known is not None and found.size < known.size:
+            largest, alike = known, self.alike + found.count * (found.block == known.block)
+        else:
+            largest, alike = found, same + found.count
         return _Sum(
             count=self.count + found.count,
             size=self.size + found.size,
             of_python=self.of_python + (found.count if found.of_python else 0),
             small=self.small + found.small,
-            largest=found if known is None or found.size >= known.size else known,
+            largest=largest,
+            alike=alike,
         )
 
 
@@ -160,7 +170,7 @@ def _leak_line(line: Line, one: _Sum) -> LeakLine:
         caller=caller_of(stack),
         of_python=one.of_python,
         small=one.small,
-        block=one.largest.block if one.largest else 0,
+        block=one.largest.block if one.largest and one.alike >= _ALIKE * one.count else 0,
     )
 
 

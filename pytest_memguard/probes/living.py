@@ -45,8 +45,11 @@ class Block:
 
     of_instruments: bool = False
     """Whether it is there because allocations are followed."""
-    block: int = 0
-    """Bytes of each of several that are alike."""
+
+    @property
+    def block(self) -> int:
+        """Its bytes: there is no other with it."""
+        return self.size
 
     @property
     def small(self) -> int:

@@ -308,8 +308,8 @@ class Case:
         filling = [cause.path.bounded for cause in self._excluded if cause.path is not None]
         self.filling = "; ".join(filter(None, filling))
         if verdict.state == "leaking" and self.blame is not None and self._divided_at:
-            self._part(verdict)
-            if self._excluded and not self.parts:
+            others = self._part(verdict)
+            if self._excluded and not others:
                 # a mistake in measuring what is left out: nothing else was found to grow
                 verdict = replace(verdict, state="clean", rates=())
             self._forget_runners_list()
@@ -328,8 +328,12 @@ class Case:
         self.grower = None
         self.blame = named(replace(blame, path=None))
 
-    def _part(self, verdict: Verdict) -> None:
-        """Divide a leak into its parts, where it has several or something else grows beside."""
+    def _part(self, verdict: Verdict) -> bool:
+        """Divide a leak into its parts, where it has several or something else grows beside.
+
+        Returns:
+            Whether anything was found that grows, besides what is left out.
+        """
         from pytest_memguard.recording.parts import parts_of
 
         leaks = [cause for cause in self._leaks if self._grew_on(cause)]
@@ -337,11 +341,12 @@ class Case:
             parts = parts_of(leaks, verdict, self._excluded, self._call, self._looks.settle)
         except CallFailed as failed:
             self._note(failed)
-            return
+            return True
         was = length_of(self.grower.container) if self.grower is not None else 0
         grew = self.grower is None or was > self._length or self.calls == self._divided_at
         if len(parts) > 1 or (parts and (self._excluded or not grew)):
             self.parts = (self._with_notes(parts[0]), *parts[1:])
+        return bool(self.parts or leaks)
 
     def _with_notes(self, part: Part) -> Part:
         """A part with what could not be found out about the test as a whole."""
