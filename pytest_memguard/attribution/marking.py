@@ -24,10 +24,6 @@ from pytest_memguard.values import dataclass
 _WORD: Final = 8
 _HEAD: Final = 16
 """Bytes in front of an object that the collector follows: links to other such objects."""
-_MOST_CHUNK: Final = 1 << 16
-"""Bytes of a block of C code's that is read."""
-_LOWEST: Final = 1 << 16
-"""Below that nothing is mapped."""
 _MOST_BYTES: Final = 1 << 23
 """Bytes of one block that are read."""
 
@@ -182,28 +178,6 @@ class Marker:
         """Where the objects among some blocks are, with or without the collector's head."""
         found = {self._starts[index] for index in indices if self.is_object(index)}
         return found | {start + _HEAD for start in found}
-
-    def words_at(self, address: int, size: int) -> list[int]:
-        """What may be pointers to blocks of C code's at some place."""
-        words = array("Q")
-        text = self._read(address, size // _WORD * _WORD)
-        words.frombytes(text[: len(text) // _WORD * _WORD])
-        return [word for word in words if word > _LOWEST and not word % _WORD]
-
-    def chunk_size(self, address: int) -> int:
-        """Bytes of a block that glibc gave out; 0 where it seems to be none.
-
-        The word in front of it says so, in steps of 16 bytes and with three flags.
-        """
-        words = array("Q")
-        words.frombytes(self._read(address - _WORD, _WORD)[:_WORD])
-        size = (words[0] & ~7) - _WORD if len(words) else 0
-        return size if (size + _WORD) % _HEAD == 0 and 0 < size <= _MOST_CHUNK else 0
-
-    def blocks_at(self, address: int, size: int) -> set[int]:
-        """Indices of the blocks that are pointed to from some place."""
-        found = map(self._index, self._words(address, size))
-        return {index for index in found if index is not None}
 
     def is_new(self, held: object) -> bool:
         """Whether an object lies in one of the blocks."""

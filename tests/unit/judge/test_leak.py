@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 import math
-from itertools import accumulate, combinations
+from itertools import accumulate
 from random import Random
 
 import pytest
 
 from bench.leak_rule import Series, check
-from pytest_memguard.judge.lasting import (
-    _is_straight,
-    fades,
-)
 from pytest_memguard.judge.leak import confirmed, final, next_size, suspects, untraced
-from pytest_memguard.judge.rounds import latest
-from pytest_memguard.judge.slopes import growth_of
 from pytest_memguard.leaks import Rate, Verdict
 from tests.rounds import a_round, series
 
 STOPPED = "and 40 is the most there may be"
-
-
-def straight(*changes: int) -> bool:
-    """Whether rounds of 30 blocks are straight but for these changes from the third on."""
-    moved = [30] * 11
-    for at, by in enumerate(changes, 2):
-        moved[at] += by
-    return _is_straight(series(*moved, 500), "blocks")
-
-
-def concordance(rates) -> int:
-    """Kendall's sum: pairs that rise less pairs that fall."""
-    return sum((b > a) - (b < a) for a, b in combinations(rates, 2))
-
-
-def seem_to_fade(moved) -> bool:
-    """Whether rounds of three calls in which so much stayed fade."""
-    rounds = series(*moved)
-    return fades(rounds, growth_of(latest(rounds), "blocks"))
 
 
 @pytest.mark.parametrize(
