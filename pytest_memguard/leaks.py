@@ -24,7 +24,7 @@ BYTE_SIGNALS: Final[frozenset[Signal]] = frozenset({"C heap", "USS"})
 MEMORY_SIGNALS: Final[frozenset[Signal]] = frozenset({"blocks", "C heap", "USS"})
 """Signals that show memory; without any of them a check is blind to it."""
 WORTH: Final[dict[Signal, int]] = {"blocks": 1000, "C heap": 65_536, "USS": 1_048_576}
-"""Growth from which on it is told though it stopped: a thousand blocks are about 64 KiB, and
+"""Growth that is listed although it stopped: a thousand blocks are about 64 KiB, and
 pages come and go."""
 WORTH_OTHERS: Final = 8
 """The same for files, threads and whatever else is counted."""

@@ -78,7 +78,7 @@ def source(*kinds: Kind) -> str:
 
 
 def found(text: str, folder: Path) -> list[str]:
-    """Check a file, and return what is said of each leak: its holder, or else its function.
+    """Check a file, and return the name of each leak: its holder, or else its function.
 
     Args:
         text: the file.

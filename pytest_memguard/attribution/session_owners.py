@@ -21,7 +21,7 @@ def reached_from(owners: Owners) -> dict[int, str]:
     """Ids of objects that plugins keep, each with the plugin that does.
 
     What is reached by way of modules, classes and functions, or through the test runner, is
-    nobody's in particular.
+    not attributed to a plugin.
 
     Args:
         owners: all of them.

@@ -191,7 +191,7 @@ def _unmeasured(
 def _of_table(verdict: Verdict) -> float:
     """Growth of the C heap per call that is too uneven for a verdict.
 
-    A dict or set becomes larger once in a while, and seldom during the few calls. What holds
+    A dict or set becomes larger once in a while, and rarely during the few calls. What holds
     a leak is known to grow, so that is what the C heap shows.
     """
     tail = latest(verdict.rounds)

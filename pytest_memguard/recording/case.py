@@ -48,7 +48,7 @@ class Case:
     """Repeats one callable, and looks into what grows.
 
     Where a cache fills, or the test runner keeps something, the callable is repeated once
-    more, and what those take is left out of all readings. So what is said of one holder ends
+    more, and what those take is left out of all readings. So the verdict on one holder ends
     nothing: whatever grows beside it is judged like any other growth.
 
     Args:

@@ -135,7 +135,7 @@ def _is_of_threads(holding: Holding) -> bool:
 
 
 def whole(path: RetentionPath, grower: Grower | None, verdict: Verdict) -> Cause:
-    """A holder to which all memory that grows is laid, since it cannot be divided.
+    """A holder to which all memory that grows is attributed, since it cannot be divided.
 
     Args:
         path: to the holder.

@@ -44,7 +44,7 @@ class LeakCheck:
     Args:
         blame: where to look into a leak: here, fork, none.
         owners: tells the parts of the test runner that keep things for a whole session.
-        watcher: is told of every call and reading.
+        watcher: gets every call and reading.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ _FEWEST: Final = 2 * _SCREEN
 """Calls after the warm-up without which nothing can be told."""
 _MOST_ROUNDS: Final = 200
 _INSTRUMENTED: Final = 16
-"""Calls under instruments, about, while somebody is asked who does it."""
+"""Calls under instruments, about, that an explanation takes."""
 _HARMLESS: Final = 32
 """The part of a limit that one call may take before every call is looked at."""
 FEWEST_CALLS: Final = 34
