@@ -4,16 +4,16 @@ from __future__ import annotations
 
 
 def over() -> None:
-    """Use 18 MiB, of 14.
+    """Use 21 MiB, of 14.
 
-    >>> len(bytearray(18 << 20))
-    18874368
+    >>> len(bytearray(21 << 20))
+    22020096
     """
 
 
 def within() -> None:
-    """Use 9 MiB, of 14.
+    """Use 7 MiB, of 14.
 
-    >>> len([bytes(447) for _ in range(9 << 11)])
-    18432
+    >>> len([bytes(447) for _ in range(7 << 11)])
+    14336
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
 from pytest_memguard.clock import Clock
@@ -102,10 +103,13 @@ class Measurement:
         if phase == "call" and self._needs.record:
             self._instruments.plug_holes()
         self._python.wanted = plan is not None and phase in plan.python
-        self.recorder.start()
         if tracking.wanted(phase, room, precision):
             # inside tracemalloc, never around it: each puts back the allocators it found
-            tracking.start(phase)
+            self._hook(self.recorder.start, lambda: tracking.start(phase))
+        elif self._python.wanted:
+            self._hook(self.recorder.start)
+        else:
+            self.recorder.start()
         self._instruments.collection_watch.listen(self.recorder)
         region = self.measured.regions[phase] = self.recorder.open()
         self.stages.start_level = region.levels[0]
@@ -179,14 +183,35 @@ class Measurement:
 
     # Free room
 
-    def _free_room(self, precision: Precision) -> int:
-        """Upper bound of the free bytes inside the process; 0 where nobody can tell."""
+    def _free_room(self, precision: Precision, *, fill: bool = True) -> int:
+        """Upper bound of the free bytes inside the process; 0 where nothing can tell."""
         watch = self._instruments.room
         if watch is None:
             return 0
         self._settle()
         level = self._instruments.resident.level()
-        return watch.bound(level, precision.lay, precision.tracker)
+        return watch.bound(level, precision.lay, precision.tracker, fill=fill)
+
+    def _hook(self, *starts: Callable[[], object]) -> int:
+        """Start what hooks pymalloc, which tells nothing of its free pools from then on.
+
+        Args:
+            starts: start it, in this order.
+
+        Returns:
+            Bytes by which that made the process larger.
+        """
+        resident, watch = self._instruments.resident, self._instruments.room
+        self._settle()
+        before = resident.level()
+        if watch is not None:
+            watch.bound(before, 0, inf, fill=False)
+        for start in starts:
+            start()
+        grown = resident.level() - before
+        if watch is not None:
+            watch.discount(grown)
+        return grown
 
     def _fill_briefly(self, room: int, precision: Precision) -> int:
         """Fill what is free until the phase ends, if it matters; what is free then."""
@@ -201,7 +226,11 @@ class Measurement:
         return 0 if watch is None else watch.anywhere
 
     def _stage_room(self, limit: int | None) -> int:
-        """Free room at the start of a stage, if there is a limit on it."""
+        """Free room at the start of a stage, if there is a limit on it.
+
+        A limit that the stage states itself is not known before, so what is free is filled
+        here, unless that would count as the test's own memory.
+        """
         needed = [precision_for(limit)] if limit is not None else []
         if self._plan is not None:
             needed += [
@@ -211,7 +240,19 @@ class Measurement:
             ]
         if self._needs.record:
             needed.append(FOR_RECORD)
-        return self._free_room(finest(needed)) if needed else 0
+        if not needed:
+            return 0
+        precision = finest(needed)
+        watch = self._instruments.room
+        counted = self._tracking.counts or self._python.running
+        if watch is None or limit is None or counted:
+            return self._free_room(precision, fill=not counted)
+        self._settle()
+        before = self._instruments.resident.level()
+        room = watch.bound(before, precision.lay, precision.tracker)
+        room = watch.fill_more(before, room, precision.lay, precision.fill)
+        self.recorder.discount(max(0, self._instruments.resident.level() - before))
+        return room
 
     def _settle(self) -> None:
         self._instruments.settle(self._tolerance)
@@ -224,9 +265,8 @@ class Measurement:
         return self._tracking.problem
 
     def _start_drill(self) -> None:
-        before = self._instruments.resident.level()
-        problem = self._tracking.start_for_lines()
-        self.recorder.discount(self._instruments.resident.level() - before)
+        self.recorder.discount(self._hook(self._tracking.start_for_lines))
+        problem = self._tracking.problem
         if problem:
             self.notes.append(f"the lines of its stages are not known: {problem}")
 

@@ -70,6 +70,11 @@ class Tracking:
             return True
         return precision is not None and room > precision.tracker
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is running and says how much memory is used, not only where."""
+        return self._tracker is not None and self.since is not None
+
     def start(self, phase: PhaseName) -> None:
         """Start it, or note why it cannot be."""
         plan = self._plan

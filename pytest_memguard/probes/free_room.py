@@ -30,6 +30,8 @@ class FreeRoom:
     """Bytes in blocks that are in use."""
     malloc: int = 0
     """Bytes of resident memory in free chunks of the C heap, at most."""
+    hooked: bool = False
+    """Whether another tool hooks pymalloc, as tracemalloc does: it tells nothing then."""
     anywhere: int = 0
     """Bytes of ``malloc`` at the ends of threads' arenas, where blocks of any size fit."""
 
@@ -77,7 +79,15 @@ class FreeRoomProbe:
 
     def read_python(self) -> FreeRoom:
         """Measure what pymalloc holds, and leave the C heap out."""
-        return parse_malloc_stats(self._heap.printed(self._print))
+        text = self._heap.printed(self._print)
+        if not text.strip() and sys.getallocatedblocks():
+            return FreeRoom(hooked=True)
+        return parse_malloc_stats(text)
+
+    def read_used(self) -> int | None:
+        """Bytes in pymalloc's blocks; ``None`` while another tool hooks it."""
+        room = self.read_python()
+        return None if room.hooked else room.used
 
 
 def parse_malloc_stats(text: bytes) -> FreeRoom:

@@ -36,8 +36,8 @@ class InUseProbe:
 
     Args:
         resident: returns resident bytes.
-        small: returns the bytes in pymalloc's blocks, in 0.03 to 2 milliseconds; ``None``
-            where the interpreter does not tell.
+        small: returns the bytes in pymalloc's blocks, in 0.03 to 2 milliseconds, or ``None``
+            while it cannot; ``None`` where the interpreter never tells.
         heap: returns the bytes of the C heap; psutil's ``heap_info`` unless given.
         blocks: counts the blocks of Python's allocators.
     """
@@ -45,7 +45,7 @@ class InUseProbe:
     def __init__(
         self,
         resident: Callable[[], int],
-        small: Callable[[], int] | None,
+        small: Callable[[], int | None] | None,
         heap: Callable[[], int | None] | None = None,
         blocks: Callable[[], int] = sys.getallocatedblocks,
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from importlib.util import find_spec
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.clock import Clock
@@ -54,7 +55,7 @@ class Instruments:
         give_back_large_blocks()
         self.mark: KernelMark | None = None
         self.resident = self._resident()
-        self._small_bytes: Callable[[], int] | None = None
+        self._small_bytes: Callable[[], int | None] | None = None
         self._trim = self._trimmer()
         self.settle: Trimmer | Untrimmed = self._trim or Untrimmed()
         self.room = self._room_watch()
@@ -175,7 +176,7 @@ class Instruments:
             from pytest_memguard.probes.free_room import FreeRoom, FreeRoomProbe
 
             probe = FreeRoomProbe()
-            probe.read()
+            hooked = probe.read().hooked
         except (Unmeasurable, ImportError) as error:
             self.gaps.append(
                 Gap(
@@ -185,12 +186,22 @@ class Instruments:
             )
             return None
 
+        if hooked:
+            reason = (
+                "pymalloc tells nothing while tracemalloc or another tool hooks it; what was "
+                "free before the first test may hide a peak"
+            )
+            self.gaps.append(Gap(subject="free room inside the process", reason=reason))
+
         def read() -> FreeRoom:
             self._trim_all()  # the probe counts on free pages having been given back
             return probe.read()
 
-        self._small_bytes = lambda: probe.read_python().used
-        return RoomWatch(read, self.resident.level)
+        self._small_bytes = probe.read_used
+        watch = RoomWatch(read, self.resident.level)
+        # now, since the first test that needs it may hook pymalloc itself
+        watch.bound(self.resident.level(), 0, inf, fill=False)
+        return watch
 
     def _trim_all(self) -> None:
         """Give every free page back, however long that takes."""

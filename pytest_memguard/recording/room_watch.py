@@ -39,6 +39,10 @@ class Room(BallastRoom, Protocol):
         """Bytes in small blocks that are in use."""
 
     @property
+    def hooked(self) -> bool:
+        """Whether nothing is known but what is free in the C heap."""
+
+    @property
     def malloc(self) -> int:
         """Bytes in the C heap."""
 
@@ -102,6 +106,7 @@ class RoomWatch:
         self._used_since = 0
         self._restless = 0
         self._most = 0
+        self._more_due = 0.0
 
     def bound(self, level: int, tolerance: int, expensive: float, *, fill: bool = True) -> int:
         """An upper bound of the room.
@@ -155,6 +160,14 @@ class RoomWatch:
         """
         self._used_since += size
 
+    def discount(self, size: int) -> None:
+        """Note bytes by which an instrument has made the process larger: no free room.
+
+        Args:
+            size: bytes of resident memory.
+        """
+        self._last.level += size
+
     def fill_briefly(self, level: int, room: int, much: int, enough: float) -> int:
         """Fill what is free until `release` is called, and return the bound then.
 
@@ -191,6 +204,26 @@ class RoomWatch:
         self._raised = self._resident() - before
         return self._last.room
 
+    def fill_more(self, level: int, room: int, much: int, enough: float) -> int:
+        """Fill what has become free since `fill_briefly`, or fill for the first time.
+
+        Args:
+            level: as for `fill_briefly`.
+            room: likewise.
+            much: likewise.
+            enough: likewise.
+        """
+        if self._brief is None:
+            return self.fill_briefly(level, room, much, enough)
+        now = self._now()
+        if room <= enough or now < self._more_due:
+            return room
+        start, before = self._cpu(), self._resident()
+        self._lay(self._brief, self._ask(level), level)
+        self._raised += self._resident() - before
+        self._more_due = now + (self._cpu() - start) * _SHARE_OF_TIME_IF_EXPENSIVE
+        return self._last.room
+
     def has_laid(self) -> bool:
         """Whether anything has been laid or given up since this was last asked."""
         laid, self._laid = self._laid, False
@@ -221,21 +254,33 @@ class RoomWatch:
         cost = self._cpu() - start
         self._highest = max(self._highest, level)
         self._most = self._most or room.small + max(ALWAYS_ALLOWED, level // 2)
-        moved = last.small + max(0, level - last.level) + last.used - room.used
-        moved += self._used_since
+        moved = last.small + max(0, level - last.level) + self._used_since
         self._used_since = 0
-        moved = max(moved, room.small - room.arena_size, 0)
-        self._note(room, level, min(room.small, moved))
+        if room.hooked:
+            self._note(room, level, self._unasked(moved))
+        else:
+            moved = max(moved + last.used - room.used, room.small - room.arena_size, 0)
+            self._note(room, level, min(room.small, moved))
         end = self._now()
         last.due = end + cost * _SHARE_OF_TIME
         last.soon = end + cost * _SHARE_OF_TIME_IF_EXPENSIVE
         return room
 
+    def _unasked(self, moved: float) -> float:
+        """Bytes free for small blocks at most, by what moved since the last answer alone.
+
+        Args:
+            moved: bytes; infinite before the first answer, which is one of the gaps.
+        """
+        gone = max(0, self._last.count - self._blocks())
+        return moved + gone * _LARGEST_SMALL_BLOCK if moved < inf else 0
+
     def _note(self, room: Room, level: int, small: float) -> None:
         last = self._last
         last.small, last.room = small, int(small) + room.malloc
         last.level, last.count = level, self._blocks()
-        last.used = room.used
+        if not room.hooked:
+            last.used = room.used
         self.anywhere = room.anywhere
 
     def _lay(self, ballast: Ballast, room: Room, level: int) -> None:

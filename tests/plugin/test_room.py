@@ -91,6 +91,90 @@ def test_peak_that_cannot_be_decided_is_told(pytester, run):
     )
 
 
+INLINE = """
+    import gc
+    import pytest
+
+    pinned = []
+
+    def small_lists(count):
+        return [[] for _ in range(count)]
+
+    def test_neighbour():
+        gc.disable()
+        pinned.extend(small_lists(90_000)[::50])  # leaves some 5 MiB free
+
+    def test_within(memguard):
+        for number in range(2):
+            with memguard.stage(f"part {number}", budget="8 MB"):
+                kept = small_lists(55_000)[::50]
+
+    @pytest.mark.mem_budget(30)
+    def test_whole_test_has_a_budget(memguard):
+        with memguard.stage("part", budget="8 MB"):
+            small_lists(55_000)
+
+    @pytest.mark.mem_budget(4, metric="heap")
+    def test_filling_is_no_memory_of_the_test(memguard):
+        with memguard.stage("part", budget="30 MB"):
+            small_lists(1_000)
+
+    def test_over(memguard):
+        with memguard.stage("part", budget="4 MB"):
+            small_lists(90_000)
+"""
+
+
+def test_room_that_a_stage_with_a_budget_of_its_own_finds(run, written):
+    """It is filled when the stage begins, since its budget was not known before."""
+    result = run(INLINE, "--mem-json=out.json", "-rf")
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.no_fnmatch_line("*undecided*")
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_over - BudgetExceeded: *"])
+    call = written()["test_filling_is_no_memory_of_the_test"]["phases"][1]
+    assert call["peaks"][0]["bytes"] < 2**20
+
+
+HOOKED = """
+    import gc
+    import pytest
+
+    pinned = []
+
+    def small_lists(count):
+        return [[] for _ in range(count)]
+
+    @pytest.mark.mem_budget(100)
+    def test_first():
+        pass
+
+    def test_neighbour():
+        gc.disable()
+        pinned.extend(small_lists(350_000)[::50])
+
+    {marks}
+    def test_hooks_pymalloc(memguard):
+        with memguard.stage("part", budget="8 MB"):
+            pass
+
+    @pytest.mark.mem_budget(8)
+    def test_over():
+        small_lists(200_000)
+"""
+HOOKS = {
+    "memray": '@pytest.mark.mem_budget(100, metric="heap")',
+    "tracemalloc": '@pytest.mark.mem_budget(100, metric="python")',
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_room_asked_for_while_pymalloc_is_hooked(run, hook):
+    """An answer that knows nothing of pymalloc's pools does not mean that none is free."""
+    result = run(HOOKED.format(marks=HOOKS[hook]))
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(["*FAILED test_it.py::test_over - BudgetExceeded: *"])
+
+
 RECORDED = """
     import gc
     import json

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes.free_room import FreeRoom, parse_malloc_stats
+from pytest_memguard.probes.free_room import FreeRoom, FreeRoomProbe, parse_malloc_stats
 from pytest_memguard.units import MIB
 
 STATISTICS = b"""\
@@ -118,3 +119,20 @@ def test_real_chunks_that_were_given_back_are_no_room() -> None:
     for malloc, anywhere in (threaded, again):
         assert malloc < 2 * MIB
         assert 0 < anywhere < MIB
+
+
+def test_pymalloc_that_is_hooked() -> None:
+    """While tracemalloc runs pymalloc tells nothing, which is not the same as nothing free."""
+    probe = FreeRoomProbe()
+    assert probe.read_used()
+    was_tracing = tracemalloc.is_tracing()
+    tracemalloc.start()
+    try:
+        room = probe.read()
+        assert room.hooked
+        assert room.small == 0
+        assert probe.read_used() is None
+    finally:
+        if not was_tracing:
+            tracemalloc.stop()
+    assert not probe.read().hooked

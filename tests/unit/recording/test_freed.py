@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tracemalloc
+from pathlib import Path
+
 import pytest
 
-from pytest_memguard.probes.in_use import InUse
+from pytest_memguard.probes.free_room import FreeRoomProbe
+from pytest_memguard.probes.in_use import InUse, InUseProbe
 from pytest_memguard.recording.freed import most_freed_between
+from tests.fresh import alone
 
 
 @pytest.mark.parametrize(
@@ -34,3 +40,22 @@ def test_most(most, before, after, objects) -> None:
     names = ("resident", "blocks", "heap", "small")
     first, last = (InUse(**dict(zip(names, v, strict=True))) for v in (before, after))
     assert most == most_freed_between(first, last, objects)
+
+
+@alone
+def test_while_tracemalloc_hooks_pymalloc() -> None:
+    """Blocks that leave free places in pymalloc's pools count, though it tells nothing."""
+    probe = InUseProbe(_level, FreeRoomProbe().read_used)
+    garbage = [[] for _ in range(100_000)]
+    pinned = garbage[::50]  # so that no arena is given back
+    tracemalloc.start()
+    before = probe.read(whole=True)
+    del garbage
+    after = probe.read(whole=True)
+    tracemalloc.stop()
+    assert len(pinned) * 49 * 56 < most_freed_between(before, after, 1)
+
+
+def _level() -> int:
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGESIZE")

@@ -279,6 +279,36 @@ def test_what_filling_touched_is_no_movement(watch, clock) -> None:
     assert watch.bound(LEVEL + 4000, tolerance=100) == 30
 
 
+def test_while_pymalloc_is_hooked(watch, clock) -> None:
+    """What moved since the last answer is a bound as long as pymalloc tells nothing."""
+    clock.advance(60)
+    watch.probe.answer = FakeRoom(300, malloc=300, hooked=True)
+    watch.blocks -= 1
+    assert watch.bound(LEVEL + 1000, tolerance=0) == 5000 + 1000 + 512 + 300
+    clock.advance(60)
+    watch.watch.note_use(50)
+    assert watch.bound(LEVEL + 1000, tolerance=0) == 5000 + 1000 + 512 + 50 + 300
+    clock.advance(60)
+    watch.probe.answer = FakeRoom(7000, used=40, arena_size=7000)
+    assert watch.bound(LEVEL + 1000, tolerance=0) == 5000 + 1000 + 512 + 50 - 40
+
+
+def test_what_an_instrument_takes_is_no_room(watch) -> None:
+    """Resident memory that grew for our own sake is in use."""
+    watch.watch.discount(3000)
+    assert watch.bound(LEVEL + 3000, tolerance=0) == 5000
+    assert watch.bound(LEVEL + 3100, tolerance=1000) == 5100
+
+
+def test_hooked_from_the_start(clock) -> None:
+    """What was free before the first answer is not known; what moves later is."""
+    probe = FakeProbe(clock, FakeRoom(300, malloc=300, hooked=True), COST)
+    watch = RoomWatch(probe, lambda: 0, lambda: 100)
+    assert watch.bound(LEVEL, 0, NEVER) == 300
+    clock.advance(60)
+    assert watch.bound(LEVEL + 700, 0, NEVER) == 1000
+
+
 @pytest.fixture
 def filling(watch, monkeypatch) -> Setting:
     """A watch whose room can be filled for a while: 30 bytes are left, 4,000 are touched."""
@@ -389,6 +419,21 @@ def test_filling_again_releases_first(filling) -> None:
     assert filling.blocks == 900
     filling.watch.release()
     assert filling.blocks == 100
+
+
+def test_filling_more(filling, clock) -> None:
+    """What becomes free while it is filled is filled too, in a share of the time."""
+    watch = filling.watch
+    assert watch.fill_more(LEVEL, 7000, NEVER, 1000) == 30
+    assert watch.fill_more(LEVEL, 1000, NEVER, 1000) == 1000
+    filling.probe.answer = FakeRoom(5000)
+    assert watch.fill_more(LEVEL + 9000, 5000, NEVER, 1000) == 30
+    assert watch.fill_more(LEVEL + 9000, 5000, NEVER, 1000) == 5000
+    clock.advance(60)
+    filling.probe.answer = FakeRoom(5000)
+    assert watch.fill_more(LEVEL + 9000, 5000, NEVER, 1000) == 30
+    assert watch.release() > 4000
+    assert watch.release() == 0
 
 
 def test_real_room_is_filled_for_a_while() -> None:
