@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
@@ -77,10 +77,10 @@ def _subject(blame: Blame) -> str:
     if holder and not _is_shared(holder):
         return f"held by {holder}"
     if holder:
-        own = next(_own_types(blame), "") or (_place(line) if line is not None else "")
+        own = _own_type(blame) or (_place(line) if line is not None else "")
         return f"held by {holder}, {own}" if own else f"held by {holder}"
     if line is not None:
-        kept = blame.types[0].type if blame.types else _size_class(line, blame.calls)
+        kept = _kept_type(blame) or _size_class(line, blame.calls)
         return "; ".join(part for part in (_place(line), *line.native, kept) if part)
     return STARTS_TRACEMALLOC if STARTS_TRACEMALLOC in blame.notes else ""
 
@@ -98,12 +98,23 @@ def _is_of_library(name: str) -> bool:
     return re.split(r"[.\[]", name, maxsplit=1)[0] in sys.stdlib_module_names
 
 
-def _own_types(blame: Blame) -> Iterator[str]:
-    """Types that are neither builtins nor of the standard library or pytest."""
-    for growth in blame.types:
-        module, dot, _ = growth.type.partition(".")
-        if dot and module not in sys.stdlib_module_names and module not in _OF_PYTEST:
-            yield growth.type
+def _own_type(blame: Blame) -> str:
+    """The first type that is neither builtin nor of the standard library or pytest, if any."""
+    return min((growth.type for growth in blame.types if _is_own(growth.type)), default="")
+
+
+def _kept_type(blame: Blame) -> str:
+    """The type that a leak is named after, if types are known.
+
+    The first by name: how many objects of each there are differs a little from run to run.
+    """
+    names = (growth.type for growth in blame.types)
+    return min(names, key=lambda name: (not _is_own(name), "." not in name, name), default="")
+
+
+def _is_own(name: str) -> bool:
+    module, dot, _ = name.partition(".")
+    return bool(dot) and module not in sys.stdlib_module_names and module not in _OF_PYTEST
 
 
 def _naming_line(lines: Sequence[LeakLine]) -> LeakLine | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 2_000
 _KINDS_FROM: Final = 3
+_MORE: Final = 3
+"""How many times as many objects others have to be that a few are joined to."""
+_STRAY: Final = 0.25
+"""Share of the blocks from the main line from which on those from another line belong there."""
+_FOUND: Final = 0.75
+"""Share of the objects of a leak that are found, at least: others may seem to be held by
+memory in which old pointers lie."""
 
 
 class Heap:
@@ -33,6 +41,13 @@ class Heap:
         self.types: tuple[TypeGrowth, ...] = ()
         self.replaces = False
         """Whether it is there in the place of other blocks."""
+        self.is_of_objects = False
+        """Whether blocks that no other refers to are objects that the collector follows."""
+
+    def add(self, other: Heap) -> None:
+        """Take the blocks of another one."""
+        self.held |= other.held
+        self.tops += other.tops
 
 
 def leftover(
@@ -63,11 +78,14 @@ def leftover(
         heap = by_place.setdefault(_place_of(top, held, marker, pieces, by_place), Heap())
         heap.held |= held
         heap.tops += 1
+        heap.is_of_objects = bool(marker.objects([top]))
+    _join_reused(by_place, pieces)
     found: dict[str, Heap] = {}
     for place, heap in by_place.items():
         lines = Counter(pieces[index].stack[:1] for index in heap.held if pieces[index].stack)
         if max(heap.tops, *lines.values(), 0) < least or not lines:
             continue
+        heap.held -= _strays(heap, lines, marker, pieces)
         _find_holder(heap, survivors, marker, search, least)
         if heap.replaces:
             continue
@@ -75,6 +93,57 @@ def leftover(
         known = found.setdefault(name, heap)
         known.held |= heap.held
     return list(found.values())
+
+
+def _join_reused(by_place: dict[tuple[str, ...], Heap], pieces: Sequence[Piece]) -> None:
+    """Join few objects to more of the same types that have blocks from the same line.
+
+    The memory of the few was another object's before, and was allocated at another line.
+
+    Args:
+        by_place: the groups, which are changed.
+        pieces: all blocks.
+    """
+    lines = {place: _lines(heap, pieces) for place, heap in by_place.items()}
+    ranked = sorted(by_place, key=lambda place: by_place[place].tops)
+    for place in ranked:
+        heap, kinds = by_place[place], place[_KINDS_FROM:]
+        larger = (
+            other
+            for other in reversed(ranked)
+            if other in by_place
+            and by_place[other].tops > _MORE * heap.tops
+            and other[_KINDS_FROM:] == kinds
+            and lines[other] & lines[place]
+        )
+        home = next(larger, None) if heap.is_of_objects else None
+        if home is not None:
+            by_place[home].add(by_place.pop(place))
+
+
+def _lines(heap: Heap, pieces: Sequence[Piece]) -> set[tuple[tuple[str, str, int], ...]]:
+    return {pieces[index].stack[:1] for index in heap.held if pieces[index].stack}
+
+
+def _strays(
+    heap: Heap, lines: Counter[Any], marker: Marker, pieces: Sequence[Piece]
+) -> set[int]:
+    """Single large blocks to which only an old pointer in other memory leads.
+
+    Args:
+        heap: the group.
+        lines: how many of its blocks are from each line.
+        marker: knows which blocks are objects.
+        pieces: all blocks.
+    """
+    few = _STRAY * max(lines.values())
+    return {
+        index
+        for index in heap.held
+        if pieces[index].in_c_heap
+        and lines[pieces[index].stack[:1]] < few
+        and not marker.is_object(index)
+    }
 
 
 def replaced(
@@ -155,7 +224,7 @@ def _find_holder(
     """Find out what holds the objects among the blocks, if there are any."""
     own = Survivors(marker.objects(heap.held), set())
     search.leave_out(own.own)
-    heap.types = own.count(least)
+    heap.types = own.count(math.ceil(_FOUND * least))
     chains = search.chains(own.targets()) if heap.types else []
     if chains:
         heap.replaces = _gets_others(chains[0], survivors, least)

@@ -54,7 +54,8 @@ class CHeap:
         libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
         self._libc = libc
         self._page = os.sysconf("SC_PAGESIZE")
-        self._start = start_of_heap(Path("/proc/self/maps").read_bytes())
+        heap = range_of_heap(Path("/proc/self/maps").read_bytes())
+        self._start = None if heap is None else heap.start
 
     def free(self) -> tuple[int, int]:
         """Free resident bytes at most, and how many of them are in the arenas of threads.
@@ -152,11 +153,14 @@ def parse_malloc_info(text: bytes) -> list[Arena]:
     return [Arena(size=size, free=fast + rest) for fast, rest, size in found]
 
 
-def start_of_heap(maps: bytes) -> int | None:
-    """Where the mapping that bears the C heap's name starts, if there is one.
+def range_of_heap(maps: bytes) -> range | None:
+    """The addresses of the mappings that bear the C heap's name, if there are any.
 
     Args:
         maps: /proc/self/maps.
     """
-    line = next((line for line in maps.splitlines() if line.endswith(_NAME)), None)
-    return None if line is None else int(line.partition(b"-")[0], 16)
+    parts = [line.partition(b" ")[0] for line in maps.splitlines() if line.endswith(_NAME)]
+    if not parts:
+        return None
+    start, end = parts[0].partition(b"-")[0], parts[-1].partition(b"-")[2]
+    return range(int(start, 16), int(end, 16))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.c_heap import range_of_heap
 from pytest_memguard.probes.heap import (
     RunningProfiler,
     TrackerFolder,
@@ -129,11 +131,32 @@ def _living(reader: Any, kinds: Any) -> list[Block] | None:
         int(kinds.PYMALLOC_REALLOC),
     }
     stacks: dict[tuple[int, int], tuple[Any, Any]] = {}
-    return [_block(alive[address], of_python, stacks) for address in sorted(alive)]
+    heap = _c_heap()
+    return [
+        _block(
+            record,
+            stacks,
+            of_python=record.allocator in of_python
+            and not (record.size <= _SMALL and record.address in heap),
+        )
+        for _, record in sorted(alive.items())
+    ]
+
+
+def _c_heap() -> range:
+    """Addresses of the C heap, in which Python's arenas never lie.
+
+    A small block there is from ``PyMem_RawMalloc``, which memray does not tell from others.
+    """
+    try:
+        maps = Path("/proc/self/maps").read_bytes()
+    except OSError:
+        return range(0)
+    return range_of_heap(maps) or range(0)
 
 
 def _block(
-    record: Any, of_python: set[int], stacks: dict[tuple[int, int], tuple[Any, Any]]
+    record: Any, stacks: dict[tuple[int, int], tuple[Any, Any]], *, of_python: bool
 ) -> Block:
     key = (record.stack_id, getattr(record, "native_stack_id", 0))
     if key not in stacks:
@@ -145,7 +168,7 @@ def _block(
         size=record.size,
         stack=stack,
         native=native,
-        of_python=record.allocator in of_python,
+        of_python=of_python,
         of_instruments=is_of_instruments(native),
     )
 

@@ -38,6 +38,8 @@ _TOO_MUCH: Final = 1.3
 """How many times as much as is left to explain blocks without a holder may be."""
 _UNSURE: Final = 0.25
 """Share of the growth that holders may have been found to keep though they do not."""
+_MAIN: Final = 0.3
+"""Share of the blocks of a lost object that are from the line that makes it, at least."""
 _WATCHED_CALLS: Final = 6
 
 
@@ -72,11 +74,11 @@ def parts_of(
     Raises:
         CallFailed: if a call went wrong.
     """
+    causes = _with_lost(causes)
+    causes = _within(causes, verdict) or causes
     scales = {rate.signal: _scale(rate, causes) for rate in verdict.rates}
     chosen = [
-        (cause, rates)
-        for cause in _within(_with_lost(causes), verdict)
-        if (rates := _rates_of(cause, verdict, scales))
+        (cause, rates) for cause in causes if (rates := _rates_of(cause, verdict, scales))
     ]
     found = []
     if len(chosen) > 1 or (chosen and (excluded or _has_resources(verdict))):
@@ -159,24 +161,44 @@ def _add(parts: list[Part], new: Part) -> None:
 
 
 def _with_lost(causes: Sequence[Cause]) -> list[Cause]:
-    """The causes, all small blocks that nothing holds as one.
+    """The causes, small blocks that nothing holds as one where they are from the same lines.
 
-    They are what an object was made of that is lost. Its memory may have been another's
-    before, so the lines where it was allocated do not tell one leak from another.
+    They are what an object was made of that is lost.
     """
-    lost = [cause for cause in causes if cause.path is None and not cause.per_call["C heap"]]
-    if len(lost) < 2:
-        return list(causes)
-    others = [cause for cause in causes if cause not in lost]
-    per_call = Counter[Signal]()
-    for cause in lost:
-        for signal, taken in cause.per_call.items():
-            per_call[signal] += taken  # type: ignore[assignment]
-    largest = max(lost, key=lambda cause: len(cause.pieces))
-    pieces = tuple(piece for cause in lost for piece in cause.pieces)
-    types = tuple(growth for cause in lost for growth in cause.holding.types)
-    holding = replace(largest.holding, pieces=pieces, types=types)
-    return [*others, replace(largest, pieces=pieces, holding=holding, per_call=per_call)]
+    found: list[Cause] = []
+    for cause in causes:
+        same = next((one for one in found if _are_one(one, cause)), None)
+        if same is None:
+            found.append(cause)
+        else:
+            found[found.index(same)] = _merged(same, cause)
+    return found
+
+
+def _are_one(one: Cause, other: Cause) -> bool:
+    """Whether two causes are blocks of the same lost objects."""
+    if any(cause.path is not None or cause.per_call["C heap"] for cause in (one, other)):
+        return False
+    return bool(_main_lines(one) & _main_lines(other))
+
+
+def _main_lines(cause: Cause) -> set[tuple[str, int, str]]:
+    """The lines that most blocks are from: memory that was used before has another line."""
+    lines = Counter(line_of(piece.stack) for piece in cause.pieces if piece.stack)
+    least = _MAIN * sum(lines.values())
+    return {line for line, count in lines.items() if count >= least}
+
+
+def _merged(one: Cause, other: Cause) -> Cause:
+    first, second = sorted((one, other), key=lambda cause: len(cause.pieces), reverse=True)
+    per_call = {
+        signal: first.per_call.get(signal, 0.0) + second.per_call.get(signal, 0.0)
+        for signal in {*first.per_call, *second.per_call}
+    }
+    pieces = (*first.pieces, *second.pieces)
+    types = (*first.holding.types, *second.holding.types)
+    holding = replace(first.holding, pieces=pieces, types=types)
+    return replace(first, pieces=pieces, holding=holding, per_call=per_call)
 
 
 def _within(causes: Sequence[Cause], verdict: Verdict) -> list[Cause]:
@@ -211,8 +233,7 @@ def _rates_of(
     found = []
     for rate in verdict.rates:
         share = cause.per_call.get(rate.signal, 0.0) * scales[rate.signal]
-        if rate.signal not in MEMORY_SIGNALS:
-            share = min(share, rate.per_call)
+        share = min(share, rate.per_call)
         if share > FLOORS[rate.signal]:
             part = share / rate.per_call if rate.per_call else 1.0
             low, high = rate.low * part, rate.high * part

@@ -71,6 +71,8 @@ def lost(*types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Blame:
             lost("dict", lines=(replace(LINE, size=99_000),)),
             id="size-of-a-known-type",
         ),
+        pytest.param(lost("list", "dict"), lost("dict", "list"), id="order-of-types"),
+        pytest.param(lost("app.Row", "dict"), lost("dict", "app.Row"), id="own-type-first"),
         pytest.param(
             lost(lines=(replace(LINE, count=1, size=9000),)),
             lost(lines=(replace(LINE, count=2, size=99_000),)),

@@ -14,7 +14,7 @@ from pytest_memguard.probes.c_heap import (
     CHeap,
     free_of_arenas,
     parse_malloc_info,
-    start_of_heap,
+    range_of_heap,
 )
 from pytest_memguard.units import KIB, MIB
 
@@ -114,17 +114,22 @@ def test_statistics_of_another_form(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("maps", "start"),
+    ("maps", "heap"),
     [
-        pytest.param(MAPS, 0x55D0C1C00000, id="heap-among-others"),
+        pytest.param(MAPS, range(0x55D0C1C00000, 0x55D0C1E00000), id="heap-among-others"),
+        pytest.param(
+            MAPS + b"55d0c1e00000-55d0c1e80000 r--p 00000000 00:00 0      [heap]\n",
+            range(0x55D0C1C00000, 0x55D0C1E80000),
+            id="in-two-parts",
+        ),
         pytest.param(MAPS.replace(b"[heap]", b""), None, id="no-heap"),
         pytest.param(MAPS.replace(b"[heap]", b"/srv/[heap].so"), None, id="a-like-name"),
         pytest.param(b"", None, id="nothing"),
     ],
 )
-def test_start_of_heap(maps, start) -> None:
-    """The heap starts where the mapping that bears its name does."""
-    assert start == start_of_heap(maps)
+def test_range_of_heap(maps, heap) -> None:
+    """The heap lies where the mapping that bears its name does."""
+    assert heap == range_of_heap(maps)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the C heap is found in /proc")

@@ -1,0 +1,113 @@
+"""Tests of how a leak is divided among what was found to keep it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_memguard.attribution.division import Holding
+from pytest_memguard.attribution.leftover import Heap, _strays
+from pytest_memguard.leaks import Rate, RetentionPath, Verdict
+from pytest_memguard.probes.living import Block
+from pytest_memguard.recording.causes import Cause
+from pytest_memguard.recording.parts import parts_of
+
+OWN = ("lose", "/app/io.py", 7)
+OTHER = ("load", "/app/io.py", 30)
+FOREIGN = ("makereport", "/lib/runner.py", 12)
+CALLS = 16
+
+
+def _block(frame, size=64, *, of_python=True) -> Block:
+    return Block(address=0, size=size, stack=(frame,), native=(), of_python=of_python)
+
+
+def _lost(*blocks: Block, heap: float = 0.0) -> Cause:
+    """Blocks that nothing holds."""
+    holding = Holding(path=None, pieces=blocks, types=(), objects=())
+    per_call = {"blocks": len(blocks) / CALLS, "C heap": heap, "USS": 0.0}
+    return Cause(path=None, pieces=blocks, holding=holding, calls=CALLS, per_call=per_call)
+
+
+def _held(*blocks: Block) -> Cause:
+    path = RetentionPath(steps=("module",), holder="app.CACHE")
+    cause = _lost(*blocks)
+    holding = Holding(path=path, pieces=blocks, types=(), objects=())
+    return Cause(
+        path=path, pieces=blocks, holding=holding, calls=CALLS, per_call=cause.per_call
+    )
+
+
+def _verdict(**per_call: float) -> Verdict:
+    signals = {"blocks": "blocks", "heap": "C heap"}
+    rates = tuple(
+        Rate(signal=signals[name], per_call=rate, low=rate, high=rate)
+        for name, rate in per_call.items()
+    )
+    return Verdict(state="leaking", calls=100, rates=rates)
+
+
+def _divided(causes, verdict, excluded=()) -> list[tuple[str, dict[str, float]]]:
+    parts = parts_of(causes, verdict, excluded, lambda: None, lambda: None)
+    return [
+        (
+            part.blame.lines[0].function if part.blame.lines else "",
+            {rate.signal: rate.per_call for rate in part.verdict.rates},
+        )
+        for part in parts
+    ]
+
+
+@pytest.mark.parametrize(
+    ("causes", "parts"),
+    [
+        pytest.param(
+            [_lost(*[_block(OWN)] * 48), _lost(*[_block(OWN)] * 16)],
+            [("lose", {"blocks": 4.0})],
+            id="of-one-line",
+        ),
+        pytest.param(
+            [_lost(*[_block(OWN)] * 48, *[_block(FOREIGN)] * 4), _lost(*[_block(OWN)] * 12)],
+            [("lose", {"blocks": 4.0})],
+            id="with-memory-used-before",
+        ),
+        pytest.param(
+            [_lost(*[_block(OWN)] * 48), _lost(*[_block(OTHER)] * 16)],
+            [("lose", {"blocks": 3.0}), ("load", {"blocks": 1.0})],
+            id="of-two-lines",
+        ),
+    ],
+)
+def test_what_nothing_holds(causes, parts) -> None:
+    """It is one leak where it is from one line, and several where it is not."""
+    assert _divided(causes, _verdict(blocks=4.0)) == parts
+
+
+def test_more_than_grows_is_none_of_it() -> None:
+    """A cause that keeps more than there is does not stand for what grows."""
+    parts = _divided([_lost(*[_block(OWN)] * 64)], _verdict(heap=500.0))
+    assert [rates for _, rates in parts] == [{"C heap": 500.0}]
+
+
+def test_the_only_cause_beside_what_is_left_out() -> None:
+    """Though it seems to keep more than there is, it is not the cache that leaks."""
+    native = [_block(OWN, 500, of_python=False)] * 16
+    causes = [_lost(*native, heap=806.0)]
+    parts = _divided(causes, _verdict(heap=512.0), excluded=[_held(*[_block(OTHER)] * 16)])
+    assert parts == [("lose", {"C heap": 512.0})]
+
+
+def test_strays() -> None:
+    """A single large block of another line is there by a stale pointer; small ones are not."""
+    pieces = [
+        *[_block(OWN, 500, of_python=False)] * 16,
+        _block(OTHER, 4640, of_python=False),
+        _block(FOREIGN, 64),
+    ]
+    heap = Heap()
+    heap.held = set(range(len(pieces)))
+    lines = Counter(piece.stack[:1] for piece in pieces)
+    marker = SimpleNamespace(is_object=lambda _: False)
+    assert _strays(heap, lines, marker, pieces) == {16}
