@@ -13,7 +13,7 @@ from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.containers import Containers
 from pytest_memguard.attribution.growth import STEADY, NoCollection
 from pytest_memguard.attribution.holders import holder_of
-from pytest_memguard.attribution.leftover import Heap, leftover, replaced
+from pytest_memguard.attribution.leftover import Heap, leftover, replaced, with_main_line
 from pytest_memguard.attribution.marking import Marker, Piece, with_reused
 from pytest_memguard.attribution.naming import is_weak_container
 from pytest_memguard.attribution.newcomers import Survivors
@@ -257,7 +257,7 @@ class _Hands:
         """What belongs together, though no container holds it."""
         return Holding(
             path=heap.path,
-            pieces=tuple(self._pieces[index] for index in sorted(heap.held)),
+            pieces=with_main_line(heap, self._marker, self._pieces),
             types=heap.types,
             objects=tuple(map(type, self._marker.objects(heap.held))),
         )

@@ -6,7 +6,8 @@ import gc
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.containers import gained_by
@@ -123,6 +124,34 @@ def _join_reused(by_place: dict[tuple[str, ...], Heap], pieces: Sequence[Piece])
 
 def _lines(heap: Heap, pieces: Sequence[Piece]) -> set[tuple[tuple[str, str, int], ...]]:
     return {pieces[index].stack[:1] for index in heap.held if pieces[index].stack}
+
+
+def with_main_line(heap: Heap, marker: Marker, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+    """The blocks of a group, those that may have been used before with its main line.
+
+    The interpreter keeps dicts, lists and tuples for reuse. Their memory was allocated where
+    the first of them was made, which has nothing to do with the leak.
+
+    Args:
+        heap: the group.
+        marker: knows which blocks are objects.
+        pieces: all blocks.
+    """
+    reused = {index for index in heap.held if marker.may_be_reused(index)}
+    others = [pieces[index] for index in heap.held - reused if pieces[index].stack]
+    lines = Counter(line_of(piece.stack) for piece in others)
+    if not lines:
+        return tuple(pieces[index] for index in sorted(heap.held))
+    (main, _), *_ = lines.most_common(1)
+    model = next(piece for piece in others if line_of(piece.stack) == main)
+
+    def settled(index: int) -> Piece:
+        piece: Any = pieces[index]
+        if index not in reused or (piece.stack and line_of(piece.stack) in lines):
+            return cast("Piece", piece)
+        return cast("Piece", replace(piece, stack=model.stack, native=model.native))
+
+    return tuple(settled(index) for index in sorted(heap.held))
 
 
 def _strays(

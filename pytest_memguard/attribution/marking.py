@@ -199,6 +199,11 @@ class Marker:
             self._objects[index] = index in self._tracked or bool(kinds)
         return self._objects[index]
 
+    def may_be_reused(self, index: int) -> bool:
+        """Whether a block is an object of a builtin type that the interpreter may reuse."""
+        held = self._tracked.get(index)
+        return held is not None and not raw.is_made_in_python(type(held))
+
     def buffers(self, container: Any) -> set[int]:
         """Indices of the blocks that are a container's own memory, not its items."""
         kind = type(container)
