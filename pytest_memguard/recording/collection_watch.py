@@ -6,7 +6,11 @@ import contextlib
 import gc
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pytest_memguard.recording.freed import most_freed_between
+from pytest_memguard.recording.freed import (
+    Collection,
+    grown_between,
+    most_freed_between,
+)
 from pytest_memguard.recording.region import NO_GENERATION, OLDEST, Region, done_by
 from pytest_memguard.units import KIB
 
@@ -23,13 +27,8 @@ _NOT_WATCHING: Final = OLDEST + 1
 class Listener(Protocol):
     """Measures a phase, and has to know what was freed in it."""
 
-    def collected(self, freed: int, generation: int) -> None:
-        """Take what a collection freed.
-
-        Args:
-            freed: bytes, at most.
-            generation: the oldest one it reached.
-        """
+    def collected(self, collection: Collection) -> None:
+        """Take what a collection freed."""
 
 
 class MarkedPhase:
@@ -46,16 +45,14 @@ class MarkedPhase:
         self.region = _empty()
         self._mark = mark
 
-    def collected(self, freed: int, generation: int) -> None:
-        """Note the peak so far, and reset the mark: what comes next is counted from there.
-
-        Args:
-            freed: bytes that a collection freed, at most.
-            generation: the oldest one it reached.
-        """
+    def collected(self, collection: Collection) -> None:
+        """Note the peak so far, and reset the mark: what comes next is counted from there."""
         mark = self._mark
+        if not self.region.concerns(collection):
+            self.region.reach(collection.generation)
+            return
         self.region.note(0, mark.mark())
-        self.region.collected(mark.reset(), freed, generation)
+        self.region.collected(mark.reset(), collection)
         mark.undisturbed = False  # readings before and after this do not compare
 
 
@@ -64,7 +61,9 @@ class CollectionWatch:
 
     Only the first collection of each generation in a phase can free garbage that was there
     before the phase. So a young collection costs a few microseconds once in a phase, and a
-    full one, which takes milliseconds by itself, 0.1 to 4 milliseconds more. Where what is in
+    full one, which takes milliseconds by itself, 0.1 to 4 milliseconds more. A later full one
+    may free older memory that the test has let go of meanwhile: what it freed beyond what was
+    allocated since the one before counts. Where what is in
     use could not be read before a collection that found garbage, nothing bounds what it freed.
 
     Args:
@@ -73,7 +72,8 @@ class CollectionWatch:
         mark: the kernel's; ``None`` where every phase is measured by a recorder.
 
     Attributes:
-        reached: the oldest generation that need not be measured again in this phase.
+        reached: the oldest generation that need not be measured again in this phase, unless
+            it is all there is.
     """
 
     def __init__(
@@ -86,13 +86,14 @@ class CollectionWatch:
         self._phase = MarkedPhase(mark) if mark is not None else None
         self._listener: Listener | None = None
         self._before: InUse | None = None
+        self._clean: InUse | None = None
         # held here: what a test puts in its place is not what the interpreter calls
         self._callbacks: list[Any] = getattr(gc, "callbacks", [])
 
     def __call__(self, when: str, info: dict[str, int]) -> None:
         """Take a call of the interpreter: a collection starts or stops."""
         generation = info["generation"]
-        if generation <= self.reached:
+        if generation <= self.reached and (generation < OLDEST or self._listener is None):
             return
         try:
             self._measure(when, generation, info["collected"])
@@ -109,18 +110,25 @@ class CollectionWatch:
         before, self._before = self._before, None
         if before is None or self._listener is None:
             return
-        self.reached = done_by(generation)
-        freed = self._freed(before, objects, whole=whole) if objects else 0
-        if freed > _NEGLIGIBLE:
-            self._listener.collected(freed, generation)
+        self.reached = max(self.reached, done_by(generation))
+        if not (objects or whole):
+            return
+        after = self._read_after(before, whole=whole)
+        freed = most_freed_between(before, after, objects)
+        grown = grown_between(self._clean, before) if self._clean is not None else 0
+        if whole:
+            self._clean = after
+        if freed > _NEGLIGIBLE or whole:
+            freed = freed if freed > _NEGLIGIBLE else 0
+            found = Collection(freed, generation, before.resident, after.resident, grown)
+            self._listener.collected(found)
 
-    def _freed(self, before: InUse, objects: int, *, whole: bool) -> int:
+    def _read_after(self, before: InUse, *, whole: bool) -> InUse:
         if whole:
             self._trim()
         known = before.blocks is not None
         probe = self._probe
-        after = probe.read(whole=whole, again=True) if known else probe.resident_only()
-        return most_freed_between(before, after, objects)
+        return probe.read(whole=whole, again=True) if known else probe.resident_only()
 
     def begin(self, base: int) -> None:
         """Watch a phase that is measured by the kernel's mark alone.
@@ -139,7 +147,7 @@ class CollectionWatch:
             self._callbacks.append(self)
             self._is_blind = False
         self._listener = listener
-        self.reached = NO_GENERATION
+        self.reached, self._clean = NO_GENERATION, None
 
     def pass_on(self, listener: Listener) -> Region | None:
         """Let another listener go on in the middle of a phase.

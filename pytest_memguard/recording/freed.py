@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from pytest_memguard.probes.in_use import InUse
 
@@ -10,6 +10,33 @@ LARGEST_SMALL_BLOCK: Final = 512
 """Bytes up to which a block comes out of pymalloc's arenas."""
 LARGEST_IN_HEAP: Final = 8192
 """Bytes up to which a freed block stays resident: the pages of larger ones are given back."""
+
+
+class Collection(NamedTuple):
+    """A garbage collection in a phase."""
+
+    freed: int
+    """Bytes it freed, at most."""
+    generation: int
+    """The oldest one it reached."""
+    resident: int = 0
+    """Resident bytes just before it."""
+    left: int = 0
+    """Resident bytes just after it."""
+    grown: int = 0
+    """Bytes that were allocated since the full collection before it and were there until it."""
+
+
+def grown_between(before: InUse, after: InUse) -> int:
+    """Bytes by which the allocators have more in use, as far as that is known.
+
+    Args:
+        before: what was in use at first.
+        after: what was in use then.
+    """
+    pairs = ((before.heap, after.heap), (before.small, after.small))
+    known = [later - earlier for earlier, later in pairs if None not in (earlier, later)]  # type: ignore[operator]
+    return max(0, sum(known))
 
 
 def most_freed_between(before: InUse, after: InUse, objects: int) -> int:

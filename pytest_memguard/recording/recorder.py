@@ -13,6 +13,7 @@ from pytest_memguard.recording.region import OLDEST, Region
 if TYPE_CHECKING:
     from pytest_memguard.probes import Meter
     from pytest_memguard.recording.collection_watch import CollectionWatch
+    from pytest_memguard.recording.freed import Collection
 
 _SHARE_OF_TIME: Final = 10
 
@@ -118,18 +119,17 @@ class Recorder:
                 self._settle()
                 region.after = [meter.level() for meter in self.meters]
 
-    def collected(self, freed: int, generation: int) -> None:
-        """Note in every open region what a garbage collection freed.
-
-        Args:
-            freed: bytes, at most.
-            generation: the oldest one it reached.
-        """
+    def collected(self, collection: Collection) -> None:
+        """Note in every open region what a garbage collection freed."""
         with self._lock:
+            if not any(region.concerns(collection) for region in self._begun()):
+                for region in self._begun():
+                    region.reach(collection.generation)
+                return
             self._note()
             level = self.meters[0].restart()
             for region in self._begun():
-                region.collected(level, freed, generation)
+                region.collected(level, collection)
 
     def _collect(self, *, first: bool) -> bool:
         """Collect garbage, in a tenth of the time at most; a region run often adds up."""

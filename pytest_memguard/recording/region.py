@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.judge.room import GRAIN
 from pytest_memguard.model import Bound
+
+if TYPE_CHECKING:
+    from pytest_memguard.recording.freed import Collection
 
 NO_GENERATION: Final = -1
 OLDEST: Final = 2
@@ -24,8 +27,8 @@ class Region:
     So the bytes that were freed are added to every later reading. How many of them were
     older than the region is known within bounds. What the test has itself is never less than
     nothing, so if less is resident afterwards than when the region began, at least that much
-    was older; at most all of it was. Only the first collection that reaches a generation
-    counts: garbage of later ones is the test's own.
+    was older; at most all of it was. Of later collections that reach a generation only what
+    they free beyond the test's own memory counts: it has let go of older memory meanwhile.
 
     Attributes:
         levels: where each meter stood at the start.
@@ -99,19 +102,34 @@ class Region:
             high += self.least_freed
         self.highs[meter] = max(self.highs[meter], high)
 
-    def collected(self, level: int, freed: int, generation: int) -> None:
+    def collected(self, level: int, collection: Collection) -> None:
         """Take what a collection freed, after `note`.
 
         Args:
             level: resident bytes when it had ended.
-            freed: bytes it freed, at most.
-            generation: the oldest one it reached.
+            collection: what it freed.
         """
-        if generation <= self.reached:
-            return
-        self.reached = done_by(generation)
+        older = self._older(collection)
+        self.reach(collection.generation)
         self.least_freed = max(self.least_freed, self.levels[0] - level)
-        self.most_freed = max(self.most_freed + freed, self.least_freed)
+        self.most_freed = max(self.most_freed + older, self.least_freed)
+
+    def reach(self, generation: int) -> None:
+        """Note that the garbage of a generation, and of younger ones, has been collected."""
+        self.reached = max(self.reached, done_by(generation))
+
+    def concerns(self, collection: Collection) -> bool:
+        """Whether a collection may have freed memory that is older than the region."""
+        left = self.levels[0] - collection.left
+        return self._older(collection) > 0 or left > self.least_freed
+
+    def _older(self, collection: Collection) -> int:
+        """Bytes older than the region that a collection freed, at most."""
+        if collection.generation > self.reached:
+            return collection.freed
+        # what the test has itself goes first
+        own = max(0, collection.resident - self.levels[0] + self.least_freed)
+        return max(0, collection.freed - max(own, collection.grown))
 
     def lose_sight(self) -> None:
         """Note that a collection may have gone unseen, and freed whatever there was."""

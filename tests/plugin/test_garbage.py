@@ -411,3 +411,50 @@ def test_errors_of_ours_are_no_warnings(pytester, run):
     result = run(source, "-W", "error")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*::test_collects: peak RSS lies between *(undecided)"])
+
+
+LET_GO = """
+    import gc
+    import pytest
+
+    MB = 1 << 20
+    OLD = {{}}
+
+    class Node:
+        def __init__(self):
+            self.data = {data}
+            self.me = self
+
+    @pytest.mark.mem_budget(200)
+    def test_keeps():
+        OLD["node"] = Node()
+        gc.collect()
+
+    @pytest.mark.mem_budget(10)
+    def test_over():
+        gc.collect()
+        OLD.clear()
+        gc.collect()
+        Node()
+
+    @pytest.mark.mem_budget(60)
+    def test_own_garbage():
+        for _ in range(6):
+            Node()
+            gc.collect()
+"""
+DATA = {
+    "large": "bytearray(14 * MB)",
+    "small": "[[] for _ in range(200_000)]",
+    "fragmented": "[bytes(700) for _ in range(20_000)]; PINNED.append(self.data[::40])",
+}
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_memory_let_go_between_two_collections(run, data):
+    """The second collection frees older memory too, if the test has let go of it meanwhile."""
+    source = LET_GO.format(data=DATA[data]).replace("OLD =", "PINNED = []; OLD =")
+    result = run(source)
+    outcomes = result.parseoutcomes()
+    assert outcomes["failed"] == 1 or "test_over: peak RSS lies between" in str(result.stdout)
+    result.stdout.no_fnmatch_line("*test_own_garbage: *")

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_memguard.probes.in_use import InUse
 from pytest_memguard.recording.collection_watch import CollectionWatch
+from pytest_memguard.recording.freed import Collection
 from pytest_memguard.recording.region import Region
 from pytest_memguard.units import MIB
 
@@ -40,9 +41,9 @@ class Listener:
         """Begin with nothing."""
         self.heard: list[tuple[int, int]] = []
 
-    def collected(self, freed: int, generation: int) -> None:
+    def collected(self, collection: Collection) -> None:
         """Write it down."""
-        self.heard.append((freed // MIB, generation))
+        self.heard.append((collection.freed // MIB, collection.generation))
 
 
 class FakeMark:
@@ -94,13 +95,32 @@ def collect(watch, process, generation, *, mebibytes=2, objects=1) -> None:
 
 
 def test_first_collection_of_each_generation(watch, process) -> None:
-    """Later collections of a generation, and of younger ones, free the test's own garbage."""
+    """Later collections of a young generation free the test's own garbage."""
     listener = Listener()
     watch.listen(listener)
-    for generation in (0, 0, 2, 1, 2):
+    for generation in (0, 0, 2, 1, 0):
         collect(watch, process, generation)
     assert listener.heard == [(2, 0), (2, 2)]
     assert process.asked == ["some", "some again", "whole", "whole again"]
+
+
+def test_later_full_collections(watch, process) -> None:
+    """Each of them is measured: the test may have let go of older memory meanwhile."""
+    listener = Listener()
+    watch.listen(listener)
+    collect(watch, process, 2, mebibytes=0, objects=0)
+    collect(watch, process, 2)
+    collect(watch, process, 2, mebibytes=1)
+    assert listener.heard == [(0, 2), (2, 2), (1, 2)]
+
+
+def test_own_garbage_of_later_collections(watch, process) -> None:
+    """What was taken since the last full collection does not reset the mark when it goes."""
+    watch.begin(process.resident)
+    collect(watch, process, 2, mebibytes=0)
+    process.resident += 3 * MIB
+    collect(watch, process, 2, mebibytes=3)
+    assert watch._phase._mark.undisturbed
 
 
 def test_every_phase_begins_anew(watch, process) -> None:
@@ -121,11 +141,13 @@ def test_every_phase_begins_anew(watch, process) -> None:
     ],
 )
 def test_collection_that_frees_nothing(watch, process, more) -> None:
-    """Where nothing was freed no one hears of it."""
+    """A full one is told of all the same: the memory it did not free is no garbage."""
     listener = Listener()
     watch.listen(listener)
-    collect(watch, process, 2, **more)
+    collect(watch, process, 0, **more)
     assert listener.heard == []
+    collect(watch, process, 2, **more)
+    assert listener.heard == [(0, 2)]
 
 
 def test_pages_are_given_back_around_a_full_collection(watch, process, trimmed) -> None:

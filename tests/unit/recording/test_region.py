@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from pytest_memguard.recording.freed import Collection
 from pytest_memguard.recording.region import Region, done_by, doubt, dropped
 from pytest_memguard.units import KIB
 
@@ -13,14 +14,15 @@ GRAIN = 256 * KIB
 
 
 def region_after(*events: tuple[int, ...]) -> Region:
-    """A region that began at 100; an event is a high, or level, freed and generation."""
+    """A region that began at 100; an event is a high, or a level and a collection."""
     region = Region()
     region.begin([100])
     for event in events:
         if len(event) == 1:
             region.note(0, event[0])
         else:
-            region.collected(*event)
+            level, freed, generation, *more = event
+            region.collected(level, Collection(freed, generation, *more))
     return region
 
 
@@ -36,12 +38,32 @@ def region_after(*events: tuple[int, ...]) -> Region:
         pytest.param(0, 30, [(100,), (100, 30, 2), (100,)], id="nothing-left-the-process"),
         pytest.param(90, 0, [(190,), (100, 30, 2), (100,)], id="peak-was-before"),
         pytest.param(
-            20, 20, [(120,), (100, 20, 2), (120,), (100, 20, 2), (120,)], id="second-is-own"
+            20,
+            20,
+            [(120,), (100, 20, 2), (120,), (100, 20, 2, 120), (120,)],
+            id="second-is-own",
+        ),
+        pytest.param(
+            0, 30, [(100,), (100, 0, 2), (100, 30, 2, 100), (100,)], id="let-go-meanwhile"
+        ),
+        pytest.param(
+            25, 5, [(100,), (100, 0, 2), (80, 25, 2, 100), (105,)], id="seen-to-leave-meanwhile"
+        ),
+        pytest.param(
+            10, 20, [(110,), (110, 0, 2), (110, 30, 2, 110), (110,)], id="more-than-its-own"
+        ),
+        pytest.param(
+            0,
+            0,
+            [(100,), (100, 0, 2), (100, 30, 2, 100, 100, 30), (100,)],
+            id="own-in-slack-that-was-there",
         ),
         pytest.param(
             15, 5, [(100,), (95, 5, 0), (100,), (90, 10, 2), (105,)], id="young-then-full"
         ),
-        pytest.param(5, 0, [(100,), (95, 5, 2), (100,), (60, 40, 0), (100,)], id="full-is-all"),
+        pytest.param(
+            5, 0, [(100,), (95, 5, 2), (100,), (98, 2, 2, 100), (100,)], id="full-is-all"
+        ),
     ],
 )
 def test_rise_and_what_may_be_hidden(rise, hidden, events) -> None:
@@ -54,7 +76,7 @@ def test_other_meters_are_left_alone() -> None:
     """What was resident is no part of the peak of Python's memory."""
     region = Region()
     region.begin([100, 7])
-    region.collected(80, 20, 2)
+    region.collected(80, Collection(20, 2))
     region.note(0, 100)
     region.note(1, 9)
     assert (region.rise(0), region.rise(1)) == (20, 2)
