@@ -114,6 +114,7 @@ class FakeRoom:
     malloc: int = 0
     arena_size: int = 0
     used: int = 0
+    heap: int = 0
     hooked: bool = False
 
     @property

@@ -115,15 +115,16 @@ def _is_uneven_but_sure(rounds: Sequence[Round], growth: Growth) -> bool:
 def _keeps_most(rounds: Sequence[Round], signal: Signal) -> bool:
     """Whether a rate that seems to fall keeps most of itself over the latest half of the calls.
 
-    What each call keeps is never less, and something was added to it at first: a tree whose
-    upper levels fill. A square root of the calls, which fades, keeps 0.41 of its rate.
+    It must not fall any more there. What each call keeps is never less, and something was
+    added to it at first: a tree whose upper levels fill. A square root of the calls, which
+    fades, keeps 0.41 of its rate.
     """
     whole = evened(rounds)
     late = last(whole, calls_of(rounds) / 2, LEAST_ROUNDS_IF_EATEN)
     early = whole[: len(whole) - len(late)]
     before = sum(moved for _, moved in pairs_of(early, signal)) / max(1, calls_of(early))
     rate = sum(moved for _, moved in pairs_of(late, signal)) / calls_of(late)
-    return rate >= STEADY * before
+    return rate >= STEADY * before and _falling(late, signal) < _Z_95
 
 
 def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:

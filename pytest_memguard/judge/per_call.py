@@ -181,11 +181,13 @@ def _unmeasured(
         return 0.0
     if pages is not None:
         return pages.per_call if in_place else min(shown, pages.per_call)
-    if shown + small <= FLOORS["USS"]:
-        return shown  # too little for any signal to say otherwise
+    tail = latest(verdict.rounds)
+    if not tail or "C heap" not in signals_of(tail):
+        return shown
     # what was seen in the few calls may have been one step of many
-    flat = measured(verdict.rounds, "C heap")
-    return shown if flat is None else min(shown, max(0.0, flat))
+    flat = growth_of(tail, "C heap").rate
+    little = shown + small <= FLOORS["USS"]
+    return min(shown, max(0.0, flat.high if little else flat.per_call))
 
 
 def _of_table(verdict: Verdict) -> float:

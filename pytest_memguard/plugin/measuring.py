@@ -208,10 +208,10 @@ class Measurement:
             watch.bound(before, 0, inf, fill=False)
         for start in starts:
             start()
-        grown = resident.level() - before
+        after = resident.level()
         if watch is not None:
-            watch.discount(grown)
-        return grown
+            watch.discount(after)
+        return after - before
 
     def _fill_briefly(self, room: int, precision: Precision) -> int:
         """Fill what is free until the phase ends, if it matters; what is free then."""

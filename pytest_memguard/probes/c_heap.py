@@ -76,6 +76,11 @@ class CHeap:
             return int(info.fordblks), int(info.fordblks)
         return free_of_arenas(arenas, size, resident)
 
+    def in_use(self) -> int:
+        """Bytes in use, mapped blocks included."""
+        info: Mallinfo2 = self._libc.mallinfo2()
+        return int(info.uordblks + info.hblkhd)
+
     def printed(self, function: Callable[[Any], object]) -> bytes:
         """What a function prints to the C stream it is called with.
 

@@ -30,6 +30,8 @@ class FreeRoom:
     """Bytes in blocks that are in use."""
     malloc: int = 0
     """Bytes of resident memory in free chunks of the C heap, at most."""
+    heap: int = 0
+    """Bytes in use on the C heap."""
     hooked: bool = False
     """Whether another tool hooks pymalloc, as tracemalloc does: it tells nothing then."""
     anywhere: int = 0
@@ -75,7 +77,8 @@ class FreeRoomProbe:
         The C heap must have given its free pages back just before.
         """
         malloc, anywhere = self._heap.free()
-        return replace(self.read_python(), malloc=malloc, anywhere=anywhere)
+        heap = self._heap.in_use()
+        return replace(self.read_python(), malloc=malloc, anywhere=anywhere, heap=heap)
 
     def read_python(self) -> FreeRoom:
         """Measure what pymalloc holds, and leave the C heap out."""

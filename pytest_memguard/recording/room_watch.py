@@ -43,6 +43,10 @@ class Room(BallastRoom, Protocol):
         """Whether nothing is known but what is free in the C heap."""
 
     @property
+    def heap(self) -> int:
+        """Bytes in use on the C heap."""
+
+    @property
     def malloc(self) -> int:
         """Bytes in the C heap."""
 
@@ -160,13 +164,16 @@ class RoomWatch:
         """
         self._used_since += size
 
-    def discount(self, size: int) -> None:
-        """Note bytes by which an instrument has made the process larger: no free room.
+    def discount(self, level: int) -> None:
+        """Note that what has come since the last answer is an instrument's: no free room.
 
         Args:
-            size: bytes of resident memory.
+            level: resident bytes now.
         """
-        self._last.level += size
+        heap = self._probe().heap
+        answers = [self._last] if self._brief is None else [self._last, self._unfilled]
+        for answer in answers:
+            answer.level, answer.heap = level, heap
 
     def fill_briefly(self, level: int, room: int, much: int, enough: float) -> int:
         """Fill what is free until `release` is called, and return the bound then.
@@ -254,31 +261,34 @@ class RoomWatch:
         cost = self._cpu() - start
         self._highest = max(self._highest, level)
         self._most = self._most or room.small + max(ALWAYS_ALLOWED, level // 2)
-        moved = last.small + max(0, level - last.level) + self._used_since
-        self._used_since = 0
         if room.hooked:
-            self._note(room, level, self._unasked(moved))
+            self._note(room, level, self._unasked(room, level))
         else:
-            moved = max(moved + last.used - room.used, room.small - room.arena_size, 0)
+            moved = last.small + max(0, level - last.level) + last.used - room.used
+            moved += self._used_since
+            self._used_since = 0
+            moved = max(moved, room.small - room.arena_size, 0)
             self._note(room, level, min(room.small, moved))
         end = self._now()
         last.due = end + cost * _SHARE_OF_TIME
         last.soon = end + cost * _SHARE_OF_TIME_IF_EXPENSIVE
         return room
 
-    def _unasked(self, moved: float) -> float:
+    def _unasked(self, room: Room, level: int) -> float:
         """Bytes free for small blocks at most, by what moved since the last answer alone.
 
-        Args:
-            moved: bytes; infinite before the first answer, which is one of the gaps.
+        Resident memory that came is free room unless it is in use on the C heap. Before the
+        first answer nothing is known, which is one of the gaps.
         """
-        gone = max(0, self._last.count - self._blocks())
-        return moved + gone * _LARGEST_SMALL_BLOCK if moved < inf else 0
+        last = self._last
+        came = max(0, level - last.level - room.heap + last.heap)
+        gone = max(0, last.count - self._blocks()) * _LARGEST_SMALL_BLOCK
+        return last.small + came + gone if last.small < inf else 0
 
     def _note(self, room: Room, level: int, small: float) -> None:
         last = self._last
         last.small, last.room = small, int(small) + room.malloc
-        last.level, last.count = level, self._blocks()
+        last.level, last.count, last.heap = level, self._blocks(), room.heap
         if not room.hooked:
             last.used = room.used
         self.anywhere = room.anywhere
@@ -311,6 +321,8 @@ class _Answer:
     """Blocks in use."""
     used: int = 0
     """Bytes in them."""
+    heap: int = 0
+    """Bytes in use on the C heap."""
     due: float = -1.0
     """When the probe is to be asked again."""
     soon: float = -1.0

@@ -279,25 +279,27 @@ def test_what_filling_touched_is_no_movement(watch, clock) -> None:
     assert watch.bound(LEVEL + 4000, tolerance=100) == 30
 
 
+def test_what_an_instrument_takes_while_room_is_filled(filling) -> None:
+    """It is in use afterwards as well."""
+    filling.watch.fill_briefly(LEVEL, 7000, NEVER, 1000)
+    filling.watch.discount(LEVEL + 3000)
+    filling.watch.release()
+    assert filling.bound(LEVEL + 3000, tolerance=0) == 7000
+
+
 def test_while_pymalloc_is_hooked(watch, clock) -> None:
     """What moved since the last answer is a bound as long as pymalloc tells nothing."""
     clock.advance(60)
-    watch.probe.answer = FakeRoom(300, malloc=300, hooked=True)
+    watch.probe.answer = FakeRoom(300, malloc=300, heap=400, hooked=True)
     watch.blocks -= 1
-    assert watch.bound(LEVEL + 1000, tolerance=0) == 5000 + 1000 + 512 + 300
+    assert watch.bound(LEVEL + 1000, tolerance=0) == 5000 + 1000 - 400 + 512 + 300
+    clock.advance(60)
+    watch.probe.answer = FakeRoom(300, malloc=300, heap=100, hooked=True)
+    assert watch.bound(LEVEL + 1000, tolerance=0) == 5000 + 1000 - 400 + 512 + 300 + 300
     clock.advance(60)
     watch.watch.note_use(50)
-    assert watch.bound(LEVEL + 1000, tolerance=0) == 5000 + 1000 + 512 + 50 + 300
-    clock.advance(60)
-    watch.probe.answer = FakeRoom(7000, used=40, arena_size=7000)
-    assert watch.bound(LEVEL + 1000, tolerance=0) == 5000 + 1000 + 512 + 50 - 40
-
-
-def test_what_an_instrument_takes_is_no_room(watch) -> None:
-    """Resident memory that grew for our own sake is in use."""
-    watch.watch.discount(3000)
-    assert watch.bound(LEVEL + 3000, tolerance=0) == 5000
-    assert watch.bound(LEVEL + 3100, tolerance=1000) == 5100
+    watch.probe.answer = FakeRoom(9000, used=40, arena_size=9000)
+    assert watch.bound(LEVEL + 1000, tolerance=0) == 5000 + 1000 - 400 + 512 + 300 + 50 - 40
 
 
 def test_hooked_from_the_start(clock) -> None:
