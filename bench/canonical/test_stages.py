@@ -14,7 +14,7 @@ from pytest_memguard import stage
 def test_fixture(memguard, mebibytes):
     """A stage has a peak of its own, whatever its neighbours use."""
     with memguard.stage("read"):
-        kept = block(6)
+        kept = block(1)
     with memguard.stage("parse"):
         block(mebibytes)
     with memguard.stage("total"):

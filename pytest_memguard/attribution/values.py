@@ -1,10 +1,12 @@
-"""Growth that no container shows: texts, tuples and numbers of modules, and exit functions."""
+"""Growth that no container shows: values of modules, context variables, exit functions."""
 
 from __future__ import annotations
 
 import atexit
 from array import array
+from collections import Counter
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Final
 
@@ -16,15 +18,20 @@ KINDS: Final = frozenset(map(id, (str, bytes, bytearray, array)))
 _KINDS: Final = KINDS | {id(tuple), id(frozenset), id(int)}
 _EXIT: Final = "functions registered with atexit"
 _ATEXIT: Final = "atexit"
+_CONTEXT: Final = "context variables"
+_MANY: Final = 6
+"""Context variables set to one type from which on each call is taken to make one."""
 
 
 def module_values() -> dict[str, int]:
     """Lengths of the values of module variables that grow by being replaced or in place.
 
-    The garbage collector follows few of them. The number of exit functions is among them:
-    nothing that can be seen holds those.
+    The garbage collector follows few of them. The numbers of exit functions and of context
+    variables are among them: nothing that can be seen holds the first, and the collector
+    follows no variable whose value it need not follow.
     """
-    found = {_EXIT: _exit_functions()}
+    found = {_EXIT: _exit_functions(), _CONTEXT: _context_variables()}
+    found |= {f"{_CONTEXT} of {kind}": count for kind, count in _kinds_in_context().items()}
     for name, variable, value in _variables():
         found[f"{name} {variable}"] = extent(value)
     return found
@@ -84,6 +91,11 @@ def grown_values(
         steps = ("module atexit", f"{_EXIT}: {more} more")
         path = RetentionPath(steps=steps, holder=_ATEXIT)
         found.append((path, None, Value(_exit_functions), more))
+    more = _context_variables() - then[_CONTEXT]
+    if more >= least:
+        steps = (_CONTEXT, f"{_CONTEXT} of this thread: {more} more")
+        path = RetentionPath(steps=steps, holder=_context_holder(then))
+        found.append((path, copy_context(), Value(_context_variables), more))
     seen: set[int] = set()
     for name, variable, value in _variables():
         before = then.get(f"{name} {variable}")
@@ -117,3 +129,19 @@ def _variables() -> list[tuple[str, str, Any]]:
 def _exit_functions() -> int:
     count = getattr(atexit, "_ncallbacks", int)()
     return count if type(count) is int else 0
+
+
+def _context_variables() -> int:
+    return len(copy_context())
+
+
+def _kinds_in_context() -> Counter[str]:
+    return Counter(raw.type_name(type(value)) for value in copy_context().values())
+
+
+def _context_holder(then: dict[str, int]) -> str:
+    """The name of the context, with the type that more of its variables are set to."""
+    kinds = _kinds_in_context()
+    more = Counter({k: n - then.get(f"{_CONTEXT} of {k}", 0) for k, n in kinds.items()})
+    kind, count = more.most_common(1)[0]
+    return _CONTEXT if count < _MANY else f"{_CONTEXT}, made by each call, of {kind}"

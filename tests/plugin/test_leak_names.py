@@ -100,14 +100,20 @@ def test_context_variables(run, written):
 
         def test_made():
             ContextVar(f"v{next(NUMBERS)}").set(Span())
+
+        def test_that_the_collector_does_not_follow():
+            ContextVar("v").set(object())
     """
-    run(source, *CHECK).assert_outcomes(failed=3)
+    run(source, *CHECK).assert_outcomes(failed=4)
     assert {name: holder for name, (_, holder) in _leaks(written).items()} == {
         "test_first": "context variables, context variable first",
         "test_second": "context variables, context variable second",
         "test_made": "context variables, made by each call, of test_it.Span",
+        "test_that_the_collector_does_not_follow": (
+            "context variables, made by each call, of object"
+        ),
     }
-    assert len({name for name, _ in _leaks(written).values()}) == 3
+    assert len({name for name, _ in _leaks(written).values()}) == 4
 
 
 @pytest.mark.parametrize("imported", [(), ("a_user",), ("a_user", "z_user")])
