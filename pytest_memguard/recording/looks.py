@@ -15,6 +15,8 @@ from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording.spare_blocks import fill_spare_blocks
 
 _COLLECTIONS: Final = 3
+MOMENT: Final = 0.001
+"""Seconds after which a thread that has done its work is gone, with what it referred to."""
 _PATIENCE: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
@@ -35,6 +37,9 @@ class Looks:
         self._counters = counters
         self._respect_disabled = respect_disabled
         self._impatient = False
+        self._memory = tuple(
+            i for i, name in enumerate(self.signals) if name in ("blocks", "C heap")
+        )
         self._has_spares = sys.platform == "linux" and "C heap" in counters.signals
 
     def row(self) -> array[int]:
@@ -59,12 +64,12 @@ class Looks:
         """
         if settle:
             forget_caches()
-        if settle or types:
-            forget_types()
         self.collect()
+        if settle or types:
+            forget_types()  # at last: finalizers of garbage fill it
         self._read(row, settle=settle)
-        if before is not None and not self._impatient:
-            self._wait(row, before)
+        if before is not None:
+            self._wait(row, before, settle=settle)
 
     def collect(self) -> None:
         """Collect garbage, unless it is to be seen."""
@@ -81,25 +86,40 @@ class Looks:
             types: also the interpreter's, of what types have under a name.
         """
         forget_caches()
+        self.collect()
         if types:
             forget_types()
-        self.collect()
 
     def _read(self, row: array[int], *, settle: bool) -> None:
         if settle and self._has_spares:
             fill_spare_blocks()
         self._counters.read(row)
 
-    def _wait(self, row: array[int], before: array[int]) -> None:
-        """Give resources that are on their way out a moment, as long as that helps."""
-        columns = self._counters.resources
-        for seconds in _PATIENCE:
-            if all(row[i] <= before[i] for i in columns):
-                return
-            time.sleep(seconds)
-            self.collect()
-            self._read(row, settle=True)
-        self._impatient = any(row[i] > before[i] for i in columns)
+    def _wait(self, row: array[int], before: array[int], *, settle: bool) -> None:
+        """Give resources that are on their way out a moment, as long as that helps.
+
+        So is memory of a thread that has done its work: it waits for the interpreter's lock
+        until the collection is over, and what C code keeps for it goes after it was joined.
+        """
+        if settle and not self._impatient:
+            for seconds in _PATIENCE:
+                if not _is_above(row, before, self._counters.resources):
+                    break
+                self._read_again(row, seconds, settle=True)
+            self._impatient = _is_above(row, before, self._counters.resources)
+        if _is_above(row, before, self._memory):
+            self._read_again(row, MOMENT, settle=settle)
+
+    def _read_again(self, row: array[int], seconds: float, *, settle: bool) -> None:
+        time.sleep(seconds)
+        self.collect()
+        forget_types()
+        self._read(row, settle=settle)
+
+
+def _is_above(row: array[int], before: array[int], columns: Sequence[int]) -> bool:
+    # not where a reading is made: its cells would count
+    return any(row[column] > before[column] for column in columns)
 
 
 def forget_caches() -> None:
@@ -127,7 +147,7 @@ def forget_types() -> None:
     each time it asks a type fills it by as many entries; there are 4,096. Emptying it takes
     some 20 microseconds, and several times that until it is filled again.
     """
-    (getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache)()  # noqa: SLF001
+    _CLEAR_TYPES()
 
 
 def _forget_paths(cache: dict[str, Any]) -> None:
@@ -138,6 +158,10 @@ def _forget_paths(cache: dict[str, Any]) -> None:
         cache.pop(path, None)
 
 
+# not asked for each time: a name that a module lacks leaves a tuple in the free list
+_CLEAR_TYPES: Final = (
+    getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache  # noqa: SLF001
+)
 _CACHES: Final = (
     ("re", "purge", ""),
     ("struct", "_clearcache", ""),

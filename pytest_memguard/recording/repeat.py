@@ -19,7 +19,7 @@ from pytest_memguard.judge.leak import (
     next_size,
 )
 from pytest_memguard.judge.quiet import conclude, passes
-from pytest_memguard.judge.rounds import LEAST_ROUNDS, is_flat, joined
+from pytest_memguard.judge.rounds import LEAST_ROUNDS, allowance, is_flat, joined
 from pytest_memguard.judge.staircase import is_pausing
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict, is_much
 from pytest_memguard.units import MIB, format_size
@@ -363,9 +363,9 @@ class Repetition:
             return
         self._calls(size, self._settle if settle else self._collect)
         self._look(self._after, settle=settle, before=self._before if settle else None)
-        if not settle and self._has_new_blocks():
-            # they may be the interpreter's; it was asked to forget before the first round
-            self._look(self._after, settle=False, types=True)
+        if not settle and self._has_grown(size):
+            # blocks may be the interpreter's; it was asked to forget before the first round
+            self._look(self._after, settle=False, types=True, before=self._before)
         width = len(self._after)
         at = self._rounds * (width + 1)
         self._kept[at] = size
@@ -389,12 +389,14 @@ class Repetition:
         for _ in range(left):
             self._call_once()
 
-    def _has_new_blocks(self) -> bool:
+    def _has_grown(self, calls: int) -> bool:
+        """Whether there are new blocks, or more of the C heap than a flat round takes."""
         return any(
-            signal == "blocks" and after > before
+            after - before > (allowance(signal, calls) if signal == "C heap" else 0)
             for signal, before, after in zip(
                 self._signals, self._before, self._after, strict=True
             )
+            if signal in ("blocks", "C heap")
         )
 
     def _call_once(self) -> None:

@@ -380,9 +380,17 @@ def test_patience_ends(repeated, naps) -> None:
     assert naps == sorted(naps)
 
 
-def test_memory_is_not_waited_for(repeated, naps) -> None:
-    """Only resources may take a moment to go."""
-    repeated({"blocks": 1, "C heap": 32, "USS": 4096}, Limits(calls=60)).verdict()
+def test_memory_gets_one_moment(repeated, naps) -> None:
+    """Memory is waited for once at the end of each round, and for a millisecond."""
+    growth = {"blocks": 1, "C heap": 32, "USS": 4096}
+    verdict = repeated(growth, Limits(calls=60)).verdict()
+    assert set(naps) == {0.001}
+    assert len(naps) <= len(verdict.rounds) + 3
+
+
+def test_pages_are_not_waited_for(repeated, naps) -> None:
+    """Pages that a thread has used stay when it is gone."""
+    repeated({"USS": 4096}, Limits(calls=60)).verdict()
     assert naps == []
 
 

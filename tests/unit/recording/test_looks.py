@@ -1,0 +1,107 @@
+"""Tests of readings that do not depend on threads, garbage or earlier readings."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+import time
+from array import array
+from typing import Any
+
+import pytest
+
+from pytest_memguard.probes.counters import Counters
+from pytest_memguard.recording import looks
+from pytest_memguard.recording.looks import Looks, forget_types
+from tests.fresh import alone
+
+HOW = pytest.mark.parametrize("settle", [False, True])
+
+
+def run_in_a_thread() -> None:
+    """Run something in a thread, and wait until the thread is gone altogether."""
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    while len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208
+        time.sleep(0.001)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what glibc keeps aside")
+@alone
+def test_a_block_that_a_thread_frees_is_no_growth() -> None:
+    """With every thread, the one that starts it has a spare block less, until it gets seven."""
+    seen = Looks(Counters(resources=False))
+    if "C heap" not in seen.signals:
+        pytest.skip("the C library does not tell")
+    heap = seen.signals.index("C heap")
+    row = seen.row()
+    levels = [0] * 20
+    for number in range(20):
+        run_in_a_thread()
+        seen.look(row, settle=True)
+        levels[number] = row[heap]
+    late = levels[4:]
+    assert max(late) - min(late) < 100, levels
+
+
+@alone
+def test_names_that_finalizers_ask_for_do_not_stay() -> None:
+    """Garbage that is collected for a look may fill the interpreter's cache of names again."""
+
+    class Asking:
+        """Refers to itself, and asks a type for names made anew."""
+
+        def __init__(self) -> None:
+            self.own = self
+
+        def __del__(self) -> None:
+            names = [b"bit_length".decode() for _ in range(200)]
+            while names:
+                getattr(5, names.pop())
+
+    seen = Looks(Counters(resources=False))
+    blocks = seen.signals.index("blocks")
+    before, after = seen.row(), seen.row()
+    for row in (before, after, before):
+        Asking()
+        seen.look(row, settle=True)
+    gc.collect()
+    seen.look(before, settle=True)
+    Asking()
+    seen.look(after, settle=True)
+    assert after[blocks] - before[blocks] < 20
+
+
+@HOW
+@alone
+def test_a_thread_that_is_about_to_end_gets_a_moment(settle) -> None:
+    """What it lets go of in the meantime is no growth, to the block."""
+    held: list[Any] = []
+    waited = time.sleep
+    looks.time.sleep = lambda _: held.clear()  # type: ignore[assignment]
+    try:
+        seen = Looks(Counters(resources=False))
+        blocks = seen.signals.index("blocks")
+        before, after = seen.row(), seen.row()
+        for _ in range(3):
+            seen.look(before, settle=settle, types=True)
+            held.append([object() for _ in range(10)])
+            seen.look(after, settle=settle, types=True, before=before)
+    finally:
+        looks.time.sleep = waited
+    assert after[blocks] == before[blocks]
+
+
+@alone
+def test_forgetting_types_keeps_nothing() -> None:
+    """A reading before and one behind it see the same blocks."""
+    readings = array("q", [0, 0])
+    forget_types()
+    gc.collect()
+    readings[0] = sys.getallocatedblocks()
+    forget_types()
+    readings[1] = sys.getallocatedblocks()
+    assert readings[1] == readings[0]
