@@ -85,9 +85,12 @@ def namespace(cls: type) -> Mapping[str, Any]:
 
 
 def mro(cls: type) -> tuple[type, ...]:
-    """The class and its bases, in order."""
-    found: tuple[type, ...] = _mro_of(cls)
-    return found
+    """The class and its bases, in order; none where the garbage collector has cleared it.
+
+    A class that is its own metaclass is cleared, and stays.
+    """
+    found: tuple[type, ...] | None = _mro_of(cls)
+    return found or ()
 
 
 def class_name(cls: type) -> tuple[str, str]:

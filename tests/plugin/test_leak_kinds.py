@@ -371,3 +371,22 @@ def test_who_opened_what_nobody_knows_any_more(run, written):
     assert (line["function"], line["line"]) == ("size", 5)
     assert line["left"]["open files"] == 16
     result.stdout.fnmatch_lines(["*left by size, test_*.py:5*", "+1 open files*"])
+
+
+def test_a_class_that_is_its_own_metaclass(run, written):
+    """Garbage collection clears it, and it stays: it leaks, and can be looked into."""
+    source = """
+    class Meta(type):
+        def __new__(cls, name, bases, namespace):
+            made = super().__new__(cls, name, bases, namespace)
+            made.__class__ = made
+            return made
+
+    def test_leak():
+        class Own(Meta, metaclass=Meta):
+            pass
+    """
+    run(source, "--mem-leak-check", "--mem-leak-calls=120", JSON).assert_outcomes(failed=1)
+    leak = written()["test_leak"]["leak"]
+    assert leak["verdict"]["state"] == "leaking"
+    assert leak["blame"]["lines"][0]["function"] == "__new__"
