@@ -171,7 +171,7 @@ class Repetition:
         for _ in range(screens):
             if self._stopped():
                 break
-            self._round(_SCREEN, settle=settle)
+            self._round(_SCREEN, settle=settle, at_once=self._at_once)
             if not self._rounds:
                 break
             if self._passes():
@@ -349,10 +349,15 @@ class Repetition:
     def _least_calls(self) -> int:
         return LEAST_ROUNDS if self._harmed else LEAST_CALLS
 
-    def _round(self, size: int, *, settle: bool) -> None:
+    def _round(self, size: int, *, settle: bool, at_once: int = _SCREEN) -> None:
         """Make so many calls, and keep how far every signal moved.
 
         If it is the first one of the first look, none are made where one call does harm.
+
+        Args:
+            size: how many.
+            settle: empty caches before each look.
+            at_once: calls after which garbage is collected.
         """
         # both looks in the same place, and our frame made an object before the first: the
         # call may do so by asking for its callers, and it stays one until we return
@@ -361,7 +366,7 @@ class Repetition:
         self._look(self._before, settle=settle, types=first)
         if first and self._does_harm():
             return
-        self._calls(size, self._settle if settle else self._collect)
+        self._calls(size, self._settle if settle else self._collect, at_once)
         self._look(self._after, settle=settle, before=self._before if settle else None)
         if not settle and self._has_grown(size):
             # blocks may be the interpreter's; it was asked to forget before the first round
@@ -375,17 +380,22 @@ class Repetition:
             self._grown[index] = self._after[index] - self._start[index]
         self._rounds += 1
 
-    def _calls(self, left: int, tidy: Callable[[], None]) -> None:
+    @property
+    def _at_once(self) -> int:
+        """Calls whose garbage needs no more pages than that of the warm-up."""
+        return min(_SCREEN, max(1, self._limits.warmup))
+
+    def _calls(self, left: int, tidy: Callable[[], None], at_once: int) -> None:
         """Make so many calls, with no more garbage at a time than a short round leaves.
 
         Rounds become longer. If garbage lay about for as long as they take, or caches were
         filled for as long, each would need more pages than all before it.
         """
-        while left > _SCREEN:
-            for _ in range(_SCREEN):
+        while left > at_once:
+            for _ in range(at_once):
                 self._call_once()
             tidy()
-            left -= _SCREEN
+            left -= at_once
         for _ in range(left):
             self._call_once()
 

@@ -449,6 +449,20 @@ def test_garbage_does_not_pile_up_in_long_rounds(repeated, monkeypatch) -> None:
     assert 1 <= most <= 4
 
 
+@pytest.mark.parametrize("warmup", [0, 1, 2, 9])
+def test_garbage_of_the_first_look(counters, monkeypatch, warmup) -> None:
+    """No more of it at a time than in the warm-up, since it would need more pages."""
+    collected = [0]
+    monkeypatch.setattr(looks.gc, "collect", lambda: collected.append(len(calls)))
+    calls: list[None] = []
+    limits = Limits(warmup=warmup)
+    verdict = Repetition(lambda: calls.append(None), Looks(counters), limits).verdict()
+    assert verdict.state == "clean"
+    first_look = [number for number in collected if number >= warmup]
+    most = max(later - before for before, later in itertools.pairwise(first_look))
+    assert most == min(4, max(1, warmup))
+
+
 def test_garbage_of_long_rounds_stays_where_the_call_forbids_to_collect(
     repeated, monkeypatch
 ) -> None:
