@@ -23,7 +23,7 @@ from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording.case import Case
 from pytest_memguard.recording.explained import KnownLeaks
 from pytest_memguard.recording.garbage import WholeHeap
-from pytest_memguard.recording.looks import MOMENT
+from pytest_memguard.recording.looks import MOMENT, forget_caches
 from pytest_memguard.recording.opcode_caches import OpcodeCaches
 from pytest_memguard.recording.progress import Progress, WatchedLooks, watched
 from pytest_memguard.recording.repeat import CallFailed, Limits
@@ -84,6 +84,7 @@ class LeakCheck:
         kept = self.heap() - heap
         if collect and kept > NO_MATTER:
             time.sleep(MOMENT)
+            forget_caches()
             gc.collect()
             kept = self.heap() - heap
         return max(0, kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +24,7 @@ from pytest_memguard.leaks import (
     bytes_per_call,
 )
 from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
+from pytest_memguard.recording.looks import forget_caches
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
 from tests.fresh import alone
 
@@ -277,3 +279,22 @@ def test_a_check_that_is_blind_to_memory() -> None:
         "unclear",
         "no signal that shows memory can be read here (blocks, C heap, USS)",
     )
+
+
+@alone
+def test_what_caches_of_the_standard_library_keep_is_not_kept() -> None:
+    """They are emptied after the first call, as they are before the looks of other tests."""
+    check = LeakCheck()
+    if not check.heap():
+        pytest.skip("the C library does not tell")
+    patterns = [f"(a{number}|b{{1,{number}}})" * 20 for number in range(1, 20)]
+    kept = []
+    for _ in range(3):
+        forget_caches()
+        before = check.heap()
+        for pattern in patterns:
+            re.compile(pattern)
+        kept.append((check.heap() - before, check.kept_since(before, collect=True)))
+    taken, left = kept[-1]
+    assert left < taken / 10, kept
+    check.close()
