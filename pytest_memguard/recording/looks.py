@@ -12,7 +12,10 @@ from typing import Any, Final
 
 from pytest_memguard.leaks import Signal
 from pytest_memguard.probes.counters import Counters
-from pytest_memguard.recording.spare_blocks import fill_spare_blocks
+from pytest_memguard.recording.spare_blocks import (
+    fill_spare_blocks,
+    fill_spare_blocks_of_threads,
+)
 
 _COLLECTIONS: Final = 3
 MOMENT: Final = 0.001
@@ -91,8 +94,8 @@ class Looks:
             forget_types()
 
     def _read(self, row: array[int], *, settle: bool) -> None:
-        if settle and self._has_spares:
-            fill_spare_blocks()
+        if self._has_spares:
+            fill_spare_blocks() if settle else fill_spare_blocks_of_threads()
         self._counters.read(row)
 
     def _wait(self, row: array[int], before: array[int], *, settle: bool) -> None:

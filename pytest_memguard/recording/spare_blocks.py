@@ -9,6 +9,8 @@ from typing import Any, Final
 
 _KEPT: Final = 7
 """Freed blocks of one size that glibc keeps aside for a thread."""
+_OF_THREADS: Final = tuple(size for size in range(24, 73, 16) for _ in range(_KEPT))
+"""Bytes of blocks that starting a thread, and the locks it uses, take from malloc."""
 _SMALL: Final = tuple(size for size in range(24, 512, 16) for _ in range(_KEPT))
 """Bytes of blocks that no object of Python's is in, but what the interpreter takes from malloc
 itself: what it hands to a new thread, for one."""
@@ -31,6 +33,13 @@ def fill_spare_blocks() -> None:
     taken = list(map(take, _SMALL))
     list(map(bytearray, _LARGE))  # all alive at a time
     for pointer in taken:
+        free(pointer)
+
+
+def fill_spare_blocks_of_threads() -> None:
+    """Do so for the sizes alone that threads need: it takes some 10 microseconds."""
+    take, free = _malloc()
+    for pointer in list(map(take, _OF_THREADS)):
         free(pointer)
 
 

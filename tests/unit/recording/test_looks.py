@@ -30,8 +30,9 @@ def run_in_a_thread() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what glibc keeps aside")
+@HOW
 @alone
-def test_a_block_that_a_thread_frees_is_no_growth() -> None:
+def test_a_block_that_a_thread_frees_is_no_growth(settle) -> None:
     """With every thread, the one that starts it has a spare block less, until it gets seven."""
     seen = Looks(Counters(resources=False))
     if "C heap" not in seen.signals:
@@ -41,7 +42,7 @@ def test_a_block_that_a_thread_frees_is_no_growth() -> None:
     levels = [0] * 20
     for number in range(20):
         run_in_a_thread()
-        seen.look(row, settle=True)
+        seen.look(row, settle=settle)
         levels[number] = row[heap]
     late = levels[4:]
     assert max(late) - min(late) < 100, levels
