@@ -431,7 +431,10 @@ class Repetition:
 
     def _out_of_time(self) -> str:
         """Words for the end of the time."""
-        most = f"{self._limits.seconds:g} s it may take"
+        # what is left of another limit, such as a timeout's, has many digits
+        seconds = self._limits.seconds
+        most = f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
+        most += " s it may take"
         if self._done >= LEAST_CALLS:
             return f"and the {most} are over"
         each = self._spent() / max(1, self.calls)

@@ -260,9 +260,11 @@ def test_no_more_time_than_allowed(repeated, clock, seconds) -> None:
         assert verdict.reason.endswith(few)
 
 
-def test_the_end_of_the_time_is_told(repeated) -> None:
+@pytest.mark.parametrize("seconds", [5, 5.001234])
+def test_the_end_of_the_time_is_told(repeated, seconds) -> None:
     """Uneven growth that is followed until the time is over says so."""
-    growth = repeated(lambda n: {"blocks": 500 // (1 + n * 7 % 17)}, Limits(seconds=5), 0.1)
+    limits = Limits(seconds=seconds)
+    growth = repeated(lambda n: {"blocks": 500 // (1 + n * 7 % 17)}, limits, 0.1)
     verdict = growth.verdict()
     assert verdict.state == "unclear"
     assert verdict.reason.endswith("too unevenly to tell, and the 5 s it may take are over")
