@@ -108,16 +108,16 @@ class Looks:
             for seconds in _PATIENCE:
                 if not _is_above(row, before, self._counters.resources):
                     break
-                self._read_again(row, seconds, settle=True)
+                self._read_again(row, seconds)
             self._impatient = _is_above(row, before, self._counters.resources)
         if _is_above(row, before, self._memory):
-            self._read_again(row, MOMENT, settle=settle)
+            self._read_again(row, MOMENT)
 
-    def _read_again(self, row: array[int], seconds: float, *, settle: bool) -> None:
+    def _read_again(self, row: array[int], seconds: float) -> None:
         time.sleep(seconds)
         self.collect()
         forget_types()
-        self._read(row, settle=settle)
+        self._read(row, settle=False)
 
 
 def _is_above(row: array[int], before: array[int], columns: Sequence[int]) -> bool:

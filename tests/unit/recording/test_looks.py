@@ -93,7 +93,7 @@ def test_a_thread_that_is_about_to_end_gets_a_moment(settle) -> None:
             seen.look(after, settle=settle, types=True, before=before)
     finally:
         looks.time.sleep = waited
-    assert after[blocks] == before[blocks]
+    assert after[blocks] == before[blocks], (after[blocks], before[blocks])
 
 
 @alone
