@@ -21,7 +21,7 @@ _INTERPRETER = re.compile(
     r"|dict|set|tuple|unicode|bytes|bytearray|long|float|new|frame|gen|code|insert|resize|call"
     r"|do|array|deque|odict|weakref|context|member|getset|wrap|descr|super|property|intern)_"
 )
-_ALIKE: Final = 0.9
+_ALIKE: Final = 0.75
 """Share of a line's blocks that are of one size for all to be called alike."""
 _REPLACED: Final = 1.5
 """How many times the blocks that stay with each call a line may have left in the few calls."""

@@ -92,13 +92,15 @@ class Measurement:
         """Start measuring a phase."""
         start = Clock.seconds()
         plan, tracking = self._plan, self._tracking
-        room = 0
-        precision = self._needs.precision(plan).get(phase)
+        precisions = self._needs.precision(plan)
+        precision = needed = precisions.get(phase)
         if phase == "setup":
             self._collect_garbage()
+            if self._stays_hooked(phase) and precisions:
+                needed = finest(precisions.values())  # later phases cannot fill what is free
         if precision is not None:
             self._tolerance = precision.enough
-            room = self._fill_briefly(self._free_room(precision), precision)
+        room = 0 if needed is None else self._room(needed)
         self.measured.rooms[phase] = room
         if phase == "call" and self._needs.record:
             self._instruments.plug_holes()
@@ -128,8 +130,9 @@ class Measurement:
             region.lose_sight()
         self._instruments.unplug_holes()
         watch = self._instruments.room
-        filled = watch.release() if watch is not None else 0
+        filled = 0
         if watch is not None:
+            filled = 0 if self._stays_hooked(phase) else watch.release()
             watch.note_use(region.rise())
         self._settle()  # free pages are no growth
         region.after[0] = self._instruments.resident.level() + filled
@@ -192,6 +195,16 @@ class Measurement:
         level = self._instruments.resident.level()
         return watch.bound(level, precision.lay, precision.tracker, fill=fill)
 
+    @property
+    def _is_hooked(self) -> bool:
+        """Whether memray or tracemalloc counts what is allocated from now on."""
+        return self._tracking.counts or self._python.running
+
+    def _stays_hooked(self, phase: PhaseName) -> bool:
+        """Whether one of them goes on counting when a phase has ended."""
+        plan = self._plan
+        return phase != "teardown" and plan is not None and (plan.whole or plan.python_whole)
+
     def _hook(self, *starts: Callable[[], object]) -> int:
         """Start what hooks pymalloc, which tells nothing of its free pools from then on.
 
@@ -212,6 +225,15 @@ class Measurement:
         if watch is not None:
             watch.discount(after)
         return after - before
+
+    def _room(self, precision: Precision) -> int:
+        """Free room at the start of a phase, filled where that is possible.
+
+        While memray or tracemalloc counts, what was filled before has stayed so.
+        """
+        if self._is_hooked:
+            return self._free_room(precision, fill=False)
+        return self._fill_briefly(self._free_room(precision), precision)
 
     def _fill_briefly(self, room: int, precision: Precision) -> int:
         """Fill what is free until the phase ends, if it matters; what is free then."""
@@ -244,9 +266,8 @@ class Measurement:
             return 0
         precision = finest(needed)
         watch = self._instruments.room
-        counted = self._tracking.counts or self._python.running
-        if watch is None or limit is None or counted:
-            return self._free_room(precision, fill=not counted)
+        if watch is None or limit is None or self._is_hooked:
+            return self._free_room(precision, fill=not self._is_hooked)
         self._settle()
         before = self._instruments.resident.level()
         room = watch.bound(before, precision.lay, precision.tracker)

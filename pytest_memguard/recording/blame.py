@@ -25,6 +25,7 @@ from pytest_memguard.leaks import STARTS_TRACEMALLOC, Blame, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.python_blocks import TracingStopped, told_again
 from pytest_memguard.probes.survivors import Survivors, SurvivorTracker, warm_up
+from pytest_memguard.recording.calls import LEAST, make_calls
 from pytest_memguard.recording.closer import looked_closer
 from pytest_memguard.recording.looks import forget_types
 from pytest_memguard.wire import blame_from_json, blame_to_json
@@ -35,7 +36,6 @@ _SELDOM: Final = 4
 """A leak that shows on every fourth call still has a holder that grows."""
 _ENOUGH_CALLS: Final = 30
 """Calls of a check over which what is looked for has grown, at least."""
-_LEAST_CALLS: Final = 6
 _SECONDS: Final = 2.5
 """Of calls at most, under each instrument."""
 _RUNS: Final = 4
@@ -145,11 +145,11 @@ def _look(
         gc.collect()  # of the frozen heap nothing but free lists, which would hide blocks
         tracker.start()
         try:
-            for _ in range(calls):
-                call()
+            made = make_calls(call, calls, _SECONDS)
             collect()
         finally:
             tracker.stop()
+        calls, least = made, min(least, made)
         found = growth.finish(calls=least, collect=collect)
         survivors = tracker.read()
         glanced = found.sure and not measures
@@ -253,7 +253,7 @@ def calls_for(seconds: float, verdict: Verdict, limit: float = inf) -> tuple[int
     is_steady = _blocks_per_call(verdict) >= 1
     calls = _CALLS if is_steady else _CALLS_IF_SELDOM
     in_time = min(_SECONDS, limit / _RUNS) / max(seconds, 1e-9)
-    calls = max(_LEAST_CALLS, int(min(calls, in_time)))
+    calls = max(LEAST, int(min(calls, in_time)))
     return calls, calls if is_steady else calls // _SELDOM
 
 

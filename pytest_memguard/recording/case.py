@@ -11,6 +11,7 @@ from pytest_memguard.attribution.values import length_of
 from pytest_memguard.clock import Clock
 from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, Kept, Verdict
 from pytest_memguard.recording.adjusted import AdjustedLooks, Share
+from pytest_memguard.recording.calls import OutOfTime, TimedCall
 from pytest_memguard.recording.explained import KnownLeaks
 from pytest_memguard.recording.looks import Looks
 from pytest_memguard.recording.repeat import (
@@ -37,7 +38,11 @@ _TIDY: Final = 16
 """Calls after which everything settles meanwhile."""
 _INTO_IT: Final = 1 / 4
 """Share of the time of a check that may go into looking into a leak."""
+_AT_MOST: Final = 1 / 2
+"""The same share, after which an explanation that is not ready is given up."""
 _FAILED: Final = "a call under the instruments failed: {}"
+_SLOW: Final = "explaining it was given up: {}"
+_BROKEN: Final = "memguard failed to explain it ({}: {}); please report that"
 _LONGER: Final = 3
 """How many times as many calls it takes to tell whether a container grows on."""
 _SMALL_PART: Final = 0.5
@@ -97,6 +102,7 @@ class Case:
         self._length = 0
         self._turns = 0
         self._goes_on = False
+        self._timed = TimedCall(self._call, _AT_MOST * limits.seconds)
 
     def verdict(self) -> Verdict:
         """Repeat the call until there is a verdict on what grows, and on what is left of it."""
@@ -119,6 +125,7 @@ class Case:
                 self._limits,
                 calls=max(calls, _LEAST_CALLS),
                 seconds=max(0.0, self._limits.seconds - (Clock.seconds() - start)),
+                whole=self._limits.whole or self._limits.seconds,
                 warmup=1,
             )
 
@@ -130,6 +137,13 @@ class Case:
         """Look into it; a verdict if that settles it."""
         if self._where == "none":
             return None
+        try:
+            return self._explain(so_far)
+        except Exception as error:  # noqa: BLE001  an error of ours fails no test of the user's
+            self._add_note(_BROKEN.format(type(error).__name__, error))
+            return None
+
+    def _explain(self, so_far: Verdict) -> Verdict | None:
         known = self._feeds_a_known_one(so_far)
         if known is not None:
             self.blame = known
@@ -148,12 +162,12 @@ class Case:
 
     def _feeds_a_known_one(self, so_far: Verdict) -> Blame | None:
         try:
-            blame = self._known.fed_by(self._call, so_far, self._looks.collect)
+            blame = self._known.fed_by(self._timed, so_far, self._looks.collect)
             if blame is None:
                 return None
             from pytest_memguard.recording.blame import with_own_sizes  # loaded by then
 
-            return with_own_sizes(blame, self._call, self._looks.collect)
+            return with_own_sizes(blame, self._timed, self._looks.collect)
         except CallFailed:
             return None  # the look to come says so
 
@@ -163,7 +177,7 @@ class Case:
         fork = self._where == "fork"
         try:
             blame, self.grower = look_into(
-                self._call,
+                self._timed,
                 verdict,
                 self._looks.settle,
                 fork=fork,
@@ -171,7 +185,7 @@ class Case:
                 owners=self._owners(),
             )
         except CallFailed as failed:
-            blame = Blame(calls=0, notes=(_FAILED.format(failed),))
+            blame = Blame(calls=0, notes=(_note_of(failed),))
         if fork:  # the child's count is lost with it
             self.calls += blame.calls
         self.blame = blame
@@ -184,9 +198,9 @@ class Case:
 
         start = Clock.seconds()
         try:
-            self._call()
+            self._timed()
             calls, least = calls_for(Clock.seconds() - start, so_far)
-            causes = causes_of(self._call, calls, least, self._looks.settle, self._owners())
+            causes = causes_of(self._timed, calls, least, self._looks.settle, self._owners())
             if causes is None:
                 causes = self._undivided(so_far)
             excluded = [
@@ -226,8 +240,12 @@ class Case:
 
     def _note(self, failed: CallFailed) -> None:
         """Note that growth could not be divided, since a call went wrong."""
-        note = _FAILED.format(failed)
-        if self.blame is not None and note not in self.blame.notes:
+        self._add_note(_note_of(failed))
+
+    def _add_note(self, note: str) -> None:
+        if self.blame is None:
+            self.blame = Blame(calls=0)
+        if note not in self.blame.notes:
             self.blame = replace(self.blame, notes=(*self.blame.notes, note))
 
     def _leave_out_renewed(self, verdict: Verdict) -> None:
@@ -338,9 +356,12 @@ class Case:
 
         leaks = [cause for cause in self._leaks if self._grew_on(cause)]
         try:
-            parts = parts_of(leaks, verdict, self._excluded, self._call, self._looks.settle)
+            parts = parts_of(leaks, verdict, self._excluded, self._timed, self._looks.settle)
         except CallFailed as failed:
             self._note(failed)
+            return True
+        except Exception as error:  # noqa: BLE001  as above
+            self._add_note(_BROKEN.format(type(error).__name__, error))
             return True
         was = length_of(self.grower.container) if self.grower is not None else 0
         grew = self.grower is None or was > self._length or self.calls == self._divided_at
@@ -360,6 +381,10 @@ class Case:
             return True
         gained = length_of(holding.grower) - self._lengths[id(cause)]
         return gained >= _SMALL_PART * holding.gained * calls / cause.calls
+
+
+def _note_of(failed: CallFailed) -> str:
+    return (_SLOW if isinstance(failed, OutOfTime) else _FAILED).format(failed)
 
 
 def _owner(cause: Cause) -> str:

@@ -16,6 +16,7 @@ from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.leaks import MEMORY_SIGNALS, RetentionPath, Signal, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.living import BlockTracker, memory_reader
+from pytest_memguard.recording.calls import make_calls
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_memguard.recording.blame import Grower
 
 _SECONDS: Final = 3.0
-"""Of work, for what is measured before and after the calls."""
+"""Of work, for what is measured before and after the calls, and for the calls themselves."""
 _OVERHEAD: Final = 16
 """Bytes that the C library takes for a block beside its own."""
 _RELEASED_BY: Final[Mapping[Signal, frozenset[str]]] = {
@@ -92,11 +93,11 @@ def causes_of(
         except Unmeasurable:
             return None
         try:
-            for _ in range(calls):
-                call()
+            calls = make_calls(call, calls, _SECONDS)
             collect()
         finally:
             tracker.stop()
+        least = min(least, calls)
         found = division.finish(tracker.read, read, calls=least, collect=collect)
     finally:
         folder.close()

@@ -161,12 +161,20 @@ def _divided(reading: LeakReading, parts: Sequence[Part]) -> LeakReading:
     """The reading of the first leak, with the others."""
     if not parts:
         return reading
-    (verdict, blame), *others = (accounted(part.verdict, part.blame) for part in parts)
+    (verdict, blame), *others = (_accounted(part, alone=len(parts) == 1) for part in parts)
     more = tuple(
         LeakReading(verdict=replace(verdict, rounds=()), blame=blame)
         for verdict, blame in others
     )
+    if others:
+        verdict = replace(verdict, rounds=reading.verdict.rounds)
     return replace(reading, verdict=verdict, blame=blame, more=more)
+
+
+def _accounted(part: Part, *, alone: bool) -> tuple[Verdict, Blame]:
+    """A part with the numbers of all calls; the rounds are those of all parts together."""
+    verdict = part.verdict if alone else replace(part.verdict, rounds=())
+    return accounted(verdict, part.blame)
 
 
 def _found_nothing(blame: Blame) -> bool:

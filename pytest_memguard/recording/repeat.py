@@ -52,6 +52,8 @@ class Limits:
     """Calls at most."""
     seconds: float = 20.0
     """Seconds at most."""
+    whole: float = 0.0
+    """Seconds of which these are what is left; 0 if they are all there is."""
     least: int = 0
     """Calls that a verdict of clean rests on at least, warm-up and all."""
     warmup: int = WARMUP
@@ -432,7 +434,7 @@ class Repetition:
     def _out_of_time(self) -> str:
         """Words for the end of the time."""
         # what is left of another limit, such as a timeout's, has many digits
-        seconds = self._limits.seconds
+        seconds = self._limits.whole or self._limits.seconds
         most = f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
         most += " s it may take"
         if self._done >= LEAST_CALLS:

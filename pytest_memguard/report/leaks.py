@@ -198,6 +198,8 @@ def _unaccounted(blame: Blame) -> list[str]:
     lines = sum(line.size for line in blame.lines) / blame.calls
     if blame.per_call is None or lines >= _ALL * blame.per_call:
         return []
+    if not lines and any(line.left for line in blame.lines):
+        return []  # what the lines leave behind was read as a whole, not block by block
     if blame.per_call < _IN_BYTES:
         known, whole = f"{lines:,.0f}", f"{blame.per_call:,.0f} bytes"
     else:
@@ -282,8 +284,9 @@ def _settling(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
     others = len(readings) - len(told)
     if others:
         many = "1 test" if others == 1 else f"{others} tests"
-        least = f"{format_size(WORTH['C heap'])} and {WORTH['blocks']:,} blocks"
-        lines.append(f"settling: {many} grew by less than {least}, and then no more")
+        sizes = f"C heap {format_size(WORTH['C heap'])}, USS {format_size(WORTH['USS'])}"
+        least = f"{WORTH['blocks']:,} blocks, {sizes}"
+        lines.append(f"settling: {many} grew by less than {least}, then no more")
     return lines
 
 

@@ -175,6 +175,40 @@ def test_room_asked_for_while_pymalloc_is_hooked(run, hook):
     result.stdout.fnmatch_lines(["*FAILED test_it.py::test_over - BudgetExceeded: *"])
 
 
+WHOLE = """
+    import gc
+    import pytest
+
+    pinned = []
+
+    def small_lists(count):
+        return [[] for _ in range(count)]
+
+    def test_neighbour():
+        gc.disable()
+        pinned.extend(small_lists(350_000)[::50])  # leaves some 20 MiB free
+
+    @pytest.mark.mem_budget(60, metric={metric!r}, phase="all")
+    @pytest.mark.mem_budget(24)
+    def test_within():
+        small_lists(50_000)
+
+    @pytest.mark.mem_budget(60, metric={metric!r}, phase="all")
+    @pytest.mark.mem_budget(6)
+    def test_over():
+        small_lists(200_000)
+"""
+
+
+@pytest.mark.parametrize("metric", ["heap", "python"])
+def test_room_stays_filled_while_pymalloc_is_hooked(run, metric):
+    """What was filled before the first phase stays so until a budget of all phases is over."""
+    result = run(WHOLE.format(metric=metric), "-rfp")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.no_fnmatch_line("*undecided*")
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_over - BudgetExceeded: peak RSS *"])
+
+
 RECORDED = """
     import gc
     import json

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -23,6 +24,7 @@ from pytest_memguard.leaks import (
     Verdict,
     bytes_per_call,
 )
+from pytest_memguard.probes.survivors import SurvivorTracker
 from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
 from pytest_memguard.recording.looks import forget_caches
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
@@ -183,6 +185,40 @@ def test_a_call_that_fails_under_the_instruments() -> None:
     assert reading.verdict.state in {"leaking", "unclear"}
     told = reading.verdict.reason + str(reading.blame.notes if reading.blame else "")
     assert "worn out" in told
+
+
+@alone
+def test_calls_that_are_slow_under_the_instruments() -> None:
+    """The explanation is given up in time, which is a note, and the leak stays one."""
+    slow: list[bool] = []
+    start = SurvivorTracker.start
+
+    def start_slowly(tracker: SurvivorTracker) -> None:
+        slow.append(True)
+        start(tracker)
+
+    def call() -> None:
+        keep()
+        if slow:
+            time.sleep(0.2)
+
+    with patch.object(SurvivorTracker, "start", start_slowly):
+        reading = run(call, calls=60, seconds=2.0)
+    assert reading.verdict.state == "leaking"
+    assert reading.seconds < 12
+    assert "was given up: " in str(reading.blame.notes if reading.blame else "")
+
+
+@alone
+@pytest.mark.parametrize("broken", ["blame.look_into", "causes.causes_of", "parts.parts_of"])
+def test_an_error_of_ours(broken) -> None:
+    """It is a note at the leak, and no error of the test."""
+    error = TypeError("of ours")
+    with patch(f"pytest_memguard.recording.{broken}", side_effect=error):
+        reading = run(keep)
+    assert reading.verdict.state == "leaking"
+    assert reading.blame is not None
+    assert any("(TypeError: of ours)" in note for note in reading.blame.notes)
 
 
 def test_the_heap_is_as_frozen_as_before() -> None:

@@ -1,0 +1,67 @@
+"""Calls under an instrument that may make them many times as slow, in a limited time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from pytest_memguard.clock import Clock
+from pytest_memguard.recording.repeat import CallFailed
+
+LEAST: Final = 6
+"""Calls that any explanation of a leak takes."""
+
+
+class OutOfTime(CallFailed):
+    """There is no time for more calls that explain a leak."""
+
+
+class TimedCall:
+    """Makes calls until they have taken as long as they may.
+
+    Args:
+        call: makes one call.
+        seconds: how long all together may take.
+    """
+
+    def __init__(self, call: Callable[[], None], seconds: float) -> None:
+        self._call = call
+        self._seconds = seconds
+        self._spent = 0.0
+        self._made = 0
+
+    def __call__(self) -> None:
+        """Make one call.
+
+        Raises:
+            OutOfTime: if the time is over.
+            CallFailed: if the call went wrong.
+        """
+        if self._spent >= self._seconds:
+            msg = f"{self._made} calls under the instruments took {self._spent:.3g} s"
+            raise OutOfTime(msg)
+        self._made += 1
+        start = Clock.seconds()
+        try:
+            self._call()
+        finally:
+            self._spent += Clock.seconds() - start
+
+
+def make_calls(call: Callable[[], None], calls: int, seconds: float) -> int:
+    """Make so many calls, or fewer if they take too long; how many were made.
+
+    Args:
+        call: makes one call.
+        calls: how many are wanted.
+        seconds: after which no more are made than an explanation takes.
+
+    Raises:
+        CallFailed: if a call went wrong.
+    """
+    end = Clock.seconds() + seconds
+    made = 0
+    while made < calls and (made < LEAST or Clock.seconds() < end):
+        call()
+        made += 1
+    return made

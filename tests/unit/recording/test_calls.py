@@ -1,0 +1,59 @@
+"""Tests of calls under an instrument that takes long."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_memguard.recording.calls import LEAST, OutOfTime, TimedCall, make_calls
+from pytest_memguard.recording.repeat import CallFailed
+
+
+@pytest.mark.parametrize(
+    ("seconds", "made"),
+    [
+        pytest.param(0.0, 20, id="no-time-at-all"),
+        pytest.param(0.1, 10, id="until-the-time-is-over"),
+        pytest.param(9.0, LEAST, id="as-many-as-it-takes"),
+    ],
+)
+def test_how_many(clock, seconds, made) -> None:
+    """Calls are made for a second, but so many as an explanation takes in any case."""
+    assert made_of(lambda: clock.advance(seconds)) == made
+
+
+def made_of(call) -> int:
+    """How many of twenty calls are made in a second."""
+    calls = []
+
+    def counted() -> None:
+        calls.append(None)
+        call()
+
+    made = make_calls(counted, 20, 1.0)
+    assert made == len(calls)
+    return made
+
+
+def test_time_of_all_explanations(clock) -> None:
+    """What passes between the calls does not count, and the last one may take longer."""
+    call = TimedCall(lambda: clock.advance(3.0), 10.0)
+    for _ in range(4):
+        call()
+        clock.advance(60.0)
+    with pytest.raises(OutOfTime, match="4 calls under the instruments took 12 s"):
+        call()
+
+
+def test_a_call_that_fails(clock) -> None:
+    """Its time counts, and its error is passed on."""
+
+    def fail() -> None:
+        clock.advance(7.0)
+        raise CallFailed
+
+    call = TimedCall(fail, 10.0)
+    for _ in range(2):
+        with pytest.raises(CallFailed):
+            call()
+    with pytest.raises(OutOfTime):
+        call()
