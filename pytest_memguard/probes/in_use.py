@@ -9,7 +9,7 @@ from typing import Any, Final
 from pytest_memguard.clock import Clock
 from pytest_memguard.values import dataclass
 
-_CHEAP_SECONDS: Final = 1e-3
+_CHEAP_SECONDS: Final = 2e-3
 _SHARE_OF_TIME: Final = 10
 
 
@@ -31,8 +31,8 @@ class InUseProbe:
     """Reads what the process has in use.
 
     Counting blocks takes 1 microsecond in a small process and a millisecond in one of a
-    gigabyte, and so does asking a fragmented C heap. Where that takes more than a
-    millisecond, it is done in a tenth of the time at most, unless the caller insists.
+    gigabyte, and so does asking a fragmented C heap. Where that takes more than two
+    milliseconds, it is done in a tenth of the time at most, unless the caller insists.
 
     Args:
         resident: returns resident bytes.
