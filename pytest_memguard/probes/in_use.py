@@ -32,7 +32,8 @@ class InUseProbe:
 
     Counting blocks takes 1 microsecond in a small process and a millisecond in one of a
     gigabyte, and so does asking a fragmented C heap. Where that takes more than two
-    milliseconds, it is done in a tenth of the time at most, unless the caller insists.
+    milliseconds twice running, it is done in a tenth of the time at most, unless the caller
+    insists.
 
     Args:
         resident: returns resident bytes.
@@ -54,7 +55,7 @@ class InUseProbe:
         self._heap = heap or _heap_reader()
         self._blocks = blocks
         self._now, self._cpu = Clock.seconds, Clock.cpu
-        self._due = 0.0
+        self._due = self._cost = 0.0
 
     def resident_only(self) -> InUse:
         """Read resident memory alone, in a microsecond."""
@@ -77,9 +78,11 @@ class InUseProbe:
             small=self._small() if whole and self._small is not None else None,
         )
         if not whole:
-            cost = self._cpu() - start
+            cost, before = self._cpu() - start, self._cost
+            self._cost = cost
+            # where other processes use the caches it may take long once
             due = self._now() + cost * _SHARE_OF_TIME
-            self._due = due if cost > _CHEAP_SECONDS else 0.0
+            self._due = due if min(cost, before) > _CHEAP_SECONDS else 0.0
         return found
 
 
