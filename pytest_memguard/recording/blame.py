@@ -6,6 +6,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -25,7 +26,7 @@ from pytest_memguard.leaks import STARTS_TRACEMALLOC, Blame, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.python_blocks import TracingStopped, told_again
 from pytest_memguard.probes.survivors import Survivors, SurvivorTracker, warm_up
-from pytest_memguard.recording.calls import LEAST, make_calls
+from pytest_memguard.recording.calls import LEAST, in_time, make_calls
 from pytest_memguard.recording.closer import looked_closer
 from pytest_memguard.recording.looks import forget_types
 from pytest_memguard.wire import blame_from_json, blame_to_json
@@ -153,21 +154,8 @@ def _look(
         found = growth.finish(calls=least, collect=collect)
         survivors = tracker.read()
         glanced = found.sure and not measures
-        if not found.sure:
-            made = min(verdict.calls, _ENOUGH_CALLS) + calls
-            found = _measured(
-                call,
-                calls,
-                least,
-                collect,
-                shortest=int(STEADY * made / _SELDOM),  # what grows has had so much already
-                counts=growth.replaced,
-                owners=owners,
-            )
-        if found.path is None and not found.types and per_call >= 1:
-            # a leak on every third call may still leave several blocks per call on the whole
-            seldom = _CALLS_IF_SELDOM
-            found = _measured(call, seldom, seldom // _SELDOM, collect, owners=owners)
+        measure = partial(_measured, call, collect=collect, owners=owners)
+        found = _made_sure(found, verdict, measure, calls, least, counts=growth.replaced)
     finally:
         folder.close()
         gc.freeze()  # as the check had it; garbage was collected before it was thawed
@@ -175,11 +163,12 @@ def _look(
     note = tracker.note
     if not note and Clock.seconds() < end:
         try:
-            survivors = told_again(call, calls, collect, survivors)
+            again = partial(told_again, call, calls, collect, survivors)
+            survivors = in_time(again, survivors)
         except TracingStopped:
             note = STARTS_TRACEMALLOC
     if glanced and not _goes_on(found, length_of(found.grower) - before, least):
-        found = _measured(call, calls, least, collect, owners=owners)
+        found = in_time(partial(measure, calls, least), found)
     blame = _blame(calls, survivors, found, verdict, note)
     if Clock.seconds() < end:
         blame, found = looked_closer(
@@ -188,6 +177,38 @@ def _look(
     collect()
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)
     return named(blame), _grower(blame, found, per_call)
+
+
+def _made_sure(
+    found: Found,
+    verdict: Verdict,
+    measure: Callable[..., Found],
+    calls: int,
+    least: int,
+    *,
+    counts: bool,
+) -> Found:
+    """What grows, measured in more calls where the first did not tell.
+
+    Args:
+        found: what they told.
+        verdict: how it grows.
+        measure: `_measured` for the callable.
+        calls: how many to make.
+        least: how many of them leak, at least.
+        counts: whether objects may have replaced others.
+    """
+    per_call = _blocks_per_call(verdict)
+    if not found.sure:
+        made = min(verdict.calls, _ENOUGH_CALLS) + calls
+        shortest = int(STEADY * made / _SELDOM)  # what grows has had so much already
+        more = partial(measure, calls, least, shortest=shortest, counts=counts)
+        found = in_time(more, found)
+    if found.path is None and not found.types and per_call >= 1:
+        # a leak on every third call may still leave several blocks per call on the whole
+        more = partial(measure, _CALLS_IF_SELDOM, _CALLS_IF_SELDOM // _SELDOM)
+        found = in_time(more, found)
+    return found
 
 
 def named(blame: Blame) -> Blame:
@@ -261,8 +282,8 @@ def _measured(
     call: Callable[[], None],
     calls: int,
     least: int,
-    collect: Callable[[], None],
     *,
+    collect: Callable[[], None],
     shortest: int = 0,
     counts: bool = True,
     owners: Owners = (),

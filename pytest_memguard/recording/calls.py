@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.recording.repeat import CallFailed
 
+Known = TypeVar("Known")
 LEAST: Final = 6
 """Calls that any explanation of a leak takes."""
 
@@ -30,6 +31,16 @@ class TimedCall:
         self._spent = 0.0
         self._made = 0
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no more calls may be made."""
+        return self._spent >= self._seconds
+
+    @property
+    def spent(self) -> str:
+        """What the calls have taken, in words."""
+        return f"{self._made} calls under the instruments took {self._spent:.3g} s"
+
     def __call__(self) -> None:
         """Make one call.
 
@@ -37,15 +48,27 @@ class TimedCall:
             OutOfTime: if the time is over.
             CallFailed: if the call went wrong.
         """
-        if self._spent >= self._seconds:
-            msg = f"{self._made} calls under the instruments took {self._spent:.3g} s"
-            raise OutOfTime(msg)
+        if self.is_over:
+            raise OutOfTime(self.spent)
         self._made += 1
         start = Clock.seconds()
         try:
             self._call()
         finally:
             self._spent += Clock.seconds() - start
+
+
+def in_time(step: Callable[[], Known], known: Known) -> Known:
+    """What a step finds out, or what is known already if there is no time for its calls.
+
+    Args:
+        step: makes calls.
+        known: what is known.
+    """
+    try:
+        return step()
+    except OutOfTime:
+        return known
 
 
 def make_calls(call: Callable[[], None], calls: int, seconds: float) -> int:

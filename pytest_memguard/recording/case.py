@@ -39,9 +39,9 @@ _TIDY: Final = 16
 _INTO_IT: Final = 1 / 4
 """Share of the time of a check that may go into looking into a leak."""
 _AT_MOST: Final = 1 / 2
-"""The same share, after which an explanation that is not ready is given up."""
+"""The same share, after which no calls are made that explain more."""
 _FAILED: Final = "a call under the instruments failed: {}"
-_SLOW: Final = "explaining it was given up: {}"
+_SLOW: Final = "explaining it was cut short: {}"
 _BROKEN: Final = "memguard failed to explain it ({}: {}); please report that"
 _LONGER: Final = 3
 """How many times as many calls it takes to tell whether a container grows on."""
@@ -189,6 +189,8 @@ class Case:
         if fork:  # the child's count is lost with it
             self.calls += blame.calls
         self.blame = blame
+        if self._timed.is_over:
+            self._add_note(_SLOW.format(self._timed.spent))
         return blame
 
     def _divide(self, so_far: Verdict) -> Verdict | None:

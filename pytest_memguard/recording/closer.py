@@ -12,6 +12,7 @@ from pytest_memguard.attribution.inside import grown_inside
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.attribution.watching import Fill, Gauge, Watch, gauge_of, with_watched
 from pytest_memguard.leaks import Blame, Verdict, may_be_of_python
+from pytest_memguard.recording.calls import OutOfTime
 from pytest_memguard.recording.repeat import CallFailed
 
 _CALLS: Final = 6
@@ -52,6 +53,8 @@ def looked_closer(
             blame, found = _looked_inside(call, most, blame, found)
         watched = max(_LEAST_CALLS, min(most, int(in_time / _SLOWER)))
         return _watched(call, watched, blame, _gauges(blame, found, verdict)), found
+    except OutOfTime:
+        return blame, found
     except CallFailed as failed:
         note = f"a call that was looked at more closely failed: {failed}"
         return replace(blame, notes=(*blame.notes, note)), found

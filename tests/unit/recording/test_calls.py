@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.recording.calls import LEAST, OutOfTime, TimedCall, make_calls
+from pytest_memguard.recording.calls import LEAST, OutOfTime, TimedCall, in_time, make_calls
 from pytest_memguard.recording.repeat import CallFailed
 
 
@@ -57,3 +57,15 @@ def test_a_call_that_fails(clock) -> None:
             call()
     with pytest.raises(OutOfTime):
         call()
+
+
+def test_what_is_known_if_there_is_no_time(clock) -> None:
+    """A step that needs more calls than there is time for adds nothing."""
+    call = TimedCall(lambda: clock.advance(3.0), 10.0)
+
+    def step() -> str:
+        for _ in range(3):
+            call()
+        return "more"
+
+    assert [in_time(step, "known") for _ in range(2)] == ["more", "known"]

@@ -189,7 +189,7 @@ def test_a_call_that_fails_under_the_instruments() -> None:
 
 @alone
 def test_calls_that_are_slow_under_the_instruments() -> None:
-    """The explanation is given up in time, which is a note, and the leak stays one."""
+    """The explanation is cut short in time, which is a note, and the leak stays one."""
     slow: list[bool] = []
     start = SurvivorTracker.start
 
@@ -206,7 +206,7 @@ def test_calls_that_are_slow_under_the_instruments() -> None:
         reading = run(call, calls=60, seconds=2.0)
     assert reading.verdict.state == "leaking"
     assert reading.seconds < 12
-    assert "was given up: " in str(reading.blame.notes if reading.blame else "")
+    assert "was cut short: " in str(reading.blame.notes if reading.blame else "")
 
 
 @alone
