@@ -158,6 +158,83 @@ LEAKING: tuple[Case, ...] = (
     _leak("child_processes", "subprocess.Popen", "._CHILDREN"),
     _leak("asyncio_tasks", "_asyncio.Task asyncio.Task", "._NEVER", "._LOOP", "asyncio"),
     _leak("timers_far_away", ".Session", "._LOOP._scheduled"),
+    # C functions that other C code calls, pytest's calls among them
+    _leak("raises_calls_c"),
+    _leak("warns_calls_c"),
+    _leak("fixture_end_calls_c", ".Ticket"),
+    _leak("sort_key_in_c"),
+    _leak("partial_of_c"),
+    _leak("weak_callback_in_c", "weakref.ReferenceType weakref"),
+    # uneven: context variables, tasks, threads
+    _leak("context_variable_uneven", ".Span", "._SPANS", "contextvars", "context variables"),
+    _leak(
+        "context_variables_made",
+        "_contextvars.ContextVar ContextVar list",
+        "contextvars",
+        "context variables",
+    ),
+    _leak("tasks_pending_uneven", "_asyncio.Task asyncio.Task", "._NEVER", "._LOOP", "asyncio"),
+    _leak("tasks_kept_uneven", "_asyncio.Task asyncio.Task", "._TASKS"),
+    _leak("threads_some_stay", ".Poller", "threading"),
+    _leak("thread_results_uneven", ".Result", "._RESULTS"),
+    # beside a cache that fills and has a bound
+    _leak("cache_beside_descriptor"),
+    _leak("bound_deque_beside_native"),
+    _leak("patterns_beside_objects", ".Match", "._MATCHES"),
+    _leak("named_bound_beside_thread", "threading.Thread", "threading"),
+    _leak("statements_beside_objects", ".Row", "._ROWS"),
+    _leak("cache_beside_its_like", ".Answer", "._ANSWERS"),
+    # two in one test: either may be named first
+    _leak("two_lists", ".Order .Invoice", "._ORDERS", "._INVOICES"),
+    _leak("objects_and_descriptor", ".Visit", "._VISITS", NOBODY),
+    _leak("thread_and_native", ".Watcher", "threading", NOBODY),
+    _leak("text_and_lost_dict", "dict list", ".Log.text", NOBODY),
+    _leak(
+        "cache_and_callbacks",
+        ".View method list",
+        "functools.cache of .parts",
+        "functools.lru_cache of .parts",
+        "._BUS",
+    ),
+    # in steps
+    _leak("bytearray_extended", "", "._BUFFER", NOBODY),
+    _leak("bytesio_written", "", "._BUFFER", NOBODY),
+    _leak("list_extended", "", "._SLOTS", NOBODY),
+    _leak("arena_of_blocks", "", "._ARENA"),
+    _leak("block_every_16th", "", "._BLOCKS"),
+    _leak("table_of_small_numbers", "", "._SEEN"),
+    # more on every call than on the one before
+    _leak("grows_by_a_fifth", ".Node", "._NODES"),
+    _leak("text_doubles", "", ".Page.text"),
+    _leak("objects_double", ".Task", "._TASKS"),
+    _leak("bytes_by_a_tenth", "", "._BUFFER"),
+    _leak("native_by_a_quarter"),
+    # beside what pytest and its plugins keep or restore
+    _leak("plugin_keeps_and_list", ".Visit", "._VISITS"),
+    _leak("records_kept", "logging.LogRecord", "._MEMORY"),
+    _leak("warnings_listed", "warnings.WarningMessage", "._TOLD"),
+    _leak("patches_never_undone", "tuple", "fixture patches"),
+    _leak("modules_of_new_names_kept", "module", "sys.modules"),
+    # beside memory that each call replaces
+    _leak("generation_beside_objects", ".Version", "._VERSIONS"),
+    _leak("rotation_beside_lost_dict", "dict list"),
+    _leak("renewed_list_beside_descriptor"),
+    _leak("snapshot_beside_bytes", "", "._SUMS"),
+    _leak("swapped_beside_native"),
+    # one number, text or tuple that grows
+    _leak("growing_int", "", "._FLAGS"),
+    _leak("growing_int_of_object", "", "._SEEN"),
+    _leak("growing_text", "", "._TEXT"),
+    _leak("growing_bytes", "", "._PEER"),
+    _leak("growing_tuple_of_class", ".Step", ".Plan"),
+    _leak("growing_text_in_dict", "", "._PAGES"),
+    # beside tracemalloc, and what the collector does not see
+    _leak("traced_and_kept", ".Report", "._REPORTS"),
+    _leak("traced_lost_dict", "dict list"),
+    _leak("collector_off_and_kept", ".Batch", "._BATCHES"),
+    _leak("frozen_and_kept", ".Model", "._MODELS"),
+    _leak("frozen_cycles", ".Parent .Child"),
+    _leak("places_kept", "tracemalloc.Traceback", "._PLACES"),
 )
 """Those in which every so many calls leave something behind."""
 
@@ -235,6 +312,68 @@ INNOCENT: tuple[Case, ...] = tuple(
         "sockets_closed",
         "file_closed_late",
         "asyncio_run",
+        # C functions that other C code calls
+        "raises_calls_int",
+        "warns_calls_list",
+        "fixture_end_clears",
+        "sort_key_freed",
+        "weak_callback_discards",
+        # context variables, tasks and threads that end
+        "context_copied",
+        "tasks_left_to_run",
+        "tasks_done_in_kept_loop",
+        "threads_end_late",
+        "thread_replaced",
+        # a cache that fills beside nothing
+        "lru_cache_of_method_3000",
+        "deque_maxlen_5000",
+        "cache_beside_descriptor_closed",
+        "statements_cached",
+        "named_capacity_1500",
+        # two at once
+        "two_caches_fill",
+        "two_buffers_cut",
+        "cache_and_cut_buffer",
+        "two_named_bounds",
+        "two_pools",
+        # buffers that end or are cut back
+        "bytearray_cut_back",
+        "bytesio_emptied",
+        "list_emptied",
+        "buffer_made_in_full",
+        "buffer_doubles_early",
+        "arena_reset",
+        # large, but not more and more
+        "large_once",
+        "large_temporary",
+        "large_replaced",
+        "grows_by_a_fifth_to_1000",
+        "large_first_four",
+        # what pytest and its plugins keep or restore
+        "plugin_keeps_names",
+        "modules_of_new_names",
+        "warning_filters_changed",
+        "warnings_in_registry",
+        "import_path_patched",
+        "properties_recorded",
+        # what each call replaces
+        "generation_replaced",
+        "ordered_dict_rotated",
+        "list_renewed",
+        "generations_swapped",
+        "ring_of_frames",
+        # one number, text or tuple that stays as long as it is
+        "counter",
+        "text_cut_back",
+        "int_of_fixed_width",
+        "bytes_taken_by_line",
+        "tuple_of_last_five",
+        # tracemalloc and the collector
+        "traced_through",
+        "snapshots_compared",
+        "collector_paused",
+        "frozen_and_thawed",
+        "collector_asked_rarely",
     )
 )
 """Those in which nothing is lost, whatever it looks like."""

@@ -1,0 +1,24 @@
+"""Rotates an ordered dict of constant length, and C code loses a dict."""
+
+from collections import OrderedDict
+from itertools import count
+
+import pytest
+
+leaky = pytest.importorskip("leaky", reason="the C extension is not built")
+
+_NUMBERS = count(1_000)
+_WINDOW: OrderedDict[int, list[int]] = OrderedDict((key, [key]) for key in range(500))
+
+
+def rotate(key: int) -> int:
+    """Take the oldest out and put a new one in."""
+    _WINDOW.popitem(last=False)
+    _WINDOW[key] = [key]
+    return len(_WINDOW)
+
+
+def test_rotate() -> None:
+    """The window is as long as ever."""
+    assert rotate(next(_NUMBERS)) == 500
+    assert leaky.table() == 1  # LEAK
