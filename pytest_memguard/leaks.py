@@ -217,9 +217,16 @@ class KnownLeak:
 
 
 def may_be_of_python(blame: Blame, signals: Iterable[Signal]) -> bool:
-    """Whether what nobody seems to hold may be Python's: blocks, or one that grows."""
-    in_place = any(0 < line.count < blame.calls / 2 for line in blame.lines[:1])
-    return in_place or "blocks" in signals
+    """Whether what nobody seems to hold may be Python's: blocks, or one that grows.
+
+    Of one that is replaced by a longer one with each call, the bytes alone become more, or no
+    allocation is left that could be told from others.
+    """
+    if "blocks" in signals:
+        return True
+    if not blame.lines:
+        return "C heap" in signals
+    return blame.lines[0].size > 0 and blame.lines[0].count < blame.calls / 2
 
 
 def bytes_per_call(reading: LeakReading) -> float | None:

@@ -1,9 +1,10 @@
-"""Finds texts, bytes and arrays that grow inside of objects, where no collector looks."""
+"""Finds texts, bytes, arrays and numbers that grow inside of objects, and are no containers."""
 
 from __future__ import annotations
 
 import gc
 import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -12,9 +13,11 @@ from typing import Any, Final
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.retention import Search, retention_path
-from pytest_memguard.attribution.values import KINDS, Value
+from pytest_memguard.attribution.values import Value, extent
 from pytest_memguard.leaks import RetentionPath
 
+# by id, since hashing the type of a value may run its metaclass's code
+_KINDS: Final = frozenset(map(id, (str, bytes, bytearray, array, int)))
 _CHUNK: Final = 5_000
 _LARGE: Final = 200
 _MOST_ASKED: Final = 3
@@ -37,11 +40,13 @@ def grown_inside(call: Callable[[], None], calls: int, seconds: float) -> Inside
         CallFailed: if a call went wrong.
     """
     deadline = time.thread_time() + seconds
-    then = {id(value): len(value) for value, _ in _large_values(deadline)}
+    then = {id(value): extent(value) for value, _ in _large_values(deadline)}
     for _ in range(calls):
         call()
-    fresh = [pair for pair in _large_values(deadline) if then.get(id(pair[0])) != len(pair[0])]
-    fresh.sort(key=lambda pair: len(pair[0]), reverse=True)
+    fresh = [
+        pair for pair in _large_values(deadline) if then.get(id(pair[0])) != extent(pair[0])
+    ]
+    fresh.sort(key=lambda pair: extent(pair[0]), reverse=True)
     fresh = fresh[:_MOST_ASKED]
     asked = [
         found
@@ -77,7 +82,7 @@ def _held(
 
 
 def _length_inside(holder: Any) -> int:
-    return sum(len(value) for value, _ in _values_of([holder]))
+    return sum(extent(value) for value, _ in _values_of([holder]))
 
 
 def _large_values(deadline: float) -> list[Pair]:
@@ -88,7 +93,7 @@ def _large_values(deadline: float) -> list[Pair]:
         if time.thread_time() > deadline:
             break
         for pair in _values_of(objects[start : start + _CHUNK]):
-            if len(pair[0]) >= _LARGE:
+            if extent(pair[0]) >= _LARGE:
                 found.setdefault(id(pair[0]), pair)
     return list(found.values())
 
@@ -99,10 +104,10 @@ def _values_of(holders: Iterable[Any]) -> Iterator[Pair]:
     The collector does not follow a dict that holds nothing else.
     """
     held = gc.get_referents(*holders)
-    for value in compress(held, map(KINDS.__contains__, map(id, map(type, held)))):
+    for value in compress(held, map(_KINDS.__contains__, map(id, map(type, held)))):
         yield value, None
     for mapping in filterfalse(gc.is_tracked, held):
         if type(mapping) is dict:
             for _, value in raw.items(mapping):
-                if id(type(value)) in KINDS:
+                if id(type(value)) in _KINDS:
                     yield value, mapping

@@ -14,8 +14,7 @@ from pytest_memguard.attribution import naming, raw
 from pytest_memguard.leaks import RetentionPath
 
 # by id, since hashing the type of a value may run its metaclass's code
-KINDS: Final = frozenset(map(id, (str, bytes, bytearray, array)))
-_KINDS: Final = KINDS | {id(tuple), id(frozenset), id(int)}
+_KINDS: Final = frozenset(map(id, (str, bytes, bytearray, array, tuple, frozenset, int)))
 _EXIT: Final = "functions registered with atexit"
 _ATEXIT: Final = "atexit"
 _CONTEXT: Final = "context variables"

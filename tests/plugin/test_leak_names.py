@@ -199,3 +199,53 @@ def test_names_of_earlier_versions(pytester, run):
     result.stdout.fnmatch_lines(
         [f"leaking: *.Poller (leaking); {former}", f"{gone}; its tests show ???????????? now"]
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "holder"),
+    [
+        pytest.param(
+            """
+            class Peer:
+                def __init__(self):
+                    self.received = b"x" * 600
+
+            PEER = Peer()
+
+            def test_it():
+                PEER.received += b"x" * 250
+            """,
+            "PEER.received",
+            id="bytes-of-an-object",
+        ),
+        pytest.param(
+            """
+            PAGES = {"title": "x", "body": "x" * 600}
+
+            def test_it():
+                PAGES["body"] += "x" * 250
+            """,
+            "PAGES*",
+            id="text-in-a-dict",
+        ),
+        pytest.param(
+            """
+            class Seen:
+                def __init__(self):
+                    self.bits = 1 << 5_000
+
+            SEEN = Seen()
+
+            def test_it():
+                SEEN.bits <<= 2_000
+            """,
+            "SEEN.bits",
+            id="number-of-an-object",
+        ),
+    ],
+)
+def test_values_that_are_replaced_by_longer_ones(run, source, holder):
+    """Bytes, texts and numbers that no collector follows are held by what has them."""
+    result = run(source, "--mem-leak-check", "--mem-leak-calls=300", "-rf")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"leaking: *; held by *.{holder} (leaking)"])

@@ -47,6 +47,12 @@ def _inside(source: str) -> tuple[str, tuple[str, ...], int, int] | None:
             id="bytearray-in-a-slot",
         ),
         pytest.param(
+            "class Seen: bits = 1 << 2400\ndef leak(n): Seen.bits <<= 24",
+            ".Seen.bits",
+            "attribute bits (int",
+            id="number-of-a-class",
+        ),
+        pytest.param(
             "D = {'a': 'x' * 300}\ndef leak(n): D['a'] += 'abc'",
             ".D",
             "key 'a'",

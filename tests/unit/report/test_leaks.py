@@ -196,14 +196,17 @@ def test_text(name, reading) -> None:
     [
         ("C heap", 16, "the memory is native"),
         ("C heap", 1, "text, bytes or numbers inside of something"),
+        ("C heap", 0, "text, bytes or numbers inside of something"),
+        ("C heap", None, "text, bytes or numbers inside of something"),
         ("blocks", 16, "text, bytes or numbers inside of something"),
         ("open files", 0, "No Python object holds it."),
     ],
 )
 def test_held_by_nobody(signal, count, text) -> None:
     """Where no holder was found, it is native only if Python's blocks do not grow."""
-    line = LeakLine(file="app.py", line=4, function="f", count=count, size=800)
-    reading = leaking(rate(signal, 2), blame=Blame(calls=16, lines=(line,)))
+    line = LeakLine(file="app.py", line=4, function="f", count=count or 0, size=800)
+    lines = () if count is None else (line,)
+    reading = leaking(rate(signal, 2), blame=Blame(calls=16, lines=lines))
     assert text in leak_text(reading)
 
 
