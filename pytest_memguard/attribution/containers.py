@@ -85,4 +85,4 @@ def gained_by(container: Any, new: Collection[int]) -> int:
     if issubclass(type(container), dict):
         entries = raw.items(container)
         return sum(id(value) in new or id(key) in new for key, value in entries)
-    return min(length, sum(map(new.__contains__, map(id, gc.get_referents(container)))))
+    return min(length, sum(map(new.__contains__, map(id, raw.referents(container)))))

@@ -103,7 +103,7 @@ def _values_of(holders: Iterable[Any]) -> Iterator[Pair]:
 
     The collector does not follow a dict that holds nothing else.
     """
-    held = gc.get_referents(*holders)
+    held = raw.referents(*holders)
     for value in compress(held, map(_KINDS.__contains__, map(id, map(type, held)))):
         yield value, None
     for mapping in filterfalse(gc.is_tracked, held):

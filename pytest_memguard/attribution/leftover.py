@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -197,7 +196,7 @@ def replaced(
     found: set[int] = set()
     for start in range(0, len(everything), _CHUNK):
         chunk = everything[start : start + _CHUNK]
-        if wanted.isdisjoint(map(id, gc.get_referents(*chunk))):
+        if wanted.isdisjoint(map(id, raw.referents(*chunk))):
             continue
         for holder in chunk:
             if id(holder) in leave_out or marker.is_new(holder) or not raw.length(holder):

@@ -9,7 +9,6 @@ holder does not reach what another one holds.
 
 from __future__ import annotations
 
-import gc
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
@@ -288,7 +287,7 @@ class Marker:
 def referents(held: Any) -> list[Any]:
     """What an object refers to; a dict does not tell the collector of keys that are text."""
     keys = [key for key, _ in raw.items(held)] if issubclass(type(held), dict) else []
-    return [*gc.get_referents(held), *keys]
+    return [*raw.referents(held), *keys]
 
 
 def type_ids() -> frozenset[int]:

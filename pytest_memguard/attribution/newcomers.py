@@ -82,7 +82,7 @@ class Survivors:
         while frontier and len(seen) < _MOST_REACHED:
             fresh = {
                 id(held): held
-                for held in gc.get_referents(*frontier)
+                for held in raw.referents(*frontier)
                 if id(held) in self.ids and id(held) not in seen
             }
             frontier = [held for held in fresh.values() if not _is_weak(held)]
@@ -120,7 +120,7 @@ class Survivors:
         """
         found = [(name, held) for name, held in self._named() if name in self.counts]
         found = [pair for pair in found if not _is_weak(pair[1])] or found
-        below = set(map(id, gc.get_referents(*(held for _, held in found))))
+        below = set(map(id, raw.referents(*(held for _, held in found))))
         tops = [pair for pair in found if id(pair[1]) not in below] or found
         by_name: dict[str, list[Any]] = {}
         for name, held in tops:
@@ -185,6 +185,6 @@ def _last_items(container: Any) -> Iterator[Any]:
         if walk is not None:
             yield from islice(walk.__reversed__(container), _MOST_ITEMS)
         elif issubclass(kind, (set, SimpleQueue, raw.LRU_CACHE)):
-            yield from gc.get_referents(container)[:-_MOST_ITEMS:-1]
+            yield from raw.referents(container)[:-_MOST_ITEMS:-1]
     except RuntimeError:  # another thread changed it meanwhile
         return

@@ -34,6 +34,8 @@ _TRIES: Final = 9
 _HEAP_TYPE: Final = 1 << 9
 _IMMUTABLE_TYPE: Final = 1 << 8
 _MANAGED_DICT: Final = 1 << 4
+_SHOWS_FREED: Final = sys.hexversion >> 16 == 0x30C
+"""Whether it is CPython 3.12."""
 
 
 def _nothing() -> None:
@@ -214,10 +216,26 @@ def modules() -> list[tuple[str, ModuleType]]:
     ]
 
 
+def referents(*holders: Any) -> list[Any]:
+    """What objects refer to, as the garbage collector follows it.
+
+    In CPython 3.12 the module ``_asyncio`` shows objects there that it keeps for reuse. They
+    have no references, so whoever drops such a list frees them a second time, and the next
+    collection never ends. What that module refers to is left out.
+
+    Args:
+        holders: any objects.
+    """
+    module = sys.modules.get("_asyncio") if _SHOWS_FREED else None
+    if module is not None and id(module) in set(map(id, holders)):
+        return gc.get_referents(*(held for held in holders if held is not module))
+    return gc.get_referents(*holders)
+
+
 def tables(container: object) -> list[Any]:
     """The objects whose own memory a container's items are in."""
     if type(container) is LRU_CACHE:
-        return [part for part in gc.get_referents(container) if type(part) is dict]
+        return [part for part in referents(container) if type(part) is dict]
     return [container] if length(container) is not None else []
 
 

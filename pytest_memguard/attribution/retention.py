@@ -141,7 +141,7 @@ class Search:
             if id(holder) in self._avoid or id(holder) in own or id(holder) in walk.seen:
                 continue
             # a holder may hold a million other things
-            below = next(filter(wanted.__contains__, map(id, gc.get_referents(holder))), None)
+            below = next(filter(wanted.__contains__, map(id, raw.referents(holder))), None)
             # an instance holds its type, which says nothing of why the type stays
             if below is not None and id(type(holder)) != below:
                 walk.add(holder, wanted[below])
@@ -339,6 +339,6 @@ def _reaches(start: object, end: object, roots: Roots) -> bool:
         seen.update(map(id, frontier))
         # what has a name of its own is not held by the value
         nameless = [held for held in frontier if roots.of(held) is None]
-        frontier = [held for held in gc.get_referents(*nameless) if id(held) not in seen]
+        frontier = [held for held in raw.referents(*nameless) if id(held) not in seen]
         frontier = frontier[:_MOST_REACHED]
     return False

@@ -35,7 +35,7 @@ def reached_from(owners: Owners) -> dict[int, str]:
         for _ in range(_MOST):
             if not waiting:
                 break
-            for held in gc.get_referents(waiting.pop(0)):
+            for held in raw.referents(waiting.pop(0)):
                 if id(held) not in found and gc.is_tracked(held) and not _leads_anywhere(held):
                     found[id(held)] = name
                     waiting.append(held)

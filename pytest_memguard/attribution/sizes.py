@@ -225,5 +225,5 @@ def _namespaces() -> list[Any]:
 
 
 def _untracked_dicts(holders: Iterable[Any]) -> list[dict[Any, Any]]:
-    held = list(filterfalse(gc.is_tracked, gc.get_referents(*holders)))
+    held = list(filterfalse(gc.is_tracked, raw.referents(*holders)))
     return list(compress(held, map(is_, map(type, held), repeat(dict))))
