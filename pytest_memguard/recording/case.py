@@ -367,9 +367,19 @@ class Case:
             return True
         was = length_of(self.grower.container) if self.grower is not None else 0
         grew = self.grower is None or was > self._length or self.calls == self._divided_at
-        if len(parts) > 1 or (parts and (self._excluded or not grew)):
+        if len(parts) > 1 or (
+            parts and (self._excluded or not grew or self._only_reached(parts[0]))
+        ):
             self.parts = (self._with_notes(parts[0]), *parts[1:])
         return bool(self.parts or leaks)
+
+    def _only_reached(self, part: Part) -> bool:
+        """Whether the holder named does not grow, and nothing holds the blocks that stay.
+
+        It has new objects in the place of others, as a structure that each call renews.
+        """
+        path = self.blame.path if self.blame is not None else None
+        return path is not None and self.grower is None and part.blame.path is None
 
     def _with_notes(self, part: Part) -> Part:
         """A part with what could not be found out about the test as a whole."""

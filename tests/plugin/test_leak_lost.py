@@ -69,3 +69,31 @@ def test_beside_a_cache_that_fills(run, written, leak):
     beside = _leaks(run, written, leak, "cached(next(N))")
     assert beside.keys() == {leak}
     assert beside[leak] == (alone[leak][0], pytest.approx(alone[leak][1], rel=0.1))
+
+
+def test_beside_a_dict_that_is_rotated(run, written):
+    """What gets new items in the place of others holds nothing of what is lost."""
+    source = """
+import ctypes, collections, itertools
+
+N = itertools.count(1000)
+LOSE = ctypes.pythonapi.Py_IncRef
+LOSE.argtypes = [ctypes.py_object]
+WINDOW = collections.OrderedDict((n, [n]) for n in range(500))
+
+
+def lose():
+    LOSE({"a": [object()]})
+
+
+def test_it():
+    WINDOW.popitem(last=False)
+    n = next(N)
+    WINDOW[n] = [n]
+    lose()
+"""
+    run(source, "--mem-leak-check", "--mem-leak-calls=300", JSON)
+    leak = written()["test_it"]["leak"]
+    assert leak["verdict"]["state"] == "leaking"
+    assert leak["blame"]["path"] is None
+    assert [line["function"] for line in leak["blame"]["lines"]] == ["lose"]
