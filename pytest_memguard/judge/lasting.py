@@ -175,7 +175,10 @@ def rate_of_eaten(rounds: Sequence[Round], signal: Signal) -> Rate | None:
         rounds: all so far, after the warm-up.
         signal: which.
     """
-    tail = last(evened(rounds), TAIL * calls_of(rounds), LEAST_ROUNDS_IF_EATEN)
+    # what grows faster and faster has shorter and shorter rounds
+    even = evened(rounds)
+    whole = rounds if len(even) < LEAST_ROUNDS_IF_EATEN else even
+    tail = last(whole, TAIL * calls_of(rounds), LEAST_ROUNDS_IF_EATEN)
     if len(tail) < LEAST_ROUNDS_IF_EATEN:
         return None
     if any(moved <= allowance(signal, n) for n, moved in pairs_of(tail, signal)):

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from math import inf
 from typing import Final, Protocol
 
@@ -35,6 +36,11 @@ _FEWEST: Final = 2 * _SCREEN
 _MOST_ROUNDS: Final = 200
 _INSTRUMENTED: Final = 16
 """Calls under instruments, about, that an explanation takes."""
+_EXPLAINED: Final = 6 * _INSTRUMENTED
+"""Calls that all instruments together take, about."""
+_EVER_MORE: Final = 4
+"""Rounds, each with more growth per call than the one before, that show it to be faster and
+faster."""
 _HARMLESS: Final = 32
 """The part of a limit that one call may take before every call is looked at."""
 FEWEST_CALLS: Final = 34
@@ -274,13 +280,13 @@ class Repetition:
     def _ask(self) -> Verdict | None:
         """Ask once whether it is known who does it.
 
-        What only ate all that it may is not looked into: if it grows by a share of itself with
-        every call, some more calls may eat a hundred times that.
+        What only ate all that it may is not looked into, nor what would: if it grows by a share
+        of itself with every call, some more calls may eat a hundred times that.
         """
         if self._on_suspicion is None:
             return None
         so_far = final(self._series(), "", self._least_calls())
-        if so_far.state != "leaking":
+        if so_far.state != "leaking" or self._would_eat():
             return None
         ask, self._on_suspicion = self._on_suspicion, None
         self._look(self._before, settle=True)
@@ -290,6 +296,25 @@ class Repetition:
             self._look(self._after, settle=True)
             self._leave_out_instruments(so_far)
         return verdict
+
+    def _would_eat(self) -> bool:
+        """Whether the calls that look into growth would eat more than it may.
+
+        They are many. Where each call keeps a share more than the one before, the last of them
+        keeps a multiple of all so far.
+        """
+        rounds = range(max(0, self._rounds - _EVER_MORE), self._rounds)
+        if len(rounds) < _EVER_MORE:
+            return False
+        calls = self._round_at(self._rounds - 1).calls
+        for signal in self._signals:
+            rates = [self._rate_at(number, signal) for number in rounds]
+            if signal not in BYTE_SIGNALS or min(rates) <= 0:
+                continue
+            times = min(later / earlier for earlier, later in pairwise(rates))
+            if times > 1 and rates[-1] * times ** (_EXPLAINED / calls) > self._limits.memory:
+                return True
+        return False
 
     def _leave_out_instruments(self, so_far: Verdict) -> None:
         """Do not count as lost what the instruments took: tables of symbols, for one.
@@ -453,19 +478,32 @@ class Repetition:
             left = min(left, int(time_left / per_call))
         for signal, grown in zip(self._signals, self._grown, strict=True):
             if grown > 0 and signal != "blocks":
-                per_call = max(grown / max(1, self.calls), self._latest_rate(signal))
+                per_call = max(grown / max(1, self.calls), self._next_rate(signal))
                 calls = int((self._most(signal, limits) - grown) / per_call)
                 # several short rounds say more than one long one
                 rounds = max(1, LEAST_ROUNDS - self._rounds)
                 left = min(left, max(1, calls // rounds))
         return max(1, left)
 
-    def _latest_rate(self, signal: Signal) -> float:
-        """How fast a signal grew in the latest round: more may grow with every call."""
-        if not self._rounds:
+    def _next_rate(self, signal: Signal) -> float:
+        """How fast a signal may grow in the next round: faster, if it did in the latest one.
+
+        What doubles with each call would else eat all that it may in a round or two, too few
+        to tell.
+        """
+        before, latest = (
+            self._rate_at(number, signal) for number in (self._rounds - 2, self._rounds - 1)
+        )
+        if 0 < before < latest and self._rounds < LEAST_ROUNDS:
+            return latest * latest / before
+        return latest
+
+    def _rate_at(self, number: int, signal: Signal) -> float:
+        """Growth per call in a round; 0 if there was none."""
+        if number < 0:
             return 0.0
-        latest = self._round_at(self._rounds - 1)
-        return (latest.of(signal) or 0) / latest.calls
+        a_round = self._round_at(number)
+        return (a_round.of(signal) or 0) / a_round.calls
 
     @staticmethod
     def _most(signal: Signal, limits: Limits) -> int:

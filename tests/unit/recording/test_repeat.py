@@ -169,6 +169,24 @@ def test_growth_that_eats_its_limit_leaks(repeated) -> None:
     assert asked == []  # some more calls, to look into it, might eat a hundred times as much
 
 
+@pytest.mark.parametrize("share", [1.2, 1.25, 1.3])
+def test_growth_that_would_eat_more_than_it_may(repeated, share) -> None:
+    """Growth by a share of itself is not looked into, even beside a leak that is certain."""
+    asked: list[Verdict] = []
+    verdict = repeated(
+        lambda n: {"blocks": 1, "C heap": int(100 * share**n)}, on_suspicion=asked.append
+    ).verdict()
+    assert verdict.state == "leaking"
+    assert asked == []
+
+
+@pytest.mark.parametrize("start", [16, 64, 128, 256])
+def test_growth_that_doubles_leaks(repeated, start) -> None:
+    """What doubles is looked at after each call once it is much, as long as there is room."""
+    verdict = repeated(lambda n: {"C heap": start * 2**n}).verdict()
+    assert verdict.state == "leaking"
+
+
 def test_what_instruments_take_is_not_lost(repeated, counters) -> None:
     """Tables that are loaded to look into a leak neither count as its damage nor end it."""
 
