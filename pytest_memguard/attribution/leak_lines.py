@@ -190,6 +190,11 @@ def line_of(stack: Stack) -> Line:
     return ("<no Python frame>", 0, "native code")
 
 
+def is_ours(stack: Stack) -> bool:
+    """Whether our own code has allocated a block."""
+    return bool(stack) and stack[0][1].startswith(_OURS)
+
+
 def _of_call(stack: Stack) -> list[tuple[str, str, int]]:
     """The frames of the call, without those of the check that makes it."""
     frames: list[tuple[str, str, int]] = []

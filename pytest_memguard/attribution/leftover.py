@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.containers import gained_by
-from pytest_memguard.attribution.leak_lines import c_functions, line_of
+from pytest_memguard.attribution.leak_lines import c_functions, is_ours, line_of
 from pytest_memguard.attribution.marking import Marker, referents
 from pytest_memguard.attribution.newcomers import Survivors
 from pytest_memguard.attribution.retention import Chain, Search, retention_path
@@ -71,7 +71,7 @@ def leftover(
     by_place: dict[tuple[str, ...], Heap] = {}
     left = set(unclaimed)
     for top in _tops(unclaimed, marker, pieces):
-        if top not in left or pieces[top].of_instruments:
+        if top not in left or _is_ours(top, marker, pieces):
             continue
         held = marker.reached(top) & left
         left -= held
@@ -93,6 +93,12 @@ def leftover(
         known = found.setdefault(name, heap)
         known.held |= heap.held
     return list(found.values())
+
+
+def _is_ours(index: int, marker: Marker, pieces: Sequence[Piece]) -> bool:
+    """Whether a block is our own code's, and is not used for another object by now."""
+    piece = pieces[index]
+    return piece.of_instruments or (is_ours(piece.stack) and not marker.may_be_reused(index))
 
 
 def _join_reused(by_place: dict[tuple[str, ...], Heap], pieces: Sequence[Piece]) -> None:

@@ -59,7 +59,7 @@ def test_two_that_nothing_holds(run, written, leak, other):
     assert beside.keys() == {leak, other.removesuffix("()")}
     assert beside[leak][0] == alone[leak][0]
     for function, (_, size) in beside.items():
-        assert size == pytest.approx(BYTES[function] * (2 if len(beside) == 1 else 1), rel=0.1)
+        assert size == pytest.approx(BYTES[function] * (2 if len(beside) == 1 else 1), rel=0.2)
 
 
 @pytest.mark.parametrize("leak", BYTES)
@@ -68,7 +68,7 @@ def test_beside_a_cache_that_fills(run, written, leak):
     alone = _leaks(run, written, leak, "pass")
     beside = _leaks(run, written, leak, "cached(next(N))")
     assert beside.keys() == {leak}
-    assert beside[leak] == (alone[leak][0], pytest.approx(alone[leak][1], rel=0.1))
+    assert beside[leak] == (alone[leak][0], pytest.approx(alone[leak][1], rel=0.2))
 
 
 def test_beside_a_dict_that_is_rotated(run, written):
