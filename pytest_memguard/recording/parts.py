@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_memguard.attribution.leak_lines import leak_lines, line_of
+from pytest_memguard.attribution.leak_lines import is_pytest, leak_lines, line_of
 from pytest_memguard.attribution.origins import Origin, Origins
 from pytest_memguard.attribution.watching import (
     Fill,
@@ -161,9 +161,10 @@ def _add(parts: list[Part], new: Part) -> None:
 
 
 def _with_lost(causes: Sequence[Cause]) -> list[Cause]:
-    """The causes, small blocks that nothing holds as one where they are from the same lines.
+    """The causes, what nothing holds as one with others from the same lines.
 
-    They are what an object was made of that is lost.
+    Small blocks are what an object was made of that is lost; C memory beside something held is
+    what C code keeps of it.
     """
     found: list[Cause] = []
     for cause in causes:
@@ -176,8 +177,9 @@ def _with_lost(causes: Sequence[Cause]) -> list[Cause]:
 
 
 def _are_one(one: Cause, other: Cause) -> bool:
-    """Whether two causes are blocks of the same lost objects."""
-    if any(cause.path is not None or cause.per_call["C heap"] for cause in (one, other)):
+    """Whether two causes are one: lost objects, or what is held and C memory beside it."""
+    held = [cause for cause in (one, other) if cause.path is not None]
+    if len(held) > 1 or (not held and (one.per_call["C heap"] or other.per_call["C heap"])):
         return False
     return bool(_main_lines(one) & _main_lines(other))
 
@@ -190,7 +192,9 @@ def _main_lines(cause: Cause) -> set[tuple[str, int, str]]:
 
 
 def _merged(one: Cause, other: Cause) -> Cause:
-    first, second = sorted((one, other), key=lambda cause: len(cause.pieces), reverse=True)
+    first, second = sorted(
+        (one, other), key=lambda cause: (cause.path is None, -len(cause.pieces))
+    )
     per_call = {
         signal: first.per_call.get(signal, 0.0) + second.per_call.get(signal, 0.0)
         for signal in {*first.per_call, *second.per_call}
@@ -204,18 +208,31 @@ def _merged(one: Cause, other: Cause) -> Cause:
 def _within(causes: Sequence[Cause], verdict: Verdict) -> list[Cause]:
     """The causes that are not more than what grows, those with a holder first.
 
-    Blocks without one may be there in the place of others, as in a list that is renewed.
+    Blocks without one may be there in the place of others, as in a list that is renewed. Those
+    that pytest's own lines have left come last: they count only if the others do not explain
+    half of what grows.
     """
     left = {r.signal: r.per_call for r in verdict.rates if r.signal in MEMORY_SIGNALS}
     rates = dict(left)
     found: list[Cause] = []
-    for cause in sorted(causes, key=lambda cause: cause.path is None):
+    for cause in sorted(causes, key=lambda cause: (cause.path is None, _is_pytests(cause))):
         shares = {signal: cause.per_call.get(signal, 0.0) for signal in left}
         fits = any(0 < share <= _TOO_MUCH * left[signal] for signal, share in shares.items())
+        if _is_pytests(cause):
+            fits = fits and any(
+                share > 0 and left[signal] > rates[signal] / 2
+                for signal, share in shares.items()
+            )
         if cause.path is not None or fits or not left:
             found.append(cause)
             left = {s: max(left[s] - share, _UNSURE * rates[s]) for s, share in shares.items()}
     return found
+
+
+def _is_pytests(cause: Cause) -> bool:
+    """Whether nothing holds the blocks, and only lines of pytest have left them."""
+    lines = _main_lines(cause)
+    return cause.path is None and bool(lines) and all(is_pytest(line[0]) for line in lines)
 
 
 def _scale(rate: Rate, causes: Sequence[Cause]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from types import SimpleNamespace
 
+import _pytest.nodes
 import pytest
 
 from pytest_memguard.attribution.division import Holding
@@ -17,6 +18,7 @@ from pytest_memguard.recording.parts import parts_of
 OWN = ("lose", "/app/io.py", 7)
 OTHER = ("load", "/app/io.py", 30)
 FOREIGN = ("makereport", "/lib/runner.py", 12)
+OF_PYTEST = ("makereport", _pytest.nodes.__file__, 12)
 CALLS = 16
 
 
@@ -78,11 +80,24 @@ def _divided(causes, verdict, excluded=()) -> list[tuple[str, dict[str, float]]]
             [("lose", {"blocks": 3.0}), ("load", {"blocks": 1.0})],
             id="of-two-lines",
         ),
+        pytest.param(
+            [_lost(*[_block(OF_PYTEST)] * 18), _lost(*[_block(OWN)] * 48)],
+            [("lose", {"blocks": 4.0})],
+            id="beside-garbage-of-pytest",
+        ),
     ],
 )
 def test_what_nothing_holds(causes, parts) -> None:
     """It is one leak where it is from one line, and several where it is not."""
     assert _divided(causes, _verdict(blocks=4.0)) == parts
+
+
+def test_c_memory_beside_what_is_held() -> None:
+    """What C code keeps of something held is no other leak."""
+    native = [_block(OWN, 60, of_python=False)] * 16
+    causes = [_held(*[_block(OWN)] * 32), _lost(*native, heap=77.0)]
+    parts = _divided(causes, _verdict(blocks=2.0, heap=77.0))
+    assert [rates for _, rates in parts] == [{"blocks": 3.0 * 2 / 3, "C heap": 77.0}]
 
 
 def test_more_than_grows_is_none_of_it() -> None:
