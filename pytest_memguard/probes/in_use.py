@@ -55,11 +55,25 @@ class InUseProbe:
         self._heap = heap or _heap_reader()
         self._blocks = blocks
         self._now, self._cpu = Clock.seconds, Clock.cpu
-        self._due = self._cost = 0.0
+        self._due = self._cost = self._counting = 0.0
 
     def resident_only(self) -> InUse:
         """Read resident memory alone, in a microsecond."""
         return InUse(resident=self._resident())
+
+    def _without_heap(self) -> InUse:
+        """Resident memory, and the blocks unless it is they that take long to count."""
+        if self._counting > _CHEAP_SECONDS:
+            return self.resident_only()
+        return InUse(resident=self._resident(), blocks=self._blocks())
+
+    def read_like(self, before: InUse) -> InUse:
+        """Read as much of what takes little as was read before, to compare the two."""
+        if before.blocks is None:
+            return self.resident_only()
+        if before.heap is None:
+            return self._without_heap()
+        return self.read(whole=False, again=True)
 
     def read(self, *, whole: bool, again: bool = False) -> InUse:
         """Read all there is to know in a moment.
@@ -69,11 +83,13 @@ class InUseProbe:
             again: read as much as just before, to compare the two.
         """
         if not (whole or again) and self._now() < self._due:
-            return self.resident_only()
+            return self._without_heap()
         start = self._cpu()
+        blocks = self._blocks()
+        self._counting = self._cpu() - start
         found = InUse(
             resident=self._resident(),
-            blocks=self._blocks(),
+            blocks=blocks,
             heap=self._heap(),
             small=self._small() if whole and self._small is not None else None,
         )

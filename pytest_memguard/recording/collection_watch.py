@@ -124,11 +124,10 @@ class CollectionWatch:
             self._listener.collected(found)
 
     def _read_after(self, before: InUse, *, whole: bool) -> InUse:
-        if whole:
-            self._trim()
-        known = before.blocks is not None
-        probe = self._probe
-        return probe.read(whole=whole, again=True) if known else probe.resident_only()
+        if not whole:
+            return self._probe.read_like(before)
+        self._trim()
+        return self._probe.read(whole=True, again=True)
 
     def begin(self, base: int) -> None:
         """Watch a phase that is measured by the kernel's mark alone.

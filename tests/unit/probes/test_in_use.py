@@ -89,3 +89,18 @@ def test_this_process() -> None:
     after = probe.read(whole=True).heap
     del block
     assert pytest.approx(after - before, rel=0.1) == 9_000_000
+
+
+def test_a_heap_that_takes_long(blocks, clock) -> None:
+    """Where it is the C heap that takes long, the blocks are counted all the same."""
+
+    def heap() -> int:
+        clock.advance(4e-3)
+        return 60
+
+    probe = InUseProbe(lambda: 100, lambda: 40, heap, blocks)
+    for _ in range(2):
+        assert probe.read(whole=False).heap == 60
+    before = probe.read(whole=False)
+    assert before == InUse(resident=100, blocks=7)
+    assert probe.read_like(before) == before

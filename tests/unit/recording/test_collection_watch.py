@@ -28,6 +28,12 @@ class FakeProcess:
         self.asked.append(("whole" if whole else "some") + " again" * again)
         return InUse(resident=self.resident, blocks=self.blocks, heap=0, small=0)
 
+    def read_like(self, before: InUse) -> InUse:
+        """Tell as much again."""
+        if before.blocks is None:
+            return self.resident_only()
+        return self.read(whole=False, again=True)
+
     def resident_only(self) -> InUse:
         """Tell resident memory alone."""
         self.asked.append("resident")
