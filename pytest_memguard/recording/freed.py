@@ -34,9 +34,11 @@ def grown_between(before: InUse, after: InUse) -> int:
         before: what was in use at first.
         after: what was in use then.
     """
-    pairs = ((before.heap, after.heap), (before.small, after.small))
-    known = [later - earlier for earlier, later in pairs if None not in (earlier, later)]  # type: ignore[operator]
-    return max(0, sum(known))
+    return max(0, _more(before.heap, after.heap) + _more(before.small, after.small))
+
+
+def _more(before: int | None, after: int | None) -> int:
+    return 0 if before is None or after is None else after - before
 
 
 def most_freed_between(before: InUse, after: InUse, objects: int) -> int:

@@ -215,10 +215,13 @@ class RoomWatch:
         """Fill what has become free since `fill_briefly`, or fill for the first time.
 
         Args:
-            level: as for `fill_briefly`.
-            room: likewise.
-            much: likewise.
-            enough: likewise.
+            level: resident bytes now.
+            room: the bound now.
+            much: bytes from which room is filled for good, as by `fill_briefly`.
+            enough: bytes up to which nothing need be filled.
+
+        Returns:
+            The bound then.
         """
         if self._brief is None:
             return self.fill_briefly(level, room, much, enough)
