@@ -140,7 +140,7 @@ class Repetition:
         self._limits = limits
         self._on_suspicion = on_suspicion
         self._now = Clock.seconds
-        self._start, self._before, self._after = (looks.row() for _ in range(3))
+        self._start, self._noted, self._before, self._after = (looks.row() for _ in range(4))
         # room for all the numbers there can be, so that keeping them is no growth
         self._kept = array("q", bytes(8 * _MOST_ROUNDS * (len(self._signals) + 1)))
         self._rounds = 0
@@ -149,8 +149,10 @@ class Repetition:
         self._started = 0.0
         self._grown = looks.row()
         self._earlier = looks.row()
+        self._first = looks.row()
         if kept and "C heap" in self._signals:
-            self._earlier[self._signals.index("C heap")] = kept
+            self._first[self._signals.index("C heap")] = kept
+        self._earlier[:] = self._first
         self._looks_clean = False
         self._disturbed = self._harmed = self._too_slow = False
 
@@ -158,6 +160,7 @@ class Repetition:
         """Repeat the call as often as it takes."""
         self._started = self._now()
         self._look(self._start, settle=False)
+        self._noted[:] = self._start
         try:
             clean = self._screen()
             return clean or self._try()
@@ -172,6 +175,7 @@ class Repetition:
         quickest = self._warm_up()
         if quickest * _FEWEST > self._limits.seconds - self._spent():
             self._look(self._before, settle=False)
+            self._note_growth(self._before)
             self._too_slow = not self._does_harm()
             return None
         screens = _SCREENS if self._limits.calls >= _MANY_CALLS else 2
@@ -179,21 +183,25 @@ class Repetition:
         for _ in range(screens):
             if self._stopped():
                 break
-            self._round(_SCREEN, settle=settle, at_once=self._at_once)
+            self._round(_SCREEN, settle=settle)
             if not self._rounds:
-                break
+                self._note_growth(self._before)
+                return None
             if self._passes():
                 if self._may_pause():
+                    self._note_growth(self._after)
                     self._looks_clean = True
                     break
                 calls = _SCREEN * self._rounds
                 return Verdict(state="clean", calls=calls, rounds=self._series())
+            self._note_growth(self._after)
             grew = self._grew()
             if grew and self._rounds > screens - 2:
                 break  # the next one cannot be the second without growth
             if grew:  # it may have been a cache of the standard library: empty them from now on
                 settle = True
                 self._look(self._after, settle=True)
+                self._noted[:] = self._after
                 self._call_once()
         self._rounds = 0
         return None
@@ -218,17 +226,22 @@ class Repetition:
         return self._rounds > 1 and passes(self._series())
 
     def _may_pause(self) -> bool:
-        """Whether more calls are called for: by the user, or by what grew before."""
+        """Whether more calls are called for: by the user, or by what the first call kept."""
         if self.calls < self._limits.least:
             return True
-        series, earlier = self._series(), self._growths()
-        return any(is_pausing(series, s, earlier[s]) for s in self._signals)
+        series, kept = self._series(), self._first
+        return any(is_pausing(series, s, kept[i]) for i, s in enumerate(self._signals))
 
-    def _note_first_look(self) -> None:
-        """Note what has grown since; not pages, which the first calls leave free."""
+    def _note_growth(self, row: array[int]) -> None:
+        """Note what has grown since the latest note; not pages, which first calls leave free.
+
+        Readings with and without caches settled are not compared: what fills malloc's spare
+        blocks in the former would count as growth.
+        """
         for index, signal in enumerate(self._signals):
             if signal != "USS":
-                self._earlier[index] += max(0, self._after[index] - self._start[index])
+                self._earlier[index] += max(0, row[index] - self._noted[index])
+        self._noted[:] = row
 
     def _growths(self) -> dict[Signal, int]:
         """By how much each signal grew before the rounds."""
@@ -254,7 +267,6 @@ class Repetition:
         # what the first look of this kind leaves behind goes with the call after it
         self._disturbed = True
         self._look(self._after, settle=True)
-        self._note_first_look()
         while True:
             stopped = self._stopped()
             if stopped:
@@ -376,7 +388,7 @@ class Repetition:
     def _least_calls(self) -> int:
         return LEAST_ROUNDS if self._harmed else LEAST_CALLS
 
-    def _round(self, size: int, *, settle: bool, at_once: int = _SCREEN) -> None:
+    def _round(self, size: int, *, settle: bool) -> None:
         """Make so many calls, and keep how far every signal moved.
 
         If it is the first one of the first look, none are made where one call does harm.
@@ -384,7 +396,6 @@ class Repetition:
         Args:
             size: how many.
             settle: empty caches before each look.
-            at_once: calls after which garbage is collected.
         """
         # both looks in the same place, and our frame made an object before the first: the
         # call may do so by asking for its callers, and it stays one until we return
@@ -393,7 +404,7 @@ class Repetition:
         self._look(self._before, settle=settle, types=first)
         if first and self._does_harm():
             return
-        self._calls(size, self._settle if settle else self._collect, at_once)
+        self._calls(size, self._settle if settle else self._collect)
         self._look(self._after, settle=settle, before=self._before if settle else None)
         if not settle and self._has_grown(size):
             # blocks may be the interpreter's; it was asked to forget before the first round
@@ -412,12 +423,13 @@ class Repetition:
         """Calls whose garbage needs no more pages than that of the warm-up."""
         return min(_SCREEN, max(1, self._limits.warmup))
 
-    def _calls(self, left: int, tidy: Callable[[], None], at_once: int) -> None:
-        """Make so many calls, with no more garbage at a time than a short round leaves.
+    def _calls(self, left: int, tidy: Callable[[], None]) -> None:
+        """Make so many calls, with no more garbage at a time than the warm-up leaves.
 
         Rounds become longer. If garbage lay about for as long as they take, or caches were
         filled for as long, each would need more pages than all before it.
         """
+        at_once = self._at_once
         while left > at_once:
             for _ in range(at_once):
                 self._call_once()

@@ -334,3 +334,25 @@ def test_what_caches_of_the_standard_library_keep_is_not_kept() -> None:
     taken, left = kept[-1]
     assert left < taken / 10, kept
     check.close()
+
+
+@alone
+def test_young_garbage_of_the_first_call_takes_no_collection_of_the_whole_heap() -> None:
+    """Each test has some, and a large heap takes long."""
+    check = LeakCheck()
+    if not check.heap():
+        pytest.skip("the C library does not tell")
+    gc.collect()
+    gc.disable()
+    before = check.heap()
+    cycle: list[object] = [bytearray(100_000)]
+    cycle.append(cycle)
+    del cycle
+    collected: list[int] = []
+    gc.callbacks.append(lambda _phase, info: collected.append(info["generation"]))
+    kept = check.kept_since(before, collect=True)
+    gc.callbacks.pop()
+    gc.enable()
+    assert kept < 50_000
+    assert 2 not in collected
+    check.close()

@@ -8,6 +8,7 @@ import itertools
 import re
 import struct
 import sys
+import weakref
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -126,6 +127,56 @@ def test_an_arena_that_the_first_call_began(repeated) -> None:
     verdict = repeated(lambda n: step if n % 32 == 0 else {}, kept=32_000).verdict()
     assert verdict.state == "leaking"
     assert verdict.rates[0].per_call == pytest.approx(1000, rel=0.1)
+
+
+def test_spare_blocks_that_settling_fills_are_no_growth(
+    repeated, counters, monkeypatch
+) -> None:
+    """They count as in use from then on: a reading with them is not compared to one without."""
+
+    def fill() -> None:
+        counters.now["C heap"] = max(counters.now["C heap"], 32_000)
+
+    monkeypatch.setattr(looks, "fill_spare_blocks", fill)
+    repetition = repeated(lambda number: {"blocks": 4} if number in (4, 8) else {})
+    assert repetition.verdict().state == "clean"
+    assert repetition.calls < 60
+
+
+def test_growth_in_the_first_calls_calls_for_a_longer_pause(repeated) -> None:
+    """So does what the calls of the warm-up kept, once more calls are made at all."""
+    first = {2: {"C heap": 32_000}, 4: {"blocks": 4}, 8: {"blocks": 4}}
+    repetition = repeated(lambda number: first.get(number, {}))
+    assert repetition.verdict().state == "clean"
+    assert repetition.calls > 64
+
+
+def test_no_more_garbage_at_a_time_in_long_rounds(counters) -> None:
+    """A long round that let it pile up would need more pages than the ones before it."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.itself = self
+
+    alive: weakref.WeakSet[Cycle] = weakref.WeakSet()
+    most = []
+
+    def call() -> None:
+        alive.add(Cycle())
+        most.append(len(alive))
+        counters.now["blocks"] += 1
+
+    fake: Any = counters
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()  # only the check collects
+    try:
+        Repetition(call, Looks(fake, respect_disabled=False), Limits(calls=300)).verdict()
+    finally:
+        if enabled:
+            gc.enable()
+    assert len(most) > 200
+    assert max(most) <= 2
 
 
 @pytest.mark.parametrize(("least", "state"), [(0, "clean"), (120, "unclear")])
