@@ -163,8 +163,8 @@ def _add(parts: list[Part], new: Part) -> None:
 def _with_lost(causes: Sequence[Cause]) -> list[Cause]:
     """The causes, what nothing holds as one with others from the same lines.
 
-    Small blocks are what an object was made of that is lost; C memory beside something held is
-    what C code keeps of it.
+    Small blocks are what an object was made of that is lost; C memory beside something held,
+    or beside lost objects, is what C code keeps of it.
     """
     found: list[Cause] = []
     for cause in causes:
@@ -177,9 +177,13 @@ def _with_lost(causes: Sequence[Cause]) -> list[Cause]:
 
 
 def _are_one(one: Cause, other: Cause) -> bool:
-    """Whether two causes are one: lost objects, or what is held and C memory beside it."""
+    """Whether two causes are one: lost objects, or something and C memory beside it."""
     held = [cause for cause in (one, other) if cause.path is not None]
-    if len(held) > 1 or (not held and (one.per_call["C heap"] or other.per_call["C heap"])):
+    if len(held) > 1:
+        return False
+    of_c = any(cause.per_call["C heap"] for cause in (one, other))
+    only_c = [cause for cause in (one, other) if not cause.per_call["blocks"]]
+    if not held and of_c and len(only_c) != 1:
         return False
     return bool(_main_lines(one) & _main_lines(other))
 

@@ -22,14 +22,15 @@ OF_PYTEST = ("makereport", _pytest.nodes.__file__, 12)
 CALLS = 16
 
 
-def _block(frame, size=64, *, of_python=True) -> Block:
-    return Block(address=0, size=size, stack=(frame,), native=(), of_python=of_python)
+def _block(frame, size=64, *, of_python=True, native=()) -> Block:
+    return Block(address=0, size=size, stack=(frame,), native=native, of_python=of_python)
 
 
 def _lost(*blocks: Block, heap: float = 0.0) -> Cause:
     """Blocks that nothing holds."""
     holding = Holding(path=None, pieces=blocks, types=(), objects=())
-    per_call = {"blocks": len(blocks) / CALLS, "C heap": heap, "USS": 0.0}
+    of_python = sum(block.of_python for block in blocks)
+    per_call = {"blocks": of_python / CALLS, "C heap": heap, "USS": 0.0}
     return Cause(path=None, pieces=blocks, holding=holding, calls=CALLS, per_call=per_call)
 
 
@@ -97,7 +98,24 @@ def test_c_memory_beside_what_is_held() -> None:
     native = [_block(OWN, 60, of_python=False)] * 16
     causes = [_held(*[_block(OWN)] * 32), _lost(*native, heap=77.0)]
     parts = _divided(causes, _verdict(blocks=2.0, heap=77.0))
-    assert [rates for _, rates in parts] == [{"blocks": 3.0 * 2 / 3, "C heap": 77.0}]
+    assert [rates for _, rates in parts] == [{"blocks": 2.0, "C heap": 77.0}]
+
+
+@pytest.mark.parametrize(
+    ("objects", "parts"),
+    [
+        pytest.param(32, [{"blocks": 2.0, "C heap": 160.0}], id="beside-lost-objects"),
+        pytest.param(0, [{"C heap": 120.0}, {"C heap": 40.0}], id="of-two-functions"),
+    ],
+)
+def test_c_memory_that_nothing_holds(objects, parts) -> None:
+    """It belongs to objects lost at its line; what two C functions lose there is two leaks."""
+    native = [_block(OWN, 40, of_python=False, native=("f (C)",))] * 16
+    others = [_block(OWN, 120, of_python=False, native=("g (C)",))] * 16
+    lost = _lost(*[_block(OWN)] * objects, *others, heap=120.0)
+    verdict = _verdict(blocks=2.0, heap=160.0) if objects else _verdict(heap=160.0)
+    divided = _divided([lost, _lost(*native, heap=40.0)], verdict)
+    assert [rates for _, rates in divided] == parts
 
 
 def test_more_than_grows_is_none_of_it() -> None:
