@@ -92,6 +92,7 @@ class LeakHooks:
         self._torn: BaseException | None = None
         self._kept = 0
         self._repeating = False
+        self._repeated: RepeatedItem | None = None
         self._names: dict[str, Any] | None = None
         self._filters: list[Any] = []
         self._subtest_failed = False
@@ -161,6 +162,13 @@ class LeakHooks:
             self._items.compare_leak(item, reading)
         return result
 
+    @pytest.hookimpl(wrapper=True, trylast=True, specname="pytest_runtest_call")
+    def pytest_runtest_call_begins(self) -> Generator[None, object, object]:
+        """Tell what repeats a test that its own code begins."""
+        if self._repeated is not None:
+            self._repeated.is_called()
+        return (yield)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a subtest that failed: the test goes on, and does not raise at its end."""
@@ -197,7 +205,7 @@ class LeakHooks:
         if left is not None:
             left = max(0.0, left * _SHARE_OF_TIMEOUT)
             limits = replace(limits, seconds=min(limits.seconds, left))
-        self._repeating = True
+        self._repeating, self._repeated = True, repeated
         self._config = item.config
         self._items.repeat(lasts=True)
         if self._line is not None:
@@ -214,7 +222,7 @@ class LeakHooks:
         finally:
             if self._line is not None:
                 self._line.end()
-            self._repeating = False
+            self._repeating, self._repeated = False, None
             self._items.repeat(lasts=False)
         return self._accept(relative(reading, self._root), plan, item.nodeid)
 

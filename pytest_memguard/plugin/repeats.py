@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_memguard.plugin.fixture_traces import Definitions, Finalizers
+from pytest_memguard.plugin.function_traces import FunctionTraces
 from pytest_memguard.plugin.quiet import (
     MutedHooks,
     quiet_assertions,
@@ -87,6 +88,7 @@ class RepeatedItem:
         self._restored = Restored(item.config, found)
         self._finalizers = Finalizers(item)
         self._definitions = Definitions(item.session)
+        self._attributes = FunctionTraces(item)
         self._gateway = self._session.gethookproxy
         # hypothesis takes it for a mistake if a test is called with another instance
         self._own_instance = (
@@ -157,9 +159,14 @@ class RepeatedItem:
         with self._restored.around_one():
             self._run()
 
+    def is_called(self) -> None:
+        """Note that the test's own code begins: all that came before was for its sake."""
+        self._attributes.is_called()
+
     def _run(self) -> None:
         item = self._item
         self._renew()
+        self._attributes.begin()
         problem = self._phase("setup", item.ihook.pytest_runtest_setup, {})
         if not problem:
             problem = self._phase("call", item.ihook.pytest_runtest_call, {})
@@ -217,6 +224,7 @@ class RepeatedItem:
         item = self._item
         self._finalizers.drop()
         self._definitions.drop()
+        self._attributes.drop()
         for name, length in zip(_LISTS, self._lengths, strict=True):
             del getattr(item, name)[length:]
         item.stash._storage.clear()

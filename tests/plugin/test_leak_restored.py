@@ -140,3 +140,45 @@ def test_the_timer_of_faulthandler(pytester, run, written):
         "faulthandler_timeout=60",
     ).assert_outcomes(passed=1)
     assert written()["test_it"]["leak"]["verdict"]["reason"] == ""
+
+
+def test_what_a_plugin_notes_on_the_function(pytester, run, written):
+    """It is taken back after each call, as a run calls each test once; hypothesis does so."""
+    pytester.makeconftest(
+        """
+        import pytest
+
+        class Settings:
+            def __init__(self, parent):
+                self.parent = parent
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_call(item):
+            function = item.obj
+            function.settings = Settings(getattr(function, "settings", None))
+            function.calls = getattr(function, "calls", 0) + 1
+            if "first" not in vars(function):
+                function.first = function.settings
+            assert function.calls == 1 + (function.first is not function.settings)
+            return (yield)
+        """
+    )
+    run("def test_it(): pass", *CHECK, JSON).assert_outcomes(passed=1)
+    assert states(written()) == {"test_it": "clean"}
+
+
+def test_what_a_test_notes_on_its_function(run, written):
+    """It stays: a chain that a test itself makes longer is a leak of the test."""
+    run(
+        """
+        class Settings:
+            def __init__(self, parent):
+                self.parent = parent
+
+        def test_it():
+            test_it.settings = Settings(getattr(test_it, "settings", None))
+        """,
+        *CHECK,
+        JSON,
+    ).assert_outcomes(failed=1)
+    assert states(written()) == {"test_it": "leaking"}
