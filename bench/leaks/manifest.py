@@ -111,6 +111,10 @@ LEAKING: tuple[Case, ...] = (
     _leak("futures_kept", "concurrent.futures._base.Future", "._FUTURES"),
     _leak("ctypes_callbacks", "_ctypes.CThunkObject", "._SAFE"),
     _leak("sqlite_connections", "sqlite3.Connection", "._CONNECTIONS"),
+    _leak("sqlite_functions", ".Scale", "._CONNECTION, C memory"),
+    _leak("sqlite_collations", "function", "._STORE.connection, C memory"),
+    _leak("classes_of_abstract", "abc.ABCMeta", "._MADE"),
+    _leak("classes_by_metaclass", ".RecordMeta", "._RECORDS"),
     # errors and wrappers, each on the one before it
     _leak("error_reused", "traceback", "._REFUSED"),
     _leak("error_chain", ".TroubleError", ".Service.last"),
@@ -286,6 +290,9 @@ INNOCENT: tuple[Case, ...] = tuple(
         # what comes and goes
         "cycles",
         "classes_collected",
+        "classes_asked",
+        "sqlite_function_renewed",
+        "sqlite_function_removed",
         "errors_handled",
         "context_variable_reset",
         "pickle_round_trip",

@@ -10,6 +10,7 @@ from typing import Any, Final
 from weakref import ReferenceType
 
 from pytest_memguard.attribution import raw
+from pytest_memguard.attribution.c_memory import CMemory
 from pytest_memguard.attribution.containers import Containers
 from pytest_memguard.attribution.growth import STEADY, NoCollection
 from pytest_memguard.attribution.holders import holder_of
@@ -81,6 +82,7 @@ class Division:
         *,
         calls: int,
         collect: Callable[[], object],
+        heap: range = range(0),
     ) -> list[Holding] | None:
         """Collect garbage, look again, and divide; the heap is not frozen afterwards.
 
@@ -89,6 +91,7 @@ class Division:
             read: reads memory, as for `marking.Marker`.
             calls: how many of the calls leaked, at least.
             collect: collects garbage, if it is to be collected.
+            heap: addresses of glibc's heap, where C code may keep what it holds.
 
         Returns:
             The holdings, leaks before caches that fill; None if the blocks are not known.
@@ -102,7 +105,7 @@ class Division:
             blocks = pieces()
             if blocks is None:
                 return None
-            return self._divided(survivors, blocks, read, calls)
+            return self._divided(survivors, blocks, read, calls, heap)
 
     def _divided(
         self,
@@ -110,6 +113,7 @@ class Division:
         blocks: Sequence[Piece],
         read: Callable[[int, int], bytes],
         calls: int,
+        addresses: range,
     ) -> list[Holding]:
         deadline = time.thread_time() + self._seconds
         least = max(1, math.ceil(STEADY * calls))
@@ -137,6 +141,10 @@ class Division:
             unclaimed = hands.unclaimed()
             unclaimed -= replaced(unclaimed, marker, gc.get_objects(), own, least)
             left = leftover(unclaimed, survivors, marker, known, search, least)
+        c_memory = CMemory(addresses, read, search, survivors.ids)
+        for heap in left:
+            if heap.path is None:
+                heap.path = c_memory.holder(marker.native(heap.held))
         return [*hands.shared_out(), *map(hands.holding_of, left)]
 
 
@@ -150,7 +158,7 @@ class _Group:
         self.grower: object = None
         self.gained = 0
         self.is_weak = False
-        """Whether it is a container of weak references."""
+        """Whether it is a container of weak references, which go with what they refer to."""
 
     @property
     def rank(self) -> int:
@@ -184,10 +192,10 @@ class _Hands:
         for index, container in enumerate(containers.objects):
             pair = (container, -containers.keys[index][2])
             group = _Group([pair], self._marker.held_by(container))
-            group.is_weak = _is_data(container)
+            objects = self._marker.objects(group.held)
+            group.is_weak = _is_data(container) or _go_by_themselves(objects)
             if group.is_weak:  # what they refer to, others hold
-                weak = self._marker.objects(group.held)
-                group.held |= self._marker.referred_to(filter(_is_reference, weak))
+                group.held |= self._marker.referred_to(filter(_is_reference, objects))
             self._find_path(group)
             self._join(group)
         for path, value, grower, gained in values:
@@ -265,6 +273,17 @@ class _Hands:
 
 def _is_reference(held: object) -> bool:
     return issubclass(type(held), ReferenceType)
+
+
+def _go_by_themselves(objects: Sequence[Any]) -> bool:
+    """Whether some are weak references that are told when what they refer to goes.
+
+    Abstract classes have sets of such for the classes that they were asked about.
+    """
+    return bool(objects) and all(
+        _is_reference(held) and ReferenceType.__dict__["__callback__"].__get__(held) is not None
+        for held in objects
+    )
 
 
 def _is_data(container: Any) -> bool:

@@ -178,6 +178,14 @@ class Marker:
         found = {self._starts[index] for index in indices if self.is_object(index)}
         return found | {start + _HEAD for start in found}
 
+    def native(self, indices: Iterable[int]) -> list[int]:
+        """Where the blocks among some are that C code has taken for itself."""
+        return [
+            self._starts[index]
+            for index in indices
+            if self._pieces[index].in_c_heap and not self.is_object(index)
+        ]
+
     def is_new(self, held: object) -> bool:
         """Whether an object lies in one of the blocks."""
         return self._index(id(held)) is not None
@@ -210,7 +218,10 @@ class Marker:
         if raw.has_words_in_front(kind):
             words += self._words(id(container) - 2 * _HEAD, _HEAD)
         found = set(map(self._index, words)) - {self._index(id(container))}
-        return {index for index in found if index is not None and not self.is_object(index)}
+        known = {index for index in found if index is not None}
+        if kind is list:  # it refers to nothing else; a class in it would look like an object's
+            return known
+        return {index for index in known if not self.is_object(index)}
 
     def _reached(self, start: Iterable[tuple[int, bool]]) -> set[int]:
         seen = set(start)
@@ -257,6 +268,9 @@ class Marker:
             told = map(self._index, map(id, referents(part)))
             found += [(index, False) for index in told if index is not None]
             found += [(index, True) for index in self.buffers(part)]
+        if issubclass(type(held), type):  # a class does not tell of its names
+            names = map(self._index, self._words(id(held), raw.basic_size(type(held))))
+            found += [(index, False) for index in names if index is not None]
         return found
 
     def _roots(self, holder: Any) -> list[tuple[int, bool]]:

@@ -131,7 +131,7 @@ def _living(reader: Any, kinds: Any) -> list[Block] | None:
         int(kinds.PYMALLOC_REALLOC),
     }
     stacks: dict[tuple[int, int], tuple[Any, Any]] = {}
-    heap = _c_heap()
+    heap = heap_addresses()
     return [
         _block(
             record,
@@ -143,7 +143,7 @@ def _living(reader: Any, kinds: Any) -> list[Block] | None:
     ]
 
 
-def _c_heap() -> range:
+def heap_addresses() -> range:
     """Addresses of the C heap, in which Python's arenas never lie.
 
     A small block there is from ``PyMem_RawMalloc``, which memray does not tell from others.

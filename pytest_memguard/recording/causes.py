@@ -15,7 +15,7 @@ from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.leaks import MEMORY_SIGNALS, RetentionPath, Signal, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
-from pytest_memguard.probes.living import BlockTracker, memory_reader
+from pytest_memguard.probes.living import BlockTracker, heap_addresses, memory_reader
 from pytest_memguard.recording.calls import make_calls
 from pytest_memguard.values import dataclass
 
@@ -98,7 +98,8 @@ def causes_of(
         finally:
             tracker.stop()
         least = min(least, calls)
-        found = division.finish(tracker.read, read, calls=least, collect=collect)
+        heap = heap_addresses()
+        found = division.finish(tracker.read, read, calls=least, collect=collect, heap=heap)
     finally:
         folder.close()
         gc.freeze()  # as the check had it; garbage was collected before it was thawed

@@ -40,6 +40,8 @@ _UNSURE: Final = 0.25
 """Share of the growth that holders may have been found to keep though they do not."""
 _MAIN: Final = 0.3
 """Share of the blocks of a lost object that are from the line that makes it, at least."""
+_CONTENTS: Final = 0.25
+"""Share of all bytes that the contents of a container are themselves for their lines to do."""
 _WATCHED_CALLS: Final = 6
 
 
@@ -185,14 +187,30 @@ def _are_one(one: Cause, other: Cause) -> bool:
     only_c = [cause for cause in (one, other) if not cause.per_call["blocks"]]
     if not held and of_c and len(only_c) != 1:
         return False
+    if held and _has_as_many(held[0], other if held[0] is one else one):
+        return True
     return bool(_main_lines(one) & _main_lines(other))
+
+
+def _has_as_many(held: Cause, lost: Cause) -> bool:
+    """Whether what is held has as many blocks of the lines that most lost ones are from.
+
+    They are a part of it that no object tells of: what a class has in tables of its bases.
+    """
+    mine, others = _lines_of(held), _lines_of(lost)
+    return any(0 < others[line] <= mine[line] for line in _main_lines(lost))
 
 
 def _main_lines(cause: Cause) -> set[tuple[str, int, str]]:
     """The lines that most blocks are from: memory that was used before has another line."""
-    lines = Counter(line_of(piece.stack) for piece in cause.pieces if piece.stack)
+    lines = _lines_of(cause)
     least = _MAIN * sum(lines.values())
     return {line for line, count in lines.items() if count >= least}
+
+
+def _lines_of(cause: Cause) -> Counter[tuple[str, int, str]]:
+    """How many blocks are from each line."""
+    return Counter(line_of(piece.stack) for piece in cause.pieces if piece.stack)
 
 
 def _merged(one: Cause, other: Cause) -> Cause:
@@ -297,7 +315,9 @@ def origins_of(
 def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
     per_call = cause.per_call["blocks"]
     known = [piece for piece in cause.pieces if piece.stack and not piece.of_instruments]
-    lines = leak_lines(made or known, cause.calls, per_call)
+    # where the contents themselves were made, unless they are a small part of what they hold
+    enough = sum(one.size for one in made) >= _CONTENTS * sum(one.size for one in known)
+    lines = leak_lines(made if made and enough else known, cause.calls, per_call)
     blame = Blame(
         calls=cause.calls,
         lines=lines,

@@ -18,6 +18,7 @@ HOLDERS = {
     "objects": ("H = []", "H.append(Request())", ">=4"),
     "bytes": ("H = []", "H.append(b'x' * (100 + n))", "==1"),
     "text-keys": ("H = {}", "H[f'key {n}'] = None", "==1"),
+    "classes-in-lists": ("H = []", "H.append([n + 1000, int])", ">=3"),
     "deque": ("H = collections.deque()", "H.append([n + 1000])", ">=3"),
     "lru-cache": (
         "@functools.lru_cache(None)\ndef H(s): return [s]",

@@ -1,0 +1,62 @@
+"""Leaks in the memory of C code: who holds them, where that can be found out."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.plugin.leaky import JSON
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads glibc's heap")
+
+SOURCE = """
+import ctypes, itertools, sqlite3
+
+TAKE = ctypes.pythonapi.PyMem_RawMalloc
+TAKE.restype = ctypes.c_void_p
+CONNECTION = sqlite3.connect(":memory:")
+N = itertools.count()
+
+
+class Double:
+    def __call__(self, x):
+        return 2 * x
+
+
+def registered():
+    name = f"double_{next(N)}"
+    CONNECTION.create_function(name, 1, Double())
+    assert CONNECTION.execute(f"SELECT {name}(2)").fetchone() == (4,)
+
+
+def lost():
+    assert CONNECTION.execute("SELECT 1").fetchone() == (1,)
+    TAKE(300)
+"""
+
+
+def _leaks(run, written, body: str) -> list[dict]:
+    run(f"{SOURCE}def test_it(): {body}\n", "--mem-leak-check", JSON)
+    (test,) = written().values()
+    assert test["leak"]["verdict"]["state"] == "leaking"
+    return [test["leak"], *test["leak"]["more"]]
+
+
+def test_a_table_of_sqlite(run, written) -> None:
+    """Its connection holds the functions, though no Python object refers to them."""
+    (leak,) = _leaks(run, written, "registered()")
+    path = leak["blame"]["path"]
+    assert path["holder"].endswith(".CONNECTION, C memory")
+    assert path["steps"][-2:] == [
+        "CONNECTION (sqlite3.Connection)",
+        "C memory of sqlite3.Connection",
+    ]
+    assert leak["blame"]["lines"][0]["function"] == "registered"
+
+
+def test_memory_that_is_lost(run, written) -> None:
+    """Nothing holds it, whatever lives beside it and whoever was called before."""
+    (leak,) = _leaks(run, written, "lost()")
+    assert leak["blame"]["path"] is None
+    assert leak["blame"]["lines"][0]["function"] == "lost"
