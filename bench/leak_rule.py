@@ -195,6 +195,21 @@ def chance_root(rng: Random, _cap: int) -> Series:
     return _by_chance(rng, _root(rng))
 
 
+def records(rng: Random, _cap: int) -> Series:
+    """Pages for calls on data made by chance: more when one needs more than all before it."""
+    typical, spread_of_it = _between(rng, 1e5, 1e7), rng.choice((0.1, 0.3, 1.0))
+    at, most = 0, 0.0
+
+    def level(calls: int) -> float:
+        nonlocal at, most
+        for _ in range(at, calls):
+            most = max(most, typical * rng.lognormvariate(0, spread_of_it))
+        at = max(at, calls)
+        return most / UNITS["USS"]
+
+    return _in_units("USS", level)
+
+
 def periodic(rng: Random, cap: int) -> Series:
     """Goes up and down as a sine, within the calls there are."""
     return _periodic(rng, _between(rng, 2, min(700, cap - ASIDE)))
@@ -473,6 +488,7 @@ INNOCENT = (
     Family("fading, 1/n", logarithmic),
     Family("fading, 1/sqrt(n)", root, CAPS[:1]),
     Family("periodic", periodic),
+    Family("records of random peaks", records),
 )
 """Of these hardly any may be called leaking: the rule is made for that."""
 OTHERS = (

@@ -23,8 +23,8 @@ The first two conditions stop noise, the third what fades, the last what rises a
 From 60 calls on, growth may be uneven. Either the round that grew least decides: it grew by
 more than the floor and by half of the median round at least, chance shows so much once in 100
 times, and the rate in the later half is at least 80 % and either does not seem to fall or keeps
-80 % over the latest half of all calls and does not fall there. Or it grew in four steps or more
-that one rate fits (`staircase`).
+80 % over the latest half of all calls and does not fall there. Or it grew in four steps or
+more, eight of USS, that one rate fits (`staircase`).
 
 What ate all that it may is a leak if it grew in all of the late rounds, four at least.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.leak_rule import CAPS, INNOCENT, OTHERS, PLANTS, at_most, tally
+from bench.leak_rule import CAPS, INNOCENT, OTHERS, PLANTS, at_most, records, tally
 
 HARD = ("1/sqrt(n), by chance", "sawtooth, at random")  # once in so many hundred times
 QUIET = [*INNOCENT, *(family for family in OTHERS if family.name not in HARD)]
@@ -15,6 +15,12 @@ def test_no_false_alarm(family) -> None:
     """Of many series without lasting growth one at most is called leaking."""
     found = [tally(family.name, family.make, cap, 50).states for cap in family.caps]
     assert sum(states["leaking"] for states in found) <= 1
+
+
+def test_pages_of_random_data() -> None:
+    """Calls that need more than all before them are rarer and rarer, and soon look like steps."""
+    states = tally("records", records, 120, 600).states
+    assert states["leaking"] <= 1, states
 
 
 def test_clean_at_once() -> None:
