@@ -85,8 +85,12 @@ class Chunks:
         last = index + 1 == len(self._starts)
         if last:  # what malloc has not given out yet
             return set()
-        words = self._words[self._starts[index] : self._starts[index + 1] - 1]
-        return self.all_of(words.tolist()) - {index}
+        words = self._words[self._starts[index] : self._starts[index + 1] - 1].tolist()
+        if len(words) > 1 and not words[1]:
+            # memory that malloc's thread cache gave out again begins with a link to the next
+            # free chunk and a word that was cleared
+            del words[0]
+        return self.all_of(words) - {index}
 
     def all_of(self, words: Iterable[int]) -> set[int]:
         """The chunks that some words lead into."""
@@ -180,14 +184,20 @@ class CMemory:
         addresses: of glibc's heap.
         read: reads memory.
         search: finds out what holds an object.
-        new: ids of objects that are a part of what stays.
+        is_new: whether an object is a part of what stays.
     """
 
-    def __init__(self, addresses: range, read: Read, search: Search, new: set[int]) -> None:
+    def __init__(
+        self,
+        addresses: range,
+        read: Read,
+        search: Search,
+        is_new: Callable[[object], bool],
+    ) -> None:
         self._addresses = addresses
         self._read = read
         self._search = search
-        self._new = new
+        self._is_new = is_new
         self._graph: Graph | None = None
 
     def holder(self, blocks: Sequence[int]) -> RetentionPath | None:
@@ -249,7 +259,7 @@ class CMemory:
                 known = kinds.get(id(kind))
                 if known is None:
                     known = kinds[id(kind)] = self._is_of_c(kind, freed)
-                if known and id(one) not in self._new:
+                if known and not self._is_new(one):
                     found[id(one)] = one
             if time.thread_time() > self._search.deadline:
                 break

@@ -141,7 +141,7 @@ class Division:
             unclaimed = hands.unclaimed()
             unclaimed -= replaced(unclaimed, marker, gc.get_objects(), own, least)
             left = leftover(unclaimed, survivors, marker, known, search, least)
-        c_memory = CMemory(addresses, read, search, survivors.ids)
+        c_memory = CMemory(addresses, read, search, marker.is_new)
         for heap in left:
             if heap.path is None:
                 heap.path = c_memory.holder(marker.native(heap.held))

@@ -59,12 +59,19 @@ def test_chunks() -> None:
 @pytest.mark.parametrize(
     ("sources", "chunks", "wanted", "found"),
     [
-        pytest.param({"db": [1]}, [[-2], [-3], []], [3], ["db"], id="a-chain"),
-        pytest.param({"db": [1]}, [[0], [-3], []], [3], [], id="lost"),
+        pytest.param({"db": [1]}, [[-2, 7], [-3, 7], []], [3], ["db"], id="a-chain"),
+        pytest.param({"db": [1]}, [[0, 7], [-3, 7], []], [3], [], id="lost"),
+        pytest.param({"db": [1]}, [[-2, 7], [-3], []], [3], [], id="links-of-free-chunks"),
         pytest.param({"db": [1]}, [[-1, -2], [-1], []], [2], ["db"], id="a-ring"),
-        pytest.param({"far": [1], "near": [2]}, [[-2], [-3], []], [3], ["near"], id="nearest"),
         pytest.param(
-            {"stale": [1]}, [[-2], [], [], []], [2, 3, 4], [], id="old-pointer-to-one-of-them"
+            {"far": [1], "near": [2]}, [[-2, 7], [-3, 7], []], [3], ["near"], id="nearest"
+        ),
+        pytest.param(
+            {"stale": [1]},
+            [[-2, 7], [], [], []],
+            [2, 3, 4],
+            [],
+            id="old-pointer-to-one-of-them",
         ),
         pytest.param({"db": [1]}, [[-2, -3, -4], [], [], []], [2, 3, 4], ["db"], id="table"),
     ],
