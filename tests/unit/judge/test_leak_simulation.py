@@ -18,7 +18,7 @@ def test_no_false_alarm(family) -> None:
 
 
 def test_pages_of_random_data() -> None:
-    """Calls that need more than all before them are rarer and rarer, and soon look like steps."""
+    """Calls that need more than all before are rarer and rarer, and may look like steps."""
     states = tally("records", records, 120, 600).states
     assert states["leaking"] <= 1, states
 
