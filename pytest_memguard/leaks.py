@@ -157,6 +157,8 @@ class Blame:
     """How earlier versions named it, if otherwise."""
     per_call: float | None = None
     """Bytes that stay with each call, measured over all calls; None if nothing tells."""
+    traced: bool = False
+    """Whether the test traces allocations itself, so that not all lines may be known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

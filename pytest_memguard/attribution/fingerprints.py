@@ -82,7 +82,7 @@ def _subject(blame: Blame) -> str:
     if line is not None:
         kept = _kept_type(blame) or _size_class(line, blame.calls)
         return "; ".join(part for part in (_place(line), *line.native, kept) if part)
-    return STARTS_TRACEMALLOC if STARTS_TRACEMALLOC in blame.notes else ""
+    return STARTS_TRACEMALLOC if blame.traced else ""
 
 
 def _is_shared(holder: str) -> bool:

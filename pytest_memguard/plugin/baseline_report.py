@@ -106,7 +106,13 @@ class BaselineReport:
         if here not in self._old.places:
             self._lines.append(one_line(other_environment(self._file, self._old, here)))
             return
-        comparison = Comparison(self._old, closest(self._settings.fail_on), self._root)
+        accepts = [matcher(glob) for glob in self._settings.accept]
+        comparison = Comparison(
+            self._old,
+            closest(self._settings.fail_on),
+            self._root,
+            lambda nodeid: any(matches(nodeid) for matches in accepts),
+        )
         comparison.add_run(run)
         comparison.add_gone(gone)
         self._lines.append(f"compared with {self._file}: {comparison.counts()}")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Final
 
 from pytest_memguard.baselines import Baseline, Change, FailRule, Place
 from pytest_memguard.judge.readings import by_test, place_of, pooled_entries
 from pytest_memguard.judge.regression import gone_change, judge_entry
 from pytest_memguard.model import MetricName, Outcome, Run
-from pytest_memguard.plugin.regressions import ACCEPTED
 
 _SHOWN: Final = 20
 _COUNTED: Final = {
@@ -24,6 +23,7 @@ _COUNTED: Final = {
     "allowed": ("1 above, as its own rules allow", "{:,} above, as their own rules allow"),
     "": ("1 not compared", "{:,} not compared"),
 }
+_ACCEPTABLE: Final = {"regression", "undecided"}
 _TOLD: Final = {"new", "improvement"}
 _UNSAID: Final = {"regression": "allowed"}
 """What a change means that the test itself had nothing to say about while it ran."""
@@ -61,12 +61,20 @@ class Comparison:
         old: the baseline.
         rules: how much worse is too much.
         root: folder that paths of lines are made relative to.
+        accepted: whether a test may use what it uses now.
     """
 
-    def __init__(self, old: Baseline, rules: Sequence[FailRule], root: str) -> None:
+    def __init__(
+        self,
+        old: Baseline,
+        rules: Sequence[FailRule],
+        root: str,
+        accepted: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._old = old
         self._rules = rules
         self._root = root
+        self._accepted = accepted
         self._counts: Counter[str] = Counter()
         self._told: dict[str, Told] = {}
         self._places: dict[MetricName, Place] = {}
@@ -78,7 +86,7 @@ class Comparison:
             run: its outcomes are sorted by node id.
         """
         for nodeid, several in by_test(run.outcomes):
-            said = _verdict(several[-1])
+            said = self._verdict(several[-1])
             for metric, now in pooled_entries(several, self._root).items():
                 if metric not in self._places:
                     self._places[metric] = place_of(run.environment, metric)
@@ -119,6 +127,15 @@ class Comparison:
             if counts[kind]
         )
 
+    def _verdict(self, outcome: Outcome) -> str:
+        """What the comparison made of a test while it ran; empty if it had nothing to say."""
+        found = [f for f in outcome.findings if f.budget.former is not None]
+        if any(f.raised for f in found):
+            return "regression"
+        if any(f.rule in _ACCEPTABLE for f in found) and self._accepted(outcome.nodeid):
+            return "accepted"
+        return "unsure" if found else ""
+
     def _add(self, change: Change, said: str) -> str:
         """Add one change; what the test counts as then.
 
@@ -136,16 +153,6 @@ class Comparison:
 
     def _tell(self, kind: str, change: Change) -> None:
         self._told.setdefault(kind, Told()).add(change)
-
-
-def _verdict(outcome: Outcome) -> str:
-    """What the comparison made of a test while it ran; empty if it had nothing to say."""
-    found = [f for f in outcome.findings if f.budget.former is not None]
-    if any(f.raised for f in found):
-        return "regression"
-    if any(f.text.endswith(ACCEPTED) for f in found):
-        return "accepted"
-    return "unsure" if found else ""
 
 
 def _hidden_by_record(change: Change) -> bool:

@@ -22,7 +22,7 @@ from pytest_memguard.plugin.globs import matcher
 from pytest_memguard.plugin.regression_plans import RegressionPlanner
 from pytest_memguard.settings import Settings
 
-ACCEPTED: Final = "; accepted in this run (--mem-accept)"
+_ACCEPTED: Final = "; accepted in this run (--mem-accept)"
 
 
 class Regressed(MemoryRegression, pytest.fail.Exception):  # type: ignore[misc, name-defined]
@@ -98,7 +98,7 @@ class RegressionCheck:
         if finding.rule == "undecided" and near and self.confirm is None:
             return None  # so little room does not count where nobody can look closer
         if self.accepted(item.nodeid):
-            return replace(finding, text=finding.text + ACCEPTED)
+            return replace(finding, text=finding.text + _ACCEPTED)
         change = self._change(finding, so_far)
         if change is not None and change.text:
             finding = replace(finding, text=change.text)

@@ -160,16 +160,16 @@ def _look(
         folder.close()
         gc.freeze()  # as the check had it; garbage was collected before it was thawed
     before = length_of(found.grower)
-    note = tracker.note
+    note, traced = tracker.note, False
     if not note and Clock.seconds() < end:
         try:
             again = partial(told_again, call, calls, collect, survivors)
             survivors = in_time(again, survivors)
         except TracingStopped:
-            note = STARTS_TRACEMALLOC
+            note, traced = STARTS_TRACEMALLOC, True
     if glanced and not _goes_on(found, length_of(found.grower) - before, least):
         found = in_time(partial(measure, calls, least), found)
-    blame = _blame(calls, survivors, found, verdict, note)
+    blame = replace(_blame(calls, survivors, found, verdict, note), traced=traced)
     if Clock.seconds() < end:
         blame, found = looked_closer(
             call, blame, found, verdict, seldom=per_call < 1, seconds=seconds

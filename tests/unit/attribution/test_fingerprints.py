@@ -13,7 +13,6 @@ from pytest_memguard.attribution.fingerprints import (
     is_registry,
 )
 from pytest_memguard.leaks import (
-    STARTS_TRACEMALLOC,
     Blame,
     LeakLine,
     RetentionPath,
@@ -151,7 +150,7 @@ def test_a_line_that_was_watched_goes_first() -> None:
 def test_nothing_known_has_no_name() -> None:
     """Only what tracemalloc keeps of each start is known without a line."""
     assert fingerprint(Blame(calls=16)) == ""
-    assert fingerprint(Blame(calls=16, notes=(STARTS_TRACEMALLOC,)))
+    assert fingerprint(Blame(calls=16, traced=True))
     assert former_fingerprint(Blame(calls=16)) == ""
 
 
