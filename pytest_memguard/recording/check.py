@@ -122,9 +122,10 @@ class LeakCheck:
         if frozen:
             gc.freeze()  # collections in between look at what is new alone
         looks = WatchedLooks(
-            self.counters(resources=resources), respect_disabled=respect_disabled
+            self.counters(resources=resources),
+            respect_disabled=respect_disabled,
+            watcher=self._watcher,
         )
-        looks.watcher = self._watcher
         call = watched(call, self._watcher)
         case = Case(call, self._blame, self._known, looks, limits, self._owners, kept)
         try:

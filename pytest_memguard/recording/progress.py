@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pytest_memguard.leaks import Signal
+from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording.looks import Looks
 
 
 class Progress(Protocol):
-    """Whoever watches; nothing it keeps may become more with the calls."""
+    """Watches a check; nothing it keeps may become more with the calls."""
 
     def called(self) -> None:
         """One more call has been made."""
@@ -21,9 +22,19 @@ class Progress(Protocol):
 
 
 class WatchedLooks(Looks):
-    """Reads the same, and passes it on."""
+    """Reads the same, and passes it on.
 
-    watcher: Progress | None = None
+    Args:
+        counters: what to read.
+        respect_disabled: as for `Looks`.
+        watcher: gets every reading.
+    """
+
+    def __init__(
+        self, counters: Counters, *, respect_disabled: bool, watcher: Progress | None
+    ) -> None:
+        super().__init__(counters, respect_disabled=respect_disabled)
+        self._watcher = watcher
 
     def look(
         self,
@@ -35,8 +46,8 @@ class WatchedLooks(Looks):
     ) -> None:
         """Read every signal, and pass them on."""
         super().look(row, settle=settle, types=types, before=before)
-        if self.watcher is not None:
-            self.watcher.has_read(self.signals, row)
+        if self._watcher is not None:
+            self._watcher.has_read(self.signals, row)
 
 
 def watched(call: Callable[[], None], watcher: Progress | None) -> Callable[[], None]:
