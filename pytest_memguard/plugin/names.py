@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import pytest
+    from _pytest.nodes import Node
 
 REGRESSION_MARKER: Final = "mem_regression"
 LEAK_MARKERS: Final = frozenset({"mem_leak_check", "mem_no_leak_check"})
@@ -30,17 +31,23 @@ def names_in_use(items: list[pytest.Item]) -> set[str]:
         if type(module) is ModuleType  # others may load what they stand for
     ):
         found.add("stage")
-    seen: set[int] = set()
+    # every run with the plugin installed pays for what is done for each item
+    last = None
     for item in items:
+        if item.own_markers:
+            found.update(_ours_of(item))
+        if item.parent is not last:
+            last = item.parent
+            for node in [] if last is None else last.listchain():
+                found.update(_ours_of(node))
         if "memguard" in getattr(item, "fixturenames", ()):
             found.add("memguard")
-        node: pytest.Item | pytest.Collector | None = item
-        while node is not None and id(node) not in seen:
-            found.update(mark.name for mark in node.own_markers if mark.name in _MARKERS)
-            if node is not item:
-                seen.add(id(node))
-            node = node.parent
     return found
+
+
+def _ours_of(node: Node) -> set[str]:
+    """Our markers that a node has itself."""
+    return {mark.name for mark in node.own_markers if mark.name in _MARKERS}
 
 
 def late_markers(items: list[pytest.Item]) -> list[str]:
