@@ -15,7 +15,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import count
 from operator import itemgetter
 from typing import Any, Final
 
@@ -29,6 +28,8 @@ _WORD: Final = 8
 _HEADER: Final = 2 * _WORD
 _FLAGS: Final = 7
 """Bits of a chunk's size that tell other things."""
+_BEFORE_IN_USE: Final = 1
+"""The one of these bits that says of the chunk before that it is in use."""
 _SMALLEST: Final = 32
 _LARGEST_HEAP: Final = 1 << 28
 """Bytes of a heap that is read."""
@@ -44,6 +45,8 @@ _FOUND: Final = 0.75
 _AT_ONCE: Final = 5_000
 _MOST_CHUNKS: Final = 300_000
 """Chunks to which objects lead, at most."""
+_MOST_IN_A_ROW: Final = 3
+"""Blocks that stay on one way, at most: an entry of a table, one before it, and its data."""
 _MOST_ASKED: Final = 4
 """Objects of which is asked what holds them."""
 
@@ -82,9 +85,10 @@ class Chunks:
 
     def below(self, index: int) -> set[int]:
         """The chunks that the words of one lead into."""
-        last = index + 1 == len(self._starts)
-        if last:  # what malloc has not given out yet
+        if index + 1 == len(self._starts):  # what malloc has not given out yet
             return set()
+        if not self._words[self._starts[index + 1] - 1] & _BEFORE_IN_USE:
+            return set()  # it is free, whatever it was used for
         words = self._words[self._starts[index] : self._starts[index + 1] - 1].tolist()
         if len(words) > 1 and not words[1]:
             # memory that malloc's thread cache gave out again begins with a link to the next
@@ -128,21 +132,60 @@ class Graph:
         Args:
             blocks: where they begin.
         """
-        wanted = {self._chunks.index(block) for block in blocks}
-        wanted &= self._below.keys()
-        leading = _distances(wanted, self._above.get)
+        indices = map(self._chunks.index, blocks)
+        wanted = {index for index in indices if index is not None and index in self._below}
+        leading = self._leading_to(wanted)
         ranked: dict[int, tuple[int, int]] = {}
         for number, first in enumerate(self._firsts):
-            start = first & leading.keys()
+            start = first & leading
             if start and time.thread_time() < self._deadline:
-                found = _distances(start, lambda i: leading.keys() & self._below[i])
-                steps = [found[index] for index in wanted if index in found]
+                steps = self._steps(start, wanted, leading)
                 if len(steps) >= _FOUND * len(blocks):
                     kind = id(type(self._sources[number]))
                     ranked[kind] = min(
                         ranked.get(kind, (sum(steps), number)), (sum(steps), number)
                     )
         return [self._sources[number] for _, number in sorted(ranked.values())[:_MOST_ASKED]]
+
+    def _leading_to(self, wanted: Iterable[int]) -> set[int]:
+        """The chunks that lead to some of these, which are among them."""
+        found = set(wanted)
+        waiting = list(found)
+        while waiting:
+            more = set(self._above.get(waiting.pop(), ())) - found
+            found |= more
+            waiting += more
+        return found
+
+    def _steps(self, start: set[int], wanted: set[int], among: set[int]) -> list[int]:
+        """How many chunks away those are that are wanted, from some others.
+
+        A way may go through a few of them: the entries of one row of a hash table. Memory that
+        was never written to has links of free chunks in it, which go through any number.
+
+        Args:
+            start: where the ways begin.
+            wanted: where they end.
+            among: the chunks they may go through.
+        """
+        found: list[int] = []
+        seen = set(start)
+        level, steps = start, 0
+        for _ in range(_MOST_IN_A_ROW):
+            ends: set[int] = set()
+            while level:
+                steps += 1
+                ends |= level & wanted
+                found += [steps] * len(level & wanted)
+                level = self._after(level - wanted, among) - seen
+                seen |= level
+            level = self._after(ends, among) - seen
+            seen |= level
+        return found
+
+    def _after(self, level: set[int], among: set[int]) -> set[int]:
+        """What some chunks lead to."""
+        return {other for index in level for other in self._below[index] & among}
 
     def _reached(self, start: set[int]) -> dict[int, set[int]]:
         """What each chunk leads to, of those to which the objects lead; none if too many."""
@@ -157,24 +200,6 @@ class Graph:
             found[index] = self._chunks.below(index)
             waiting += found[index].difference(found)
         return found
-
-
-def _distances(
-    start: Iterable[Any], following: Callable[[int], Iterable[int] | None]
-) -> dict[int, int]:
-    """How many steps each chunk is away, at least."""
-    found = dict.fromkeys(start, 0)
-    level = list(found)
-    for steps in count(1):
-        level = [
-            other
-            for other in {one for index in level for one in following(index) or ()}
-            if other not in found
-        ]
-        if not level:
-            break
-        found.update(dict.fromkeys(level, steps))
-    return found
 
 
 class CMemory:

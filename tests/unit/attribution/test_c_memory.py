@@ -28,9 +28,20 @@ def _heap(*chunks: list[int]) -> tuple[range, list[int]]:
         size = end - start + 16
         told = [starts[-word - 1] if word < 0 else word for word in words]
         memory.extend([0, size | IN_USE, *told, *[0] * (size // 8 - 2 - len(told))])
-    memory.extend([0, 1 << 12])  # the last chunk: what malloc has not given out
+    memory.extend([0, 1 << 12 | IN_USE])  # the last chunk: what malloc has not given out
     _heap.memory = memory.tobytes()
     return range(BASE, BASE + len(memory) * 8), starts
+
+
+def test_free_chunks() -> None:
+    """What they were used for does not count."""
+    addresses, starts = _heap([-2, 7], [-1, 7], [])
+    words = array("Q", _heap.memory)
+    after_first = (starts[1] - BASE) // 8 - 1
+    words[after_first] &= ~IN_USE
+    _heap.memory = words.tobytes()
+    chunks = Chunks(addresses, _read)
+    assert [chunks.below(index) for index in (0, 1)] == [set(), {0}]
 
 
 def _read(address: int, size: int) -> bytes:
@@ -74,6 +85,16 @@ def test_chunks() -> None:
             id="old-pointer-to-one-of-them",
         ),
         pytest.param({"db": [1]}, [[-2, -3, -4], [], [], []], [2, 3, 4], ["db"], id="table"),
+        pytest.param(
+            {"db": [1]}, [[-2, -4], [-3, 7], [], [-5, 7], []], [2, 3, 4, 5], ["db"], id="rows"
+        ),
+        pytest.param(
+            {"db": [1]},
+            [[-2, 7], [-3, 7], [-4, 7], [-5, 7], [-6, 7], []],
+            [2, 3, 4, 5, 6],
+            [],
+            id="one-to-the-next",
+        ),
     ],
 )
 def test_nearest(sources, chunks, wanted, found) -> None:
