@@ -73,7 +73,7 @@ def test_names_of_the_case(manifest):
             known |= {target.id for target in targets if isinstance(target, ast.Name)}
         own = {name for name in (*case.types, *case.holders) if name.startswith(".")}
         # of a name in a class, the class
-        assert {name.split(".")[1] for name in own} <= known, case.name
+        assert {name.split(".")[1].partition(",")[0] for name in own} <= known, case.name
 
 
 def test_unknown_names(manifest):
