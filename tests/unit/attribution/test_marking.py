@@ -15,7 +15,7 @@ from tests.fresh import fresh
 from tests.unit.attribution.leaking import CALLS, module
 
 HOLDERS = {
-    "objects": ("H = []", "H.append(Request())", ">=4"),
+    "objects": ("H = []", "H.append(Request())", ">=3"),  # CPython 3.13 has no dict apart
     "bytes": ("H = []", "H.append(b'x' * (100 + n))", "==1"),
     "text-keys": ("H = {}", "H[f'key {n}'] = None", "==1"),
     "classes-in-lists": ("H = []", "H.append([n + 1000, int])", ">=3"),
