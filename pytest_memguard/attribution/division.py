@@ -143,7 +143,8 @@ class Division:
             left = leftover(unclaimed, survivors, marker, known, search, least)
         c_memory = CMemory(addresses, read, search, marker.is_new)
         for heap in left:
-            if heap.path is None:
+            # what C code alone knows is held by old pointers as easily as by new ones
+            if heap.path is None and marker.objects(heap.held):
                 heap.path = c_memory.holder(marker.native(heap.held))
         return [*hands.shared_out(), *map(hands.holding_of, left)]
 
