@@ -3,7 +3,8 @@
 The garbage collector knows nothing of tables that C code keeps, such as SQLite's table of
 functions. Here pointers are followed from all objects of types written in C through the chunks
 of glibc's heap, each word that leads into a chunk taken for a pointer, as in conservative
-collectors (Boehm and Weiser, 1988). The object that is fewest chunks away is the holder.
+collectors (Boehm and Weiser, 1988). Of each type the object that is fewest chunks away may be
+the holder; of those it is the one with the shortest chain of references.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from pytest_memguard.leaks import RetentionPath
 Read = Callable[[int, int], bytes]
 """Reads memory: so many bytes from an address, or none."""
 _WORD: Final = 8
-_HEADER: Final = 2 * _WORD
 _FLAGS: Final = 7
 """Bits of a chunk's size that tell other things."""
 _BEFORE_IN_USE: Final = 1

@@ -277,7 +277,7 @@ def _is_reference(held: object) -> bool:
 
 
 def _go_by_themselves(objects: Sequence[Any]) -> bool:
-    """Whether some are weak references that are told when what they refer to goes.
+    """Whether some are weak references with a callback for when what they refer to goes.
 
     Abstract classes have sets of such for the classes that they were asked about.
     """

@@ -24,7 +24,9 @@ class FunctionTraces:
     def __init__(self, item: pytest.Item) -> None:
         function = getattr(item, "obj", None) if isinstance(item, pytest.Function) else None
         function = getattr(function, "__func__", function)
-        self._attributes: dict[str, Any] = getattr(function, "__dict__", {})
+        attributes = getattr(function, "__dict__", None)
+        # what stands for a function may be a class, whose attributes are not to be written
+        self._attributes: dict[str, Any] = attributes if isinstance(attributes, dict) else {}
         self._before: dict[str, Any] = {}
         self._set: dict[str, Any] = {}
 

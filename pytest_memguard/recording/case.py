@@ -368,13 +368,7 @@ class Case:
         was = length_of(self.grower.container) if self.grower is not None else 0
         grew = self.grower is None or was > self._length or self.calls == self._divided_at
         if len(parts) > 1 or (
-            parts
-            and (
-                self._excluded
-                or not grew
-                or self._only_reached(parts[0])
-                or self._keeps_none_of_it(parts[0])
-            )
+            parts and (self._excluded or not grew or self._only_reached(parts[0]))
         ):
             self.parts = (self._with_notes(parts[0]), *parts[1:])
         return bool(self.parts or leaks)
@@ -386,16 +380,6 @@ class Case:
         """
         path = self.blame.path if self.blame is not None else None
         return path is not None and self.grower is None and part.blame.path is None
-
-    def _keeps_none_of_it(self, part: Part) -> bool:
-        """Whether the container named has its own share of blocks, and the leak is not of them.
-
-        It may grow for a while, and be cut back: a list of weak references is, now and then.
-        """
-        named = None if self.grower is None else self.grower.container
-        if named is None or (part.grower is not None and part.grower.container is named):
-            return False
-        return any(cause.holding.grower is named for cause in self._leaks)
 
     def _with_notes(self, part: Part) -> Part:
         """A part with what could not be found out about the test as a whole."""

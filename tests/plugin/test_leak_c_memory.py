@@ -56,7 +56,7 @@ def test_a_table_of_sqlite(run, written) -> None:
 
 
 def test_memory_that_is_lost(run, written) -> None:
-    """Nothing holds it, whatever lives beside it and whoever was called before."""
+    """Nothing holds it, whatever C memory lives beside it."""
     (leak,) = _leaks(run, written, "lost()")
     assert leak["blame"]["path"] is None
     assert leak["blame"]["lines"][0]["function"] == "lost"
