@@ -20,7 +20,7 @@ from pytest_memguard.plugin.quiet import (
     quiet_descriptors,
     quiet_logs,
 )
-from pytest_memguard.plugin.restored import Restored
+from pytest_memguard.plugin.restored import Restored, enlarge_environ
 from pytest_memguard.plugin.temp_folders import point_back, use_again
 from pytest_memguard.recording.repeat import CallFailed
 
@@ -126,6 +126,7 @@ class RepeatedItem:
         }
         self._stash = dict(item.stash._storage)
         self._lengths = tuple(len(getattr(item, name)) for name in _LISTS)
+        enlarge_environ()
         hooks: dict[Any, MutedHooks] = {}
 
         def muted(path: Any) -> MutedHooks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -70,6 +71,22 @@ class Restored:
             stderr = self._config.stash[fault_handler_stderr_fd_key]
             ends = _ends_process(self._config)
             faulthandler.dump_traceback_later(self._timeout, file=stderr, exit=ends)
+
+
+def enlarge_environ() -> None:
+    """Let the dict of the environment variables grow to the size at which it stays.
+
+    pytest adds PYTEST_CURRENT_TEST to it in each call and removes it. A dict takes the place of
+    a removed key again only when it has no other left, and is made anew then, with room for
+    three times its keys. Of 43 to 85 variables, for one, it would grow after dozens of calls.
+    """
+    variables: Any = getattr(os.environ, "_data", None)
+    if not isinstance(variables, dict):
+        return
+    key: Any = os.environ.encodekey("PYTEST_MEMGUARD_LEAK_CHECK")
+    for _ in range(5 * len(variables) + 8):
+        variables[key] = key
+        del variables[key]
 
 
 def _timeout(config: pytest.Config) -> float:
