@@ -17,6 +17,7 @@ from typing import Final
 from pytest_memguard.judge.rounds import (
     FLOORS,
     GRAINS,
+    LEAST_ROUNDS,
     latest,
     levels_of,
     pairs_of,
@@ -39,6 +40,10 @@ _ALIKE: Final = 1.5
 """How many times what was seen may be what stays for types to be taken as they were seen."""
 _FEWEST: Final = 3
 """Levels that a line takes."""
+_FREE: Final = 0.5
+"""Share of the growth of pages that free memory has to explain for them not to count."""
+_ALONE: Final = 8.0
+"""How many times as far off the rate of all others a round is that is left out."""
 _OFTEN: Final = 0.5
 """Blocks per call below which a line shows one that grows in place, or now and then."""
 
@@ -56,12 +61,16 @@ def measured(rounds: Iterable[Round], signal: Signal) -> float | None:
     return growth_of(tail, signal).rate.per_call
 
 
-def accounted(verdict: Verdict, blame: Blame) -> tuple[Verdict, Blame]:
+def accounted(verdict: Verdict, blame: Blame, freed: int = 0) -> tuple[Verdict, Blame]:
     """A verdict and who did it, with the numbers of all calls.
+
+    Pages do not count that the C heap holds free by now: what is replaced by something larger
+    with each call leaves a hole that the next one does not fit into.
 
     Args:
         verdict: leaking.
         blame: as the few calls under the instruments show it.
+        freed: bytes by which free memory in the C heap grew during the check.
 
     Returns:
         The verdict, with the growth of pages if that is a multiple of the rest; and who did
@@ -70,8 +79,12 @@ def accounted(verdict: Verdict, blame: Blame) -> tuple[Verdict, Blame]:
     rates = {rate.signal: rate for rate in verdict.rates}
     pages = _pages(verdict)
     scales = _scales(verdict, blame, rates, pages)
-    lines = tuple(_scaled(line, scales) for line in blame.lines)
     rest = scales.small_bytes + scales.large_bytes
+    if pages is not None and freed >= _FREE * (pages.per_call - rest) * verdict.calls > 0:
+        pages = None
+        scales = _scales(verdict, blame, rates, pages)
+        rest = scales.small_bytes + scales.large_bytes
+    lines = tuple(_scaled(line, scales) for line in blame.lines)
     known: float | None = rest or None
     if pages is not None and pages.per_call >= MULTIPLE * rest:
         known = pages.per_call
@@ -181,7 +194,7 @@ def _unmeasured(
         return 0.0
     if pages is not None:
         return pages.per_call if in_place else min(shown, pages.per_call)
-    tail = latest(verdict.rounds)
+    tail = latest(_without_odd_one(verdict.rounds))
     if not tail or "C heap" not in signals_of(tail):
         return shown
     # what was seen in the few calls may have been one step of many
@@ -196,12 +209,28 @@ def _of_table(verdict: Verdict) -> float:
     A dict or set becomes larger once in a while, and rarely during the few calls. What holds
     a leak is known to grow, so that is what the C heap shows.
     """
-    tail = latest(verdict.rounds)
+    tail = latest(_without_odd_one(verdict.rounds))
     if not tail or "C heap" not in signals_of(tail):
         return 0.0
     heap = growth_of(tail, "C heap").rate
     slope = _fitted(tail, heap)
     return slope if heap.low > 0 or slope > FLOORS["C heap"] else 0.0
+
+
+def _without_odd_one(rounds: Sequence[Round]) -> Sequence[Round]:
+    """The rounds, less one in which the C heap grew as in no other.
+
+    One step tells no rate. Tables that the interpreter itself keeps, such as that of interned
+    strings, become larger once in thousands of calls.
+    """
+    if len(rounds) <= LEAST_ROUNDS or "C heap" not in signals_of(rounds):
+        return rounds
+    pairs = pairs_of(rounds, "C heap")
+    odd = max(range(len(pairs)), key=lambda number: pairs[number][1])
+    others = (*rounds[:odd], *rounds[odd + 1 :])
+    rate = growth_of(others, "C heap").rate.per_call
+    off = [abs(moved - rate * calls) for calls, moved in pairs]
+    return others if off[odd] > _ALONE * max(off[:odd] + off[odd + 1 :]) else rounds
 
 
 def _of_heap(verdict: Verdict, heap: Rate, pages: Rate | None, *, in_place: bool) -> float:

@@ -81,6 +81,10 @@ class CHeap:
         info: Mallinfo2 = self._libc.mallinfo2()
         return int(info.uordblks + info.hblkhd)
 
+    def free_chunks(self) -> int:
+        """Bytes in free chunks, whether they are resident or not."""
+        return int(self._libc.mallinfo2().fordblks)
+
     def printed(self, function: Callable[[Any], object]) -> bytes:
         """What a function prints to the C stream it is called with.
 

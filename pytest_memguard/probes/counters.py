@@ -212,6 +212,18 @@ def heap_used() -> Reader | None:
     return c_heap
 
 
+def heap_free() -> Reader:
+    """A reader of the bytes that the C library holds free; of nought where it does not tell."""
+    if sys.platform != "linux":
+        return int
+    from pytest_memguard.probes.c_heap import CHeap
+
+    try:
+        return CHeap().free_chunks
+    except (AttributeError, OSError):
+        return int
+
+
 class _Latest:
     """A reader that remembers what it has read.
 

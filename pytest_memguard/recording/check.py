@@ -19,7 +19,7 @@ from pytest_memguard.leaks import (
     LeakReading,
     Verdict,
 )
-from pytest_memguard.probes.counters import Counters
+from pytest_memguard.probes.counters import Counters, Reader, heap_free
 from pytest_memguard.recording.case import Case
 from pytest_memguard.recording.explained import KnownLeaks
 from pytest_memguard.recording.garbage import WholeHeap
@@ -62,6 +62,7 @@ class LeakCheck:
         self._heap = WholeHeap()
         self._opcode_caches = OpcodeCaches()
         self._counters: dict[bool, Counters] = {}
+        self._free: Reader | None = None
 
     def counters(self, *, resources: bool = True) -> Counters:
         """What is read; made once."""
@@ -73,6 +74,12 @@ class LeakCheck:
         """Bytes of the C heap now, or nought where they cannot be read."""
         read = self.counters().heap
         return 0 if read is None else read()
+
+    def _heap_free(self) -> int:
+        """Bytes that the C heap holds free."""
+        if self._free is None:
+            self._free = heap_free()
+        return self._free()
 
     def kept_since(self, heap: int, *, collect: bool) -> int:
         """Bytes by which the C heap has grown.
@@ -127,6 +134,7 @@ class LeakCheck:
             watcher=self._watcher,
         )
         call = watched(call, self._watcher)
+        free = self._heap_free()
         case = Case(call, self._blame, self._known, looks, limits, self._owners, kept)
         try:
             verdict = case.verdict()
@@ -154,18 +162,19 @@ class LeakCheck:
             return reading
         if not case.parts and blame is not None:
             self._known.add(blame, verdict, case.grower)
-            verdict, blame = accounted(verdict, blame)
+            verdict, blame = accounted(verdict, blame, self._heap_free() - free)
             reading = replace(reading, verdict=verdict, blame=blame)
         for part in case.parts:
             self._known.add(part.blame, part.verdict, part.grower)
-        return _divided(reading, case.parts)
+        return _divided(reading, case.parts, self._heap_free() - free)
 
 
-def _divided(reading: LeakReading, parts: Sequence[Part]) -> LeakReading:
+def _divided(reading: LeakReading, parts: Sequence[Part], freed: int) -> LeakReading:
     """The reading of the first leak, with the others."""
     if not parts:
         return reading
-    (verdict, blame), *others = (_accounted(part, alone=len(parts) == 1) for part in parts)
+    alone = len(parts) == 1
+    (verdict, blame), *others = (_accounted(part, freed, alone=alone) for part in parts)
     more = tuple(
         LeakReading(verdict=replace(verdict, rounds=()), blame=blame)
         for verdict, blame in others
@@ -175,10 +184,10 @@ def _divided(reading: LeakReading, parts: Sequence[Part]) -> LeakReading:
     return replace(reading, verdict=verdict, blame=blame, more=more)
 
 
-def _accounted(part: Part, *, alone: bool) -> tuple[Verdict, Blame]:
+def _accounted(part: Part, freed: int, *, alone: bool) -> tuple[Verdict, Blame]:
     """A part with the numbers of all calls; the rounds are those of all parts together."""
     verdict = part.verdict if alone else replace(part.verdict, rounds=())
-    return accounted(verdict, part.blame)
+    return accounted(verdict, part.blame, freed)
 
 
 def _found_nothing(blame: Blame) -> bool:

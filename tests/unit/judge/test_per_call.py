@@ -206,6 +206,17 @@ def test_pages_that_grow_in_most_rounds(pages, named) -> None:
     assert blame.per_call == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("freed", "per_call"), [(0, 1_100), (40_000, 1_100), (60_000, 270), (10**6, 270)]
+)
+def test_pages_that_the_heap_holds_free(freed, per_call) -> None:
+    """They are holes that something larger each time leaves, not memory that stays."""
+    verdict = leaking([rate("C heap", 270)], heap=[2_700] * ROUNDS, pages=[11_000] * ROUNDS)
+    blame = Blame(calls=CALLS, lines=(line(1, 1, 270),))
+    _, blame = accounted(verdict, blame, freed)
+    assert blame.per_call == pytest.approx(per_call)
+
+
 def test_types_are_scaled_as_blocks_are() -> None:
     """Types were seen in the same few calls."""
     types = (TypeGrowth(type="app.Row", count=4 * CALLS, size=400 * CALLS),)
@@ -234,6 +245,7 @@ SLOW = [80, 90] * 6
     [
         pytest.param(STEPS, True, 32 + 133, id="a-table-that-doubles"),
         pytest.param(SLOW, True, 32 + 8.5, id="a-chain-of-blocks"),
+        pytest.param([*SLOW[:9], 962_560, *SLOW[10:]], True, 32 + 8.5, id="one-step-alone"),
         pytest.param(FLAT, True, 32, id="nothing"),
         pytest.param([-x for x in STEPS], True, 32, id="less"),
         pytest.param([0] * 11 + [600], True, 32, id="hardly-anything"),
