@@ -133,6 +133,8 @@ class RetentionPath:
     """Entries at most of a cache that is filling; otherwise 0."""
     enforced: bool = False
     """Whether the interpreter itself keeps to that limit."""
+    never_evicts: bool = False
+    """Whether nothing ever takes an entry out of the holder to make room for another."""
     owner: str = ""
     """The part of the test runner that keeps it for the whole session: ``plugin syrupy``."""
 

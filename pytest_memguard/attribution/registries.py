@@ -29,9 +29,8 @@ def shared_name(name: str, objects: Sequence[Any], new: set[int]) -> str:
     if name.startswith(_THREADS):
         thread = next(filter(naming.is_thread, objects), None)
         return name if thread is None else f"{name}, thread {thread_kind(thread)}"
-    if type(objects[0]) is Context:
-        return _context_name(name, objects, new)
-    return name
+    kind = kind_in_context(objects, new)
+    return f"context variables, made by each call, of {kind}" if kind else name
 
 
 def thread_kind(thread: Any) -> str:
@@ -44,17 +43,21 @@ def thread_kind(thread: Any) -> str:
     return kind if called is None else naming.callable_name(called)
 
 
-def _context_name(name: str, objects: Sequence[Any], new: set[int]) -> str:
-    """A name without that of a variable, if variables are made anew with each call.
+def kind_in_context(objects: Sequence[Any], new: set[int]) -> str:
+    """The type that each call sets a context variable of its own to; nothing if none does.
 
     The collector does not follow variables, but their values.
+
+    Args:
+        objects: the chain from its root to the survivor.
+        new: ids of what was not there at the start.
     """
+    if type(objects[0]) is not Context:
+        return ""
     fresh = [value for value in objects[0].values() if id(value) in new]
     kinds = Counter(raw.type_name(type(value)) for value in fresh)
     on_the_way = [one for one in objects[1:] if any(value is one for value in fresh)]
     # a chain may end inside of the context, with a part of the table it has
     kept = [raw.type_name(type(one)) for one in on_the_way]
     kept = kept or [kind for kind, _ in kinds.most_common(1)]
-    if not kept or kinds[kept[0]] < _MANY:
-        return name
-    return f"context variables, made by each call, of {kept[0]}"
+    return kept[0] if kept and kinds[kept[0]] >= _MANY else ""

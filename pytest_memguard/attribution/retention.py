@@ -15,7 +15,7 @@ from pytest_memguard.attribution import naming, raw
 from pytest_memguard.attribution.caches import Bound, bounded_by
 from pytest_memguard.attribution.edges import ITEM, Step, follow
 from pytest_memguard.attribution.owners import Claim, claim
-from pytest_memguard.attribution.registries import shared_name
+from pytest_memguard.attribution.registries import kind_in_context, shared_name
 from pytest_memguard.attribution.roots import (
     LAST_RESORT,
     PARAMETERS,
@@ -283,6 +283,7 @@ def retention_path(
         bounded="" if bound is None else bound.words,
         limit=0 if bound is None else bound.limit,
         enforced=bound is not None and bound.enforced,
+        never_evicts=bool(kind_in_context(objects, new)),
         owner=chain.root.owner or roots.owner_of(chain.root, objects[: grown_at or 0]),
         remark=_remark(objects, grown_at, roots) or _OWN_PARAMETER * (".pytestmark" in name),
     )

@@ -93,7 +93,9 @@ def grown_values(
     more = _context_variables() - then[_CONTEXT]
     if more >= least:
         steps = (_CONTEXT, f"{_CONTEXT} of this thread: {more} more")
-        path = RetentionPath(steps=steps, holder=_context_holder(then))
+        kind = _kind_that_grew(then)
+        holder = f"{_CONTEXT}, made by each call, of {kind}" if kind else _CONTEXT
+        path = RetentionPath(steps=steps, holder=holder, never_evicts=bool(kind))
         found.append((path, copy_context(), Value(_context_variables), more))
     seen: set[int] = set()
     for name, variable, value in _variables():
@@ -138,9 +140,9 @@ def _kinds_in_context() -> Counter[str]:
     return Counter(raw.type_name(type(value)) for value in copy_context().values())
 
 
-def _context_holder(then: dict[str, int]) -> str:
-    """The name of the context, with the type that more of its variables are set to."""
+def _kind_that_grew(then: dict[str, int]) -> str:
+    """The type that each call sets a context variable of its own to; nothing if none does."""
     kinds = _kinds_in_context()
     more = Counter({k: n - then.get(f"{_CONTEXT} of {k}", 0) for k, n in kinds.items()})
     kind, count = more.most_common(1)[0]
-    return _CONTEXT if count < _MANY else f"{_CONTEXT}, made by each call, of {kind}"
+    return kind if count >= _MANY else ""

@@ -152,13 +152,18 @@ class Case:
         settled = self._divide(so_far)
         if settled is not None:
             return settled
-        if (
-            len(self._leaks) <= 1
-            and not self._excluded
-            and self._known.has(blame.fingerprint, so_far)
-        ):
-            return so_far
-        return None
+        return so_far if self._needs_no_more(blame, so_far) else None
+
+    def _needs_no_more(self, blame: Blame, so_far: Verdict) -> bool:
+        """Whether more calls would tell nothing that is not known of the only leak there is.
+
+        It has been followed to its end before, or its holder is none that could turn out to
+        have a limit.
+        """
+        if len(self._leaks) > 1 or self._excluded:
+            return False
+        never_ends = blame.path is not None and blame.path.never_evicts
+        return never_ends or self._known.has(blame.fingerprint, so_far)
 
     def _feeds_a_known_one(self, so_far: Verdict) -> Blame | None:
         try:

@@ -47,6 +47,9 @@ FEWEST_CALLS: Final = 34
 """With fewer calls nothing is called leaking."""
 _MANY_CALLS: Final = 120
 """With so many the last rounds are not short."""
+_PAUSE: Final = 1 / 10
+"""Share of the time there is that may go into calls after which growth in steps may show,
+where none was seen."""
 _THREADS: Final[frozenset[Signal]] = frozenset({"Python threads", "native threads"})
 
 
@@ -154,6 +157,7 @@ class Repetition:
             self._first[self._signals.index("C heap")] = kept
         self._earlier[:] = self._first
         self._looks_clean = False
+        self._clean_at = 0.0
         self._disturbed = self._harmed = self._too_slow = False
 
     def verdict(self) -> Verdict:
@@ -191,6 +195,7 @@ class Repetition:
                 if self._may_pause():
                     self._note_growth(self._after)
                     self._looks_clean = True
+                    self._clean_at = self._spent()
                     break
                 calls = _SCREEN * self._rounds
                 return Verdict(state="clean", calls=calls, rounds=self._series())
@@ -287,7 +292,15 @@ class Repetition:
         """The verdict that needs no further calls, if that is so."""
         if self.calls < self._limits.least:
             return None
-        return conclude(self._series(), self._growths())
+        verdict = conclude(self._series(), self._growths())
+        if verdict is None and self._has_waited():
+            return self._quiet()
+        return verdict
+
+    def _has_waited(self) -> bool:
+        """Whether a callable that looked clean was given all the time that steps may take."""
+        waited = self._spent() - self._clean_at
+        return self._looks_clean and waited > _PAUSE * self._limits.seconds
 
     def _ask(self) -> Verdict | None:
         """Ask once whether it is known who does it.

@@ -118,6 +118,30 @@ def test_context_variables(run, written):
     assert len({name for name, _ in _leaks(written).values()}) == 4
 
 
+@pytest.mark.parametrize("value", ["[]", "object()"])
+def test_a_context_evicts_nothing(run, written, value):
+    """No limit can end what makes a variable per call, so it is not followed any further."""
+    source = f"""
+        from contextvars import ContextVar
+
+        CHANGED = ContextVar("changed", default=())
+
+        def test_made():
+            ContextVar("v").set({value})
+
+        def test_changed():
+            CHANGED.set((*CHANGED.get(), {value}))
+    """
+    run(source, "--mem-leak-check", "--mem-leak-calls=500", JSON).assert_outcomes(failed=2)
+    tests = written()
+    assert {name: test["leak"]["calls"] > 300 for name, test in tests.items()} == {
+        "test_made": False,
+        "test_changed": True,
+    }
+    path = tests["test_made"]["leak"]["blame"]["path"]
+    assert path["never_evicts"]
+
+
 @pytest.mark.parametrize("imported", [(), ("a_user",), ("a_user", "z_user")])
 def test_whoever_has_imported_it(pytester, run, written, imported):
     """A shared global is that of the module that makes it, be it a package."""

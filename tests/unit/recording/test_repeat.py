@@ -121,6 +121,20 @@ def test_what_the_first_call_kept_calls_for_a_longer_pause(repeated, kept, most)
     assert most - 30 <= repetition.calls <= most
 
 
+@pytest.mark.parametrize(("seconds", "least", "most"), [(0.01, 60, 90), (0.1, 28, 34)])
+def test_a_longer_pause_takes_a_tenth_of_the_time(repeated, seconds, least, most) -> None:
+    """Where calls are slow and nothing has grown since the first, the verdict is clean."""
+    repetition = repeated({}, kept=32_000, seconds=seconds)
+    assert repetition.verdict().state == "clean"
+    assert least <= repetition.calls <= most
+
+
+def test_growth_after_a_longer_pause_is_followed(repeated) -> None:
+    """That the time is over ends nothing where something has grown meanwhile."""
+    grow = repeated(lambda n: {"blocks": n > 25}, kept=32_000, seconds=0.1)
+    assert grow.verdict().state == "leaking"
+
+
 def test_an_arena_that_the_first_call_began(repeated) -> None:
     """A block of 32 KB in one of 32 calls leaks, though ten calls after it are flat."""
     step = {"C heap": 32_000}
