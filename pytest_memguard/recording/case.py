@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.clock import Clock
-from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, Kept, Verdict
+from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, Kept, RetentionPath, Verdict
 from pytest_memguard.recording.adjusted import AdjustedLooks, Share
 from pytest_memguard.recording.calls import OutOfTime, TimedCall
 from pytest_memguard.recording.explained import KnownLeaks
@@ -376,7 +376,17 @@ class Case:
             parts and (self._excluded or not grew or self._only_reached(parts[0]))
         ):
             self.parts = (self._with_notes(parts[0]), *parts[1:])
+        elif parts:
+            self._add_path(parts[0].blame.path)
         return bool(self.parts or leaks)
+
+    def _add_path(self, path: RetentionPath | None) -> None:
+        """Name a holder that only the division has found: an object's C memory, for one."""
+        if path is None or self.blame is None or self.blame.path is not None:
+            return
+        from pytest_memguard.recording.blame import named
+
+        self.blame = named(replace(self.blame, path=path))
 
     def _only_reached(self, part: Part) -> bool:
         """Whether the holder named does not grow, and nothing holds the blocks that stay.

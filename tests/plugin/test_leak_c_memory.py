@@ -30,6 +30,14 @@ def registered():
     assert CONNECTION.execute(f"SELECT {name}(2)").fetchone() == (4,)
 
 
+def unused():
+    CONNECTION.create_function(f"unused_{next(N)}", 1, Double())
+
+
+def collated():
+    CONNECTION.create_collation(f"by_{next(N)}", lambda a, b: 0)
+
+
 def lost():
     assert CONNECTION.total_changes == 0
     TAKE(300)
@@ -43,16 +51,17 @@ def _leaks(run, written, body: str) -> list[dict]:
     return [test["leak"], *test["leak"]["more"]]
 
 
-def test_a_table_of_sqlite(run, written) -> None:
+@pytest.mark.parametrize("function", ["registered", "unused", "collated"])
+def test_a_table_of_sqlite(run, written, function) -> None:
     """Its connection holds the functions, though no Python object refers to them."""
-    (leak,) = _leaks(run, written, "registered()")
+    (leak,) = _leaks(run, written, f"{function}()")
     path = leak["blame"]["path"]
     assert path["holder"].endswith(".CONNECTION, C memory")
     assert path["steps"][-2:] == [
         "CONNECTION (sqlite3.Connection)",
         "C memory of sqlite3.Connection",
     ]
-    assert leak["blame"]["lines"][0]["function"] == "registered"
+    assert leak["blame"]["lines"][0]["function"] == function
 
 
 def test_memory_that_is_lost(run, written) -> None:
