@@ -289,6 +289,7 @@ INNOCENT: tuple[Case, ...] = tuple(
         "iterators_in_step",
         # what comes and goes
         "cycles",
+        "listeners_in_cycles",
         "classes_collected",
         "classes_asked",
         "sqlite_function_renewed",

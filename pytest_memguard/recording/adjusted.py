@@ -98,6 +98,10 @@ class AdjustedLooks:
         """Collect garbage."""
         self._looks.collect()
 
+    def collect_frozen(self, *, always: bool = False) -> bool:
+        """Collect garbage of the whole heap."""
+        return self._looks.collect_frozen(always=always)
+
     def settle(self, *, types: bool = True) -> None:
         """Collect garbage once the caches that fill with use are empty."""
         self._looks.settle(types=types)

@@ -101,12 +101,13 @@ class Case:
         self._lengths: dict[int, int] = {}
         self._length = 0
         self._turns = 0
+        self._started = 0.0
         self._goes_on = False
         self._timed = TimedCall(self._call, _AT_MOST * limits.seconds)
 
     def verdict(self) -> Verdict:
         """Repeat the call until there is a verdict on what grows, and on what is left of it."""
-        start = Clock.seconds()
+        self._started = Clock.seconds()
         looks: Looking = self._looks
         limits = self._limits
         while True:
@@ -124,7 +125,7 @@ class Case:
             limits = replace(
                 self._limits,
                 calls=max(calls, _LEAST_CALLS),
-                seconds=max(0.0, self._limits.seconds - (Clock.seconds() - start)),
+                seconds=max(0.0, self._limits.seconds - (Clock.seconds() - self._started)),
                 whole=self._limits.whole or self._limits.seconds,
                 warmup=1,
             )
@@ -232,11 +233,17 @@ class Case:
                 )
                 for cause in new
             ]
-            self._goes_on = True
-            return so_far
+            self._goes_on = self._has_time()
+            if self._goes_on:
+                return so_far
         if self._excluded and not self._leaks and not self._beside(so_far):
             return replace(so_far, state="clean", rates=())
         return None
+
+    def _has_time(self) -> bool:
+        """Whether the calls that a verdict takes can be made once more."""
+        spent = Clock.seconds() - self._started
+        return spent * (1 + _LEAST_CALLS / max(1, self.calls)) < self._limits.seconds
 
     def _is_left_out(self, cause: Cause) -> bool:
         """Whether it is a container whose share is taken off already."""

@@ -131,6 +131,7 @@ class LeakCheck:
         looks = WatchedLooks(
             self.counters(resources=resources),
             respect_disabled=respect_disabled,
+            frozen=frozen,
             watcher=self._watcher,
         )
         call = watched(call, self._watcher)

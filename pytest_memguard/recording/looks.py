@@ -30,15 +30,20 @@ class Looks:
         counters: what to read.
         respect_disabled: leave garbage alone where the collector is switched off, because
             it was the callable that did so.
+        frozen: whether the check has frozen the heap, so that it may thaw it.
 
     Attributes:
         signals: what is read, in the order of a row.
     """
 
-    def __init__(self, counters: Counters, *, respect_disabled: bool = True) -> None:
+    def __init__(
+        self, counters: Counters, *, respect_disabled: bool = True, frozen: bool = False
+    ) -> None:
         self.signals: Sequence[Signal] = counters.signals
         self._counters = counters
         self._respect_disabled = respect_disabled
+        self._frozen = frozen
+        self._thaws = False
         self._impatient = False
         self._memory = tuple(
             i for i, name in enumerate(self.signals) if name in ("blocks", "C heap")
@@ -67,6 +72,8 @@ class Looks:
         """
         if settle:
             forget_caches()
+        if self._thaws:
+            self.collect_frozen()
         self.collect()
         if settle or types:
             forget_types()  # at last: finalizers of garbage fill it
@@ -81,6 +88,26 @@ class Looks:
         for _ in range(_COLLECTIONS):  # what finalizers let go is garbage of the next one
             if not gc.collect():
                 return
+
+    def collect_frozen(self, *, always: bool = False) -> bool:
+        """Collect garbage of the whole heap, which takes as long as the heap is large.
+
+        What was alive when the heap was frozen, is let go by a later call and is part of a
+        reference cycle stays otherwise, and so does what it takes in meanwhile.
+
+        Args:
+            always: do so before each reading from now on.
+
+        Returns:
+            Whether there was any.
+        """
+        if not self._frozen or (self._respect_disabled and not gc.isenabled()):
+            return False
+        self._thaws = self._thaws or always
+        gc.unfreeze()
+        found = gc.collect()
+        gc.freeze()
+        return found > 0
 
     def settle(self, *, types: bool = True) -> None:
         """Collect garbage once the caches that fill with use are empty.

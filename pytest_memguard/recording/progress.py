@@ -27,13 +27,19 @@ class WatchedLooks(Looks):
     Args:
         counters: what to read.
         respect_disabled: as for `Looks`.
+        frozen: likewise.
         watcher: gets every reading.
     """
 
     def __init__(
-        self, counters: Counters, *, respect_disabled: bool, watcher: Progress | None
+        self,
+        counters: Counters,
+        *,
+        respect_disabled: bool,
+        frozen: bool,
+        watcher: Progress | None,
     ) -> None:
-        super().__init__(counters, respect_disabled=respect_disabled)
+        super().__init__(counters, respect_disabled=respect_disabled, frozen=frozen)
         self._watcher = watcher
 
     def look(

@@ -47,6 +47,10 @@ FEWEST_CALLS: Final = 34
 """With fewer calls nothing is called leaking."""
 _MANY_CALLS: Final = 120
 """With so many the last rounds are not short."""
+_AGAIN: Final = 8
+"""Calls after which garbage of the frozen heap is looked for once more."""
+_WAS_GARBAGE: Final = 0.1
+"""Share of the growth in them that goes with it from which on it makes a difference."""
 _PAUSE: Final = 1 / 10
 """Share of the time there is that may go into calls after which growth in steps may show,
 where none was seen."""
@@ -105,6 +109,9 @@ class Looking(Protocol):
     def collect(self) -> None:
         """Collect garbage."""
 
+    def collect_frozen(self, *, always: bool = False) -> bool:
+        """Collect garbage of the whole heap; whether there was any."""
+
     def settle(self, *, types: bool = True) -> None:
         """Collect garbage once the caches that fill with use are empty."""
 
@@ -138,6 +145,7 @@ class Repetition:
     ) -> None:
         self._call = call
         self._look = looks.look
+        self._collect_frozen = looks.collect_frozen
         self._collect, self._settle = looks.collect, partial(looks.settle, types=False)
         self._signals = tuple(looks.signals)
         self._limits = limits
@@ -159,6 +167,7 @@ class Repetition:
         self._looks_clean = False
         self._clean_at = 0.0
         self._disturbed = self._harmed = self._too_slow = False
+        self._knows_garbage = False
 
     def verdict(self) -> Verdict:
         """Repeat the call as often as it takes."""
@@ -313,6 +322,10 @@ class Repetition:
         so_far = final(self._series(), "", self._least_calls())
         if so_far.state != "leaking" or self._would_eat():
             return None
+        if self._was_garbage(so_far):
+            self._rounds = self._done = 0
+            self._disturbed = True
+            return None
         ask, self._on_suspicion = self._on_suspicion, None
         self._look(self._before, settle=True)
         verdict = ask(so_far)
@@ -321,6 +334,29 @@ class Repetition:
             self._look(self._after, settle=True)
             self._leave_out_instruments(so_far)
         return verdict
+
+    def _was_garbage(self, so_far: Verdict) -> bool:
+        """Whether what grew was garbage in the frozen heap; asked once.
+
+        If so, the whole heap is collected before each reading from now on.
+        """
+        if self._knows_garbage:
+            return False
+        self._knows_garbage = True
+        if not self._collect_frozen():
+            return False
+        self._calls(_AGAIN, self._settle)  # the first time it was also what earlier calls left
+        self._look(self._before, settle=True)
+        if not self._collect_frozen():
+            return False
+        self._look(self._after, settle=True)
+        rates = {rate.signal: rate.per_call for rate in so_far.rates}
+        for index, signal in enumerate(self._signals):
+            went = self._before[index] - self._after[index]
+            if went >= _WAS_GARBAGE * _AGAIN * rates.get(signal, inf):
+                self._collect_frozen(always=True)
+                return True
+        return False
 
     def _would_eat(self) -> bool:
         """Whether the calls that look into growth would eat more than it may.

@@ -146,3 +146,33 @@ def test_a_limit_that_is_not_kept(run, written):
 
 def _named(blame) -> str:
     return blame["path"]["holder"] if blame["path"] else blame["lines"][0]["function"]
+
+
+def test_dead_cursors_of_a_connection(run, written):
+    """An SQLite connection drops weak references to them after every 200."""
+    source = """
+        import sqlite3
+        CONNECTION = sqlite3.connect(":memory:")
+
+        def test_it():
+            for _ in range(3):
+                CONNECTION.cursor()
+    """
+    run(source, "--mem-leak-check", "--mem-leak-calls=48", JSON).assert_outcomes(passed=1)
+    (test,) = written().values()
+    assert test["leak"]["verdict"]["state"] == "settling"
+
+
+def test_living_cursors_of_a_connection(run, written):
+    """Those that something else holds are a leak."""
+    source = """
+        import sqlite3
+        CONNECTION = sqlite3.connect(":memory:")
+        KEPT = []
+
+        def test_it():
+            KEPT.append(CONNECTION.cursor())
+    """
+    run(source, "--mem-leak-check", "--mem-leak-calls=48", JSON).assert_outcomes(failed=1)
+    (test,) = written().values()
+    assert test["leak"]["blame"]["path"]["holder"].endswith(".KEPT")

@@ -390,3 +390,44 @@ def test_a_class_that_is_its_own_metaclass(run, written):
     leak = written()["test_leak"]["leak"]
     assert leak["verdict"]["state"] == "leaking"
     assert leak["blame"]["lines"][0]["function"] == "__new__"
+
+
+LISTENERS = """
+import pytest, weakref
+
+class Listener:
+    def __init__(self):
+        self.me = self  # only the garbage collector frees it
+        self.heard = []
+
+LISTENERS = weakref.WeakSet()
+LATEST = []
+
+@pytest.fixture
+def listening():
+    for listener in LISTENERS:
+        listener.heard.append(object())
+    LATEST[:] = [Listener()]
+    LISTENERS.add(LATEST[0])
+"""
+
+
+def test_a_cycle_that_lives_until_the_next_call(run, written):
+    """What was alive when the heap was frozen is collected once a later call lets it go."""
+    source = f"{LISTENERS}\ndef test_it(listening): pass\n"
+    run(source, "--mem-leak-check", JSON).assert_outcomes(passed=1)
+    (test,) = written().values()
+    assert test["leak"]["verdict"]["state"] == "clean"
+
+
+def test_a_leak_beside_such_a_cycle(run, written):
+    """The whole heap is collected before each reading then, and the leak has its own number."""
+    source = f"{LISTENERS}\nKEPT = []\ndef test_it(listening): KEPT.append([])\n"
+    run(source, "--mem-leak-check", "--mem-leak-calls=300", JSON).assert_outcomes(failed=1)
+    (test,) = written().values()
+    parts = [test["leak"], *test["leak"]["more"]]
+    (rates,) = [
+        part["verdict"]["rates"] for part in parts if "KEPT" in str(part["blame"]["path"])
+    ]
+    assert [rate["signal"] for rate in rates] == ["blocks"]
+    assert rates[0]["per_call"] == pytest.approx(1, abs=0.25)
