@@ -21,7 +21,7 @@ from pytest_memguard.attribution.newcomers import Survivors
 from pytest_memguard.attribution.retention import Search, stack_frames
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.sizes import Grown, Sizes
-from pytest_memguard.attribution.values import grown_values, module_values
+from pytest_memguard.attribution.values import grown_values, is_atexit, module_values
 from pytest_memguard.leaks import RetentionPath, TypeGrowth
 from pytest_memguard.values import dataclass
 
@@ -141,6 +141,7 @@ class Division:
             unclaimed = hands.unclaimed()
             unclaimed -= replaced(unclaimed, marker, gc.get_objects(), own, least)
             left = leftover(unclaimed, survivors, marker, known, search, least)
+        left = hands.registered(left)
         c_memory = CMemory(addresses, read, search, marker.is_new)
         for heap in left:
             # what C code alone knows is held by old pointers as easily as by new ones
@@ -261,6 +262,19 @@ class _Hands:
         """Blocks that no group has."""
         claimed: set[int] = set().union(*(group.held for group in self._groups))
         return set(range(len(self._pieces))) - claimed
+
+    def registered(self, heaps: Sequence[Heap]) -> list[Heap]:
+        """The heaps, less those of functions registered with atexit.
+
+        The interpreter tells how many there are, and nothing refers to them. So if they become
+        more, objects that nothing holds are theirs.
+        """
+        registry = next((g for g in self._groups if g.path is not None and is_atexit(g.path)), None)
+        if registry is None:
+            return list(heaps)
+        theirs = [h for h in heaps if h.path is None and self._marker.objects(h.held)]
+        registry.held |= set().union(*(heap.held for heap in theirs))
+        return [heap for heap in heaps if heap not in theirs]
 
     def holding_of(self, heap: Heap) -> Holding:
         """What belongs together, though no container holds it."""

@@ -113,6 +113,11 @@ def grown_values(
     return found
 
 
+def is_atexit(path: RetentionPath) -> bool:
+    """Whether a path leads to the functions that are called when the interpreter ends."""
+    return path.holder == _ATEXIT
+
+
 def _length_now(name: str, variable: str) -> int:
     known = raw.instance_dict(dict(raw.modules()).get(name)) or {}
     return extent(known.get(variable))

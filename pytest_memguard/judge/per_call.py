@@ -144,7 +144,7 @@ def _scales(
     )
     shown += (1 - arenas) * small
     small *= blocks * arenas
-    if heap is None and blocks == 1 and stay is not None and seen:
+    if blocks == 1 and arenas == 1 and stay is not None and seen:
         small *= max(1.0, stay / seen)  # those that no line shows are taken for alike
     if heap is not None:
         large_bytes = _of_heap(verdict, heap, pages, in_place=in_place)

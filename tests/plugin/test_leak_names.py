@@ -275,3 +275,26 @@ def test_values_that_are_replaced_by_longer_ones(run, source, holder):
     result = run(source, "--mem-leak-check", "--mem-leak-calls=300", "-rf")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"leaking: *; held by *.{holder} (leaking)"])
+
+
+def test_what_atexit_holds_is_one_leak(run, written):
+    """Nothing refers to functions registered with it, nor to what they hold."""
+    source = """
+        import atexit
+        from unittest.mock import Mock, patch
+
+        class Lock:
+            pass
+
+        @patch(f"{__name__}.Lock")
+        def test_it(Lock):
+            lock = Lock.return_value = Mock()
+            lock.is_locked.return_value = True
+            atexit.register(lock.release)
+    """
+    run(source, *CHECK).assert_outcomes(failed=1)
+    (test,) = written().values()
+    assert test["leak"]["more"] == []
+    assert test["leak"]["blame"]["path"]["holder"] == "atexit"
+    lines = test["leak"]["blame"]["lines"]
+    assert {line["function"] for line in lines} == {"test_it"}

@@ -67,6 +67,13 @@ FLAT = [0] * ROUNDS
             leaking([rate("blocks", 1)]), [line(1, 1, 24, small=24)], 24, [24], id="one-object"
         ),
         pytest.param(
+            leaking([rate("blocks", 10), rate("C heap", 500)]),
+            [line(1, 2, 100, small=80)],
+            400 + 500,
+            [100],
+            id="small-blocks-that-no-line-shows-beside-large-ones",
+        ),
+        pytest.param(
             leaking([rate("blocks", 1)]),
             [line(1, 1.0625, 62, small=16)],
             61,
