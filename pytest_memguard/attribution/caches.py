@@ -7,7 +7,6 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
-from weakref import ReferenceType
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.values import dataclass
@@ -16,11 +15,6 @@ _BOUND_NAMES: Final = frozenset(
     {"maxsize", "max_size", "capacity", "maxlen", "max_entries", "max_items"}
 )
 _MANGLED: Final = re.compile(r"_[A-Za-z0-9_]*?__")
-_CURSORS: Final = 200
-"""Cursors that an SQLite connection makes before it drops weak references to dead ones
-(pysqlite_drop_unused_cursor_references in CPython's connection.c)."""
-_LATEST: Final = 8
-"""Entries of its list that tell whether it grows by dead ones."""
 _PATTERN_CACHES: Final = (("_cache", "_MAXCACHE"), ("_cache2", "_MAXCACHE2"))
 _deque_bound = deque.__dict__["maxlen"].__get__
 
@@ -68,7 +62,7 @@ def bounded_by(
                 what = f"{raw.type_name(kind)}(maxlen={bound})"
             what = f"{name}: {what}" if name else what
             return _told(what, "", used, bound, enforced=is_deque)
-    return _pattern_cache(grower) or _dead_cursors(grower, owners)
+    return _pattern_cache(grower)
 
 
 def _told(
@@ -114,21 +108,6 @@ def _is_bound(key: Any, value: object) -> bool:
     if type(value) is not int or type(key) is not str:
         return False
     return _MANGLED.sub("", key, count=1).strip("_").lower() in _BOUND_NAMES
-
-
-def _dead_cursors(grower: object, owners: Sequence[object]) -> Bound | None:
-    """The bound of an SQLite connection's list of its cursors, if it grows by dead ones."""
-    connection = getattr(sys.modules.get("sqlite3"), "Connection", None)
-    if connection is None or type(grower) is not list or not owners:
-        return None
-    if not issubclass(type(owners[0]), connection):
-        return None
-    are_dead = [type(one) is ReferenceType and one() is None for one in grower]
-    if not all(are_dead[-_LATEST:]):
-        return None
-    bound = are_dead.count(False) + _CURSORS
-    what = "sqlite3.Connection: weak references to its cursors"
-    return _told(what, "", len(are_dead), bound, enforced=True)
 
 
 def _pattern_cache(grower: object) -> Bound | None:

@@ -200,10 +200,26 @@ class _Hands:
                 group.held |= self._marker.referred_to(filter(_is_reference, objects))
             self._find_path(group)
             self._join(group)
+        asked = set(map(id, containers.objects))
+        self._add_tables([one for one, _ in grown if id(one) not in asked])
         for path, value, grower, gained in values:
             group = _Group([], self._marker.held_by(value))
             group.path, group.grower, group.gained = path, grower, gained
             self._groups.append(group)
+
+    def _add_tables(self, containers: Sequence[Any]) -> None:
+        """Add the tables of further containers to the groups that keep the same.
+
+        Where each call adds to all lists that calls before it have made, they are many.
+        """
+        groups = [(group, self._marker.object_ids(group.held)) for group in self._groups]
+        for container in containers:
+            tables = self._marker.buffers(container)
+            items = set(map(id, raw.referents(container))) if tables else set()
+            for group, held in groups:
+                if not items.isdisjoint(held):
+                    group.held |= tables
+                    break
 
     def _find_path(self, group: _Group) -> None:
         containers = Containers(group.containers, self._survivors, self._calls)
@@ -269,7 +285,9 @@ class _Hands:
         The interpreter tells how many there are, and nothing refers to them. So if they become
         more, objects that nothing holds are theirs.
         """
-        registry = next((g for g in self._groups if g.path is not None and is_atexit(g.path)), None)
+        registry = next(
+            (g for g in self._groups if g.path is not None and is_atexit(g.path)), None
+        )
         if registry is None:
             return list(heaps)
         theirs = [h for h in heaps if h.path is None and self._marker.objects(h.held)]

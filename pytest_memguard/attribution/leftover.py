@@ -14,6 +14,7 @@ from pytest_memguard.attribution.leak_lines import c_functions, is_ours, line_of
 from pytest_memguard.attribution.marking import Marker, referents
 from pytest_memguard.attribution.newcomers import Survivors
 from pytest_memguard.attribution.retention import Chain, Search, retention_path
+from pytest_memguard.attribution.sizes import untracked_dicts
 
 if TYPE_CHECKING:
     from pytest_memguard.attribution.marking import Piece
@@ -189,7 +190,8 @@ def replaced(
 ) -> set[int]:
     """Blocks that are in containers which have not grown: there were others in their place.
 
-    A cache that is full is one, or a structure that is renewed.
+    A cache that is full is one, or a structure that is renewed; the environment, too, where
+    each call sets all its variables, though the collector does not follow their dict.
 
     Args:
         unclaimed: indices of the blocks that no container has that grew.
@@ -201,7 +203,8 @@ def replaced(
     wanted = marker.object_ids(unclaimed)
     found: set[int] = set()
     for start in range(0, len(everything), _CHUNK):
-        chunk = everything[start : start + _CHUNK]
+        chunk = [*everything[start : start + _CHUNK]]
+        chunk += untracked_dicts(chunk)
         if wanted.isdisjoint(map(id, raw.referents(*chunk))):
             continue
         for holder in chunk:

@@ -316,10 +316,7 @@ def _owners(objects: list[Any], grown_at: int) -> list[Any]:
 
 def _bounded(objects: list[Any], grown_at: int | None, name: str) -> Bound | None:
     if grown_at is None:
-        # what has the survivor in it may be a cache too new to be seen growing
-        holder_at = len(objects) - 2
-        bound = bounded_by(objects[-2], _owners(objects, holder_at)) if holder_at >= 0 else None
-        return bound if bound is not None and bound.enforced else None
+        return None
     return bounded_by(objects[grown_at], _owners(objects, grown_at), name=name)
 
 

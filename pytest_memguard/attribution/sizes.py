@@ -73,7 +73,7 @@ class Sizes:
         self._no_holders = census.no_holders
 
     def _add_untracked(self, holders: Iterable[Any]) -> None:
-        dicts = _untracked_dicts(holders)
+        dicts = untracked_dicts(holders)
         self._untracked.add(dicts, list(map(len, dicts)))
 
     def grown(
@@ -122,7 +122,7 @@ class Sizes:
 
         It is a matter of milliseconds.
         """
-        near = {id(held): held for held in _untracked_dicts(_namespaces())}
+        near = {id(held): held for held in untracked_dicts(_namespaces())}
         return self._untracked.grown(list(near.values()), least)
 
     def grown_far(self, objects: Sequence[Any], least: int, deadline: float) -> Grown:
@@ -131,7 +131,7 @@ class Sizes:
         census = Census(no_holders=self._no_holders)
         for chunk in _chunks(objects, deadline):
             holders = _without(self._huge, census.portion(chunk))
-            for mapping in _untracked_dicts(holders):
+            for mapping in untracked_dicts(holders):
                 if len(mapping) >= least:
                     found[id(mapping)] = mapping
         return self._untracked.grown(list(found.values()), least)
@@ -224,6 +224,11 @@ def _namespaces() -> list[Any]:
     return [raw.instance_dict(module) for _, module in raw.modules()]
 
 
-def _untracked_dicts(holders: Iterable[Any]) -> list[dict[Any, Any]]:
+def untracked_dicts(holders: Iterable[Any]) -> list[dict[Any, Any]]:
+    """Dicts that some objects refer to and that the collector does not follow.
+
+    Args:
+        holders: the objects.
+    """
     held = list(filterfalse(gc.is_tracked, raw.referents(*holders)))
     return list(compress(held, map(is_, map(type, held), repeat(dict))))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pytest_memguard.attribution.dead_references import only_dead_references
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
@@ -36,6 +37,12 @@ NO_MATTER: Final = 1024
 _ATE_TOO_MUCH: Final = (
     "it ate all that it may before it was certain that it leaks, and some more calls to look "
     "into it may have eaten many times that"
+)
+_MANY: Final = 500
+"""Calls that show whether a list of dead weak references is cleared now and then."""
+_DEAD: Final = (
+    "what grows are weak references to objects that are gone, and their owner may clear them "
+    "away now and then"
 )
 _BLIND: Final = "no signal that shows memory can be read here (blocks, C heap, USS)"
 
@@ -149,8 +156,8 @@ class LeakCheck:
         blame = case.blame if verdict.state == "leaking" or case.filling else None
         if verdict.state == "leaking" and blame is None and self._blame != "none":
             blame = Blame(calls=0, notes=(_ATE_TOO_MUCH,))
-        if verdict.state == "leaking" and blame is not None and _found_nothing(blame):
-            verdict = untraced(verdict)
+        if verdict.state == "leaking" and blame is not None:
+            verdict = _doubted(call, verdict, blame)
             blame = blame if verdict.state == "leaking" else None
         reading = LeakReading(
             verdict=verdict,
@@ -189,6 +196,17 @@ def _accounted(part: Part, freed: int, *, alone: bool) -> tuple[Verdict, Blame]:
     """A part with the numbers of all calls; the rounds are those of all parts together."""
     verdict = part.verdict if alone else replace(part.verdict, rounds=())
     return accounted(verdict, part.blame, freed)
+
+
+def _doubted(call: Callable[[], None], verdict: Verdict, blame: Blame) -> Verdict:
+    """A verdict of leaking, unless what was found does not bear it out."""
+    if _found_nothing(blame):
+        return untraced(verdict)
+    try:
+        doubtful = verdict.calls < _MANY and only_dead_references(call, verdict, blame)
+    except CallFailed:
+        doubtful = False
+    return replace(verdict, state="unclear", reason=_DEAD) if doubtful else verdict
 
 
 def _found_nothing(blame: Blame) -> bool:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.leak_lines import is_pytest, leak_lines, line_of
 from pytest_memguard.attribution.origins import Origin, Origins
+from pytest_memguard.attribution.values import length_of
 from pytest_memguard.attribution.watching import (
     Fill,
     Gauge,
@@ -228,16 +230,17 @@ def _merged(one: Cause, other: Cause) -> Cause:
 
 
 def _within(causes: Sequence[Cause], verdict: Verdict) -> list[Cause]:
-    """The causes that are not more than what grows, those with a holder first.
+    """The causes that are not more than what grows, those whose holder grows first.
 
-    Blocks without one may be there in the place of others, as in a list that is renewed. Those
-    that pytest's own lines have left come last: they count only if the others do not explain
+    Blocks without one may be there in the place of others, as in a list that is renewed. So may
+    those of a holder that does not grow: each call may put a copy in its place. Those that
+    pytest's own lines have left come last: they count only if the others do not explain
     half of what grows.
     """
     left = {r.signal: r.per_call for r in verdict.rates if r.signal in MEMORY_SIGNALS}
     rates = dict(left)
     found: list[Cause] = []
-    for cause in sorted(causes, key=lambda cause: (cause.path is None, _is_pytests(cause))):
+    for cause in sorted(causes, key=_certainty):
         shares = {signal: cause.per_call.get(signal, 0.0) for signal in left}
         fits = any(0 < share <= _TOO_MUCH * left[signal] for signal, share in shares.items())
         if _is_pytests(cause):
@@ -245,10 +248,15 @@ def _within(causes: Sequence[Cause], verdict: Verdict) -> list[Cause]:
                 share > 0 and left[signal] > rates[signal] / 2
                 for signal, share in shares.items()
             )
-        if cause.path is not None or fits or not left:
+        if cause.holding.gained or fits or not left:
             found.append(cause)
             left = {s: max(left[s] - share, _UNSURE * rates[s]) for s, share in shares.items()}
     return found
+
+
+def _certainty(cause: Cause) -> tuple[bool, bool, bool]:
+    """What sorts first the causes that are surest to leak."""
+    return not cause.holding.gained, cause.path is None, _is_pytests(cause)
 
 
 def _is_pytests(cause: Cause) -> bool:
@@ -339,8 +347,20 @@ def _is_left(rate: Rate, causes: Sequence[Cause]) -> bool:
     known = sum(cause.per_call.get(rate.signal, 0.0) for cause in causes)
     if rate.signal not in MEMORY_SIGNALS:
         return known < _EXPLAINED * rate.per_call
+    if rate.signal == "C heap":
+        known += sum(map(_table_growth, causes))
     # blocks that were found are all there is of Python's
     return rate.signal != "blocks" and known < _EXPLAINED * rate.per_call
+
+
+def _table_growth(cause: Cause) -> float:
+    """Bytes per call of the holder's own table, if it grew in none of the few calls."""
+    grower, gained = cause.holding.grower, cause.holding.gained
+    length = length_of(grower)
+    if not length or cause.per_call.get("C heap", 0.0) > 0:
+        return 0.0
+    size = sum(map(raw.own_size, raw.tables(grower)))
+    return size / length * gained / cause.calls
 
 
 def _gauge_of(signal: Signal) -> Gauge | None:

@@ -1,0 +1,47 @@
+"""Weak references to objects that are gone: their owner may clear them away later."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Final
+from weakref import ReferenceType
+
+from pytest_memguard.attribution import raw
+from pytest_memguard.leaks import Blame, Verdict
+
+_TYPE: Final = raw.type_name(ReferenceType)
+_ALL: Final = 0.9
+"""Share of the blocks that grow which they have to be to be all that grows."""
+_CALLS: Final = 2
+_TRIES: Final = 2
+"""How often to look, since the owner may clear them away just then."""
+
+
+def only_dead_references(call: Callable[[], None], verdict: Verdict, blame: Blame) -> bool:
+    """Whether calls leave nothing but dead weak references.
+
+    An SQLite connection, for one, clears its list of them after every 200 cursors.
+
+    Args:
+        call: makes one call; it is called a few times if weak references grow.
+        verdict: leaking.
+        blame: what grows.
+    """
+    blocks = next((rate.per_call for rate in verdict.rates if rate.signal == "blocks"), 0.0)
+    made = sum(growth.count for growth in blame.types if growth.type == _TYPE)
+    if not blocks or made < _ALL * blocks * blame.calls:
+        return False
+    return any(_dead_from(call) >= _ALL * blocks * _CALLS for _ in range(_TRIES))
+
+
+def _dead_from(call: Callable[[], None]) -> int:
+    """How many more there are after a few calls."""
+    before = _dead()
+    for _ in range(_CALLS):
+        call()
+    return _dead() - before
+
+
+def _dead() -> int:
+    return sum(type(one) is ReferenceType and one() is None for one in gc.get_objects())

@@ -1,0 +1,118 @@
+"""One leak is one: what is there in the place of something else is none beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugin.leaky import JSON
+
+COPIED = """
+    import weakref
+
+    class App:
+        pass
+
+    KEPT = [App() for _ in range(100)]
+    APPS = weakref.WeakSet(KEPT)
+
+    class Signal:
+        def remove(self):
+            pass
+
+    SIGNAL = Signal()
+
+    def receiver():
+        pass
+
+    def test_it():
+        global APPS
+        APPS = weakref.WeakSet(APPS)
+        weakref.finalize(receiver, SIGNAL.remove)
+"""
+ENVIRONMENT = """
+    import os
+    from unittest.mock import patch
+
+    import pytest
+
+    KEPT = []
+
+    @pytest.fixture(autouse=True)
+    def environment():
+        with patch.dict(os.environ, clear=True):
+            yield
+
+    def test_it():
+        for _ in range(20):
+            KEPT.append(object())
+"""
+HANDLERS = """
+    HANDLERS = []
+
+    def test_it():
+        seen = []
+
+        def handler(event):
+            seen.append(event)
+
+        HANDLERS.append(handler)
+        event = object()
+        for handler in HANDLERS:
+            handler(event)
+"""
+ATEXIT = """
+    import atexit
+
+    class Lock:
+        def release(self):
+            pass
+
+    def test_it():
+        lock = Lock()
+        lock.path = ["a", "b"]
+        atexit.register(lock.release)
+"""
+LOST = """
+    import ctypes
+    import weakref
+
+    add_reference = ctypes.pythonapi.Py_IncRef
+    add_reference.argtypes = [ctypes.py_object]
+
+    class Registry:
+        def __init__(self):
+            self.names = [(f"{i} name", ["a", i], {"k": [i]}) for i in range(1000)]
+            self.me = weakref.ref(self)
+
+    REGISTRY = None
+
+    def setup_function():
+        global REGISTRY
+        REGISTRY = Registry()
+
+    def test_it():
+        for i in range(4):
+            add_reference("text %d" % (i + id(REGISTRY)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "blocks", "holder"),
+    [
+        pytest.param(COPIED, 5, "weakref.finalize._registry", id="a-set-that-is-copied"),
+        pytest.param(ENVIRONMENT, 20, "test_it.KEPT", id="the-environment-set-again"),
+        pytest.param(HANDLERS, 6, "test_it.HANDLERS", id="lists-that-all-grow"),
+        pytest.param(ATEXIT, None, "atexit", id="functions-called-at-exit"),
+        pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
+    ],
+)
+def test_one_leak(run, written, source, blocks, holder):
+    """It has one holder and all of the growth."""
+    flags = ("--mem-leak-check", "--mem-leak-calls=300", JSON)
+    run(source, *flags).assert_outcomes(failed=1)
+    (test,) = written().values()
+    leak = test["leak"]
+    assert leak["more"] == []
+    assert (leak["blame"]["path"] or {"holder": ""})["holder"] == holder
+    rates = {rate["signal"]: rate["per_call"] for rate in leak["verdict"]["rates"]}
+    assert blocks is None or rates["blocks"] == pytest.approx(blocks, rel=0.1)
