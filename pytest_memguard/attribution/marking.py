@@ -268,10 +268,27 @@ class Marker:
             told = map(self._index, map(id, referents(part)))
             found += [(index, False) for index in told if index is not None]
             found += [(index, True) for index in self.buffers(part)]
+            found += [(index, False) for index in self._plain_objects(part)]
         if issubclass(type(held), type):  # a class does not tell of its names
             names = map(self._index, self._words(id(held), raw.basic_size(type(held))))
             found += [(index, False) for index in names if index is not None]
         return found
+
+    def _plain_objects(self, held: Any) -> list[int]:
+        """Indices of objects in its own memory that the collector does not follow.
+
+        Types written in C need not tell of those: `io.BytesIO` of its bytes, for one.
+        """
+        words = self._words(id(held), raw.basic_size(type(held)))
+        found = {word: self._index(word) for word in words}
+        return [
+            index
+            for word, index in found.items()
+            if index is not None
+            and self._starts[index] == word
+            and index not in self._tracked
+            and self.is_object(index)
+        ]
 
     def _roots(self, holder: Any) -> list[tuple[int, bool]]:
         own = self._index(id(holder))

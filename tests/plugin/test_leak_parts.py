@@ -72,6 +72,23 @@ ATEXIT = """
         lock.path = ["a", "b"]
         atexit.register(lock.release)
 """
+BYTES = """
+    import io
+
+    KEPT = {}
+
+    class Runner:
+        def __init__(self):
+            self.out = io.BytesIO()
+
+    def write(runner):
+        runner.out.write(b"x" * 3000)
+
+    def test_it():
+        runner = Runner()
+        write(runner)
+        KEPT[len(KEPT)] = runner
+"""
 LOST = """
     import ctypes
     import weakref
@@ -102,6 +119,7 @@ LOST = """
         pytest.param(COPIED, 5, "weakref.finalize._registry", id="a-set-that-is-copied"),
         pytest.param(ENVIRONMENT, 20, "test_it.KEPT", id="the-environment-set-again"),
         pytest.param(HANDLERS, 6, "test_it.HANDLERS", id="lists-that-all-grow"),
+        pytest.param(BYTES, None, "test_it.KEPT", id="bytes-that-only-c-code-knows"),
         pytest.param(ATEXIT, None, "atexit", id="functions-called-at-exit"),
         pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
     ],
