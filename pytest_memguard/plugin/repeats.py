@@ -241,9 +241,12 @@ class RepeatedItem:
     def _restore(self) -> None:
         item = self._item
         del self._session.gethookproxy
-        for name in ("funcargs", "_request", "_instance", "_obj"):
-            item.__dict__.pop(name, None)
-        item.__dict__.update(self._saved)
+        if (
+            item not in self._session._setupstate.stack
+        ):  # else it was interrupted in a repetition
+            for name in ("funcargs", "_request", "_instance", "_obj"):
+                item.__dict__.pop(name, None)
+            item.__dict__.update(self._saved)
         point_back(self._saved.get("funcargs"))
         key = getattr(sys.modules.get("_pytest.subtests"), "failed_subtests_key", None)
         if key is not None:  # it passed the first time

@@ -183,6 +183,26 @@ def test_an_interruption_ends_the_run(run, raising):
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
 
 
+def test_an_interruption_of_a_test_case(run):
+    """The test is ended as always, with all that pytest needs for that."""
+    result = run(
+        """
+        import unittest
+
+        TIMES = []
+
+        class TestIt(unittest.TestCase):
+            def test_it(self):
+                TIMES.append(1)
+                if len(TIMES) > 2:
+                    raise KeyboardInterrupt
+        """,
+        *CHECK,
+    )
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
 def test_xfail(run, written):
     """A leak may be an expected failure, strict or not; a missing one is told as usual."""
     result = run(
