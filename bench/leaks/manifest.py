@@ -130,6 +130,10 @@ LEAKING: tuple[Case, ...] = (
     _leak("signal_handlers", ".Handler", "handler of SIGUSR2"),
     _leak("codec_searches", ".Search", "a list of .Search that C code alone holds"),
     _leak("fork_hooks", ".Pool", "a list of method that C code alone holds"),
+    # all of them refer back to what has them
+    _leak("rows_refer_back", ".Row", "._MANAGER"),
+    _leak("tree_with_parents", ".Node", ".App.tree"),
+    _leak("nodes_linked_twice", ".Node", "._UNDO"),
     # not on every call, or not the same on every call
     _leak("error_path", ".Job", "._ACTIVE"),
     _leak("every_third_call", ".Sample", "._KEPT"),
@@ -382,6 +386,10 @@ INNOCENT: tuple[Case, ...] = tuple(
         "collector_paused",
         "frozen_and_thawed",
         "collector_asked_rarely",
+        # all of them refer back to what has them
+        "rows_leave",
+        "tree_pruned",
+        "nodes_unlinked",
     )
 )
 """Those in which nothing is lost, whatever it looks like."""

@@ -131,7 +131,7 @@ class Division:
         )
         grown += self._sizes.grown_near(least)
         del everything
-        search = Search(avoid=own, deadline=deadline, owners=self._owners)
+        search = Search(avoid=own, deadline=deadline, owners=self._owners, new=survivors.ids)
         hands = _Hands(survivors, marker, known, search, calls)
         hands.add(grown, grown_values(self._values, least))
         left = leftover(hands.unclaimed(), survivors, marker, known, search, least)

@@ -9,10 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from pytest_memguard.attribution.containers import Containers, gained_by, holders
+from pytest_memguard.attribution.entries import chains_from_above
 from pytest_memguard.attribution.holders import holder_of
 from pytest_memguard.attribution.newcomers import Survivors
 from pytest_memguard.attribution.raw import length
-from pytest_memguard.attribution.retention import Search, retention_path, stack_frames
+from pytest_memguard.attribution.retention import (
+    Chain,
+    Search,
+    retention_path,
+    stack_frames,
+)
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.sizes import Sizes
 from pytest_memguard.attribution.values import grown_value, module_values
@@ -193,6 +199,7 @@ class _Look:
         self._grower: object = None
         self._gained = 0
         self._complete = True
+        self._measured = False
 
     def glance(self) -> Found:
         """What the new objects tell by themselves: no container was measured."""
@@ -243,7 +250,7 @@ class _Look:
                 grown = sizes.grown_far(everything, self._least, self._deadline)
             complete = complete and time.thread_time() < self._deadline
             containers = Containers(grown, self._survivors, self._calls)
-        self._complete = complete
+        self._complete, self._measured = complete, True
         if not complete:
             self.notes.append("the heap is too large for the time: not all was measured")
         # the search scans the heap for whatever refers to something: not this
@@ -266,21 +273,27 @@ class _Look:
     def _path(self, containers: Containers) -> RetentionPath | None:
         own = {id(containers.objects), id(containers.__dict__), id(containers)}
         search = Search(
-            avoid=own | self._survivors.own, deadline=self._deadline, owners=self._owners
+            avoid=own | self._survivors.own,
+            deadline=self._deadline,
+            owners=self._owners,
+            new=self._survivors.ids,
         )
         path = None
         if containers.reach < _SMALL_PART * self._survivors.counts.total():
-            path = self._path_to_survivor(search)
+            chains = search.chains(self._survivors.targets())
+            path = self._path_along(chains, search)
         if path is None:
             found = holder_of(containers, self._survivors, search)
             if found is not None:
                 path, self._grower, self._gained = found
+        if path is None and self._measured and self._survivors.counts:
+            chains = chains_from_above(self._survivors, search, self._least)
+            path = self._path_along(chains, search)
         if path is None and search.timed_out:
             self.notes.append("time ran out while looking for what holds the survivors")
         return path
 
-    def _path_to_survivor(self, search: Search) -> RetentionPath | None:
-        chains = search.chains(self._survivors.targets())
+    def _path_along(self, chains: list[Chain], search: Search) -> RetentionPath | None:
         if not chains:
             return None
         if not self._complete:

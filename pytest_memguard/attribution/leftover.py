@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.containers import gained_by
+from pytest_memguard.attribution.entries import chains_from_above
 from pytest_memguard.attribution.leak_lines import c_functions, is_ours, line_of
 from pytest_memguard.attribution.marking import Marker, referents
 from pytest_memguard.attribution.newcomers import Survivors
@@ -263,6 +264,8 @@ def _find_holder(
     search.leave_out(own.own)
     heap.types = own.count(math.ceil(_FOUND * least))
     chains = search.chains(own.targets()) if heap.types else []
+    if heap.types and not chains:
+        chains = chains_from_above(own, search, math.ceil(_FOUND * least))
     if chains:
         heap.replaces = _gets_others(chains[0], survivors, least)
         heap.path = retention_path(

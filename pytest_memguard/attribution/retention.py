@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Collection, Sequence
 from types import FrameType
 from typing import Any, Final
 from weakref import ReferenceType, WeakKeyDictionary
@@ -24,13 +23,14 @@ from pytest_memguard.attribution.roots import (
     local_variables,
 )
 from pytest_memguard.attribution.session_owners import Owners
+from pytest_memguard.attribution.walk import Walk, likeliest
 from pytest_memguard.leaks import RetentionPath
 from pytest_memguard.values import dataclass
 
 _LEVELS: Final = 60
 _SURE_LEVELS: Final = 6
-_WIDEST: Final = 24
-_MOST_REFERRERS: Final = 2_000
+_FURTHER: Final = 5
+"""Levels from one at which only one of many alike leads to a root: another may lead there."""
 _MOST_REACHED: Final = 2_000
 _OWN_PARAMETER: Final = "an argument of a mark: the test grows its own parameter"
 _WEAK_KEY: Final = "held by the value of its own weak key"
@@ -46,6 +46,8 @@ class Chain:
     """From the root down."""
     lead: Step | None = None
     """How the root holds the first object, where the root is no object itself."""
+    crowded: bool = False
+    """Whether a step of it is one of many like it: what they all refer to is not theirs."""
 
 
 class Search:
@@ -54,15 +56,25 @@ class Search:
     Every level is one scan of the heap for what refers to any of a few objects.
     """
 
-    def __init__(self, *, avoid: set[int], deadline: float, owners: Owners = ()) -> None:
+    def __init__(
+        self,
+        *,
+        avoid: set[int],
+        deadline: float,
+        owners: Owners = (),
+        new: Collection[int] = frozenset(),
+    ) -> None:
         """Prepare.
 
         Args:
             avoid: ids of objects that hold others for the sake of the search only.
             deadline: by `time.thread_time`; no new level is begun after it.
             owners: parts of the test runner that keep things for a whole session.
+            new: ids of what was not there at the start, as far as that is known: survivors
+                refer back to what holds them, so what is old is asked about first.
         """
         self.deadline = deadline
+        self._new = new
         self._avoid = avoid | stack_frames()
         self.roots = Roots(owners)
         self.timed_out = False
@@ -71,34 +83,47 @@ class Search:
         """Take no notice of some more objects, which hold others for our sake only."""
         self._avoid |= ids
 
+    def leaves_out(self, held: object) -> bool:
+        """Whether no notice is taken of an object."""
+        return id(held) in self._avoid
+
     def chains(self, targets: Sequence[Any]) -> list[Chain]:
         """The shortest chains to any of the targets, the most telling first.
 
         Args:
             targets: survivors, or a container that grew.
         """
-        walk = _Walk(targets)
+        walk = Walk(targets, self._new)
         self._avoid |= walk.own
-        found = [walk.chain(root, i) for i, root in self._roots_of(walk, 0)]
+        found = [_chain(walk, root, i) for i, root in self._roots_of(walk, 0)]
         last_resort: list[Chain] = []
+        crowded: list[Chain] = []
+        levels = _LEVELS
         for level in range(_LEVELS):
             # the nearest holders are looked up whatever the time: most say it all
-            if found or not walk.frontier or (level >= _SURE_LEVELS and self._late()):
+            late = level >= min(_SURE_LEVELS, levels) and (level >= levels or self._late())
+            if found or not walk.frontier or late:
                 break
             first = self._climb(walk)
-            reached = [walk.chain(root, i) for i, root in self._roots_of(walk, first)]
+            reached = [_chain(walk, root, i) for i, root in self._roots_of(walk, first)]
             last_resort += [chain for chain in reached if chain.root.rank == LAST_RESORT]
             found = [chain for chain in reached if chain.root.rank < LAST_RESORT]
             if _are_parameters(last_resort):
                 # all other ways to them go through pytest, but a mark names the test
                 found = [chain for chain in found if any(map(_is_mark, chain.objects))]
+            if found and all(chain.crowded for chain in found):
+                # one of a thousand that refer back is not what holds it
+                crowded, found = crowded or found, []
+                levels = min(levels, level + _FURTHER)
+        found = found or crowded
         if not found and not _are_parameters(last_resort):
             found = _variable_of(walk)
         return sorted(found or last_resort, key=self._claim)
 
-    def _claim(self, chain: Chain) -> Claim:
+    def _claim(self, chain: Chain) -> tuple[bool, Claim]:
         root, objects = chain.root, chain.objects
-        return claim(root.rank, root.name, self.roots.whole(objects[0]), objects)
+        told = claim(root.rank, root.name, self.roots.whole(objects[0]), objects)
+        return (chain.crowded, told)
 
     def chain_from_nobody(self, target: Any, item: tuple[Any, ...]) -> Chain | None:
         """A chain from C code to what nothing else holds; None if anything does.
@@ -122,13 +147,13 @@ class Search:
         self.timed_out = time.thread_time() > self.deadline
         return self.timed_out
 
-    def _roots_of(self, walk: _Walk, first: int) -> list[tuple[int, Root]]:
+    def _roots_of(self, walk: Walk, first: int) -> list[tuple[int, Root]]:
         known = [(i, self.roots.of(*walk.pair(i))) for i in range(first, len(walk.nodes))]
         found = [(i, root) for i, root in known if root is not None]
         walk.go_on(first, {i for i, _ in found})
         return found
 
-    def _climb(self, walk: _Walk) -> int:
+    def _climb(self, walk: Walk) -> int:
         """Add what refers to the frontier; where that begins among the nodes."""
         first = len(walk.nodes)
         wanted = {id(walk.nodes[i]): i for i in walk.frontier}
@@ -136,72 +161,20 @@ class Search:
         walk.frontier = []
         # the call's own tuple is not among what it finds
         referrers = gc.get_referrers(*held)
-        own = {id(held), id(referrers)}
-        for holder in islice(referrers, _MOST_REFERRERS):
-            if id(holder) in self._avoid or id(holder) in own or id(holder) in walk.seen:
-                continue
-            # a holder may hold a million other things
-            below = next(filter(wanted.__contains__, map(id, raw.referents(holder))), None)
+        known = self._avoid | walk.seen | {id(held), id(referrers)}
+        referrers = [holder for holder in referrers if id(holder) not in known]
+        for holder in likeliest(referrers, self._new, self.roots.is_module):
+            hits = set(filter(wanted.__contains__, map(id, raw.referents(holder))))
             # an instance holds its type, which says nothing of why the type stays
-            if below is not None and id(type(holder)) != below:
-                walk.add(holder, wanted[below])
+            hits.discard(id(type(holder)))
+            if hits:
+                walk.add(holder, sorted(map(wanted.__getitem__, hits)))
         return first
 
 
-class _Walk:
-    """How far a search has come."""
-
-    def __init__(self, targets: Sequence[Any]) -> None:
-        self.nodes = list(targets)
-        self.seen = {id(node) for node in self.nodes}
-        self.frontier = list(range(len(self.nodes)))
-        self._below = [-1] * len(self.nodes)
-
-    @property
-    def own(self) -> set[int]:
-        """Ids of what holds objects here."""
-        return {id(self.nodes), id(self)}
-
-    def add(self, holder: Any, below: int) -> None:
-        self.nodes.append(holder)
-        self.seen.add(id(holder))
-        self._below.append(below)
-
-    def pair(self, index: int) -> tuple[Any, Any]:
-        """An object and what it holds on the way down."""
-        below = self._below[index]
-        return (self.nodes[index], None if below < 0 else self.nodes[below])
-
-    def go_on(self, first: int, reached: set[int]) -> None:
-        """Go on with so many of the nodes added last, the likelier holders first.
-
-        Args:
-            first: where those begin.
-            reached: nodes at which a root was found.
-        """
-        added = [index for index in range(first, len(self.nodes)) if index not in reached]
-        if first:
-            added = sorted(added, key=lambda i: _likelihood(self.nodes[i]))[:_WIDEST]
-        self.frontier = added
-
-    def chain(self, root: Root, index: int, lead: Step | None = None) -> Chain:
-        """The objects from one of the nodes down."""
-        objects = []
-        while index >= 0:
-            objects.append(self.nodes[index])
-            index = self._below[index]
-        return Chain(root=root, objects=tuple(objects), lead=lead)
-
-
-def _likelihood(holder: Any) -> int:
-    kind = type(holder)
-    if kind is dict and "__module__" in holder and "__doc__" in holder:
-        return -1  # a class's, most likely: there is less of them than of instances
-    if kind is FrameType:
-        return 3
-    if kind is tuple or kind is list or issubclass(kind, ReferenceType):
-        return 1
-    return 0
+def _chain(walk: Walk, root: Root, index: int, lead: Step | None = None) -> Chain:
+    crowded = walk.is_crowded(index)
+    return Chain(root=root, objects=walk.objects(index), lead=lead, crowded=crowded)
 
 
 def _are_parameters(chains: list[Chain]) -> bool:
@@ -222,7 +195,7 @@ def stack_frames() -> set[int]:
     return found
 
 
-def _variable_of(walk: _Walk) -> list[Chain]:
+def _variable_of(walk: Walk) -> list[Chain]:
     """A chain that starts in a local variable of a function that is running.
 
     The garbage collector does not see those while the function runs.
@@ -242,7 +215,7 @@ def _variable_of(walk: _Walk) -> list[Chain]:
     if not variable.root.name:
         words = f"local variable {variable.name}"
     lead = Step(words=words, name=stable)
-    return [walk.chain(variable.root, index, lead)]
+    return [_chain(walk, variable.root, index, lead)]
 
 
 def retention_path(

@@ -73,6 +73,10 @@ class Roots:
         """The module, for its namespace; anything else as it is."""
         return self._of_namespace.get(id(holder), holder)
 
+    def is_module(self, identity: int) -> bool:
+        """Whether a module, or the namespace of one, has this id."""
+        return identity in self._modules
+
     def of(self, holder: Any, child: object = None) -> Root | None:
         """The root that an object is, if it is one.
 

@@ -1,0 +1,67 @@
+"""Old objects that lead to what is new, where the way up from survivors leads nowhere."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from types import FrameType
+from typing import Any, Final
+from weakref import ReferenceType
+
+from pytest_memguard.attribution import raw
+from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.retention import Chain, Search
+
+_CHUNK: Final = 2_000
+_MOST_ASKED: Final = 100
+
+
+def chains_from_above(survivors: Survivors, search: Search, least: int) -> list[Chain]:
+    """The chains by way of an old object from which most of what is new is reached.
+
+    Survivors that refer to each other both ways, as a list that is linked twice, have none
+    among them that no other holds, and any of them may be far from the one that something
+    else holds. So here all old objects are asked, in one scan of the heap.
+
+    Args:
+        survivors: what is new.
+        search: looks for holders.
+        least: new objects that have to be reached.
+    """
+    found = [
+        (len(survivors.reached(holder)), holder, held)
+        for holder, held in islice(_entries(survivors, search), _MOST_ASKED)
+    ]
+    search.leave_out({id(found)} | {id(entry) for entry in found})
+    enough = [entry for entry in found if entry[0] >= least]
+    search.leave_out({id(enough)})
+    for _, holder, held in sorted(enough, key=lambda entry: -entry[0])[:1]:
+        chains = search.chains([holder])
+        return [replace(chain, objects=(*chain.objects, held)) for chain in chains]
+    return []
+
+
+def _entries(survivors: Survivors, search: Search) -> Iterator[tuple[Any, Any]]:
+    """Old objects that refer to something new, and what that is."""
+    new = survivors.ids
+    everything = gc.get_objects()
+    for start in range(0, len(everything), _CHUNK):
+        if time.thread_time() > search.deadline:
+            return
+        chunk = everything[start : start + _CHUNK]
+        if new.isdisjoint(map(id, raw.referents(*chunk))):
+            continue
+        for holder in chunk:
+            if id(holder) in new or search.leaves_out(holder) or not _may_hold(holder):
+                continue
+            held = next((one for one in raw.referents(holder) if id(one) in new), None)
+            if held is not None and _may_hold(held):
+                yield holder, held
+
+
+def _may_hold(held: Any) -> bool:
+    kind = type(held)
+    return kind is not FrameType and not issubclass(kind, ReferenceType)
