@@ -134,6 +134,8 @@ LEAKING: tuple[Case, ...] = (
     _leak("rows_refer_back", ".Row", "._MANAGER"),
     _leak("tree_with_parents", ".Node", ".App.tree"),
     _leak("nodes_linked_twice", ".Node", "._UNDO"),
+    _leak("thread_local_refers_back", ".Resource", "._CURRENT.transaction"),
+    _leak("thread_local_in_python", ".Request", "._STATE.requests"),
     # not on every call, or not the same on every call
     _leak("error_path", ".Job", "._ACTIVE"),
     _leak("every_third_call", ".Sample", "._KEPT"),
@@ -390,6 +392,8 @@ INNOCENT: tuple[Case, ...] = tuple(
         "rows_leave",
         "tree_pruned",
         "nodes_unlinked",
+        "thread_local_cleared",
+        "thread_local_python_ends",
     )
 )
 """Those in which nothing is lost, whatever it looks like."""

@@ -123,13 +123,26 @@ def _through_weak_container(chain: Sequence[Any]) -> Step | None:
 
 
 def _through_thread_local(chain: Sequence[Any]) -> Step | None:
-    """From a `threading.local` to an attribute that one thread sees."""
-    if not any(raw.class_name(cls) == ("_thread", "_local") for cls in raw.mro(type(chain[0]))):
+    """From a `threading.local` to an attribute that one thread sees.
+
+    In C it has a dict of the threads' dicts. In Python it has the dict of the thread that
+    used it last, and by way of another object those of all threads.
+    """
+    known = {raw.class_name(cls) for cls in raw.mro(type(chain[0]))}
+    if ("_thread", "_local") in known:
+        kinds: tuple[type, ...] = (dict, dict)
+    elif ("_threading_local", "local") in known:
+        kinds = (dict,) if type(chain[1]) is dict else (type(chain[1]), dict, tuple, dict)
+    else:
         return None
-    if len(chain) > 3 and type(chain[1]) is dict and type(chain[2]) is dict:
-        name = key_of(chain[2], chain[3])
-        return Step(words=f".{name} of one thread", name=f".{name}", length=3)
-    return None
+    length = len(kinds) + 1
+    way = zip(chain[1:], kinds, strict=False)
+    if len(chain) <= length or not all(type(held) is kind for held, kind in way):
+        return None
+    name = key_of(chain[length - 1], chain[length])
+    if name is None:
+        return None
+    return Step(words=f".{name} of one thread", name=f".{name}", length=length)
 
 
 def _through_context(chain: Sequence[Any]) -> Step | None:
@@ -246,9 +259,9 @@ def _through_fixture(chain: Sequence[Any]) -> Step | None:
 _WAYS: Final[tuple[Way, ...]] = (
     _through_weak_container,
     _through_fixture,
+    _through_thread_local,
     _through_namespace,
     _through_function,
-    _through_thread_local,
     _through_context,
     _through_lru_cache,
     _through_frame,
