@@ -194,11 +194,11 @@ class _Hands:
         for index, container in enumerate(containers.objects):
             pair = (container, -containers.keys[index][2])
             group = _Group([pair], self._marker.held_by(container))
+            self._find_path(group)
             objects = self._marker.objects(group.held)
-            group.is_weak = _is_data(container) or _go_by_themselves(objects)
+            group.is_weak = _is_data(container) or _go_by_themselves(objects, group.path)
             if group.is_weak:  # what they refer to, others hold
                 group.held |= self._marker.referred_to(filter(_is_reference, objects))
-            self._find_path(group)
             self._join(group)
         asked = set(map(id, containers.objects))
         self._add_tables([one for one, _ in grown if id(one) not in asked])
@@ -232,7 +232,9 @@ class _Hands:
         for group in self._groups:
             alike = group.rank == new.rank or group.is_weak or new.is_weak
             if alike and self._keep_the_same(group, new):
-                if group.is_weak or group.path is None:
+                if new.path is not None and (
+                    group.path is None or (group.is_weak and not new.is_weak)
+                ):
                     group.path, group.grower, group.gained = new.path, new.grower, new.gained
                 group.is_weak = group.is_weak and new.is_weak
                 group.containers += new.containers
@@ -308,13 +310,19 @@ def _is_reference(held: object) -> bool:
     return issubclass(type(held), ReferenceType)
 
 
-def _go_by_themselves(objects: Sequence[Any]) -> bool:
-    """Whether some are weak references with a callback for when what they refer to goes.
+def _go_by_themselves(objects: Sequence[Any], path: RetentionPath | None) -> bool:
+    """Whether some are weak references that go with what they refer to.
 
-    Abstract classes have sets of such for the classes that they were asked about.
+    Abstract classes have sets of such for the classes that they were asked about, with
+    callbacks; and every class has a dict for its subclasses, which no object refers to.
+
+    Args:
+        objects: these.
+        path: to the container; None if no object holds it.
     """
     return bool(objects) and all(
-        _is_reference(held) and ReferenceType.__dict__["__callback__"].__get__(held) is not None
+        _is_reference(held)
+        and (path is None or ReferenceType.__dict__["__callback__"].__get__(held) is not None)
         for held in objects
     )
 
