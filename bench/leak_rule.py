@@ -81,6 +81,10 @@ class Simulated:
     def collect(self) -> None:
         """A series leaves no garbage."""
 
+    def collect_frozen(self, **_: object) -> bool:
+        """Nor does it leave any in the frozen heap."""
+        return False
+
     def settle(self, *, types: bool = True) -> None:
         """Nor does it fill caches."""
 

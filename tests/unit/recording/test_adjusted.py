@@ -26,6 +26,10 @@ class Readings:
     def collect(self) -> None:
         """Nothing to collect."""
 
+    def collect_frozen(self, **_) -> bool:
+        """Nothing here either."""
+        return False
+
     def settle(self, **_) -> None:
         """Nothing to empty."""
 
