@@ -130,8 +130,10 @@ class Change:
     """The test."""
     place: Place
     """Where."""
-    subject: str = "peak"
-    """What was compared: ``peak``, ``growth``, ``stage load``, ``leak``."""
+    subject: RuleKind = "peak"
+    """What was compared."""
+    stage: str = ""
+    """Which stage, if it was one."""
     before: int = 0
     """Bytes (per call, for a leak) on record."""
     now: int = 0

@@ -137,15 +137,13 @@ def _not_compared(old: Numbers, new: Numbers, shared: Sequence[Place]) -> Iterab
 
 def _unused(rules: Sequence[FailRule], changes: Sequence[Change]) -> Iterable[str]:
     """Rules that nothing was compared by."""
-    subjects = {change.subject for change in changes if change.kind != "new"}
+    compared = {(change.subject, change.stage) for change in changes if change.kind != "new"}
     for rule in rules:
         if rule.kind == "stage":
             used = any(
-                about_stage(rule, subject.removeprefix("stage "))
-                for subject in subjects
-                if subject.startswith("stage ")
+                about_stage(rule, stage) for subject, stage in compared if subject == "stage"
             )
         else:
-            used = rule.kind in subjects
+            used = (rule.kind, "") in compared
         if not used:
             yield f"the rule {rule.text} ({rule.where}) was about nothing that both sides have"

@@ -82,7 +82,9 @@ def _was_bounded(change: Change, was: Entry) -> bool:
     if change.subject == "peak":
         return was.ceiling > 0
     return any(
-        stage.ceiling > 0 for stage in was.stages if change.subject == f"stage {stage.path}"
+        stage.ceiling > 0
+        for stage in was.stages
+        if change.subject == "stage" and stage.path == change.stage
     )
 
 
@@ -90,8 +92,8 @@ def _subject(change: Change) -> str:
     metric = change.place.metric
     if change.subject == "peak":
         return noun(metric)
-    if change.subject.startswith("stage "):
-        return f"{noun(metric)} of stage {change.subject.removeprefix('stage ')!r}"
+    if change.subject == "stage":
+        return f"{noun(metric)} of stage {change.stage!r}"
     if change.subject == "growth":
         return "growth of resident memory"
     return "its leak of"

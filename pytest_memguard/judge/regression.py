@@ -30,8 +30,10 @@ from pytest_memguard.rules import about_stage
 class _Pair:
     """Two numbers that are held against each other."""
 
-    subject: str
+    subject: RuleKind
     """What they are of."""
+    stage: str = ""
+    """Which stage, if they are of one."""
     before: int
     """Bytes on record."""
     before_top: int
@@ -156,18 +158,19 @@ class _Test:
         now: StageEntry | None,
         rules: Sequence[FailRule],
     ) -> Change:
-        subject = f"stage {path}"
         if was is None or now is None:
             kind: ChangeKind = "new" if was is None else "gone"
             return self._change(
                 kind,
-                subject,
+                "stage",
+                stage=path,
                 before=0 if was is None else was.peak,
                 now=0 if now is None else now.peak,
                 text=words.stage_is(kind, path),
             )
         pair = _Pair(
-            subject=subject,
+            subject="stage",
+            stage=path,
             before=was.peak,
             before_top=max(was.peak, was.ceiling),
             now=now.peak,
@@ -202,14 +205,22 @@ class _Test:
     def _judge(self, pair: _Pair, rules: Sequence[FailRule]) -> Change:
         """Hold two numbers against each other, by the strictest rule."""
         if not rules:
-            return self._change("same", pair.subject, before=pair.before, now=pair.now)
+            return self._change(
+                "same", pair.subject, stage=pair.stage, before=pair.before, now=pair.now
+            )
         rule = min(rules, key=lambda one: room(one, pair.before_top))
         by_rule = room(rule, pair.before_top)
         margin = max(by_rule, pair.noise)
         limit = pair.before_top + margin
         kind = self._kind(pair, limit, margin)
         change = self._change(
-            kind, pair.subject, before=pair.before, now=pair.now, allowed=limit, rule=rule
+            kind,
+            pair.subject,
+            stage=pair.stage,
+            before=pair.before,
+            now=pair.now,
+            allowed=limit,
+            rule=rule,
         )
         if kind == "same" and self.was.imports <= self.is_.imports:
             return change
@@ -231,7 +242,7 @@ class _Test:
             return "improvement"
         return "same"
 
-    def _change(self, kind: ChangeKind, subject: str, **rest: object) -> Change:
+    def _change(self, kind: ChangeKind, subject: RuleKind, **rest: object) -> Change:
         return Change(
             kind=kind,
             nodeid=self.nodeid,

@@ -164,11 +164,12 @@ class RegressionCheck:
         if former is None or record is None or now is None:
             return None
         rule = former.rule
-        subject = f"stage {finding.budget.stage}" if rule.kind == "stage" else rule.kind
+        stage = finding.budget.stage if rule.kind == "stage" else ""
         place, known = record
         before = known.get(so_far.nodeid)
         changes = judge_entry(so_far.nodeid, place, before, now, [rule])
-        return next((change for change in changes if change.subject == subject), None)
+        about = (rule.kind, stage)
+        return next((one for one in changes if (one.subject, one.stage) == about), None)
 
 
 _SURE: Final = {"clean", "leaking"}

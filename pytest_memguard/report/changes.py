@@ -73,14 +73,11 @@ def worst_first(changes: Iterable[Change], top: int = 0) -> list[Change]:
 
 def _worst(change: Change) -> tuple[int, int, str, str]:
     moved = abs(change.now - change.before)
-    return _ORDER.index(change.kind), -moved, change.nodeid, change.subject
+    return _ORDER.index(change.kind), -moved, change.nodeid, _what(change)
 
 
 def change_cells(change: Change) -> list[str]:
     """A test, what was compared, before and now, how far it moved, and what came of it."""
-    what = change.subject
-    if what == "peak":
-        what = metric_text(change.place.metric)
     difference, percent = "", ""
     if change.kind not in {"new", "gone"}:
         moved = change.now - change.before
@@ -88,13 +85,20 @@ def change_cells(change: Change) -> list[str]:
         percent = f"{moved / change.before:+.0%}" if change.before > 0 else ""
     return [
         change.nodeid,
-        what,
+        _what(change),
         "-" if change.kind == "new" else _amount(change, change.before),
         "-" if change.kind == "gone" else _amount(change, change.now),
         difference,
         percent,
         change.kind,
     ]
+
+
+def _what(change: Change) -> str:
+    """What was compared: "peak RSS", "stage load"."""
+    if change.subject == "peak":
+        return metric_text(change.place.metric)
+    return f"stage {change.stage}" if change.subject == "stage" else change.subject
 
 
 def _amount(change: Change, size: int) -> str:

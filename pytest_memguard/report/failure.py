@@ -17,9 +17,14 @@ def describe_site(site: CallSite) -> str:
 
 
 def headline(finding: Finding) -> str:
-    """One line: measured, limit, by how much, who set it, the largest line, the slug."""
+    """One line: what was found, and the name of the rule."""
+    return f"{finding_sentence(finding)} ({finding.rule})"
+
+
+def finding_sentence(finding: Finding) -> str:
+    """One line: measured, limit, by how much, who set it, and the largest line."""
     largest = f"; largest: {describe_site(finding.sites[0])}" if finding.sites else ""
-    return one_line(f"{finding.text}{largest} ({finding.rule})")
+    return one_line(f"{finding.text}{largest}")
 
 
 def failure_text(

@@ -48,12 +48,16 @@ _UNITS = {
 
 
 def leak_line(reading: LeakReading) -> str:
+    """The verdict in one line, with its name: "keeps 3 blocks per call (leaking)"."""
+    return f"{leak_sentence(reading)} ({reading.verdict.state})"
+
+
+def leak_sentence(reading: LeakReading) -> str:
     """The verdict in one line: "keeps 3 blocks, 216 bytes per call, in each of 24 calls"."""
     verdict = reading.verdict
     if verdict.state != "leaking":
         reason = f": {verdict.reason}" if verdict.reason else ""
-        state = verdict.state
-        return one_line(f"{state} after {verdict.calls} calls{reason} ({state})")
+        return one_line(f"{verdict.state} after {verdict.calls} calls{reason}")
     kept = [_kept_of(rate) for rate in verdict.rates if rate.signal not in BYTE_SIGNALS]
     size = bytes_per_call(reading)
     if size is not None:
@@ -62,7 +66,7 @@ def leak_line(reading: LeakReading) -> str:
     over = f"measured over {verdict.calls} calls"
     where = f", {over}" if seldom else f", in each of {verdict.calls} calls"
     who = _who(reading.blame)
-    return one_line(f"keeps {', '.join(kept)} per call{where}{who} (leaking)")
+    return one_line(f"keeps {', '.join(kept)} per call{where}{who}")
 
 
 def _kept_of(rate: Rate) -> str:
@@ -109,7 +113,7 @@ def leak_text(reading: LeakReading, explained: Mapping[str, str] | None = None) 
 
 def _headline(reading: LeakReading) -> str:
     """All leaks of a test in one line."""
-    told = [leak_line(part).removesuffix(" (leaking)") for part in reading.parts]
+    told = [leak_sentence(part) for part in reading.parts]
     return one_line(f"{len(told)} leaks: {'; '.join(told)} (leaking)")
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from pytest_memguard.model import Finding, Outcome, Run
-from pytest_memguard.report.failure import failure_text, headline
-from pytest_memguard.report.leaks import leak_line, leak_text, leaks_by_name
+from pytest_memguard.report.failure import failure_text, finding_sentence
+from pytest_memguard.report.leaks import leak_sentence, leak_text, leaks_by_name
 from pytest_memguard.values import dataclass
 
 Level = Literal["error", "warning"]
@@ -105,7 +105,7 @@ def _of_findings(outcome: Outcome) -> Iterable[Notice]:
             outcome,
             "error" if finding.raised else "warning",
             finding.rule,
-            headline(finding).removesuffix(f" ({finding.rule})"),
+            finding_sentence(finding),
             name=_name(finding),
             excess=finding.peak.value - finding.budget.limit if finding.peak else 0,
         )
@@ -126,7 +126,7 @@ def _of_leaks(outcomes: Sequence[Outcome]) -> Iterable[Notice]:
         if not told:
             continue
         outcome, part = told[0]
-        text = leak_line(part).removesuffix(" (leaking)")
+        text = leak_sentence(part)
         if len(told) > 1:
             text += f"; {len(told)} tests show it"
         yield _notice(outcome, "error", "leaking", text, name=name)
@@ -137,7 +137,7 @@ def _unclear(outcome: Outcome) -> Iterable[Notice]:
     leak = outcome.leak
     if leak is None or leak.verdict.state != "unclear" or outcome.result not in _FAILED:
         return
-    yield _notice(outcome, "error", "unclear", leak_line(leak).removesuffix(" (unclear)"))
+    yield _notice(outcome, "error", "unclear", leak_sentence(leak))
 
 
 def _notice(

@@ -85,7 +85,7 @@ def test_stage_is(kind, expected) -> None:
             id="noise",
         ),
         pytest.param(
-            replace(CHANGE, subject="stage load"),
+            replace(CHANGE, subject="stage", stage="load"),
             False,
             "peak RSS of stage 'load' 30.0 MiB is 10.0 MiB (50%) above the baseline of 20.0 "
             "MiB; peak:10% (--mem-fail-on) allows up to 22.0 MiB",
@@ -140,7 +140,7 @@ def test_improvement() -> None:
             "peak", (), (stage("b", 4),), "; stage 'b' is new, with 4.0 MiB", id="new"
         ),
         pytest.param("peak", (stage("a", 3),), (stage("a", 3),), "", id="none-grew"),
-        pytest.param("stage b", (stage("b", 1),), (stage("b", 4),), "", id="of-a-stage"),
+        pytest.param("stage", (stage("b", 1),), (stage("b", 4),), "", id="of-a-stage"),
     ],
 )
 def test_stage_that_grew(subject, before, now, expected) -> None:
@@ -215,7 +215,7 @@ BOUNDED = replace(CHANGE, kind="unsure", now=21 * MIB)
             id="neither-is-exact-and-it-may-be-less",
         ),
         pytest.param(
-            replace(BOUNDED, subject="stage a"),
+            replace(BOUNDED, subject="stage", stage="a"),
             entry(stages=(stage("a", 0, 1 / MIB), stage("b", 1))),
             entry(),
             "peak RSS of stage 'a' 21.0 MiB is 1.0 MiB (5%) above the baseline of 20.0 MiB, "
@@ -223,7 +223,7 @@ BOUNDED = replace(CHANGE, kind="unsure", now=21 * MIB)
             id="stage-was-not-exact",
         ),
         pytest.param(
-            replace(BOUNDED, subject="stage a"),
+            replace(BOUNDED, subject="stage", stage="a"),
             entry(ceiling=1, stages=(stage("a", 1), stage("b", 1, 2))),
             entry(),
             "peak RSS of stage 'a' is 21.0 MiB or more, and may be above the 22.0 MiB that "

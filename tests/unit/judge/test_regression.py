@@ -118,7 +118,7 @@ def test_boundaries_of_a_stage(before, now, kind) -> None:
     """A stage has the noise and the spread of its test."""
     was = replace(EXACT, spread=MIB, stages=(before,))
     change = judged(was, replace(EXACT, stages=(now,)), "stage:load:2MB", place=HEAP)[1]
-    assert (kind, "stage load") == (change.kind, change.subject)
+    assert (kind, "stage", "load") == (change.kind, change.subject, change.stage)
 
 
 def test_peak_has_both_numbers() -> None:
@@ -342,7 +342,8 @@ def test_stage(before, now, kind) -> None:
         "stage:load:10%+2MB",
     )
     assert ["same", kind] == [change.kind for change in changes]
-    assert changes[1].subject in {"stage load", "stage run/load"}
+    assert changes[1].subject == "stage"
+    assert changes[1].stage in {"load", "run/load"}
     assert changes[1].text or kind == "same"
 
 
@@ -350,7 +351,11 @@ def test_every_stage() -> None:
     """A star is every stage."""
     both = (stage("a", 1), stage("b", 2))
     changes = judged(entry(9, stages=both), entry(9, stages=both), "stage:*:10%")
-    assert [change.subject for change in changes] == ["peak", "stage a", "stage b"]
+    assert [(change.subject, change.stage) for change in changes] == [
+        ("peak", ""),
+        ("stage", "a"),
+        ("stage", "b"),
+    ]
 
 
 @pytest.mark.parametrize(

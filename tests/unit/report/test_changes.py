@@ -48,7 +48,9 @@ CHANGES = (
     change("new", "t.py::new", now=4),
     change("regression", "t.py::a", 10, 12.5),
     change("regression", "t.py::b", 10, 30, text="it grew", lines=LINES),
-    change("regression", "t.py::b", 5, 25, subject="stage load", text="its stage grew"),
+    change(
+        "regression", "t.py::b", 5, 25, subject="stage", stage="load", text="its stage grew"
+    ),
     change("improvement", "t.py::heap", 10, 5, place=replace(PLACE, metric="heap")),
     change("unsure", "t.py::cold", 0, 5),
     Change(
@@ -93,7 +95,7 @@ def test_empty_table() -> None:
             id="all",
         ),
         pytest.param(
-            (change("same", "t"), change("unsure", "t", subject="stage load")),
+            (change("same", "t"), change("unsure", "t", subject="stage", stage="load")),
             "1 test: 1 unsure",
             id="the-worst-of-each",
         ),
