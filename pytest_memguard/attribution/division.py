@@ -285,16 +285,18 @@ class _Hands:
         """The heaps, less those of functions registered with atexit.
 
         The interpreter tells how many there are, and nothing refers to them. So if they become
-        more, objects that nothing holds are theirs.
+        more, what nothing holds is theirs.
         """
         registry = next(
             (g for g in self._groups if g.path is not None and is_atexit(g.path)), None
         )
         if registry is None:
             return list(heaps)
-        theirs = [h for h in heaps if h.path is None and self._marker.objects(h.held)]
-        registry.held |= set().union(*(heap.held for heap in theirs))
-        return [heap for heap in heaps if heap not in theirs]
+        lost = [group.held for group in self._groups if group.path is None]
+        lost += [heap.held for heap in heaps if heap.path is None]
+        registry.held |= set().union(*lost)
+        self._groups = [group for group in self._groups if group.path is not None]
+        return [heap for heap in heaps if heap.path is not None]
 
     def holding_of(self, heap: Heap) -> Holding:
         """What belongs together, though no container holds it."""
