@@ -164,11 +164,12 @@ class Search:
         known = self._avoid | walk.seen | {id(held), id(referrers)}
         referrers = [holder for holder in referrers if id(holder) not in known]
         for holder in likeliest(referrers, self._new, self.roots.is_module):
-            hits = set(filter(wanted.__contains__, map(id, raw.referents(holder))))
+            # in the order in which it has them, which is the same every time
+            hits = dict.fromkeys(filter(wanted.__contains__, map(id, raw.referents(holder))))
             # an instance holds its type, which says nothing of why the type stays
-            hits.discard(id(type(holder)))
+            hits.pop(id(type(holder)), None)
             if hits:
-                walk.add(holder, sorted(map(wanted.__getitem__, hits)))
+                walk.add(holder, list(map(wanted.__getitem__, hits)))
         return first
 
 
