@@ -6,16 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pytest_memguard.judge.rounds import FLOORS
 from pytest_memguard.leaks import BYTE_SIGNALS, Blame, Rate, Verdict
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.recording.blame import Grower
 
-_AS_FED: Final = 1.5
-"""How many times as many blocks or things as there an item may keep here."""
+_OFF: Final = 0.04
+"""Share by which blocks and things may be off what as many items as here keep there."""
 _AS_FED_BYTES: Final = 3.0
-"""The same for bytes, which the allocators hand out in larger pieces."""
+"""How many times as many bytes as there an item may keep here: they depend on the data, and
+the allocators hand them out in larger pieces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +88,11 @@ def _ratio(verdict: Verdict, before: Verdict) -> float:
 def _is_as_fed(rate: Rate, before: Verdict, fed: float) -> bool:
     """Whether a signal grows as fast as there, given how many more items there are here."""
     known = next((r.per_call for r in before.rates if r.signal == rate.signal), 0.0)
-    most = _AS_FED_BYTES if rate.signal in BYTE_SIGNALS else _AS_FED
-    return known > 0 and 1 / most <= rate.per_call / (known * fed) <= most
+    expected = known * fed
+    if rate.signal in BYTE_SIGNALS:
+        return expected / _AS_FED_BYTES <= rate.per_call <= _AS_FED_BYTES * expected
+    off = abs(rate.per_call - expected)
+    return known > 0 and off <= FLOORS[rate.signal] + _OFF * expected
 
 
 def _is_alike(ratio: float) -> bool:

@@ -134,3 +134,37 @@ def test_one_leak(run, written, source, blocks, holder):
     assert (leak["blame"]["path"] or {"holder": ""})["holder"] == holder
     rates = {rate["signal"]: rate["per_call"] for rate in leak["verdict"]["rates"]}
     assert blocks is None or rates["blocks"] == pytest.approx(blocks, rel=0.1)
+
+
+def test_a_leak_beside_one_that_is_known(run, written):
+    """What another test has shown already does not hide what this one leaves beside it."""
+    source = """
+        KNOWN, OTHER = [], []
+
+        def leak():
+            KNOWN.append([object()])
+
+        def test_first():
+            leak()
+
+        def test_same():
+            leak()
+
+        def test_with_another():
+            leak()
+            OTHER.append(object())
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=300", "-p", "no:randomly", JSON)
+    run(source, *flags).assert_outcomes(failed=3)
+    held = {
+        name: [
+            part["blame"]["path"]["holder"] for part in (test["leak"], *test["leak"]["more"])
+        ]
+        for name, test in written().items()
+    }
+    assert held == {
+        "test_first": ["test_it.KNOWN"],
+        "test_same": ["test_it.KNOWN"],
+        "test_with_another": ["test_it.KNOWN", "test_it.OTHER"],
+    }
+    assert written()["test_same"]["leak"]["calls"] < 100  # followed to its end once
