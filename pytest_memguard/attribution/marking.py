@@ -174,9 +174,11 @@ class Marker:
         return [self._tracked[index] for index in indices if index in self._tracked]
 
     def object_ids(self, indices: Iterable[int]) -> set[int]:
-        """Where the objects among some blocks are, with or without the collector's head."""
-        found = {self._starts[index] for index in indices if self.is_object(index)}
-        return found | {start + _HEAD for start in found}
+        """Where the objects among some blocks are, and where what lies in front of them is."""
+        objects = [index for index in indices if self.is_object(index)]
+        found = {self._starts[index] for index in objects}
+        found |= {start + _HEAD for start in found}
+        return found | {id(self._tracked[index]) for index in objects if index in self._tracked}
 
     def native(self, indices: Iterable[int]) -> list[int]:
         """Where the blocks among some are that C code has taken for itself."""

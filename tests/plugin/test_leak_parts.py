@@ -60,6 +60,22 @@ HANDLERS = """
         for handler in HANDLERS:
             handler(event)
 """
+LISTENERS = """
+    LISTENERS = []
+
+    class Event:
+        pass
+
+    def notify(event):
+        for listener in LISTENERS:
+            listener(event)
+
+    def test_it():
+        events = []
+        LISTENERS.append(events.append)
+        for _ in range(6):
+            notify(Event())
+"""
 ATEXIT = """
     import atexit
 
@@ -119,6 +135,7 @@ LOST = """
         pytest.param(COPIED, 5, "weakref.finalize._registry", id="a-set-that-is-copied"),
         pytest.param(ENVIRONMENT, 20, "test_it.KEPT", id="the-environment-set-again"),
         pytest.param(HANDLERS, 6, "test_it.HANDLERS", id="lists-that-all-grow"),
+        pytest.param(LISTENERS, 15, "test_it.LISTENERS", id="lists-that-only-methods-hold"),
         pytest.param(BYTES, None, "test_it.KEPT", id="bytes-that-only-c-code-knows"),
         pytest.param(ATEXIT, None, "atexit", id="functions-called-at-exit"),
         pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
