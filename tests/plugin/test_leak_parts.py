@@ -114,7 +114,7 @@ LOST = """
 
     class Registry:
         def __init__(self):
-            self.names = [(f"{i} name", ["a", i], {"k": [i]}) for i in range(1000)]
+            self.names = [(f"{i} name", ["a", i], {"k": [i]}) for i in range(300)]
             self.me = weakref.ref(self)
 
     REGISTRY = None
@@ -143,14 +143,14 @@ LOST = """
 )
 def test_one_leak(run, written, source, blocks, holder):
     """It has one holder and all of the growth."""
-    flags = ("--mem-leak-check", "--mem-leak-calls=300", JSON)
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
     run(source, *flags).assert_outcomes(failed=1)
     (test,) = written().values()
     leak = test["leak"]
     assert leak["more"] == []
     assert (leak["blame"]["path"] or {"holder": ""})["holder"] == holder
     rates = {rate["signal"]: rate["per_call"] for rate in leak["verdict"]["rates"]}
-    assert blocks is None or rates["blocks"] == pytest.approx(blocks, rel=0.1)
+    assert blocks is None or rates["blocks"] == pytest.approx(blocks, rel=0.25)
 
 
 def test_a_leak_beside_one_that_is_known(run, written):
@@ -171,7 +171,7 @@ def test_a_leak_beside_one_that_is_known(run, written):
             leak()
             OTHER.append(object())
     """
-    flags = ("--mem-leak-check", "--mem-leak-calls=300", "-p", "no:randomly", JSON)
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", "-p", "no:randomly", JSON)
     run(source, *flags).assert_outcomes(failed=3)
     held = {
         name: [
