@@ -49,6 +49,8 @@ class Holding:
     """By how much."""
     buffer: int = 0
     """Bytes of the container's own buffer among the blocks: it does not grow in step."""
+    containers: tuple[Any, ...] = ()
+    """All that grew with it, which have tables of their own."""
 
 
 class Division:
@@ -274,6 +276,7 @@ class _Hands:
             grower=group.grower,
             gained=group.gained,
             buffer=sum(self._pieces[index].size for index in buffers),
+            containers=tuple(container for container, _ in group.containers),
         )
 
     def unclaimed(self) -> set[int]:

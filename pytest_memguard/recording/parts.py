@@ -354,13 +354,13 @@ def _is_left(rate: Rate, causes: Sequence[Cause]) -> bool:
 
 
 def _table_growth(cause: Cause) -> float:
-    """Bytes per call of the holder's own table, if it grew in none of the few calls."""
-    grower, gained = cause.holding.grower, cause.holding.gained
-    length = length_of(grower)
+    """Bytes per call of the tables of all that grew, if they did in none of the few calls."""
+    holding = cause.holding
+    length = length_of(holding.grower)
     if not length or cause.per_call.get("C heap", 0.0) > 0:
         return 0.0
-    size = sum(map(raw.own_size, raw.tables(grower)))
-    return size / length * gained / cause.calls
+    tables = [table for one in holding.containers for table in raw.tables(one)]
+    return sum(map(raw.own_size, tables)) / length * holding.gained / cause.calls
 
 
 def _gauge_of(signal: Signal) -> Gauge | None:

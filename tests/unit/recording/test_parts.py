@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import _pytest.nodes
@@ -13,7 +14,7 @@ from pytest_memguard.attribution.leftover import Heap, _strays
 from pytest_memguard.leaks import Rate, RetentionPath, Verdict
 from pytest_memguard.probes.living import Block
 from pytest_memguard.recording.causes import Cause
-from pytest_memguard.recording.parts import parts_of
+from pytest_memguard.recording.parts import _is_left, parts_of
 
 OWN = ("lose", "/app/io.py", 7)
 OTHER = ("load", "/app/io.py", 30)
@@ -130,6 +131,35 @@ def test_the_only_cause_beside_what_is_left_out() -> None:
     causes = [_lost(*native, heap=806.0)]
     parts = _divided(causes, _verdict(heap=512.0), excluded=[_held(*[_block(OTHER)] * 16)])
     assert parts == [("lose", {"C heap": 512.0})]
+
+
+def _grown(*containers: object) -> Cause:
+    """A block per call in some containers that grew by one item per call."""
+    cause = _held(*[_block(OWN)] * CALLS)
+    holding = replace(
+        cause.holding, grower=containers[0], gained=CALLS, containers=tuple(containers)
+    )
+    return replace(cause, holding=holding)
+
+
+def test_a_copy_in_the_place_of_another_is_no_leak() -> None:
+    """What a holder keeps that does not grow has to fit into what grows."""
+    renewed = _held(*[_block(OTHER)] * 7 * CALLS)
+    assert _divided([renewed, _grown({})], _verdict(blocks=1.0)) == [("lose", {"blocks": 1.0})]
+    # by itself it is what there is to say
+    parts = _divided([renewed], _verdict(blocks=1.0))
+    assert parts == [("load", {"blocks": 1.0})]
+
+
+@pytest.mark.parametrize(
+    ("dicts", "heap", "left"),
+    [(1, 40, False), (1, 90, True), (2, 90, False), (2, 400, True)],
+)
+def test_tables_of_what_grows(dicts, heap, left) -> None:
+    """They grow by leaps, which the few calls seldom show, and are no leak of their own."""
+    containers = [dict.fromkeys(range(3000)) for _ in range(dicts)]
+    (rate,) = _verdict(heap=float(heap)).rates
+    assert _is_left(rate, [_grown(*containers)]) is left
 
 
 def test_strays() -> None:
