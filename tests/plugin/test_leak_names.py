@@ -8,7 +8,7 @@ import pytest
 
 from tests.plugin.leaky import JSON
 
-CHECK = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
+CHECK = ("--mem-leak-check", "--mem-leak-calls=60", JSON)
 THREADS = """
     import threading
 
