@@ -203,6 +203,7 @@ def replaced(
     """
     wanted = marker.object_ids(unclaimed)
     found: set[int] = set()
+    plain: set[int] = set()
     for start in range(0, len(everything), _CHUNK):
         chunk = [*everything[start : start + _CHUNK]]
         chunk += untracked_dicts(chunk)
@@ -211,10 +212,12 @@ def replaced(
         for holder in chunk:
             if id(holder) in leave_out or marker.is_new(holder) or not raw.length(holder):
                 continue
-            hits = sum(map(wanted.__contains__, map(id, referents(holder))))
-            if hits >= least:
+            hits = list(filter(wanted.__contains__, map(id, referents(holder))))
+            if len(hits) >= least:
                 found |= marker.held_by(holder)
-    return found & unclaimed
+            else:  # many may have one each: numbers that the counters of old objects come to
+                plain.update(hits)
+    return unclaimed & (found | marker.plain_objects(plain))
 
 
 def _place_of(

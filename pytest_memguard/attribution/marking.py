@@ -180,6 +180,11 @@ class Marker:
         found |= {start + _HEAD for start in found}
         return found | {id(self._tracked[index]) for index in objects if index in self._tracked}
 
+    def plain_objects(self, ids: Iterable[int]) -> set[int]:
+        """Indices of the blocks of some objects, if the collector does not follow them."""
+        found = {self._index(one) for one in ids}
+        return {index for index in found if index is not None and index not in self._tracked}
+
     def native(self, indices: Iterable[int]) -> list[int]:
         """Where the blocks among some are that C code has taken for itself."""
         return [

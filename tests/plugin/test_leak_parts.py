@@ -76,6 +76,22 @@ LISTENERS = """
         for _ in range(6):
             notify(Event())
 """
+COUNTERS = """
+    HANDLERS = []
+
+    def test_it():
+        class Handler:
+            def __init__(self):
+                self.counts = dict.fromkeys(["sent", "seen"], 250)
+
+            def notify(self):
+                self.counts["sent"] += 3
+                self.counts["seen"] += 3
+
+        HANDLERS.append(Handler())
+        for handler in HANDLERS:
+            handler.notify()
+"""
 ATEXIT = """
     import atexit
 
@@ -136,6 +152,7 @@ LOST = """
         pytest.param(ENVIRONMENT, 20, "test_it.KEPT", id="the-environment-set-again"),
         pytest.param(HANDLERS, 6, "test_it.HANDLERS", id="lists-that-all-grow"),
         pytest.param(LISTENERS, 15, "test_it.LISTENERS", id="lists-that-only-methods-hold"),
+        pytest.param(COUNTERS, None, "test_it.HANDLERS", id="numbers-of-old-counters"),
         pytest.param(BYTES, None, "test_it.KEPT", id="bytes-that-only-c-code-knows"),
         pytest.param(ATEXIT, None, "atexit", id="functions-called-at-exit"),
         pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
