@@ -27,7 +27,7 @@ class WatchedLooks(Looks):
     Args:
         counters: what to read.
         respect_disabled: as for `Looks`.
-        frozen: likewise.
+        frozen: as for `Looks`, too.
         watcher: gets every reading.
     """
 

@@ -156,7 +156,7 @@ def test_a_copy_in_the_place_of_another_is_no_leak() -> None:
     [(1, 40, False), (1, 90, True), (2, 90, False), (2, 400, True)],
 )
 def test_tables_of_what_grows(dicts, heap, left) -> None:
-    """They grow by leaps, which the few calls seldom show, and are no leak of their own."""
+    """They grow by leaps, which a few calls rarely show, and are no leak of their own."""
     containers = [dict.fromkeys(range(3000)) for _ in range(dicts)]
     (rate,) = _verdict(heap=float(heap)).rates
     assert _is_left(rate, [_grown(*containers)]) is left
