@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from readings import COLUMNS, FAULT_CODE, Calibration
 
 ROWS = 30_000
 FAULTS = 30
-START = datetime(2026, 3, 1, tzinfo=timezone.utc)
+START = datetime(2026, 3, 1, tzinfo=UTC)
 CALIBRATIONS = {
     f"sensor-{number:02}": Calibration(gain=0.0025, offset=-40.0 + number / 10)
     for number in range(10)

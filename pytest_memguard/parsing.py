@@ -146,7 +146,7 @@ def _list_of(
         for entry in entries:
             try:
                 parsed.append(parse(entry))
-            except ConfigError as error:  # noqa: PERF203  every problem is reported at once
+            except ConfigError as error:
                 problems += error.problems
         if problems:
             raise ConfigError(*problems)

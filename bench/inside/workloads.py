@@ -10,6 +10,7 @@ from array import array
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +138,9 @@ def _fractions(i: int) -> Any:
 
 
 def _dates(i: int) -> Any:
-    from datetime import datetime, timedelta, timezone
+    from datetime import datetime, timedelta
 
-    start = datetime(2020, 1, 1, tzinfo=timezone.utc)
+    start = datetime(2020, 1, 1, tzinfo=UTC)
     return [start + timedelta(minutes=n + i) for n in range(4600)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from heapq import merge
 from itertools import groupby
 from operator import attrgetter
@@ -81,7 +81,7 @@ class HistoryReport:
             return
         run = PastRun(
             number=0,
-            ended=datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            ended=datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             commit=self._commit,
             place="",
             status=int(exitstatus),

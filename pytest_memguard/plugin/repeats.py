@@ -25,7 +25,7 @@ from pytest_memguard.plugin.temp_folders import point_back, use_again
 from pytest_memguard.recording.repeat import CallFailed
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 _LISTS: Final = ("_report_sections", "user_properties", "own_markers")
 """What pytest and plugins append to an item with every run of it."""

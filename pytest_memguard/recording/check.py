@@ -25,7 +25,6 @@ from pytest_memguard.recording.case import Case
 from pytest_memguard.recording.explained import KnownLeaks
 from pytest_memguard.recording.garbage import WholeHeap
 from pytest_memguard.recording.looks import MOMENT, forget_caches
-from pytest_memguard.recording.opcode_caches import OpcodeCaches
 from pytest_memguard.recording.progress import Progress, WatchedLooks, watched
 from pytest_memguard.recording.repeat import CallFailed, Limits
 
@@ -67,7 +66,6 @@ class LeakCheck:
         self._watcher = watcher
         self._known = KnownLeaks()
         self._heap = WholeHeap()
-        self._opcode_caches = OpcodeCaches()
         self._counters: dict[bool, Counters] = {}
         self._free: Reader | None = None
 
@@ -132,7 +130,6 @@ class LeakCheck:
         start = Clock.seconds()
         frozen = gc.get_freeze_count() == 0
         self._heap.collect()
-        self._opcode_caches.forgo()
         if frozen:
             gc.freeze()  # collections in between look at what is new alone
         looks = WatchedLooks(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 
 import pytest
 
@@ -260,10 +259,8 @@ def test_a_slow_clean_test_is_called_a_few_times(run, written):
     """A clean test is known to be one after a few calls."""
     run("import time\ndef test_it(): time.sleep(0.05)", "--mem-leak-check", JSON)
     assert states(written()) == {"test_it": "clean"}
-    # ten, and some more in a process in which everything happens for the first time; on 3.10
-    # functions keep a frame from their first call on, some of them in the C heap
-    most = 60 if sys.version_info >= (3, 11) else 200
-    assert 8 <= written()["test_it"]["leak"]["calls"] <= most
+    # ten, and some more in a process in which everything happens for the first time
+    assert 8 <= written()["test_it"]["leak"]["calls"] <= 60
 
 
 CYCLES = """

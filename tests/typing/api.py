@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Literal, assert_type
 
 import pytest
-from typing_extensions import assert_type
 
 import pytest_memguard
 from pytest_memguard import (
