@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sysconfig
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol
@@ -188,6 +188,22 @@ def line_of(stack: Stack) -> Line:
         function, file, line = frames[0]
         return (file, line, function)
     return ("<no Python frame>", 0, "native code")
+
+
+def with_function(
+    stack: Stack, name: Callable[[str, int], str]
+) -> tuple[tuple[str, str, int], ...]:
+    """A stack with the function of the line to name alone: finding one means reading a file.
+
+    Args:
+        stack: whose functions are not known.
+        name: tells the function of a file and line.
+    """
+    named = line_of(stack)[:2]
+    return tuple(
+        (name(file, line) if (file, line) == named else function, file, line)
+        for function, file, line in stack
+    )
 
 
 def is_ours(stack: Stack) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
@@ -57,7 +58,7 @@ class Origins:
     """
 
     def __init__(self, name: Name) -> None:
-        self._name = name
+        self._name = cache(name)  # each call makes the same objects in the same places
         gc.collect()  # empties what is kept for reuse
         tracemalloc.start(_FRAMES)
 

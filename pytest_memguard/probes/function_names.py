@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import tokenize
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import CodeType
+from typing import Final
 
+_KEPT: Final = 16
+"""Files of which the functions are remembered: most leaks of a run are in the same few."""
 Place = tuple[str, int]
 """File and line."""
 
@@ -18,8 +22,7 @@ class Functions:
     """
 
     def __init__(self, known: Mapping[Place, str] | None = None) -> None:
-        self._known = dict(known or {})
-        self._read: set[str] = set()
+        self._known = known or {}
 
     def named(self, stack: Iterable[tuple[str, str, int]]) -> tuple[tuple[str, str, int], ...]:
         """A stack whose functions are not known, with their names."""
@@ -27,17 +30,20 @@ class Functions:
 
     def name(self, file: str, line: int) -> str:
         """The innermost function with this line; empty if there is no source to tell."""
-        if (file, line) not in self._known and file not in self._read:
-            self._read.add(file)
-            # what follows is inside of what comes first
-            names = {
-                (file, number): code.co_name
-                for code in _codes(file)
-                for _, _, number in code.co_lines()
-                if number is not None
-            }
-            self._known = names | self._known
-        return self._known.get((file, line), "")
+        known = self._known.get((file, line))
+        return _names(file).get(line, "") if known is None else known
+
+
+@lru_cache(maxsize=_KEPT)
+def _names(file: str) -> dict[int, str]:
+    """The innermost function of each line of a file."""
+    # what follows is inside of what comes first
+    return {
+        number: code.co_name
+        for code in _codes(file)
+        for _, _, number in code.co_lines()
+        if number is not None
+    }
 
 
 def _codes(file: str) -> list[CodeType]:

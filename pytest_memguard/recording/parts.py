@@ -10,7 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.attribution.leak_lines import is_pytest, leak_lines, line_of
+from pytest_memguard.attribution.leak_lines import (
+    is_pytest,
+    leak_lines,
+    line_of,
+    with_function,
+)
 from pytest_memguard.attribution.origins import Origin, Origins
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.attribution.watching import (
@@ -310,7 +315,7 @@ def origins_of(
         return none
     functions = Functions()
     gc.freeze()
-    origins = Origins(lambda told: functions.named(frames(told)))
+    origins = Origins(lambda told: with_function(frames(told), functions.name))
     try:
         for _ in range(causes[0].calls):
             call()
