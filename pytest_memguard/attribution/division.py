@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import math
 import time
+from array import array
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Final
 from weakref import ReferenceType
 
@@ -29,6 +31,11 @@ _START_SHARE: Final = 0.4
 _MOST_HOLDERS: Final = 24
 _SHARED: Final = 0.5
 """Share of the growth looked for that two containers have in common if they keep one thing."""
+_PART_OF_GROWTH: Final = 0.5
+"""Share of the objects that a part of the calls makes of an even leak, from which on it did."""
+_ALL: Final = (1 << 64) - 1
+_FEWEST: Final = 4
+"""Objects that it takes to tell in which parts they were made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +82,18 @@ class Division:
             self._sizes = Sizes(everything, end, counts=False)
             del everything
             gc.freeze()
+        self._noted: list[tuple[float, array[int]]] = []
         self._seconds = seconds - (time.thread_time() - started)
+
+    def note(self, share: float) -> None:
+        """Note which objects are new so far, garbage among them.
+
+        Args:
+            share: of the calls that have been made.
+        """
+        # no set and no plain numbers: memory with addresses in it seems to hold what is there
+        told = array("Q", (~id(held) & _ALL for held in gc.get_objects()))
+        self._noted.append((share, told))
 
     def finish(
         self,
@@ -143,13 +161,35 @@ class Division:
             unclaimed = hands.unclaimed()
             unclaimed -= replaced(unclaimed, marker, gc.get_objects(), own, least)
             left = leftover(unclaimed, survivors, marker, known, search, least)
-        left = hands.registered(left)
+        left = hands.registered(self._without_renewed(left, marker))
         c_memory = CMemory(addresses, read, search, marker.is_new)
         for heap in left:
             # what C code alone knows is held by old pointers as easily as by new ones
             if heap.path is None and marker.objects(heap.held):
                 heap.path = c_memory.holder(marker.native(heap.held))
         return [*hands.shared_out(), *map(hands.holding_of, left)]
+
+    def _without_renewed(self, heaps: Sequence[Heap], marker: Marker) -> list[Heap]:
+        """The heaps without what each call puts in the place of others, and what came once.
+
+        Of a leak some were made in each of the later parts of the calls. Of what is renewed the
+        last part made all that do not seem to have been there in all others, since they lie in
+        the memory of others.
+        """
+        return [heap for heap in heaps if self._goes_on(marker.objects(heap.held))]
+
+    def _goes_on(self, objects: Sequence[Any]) -> bool:
+        """Whether each of the later parts of the calls made a good part of some objects."""
+        if len(objects) < _FEWEST:
+            return True
+        ids = {~id(held) & _ALL for held in objects}
+        there = [
+            (share, len(ids.intersection(noted)) / len(ids)) for share, noted in self._noted
+        ]
+        return all(
+            made - already >= _PART_OF_GROWTH * (after - before)
+            for (before, already), (after, made) in pairwise([*there, (1.0, 1.0)])
+        )
 
 
 class _Group:

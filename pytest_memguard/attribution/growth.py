@@ -98,8 +98,10 @@ class Growth:
         """
         self._owners = owners
         started = time.thread_time()
+        gc.unfreeze()
+        if gc.isenabled():  # garbage that was frozen: it does not go in place of what is new
+            gc.collect()
         with NoCollection():
-            gc.unfreeze()
             stack_frames()  # frames become objects when they are asked for: not later
             self._values = module_values()
             end = started + _START_SHARE * seconds
@@ -124,11 +126,14 @@ class Growth:
         left_over = max(_LEAST_SECONDS, self._seconds)
         deadline = time.thread_time() + left_over
         collect()
-        nobody = _NOBODY if gc.isenabled() else _NOBODY_OR_CYCLES
+        collects = gc.isenabled()
+        nobody = _NOBODY if collects else _NOBODY_OR_CYCLES
         with NoCollection():
             survivors, undisturbed = self._survivors()
             not_frozen = len(gc.get_objects())
             gc.unfreeze()
+            if collects:  # what was alive at the start, is in a cycle and was replaced
+                gc.collect()
             look = _Look(
                 survivors,
                 frozen=self._total,

@@ -18,7 +18,6 @@ from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 24
 _MOST: Final = 100_000
-_HEAD: Final = 16
 
 Name = Callable[[Any], tuple[tuple[str, str, int], ...]]
 """Turns what tracemalloc knows of an object into function, file and line of its frames."""
@@ -29,7 +28,7 @@ _SMALL: Final = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where one object was made."""
+    """Where an object was made, for each of its blocks."""
 
     stack: tuple[tuple[str, str, int], ...]
     """Function, file and line of every Python frame, innermost first."""
@@ -40,13 +39,13 @@ class Origin:
     count: int = 1
     """It is one."""
     of_python: bool = True
-    """Its block is Python's."""
+    """It is from Python's allocators."""
     block: int = 0
     """Those of other objects are not alike."""
 
     @property
     def small(self) -> int:
-        """Its bytes, if it lies in an arena."""
+        """Its bytes, if the block lies in an arena."""
         return self.size if self.size <= _SMALL else 0
 
 
@@ -80,16 +79,21 @@ class Origins:
         found = []
         waiting = [*raw.tables(container), container]
         while waiting and len(seen) < _MOST:
-            for held in self._fresh(referents(waiting.pop()), seen):
+            for held in self._fresh(referents(waiting.pop()), new, seen):
                 seen.add(id(held))
                 told = tracemalloc.get_object_traceback(held)
                 if told is not None:
-                    size = raw.own_size(held) - (0 if gc.is_tracked(held) else _HEAD)
-                    found.append(Origin(stack=self._name(told), size=max(0, size)))
+                    stack = self._name(told)
+                    found += [Origin(stack=stack, size=n) for n in raw.block_sizes(held)]
                 if id(held) in new:
                     waiting.append(held)
         return found
 
     @staticmethod
-    def _fresh(held: Iterable[Any], seen: set[int]) -> list[Any]:
-        return [one for one in held if id(one) not in seen and not issubclass(type(one), type)]
+    def _fresh(held: Iterable[Any], new: set[int], seen: set[int]) -> list[Any]:
+        """What has not been seen, without the classes that were there before."""
+        return [
+            one
+            for one in held
+            if id(one) not in seen and (id(one) in new or not issubclass(type(one), type))
+        ]

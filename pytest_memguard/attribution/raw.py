@@ -28,6 +28,7 @@ _mro_of = type.__dict__["__mro__"].__get__
 _module_of = type.__dict__["__module__"].__get__
 _flags_of = type.__dict__["__flags__"].__get__
 _basic_size_of = type.__dict__["__basicsize__"].__get__
+_item_size_of = type.__dict__["__itemsize__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 _TRACKED_HEADER: Final = 16
 _TRIES: Final = 9
@@ -249,6 +250,23 @@ def own_size(obj: object) -> int:
             size = told(obj)
             return size + _TRACKED_HEADER if type(size) is int else 0
     return 0
+
+
+def block_sizes(obj: object) -> tuple[int, ...]:
+    """Bytes of each block that an object is made of: itself, and its table if it has one.
+
+    What has items that lie in the object itself, such as a tuple or a number, is one block; so
+    is text.
+    """
+    header = _TRACKED_HEADER if gc.is_tracked(obj) else 0
+    size = own_size(obj) - _TRACKED_HEADER + header
+    kind = type(obj)
+    if size <= 0:
+        return ()
+    own = _basic_size_of(kind) + header
+    if _item_size_of(kind) or issubclass(kind, str) or size <= own:
+        return (size,)
+    return (own, size - own)
 
 
 def local_values(frame: FrameType) -> dict[str, Any]:

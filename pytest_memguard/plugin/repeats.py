@@ -91,11 +91,10 @@ class RepeatedItem:
         self._attributes = FunctionTraces(item)
         self._gateway = self._session.gethookproxy
         # hypothesis takes it for a mistake if a test is called with another instance
-        self._own_instance = (
-            isinstance(item, pytest.Function)
-            and isinstance(item.parent, pytest.Class)
-            and not getattr(item.obj, "is_hypothesis_test", False)
-        )
+        is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        is_method = isinstance(item, pytest.Function) and isinstance(item.parent, pytest.Class)
+        self._own_instance = is_method and not is_property
+        self._instance = vars(item).get("_instance") if is_property else None
         self._makereport = _builtin_hook(item.config, "pytest_runtest_makereport")
 
     def tear_down(self) -> BaseException | None:
@@ -210,6 +209,8 @@ class RepeatedItem:
         if self._own_instance:
             item.__dict__.pop("_instance", None)
             item.__dict__.pop("_obj", None)
+        if self._instance is not None:  # which the teardown of a unittest forgets
+            item._instance = self._instance
         if hasattr(item, "_initrequest"):
             item._initrequest()
 

@@ -98,9 +98,9 @@ class AdjustedLooks:
         """Collect garbage."""
         self._looks.collect()
 
-    def collect_frozen(self, *, always: bool = False) -> bool:
+    def collect_frozen(self, *, always: bool = False, explained: bool = False) -> bool:
         """Collect garbage of the whole heap."""
-        return self._looks.collect_frozen(always=always)
+        return self._looks.collect_frozen(always=always, explained=explained)
 
     def settle(self, *, types: bool = True) -> None:
         """Collect garbage once the caches that fill with use are empty."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 3.0
 """Of work, for what is measured before and after the calls, and for the calls themselves."""
+_PARTS: Final = (0.25, 0.625, 1.0)
+"""Shares of the calls after each of which it is noted what is new."""
 _OVERHEAD: Final = 16
 """Bytes that the C library takes for a block beside its own."""
 _RELEASED_BY: Final[Mapping[Signal, frozenset[str]]] = {
@@ -93,7 +95,12 @@ def causes_of(
         except Unmeasurable:
             return None
         try:
-            calls = make_calls(call, calls, _SECONDS)
+            made = 0
+            for share in _PARTS:
+                made += make_calls(call, round(share * calls) - made, _SECONDS / len(_PARTS))
+                if share < 1:  # nothing is collected here: memray loses the stack by that
+                    division.note(made / calls)
+            calls = made
             collect()
         finally:
             tracker.stop()

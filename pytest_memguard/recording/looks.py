@@ -89,7 +89,7 @@ class Looks:
             if not gc.collect():
                 return
 
-    def collect_frozen(self, *, always: bool = False) -> bool:
+    def collect_frozen(self, *, always: bool = False, explained: bool = False) -> bool:
         """Collect garbage of the whole heap, which takes as long as the heap is large.
 
         What was alive when the heap was frozen, is let go by a later call and is part of a
@@ -97,10 +97,12 @@ class Looks:
 
         Args:
             always: do so before each reading from now on.
+            explained: what explains leaks has frozen the heap again, whoever did so first.
 
         Returns:
             Whether there was any.
         """
+        self._frozen = self._frozen or explained
         if not self._frozen or (self._respect_disabled and not gc.isenabled()):
             return False
         self._thaws = self._thaws or always

@@ -109,7 +109,7 @@ class Looking(Protocol):
     def collect(self) -> None:
         """Collect garbage."""
 
-    def collect_frozen(self, *, always: bool = False) -> bool:
+    def collect_frozen(self, *, always: bool = False, explained: bool = False) -> bool:
         """Collect garbage of the whole heap; whether there was any."""
 
     def settle(self, *, types: bool = True) -> None:
@@ -333,17 +333,27 @@ class Repetition:
         if verdict is None:
             self._look(self._after, settle=True)
             self._leave_out_instruments(so_far)
+            # they freeze what is alive in the middle of the calls
+            self._frozen_takes_in(so_far, explained=True)
         return verdict
 
     def _was_garbage(self, so_far: Verdict) -> bool:
-        """Whether what grew was garbage in the frozen heap; asked once.
-
-        If so, the whole heap is collected before each reading from now on.
-        """
+        """Whether what grew was garbage in the frozen heap; asked once."""
         if self._knows_garbage:
             return False
         self._knows_garbage = True
-        if not self._collect_frozen():
+        return self._frozen_takes_in(so_far)
+
+    def _frozen_takes_in(self, so_far: Verdict, *, explained: bool = False) -> bool:
+        """Whether garbage in the frozen heap takes in a good part of what grows.
+
+        If so, the whole heap is collected before each reading from now on.
+
+        Args:
+            so_far: how it grows.
+            explained: whether what explains leaks has frozen the heap.
+        """
+        if not self._collect_frozen(explained=explained):
             return False
         self._calls(_AGAIN, self._settle)  # the first time it was also what earlier calls left
         self._look(self._before, settle=True)

@@ -121,6 +121,15 @@ BYTES = """
         write(runner)
         KEPT[len(KEPT)] = runner
 """
+SET_AGAIN = """
+    KEPT = []
+    CACHE = {}
+
+    def test_it():
+        for i in range(6):
+            CACHE[i] = (None, None, f"a{i}\\nb{i}\\nc{i}\\nd{i}".splitlines(True), i)
+        KEPT.append([[i] for i in range(350)])
+"""
 LOST = """
     import ctypes
     import weakref
@@ -155,6 +164,7 @@ LOST = """
         pytest.param(COUNTERS, None, "test_it.HANDLERS", id="numbers-of-old-counters"),
         pytest.param(BYTES, None, "test_it.KEPT", id="bytes-that-only-c-code-knows"),
         pytest.param(ATEXIT, None, "atexit", id="functions-called-at-exit"),
+        pytest.param(SET_AGAIN, 795, "test_it.KEPT", id="entries-that-are-set-again"),
         pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
     ],
 )
@@ -168,6 +178,49 @@ def test_one_leak(run, written, source, blocks, holder):
     assert (leak["blame"]["path"] or {"holder": ""})["holder"] == holder
     rates = {rate["signal"]: rate["per_call"] for rate in leak["verdict"]["rates"]}
     assert blocks is None or rates["blocks"] == pytest.approx(blocks, rel=0.25)
+
+
+def test_bytes_of_objects_that_have_tables(run, written):
+    """A list with its table is two blocks, and the sizes of both are known."""
+    source = """
+        KEPT, OTHER = [], []
+
+        def test_it():
+            KEPT.append([[i] for i in range(350)])
+            OTHER.append(object())
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
+    run(source, *flags).assert_outcomes(failed=1)
+    leak = written()["test_it"]["leak"]
+    assert len(leak["more"]) == 1
+    # 351 lists of 56 bytes, 350 of them with tables of 8, 94 numbers of 28, and the outer table
+    expected = 351 * 56 + 350 * 8 + 94 * 28 + 350 * 8
+    assert leak["blame"]["bytes_per_call"] == pytest.approx(expected, rel=0.2)
+
+
+def test_types_of_a_structure_that_each_call_renews(run, written):
+    """Its objects do not become more, though the old ones are in cycles and were frozen."""
+    source = """
+        KEPT = []
+        LATEST = None
+
+        class Node:
+            pass
+
+        class Request:
+            pass
+
+        def test_it():
+            global LATEST
+            LATEST = [Node() for _ in range(80)]
+            LATEST.append(LATEST)
+            KEPT.append(Request())
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
+    run(source, *flags).assert_outcomes(failed=1)
+    leak = written()["test_it"]["leak"]
+    assert leak["more"] == leak["kept"] == []
+    assert [growth["type"] for growth in leak["blame"]["types"]] == ["test_it.Request"]
 
 
 def test_a_leak_beside_one_that_is_known(run, written):
