@@ -237,7 +237,8 @@ def bytes_per_call(reading: LeakReading) -> float | None:
     """Bytes a call leaves behind, if anything tells.
 
     They were measured over all calls of the check, and shared out among lines by the few calls
-    under the instruments. Of a reading that has no such number, lines and rates tell.
+    under the instruments. Of a reading that has no such number, lines and rates tell. Where no
+    line tells how large Python's blocks are, pages do.
     """
     blame, traced = reading.blame, 0.0
     if blame is not None and blame.per_call is not None:
@@ -246,6 +247,8 @@ def bytes_per_call(reading: LeakReading) -> float | None:
         traced = sum(line.size for line in blame.lines) / blame.calls
     measured = [r.per_call for r in reading.verdict.rates if r.signal == "C heap"]
     pages = [r.per_call for r in reading.verdict.rates if r.signal == "USS"]
+    if not traced and any(r.signal == "blocks" for r in reading.verdict.rates):
+        measured += pages
     return max([traced, *measured], default=0.0) or next(iter(pages), None)
 
 

@@ -139,8 +139,9 @@ def _look(
     calls, least = calls_for(seconds, verdict, limit)
     folder = TrackerFolder()
     tracker = SurvivorTracker(folder)
-    # without memray, or beside tracemalloc, lines take no further calls that would confirm it
-    measures = bool(warm_up()) or tracemalloc.is_tracing()
+    # without memray, or beside tracemalloc, lines take no further calls that would confirm it;
+    # and there is no time for such of a slow callable
+    measures = bool(warm_up()) or tracemalloc.is_tracing() or calls < _CALLS
     growth = Growth(measures=measures, seconds=_GROWTH_SECONDS, owners=owners)
     try:
         gc.collect()  # of the frozen heap nothing but free lists, which would hide blocks

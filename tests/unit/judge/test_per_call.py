@@ -189,6 +189,24 @@ def test_bytes_per_call(verdict, lines, per_call, sizes) -> None:
     assert found == pytest.approx(sizes, rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        pytest.param([rate("blocks", 3240), rate("C heap", 71_600)], 71_600, id="heap"),
+        pytest.param(
+            [rate("blocks", 3240), rate("C heap", 71_600), rate("USS", 330_000)],
+            330_000,
+            id="blocks-of-unknown-sizes",
+        ),
+        pytest.param([rate("C heap", 71_600), rate("USS", 330_000)], 71_600, id="no-blocks"),
+    ],
+)
+def test_bytes_that_nothing_explains(rates, expected) -> None:
+    """Without an explanation only pages tell what Python's blocks take."""
+    reading = LeakReading(verdict=leaking(rates))
+    assert bytes_per_call(reading) == expected
+
+
 PAGES = [300_000] * ROUNDS
 
 

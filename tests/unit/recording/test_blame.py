@@ -81,3 +81,31 @@ def test_little_time_is_enough_for_the_holder():
     assert (all_of_it, nothing) == (["told again", "closer"], [])
     assert few < many
     assert holder == same == f"{NAME}.L"
+
+
+def _few_calls() -> tuple[int, str]:
+    """Calls that a leak is looked into with which takes so long that there are few."""
+    rate = Rate(signal="blocks", per_call=1.0, low=1.0, high=1.0)
+    verdict = Verdict(state="leaking", calls=30, rates=(rate,))
+    ring = "Q = collections.deque(([n] for n in range(99)), maxlen=99)\n"
+    calls = []
+    with module(
+        f"{ring}L = []\ndef leak():\n  for _ in range(30): Q.append([1])\n  L.append([])"
+    ) as made:
+
+        def call() -> None:
+            calls.append(None)
+            time.sleep(0.3)
+            made.leak()
+
+        gc.collect()
+        gc.freeze()
+        told, _ = blame.look_into(call, verdict, gc.collect, fork=False, seconds=0.0)
+    return len(calls), told.path.holder
+
+
+def test_a_slow_leak_beside_what_is_replaced():
+    """There is no time for further calls, so all containers are measured in the first."""
+    calls, holder = fresh(_few_calls)
+    assert calls < 10
+    assert holder == f"{NAME}.L"
