@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from array import array
 from collections.abc import Callable, Sequence
@@ -328,13 +329,16 @@ class Repetition:
             return None
         ask, self._on_suspicion = self._on_suspicion, None
         self._look(self._before, settle=True)
+        frozen = gc.get_freeze_count()
         verdict = ask(so_far)
         self._disturbed = True
         if verdict is None:
             self._look(self._after, settle=True)
             self._leave_out_instruments(so_far)
-            # they freeze what is alive in the middle of the calls
-            self._frozen_takes_in(so_far, explained=True)
+            left = self._limits.calls - self.calls
+            if gc.get_freeze_count() != frozen and left > _AGAIN + LEAST_CALLS:
+                # the instruments froze what was alive in the middle of the calls
+                self._frozen_takes_in(so_far, explained=True)
         return verdict
 
     def _was_garbage(self, so_far: Verdict) -> bool:

@@ -20,14 +20,14 @@ SLOW = """
     def test_slow():
         print("printed by the test")
         os.write(1, b"written by the test")
-        time.sleep(0.2)
+        time.sleep(0.1)
         KEPT.append([object() for _ in range(5000)])
 """
 FUNCTION = """
     import time
 
     def slow():
-        time.sleep(0.2)
+        time.sleep(0.1)
 
     def test_slow(memguard):
         memguard.check_leaks(slow)
