@@ -49,6 +49,8 @@ _Z_95: Final = 1.64
 """The normal deviate that chance exceeds once in 20 times."""
 _Z_99: Final = 2.33
 """The same for once in 100 times."""
+_Z_999: Final = 3.09
+"""The same for once in 1,000 times."""
 LEAST_SHARE: Final = 0.5
 """Share of the median round's rate that the lowest has where growth is uneven but sure."""
 FULL: Final = 1 / 3
@@ -81,7 +83,7 @@ def rate_of_leak(rounds: Sequence[Round], signal: Signal, least_calls: int) -> R
         if _is_new_ground(rounds, growth):
             if _is_steady(rounds, growth):
                 return growth.rate
-            if _is_uneven_but_sure(rounds, growth):
+            if _is_uneven_but_sure(rounds, growth) or _gets_faster(rounds, growth):
                 return _within(growth)
     if calls_of(rounds) < MANY_CALLS and least_calls >= LEAST_CALLS:
         return None
@@ -110,6 +112,15 @@ def _is_uneven_but_sure(rounds: Sequence[Round], growth: Growth) -> bool:
         and growth.trend >= STEADY
         and (_falling(rounds, signal) < _Z_95 or _keeps_most(rounds, signal))
     )
+
+
+def _gets_faster(rounds: Sequence[Round], growth: Growth) -> bool:
+    """Whether even the slowest round grew by enough, and the rate surely rises.
+
+    So it does where each call adds to all that earlier calls have left behind.
+    """
+    signal = growth.rate.signal
+    return growth.lowest > FLOORS[signal] and _falling(rounds, signal) < -_Z_999
 
 
 def _keeps_most(rounds: Sequence[Round], signal: Signal) -> bool:

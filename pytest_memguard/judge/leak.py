@@ -18,6 +18,10 @@ latest 30 if these are more (six rounds and 20 calls at least):
   last (Kendall's tau, 5 %);
 - at least half of the growth is new ground: it lies above all earlier levels.
 
+Growth may also get faster, as where each call adds to all that earlier ones have left: even
+the slowest of these rounds then grew by more than its floor per call, and the rate surely rises
+from the first round of all to the last (Kendall's tau, 0.1 %).
+
 The first two conditions stop noise, the third what fades, the last what rises and falls.
 
 From 60 calls on, growth may be uneven. Either the round that grew least decides: it grew by

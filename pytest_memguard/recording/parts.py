@@ -32,6 +32,7 @@ from pytest_memguard.probes.counters import heap_used
 from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.survivors import frames
 from pytest_memguard.recording.blame import Grower, named
+from pytest_memguard.recording.populations import combined, without_populations
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def parts_of(
     Raises:
         CallFailed: if a call went wrong.
     """
-    causes = _with_lost(causes)
+    causes = without_populations(_with_lost(causes))
     causes = _within(causes, verdict) or causes
     scales = {rate.signal: _scale(rate, causes) for rate in verdict.rates}
     chosen = [
@@ -224,14 +225,7 @@ def _merged(one: Cause, other: Cause) -> Cause:
     first, second = sorted(
         (one, other), key=lambda cause: (cause.path is None, -len(cause.pieces))
     )
-    per_call = {
-        signal: first.per_call.get(signal, 0.0) + second.per_call.get(signal, 0.0)
-        for signal in {*first.per_call, *second.per_call}
-    }
-    pieces = (*first.pieces, *second.pieces)
-    types = (*first.holding.types, *second.holding.types)
-    holding = replace(first.holding, pieces=pieces, types=types)
-    return replace(first, pieces=pieces, holding=holding, per_call=per_call)
+    return combined(first, [second])
 
 
 def _within(causes: Sequence[Cause], verdict: Verdict) -> list[Cause]:

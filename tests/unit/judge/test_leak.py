@@ -335,6 +335,12 @@ def random_sizes(calls, summed=[]):  # noqa: B006  made once, the same for all
         pytest.param("blocks", lambda n: n // 3, 120, "leaking", id="every-third-in-120"),
         pytest.param("blocks", lambda n: n // 3, 40, "leaking", id="every-third-in-40"),
         pytest.param("blocks", lambda n: 245 * n, 40, "leaking", id="245-in-40"),
+        pytest.param("blocks", lambda n: n * n, 2000, "leaking", id="each-adds-to-all"),
+        pytest.param("blocks", lambda n: n * n, 120, "leaking", id="each-adds-to-all-in-120"),
+        pytest.param("blocks", lambda n: n * n, 48, "leaking", id="each-adds-to-all-in-48"),
+        pytest.param(
+            "blocks", lambda n: min(n, 400) ** 2, 2000, "settling", id="faster-and-over"
+        ),
         pytest.param("blocks", lambda n: n, 34, "leaking", id="one-in-34"),
         pytest.param("blocks", lambda n: n, 33, "unclear", id="one-in-33"),
         pytest.param("C heap", random_sizes, 2000, "leaking", id="random-size"),
