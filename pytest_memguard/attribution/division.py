@@ -170,11 +170,11 @@ class Division:
         return [*hands.shared_out(), *map(hands.holding_of, left)]
 
     def _without_renewed(self, heaps: Sequence[Heap], marker: Marker) -> list[Heap]:
-        """The heaps without what each call puts in the place of others, and what came once.
+        """The heaps without structures that each call renews, and without what came once.
 
-        Of a leak some were made in each of the later parts of the calls. Of what is renewed the
-        last part made all that do not seem to have been there in all others, since they lie in
-        the memory of others.
+        A leak has objects from each of the later parts of the calls. A renewed structure has
+        those of the last call alone; where they lie in memory that was used before, they seem
+        to have been there all the time.
         """
         return [heap for heap in heaps if self._goes_on(marker.objects(heap.held))]
 
