@@ -97,7 +97,7 @@ TEST = "def test_it():\n    fill()\n    leak()\n"
 
 
 def _checked(run, source: str) -> None:
-    run(f"{HEAD}\n{source}", "--mem-leak-check", JSON)
+    run(f"{HEAD}\n{source}", "--mem-leak-check", "--mem-leak-calls=300", JSON)
 
 
 @pytest.mark.parametrize("cache", CACHES)

@@ -75,7 +75,7 @@ AND_MORE = """        LOST.append([])
 def test_one_leak(run, written, source, holder, remark, before):
     """One leak is named once, by what holds it, whatever leaked before it."""
     text = source.replace("    def test_it", f"{before}\n    def test_it")
-    run(text, "--mem-leak-check", JSON)
+    run(text, "--mem-leak-check", "--mem-leak-calls=120", JSON)
     leak = written()["test_it"]["leak"]
     path = leak["blame"]["path"]
     assert (f"test_it.{holder}", remark) == (path["holder"], path["remark"])
@@ -85,7 +85,7 @@ def test_one_leak(run, written, source, holder, remark, before):
 def test_weak_key_beside_another_leak(run, written):
     """Weak references to classes, which go with them, hide neither of two holders."""
     text = WEAK_KEY.replace("{value}", "(made,)") + AND_MORE
-    run(text, "--mem-leak-check", JSON)
+    run(text, "--mem-leak-check", "--mem-leak-calls=120", JSON)
     leak = written()["test_it"]["leak"]
     paths = [leak["blame"]["path"], *(part["blame"]["path"] for part in leak["more"])]
     assert {path["holder"] for path in paths} == {"test_it.Orders.BAD", "test_it.LOST"}

@@ -40,7 +40,7 @@ BYTES = {"lose": 264, "take": 512, "text": 353}
 def _leaks(run, written, *bodies: str) -> dict[str, tuple[str, float]]:
     """Fingerprint and bytes per call by the function that leaks, of a test for each body."""
     tests = (f"def test_{number}(): {body}\n" for number, body in enumerate(bodies))
-    run(SOURCE + "".join(tests), "--mem-leak-check", JSON)
+    run(SOURCE + "".join(tests), "--mem-leak-check", "--mem-leak-calls=300", JSON)
     leaks = [test["leak"] for test in written().values()]
     assert {leak["verdict"]["state"] for leak in leaks} == {"leaking"}
     blames = [part["blame"] for leak in leaks for part in (leak, *leak["more"])]

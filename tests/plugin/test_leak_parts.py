@@ -140,7 +140,7 @@ SET_AGAIN = """
     def test_it():
         for i in range(6):
             CACHE[i] = (None, None, f"a{i}\\nb{i}\\nc{i}\\nd{i}".splitlines(True), i)
-        KEPT.append([[i] for i in range(350)])
+        KEPT.append([[i] for i in range(100)])
 """
 LOST = """
     import ctypes
@@ -177,7 +177,7 @@ LOST = """
         pytest.param(COUNTERS, None, "test_it.HANDLERS", id="numbers-of-old-counters"),
         pytest.param(BYTES, None, "test_it.KEPT", id="bytes-that-only-c-code-knows"),
         pytest.param(ATEXIT, None, "atexit", id="functions-called-at-exit"),
-        pytest.param(SET_AGAIN, 795, "test_it.KEPT", id="entries-that-are-set-again"),
+        pytest.param(SET_AGAIN, 202, "test_it.KEPT", id="entries-that-are-set-again"),
         pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
     ],
 )
@@ -200,15 +200,15 @@ def test_bytes_of_objects_that_have_tables(run, written):
         KEPT, OTHER = [], []
 
         def test_it():
-            KEPT.append([[i] for i in range(350)])
+            KEPT.append([[i] for i in range(100)])
             OTHER.append(object())
     """
     flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
     run(source, *flags).assert_outcomes(failed=1)
     leak = written()["test_it"]["leak"]
     assert len(leak["more"]) == 1
-    # 351 lists of 56 bytes, 350 of them with tables of 8, 94 numbers of 28, and the outer table
-    expected = 351 * 56 + 350 * 8 + 94 * 28 + 350 * 8
+    # 101 lists of 56 bytes, 100 of them with tables of 8, and the table of the outer one
+    expected = 101 * 56 + 100 * 8 + 100 * 8
     assert leak["blame"]["bytes_per_call"] == pytest.approx(expected, rel=0.2)
 
 

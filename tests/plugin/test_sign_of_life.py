@@ -20,19 +20,19 @@ SLOW = """
     def test_slow():
         print("printed by the test")
         os.write(1, b"written by the test")
-        time.sleep(0.1)
+        time.sleep(0.15)
         KEPT.append([object() for _ in range(5000)])
 """
 FUNCTION = """
     import time
 
     def slow():
-        time.sleep(0.1)
+        time.sleep(0.15)
 
     def test_slow(memguard):
         memguard.check_leaks(slow)
 """
-FLAGS = ("--mem-leak-check", "--mem-leak-calls=14", "--mem-leak-blame=none")
+FLAGS = ("--mem-leak-check", "--mem-leak-calls=16", "--mem-leak-blame=none")
 CLEAR = "\x1b[B\r\x1b[K"
 BACK = "\x1b8"
 Screen = Callable[..., str]
