@@ -36,6 +36,7 @@ from pytest_memguard.recording.populations import combined, without_populations
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
+    from pytest_memguard.attribution.marking import Piece
     from pytest_memguard.recording.causes import Cause
 
 _EXPLAINED: Final = 0.75
@@ -324,7 +325,10 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
     known = [piece for piece in cause.pieces if piece.stack and not piece.of_instruments]
     # where the contents themselves were made, unless they are a small part of what they hold
     enough = sum(one.size for one in made) >= _CONTENTS * sum(one.size for one in known)
-    lines = leak_lines(made if made and enough else known, cause.calls, per_call)
+    if made and enough:
+        lines = _with_what_objects_hide(leak_lines(made, cause.calls, per_call), made, known)
+    else:
+        lines = leak_lines(known, cause.calls, per_call)
     blame = Blame(
         calls=cause.calls,
         lines=lines,
@@ -334,6 +338,33 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
     holding = cause.holding
     grower = Grower(holding.grower, holding.gained / cause.calls) if holding.gained else None
     return Part(verdict=verdict, blame=named(blame), grower=grower)
+
+
+def _with_what_objects_hide(
+    lines: Sequence[LeakLine], made: Sequence[Origin], known: Sequence[Piece]
+) -> tuple[LeakLine, ...]:
+    """Lines that made objects, with a share of the small blocks that no object tells of.
+
+    Such are the values of an instance's attributes, for one.
+
+    Args:
+        lines: of the objects.
+        made: the objects.
+        known: all blocks.
+    """
+    mine, every = ([one.small for one in several if one.small] for several in (made, known))
+    more, larger = len(every) / max(1, len(mine)), sum(every) / max(1, sum(mine))
+    more, larger = max(1.0, more), max(1.0, larger)
+    return tuple(
+        replace(
+            line,
+            count=line.count - line.of_python + round(more * line.of_python),
+            of_python=round(more * line.of_python),
+            size=line.size - line.small + round(larger * line.small),
+            small=round(larger * line.small),
+        )
+        for line in lines
+    )
 
 
 def _size_of(verdict: Verdict) -> float:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+from collections.abc import Callable
+from unittest.mock import Mock
+
 import pytest
 
 from tests.plugin.leaky import JSON
@@ -210,6 +215,44 @@ def test_bytes_of_objects_that_have_tables(run, written):
     # 101 lists of 56 bytes, 100 of them with tables of 8, and the table of the outer one
     expected = 101 * 56 + 100 * 8 + 100 * 8
     assert leak["blame"]["bytes_per_call"] == pytest.approx(expected, rel=0.2)
+
+
+def _bytes_per_call(call: Callable[[], object]) -> float:
+    """What tracemalloc counts, over a hundred calls."""
+    for _ in range(20):
+        call()
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for _ in range(100):
+        call()
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return (after - before) / 100
+
+
+def test_bytes_of_attributes(run, written):
+    """The values of an instance's attributes are blocks that no object tells of."""
+    source = """
+        from unittest.mock import Mock
+
+        FIRST, SECOND = Mock(return_value=1), Mock(return_value=1)
+
+        def test_it():
+            for number in range(20):
+                FIRST(), SECOND(1000.5 + number)
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
+    run(source, *flags).assert_outcomes(failed=1)
+    leak = written()["test_it"]["leak"]
+    said = sorted(part["blame"]["bytes_per_call"] for part in (leak, *leak["more"]))
+    first, second = Mock(return_value=1), Mock(return_value=1)
+    calls = (
+        lambda: [first() for _ in range(20)],
+        lambda: [second(1000.5 + number) for number in range(20)],
+    )
+    assert said == pytest.approx(sorted(map(_bytes_per_call, calls)), rel=0.15)
 
 
 def test_types_of_a_structure_that_each_call_renews(run, written):
