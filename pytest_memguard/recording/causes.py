@@ -53,6 +53,8 @@ class Cause:
     """Calls over which that is."""
     per_call: Mapping[Signal, float]
     """How much of each signal it keeps."""
+    is_population: bool = False
+    """Whether these are many containers that one holds, and each call adds to all of them."""
 
     @property
     def is_no_leak(self) -> bool:

@@ -378,6 +378,8 @@ def _is_left(rate: Rate, causes: Sequence[Cause]) -> bool:
     if rate.signal not in MEMORY_SIGNALS:
         return known < _EXPLAINED * rate.per_call
     if rate.signal == "C heap":
+        if any(cause.is_population for cause in causes):
+            return False  # their tables: of some of them, since not all were looked at
         known += sum(map(_table_growth, causes))
     # blocks that were found are all there is of Python's
     return rate.signal != "blocks" and known < _EXPLAINED * rate.per_call

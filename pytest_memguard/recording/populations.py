@@ -34,7 +34,7 @@ def without_populations(causes: Sequence[Cause]) -> list[Cause]:
         if len(members) >= _FEWEST:
             out = set(map(id, (home, *members)))
             others = [cause for cause in found if id(cause) not in out]
-            found = [combined(home, members), *others]
+            found = [replace(combined(home, members), is_population=True), *others]
     return found
 
 

@@ -174,3 +174,27 @@ def test_strays() -> None:
     lines = Counter(piece.stack[:1] for piece in pieces)
     marker = SimpleNamespace(is_object=lambda _: False)
     assert _strays(heap, lines, marker, pieces) == {16}
+
+
+def _named(cause: Cause, holder: str) -> Cause:
+    path = RetentionPath(steps=("module",), holder=holder)
+    return replace(cause, path=path, holding=replace(cause.holding, path=path))
+
+
+@pytest.mark.parametrize(
+    ("lists", "names"),
+    [
+        pytest.param(8, ["app.ALL"], id="many"),
+        pytest.param(3, ["app.ALL", "app.ALL[...]"], id="few"),
+    ],
+)
+def test_containers_below_a_growing_one(lists, names) -> None:
+    """If they are many, each call adds to all of them: it is one leak, as are their tables."""
+    below = [[number] for number in range(lists)]
+    causes = [_named(_grown(below), "app.ALL")]
+    causes += [_named(_grown(one), "app.ALL[...]") for one in below]
+    verdict = _verdict(blocks=1.0 + lists, heap=5_000.0)
+    parts = parts_of(causes, verdict, (), lambda: None, lambda: None)
+    held = {part.blame.path.holder for part in parts if part.blame.path is not None}
+    assert sorted(held) == names
+    assert (len(parts) == 1) is (lists == 8)  # else the C heap is another one
