@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -54,7 +55,11 @@ def kind_in_context(objects: Sequence[Any], new: set[int]) -> str:
     """
     if type(objects[0]) is not Context:
         return ""
-    fresh = [value for value in objects[0].values() if id(value) in new]
+    values = list(objects[0].values())
+    fresh = [value for value in values if id(value) in new]
+    if not any(value is one for value in values for one in objects[1:]):
+        # it ends inside of the context: these may be new, but the collector follows none
+        fresh += [value for value in values if not gc.is_tracked(value)]
     kinds = Counter(raw.type_name(type(value)) for value in fresh)
     on_the_way = [one for one in objects[1:] if any(value is one for value in fresh)]
     # a chain may end inside of the context, with a part of the table it has
