@@ -146,7 +146,7 @@ def _list_of(
         for entry in entries:
             try:
                 parsed.append(parse(entry))
-            except ConfigError as error:
+            except ConfigError as error:  # every problem is reported at once
                 problems += error.problems
         if problems:
             raise ConfigError(*problems)

@@ -70,7 +70,7 @@ def parse_rules(texts: Sequence[object], where: str) -> tuple[FailRule, ...]:
     for text in texts:
         try:
             rules.append(parse_rule(text, where))
-        except ConfigError as error:
+        except ConfigError as error:  # every problem is reported at once
             problems += error.problems
     if problems:
         raise ConfigError(*problems)

@@ -115,7 +115,7 @@ def resolve(given: Mapping[str, tuple[object, str]]) -> Settings:
     for name, (value, source) in given.items():
         try:
             values[name] = PARSERS[name](value)
-        except ConfigError as error:
+        except ConfigError as error:  # every problem is reported at once
             problems += [f"{source}: {problem}" for problem in error.problems]
     if problems:
         raise ConfigError(*problems)

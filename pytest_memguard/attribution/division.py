@@ -34,6 +34,7 @@ _SHARED: Final = 0.5
 _PART_OF_GROWTH: Final = 0.5
 """Share of the objects that a part of the calls makes of an even leak, from which on it did."""
 _ALL: Final = (1 << 64) - 1
+"""Every bit of an address, so that its complement is a number without a sign."""
 _FEWEST: Final = 4
 """Objects that it takes to tell in which parts they were made."""
 
@@ -92,8 +93,8 @@ class Division:
             share: of the calls that have been made.
         """
         # no set and no plain numbers: memory with addresses in it seems to hold what is there
-        told = array("Q", (~id(held) & _ALL for held in gc.get_objects()))
-        self._noted.append((share, told))
+        masked = array("Q", (~id(held) & _ALL for held in gc.get_objects()))
+        self._noted.append((share, masked))
 
     def finish(
         self,

@@ -141,7 +141,7 @@ def _patterns(written: object, problems: list[str]) -> tuple[str, ...]:
     for pattern in written if isinstance(written, (tuple, list)) else (written,):
         try:
             patterns.append(name_pattern(pattern))
-        except ConfigError as error:
+        except ConfigError as error:  # every problem is reported at once
             problems += [f"ignore: {problem}" for problem in error.problems]
     return tuple(patterns)
 

@@ -190,7 +190,7 @@ class Counters:
             for thread in listdir("/proc/self/task"):
                 try:
                     count += read(f"/proc/self/task/{thread}/children").count(b" ")
-                except OSError:
+                except OSError:  # the thread has ended meanwhile
                     continue
             return count
 
@@ -279,7 +279,7 @@ def _tasks() -> int:
     for _ in range(3):
         try:
             return sum(1 for task in list(known) if not task.done())
-        except RuntimeError:
+        except RuntimeError:  # another thread has just added one
             continue
     return 0
 

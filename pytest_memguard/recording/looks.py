@@ -97,7 +97,7 @@ class Looks:
 
         Args:
             always: do so before each reading from now on.
-            explained: what explains leaks has frozen the heap again, whoever did so first.
+            explained: the heap was frozen to explain a leak, even if it was frozen before.
 
         Returns:
             Whether there was any.
