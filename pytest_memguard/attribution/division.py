@@ -23,6 +23,7 @@ from pytest_memguard.attribution.newcomers import Survivors
 from pytest_memguard.attribution.retention import Search, stack_frames
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.sizes import Grown, Sizes
+from pytest_memguard.attribution.threads import has_threads, is_of_thread
 from pytest_memguard.attribution.values import grown_values, is_atexit, module_values
 from pytest_memguard.leaks import RetentionPath, TypeGrowth
 from pytest_memguard.values import dataclass
@@ -37,6 +38,9 @@ _ALL: Final = (1 << 64) - 1
 """Every bit of an address, so that its complement is a number without a sign."""
 _FEWEST: Final = 4
 """Objects that it takes to tell in which parts they were made."""
+_OF_OBJECTS: Final = 0.75
+"""Objects per block that no other refers to from which on a group is one of objects: some may
+only seem to be in it, by old pointers in memory that C code took and has not written to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +159,7 @@ class Division:
         search = Search(avoid=own, deadline=deadline, owners=self._owners, new=survivors.ids)
         hands = _Hands(survivors, marker, known, search, calls)
         hands.add(grown, grown_values(self._values, least))
+        hands.add_threads()
         left = leftover(hands.unclaimed(), survivors, marker, known, search, least)
         if any(heap.path is None for heap in left):
             # dicts that the collector does not follow, wherever they are held
@@ -166,7 +171,7 @@ class Division:
         c_memory = CMemory(addresses, read, search, marker.is_new)
         for heap in left:
             # what C code alone knows is held by old pointers as easily as by new ones
-            if heap.path is None and marker.objects(heap.held):
+            if heap.path is None and _is_of_objects(heap, marker):
                 heap.path = c_memory.holder(marker.native(heap.held))
         return [*hands.shared_out(), *map(hands.holding_of, left)]
 
@@ -177,7 +182,11 @@ class Division:
         those of the last call alone; where they lie in memory that was used before, they seem
         to have been there all the time.
         """
-        return [heap for heap in heaps if self._goes_on(marker.objects(heap.held))]
+        return [
+            heap
+            for heap in heaps
+            if not _is_of_objects(heap, marker) or self._goes_on(marker.objects(heap.held))
+        ]
 
     def _goes_on(self, objects: Sequence[Any]) -> bool:
         """Whether each of the later parts of the calls made a good part of some objects."""
@@ -191,6 +200,12 @@ class Division:
             made - already >= _PART_OF_GROWTH * (after - before)
             for (before, already), (after, made) in pairwise([*there, (1.0, 1.0)])
         )
+
+
+def _is_of_objects(heap: Heap, marker: Marker) -> bool:
+    """Whether objects are what a group consists of, and not a few that C memory leads to."""
+    objects = marker.objects(heap.held)
+    return bool(objects) and len(objects) >= _OF_OBJECTS * heap.tops
 
 
 class _Group:
@@ -249,6 +264,24 @@ class _Hands:
             group = _Group([], self._marker.held_by(value))
             group.path, group.grower, group.gained = path, grower, gained
             self._groups.append(group)
+
+    def add_threads(self) -> None:
+        """Add what threads have allocated to the group that holds them, which need no search.
+
+        A thread has C memory and objects that only its own stack refers to.
+        """
+        holder = next(filter(self._has_threads, self._groups), None)
+        if holder is None:
+            return
+        unclaimed = self.unclaimed()
+        mine = {index for index in unclaimed if is_of_thread(self._pieces[index].stack)}
+        below = set().union(*map(self._marker.reached, sorted(mine)))
+        # what has a stack of its own may only seem to be reached, by an old pointer
+        mine |= {index for index in below & unclaimed if not self._pieces[index].stack}
+        holder.held |= mine
+
+    def _has_threads(self, group: _Group) -> bool:
+        return has_threads(map(type, self._marker.objects(group.held)))
 
     def _add_tables(self, containers: Sequence[Any]) -> None:
         """Add the tables of further containers to the groups that keep the same.

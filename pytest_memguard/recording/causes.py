@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.division import Division, Holding
 from pytest_memguard.attribution.session_owners import Owners
+from pytest_memguard.attribution.threads import has_threads, is_of_thread
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.leaks import MEMORY_SIGNALS, RetentionPath, Signal, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
@@ -121,7 +121,7 @@ def _with_threads(holdings: list[Holding]) -> list[Holding]:
     Args:
         holdings: all that were found.
     """
-    holder = next((one for one in holdings if any(map(_is_thread, one.objects))), None)
+    holder = next((one for one in holdings if has_threads(one.objects)), None)
     if holder is None:
         return holdings
     found: list[Holding] = []
@@ -134,15 +134,10 @@ def _with_threads(holdings: list[Holding]) -> list[Holding]:
     return [replace(holder, pieces=(*holder.pieces, *more)), *found]
 
 
-def _is_thread(kind: type) -> bool:
-    return any(raw.class_name(cls) == ("threading", "Thread") for cls in raw.mro(kind))
-
-
 def _is_of_threads(holding: Holding) -> bool:
     """Whether most of it was allocated to start a thread, or by one."""
     stacks = [piece.stack for piece in holding.pieces if piece.stack]
-    ours = sum(any(file == threading.__file__ for _, file, _ in stack) for stack in stacks)
-    return 2 * ours > len(stacks)
+    return 2 * sum(map(is_of_thread, stacks)) > len(stacks)
 
 
 def whole(path: RetentionPath, grower: Grower | None, verdict: Verdict) -> Cause:

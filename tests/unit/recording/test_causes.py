@@ -39,3 +39,51 @@ def test_a_structure_that_each_call_renews() -> None:
             assert f"{NAME}.KEPT" in named
             renewed += f"{NAME}.LATEST" in named
     assert renewed <= SEEMING
+
+
+OLD_POINTERS = """
+import ctypes
+
+class Thing:
+    pass
+
+api = ctypes.pythonapi
+api.Py_IncRef.argtypes = [ctypes.py_object]
+api.PyMem_RawMalloc.restype = ctypes.c_void_p
+LATEST = None
+
+def lose():
+    global LATEST
+    LATEST = [Thing() for _ in range(4)]
+    api.Py_IncRef(LATEST)
+
+def take():
+    block = api.PyMem_RawMalloc(1000)
+    ctypes.memset(block, 0, 1000)
+    ctypes.c_void_p.from_address(block + 16).value = POINTER
+
+def leak():
+    global POINTER
+    lose()
+    POINTER = POINTER or id(LATEST)
+    take()
+
+POINTER = 0
+"""
+
+
+@alone
+def test_c_memory_with_pointers_to_objects_of_one_call() -> None:
+    """C code writes nothing to memory it took: the few objects in there are another leak."""
+    with module(OLD_POINTERS) as made:
+        made.leak()
+        made.POINTER = 0
+        gc.collect()
+        gc.freeze()
+        causes = causes_of(made.leak, 16, 16, gc.collect, ())
+        gc.unfreeze()
+    assert causes is not None
+    lost, of_c = sorted(causes, key=lambda cause: cause.per_call["C heap"])
+    assert lost.path is None
+    assert of_c.path is None
+    assert of_c.per_call["C heap"] >= 1000
