@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
@@ -24,6 +25,10 @@ class Thing:
         self.parts = [1]
 """
 _SECONDS = 120
+_ARGUMENTS = (
+    "-q -p no:cacheprovider -p pytest_memguard.plugin.hooks "
+    "--mem-leak-check --mem-json=out.json"
+)
 
 
 @dataclass(frozen=True)
@@ -77,34 +82,34 @@ def source(*kinds: Kind) -> str:
     return "\n\n".join([*parts, f"def test_it():\n{calls}"])
 
 
-def found(text: str, folder: Path) -> list[str]:
+def found(
+    text: str, folder: Path, run: Callable[[Sequence[str], Path], object] | None = None
+) -> list[str]:
     """Check a file, and return the name of each leak: its holder, or else its function.
 
     Args:
         text: the file.
         folder: where to put it.
+        run: runs pytest in a folder; in a new interpreter if there is none.
     """
     (folder / "test_planted.py").write_text(text, encoding="utf-8")
-    command = "-m pytest -q -p no:cacheprovider -p pytest_memguard.plugin.hooks"
+    (run or _run)([*_ARGUMENTS.split(), "test_planted.py"], folder)
+    (test,) = json.loads((folder / "out.json").read_text(encoding="utf-8"))["tests"]
+    leak = test["leak"]
+    if leak["verdict"]["state"] != "leaking":
+        return []
+    return [_named(part["blame"]) for part in (leak, *leak["more"])]
+
+
+def _run(arguments: Sequence[str], folder: Path) -> None:
     subprocess.run(
-        [
-            sys.executable,
-            *command.split(),
-            "--mem-leak-check",
-            "--mem-json=out.json",
-            "test_planted.py",
-        ],
+        [sys.executable, "-m", "pytest", *arguments],
         cwd=folder,
         env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         timeout=_SECONDS,
         check=False,
     )
-    (test,) = json.loads((folder / "out.json").read_text(encoding="utf-8"))["tests"]
-    leak = test["leak"]
-    if leak["verdict"]["state"] != "leaking":
-        return []
-    return [_named(part["blame"]) for part in (leak, *leak["more"])]
 
 
 def _named(blame: dict[str, Any] | None) -> str:

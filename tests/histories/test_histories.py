@@ -12,8 +12,8 @@ from tests.histories.search import search
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the truth is read from /proc")
 
-HISTORIES = 100
-PARTS = 5
+HISTORIES = 48
+PARTS = 4
 """Parts, so that several workers can take one."""
 
 

@@ -45,7 +45,7 @@ def lost():
 
 
 def _leaks(run, written, body: str) -> list[dict]:
-    run(f"{SOURCE}def test_it(): {body}\n", "--mem-leak-check", JSON)
+    run(f"{SOURCE}def test_it(): {body}\n", "--mem-leak-check", "--mem-leak-calls=300", JSON)
     (test,) = written().values()
     assert test["leak"]["verdict"]["state"] == "leaking"
     return [test["leak"], *test["leak"]["more"]]

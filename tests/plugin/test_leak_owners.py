@@ -6,6 +6,8 @@ import pytest
 
 from tests.plugin.leaky import JSON
 
+CHECK = ("--mem-leak-check", "--mem-leak-calls=120")
+
 LOSE = """
     import collections, ctypes, functools, itertools, pytest, warnings
 
@@ -39,7 +41,7 @@ CALLED_BY_PYTEST = {
 @pytest.mark.parametrize("source", CALLED_BY_PYTEST.values(), ids=CALLED_BY_PYTEST)
 def test_c_code_that_pytest_calls(run, written, source):
     """A leak in C code that pytest itself calls is the test's: nothing of pytest holds it."""
-    run(LOSE + source, "--mem-leak-check", JSON).assert_outcomes(failed=1)
+    run(LOSE + source, *CHECK, JSON).assert_outcomes(failed=1)
     leak = written()["test_it"]["leak"]
     assert leak["verdict"]["state"] == "leaking"
 
@@ -74,7 +76,7 @@ def test_what_a_plugin_keeps(pytester, run, written):
         def test_leak():
             conftest.REGISTRY.append(object())
         """,
-        "--mem-leak-check",
+        *CHECK,
         JSON,
     )
     result.assert_outcomes(passed=1, failed=1)
@@ -106,7 +108,7 @@ def test_what_pytest_keeps(run, written):
             sys.path.remove(str(tmp_path))
             del sys.modules[name]
         """,
-        "--mem-leak-check",
+        *CHECK,
         JSON,
     )
     assert written()["test_it"]["leak"]["verdict"]["state"] in {"clean", "settling"}
@@ -124,6 +126,6 @@ def test_a_conftest_is_the_projects_own(pytester, run):
             return []
         """
     )
-    result = run("def test_it(registry): registry.append(object())", "--mem-leak-check", "-rf")
+    result = run("def test_it(registry): registry.append(object())", *CHECK, "-rf")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["FAILED *held by fixture registry*"])

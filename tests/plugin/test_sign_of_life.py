@@ -23,6 +23,8 @@ SLOW = """
         time.sleep(0.15)
         KEPT.append([object() for _ in range(5000)])
 """
+SHORTER = SLOW.replace("0.15", "0.08")
+"""A check of more than the second after which it would be shown."""
 FUNCTION = """
     import time
 
@@ -97,26 +99,26 @@ def test_a_function_that_is_checked(screen):
 
 def test_nothing_of_it_is_captured(screen, pytester):
     """What a test writes is what it writes without a terminal."""
-    text = screen(f"{SLOW}\n        assert len(KEPT) > 3\n", *FLAGS, "-p", "no:terminal")
+    text = screen(f"{SHORTER}\n        assert len(KEPT) > 3\n", *FLAGS, "-p", "no:terminal")
     assert CLEAR not in text
-    screen(SLOW, *FLAGS, "--junitxml=out.xml", "-o", "junit_logging=all")
+    screen(SHORTER, *FLAGS, "--junitxml=out.xml", "-o", "junit_logging=all")
     assert "left" not in (pytester.path / "out.xml").read_text()
 
 
 @pytest.mark.parametrize("flags", [("-q",), ("-n1", "-p", "xdist.plugin")], ids=["q", "xdist"])
 def test_where_it_is_not_shown(screen, flags):
     """A quiet run is quiet, and processes side by side would write over each other."""
-    assert CLEAR not in screen(SLOW, *FLAGS, *flags)
+    assert CLEAR not in screen(SHORTER, *FLAGS, *flags)
 
 
 def test_a_terminal_that_cannot_move(screen, monkeypatch):
     """A dumb terminal has no line to be written again."""
     monkeypatch.setenv("TERM", "dumb")
-    assert CLEAR not in screen(SLOW, *FLAGS)
+    assert CLEAR not in screen(SHORTER, *FLAGS)
 
 
 def test_no_terminal(run):
     """Where output goes to a file, nothing is added to it."""
-    result = run(SLOW, *FLAGS, subprocess=True)
+    result = run(SHORTER, *FLAGS, subprocess=True)
     assert "\x1b" not in result.stdout.str() + result.stderr.str()
     assert " s left" not in result.stdout.str()
