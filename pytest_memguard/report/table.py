@@ -206,7 +206,8 @@ def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
         rows.append(
             [line.function, place, f"{line.count / calls:.4g}", f"{line.size / calls:,.0f}"]
         )
-        rows += [[f"  {name} (C)", "", "", ""] for name in line.native]
+        # the compiler may have put a function into itself or into one of the same name
+        rows += [[f"  {name} (C)", "", "", ""] for name in dict.fromkeys(line.native)]
         rows += [["  called from", line.caller, "", ""]] if line.caller else []
         rows += [[f"  +{n / calls:.4g} {name}", "", "", ""] for name, n in line.left]
     return plain_table(["Function", "Line", "Blocks per call", "Bytes per call"], rows, left=2)

@@ -25,7 +25,7 @@ from pytest_memguard.units import MIB
 from tests.gold import gold
 
 LINE = LeakLine(
-    file="app/cache.py", line=17, function="put", count=48, size=3456, native=("parse",)
+    file="app/cache.py", line=17, function="put", count=48, size=3456, native=("parse", "parse")
 )
 OTHER_LINE = LeakLine(
     file="lib/io.py", line=4, function="read", count=16, size=512, caller="app/load.py:8"
