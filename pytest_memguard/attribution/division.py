@@ -38,9 +38,6 @@ _ALL: Final = (1 << 64) - 1
 """Every bit of an address, so that its complement is a number without a sign."""
 _FEWEST: Final = 4
 """Objects that it takes to tell in which parts they were made."""
-_OF_OBJECTS: Final = 0.75
-"""Objects per block that no other refers to from which on a group is one of objects: some may
-only seem to be in it, by old pointers in memory that C code took and has not written to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +168,7 @@ class Division:
         c_memory = CMemory(addresses, read, search, marker.is_new)
         for heap in left:
             # what C code alone knows is held by old pointers as easily as by new ones
-            if heap.path is None and _is_of_objects(heap, marker):
+            if heap.path is None and heap.has_objects:
                 heap.path = c_memory.holder(marker.native(heap.held))
         return [*hands.shared_out(), *map(hands.holding_of, left)]
 
@@ -185,7 +182,7 @@ class Division:
         return [
             heap
             for heap in heaps
-            if not _is_of_objects(heap, marker) or self._goes_on(marker.objects(heap.held))
+            if not heap.has_objects or self._goes_on(marker.objects(heap.held))
         ]
 
     def _goes_on(self, objects: Sequence[Any]) -> bool:
@@ -200,12 +197,6 @@ class Division:
             made - already >= _PART_OF_GROWTH * (after - before)
             for (before, already), (after, made) in pairwise([*there, (1.0, 1.0)])
         )
-
-
-def _is_of_objects(heap: Heap, marker: Marker) -> bool:
-    """Whether objects are what a group consists of, and not a few that C memory leads to."""
-    objects = marker.objects(heap.held)
-    return bool(objects) and len(objects) >= _OF_OBJECTS * heap.tops
 
 
 class _Group:

@@ -31,6 +31,9 @@ _FOUND: Final = 0.75
 """Share of the objects of a leak that are found, at least: others may seem to be held by
 memory in which old pointers lie."""
 
+_HAVE_OBJECTS: Final = 0.5
+"""Share of the blocks which no other refers to that lead to objects, if objects are a part."""
+
 
 class Heap:
     """Blocks that belong together."""
@@ -39,6 +42,8 @@ class Heap:
         self.held: set[int] = set()
         self.tops = 0
         """Blocks among them that no other refers to."""
+        self.with_objects = 0
+        """Those of them that are objects which the collector follows, or lead to some."""
         self.path: RetentionPath | None = None
         self.types: tuple[TypeGrowth, ...] = ()
         self.replaces = False
@@ -50,6 +55,15 @@ class Heap:
         """Take the blocks of another one."""
         self.held |= other.held
         self.tops += other.tops
+        self.with_objects += other.with_objects
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether objects are a part of it, and not a few that only seem to be.
+
+        Memory that C code has taken and not written to may have old pointers in it.
+        """
+        return self.with_objects > 0 and self.with_objects >= _HAVE_OBJECTS * self.tops
 
 
 def leftover(
@@ -80,6 +94,7 @@ def leftover(
         heap = by_place.setdefault(_place_of(top, held, marker, pieces, by_place), Heap())
         heap.held |= held
         heap.tops += 1
+        heap.with_objects += bool(marker.objects(held))
         heap.is_of_objects = bool(marker.objects([top]))
     _join_reused(by_place, pieces)
     found: dict[str, Heap] = {}
