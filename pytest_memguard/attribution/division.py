@@ -83,6 +83,7 @@ class Division:
             end = started + _START_SHARE * seconds
             self._sizes = Sizes(everything, end, counts=False)
             del everything
+            self._total = len(gc.get_objects())
             gc.freeze()
         self._noted: list[tuple[float, array[int]]] = []
         self._seconds = seconds - (time.thread_time() - started)
@@ -119,15 +120,19 @@ class Division:
             The holdings, leaks before caches that fill; None if the blocks are not known.
         """
         collect()
+        collects = gc.isenabled()
         with NoCollection():
             new = gc.get_objects()
             gc.unfreeze()
+            if collects:  # what was alive at the start, is in a cycle and was replaced
+                gc.collect()
+            gone = self._total + len(new) - len(gc.get_objects())
             survivors = Survivors(new, set())
             del new
             blocks = pieces()
             if blocks is None:
                 return None
-            return self._divided(survivors, blocks, read, calls, heap)
+            return self._divided(survivors, blocks, read, calls, heap, gone)
 
     def _divided(
         self,
@@ -136,6 +141,7 @@ class Division:
         read: Callable[[int, int], bytes],
         calls: int,
         addresses: range,
+        gone: int,
     ) -> list[Holding]:
         deadline = time.thread_time() + self._seconds
         least = max(1, math.ceil(STEADY * calls))
@@ -158,11 +164,22 @@ class Division:
         hands.add(grown, grown_values(self._values, least))
         hands.add_threads()
         left = leftover(hands.unclaimed(), survivors, marker, known, search, least)
-        if any(heap.path is None for heap in left):
-            # dicts that the collector does not follow, wherever they are held
-            hands.add(self._sizes.grown_far(gc.get_objects(), least, deadline), ())
+        if left:
+            everything = gc.get_objects()
+            if any(heap.path is None for heap in left):
+                # dicts that the collector does not follow, wherever they are held
+                hands.add(self._sizes.grown_far(everything, least, deadline), ())
             unclaimed = hands.unclaimed()
-            unclaimed -= replaced(unclaimed, marker, gc.get_objects(), own, least)
+            unclaimed -= replaced(
+                unclaimed,
+                marker,
+                everything,
+                own,
+                least,
+                gone=gone,
+                unchanged=self._sizes.unchanged,
+            )
+            del everything
             left = leftover(unclaimed, survivors, marker, known, search, least)
         left = hands.registered(self._without_renewed(left, marker))
         c_memory = CMemory(addresses, read, search, marker.is_new)

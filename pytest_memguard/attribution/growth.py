@@ -260,7 +260,8 @@ class _Look:
             self.notes.append("the heap is too large for the time: not all was measured")
         # the search scans the heap for whatever refers to something: not this
         del everything, grown
-        path = self._path(containers)
+        # what was replaced is no evidence of who holds what grows
+        path = self._path(containers) if types or then is None or containers.reach else None
         if path is None:
             value = grown_value(values, self._least)
             if value is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -31,6 +31,8 @@ _FOUND: Final = 0.75
 """Share of the objects of a leak that are found, at least: others may seem to be held by
 memory in which old pointers lie."""
 
+_SEVERAL: Final = 4
+"""Objects from which on it can be that many are renewed, each by itself."""
 _HAVE_OBJECTS: Final = 0.5
 """Share of the blocks which no other refers to that lead to objects, if objects are a part."""
 
@@ -203,11 +205,16 @@ def replaced(
     everything: Sequence[Any],
     leave_out: set[int],
     least: int,
+    *,
+    gone: int,
+    unchanged: Callable[[Sequence[Any]], set[int]],
 ) -> set[int]:
     """Blocks that are in containers which have not grown: there were others in their place.
 
     A cache that is full is one, or a structure that is renewed; the environment, too, where
-    each call sets all its variables, though the collector does not follow their dict.
+    each call sets all its variables, though the collector does not follow their dict. So are
+    many that each have a few new objects, if as many others are gone: the methods that each
+    call binds to all objects of some kind.
 
     Args:
         unclaimed: indices of the blocks that no container has that grew.
@@ -215,10 +222,13 @@ def replaced(
         everything: the objects that the collector follows.
         leave_out: ids of containers that are not asked about.
         least: new items that such a container has.
+        gone: objects that were there before the calls, and are there no more.
+        unchanged: tells ids of those containers that have not grown at all.
     """
     wanted = marker.object_ids(unclaimed)
     found: set[int] = set()
     plain: set[int] = set()
+    with_few: list[tuple[Any, list[int]]] = []
     for start in range(0, len(everything), _CHUNK):
         chunk = [*everything[start : start + _CHUNK]]
         chunk += untracked_dicts(chunk)
@@ -230,8 +240,17 @@ def replaced(
             hits = list(filter(wanted.__contains__, map(id, referents(holder))))
             if len(hits) >= least:
                 found |= marker.held_by(holder)
-            else:  # many may have one each: numbers that the counters of old objects come to
+            elif hits:
+                # many may have one each: numbers that the counters of old objects come to
                 plain.update(hits)
+                with_few.append((holder, hits))
+    constant = unchanged([holder for holder, _ in with_few])
+    few = marker.indices_of(
+        hit for holder, hits in with_few if id(holder) in constant for hit in hits
+    )
+    if len(few) >= _SEVERAL:  # one may be the first of a list that is linked
+        below = set().union(*map(marker.reached, sorted(few)))
+        found |= below if len(marker.objects(below)) <= gone else set()
     return unclaimed & (found | marker.plain_objects(plain))
 
 

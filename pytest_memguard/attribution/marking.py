@@ -182,8 +182,12 @@ class Marker:
 
     def plain_objects(self, ids: Iterable[int]) -> set[int]:
         """Indices of the blocks of some objects, if the collector does not follow them."""
+        return {index for index in self.indices_of(ids) if index not in self._tracked}
+
+    def indices_of(self, ids: Iterable[int]) -> set[int]:
+        """Indices of the blocks of some objects."""
         found = {self._index(one) for one in ids}
-        return {index for index in found if index is not None and index not in self._tracked}
+        return {index for index in found if index is not None}
 
     def native(self, indices: Iterable[int]) -> list[int]:
         """Where the blocks among some are that C code has taken for itself."""

@@ -117,6 +117,10 @@ class Sizes:
         old = [held for held in large if id(held) not in known]
         return (self._tracked.grown(old, least) + grown, census.by_name())
 
+    def unchanged(self, containers: Sequence[Any]) -> set[int]:
+        """Ids of those containers that were there at the start, and have not grown at all."""
+        return self._tracked.unchanged(containers) | self._untracked.unchanged(containers)
+
     def grown_near(self, least: int) -> Grown:
         """Dicts of module variables that the garbage collector does not follow, and have grown.
 
@@ -200,15 +204,21 @@ class _Lengths:
             self.long.update(long)
         return long
 
-    def grown(self, containers: list[Any], least: int) -> Grown:
+    def grown(self, containers: Sequence[Any], least: int) -> Grown:
         """Those of the containers that have grown by so much."""
+        return [one for one in self._changes(containers) if one[1] >= least]
+
+    def unchanged(self, containers: Sequence[Any]) -> set[int]:
+        """Ids of those that are known, and have not grown."""
+        return {id(container) for container, growth in self._changes(containers) if growth <= 0}
+
+    def _changes(self, containers: Sequence[Any]) -> list[tuple[Any, int]]:
         then = self._of(set(map(id, containers)))
-        changes = (
+        return [
             (container, (raw.length(container) or 0) - then[id(container)])
             for container in containers
             if id(container) in then
-        )
-        return [(container, growth) for container, growth in changes if growth >= least]
+        ]
 
     def _of(self, ids: set[int]) -> dict[int, int]:
         """The lengths of those that are known."""

@@ -87,3 +87,36 @@ def test_c_memory_with_pointers_to_objects_of_one_call() -> None:
     assert lost.path is None
     assert of_c.path is None
     assert of_c.per_call["C heap"] >= 1000
+
+
+RENEWED_ONE_BY_ONE = """
+import ctypes
+
+class Method:
+    pass
+
+keep = ctypes.pythonapi.Py_IncRef
+keep.argtypes = [ctypes.py_object]
+NUMBERS = iter(range(1000, 100_000))
+ALL = [{"bound": Method()} for _ in range(15)]
+
+def leak():
+    number = next(NUMBERS)
+    ALL[number % len(ALL)]["bound"] = Method()
+    keep(b"%d" % number)
+"""
+
+
+@alone
+def test_objects_that_are_renewed_one_by_one() -> None:
+    """Many containers have one new object each, and as many others are gone: no leak."""
+    with module(RENEWED_ONE_BY_ONE) as made:
+        made.leak()
+        gc.collect()
+        gc.freeze()
+        causes = causes_of(made.leak, 16, 16, gc.collect, ())
+        gc.unfreeze()
+    assert causes is not None
+    (lost,) = causes
+    assert lost.path is None
+    assert not lost.holding.types
