@@ -260,8 +260,8 @@ class _Look:
             self.notes.append("the heap is too large for the time: not all was measured")
         # the search scans the heap for whatever refers to something: not this
         del everything, grown
-        # what was replaced is no evidence of who holds what grows
-        path = self._path(containers) if types or then is None or containers.reach else None
+        # new objects are no evidence of who holds what grows, if there are as many as before
+        path = self._path(containers, evident=bool(types) or then is None)
         if path is None:
             value = grown_value(values, self._least)
             if value is not None:
@@ -276,7 +276,7 @@ class _Look:
             gained=self._gained,
         )
 
-    def _path(self, containers: Containers) -> RetentionPath | None:
+    def _path(self, containers: Containers, *, evident: bool = True) -> RetentionPath | None:
         own = {id(containers.objects), id(containers.__dict__), id(containers)}
         search = Search(
             avoid=own | self._survivors.own,
@@ -285,14 +285,14 @@ class _Look:
             new=self._survivors.ids,
         )
         path = None
-        if containers.reach < _SMALL_PART * self._survivors.counts.total():
+        if evident and containers.reach < _SMALL_PART * self._survivors.counts.total():
             chains = search.chains(self._survivors.targets())
             path = self._path_along(chains, search)
         if path is None:
             found = holder_of(containers, self._survivors, search)
             if found is not None:
                 path, self._grower, self._gained = found
-        if path is None and self._measured and self._survivors.counts:
+        if path is None and evident and self._measured and self._survivors.counts:
             chains = chains_from_above(self._survivors, search, self._least)
             path = self._path_along(chains, search)
         if path is None and search.timed_out:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -42,10 +42,10 @@ class Heap:
 
     def __init__(self) -> None:
         self.held: set[int] = set()
-        self.tops = 0
-        """Blocks among them that no other refers to."""
+        self.parts: list[set[int]] = []
+        """Each block among them that no other refers to, with those that it leads to."""
         self.with_objects = 0
-        """Those of them that are objects which the collector follows, or lead to some."""
+        """Parts with objects that the collector follows."""
         self.path: RetentionPath | None = None
         self.types: tuple[TypeGrowth, ...] = ()
         self.replaces = False
@@ -56,8 +56,13 @@ class Heap:
     def add(self, other: Heap) -> None:
         """Take the blocks of another one."""
         self.held |= other.held
-        self.tops += other.tops
+        self.parts += other.parts
         self.with_objects += other.with_objects
+
+    @property
+    def tops(self) -> int:
+        """How many blocks among them no other refers to."""
+        return len(self.parts)
 
     @property
     def has_objects(self) -> bool:
@@ -95,9 +100,10 @@ def leftover(
         left -= held
         heap = by_place.setdefault(_place_of(top, held, marker, pieces, by_place), Heap())
         heap.held |= held
-        heap.tops += 1
+        heap.parts.append(held)
         heap.with_objects += bool(marker.objects(held))
         heap.is_of_objects = bool(marker.objects([top]))
+    _return_strays(by_place, marker, pieces)
     _join_reused(by_place, pieces)
     found: dict[str, Heap] = {}
     for place, heap in by_place.items():
@@ -120,6 +126,31 @@ def _is_ours(index: int, marker: Marker, pieces: Sequence[Piece]) -> bool:
     return piece.of_instruments or (is_ours(piece.stack) and not marker.may_be_reused(index))
 
 
+def _return_strays(
+    by_place: dict[tuple[str, ...], Heap], marker: Marker, pieces: Sequence[Piece]
+) -> None:
+    """Return a few blocks from a line that has a group of its own to that group.
+
+    Only old pointers lead to them, in memory that C code has taken and not written to. A text
+    is missed most: it is the only block of its call.
+
+    Args:
+        by_place: the groups, which are changed.
+        marker: knows what refers to what.
+        pieces: all blocks.
+    """
+    for heap in by_place.values():
+        lines = Counter(line for part in heap.parts for line in _lines(part, pieces))
+        few = _STRAY * heap.tops
+        rare = {index for index in heap.held if 0 < lines[pieces[index].stack[:1]] < few}
+        for index in sorted(rare):
+            home = by_place.get(_place_of(index, {index}, marker, pieces, {}), heap)
+            if home is not heap and not marker.objects([index]):
+                heap.held.remove(index)
+                home.held.add(index)
+                home.parts.append({index})
+
+
 def _join_reused(by_place: dict[tuple[str, ...], Heap], pieces: Sequence[Piece]) -> None:
     """Join few objects to more of the same types that have blocks from the same line.
 
@@ -129,7 +160,7 @@ def _join_reused(by_place: dict[tuple[str, ...], Heap], pieces: Sequence[Piece])
         by_place: the groups, which are changed.
         pieces: all blocks.
     """
-    lines = {place: _lines(heap, pieces) for place, heap in by_place.items()}
+    lines = {place: _lines(heap.held, pieces) for place, heap in by_place.items()}
     ranked = sorted(by_place, key=lambda place: by_place[place].tops)
     for place in ranked:
         heap, kinds = by_place[place], place[_KINDS_FROM:]
@@ -146,8 +177,10 @@ def _join_reused(by_place: dict[tuple[str, ...], Heap], pieces: Sequence[Piece])
             by_place[home].add(by_place.pop(place))
 
 
-def _lines(heap: Heap, pieces: Sequence[Piece]) -> set[tuple[tuple[str, str, int], ...]]:
-    return {pieces[index].stack[:1] for index in heap.held if pieces[index].stack}
+def _lines(
+    blocks: Iterable[int], pieces: Sequence[Piece]
+) -> set[tuple[tuple[str, str, int], ...]]:
+    return {pieces[index].stack[:1] for index in blocks if pieces[index].stack}
 
 
 def with_main_line(heap: Heap, marker: Marker, pieces: Sequence[Piece]) -> tuple[Piece, ...]:

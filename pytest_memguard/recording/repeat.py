@@ -357,7 +357,8 @@ class Repetition:
             so_far: how it grows.
             explained: whether what explains leaks has frozen the heap.
         """
-        if not self._collect_frozen(explained=explained):
+        was_garbage = self._collect_frozen(explained=explained)
+        if not was_garbage and not explained:  # what explains leaks has collected it already
             return False
         self._calls(_AGAIN, self._settle)  # the first time it was also what earlier calls left
         self._look(self._before, settle=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+import pytest
+
 from pytest_memguard.recording.causes import causes_of
 from tests.fresh import alone
 from tests.unit.attribution.leaking import NAME, module
@@ -42,7 +44,7 @@ def test_a_structure_that_each_call_renews() -> None:
 
 
 OLD_POINTERS = """
-import ctypes
+import ctypes, itertools
 
 class Thing:
     pass
@@ -54,7 +56,7 @@ LATEST = None
 
 def lose():
     global LATEST
-    LATEST = [Thing() for _ in range(4)]
+    LATEST = LOST
     api.Py_IncRef(LATEST)
 
 def take():
@@ -65,28 +67,38 @@ def take():
 def leak():
     global POINTER
     lose()
-    POINTER = POINTER or id(LATEST)
+    POINTER = POINTER if next(CALLS) > FEW else id(LATEST)
     take()
 
+CALLS, NUMBERS = itertools.count(), itertools.count(1000)
 POINTER = 0
 """
 
 
+@pytest.mark.parametrize(
+    ("lost", "calls", "types"),
+    [
+        ("[Thing() for _ in range(4)]", 1, {f"{NAME}.Thing", "list"}),
+        ("b'%d' % next(NUMBERS)", 3, set()),
+    ],
+    ids=["objects", "text"],
+)
 @alone
-def test_c_memory_with_pointers_to_objects_of_one_call() -> None:
-    """C code writes nothing to memory it took: the few objects in there are another leak."""
-    with module(OLD_POINTERS) as made:
+def test_c_memory_with_pointers_to_what_a_few_calls_lost(lost, calls, types) -> None:
+    """C code writes nothing to memory it took: the few blocks in there are another leak."""
+    with module(OLD_POINTERS.replace("LOST", lost).replace("FEW", str(calls))) as made:
         made.leak()
-        made.POINTER = 0
         gc.collect()
         gc.freeze()
         causes = causes_of(made.leak, 16, 16, gc.collect, ())
         gc.unfreeze()
     assert causes is not None
-    lost, of_c = sorted(causes, key=lambda cause: cause.per_call["C heap"])
-    assert lost.path is None
+    one, of_c = sorted(causes, key=lambda cause: cause.per_call["C heap"])
+    assert one.path is None
+    assert one.per_call["blocks"] > 0.9
     assert of_c.path is None
     assert of_c.per_call["C heap"] >= 1000
+    assert {kind.type for kind in one.holding.types} == types
 
 
 RENEWED_ONE_BY_ONE = """
