@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
 import pickle
 import sys
+import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 
 def answer(order: Path) -> Callable[[], None]:
@@ -45,6 +48,23 @@ def _redirect(order: Path) -> None:
         os.close(opened)
 
 
+def _end(work: Callable[[], None]) -> NoReturn:
+    """Do the work, and end without freeing every object, which takes as long as a small run."""
+    code: object = 1
+    try:
+        work()
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:  # noqa: BLE001  as an interpreter does
+        traceback.print_exc()
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
 def main() -> None:
     """Fork for each order that is read, and tell the child's number and how it ended."""
     module = importlib.import_module(sys.argv[1])
@@ -65,7 +85,7 @@ def main() -> None:
         sys.stdout.flush()
     else:
         return
-    work()
+    _end(work)
 
 
 if __name__ == "__main__":
