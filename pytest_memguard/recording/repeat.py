@@ -357,6 +357,8 @@ class Repetition:
             so_far: how it grows.
             explained: whether what explains leaks has frozen the heap.
         """
+        if self._freezes():
+            return False
         was_garbage = self._collect_frozen(explained=explained)
         if not was_garbage and not explained:  # what explains leaks has collected it already
             return False
@@ -372,6 +374,12 @@ class Repetition:
                 self._collect_frozen(always=True)
                 return True
         return False
+
+    def _freezes(self) -> bool:
+        """Whether a call freezes the heap itself: what it hides that way stays for ever."""
+        frozen = gc.get_freeze_count()
+        self._call_once()
+        return gc.get_freeze_count() > frozen
 
     def _would_eat(self) -> bool:
         """Whether the calls that look into growth would eat more than it may.

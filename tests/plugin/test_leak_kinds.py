@@ -434,3 +434,21 @@ def test_a_leak_beside_such_a_cycle(run, written):
     rates = leak["verdict"]["rates"]
     assert [rate["signal"] for rate in rates] == ["blocks"]
     assert rates[0]["per_call"] == pytest.approx(1, abs=0.1)
+
+
+def test_garbage_that_the_test_freezes(run, written):
+    """A test that freezes the heap hides garbage from the collector for ever: it leaks."""
+    source = """
+        import gc
+
+        class Parent:
+            def __init__(self):
+                self.child = [self]
+
+        def test_it():
+            Parent()
+            gc.freeze()
+    """
+    run(source, "--mem-leak-check", "--mem-leak-calls=300", JSON).assert_outcomes(failed=1)
+    (test,) = written().values()
+    assert test["leak"]["verdict"]["state"] == "leaking"
