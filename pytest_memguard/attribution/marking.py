@@ -9,6 +9,7 @@ holder does not reach what another one holds.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
@@ -226,13 +227,25 @@ class Marker:
         """Indices of the blocks that are a container's own memory, not its items."""
         kind = type(container)
         words = self._words(id(container), raw.basic_size(kind))
-        if raw.has_words_in_front(kind):
-            words += self._words(id(container) - 2 * _HEAD, _HEAD)
         found = set(map(self._index, words)) - {self._index(id(container))}
         known = {index for index in found if index is not None}
         if kind is list:  # it refers to nothing else; a class in it would look like an object's
             return known
-        return {index for index in known if not self.is_object(index)}
+        values = self._values_of(container) if raw.has_words_in_front(kind) else set()
+        return {index for index in known if not self.is_object(index)} | values
+
+    def _values_of(self, held: Any) -> set[int]:
+        """The block with the values of an instance's attributes, unless they are in a dict.
+
+        If the first of them is a class, the block itself looks like an object of that class.
+        """
+        words = self._words(id(held) - 2 * _HEAD, _HEAD)
+        found = {self._index(word) for word in words if not self._is_dict(word)}
+        return {index for index in found if index is not None and index not in self._tracked}
+
+    def _is_dict(self, address: int) -> bool:
+        kind = self._read(address + _WORD, _WORD)
+        return int.from_bytes(kind, sys.byteorder) == id(dict)
 
     def _reached(self, start: Iterable[tuple[int, bool]]) -> set[int]:
         seen = set(start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 import pytest
 
@@ -132,3 +133,32 @@ def test_objects_that_are_renewed_one_by_one() -> None:
     (lost,) = causes
     assert lost.path is None
     assert not lost.holding.types
+
+
+OF_A_CLASS = """
+class Wrapper:
+    def __init__(self, of):
+        self.of = of
+        self.name = "wrapper"
+
+KEPT = []
+
+def leak():
+    KEPT.append(Wrapper(Wrapper))
+"""
+
+
+@alone
+def test_values_of_attributes_the_first_of_which_is_a_class() -> None:
+    """They belong to the instance, though their block looks like one of that class."""
+    with module(OF_A_CLASS) as made:
+        made.leak()
+        gc.collect()
+        gc.freeze()
+        causes = causes_of(made.leak, 16, 16, gc.collect, ())
+        gc.unfreeze()
+    assert causes is not None
+    (kept,) = causes
+    assert kept.path is not None
+    blocks = 1 if sys.version_info >= (3, 13) else 2  # newer versions have them in one block
+    assert kept.per_call["blocks"] == pytest.approx(blocks, abs=0.2)
