@@ -10,7 +10,7 @@ from typing import Final
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.leaks import BYTE_SIGNALS, Signal
-from pytest_memguard.recording.repeat import Looking
+from pytest_memguard.recording.looking import Looking
 
 _WHOLE: Final = 0.15
 """How far from a whole number of blocks an item may be measured, and have so many."""
@@ -105,3 +105,7 @@ class AdjustedLooks:
     def settle(self, *, types: bool = True) -> None:
         """Collect garbage once the caches that fill with use are empty."""
         self._looks.settle(types=types)
+
+    def keep_caches(self) -> None:
+        """Empty the standard library's caches no more."""
+        self._looks.keep_caches()

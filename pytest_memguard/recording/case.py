@@ -13,12 +13,12 @@ from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, Kept, RetentionPath, Ve
 from pytest_memguard.recording.adjusted import AdjustedLooks, Share
 from pytest_memguard.recording.calls import OutOfTime, TimedCall
 from pytest_memguard.recording.explained import KnownLeaks
+from pytest_memguard.recording.looking import Looking
 from pytest_memguard.recording.looks import Looks
 from pytest_memguard.recording.repeat import (
     FEWEST_CALLS,
     CallFailed,
     Limits,
-    Looking,
     Repetition,
 )
 

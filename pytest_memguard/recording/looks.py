@@ -45,6 +45,7 @@ class Looks:
         self._frozen = frozen
         self._thaws = False
         self._impatient = False
+        self._empties = True
         self._memory = tuple(
             i for i, name in enumerate(self.signals) if name in ("blocks", "C heap")
         )
@@ -70,7 +71,7 @@ class Looks:
             types: empty the interpreter's alone, of what types have under a name.
             before: an earlier reading; resources above it get a moment to go.
         """
-        if settle:
+        if settle and self._empties:
             forget_caches()
         if self._thaws:
             self.collect_frozen()
@@ -117,10 +118,15 @@ class Looks:
         Args:
             types: also the interpreter's, of what types have under a name.
         """
-        forget_caches()
+        if self._empties:
+            forget_caches()
         self.collect()
         if types:
             forget_types()
+
+    def keep_caches(self) -> None:
+        """Empty the standard library's caches no more: growth came from that."""
+        self._empties = False
 
     def _read(self, row: array[int], *, settle: bool) -> None:
         if self._has_spares:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from math import inf
-from typing import Final, Protocol
+from typing import Final
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.lasting import LEAST_CALLS
@@ -24,6 +24,8 @@ from pytest_memguard.judge.quiet import conclude, passes
 from pytest_memguard.judge.rounds import LEAST_ROUNDS, allowance, is_flat, joined
 from pytest_memguard.judge.staircase import is_pausing
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict, is_much
+from pytest_memguard.recording.artefacts import AGAIN, Artefacts
+from pytest_memguard.recording.looking import Looking
 from pytest_memguard.units import MIB, format_size
 from pytest_memguard.values import dataclass
 
@@ -48,10 +50,6 @@ FEWEST_CALLS: Final = 34
 """With fewer calls nothing is called leaking."""
 _MANY_CALLS: Final = 120
 """With so many the last rounds are not short."""
-_AGAIN: Final = 8
-"""Calls after which garbage of the frozen heap is looked for once more."""
-_WAS_GARBAGE: Final = 0.1
-"""Share of the growth in them that goes with it from which on it makes a difference."""
 _PAUSE: Final = 1 / 10
 """Share of the time there is that may go into calls after which growth in steps may show,
 where none was seen."""
@@ -87,36 +85,6 @@ class CallFailed(Exception):  # noqa: N818  a state of the repetition, not an er
 Suspicion = Callable[[Verdict], Verdict | None]
 
 
-class Looking(Protocol):
-    """How the signals are read: `recording.looks.Looks`, or what stands for it."""
-
-    @property
-    def signals(self) -> Sequence[Signal]:
-        """What is read, in the order of a row."""
-
-    def row(self) -> array[int]:
-        """Room for one reading of every signal."""
-
-    def look(
-        self,
-        row: array[int],
-        *,
-        settle: bool,
-        types: bool = False,
-        before: array[int] | None = None,
-    ) -> None:
-        """Read every signal into a row."""
-
-    def collect(self) -> None:
-        """Collect garbage."""
-
-    def collect_frozen(self, *, always: bool = False, explained: bool = False) -> bool:
-        """Collect garbage of the whole heap; whether there was any."""
-
-    def settle(self, *, types: bool = True) -> None:
-        """Collect garbage once the caches that fill with use are empty."""
-
-
 class Repetition:
     """Follows a callable until the judge has a verdict or a limit is reached.
 
@@ -146,7 +114,6 @@ class Repetition:
     ) -> None:
         self._call = call
         self._look = looks.look
-        self._collect_frozen = looks.collect_frozen
         self._collect, self._settle = looks.collect, partial(looks.settle, types=False)
         self._signals = tuple(looks.signals)
         self._limits = limits
@@ -168,7 +135,7 @@ class Repetition:
         self._looks_clean = False
         self._clean_at = 0.0
         self._disturbed = self._harmed = self._too_slow = False
-        self._knows_garbage = False
+        self._artefacts = Artefacts(self._call_once, self._calls, looks)
 
     def verdict(self) -> Verdict:
         """Repeat the call as often as it takes."""
@@ -323,7 +290,7 @@ class Repetition:
         so_far = final(self._series(), "", self._least_calls())
         if so_far.state != "leaking" or self._would_eat():
             return None
-        if self._was_garbage(so_far):
+        if self._artefacts.explain(so_far, self._limits.calls - self.calls):
             self._rounds = self._done = 0
             self._disturbed = True
             return None
@@ -336,50 +303,10 @@ class Repetition:
             self._look(self._after, settle=True)
             self._leave_out_instruments(so_far)
             left = self._limits.calls - self.calls
-            if gc.get_freeze_count() != frozen and left > _AGAIN + LEAST_CALLS:
+            if gc.get_freeze_count() != frozen and left > AGAIN + LEAST_CALLS:
                 # the instruments froze what was alive in the middle of the calls
-                self._frozen_takes_in(so_far, explained=True)
+                self._artefacts.frozen_takes_in(so_far, explained=True)
         return verdict
-
-    def _was_garbage(self, so_far: Verdict) -> bool:
-        """Whether what grew was garbage in the frozen heap; asked once."""
-        if self._knows_garbage:
-            return False
-        self._knows_garbage = True
-        return self._frozen_takes_in(so_far)
-
-    def _frozen_takes_in(self, so_far: Verdict, *, explained: bool = False) -> bool:
-        """Whether garbage in the frozen heap takes in a good part of what grows.
-
-        If so, the whole heap is collected before each reading from now on.
-
-        Args:
-            so_far: how it grows.
-            explained: whether what explains leaks has frozen the heap.
-        """
-        if self._freezes():
-            return False
-        was_garbage = self._collect_frozen(explained=explained)
-        if not was_garbage and not explained:  # what explains leaks has collected it already
-            return False
-        self._calls(_AGAIN, self._settle)  # the first time it was also what earlier calls left
-        self._look(self._before, settle=True)
-        if not self._collect_frozen():
-            return False
-        self._look(self._after, settle=True)
-        rates = {rate.signal: rate.per_call for rate in so_far.rates}
-        for index, signal in enumerate(self._signals):
-            went = self._before[index] - self._after[index]
-            if went >= _WAS_GARBAGE * _AGAIN * rates.get(signal, inf):
-                self._collect_frozen(always=True)
-                return True
-        return False
-
-    def _freezes(self) -> bool:
-        """Whether a call freezes the heap itself: what it hides that way stays for ever."""
-        frozen = gc.get_freeze_count()
-        self._call_once()
-        return gc.get_freeze_count() > frozen
 
     def _would_eat(self) -> bool:
         """Whether the calls that look into growth would eat more than it may.

@@ -452,3 +452,27 @@ def test_garbage_that_the_test_freezes(run, written):
     run(source, "--mem-leak-check", "--mem-leak-calls=300", JSON).assert_outcomes(failed=1)
     (test,) = written().values()
     assert test["leak"]["verdict"]["state"] == "leaking"
+
+
+def test_growth_that_emptying_caches_makes(run, written):
+    """A type hint in typing's cache is evaluated once, and holds one class, not many."""
+    source = """
+        from typing import Optional, get_type_hints
+        from weakref import WeakKeyDictionary
+
+        HINTS = WeakKeyDictionary()
+
+        def test_it():
+            class Node:
+                other: Optional["Node"] = None
+
+            HINTS[Node] = dict(Node.__annotations__)
+            get_type_hints(Node, None, {"Node": Node})
+    """
+    run(source, "--mem-leak-check", JSON).assert_outcomes(passed=1)
+    (test,) = written().values()
+    assert test["leak"]["verdict"]["state"] in {"clean", "settling"}
+    kept = source.replace("HINTS[Node] =", "HINTS[Node] = Node,")
+    run(kept, "--mem-leak-check", "--mem-leak-calls=300", JSON).assert_outcomes(failed=1)
+    (test,) = written().values()
+    assert test["leak"]["blame"]["path"]["holder"].startswith("test_it.HINTS")

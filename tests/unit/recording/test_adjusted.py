@@ -33,6 +33,9 @@ class Readings:
     def settle(self, **_) -> None:
         """Nothing to empty."""
 
+    def keep_caches(self) -> None:
+        """There are none."""
+
 
 def read(looks: AdjustedLooks) -> list[int]:
     """One reading."""
