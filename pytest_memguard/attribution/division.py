@@ -5,9 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from array import array
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any, Final
 from weakref import ReferenceType
 
@@ -33,11 +31,9 @@ _MOST_HOLDERS: Final = 24
 _SHARED: Final = 0.5
 """Share of the growth looked for that two containers have in common if they keep one thing."""
 _PART_OF_GROWTH: Final = 0.5
-"""Share of the objects that a part of the calls makes of an even leak, from which on it did."""
-_ALL: Final = (1 << 64) - 1
-"""Every bit of an address, so that its complement is a number without a sign."""
+"""Share of the blocks that a part of the calls leaves of an even leak, from which on it did."""
 _FEWEST: Final = 4
-"""Objects that it takes to tell in which parts they were made."""
+"""Blocks that it takes to tell in which parts they were made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,18 +81,8 @@ class Division:
             del everything
             self._total = len(gc.get_objects())
             gc.freeze()
-        self._noted: list[tuple[float, array[int]]] = []
+        self._parts: Sequence[int] = ()
         self._seconds = seconds - (time.thread_time() - started)
-
-    def note(self, share: float) -> None:
-        """Note which objects are new so far, garbage among them.
-
-        Args:
-            share: of the calls that have been made.
-        """
-        # no set and no plain numbers: memory with addresses in it seems to hold what is there
-        masked = array("Q", (~id(held) & _ALL for held in gc.get_objects()))
-        self._noted.append((share, masked))
 
     def finish(
         self,
@@ -104,6 +90,7 @@ class Division:
         read: Callable[[int, int], bytes],
         *,
         calls: int,
+        parts: Sequence[int],
         collect: Callable[[], object],
         heap: range = range(0),
     ) -> list[Holding] | None:
@@ -113,6 +100,7 @@ class Division:
             pieces: reads the blocks that are still there, by address; None if it cannot.
             read: reads memory, as for `marking.Marker`.
             calls: how many of the calls leaked, at least.
+            parts: how many calls each part of them has.
             collect: collects garbage, if it is to be collected.
             heap: addresses of glibc's heap, where C code may keep what it holds.
 
@@ -121,6 +109,7 @@ class Division:
         """
         collect()
         collects = gc.isenabled()
+        self._parts = parts
         with NoCollection():
             new = gc.get_objects()
             gc.unfreeze()
@@ -181,7 +170,7 @@ class Division:
             )
             del everything
             left = leftover(unclaimed, survivors, marker, known, search, least)
-        left = hands.registered(self._without_renewed(left, marker))
+        left = hands.registered(self._without_renewed(left, known))
         c_memory = CMemory(addresses, read, search, marker.is_new)
         for heap in left:
             # what C code alone knows is held by old pointers as easily as by new ones
@@ -189,30 +178,24 @@ class Division:
                 heap.path = c_memory.holder(marker.native(heap.held))
         return [*hands.shared_out(), *map(hands.holding_of, left)]
 
-    def _without_renewed(self, heaps: Sequence[Heap], marker: Marker) -> list[Heap]:
+    def _without_renewed(self, heaps: Sequence[Heap], pieces: Sequence[Piece]) -> list[Heap]:
         """The heaps without structures that each call renews, and without what came once.
 
-        A leak has objects from each of the later parts of the calls. A renewed structure has
-        those of the last call alone; where they lie in memory that was used before, they seem
-        to have been there all the time.
+        A leak has blocks from each of the later parts of the calls. A renewed structure has
+        those of the last call alone.
         """
-        return [
-            heap
-            for heap in heaps
-            if not heap.has_objects or self._goes_on(marker.objects(heap.held))
-        ]
+        return [heap for heap in heaps if self._goes_on([pieces[i] for i in heap.held])]
 
-    def _goes_on(self, objects: Sequence[Any]) -> bool:
-        """Whether each of the later parts of the calls made a good part of some objects."""
-        if len(objects) < _FEWEST:
+    def _goes_on(self, pieces: Sequence[Piece]) -> bool:
+        """Whether each of the later parts of the calls left a good part of some blocks."""
+        parts = [piece.part for piece in pieces if piece.stack]
+        if len(parts) < _FEWEST:
             return True
-        ids = {~id(held) & _ALL for held in objects}
-        there = [
-            (share, len(ids.intersection(noted)) / len(ids)) for share, noted in self._noted
-        ]
+        least = _PART_OF_GROWTH * len(parts) / sum(self._parts)
         return all(
-            made - already >= _PART_OF_GROWTH * (after - before)
-            for (before, already), (after, made) in pairwise([*there, (1.0, 1.0)])
+            parts.count(number) >= least * calls
+            for number, calls in enumerate(self._parts)
+            if number > 0
         )
 
 

@@ -71,6 +71,10 @@ class Piece(Protocol):
     def count(self) -> int:
         """How many blocks this is."""
 
+    @property
+    def part(self) -> int:
+        """Which part of the calls allocated it, from 0."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reused:
@@ -96,6 +100,8 @@ class Reused:
     """It is one."""
     count: int = 1
     """One block."""
+    part: int = 0
+    """Not known: it is an old block."""
 
 
 def with_reused(pieces: Sequence[Piece], new: Iterable[Any]) -> list[Piece]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +27,10 @@ _MOST_RECORDS: Final = 3_000_000
 _MOST_BLOCKS: Final = 200_000
 _SMALL: Final = 512
 """Bytes up to which pymalloc has room of its own for a block."""
+_NOTE_SIZE: Final = 123_457
+"""Bytes of a block that says in the stream of allocations where a part of the calls ends; of a
+size that hardly anything else has."""
+_NOTED: Final = _NOTE_SIZE + sys.getsizeof(b"")
 _MEMORY: Final = "/proc/self/mem"
 
 
@@ -47,6 +53,8 @@ class Block:
 
     of_instruments: bool = False
     """Whether it is there because allocations are followed."""
+    part: int = 0
+    """How many times `BlockTracker.note` was called before it was allocated."""
 
     @property
     def block(self) -> int:
@@ -96,6 +104,10 @@ class BlockTracker:
             raise Unmeasurable(msg) from error
         self._tracker = tracker
 
+    def note(self) -> None:
+        """Note that what is allocated from now on belongs to the next part of the calls."""
+        bytes(_NOTE_SIZE)
+
     def stop(self) -> None:
         """Follow them no longer."""
         if self._tracker is not None:
@@ -117,12 +129,14 @@ class BlockTracker:
 
 def _living(reader: Any, kinds: Any) -> list[Block] | None:
     frees = {int(kinds.FREE), int(kinds.MUNMAP), int(kinds.PYMALLOC_FREE)}
-    alive: dict[int, Any] = {}
+    alive: dict[int, tuple[Any, int]] = {}
+    part = 0
     for record in reader.get_allocation_records():
         if record.allocator in frees:
             alive.pop(record.address, None)
         else:
-            alive[record.address] = record
+            alive[record.address] = (record, part)
+            part += record.size == _NOTED
     if len(alive) > _MOST_BLOCKS:
         return None
     of_python = {
@@ -136,10 +150,11 @@ def _living(reader: Any, kinds: Any) -> list[Block] | None:
         _block(
             record,
             stacks,
+            part,
             of_python=record.allocator in of_python
             and not (record.size <= _SMALL and record.address in heap),
         )
-        for _, record in sorted(alive.items())
+        for _, (record, part) in sorted(alive.items(), key=itemgetter(0))
     ]
 
 
@@ -156,7 +171,7 @@ def heap_addresses() -> range:
 
 
 def _block(
-    record: Any, stacks: dict[tuple[int, int], tuple[Any, Any]], *, of_python: bool
+    record: Any, stacks: dict[tuple[int, int], tuple[Any, Any]], part: int, *, of_python: bool
 ) -> Block:
     key = (record.stack_id, getattr(record, "native_stack_id", 0))
     if key not in stacks:
@@ -170,6 +185,7 @@ def _block(
         native=native,
         of_python=of_python,
         of_instruments=is_of_instruments(native),
+        part=part,
     )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SECONDS: Final = 3.0
 """Of work, for what is measured before and after the calls, and for the calls themselves."""
 _PARTS: Final = (0.25, 0.625, 1.0)
-"""Shares of the calls after each of which it is noted what is new."""
+"""Shares of the calls where one part of them ends."""
 _OVERHEAD: Final = 16
 """Bytes that the C library takes for a block beside its own."""
 _RELEASED_BY: Final[Mapping[Signal, frozenset[str]]] = {
@@ -97,18 +97,20 @@ def causes_of(
         except Unmeasurable:
             return None
         try:
-            made = 0
+            parts: list[int] = []
             for share in _PARTS:
-                made += make_calls(call, round(share * calls) - made, _SECONDS / len(_PARTS))
-                if share < 1:  # nothing is collected here: memray loses the stack by that
-                    division.note(made / calls)
-            calls = made
+                more = round(share * calls) - sum(parts)
+                parts.append(make_calls(call, more, _SECONDS / len(_PARTS)))
+                tracker.note()
+            calls = sum(parts)
             collect()
         finally:
             tracker.stop()
         least = min(least, calls)
         heap = heap_addresses()
-        found = division.finish(tracker.read, read, calls=least, collect=collect, heap=heap)
+        found = division.finish(
+            tracker.read, read, calls=least, parts=parts, collect=collect, heap=heap
+        )
     finally:
         folder.close()
         gc.freeze()  # as the check had it; garbage was collected before it was thawed
