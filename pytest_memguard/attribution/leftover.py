@@ -31,6 +31,8 @@ _FOUND: Final = 0.75
 """Share of the objects of a leak that are found, at least: others may seem to be held by
 memory in which old pointers lie."""
 
+_HELD: Final = 0.5
+"""Share of the blocks of a leak that a holder has, at least, for which they are no leak."""
 _SEVERAL: Final = 4
 """Objects from which on it can be that many are renewed, each by itself."""
 _HAVE_OBJECTS: Final = 0.5
@@ -338,9 +340,20 @@ def _find_holder(
         chains = chains_from_above(own, search, math.ceil(_FOUND * least))
     if chains:
         heap.replaces = _gets_others(chains[0], survivors, least)
-        heap.path = retention_path(
-            chains[0], roots=search.roots, new=survivors.ids, grower=None
-        )
+        path = retention_path(chains[0], roots=search.roots, new=survivors.ids, grower=None)
+        excuses = path.owner or path.bounded
+        if not excuses or _holds(chains[0], heap, survivors, marker):
+            heap.path = path
+
+
+def _holds(chain: Chain, heap: Heap, survivors: Survivors, marker: Marker) -> bool:
+    """Whether what a chain leads to holds a good part of the blocks.
+
+    One that it holds may lie in memory that was allocated where the others were lost.
+    """
+    old = [held for held in chain.objects if id(held) not in survivors.ids]
+    held = marker.held_by(old[-1]) if old else set()
+    return len(held & heap.held) >= _HELD * len(heap.held)
 
 
 def _gets_others(chain: Chain, survivors: Survivors, least: int) -> bool:
