@@ -52,12 +52,11 @@ class Thing:
 api = ctypes.pythonapi
 api.Py_IncRef.argtypes = [ctypes.py_object]
 api.PyMem_RawMalloc.restype = ctypes.c_void_p
-LATEST = None
 
 def lose():
-    global LATEST
-    LATEST = LOST
-    api.Py_IncRef(LATEST)
+    lost = LOST
+    api.Py_IncRef(lost)
+    return id(lost)
 
 def take():
     block = api.PyMem_RawMalloc(1000)
@@ -66,8 +65,8 @@ def take():
 
 def leak():
     global POINTER
-    lose()
-    POINTER = POINTER if next(CALLS) > FEW else id(LATEST)
+    address = lose()
+    POINTER = POINTER if next(CALLS) > FEW else address
     take()
 
 CALLS, NUMBERS = itertools.count(), itertools.count(1000)
