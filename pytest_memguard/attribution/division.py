@@ -81,7 +81,6 @@ class Division:
             del everything
             self._total = len(gc.get_objects())
             gc.freeze()
-        self._parts: Sequence[int] = ()
         self._seconds = seconds - (time.thread_time() - started)
 
     def finish(
@@ -109,7 +108,6 @@ class Division:
         """
         collect()
         collects = gc.isenabled()
-        self._parts = parts
         with NoCollection():
             new = gc.get_objects()
             gc.unfreeze()
@@ -121,7 +119,7 @@ class Division:
             blocks = pieces()
             if blocks is None:
                 return None
-            return self._divided(survivors, blocks, read, calls, heap, gone)
+            return self._divided(survivors, blocks, read, calls, parts, heap, gone)
 
     def _divided(
         self,
@@ -129,6 +127,7 @@ class Division:
         blocks: Sequence[Piece],
         read: Callable[[int, int], bytes],
         calls: int,
+        parts: Sequence[int],
         addresses: range,
         gone: int,
     ) -> list[Holding]:
@@ -170,7 +169,7 @@ class Division:
             )
             del everything
             left = leftover(unclaimed, survivors, marker, known, search, least)
-        left = hands.registered(self._without_renewed(left, known))
+        left = hands.registered(_without_renewed(left, known, parts))
         c_memory = CMemory(addresses, read, search, marker.is_new)
         for heap in left:
             # what C code alone knows is held by old pointers as easily as by new ones
@@ -178,25 +177,32 @@ class Division:
                 heap.path = c_memory.holder(marker.native(heap.held))
         return [*hands.shared_out(), *map(hands.holding_of, left)]
 
-    def _without_renewed(self, heaps: Sequence[Heap], pieces: Sequence[Piece]) -> list[Heap]:
-        """The heaps without structures that each call renews, and without what came once.
 
-        A leak has blocks from each of the later parts of the calls. A renewed structure has
-        those of the last call alone.
-        """
-        return [heap for heap in heaps if self._goes_on([pieces[i] for i in heap.held])]
+def _without_renewed(
+    heaps: Sequence[Heap], pieces: Sequence[Piece], parts: Sequence[int]
+) -> list[Heap]:
+    """The heaps without structures that each call renews, and without what came once.
 
-    def _goes_on(self, pieces: Sequence[Piece]) -> bool:
-        """Whether each of the later parts of the calls left a good part of some blocks."""
-        parts = [piece.part for piece in pieces if piece.stack]
-        if len(parts) < _FEWEST:
-            return True
-        least = _PART_OF_GROWTH * len(parts) / sum(self._parts)
-        return all(
-            parts.count(number) >= least * calls
-            for number, calls in enumerate(self._parts)
-            if number > 0
-        )
+    A leak has blocks from each of the later parts of the calls. A renewed structure has those
+    of the last call alone.
+
+    Args:
+        heaps: these.
+        pieces: all blocks.
+        parts: how many calls each part of them has.
+    """
+    return [heap for heap in heaps if _goes_on([pieces[i] for i in heap.held], parts)]
+
+
+def _goes_on(pieces: Sequence[Piece], calls: Sequence[int]) -> bool:
+    """Whether each of the later parts of the calls left a good part of some blocks."""
+    parts = [piece.part for piece in pieces if piece.stack]
+    if len(parts) < _FEWEST:
+        return True
+    least = _PART_OF_GROWTH * len(parts) / sum(calls)
+    return all(
+        parts.count(number) >= least * made for number, made in enumerate(calls) if number > 0
+    )
 
 
 class _Group:

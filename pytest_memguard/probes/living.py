@@ -136,7 +136,7 @@ def _living(reader: Any, kinds: Any) -> list[Block] | None:
             alive.pop(record.address, None)
         else:
             alive[record.address] = (record, part)
-            part += record.size == _NOTED
+            part += record.size == _NOTED and _is_note(record)
     if len(alive) > _MOST_BLOCKS:
         return None
     of_python = {
@@ -156,6 +156,11 @@ def _living(reader: Any, kinds: Any) -> list[Block] | None:
         )
         for _, (record, part) in sorted(alive.items(), key=itemgetter(0))
     ]
+
+
+def _is_note(record: Any) -> bool:
+    """Whether `BlockTracker.note` allocated it, and not a test by chance."""
+    return any(file == __file__ for _, file, _ in record.stack_trace(max_stacks=1))
 
 
 def heap_addresses() -> range:

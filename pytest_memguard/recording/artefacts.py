@@ -46,7 +46,7 @@ class Artefacts:
         self._before, self._after = looks.row(), looks.row()
         self._is_asked = False
 
-    def explain(self, so_far: Verdict, left: int) -> bool:
+    def account_for(self, so_far: Verdict, left: int) -> bool:
         """Whether what grew is due to the check; asked once.
 
         Args:

@@ -1,4 +1,4 @@
-"""How the signals of a leak are read, whoever reads them."""
+"""The protocol by which a leak check reads its signals."""
 
 from __future__ import annotations
 

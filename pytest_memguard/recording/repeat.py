@@ -290,7 +290,7 @@ class Repetition:
         so_far = final(self._series(), "", self._least_calls())
         if so_far.state != "leaking" or self._would_eat():
             return None
-        if self._artefacts.explain(so_far, self._limits.calls - self.calls):
+        if self._artefacts.account_for(so_far, self._affordable()):
             self._rounds = self._done = 0
             self._disturbed = True
             return None

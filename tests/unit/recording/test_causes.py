@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 
 from pytest_memguard.attribution.leftover import Heap, _holds
-from pytest_memguard.recording.causes import causes_of
+from pytest_memguard.recording.causes import Cause, causes_of
 from tests.fresh import alone
 from tests.unit.attribution.leaking import NAME, module
+
+
+def _causes(leak: Callable[[], None]) -> list[Cause]:
+    """What keeps what of 16 calls, as a check has it."""
+    leak()
+    gc.collect()
+    gc.freeze()
+    causes = causes_of(leak, 16, 16, gc.collect, ())
+    gc.unfreeze()
+    assert causes is not None
+    return causes
+
 
 RENEWED = """
 KEPT, LATEST = [], None
@@ -33,12 +46,8 @@ def test_a_structure_that_each_call_renews() -> None:
     """Its blocks are the latest call's: they are no growth, whatever seems to hold them."""
     with module(RENEWED) as made:
         for _ in range(ROUNDS):
-            made.leak()
-            gc.collect()
-            gc.freeze()
-            causes = causes_of(made.leak, 16, 16, gc.collect, ())
-            gc.unfreeze()
-            named = {cause.path.holder for cause in causes or () if cause.path is not None}
+            causes = _causes(made.leak)
+            named = {cause.path.holder for cause in causes if cause.path is not None}
             assert f"{NAME}.KEPT" in named
             assert f"{NAME}.LATEST" not in named
 
@@ -86,12 +95,7 @@ POINTER = 0
 def test_c_memory_with_pointers_to_what_a_few_calls_lost(lost, calls, types) -> None:
     """C code writes nothing to memory it took: the few blocks in there are another leak."""
     with module(OLD_POINTERS.replace("LOST", lost).replace("FEW", str(calls))) as made:
-        made.leak()
-        gc.collect()
-        gc.freeze()
-        causes = causes_of(made.leak, 16, 16, gc.collect, ())
-        gc.unfreeze()
-    assert causes is not None
+        causes = _causes(made.leak)
     one, of_c = sorted(causes, key=lambda cause: cause.per_call["C heap"])
     assert one.path is None
     assert one.per_call["blocks"] > 0.9
@@ -122,12 +126,7 @@ def leak():
 def test_objects_that_are_renewed_one_by_one() -> None:
     """Many containers have one new object each, and as many others are gone: no leak."""
     with module(RENEWED_ONE_BY_ONE) as made:
-        made.leak()
-        gc.collect()
-        gc.freeze()
-        causes = causes_of(made.leak, 16, 16, gc.collect, ())
-        gc.unfreeze()
-    assert causes is not None
+        causes = _causes(made.leak)
     (lost,) = causes
     assert lost.path is None
     assert not lost.holding.types
@@ -150,12 +149,7 @@ def leak():
 def test_values_of_attributes_the_first_of_which_is_a_class() -> None:
     """They belong to the instance, though their block looks like one of that class."""
     with module(OF_A_CLASS) as made:
-        made.leak()
-        gc.collect()
-        gc.freeze()
-        causes = causes_of(made.leak, 16, 16, gc.collect, ())
-        gc.unfreeze()
-    assert causes is not None
+        causes = _causes(made.leak)
     (kept,) = causes
     assert kept.path is not None
     blocks = 1 if sys.version_info >= (3, 13) else 2  # newer versions have them in one block
