@@ -436,9 +436,10 @@ def test_a_leak_beside_such_a_cycle(run, written):
     assert rates[0]["per_call"] == pytest.approx(1, abs=0.1)
 
 
-def test_garbage_that_the_test_freezes(run, written):
+@pytest.mark.parametrize("made", ["Parent()", "a = []; a.append(a)"])
+def test_garbage_that_the_test_freezes(run, written, made):
     """A test that freezes the heap hides garbage from the collector for ever: it leaks."""
-    source = """
+    source = f"""
         import gc
 
         class Parent:
@@ -446,7 +447,7 @@ def test_garbage_that_the_test_freezes(run, written):
                 self.child = [self]
 
         def test_it():
-            Parent()
+            {made}
             gc.freeze()
     """
     run(source, "--mem-leak-check", "--mem-leak-calls=300", JSON).assert_outcomes(failed=1)
