@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pytest_memguard.leaks import Signal
 from pytest_memguard.probes.counters import Counters
+from pytest_memguard.recording.garbage import collect
 from pytest_memguard.recording.spare_blocks import (
     fill_spare_blocks,
     fill_spare_blocks_of_threads,
@@ -87,7 +88,7 @@ class Looks:
         if self._respect_disabled and not gc.isenabled():
             return
         for _ in range(_COLLECTIONS):  # what finalizers let go is garbage of the next one
-            if not gc.collect():
+            if not collect():
                 return
 
     def collect_frozen(self, *, always: bool = False, explained: bool = False) -> bool:
@@ -108,7 +109,7 @@ class Looks:
             return False
         self._thaws = self._thaws or always
         gc.unfreeze()
-        found = gc.collect()
+        found = collect()
         gc.freeze()
         return found > 0
 

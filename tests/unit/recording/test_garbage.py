@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from pytest_memguard.recording.garbage import WholeHeap
+from pytest_memguard.recording.garbage import WholeHeap, collect
 
 
 @pytest.fixture
@@ -70,3 +70,22 @@ def test_what_somebody_else_has_set_stays(collected) -> None:
     heap.close()
     assert gc.get_threshold() == (1, 2, 3)
     assert collected
+
+
+def test_callbacks_hear_nothing_of_collections() -> None:
+    """They cannot swallow an interrupt that arrives meanwhile; they are back afterwards."""
+    heard: list[str] = []
+
+    def hear(phase: str, _: object) -> None:
+        heard.append(phase)
+
+    gc.callbacks.append(hear)
+    try:
+        before = list(gc.callbacks)
+        collect()
+        assert gc.callbacks == before
+        assert heard == []
+        gc.collect()
+        assert heard == ["start", "stop"]
+    finally:
+        gc.callbacks.remove(hear)

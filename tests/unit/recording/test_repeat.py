@@ -513,7 +513,7 @@ def test_garbage_is_collected_unless_the_call_forbids_it(
     """Garbage stays where the collector was switched off by the call itself."""
     collected: list[int] = []
     monkeypatch.setattr(looks.gc, "isenabled", lambda: enabled)
-    monkeypatch.setattr(looks.gc, "collect", lambda: collected.append(1))
+    monkeypatch.setattr(looks.gc, "collect", lambda _: collected.append(1))
     repeated({}, respect_disabled=respect).verdict()
     assert bool(collected) == collects
 
@@ -522,7 +522,7 @@ def test_garbage_does_not_pile_up_in_long_rounds(repeated, monkeypatch) -> None:
     """Rounds become longer, and the garbage that lies about at one time does not."""
     calls: list[int] = []
     collected: list[int] = []
-    monkeypatch.setattr(looks.gc, "collect", lambda: collected.append(len(calls)))
+    monkeypatch.setattr(looks.gc, "collect", lambda _: collected.append(len(calls)))
 
     def growth(number: int) -> dict[str, int]:
         calls.append(number)
@@ -538,7 +538,7 @@ def test_garbage_does_not_pile_up_in_long_rounds(repeated, monkeypatch) -> None:
 def test_garbage_of_the_first_look(counters, monkeypatch, warmup) -> None:
     """No more of it at a time than in the warm-up, since it would need more pages."""
     collected = [0]
-    monkeypatch.setattr(looks.gc, "collect", lambda: collected.append(len(calls)))
+    monkeypatch.setattr(looks.gc, "collect", lambda _: collected.append(len(calls)))
     calls: list[None] = []
     limits = Limits(warmup=warmup)
     verdict = Repetition(lambda: calls.append(None), Looks(counters), limits).verdict()
@@ -554,7 +554,7 @@ def test_garbage_of_long_rounds_stays_where_the_call_forbids_to_collect(
     """Where the call switched the collector off, its garbage counts in long rounds too."""
     collected: list[int] = []
     monkeypatch.setattr(looks.gc, "isenabled", lambda: False)
-    monkeypatch.setattr(looks.gc, "collect", lambda: collected.append(1))
+    monkeypatch.setattr(looks.gc, "collect", lambda _: collected.append(1))
     verdict = repeated({"blocks": 1}, Limits(calls=300)).verdict()
     assert max(a_round.calls for a_round in verdict.rounds) > 20
     assert collected == []
