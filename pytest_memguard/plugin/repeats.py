@@ -187,8 +187,9 @@ class RepeatedItem:
             when=when,
             reraise=(pytest.exit.Exception, KeyboardInterrupt),
         )
-        # pytest's plugins keep what they need for the teardown when they make the report
-        self._makereport(item=item, call=call)
+        if when == "call" or call.excinfo is not None:
+            # pytest's plugins find out then what failed, and keep what the teardown needs
+            self._makereport(item=item, call=call)
         if call.excinfo is None:
             return ""
         text = str(call.excinfo.value).partition("\n")[0]
