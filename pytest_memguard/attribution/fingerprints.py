@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
-from pytest_memguard.leaks import STARTS_TRACEMALLOC, Blame, LeakLine
+from pytest_memguard.leaks import Blame, LeakLine
 
 _SHARED: Final = ("parameters of a test",)
 """Holders of leaks that have nothing in common."""
@@ -17,6 +17,8 @@ _REGISTRIES: Final = ("context variables",)
 """Holders of leaks that a second part of the name tells apart."""
 _CACHE_OF: Final = "functools.lru_cache of "
 _TEST_FILE: Final = re.compile(r"(test_.*|.*_test|conftest)\.py$")
+_TRACED: Final = "the test starts tracemalloc, so not all lines may be known"
+"""What the name of a leak without lines is made from, in files that exist, too."""
 _UNEVEN: Final = 48
 _WIDE: Final = 16
 _OFTEN: Final = 0.5
@@ -82,7 +84,7 @@ def _subject(blame: Blame) -> str:
     if line is not None:
         kept = _kept_type(blame) or _size_class(line, blame.calls)
         return "; ".join(part for part in (_place(line), *line.native, kept) if part)
-    return STARTS_TRACEMALLOC if blame.traced else ""
+    return _TRACED if blame.traced else ""
 
 
 def _is_shared(holder: str) -> bool:

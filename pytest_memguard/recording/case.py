@@ -257,10 +257,9 @@ class Case:
         self._add_note(_note_of(failed))
 
     def _add_note(self, note: str) -> None:
-        if self.blame is None:
-            self.blame = Blame(calls=0)
-        if note not in self.blame.notes:
-            self.blame = replace(self.blame, notes=(*self.blame.notes, note))
+        blame = self.blame or Blame(calls=0)
+        notes = dict.fromkeys((*blame.notes, note))
+        self.blame = replace(blame, notes=tuple(notes))
 
     def _leave_out_renewed(self, verdict: Verdict) -> None:
         """Once more without containers that are emptied now and then, if others grow on."""
