@@ -375,14 +375,14 @@ class ItemHooks:
         What it breaches is raised when pytest asks for the teardown.
         """
         look = self._running.look or self.looks.take_over()
-        if look is None:
-            tear_down()
-            return
-        if look.open is None:
+        if look is not None and look.open is None:
             look.begin("teardown")
+        self.looks.paused = self._running.is_taken = True
         tear_down()
-        self.reports.activate()
-        self._torn_early = self._end_teardown(item, look) or []
+        self.looks.paused = self._running.is_taken = False
+        if look is not None:
+            self.reports.activate()
+            self._torn_early = self._end_teardown(item, look) or []
 
     def repeat(self, *, lasts: bool) -> None:
         """Measure nothing while a test is repeated, and forget then what is no longer so.

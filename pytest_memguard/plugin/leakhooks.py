@@ -26,6 +26,7 @@ from pytest_memguard.plugin.repeats import RepeatedItem, doctest_names
 from pytest_memguard.plugin.terminal_line import TerminalLine
 from pytest_memguard.plugin.time_limits import seconds_left
 from pytest_memguard.recording.check import LeakCheck
+from pytest_memguard.recording.repeat import Limits
 from pytest_memguard.settings import Settings
 
 _SHARE_OF_TIMEOUT: Final = 0.8
@@ -93,6 +94,7 @@ class LeakHooks:
         self._kept = 0
         self._repeating = False
         self._repeated: RepeatedItem | None = None
+        self._set_up: RepeatedItem | None = None
         self._names: dict[str, Any] | None = None
         self._filters: list[Any] = []
         self._subtest_failed = False
@@ -175,6 +177,25 @@ class LeakHooks:
         if report.failed:
             self._subtest_failed = True
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_runtest_teardown")
+    def pytest_runtest_teardown_begins(self) -> Generator[None, object, object]:
+        """Set a test that was repeated up once more, so that its hooks run in pairs."""
+        repeated = self._set_up if not self._repeating else None
+        if repeated is None:
+            return (yield)
+        self._set_up = None
+        self._repeating = True
+        self._items.repeat(lasts=True)
+        try:
+            repeated.set_up()
+        finally:
+            self._repeating = False
+            self._items.repeat(lasts=False)
+        try:
+            return (yield)
+        finally:
+            repeated.clean_up()
+
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(self) -> Generator[None, object, object]:
         """Let what went wrong when the test was torn down be an error of its teardown."""
@@ -197,34 +218,45 @@ class LeakHooks:
 
     def _judge(self, item: pytest.Item, plan: LeakPlan) -> LeakReading | None:
         repeated = RepeatedItem(item, self._names, self._filters)
-        self._items.measure_early_teardown(item, lambda: self._tear_down(repeated))
-        if self._torn is not None:
-            return None
         limits = plan.limits
         left = seconds_left(item, self._started)
         if left is not None:
             left = max(0.0, left * _SHARE_OF_TIMEOUT)
             limits = replace(limits, seconds=min(limits.seconds, left))
-        self._repeating, self._repeated = True, repeated
         self._config = item.config
-        self._items.repeat(lasts=True)
-        if self._line is not None:
-            self._line.begin(item.nodeid, limits.seconds)
+        self._repeating = True
         try:
             with repeated:
-                reading = self._check.run(
-                    repeated,
-                    limits,
-                    resources=plan.resources,
-                    respect_disabled=self._gc_enabled,
-                    kept=self._kept,
-                )
+                self._items.measure_early_teardown(item, lambda: self._tear_down(repeated))
+                if self._torn is not None:
+                    return None
+                reading = self._check_again(item, repeated, plan, limits)
+        finally:
+            self._repeating = False
+        self._set_up = None if repeated.went_wrong else repeated
+        return self._accept(relative(reading, self._root), plan, item.nodeid)
+
+    def _check_again(
+        self, item: pytest.Item, repeated: RepeatedItem, plan: LeakPlan, limits: Limits
+    ) -> LeakReading:
+        """Repeat the test until there is a verdict."""
+        if self._line is not None:
+            self._line.begin(item.nodeid, limits.seconds)
+        self._repeated = repeated
+        self._items.repeat(lasts=True)
+        try:
+            return self._check.run(
+                repeated,
+                limits,
+                resources=plan.resources,
+                respect_disabled=self._gc_enabled,
+                kept=self._kept,
+            )
         finally:
             if self._line is not None:
                 self._line.end()
-            self._repeating, self._repeated = False, None
+            self._repeated = None
             self._items.repeat(lasts=False)
-        return self._accept(relative(reading, self._root), plan, item.nodeid)
 
     def _owners(self) -> Owners:
         return () if self._config is None else owners_of(self._config)

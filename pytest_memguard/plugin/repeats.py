@@ -7,8 +7,9 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
@@ -27,6 +28,7 @@ from pytest_memguard.recording.repeat import CallFailed
 if TYPE_CHECKING:
     from typing import Self
 
+Phase = Literal["setup", "call", "teardown"]
 _LISTS: Final = ("_report_sections", "user_properties", "own_markers")
 """What pytest and plugins append to an item with every run of it."""
 
@@ -59,14 +61,17 @@ def doctest_names(item: pytest.Item) -> dict[str, Any] | None:
 class RepeatedItem:
     """A test that has just passed, to be run again.
 
-    Entering tears down what belongs to the test alone; class, module, package and session
-    fixtures stay up. Leaving puts the item back into the state in which its first run left
-    it, so that pytest goes on with the report of its call.
+    Its first run is torn down before, as far as that belongs to the test alone: class, module,
+    package and session fixtures stay up. Afterwards it is set up once more. So there is a
+    teardown for each setup, with the hooks of all plugins, of which pytest makes the last.
 
     Args:
         item: the test, after its call.
         names: what a doctest sees, from `doctest_names` before its first run.
         filters: the filters of warnings before its first call.
+
+    Attributes:
+        went_wrong: whether a repetition did not pass.
     """
 
     def __init__(
@@ -96,25 +101,8 @@ class RepeatedItem:
         self._own_instance = is_method and not is_property
         self._instance = vars(item).get("_instance") if is_property else None
         self._makereport = _builtin_hook(item.config, "pytest_runtest_makereport")
-
-    def tear_down(self) -> BaseException | None:
-        """End the first run: tear down what belongs to the test alone.
-
-        Returns:
-            What went wrong; the caller has to raise it when pytest asks for the teardown.
-        """
-        item = self._item
-        teardown = _builtin_hook(item.config, "pytest_runtest_teardown")
-        stash = dict(item.stash._storage)
-        try:
-            teardown(item=item, nextitem=self._stand_in)
-        except (pytest.exit.Exception, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001  told at the time of the teardown
-            return error
-        finally:
-            item.stash._storage.update(stash)
-        return None
+        self._folder: Any = None
+        self.went_wrong = False
 
     def __enter__(self) -> Self:
         item = self._item
@@ -124,8 +112,21 @@ class RepeatedItem:
             if name in item.__dict__
         }
         self._stash = dict(item.stash._storage)
-        self._lengths = tuple(len(getattr(item, name)) for name in _LISTS)
         enlarge_environ()
+        self._exits.callback(self._restore)
+        if self._definitions.watch():
+            self._exits.callback(self._definitions.unwatch)
+        self._exits.enter_context(self._quiet())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    @contextlib.contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Keep what is run meanwhile from all that report it."""
+        item = self._item
+        self._lengths = tuple(len(getattr(item, name)) for name in _LISTS)
         hooks: dict[Any, MutedHooks] = {}
 
         def muted(path: Any) -> MutedHooks:
@@ -137,18 +138,16 @@ class RepeatedItem:
             return known
 
         self._session.gethookproxy = muted
-        self._exits.callback(self._restore)
-        if self._definitions.watch():
-            self._exits.callback(self._definitions.unwatch)
-        self._exits.enter_context(self._restored.around_repetitions())
-        self._exits.enter_context(quiet_logs(item.config))
-        self._exits.enter_context(quiet_assertions())
-        if item.config.getoption("capture", "fd") != "fd":
-            self._exits.enter_context(quiet_descriptors())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._exits.close()
+        try:
+            with contextlib.ExitStack() as exits:
+                exits.enter_context(self._restored.around_repetitions())
+                exits.enter_context(quiet_logs(item.config))
+                exits.enter_context(quiet_assertions())
+                if item.config.getoption("capture", "fd") != "fd":
+                    exits.enter_context(quiet_descriptors())
+                yield
+        finally:
+            del self._session.gethookproxy
 
     def __call__(self) -> None:
         """Run the test once more, with all that belongs to it alone made anew.
@@ -159,41 +158,80 @@ class RepeatedItem:
         with self._restored.around_one():
             self._run()
 
+    def tear_down(self) -> BaseException | None:
+        """Tear the first run down.
+
+        Returns:
+            What went wrong; the caller has to raise it when pytest asks for the teardown.
+        """
+        with self._restored.around_phase():
+            call = self._run_phase("teardown", self._hook_of("teardown"))
+        self._forget(None)
+        return call.excinfo.value if call.excinfo is not None else None
+
+    def set_up(self) -> None:
+        """Set the test up for the teardown that pytest is about to make."""
+        with self._quiet(), self._restored.around_phase():
+            self._renew()
+            self._attributes.begin()
+            problem = self._phase("setup", self._hook_of("setup"))
+            self._attributes.drop()
+            if problem:
+                self._phase("teardown", self._hook_of("teardown"))
+                self._forget(None)
+        self._trim()
+        self._folder = self._tmp_path()
+
+    def clean_up(self) -> None:
+        """Remove what that setup has left on disk, once it is torn down."""
+        if self._folder is not None:
+            self._remove(self._folder)
+            self._folder = None
+            point_back(self._saved.get("funcargs"))
+
     def is_called(self) -> None:
         """Note that the test's own code begins: all that came before was for its sake."""
         self._attributes.is_called()
 
     def _run(self) -> None:
-        item = self._item
         self._renew()
         self._attributes.begin()
-        problem = self._phase("setup", item.ihook.pytest_runtest_setup, {})
+        problem = self._phase("setup", self._hook_of("setup"))
         if not problem:
-            problem = self._phase("call", item.ihook.pytest_runtest_call, {})
+            problem = self._phase("call", self._hook_of("call"))
             problem = problem or self._failed_subtest
         folder = self._tmp_path()
-        torn = self._phase(
-            "teardown", item.ihook.pytest_runtest_teardown, {"nextitem": self._stand_in}
-        )
+        torn = self._phase("teardown", self._hook_of("teardown"))
         self._forget(folder)
         if problem or torn:
+            self.went_wrong = True
             raise CallFailed(problem or torn)
 
-    def _phase(self, when: Any, hook: Callable[..., Any], more: dict[str, Any]) -> str:
-        """Run one phase; what went wrong, in words, or nothing."""
+    def _hook_of(self, when: Phase) -> Callable[[], object]:
+        """What runs a phase of the test, with the hooks of all plugins."""
         item = self._item
-        call = pytest.CallInfo.from_call(
-            lambda: hook(item=item, **more),
-            when=when,
-            reraise=(pytest.exit.Exception, KeyboardInterrupt),
-        )
-        if when == "call" or call.excinfo is not None:
-            # pytest's plugins find out then what failed, and keep what the teardown needs
-            self._makereport(item=item, call=call)
+        if when == "setup":
+            return partial(item.ihook.pytest_runtest_setup, item=item)
+        if when == "call":
+            return partial(item.ihook.pytest_runtest_call, item=item)
+        return partial(item.ihook.pytest_runtest_teardown, item=item, nextitem=self._stand_in)
+
+    def _phase(self, when: Phase, hook: Callable[[], object]) -> str:
+        """Run one phase; what went wrong, in words, or nothing."""
+        call = self._run_phase(when, hook)
         if call.excinfo is None:
             return ""
         text = str(call.excinfo.value).partition("\n")[0]
         return f"{call.excinfo.typename}: {text}" if text else call.excinfo.typename
+
+    def _run_phase(self, when: Phase, hook: Callable[[], object]) -> pytest.CallInfo[object]:
+        call = pytest.CallInfo.from_call(
+            hook, when=when, reraise=(pytest.exit.Exception, KeyboardInterrupt)
+        )
+        if when == "call" or call.excinfo is not None:
+            # pytest's plugins find out then what failed, and keep what the teardown needs
+            self._makereport(item=self._item, call=call)
+        return call
 
     def _note_report(self, report: pytest.TestReport) -> None:
         """Note that a subtest has failed: the only ones to report in the middle of a test."""
@@ -228,8 +266,7 @@ class RepeatedItem:
         self._finalizers.drop()
         self._definitions.drop()
         self._attributes.drop()
-        for name, length in zip(_LISTS, self._lengths, strict=True):
-            del getattr(item, name)[length:]
+        self._trim()
         item.stash._storage.clear()
         item.stash._storage.update(self._stash)
         if "_request" in item.__dict__:
@@ -237,15 +274,20 @@ class RepeatedItem:
             item.funcargs = None
         if folder is not None:
             # otherwise every call would scan the folders of all calls before
-            shutil.rmtree(folder, ignore_errors=True)
-            use_again(item.config, folder.name)
+            self._remove(folder)
+
+    def _trim(self) -> None:
+        """Drop what was appended to the item since its first run."""
+        for name, length in zip(_LISTS, self._lengths, strict=True):
+            del getattr(self._item, name)[length:]
+
+    def _remove(self, folder: Any) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        use_again(self._item.config, folder.name)
 
     def _restore(self) -> None:
         item = self._item
-        del self._session.gethookproxy
-        if (
-            item not in self._session._setupstate.stack
-        ):  # else it was interrupted in a repetition
+        if item not in self._session._setupstate.stack:  # it could not be set up again
             for name in ("funcargs", "_request", "_instance", "_obj"):
                 item.__dict__.pop(name, None)
             item.__dict__.update(self._saved)

@@ -44,8 +44,14 @@ class Restored:
     @contextlib.contextmanager
     def around_one(self) -> Iterator[None]:
         """Begin as before the first call, and keep warnings to ourselves."""
-        hooks = self._hooks()
         self._start_timer()
+        with self.around_phase():
+            yield
+
+    @contextlib.contextmanager
+    def around_phase(self) -> Iterator[None]:
+        """Do so around a part of a run, for which the timer goes on."""
+        hooks = self._hooks()
         with warnings.catch_warnings(record=True):
             warnings.filters[:] = self._filters  # type: ignore[index]
             try:

@@ -324,8 +324,9 @@ def test_setup_functions(pytester, run, written):
     )
     tests = written()
     assert states(tests) == {"test_function": "clean", "test_method": "clean"}
-    methods = 1 + tests["test_method"]["leak"]["calls"]
-    functions = 1 + tests["test_function"]["leak"]["calls"]
+    # the first run, the repetitions, and the setup for the last teardown
+    methods = 2 + tests["test_method"]["leak"]["calls"]
+    functions = 2 + tests["test_function"]["leak"]["calls"]
     expected = "MC" + "+-" * methods + "c" + "f" * functions + "m"
     assert expected == (pytester.path / "log").read_text(encoding="utf-8")
 

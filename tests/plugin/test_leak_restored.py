@@ -142,6 +142,44 @@ def test_the_timer_of_faulthandler(pytester, run, written):
     assert written()["test_it"]["leak"]["verdict"]["reason"] == ""
 
 
+def test_hooks_of_setup_and_teardown_run_in_pairs(pytester, run, written):
+    """What a hook of the suite starts in a setup, the next teardown stops, from the first on."""
+    pytester.makeconftest(
+        """
+        from unittest import mock
+
+        import thing
+
+        def pytest_runtest_setup(item):
+            assert thing.value() == "real"
+            item.patches = [mock.patch.object(thing, "value", return_value="fake")]
+            for patch in item.patches:
+                patch.start()
+
+        def pytest_runtest_teardown(item, nextitem):
+            assert thing.value() == "fake"
+            for patch in item.patches:
+                patch.stop()
+        """
+    )
+    pytester.makepyfile(thing="def value(): return 'real'")
+    result = run(
+        """
+        import thing
+
+        def test_it():
+            assert thing.value() == "fake"
+
+        def test_next():
+            assert thing.value() == "fake"
+        """,
+        *CHECK,
+        JSON,
+    )
+    result.assert_outcomes(passed=2)
+    assert states(written()) == {"test_it": "clean", "test_next": "clean"}
+
+
 def test_what_a_plugin_notes_on_the_function(pytester, run, written):
     """It is taken back after each call, as a run calls each test once; hypothesis does so."""
     pytester.makeconftest(
