@@ -76,6 +76,10 @@ class Verdict:
     rounds: tuple[Round, ...] = ()
     """The series."""
 
+    def rate_of(self, signal: Signal) -> float:
+        """How much of a signal each call keeps; nought if it does not grow."""
+        return next((rate.per_call for rate in self.rates if rate.signal == signal), 0.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeakLine:

@@ -27,6 +27,8 @@ _MORE: Final = 3
 """How many times as many objects others have to be that a few are joined to."""
 _STRAY: Final = 0.25
 """Share of the blocks from the main line from which on those from another line belong there."""
+_SELDOM: Final = 0.5
+"""Share of the parts of a group below which what they have is no part of them."""
 _FOUND: Final = 0.75
 """Share of the objects of a leak that are found, at least: others may seem to be held by
 memory in which old pointers lie."""
@@ -53,7 +55,9 @@ class Heap:
         self.replaces = False
         """Whether it is there in the place of other blocks."""
         self.is_of_objects = False
-        """Whether blocks that no other refers to are objects that the collector follows."""
+        """Whether blocks that no other refers to are objects of which the type is known."""
+        self.is_native = False
+        """Whether they are memory that C code has taken for itself."""
 
     def add(self, other: Heap) -> None:
         """Take the blocks of another one."""
@@ -104,7 +108,8 @@ def leftover(
         heap.held |= held
         heap.parts.append(held)
         heap.with_objects += bool(marker.objects(held))
-        heap.is_of_objects = bool(marker.objects([top]))
+        heap.is_of_objects = bool(marker.objects([top])) or marker.is_plain_dict(top)
+        heap.is_native = pieces[top].in_c_heap and not marker.is_object(top)
     _return_strays(by_place, marker, pieces)
     _join_reused(by_place, pieces)
     found: dict[str, Heap] = {}
@@ -131,10 +136,11 @@ def _is_ours(index: int, marker: Marker, pieces: Sequence[Piece]) -> bool:
 def _return_strays(
     by_place: dict[tuple[str, ...], Heap], marker: Marker, pieces: Sequence[Piece]
 ) -> None:
-    """Return a few blocks from a line that has a group of its own to that group.
+    """Take out what few parts of a group have: return it to the group of its line, if any.
 
-    Only old pointers lead to them, in memory that C code has taken and not written to. A text
-    is missed most: it is the only block of its call.
+    Only old pointers lead to it, in memory that C code has taken and not written to. A text is
+    missed most: it is the only block of its call. What has no group stays where an object
+    refers to it.
 
     Args:
         by_place: the groups, which are changed.
@@ -142,15 +148,25 @@ def _return_strays(
         pieces: all blocks.
     """
     for heap in by_place.values():
-        lines = Counter(line for part in heap.parts for line in _lines(part, pieces))
-        few = _STRAY * heap.tops
-        rare = {index for index in heap.held if 0 < lines[pieces[index].stack[:1]] < few}
-        for index in sorted(rare):
+        counts = Counter(line for part in heap.parts for line in _lines_or_none(part, pieces))
+        few = _SELDOM * heap.tops
+        strays = sorted(i for i in heap.held if counts[pieces[i].stack[:1]] < few)
+        for index in strays:
             home = by_place.get(_place_of(index, {index}, marker, pieces, {}), heap)
-            if home is not heap and not marker.objects([index]):
+            more = home.tops > counts[pieces[index].stack[:1]]
+            if home is not heap and more and not marker.objects([index]):
                 heap.held.remove(index)
                 home.held.add(index)
                 home.parts.append({index})
+            elif heap.is_native:
+                heap.held.remove(index)
+
+
+def _lines_or_none(
+    blocks: Iterable[int], pieces: Sequence[Piece]
+) -> set[tuple[tuple[str, str, int], ...]]:
+    """Lines of some blocks; nothing, too, if one has none."""
+    return {pieces[index].stack[:1] for index in blocks}
 
 
 def _join_reused(by_place: dict[tuple[str, ...], Heap], pieces: Sequence[Piece]) -> None:
@@ -197,8 +213,12 @@ def with_main_line(heap: Heap, marker: Marker, pieces: Sequence[Piece]) -> tuple
         pieces: all blocks.
     """
     reused = {index for index in heap.held if marker.may_be_reused(index)}
-    others = [pieces[index] for index in heap.held - reused if pieces[index].stack]
-    lines = Counter(line_of(piece.stack) for piece in others)
+    # where all may be, lines of objects are better than those of their tables
+    sure = heap.held - reused or {index for index in heap.held if marker.is_object(index)}
+    others = [pieces[index] for index in sure if pieces[index].stack]
+    found = Counter(line_of(piece.stack) for piece in others)
+    few = _STRAY * max(found.values(), default=0) if sure <= reused else 0
+    lines = Counter({line: count for line, count in found.items() if count >= few})
     if not lines:
         return tuple(pieces[index] for index in sorted(heap.held))
     (main, _), *_ = lines.most_common(1)
@@ -302,6 +322,8 @@ def _place_of(
     the same type that has blocks from the same line.
     """
     kinds = tuple(raw.type_name(type(held)) for held in marker.objects([top]))
+    if marker.is_plain_dict(top):  # most are used again: their lines tell nothing
+        return ("", "", "", "dict")
     own = pieces[top].stack
     if own:
         file, line, function = line_of(own)

@@ -24,6 +24,8 @@ from pytest_memguard.values import dataclass
 _WORD: Final = 8
 _HEAD: Final = 16
 """Bytes in front of an object that the collector follows: links to other such objects."""
+_SMALLEST_TABLE: Final = sys.getsizeof({"": None}) - sys.getsizeof({})
+"""Bytes of the table of a dict with one entry, and with a few."""
 _MOST_BYTES: Final = 1 << 23
 """Bytes of one block that are read."""
 
@@ -225,9 +227,20 @@ class Marker:
         return self._objects[index]
 
     def may_be_reused(self, index: int) -> bool:
-        """Whether a block is an object of a builtin type that the interpreter may reuse."""
+        """Whether a block is an object of a builtin type, or a table, that may be reused.
+
+        The interpreter keeps the smallest tables of dicts, as it keeps dicts.
+        """
         held = self._tracked.get(index)
-        return held is not None and not raw.is_made_in_python(type(held))
+        if held is not None:
+            return not raw.is_made_in_python(type(held))
+        if self._pieces[index].size == _SMALLEST_TABLE:
+            return not self.is_object(index)
+        return self.is_plain_dict(index)
+
+    def is_plain_dict(self, index: int) -> bool:
+        """Whether a block is a dict that the collector does not follow."""
+        return index not in self._tracked and self._is_dict(self._starts[index] + _HEAD)
 
     def buffers(self, container: Any) -> set[int]:
         """Indices of the blocks that are a container's own memory, not its items."""

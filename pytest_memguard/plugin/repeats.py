@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import sys
@@ -23,6 +24,8 @@ from pytest_memguard.plugin.quiet import (
 )
 from pytest_memguard.plugin.restored import Restored, enlarge_environ
 from pytest_memguard.plugin.temp_folders import point_back, use_again
+from pytest_memguard.recording.calls import TimedCall
+from pytest_memguard.recording.garbage import collect
 from pytest_memguard.recording.repeat import CallFailed
 
 if TYPE_CHECKING:
@@ -192,6 +195,8 @@ class RepeatedItem:
     def is_called(self) -> None:
         """Note that the test's own code begins: all that came before was for its sake."""
         self._attributes.is_called()
+        if TimedCall.lasts and gc.isenabled():
+            collect()  # or its objects get memory that fixtures and hooks have allocated
 
     def _run(self) -> None:
         self._renew()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.recording.repeat import CallFailed
@@ -23,7 +23,12 @@ class TimedCall:
     Args:
         call: makes one call.
         seconds: how long all together may take.
+
+    Attributes:
+        lasts: whether any such call is being made.
     """
+
+    lasts: ClassVar[bool] = False
 
     def __init__(self, call: Callable[[], None], seconds: float) -> None:
         self._call = call
@@ -52,9 +57,11 @@ class TimedCall:
             raise OutOfTime(self.spent)
         self._made += 1
         start = Clock.seconds()
+        TimedCall.lasts = True
         try:
             self._call()
         finally:
+            TimedCall.lasts = False
             self._spent += Clock.seconds() - start
 
 

@@ -45,6 +45,8 @@ _SLOW: Final = "explaining it was cut short: {}"
 _BROKEN: Final = "memguard failed to explain it ({}: {}); please report that"
 _LONGER: Final = 3
 """How many times as many calls it takes to tell whether a container grows on."""
+_NO_MATTER: Final = 0.1
+"""Share of the blocks by which lines that are surer may account for fewer."""
 _SMALL_PART: Final = 0.5
 """Growth of less than this share of what is left out may be a mistake in measuring that."""
 
@@ -379,7 +381,13 @@ class Case:
         was = length_of(self.grower.container) if self.grower is not None else 0
         grew = self.grower is None or was > self._length or self.calls == self._divided_at
         if len(parts) > 1 or (
-            parts and (self._excluded or not grew or self._only_reached(parts[0]))
+            parts
+            and (
+                self._excluded
+                or not grew
+                or self._only_reached(parts[0])
+                or self._accounts_for_as_much(parts[0])
+            )
         ):
             self.parts = (self._with_notes(parts[0]), *parts[1:])
         elif parts:
@@ -402,6 +410,17 @@ class Case:
         path = self.blame.path if self.blame is not None else None
         return path is not None and self.grower is None and part.blame.path is None
 
+    def _accounts_for_as_much(self, part: Part) -> bool:
+        """Whether the lines of the division account for as much of what nothing holds.
+
+        It knows of memory that was used before, which has the line of its first use.
+        """
+        blame, blocks = self.blame, part.verdict.rate_of("blocks")
+        if blame is None or blame.path is not None or part.blame.path is not None:
+            return False
+        missing, left = (_blocks_missing(one, blocks) for one in (blame, part.blame))
+        return blocks > 0 and left <= missing + _NO_MATTER * blocks
+
     def _with_notes(self, part: Part) -> Part:
         """A part with what could not be found out about the test as a whole."""
         notes = self.blame.notes if self.blame is not None else ()
@@ -414,6 +433,12 @@ class Case:
             return True
         gained = length_of(holding.grower) - self._lengths[id(cause)]
         return gained >= _SMALL_PART * holding.gained * calls / cause.calls
+
+
+def _blocks_missing(blame: Blame, blocks: float) -> float:
+    """How many of the blocks of a call its lines do not account for, or have too many of."""
+    told = sum(line.of_python for line in blame.lines)
+    return abs(blocks - told / max(1, blame.calls))
 
 
 def _note_of(failed: CallFailed) -> str:

@@ -143,7 +143,7 @@ def test_the_timer_of_faulthandler(pytester, run, written):
 
 
 def test_hooks_of_setup_and_teardown_run_in_pairs(pytester, run, written):
-    """What a hook of the suite starts in a setup, the next teardown stops, from the first on."""
+    """What a hook of the suite starts in a setup is stopped in the next teardown."""
     pytester.makeconftest(
         """
         from unittest import mock
