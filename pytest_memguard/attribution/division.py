@@ -218,6 +218,12 @@ class _Group:
         """Whether it is a container of weak references, which go with what they refer to."""
 
     @property
+    def holds_nothing(self) -> bool:
+        """Whether it has sets of weak references alone: others hold what those refer to."""
+        sets = all(type(container) is set for container, _ in self.containers)
+        return self.is_weak and bool(self.containers) and sets
+
+    @property
     def rank(self) -> int:
         """Leaks come first, then what the test runner keeps, then caches that fill."""
         if self.path is None:
@@ -366,10 +372,11 @@ class _Hands:
         )
         if registry is None:
             return list(heaps)
-        lost = [group.held for group in self._groups if group.path is None]
-        lost += [heap.held for heap in heaps if heap.path is None]
-        registry.held |= set().union(*lost)
-        self._groups = [group for group in self._groups if group.path is not None]
+        lost = [group for group in self._groups if group.path is None or group.holds_nothing]
+        held = [group.held for group in lost]
+        held += [heap.held for heap in heaps if heap.path is None]
+        registry.held |= set().union(*held)
+        self._groups = [group for group in self._groups if group not in lost]
         return [heap for heap in heaps if heap.path is not None]
 
     def holding_of(self, heap: Heap) -> Holding:

@@ -380,6 +380,8 @@ class Case:
             return True
         was = length_of(self.grower.container) if self.grower is not None else 0
         grew = self.grower is None or was > self._length or self.calls == self._divided_at
+        if len(parts) == 1 and not self._excluded:
+            parts = (replace(parts[0], verdict=verdict),)
         if len(parts) > 1 or (
             parts
             and (
@@ -403,12 +405,15 @@ class Case:
         self.blame = named(replace(self.blame, path=path))
 
     def _only_reached(self, part: Part) -> bool:
-        """Whether the holder named does not grow, and nothing holds the blocks that stay.
+        """Whether the holder named does not grow, and the blocks are held elsewhere, or not.
 
         It has new objects in the place of others, as a structure that each call renews.
         """
         path = self.blame.path if self.blame is not None else None
-        return path is not None and self.grower is None and part.blame.path is None
+        if path is None or self.grower is not None:
+            return False
+        other = part.blame.path
+        return other is None or (part.grower is not None and other.steps[:1] != path.steps[:1])
 
     def _accounts_for_as_much(self, part: Part) -> bool:
         """Whether the lines of the division account for as much of what nothing holds.
