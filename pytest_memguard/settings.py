@@ -66,6 +66,13 @@ class Settings:
         return wants and not self.off
 
     @property
+    def asks_for_one_budget(self) -> bool:
+        """Whether one budget on the call of every test is all that is asked for."""
+        more = self.measures_all or self.drill or self.budgets or self.leak_accept
+        more = more or self.gitlab is not None or self.leak_check == "all"
+        return self.budget > 0 and not (more or self.off)
+
+    @property
     def measures_all(self) -> bool:
         """Whether the numbers of every test are kept, not only of those with findings."""
         told = self.mem or self.json or self.markdown or self.history

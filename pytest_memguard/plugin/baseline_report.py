@@ -16,7 +16,7 @@ from pytest_memguard.plugin.globs import matcher
 from pytest_memguard.plugin.records import Record, other_environment
 from pytest_memguard.plugin.saving import Saver, is_here
 from pytest_memguard.plugin.scope import Scope
-from pytest_memguard.recording.instruments import NO_MARK
+from pytest_memguard.recording.gaps import NO_MARK
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import METRICS, Gap, Outcome, Outcomes, Run, Totals
+from pytest_memguard.model import Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.explain import Suspects
+from pytest_memguard.plugin.header import header, in_words
 from pytest_memguard.plugin.ledger import Ledger
 from pytest_memguard.plugin.options import GAPS, usage_error
-from pytest_memguard.recording.instruments import NO_MARK, NO_RESIDENT
 from pytest_memguard.settings import Settings
-from pytest_memguard.units import format_size
 
 
 class Collector:
@@ -132,7 +131,7 @@ class Collector:
             from pytest_memguard.report.summary import notes
 
             lines = notes(self.telling(), with_failures=False)
-        lines += [_in_words(gap) for gap in self.gaps[self._told :]]
+        lines += [in_words(gap) for gap in self.gaps[self._told :]]
         if not (self._settings.mem or lines or self.closing_lines):
             return
         terminalreporter.write_sep("=", "memory")
@@ -177,36 +176,6 @@ class Collector:
             outcomes=self.outcomes(),
             totals=self.totals(),
         )
-
-
-def header(settings: Settings, gaps: Sequence[Gap]) -> list[str]:
-    """The lines at the start of a run."""
-    limits = []
-    if settings.budget:
-        limits.append(f"budget {format_size(settings.budget)} ({settings.where('budget')})")
-    if settings.budgets:
-        limits.append(f"{len(settings.budgets)} patterns ({settings.where('budgets')})")
-    if settings.mode == "warn":
-        limits.append(f"breaches only warn ({settings.where('mode')})")
-    if settings.leak_check == "all":
-        most = f"{settings.leak_calls:,} calls or {settings.leak_seconds:g} s a test at most"
-        limits.append(f"leak check of every test, {most} ({settings.where('leak_check')})")
-    lines = [f"memguard: {'; '.join([_how_measured(gaps), *limits])}"]
-    return [one_line(line) for line in (*lines, *(f"memguard: {_in_words(g)}" for g in gaps))]
-
-
-def _how_measured(gaps: Sequence[Gap]) -> str:
-    missing = {gap.subject for gap in gaps}
-    how = f"by the {NO_MARK}"
-    if NO_RESIDENT in missing:
-        how = "not measured"
-    elif NO_MARK in missing:
-        how = "sampled"
-    return f"{METRICS['rss'].noun} {how}"
-
-
-def _in_words(gap: Gap) -> str:
-    return f"not measured here: {gap.subject}: {gap.reason}"
 
 
 def effective(settings: Settings) -> tuple[tuple[str, str], ...]:

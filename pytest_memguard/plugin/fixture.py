@@ -16,7 +16,7 @@ from pytest_memguard.model import METRICS, MetricName
 from pytest_memguard.plugin.found import fail_with
 from pytest_memguard.plugin.function_leaks import FunctionLeaks
 from pytest_memguard.plugin.items import ItemHooks
-from pytest_memguard.plugin.keys import ITEMS
+from pytest_memguard.plugin.keys import ITEMS, START
 from pytest_memguard.plugin.options import is_off
 from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import HeapTracker
@@ -260,6 +260,9 @@ class MemGuard:
 def make(request: pytest.FixtureRequest) -> MemGuard:
     """The fixture's value for one test."""
     config = request.config
+    start = config.stash.get(START, None)
+    if start is not None:
+        start()
     items, off = config.stash.get(ITEMS, None), is_off(config)
     leaks = None if off or items is None else FunctionLeaks(config, request.node, items)
     return MemGuard(items, leaks, off=off)

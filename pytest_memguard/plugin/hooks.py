@@ -17,10 +17,11 @@ from pytest_memguard.plugin.names import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
 
     from pytest_memguard.plugin.collector import Collector
     from pytest_memguard.plugin.fixture import MemGuard
+    from pytest_memguard.settings import Settings
 
 MARKER_LINE = (
     "mem_budget(limit, *, metric='rss', phase='call', stage=None, warn=None, threads='all'): "
@@ -52,13 +53,23 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     settings = options.settings_of(config) if options.given(config) else None
     if settings is not None and settings.asked_for:
-        from pytest_memguard.plugin.session import start
-
-        start(config)
+        _start(config, settings)
     elif settings is None or not settings.off:
         config.pluginmanager.register(OnDemand(config), "memguard-on-demand")
     elif STAGES_MODULE in sys.modules:
         config.pluginmanager.register(Silence(), "memguard-silence")
+
+
+def _start(config: pytest.Config, settings: Settings) -> None:
+    """Set up the session, or what does so once a test is not clearly within the one budget."""
+    if settings.asks_for_one_budget:
+        from pytest_memguard.plugin.ceiling import begin
+
+        if begin(config, settings):
+            return
+    from pytest_memguard.plugin.session import start
+
+    start(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -106,6 +117,8 @@ class OnDemand:
     def pytest_configure_node(self) -> None:
         """Under xdist the first report with our numbers asks, because only workers collect."""
         if not self._waits:
+            from pytest_memguard.plugin.on_report import OnReport
+
             self._config.pluginmanager.register(OnReport(self._start), "memguard-on-report")
             self._waits = True
 
@@ -143,30 +156,13 @@ class Silence:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self) -> Generator[None, object, object]:
         """Run a test with nobody to measure its stages."""
-        from pytest_memguard.recording.stages import set_current
+        from pytest_memguard.recording.stage_host import set_current
 
         before = set_current(None)
         try:
             return (yield)
         finally:
             set_current(before)
-
-
-class OnReport:
-    """Waits for the first report that carries numbers of ours."""
-
-    def __init__(self, start_session: Callable[[], Collector | None]) -> None:
-        self._start = start_session
-        self._started = False
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Start collecting with this report."""
-        if not self._started and hasattr(report, "memguard"):
-            self._started = True
-            collector = self._start()
-            if collector is not None:
-                collector.take(report)
 
 
 @pytest.fixture

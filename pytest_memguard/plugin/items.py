@@ -18,6 +18,7 @@ from pytest_memguard.plugin.found import Found
 from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.look import Look
 from pytest_memguard.plugin.looks import Looks
+from pytest_memguard.plugin.names import is_marker_of_ours
 from pytest_memguard.plugin.needs import Needs
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.outcomes import OutcomeHooks
@@ -26,7 +27,7 @@ from pytest_memguard.plugin.properties import set_properties
 from pytest_memguard.plugin.quick import QuickHooks
 from pytest_memguard.plugin.running import Ended, Running
 from pytest_memguard.recording.instruments import Instruments
-from pytest_memguard.recording.stages import set_current
+from pytest_memguard.recording.stage_host import set_current
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
@@ -111,19 +112,78 @@ class ItemHooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Make ready for the first test; let stages be told to us meanwhile."""
-        if self.looks.begin_session(session):
-            self._measure_setup()
+        self.begin(session)
         before = set_current(self.looks)
         try:
             return (yield)
         finally:
             set_current(before)
 
+    def begin(self, session: pytest.Session) -> None:
+        """Make ready for the next test, be it the first of the run or not."""
+        if self.looks.begin_session(session):
+            self._measure_setup()
+
     def _measure_setup(self) -> None:
         """Have setup measured where it has a budget, or somebody wants to know."""
         if not self._measures_setup:
             self._measures_setup = True
             self._register(SetupHooks(self._running, self.looks, self._act), "memguard-setup")
+
+    # Tests that a high-water mark alone has bounded so far
+
+    def begin_before_call(self, item: pytest.Item, setup: int) -> None:
+        """Go on with a test that has been set up.
+
+        Args:
+            item: the test.
+            setup: bytes by which the mark has risen since the call of the test before.
+        """
+        forget_last_failure()
+        look = self.looks.make(item)
+        if look.detail is None:
+            look.adopt_setup(0, 0)
+            look.rose_in_setup(setup)
+            if look.setup_was_too_much:
+                self.reports.activate()
+            look.collect_late()
+        else:
+            look.begin_late("setup")
+
+    def begin_in_fixture(self, ended: pytest.Item | None) -> None:
+        """Go on with a test in the middle of its setup.
+
+        Args:
+            ended: the test whose call has ended last: if it is that one, it is torn down.
+        """
+        look = self.looks.look_now()
+        if look is not None and look.item is ended:
+            self._running.look = None
+
+    def take_over_call(
+        self,
+        item: pytest.Item,
+        before: int,
+        after: int,
+        started: float,
+        *,
+        was_reset: bool = False,
+    ) -> None:
+        """Go on with a test in the middle of its call, or at the end.
+
+        Args:
+            item: the test.
+            before: bytes of the mark when the call began; as many may have been free.
+            after: bytes of the mark now.
+            started: when the call began.
+            was_reset: whether a test has reset the mark, which tells nothing then.
+        """
+        self.looks.plans.pop(item.nodeid, None)  # it had no budget of its own when it began
+        self._running.markers = tuple(m for m in item.own_markers if not is_marker_of_ours(m))
+        look = self.looks.make(item)
+        look.adopt_bounded_call(before, after, started)
+        if was_reset and self.instruments.mark is not None:
+            self.instruments.mark.note_reset()
 
     # The phases
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import GRAIN, Precision, marked_peak
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_memguard.recording.stages import StageLog
 
 _seconds = Clock.seconds
+_BEFORE_CALL_ENDS: Final[tuple[PhaseName, ...]] = ("setup", "call")
 
 
 class _Phase:
@@ -74,10 +75,11 @@ class Look:
     Args:
         demands: what is asked for.
         instruments: the process's.
-        item: the test, for whoever is called in.
+        item: the test.
         call_in: makes what measures more.
 
     Attributes:
+        item: the test.
         plan: the test's budgets.
     """
 
@@ -103,7 +105,7 @@ class Look:
         self._demands = demands
         self.plan = demands.plan
         self._instruments = instruments
-        self._item = item
+        self.item = item
         self._make_detail = call_in
         self._phases: dict[PhaseName, _Phase] = {}
         if instruments.mark is not None:
@@ -166,6 +168,39 @@ class Look:
         call.ended = not is_open
         self._started = started
         self.open = "call" if is_open else None
+
+    def rose_in_setup(self, rise: int) -> None:
+        """Take over from a mark that was not reset.
+
+        Args:
+            rise: bytes by which it rose in setup: the peak lay as high at least.
+        """
+        self._weigh_setup(rise)
+
+    def adopt_bounded_call(self, before: int, after: int, started: float) -> None:
+        """Take over in the call from a mark that was not reset.
+
+        Args:
+            before: bytes of the mark when the call began.
+            after: bytes of the mark now.
+            started: when the call began.
+        """
+        if self.detail is None:
+            self._note_base("setup", before).ended = True
+            self.adopt_call(before, after - before, before, started, 0.0, is_open=True)
+            self._call_in()
+            return
+        for phase in _BEFORE_CALL_ENDS:
+            region = Region()
+            region.begin([before])
+            is_open = phase == "call"
+            if is_open:
+                region.note(0, after)
+                region.started = started
+            else:
+                region.after = [before]
+            self.detail.adopt(phase, region, before, is_open=is_open)
+        self.open = "call"
 
     def begin_late(self, phase: PhaseName) -> None:
         """Start measuring in the middle of a phase of a test that nobody has looked at."""
@@ -421,7 +456,7 @@ class Look:
         ]
 
     def _call_in(self) -> Measurement:
-        detail = self.detail = self._make_detail(self._item, self._demands)
+        detail = self.detail = self._make_detail(self.item, self._demands)
         if self.open == "teardown" and "teardown" not in self._phases:
             self._note_base("teardown", self._mark.reset())
         for name, here, after in self._levels():

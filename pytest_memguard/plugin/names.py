@@ -50,6 +50,16 @@ def _ours_of(node: Node) -> set[str]:
     return {mark.name for mark in node.own_markers if mark.name in _MARKERS}
 
 
+def has_marker_of_ours(item: pytest.Item) -> bool:
+    """Whether a test has a marker of ours itself."""
+    return any(map(is_marker_of_ours, item.own_markers))
+
+
+def is_marker_of_ours(mark: pytest.Mark) -> bool:
+    """Whether a marker is one of ours."""
+    return mark.name in _MARKERS
+
+
 def late_markers(items: list[pytest.Item]) -> list[str]:
     """Tests that have a marker of ours by now, with its name: "test_a.py::test_b: mem_budget".
 

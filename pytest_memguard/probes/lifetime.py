@@ -9,7 +9,10 @@ from collections.abc import Callable
 from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes import marks_in_use
 from pytest_memguard.probes.available import available_memory
+from pytest_memguard.probes.mark_resets import ResetWatch
+from pytest_memguard.probes.resident import resident_reader
 from pytest_memguard.units import KIB, MIB
 
 DRIFT: Final = max(MIB, 64 * KIB * (os.cpu_count() or 1))
@@ -18,6 +21,48 @@ on each processor, and the mark does not have those that have not been added up 
 _STEP: Final = MIB
 _MOST: Final = 64 * MIB
 _SHARE_OF_AVAILABLE: Final = 4
+
+
+class LifetimeMark:
+    """The lifetime high-water mark, noticed when it is reset all the same.
+
+    Attributes:
+        undisturbed: whether no other mark is in use.
+
+    Raises:
+        Unmeasurable: if there is none, it cannot be trusted, it stands too far above the level
+            for that to be known, or the kernel does not tell when it is reset.
+    """
+
+    def __init__(self) -> None:
+        level = resident_reader()
+        self._read = lifetime_mark(level)
+        self._carried = 0
+        if self._read() - level() > _MOST:
+            msg = "the process's high-water mark stands too far above its level to be tried"
+            raise Unmeasurable(msg)
+        try:
+            self._resets = ResetWatch()
+        except (OSError, AttributeError) as error:
+            msg = f"resets of the process's high-water mark go unnoticed ({error})"
+            raise Unmeasurable(msg) from error
+        self.was_reset = self._resets.poll
+        self.undisturbed = True
+        marks_in_use.add(self)
+
+    def read(self) -> int:
+        """Bytes that resident memory has not exceeded, unless `was_reset` says otherwise."""
+        mark = self._read()
+        return mark if mark > self._carried else self._carried  # noqa: FURB136  a call is dear
+
+    def carry(self) -> None:
+        """Note the mark, before another one of ours resets it."""
+        self._carried = self.read()
+
+    def close(self) -> None:
+        """Be in nobody's way any more."""
+        marks_in_use.discard(self)
+        self._resets.close()
 
 
 def lifetime_mark(level: Callable[[], int] | None) -> Callable[[], int]:

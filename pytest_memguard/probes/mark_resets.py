@@ -51,6 +51,10 @@ class ResetWatch:
             self._seen = True
         return self._seen
 
+    def note(self) -> None:
+        """Take the file for opened: another watch has seen it."""
+        self._seen = True
+
     def start(self) -> None:
         """Forget what was seen so far."""
         if self.poll(0):

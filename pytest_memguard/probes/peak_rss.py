@@ -5,13 +5,13 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-import weakref
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.model import Method, MetricName
+from pytest_memguard.probes import marks_in_use
 from pytest_memguard.probes.heir import HeirMark
 from pytest_memguard.probes.mark_resets import RESET_BY_TEST, ResetWatch, opened_by_us
 from pytest_memguard.probes.resident import ProcFile, resident_reader
@@ -78,8 +78,7 @@ class KernelMark:
             self.resets = ResetWatch()
         except (OSError, AttributeError) as error:
             self.unwatched = str(error)
-        _IN_USE.add(self)
-        _notice_others()
+        marks_in_use.add(self)
         try:
             self._try_out()
         except Unmeasurable:
@@ -95,6 +94,11 @@ class KernelMark:
         """Why the mark means nothing, if something else has reset it since `start`."""
         return RESET_BY_TEST if self.resets is not None and self.resets.seen() else ""
 
+    def note_reset(self) -> None:
+        """Note that something else has reset the mark before this one was there."""
+        if self.resets is not None:
+            self.resets.note()
+
     def start(self) -> None:
         """Forget who has reset the mark so far; the kernel always counts."""
         if self.resets is not None:
@@ -105,7 +109,7 @@ class KernelMark:
 
     def close(self) -> None:
         """Stop noting what other marks put back."""
-        _IN_USE.discard(self)
+        marks_in_use.discard(self)
         if self.resets is not None:
             self.resets.close()
             self.resets = None
@@ -123,9 +127,7 @@ class KernelMark:
     def put_back(self) -> None:
         """Put the mark back, and do not ask where it is now."""
         if not self.undisturbed:
-            for other in _IN_USE:
-                other.carry()
-            self.undisturbed = len(_IN_USE) == 1
+            marks_in_use.carry_all(self)
         self.file.write(PUT_BACK)
         self._carried = 0
 
@@ -203,13 +205,3 @@ def _mark_from(status: ProcFile) -> int:
         msg = "/proc/self/status has no line VmHWM"
         raise Unmeasurable(msg)
     return int(text[at + 6 : at + 32].split(None, 1)[0]) * KIB
-
-
-_IN_USE: weakref.WeakSet[KernelMark] = weakref.WeakSet()
-
-
-def _notice_others() -> None:
-    """Tell every mark in use that it is not the only one, if so."""
-    if len(_IN_USE) > 1:
-        for mark in _IN_USE:
-            mark.undisturbed = False

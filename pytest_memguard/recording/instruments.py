@@ -16,6 +16,7 @@ from pytest_memguard.probes.heap import TrackerFolder, import_memray, missing_fi
 from pytest_memguard.probes.in_use import InUseProbe
 from pytest_memguard.probes.peak_rss import KernelMark
 from pytest_memguard.recording.collection_watch import CollectionWatch
+from pytest_memguard.recording.gaps import NO_MARK, NO_RESETS, NO_RESIDENT
 from pytest_memguard.recording.room_watch import RoomWatch
 from pytest_memguard.recording.settle import Trimmer, Untrimmed
 from pytest_memguard.recording.steady import give_back_large_blocks
@@ -23,9 +24,6 @@ from pytest_memguard.recording.steady import give_back_large_blocks
 if TYPE_CHECKING:  # only runs that store or compare peaks plug holes
     from pytest_memguard.recording.holes import Holes
 
-NO_MARK: Final = "kernel's high-water mark"
-NO_RESIDENT: Final = "resident memory"
-NO_RESETS: Final = "tests that reset the kernel's high-water mark"
 _SHARE_OF_TIME: Final = 200
 _SHARE_IF_OFTEN: Final = 5
 MUCH_GARBAGE: Final = 5

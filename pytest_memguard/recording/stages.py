@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.room import higher, marked_peak
 from pytest_memguard.model import Budget, Peak
+from pytest_memguard.recording import stage_host
 from pytest_memguard.recording.recorder import Recorder
 from pytest_memguard.recording.region import Region
 from pytest_memguard.units import parse_size
@@ -168,7 +169,7 @@ class Entry:
 
 
 class Host(Protocol):
-    """Whoever measures a test; it need not have a log before the first stage."""
+    """Measures a test; it need not have a log before the first stage."""
 
     @property
     def wants_stages(self) -> bool:
@@ -176,17 +177,6 @@ class Host(Protocol):
 
     def stage_log(self) -> StageLog | None:
         """The log its stages go to; nothing where no test is running."""
-
-
-current: Host | None = None
-"""Who measures the test that is running, if anybody does."""
-
-
-def set_current(host: Host | None) -> Host | None:
-    """Make somebody the one that stages go to, and return the one before."""
-    global current
-    before, current = current, host
-    return before
 
 
 class Stage:
@@ -202,6 +192,7 @@ class Stage:
 
     def __enter__(self) -> None:
         host = self._host
+        current: Host | None = stage_host.current
         if host is None and current is not None:
             host = current if self._budget is not None or current.wants_stages else None
         log = host.stage_log() if host is not None else None

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import pytest
 
 import pytest_memguard
-from pytest_memguard.recording.stages import set_current
+from pytest_memguard.recording.stage_host import set_current
 from tests.fresh import AVAILABLE
 from tests.runs import fresh_pytest
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes import peak_rss
+from pytest_memguard.probes import marks_in_use
 from pytest_memguard.probes.peak_rss import KernelMark
 from pytest_memguard.units import KIB, MIB
 
@@ -19,7 +19,7 @@ NEAR = 2 * MIB
 @pytest.fixture
 def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[KernelMark]:
     """A mark that has just been put back, the only one whatever other tests have left."""
-    monkeypatch.setattr(peak_rss, "_IN_USE", weakref.WeakSet())
+    monkeypatch.setattr(marks_in_use, "_IN_USE", weakref.WeakSet())
     try:
         mark = KernelMark()
     except Unmeasurable as error:

@@ -1,0 +1,282 @@
+"""One budget for every test, where the process has never held as much as that.
+
+What a test uses above its start is never more than all that the process has held at once, and
+the kernel keeps a mark of that. As long as it lies below the budget, no test has exceeded
+that. The mark is not reset, and nothing else is measured.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Container, Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_memguard.clock import Clock
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.judge.room import allowance
+from pytest_memguard.plugin.header import header
+from pytest_memguard.plugin.keys import START
+from pytest_memguard.plugin.names import has_marker_of_ours, names_in_use
+from pytest_memguard.plugin.options import GAPS
+from pytest_memguard.plugin.property_readers import properties_are_read
+from pytest_memguard.probes.lifetime import LifetimeMark
+from pytest_memguard.recording.stage_host import set_current
+
+if TYPE_CHECKING:
+    from pytest_memguard.plugin.collector import Collector
+    from pytest_memguard.plugin.items import ItemHooks
+    from pytest_memguard.recording.stages import StageLog
+    from pytest_memguard.settings import Settings
+
+
+def begin(config: pytest.Config, settings: Settings) -> bool:
+    """Watch the mark in place of measuring, if that is enough.
+
+    Args:
+        config: pytest's.
+        settings: the run's; they ask for one budget and nothing else.
+
+    Returns:
+        Whether it is; if not, tests have to be measured.
+    """
+    if sys.platform != "linux" or _is_more_asked_for(config):
+        return False
+    mark = None
+    if hasattr(config, "workerinput") or not config.pluginmanager.hasplugin("dsession"):
+        try:
+            mark = LifetimeMark()
+        except Unmeasurable:
+            return False
+    ceiling = Ceiling(config, settings, mark)
+    config.stash[START] = ceiling.start_in_test
+    config.pluginmanager.register(ceiling, "memguard-ceiling")
+    return True
+
+
+def _is_more_asked_for(config: pytest.Config) -> bool:
+    """Whether numbers are written down, or tests run in processes that are not known here."""
+    return any(config.getoption(name, None) for name in ("xmlpath", "forked"))
+
+
+class Ceiling:
+    """Sets up the session once a test, or a name that the suite uses, calls for it.
+
+    Args:
+        config: pytest's.
+        settings: the run's.
+        mark: the process's; ``None`` in one that runs no tests.
+
+    Attributes:
+        started: whether the session is set up.
+    """
+
+    wants_stages = True
+
+    def __init__(
+        self, config: pytest.Config, settings: Settings, mark: LifetimeMark | None
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._mark = mark
+        self._calls: Calls | None = None
+        self._session: pytest.Session | None = None
+        self._collector: Collector | None = None
+        self._waits = self.started = False
+
+    def pytest_report_header(self) -> list[str]:
+        """Name the metric and the budget."""
+        return header(self._settings, ())
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self) -> None:
+        """Under xdist, wait for the first report of a worker with something to say."""
+        if not self._waits:
+            from pytest_memguard.plugin.on_report import OnReport
+
+            waiting = OnReport(self._start)
+            self._config.pluginmanager.register(waiting, "memguard-on-report")
+            self._waits = True
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """Report what a worker could not measure."""
+        if not self.started and getattr(node, "workeroutput", {}).get(GAPS):
+            collector = self._start()
+            if collector is not None:
+                collector.pytest_testnodedown(node)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Have tests measured where the suite or another plugin calls for it."""
+        self._session = session
+        if self._mark is None:
+            return
+        if names_in_use(session.items) or properties_are_read(self._config.pluginmanager):
+            self._start_measuring(session)
+            return
+        self._calls = Calls(self, self._mark, self._settings, self._suspects())
+        self._config.pluginmanager.register(self._calls, "memguard-ceiling-calls")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Let stages call for the session, if a test loads them only now."""
+        if self._calls is None:
+            return (yield)
+        before = set_current(self)
+        try:
+            return (yield)
+        finally:
+            set_current(before)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Let the mark go."""
+        if self._mark is not None:
+            self._mark.close()
+
+    def _suspects(self) -> Container[str]:
+        """The tests that are to be measured, since their last run left a question."""
+        if self._settings.explain != "next":
+            return frozenset()
+        from pytest_memguard.plugin.explain import Suspects
+
+        return Suspects(getattr(self._config, "cache", None))
+
+    def _start(self) -> Collector | None:
+        from pytest_memguard.plugin.session import start
+
+        self.started = True
+        self._collector = start(self._config)
+        return self._collector
+
+    def _start_measuring(self, session: pytest.Session) -> ItemHooks:
+        """Set up the session in a process that runs tests."""
+        from pytest_memguard.plugin.session import plan_items
+
+        if self._calls is not None:
+            self._config.pluginmanager.unregister(self._calls)
+        if self._mark is not None:
+            self._mark.close()
+        self._start()
+        plan_items(session)
+        return self.items
+
+    @property
+    def items(self) -> ItemHooks:
+        """What measures tests, once the session is set up."""
+        from pytest_memguard.plugin.keys import ITEMS
+
+        return self._config.stash[ITEMS]
+
+    def start_late(self, session: pytest.Session) -> ItemHooks:
+        """Set up the session while tests run."""
+        items = self._start_measuring(session)
+        items.begin(session)
+        set_current(items.looks)
+        return items
+
+    def start_in_test(self) -> None:
+        """Set up the session for what a test or a fixture asks of it."""
+        if self.started or self._session is None or self._calls is None:
+            return
+        if self._calls.item is not None:
+            self._calls.hand_over()
+        else:
+            self.start_late(self._session).begin_in_fixture(self._calls.ended)
+
+    def stage_log(self) -> StageLog | None:
+        """The log of a stage that is about to begin."""
+        self.start_in_test()
+        return self.items.looks.stage_log() if self.started else None
+
+
+class Calls:
+    """Looks at the mark before and after each call.
+
+    Args:
+        ceiling: sets up the session where the mark is not enough.
+        mark: the process's.
+        settings: the run's.
+        suspects: tests that are to be measured.
+
+    Attributes:
+        item: the test whose call lasts.
+        ended: the test whose call has ended last.
+    """
+
+    def __init__(
+        self,
+        ceiling: Ceiling,
+        mark: LifetimeMark,
+        settings: Settings,
+        suspects: Container[str],
+    ) -> None:
+        self._ceiling = ceiling
+        self._read: Callable[[], int] = mark.read
+        self._was_reset = mark.was_reset
+        self._no_finding_below = int(settings.budget * (settings.warn or 1))
+        # memory of others may be free and be used again: as much as does not matter anyway
+        self._most = allowance(self._no_finding_below)
+        self._suspects = suspects
+        self._now = Clock.seconds
+        self._last = mark.read()
+        self._before = 0
+        self._started = 0.0
+        self.item: Any = None
+        self.ended: Any = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Judge stages of fixtures, which have called for the session in this setup."""
+        if self._ceiling.started:
+            self._ceiling.items.set_up(item)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Let the call be, unless it may have used more than the budget."""
+        before = self._before = self._read()
+        if (
+            before > self._most
+            or item.nodeid in self._suspects
+            or (item.own_markers and has_marker_of_ours(item))
+        ):
+            items = self._ceiling.start_late(item.session)
+            items.begin_before_call(item, before - self._last)
+            return (yield from items.call(item))
+        self.item, self._started = item, self._now()
+        try:
+            result = yield
+        except BaseException:
+            self._end(item, failed=True)
+            raise
+        mark = self._last = self._read()
+        if (
+            mark > self._no_finding_below
+            or self._was_reset(0)
+            or self.item is None
+            or (item.own_markers and has_marker_of_ours(item))
+        ):
+            self._end(item, failed=False)
+        self.item, self.ended = None, item
+        return result
+
+    def hand_over(self) -> None:
+        """Have the session go on with the call that lasts."""
+        item, self.item = self.item, None
+        items = self._ceiling.start_late(item.session)
+        items.take_over_call(item, self._before, self._read(), self._started)
+
+    def _end(self, item: pytest.Item, *, failed: bool) -> None:
+        """Judge a call that has ended, where the mark is not enough to say it is fine."""
+        __tracebackhide__ = True
+        if self.item is not None:
+            self.item, self.ended = None, item
+            mark, was_reset = self._read(), bool(self._was_reset(0))
+            late = item.own_markers and has_marker_of_ours(item)
+            if not (mark > self._no_finding_below or was_reset or late):
+                return
+            items = self._ceiling.start_late(item.session)
+            items.take_over_call(item, self._before, mark, self._started, was_reset=was_reset)
+        self._ceiling.items.end_call(item, failed=failed)

@@ -1,0 +1,232 @@
+"""Tests whose budget is larger than all that the process has ever held: nothing is measured."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="only there the mark is watched"
+)
+
+XDIST = ("xdist",)
+# Otherwise it takes budgets of gigabytes: twenty times what the process holds anyway.
+FAR = """
+    from pytest_memguard.plugin import ceiling
+
+    ceiling.allowance = lambda limit: limit
+"""
+SUITE = """
+    import pytest
+
+    def test_small():
+        pass
+
+    def test_large():
+        bytearray(300 << 20)
+
+    def test_after():
+        bytearray(20 << 20)
+"""
+IN_USE = """
+    import pytest
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(session):
+        found = session.config.pluginmanager.get_plugin("memguard-ceiling-calls")
+        print("on the ceiling" if found else "measured")
+"""
+
+
+def failed(result: pytest.RunResult) -> set[str]:
+    """Names of the tests that failed."""
+    lines = "\n".join(result.outlines)
+    return set(re.findall(r"^FAILED \S+::(\w+)", lines, re.MULTILINE))
+
+
+def test_no_mark_is_reset(pytester, run):
+    """What a process has held at most is what getrusage tells, as without us."""
+    pytester.makeconftest(IN_USE)
+    result = run(
+        """
+        import resource
+
+        HIGHEST = []
+
+        def highest():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+        def test_large():
+            bytearray(200 << 20)
+            HIGHEST.append(highest())
+
+        def test_after():
+            assert highest() >= HIGHEST[0] > 200 << 10
+        """,
+        "--mem-budget=16GB",
+        "-s",
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*budget 16.00 GiB (--mem-budget)", "*on the ceiling"])
+
+
+def test_a_breach(pytester, run):
+    """The test that exceeds the budget fails, with its number; the others pass."""
+    pytester.makeconftest(FAR)
+    result = run(SUITE, "--mem-budget=250")
+    assert failed(result) == {"test_large"}
+    (peak,) = re.findall(r"^peak RSS ([\d.]+) MiB is", "\n".join(result.outlines), re.MULTILINE)
+    assert float(peak) == pytest.approx(300, abs=16)
+
+
+def test_a_test_that_comes_close(pytester, run):
+    """What cannot be told from a breach is a line of the report, and no failure."""
+    pytester.makeconftest(FAR)
+    result = run(SUITE, "--mem-budget=305")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["*::test_large: peak RSS lies between * (undecided)"])
+
+
+ALIVE = """
+    BIG = [bytearray(150 << 20)]
+
+    def test_uses_again():
+        BIG.clear()
+        bytearray(180 << 20)
+
+    def test_other():
+        pass
+"""
+RESET = """
+    def test_resets():
+        bytearray(300 << 20)
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+
+    def test_other():
+        pass
+"""
+FORKS = """
+    import os
+
+    def test_forks():
+        pid = os.fork()
+        if pid == 0:
+            bytearray(300 << 20)
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+    def test_large():
+        bytearray(300 << 20)
+"""
+MARKED = """
+    import pytest
+
+    @pytest.mark.mem_budget(40)
+    def test_tight():
+        bytearray(60 << 20)
+
+    def test_within():
+        bytearray(60 << 20)
+
+    def test_large():
+        bytearray(300 << 20)
+"""
+LATE = """
+    import pytest
+
+    def test_late(request):
+        request.node.add_marker(pytest.mark.mem_budget(20))
+        bytearray(150 << 20)
+
+    def test_stage():
+        from pytest_memguard import stage
+        with stage("load", budget=20):
+            bytearray(60 << 20)
+
+    def test_guard(request):
+        guard = request.getfixturevalue("memguard")
+        with guard.stage("load", budget=20):
+            bytearray(60 << 20)
+
+    def test_other():
+        pass
+"""
+FAILS = """
+    import pytest
+
+    @pytest.fixture
+    def heavy():
+        bytearray(300 << 20)
+
+    def test_fails():
+        bytearray(300 << 20)
+        assert False
+
+    def test_setup(heavy):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "larger"),
+    [
+        pytest.param(ALIVE, 0, id="memory-that-goes-and-is-used-again"),
+        pytest.param(RESET, 0, id="the-mark-is-reset"),
+        pytest.param(FORKS, 0, id="forks"),
+        pytest.param(MARKED, 0, id="tight-beside-generous"),
+        pytest.param(LATE, 0, id="what-comes-late"),
+        pytest.param(FAILS, 0, id="fails-by-itself"),
+        pytest.param(SUITE, 300 << 20, id="started-by-a-larger-process"),
+    ],
+)
+def test_nothing_passes_that_the_meter_fails(pytester, run, source, larger):
+    """What fails where every number is measured fails here, or is a line of the report."""
+    pytester.makeconftest(FAR)
+    large = bytearray(larger)
+    flags = ("--mem-budget=160", "-p", "no:randomly")
+    measured = run(source, *flags, "--mem", subprocess=bool(large))
+    result = run(source, *flags, subprocess=bool(large))
+    assert measured.parseoutcomes() == result.parseoutcomes()
+    assert failed(measured) == failed(result)
+    told = [
+        re.findall(r"::(\w+): .*\((undecided|not-measured)\)$", line)
+        for line in measured.outlines
+    ]
+    lines = "\n".join(result.outlines)
+    for name, rule in (found for several in told for found in several):
+        assert re.search(rf"::{name}: .*\({rule}\)", lines), (name, rule)
+
+
+def test_a_remembered_breach(pytester, run):
+    """It is measured from the start the next time, and shows its lines."""
+    pytester.makeconftest(FAR)
+    assert failed(run(SUITE, "--mem-budget=250", cache=True)) == {"test_large"}
+    result = run(SUITE, "--mem-budget=250", cache=True)
+    assert failed(result) == {"test_large"}
+    result.stdout.fnmatch_lines(["*test_it.py:8*"])
+
+
+def test_workers(pytester, run):
+    """A breach in a worker of pytest-xdist is reported as anywhere else."""
+    pytester.makeconftest(FAR)
+    result = run(SUITE, "--mem-budget=250", "-n2", plugins=XDIST)
+    assert failed(result) == {"test_large"}
+    result.stdout.fnmatch_lines(["memguard: peak RSS by *; budget 250.0 MiB (--mem-budget)"])
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        pytest.param("report.outcome", "on the ceiling", id="others"),
+        pytest.param("report.user_properties", "measured", id="properties"),
+        pytest.param("[p for p in [1] if report.user_properties]", "measured", id="inside"),
+    ],
+)
+def test_plugins_that_want_numbers(pytester, run, code, found):
+    """Where a hook of the suite reads what we tell other plugins, every test is measured."""
+    hook = f"    def pytest_runtest_logreport(report):\n        return {code}\n"
+    pytester.makeconftest(FAR + IN_USE + hook)
+    run(SUITE, "--mem-budget=1000", "-s").stdout.fnmatch_lines([f"*{found}"])
