@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from itertools import islice
 from types import FrameType
@@ -31,10 +31,12 @@ def chains_from_above(survivors: Survivors, search: Search, least: int) -> list[
         search: looks for holders.
         least: new objects that have to be reached.
     """
+    entries = _entries(survivors, search)
     found = [
         (len(survivors.reached(holder)), holder, held)
-        for holder, held in islice(_entries(survivors, search), _MOST_ASKED)
+        for holder, held in islice(entries, _MOST_ASKED)
     ]
+    entries.close()  # its list of all objects has the iterator over it, which would hold it
     search.leave_out({id(found)} | {id(entry) for entry in found})
     enough = [entry for entry in found if entry[0] >= least]
     search.leave_out({id(enough)})
@@ -44,7 +46,7 @@ def chains_from_above(survivors: Survivors, search: Search, least: int) -> list[
     return []
 
 
-def _entries(survivors: Survivors, search: Search) -> Iterator[tuple[Any, Any]]:
+def _entries(survivors: Survivors, search: Search) -> Generator[tuple[Any, Any], None, None]:
     """Old objects that refer to something new, and what that is."""
     new = survivors.ids
     everything = gc.get_objects()
