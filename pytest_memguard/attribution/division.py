@@ -289,16 +289,37 @@ class _Hands:
     def _add_tables(self, containers: Sequence[Any]) -> None:
         """Add the tables of further containers to the groups that keep the same.
 
-        Where each call adds to all lists that calls before it have made, they are many.
+        Where each call adds to all lists that calls before it have made, they are many. So are
+        sets of weak references that abstract classes have, if each call asks all of them: the
+        references belong to the group that has what they refer to.
         """
         groups = [(group, self._marker.object_ids(group.held)) for group in self._groups]
         for container in containers:
+            if self._add_references(container):
+                continue
             tables = self._marker.buffers(container)
             items = set(map(id, raw.referents(container))) if tables else set()
             for group, held in groups:
                 if not items.isdisjoint(held):
                     group.held |= tables
                     break
+
+    def _add_references(self, container: Any) -> bool:
+        """Add a set of weak references to the group that has what the new ones refer to.
+
+        Returns:
+            Whether it is one.
+        """
+        if type(container) is not set or not _is_reference(next(iter(container), None)):
+            return False
+        held = self._marker.held_by(container)
+        objects = self._marker.objects(held)
+        below = self._marker.referred_to(filter(_is_reference, objects))
+        for group in self._groups:
+            if not group.holds_nothing and not below.isdisjoint(group.held):
+                group.held |= held
+                break
+        return True
 
     def _find_path(self, group: _Group) -> None:
         containers = Containers(group.containers, self._survivors, self._calls)

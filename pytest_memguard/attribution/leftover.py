@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.containers import gained_by
 from pytest_memguard.attribution.entries import chains_from_above
-from pytest_memguard.attribution.leak_lines import c_functions, is_ours, line_of
+from pytest_memguard.attribution.leak_lines import c_functions, is_ours, is_pytest, line_of
 from pytest_memguard.attribution.marking import Marker, referents
 from pytest_memguard.attribution.newcomers import Survivors
 from pytest_memguard.attribution.retention import Chain, Search, retention_path
@@ -213,10 +213,16 @@ def with_main_line(heap: Heap, marker: Marker, pieces: Sequence[Piece]) -> tuple
         pieces: all blocks.
     """
     reused = {index for index in heap.held if marker.may_be_reused(index)}
-    # where all may be, lines of objects are better than those of their tables
+    # where all may be, lines of objects are better than those of their tables, unless only
+    # the test runner's are known of them
     sure = heap.held - reused or {index for index in heap.held if marker.is_object(index)}
+    if all(is_pytest(line_of(pieces[index].stack)[0]) for index in sure if pieces[index].stack):
+        sure = heap.held
     others = [pieces[index] for index in sure if pieces[index].stack]
     found = Counter(line_of(piece.stack) for piece in others)
+    if len(found) > 1:
+        own = Counter({line: n for line, n in found.items() if not is_pytest(line[0])})
+        found = own or found
     few = _STRAY * max(found.values(), default=0) if sure <= reused else 0
     lines = Counter({line: count for line, count in found.items() if count >= few})
     if not lines:

@@ -34,6 +34,57 @@ COPIED = """
         APPS = weakref.WeakSet(APPS)
         weakref.finalize(receiver, SIGNAL.remove)
 """
+ENDED = """
+    import atexit
+    import threading
+
+    class Publisher:
+        def __init__(self):
+            self.rows = [[] for _ in range(10)]
+            self.thread = threading.Thread(target=self.stop)
+            self.thread.start()
+            self.thread.join()
+
+        def stop(self):
+            pass
+
+    def test_it():
+        atexit.register(Publisher().stop)
+"""
+ABSTRACT = """
+    import abc
+
+    class Base(abc.ABC):
+        pass
+
+    class Parser:
+        KNOWN = [type(f"Known{n}", (Base,), {}) for n in range(40)]
+
+    def test_it():
+        class Custom(Base):
+            pass
+
+        Parser.KNOWN.append(Custom)
+        isinstance(Custom(), tuple(Parser.KNOWN))
+"""
+FREE_LIST = """
+    import ctypes
+    import pytest
+
+    LOSE = ctypes.pythonapi.Py_IncRef
+    LOSE.argtypes = [ctypes.py_object]
+    SOME = {"a": 1, "b": 2}
+
+    @pytest.fixture(autouse=True)
+    def other():
+        SOME.copy()  # gone at once
+
+    def lose(**named):
+        LOSE(named)
+
+    def test_it():
+        lose(type=100)
+"""
 ENVIRONMENT = """
     import os
     from unittest.mock import patch
@@ -184,6 +235,7 @@ LOST = """
         pytest.param(ATEXIT, None, "atexit", id="functions-called-at-exit"),
         pytest.param(SET_AGAIN, 202, "test_it.KEPT", id="entries-that-are-set-again"),
         pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
+        pytest.param(ENDED, 38, "atexit", id="an-ended-thread-that-atexit-has"),
     ],
 )
 def test_one_leak(run, written, source, blocks, holder):
@@ -197,6 +249,23 @@ def test_one_leak(run, written, source, blocks, holder):
     rates = {rate["signal"]: rate["per_call"] for rate in leak["verdict"]["rates"]}
     assert "blocks" in rates
     assert blocks is None or rates["blocks"] == pytest.approx(blocks, rel=0.25)
+
+
+def test_a_dict_with_memory_of_a_fixture(run, written):
+    """What C code has lost has its own line, not that of a dict that was there before."""
+    run(FREE_LIST, "--mem-leak-check", "--mem-leak-calls=120", JSON).assert_outcomes(failed=1)
+    blame = written()["test_it"]["leak"]["blame"]
+    assert {line["function"] for line in blame["lines"]} == {"test_it"}
+    found = sum(line["count"] for line in blame["lines"])
+    assert found == pytest.approx(2 * blame["calls"], abs=4)
+
+
+def test_abstract_classes_that_are_asked_about_others(run, written):
+    """Each has a set of weak references to those; all of them belong to the list of classes."""
+    run(ABSTRACT, "--mem-leak-check", "--mem-leak-calls=120", JSON).assert_outcomes(failed=1)
+    leak = written()["test_it"]["leak"]
+    assert leak["more"] == []
+    assert leak["blame"]["path"]["holder"].startswith("test_it.Parser.KNOWN")
 
 
 def test_bytes_of_objects_that_have_tables(run, written):
