@@ -180,6 +180,43 @@ def test_hooks_of_setup_and_teardown_run_in_pairs(pytester, run, written):
     assert states(written()) == {"test_it": "clean", "test_next": "clean"}
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(
+            """
+            import unittest
+
+            class TestIt(unittest.TestCase):
+                def test_it(self):
+                    pass
+            """,
+            id="a-unittest-that-is-not-called",
+        ),
+        pytest.param(
+            """
+            import pytest
+
+            CALLED = []
+
+            @pytest.fixture
+            def value():
+                yield
+                assert CALLED.pop()
+
+            def test_it(value):
+                CALLED.append(True)
+            """,
+            id="a-fixture-that-asks-what-the-test-did",
+        ),
+    ],
+)
+def test_the_last_teardown_is_no_error(run, written, source):
+    """A test is torn down that was set up once more, and not called."""
+    run(source, *CHECK, JSON).assert_outcomes(passed=1)
+    assert states(written()) == {"test_it": "clean"}
+
+
 def test_what_a_plugin_notes_on_the_function(pytester, run, written):
     """It is taken back after each call, as a run calls each test once; hypothesis does so."""
     pytester.makeconftest(
