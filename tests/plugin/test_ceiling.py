@@ -212,9 +212,9 @@ def test_a_remembered_breach(pytester, run):
 def test_workers(pytester, run):
     """A breach in a worker of pytest-xdist is reported as anywhere else."""
     pytester.makeconftest(FAR)
-    result = run(SUITE, "--mem-budget=250", "-n2", plugins=XDIST)
+    result = run(SUITE, "--mem-budget=200", "-n2", plugins=XDIST)
     assert failed(result) == {"test_large"}
-    result.stdout.fnmatch_lines(["memguard: peak RSS by *; budget 250.0 MiB (--mem-budget)"])
+    result.stdout.fnmatch_lines(["memguard: peak RSS by *; budget 200.0 MiB (--mem-budget)"])
 
 
 @pytest.mark.parametrize(
