@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -42,10 +42,14 @@ def _is_conftest(name: str) -> bool:
 
 
 def _names_them(module: ModuleType) -> bool:
-    """Whether a function of a module does, or one of its classes."""
+    """Whether a function of a module does, or one of its classes.
+
+    Types alone are asked: an attribute of what stands for another object may load that, or
+    raise.
+    """
     for value in list(vars(module).values()):
-        members = (value,)
-        if isinstance(value, type) and value.__module__ == module.__name__:
+        members: tuple[object, ...] = (value,)
+        if issubclass(type(value), type) and vars(value).get("__module__") == module.__name__:
             members = tuple(vars(value).values())
         if any(
             not _READ.isdisjoint(_names_in(code)) for code in map(_code_of, members) if code
@@ -54,9 +58,12 @@ def _names_them(module: ModuleType) -> bool:
     return False
 
 
-def _code_of(value: object) -> CodeType | None:
-    function = getattr(value, "fget", None) or getattr(value, "__func__", value)
-    return function.__code__ if isinstance(function, FunctionType) else None
+def _code_of(value: Any) -> CodeType | None:
+    if type(value) in {staticmethod, classmethod}:
+        value = value.__func__
+    elif type(value) is property:
+        value = value.fget
+    return value.__code__ if type(value) is FunctionType else None
 
 
 def _names_in(code: CodeType) -> Iterator[str]:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Phase = Literal["setup", "call", "teardown"]
 _LISTS: Final = ("_report_sections", "user_properties", "own_markers")
 """What pytest and plugins append to an item with every run of it."""
+_OUTCOMES: Final = (pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
+"""What code raises that ends a phase of a test on purpose; no subclasses of Exception."""
 
 
 class StandIn:
@@ -304,7 +306,7 @@ class RepeatedItem:
 
     def _restore(self) -> None:
         item = self._item
-        if item not in self._session._setupstate.stack:  # it could not be set up again
+        if item not in self._session._setupstate.stack:  # else it was interrupted
             for name in ("funcargs", "_request", "_instance", "_obj"):
                 item.__dict__.pop(name, None)
             item.__dict__.update(self._saved)
@@ -316,7 +318,7 @@ class RepeatedItem:
 
 
 def _call_quietly(finalizer: Callable[[], object]) -> None:
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception, *_OUTCOMES):
         finalizer()
 
 

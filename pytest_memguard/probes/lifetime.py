@@ -53,14 +53,14 @@ class LifetimeMark:
     def read(self) -> int:
         """Bytes that resident memory has not exceeded, unless `was_reset` says otherwise."""
         mark = self._read()
-        return mark if mark > self._carried else self._carried  # noqa: FURB136  a call is dear
+        return mark if mark > self._carried else self._carried  # noqa: FURB136  a call costs more
 
     def carry(self) -> None:
         """Note the mark, before another one of ours resets it."""
         self._carried = self.read()
 
     def close(self) -> None:
-        """Be in nobody's way any more."""
+        """Be in use no more."""
         marks_in_use.discard(self)
         self._resets.close()
 

@@ -230,3 +230,19 @@ def test_plugins_that_want_numbers(pytester, run, code, found):
     hook = f"    def pytest_runtest_logreport(report):\n        return {code}\n"
     pytester.makeconftest(FAR + IN_USE + hook)
     run(SUITE, "--mem-budget=1000", "-s").stdout.fnmatch_lines([f"*{found}"])
+
+
+def test_a_plugin_with_objects_that_cannot_be_asked(pytester, run):
+    """What stands for another object, and raises whatever is asked of it, is left alone."""
+    pytester.makeconftest(
+        FAR
+        + IN_USE
+        + """
+    class Proxy:
+        def __getattribute__(self, name):
+            raise RuntimeError("outside of a request")
+
+    current = Proxy()
+"""
+    )
+    run(SUITE, "--mem-budget=1000", "-s").stdout.fnmatch_lines(["*on the ceiling"])
