@@ -24,6 +24,10 @@ from pytest_memguard.values import dataclass
 _WORD: Final = 8
 _HEAD: Final = 16
 """Bytes in front of an object that the collector follows: links to other such objects."""
+_VALUES_IN_DICT: Final = 5 * _WORD
+"""Where in a dict the pointer to its values is, if another object has its keys."""
+_VALUES_FOLLOW_HEAD: Final = sys.version_info >= (3, 13)
+"""Whether a word before a dict's values, and behind the address it has, counts them."""
 _SMALLEST_TABLE: Final = sys.getsizeof({"": None}) - sys.getsizeof({})
 """Bytes of the table of a dict with one entry, and with a few."""
 _MOST_BYTES: Final = 1 << 23
@@ -260,7 +264,10 @@ class Marker:
         """
         words = self._words(id(held) - 2 * _HEAD, _HEAD)
         found = {self._index(word) for word in words if not self._is_dict(word)}
-        return {index for index in found if index is not None and index not in self._tracked}
+        values = {index for index in found if index is not None and index not in self._tracked}
+        # the object tells of all of them; what lies in front of them is not always written
+        self._below.update({(index, True): [] for index in values})
+        return values
 
     def _is_dict(self, address: int) -> bool:
         kind = self._read(address + _WORD, _WORD)
@@ -284,6 +291,8 @@ class Marker:
             held = self._tracked.get(index)
             if held is not None:
                 self._below[key] = self._of_tracked(held)
+            elif not buffer and self.is_plain_dict(index):
+                self._below[key] = self._of_plain_dict(index)
             else:
                 found = self._pointers(index)
                 if buffer:
@@ -316,6 +325,26 @@ class Marker:
             names = map(self._index, self._words(id(held), raw.basic_size(type(held))))
             found += [(index, False) for index in names if index is not None]
         return found
+
+    def _of_plain_dict(self, index: int) -> list[tuple[int, bool]]:
+        """What a dict refers to that the collector does not follow: objects, and tables.
+
+        Its values may be in a block of their own, which is not always written in front of
+        them or behind, so that pointers of former owners lie there.
+        """
+        address = self._starts[index] + _HEAD + _VALUES_IN_DICT
+        values = int.from_bytes(self._read(address, _WORD), sys.byteorder)
+        table = self._index(values)
+        if table is not None:
+            found = {self._index(word) for word in self._values_at(values, table)} - {table}
+            self._below[table, False] = [(other, False) for other in found if other is not None]
+        return [(other, False) for other in self._pointers(index)]
+
+    def _values_at(self, address: int, index: int) -> list[int]:
+        """What may be pointers in a block of values, which a dict has at this address."""
+        if _VALUES_FOLLOW_HEAD:
+            return self._words(address + _WORD, _WORD * sum(self._read(address, 1)))
+        return self._words(address, self._ends[index] - address)
 
     def _plain_objects(self, held: Any) -> list[int]:
         """Indices of objects in its own memory that the collector does not follow.

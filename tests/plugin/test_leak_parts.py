@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import tracemalloc
 from collections.abc import Callable
 from unittest.mock import Mock
@@ -228,7 +229,13 @@ LOST = """
         pytest.param(COPIED, 5, "weakref.finalize._registry", id="a-set-that-is-copied"),
         pytest.param(ENVIRONMENT, 20, "test_it.KEPT", id="the-environment-set-again"),
         pytest.param(HANDLERS, 6, "test_it.HANDLERS", id="lists-that-all-grow"),
-        pytest.param(LISTENERS, 15, "test_it.LISTENERS", id="lists-that-only-methods-hold"),
+        pytest.param(
+            LISTENERS,
+            # six events, their values apart before 3.13; a list with its table, and a method
+            15 if sys.version_info < (3, 13) else 9,
+            "test_it.LISTENERS",
+            id="lists-that-only-methods-hold",
+        ),
         pytest.param(ADDS_TO_ALL, None, "test_it.WATCHERS", id="each-adds-to-all"),
         pytest.param(COUNTERS, None, "test_it.HANDLERS", id="numbers-of-old-counters"),
         pytest.param(BYTES, None, "test_it.KEPT", id="bytes-that-only-c-code-knows"),
