@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from pytest_memguard.judge.bounds import REASONS, REMEDIES
-from pytest_memguard.judge.former import judge_former
-from pytest_memguard.judge.room import FINE_GRAINED, GRAIN
+from pytest_memguard.judge.room import GRAIN, grain_of
+from pytest_memguard.judge.suspects import suspect_peak
 from pytest_memguard.model import METRICS, Budget, Finding, Peak, PhaseName, Rule
 from pytest_memguard.units import format_size
 
@@ -26,9 +26,9 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
         for a limit that the baseline sets, regression in place of over-budget.
     """
     if budget.former is not None:
-        return judge_former(budget, budget.former, peak, subject(budget, phase))
+        return suspect_peak(budget, budget.former, peak)
     limit, value = budget.limit, peak.value
-    grain = GRAIN if peak.metric == "rss" and limit < FINE_GRAINED else 0
+    grain = grain_of(peak.metric, limit)
     close = bool(budget.warn and value > budget.warn * limit)
     answers: tuple[tuple[bool, Rule, _Words], ...] = (
         (value > limit + grain, "over-budget", _over),

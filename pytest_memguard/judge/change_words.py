@@ -46,12 +46,12 @@ def sentence(change: Change, was: Entry, now: Entry, *, by_noise: bool) -> str:
         by_noise: whether noise let more pass than the rule does.
     """
     if change.kind == "regression":
-        return f"{_above(change)}{_limit(change, by_noise=by_noise)}{_stage(change, was, now)}"
+        return f"{above(change, by_noise=by_noise)}{_stage(change, was, now)}"
     if change.kind == "unsure":
         return _unsure(change, was, now)
     if change.kind == "improvement":
         return (
-            f"{_subject(change)} {_amount(change, change.now)} is {_difference(change)} below "
+            f"{subject(change)} {_amount(change, change.now)} is {_difference(change)} below "
             f"the baseline of {_amount(change, change.before)}"
         )
     if was.imports > now.imports and change.subject == "peak":
@@ -72,9 +72,25 @@ def _unsure(change: Change, was: Entry, now: Entry) -> str:
             f"{_ROOM}"
         )
     return (
-        f"{_subject(change)} is {_amount(change, change.now)} or more, and may be above the "
-        f"{_amount(change, change.allowed)} that {_rule(change)} allows: {_ROOM}"
+        f"{subject(change)} is {_amount(change, change.now)} or more, and may be above the "
+        f"{allowed(change)}: {_ROOM}"
     )
+
+
+def above(change: Change, *, by_noise: bool) -> str:
+    """What is, by how much it is more than what was, and what would have been allowed.
+
+    Args:
+        change: without its text.
+        by_noise: whether noise let more pass than the rule does.
+    """
+    noise = " and the noise on record allow" if by_noise else " allows"
+    return f"{_above(change)}; {_rule(change)}{noise} up to {_amount(change, change.allowed)}"
+
+
+def allowed(change: Change) -> str:
+    """The limit, with the rule it is from: "22.0 MiB that peak:10% (pytest.ini) allows"."""
+    return f"{_amount(change, change.allowed)} that {_rule(change)} allows"
 
 
 def _was_bounded(change: Change, was: Entry) -> bool:
@@ -88,7 +104,8 @@ def _was_bounded(change: Change, was: Entry) -> bool:
     )
 
 
-def _subject(change: Change) -> str:
+def subject(change: Change) -> str:
+    """What a sentence is about: "peak RSS of stage 'load'"."""
     metric = change.place.metric
     if change.subject == "peak":
         return noun(metric)
@@ -114,18 +131,13 @@ def _difference(change: Change) -> str:
 
 def _above(change: Change) -> str:
     return (
-        f"{_subject(change)} {_amount(change, change.now)} is {_difference(change)} above the "
+        f"{subject(change)} {_amount(change, change.now)} is {_difference(change)} above the "
         f"baseline of {_amount(change, change.before)}"
     )
 
 
 def _rule(change: Change) -> str:
     return f"{change.rule.text} ({change.rule.where})" if change.rule is not None else "a rule"
-
-
-def _limit(change: Change, *, by_noise: bool) -> str:
-    noise = " and the noise on record allow" if by_noise else " allows"
-    return f"; {_rule(change)}{noise} up to {_amount(change, change.allowed)}"
 
 
 def _stage(change: Change, was: Entry, now: Entry) -> str:

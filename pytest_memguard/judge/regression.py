@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import Final, cast
 
 from pytest_memguard.baselines import (
     Baseline,
@@ -11,41 +12,46 @@ from pytest_memguard.baselines import (
     ChangeKind,
     Entry,
     FailRule,
+    Former,
     Place,
     RuleKind,
-    StageEntry,
 )
 from pytest_memguard.judge import change_words as words
 from pytest_memguard.judge.grown import grown_lines
-from pytest_memguard.judge.noise import (
-    imports_may_explain,
-    noise,
-    noise_of_growth,
-    room,
-)
+from pytest_memguard.judge.limits import is_by_noise, limits
+from pytest_memguard.judge.noise import imports_may_explain
+from pytest_memguard.judge.room import grain_of
+from pytest_memguard.model import Budget, MetricName
 from pytest_memguard.rules import about_stage
 
+_OF_PEAKS: Final = frozenset({"peak", "stage"})
+"""What readings of one test spread in, and the kernel counts in steps."""
 
-@dataclass(slots=True, kw_only=True)  # not frozen: one is made for every test
-class _Pair:
-    """Two numbers that are held against each other."""
 
-    subject: RuleKind
-    """What they are of."""
-    stage: str = ""
-    """Which stage, if they are of one."""
-    before: int
-    """Bytes on record."""
-    before_top: int
-    """Bytes the truth on record cannot exceed."""
-    now: int
-    """Bytes now."""
-    now_top: int
-    """Bytes the truth cannot exceed now."""
-    noise: int
-    """Bytes that noise explains."""
-    lowest: int
-    """The lowest reading on record."""
+def kind_of(budget: Budget, former: Former, now: int, top: int) -> ChangeKind:
+    """Whether a number is above a limit that the baseline sets, or may be.
+
+    Every verdict on a number begins with this answer: in the test that was measured, in the
+    report of the run, and in ``memguard compare``.
+
+    Args:
+        budget: the limit.
+        former: what it was made of.
+        now: bytes that were measured.
+        top: bytes the truth cannot exceed.
+
+    Returns:
+        Regression, unsure where one of the two numbers is not exact, or same.
+    """
+    limit = budget.limit
+    if former.rule.kind in _OF_PEAKS:
+        limit += grain_of(budget.metric, budget.limit)
+    if now > limit:
+        return "regression"
+    lowest = former.before if former.low is None else former.low
+    if top > limit or now - lowest > limit - former.before:
+        return "unsure"
+    return "same"
 
 
 def judge_entry(
@@ -67,14 +73,81 @@ def judge_entry(
     Returns:
         A change of the peak; then one for each other thing that a rule is about.
     """
-    return tuple(_judged(nodeid, place, before, now, _by_kind(rules)))
+    return tuple(_judged(nodeid, place, before, now, rules))
 
 
-def _by_kind(rules: Sequence[FailRule]) -> dict[RuleKind, list[FailRule]]:
-    found: dict[RuleKind, list[FailRule]] = {}
-    for rule in rules:
-        found.setdefault(rule.kind, []).append(rule)
-    return found
+def change_of(budget: Budget, former: Former, now: int) -> Change:
+    """A number and the limit that it is compared with, of a test that is not known here.
+
+    Args:
+        budget: the limit.
+        former: what it was made of.
+        now: bytes that were measured.
+    """
+    return Change(
+        kind="regression",
+        nodeid="",
+        place=Place(system="", machine="", implementation="", python="", metric=budget.metric),
+        subject=former.rule.kind,
+        stage=budget.stage or "",
+        before=former.before if former.low is None else former.low,
+        now=now,
+        allowed=budget.limit,
+        rule=former.rule,
+    )
+
+
+def judge_limit(
+    nodeid: str, place: Place, budget: Budget, before: Entry, now: Entry
+) -> Change | None:
+    """Compare one number of a reading with its limit.
+
+    Args:
+        nodeid: the test.
+        place: where both were measured.
+        budget: the limit, as `limits.limits` makes it of the entry.
+        before: the entry.
+        now: the reading.
+
+    Returns:
+        The change; None if the reading does not have this number.
+    """
+    former = budget.former
+    reading = None if former is None else _reading(former.rule.kind, budget.stage, now)
+    if former is None or reading is None:
+        return None
+    rule = former.rule
+    value, top = reading
+    change = change_of(budget, former, value)
+    was = change.before
+    kind = kind_of(budget, former, value, top)
+    of_memory = rule.kind != "leak"
+    if kind == "regression" and of_memory and imports_may_explain(before, now, value - was):
+        kind = "unsure"
+    if kind == "same":
+        spread = before.spread if rule.kind in _OF_PEAKS else 0
+        is_cold = of_memory and before.imports > now.imports
+        if top < was - spread - (budget.limit - former.before) and not is_cold:
+            kind = "improvement"
+    change = replace(change, kind=kind, nodeid=nodeid, place=place)
+    if kind == "same" and before.imports <= now.imports:
+        return change
+    text = words.sentence(change, before, now, by_noise=is_by_noise(budget))
+    lines = grown_lines(before.lines, now.lines) if kind == "regression" else ()
+    return replace(change, text=text, lines=lines)
+
+
+def _reading(kind: RuleKind, stage: str | None, now: Entry) -> tuple[int, int] | None:
+    """What a rule is about in a reading, and what the truth cannot exceed."""
+    if kind == "growth":
+        growth = max(0, now.growth)  # less than nothing is what others had left
+        return growth, growth
+    if kind == "leak":
+        return None if now.leak is None else (round(now.leak), round(now.leak))
+    if kind == "peak":
+        return now.peak, max(now.peak, now.ceiling)
+    found = next((one for one in now.stages if one.path == stage), None)
+    return None if found is None else (found.peak, max(found.peak, found.ceiling))
 
 
 def _judged(
@@ -82,174 +155,68 @@ def _judged(
     place: Place,
     before: Entry | None,
     now: Entry,
-    rules: Mapping[RuleKind, Sequence[FailRule]],
+    rules: Sequence[FailRule],
 ) -> Iterator[Change]:
     if before is None:
         text = words.new(place.metric, now)
         yield Change(kind="new", nodeid=nodeid, place=place, now=now.peak, text=text)
         return
-    test = _Test(nodeid=nodeid, place=place, was=before, is_=now)
-    yield test.peak(rules.get("peak", ()))
-    if place.metric == "rss" and "growth" in rules:
-        yield test.growth(rules["growth"])
-    if place.metric == "rss" and "leak" in rules:
-        yield from test.leak(rules["leak"])
-    if "stage" in rules:
-        yield from test.stages(rules["stage"])
+    found = limits(before, rules, cast("MetricName", place.metric))
+    if all(former.rule.kind != "peak" for budget in found if (former := budget.former)):
+        yield Change(kind="same", nodeid=nodeid, place=place, before=before.peak, now=now.peak)
+    for budget in found:
+        change = judge_limit(nodeid, place, budget, before, now)
+        if change is not None:
+            yield change
+    kinds = {rule.kind for rule in rules}
+    if place.metric == "rss" and "leak" in kinds:
+        yield from _leak_of_one_side(nodeid, place, before, now)
+    if "stage" in kinds:
+        yield from _stages_of_one_side(nodeid, place, before, now, rules)
 
 
-@dataclass(slots=True, kw_only=True)  # likewise
-class _Test:
-    """What is compared for one test."""
-
-    nodeid: str
-    """The test."""
-    place: Place
-    """Where."""
-    was: Entry
-    """On record."""
-    is_: Entry
-    """Now."""
-
-    def peak(self, rules: Sequence[FailRule]) -> Change:
-        """Compare the peaks."""
-        was, now = self.was, self.is_
-        pair = _Pair(
-            subject="peak",
-            before=was.peak,
-            before_top=max(was.peak, was.ceiling),
-            now=now.peak,
-            now_top=max(now.peak, now.ceiling),
-            noise=noise(was, self.place.metric),
-            lowest=was.peak - was.spread,
+def _leak_of_one_side(nodeid: str, place: Place, before: Entry, now: Entry) -> Iterator[Change]:
+    """What there is to say where the baseline or the reading has no number for the leak."""
+    if before.leak is not None and now.leak is None:
+        yield Change(
+            kind="unsure",
+            nodeid=nodeid,
+            place=place,
+            subject="leak",
+            before=round(before.leak),
+            text=words.LEAK_NOT_CHECKED,
         )
-        return self._judge(pair, rules)
-
-    def growth(self, rules: Sequence[FailRule]) -> Change:
-        """Compare what the test left behind."""
-        # less than nothing is what others had left, and no promise to do so again
-        was, now = max(0, self.was.growth), max(0, self.is_.growth)
-        pair = _Pair(
-            subject="growth",
-            before=was,
-            before_top=was,
-            now=now,
-            now_top=now,
-            noise=noise_of_growth(self.was),
-            lowest=was,
+    elif before.leak is None and now.leak is not None:
+        yield Change(
+            kind="new",
+            nodeid=nodeid,
+            place=place,
+            subject="leak",
+            now=round(now.leak),
+            text=words.LEAK_NEW,
         )
-        return self._judge(pair, rules)
 
-    def stages(self, rules: Sequence[FailRule]) -> list[Change]:
-        """Compare the stages that rules are about."""
-        now = {stage.path: stage for stage in self.is_.stages}
-        was = {stage.path: stage for stage in self.was.stages}
-        changes = []
-        for path in {**now, **was}:
-            about = [rule for rule in rules if about_stage(rule, path)]
-            if about:
-                changes.append(self._stage(path, was.get(path), now.get(path), about))
-        return changes
 
-    def _stage(
-        self,
-        path: str,
-        was: StageEntry | None,
-        now: StageEntry | None,
-        rules: Sequence[FailRule],
-    ) -> Change:
-        if was is None or now is None:
-            kind: ChangeKind = "new" if was is None else "gone"
-            return self._change(
-                kind,
-                "stage",
+def _stages_of_one_side(
+    nodeid: str, place: Place, before: Entry, now: Entry, rules: Sequence[FailRule]
+) -> Iterator[Change]:
+    """The stages that rules are about and only the baseline or the reading has."""
+    is_, was = ({stage.path: stage for stage in entry.stages} for entry in (now, before))
+    for path in {**is_, **was}:
+        if (path in is_) == (path in was):
+            continue
+        if any(about_stage(rule, path) for rule in rules):
+            kind: ChangeKind = "new" if path in is_ else "gone"
+            yield Change(
+                kind=kind,
+                nodeid=nodeid,
+                place=place,
+                subject="stage",
                 stage=path,
-                before=0 if was is None else was.peak,
-                now=0 if now is None else now.peak,
+                before=was[path].peak if path in was else 0,
+                now=is_[path].peak if path in is_ else 0,
                 text=words.stage_is(kind, path),
             )
-        pair = _Pair(
-            subject="stage",
-            stage=path,
-            before=was.peak,
-            before_top=max(was.peak, was.ceiling),
-            now=now.peak,
-            now_top=max(now.peak, now.ceiling),
-            noise=noise(self.was, self.place.metric),
-            lowest=was.peak - self.was.spread,
-        )
-        return self._judge(pair, rules)
-
-    def leak(self, rules: Sequence[FailRule]) -> list[Change]:
-        """Compare the bytes a call leaves behind."""
-        was, now = self.was.leak, self.is_.leak
-        if now is None:
-            if was is None:
-                return []
-            return [
-                self._change("unsure", "leak", before=round(was), text=words.LEAK_NOT_CHECKED)
-            ]
-        if was is None:
-            return [self._change("new", "leak", now=round(now), text=words.LEAK_NEW)]
-        pair = _Pair(
-            subject="leak",
-            before=round(was),
-            before_top=round(was),
-            now=round(now),
-            now_top=round(now),
-            noise=0,
-            lowest=round(was),
-        )
-        return [self._judge(pair, rules)]
-
-    def _judge(self, pair: _Pair, rules: Sequence[FailRule]) -> Change:
-        """Hold two numbers against each other, by the strictest rule."""
-        if not rules:
-            return self._change(
-                "same", pair.subject, stage=pair.stage, before=pair.before, now=pair.now
-            )
-        rule = min(rules, key=lambda one: room(one, pair.before_top))
-        by_rule = room(rule, pair.before_top)
-        margin = max(by_rule, pair.noise)
-        limit = pair.before_top + margin
-        kind = self._kind(pair, limit, margin)
-        change = self._change(
-            kind,
-            pair.subject,
-            stage=pair.stage,
-            before=pair.before,
-            now=pair.now,
-            allowed=limit,
-            rule=rule,
-        )
-        if kind == "same" and self.was.imports <= self.is_.imports:
-            return change
-        text = words.sentence(change, self.was, self.is_, by_noise=pair.noise > by_rule)
-        lines = grown_lines(self.was.lines, self.is_.lines) if kind == "regression" else ()
-        return replace(change, text=text, lines=lines)
-
-    def _kind(self, pair: _Pair, limit: int, margin: int) -> ChangeKind:
-        of_memory = pair.subject != "leak"
-        if pair.now > limit:
-            growth = pair.now - pair.before
-            if of_memory and imports_may_explain(self.was, self.is_, growth):
-                return "unsure"
-            return "regression"
-        if pair.now_top > limit or pair.now > pair.before + margin:
-            return "unsure"  # one of the two is not exact
-        cold = of_memory and self.was.imports > self.is_.imports
-        if pair.now_top < pair.lowest - margin and not cold:
-            return "improvement"
-        return "same"
-
-    def _change(self, kind: ChangeKind, subject: RuleKind, **rest: object) -> Change:
-        return Change(
-            kind=kind,
-            nodeid=self.nodeid,
-            place=self.place,
-            subject=subject,
-            **rest,  # type: ignore[arg-type]
-        )
 
 
 def gone_change(nodeid: str, place: Place, before: Entry) -> Change:
@@ -282,11 +249,10 @@ def compare(
         and those that are gone. A test in a place that only ``new`` has is new.
     """
     changes: list[Change] = []
-    by_kind = _by_kind(rules)
     for place, entries in new.places.items():
         stored = old.places.get(place, {})
         for nodeid, now in entries.items():
-            changes += _judged(nodeid, place, stored.get(nodeid), now, by_kind)
+            changes += _judged(nodeid, place, stored.get(nodeid), now, rules)
         changes += [
             gone_change(nodeid, place, entry)
             for nodeid, entry in stored.items()

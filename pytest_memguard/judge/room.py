@@ -28,6 +28,11 @@ _FITS: Final = 8192
 _WINDOW: Final = 16 * 1024 * 1024
 
 
+def grain_of(metric: str, limit: int) -> int:
+    """Bytes above a limit that the kernel's own steps explain, where they matter for it."""
+    return GRAIN if metric == "rss" and limit < FINE_GRAINED else 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """What was requested from the allocators and alive at the high-water mark, in bytes."""

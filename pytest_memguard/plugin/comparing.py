@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, Change, FailRule, Place
+from pytest_memguard.baselines import Baseline, Change, Entry, FailRule, Place
 from pytest_memguard.judge.readings import by_test, place_of, pooled_entries
 from pytest_memguard.judge.regression import gone_change, judge_entry
 from pytest_memguard.model import MetricName, Outcome, Run
@@ -86,15 +86,12 @@ class Comparison:
             run: its outcomes are sorted by node id.
         """
         for nodeid, several in by_test(run.outcomes):
-            said = self._verdict(several[-1])
-            for metric, now in pooled_entries(several, self._root).items():
+            found = pooled_entries(several, self._root)
+            for metric in found:
                 if metric not in self._places:
                     self._places[metric] = place_of(run.environment, metric)
-                place = self._places[metric]
-                before = self._old.places.get(place, {}).get(nodeid)
-                for change in judge_entry(nodeid, place, before, now, self._rules):
-                    said = self._add(change, said)
-            self._counts[said] += 1
+            said = self._verdict(several[-1])
+            self._counts[said or self._judged(nodeid, found)] += 1
 
     def add_gone(self, gone: Container[str]) -> None:
         """Count the tests that no longer exist, where this run measured any.
@@ -135,6 +132,21 @@ class Comparison:
         if any(f.rule in _ACCEPTABLE for f in found) and self._accepted(outcome.nodeid):
             return "accepted"
         return "unsure" if found else ""
+
+    def _judged(self, nodeid: str, found: Mapping[MetricName, Entry]) -> str:
+        """What a test counts as that had nothing to say while it ran.
+
+        Args:
+            nodeid: the test.
+            found: its numbers.
+        """
+        said = ""
+        for metric, now in found.items():
+            place = self._places[metric]
+            before = self._old.places.get(place, {}).get(nodeid)
+            for change in judge_entry(nodeid, place, before, now, self._rules):
+                said = self._add(change, said)
+        return said
 
     def _add(self, change: Change, said: str) -> str:
         """Add one change; what the test counts as then.

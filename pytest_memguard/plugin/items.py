@@ -365,10 +365,10 @@ class ItemHooks:
 
             grown: Finding | None = not_measured(limit, look.lost)
         else:
-            from pytest_memguard.judge.former import judge_number
+            from pytest_memguard.judge.suspects import suspect_number
 
             _, growth = look.peak_and_growth()
-            grown = judge_number(limit, limit.former, growth, "growth of resident memory")
+            grown = suspect_number(limit, limit.former, growth)
         if grown is None:
             return found
         look.detail_now().findings.append(grown)

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.baselines import Entry, FailRule, Former
+from pytest_memguard.baselines import Entry, FailRule
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.noise import noise, noise_of_growth, room
+from pytest_memguard.judge.limits import limits
 from pytest_memguard.model import Budget, MetricName
 from pytest_memguard.plugin.marker_problems import problem_lines
-from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rules
+from pytest_memguard.rules import DEFAULT, closest, parse_rules
 
 MARKER: Final = "mem_regression"
 SIGNATURE: Final = "mem_regression(RULE, ...) or mem_regression(None)"
@@ -98,65 +98,3 @@ def rules_from_mark(mark: pytest.Mark, where: str) -> Sequence[FailRule] | None:
     if mark.args == (None,):
         return None
     return parse_rules(mark.args, where)
-
-
-def limits(entry: Entry, rules: Iterable[FailRule], metric: MetricName) -> list[Budget]:
-    """The limits on one test: for everything that is compared, the tightest rule's.
-
-    Args:
-        entry: what is on record.
-        rules: those that hold.
-        metric: what was counted.
-    """
-    tightest: dict[tuple[str, str | None], Budget] = {}
-    for rule in rules:
-        for stage, low, before in _on_record(entry, rule, metric):
-            by_noise = _noise(entry, rule, metric)
-            budget = Budget(
-                limit=max(1, before + max(room(rule, max(before, 0)), by_noise)),
-                where=rule.where,
-                metric=metric,
-                stage=stage,
-                former=Former(
-                    before=before,
-                    low=low if low < before else None,
-                    rule=rule,
-                    imports=entry.imports,
-                ),
-            )
-            known = tightest.get((rule.kind, stage))
-            if known is None or budget.limit < known.limit:
-                tightest[rule.kind, stage] = budget
-    return list(tightest.values())
-
-
-def _noise(entry: Entry, rule: FailRule, metric: MetricName) -> int:
-    """Bytes above what is on record that noise explains."""
-    if rule.kind == "leak":
-        return 0
-    return noise_of_growth(entry) if rule.kind == "growth" else noise(entry, metric)
-
-
-def _on_record(
-    entry: Entry, rule: FailRule, metric: MetricName
-) -> list[tuple[str | None, int, int]]:
-    """What a rule is compared with: for each stage it is about, or once, or not at all.
-
-    Returns:
-        The stage, the bytes on record, and what they cannot have exceeded.
-    """
-    if rule.kind == "peak":
-        return [(None, entry.peak, max(entry.peak, entry.ceiling))]
-    if metric != "rss":
-        return []
-    if rule.kind == "growth":
-        growth = max(0, entry.growth)
-        return [(None, growth, growth)]
-    if rule.kind == "leak":
-        leak = None if entry.leak is None else round(entry.leak)
-        return [] if leak is None else [(None, leak, leak)]
-    return [
-        (stage.path, stage.peak, max(stage.peak, stage.ceiling))
-        for stage in entry.stages
-        if about_stage(rule, stage.path)
-    ]

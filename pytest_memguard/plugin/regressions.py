@@ -11,10 +11,10 @@ import pytest
 from pytest_memguard.baselines import Change, Entry, Place
 from pytest_memguard.errors import MemoryRegression
 from pytest_memguard.escapes import one_line
-from pytest_memguard.judge.former import judge_number
 from pytest_memguard.judge.readings import entries
-from pytest_memguard.judge.regression import judge_entry
+from pytest_memguard.judge.regression import judge_limit
 from pytest_memguard.judge.room import NEGLIGIBLE
+from pytest_memguard.judge.suspects import suspect_number
 from pytest_memguard.leaks import LeakReading, bytes_of_all
 from pytest_memguard.model import Budget, Finding, Outcome
 from pytest_memguard.plugin.confirm import Confirm
@@ -155,21 +155,18 @@ class RegressionCheck:
         now = bytes_of_all(reading) if reading.verdict.state == "leaking" else 0
         if budget.former is None or now is None or reading.verdict.state not in _SURE:
             return None
-        return judge_number(budget, budget.former, round(now), "its leak of")
+        return suspect_number(budget, budget.former, round(now))
 
     def _change(self, finding: Finding, so_far: Outcome) -> Change | None:
-        former = finding.budget.former
         record = self._records.get(finding.budget.metric)
         now = entries(so_far, self._root).get(finding.budget.metric)
-        if former is None or record is None or now is None:
+        if finding.budget.former is None or record is None or now is None:
             return None
-        rule = former.rule
-        stage = finding.budget.stage if rule.kind == "stage" else ""
         place, known = record
         before = known.get(so_far.nodeid)
-        changes = judge_entry(so_far.nodeid, place, before, now, [rule])
-        about = (rule.kind, stage)
-        return next((one for one in changes if (one.subject, one.stage) == about), None)
+        if before is None:
+            return None
+        return judge_limit(so_far.nodeid, place, finding.budget, before, now)
 
 
 _SURE: Final = {"clean", "leaking"}

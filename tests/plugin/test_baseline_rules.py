@@ -78,6 +78,32 @@ def test_growth(run):
     )
 
 
+def test_stage_of_another_metric(run, size):
+    """A rule on a stage holds for every metric that its stages have numbers of."""
+    source = """
+        import json
+        import pytest
+        from pathlib import Path
+
+        N = json.loads(Path(__file__).with_name("n.json").read_text())
+
+        @pytest.mark.mem_budget("1GB", metric="python", stage="load")
+        @pytest.mark.mem_budget("1GB", metric="python")
+        def test_it(memguard):
+            with memguard.stage("load"):
+                assert bytearray(N["it"] << 20)
+            assert bytearray(60 << 20)
+    """
+    run(source, "--mem-save").assert_outcomes(passed=1)
+    size(it=20)
+    flags = ("--mem-compare", "--mem-fail-on=stage:load:20%", "--mem-fail-on=peak:900%")
+    result = run(source, *flags)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["peak Python memory of stage 'load' 20.0 MiB is * above the baseline*"]
+    )
+
+
 def test_leak_of_an_accepted_leak(run):
     """A known leak that becomes larger is a regression."""
     leaks = """

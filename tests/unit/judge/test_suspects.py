@@ -7,7 +7,12 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.baselines import FailRule, Former
-from pytest_memguard.judge.former import confirmed, judge_former, judge_number, not_confirmed
+from pytest_memguard.judge.suspects import (
+    confirmed,
+    not_confirmed,
+    suspect_number,
+    suspect_peak,
+)
 from pytest_memguard.model import Budget, Finding
 from pytest_memguard.units import KIB, MIB
 from tests.samples import heap, rss
@@ -21,7 +26,7 @@ SUSPECT = Finding(rule="regression", budget=BUDGET, peak=rss(30), text="it has g
 def rule_of(limit, former, peak) -> str | None:
     """Which rule speaks of a peak against a limit in MiB."""
     budget = replace(BUDGET, limit=int(limit * MIB), metric=peak.metric)
-    finding = judge_former(budget, former, peak, "peak")
+    finding = suspect_peak(budget, former, peak)
     return None if finding is None else finding.rule
 
 
@@ -60,23 +65,26 @@ def test_peak(limit, peak, expected) -> None:
         pytest.param(
             0,
             "peak RSS 30.0 MiB is 30.0 MiB above the baseline of 0 B; peak:10% "
-            "(--mem-fail-on) allows up to 22.0 MiB",
+            "(--mem-fail-on) and the noise on record allow up to 22.0 MiB",
             id="no-share-of-nothing",
         ),
     ],
 )
 def test_sentence(before, text) -> None:
     """The sentence has what is, by how much it is more than what was, and what is allowed."""
-    finding = judge_former(BUDGET, replace(FORMER, before=before), rss(30), "peak RSS")
-    assert finding == Finding(rule="regression", budget=BUDGET, peak=rss(30), text=text)
+    budget = replace(BUDGET, former=replace(FORMER, before=before))
+    finding = suspect_peak(budget, budget.former, rss(30))
+    assert finding == Finding(rule="regression", budget=budget, peak=rss(30), text=text)
 
 
 def test_undecided_sentence() -> None:
     """What cannot be decided is told with both bounds, the limit between them and why."""
-    finding = judge_former(BUDGET, FORMER, rss(21, 30), "peak RSS of stage 'load'")
+    former = replace(FORMER, rule=replace(RULE, kind="stage", stage="load"))
+    budget = replace(BUDGET, stage="load", former=former)
+    finding = suspect_peak(budget, budget.former, rss(21, 30))
     assert finding == Finding(
         rule="undecided",
-        budget=BUDGET,
+        budget=budget,
         peak=rss(21, 30),
         text="peak RSS of stage 'load' lies between 21.0 MiB and 30.0 MiB, the 22.0 MiB that "
         "peak:10% (--mem-fail-on) allows in between: earlier code left room free inside the "
@@ -94,8 +102,8 @@ def test_undecided_sentence() -> None:
             5 * MIB,
             8 * MIB,
             10 * MIB,
-            "it 10.0 MiB is 5.0 MiB (100%) above the baseline of 5.0 MiB; RULE (the marker) "
-            "allows up to 8.0 MiB",
+            "growth of resident memory 10.0 MiB is 5.0 MiB (100%) above the baseline of "
+            "5.0 MiB; RULE (the marker) allows up to 8.0 MiB",
             id="growth",
         ),
         pytest.param(
@@ -103,8 +111,8 @@ def test_undecided_sentence() -> None:
             -MIB,
             2 * MIB,
             3 * MIB,
-            "it 3.0 MiB is 4.0 MiB above the baseline of -1.0 MiB; RULE (the marker) allows "
-            "up to 2.0 MiB",
+            "growth of resident memory 3.0 MiB is 4.0 MiB above the baseline of -1.0 MiB; "
+            "RULE (the marker) allows up to 2.0 MiB",
             id="growth-where-it-shrank-before",
         ),
         pytest.param(
@@ -112,8 +120,8 @@ def test_undecided_sentence() -> None:
             1,
             2,
             3,
-            "it 3 B per call is 2 B (200%) above the baseline of 1 B; RULE (the marker) "
-            "allows up to 2 B",
+            "its leak of 3 B per call is 2 B per call (200%) above the baseline of 1 B per "
+            "call; RULE (the marker) allows up to 2 B per call",
             id="leak-of-a-byte",
         ),
         pytest.param(
@@ -121,17 +129,18 @@ def test_undecided_sentence() -> None:
             0,
             100,
             3 * KIB,
-            "it 3.0 KiB per call is 3.0 KiB above the baseline of 0 B; RULE (the marker) "
-            "allows up to 100 B",
+            "its leak of 3.0 KiB per call is 3.0 KiB per call above the baseline of 0 B per "
+            "call; RULE (the marker) allows up to 100 B per call",
             id="leak",
         ),
     ],
 )
 def test_number(kind, before, limit, now, text) -> None:
     """A number that is no peak is a regression above its limit; a leak's is per call."""
-    rule = FailRule(kind=kind, where="the marker", text="RULE")
-    budget = Budget(limit=limit, where="the marker")
-    found = judge_number(budget, Former(before=before, rule=rule), now, "it")
+    rule = FailRule(kind=kind, floor=limit - before, where="the marker", text="RULE")
+    former = Former(before=before, rule=rule)
+    budget = Budget(limit=limit, where="the marker", former=former)
+    found = suspect_number(budget, former, now)
     expected = text and Finding(rule="regression", budget=budget, text=text)
     assert expected == found
 

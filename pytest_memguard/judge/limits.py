@@ -1,0 +1,85 @@
+"""The limits that the baseline sets: the number it has, and what may be above it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from pytest_memguard.baselines import Entry, FailRule, Former, RuleKind
+from pytest_memguard.judge.noise import noise, noise_of_growth, room
+from pytest_memguard.model import Budget, MetricName
+from pytest_memguard.rules import about_stage
+
+_LEAST: Final[Mapping[RuleKind, int]] = {"peak": 1, "growth": 1, "stage": 1, "leak": 0}
+"""Bytes that a limit has at least: no peak is measured to the byte."""
+
+
+def limits(entry: Entry, rules: Iterable[FailRule], metric: MetricName) -> list[Budget]:
+    """The limits on one test: for everything that is compared, the tightest rule's.
+
+    Args:
+        entry: what is on record.
+        rules: those that hold.
+        metric: what was counted.
+    """
+    tightest: dict[tuple[str, str | None], Budget] = {}
+    for rule in rules:
+        for stage, low, before in _on_record(entry, rule, metric):
+            by_noise = _noise(entry, rule, metric)
+            budget = Budget(
+                limit=max(_LEAST[rule.kind], before + max(room(rule, before), by_noise)),
+                where=rule.where,
+                metric=metric,
+                stage=stage,
+                former=Former(
+                    before=before,
+                    low=low if low < before else None,
+                    rule=rule,
+                    imports=entry.imports,
+                ),
+            )
+            known = tightest.get((rule.kind, stage))
+            if known is None or budget.limit < known.limit:
+                tightest[rule.kind, stage] = budget
+    return list(tightest.values())
+
+
+def is_by_noise(budget: Budget) -> bool:
+    """Whether the noise on record lets more pass than the rule of a limit does."""
+    former = budget.former
+    if former is None:
+        return False
+    by_rule = former.before + room(former.rule, former.before)
+    return budget.limit > max(_LEAST[former.rule.kind], by_rule)
+
+
+def _noise(entry: Entry, rule: FailRule, metric: MetricName) -> int:
+    """Bytes above what is on record that noise explains."""
+    if rule.kind == "leak":
+        return 0
+    return noise_of_growth(entry) if rule.kind == "growth" else noise(entry, metric)
+
+
+def _on_record(
+    entry: Entry, rule: FailRule, metric: MetricName
+) -> list[tuple[str | None, int, int]]:
+    """What a rule is compared with: for each stage it is about, or once, or not at all.
+
+    Returns:
+        The stage, the bytes on record, and what they cannot have exceeded.
+    """
+    if rule.kind == "peak":
+        return [(None, entry.peak, max(entry.peak, entry.ceiling))]
+    if rule.kind == "stage":
+        return [
+            (stage.path, stage.peak, max(stage.peak, stage.ceiling))
+            for stage in entry.stages
+            if about_stage(rule, stage.path)
+        ]
+    if metric != "rss":  # growth and leaks are of the whole process
+        return []
+    if rule.kind == "growth":
+        growth = max(0, entry.growth)  # less than nothing is what others had left
+        return [(None, growth, growth)]
+    leak = None if entry.leak is None else round(entry.leak)
+    return [] if leak is None else [(None, leak, leak)]

@@ -1,0 +1,92 @@
+"""Suspects: numbers above a limit of the baseline's, before and after a second measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_memguard.baselines import Former
+from pytest_memguard.judge.bounds import REASONS
+from pytest_memguard.judge.change_words import above, allowed, subject
+from pytest_memguard.judge.limits import is_by_noise
+from pytest_memguard.judge.regression import change_of, kind_of
+from pytest_memguard.model import Budget, Finding, Peak
+from pytest_memguard.units import format_size
+
+
+def suspect_peak(budget: Budget, former: Former, peak: Peak) -> Finding | None:
+    """Compare a peak with its limit.
+
+    Args:
+        budget: the limit, which the baseline sets.
+        former: what it was made of.
+        peak: what was measured.
+
+    Returns:
+        A finding with one of the rules regression and undecided, or ``None``. That only the
+        peak on record is inexact is no finding.
+    """
+    kind = kind_of(budget, former, peak.value, peak.high)
+    if kind == "regression":
+        text = _grown(budget, former, peak.value)
+        return Finding(rule="regression", budget=budget, peak=peak, text=text)
+    if kind == "same" or kind_of(budget, former, peak.value, peak.value) == "unsure":
+        return None
+    change = change_of(budget, former, peak.value)
+    text = (
+        f"{subject(change)} lies between {format_size(peak.value)} and "
+        f"{format_size(peak.high)}, the {allowed(change)} in between: {REASONS[peak.bound]}"
+    )
+    return Finding(rule="undecided", budget=budget, peak=peak, text=text)
+
+
+def suspect_number(budget: Budget, former: Former, now: int) -> Finding | None:
+    """Compare a number that is no peak with its limit.
+
+    Args:
+        budget: the limit, which the baseline sets.
+        former: what it was made of.
+        now: bytes, or bytes per call.
+    """
+    if kind_of(budget, former, now, now) != "regression":
+        return None
+    return Finding(rule="regression", budget=budget, text=_grown(budget, former, now))
+
+
+def _grown(budget: Budget, former: Former, now: int) -> str:
+    """What is, by how much it is more than what was, and what would have been allowed."""
+    return above(change_of(budget, former, now), by_noise=is_by_noise(budget))
+
+
+def confirmed(finding: Finding, readings: Sequence[int], problem: str) -> Finding:
+    """What becomes of a suspect that a fresh process has shown again, or could not measure.
+
+    Args:
+        finding: the suspect.
+        readings: bytes, all of them above the limit.
+        problem: why there are no more of them; empty if there are as many as were wanted.
+    """
+    if not readings:
+        why = problem or "it did not pass there"
+        text = f"{finding.text}; it could not be measured again in a fresh process: {why}"
+        return replace(finding, text=text)
+    text = f"{finding.text}; measured again in a fresh process: {_in_words(readings)}"
+    return replace(finding, rule="regression", text=text)
+
+
+def not_confirmed(finding: Finding, readings: Sequence[int]) -> Finding:
+    """What becomes of a suspect that a fresh process does not show.
+
+    Args:
+        finding: the suspect.
+        readings: bytes; the last of them is within the limit.
+    """
+    text = (
+        f"{finding.text}; measured again in a fresh process: {_in_words(readings)}, so it is "
+        "not held against it (--mem-confirm)"
+    )
+    return replace(finding, rule="unsure", text=text)
+
+
+def _in_words(readings: Sequence[int]) -> str:
+    return " and ".join(format_size(reading) for reading in readings)
