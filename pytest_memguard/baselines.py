@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
+from pytest_memguard.metrics import RSS
 from pytest_memguard.values import dataclass
 
 RuleKind = Literal["peak", "growth", "stage", "leak"]
@@ -42,7 +43,7 @@ class Place:
     """CPython, PyPy."""
     python: str
     """Major and minor version: 3.11."""
-    metric: str = "rss"
+    metric: str = RSS.name
     """What was counted."""
 
 

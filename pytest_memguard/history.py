@@ -6,6 +6,7 @@ import re
 from dataclasses import field
 from typing import Final
 
+from pytest_memguard.metrics import RSS
 from pytest_memguard.values import dataclass
 
 FEWEST: Final = 8
@@ -110,7 +111,7 @@ class PastReading:
     """passed, failed, skipped, xfailed, xpassed, error or crashed."""
     finding: str = ""
     """The rule that failed it, if it was one of ours: over-budget, regression, leaking."""
-    metric: str = "rss"
+    metric: str = RSS.name
     """What was counted."""
     peak: int | None = None
     """Bytes; ``None`` if it was not measured."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from pytest_memguard.metrics import RSS
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads neither
@@ -13,11 +14,10 @@ if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads ne
     from pytest_memguard.baselines import Former
     from pytest_memguard.leaks import LeakReading
 
-MetricName = Literal["rss", "heap", "python"]
 PhaseName = Literal["setup", "call", "teardown"]
 BudgetPhase = Literal["setup", "call", "teardown", "all"]
 Threads = Literal["all", "current"]
-Method = Literal["kernel mark", "sampled", "memray", "memray estimate", "tracemalloc"]
+Method = Literal["kernel mark", "sampled", "memray", "memray estimate", "tracemalloc", "probe"]
 Bound = Literal["slack", "collected", "dropped", "unseen", "uncounted"]
 """What keeps an instrument from showing all of a peak: why its bound lies above its value."""
 Rule = Literal[
@@ -37,42 +37,11 @@ PHASES: tuple[PhaseName, ...] = ("setup", "call", "teardown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """One way to count memory."""
-
-    name: MetricName
-    """What a marker calls it."""
-    noun: str
-    """What a sentence calls its peak."""
-    meaning: str
-    """What is counted, for headers and docs."""
-
-
-METRICS: dict[MetricName, Metric] = {
-    "rss": Metric(
-        name="rss",
-        noun="peak RSS",
-        meaning="rise of resident memory above its level at the start",
-    ),
-    "heap": Metric(
-        name="heap",
-        noun="peak heap",
-        meaning="bytes requested from the allocators at their high-water mark",
-    ),
-    "python": Metric(
-        name="python",
-        noun="peak Python memory",
-        meaning="bytes of Python objects at their high-water mark",
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
     """A high-water mark above the level at the start of what was measured."""
 
-    metric: MetricName
-    """What was counted."""
+    metric: str
+    """What was counted, by the name of its metric."""
     value: int
     """Bytes."""
     high: int
@@ -104,7 +73,7 @@ class Budget:
     """Bytes."""
     where: str
     """Who set it, for the message: "the marker", "--mem-budget"."""
-    metric: MetricName = "rss"
+    metric: str = RSS.name
     """What is counted against it."""
     phase: BudgetPhase = "call"
     """The part of the test it covers."""
@@ -169,7 +138,7 @@ class StageReading:
     lines: tuple[CallSite, ...] = ()
     """The lines that grew most in it (``--mem-drill``)."""
 
-    def peak(self, metric: MetricName = "rss") -> Peak | None:
+    def peak(self, metric: str = RSS.name) -> Peak | None:
         """The peak in one metric, if it was measured."""
         return next((peak for peak in self.peaks if peak.metric == metric), None)
 
@@ -189,7 +158,7 @@ class PhaseReading:
     peaks: tuple[Peak, ...]
     """One per metric that was measured; resident memory first."""
 
-    def peak(self, metric: MetricName = "rss") -> Peak | None:
+    def peak(self, metric: str = RSS.name) -> Peak | None:
         """The peak in one metric, if it was measured."""
         return next((peak for peak in self.peaks if peak.metric == metric), None)
 
@@ -268,7 +237,7 @@ class Outcome:
     @property
     def tightest(self) -> Budget | None:
         """The budget on resident memory of the call, or the first there is."""
-        default = (b for b in self.budgets if b.key == ("rss", "call", None))
+        default = (b for b in self.budgets if b.key == (RSS.name, "call", None))
         return next(default, self.budgets[0] if self.budgets else None)
 
 

@@ -9,7 +9,8 @@ from typing import Final, get_args
 
 from pytest_memguard.baselines import FailRule, RuleKind
 from pytest_memguard.errors import ConfigError, quoted
-from pytest_memguard.units import MIB, is_whole, parse_bytes
+from pytest_memguard.sizes import MIB
+from pytest_memguard.units import is_whole, parse_bytes
 
 _PERCENT: Final = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*%", re.ASCII)
 _MOST_PERCENT: Final = 1_000_000

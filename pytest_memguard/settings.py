@@ -10,7 +10,7 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
 from pytest_memguard.option_table import BASELINE
 from pytest_memguard.parsing import PARSERS, Pattern
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:

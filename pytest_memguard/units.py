@@ -8,11 +8,7 @@ from math import nan
 from typing import Any, Final
 
 from pytest_memguard.errors import ConfigError, quoted
-
-KIB = 1024
-MIB = 1024**2
-GIB = 1024**3
-TIB = 1024**4
+from pytest_memguard.sizes import GIB, KIB, MIB, TIB, format_size
 
 LARGEST: Final = 2**63 - 1
 """Bytes that a size has at most: what the kernel and every stored format can count."""
@@ -200,22 +196,3 @@ def parse_share(value: object) -> float | None:
         msg = f"{quoted(value)} is not a share of the budget: {hint}"
         raise ConfigError(msg)
     return share
-
-
-def format_size(size: float) -> str:
-    """Write bytes for people: "212.4 MiB", "1.50 GiB", "8.0 KiB", "40 B"."""
-    magnitude = abs(size)
-    if magnitude >= GIB - MIB / 20:
-        return f"{size / GIB:.2f} GiB"
-    # 1,048,550 bytes would read "1024.0 KiB" one unit lower
-    if magnitude >= MIB - KIB / 20:
-        return f"{size / MIB:.1f} MiB"
-    if magnitude >= KIB:
-        return f"{size / KIB:.1f} KiB"
-    return f"{size:.0f} B"
-
-
-def format_mib(size: float) -> str:
-    """Write bytes as a bare number of MiB, for table columns that name the unit."""
-    text = f"{size / MIB:.1f}"
-    return "0.0" if text == "-0.0" else text

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_memguard.model import Method, MetricName
+from pytest_memguard.metrics import METRICS, RSS
+from pytest_memguard.model import Method
 
 PYMALLOC_FREE, MALLOC, FREE, MMAP, MUNMAP = 1, 6, 5, 14, 15
 
@@ -30,16 +31,17 @@ class FakeMeter:
     """A meter whose level and mark are moved by hand; it writes down its calls."""
 
     lost = ""
+    hooks_allocators = False
     running = True
 
     def __init__(
         self,
         level: int = 0,
-        metric: MetricName = "rss",
+        metric: str = RSS.name,
         method: Method = "kernel mark",
     ) -> None:
         """Begin at ``level``, with the mark there too."""
-        self.metric = metric
+        self.metric = METRICS[metric]
         self.method = method
         self.now = level
         self.high = level

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_memguard.baselines import Baseline, Entry, Place
-from pytest_memguard.units import KIB
+from pytest_memguard.sizes import KIB
 
 ROOT = Path(__file__).parent.parent
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pytest_memguard.history import Commit, HistoryPlace, PastReading, PastRun
 from pytest_memguard.model import Environment
+from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.history import append_run
 from pytest_memguard.storage.places import open_to_write
-from pytest_memguard.units import MIB
 
 ENVIRONMENT = Environment(
     python="3.12.1",

@@ -26,7 +26,7 @@ from pytest_memguard.model import (
     StageReading,
     Totals,
 )
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 
 def rss(mib: float, high: float | None = None) -> Peak:

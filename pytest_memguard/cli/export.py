@@ -22,8 +22,8 @@ from pytest_memguard.report.exports import FORMATS, github_action_benchmark
 from pytest_memguard.report.gitlab import code_quality
 from pytest_memguard.report.notices import notices
 from pytest_memguard.report.rows import rows_of
+from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.files import write_whole
-from pytest_memguard.units import MIB
 
 _EXAMPLES: Final = """\
   memguard export memory.json --format csv -o memory.csv

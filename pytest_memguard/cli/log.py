@@ -21,11 +21,13 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line, tsv_cell
 from pytest_memguard.judge.experiment import decide
 from pytest_memguard.judge.readings import place_of, readings
-from pytest_memguard.model import METRICS, Outcome, Run
+from pytest_memguard.metrics import METRICS, RSS
+from pytest_memguard.model import Outcome, Run
 from pytest_memguard.probes.commit import current_commit
+from pytest_memguard.sizes import MIB, format_size
 from pytest_memguard.storage.baseline import FILE
 from pytest_memguard.storage.experiments import append_line
-from pytest_memguard.units import MIB, as_number, format_size
+from pytest_memguard.units import as_number
 
 _EXAMPLES: Final = """\
   pytest --mem-save                                     what is to become less
@@ -65,7 +67,7 @@ def declare(commands: Commands) -> None:
         "(default: the largest on record of those that ran)",
     )
     parser.add_argument(
-        "--metric", choices=tuple(METRICS), default="rss", help="what counts (default: rss)"
+        "--metric", choices=tuple(METRICS), default=RSS.name, help="what counts (default: rss)"
     )
     parser.add_argument(
         "--keep-mib",

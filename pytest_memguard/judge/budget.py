@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from pytest_memguard.judge.bounds import REASONS, REMEDIES
-from pytest_memguard.judge.room import GRAIN, grain_of
 from pytest_memguard.judge.suspects import suspect_peak
-from pytest_memguard.model import METRICS, Budget, Finding, Peak, PhaseName, Rule
-from pytest_memguard.units import format_size
+from pytest_memguard.metrics import RSS, metric_named
+from pytest_memguard.model import Budget, Finding, Peak, PhaseName, Rule
 
 _Words = Callable[[Budget, Peak, "PhaseName | None"], str]
 
@@ -28,7 +27,7 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
     if budget.former is not None:
         return suspect_peak(budget, budget.former, peak)
     limit, value = budget.limit, peak.value
-    grain = grain_of(peak.metric, limit)
+    grain = metric_named(peak.metric).tolerance(limit)
     close = bool(budget.warn and value > budget.warn * limit)
     answers: tuple[tuple[bool, Rule, _Words], ...] = (
         (value > limit + grain, "over-budget", _over),
@@ -46,8 +45,8 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
 
 def not_measured(budget: Budget, reason: str) -> Finding:
     """The finding for a budget nothing was measured for; it says why."""
-    noun = METRICS[budget.metric].noun
-    limit = f"the budget of {format_size(budget.limit)} on {noun} set by {budget.where}"
+    noun = metric_named(budget.metric).noun
+    limit = f"the budget of {_amount(budget, budget.limit)} on {noun} set by {budget.where}"
     if budget.former is not None:
         limit = f"the rule {budget.former.rule.text} ({budget.where}) on {noun}"
     return Finding(
@@ -57,7 +56,7 @@ def not_measured(budget: Budget, reason: str) -> Finding:
 
 def stage_not_run(budget: Budget) -> Finding:
     """The finding for a budget on a stage that the test never entered."""
-    limit = f"the budget of {format_size(budget.limit)} for stage {budget.stage!r} set by "
+    limit = f"the budget of {_amount(budget, budget.limit)} for stage {budget.stage!r} set by "
     limit += budget.where
     if budget.former is not None:
         limit = (
@@ -77,16 +76,16 @@ def uncovered_setup(budgets: Iterable[Budget], rise: int) -> str:
         budgets: the test's; one of them is on the call's resident memory.
         rise: bytes the setup's peak lay above its start.
     """
-    budget = next(b for b in budgets if b.key == ("rss", "call", None))
+    budget = next(b for b in budgets if b.key == (RSS.name, "call", None))
     return (
-        f"setup rose {format_size(rise)}, above the budget of {format_size(budget.limit)} set "
-        f"by {budget.where}, which covers only the call (phase='all' covers setup too)"
+        f"setup rose {_amount(budget, rise)}, above {_limit(budget)}, which covers only the "
+        "call (phase='all' covers setup too)"
     )
 
 
 def subject(budget: Budget, phase: PhaseName | None) -> str:
     """What a sentence about this budget is about: "peak RSS of stage load"."""
-    noun = METRICS[budget.metric].noun
+    noun = metric_named(budget.metric).noun
     if budget.threads == "current":
         noun = f"{noun} of the test's own thread"
     if budget.stage is not None:
@@ -96,6 +95,14 @@ def subject(budget: Budget, phase: PhaseName | None) -> str:
     if budget.phase != "call":
         return f"{noun} of {phase or budget.phase}"
     return noun
+
+
+def _limit(budget: Budget) -> str:
+    return f"the budget of {_amount(budget, budget.limit)} set by {budget.where}"
+
+
+def _amount(budget: Budget, value: float) -> str:
+    return metric_named(budget.metric).amount(value)
 
 
 def _how(peak: Peak) -> str:
@@ -109,34 +116,33 @@ def _how(peak: Peak) -> str:
 
 
 def _over(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
-    over = format_size(peak.value - budget.limit)
+    over = _amount(budget, peak.value - budget.limit)
     return (
-        f"{subject(budget, phase)} {format_size(peak.value)}{_how(peak)} is {over} over the "
-        f"budget of {format_size(budget.limit)} set by {budget.where}"
+        f"{subject(budget, phase)} {_amount(budget, peak.value)}{_how(peak)} is {over} over "
+        f"{_limit(budget)}"
     )
 
 
 def _near(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
     return (
-        f"{subject(budget, phase)} {format_size(peak.value)}{_how(peak)} is "
-        f"{peak.value / budget.limit:.0%} of the budget of {format_size(budget.limit)} set by "
-        f"{budget.where}"
+        f"{subject(budget, phase)} {_amount(budget, peak.value)}{_how(peak)} is "
+        f"{peak.value / budget.limit:.0%} of {_limit(budget)}"
     )
 
 
 def _fine(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
+    exact = metric_named(budget.metric).resolution
     return (
-        f"{subject(budget, phase)} {format_size(peak.value)} is as near to the budget of "
-        f"{format_size(budget.limit)} set by {budget.where} as the kernel's mark is exact "
-        f"({format_size(GRAIN)}); metric='heap' is exact to the byte"
+        f"{subject(budget, phase)} {_amount(budget, peak.value)} is as near to "
+        f"{_limit(budget)} as the kernel's mark is exact ({_amount(budget, exact)}); "
+        "metric='heap' is exact to the byte"
     )
 
 
 def _undecided(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
     return (
-        f"{subject(budget, phase)} lies between {format_size(peak.value)} and "
-        f"{format_size(peak.high)}, the budget of {format_size(budget.limit)} set by "
-        f"{budget.where} in between: {REASONS[peak.bound]}"
+        f"{subject(budget, phase)} lies between {_amount(budget, peak.value)} and "
+        f"{_amount(budget, peak.high)}, {_limit(budget)} in between: {REASONS[peak.bound]}"
         f"{REMEDIES[peak.bound]}"
     )
 
@@ -147,10 +153,10 @@ def _unseen(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
         "nothing bounds what lasted less"
         if peak.unseen is None
         else "the process's lifetime high-water mark allows up to "
-        + format_size(peak.high + peak.unseen)
+        + _amount(budget, peak.high + peak.unseen)
     )
     return (
-        f"{subject(budget, phase)} was sampled, {format_size(peak.value)} at the highest, "
-        f"within the budget of {format_size(budget.limit)} set by {budget.where}; {bound}, so "
-        "a short peak above the budget may have been missed"
+        f"{subject(budget, phase)} was sampled, {_amount(budget, peak.value)} at the highest, "
+        f"within {_limit(budget)}; {bound}, so a short peak above the budget may have been "
+        "missed"
     )

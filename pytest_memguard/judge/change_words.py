@@ -6,8 +6,7 @@ from typing import Final
 
 from pytest_memguard.baselines import Change, ChangeKind, Entry
 from pytest_memguard.judge.grown import grown_stage
-from pytest_memguard.model import METRICS
-from pytest_memguard.units import format_size
+from pytest_memguard.metrics import metric_named
 
 GONE: Final = "it is in the baseline, and no longer among the tests"
 LEAK_NOT_CHECKED: Final = "it was not checked for leaks this time, so its leak has no number"
@@ -20,13 +19,12 @@ _ROOM: Final = (
 
 def noun(metric: str) -> str:
     """What a sentence calls the peak of a metric."""
-    nouns = (known.noun for known in METRICS.values() if known.name == metric)
-    return next(nouns, f"peak of {metric}")
+    return metric_named(metric).noun
 
 
 def new(metric: str, now: Entry) -> str:
     """A test that the baseline does not know."""
-    return f"{noun(metric)} {format_size(now.peak)}, not in the baseline yet"
+    return f"{noun(metric)} {metric_named(metric).amount(now.peak)}, not in the baseline yet"
 
 
 def stage_is(kind: ChangeKind, path: str) -> str:
@@ -117,7 +115,7 @@ def subject(change: Change) -> str:
 
 
 def _amount(change: Change, size: int) -> str:
-    text = format_size(size)
+    text = metric_named(change.place.metric).amount(size)
     return f"{text} per call" if change.subject == "leak" else text
 
 
@@ -145,11 +143,12 @@ def _stage(change: Change, was: Entry, now: Entry) -> str:
     if grown is None:
         return ""
     before, stage = grown
+    metric = metric_named(change.place.metric)
     if before is None:
-        return f"; stage {stage.path!r} is new, with {format_size(stage.peak)}"
+        return f"; stage {stage.path!r} is new, with {metric.amount(stage.peak)}"
     return (
-        f"; stage {stage.path!r} grew most, from {format_size(before.peak)} to "
-        f"{format_size(stage.peak)}"
+        f"; stage {stage.path!r} grew most, from {metric.amount(before.peak)} to "
+        f"{metric.amount(stage.peak)}"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pytest_memguard.baselines import Entry
 from pytest_memguard.judge.noise import imports_may_explain, noise
-from pytest_memguard.units import MIB, format_size
+from pytest_memguard.sizes import MIB, format_size
 from pytest_memguard.values import dataclass
 
 Status = Literal["KEEP", "DISCARD", "RE-RUN"]

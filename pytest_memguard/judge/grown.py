@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from pytest_memguard.baselines import LineEntry, StageEntry
-from pytest_memguard.units import KIB
+from pytest_memguard.sizes import KIB
 
 _LEAST: Final = 64 * KIB
 _LINES: Final = 5

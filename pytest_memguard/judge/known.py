@@ -14,7 +14,7 @@ from pytest_memguard.leaks import (
     LeakReading,
     bytes_per_call,
 )
-from pytest_memguard.units import format_size
+from pytest_memguard.sizes import format_size
 
 
 def with_acceptance(

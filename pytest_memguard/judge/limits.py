@@ -7,14 +7,15 @@ from typing import Final
 
 from pytest_memguard.baselines import Entry, FailRule, Former, RuleKind
 from pytest_memguard.judge.noise import noise, noise_of_growth, room
-from pytest_memguard.model import Budget, MetricName
+from pytest_memguard.metrics import metric_named
+from pytest_memguard.model import Budget
 from pytest_memguard.rules import about_stage
 
 _LEAST: Final[Mapping[RuleKind, int]] = {"peak": 1, "growth": 1, "stage": 1, "leak": 0}
 """Bytes that a limit has at least: no peak is measured to the byte."""
 
 
-def limits(entry: Entry, rules: Iterable[FailRule], metric: MetricName) -> list[Budget]:
+def limits(entry: Entry, rules: Iterable[FailRule], metric: str) -> list[Budget]:
     """The limits on one test: for everything that is compared, the tightest rule's.
 
     Args:
@@ -27,7 +28,9 @@ def limits(entry: Entry, rules: Iterable[FailRule], metric: MetricName) -> list[
         for stage, low, before in _on_record(entry, rule, metric):
             by_noise = _noise(entry, rule, metric)
             budget = Budget(
-                limit=max(_LEAST[rule.kind], before + max(room(rule, before), by_noise)),
+                limit=max(
+                    _LEAST[rule.kind], before + max(room(rule, before, metric), by_noise)
+                ),
                 where=rule.where,
                 metric=metric,
                 stage=stage,
@@ -49,20 +52,18 @@ def is_by_noise(budget: Budget) -> bool:
     former = budget.former
     if former is None:
         return False
-    by_rule = former.before + room(former.rule, former.before)
+    by_rule = former.before + room(former.rule, former.before, budget.metric)
     return budget.limit > max(_LEAST[former.rule.kind], by_rule)
 
 
-def _noise(entry: Entry, rule: FailRule, metric: MetricName) -> int:
+def _noise(entry: Entry, rule: FailRule, metric: str) -> int:
     """Bytes above what is on record that noise explains."""
     if rule.kind == "leak":
         return 0
     return noise_of_growth(entry) if rule.kind == "growth" else noise(entry, metric)
 
 
-def _on_record(
-    entry: Entry, rule: FailRule, metric: MetricName
-) -> list[tuple[str | None, int, int]]:
+def _on_record(entry: Entry, rule: FailRule, metric: str) -> list[tuple[str | None, int, int]]:
     """What a rule is compared with: for each stage it is about, or once, or not at all.
 
     Returns:
@@ -76,7 +77,7 @@ def _on_record(
             for stage in entry.stages
             if about_stage(rule, stage.path)
         ]
-    if metric != "rss":  # growth and leaks are of the whole process
+    if not metric_named(metric).is_resident:  # growth and leaks are of the whole process
         return []
     if rule.kind == "growth":
         growth = max(0, entry.growth)  # less than nothing is what others had left

@@ -16,14 +16,15 @@ from pytest_memguard.judge.noise import (
     noise_of_growth,
 )
 from pytest_memguard.judge.room import GRAIN
-from pytest_memguard.units import KIB
+from pytest_memguard.metrics import RSS, metric_named
+from pytest_memguard.sizes import KIB
 
 _STEPS_IN_A_VALUE: Final = 64
 _LEAK_SHARE: Final = 0.1
 _LEAK_LEAST: Final = 8.0
 
 
-def merged(before: Entry | None, now: Entry, metric: str = "rss") -> Entry:
+def merged(before: Entry | None, now: Entry, metric: str = RSS.name) -> Entry:
     """The entry that saving a reading stores.
 
     A reading that noise explains leaves the peak and widens the spread; once the entry rests
@@ -63,12 +64,12 @@ def merge_baselines(old: Baseline, new: Baseline) -> Baseline:
     return Baseline(places=places)
 
 
-def rounded(entry: Entry, metric: str = "rss") -> Entry:
+def rounded(entry: Entry, metric: str = RSS.name) -> Entry:
     """An entry with numbers that noise changes seldom: steps of about one in a hundred.
 
     Peaks are rounded up, so that none lies above its own record.
     """
-    least = _least(metric)
+    least = metric_named(metric).step
     return replace(
         entry,
         peak=round_up(entry.peak, least),
@@ -108,10 +109,6 @@ def _step(value: int, least: int) -> int:
     return step
 
 
-def _least(metric: str) -> int:
-    return 64 * KIB if metric == "rss" else KIB
-
-
 def _band(entry: Entry, metric: str) -> int:
     """Bytes around its readings in which another one counts as the same level."""
     return max(noise(entry, metric), assumed(entry.peak, metric))
@@ -142,7 +139,7 @@ def _widened(before: Entry, now: Entry, metric: str) -> Entry:
         return before
     if now.ceiling and not before.ceiling and now.peak <= before.peak:
         return before  # it says no more than that the peak may be the same
-    least = _least(metric)
+    least = metric_named(metric).step
     high = max(before.peak, round_up(now.peak, least))
     if before.ceiling or now.ceiling:
         spread = before.spread  # bounds do not tell how far readings lie apart

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from pytest_memguard.baselines import Entry, FailRule
-from pytest_memguard.judge.room import GRAIN
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.metrics import RSS, metric_named
+from pytest_memguard.rules import DEFAULT
+from pytest_memguard.sizes import KIB, MIB
 
 READINGS: Final = 5
 """Readings that an entry rests on at most; from then on it keeps still."""
@@ -17,11 +18,13 @@ READINGS: Final = 5
 _RANGE: Final = {2: 1.128, 3: 1.693, 4: 2.059, READINGS: 2.326}
 _DEVIATIONS: Final = 3.0
 
-# One reading has no range. What it is taken for instead, by metric: a share of the peak, and
-# bytes at least. Resident memory comes in pages, and the kernel adds them up in batches;
-# trackers count to the byte.
-_ASSUMED: Final = {"rss": (0.05, 2 * GRAIN)}
+# One reading has no range. What it is taken for instead: a share of the peak, and bytes at
+# least. Resident memory comes in pages, and the kernel adds them up in batches; trackers count
+# to the byte, and what is counted one by one is the same again.
+_ASSUMED_SHARE: Final = 0.05
 _ASSUMED_EXACT: Final = (0.01, 64 * KIB)
+_LEAST_SHARE: Final = DEFAULT.share
+"""What a rule in bytes lets pass of a metric that counts something else."""
 
 # Three arenas (of CPython 3.10 and later): the most by which tests that left nothing behind
 # were measured to grow, in a heap with 20 MiB of free places.
@@ -45,9 +48,10 @@ def noise(entry: Entry, metric: str) -> int:
         metric: what was counted.
     """
     if entry.readings < 2:
-        return assumed(max(entry.peak, entry.ceiling), metric) + entry.imports * _PER_IMPORT
+        of_imports = entry.imports * _PER_IMPORT if metric_named(metric).is_memory else 0
+        return assumed(max(entry.peak, entry.ceiling), metric) + of_imports
     factor = _DEVIATIONS / _RANGE[min(entry.readings, READINGS)] - 0.5
-    return max(int(factor * entry.spread), GRAIN if metric == "rss" else 0)
+    return max(int(factor * entry.spread), metric_named(metric).resolution)
 
 
 def noise_of_growth(entry: Entry) -> int:
@@ -59,7 +63,7 @@ def noise_of_growth(entry: Entry) -> int:
     Args:
         entry: with its readings and their spread.
     """
-    return max(noise(entry, "rss"), _ARENAS)
+    return max(noise(entry, RSS.name), _ARENAS)
 
 
 def assumed(value: int, metric: str) -> int:
@@ -69,16 +73,27 @@ def assumed(value: int, metric: str) -> int:
         value: of that reading.
         metric: what was counted.
     """
-    share, least = _ASSUMED.get(metric, _ASSUMED_EXACT)
-    return max(int(share * value), least)
+    known = metric_named(metric)
+    if known.resolution:
+        return max(int(_ASSUMED_SHARE * value), 2 * known.resolution)
+    share, least = _ASSUMED_EXACT
+    return max(int(share * value), least) if known.is_memory else 0
 
 
-def room(rule: FailRule, value: int) -> int:
-    """Bytes above a value that a rule lets pass: share and floor must both be exceeded."""
-    return max(int(rule.share * value), rule.floor)
+def room(rule: FailRule, value: int, metric: str = RSS.name) -> int:
+    """What a rule lets pass above a value: share and floor must both be exceeded.
+
+    Args:
+        rule: with a floor in bytes, which says nothing of what is not counted in bytes.
+        value: on record.
+        metric: what was counted.
+    """
+    if metric_named(metric).is_memory:
+        return max(int(rule.share * value), rule.floor)
+    return int((rule.share or _LEAST_SHARE) * value)
 
 
-def allowed(entry: Entry, rule: FailRule, metric: str = "rss") -> int:
+def allowed(entry: Entry, rule: FailRule, metric: str = RSS.name) -> int:
     """Bytes up to which a new reading of the peak passes.
 
     Args:
@@ -87,7 +102,7 @@ def allowed(entry: Entry, rule: FailRule, metric: str = "rss") -> int:
         metric: what was counted.
     """
     was = max(entry.peak, entry.ceiling)
-    return was + max(room(rule, was), noise(entry, metric))
+    return was + max(room(rule, was, metric), noise(entry, metric))
 
 
 def imports_may_explain(before: Entry, now: Entry, growth: int) -> bool:

@@ -17,7 +17,7 @@ from pytest_memguard.judge.rounds import (
 )
 from pytest_memguard.judge.staircase import is_pausing
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
-from pytest_memguard.units import format_size
+from pytest_memguard.sizes import format_size
 
 Growths = Mapping[Signal, int]
 """Signals, and by how much they grew."""

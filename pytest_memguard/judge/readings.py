@@ -12,10 +12,10 @@ from typing import Final
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
 from pytest_memguard.judge.room import NEGLIGIBLE
 from pytest_memguard.leaks import bytes_of_all
+from pytest_memguard.metrics import RSS, metric_named
 from pytest_memguard.model import (
     CallSite,
     Environment,
-    MetricName,
     Outcome,
     Peak,
     Run,
@@ -26,7 +26,7 @@ LINES: Final = 10
 _COUNT: Final = frozenset({"passed", "xpassed"})
 
 
-def place_of(environment: Environment, metric: str = "rss") -> Place:
+def place_of(environment: Environment, metric: str = RSS.name) -> Place:
     """The place of a run's numbers."""
     system, _, machine = environment.platform.partition(" ")
     return Place(
@@ -69,7 +69,7 @@ def by_test(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, Sequence[Outcome
 
 def pooled_entries(
     several: Iterable[Outcome], root: str = "", *, breaches: bool = False
-) -> Mapping[MetricName, Entry]:
+) -> Mapping[str, Entry]:
     """The numbers of one test, by metric, out of those of every process that ran it.
 
     Args:
@@ -77,16 +77,14 @@ def pooled_entries(
         root: folder that paths of lines are made relative to.
         breaches: whether a test that failed with nothing but a finding of ours counts, too.
     """
-    found: dict[MetricName, list[Entry]] = {}
+    found: dict[str, list[Entry]] = {}
     for outcome in several:
         for metric, entry in entries(outcome, root, breaches=breaches).items():
             found.setdefault(metric, []).append(entry)
     return {metric: pooled(readings) for metric, readings in found.items()}
 
 
-def entries(
-    outcome: Outcome, root: str = "", *, breaches: bool = False
-) -> Mapping[MetricName, Entry]:
+def entries(outcome: Outcome, root: str = "", *, breaches: bool = False) -> Mapping[str, Entry]:
     """The numbers of one test, by metric; none unless it passed and its call was measured.
 
     Args:
@@ -99,7 +97,7 @@ def entries(
     if not counts or call is None:
         return {}
     # a tracker that ran for another reason says nothing that the next run could repeat
-    asked = {"rss", *(budget.metric for budget in outcome.budgets if budget.covers("call"))}
+    asked = {RSS.name, *(budget.metric for budget in outcome.budgets if budget.covers("call"))}
     found = {peak.metric: peak for peak in call.peaks if peak.metric in asked}
     return {metric: _entry(outcome, peak, root) for metric, peak in found.items()}
 
@@ -138,7 +136,7 @@ def pooled(several: Iterable[Entry]) -> Entry:
 
 
 def _entry(outcome: Outcome, peak: Peak, root: str) -> Entry:
-    resident = peak.metric == "rss"
+    resident = metric_named(peak.metric).is_resident
     return Entry(
         peak=peak.value,
         growth=outcome.growth if resident else 0,
@@ -172,7 +170,7 @@ def _leak(outcome: Outcome) -> float | None:
     return bytes_of_all(outcome.leak)
 
 
-def _lines(outcome: Outcome, metric: MetricName, root: str) -> tuple[LineEntry, ...]:
+def _lines(outcome: Outcome, metric: str, root: str) -> tuple[LineEntry, ...]:
     sites: list[CallSite] = []
     for finding in outcome.findings:
         if finding.peak is not None and finding.peak.metric == metric:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final
 
 from pytest_memguard.baselines import (
     Baseline,
@@ -20,8 +20,8 @@ from pytest_memguard.judge import change_words as words
 from pytest_memguard.judge.grown import grown_lines
 from pytest_memguard.judge.limits import is_by_noise, limits
 from pytest_memguard.judge.noise import imports_may_explain
-from pytest_memguard.judge.room import grain_of
-from pytest_memguard.model import Budget, MetricName
+from pytest_memguard.metrics import metric_named
+from pytest_memguard.model import Budget
 from pytest_memguard.rules import about_stage
 
 _OF_PEAKS: Final = frozenset({"peak", "stage"})
@@ -45,7 +45,7 @@ def kind_of(budget: Budget, former: Former, now: int, top: int) -> ChangeKind:
     """
     limit = budget.limit
     if former.rule.kind in _OF_PEAKS:
-        limit += grain_of(budget.metric, budget.limit)
+        limit += metric_named(budget.metric).tolerance(budget.limit)
     if now > limit:
         return "regression"
     lowest = former.before if former.low is None else former.low
@@ -161,7 +161,7 @@ def _judged(
         text = words.new(place.metric, now)
         yield Change(kind="new", nodeid=nodeid, place=place, now=now.peak, text=text)
         return
-    found = limits(before, rules, cast("MetricName", place.metric))
+    found = limits(before, rules, place.metric)
     if all(former.rule.kind != "peak" for budget in found if (former := budget.former)):
         yield Change(kind="same", nodeid=nodeid, place=place, before=before.peak, now=now.peak)
     for budget in found:
@@ -169,7 +169,7 @@ def _judged(
         if change is not None:
             yield change
     kinds = {rule.kind for rule in rules}
-    if place.metric == "rss" and "leak" in kinds:
+    if metric_named(place.metric).is_resident and "leak" in kinds:
         yield from _leak_of_one_side(nodeid, place, before, now)
     if "stage" in kinds:
         yield from _stages_of_one_side(nodeid, place, before, now, rules)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import inf
 from typing import Final
 
+from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Bound, Method, Peak
 from pytest_memguard.values import dataclass
 
@@ -15,9 +16,7 @@ from pytest_memguard.values import dataclass
 KNOWN_SHARE: Final = 0.05
 TRACK_SHARE: Final = 0.25
 # Below this the mark's own grain (pages the kernel has not added up yet) is as large.
-GRAIN: Final = 256 * 1024
-# From here on the grain is a small part of a budget.
-FINE_GRAINED: Final = 1024 * 1024
+GRAIN: Final = RSS.resolution
 # A block that pymalloc or malloc hands out is at most this much larger than asked for,
 # and pool headers add less than a hundredth.
 _WASTE_PER_BLOCK: Final = 16
@@ -26,11 +25,6 @@ _POOL_SHARE: Final = 0.01
 _FITS: Final = 8192
 # memray writes through a window of its file that counts as resident memory.
 _WINDOW: Final = 16 * 1024 * 1024
-
-
-def grain_of(metric: str, limit: int) -> int:
-    """Bytes above a limit that the kernel's own steps explain, where they matter for it."""
-    return GRAIN if metric == "rss" and limit < FINE_GRAINED else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +135,9 @@ def marked_peak(
         unseen: bytes that may have been missed; ``None`` where nothing bounds that.
     """
     high = rise + room
-    return Peak(metric="rss", value=rise, high=high, method=method, bound=bound, unseen=unseen)
+    return Peak(
+        metric=RSS.name, value=rise, high=high, method=method, bound=bound, unseen=unseen
+    )
 
 
 def higher(one: Peak | None, other: Peak) -> Peak:
@@ -206,7 +202,7 @@ def tracked_peak(
     if room > GRAIN:
         high = max(high, int(min(ceiling, requested + held.waste)))
     return Peak(
-        metric="rss",
+        metric=RSS.name,
         value=value,
         high=high,
         method="memray estimate" if hidden > rise + GRAIN else method,

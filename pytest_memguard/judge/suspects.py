@@ -10,8 +10,8 @@ from pytest_memguard.judge.bounds import REASONS
 from pytest_memguard.judge.change_words import above, allowed, subject
 from pytest_memguard.judge.limits import is_by_noise
 from pytest_memguard.judge.regression import change_of, kind_of
+from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Budget, Finding, Peak
-from pytest_memguard.units import format_size
 
 
 def suspect_peak(budget: Budget, former: Former, peak: Peak) -> Finding | None:
@@ -33,9 +33,10 @@ def suspect_peak(budget: Budget, former: Former, peak: Peak) -> Finding | None:
     if kind == "same" or kind_of(budget, former, peak.value, peak.value) == "unsure":
         return None
     change = change_of(budget, former, peak.value)
+    amount = metric_named(budget.metric).amount
     text = (
-        f"{subject(change)} lies between {format_size(peak.value)} and "
-        f"{format_size(peak.high)}, the {allowed(change)} in between: {REASONS[peak.bound]}"
+        f"{subject(change)} lies between {amount(peak.value)} and {amount(peak.high)}, the "
+        f"{allowed(change)} in between: {REASONS[peak.bound]}"
     )
     return Finding(rule="undecided", budget=budget, peak=peak, text=text)
 
@@ -70,7 +71,7 @@ def confirmed(finding: Finding, readings: Sequence[int], problem: str) -> Findin
         why = problem or "it did not pass there"
         text = f"{finding.text}; it could not be measured again in a fresh process: {why}"
         return replace(finding, text=text)
-    text = f"{finding.text}; measured again in a fresh process: {_in_words(readings)}"
+    text = f"{finding.text}; measured again in a fresh process: {_in_words(finding, readings)}"
     return replace(finding, rule="regression", text=text)
 
 
@@ -82,11 +83,11 @@ def not_confirmed(finding: Finding, readings: Sequence[int]) -> Finding:
         readings: bytes; the last of them is within the limit.
     """
     text = (
-        f"{finding.text}; measured again in a fresh process: {_in_words(readings)}, so it is "
-        "not held against it (--mem-confirm)"
+        f"{finding.text}; measured again in a fresh process: {_in_words(finding, readings)}, "
+        "so it is not held against it (--mem-confirm)"
     )
     return replace(finding, rule="unsure", text=text)
 
 
-def _in_words(readings: Sequence[int]) -> str:
-    return " and ".join(format_size(reading) for reading in readings)
+def _in_words(finding: Finding, readings: Sequence[int]) -> str:
+    return " and ".join(map(metric_named(finding.budget.metric).amount, readings))

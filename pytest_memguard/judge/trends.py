@@ -7,7 +7,7 @@ from statistics import median
 
 from pytest_memguard.history import PastReading, PastRun, Point, Trend
 from pytest_memguard.judge.steps import find_steps
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 
 def trends(runs: Sequence[PastRun], readings: Iterable[PastReading]) -> list[Trend]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from pytest_memguard.metrics import HEAP
 from pytest_memguard.model import Peak
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 # The stacks of threads, the heads of pymalloc's pools and memray's own tables are resident and
 # in no count: up to 3 MiB for a million blocks.
@@ -35,7 +36,7 @@ def heap_peak(counted: int, rise: int, mapped: int | None, waste: Callable[[], i
             extra -= waste()
         extra = extra if extra > least else 0
     return Peak(
-        metric="heap",
+        metric=HEAP.name,
         value=counted,
         high=counted + extra,
         method="memray",

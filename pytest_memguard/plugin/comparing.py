@@ -9,7 +9,7 @@ from typing import Final
 from pytest_memguard.baselines import Baseline, Change, Entry, FailRule, Place
 from pytest_memguard.judge.readings import by_test, place_of, pooled_entries
 from pytest_memguard.judge.regression import gone_change, judge_entry
-from pytest_memguard.model import MetricName, Outcome, Run
+from pytest_memguard.model import Outcome, Run
 
 _SHOWN: Final = 20
 _COUNTED: Final = {
@@ -77,7 +77,7 @@ class Comparison:
         self._accepted = accepted
         self._counts: Counter[str] = Counter()
         self._told: dict[str, Told] = {}
-        self._places: dict[MetricName, Place] = {}
+        self._places: dict[str, Place] = {}
 
     def add_run(self, run: Run) -> None:
         """Compare every test of a run, one at a time.
@@ -133,7 +133,7 @@ class Comparison:
             return "accepted"
         return "unsure" if found else ""
 
-    def _judged(self, nodeid: str, found: Mapping[MetricName, Entry]) -> str:
+    def _judged(self, nodeid: str, found: Mapping[str, Entry]) -> str:
         """What a test counts as that had nothing to say while it ran.
 
         Args:

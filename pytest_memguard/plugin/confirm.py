@@ -16,7 +16,7 @@ from pytest_memguard.isolation import ForkServer, can_fork
 from pytest_memguard.judge.room import NEGLIGIBLE
 from pytest_memguard.judge.suspects import confirmed, not_confirmed
 from pytest_memguard.model import Finding, Gap, Outcome, Peak
-from pytest_memguard.units import format_size
+from pytest_memguard.sizes import format_size
 from pytest_memguard.wire import outcome_from_json
 
 SECONDS: Final = 60.0

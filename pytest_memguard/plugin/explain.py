@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from _pytest.runner import call_and_report  # no public name does this
 
+from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import BREACHES, PHASES, Finding, Outcome, PhaseName
 
 _CACHE_KEY: Final = "memguard/suspects"
@@ -63,7 +64,9 @@ class Suspects:
 def leaves_question(finding: Finding) -> bool:
     """Whether a finding is one that the exact tracker could explain or decide."""
     asks = finding.rule in BREACHES or finding.rule == "undecided"
-    return asks and finding.peak is not None and finding.budget.metric != "heap"
+    return (
+        asks and finding.peak is not None and not metric_named(finding.budget.metric).is_traced
+    )
 
 
 def rerun(

@@ -12,7 +12,7 @@ from pytest_memguard.plugin.memray_user import memray_user
 from pytest_memguard.plugin.running import Ended, Running
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings
-from pytest_memguard.units import format_size
+from pytest_memguard.sizes import format_size
 
 _NEXT: Final = (
     "Allocation lines: run this test again; the next run measures it under memray from the "

@@ -12,26 +12,25 @@ from pytest_memguard.errors import ConfigError, Unmeasurable
 from pytest_memguard.judge.budget import judge
 from pytest_memguard.judge.room import allowance, tracker_from
 from pytest_memguard.leaks import Verdict
-from pytest_memguard.model import METRICS, MetricName
+from pytest_memguard.metrics import METRICS, RSS
 from pytest_memguard.plugin.found import fail_with
 from pytest_memguard.plugin.function_leaks import FunctionLeaks
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import ITEMS, START
 from pytest_memguard.plugin.options import is_off
-from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import HeapTracker
 from pytest_memguard.probes.process import Snapshot, take_snapshot
-from pytest_memguard.probes.python_heap import PythonHeap
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.recording.recorder import Recorder
 from pytest_memguard.recording.stages import Host, Stage, StageLog, stage_budget
-from pytest_memguard.units import MIB, Size
+from pytest_memguard.sizes import MIB
+from pytest_memguard.units import Size
 
 
 class Measure:
     """What `MemGuard.measure` found out; its numbers are there once the block has ended."""
 
-    def __init__(self, metric: MetricName) -> None:
+    def __init__(self, metric: str) -> None:
         self.metric = metric
         self._numbers: tuple[Size, Size | None, Size, float] | None = None
 
@@ -107,7 +106,7 @@ class MemGuard:
         self._may_lay = not repeated  # what is laid while a test is repeated looks like a leak
         self.wants_stages = True
         self._own: Instruments | None = None
-        self._recorders: dict[MetricName, Recorder] = {}
+        self._recorders: dict[str, Recorder] = {}
         self._log: StageLog | None = None
 
     def stage(self, name: str, *, budget: object = None) -> Stage:
@@ -126,17 +125,17 @@ class MemGuard:
     def stage_log(self) -> StageLog:
         """The log of stages, where nobody else measures the test."""
         if self._log is None:
-            recorder = self._recorder("rss")
+            recorder = self._recorder(RSS.name)
             recorder.start()
             self._log = StageLog(recorder, self._room)
         return self._log
 
     @contextlib.contextmanager
-    def measure(self, metric: MetricName = "rss") -> Iterator[Measure]:
+    def measure(self, metric: str = RSS.name) -> Iterator[Measure]:
         """Measure a block, for assertions of one's own: ``assert m.peak < "50 MB"``.
 
         Args:
-            metric: rss, heap or python.
+            metric: rss, heap, python, or that of a probe which a plugin has.
 
         Raises:
             ConfigError: if there is no such metric.
@@ -146,7 +145,7 @@ class MemGuard:
             msg = f"metric {metric!r} is not one of {', '.join(METRICS)}"
             raise ConfigError(msg)
         measure = Measure(metric)
-        if metric == "heap":
+        if METRICS[metric].is_traced:
             yield from self._measure_heap(measure)
         else:
             yield from self._measure_level(measure)
@@ -206,19 +205,19 @@ class MemGuard:
     def _measure_level(self, measure: Measure) -> Iterator[Measure]:
         recorder, index = self._recorder_for(measure.metric)
         meter = recorder.meters[index]
-        if meter.metric == "rss" and meter.lost:
+        if meter.metric.is_resident and meter.lost:
             raise Unmeasurable(meter.lost)
         own = recorder in self._recorders.values()
         if own:
             recorder.start()
-        room = self._room(MIB) if measure.metric == "rss" else 0
+        room = self._room(MIB) if meter.metric.is_resident else 0
         region = recorder.open(collect=True)
         try:
             yield measure
         finally:
             recorder.close(region, collect=True)
             rise, unseen = region.rise(index), region.unseen(index)
-            if measure.metric == "rss":
+            if meter.metric.is_resident:
                 room += region.hidden()
             bound = None if unseen is None else rise + room + unseen
             measure.fill(rise, bound, region.growth(index), region.seconds)
@@ -227,19 +226,20 @@ class MemGuard:
         if meter.lost:
             raise Unmeasurable(meter.lost)
 
-    def _recorder_for(self, metric: MetricName) -> tuple[Recorder, int]:
+    def _recorder_for(self, metric: str) -> tuple[Recorder, int]:
         """The test's own recorder if it can: regions of one mark must know each other."""
         if self._look is not None:
             recorder = self._look.detail_now().recorder
             for index, meter in enumerate(recorder.meters):
-                if meter.metric == metric and meter.running:
+                if meter.metric.name == metric and meter.running:
                     return recorder, index
         return self._recorder(metric), 0
 
-    def _recorder(self, metric: MetricName) -> Recorder:
+    def _recorder(self, metric: str) -> Recorder:
         if metric not in self._recorders:
             tools = self._tools()
-            meter: Meter = tools.resident if metric == "rss" else PythonHeap()
+            is_resident = METRICS[metric].is_resident
+            meter = tools.resident if is_resident else tools.probes[metric]()
             self._recorders[metric] = Recorder([meter], lambda: tools.settle(MIB))
         return self._recorders[metric]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import METRICS, Gap
+from pytest_memguard.metrics import RSS
+from pytest_memguard.model import Gap
 from pytest_memguard.recording.gaps import NO_MARK, NO_RESIDENT
 from pytest_memguard.settings import Settings
-from pytest_memguard.units import format_size
+from pytest_memguard.sizes import format_size
 
 
 def header(settings: Settings, gaps: Sequence[Gap]) -> list[str]:
@@ -34,7 +35,7 @@ def _how_measured(gaps: Sequence[Gap]) -> str:
         how = "not measured"
     elif NO_MARK in missing:
         how = "sampled"
-    return f"{METRICS['rss'].noun} {how}"
+    return f"{RSS.noun} {how}"
 
 
 def in_words(gap: Gap) -> str:

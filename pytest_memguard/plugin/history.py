@@ -15,6 +15,7 @@ import pytest
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.history import HistoryPlace, PastReading, PastRun
+from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Outcome
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.environment import environment
@@ -167,7 +168,7 @@ def reading_of(outcome: Outcome) -> PastReading:
         nodeid=outcome.nodeid,
         outcome=outcome.result,
         finding=finding,
-        metric=peak.metric if peak is not None else "rss",
+        metric=peak.metric if peak is not None else RSS.name,
         peak=peak.value if peak is not None else None,
         ceiling=peak.high if peak is not None else None,
         growth=outcome.growth if peak is not None else None,

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.budget import judge, not_measured, stage_not_run
 from pytest_memguard.judge.room import held_at_peak, tracked_peak, unseen_below
+from pytest_memguard.metrics import HEAP, metric_named
 from pytest_memguard.model import BREACHES, PHASES, Budget, Finding, Peak, PhaseName
 from pytest_memguard.plugin.measured import Measured
 from pytest_memguard.plugin.tracking import Tracking
 from pytest_memguard.probes.heap import HeapFile
-from pytest_memguard.units import format_size
+from pytest_memguard.sizes import format_size
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.stream import Stream
@@ -98,7 +99,7 @@ class PhaseJudge:
         """Judge every budget that has to do with this phase."""
         found: list[Finding] = []
         for budget in budgets:
-            if budget.metric == "heap":
+            if metric_named(budget.metric).is_traced:
                 found += self._judge_heap(budget)
             else:
                 found += self._judge_metered(budget)
@@ -125,14 +126,14 @@ class PhaseJudge:
 
     def _without_bounds(self, budget: Budget) -> str:
         """Why nothing at all is known of a budget's metric; empty if there are bounds."""
-        meter = self._measured.meters[_meter_of(budget)]
+        meter = self._measured.meters[self._measured.meter_of(budget)]
         return "" if meter.method == "kernel mark" else meter.lost
 
     def _unless_lost(
         self, budget: Budget, peak: Peak, finding: Finding | None
     ) -> Finding | None:
         """The finding, unless nothing tells the level and its bounds do not settle it."""
-        lost = self._measured.meters[_meter_of(budget)].lost
+        lost = self._measured.meters[self._measured.meter_of(budget)].lost
         if lost and peak.value <= budget.limit < peak.ceiling:
             bound = (
                 ""
@@ -144,7 +145,8 @@ class PhaseJudge:
 
     def _whole_peak(self, budget: Budget) -> Peak | None:
         """The peak so far above the level at the start of setup."""
-        measured, index = self._measured, _meter_of(budget)
+        measured = self._measured
+        index = measured.meter_of(budget)
         first = measured.regions["setup"].levels
         if index >= len(first):
             return None  # the budget came after setup
@@ -178,9 +180,9 @@ class PhaseJudge:
             return [not_measured(budget, lost)]
         found: list[Finding] = []
         for path in matching:
-            peak = self._measured.stage_peak(path, _meter_of(budget))
+            peak = self._measured.stage_peak(path, self._measured.meter_of(budget))
             finding = judge(replace(budget, stage=path), peak, self._phase)
-            if budget.metric == "rss":
+            if metric_named(budget.metric).is_resident:
                 finding = self._decided(finding, path)
             found += self._with_sites(self._unless_lost(budget, peak, finding))
         return found
@@ -220,7 +222,7 @@ class PhaseJudge:
         if self._stream is None:
             if not budget.covers(self._phase):
                 return []  # memray ran in this phase for another reason
-            peak = self._measured.peaks[self._phase]["heap"]
+            peak = self._measured.peaks[self._phase][HEAP.name]
             return self._with_sites(judge(budget, peak, self._phase))
         found: list[Finding] = []
         for first, last, name in _windows(budget, self._tracking.boundaries):
@@ -279,10 +281,6 @@ class PhaseJudge:
 
             return [replace(finding, sites=sites_at_peak(self._file.at_peak(), SITES))]
         return [finding]
-
-
-def _meter_of(budget: Budget) -> int:
-    return 0 if budget.metric == "rss" else 1
 
 
 def _windows(

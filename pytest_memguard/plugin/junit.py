@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from _pytest.junitxml import xml_key  # no public name leads to what pytest keeps of the XML
 
-from pytest_memguard.plugin.properties import OURS
+from pytest_memguard.plugin.properties import names
 
 _MOST_SHARED: Final = 4_096
 """Properties that are kept for others; where they are all different, sharing saves nothing."""
@@ -26,6 +26,7 @@ class JunitProperties:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._names = names()
         self._seen = 0
         self._open: list[Any] = []
         self._shared: dict[tuple[str, str], Any] = {}
@@ -50,7 +51,7 @@ class JunitProperties:
     def _share(self, properties: Any) -> None:
         for at, element in enumerate(properties if properties is not None else ()):
             name, value = element.get("name"), element.get("value")
-            if name not in OURS:
+            if name not in self._names:
                 continue
             shared = self._shared.get((name, value))
             if shared is not None:

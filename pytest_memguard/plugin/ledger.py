@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
+from pytest_memguard.metrics import RSS
 from pytest_memguard.model import (
     PHASES,
     Budget,
@@ -120,7 +121,7 @@ class Ledger:
             at = _OWN + index * _PER_PHASE
             level, growth, value, high, method = numbers[at : at + _PER_PHASE]
             if level >= 0:
-                peak = Peak(metric="rss", value=value, high=high, method=_METHODS[method])
+                peak = Peak(metric=RSS.name, value=value, high=high, method=_METHODS[method])
                 phases.append(
                     PhaseReading(
                         name=name,
@@ -174,7 +175,7 @@ def _is_plain(outcome: Outcome) -> bool:
         and not any(of_leaks)
         and all(
             len(phase.peaks) == 1
-            and phase.peaks[0].metric == "rss"
+            and phase.peaks[0].metric == RSS.name
             and phase.peaks[0].unseen == 0
             for phase in outcome.phases
         )

@@ -13,6 +13,7 @@ from pytest_memguard.judge.room import (
     unseen_below,
 )
 from pytest_memguard.judge.uncounted import heap_peak
+from pytest_memguard.metrics import HEAP, RSS
 from pytest_memguard.model import (
     Bound,
     Budget,
@@ -97,8 +98,8 @@ class Measured:
         peaks = self._metered(phase)
         if file is not None and tracked:
             if not self.meters[0].lost:
-                peaks["rss"] = self._resident(phase, file)
-            peaks["heap"] = self.heap_peak(file, file.peak, self.rise(phase))
+                peaks[RSS.name] = self._resident(phase, file)
+            peaks[HEAP.name] = self.heap_peak(file, file.peak, self.rise(phase))
         self.peaks[phase] = peaks
 
     def heap_peak(self, file: HeapFile, counted: int, rise: int) -> Peak:
@@ -119,6 +120,11 @@ class Measured:
         """The peaks of a phase, by metric; before it was judged, by its meters alone."""
         return self.peaks.get(phase) or self._metered(phase)
 
+    def meter_of(self, budget: Budget) -> int:
+        """Which of the meters counts what a budget is on."""
+        names = (meter.metric.name for meter in self.meters)
+        return next(n for n, name in enumerate(names) if name == budget.metric)
+
     def stage_peak(self, path: str, index: int = 0) -> Peak:
         """The peak of a stage by one of the meters."""
         meter = self.meters[index]
@@ -127,7 +133,7 @@ class Measured:
         if index == 0:
             unseen = unseen_below(stage.ceiling, stage.high)
             return marked_peak(value, stage.high - value, meter.method, unseen=unseen)
-        return Peak(metric=meter.metric, value=value, high=value, method=meter.method)
+        return Peak(metric=meter.metric.name, value=value, high=value, method=meter.method)
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase; 0 where nothing tells resident memory."""
@@ -141,7 +147,7 @@ class Measured:
                 peaks=tuple(
                     peak
                     for peak in self.peaks_of(name).values()
-                    if not (lost and peak.metric == "rss")
+                    if not (lost and peak.metric == RSS.name)
                 ),
             )
             for name, region in self.regions.items()
@@ -171,13 +177,13 @@ class Measured:
         region, resident = self.regions[phase], self.meters[0]
         room, bound = self._doubt(phase)
         rise, unseen = region.rise(), region.unseen()
-        peaks = {"rss": marked_peak(rise, room, resident.method, bound, unseen=unseen)}
-        wanted = self._plan.python if self._plan is not None else ()
+        peaks = {RSS.name: marked_peak(rise, room, resident.method, bound, unseen=unseen)}
+        wanted = self._plan.metered if self._plan is not None else {}
         for index, meter in enumerate(self.meters[1:], 1):
-            if not meter.lost and phase in wanted:
+            if not meter.lost and phase in wanted.get(meter.metric.name, ()):
                 value = region.rise(index)
-                peaks[meter.metric] = Peak(
-                    metric=meter.metric, value=value, high=value, method=meter.method
+                peaks[meter.metric.name] = Peak(
+                    metric=meter.metric.name, value=value, high=value, method=meter.method
                 )
         return peaks
 
@@ -192,7 +198,7 @@ class Measured:
 
     def _resident(self, phase: PhaseName, file: HeapFile) -> Peak:
         """The peak of resident memory by mark and tracker, where the mark needs help."""
-        metered = self._metered(phase)["rss"]
+        metered = self._metered(phase)[RSS.name]
         rise = metered.value
         room = metered.ceiling - rise
         limit = self._plan.limits.get(phase, 0) if self._plan is not None else 0

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import FOR_RECORD, Precision, finest, precision_for
+from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import BREACHES, Finding, PhaseName, PhaseReading, StageReading
 from pytest_memguard.plugin.judging import PhaseJudge
 from pytest_memguard.plugin.measured import Measured
 from pytest_memguard.plugin.needs import NO_LIMIT_TOLERANCE, Needs
 from pytest_memguard.plugin.tracking import Tracking
-from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import HeapFile
-from pytest_memguard.probes.python_heap import PythonHeap
 from pytest_memguard.recording.free_lists import clear_free_lists
 from pytest_memguard.recording.recorder import Recorder
 from pytest_memguard.recording.region import Region
@@ -56,10 +56,9 @@ class Measurement:
         self._plan = plan
         self._needs = needs
         self._instruments = instruments
-        self._python = PythonHeap()
-        meters: list[Meter] = [instruments.resident]
-        if plan is not None and plan.python:
-            meters.append(self._python)
+        wanted = plan.metered if plan is not None else ()
+        self._others = [instruments.probes[name]() for name in wanted]
+        meters = [instruments.resident, *self._others]
         self._tolerance = NO_LIMIT_TOLERANCE
         self.recorder = Recorder(meters, self._settle, instruments.collection_watch)
         self.stages = StageLog(
@@ -104,14 +103,15 @@ class Measurement:
         self.measured.rooms[phase] = room
         if phase == "call" and self._needs.record:
             self._instruments.plug_holes()
-        self._python.wanted = plan is not None and phase in plan.python
+        names = [] if plan is None else [n for n in plan.metered if phase in plan.metered[n]]
+        start_meters = partial(self.recorder.start, names)
         if tracking.wanted(phase, room, precision):
             # inside tracemalloc, never around it: each puts back the allocators it found
-            self._hook(self.recorder.start, lambda: tracking.start(phase))
-        elif self._python.wanted:
-            self._hook(self.recorder.start)
+            self._hook(start_meters, lambda: tracking.start(phase))
+        elif any(m.hooks_allocators and m.metric.name in names for m in self._others):
+            self._hook(start_meters)
         else:
-            self.recorder.start()
+            start_meters()
         self._instruments.collection_watch.listen(self.recorder)
         region = self.measured.regions[phase] = self.recorder.open()
         self.stages.start_level = region.levels[0]
@@ -137,7 +137,7 @@ class Measurement:
         self._settle()  # free pages are no growth
         region.after[0] = self._instruments.resident.level() + filled
         file = self._tracking.stop(phase)
-        if phase == "teardown" or self._plan is None or not self._plan.python_whole:
+        if phase == "teardown" or self._plan is None or not self._plan.metered_whole:
             self.recorder.stop()
         if phase == "teardown":
             self._collect_garbage()
@@ -198,12 +198,13 @@ class Measurement:
     @property
     def _is_hooked(self) -> bool:
         """Whether memray or tracemalloc counts what is allocated from now on."""
-        return self._tracking.counts or self._python.running
+        hooked = any(meter.hooks_allocators and meter.running for meter in self._others)
+        return self._tracking.counts or hooked
 
     def _stays_hooked(self, phase: PhaseName) -> bool:
         """Whether one of them goes on counting when a phase has ended."""
         plan = self._plan
-        return phase != "teardown" and plan is not None and (plan.whole or plan.python_whole)
+        return phase != "teardown" and plan is not None and (plan.whole or plan.metered_whole)
 
     def _hook(self, *starts: Callable[[], object]) -> int:
         """Start what hooks pymalloc, which tells nothing of its free pools from then on.
@@ -258,7 +259,7 @@ class Measurement:
             needed += [
                 precision_for(b.limit, b.before)
                 for b in self._plan.judged
-                if b.stage and b.metric == "rss"
+                if b.stage and metric_named(b.metric).is_resident
             ]
         if self._needs.record:
             needed.append(FOR_RECORD)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision
 from pytest_memguard.plugin.properties import LIMIT
 from pytest_memguard.recording.instruments import MUCH_GARBAGE
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import pytest
 
 from pytest_memguard.errors import ConfigError, quoted
 from pytest_memguard.judge.room import Precision, allowance, finest, precision_for
+from pytest_memguard.metrics import METRICS, RSS, Metric, metric_named
 from pytest_memguard.model import (
     PHASES,
     Budget,
     BudgetPhase,
-    MetricName,
     PhaseName,
     Threads,
 )
@@ -31,7 +31,7 @@ MARKER: Final = "mem_budget"
 SIGNATURE: Final = (
     "mem_budget(limit, *, metric='rss', phase='call', stage=None, warn=None, threads='all')"
 )
-_DEFAULT_KEY: Final = ("rss", "call", None)
+_DEFAULT_KEY: Final = (RSS.name, "call", None)
 _ON_PEAKS: Final = {"peak", "stage"}
 
 
@@ -61,10 +61,10 @@ class Plan:
     """Whether the tracker spans the whole test."""
     detailed: bool
     """Whether stretches of the tracked time, or threads, must be told apart."""
-    python: frozenset[PhaseName]
-    """Phases in which tracemalloc runs."""
-    python_whole: bool
-    """Whether it must not stop in between."""
+    metered: Mapping[str, frozenset[PhaseName]]
+    """Phases in which further metrics are read, by the names of these."""
+    metered_whole: bool
+    """Whether their probes must not stop in between."""
     call_only_limit: float
     """The limit on the call's resident memory, infinite where setup has one of its own."""
 
@@ -99,13 +99,13 @@ def make_plan(budgets: Iterable[Budget], formers: Iterable[Budget] = ()) -> Plan
     quiet: dict[PhaseName, float] = {}
     precision: dict[PhaseName, Precision] = {}
     for phase in PHASES:
-        covering = [b for b in judged if b.metric == "rss" and b.covers(phase)]
+        covering = [b for b in judged if _is_resident(b) and b.covers(phase)]
         if covering:
             limits[phase] = min(b.limit for b in covering)
             quiet[phase] = min(b.limit * (b.warn or 1) for b in covering)
             precision[phase] = finest(precision_for(b.limit, b.before) for b in covering)
-    heap = [b for b in judged if b.metric == "heap"]
-    python = [b for b in judged if b.metric == "python"]
+    heap = [b for b in judged if metric_named(b.metric).is_traced]
+    metered = [b for b in judged if _is_metered(metric_named(b.metric))]
     whole = any(b.phase == "all" and b.stage is None for b in heap)
     return Plan(
         budgets=budgets,
@@ -115,20 +115,36 @@ def make_plan(budgets: Iterable[Budget], formers: Iterable[Budget] = ()) -> Plan
         precision=precision,
         limits=limits,
         quiet=quiet,
-        special=any(b.metric != "rss" or b.stage or b.phase == "all" for b in judged),
+        special=any(not _is_resident(b) or b.stage or b.phase == "all" for b in judged),
         heap=frozenset(phase for phase in PHASES if any(b.covers(phase) for b in heap)),
         whole=whole,
         detailed=whole or any(b.threads == "current" or b.stage is not None for b in heap),
-        python=frozenset(phase for phase in PHASES if any(b.covers(phase) for b in python)),
+        metered={
+            name: frozenset(
+                phase
+                for phase in PHASES
+                if any(b.covers(phase) for b in metered if b.metric == name)
+            )
+            for name in {b.metric: None for b in metered}
+        },
         tolerance=min((p.enough for p in precision.values()), default=allowance(0)),
         call_only_limit=_call_only_limit(budgets),
         main_limit=budgets[0].limit if budgets else None,
-        python_whole=any(b.phase == "all" and b.stage is None for b in python),
+        metered_whole=any(b.phase == "all" and b.stage is None for b in metered),
     )
 
 
+def _is_resident(budget: Budget) -> bool:
+    return metric_named(budget.metric).is_resident
+
+
+def _is_metered(metric: Metric) -> bool:
+    """Whether a probe of its own counts it, beside that of resident memory."""
+    return not metric.is_resident and not metric.is_traced
+
+
 def _call_only_limit(budgets: tuple[Budget, ...]) -> float:
-    whole = [b for b in budgets if b.metric == "rss" and b.stage is None]
+    whole = [b for b in budgets if _is_resident(b) and b.stage is None]
     if any(b.phase in {"setup", "all"} for b in whole):
         return inf
     return next((float(b.limit) for b in whole if b.phase == "call"), inf)
@@ -260,11 +276,13 @@ def budget_from_mark(
             limit = parse_size(_called(args[0] if args else named.pop("limit"), params))
         except ConfigError as error:
             problems += error.problems
-    metric = _choice("metric", named.pop("metric", "rss"), MetricName, problems)
+    metric = metric_named(
+        _choice("metric", named.pop("metric", RSS.name), tuple(METRICS), problems)
+    )
     in_a_phase = "phase" in named
-    phase = _choice("phase", named.pop("phase", "call"), BudgetPhase, problems)
-    threads = _choice("threads", named.pop("threads", "all"), Threads, problems)
-    if threads == "current" and metric != "heap":
+    phase = _choice("phase", named.pop("phase", "call"), get_args(BudgetPhase), problems)
+    threads = _choice("threads", named.pop("threads", "all"), get_args(Threads), problems)
+    if threads == "current" and not metric.by_thread:
         problems.append("threads='current' needs metric='heap': no other metric knows threads")
     stage = named.pop("stage", None)
     if stage is not None and not (isinstance(stage, str) and stage.strip()):
@@ -283,7 +301,7 @@ def budget_from_mark(
     return Budget(
         limit=limit,
         where=where,
-        metric=metric,
+        metric=metric.name,
         phase=phase,
         stage=stage,
         warn=warn,
@@ -291,8 +309,7 @@ def budget_from_mark(
     )
 
 
-def _choice(name: str, value: object, choices: Any, problems: list[str]) -> Any:
-    allowed = get_args(choices)
+def _choice(name: str, value: object, allowed: tuple[str, ...], problems: list[str]) -> Any:
     if isinstance(value, str) and value in allowed:
         return value
     problems.append(f"{name} {quoted(value)} is not one of {', '.join(allowed)}")

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_memguard.metrics import METRICS, Metric, metric_named
+
 if TYPE_CHECKING:
-    from pytest_memguard.model import MetricName, PhaseReading
+    from pytest_memguard.model import PhaseReading
 
 PEAK: Final = "memguard_peak_bytes"
 DELTA: Final = "memguard_delta_bytes"
 LIMIT: Final = "memguard_budget_bytes"
-_OTHER_PEAKS: Final[Mapping[MetricName, str]] = {
-    "heap": "memguard_heap_peak_bytes",
-    "python": "memguard_python_peak_bytes",
-}
-OURS: Final = {PEAK, DELTA, LIMIT, *_OTHER_PEAKS.values()}
 
 
 def set_properties(
@@ -48,6 +45,19 @@ def set_properties(
     )
 
 
+def names() -> set[str]:
+    """The names of all properties that are ours."""
+    return {PEAK, DELTA, LIMIT, *map(peak_property, METRICS.values())}
+
+
+def peak_property(metric: Metric) -> str:
+    """The name that a metric's peak has among the properties of a test."""
+    if metric.is_resident:
+        return PEAK
+    unit = "_bytes" if metric.is_memory else ""
+    return f"memguard_{metric.name}_peak{unit}"
+
+
 @lru_cache(maxsize=1024)
 def _property(name: str, value: int) -> tuple[str, int]:
     """A property that tests with the same number share: item and reports keep them."""
@@ -60,7 +70,8 @@ def forget_ours(properties: list[tuple[str, Any]]) -> None:
     Args:
         properties: pytest's list.
     """
-    properties[:] = [named for named in properties if named[0] not in OURS]
+    ours = names()
+    properties[:] = [named for named in properties if named[0] not in ours]
 
 
 def _other_peaks(phases: Sequence[PhaseReading]) -> list[tuple[str, int]]:
@@ -68,6 +79,9 @@ def _other_peaks(phases: Sequence[PhaseReading]) -> list[tuple[str, int]]:
     by_name = {phase.name: phase for phase in phases}
     main = by_name.get("call", by_name.get("setup"))
     peaks = main.peaks if main is not None else ()
+    metrics = [metric_named(peak.metric) for peak in peaks]
     return [
-        (_OTHER_PEAKS[peak.metric], peak.value) for peak in peaks if peak.metric in _OTHER_PEAKS
+        (peak_property(metric), peak.value)
+        for metric, peak in zip(metrics, peaks, strict=True)
+        if not metric.is_resident
     ]

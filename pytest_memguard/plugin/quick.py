@@ -15,7 +15,7 @@ from pytest_memguard.plugin.needs import MUCH
 from pytest_memguard.plugin.properties import DELTA, PEAK, forget_ours
 from pytest_memguard.probes.peak_rss import PUT_BACK
 from pytest_memguard.recording.settle import DEAR_SECONDS
-from pytest_memguard.units import KIB
+from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.look import Look

@@ -10,7 +10,8 @@ import pytest
 from pytest_memguard.baselines import Baseline, Entry, Place
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.readings import place_of
-from pytest_memguard.model import METRICS, Finding
+from pytest_memguard.metrics import METRICS
+from pytest_memguard.model import Finding
 from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.options import settings_of, usage_error
 from pytest_memguard.plugin.regressions import RegressionCheck

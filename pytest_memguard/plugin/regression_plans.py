@@ -10,7 +10,8 @@ import pytest
 from pytest_memguard.baselines import Entry, FailRule
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.limits import limits
-from pytest_memguard.model import Budget, MetricName
+from pytest_memguard.metrics import RSS
+from pytest_memguard.model import Budget
 from pytest_memguard.plugin.marker_problems import problem_lines
 from pytest_memguard.rules import DEFAULT, closest, parse_rules
 
@@ -43,7 +44,7 @@ class RegressionPlanner:
                 compared where one of them needs it anyway.
         """
         rules = self.rules(item)
-        metrics: dict[MetricName, None] = {"rss": None}
+        metrics: dict[str, None] = {RSS.name: None}
         metrics.update({b.metric: None for b in budgets if b.covers("call")})
         found: list[Budget] = []
         for metric in metrics:

@@ -16,6 +16,7 @@ from pytest_memguard.judge.regression import judge_limit
 from pytest_memguard.judge.room import NEGLIGIBLE
 from pytest_memguard.judge.suspects import suspect_number
 from pytest_memguard.leaks import LeakReading, bytes_of_all
+from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Budget, Finding, Outcome
 from pytest_memguard.plugin.confirm import Confirm
 from pytest_memguard.plugin.globs import matcher
@@ -135,7 +136,7 @@ class RegressionCheck:
             MemoryRegression: if so.
         """
         nodeid = item.nodeid
-        _, known = self._records["rss"]
+        _, known = self._records[RSS.name]
         if not self._strict or nodeid in known or self.accepted(nodeid):
             return
         if self.planner.rules(item):

@@ -12,6 +12,7 @@ from pytest_memguard.baselines import Baseline, Change, Entry, FailRule, Place
 from pytest_memguard.judge.merging import merged
 from pytest_memguard.judge.readings import by_test, place_of, pooled_entries
 from pytest_memguard.judge.regression import gone_change, judge_entry
+from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Environment, Outcome, Run
 from pytest_memguard.plugin.globs import matcher
 from pytest_memguard.rules import closest
@@ -159,4 +160,4 @@ def _accepted(before: Entry | None, now: Entry, metric: str) -> Entry:
 
 def is_here(place: Place, environment: Environment) -> bool:
     """Whether a place is that of a run, whichever metric was counted."""
-    return replace(place, metric="rss") == place_of(environment)
+    return replace(place, metric=RSS.name) == place_of(environment)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.metrics import PYTHON
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
@@ -207,7 +208,7 @@ def load_what_tests_need(used: set[str], plans: Sequence[Plan], settings: Settin
         from pytest_memguard.plugin import fixture  # noqa: F401  for its loading
     if settings.drill or any(plan.heap for plan in plans):
         from pytest_memguard.plugin import stream  # noqa: F401  for its loading
-    if any(plan.python for plan in plans):
+    if any(PYTHON.name in plan.metered for plan in plans):
         import tracemalloc  # noqa: F401  for its loading
 
 

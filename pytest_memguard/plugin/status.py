@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard.units import format_size
+from pytest_memguard.sizes import format_size
 
 
 class StatusPeaks:

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from pytest_memguard.units import KIB
+from pytest_memguard.sizes import KIB
 
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
 

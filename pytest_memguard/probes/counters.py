@@ -13,7 +13,7 @@ from typing import Any, Final
 from pytest_memguard.leaks import Signal
 from pytest_memguard.model import Gap
 from pytest_memguard.probes.resident import ProcFile
-from pytest_memguard.units import KIB
+from pytest_memguard.sizes import KIB
 
 Reader = Callable[[], int]
 _STATUS: Final = 4096

@@ -13,7 +13,7 @@ from pytest_memguard.probes import marks_in_use
 from pytest_memguard.probes.available import available_memory
 from pytest_memguard.probes.mark_resets import ResetWatch
 from pytest_memguard.probes.resident import resident_reader
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 DRIFT: Final = max(MIB, 64 * KIB * (os.cpu_count() or 1))
 """Bytes by which mark and level may differ though neither has moved: the kernel counts pages

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.model import Method, MetricName
+from pytest_memguard.metrics import RSS
+from pytest_memguard.model import Method
 from pytest_memguard.probes import marks_in_use
 from pytest_memguard.probes.heir import HeirMark
 from pytest_memguard.probes.mark_resets import RESET_BY_TEST, ResetWatch, opened_by_us
 from pytest_memguard.probes.resident import ProcFile, resident_reader
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 _TRIAL: Final = 2 * MIB
 _DRIFT: Final = 128 * KIB
@@ -50,9 +51,10 @@ class KernelMark:
         Unmeasurable: if the mark is missing or does not follow what memory does.
     """
 
-    metric: MetricName = "rss"
-    method: Method = "kernel mark"
+    metric = RSS
+    hooks_allocators = False
     running = True
+    method: Method = "kernel mark"
 
     def __init__(self) -> None:
         if sys.platform != "linux":

@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from pytest_memguard.model import Method, MetricName
+from pytest_memguard.metrics import PYTHON
+from pytest_memguard.model import Method
 
 
 class PythonHeap:
@@ -16,11 +17,11 @@ class PythonHeap:
     test that measures itself does not hide from its budget.
     """
 
-    metric: MetricName = "python"
+    metric = PYTHON
     method: Method = "tracemalloc"
+    hooks_allocators = True
 
     def __init__(self) -> None:
-        self.wanted = True
         self.lost = ""
         self._started = False
         self._canary: object = None
@@ -37,13 +38,11 @@ class PythonHeap:
 
     @property
     def running(self) -> bool:
-        """Whether it is wanted, and has been started."""
-        return self.wanted and self._canary is not None
+        """Whether it has been started."""
+        return self._canary is not None
 
     def start(self) -> None:
-        """Begin to trace, with one frame a block, if it is wanted this time."""
-        if not self.wanted:
-            return
+        """Begin to trace, with one frame a block."""
         if not self._tracemalloc.is_tracing():
             self._tracemalloc.start(1)
             self._started = True

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice, repeat, starmap
 from typing import Any, Final, Protocol
 
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 ALWAYS_ALLOWED: Final = 256 * MIB
 """Bytes of ballast that may be held in any process."""

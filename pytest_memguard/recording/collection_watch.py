@@ -12,7 +12,7 @@ from pytest_memguard.recording.freed import (
     most_freed_between,
 )
 from pytest_memguard.recording.region import NO_GENERATION, OLDEST, Region, done_by
-from pytest_memguard.units import KIB
+from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.metrics import PYTHON
 from pytest_memguard.model import Gap
 from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import TrackerFolder, import_memray, missing_files
@@ -33,7 +34,11 @@ MUCH_GARBAGE: Final = 5
 class Instruments:
     """What this process can measure with, and the gaps: what it cannot, and why.
 
+    Args:
+        probes: what makes a probe of each further metric, by its name.
+
     Attributes:
+        probes: what makes a probe, by the metric's name; of those that need no tracker.
         mark: the kernel's mark; ``None`` where it cannot be used.
         resident: peak of resident memory, by the mark, by sampling, or only its bounds.
         settle: gives free pages back, unless that is expensive and less than so many bytes.
@@ -48,8 +53,12 @@ class Instruments:
         holes: plugs those of the C heap, where peaks go on record and it can be done.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, probes: Mapping[str, Callable[[], Meter]] | None = None) -> None:
         self.gaps: list[Gap] = []
+        self.probes: Mapping[str, Callable[[], Meter]] = {
+            PYTHON.name: _python_heap,
+            **(probes or {}),
+        }
         give_back_large_blocks()
         self.mark: KernelMark | None = None
         self.resident = self._resident()
@@ -208,3 +217,9 @@ class Instruments:
 
     def _in_use_probe(self) -> InUseProbe:
         return InUseProbe(self.resident.level, self._small_bytes)
+
+
+def _python_heap() -> Meter:
+    from pytest_memguard.probes.python_heap import PythonHeap  # few suites ask for it
+
+    return PythonHeap()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.clock import Clock
@@ -64,10 +64,15 @@ class Recorder:
                 region.levels[0] += size
                 region.highs[0] = max(region.highs[0], region.levels[0])
 
-    def start(self) -> None:
-        """Get the meters ready."""
-        for meter in self.meters:
-            meter.start()
+    def start(self, names: Container[str] | None = None) -> None:
+        """Get the meters ready.
+
+        Args:
+            names: metrics of those that are needed beside the first; ``None``: all.
+        """
+        for number, meter in enumerate(self.meters):
+            if not number or names is None or meter.metric.name in names:
+                meter.start()
 
     def stop(self) -> None:
         """Let the meters rest."""

@@ -26,7 +26,7 @@ from pytest_memguard.judge.staircase import is_pausing
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict, is_much
 from pytest_memguard.recording.artefacts import AGAIN, Artefacts
 from pytest_memguard.recording.looking import Looking
-from pytest_memguard.units import MIB, format_size
+from pytest_memguard.sizes import MIB, format_size
 from pytest_memguard.values import dataclass
 
 WARMUP: Final = 2

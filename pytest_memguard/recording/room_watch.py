@@ -13,7 +13,7 @@ from pytest_memguard.probes.available import available_memory
 from pytest_memguard.recording.ballast import ALWAYS_ALLOWED, SPARE_POOLS, Ballast
 from pytest_memguard.recording.ballast import Room as BallastRoom
 from pytest_memguard.recording.free_lists import clear_free_lists
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 _LARGEST_SMALL_BLOCK: Final = 512
 _SHARE_OF_TIME: Final = 200

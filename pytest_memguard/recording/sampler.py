@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.model import Method, MetricName
+from pytest_memguard.metrics import RSS
+from pytest_memguard.model import Method
 from pytest_memguard.probes.lifetime import DRIFT
 
 INTERVAL_SECONDS: Final = 0.002
@@ -29,9 +30,10 @@ class SampledResident:
         interval: seconds between looks.
     """
 
-    metric: MetricName = "rss"
-    method: Method = "sampled"
+    metric = RSS
+    hooks_allocators = False
     running = True
+    method: Method = "sampled"
 
     def __init__(
         self,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_memguard.model import Method, MetricName
+from pytest_memguard.metrics import RSS
+from pytest_memguard.model import Method
 from pytest_memguard.probes.lifetime import DRIFT
 
 
@@ -21,9 +22,10 @@ class UnreadResident:
         lifetime: returns the lifetime high-water mark in bytes; ``None`` where there is none.
     """
 
-    metric: MetricName = "rss"
-    method: Method = "kernel mark"
+    metric = RSS
+    hooks_allocators = False
     running = True
+    method: Method = "kernel mark"
 
     def __init__(self, lost: str, lifetime: Callable[[], int] | None) -> None:
         self.lost = lost

@@ -8,9 +8,9 @@ from typing import Final
 
 from pytest_memguard.baselines import Change, ChangeKind, LineEntry, Place
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import METRICS
+from pytest_memguard.metrics import metric_named
 from pytest_memguard.report.table import aligned_table
-from pytest_memguard.units import format_mib, format_size
+from pytest_memguard.sizes import format_mib, format_size
 
 _ORDER: Final[tuple[ChangeKind, ...]] = ("regression", "unsure", "improvement", "new", "gone")
 CHANGE_HEADERS: Final = ("Test", "What", "Before MiB", "Now MiB", "Change", "", "Result")
@@ -33,8 +33,7 @@ def place_text(place: Place) -> str:
 
 def metric_text(metric: str) -> str:
     """What a metric counts, in words: "peak RSS"."""
-    nouns = (known.noun for known in METRICS.values() if known.name == metric)
-    return next(nouns, f"peak of {metric}")
+    return metric_named(metric).noun
 
 
 def changes_table(changes: Iterable[Change], top: int = 0) -> str:

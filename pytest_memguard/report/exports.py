@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pytest_memguard.escapes import csv_cell, tsv_cell
+from pytest_memguard.metrics import RSS
 from pytest_memguard.report.openmetrics import openmetrics
 from pytest_memguard.report.rows import COLUMNS, Row
-from pytest_memguard.units import MIB, format_size
+from pytest_memguard.sizes import MIB, format_size
 
 BENCHER_NAME: Final = 1024
 """Characters that Bencher takes for the name of a benchmark."""
@@ -56,7 +57,7 @@ def github_action_benchmark(rows: Sequence[Row], floor: int = MIB) -> str:
 def _benchmark(row: Row, floor: int, *, several: bool) -> dict[str, object]:
     entry: dict[str, object] = {
         "name": _name(row, several=several)
-        + ("" if row.metric == "rss" else f" ({row.metric})"),
+        + ("" if row.metric == RSS.name else f" ({row.metric})"),
         "unit": "MiB",
         "value": round(max(row.peak_bytes, floor) / MIB, 3),
     }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pytest_memguard.escapes import one_line
 from pytest_memguard.model import CallSite, Finding, PhaseReading, StageReading
 from pytest_memguard.report.table import site_table, stage_table
-from pytest_memguard.units import format_size
+from pytest_memguard.sizes import format_size
 
 
 def describe_site(site: CallSite) -> str:

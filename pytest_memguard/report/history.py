@@ -19,7 +19,7 @@ from pytest_memguard.history import (
     Trend,
 )
 from pytest_memguard.report.table import plain_table
-from pytest_memguard.units import MIB, format_mib, format_size
+from pytest_memguard.sizes import MIB, format_mib, format_size
 
 BLOCKS: Final = "▁▂▃▄▅▆▇█"
 ASCII: Final = "_.-=+*#@"

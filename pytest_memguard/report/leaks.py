@@ -22,7 +22,7 @@ from pytest_memguard.leaks import (
 )
 from pytest_memguard.model import Outcome
 from pytest_memguard.report.table import leak_line_table, rounds_table, type_table
-from pytest_memguard.units import format_size
+from pytest_memguard.sizes import format_size
 
 _NOT_BLAMED = (
     "Nobody looked into it (--mem-leak-blame=none). Run this test without that to see who "

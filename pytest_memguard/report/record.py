@@ -9,7 +9,7 @@ from pytest_memguard.baselines import Baseline, Entry, Place
 from pytest_memguard.escapes import one_line
 from pytest_memguard.report.marks import code, fit, plain, table
 from pytest_memguard.report.table import plain_table
-from pytest_memguard.units import format_mib
+from pytest_memguard.sizes import format_mib
 
 _HEADERS: Final = ("Test", "Peak MiB", "Spread", "After", "Readings", "Stages")
 

@@ -9,6 +9,7 @@ from typing import Final
 from pytest_memguard.baselines import Baseline
 from pytest_memguard.escapes import well_formed
 from pytest_memguard.leaks import bytes_of_all
+from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Outcome, Peak, PhaseReading, Run
 from pytest_memguard.values import dataclass
 
@@ -20,7 +21,7 @@ class Row:
     test: str
     """Node id."""
     metric: str
-    """rss, heap or python."""
+    """rss, heap, python, or that of another probe."""
     peak_bytes: int
     """Peak of the call; of setup or teardown, where there was no call."""
     upper_bound_bytes: int
@@ -92,7 +93,7 @@ def rows_of_baseline(baseline: Baseline) -> list[Row]:
             peak_bytes=entry.peak,
             upper_bound_bytes=max(entry.ceiling, entry.peak),
             spread_bytes=entry.spread,
-            growth_bytes=entry.growth if place.metric == "rss" else None,
+            growth_bytes=entry.growth if metric_named(place.metric).is_resident else None,
             leak_bytes_per_call=entry.leak,
             system=place.system,
             machine=place.machine,
@@ -112,7 +113,7 @@ def _of_outcome(run: Run, outcome: Outcome) -> Iterable[Row]:
     environment, leak = run.environment, outcome.leak
     system, _, machine = environment.platform.partition(" ")
     for phase, peak in _peaks(outcome):
-        resident = peak.metric == "rss"
+        resident = metric_named(peak.metric).is_resident
         yield Row(
             test=well_formed(outcome.nodeid),
             metric=peak.metric,

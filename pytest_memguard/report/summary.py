@@ -12,7 +12,7 @@ from pytest_memguard.escapes import one_line
 from pytest_memguard.model import Outcome, Totals
 from pytest_memguard.report.failure import headline, stage_lines
 from pytest_memguard.report.table import format_seconds, stage_table, test_table
-from pytest_memguard.units import format_size
+from pytest_memguard.sizes import format_size
 
 _SHOWN_NOTES = 20
 

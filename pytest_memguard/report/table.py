@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.leaks import BYTE_SIGNALS, LeakLine, Round, Signal, TypeGrowth
+from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import (
     Budget,
     CallSite,
@@ -17,7 +18,7 @@ from pytest_memguard.model import (
     PhaseReading,
     StageReading,
 )
-from pytest_memguard.units import KIB, MIB, format_mib, format_size
+from pytest_memguard.sizes import KIB, MIB, format_mib
 
 
 def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -140,7 +141,7 @@ def _measured(outcome: Outcome, budget: Budget) -> int | None:
         if peak is None or budget.stage is not None or not budget.covers(phase.name):
             continue
         before = 0
-        if budget.phase == "all" and budget.metric == "rss":
+        if budget.phase == "all" and metric_named(budget.metric).is_resident:
             before = phase.level - outcome.phases[0].level
         values.append(before + peak.value)
     return max(values, default=None)
@@ -163,7 +164,9 @@ def test_cells(outcome: Outcome) -> list[str]:
         _phase_peak(outcome, "call"),
         _phase_peak(outcome, "teardown"),
         _signed(outcome.growth) if outcome.peak is not None else "-",
-        "-" if budget is None else format_size(budget.limit) + _other_budgets(outcome),
+        "-"
+        if budget is None
+        else metric_named(budget.metric).amount(budget.limit) + _other_budgets(outcome),
         used,
     ]
 

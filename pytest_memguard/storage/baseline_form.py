@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import is_newer, other_format
-from pytest_memguard.units import KIB
+from pytest_memguard.sizes import KIB
 
 FORMAT: Final = 1
 # 1: first format.

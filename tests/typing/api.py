@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Literal, assert_type
+from typing import assert_type
 
 import pytest
 
@@ -105,7 +105,7 @@ def test_measurements(memguard: MemGuard) -> None:
     assert_type(measured.peak, Size)
     assert_type(measured.growth, Size)
     assert_type(measured.seconds, float)
-    assert_type(measured.metric, Literal["rss", "heap", "python"])
+    assert_type(measured.metric, str)
     assert measured.peak < "50 MB"
     assert measured.peak <= 50 * 1024**2
     assert measured.growth > "1 KB"
@@ -114,7 +114,7 @@ def test_measurements(memguard: MemGuard) -> None:
     assert number / 2**20 < 50.0
     with memguard.measure("heap"), memguard.measure(metric="python"):
         pass
-    with memguard.measure("swap"):  # type: ignore[arg-type]
+    with memguard.measure("descriptors"):  # a plugin may have a probe of that name
         pass
     measured.peak = Size(3)  # type: ignore[misc]
 

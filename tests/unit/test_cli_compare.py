@@ -15,8 +15,8 @@ from pytest_memguard.baselines import Baseline, Entry
 from pytest_memguard.cli import main
 from pytest_memguard.judge.readings import place_of, readings
 from pytest_memguard.model import Budget, Outcome, PhaseReading, Totals
+from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import read_baseline, write_baseline
-from pytest_memguard.units import MIB
 from pytest_memguard.wire import run_from_json, run_to_json
 from tests.many import baseline_of
 from tests.samples import OUTCOME, RUN, STAGE, heap, rss

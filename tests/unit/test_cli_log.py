@@ -11,9 +11,9 @@ import pytest
 from pytest_memguard.baselines import Baseline, Entry, Place
 from pytest_memguard.cli import main
 from pytest_memguard.model import Outcome, PhaseReading
+from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
 from pytest_memguard.storage.experiments import COLUMNS
-from pytest_memguard.units import MIB
 from pytest_memguard.wire import run_to_json
 from tests.samples import RUN, heap, rss
 

@@ -19,8 +19,8 @@ from pytest_memguard.report.exports import FORMATS
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.marks import COMMENT_LIMIT
 from pytest_memguard.report.record import baseline_markdown, baseline_section
+from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
-from pytest_memguard.units import MIB
 from pytest_memguard.wire import run_to_json
 from tests.gold import gold
 from tests.samples import RUN, rss

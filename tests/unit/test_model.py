@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard import model
+from pytest_memguard.metrics import METRICS
 from pytest_memguard.model import (
-    METRICS,
     PHASES,
     Budget,
     Outcome,

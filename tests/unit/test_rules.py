@@ -7,7 +7,7 @@ import pytest
 from pytest_memguard.baselines import FailRule
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rule, parse_rules
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 FULL_WIDTH = "\uff11\uff10\uff10"
 """A hundred in the digits of East Asian typography."""

@@ -11,7 +11,7 @@ from pytest_memguard.history import HistoryPlace
 from pytest_memguard.model import Budget
 from pytest_memguard.option_table import BASELINE, OPTIONS
 from pytest_memguard.settings import Pattern, Settings, default_budgets, resolve
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 ACCEPTED = [
     pytest.param("mem", True, True, id="switch-by-flag"),

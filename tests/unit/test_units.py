@@ -8,17 +8,12 @@ import operator
 import pytest
 
 from pytest_memguard.errors import ConfigError, quoted
+from pytest_memguard.sizes import GIB, KIB, MIB, TIB, format_mib, format_size
 from pytest_memguard.units import (
-    GIB,
-    KIB,
     LARGEST,
-    MIB,
     MOST,
-    TIB,
     Size,
     as_number,
-    format_mib,
-    format_size,
     parse_bytes,
     parse_count,
     parse_share,

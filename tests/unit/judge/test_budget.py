@@ -15,7 +15,7 @@ from pytest_memguard.judge.budget import (
 )
 from pytest_memguard.judge.room import GRAIN
 from pytest_memguard.model import Budget, Peak
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 LIMIT = 200 * MIB
 BUDGET = Budget(limit=LIMIT, where="the marker")

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_memguard.baselines import Entry
 from pytest_memguard.judge.experiment import Decision, decide
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 
 def entry(mib, *, ceiling=0.0, spread=0.0, readings=5, leak=None, imports=0) -> Entry:

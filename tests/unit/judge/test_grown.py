@@ -6,7 +6,7 @@ import pytest
 
 from pytest_memguard.baselines import LineEntry, StageEntry
 from pytest_memguard.judge.grown import grown_lines, grown_stage
-from pytest_memguard.units import KIB
+from pytest_memguard.sizes import KIB
 
 LEAST = 64 * KIB
 

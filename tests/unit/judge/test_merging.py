@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
 from pytest_memguard.judge.merging import merge_baselines, merged, round_up, rounded
 from pytest_memguard.judge.noise import READINGS, noise
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
 

@@ -14,7 +14,7 @@ from pytest_memguard.judge.noise import (
     noise_of_growth,
     room,
 )
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 SPREAD = 1_000_000
 

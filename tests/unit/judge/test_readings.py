@@ -9,7 +9,7 @@ import pytest
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
 from pytest_memguard.judge.readings import entries, pooled, readings
 from pytest_memguard.leaks import LeakReading, Verdict
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 from tests.samples import FINDING, LEAK, OUTCOME, RUN, SITE, STAGE, heap, rss
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")

@@ -19,7 +19,7 @@ from pytest_memguard.judge.merging import merged
 from pytest_memguard.judge.noise import READINGS, noise, noise_of_growth
 from pytest_memguard.judge.regression import compare, judge_entry
 from pytest_memguard.rules import closest, parse_rules
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
 HEAP = replace(PLACE, metric="heap")

@@ -23,7 +23,7 @@ from pytest_memguard.judge.room import (
     tracker_from,
 )
 from pytest_memguard.model import Peak
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pytest_memguard.judge.steps import (
     _worth_a_look,
     find_steps,
 )
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 FLAT = [20.1, 20.0, 20.2, 20.0, 20.1, 20.1, 20.0, 20.2, 20.1, 20.0, 20.1, 20.2]
 UP = [value + 5 for value in FLAT]

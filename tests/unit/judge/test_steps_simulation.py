@@ -7,7 +7,7 @@ import random
 import pytest
 
 from pytest_memguard.judge.steps import find_steps
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 NOISE = random.Random(7)  # noqa: S311  not for secrets
 

@@ -14,7 +14,7 @@ from pytest_memguard.judge.suspects import (
     suspect_peak,
 )
 from pytest_memguard.model import Budget, Finding
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 from tests.samples import heap, rss
 
 RULE = FailRule(kind="peak", share=0.1, where="--mem-fail-on", text="peak:10%")

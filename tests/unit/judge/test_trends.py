@@ -6,7 +6,7 @@ import pytest
 
 from pytest_memguard.history import Commit
 from pytest_memguard.judge.trends import can_be_judged, trends
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 from tests.pasts import PLACE, name_of, reading, run_at
 
 

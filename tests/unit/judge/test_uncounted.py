@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.judge.uncounted import heap_peak
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_memguard.model import Outcome, PhaseReading
 from pytest_memguard.plugin.history import readings_of
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 from tests.samples import rss
 
 

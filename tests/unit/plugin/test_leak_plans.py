@@ -10,7 +10,7 @@ import pytest
 
 from pytest_memguard.plugin.leak_plans import LeakPlanner
 from pytest_memguard.settings import Settings
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 BYTES_HINT = "write a number of bytes (512) or a text ('2 KB')"
 CHECK = pytest.mark.mem_leak_check

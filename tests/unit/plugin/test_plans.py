@@ -10,7 +10,7 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.room import allowance
 from pytest_memguard.model import PHASES, Budget
 from pytest_memguard.plugin.plans import SIGNATURE, budget_from_mark, make_plan
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 HINT = "write a number of MiB (200) or a text with a unit ('512 KB', '200 MB', '1.5 GiB')"
 
@@ -338,7 +338,8 @@ def test_heap(budgets, heap, whole, detailed) -> None:
 def test_python(budgets, python, whole) -> None:
     """Tracemalloc runs in the phases that a budget on Python memory covers."""
     plan = make_plan(budgets)
-    assert (python, whole) == (plan.python, plan.python_whole)
+    assert python == plan.metered.get("python", set())
+    assert whole == plan.metered_whole
 
 
 @pytest.mark.parametrize(

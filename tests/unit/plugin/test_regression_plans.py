@@ -20,7 +20,7 @@ from pytest_memguard.plugin.regression_plans import (
 )
 from pytest_memguard.rules import DEFAULT, parse_rule
 from pytest_memguard.settings import Settings
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 RULE = pytest.mark.mem_regression
 ENTRY = Entry(peak=100 * MIB, growth=0)

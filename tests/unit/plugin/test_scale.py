@@ -23,10 +23,10 @@ from pytest_memguard.report.notices import notices
 from pytest_memguard.report.summary import memory_section
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
+from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.files import write_whole
 from pytest_memguard.storage.history import append_run
 from pytest_memguard.storage.sqlite import SqliteFile
-from pytest_memguard.units import MIB
 from pytest_memguard.wire import run_in_pieces
 from tests import pasts
 from tests.samples import RUN, rss

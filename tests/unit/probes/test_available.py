@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pytest_memguard.probes.available import available_memory
-from pytest_memguard.units import KIB
+from pytest_memguard.sizes import KIB
 
 MEMINFO = "MemTotal:  9000 kB\nMemFree:  100 kB\nMemAvailable:    5000 kB\nBuffers: 1 kB\n"
 V2 = ("memory.max", "memory.current")

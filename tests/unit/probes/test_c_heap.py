@@ -16,7 +16,7 @@ from pytest_memguard.probes.c_heap import (
     parse_malloc_info,
     range_of_heap,
 )
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 MAPS = b"""\
 55d0c0a00000-55d0c0a01000 r--p 00000000 08:01 123    /usr/bin/python3

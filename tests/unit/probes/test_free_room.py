@@ -11,7 +11,7 @@ import pytest
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.free_room import FreeRoom, FreeRoomProbe, parse_malloc_stats
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 STATISTICS = b"""\
 Small block threshold = 512, in 32 size classes.

@@ -10,7 +10,7 @@ import pytest
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes import marks_in_use
 from pytest_memguard.probes.peak_rss import KernelMark
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 
 SIZE = 40 * MIB
 NEAR = 2 * MIB

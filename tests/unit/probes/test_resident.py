@@ -12,7 +12,7 @@ import pytest
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes import resident as module
 from pytest_memguard.probes.resident import ProcFile, resident_reader
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux has /proc/self")
 

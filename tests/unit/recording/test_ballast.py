@@ -14,7 +14,7 @@ from pytest_memguard.recording.ballast import (
     Ballast,
     plan_blocks,
 )
-from pytest_memguard.units import GIB, MIB
+from pytest_memguard.sizes import GIB, MIB
 from tests.fakes import FakeRoom
 
 POOL = 16 * 1024  # has room for 31 blocks of 512 bytes

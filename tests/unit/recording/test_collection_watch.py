@@ -11,7 +11,7 @@ from pytest_memguard.probes.in_use import InUse
 from pytest_memguard.recording.collection_watch import CollectionWatch
 from pytest_memguard.recording.freed import Collection
 from pytest_memguard.recording.region import Region
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 
 class FakeProcess:

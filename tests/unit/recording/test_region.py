@@ -8,7 +8,7 @@ import pytest
 
 from pytest_memguard.recording.freed import Collection
 from pytest_memguard.recording.region import Region, done_by, doubt, dropped
-from pytest_memguard.units import KIB
+from pytest_memguard.sizes import KIB
 
 GRAIN = 256 * KIB
 

@@ -20,7 +20,7 @@ from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording import looks
 from pytest_memguard.recording.looks import Looks, forget_caches
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 
 SIGNALS: tuple[Signal, ...] = ("blocks", "C heap", "USS", "open files", "Python threads")
 

@@ -18,7 +18,7 @@ from pytest_memguard.recording.recorder import Recorder
 from pytest_memguard.recording.stage_host import set_current
 from pytest_memguard.recording.stages import Stage, StageLog, stage_budget
 from pytest_memguard.recording.stages import stage as public_stage
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 from tests.fakes import FakeHost, FakeMarker, FakeMeter
 
 

@@ -16,7 +16,7 @@ from pytest_memguard.report.changes import (
     place_text,
     regression_text,
 )
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 from tests.gold import gold
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")

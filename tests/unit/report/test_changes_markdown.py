@@ -11,8 +11,8 @@ from pytest_memguard.baselines import Baseline, Change, Entry, Place
 from pytest_memguard.cli import main
 from pytest_memguard.report.changes_markdown import changes_markdown
 from pytest_memguard.report.marks import COMMENT_LIMIT
+from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
-from pytest_memguard.units import MIB
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
 

@@ -27,7 +27,7 @@ from pytest_memguard.report.exports import (
 )
 from pytest_memguard.report.openmetrics import openmetrics
 from pytest_memguard.report.rows import COLUMNS, Row, rows_of
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 from tests.samples import LEAK, OUTCOME, RUN, heap, rss
 
 ROW = Row(

@@ -13,7 +13,7 @@ from pytest_memguard.report.failure import (
     headline,
     stage_lines,
 )
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 from tests.gold import gold
 from tests.samples import rss
 

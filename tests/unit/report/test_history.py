@@ -9,7 +9,7 @@ import pytest
 from pytest_memguard.history import Commit
 from pytest_memguard.judge.trends import trends
 from pytest_memguard.report.history import ASCII, overview, sparkline, trend_section
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 from tests.gold import gold
 from tests.pasts import PLACE, name_of, reading, run_at
 

@@ -21,7 +21,7 @@ from pytest_memguard.leaks import (
 )
 from pytest_memguard.model import Outcome
 from pytest_memguard.report.leaks import leak_line, leak_text, leaks_section, path_text
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 from tests.gold import gold
 
 LINE = LeakLine(

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from pytest_memguard.model import Gap, Outcome, PhaseReading
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.marks import COMMENT_LIMIT, SUMMARY_LIMIT
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 from tests.gold import gold
 from tests.samples import FINDING, LEAK, OUTCOME, RUN, rss
 

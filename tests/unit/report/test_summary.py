@@ -16,7 +16,7 @@ from pytest_memguard.model import (
     Totals,
 )
 from pytest_memguard.report.summary import by_peak, memory_section, notes
-from pytest_memguard.units import MIB
+from pytest_memguard.sizes import MIB
 from tests.gold import gold
 from tests.samples import RUN, heap, rss
 

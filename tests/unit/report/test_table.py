@@ -8,7 +8,7 @@ import pytest
 
 from pytest_memguard.model import Budget, CallSite, Outcome, PhaseReading, StageReading
 from pytest_memguard.report import table
-from pytest_memguard.units import KIB, MIB
+from pytest_memguard.sizes import KIB, MIB
 from tests.gold import gold
 from tests.samples import heap, rss
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.sizes import KIB, MIB
 from pytest_memguard.storage.baseline import read_baseline, update_baseline, write_baseline
 from pytest_memguard.storage.baseline_form import dump_baseline, parse_baseline
-from pytest_memguard.units import KIB, MIB
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
 OLDER = replace(PLACE, python="3.9")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.history import Commit
+from pytest_memguard.sizes import MIB
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history import (
@@ -22,7 +23,6 @@ from pytest_memguard.storage.history import (
 )
 from pytest_memguard.storage.places import check_place, open_to_read, open_to_write
 from pytest_memguard.storage.sqlite import SqliteFile
-from pytest_memguard.units import MIB
 from tests.pasts import BARE, ENVIRONMENT, READING, RUN, fill, place, reading, run_at
 
 NOBODY = 65534
