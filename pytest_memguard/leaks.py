@@ -163,6 +163,8 @@ class Blame:
     """How earlier versions named it, if otherwise."""
     per_call: float | None = None
     """Bytes that stay with each call, measured over all calls; None if nothing tells."""
+    is_cut_short: bool = False
+    """Whether there was no time to look for everything."""
     traced: bool = False
     """Whether the test traces allocations itself, so that not all lines may be known."""
 

@@ -247,7 +247,8 @@ OPTIONS: tuple[Option, ...] = (
         ini="mem_leak_seconds",
         metavar="S",
         default="20",
-        help="Seconds a leak check of one test takes at most.",
+        help="Seconds for which a leak check repeats one test at most; explaining a leak takes "
+        "up to half as long again.",
     ),
     Option(
         "leak_memory",

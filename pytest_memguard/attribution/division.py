@@ -135,6 +135,7 @@ class Division:
         least = max(1, math.ceil(STEADY * calls))
         known = with_reused(blocks, survivors.objects)
         marker = Marker(known, survivors.objects, read)
+        survivors.know_blocks(marker.is_new)
         own = survivors.own | marker.own
         everything = gc.get_objects()
         grown, _ = self._sizes.grown(
@@ -151,6 +152,7 @@ class Division:
         hands = _Hands(survivors, marker, known, search, calls)
         hands.add(grown, grown_values(self._values, least))
         hands.add_threads()
+        weak = hands.take_weak()
         left = leftover(hands.unclaimed(), survivors, marker, known, search, least)
         if left:
             everything = gc.get_objects()
@@ -169,6 +171,7 @@ class Division:
             )
             del everything
             left = leftover(unclaimed, survivors, marker, known, search, least)
+        left = hands.return_weak(weak, left)
         left = hands.registered(_without_renewed(left, known, parts))
         c_memory = CMemory(addresses, read, search, marker.is_new)
         for heap in left:
@@ -216,6 +219,8 @@ class _Group:
         self.gained = 0
         self.is_weak = False
         """Whether it is a container of weak references, which go with what they refer to."""
+        self.referred: set[int] = set()
+        """Blocks of what those refer to."""
 
     @property
     def holds_nothing(self) -> bool:
@@ -259,7 +264,8 @@ class _Hands:
             objects = self._marker.objects(group.held)
             group.is_weak = _is_data(container) or _go_by_themselves(objects, group.path)
             if group.is_weak:  # what they refer to, others hold
-                group.held |= self._marker.referred_to(filter(_is_reference, objects))
+                group.referred = self._marker.referred_to(filter(_is_reference, objects))
+                group.held |= group.referred
             self._join(group)
         asked = set(map(id, containers.objects))
         self._add_tables([one for one, _ in grown if id(one) not in asked])
@@ -282,6 +288,36 @@ class _Hands:
         # what has a stack of its own may only seem to be reached, by an old pointer
         mine |= {index for index in below & unclaimed if not self._pieces[index].stack}
         holder.held |= mine
+
+    def take_weak(self) -> list[_Group]:
+        """Take out the containers of weak references that keep nothing another group keeps.
+
+        What they refer to is held by something that is no container that grows.
+        """
+        weak = [group for group in self._groups if group.is_weak]
+        self._groups = [group for group in self._groups if not group.is_weak]
+        return weak
+
+    def return_weak(self, weak: Sequence[_Group], heaps: Sequence[Heap]) -> list[Heap]:
+        """Add weak references to what holds the objects that they refer to.
+
+        Args:
+            weak: what `take_weak` has returned; groups again where nothing was found to.
+            heaps: what belongs together, though no container holds it.
+
+        Returns:
+            The heaps that have blocks still.
+        """
+        for group in weak:
+            holders = (heap for heap in heaps if heap.path is not None)
+            home = next((h for h in holders if not h.held.isdisjoint(group.referred)), None)
+            if home is not None:
+                home.held |= group.held & (self.unclaimed() | group.referred)
+                continue
+            self._groups.append(group)
+            for heap in heaps:
+                heap.held -= group.held
+        return [heap for heap in heaps if heap.held]
 
     def _has_threads(self, group: _Group) -> bool:
         return has_threads(map(type, self._marker.objects(group.held)))
@@ -337,6 +373,7 @@ class _Hands:
                 ):
                     group.path, group.grower, group.gained = new.path, new.grower, new.gained
                 group.is_weak = group.is_weak and new.is_weak
+                group.referred |= new.referred
                 group.containers += new.containers
                 group.held |= new.held
                 return

@@ -208,7 +208,12 @@ def with_function(
 
 def is_ours(stack: Stack) -> bool:
     """Whether our own code has allocated a block."""
-    return bool(stack) and stack[0][1].startswith(_OURS)
+    return bool(stack) and is_our_file(stack[0][1])
+
+
+def is_our_file(file: str) -> bool:
+    """Whether a file belongs to this package."""
+    return file.startswith(_OURS)
 
 
 def _of_call(stack: Stack) -> list[tuple[str, str, int]]:

@@ -9,6 +9,7 @@ holder does not reach what another one holds.
 
 from __future__ import annotations
 
+import gc
 import sys
 from array import array
 from bisect import bisect_right
@@ -147,7 +148,8 @@ class Marker:
         read: Callable[[int, int], bytes],
     ) -> None:
         self._starts = array("Q", (piece.address for piece in pieces))
-        self._ends = array("Q", (piece.address + piece.size for piece in pieces))
+        # the table of a list that was emptied is a block of no bytes
+        self._ends = array("Q", (piece.address + max(1, piece.size) for piece in pieces))
         self._pieces = pieces
         self._read = read
         self._low = self._starts[0] if pieces else 0
@@ -315,6 +317,7 @@ class Marker:
         if type(held) is raw.LRU_CACHE:
             # its results are in a dict of its own, by links that nothing else tells of
             parts += raw.tables(held)
+        parts += self._in_old_memory(parts)
         found: list[tuple[int, bool]] = []
         for part in parts:
             told = map(self._index, map(id, referents(part)))
@@ -325,6 +328,23 @@ class Marker:
             names = map(self._index, self._words(id(held), raw.basic_size(type(held))))
             found += [(index, False) for index in names if index is not None]
         return found
+
+    def _in_old_memory(self, holders: Sequence[Any]) -> list[Any]:
+        """Dicts and tuples that lie in memory the interpreter had kept, and have new contents.
+
+        The collector does not follow them, so they are not among the new objects; what nothing
+        else refers to belongs to what does.
+        """
+        told = [held for holder in holders for held in raw.referents(holder)]
+        counts = _reference_counts(told)
+        return [
+            held
+            for held, count in zip(told, counts, strict=True)
+            if count <= _ONE_REFERENCE
+            and raw.is_exactly(held, dict, tuple)
+            and not gc.is_tracked(held)
+            and self._index(id(held)) is None
+        ]
 
     def _of_plain_dict(self, index: int) -> list[tuple[int, bool]]:
         """What a dict refers to that the collector does not follow: objects, and tables.
@@ -385,6 +405,16 @@ class Marker:
         """The block that an address lies in."""
         at = bisect_right(self._starts, address) - 1
         return at if at >= 0 and address < self._ends[at] else None
+
+
+def _reference_counts(told: Sequence[Any]) -> list[int]:
+    """How many references there are to each of some objects, ours among them."""
+    return [sys.getrefcount(held) for held in told]
+
+
+_HOLDER: Final[list[Any]] = [{}]
+_ONE_REFERENCE: Final = _reference_counts(raw.referents(_HOLDER))[0]
+"""What is counted of an object that one other refers to."""
 
 
 def referents(held: Any) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from queue import SimpleQueue
 from typing import Any, Final
@@ -42,6 +42,16 @@ class Survivors:
         self.ids = {id(held) for held in self.objects}
         self.counts: Counter[str] = Counter()
         """Survivors by type, of the types that grew steadily."""
+        # no method of its own: what is held here must go at once, not with the next collection
+        self._is_in_new_block: Callable[[object], bool] = _is_never
+
+    def know_blocks(self, is_new: Callable[[object], bool]) -> None:
+        """Take what tells whether an object lies in new memory, be it followed or not.
+
+        Args:
+            is_new: such as `marking.Marker.is_new`.
+        """
+        self._is_in_new_block = is_new
 
     @property
     def own(self) -> set[int]:
@@ -109,6 +119,9 @@ class Survivors:
         """One item of a container that grew, a new one if that can be told."""
         items = list(_last_items(container))
         fresh = [held for held in items if id(held) in self.ids and not _is_weak(held)]
+        if not fresh:  # text and numbers, which the collector does not follow
+            at_either_end = chain(items, _first_items(container))
+            fresh = [held for held in at_either_end if self._is_in_new_block(held)]
         if type(container) is raw.LRU_CACHE:  # it holds more than its results
             return tuple(fresh[:1])
         return tuple((fresh or items)[:1])
@@ -169,6 +182,20 @@ def _tier(kind: type) -> int:
 
 def _is_weak(obj: object) -> bool:
     return issubclass(type(obj), ReferenceType)
+
+
+def _is_never(held: object) -> bool:  # noqa: ARG001  stands for what is asked
+    return False
+
+
+def _first_items(container: Any) -> list[Any]:
+    """Items of a container that has an order, from its front."""
+    if not issubclass(type(container), (list, deque)):
+        return []
+    try:
+        return list(islice(iter(raw.referents(container)), _MOST_ITEMS))
+    except RuntimeError:  # another thread changed it meanwhile
+        return []
 
 
 def _last_items(container: Any) -> Iterator[Any]:

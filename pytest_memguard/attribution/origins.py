@@ -6,7 +6,9 @@ nothing of who got it last. tracemalloc follows that, object by object.
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -17,6 +19,8 @@ from pytest_memguard.attribution.marking import referents
 from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 24
+_LONG_HEAD: Final = 32
+"""Bytes in front of an instance whose attributes are told of there."""
 _MOST: Final = 100_000
 
 Name = Callable[[Any], tuple[tuple[str, str, int], ...]]
@@ -47,6 +51,35 @@ class Origin:
     def small(self) -> int:
         """Its bytes, if the block lies in an arena."""
         return self.size if self.size <= _SMALL else 0
+
+
+def _traceback_of(held: Any) -> Any:
+    """Where an object was allocated; None if that is not known.
+
+    tracemalloc of CPython 3.11 does not find instances whose attributes are told of in front
+    of them, since it looks for a shorter head (python/cpython#101407 mended 3.12).
+    """
+    told = tracemalloc.get_object_traceback(held)
+    if told is None and _by_address is not None and raw.has_words_in_front(type(held)):
+        frames = _by_address(0, id(held) - _LONG_HEAD)
+        told = None if frames is None else tracemalloc.Traceback(frames)
+    return told
+
+
+def _lookup_by_address() -> Callable[[int, int], Any] | None:
+    """The interpreter's own function for that, where it is needed."""
+    if sys.version_info >= (3, 12):
+        return None
+    try:
+        function = ctypes.pythonapi._PyTraceMalloc_GetTraceback  # noqa: SLF001  its name
+    except AttributeError:
+        return None
+    function.argtypes = [ctypes.c_uint, ctypes.c_size_t]
+    function.restype = ctypes.py_object
+    return function
+
+
+_by_address: Final = _lookup_by_address()
 
 
 class Origins:
@@ -81,7 +114,7 @@ class Origins:
         while waiting and len(seen) < _MOST:
             for held in self._fresh(referents(waiting.pop()), new, seen):
                 seen.add(id(held))
-                told = tracemalloc.get_object_traceback(held)
+                told = _traceback_of(held)
                 if told is not None:
                     stack = self._name(told)
                     found += [Origin(stack=stack, size=n) for n in raw.block_sizes(held)]

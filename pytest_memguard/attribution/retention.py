@@ -13,6 +13,7 @@ from weakref import ReferenceType, WeakKeyDictionary
 from pytest_memguard.attribution import naming, raw
 from pytest_memguard.attribution.caches import Bound, bounded_by
 from pytest_memguard.attribution.edges import ITEM, Step, follow
+from pytest_memguard.attribution.leak_lines import is_our_file
 from pytest_memguard.attribution.owners import Claim, claim
 from pytest_memguard.attribution.registries import kind_in_context, shared_name
 from pytest_memguard.attribution.roots import (
@@ -33,6 +34,7 @@ _FURTHER: Final = 5
 """Levels from one at which only one of many alike leads to a root: another may lead there."""
 _MOST_REACHED: Final = 2_000
 _OWN_PARAMETER: Final = "an argument of a mark: the test grows its own parameter"
+_OURS: Final = "pytest_memguard."
 _WEAK_KEY: Final = "held by the value of its own weak key"
 
 
@@ -162,7 +164,9 @@ class Search:
         # the call's own tuple is not among what it finds
         referrers = gc.get_referrers(*held)
         known = self._avoid | walk.seen | {id(held), id(referrers)}
-        referrers = [holder for holder in referrers if id(holder) not in known]
+        referrers = [
+            holder for holder in referrers if id(holder) not in known and not _is_ours(holder)
+        ]
         for holder in likeliest(referrers, self._new, self.roots.is_module):
             # in the order in which it has them, which is the same every time
             hits = dict.fromkeys(filter(wanted.__contains__, map(id, raw.referents(holder))))
@@ -184,6 +188,16 @@ def _are_parameters(chains: list[Chain]) -> bool:
 
 def _is_mark(held: object) -> bool:
     return raw.class_name(type(held)) == ("_pytest.mark.structures", "Mark")
+
+
+def _is_ours(held: object) -> bool:
+    """Whether it is an object of this package, which holds others to measure them.
+
+    So does a frame of ours, which a traceback of the test's may keep alive.
+    """
+    if type(held) is FrameType:
+        return is_our_file(held.f_code.co_filename)
+    return raw.class_name(type(held))[0].startswith(_OURS)
 
 
 def stack_frames() -> set[int]:

@@ -198,6 +198,7 @@ class Case:
             self.calls += blame.calls
         self.blame = blame
         if self._timed.is_over:
+            self.blame = replace(blame, is_cut_short=True)
             self._add_note(_SLOW.format(self._timed.spent))
         return blame
 
@@ -397,8 +398,12 @@ class Case:
         return bool(self.parts or leaks)
 
     def _add_path(self, path: RetentionPath | None) -> None:
-        """Name a holder that only the division has found: an object's C memory, for one."""
-        if path is None or self.blame is None or self.blame.path is not None:
+        """Name a holder that only the division has found: an object's C memory, for one.
+
+        Where both have found the same one, the division knows better which of its items is new.
+        """
+        known = self.blame.path if self.blame is not None else None
+        if path is None or self.blame is None or (known and known.holder != path.holder):
             return
         from pytest_memguard.recording.blame import named
 

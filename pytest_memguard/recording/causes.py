@@ -27,8 +27,10 @@ _SECONDS: Final = 3.0
 """Of work, for what is measured before and after the calls, and for the calls themselves."""
 _PARTS: Final = (0.25, 0.625, 1.0)
 """Shares of the calls where one part of them ends."""
-_OVERHEAD: Final = 16
-"""Bytes that the C library takes for a block beside its own."""
+_SMALLEST_CHUNK: Final = 32
+"""Bytes that the C library takes for a block at least: glibc, with pointers of 8 bytes."""
+_CHUNK_STEP: Final = 16
+_CHUNK_HEAD: Final = 8
 _RELEASED_BY: Final[Mapping[Signal, frozenset[str]]] = {
     "open files": frozenset({"fileno", "close"}),
     "Python threads": frozenset({"join"}),
@@ -117,6 +119,12 @@ def causes_of(
     return None if found is None else [_cause(one, calls) for one in _with_threads(found)]
 
 
+def _chunk_size(size: int) -> int:
+    """Bytes of the C heap that a block takes, its head included."""
+    whole = -(-(size + _CHUNK_HEAD) // _CHUNK_STEP) * _CHUNK_STEP
+    return max(_SMALLEST_CHUNK, whole)
+
+
 def _with_threads(holdings: list[Holding]) -> list[Holding]:
     """The holdings; what threads have allocated belongs to what holds the threads.
 
@@ -176,8 +184,8 @@ def _cause(holding: Holding, calls: int) -> Cause:
 
 def _memory(holding: Holding, calls: int) -> dict[Signal, float]:
     blocks = sum(piece.of_python for piece in holding.pieces)
-    heap = sum(piece.size + _OVERHEAD for piece in holding.pieces if piece.in_c_heap)
-    every = sum(piece.size + _OVERHEAD for piece in holding.pieces)
+    heap = sum(_chunk_size(piece.size) for piece in holding.pieces if piece.in_c_heap)
+    every = sum(_chunk_size(piece.size) for piece in holding.pieces)
     if holding.grower is not None and len(holding.pieces) == 1 and holding.gained > calls:
         # one block that grows in place, of which most was there before
         heap = every = min(holding.gained, every)

@@ -52,6 +52,8 @@ _MAIN: Final = 0.3
 _CONTENTS: Final = 0.25
 """Share of all bytes that the contents of a container are themselves for their lines to do."""
 _WATCHED_CALLS: Final = 6
+_FAR_TOO_MUCH: Final = 10
+"""How many times as much as grows may have been seen to stay, to be what grows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,5 +416,8 @@ def _watched(verdict: Verdict, call: Callable[[], None], collect: Callable[[], N
             made += 1
         collect()
         lines = with_watched((), [gauge], 1.0)
+        left = sum(amount for line in lines for _, amount in line.left)
+        if left > _FAR_TOO_MUCH * made * verdict.rates[0].per_call:
+            lines = ()  # what a few calls need for once hides what each of them keeps
     blame = named(Blame(calls=made, lines=lines))
     return Part(verdict=verdict, blame=blame, grower=None)

@@ -473,7 +473,7 @@ class Repetition:
         seconds = self._limits.whole or self._limits.seconds
         most = f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
         most += " s it may take"
-        if self._done >= LEAST_CALLS:
+        if self._done >= LEAST_CALLS or self._limits.whole:  # others were made before
             return f"and the {most} are over"
         each = self._spent() / max(1, self.calls)
         figure = f"{each:.0f}" if each >= 10 else f"{each:.2g}"

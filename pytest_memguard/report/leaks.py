@@ -164,6 +164,8 @@ def _number(value: float) -> str:
 
 def _held_by_nobody(blame: Blame, signals: Sequence[Signal]) -> str:
     """What it means that nothing was found to hold it."""
+    if blame.is_cut_short:
+        return "What holds it was not found in the time there was."
     if not _OF_MEMORY.intersection(signals):
         return "No Python object holds it."
     if may_be_of_python(blame, signals):

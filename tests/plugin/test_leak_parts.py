@@ -222,6 +222,35 @@ LOST = """
             add_reference("text %d" % (i + id(REGISTRY)))
 """
 
+EMPTIED = """
+    KEPT = []
+
+    class Pool:
+        def __init__(self):
+            self.free = []
+
+    def test_it():
+        pool = Pool()
+        pool.free.append(pool)
+        pool.free.pop()
+        KEPT.append(pool)
+"""
+RAISED = """
+    ERROR = ValueError("again")
+
+    def fail():
+        class Local:
+            pass
+        here = Local()
+        raise ERROR
+
+    def test_it():
+        try:
+            fail()
+        except ValueError:
+            pass
+"""
+
 
 @pytest.mark.parametrize(
     ("source", "blocks", "holder"),
@@ -242,6 +271,8 @@ LOST = """
         pytest.param(ATEXIT, None, "atexit", id="functions-called-at-exit"),
         pytest.param(SET_AGAIN, 202, "test_it.KEPT", id="entries-that-are-set-again"),
         pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
+        pytest.param(EMPTIED, None, "test_it.KEPT", id="lists-that-were-emptied"),
+        pytest.param(RAISED, None, "test_it.ERROR.__traceback__", id="one-error-raised-again"),
         pytest.param(ENDED, 38, "atexit", id="an-ended-thread-that-atexit-has"),
     ],
 )
@@ -256,6 +287,78 @@ def test_one_leak(run, written, source, blocks, holder):
     rates = {rate["signal"]: rate["per_call"] for rate in leak["verdict"]["rates"]}
     assert "blocks" in rates
     assert blocks is None or rates["blocks"] == pytest.approx(blocks, rel=0.25)
+
+
+def test_errors_that_are_parameters(run, written):
+    """What measured a test before is no holder, though a traceback keeps its frames."""
+    source = """
+        import pytest
+        from unittest.mock import Mock
+
+        @pytest.mark.parametrize("error", [ValueError("a"), ValueError("b")])
+        def test_it(error):
+            function = Mock(side_effect=error)
+            try:
+                function()
+            except ValueError:
+                mock = Mock()
+                function = lambda: mock
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
+    run(source, *flags).assert_outcomes(failed=2)
+    for test in written().values():
+        assert test["leak"]["more"] == []
+        assert test["leak"]["blame"]["path"]["holder"].endswith(".__traceback__")
+        assert "memguard" not in str(test["leak"]["blame"]["path"])
+
+
+def test_lines_of_two_leaks(run, written):
+    """Each has the lines that made its objects, instances of classes among them."""
+    source = """
+        A, B = [], []
+
+        class Jar:
+            def __init__(self):
+                self.rows = [[i + 10**6] for i in range(4)]
+
+        class Box:
+            def __init__(self):
+                self.text = "x" * 300 + str(id(self))
+
+        def test_it():
+            A.append(Jar())
+            B.append(Box())
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
+    run(source, *flags).assert_outcomes(failed=1)
+    leak = written()["test_it"]["leak"]
+    told = [
+        {
+            line["line"]: line["count"] / part["blame"]["calls"]
+            for line in part["blame"]["lines"]
+        }
+        for part in (leak, *leak["more"])
+    ]
+    made = [6, 13], [10, 14]
+    assert sorted(map(sorted, told)) == [list(lines) for lines in made]
+    jars, boxes = sorted(told, key=min)
+    assert jars[6] == pytest.approx(13, rel=0.25)
+    assert boxes[10] == pytest.approx(1, rel=0.6)
+
+
+def test_item_at_the_front(run, written):
+    """The example of what a list holds is one of its new items, wherever they are."""
+    source = """
+        PATHS = ["x" * 14]
+
+        def test_it():
+            PATHS.insert(0, "/".join(["srv", str(len(PATHS)), "y" * 40]))
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
+    run(source, *flags).assert_outcomes(failed=1)
+    assert not written()["test_it"]["leak"]["blame"]["path"]["steps"][-1].endswith(
+        "14 characters"
+    )
 
 
 def test_a_dict_with_memory_of_a_fixture(run, written):
