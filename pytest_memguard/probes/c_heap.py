@@ -51,7 +51,7 @@ class CHeap:
         libc.mallinfo2.restype = Mallinfo2
         libc.sbrk.argtypes = [ctypes.c_ssize_t]
         libc.sbrk.restype = ctypes.c_void_p
-        libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
+        libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
         self._libc = libc
         self._page = os.sysconf("SC_PAGESIZE")
         heap = range_of_heap(Path("/proc/self/maps").read_bytes())
@@ -109,10 +109,12 @@ class CHeap:
         if self._start is None or not end or end <= self._start:
             return None
         size = end - self._start
-        pages = ctypes.create_string_buffer(-(-size // self._page))
-        if self._libc.mincore(self._start, size, pages):
+        # no buffer of ctypes': each size would be a type of its own, which stays
+        pages = bytearray(-(-size // self._page))
+        first = ctypes.c_char.from_buffer(pages)
+        if self._libc.mincore(self._start, size, ctypes.byref(first)):
             return None
-        return size, pages.raw.count(_IS_RESIDENT) * self._page
+        return size, pages.count(_IS_RESIDENT) * self._page
 
 
 class Mallinfo2(ctypes.Structure):

@@ -43,10 +43,18 @@ _AT_MOST: Final = 1 / 2
 _FAILED: Final = "a call under the instruments failed: {}"
 _SLOW: Final = "explaining it was cut short: {}"
 _BROKEN: Final = "memguard failed to explain it ({}: {}); please report that"
+_MANY_CALLS: Final = 500
+"""Calls that growth of the C heap has to last, where no block was found to stay."""
+_SLACK: Final = (
+    "the C heap grew by {} bytes per call, but no block of it was found to stay, as with the "
+    f"allocator's own slack; {_MANY_CALLS} calls tell, and not so many could be made"
+)
 _LONGER: Final = 3
 """How many times as many calls it takes to tell whether a container grows on."""
 _NO_MATTER: Final = 0.1
 """Share of the blocks by which lines that are surer may account for fewer."""
+_ACCOUNTS: Final = 0.25
+"""Share of that growth from which on blocks that stay account for it."""
 _SMALL_PART: Final = 0.5
 """Growth of less than this share of what is left out may be a mistake in measuring that."""
 
@@ -105,6 +113,8 @@ class Case:
         self._turns = 0
         self._started = 0.0
         self._goes_on = False
+        self._least = limits.least
+        self._in_doubt: Verdict | None = None
         self._timed = TimedCall(self._call, _AT_MOST * limits.seconds)
 
     def verdict(self) -> Verdict:
@@ -120,6 +130,7 @@ class Case:
             repetition = Repetition(self._call, looks, limits, self._on_suspicion, first)
             verdict = repetition.verdict()
             self._leave_out_renewed(verdict)
+            self._ask_for_more(verdict)
             if not self._goes_on:
                 return self._told(verdict)
             looks = self._adjusted()
@@ -130,6 +141,7 @@ class Case:
                 seconds=max(0.0, self._limits.seconds - (Clock.seconds() - self._started)),
                 whole=self._limits.whole or self._limits.seconds,
                 warmup=1,
+                least=self._least,
             )
 
     def _call(self) -> None:
@@ -273,6 +285,29 @@ class Case:
             self._excluded += renewed
             self._goes_on = True
 
+    def _ask_for_more(self, verdict: Verdict) -> None:
+        """Once more, over many calls, where the C heap alone grows and no block of it stays.
+
+        The allocator's own slack grows by less and less for some hundred calls.
+        """
+        signals = {rate.signal for rate in verdict.rates}
+        if (
+            self._goes_on
+            or verdict.state != "leaking"
+            or signals != {"C heap"}
+            or verdict.calls >= _MANY_CALLS
+            or self._least >= _MANY_CALLS
+            or self._turns >= _MOST_TURNS
+            or self.blame is None
+            or self.blame.is_cut_short
+        ):
+            return
+        stays = sum(line.size for line in self.blame.lines) / max(1, self.blame.calls)
+        if stays < _ACCOUNTS * verdict.rate_of("C heap"):
+            self._least = _MANY_CALLS
+            self._in_doubt = verdict
+            self._goes_on = True
+
     def _undivided(self, so_far: Verdict) -> list[Cause]:
         """What there is to say where blocks cannot be followed one by one.
 
@@ -347,6 +382,10 @@ class Case:
                 # a mistake in measuring what is left out: nothing else was found to grow
                 verdict = replace(verdict, state="clean", rates=())
             self._forget_runners_list()
+        if verdict.state == "unclear" and self._in_doubt is not None:
+            doubt = self._in_doubt
+            rate = f"{doubt.rate_of('C heap'):,.0f}"
+            return replace(doubt, state="unclear", reason=_SLACK.format(rate))
         if verdict.state == "clean" and self.filling:
             reason = f"a cache is filling: {self.filling}"
             return replace(verdict, state="settling", reason=reason)

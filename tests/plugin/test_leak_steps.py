@@ -102,6 +102,9 @@ def test_calls_show_what_is_rare(run, written):
             if CALLS[name] % 40 == 25:
                 KEPT.append(bytearray(100_000))
 
+        def test_first():
+            pass
+
         def test_rare():
             keep("rare")
 
@@ -115,9 +118,10 @@ def test_calls_show_what_is_rare(run, written):
         """,
         *CHECK,
     )
-    result.assert_outcomes(passed=2, failed=1)
+    result.assert_outcomes(passed=3, failed=1)
     tests = written()
     assert states(tests) == {
+        "test_first": "clean",
         "test_rare": "clean",
         "test_asked": "leaking",
         "test_clean": "clean",
@@ -125,3 +129,20 @@ def test_calls_show_what_is_rare(run, written):
     assert tests["test_rare"]["leak"]["calls"] < 24
     assert 38 <= tests["test_clean"]["leak"]["calls"] <= 50
     result.stdout.fnmatch_lines(["clean: nothing grew in * to * calls; *calls=...*"])
+
+
+@pytest.mark.parametrize(("sleep", "state"), [(0.04, "unclear"), (0, "leaking")])
+def test_c_heap_without_a_block_that_stays(run, written, sleep, state):
+    """It has to go on for some hundred calls, as the allocator's own slack does not."""
+    source = f"""
+        import ctypes
+        import time
+
+        allocate = ctypes.CDLL(None).malloc
+
+        def test_it():
+            time.sleep({sleep})
+            allocate(90)
+    """
+    run(source, "--mem-leak-check", "--mem-leak-seconds=4", JSON)
+    assert written()["test_it"]["leak"]["verdict"]["state"] == state
