@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_memguard.errors import (
         BudgetExceeded,
+        CheckFailed,
         ConfigError,
         LeakDetected,
         LeakUnclear,
@@ -14,8 +15,20 @@ if TYPE_CHECKING:
         MemoryRegression,
         Unmeasurable,
     )
+    from pytest_memguard.extension import (
+        Check,
+        Marker,
+        Reading,
+        Readings,
+        Renderer,
+        TestInfo,
+        Violation,
+    )
     from pytest_memguard.leaks import Verdict
+    from pytest_memguard.metrics import Metric
+    from pytest_memguard.model import Run
     from pytest_memguard.plugin.fixture import Measure, MemGuard
+    from pytest_memguard.probes import Probe
     from pytest_memguard.probes.process import Snapshot
     from pytest_memguard.recording.check import check_leaks
     from pytest_memguard.recording.stages import stage
@@ -23,34 +36,56 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BudgetExceeded",
+    "Check",
+    "CheckFailed",
     "ConfigError",
     "LeakDetected",
     "LeakUnclear",
+    "Marker",
     "Measure",
     "MemGuard",
     "MemoryBudgetWarning",
     "MemoryRegression",
+    "Metric",
+    "Probe",
+    "Reading",
+    "Readings",
+    "Renderer",
+    "Run",
     "Size",
     "Snapshot",
+    "TestInfo",
     "Unmeasurable",
     "Verdict",
+    "Violation",
     "check_leaks",
     "stage",
 ]
 
 _HOMES = {
     "BudgetExceeded": "errors",
+    "Check": "extension",
+    "CheckFailed": "errors",
     "ConfigError": "errors",
     "LeakDetected": "errors",
     "LeakUnclear": "errors",
+    "Marker": "extension",
     "Measure": "plugin.fixture",
     "MemGuard": "plugin.fixture",
     "MemoryBudgetWarning": "errors",
     "MemoryRegression": "errors",
+    "Metric": "metrics",
+    "Probe": "probes",
+    "Reading": "extension",
+    "Readings": "extension",
+    "Renderer": "extension",
+    "Run": "model",
     "Size": "units",
     "Snapshot": "probes.process",
+    "TestInfo": "extension",
     "Unmeasurable": "errors",
     "Verdict": "leaks",
+    "Violation": "extension",
     "check_leaks": "recording.check",
     "stage": "recording.stages",
 }

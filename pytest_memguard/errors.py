@@ -72,6 +72,21 @@ class MemoryRegression(AssertionError):  # noqa: N818  reads as the sentence it 
         super().__init__(message)
 
 
+class CheckFailed(AssertionError):  # noqa: N818  reads as the sentence it reports
+    """A check that another plugin has added fails a test.
+
+    Args:
+        message: what the user reads, first line first.
+        findings: what the check has against the test.
+    """
+
+    slug = "check-failed"
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        self.findings = tuple(findings)
+        super().__init__(message)
+
+
 class LeakDetected(AssertionError):  # noqa: N818  reads as the sentence it reports
     """A test or an operation keeps more memory, or other resources, with every call.
 
@@ -105,6 +120,7 @@ class MemoryBudgetWarning(UserWarning):
 
 for _public in (
     BudgetExceeded,
+    CheckFailed,
     ConfigError,
     LeakDetected,
     LeakUnclear,

@@ -34,6 +34,8 @@ class Metric:
     """Whether it is the level of the whole process, which free memory inside of it distorts."""
     is_traced: bool = False
     """Whether it is known only from following every allocation."""
+    has_lines: bool = False
+    """Whether lines that allocate memory of the process explain it."""
     by_thread: bool = False
     """Whether a budget can be on the test's own thread alone."""
 
@@ -64,19 +66,25 @@ RSS: Final = Metric(
     meaning="rise of resident memory above its level at the start",
     resolution=256 * KIB,
     is_resident=True,
+    has_lines=True,
 )
 HEAP: Final = Metric(
     name="heap",
     noun="peak heap",
     meaning="bytes requested from the allocators at their high-water mark",
     is_traced=True,
+    has_lines=True,
     by_thread=True,
 )
 PYTHON: Final = Metric(
     name="python",
     noun="peak Python memory",
     meaning="bytes of Python objects at their high-water mark",
+    has_lines=True,
 )
+
+_UNITS: Final[dict[str, str]] = {}
+"""Units of metrics that are only known from stored files."""
 
 METRICS: Final[dict[str, Metric]] = {metric.name: metric for metric in (RSS, HEAP, PYTHON)}
 """Those that can be measured here, by name; plugins add theirs for the time of a run."""
@@ -85,7 +93,24 @@ METRICS: Final[dict[str, Metric]] = {metric.name: metric for metric in (RSS, HEA
 def metric_named(name: str) -> Metric:
     """A metric by its name; one that is only known from a stored file gets a plain noun."""
     known = METRICS.get(name)
-    return Metric(name=name, noun=f"peak of {name}") if known is None else known
+    if known is None:
+        return Metric(name=name, noun=f"peak of {name}", unit=_UNITS.get(name, BYTES))
+    return known
+
+
+def units() -> dict[str, str]:
+    """Units of the metrics that do not count bytes, by name: what stored files tell."""
+    return {m.name: m.unit for m in METRICS.values() if not m.is_memory}
+
+
+def remember_unit(name: str, unit: str) -> None:
+    """Take the unit of a metric from a stored file.
+
+    Args:
+        name: of the metric, which may not be measured here.
+        unit: what it counts.
+    """
+    _UNITS[name] = unit
 
 
 def add_metric(metric: Metric) -> Callable[[], None]:

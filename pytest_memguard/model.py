@@ -29,6 +29,7 @@ Rule = Literal[
     "regression",
     "unsure",
     "new-test",
+    "check-failed",
 ]
 
 BREACHES: frozenset[Rule] = frozenset({"over-budget", "regression"})
@@ -181,6 +182,13 @@ class Finding:
     """How the sites were found, or how to get them."""
     raised: bool = False
     """Whether the test failed with it."""
+    check: str = ""
+    """The check of another plugin that speaks; empty for our own."""
+
+    @property
+    def slug(self) -> str:
+        """What stands behind its sentence: the rule, or the check of another plugin."""
+        return self.check if self.rule == "check-failed" else self.rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,17 @@ OPTIONS: tuple[Option, ...] = (
         "on a change.",
     ),
     Option(
+        "output",
+        "list",
+        flag="--mem-output",
+        ini="mem_output",
+        metavar="FORMAT=PATH",
+        default="none",
+        help="Measure every test and write all numbers in a format: csv, tsv, json, markdown, "
+        "bencher, github-action-benchmark, openmetrics, or one that another plugin adds; may "
+        "be given several times.",
+    ),
+    Option(
         "gitlab",
         "text",
         flag="--mem-gitlab",

@@ -38,6 +38,16 @@ class Pattern:
     """Bytes; 0 switches the default off."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One file that a run is written to."""
+
+    format: str
+    """Name of the renderer."""
+    path: str
+    """The file."""
+
+
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -190,12 +200,21 @@ def _budget_pattern(line: object) -> Pattern:
         raise ConfigError(msg) from error
 
 
+def _output(value: object) -> Output:
+    name, equals, path = value.partition("=") if isinstance(value, str) else ("", "", "")
+    if not equals or not name.strip() or not path.strip():
+        msg = f"{quoted(value)} is not FORMAT=PATH: write csv=memory.csv"
+        raise ConfigError(msg)
+    return Output(format=name.strip(), path=path.strip())
+
+
 PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "off": _switch,
     "mem": _switch,
     "top": _count_of("tests"),
     "json": _path,
     "markdown": _path,
+    "output": _list_of("lines FORMAT=PATH", _output),
     "gitlab": _path,
     "github": _one_of(*GITHUB),
     "budget": parse_size,

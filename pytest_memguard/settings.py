@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
 from pytest_memguard.option_table import BASELINE
-from pytest_memguard.parsing import PARSERS, Pattern
+from pytest_memguard.parsing import PARSERS, Output, Pattern
 from pytest_memguard.sizes import MIB
 from pytest_memguard.values import dataclass
 
@@ -27,6 +27,7 @@ class Settings:
     top: int = 10
     json: str | None = None
     markdown: str | None = None
+    output: tuple[Output, ...] = ()
     gitlab: str | None = None
     github: str = "auto"
     budget: int = 0
@@ -75,7 +76,7 @@ class Settings:
     @property
     def measures_all(self) -> bool:
         """Whether the numbers of every test are kept, not only of those with findings."""
-        told = self.mem or self.json or self.markdown or self.history
+        told = self.mem or self.json or self.markdown or self.history or self.output
         return bool(told) or self.has_baseline
 
     @property

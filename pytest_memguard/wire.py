@@ -21,6 +21,7 @@ from pytest_memguard.leaks import (
     TypeGrowth,
     Verdict,
 )
+from pytest_memguard.metrics import remember_unit, units
 from pytest_memguard.model import (
     Budget,
     CallSite,
@@ -138,6 +139,7 @@ def _finding_to_json(finding: Finding) -> Json:
         "lines": [_site_to_json(site) for site in finding.sites],
         "advice": finding.advice,
         "raised": finding.raised,
+        **({} if not finding.check else {"check": finding.check}),
     }
 
 
@@ -150,6 +152,7 @@ def _finding(data: Json) -> Finding:
         sites=tuple(_site(site) for site in data["lines"]),
         advice=data["advice"],
         raised=data["raised"],
+        check=data.get("check", ""),
     )
 
 
@@ -343,6 +346,7 @@ def run_to_json(run: Run) -> Json:
             "memguard": environment.memguard,
             "allocator": environment.allocator,
         },
+        **({"units": units()} if units() else {}),
         "settings": dict(run.settings),
         "gaps": [{"subject": gap.subject, "reason": gap.reason} for gap in run.gaps],
         "totals": [
@@ -395,6 +399,8 @@ def run_from_json(data: object, source: str) -> Run:
         msg = f"{source} has {other_format(data['format'], FORMAT)}"
         raise ConfigError(msg)
     try:
+        for name, unit in data.get("units", {}).items():
+            remember_unit(str(name), str(unit))
         return Run(
             environment=Environment(**data["environment"]),
             settings=tuple(data["settings"].items()),

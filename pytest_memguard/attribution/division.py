@@ -292,11 +292,19 @@ class _Hands:
     def take_weak(self) -> list[_Group]:
         """Take out the containers of weak references that keep nothing another group keeps.
 
-        What they refer to is held by something that is no container that grows.
+        What they refer to is held by something that is no container that grows. Those that
+        another group keeps join it: a context variable's, which is known later.
         """
         weak = [group for group in self._groups if group.is_weak]
         self._groups = [group for group in self._groups if not group.is_weak]
-        return weak
+        left = []
+        for group in weak:
+            home = next((one for one in self._groups if self._keep_the_same(one, group)), None)
+            if home is None:
+                left.append(group)
+            else:
+                home.held |= group.held
+        return left
 
     def return_weak(self, weak: Sequence[_Group], heaps: Sequence[Heap]) -> list[Heap]:
         """Add weak references to what holds the objects that they refer to.

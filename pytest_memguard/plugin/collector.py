@@ -107,11 +107,20 @@ class Collector:
         try:
             write_whole(path, text)
         except OSError as error:
-            self.closing_lines.append(f"{path} could not be written: {error.strerror}")
-            if session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            self.not_written(session, f"{path} could not be written: {error.strerror}")
         else:
             self.closing_lines.append(f"{noun}: {path}")
+
+    def not_written(self, session: pytest.Session, line: str) -> None:
+        """Say that a file was not written; the run does not count as good then.
+
+        Args:
+            session: of the run that ends.
+            line: for the report.
+        """
+        self.closing_lines.append(line)
+        if session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def worth_writing(self, session: pytest.Session) -> bool:
         """Whether a file from an earlier run may be replaced: not by one of no tests."""

@@ -64,9 +64,8 @@ class Suspects:
 def leaves_question(finding: Finding) -> bool:
     """Whether a finding is one that the exact tracker could explain or decide."""
     asks = finding.rule in BREACHES or finding.rule == "undecided"
-    return (
-        asks and finding.peak is not None and not metric_named(finding.budget.metric).is_traced
-    )
+    metric = metric_named(finding.budget.metric)
+    return asks and finding.peak is not None and metric.has_lines and not metric.is_traced
 
 
 def rerun(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_memguard.errors import BudgetExceeded, MemoryBudgetWarning
+from pytest_memguard.errors import BudgetExceeded, CheckFailed, MemoryBudgetWarning
 from pytest_memguard.escapes import one_line
 from pytest_memguard.model import Finding
 from pytest_memguard.plugin.explainer import Explainer
@@ -30,6 +30,18 @@ class _Breach(BudgetExceeded, pytest.fail.Exception):  # type: ignore[misc, name
 
 
 _Breach.__module__, _Breach.__qualname__ = "builtins", "BudgetExceeded"
+
+
+class _Failed(CheckFailed, pytest.fail.Exception):  # type: ignore[misc, name-defined]
+    """Likewise, for a check of another plugin."""
+
+    def __init__(self, message: str, findings: Sequence[Finding]) -> None:
+        CheckFailed.__init__(self, message, findings)
+        self.msg = message
+        self.pytrace = False
+
+
+_Failed.__module__, _Failed.__qualname__ = "builtins", "CheckFailed"
 
 
 def fail_with(findings: Iterable[Finding]) -> None:
@@ -83,6 +95,7 @@ class Found:
         Raises:
             BudgetExceeded: if a budget was exceeded.
             MemoryRegression: if it used more than is on record.
+            CheckFailed: if a check of another plugin has something against it.
         """
         __tracebackhide__ = True
         item, failed = ended.item, ended.failed
@@ -90,6 +103,7 @@ class Found:
             found = self._considered(ended, found)
             breaches = [f for f in found if f.rule == "over-budget"]
             regressed = [f for f in found if self._fails(item, f)]
+            violations = [f for f in found if f.rule == "check-failed"]
             explained = [
                 replace(
                     self._explainer.explain(ended, finding),
@@ -97,8 +111,9 @@ class Found:
                 )
                 for finding in breaches + regressed
             ]
+            explained += [replace(finding, raised=not failed) for finding in violations]
             ended.measurement.replace_findings(
-                dict(zip(breaches + regressed, explained, strict=True))
+                dict(zip(breaches + regressed + violations, explained, strict=True))
             )
             fatal = [finding for finding in explained if finding.raised]
             if fatal:
@@ -140,6 +155,8 @@ class Found:
         text = failure_text(fatal, so_far.stages, so_far.phase("call"), more)
         if any(finding.rule == "over-budget" for finding in fatal):
             raise _Breach(text, fatal)
+        if all(finding.rule == "check-failed" for finding in fatal):
+            raise _Failed(text, fatal)
         from pytest_memguard.plugin.regressions import Regressed
 
         raise Regressed(text, fatal)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_memguard.plugin import options
+from pytest_memguard.plugin import hookspecs, options
 from pytest_memguard.plugin.names import (
     LATE_MARKERS,
     REGRESSION_MARKER,
     STAGES_MODULE,
+    is_extended,
     late_markers,
     names_in_use,
 )
@@ -42,6 +43,11 @@ REGRESSION_LINE = (
 )
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make the hooks known by which other plugins add probes, checks and renderers."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare flags and ini keys."""
     options.declare(parser, pluginmanager)
@@ -51,6 +57,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make markers known; set up the session if a setting asks for it."""
     for line in (MARKER_LINE, *LEAK_LINES, REGRESSION_LINE):
         config.addinivalue_line("markers", line)
+    if is_extended(config):
+        from pytest_memguard.plugin.extensions import declare_markers
+
+        declare_markers(config)
     settings = options.settings_of(config) if options.given(config) else None
     if settings is not None and settings.asked_for:
         _start(config, settings)
@@ -62,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _start(config: pytest.Config, settings: Settings) -> None:
     """Set up the session, or what does so once a test is not clearly within the one budget."""
-    if settings.asks_for_one_budget:
+    if settings.asks_for_one_budget and not is_extended(config):
         from pytest_memguard.plugin.ceiling import begin
 
         if begin(config, settings):
@@ -101,7 +111,10 @@ class OnDemand:
             pytest.UsageError: if a marker makes no sense, whether this run needs it or not.
         """
         found = names_in_use(session.items)
-        if found - {REGRESSION_MARKER}:
+        if (
+            found - {REGRESSION_MARKER}
+            or self._config.hook.pytest_memguard_checks.get_hookimpls()
+        ):
             self._start()
             from pytest_memguard.plugin.session import plan_items
 

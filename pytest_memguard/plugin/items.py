@@ -32,6 +32,7 @@ from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.leaks import LeakReading
+    from pytest_memguard.plugin.foreign_checks import ForeignChecks
     from pytest_memguard.plugin.regressions import RegressionCheck
 
 
@@ -46,6 +47,7 @@ class ItemHooks:
         root: what paths are shown relative to.
         worker: xdist's name for this process.
         register: registers more hooks, once they are needed.
+        checks: those of other plugins, if there are any.
 
     Attributes:
         looks: makes the look at a test.
@@ -61,8 +63,10 @@ class ItemHooks:
         root: Path,
         worker: str,
         register: Callable[[object, str], object],
+        checks: ForeignChecks | None = None,
     ) -> None:
         self.planner: Planner | None = None
+        self.checks = checks
         self.instruments = instruments
         self._running = running = Running(f"{root}/")
         self._register = register
@@ -248,7 +252,7 @@ class ItemHooks:
             look.begin_late("call")
         if look is None:
             return
-        found = look.end("call")
+        found = self._checked(item, look, "call", look.end("call"))
         if late:
             look.detail_now().findings.extend(late)
             found = [*(found or ()), *late]
@@ -350,9 +354,24 @@ class ItemHooks:
             limit = plan.main_limit if plan is not None else None
             numbers = None if look.lost else look.peak_and_growth()
             set_properties(item, numbers, limit, phases)
+        found = self._checked(item, look, "teardown", found)
         if not self.reports.active:
             self._running.look = None
         return found
+
+    def _checked(
+        self,
+        item: pytest.Item,
+        look: Look,
+        phase: PhaseName,
+        found: list[Finding] | None,
+    ) -> list[Finding] | None:
+        """What was found, with what checks of other plugins have to say."""
+        if self.checks is None or look.detail is None or self._running.again:
+            return found
+        more = self.checks.judge(item.nodeid, look.detail.measured.readings(), phase)
+        look.detail.findings += more
+        return [*(found or ()), *more]
 
     def _judge_growth(
         self, look: Look, limit: Budget, found: list[Finding] | None

@@ -276,7 +276,8 @@ class PhaseJudge:
     def _with_sites(self, finding: Finding | None) -> list[Finding]:
         if finding is None:
             return []
-        if finding.rule in BREACHES and self._file is not None:
+        has_lines = metric_named(finding.budget.metric).has_lines
+        if finding.rule in BREACHES and has_lines and self._file is not None:
             from pytest_memguard.attribution.lines import sites_at_peak
 
             return [replace(finding, sites=sites_at_peak(self._file.at_peak(), SITES))]

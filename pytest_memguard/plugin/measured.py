@@ -26,6 +26,7 @@ from pytest_memguard.model import (
 from pytest_memguard.recording.region import doubt, dropped
 
 if TYPE_CHECKING:
+    from pytest_memguard.extension import Readings
     from pytest_memguard.plugin.needs import Needs
     from pytest_memguard.plugin.plans import Plan
     from pytest_memguard.probes.heap import HeapFile
@@ -171,6 +172,29 @@ class Measured:
             )
             for path, stage in self._stages.sums.items()
             if stage.count
+        )
+
+    def readings(self) -> Readings:
+        """What was measured, as checks of other plugins see it."""
+        from pytest_memguard.extension import Reading, Readings  # few suites have such checks
+
+        return Readings(
+            {
+                phase: {
+                    meter.metric.name: Reading(
+                        metric=meter.metric,
+                        before=before,
+                        after=after,
+                        highest=before + region.rise(index),
+                        lost=meter.lost,
+                    )
+                    for index, (meter, before, after) in enumerate(
+                        zip(self.meters, region.levels, region.after, strict=False)
+                    )
+                }
+                for phase, region in self.regions.items()
+                if region.after
+            }
         )
 
     def _metered(self, phase: PhaseName) -> dict[str, Peak]:

@@ -45,6 +45,15 @@ def names_in_use(items: list[pytest.Item]) -> set[str]:
     return found
 
 
+def is_extended(config: pytest.Config) -> bool:
+    """Whether another plugin has probes or checks, which only that plugin knows the use of."""
+    hook = config.hook
+    return bool(
+        hook.pytest_memguard_probes.get_hookimpls()
+        or hook.pytest_memguard_checks.get_hookimpls()
+    )
+
+
 def _ours_of(node: Node) -> set[str]:
     """Our markers that a node has itself."""
     return {mark.name for mark in node.own_markers if mark.name in _MARKERS}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 import pytest
 
@@ -21,11 +21,15 @@ from pytest_memguard.model import (
 )
 from pytest_memguard.plugin.marker_problems import problem_lines
 from pytest_memguard.settings import Settings, default_budgets
-from pytest_memguard.units import parse_share, parse_size
+from pytest_memguard.units import parse_count, parse_share, parse_size
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
+    from pytest_memguard.plugin.foreign_checks import ForeignChecks
     from pytest_memguard.plugin.regression_plans import RegressionPlanner
+
+_Key: TypeAlias = tuple[tuple["Budget", ...], tuple["Budget", ...], "frozenset[str] | None"]
+"""What tests that share a plan have in common."""
 
 MARKER: Final = "mem_budget"
 SIGNATURE: Final = (
@@ -65,6 +69,8 @@ class Plan:
     """Phases in which further metrics are read, by the names of these."""
     metered_whole: bool
     """Whether their probes must not stop in between."""
+    extra: frozenset[str] | None
+    """Metrics that checks of other plugins read; None where none has to do with the test."""
     call_only_limit: float
     """The limit on the call's resident memory, infinite where setup has one of its own."""
 
@@ -84,12 +90,17 @@ class Plan:
         return self.budgets + self.formers
 
 
-def make_plan(budgets: Iterable[Budget], formers: Iterable[Budget] = ()) -> Plan:
+def make_plan(
+    budgets: Iterable[Budget],
+    formers: Iterable[Budget] = (),
+    extra: frozenset[str] | None = None,
+) -> Plan:
     """Work out what a set of budgets needs.
 
     Args:
         budgets: those that somebody has set.
         formers: those that the baseline sets.
+        extra: metrics that checks of other plugins read in all phases, if there are any.
     """
     budgets, formers = tuple(budgets), tuple(formers)
     by_kind = {b.former.rule.kind: b for b in formers if b.former is not None}
@@ -115,23 +126,27 @@ def make_plan(budgets: Iterable[Budget], formers: Iterable[Budget] = ()) -> Plan
         precision=precision,
         limits=limits,
         quiet=quiet,
-        special=any(not _is_resident(b) or b.stage or b.phase == "all" for b in judged),
+        special=extra is not None
+        or any(not _is_resident(b) or b.stage or b.phase == "all" for b in judged),
+        extra=extra,
         heap=frozenset(phase for phase in PHASES if any(b.covers(phase) for b in heap)),
         whole=whole,
         detailed=whole or any(b.threads == "current" or b.stage is not None for b in heap),
         metered={
-            name: frozenset(
-                phase
-                for phase in PHASES
-                if any(b.covers(phase) for b in metered if b.metric == name)
-            )
-            for name in {b.metric: None for b in metered}
+            **{name: _phases_of(name, metered) for name in {b.metric: None for b in metered}},
+            **dict.fromkeys(sorted(extra or ()), frozenset(PHASES)),
         },
         tolerance=min((p.enough for p in precision.values()), default=allowance(0)),
         call_only_limit=_call_only_limit(budgets),
         main_limit=budgets[0].limit if budgets else None,
         metered_whole=any(b.phase == "all" and b.stage is None for b in metered),
     )
+
+
+def _phases_of(metric: str, budgets: Sequence[Budget]) -> frozenset[PhaseName]:
+    """The phases that budgets in a metric cover."""
+    mine = [budget for budget in budgets if budget.metric == metric]
+    return frozenset(phase for phase in PHASES if any(b.covers(phase) for b in mine))
 
 
 def _is_resident(budget: Budget) -> bool:
@@ -156,12 +171,17 @@ class Planner:
     Args:
         settings: defaults and patterns.
         regressions: finds the limits that the baseline sets, where tests are compared.
+        checks: plans tests for the checks of other plugins, where there are any.
     """
 
     def __init__(
-        self, settings: Settings, regressions: RegressionPlanner | None = None
+        self,
+        settings: Settings,
+        regressions: RegressionPlanner | None = None,
+        checks: ForeignChecks | None = None,
     ) -> None:
         self._settings = settings
+        self._checks = checks
         self._regressions = regressions
         self._default = {budget.key: budget for budget in default_budgets(settings)}
         self._patterns = [
@@ -177,7 +197,7 @@ class Planner:
             for pattern in settings.budgets
         ]
         self._matched: set[str] = set()
-        self._plans: dict[tuple[tuple[Budget, ...], tuple[Budget, ...]], Plan] = {}
+        self._plans: dict[_Key, Plan] = {}
         self._marks: dict[int, tuple[pytest.Mark, Budget | None]] = {}
         self.problems: list[str] = []
 
@@ -207,12 +227,13 @@ class Planner:
         formers: tuple[Budget, ...] = ()
         if self._regressions is not None:
             formers = self._regressions.formers(item, budgets)
-        if not budgets and not formers:
+        extra = self._checks.metrics_of(item) if self._checks is not None else None
+        if not budgets and not formers and extra is None:
             return None
         # tests of the same budgets share a plan, and many have the same numbers on record
-        plan = self._plans.get((budgets, formers))
+        plan = self._plans.get((budgets, formers, extra))
         if plan is None:
-            plan = self._plans[budgets, formers] = make_plan(budgets, formers)
+            plan = self._plans[budgets, formers, extra] = make_plan(budgets, formers, extra)
         return plan
 
     def budget_of(self, item: pytest.Item, mark: pytest.Mark) -> Budget | None:
@@ -267,18 +288,22 @@ def budget_from_mark(
     """
     named = dict(kwargs)
     problems: list[str] = []
+    in_metric: list[str] = []
+    metric = metric_named(
+        _choice("metric", named.pop("metric", RSS.name), tuple(METRICS), in_metric)
+    )
     limit = 0
     if len(args) + ("limit" in named) != 1:
         problems.append(f"it takes one limit: {SIGNATURE}")
         named.pop("limit", None)
     else:
         try:
-            limit = parse_size(_called(args[0] if args else named.pop("limit"), params))
+            value = _called(args[0] if args else named.pop("limit"), params)
+            is_size = metric.is_memory
+            limit = parse_size(value) if is_size else parse_count(value, metric.unit)
         except ConfigError as error:
             problems += error.problems
-    metric = metric_named(
-        _choice("metric", named.pop("metric", RSS.name), tuple(METRICS), problems)
-    )
+    problems += in_metric
     in_a_phase = "phase" in named
     phase = _choice("phase", named.pop("phase", "call"), get_args(BudgetPhase), problems)
     threads = _choice("threads", named.pop("threads", "all"), get_args(Threads), problems)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,11 +18,21 @@ from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import ITEMS, LINE
 from pytest_memguard.plugin.leak_report import LeakReport, known_leaks
-from pytest_memguard.plugin.names import LEAK_MARKERS, REGRESSION_MARKER, names_in_use
+from pytest_memguard.plugin.names import (
+    LEAK_MARKERS,
+    REGRESSION_MARKER,
+    is_extended,
+    names_in_use,
+)
 from pytest_memguard.plugin.options import refuse, settings_of, usage_error
 from pytest_memguard.plugin.plans import Plan, Planner, make_plan
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings, default_budgets
+
+if TYPE_CHECKING:
+    from pytest_memguard.extension import Check
+    from pytest_memguard.plugin.foreign_checks import ForeignChecks
+    from pytest_memguard.probes import Meter
 
 
 def start(config: pytest.Config) -> Collector | None:
@@ -36,37 +47,26 @@ def start(config: pytest.Config) -> Collector | None:
     read_known_leaks(config, settings)
     suspects = Suspects(getattr(config, "cache", None))
     items = None
+    probes: Mapping[str, Callable[[], Meter]] = {}
+    checks: Sequence[Check] = ()
+    if is_extended(config):
+        from pytest_memguard.plugin.extensions import foreign_checks, foreign_probes
+
+        probes, checks = foreign_probes(config), foreign_checks(config)
     if worker_input is None:
         collector = Collector(config, settings, suspects)
         config.pluginmanager.register(collector, "memguard-report")
-        config.pluginmanager.register(LeakReport(config, collector, settings), "memguard-leaks")
-        if wanted_by_ci(settings):
-            from pytest_memguard.plugin.ci import CiReport
-
-            config.pluginmanager.register(CiReport(config, collector, settings), "memguard-ci")
-        if settings.history is not None:
-            from pytest_memguard.plugin.history import HistoryReport
-
-            config.pluginmanager.register(
-                HistoryReport(config, settings, collector), "memguard-history"
-            )
-        if config.getoption("xmlpath", None):
-            from pytest_memguard.plugin.junit import JunitProperties
-
-            config.pluginmanager.register(JunitProperties(config), "memguard-junit")
-        if settings.mem and config.get_verbosity() > 0:
-            from pytest_memguard.plugin.status import StatusPeaks
-
-            config.pluginmanager.register(StatusPeaks(), "memguard-status")
+        register_reports(config, settings, collector, checks)
     if worker_input is not None or not config.pluginmanager.hasplugin("dsession"):
         items = ItemHooks(
             settings,
-            Instruments(),
+            Instruments(probes),
             suspects,
             collector.add if collector is not None else None,
             Path(config.rootpath),
             str(worker_input["workerid"]) if worker_input is not None else "",
             config.pluginmanager.register,
+            planned_by(checks),
         )
         config.stash[ITEMS] = items
         config.pluginmanager.register(items, "memguard-items")
@@ -81,6 +81,56 @@ def start(config: pytest.Config) -> Collector | None:
 
         start_baseline(config, collector, items)
     return collector
+
+
+def register_reports(
+    config: pytest.Config, settings: Settings, collector: Collector, checks: Sequence[Check]
+) -> None:
+    """Register what tells the user, beside the collector.
+
+    Args:
+        config: pytest's.
+        settings: the run's.
+        collector: has every outcome.
+        checks: those of other plugins.
+    """
+    config.pluginmanager.register(LeakReport(config, collector, settings), "memguard-leaks")
+    if wanted_by_ci(settings):
+        from pytest_memguard.plugin.ci import CiReport
+
+        config.pluginmanager.register(CiReport(config, collector, settings), "memguard-ci")
+    if settings.history is not None:
+        from pytest_memguard.plugin.history import HistoryReport
+
+        config.pluginmanager.register(
+            HistoryReport(config, settings, collector), "memguard-history"
+        )
+    if config.getoption("xmlpath", None):
+        from pytest_memguard.plugin.junit import JunitProperties
+
+        config.pluginmanager.register(JunitProperties(config), "memguard-junit")
+    if checks:
+        from pytest_memguard.plugin.foreign_checks import ForeignSections
+
+        sections = ForeignSections(checks, collector.telling)
+        config.pluginmanager.register(sections, "memguard-check-sections")
+    if settings.output:
+        from pytest_memguard.plugin.outputs import Outputs
+
+        config.pluginmanager.register(Outputs(config, settings, collector), "memguard-outputs")
+    if settings.mem and config.get_verbosity() > 0:
+        from pytest_memguard.plugin.status import StatusPeaks
+
+        config.pluginmanager.register(StatusPeaks(), "memguard-status")
+
+
+def planned_by(checks: Sequence[Check]) -> ForeignChecks | None:
+    """What plans and judges tests for the checks of other plugins, if there are any."""
+    if not checks:
+        return None
+    from pytest_memguard.plugin.foreign_checks import ForeignChecks
+
+    return ForeignChecks(checks)
 
 
 def wanted_by_ci(settings: Settings) -> bool:
@@ -130,7 +180,7 @@ def plan_items(session: pytest.Session) -> None:
     items = config.stash[ITEMS]
     used = names_in_use(session.items)
     check = items.regressions.planner if items.regressions is not None else None
-    planner = items.planner = Planner(settings, check)
+    planner = items.planner = Planner(settings, check, items.checks)
     defaults = tuple(default_budgets(settings))
     looks = items.looks
     looks.staged = "stage" in used
@@ -140,28 +190,41 @@ def plan_items(session: pytest.Session) -> None:
         plan = planner.plan(item)
         planned.append(plan)
         own = plan.budgets if plan is not None else ()
-        if own != defaults or (plan is not None and plan.compared):
+        if own != defaults or (plan is not None and (plan.compared or plan.extra is not None)):
             looks.plans[item.nodeid] = plan
         if item.own_markers:
             looks.marked[item.nodeid] = len(item.own_markers)
     items.instruments.gaps += unmatched_patterns(config, planner)
     if any(plan is not None and plan.heap for plan in looks.plans.values()):
         items.instruments.folder.prepare()
-    problems = planner.problems
     show_long_checks(config, used)
-    if settings.leak_check == "all" or used & LEAK_MARKERS:
-        problems = problems + plan_leak_checks(session, items)
-    elif "memguard" in used:  # which may check functions for leaks
-        problems = problems + known_leaks(config).problems()
-    if check is not None:
-        problems = problems + check.problems
-    elif REGRESSION_MARKER in used:
-        from pytest_memguard.plugin.regression_plans import marker_problems
-
-        problems = problems + marker_problems(session.items)
+    problems = planner.problems + other_problems(session, items, used)
     load_what_tests_need(used, [plan for plan in planned if plan is not None], settings)
     if problems:
         refuse(session, problems)
+
+
+def other_problems(session: pytest.Session, items: ItemHooks, used: set[str]) -> list[str]:
+    """What is wrong with markers other than those of budgets; leak checks are planned.
+
+    Args:
+        session: knows the tests.
+        items: the hooks around them.
+        used: which of our names the suite uses.
+    """
+    config = session.config
+    problems: list[str] = [] if items.checks is None else items.checks.problems
+    if settings_of(config).leak_check == "all" or used & LEAK_MARKERS:
+        problems = problems + plan_leak_checks(session, items)
+    elif "memguard" in used:  # which may check functions for leaks
+        problems = problems + known_leaks(config).problems()
+    if items.regressions is not None:
+        return problems + items.regressions.planner.problems
+    if REGRESSION_MARKER in used:
+        from pytest_memguard.plugin.regression_plans import marker_problems
+
+        return problems + marker_problems(session.items)
+    return problems
 
 
 def show_long_checks(config: pytest.Config, used: set[str]) -> None:

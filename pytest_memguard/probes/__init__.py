@@ -68,15 +68,18 @@ class Probe:
         method: how it does that.
         hooks_allocators: whether it replaces Python's allocators while it runs.
         lost: why its numbers mean nothing; empty where they mean something.
-        running: whether it counts.
     """
 
     metric: Metric
     method: Method = "probe"
     hooks_allocators = False
     lost = ""
-    running = True
     _high = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it counts between `start` and `stop`."""
+        return True
 
     def start(self) -> None:
         """Get ready for a test that asks for the metric."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 from array import array
 from collections.abc import Callable
 from dataclasses import replace
@@ -81,6 +82,16 @@ class Limits:
 class CallFailed(Exception):  # noqa: N818  a state of the repetition, not an error of ours
     """A repetition did not do what the first call did; its text says what happened."""
 
+
+_SLOW_TO_GO: Final[frozenset[Signal]] = frozenset(
+    {"Python threads", "native threads", "child processes", "asyncio tasks"}
+)
+"""What may end by itself a while after the call."""
+_PATIENCE: Final = 5.0
+"""Seconds that it is waited for once, before it is called a leak: half if none of it goes."""
+_TRIES: Final = 50
+_HARDLY_ANY: Final = 0.1
+"""Share of what was there that may be left for all of it to have gone."""
 
 Suspicion = Callable[[Verdict], Verdict | None]
 
@@ -290,6 +301,9 @@ class Repetition:
         so_far = final(self._series(), "", self._least_calls())
         if so_far.state != "leaking" or self._would_eat():
             return None
+        ended = self._ended_by_themselves(so_far)
+        if ended is not None:
+            return ended
         if self._artefacts.account_for(so_far, self._affordable()):
             self._rounds = self._done = 0
             self._disturbed = True
@@ -307,6 +321,38 @@ class Repetition:
                 # the instruments froze what was alive in the middle of the calls
                 self._artefacts.frozen_takes_in(so_far, explained=True)
         return verdict
+
+    def _ended_by_themselves(self, so_far: Verdict) -> Verdict | None:
+        """A verdict if threads and the like, and what they hold, are only slow to go.
+
+        A thread that looks once a second whether it is to end is there for a second more.
+        Many calls in a second leave many of them, and each later second no more.
+        """
+        growing = {rate.signal for rate in so_far.rates}
+        slow = growing & _SLOW_TO_GO
+        if not slow:
+            return None
+        watched = slow | (growing & {"blocks"})
+        columns = [i for i, signal in enumerate(self._signals) if signal in watched]
+        columns.sort(key=lambda i: self._signals[i] not in slow)
+        self._look(self._after, settle=False)
+        most = [self._after[i] - self._start[i] for i in columns]
+        for tries in range(1, _TRIES + 1):
+            time.sleep(_PATIENCE / _TRIES)
+            self._look(self._after, settle=False)
+            left = [self._after[i] - self._start[i] for i in columns]
+            if all(now <= _HARDLY_ANY * before for now, before in zip(left, most, strict=True)):
+                names = " and ".join(sorted(slow))
+                seconds = tries * _PATIENCE / _TRIES
+                return Verdict(
+                    state="settling",
+                    calls=self.calls,
+                    rounds=self._series(),
+                    reason=f"the {names} that calls leave are gone {seconds:.2g} s later",
+                )
+            if tries >= _TRIES / 2 and left[0] >= most[0]:
+                return None
+        return None
 
     def _would_eat(self) -> bool:
         """Whether the calls that look into growth would eat more than it may.

@@ -101,8 +101,11 @@ def _what(change: Change) -> str:
 
 
 def _amount(change: Change, size: int) -> str:
-    """MiB, as the column says; bytes per call say so themselves."""
-    return f"{format_size(size)} a call" if change.subject == "leak" else format_mib(size)
+    """MiB, as the column says; bytes per call and what is no memory say so themselves."""
+    if change.subject == "leak":
+        return f"{format_size(size)} a call"
+    metric = metric_named(change.place.metric)
+    return format_mib(size) if metric.is_memory else metric.amount(size)
 
 
 def counts_line(changes: Sequence[Change]) -> str:

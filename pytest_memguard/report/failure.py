@@ -18,7 +18,7 @@ def describe_site(site: CallSite) -> str:
 
 def headline(finding: Finding) -> str:
     """One line: what was found, and the name of the rule."""
-    return f"{finding_sentence(finding)} ({finding.rule})"
+    return f"{finding_sentence(finding)} ({finding.slug})"
 
 
 def finding_sentence(finding: Finding) -> str:

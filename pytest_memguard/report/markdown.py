@@ -17,6 +17,7 @@ _DETAILS = 20
 _WORDS = {
     "regression": "regression",
     "over-budget": "over budget",
+    "check-failed": "failed by a check of another plugin",
     "near-budget": "near its budget",
     "leaking": "leaking",
     "unclear": "without a verdict",

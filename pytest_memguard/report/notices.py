@@ -17,6 +17,7 @@ _WEIGHTS: Final = (
     "regression",
     "leaking",
     "over-budget",
+    "check-failed",
     "new-test",
     "near-budget",
     "unclear",

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import is_newer, other_format
+from pytest_memguard.metrics import metric_named, remember_unit
 from pytest_memguard.sizes import KIB
 
 FORMAT: Final = 1
@@ -38,24 +39,27 @@ class _Wrong(Exception):  # noqa: N818  never leaves this module
 def dump_baseline(baseline: Baseline) -> Iterator[str]:
     """The text of a baseline, test by test.
 
-    Sizes are in KiB, rounded up; what is not set is not written.
+    Sizes are in KiB, rounded up, what is counted otherwise in its unit; what is not set is
+    not written.
     """
     yield f'{{"format": {FORMAT}, "environments": ['
     separator = "\n"
     for place, entries in sorted(baseline.places.items(), key=lambda item: _order(item[0])):
         if entries:
-            head = json.dumps({name: getattr(place, name) for name in _PLACE})[:-1]
-            yield f'{separator}  {head}, "tests": {{\n'
-            yield from _dump_entries(entries)
+            metric = metric_named(place.metric)
+            names = {name: getattr(place, name) for name in _PLACE}
+            unit = {} if metric.is_memory else {"unit": metric.unit}
+            yield f'{separator}  {json.dumps(names | unit)[:-1]}, "tests": {{\n'
+            yield from _dump_entries(entries, KIB if metric.is_memory else 1)
             yield "\n  }}"
             separator = ",\n"
     yield "\n\n]}\n" if separator == "\n" else "\n]}\n"  # an empty line for no environments
 
 
-def _dump_entries(entries: Mapping[str, Entry]) -> Iterator[str]:
+def _dump_entries(entries: Mapping[str, Entry], scale: int) -> Iterator[str]:
     separator = ""
     for nodeid in sorted(entries):
-        entry = json.dumps(_entry_to_json(entries[nodeid]))
+        entry = json.dumps(_entry_to_json(entries[nodeid], scale))
         yield f"{separator}   {json.dumps(nodeid)}: {entry}"
         separator = ",\n"
 
@@ -92,20 +96,21 @@ def _order(place: Place) -> tuple[object, ...]:
     return (place.system, place.machine, place.implementation, version, place.metric)
 
 
-def _kib(size: int) -> int:
-    return -(-size // KIB)
+def _scaled(size: int, scale: int = KIB) -> int:
+    return -(-size // scale)
 
 
-def _entry_to_json(entry: Entry) -> Json:
-    data: Json = {"peak_kib": _kib(entry.peak)}
+def _entry_to_json(entry: Entry, scale: int) -> Json:
+    unit = "_kib" if scale == KIB else ""
+    data: Json = {f"peak{unit}": _scaled(entry.peak, scale)}
     optional = {
-        "ceiling_kib": _kib(entry.ceiling),
-        "growth_kib": _kib(entry.growth),
-        "spread_kib": _kib(entry.spread),
+        f"ceiling{unit}": _scaled(entry.ceiling, scale),
+        f"growth{unit}": _scaled(entry.growth, scale),
+        f"spread{unit}": _scaled(entry.spread, scale),
         "readings": entry.readings if entry.readings > 1 else 0,
         "imports": entry.imports,
-        "stages": [_stage_to_json(stage) for stage in entry.stages],
-        "lines": [[x.file, x.line, x.function, _kib(x.size)] for x in entry.lines],
+        "stages": [_stage_to_json(stage, scale) for stage in entry.stages],
+        "lines": [[x.file, x.line, x.function, _scaled(x.size)] for x in entry.lines],
     }
     data.update({name: value for name, value in optional.items() if value})
     if entry.leak is not None:
@@ -113,9 +118,9 @@ def _entry_to_json(entry: Entry) -> Json:
     return data
 
 
-def _stage_to_json(stage: StageEntry) -> list[object]:
-    top = [_kib(stage.ceiling)] if stage.ceiling else []
-    return [stage.path, _kib(stage.peak), _kib(stage.delta), *top]
+def _stage_to_json(stage: StageEntry, scale: int) -> list[object]:
+    top = [_scaled(stage.ceiling, scale)] if stage.ceiling else []
+    return [stage.path, _scaled(stage.peak, scale), _scaled(stage.delta, scale), *top]
 
 
 def _load(text: str) -> object:
@@ -169,12 +174,14 @@ def _baseline(data: object) -> Baseline:
     shared: dict[Entry, Entry] = {}
     for index, part in enumerate(data["environments"]):
         place, tests = _place(part, index)
+        scale = _scale(part, place, index)
         if place in places:
             msg = f"environment {index + 1} is one that came before; make one of the two"
             raise _Wrong(msg, '"system"', index)
         # many tests have the same numbers, which are rounded: one entry for all of these
         places[place] = {
-            nodeid: shared.setdefault(entry, entry) for nodeid, entry in _entries(tests, met)
+            nodeid: shared.setdefault(entry, entry)
+            for nodeid, entry in _entries(tests, met, scale)
         }
     return Baseline(places=places)
 
@@ -195,38 +202,41 @@ def _place(part: object, index: int) -> tuple[Place, Json]:
     return Place(**{name: str(text) for name, text in texts.items()}), tests
 
 
-def _entries(tests: Json, met: dict[str, int]) -> Iterator[tuple[str, Entry]]:
+def _scale(part: Json, place: Place, index: int) -> int:
+    """How many of a metric's unit a stored number stands for."""
+    unit = part.get("unit")
+    if unit is None:
+        return KIB
+    if not isinstance(unit, str) or not unit:
+        msg = f"environment {index + 1} has {unit!r:.40} for a unit; {_MEND}"
+        raise _Wrong(msg, '"unit"')
+    remember_unit(place.metric, unit)
+    return 1
+
+
+def _entries(tests: Json, met: dict[str, int], scale: int) -> Iterator[tuple[str, Entry]]:
     """Entries by node id; ``met`` counts where else a node id was, to find its line."""
     for nodeid, data in tests.items():
         try:
-            yield nodeid, _entry(data)
+            yield nodeid, _entry(data, scale)
         except _Wrong as wrong:
             msg = f"{wrong.problem} in the entry of {nodeid!r}; {_MEND}"
             raise _Wrong(msg, f"{json.dumps(nodeid)}:", met.get(nodeid, 0)) from None
         met[nodeid] = met.get(nodeid, 0) + 1
 
 
-_KEYS: Final = frozenset(
-    {
-        "peak_kib",
-        "ceiling_kib",
-        "growth_kib",
-        "spread_kib",
-        "readings",
-        "imports",
-        "stages",
-        "lines",
-        "leak_bytes_per_call",
-    }
-)
+_SIZES: Final = frozenset({"peak", "ceiling", "growth", "spread"})
+_KEYS: Final = frozenset({"readings", "imports", "stages", "lines", "leak_bytes_per_call"})
 
 
-def _entry(data: object) -> Entry:
+def _entry(data: object, scale: int) -> Entry:
     if not isinstance(data, dict):
         msg = f"{data!r:.40} stands where numbers should be"
         raise _Wrong(msg)
-    if not data.keys() <= _KEYS:
-        msg = f"{min(data.keys() - _KEYS)!r} is no key of this format"
+    unit = "_kib" if scale == KIB else ""
+    unknown = data.keys() - _KEYS - {f"{name}{unit}" for name in _SIZES}
+    if unknown:
+        msg = f"{min(unknown)!r} is no key of this format"
         raise _Wrong(msg)
     stages, lines = data.get("stages", []), data.get("lines", [])
     if not isinstance(stages, list) or not isinstance(lines, list):
@@ -237,13 +247,13 @@ def _entry(data: object) -> Entry:
         msg = f"leak_bytes_per_call is {leak!r:.40}"
         raise _Wrong(msg)
     return Entry(
-        peak=_whole(data, "peak_kib", None) * KIB,
-        ceiling=_whole(data, "ceiling_kib") * KIB,
-        growth=_whole(data, "growth_kib", least=None) * KIB,
-        spread=_whole(data, "spread_kib") * KIB,
+        peak=_whole(data, f"peak{unit}", None) * scale,
+        ceiling=_whole(data, f"ceiling{unit}") * scale,
+        growth=_whole(data, f"growth{unit}", least=None) * scale,
+        spread=_whole(data, f"spread{unit}") * scale,
         readings=_whole(data, "readings", 1, least=1),
         imports=_whole(data, "imports"),
-        stages=tuple(map(_stage, stages)),
+        stages=tuple(_stage(stage, scale) for stage in stages),
         lines=tuple(map(_line, lines)),
         leak=None if leak is None else float(leak),
     )
@@ -259,13 +269,13 @@ def _whole(data: Json, name: str, default: int | None = 0, least: int | None = 0
     return value
 
 
-def _stage(data: object) -> StageEntry:
+def _stage(data: object, scale: int) -> StageEntry:
     # plain comparisons of types: there are many of these
     if type(data) is list and len(data) in {3, 4} and type(data[0]) is str:
         _, peak, delta, ceiling = data if len(data) == 4 else (*data, 0)
         if type(peak) is type(delta) is type(ceiling) is int and peak >= 0 and ceiling >= 0:
             return StageEntry(
-                path=data[0], peak=peak * KIB, delta=delta * KIB, ceiling=ceiling * KIB
+                path=data[0], peak=peak * scale, delta=delta * scale, ceiling=ceiling * scale
             )
     msg = f"{data!r:.40} is no stage (name, peak, what it added)"
     raise _Wrong(msg)

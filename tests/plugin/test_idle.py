@@ -104,6 +104,7 @@ def test_idle(pytester, run, source, flags):
             "pytest_memguard.option_table",
             "pytest_memguard.plugin",
             "pytest_memguard.plugin.hooks",
+            "pytest_memguard.plugin.hookspecs",
             "pytest_memguard.plugin.names",
             "pytest_memguard.plugin.options",
         } == added - {"_typing"}

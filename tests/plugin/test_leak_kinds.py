@@ -478,3 +478,21 @@ def test_growth_that_emptying_caches_makes(run, written):
     run(kept, "--mem-leak-check", "--mem-leak-calls=300", JSON).assert_outcomes(failed=1)
     (test,) = written().values()
     assert test["leak"]["blame"]["path"]["holder"].startswith("test_it.HINTS")
+
+
+def test_threads_that_are_slow_to_end(run, written):
+    """What each call leaves for a second is no leak, though many calls leave many at a time."""
+    source = """
+        import threading
+        import time
+
+        def test_it():
+            data = [object() for _ in range(50)]
+            threading.Thread(target=lambda: time.sleep(1) or data, daemon=True).start()
+    """
+    run(source, "--mem-leak-check", JSON).assert_outcomes(passed=1)
+    verdict = written()["test_it"]["leak"]["verdict"]
+    assert verdict["state"] == "settling"
+    assert "Python threads that calls leave are gone" in verdict["reason"].replace(
+        "Python threads and native threads", "Python threads"
+    )

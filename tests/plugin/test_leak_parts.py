@@ -222,6 +222,21 @@ LOST = """
             add_reference("text %d" % (i + id(REGISTRY)))
 """
 
+IN_CONTEXT = """
+    import abc
+    from contextvars import ContextVar
+
+    CURRENT = ContextVar("current")
+
+    class Base(abc.ABC):
+        pass
+
+    def test_it():
+        class Local:
+            pass
+        isinstance(Local(), Base)
+        CURRENT.set((CURRENT.get(None), Local))
+"""
 EMPTIED = """
     KEPT = []
 
@@ -271,6 +286,12 @@ RAISED = """
         pytest.param(ATEXIT, None, "atexit", id="functions-called-at-exit"),
         pytest.param(SET_AGAIN, 202, "test_it.KEPT", id="entries-that-are-set-again"),
         pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
+        pytest.param(
+            IN_CONTEXT,
+            None,
+            "context variables, context variable current",
+            id="classes-that-a-context-variable-has",
+        ),
         pytest.param(EMPTIED, None, "test_it.KEPT", id="lists-that-were-emptied"),
         pytest.param(RAISED, None, "test_it.ERROR.__traceback__", id="one-error-raised-again"),
         pytest.param(ENDED, 38, "atexit", id="an-ended-thread-that-atexit-has"),

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.leaks import Kept
+from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Budget, Finding, Outcome, Run
 from pytest_memguard.wire import (
     FORMAT,
@@ -34,6 +35,7 @@ from tests.samples import (
 )
 
 KEPT = Kept(owner="plugin syrupy", holder="syrupy.kept", rates=(("blocks", 16.0),))
+OF_ANOTHER = replace(FINDING, rule="check-failed", check="fd_budget")
 BARE_BUDGET = Budget(limit=0, where="--mem-budget")
 MISSED, UNBOUNDED = replace(PEAK, unseen=7), replace(PEAK, unseen=None)
 OUTCOMES = [
@@ -48,6 +50,7 @@ OUTCOMES = [
         replace(OUTCOME, findings=(replace(FINDING, sites=(replace(SITE, kept=None),)),)),
         id="site-without-kept",
     ),
+    pytest.param(replace(OUTCOME, findings=(OF_ANOTHER,)), id="check-of-another-plugin"),
     pytest.param(replace(OUTCOME, phases=(replace(PHASE, peaks=()),)), id="no-peaks"),
     pytest.param(
         replace(OUTCOME, phases=(replace(PHASE, peaks=(MISSED, UNBOUNDED)),)), id="sampled"
@@ -102,7 +105,17 @@ def test_run_in_pieces(outcomes) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [BUDGET, SITE, FINDING, PHASE, STAGE, OUTCOME, *RUN.totals, *RUN.gaps, RUN.environment],
+    [
+        BUDGET,
+        SITE,
+        OF_ANOTHER,
+        PHASE,
+        STAGE,
+        OUTCOME,
+        *RUN.totals,
+        *RUN.gaps,
+        RUN.environment,
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_samples_set_every_field(value) -> None:
@@ -215,3 +228,11 @@ def test_damaged_file(damage, words) -> None:
         run_from_json(data, "memory.json")
     assert str(caught.value).startswith("memory.json lacks something a run has (")
     assert words in str(caught.value)
+
+
+def test_units_of_other_metrics() -> None:
+    """A stored run tells units of metrics that only another plugin knows."""
+    data = run_to_json(RUN) | {"units": {"widgets": "widgets"}}
+    run_from_json(data, "run.json")
+    assert metric_named("widgets").amount(5) == "5 widgets"
+    assert metric_named("unheard_of").amount(5) == "5 B"

@@ -8,29 +8,21 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard.baselines import Entry, FailRule, Former, StageEntry
+from pytest_memguard.baselines import Entry, FailRule
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
 from pytest_memguard.plugin.plans import Planner
 from pytest_memguard.plugin.regression_plans import (
     SIGNATURE,
     RegressionPlanner,
-    limits,
     rules_from_mark,
 )
 from pytest_memguard.rules import DEFAULT, parse_rule
 from pytest_memguard.settings import Settings
-from pytest_memguard.sizes import KIB, MIB
+from pytest_memguard.sizes import MIB
 
 RULE = pytest.mark.mem_regression
 ENTRY = Entry(peak=100 * MIB, growth=0)
-STAGES = replace(
-    ENTRY,
-    stages=(
-        StageEntry(path="load", peak=40 * MIB, delta=0),
-        StageEntry(path="load/parse", peak=60 * MIB, delta=0, ceiling=80 * MIB),
-    ),
-)
 
 
 class Node:
@@ -157,104 +149,6 @@ def test_no_rule_among_them(arguments) -> None:
         rules_from_mark(RULE(*arguments).mark, "the marker")
 
 
-def allowed(entry, *texts, metric="rss") -> dict[tuple[str, str | None], int]:
-    """The limit on each thing, by the rule's kind and the stage."""
-    found = limits(entry, written(*texts), metric)
-    return {
-        (budget.former.rule.kind, budget.stage): budget.limit
-        for budget in found
-        if budget.former is not None
-    }
-
-
-PEAK, GROWTH, LEAK = ("peak", None), ("growth", None), ("leak", None)
-
-
-@pytest.mark.parametrize(
-    ("entry", "rules", "expected"),
-    [
-        pytest.param(ENTRY, (), {}, id="no-rules"),
-        pytest.param(ENTRY, ("peak:10%",), {PEAK: 110 * MIB}, id="share"),
-        pytest.param(ENTRY, ("peak:7MB",), {PEAK: 107 * MIB}, id="size"),
-        pytest.param(ENTRY, ("peak:10%+20MB",), {PEAK: 120 * MIB}, id="both-must-be-exceeded"),
-        pytest.param(ENTRY, ("peak:0%",), {PEAK: 105 * MIB}, id="noise-of-one-reading"),
-        pytest.param(
-            replace(ENTRY, readings=2, spread=10 * MIB),
-            ("peak:0%",),
-            {PEAK: 100 * MIB + int((3 / 1.128 - 0.5) * 10 * MIB)},
-            id="noise-of-two-readings",
-        ),
-        pytest.param(
-            ENTRY, ("peak:20%", "peak:10%", "peak:15MB"), {PEAK: 110 * MIB}, id="the-tightest"
-        ),
-        pytest.param(
-            replace(ENTRY, ceiling=120 * MIB), ("peak:10%",), {PEAK: 132 * MIB}, id="ceiling"
-        ),
-        pytest.param(ENTRY, ("growth:8MB",), {GROWTH: 8 * MIB}, id="growth"),
-        pytest.param(
-            replace(ENTRY, growth=2 * MIB), ("growth:0%",), {GROWTH: 7 * MIB}, id="growth-noise"
-        ),
-        pytest.param(
-            replace(ENTRY, growth=-90 * MIB),
-            ("growth:8MB",),
-            {GROWTH: 8 * MIB},
-            id="less-than-none",
-        ),
-        pytest.param(ENTRY, ("leak:9",), {}, id="leak-not-checked-before"),
-        pytest.param(replace(ENTRY, leak=0.0), ("leak:9",), {LEAK: 9}, id="no-leak-before"),
-        pytest.param(replace(ENTRY, leak=99.6), ("leak:10%",), {LEAK: 110}, id="leak-before"),
-        pytest.param(ENTRY, ("stage:*:10%",), {}, id="no-stages"),
-        pytest.param(
-            STAGES, ("stage:load:50%",), {("stage", "load"): 60 * MIB}, id="one-stage"
-        ),
-        pytest.param(
-            STAGES,
-            ("stage:parse:50%",),
-            {("stage", "load/parse"): 120 * MIB},
-            id="a-stage-in-another-with-its-ceiling",
-        ),
-        pytest.param(
-            STAGES,
-            ("stage:*:50%", "stage:load:25%", "peak:10%"),
-            {
-                ("stage", "load"): 50 * MIB,
-                ("stage", "load/parse"): 120 * MIB,
-                PEAK: 110 * MIB,
-            },
-            id="every-stage-and-one-of-them",
-        ),
-    ],
-)
-def test_limits(entry, rules, expected) -> None:
-    """A limit is what is on record, and on top of it what rule or noise allows."""
-    assert expected == allowed(entry, *rules)
-
-
-def test_limits_of_other_metrics() -> None:
-    """What is counted by other means has peaks alone, and less noise."""
-    entry = replace(STAGES, growth=MIB, leak=5.0)
-    rules = ("peak:0%", "growth:1MB", "leak:9", "stage:load:10%")
-    assert allowed(entry, *rules, metric="heap") == {
-        PEAK: 101 * MIB,
-        ("stage", "load"): 44 * MIB,
-    }
-
-
-def test_what_a_limit_knows() -> None:
-    """A limit has the rule, who set it, what was, and what it cannot have exceeded."""
-    (rule,) = written("peak:10%", where="the marker")
-    exact = replace(ENTRY, imports=3)
-    assert limits(exact, [rule], "rss") == [
-        Budget(
-            limit=110 * MIB,
-            where="the marker",
-            former=Former(before=100 * MIB, rule=rule, imports=3),
-        )
-    ]
-    (found,) = limits(replace(exact, ceiling=110 * MIB), [rule], "rss")
-    assert found.former == Former(before=110 * MIB, low=100 * MIB, rule=rule, imports=3)
-
-
 def heap_budget(**fields) -> Budget:
     """A budget that somebody has set on the heap."""
     return Budget(limit=5, where="the marker", metric="heap", **fields)
@@ -290,11 +184,6 @@ def test_formers(known, budgets, expected) -> None:
     found = RegressionPlanner((), entries).formers(make_test(), budgets)
     assert expected == [budget.metric for budget in found]
     assert all(budget.former and budget.former.rule is DEFAULT for budget in found)
-
-
-def test_small_peaks() -> None:
-    """Half a MiB is allowed on top of the smallest peak of resident memory."""
-    assert allowed(Entry(peak=4 * KIB, growth=0), "peak:0%") == {PEAK: 516 * KIB}
 
 
 def test_tests_with_the_same_numbers_share_a_plan() -> None:

@@ -1,0 +1,1 @@
+"""Two probes, a check and a renderer for pytest-memguard."""

@@ -1,0 +1,54 @@
+"""The formats that a whole run can be written in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from pytest_memguard.model import Run
+from pytest_memguard.report.exports import FORMATS, github_action_benchmark
+from pytest_memguard.report.markdown import markdown
+from pytest_memguard.report.marks import COMMENT_LIMIT
+from pytest_memguard.report.rows import Row, rows_of
+from pytest_memguard.sizes import MIB
+from pytest_memguard.wire import run_in_pieces
+
+_TOP: Final = 10
+
+
+class _Format:
+    """A renderer that is a function.
+
+    Args:
+        name: what the option calls it.
+        write: makes the text.
+    """
+
+    def __init__(self, name: str, write: Callable[[Run], str]) -> None:
+        self.name = name
+        self._write = write
+
+    def render(self, run: Run) -> str:
+        """The text of the file."""
+        return self._write(run)
+
+
+def _of_rows(write: Callable[[list[Row]], str]) -> Callable[[Run], str]:
+    return lambda run: write(rows_of(run))
+
+
+RENDERERS: Final = {
+    renderer.name: renderer
+    for renderer in (
+        *(_Format(name=name, write=_of_rows(write)) for name, write in FORMATS.items()),
+        _Format(
+            name="github-action-benchmark",
+            write=lambda run: github_action_benchmark(rows_of(run), MIB),
+        ),
+        _Format(name="json", write=lambda run: "".join(run_in_pieces(run))),
+        _Format(
+            name="markdown", write=lambda run: markdown(run, top=_TOP, limit=COMMENT_LIMIT)
+        ),
+    )
+}
+"""Our own, by name."""

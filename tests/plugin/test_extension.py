@@ -1,0 +1,291 @@
+"""Tests of the example extension, installed as another distribution: probe, check, renderer."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "extension"
+LEAVES = """
+    import os
+    import pytest
+
+    KEPT = []
+
+    def open_some(count):
+        return [os.open(os.devnull, os.O_RDONLY) for _ in range(count)]
+
+    @pytest.mark.fd_budget(2)
+    def test_leaves():
+        KEPT.extend(open_some(4))
+
+    @pytest.mark.fd_budget(2)
+    def test_closes():
+        for number in open_some(9):
+            os.close(number)
+"""
+BUDGET = """
+    import json
+    import os
+    import pytest
+    from pathlib import Path
+
+    @pytest.fixture
+    def opened():
+        found = []
+        yield found
+        for number in found:
+            os.close(number)
+
+    @pytest.mark.mem_budget({limit}, metric="descriptors")
+    def test_it(opened):
+        number = json.loads(Path(__file__).with_name("n.json").read_text())
+        opened += [os.open(os.devnull, os.O_RDONLY) for _ in range(number)]
+"""
+
+
+@pytest.fixture
+def installed(pytester, monkeypatch):
+    """Install the example as pip would, for processes that are started from here."""
+    site = pytester.mkdir("site")
+    shutil.copytree(EXAMPLE / "memguard_extras", site / "memguard_extras")
+    folder = site / "memguard_extras-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: memguard-extras\nVersion: 1.0\n", encoding="utf-8"
+    )
+    (folder / "entry_points.txt").write_text(
+        "[pytest11]\nmemguard_extras = memguard_extras.plugin\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    return site
+
+
+@pytest.fixture
+def run(pytester, installed):  # noqa: ARG001  for its effect
+    """Run pytest in a process of its own, which finds the example installed."""
+
+    def run(source, *flags, opens=0):
+        pytester.makepyfile(test_it=source)
+        (pytester.path / "n.json").write_text(json.dumps(opens), encoding="utf-8")
+        return pytester.runpytest_subprocess("-p", "no:randomly", *flags)
+
+    return run
+
+
+@pytest.mark.parametrize("flags", [(), ("-n", "2"), ("--mem-budget=4GB",)])
+def test_check(run, flags):
+    """Another plugin's check fails tests by its own marker, with a section of its own."""
+    result = run(LEAVES, *flags)
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "4 descriptors are left open, and fd_budget allows 2 (fd_budget)",
+            "*= fd_budget =*",
+            "test_it.py::test_leaves: 4 descriptors are left open, and fd_budget allows 2",
+        ]
+    )
+
+
+def test_markers(run):
+    """Its marker is known, and its arguments are looked at before the first test."""
+    run("", "--markers").stdout.fnmatch_lines(["@pytest.mark.fd_budget(limit): fail the test*"])
+    source = "import pytest\n@pytest.mark.fd_budget('many')\ndef test_it(): pass"
+    result = run(source, "--strict-markers")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*memguard: test_it.py::test_it, fd_budget: fd_budget takes one whole number*"]
+    )
+
+
+@pytest.mark.parametrize("flags", [(), ("-n", "2")])
+def test_budget(run, flags):
+    """A budget in the metric of another plugin's probe is one in its unit."""
+    run(BUDGET.format(limit=5), *flags, opens=5).assert_outcomes(passed=1)
+    result = run(BUDGET.format(limit=5), *flags, opens=7)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["open descriptors 7 descriptors is 2 descriptors over the budget of 5 descriptors *"]
+    )
+    result.stdout.no_fnmatch_line("*llocation*")
+
+
+def test_bad_limit(run):
+    """A limit that is no number of them is named as such."""
+    result = run(BUDGET.format(limit="'5 MB'"))
+    result.stderr.fnmatch_lines(["*'5 MB' is not a number of descriptors: write a whole*"])
+
+
+def test_report(run, pytester):
+    """Report, JSON and user properties have the numbers in their unit."""
+    result = run(BUDGET.format(limit=5), "--mem", "--mem-json=out.json", opens=4)
+    result.stdout.fnmatch_lines(["test_it.py::test_it *5 descriptors *80%"])
+    data = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))
+    call = next(phase for phase in data["tests"][0]["phases"] if phase["name"] == "call")
+    peaks = {peak["metric"]: peak for peak in call["peaks"]}
+    assert data["units"] == {"descriptors": "descriptors"}
+    assert peaks["descriptors"]["bytes"] == 4
+    assert peaks["descriptors"]["method"] == "probe"
+
+
+def test_baseline(run, pytester):
+    """The baseline keeps exact numbers, and a tenth more is a regression."""
+    run(BUDGET.format(limit=50), "--mem-save", opens=20).assert_outcomes(passed=1)
+    text = (pytester.path / ".memguard/baseline.json").read_text(encoding="utf-8")
+    assert '"metric": "descriptors", "unit": "descriptors"' in text
+    assert '{"peak": 20}' in text
+    run(BUDGET.format(limit=50), "--mem-compare", opens=22).assert_outcomes(passed=1)
+    result = run(BUDGET.format(limit=50), "--mem-compare", opens=23)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["open descriptors 23 descriptors is 3 descriptors (15%) above the baseline of 20 *"]
+    )
+
+
+def test_renderer(run, pytester):
+    """Another plugin's format is one of those that the option knows."""
+    run(BUDGET.format(limit=5), "--mem-output", "peaks=peaks.csv", opens=4)
+    with (pytester.path / "peaks.csv").open(encoding="utf-8") as file:
+        rows = {row["metric"]: row for row in csv.DictReader(file)}
+    assert rows["descriptors"] == {
+        "test": "test_it.py::test_it",
+        "metric": "descriptors",
+        "peak": "4",
+    }
+
+
+def test_unknown_format(run):
+    """A format that nobody has is refused, with those there are."""
+    result = run("def test_it(): pass", "--mem-output", "pdf=out.pdf")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*--mem-output: 'pdf' is not one of bencher, csv, *, peaks, *"]
+    )
+
+
+def test_own_formats(run, pytester):
+    """Our own formats are written in the same way, several in one run."""
+    flags = ("--mem-output=csv=a.csv", "--mem-output=markdown=a.md", "--mem-output=json=a.json")
+    run("def test_it(): pass", *flags).assert_outcomes(passed=1)
+    assert (pytester.path / "a.csv").read_text(encoding="utf-8").startswith("test,metric,")
+    assert "test_it" in (pytester.path / "a.md").read_text(encoding="utf-8")
+    assert json.loads((pytester.path / "a.json").read_text(encoding="utf-8"))["tests"]
+
+
+def test_probe_without_its_device(run):
+    """A budget that the probe cannot measure is reported as not measured, with its reason."""
+    source = """
+        import pytest
+
+        @pytest.mark.mem_budget("1 GB", metric="gpu")
+        def test_it():
+            pass
+    """
+    result = run(source)
+    result.assert_outcomes(passed=1)
+    result.stdout.re_match_lines(
+        [".*budget of 1.00 GiB on peak GPU memory .* was not checked: (PyTorch|there is no).*"]
+    )
+
+
+BROKEN = """
+    import pytest
+    from pytest_memguard import Check, Metric, Probe
+
+    class Broken(Probe):
+        metric = Metric(name="broken", noun="broken things", unit="things")
+
+        def level(self):
+            raise OSError("no answer")
+
+    class Wrong(Check):
+        name = "wrong"
+
+        def plan(self, test):
+            return True
+
+        def judge(self, plan, readings, phase):
+            raise KeyError("lost")
+
+    def pytest_memguard_probes(config):
+        return [Broken()]
+
+    def pytest_memguard_checks(config):
+        return [Wrong()]
+"""
+
+
+def test_errors_of_others(pytester):
+    """What raises in another plugin's code fails no test, and is told."""
+    pytester.makeconftest(BROKEN)
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.mark.mem_budget(1, metric="broken")
+        def test_it():
+            pass
+    """)
+    result = pytester.runpytest_inprocess("-p", "no:randomly")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*broken things * was not checked: its probe raised OSError: no answer*",
+            "*the check wrong could not be made: it raised KeyError: 'lost'*",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "problem"),
+    [
+        ("Metric(name='rss', noun='x')", "there is a metric rss already"),
+        ("Metric(name='no name', noun='x')", "'no name' is no identifier"),
+        ("'rss'", "its metric is no pytest_memguard.Metric"),
+    ],
+)
+def test_bad_probes(pytester, metric, problem):
+    """A probe that cannot be used is refused before the first test."""
+    pytester.makeconftest(f"""
+        from pytest_memguard import Metric, Probe
+
+        class Mine(Probe):
+            metric = {metric}
+
+        def pytest_memguard_probes():
+            return [Mine()]
+    """)
+    pytester.makepyfile("def test_it(): pass")
+    result = pytester.runpytest_inprocess("--mem")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*the probe *Mine: *{problem}"])
+
+
+def test_a_metric_is_gone_with_its_run(pytester):
+    """The next run in the same process knows nothing of it."""
+    from pytest_memguard.metrics import METRICS
+
+    pytester.makeconftest("""
+        from pytest_memguard import Metric, Probe
+
+        class Mine(Probe):
+            metric = Metric(name="mine", noun="mine")
+
+            def level(self):
+                return 0
+
+        def pytest_memguard_probes():
+            return [Mine()]
+    """)
+    pytester.makepyfile("""
+        from pytest_memguard.metrics import METRICS
+
+        def test_it():
+            assert "mine" in METRICS
+    """)
+    pytester.runpytest_inprocess("--mem").assert_outcomes(passed=1)
+    assert "mine" not in METRICS
