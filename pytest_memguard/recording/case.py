@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -48,6 +48,9 @@ _MANY_CALLS: Final = 500
 _SLACK: Final = (
     "the C heap grew by {} bytes per call, but no block of it was found to stay, as with the "
     f"allocator's own slack; {_MANY_CALLS} calls tell, and not so many could be made"
+)
+_UNSEEN: Final = (
+    "a cache is filling: {}; there was no time to see whether anything grows beside it"
 )
 _LONGER: Final = 3
 """How many times as many calls it takes to tell whether a container grows on."""
@@ -114,6 +117,7 @@ class Case:
         self._started = 0.0
         self._goes_on = False
         self._least = limits.least
+        self._is_undivided = False
         self._in_doubt: Verdict | None = None
         self._timed = TimedCall(self._call, _AT_MOST * limits.seconds)
 
@@ -221,9 +225,16 @@ class Case:
 
         start = Clock.seconds()
         try:
-            self._timed()
-            calls, least = calls_for(Clock.seconds() - start, so_far)
-            causes = causes_of(self._timed, calls, least, self._looks.settle, self._owners())
+            try:
+                self._timed()
+                calls, least = calls_for(Clock.seconds() - start, so_far)
+                causes = causes_of(
+                    self._timed, calls, least, self._looks.settle, self._owners()
+                )
+            except OutOfTime as failed:  # a cache that fills is one all the same
+                self._note(failed)
+                self._is_undivided = True
+                causes = None
             if causes is None:
                 causes = self._undivided(so_far)
             excluded = [
@@ -248,12 +259,33 @@ class Case:
                 )
                 for cause in new
             ]
-            self._goes_on = self._has_time()
+            self._goes_on = self._has_time() and not self._is_undivided
             if self._goes_on:
                 return so_far
+            if not self._leaks:
+                return self._without_more_calls(so_far, new)
         if self._excluded and not self._leaks and not self._beside(so_far):
             return replace(so_far, state="clean", rates=())
         return None
+
+    def _without_more_calls(self, so_far: Verdict, new: Sequence[Cause]) -> Verdict | None:
+        """What can be said of a cache that fills where there is no time for a second look.
+
+        Args:
+            so_far: the growth of everything.
+            new: the cache, or what the test runner keeps.
+        """
+        from pytest_memguard.recording.causes import explained
+
+        left = [
+            rate
+            for rate in so_far.rates
+            if rate.per_call > (1 + _SMALL_PART) * explained(new, rate.signal)
+        ]
+        if not left and not self._is_undivided:
+            return replace(so_far, state="clean", rates=())
+        words = "; ".join(c.path.bounded or c.path.owner for c in new if c.path)
+        return replace(so_far, state="unclear", rates=(), reason=_UNSEEN.format(words))
 
     def _has_time(self) -> bool:
         """Whether the calls that a verdict takes can be made once more."""

@@ -665,3 +665,26 @@ def test_one_leak_in_many_tests_is_explained_once(run, written):
     calls = [test["leak"]["calls"] for test in written().values()]
     assert all(later < calls[0] for later in calls[1:])
     assert len({test["leak"]["blame"]["fingerprint"] for test in written().values()}) == 1
+
+
+def test_a_slow_test_that_fills_a_cache(run, written):
+    """Where there is no time to see whether more grows beside a cache, that is told."""
+    source = """
+        import functools
+        import itertools
+        import time
+
+        NUMBERS = itertools.count()
+
+        @functools.lru_cache(maxsize=50_000)
+        def make(number):
+            return [str(number) for _ in range(100)]
+
+        def test_it():
+            time.sleep(0.08)
+            make(next(NUMBERS))
+    """
+    run(source, "--mem-leak-check", "--mem-leak-seconds=4", JSON).assert_outcomes(passed=1)
+    verdict = written()["test_it"]["leak"]["verdict"]
+    assert verdict["state"] in {"settling", "unclear"}  # as far as the blocks were followed
+    assert "a cache is filling: functools.lru_cache(maxsize=50000)" in verdict["reason"]
