@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import pytest
-from _pytest.runner import call_and_report  # no public name does this
 
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import BREACHES, PHASES, Finding, Outcome, PhaseName
@@ -90,10 +89,12 @@ def rerun(
         The answer and, where there is none, the reason.
     """
     from pytest_memguard.isolation import run_in_fork
+    from pytest_memguard.plugin.pytest_internals.items import forget_function_scope
+    from pytest_memguard.plugin.pytest_internals.running import call_and_report
 
     def second_run() -> Any:
         answer = measure_again()
-        _forget_function_scope(item)
+        forget_function_scope(item)
         for name in PHASES[: PHASES.index(phase) + 1]:
             if call_and_report(item, name, log=False).failed and name != phase:
                 break
@@ -104,20 +105,3 @@ def rerun(
     except OSError as error:
         return None, str(error)
     return result.value, result.problem
-
-
-def _forget_function_scope(item: pytest.Item) -> None:
-    """Make the next setup of a test start afresh; there are no public names for this."""
-    item.session._setupstate.stack.pop(item, None)  # noqa: SLF001
-    fixtures = getattr(item, "_fixtureinfo", None)
-    for definitions in fixtures.name2fixturedefs.values() if fixtures is not None else ():
-        for definition in definitions:
-            if definition.scope == "function":
-                definition.cached_result = None
-                definition._finalizers.clear()  # noqa: SLF001
-    if isinstance(item, pytest.Function):
-        vars(item).pop("_instance", None)
-        vars(item).pop("_obj", None)
-    init_request = getattr(item, "_initrequest", None)
-    if init_request is not None:
-        init_request()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest.runner import runtestprotocol  # no public name does this
 
 from pytest_memguard.model import Budget, Finding, Outcome, PhaseName
 from pytest_memguard.plugin.careful import CarefulHooks, SetupHooks
@@ -24,6 +23,7 @@ from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.outcomes import OutcomeHooks
 from pytest_memguard.plugin.plans import Planner
 from pytest_memguard.plugin.properties import set_properties
+from pytest_memguard.plugin.pytest_internals.items import has_failed
 from pytest_memguard.plugin.quick import QuickHooks
 from pytest_memguard.plugin.running import Ended, Running
 from pytest_memguard.recording.instruments import Instruments
@@ -413,7 +413,7 @@ class ItemHooks:
         if not found:
             return
         # unittest's own failures do not raise; pytest puts them in place afterwards
-        failed = failed or bool(getattr(item, "_excinfo", None))
+        failed = failed or has_failed(item)
         self._found.act(Ended(item, look.detail_now(), phase, failed), found)
 
     def _plan_again(self, item: pytest.Item, look: Look) -> None:
@@ -487,6 +487,8 @@ class ItemHooks:
 
     def measure_again(self, item: pytest.Item) -> Any:
         """In a forked child: run a test with everything it needs, and tell what it used."""
+        from pytest_memguard.plugin.pytest_internals.running import runtestprotocol
+
         self._again(Needs(record=True))
         reports = runtestprotocol(item, log=False, nextitem=None)
         running = self._running

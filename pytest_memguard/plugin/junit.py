@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
-from _pytest.junitxml import xml_key  # no public name leads to what pytest keeps of the XML
 
 from pytest_memguard.plugin.properties import names
+from pytest_memguard.plugin.pytest_internals.plugins import xml_reporters
 
 _MOST_SHARED: Final = 4_096
 """Properties that are kept for others; where they are all different, sharing saves nothing."""
@@ -34,8 +34,7 @@ class JunitProperties:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Share what pytest has just made of a test that is over."""
-        xml: Any = self._config.stash.get(xml_key, None)
-        reporters = getattr(xml, "node_reporters_ordered", None)
+        reporters = xml_reporters(self._config)
         if report.when != "teardown" or reporters is None:
             return
         known = [*self._open, *reporters[self._seen :]]

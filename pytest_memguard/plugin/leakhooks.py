@@ -22,6 +22,7 @@ from pytest_memguard.plugin.collector_off import SWITCH_OFF
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlan
 from pytest_memguard.plugin.owners import owners_of
+from pytest_memguard.plugin.pytest_internals.items import has_failed
 from pytest_memguard.plugin.repeats import RepeatedItem, doctest_names
 from pytest_memguard.plugin.terminal_line import TerminalLine
 from pytest_memguard.plugin.time_limits import seconds_left
@@ -149,7 +150,7 @@ class LeakHooks:
             or not checked
             or self._items.measures_again
             or self._subtest_failed
-            or getattr(item, "_excinfo", None)  # unittest's failures do not raise
+            or has_failed(item)
         ):
             return result
         start = time.perf_counter()

@@ -13,6 +13,7 @@ from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.look import Look
 from pytest_memguard.plugin.memray_user import memray_user
 from pytest_memguard.plugin.needs import Demands, Needs
+from pytest_memguard.plugin.pytest_internals.items import setup_nodes
 from pytest_memguard.plugin.running import Running
 from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings
@@ -240,6 +241,5 @@ class Looks:
         if self._running.phase is not None:
             return self._running.item
         # in a suite that loads stages no sooner than in a fixture; no public name tells
-        stack = self._session._setupstate.stack  # noqa: SLF001
-        node = next(reversed(stack), None)
+        node = next(reversed(setup_nodes(self._session)), None)
         return node if isinstance(node, pytest.Item) else None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pytest
-    from _pytest.nodes import Node
 
 REGRESSION_MARKER: Final = "mem_regression"
 LEAK_MARKERS: Final = frozenset({"mem_leak_check", "mem_no_leak_check"})
@@ -54,7 +53,7 @@ def is_extended(config: pytest.Config) -> bool:
     )
 
 
-def _ours_of(node: Node) -> set[str]:
+def _ours_of(node: Any) -> set[str]:
     """Our markers that a node has itself."""
     return {mark.name for mark in node.own_markers if mark.name in _MARKERS}
 

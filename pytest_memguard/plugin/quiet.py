@@ -62,21 +62,6 @@ def _refuse(_: logging.LogRecord) -> bool:
 
 
 @contextlib.contextmanager
-def quiet_assertions() -> Iterator[None]:
-    """Tell nobody of assertions that hold; pytest has fetched that hook already."""
-    util: Any = sys.modules.get("_pytest.assertion.util")
-    told = getattr(util, "_assertion_pass", None)
-    if told is None:
-        yield
-        return
-    util._assertion_pass = None
-    try:
-        yield
-    finally:
-        util._assertion_pass = told
-
-
-@contextlib.contextmanager
 def quiet_descriptors() -> Iterator[None]:
     """Where descriptors are not captured, keep what repetitions print from the terminal."""
     _flush()

@@ -6,7 +6,6 @@ import contextlib
 import gc
 import os
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,11 +13,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
-from pytest_memguard.plugin.fixture_traces import Definitions, Finalizers
 from pytest_memguard.plugin.function_traces import FunctionTraces
+from pytest_memguard.plugin.pytest_internals import items as internals
+from pytest_memguard.plugin.pytest_internals.assertions import quiet_assertions
+from pytest_memguard.plugin.pytest_internals.fixtures import Definitions, Finalizers
+from pytest_memguard.plugin.pytest_internals.plugins import (
+    builtin_hook,
+    forget_failed_subtests,
+)
 from pytest_memguard.plugin.quiet import (
     MutedHooks,
-    quiet_assertions,
     quiet_descriptors,
     quiet_logs,
 )
@@ -104,19 +108,15 @@ class RepeatedItem:
         is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
         is_method = isinstance(item, pytest.Function) and isinstance(item.parent, pytest.Class)
         self._own_instance = is_method and not is_property
-        self._instance = vars(item).get("_instance") if is_property else None
-        self._makereport = _builtin_hook(item.config, "pytest_runtest_makereport")
+        self._instance = internals.instance_of(item) if is_property else None
+        self._makereport = builtin_hook(item.config, "pytest_runtest_makereport")
         self._folder: Any = None
         self.went_wrong = False
 
     def __enter__(self) -> Self:
         item = self._item
-        self._saved = {
-            name: item.__dict__[name]
-            for name in ("funcargs", "_request", "_instance", "_obj")
-            if name in item.__dict__
-        }
-        self._stash = dict(item.stash._storage)
+        self._saved = internals.state_of(item)
+        self._stash = dict(internals.stash_of(item))
         enlarge_environ()
         self._exits.callback(self._restore)
         if self._definitions.watch():
@@ -195,9 +195,9 @@ class RepeatedItem:
         It has had as many without an error. Some items expect that they were called meanwhile.
         """
         getattr(self._item, "instance", None)  # which the teardown of a unittest drops
-        entry = self._session._setupstate.stack.get(self._item)
-        if entry is not None:
-            entry[0][:] = [partial(_call_quietly, finalizer) for finalizer in entry[0]]
+        finalizers = internals.finalizers_of(self._item)
+        if finalizers is not None:
+            finalizers[:] = [partial(_call_quietly, finalizer) for finalizer in finalizers]
 
     def clean_up(self) -> None:
         """Remove what that setup has left on disk, once it is torn down."""
@@ -265,17 +265,14 @@ class RepeatedItem:
         if self._names is not None:
             item.dtest.globs.update(self._names)
         if self._own_instance:
-            item.__dict__.pop("_instance", None)
-            item.__dict__.pop("_obj", None)
+            internals.forget_instance(item)
         if self._instance is not None:  # which the teardown of a unittest forgets
-            item._instance = self._instance
-        if hasattr(item, "_initrequest"):
-            item._initrequest()
+            internals.set_instance(item, self._instance)
+        internals.begin_request(item)
 
     def _tmp_path(self) -> Any:
         """The test's own temporary folder, if it has one."""
-        request = self._item.__dict__.get("_request")
-        definition = getattr(request, "_fixture_defs", {}).get("tmp_path")
+        definition = internals.used_fixtures(self._item).get("tmp_path")
         result = getattr(definition, "cached_result", None)
         return result[0] if result is not None else None
 
@@ -286,11 +283,10 @@ class RepeatedItem:
         self._definitions.drop()
         self._attributes.drop()
         self._trim()
-        item.stash._storage.clear()
-        item.stash._storage.update(self._stash)
-        if "_request" in item.__dict__:
-            item._request = False
-            item.funcargs = None
+        stash = internals.stash_of(item)
+        stash.clear()
+        stash.update(self._stash)
+        internals.forget_request(item)
         if folder is not None:
             # otherwise every call would scan the folders of all calls before
             self._remove(folder)
@@ -306,34 +302,13 @@ class RepeatedItem:
 
     def _restore(self) -> None:
         item = self._item
-        if item not in self._session._setupstate.stack:  # else it was interrupted
-            for name in ("funcargs", "_request", "_instance", "_obj"):
-                item.__dict__.pop(name, None)
-            item.__dict__.update(self._saved)
+        if item not in internals.setup_nodes(self._session):  # else it was interrupted
+            internals.set_state(item, self._saved)
         point_back(self._saved.get("funcargs"))
-        key = getattr(sys.modules.get("_pytest.subtests"), "failed_subtests_key", None)
-        if key is not None:  # it passed the first time
-            item.config.stash.get(key, {}).pop(getattr(item, "id", item.nodeid), None)
+        forget_failed_subtests(item)  # it passed the first time
         os.environ["PYTEST_CURRENT_TEST"] = f"{item.nodeid} (call)".replace("\x00", "(null)")
 
 
 def _call_quietly(finalizer: Callable[[], object]) -> None:
     with contextlib.suppress(Exception, *_OUTCOMES):
         finalizer()
-
-
-def _builtin_hook(config: pytest.Config, name: str) -> Any:
-    """A hook that calls pytest's own plugins alone."""
-    manager = config.pluginmanager
-    others = [
-        plugin
-        for plugin in manager.get_plugins()
-        if not _module_of(plugin).startswith("_pytest.")
-    ]
-    return manager.subset_hook_caller(name, others)
-
-
-def _module_of(plugin: object) -> str:
-    if isinstance(plugin, type(sys)):
-        return plugin.__name__
-    return type(plugin).__module__

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from pytest_memguard.plugin.pytest_internals.assertions import (
+    assertion_hooks,
+    set_assertion_hooks,
+)
+from pytest_memguard.plugin.pytest_internals.plugins import faulthandler_stderr
 
 
 class Restored:
@@ -27,18 +32,17 @@ class Restored:
     def __init__(self, config: pytest.Config, filters: list[Any]) -> None:
         self._filters = filters
         self._config = config
-        self._util: Any = sys.modules.get("_pytest.assertion.util")
         self._timeout = _timeout(config)
 
     @contextlib.contextmanager
     def around_repetitions(self) -> Iterator[None]:
         """Leave everything behind as the first run has left it."""
-        hooks = self._hooks()
+        hooks = assertion_hooks()
         with warnings.catch_warnings():
             try:
                 yield
             finally:
-                self._put_back(hooks)
+                set_assertion_hooks(hooks)
         self._start_timer()
 
     @contextlib.contextmanager
@@ -51,30 +55,20 @@ class Restored:
     @contextlib.contextmanager
     def around_phase(self) -> Iterator[None]:
         """Do so around a part of a run, for which the timer goes on."""
-        hooks = self._hooks()
+        hooks = assertion_hooks()
         with warnings.catch_warnings(record=True):
             warnings.filters[:] = self._filters  # type: ignore[index]
             try:
                 yield
             finally:
-                self._put_back(hooks)
-
-    def _hooks(self) -> tuple[Any, Any]:
-        util = self._util
-        return getattr(util, "_reprcompare", None), getattr(util, "_assertion_pass", None)
-
-    def _put_back(self, hooks: tuple[Any, Any]) -> None:
-        if self._util is not None:
-            self._util._reprcompare, self._util._assertion_pass = hooks
+                set_assertion_hooks(hooks)
 
     def _start_timer(self) -> None:
         """Let faulthandler wait for this repetition as it waits for a test."""
         if self._timeout > 0:
             import faulthandler
 
-            from _pytest.faulthandler import fault_handler_stderr_fd_key
-
-            stderr = self._config.stash[fault_handler_stderr_fd_key]
+            stderr = faulthandler_stderr(self._config)
             ends = _ends_process(self._config)
             faulthandler.dump_traceback_later(self._timeout, file=stderr, exit=ends)
 

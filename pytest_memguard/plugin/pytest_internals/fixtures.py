@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from pytest_memguard.plugin.pytest_internals.items import setup_nodes, used_fixtures
+
 
 class Finalizers:
     """What pytest appends to wider nodes and fixtures each time a test asks for them.
@@ -27,11 +29,10 @@ class Finalizers:
         Those of a fixture that has been set up in this very call are no copies and stay.
         """
         item = self._item
-        stack = getattr(self._session._setupstate, "stack", {})
-        for node, entry in stack.items():
+        for node, entry in setup_nodes(self._session).items():
             if node is not item:
                 self._drop_copies(entry[0])
-        for definition in getattr(item.__dict__.get("_request"), "_fixture_defs", {}).values():
+        for definition in used_fixtures(item).values():
             if definition.scope != "function":
                 self._drop_copies(getattr(definition, "_finalizers", []))
 

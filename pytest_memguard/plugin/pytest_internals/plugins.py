@@ -1,0 +1,49 @@
+"""What pytest's own plugins keep: XML of tests, subtests that failed, a copy of stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+
+def xml_reporters(config: pytest.Config) -> list[Any] | None:
+    """What makes the XML of each test of a JUnit file, in order; None where there is none."""
+    from _pytest.junitxml import xml_key
+
+    xml: Any = config.stash.get(xml_key, None)
+    reporters: list[Any] | None = getattr(xml, "node_reporters_ordered", None)
+    return reporters
+
+
+def forget_failed_subtests(item: pytest.Item) -> None:
+    """Let a test count as passed though a subtest of a later run has failed."""
+    key: Any = getattr(sys.modules.get("_pytest.subtests"), "failed_subtests_key", None)
+    if key is not None:
+        failed: dict[Any, Any] = item.config.stash.get(key, {})
+        failed.pop(getattr(item, "id", item.nodeid), None)
+
+
+def faulthandler_stderr(config: pytest.Config) -> int:
+    """The descriptor to which faulthandler writes, which no capturing catches."""
+    from _pytest.faulthandler import fault_handler_stderr_fd_key
+
+    return config.stash[fault_handler_stderr_fd_key]
+
+
+def builtin_hook(config: pytest.Config, name: str) -> Any:
+    """A hook that calls pytest's own plugins alone."""
+    manager = config.pluginmanager
+    others = [
+        plugin
+        for plugin in manager.get_plugins()
+        if not _module_of(plugin).startswith("_pytest.")
+    ]
+    return manager.subset_hook_caller(name, others)
+
+
+def _module_of(plugin: object) -> str:
+    if isinstance(plugin, type(sys)):
+        return plugin.__name__
+    return type(plugin).__module__
