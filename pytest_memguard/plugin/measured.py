@@ -207,7 +207,11 @@ class Measured:
             if not meter.lost and phase in wanted.get(meter.metric.name, ()):
                 value = region.rise(index)
                 peaks[meter.metric.name] = Peak(
-                    metric=meter.metric.name, value=value, high=value, method=meter.method
+                    metric=meter.metric.name,
+                    value=value,
+                    high=value,
+                    method=meter.method,
+                    unseen=region.unseen(index),
                 )
         return peaks
 

@@ -240,6 +240,35 @@ def test_errors_of_others(pytester):
     )
 
 
+def test_probe_that_may_miss_a_peak(pytester):
+    """Where a probe says that nothing bounds what it missed, a budget is undecided."""
+    pytester.makeconftest("""
+        from pytest_memguard import Metric, Probe
+
+        class Sampled(Probe):
+            metric = Metric(name="sampled", noun="sampled things", unit="things")
+
+            def level(self):
+                return 3
+
+            def missed(self, start, high):
+                return None
+
+        def pytest_memguard_probes():
+            return [Sampled()]
+    """)
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.mark.mem_budget(1, metric="sampled")
+        def test_it():
+            pass
+    """)
+    result = pytester.runpytest_inprocess("-p", "no:randomly")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*sampled things was sampled, 0 things at the highest*"])
+
+
 @pytest.mark.parametrize(
     ("metric", "problem"),
     [
