@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from math import inf
+from operator import sub
 from typing import Final
 
 from pytest_memguard.clock import Clock
@@ -90,6 +91,8 @@ _SLOW_TO_GO: Final[frozenset[Signal]] = frozenset(
 _PATIENCE: Final = 5.0
 """Seconds that it is waited for once, before it is called a leak: half if none of it goes."""
 _TRIES: Final = 50
+_SEVERAL: Final = 3
+"""How many of them have to be there."""
 _HARDLY_ANY: Final = 0.1
 """Share of what was there that may be left for all of it to have gone."""
 
@@ -146,6 +149,7 @@ class Repetition:
         self._looks_clean = False
         self._clean_at = 0.0
         self._disturbed = self._harmed = self._too_slow = False
+        self._has_waited_long = False
         self._artefacts = Artefacts(self._call_once, self._calls, looks)
 
     def verdict(self) -> Verdict:
@@ -328,15 +332,18 @@ class Repetition:
         A thread that looks once a second whether it is to end is there for a second more.
         Many calls in a second leave many of them, and each later second no more.
         """
-        growing = {rate.signal for rate in so_far.rates}
-        slow = growing & _SLOW_TO_GO
+        if self._has_waited_long:
+            return None
+        self._look(self._after, settle=False)
+        there = dict(zip(self._signals, map(sub, self._after, self._start), strict=True))
+        slow = {signal for signal in _SLOW_TO_GO if there.get(signal, 0) >= _SEVERAL}
         if not slow:
             return None
-        watched = slow | (growing & {"blocks"})
+        self._has_waited_long = True
+        watched = slow | {rate.signal for rate in so_far.rates if rate.signal == "blocks"}
         columns = [i for i, signal in enumerate(self._signals) if signal in watched]
         columns.sort(key=lambda i: self._signals[i] not in slow)
-        self._look(self._after, settle=False)
-        most = [self._after[i] - self._start[i] for i in columns]
+        most = [there[self._signals[i]] for i in columns]
         for tries in range(1, _TRIES + 1):
             time.sleep(_PATIENCE / _TRIES)
             self._look(self._after, settle=False)
@@ -387,6 +394,8 @@ class Repetition:
 
     def _final(self, stopped: str) -> Verdict:
         verdict = self._quiet() or self._ask() or self._by_the_rule(stopped)
+        if verdict.state == "unclear":
+            verdict = self._ended_by_themselves(verdict) or verdict
         longest = max((a_round.calls for a_round in verdict.rounds), default=0)
         if verdict.state != "leaking" or self._harmed or longest > SHORT_ROUND:
             return verdict
