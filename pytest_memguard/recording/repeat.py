@@ -12,7 +12,7 @@ from functools import partial
 from itertools import pairwise
 from math import inf
 from operator import sub
-from typing import Final
+from typing import ClassVar, Final
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.lasting import LEAST_CALLS
@@ -89,7 +89,10 @@ _SLOW_TO_GO: Final[frozenset[Signal]] = frozenset(
 )
 """What may end by itself a while after the call."""
 _PATIENCE: Final = 5.0
-"""Seconds that it is waited for once, before it is called a leak: half if none of it goes."""
+"""Seconds that it is waited for once, before it is called a leak."""
+_FIRST_SHARE: Final = 0.5
+_LATER_SHARE: Final = 0.22
+"""Share of that if none of it goes; and once that was in vain for several callables."""
 _TRIES: Final = 50
 _SEVERAL: Final = 3
 """How many of them have to be there."""
@@ -117,6 +120,9 @@ class Repetition:
     Attributes:
         calls: made so far.
     """
+
+    _in_vain: ClassVar[int] = 0
+    """For how many callables of this process threads were waited for that did not end."""
 
     def __init__(
         self,
@@ -340,6 +346,7 @@ class Repetition:
         if not slow:
             return None
         self._has_waited_long = True
+        share = _FIRST_SHARE if Repetition._in_vain < _SEVERAL else _LATER_SHARE
         watched = slow | {rate.signal for rate in so_far.rates if rate.signal == "blocks"}
         columns = [i for i, signal in enumerate(self._signals) if signal in watched]
         columns.sort(key=lambda i: self._signals[i] not in slow)
@@ -357,8 +364,9 @@ class Repetition:
                     rounds=self._series(),
                     reason=f"the {names} that calls leave are gone {seconds:.2g} s later",
                 )
-            if tries >= _TRIES / 2 and left[0] >= most[0]:
-                return None
+            if tries >= _TRIES * share and left[0] >= most[0]:
+                break
+        Repetition._in_vain += 1
         return None
 
     def _would_eat(self) -> bool:

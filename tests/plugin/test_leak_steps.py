@@ -131,7 +131,7 @@ def test_calls_show_what_is_rare(run, written):
     result.stdout.fnmatch_lines(["clean: nothing grew in * to * calls; *calls=...*"])
 
 
-@pytest.mark.parametrize(("sleep", "state"), [(0.04, "unclear"), (0, "leaking")])
+@pytest.mark.parametrize(("sleep", "state"), [(0.02, "unclear"), (0, "leaking")])
 def test_c_heap_without_a_block_that_stays(run, written, sleep, state):
     """It has to go on for some hundred calls, as the allocator's own slack does not."""
     source = f"""
@@ -144,5 +144,5 @@ def test_c_heap_without_a_block_that_stays(run, written, sleep, state):
             time.sleep({sleep})
             allocate(90)
     """
-    run(source, "--mem-leak-check", "--mem-leak-seconds=4", JSON)
+    run(source, "--mem-leak-check", "--mem-leak-seconds=2", JSON)
     assert written()["test_it"]["leak"]["verdict"]["state"] == state
