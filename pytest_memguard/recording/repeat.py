@@ -90,6 +90,8 @@ _SLOW_TO_GO: Final[frozenset[Signal]] = frozenset(
 """What may end by itself a while after the call."""
 _PATIENCE: Final = 5.0
 """Seconds that it is waited for once, before it is called a leak."""
+_OF_THE_TIME: Final = 0.25
+"""Share of the time of a check that it may take."""
 _FIRST_SHARE: Final = 0.5
 _LATER_SHARE: Final = 0.22
 """Share of that if none of it goes; and once that was in vain for several callables."""
@@ -351,13 +353,15 @@ class Repetition:
         columns = [i for i, signal in enumerate(self._signals) if signal in watched]
         columns.sort(key=lambda i: self._signals[i] not in slow)
         most = [there[self._signals[i]] for i in columns]
+        # a timeout of the test's may leave little time, which finding the cause needs as well
+        pause = min(_PATIENCE, _OF_THE_TIME * self._limits.seconds) / _TRIES
         for tries in range(1, _TRIES + 1):
-            time.sleep(_PATIENCE / _TRIES)
+            time.sleep(pause)
             self._look(self._after, settle=False)
             left = [self._after[i] - self._start[i] for i in columns]
             if all(now <= _HARDLY_ANY * before for now, before in zip(left, most, strict=True)):
                 names = " and ".join(sorted(slow))
-                seconds = tries * _PATIENCE / _TRIES
+                seconds = tries * pause
                 return Verdict(
                     state="settling",
                     calls=self.calls,

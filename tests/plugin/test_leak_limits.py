@@ -199,6 +199,21 @@ def test_stages_are_those_of_the_one_run(run, written):
         assert [(s["path"], s["count"]) for s in tests[name]["stages"]] == [("load", 1)]
 
 
+def test_a_timeout_where_threads_stay(run, written):
+    """Threads are not waited for beyond the time that pytest-timeout leaves a test."""
+    source = """
+        import threading
+        import time
+
+        def test_it():
+            threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+    """
+    flags = ("--mem-leak-check", "--timeout=2", JSON)
+    result = run(source, *flags, plugins=["pytest_timeout"])
+    result.stdout.no_fnmatch_line("*Timeout*")
+    assert written()["test_it"]["leak"]["verdict"]["state"] in {"leaking", "unclear"}
+
+
 @pytest.mark.parametrize("how", ["--timeout=2", "marker", "ini"])
 def test_pytest_timeout_is_not_triggered(pytester, run, written, how):
     """A check ends well before pytest-timeout would end its test."""
