@@ -74,7 +74,7 @@ def run(pytester, installed):  # noqa: ARG001  for its effect
         pytester.makepyfile(test_it=source)
         (pytester.path / "n.json").write_text(json.dumps(opens), encoding="utf-8")
         method = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
-        return method("-p", "no:randomly", *flags)
+        return method("-p", "no:randomly", "-p", "no:asyncio", *flags)
 
     return run
 
@@ -232,7 +232,7 @@ def test_errors_of_others(pytester):
         def test_it():
             pass
     """)
-    result = pytester.runpytest_inprocess("-p", "no:randomly")
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:asyncio")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines_random(
         [
@@ -266,7 +266,7 @@ def test_probe_that_may_miss_a_peak(pytester):
         def test_it():
             pass
     """)
-    result = pytester.runpytest_inprocess("-p", "no:randomly")
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:asyncio")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*sampled things was sampled, 0 things at the highest*"])
 
@@ -291,7 +291,7 @@ def test_bad_probes(pytester, metric, problem):
             return [Mine()]
     """)
     pytester.makepyfile("def test_it(): pass")
-    result = pytester.runpytest_inprocess("--mem")
+    result = pytester.runpytest_inprocess("--mem", "-p", "no:asyncio")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*the probe *Mine: *{problem}"])
 
@@ -318,5 +318,5 @@ def test_a_metric_is_gone_with_its_run(pytester):
         def test_it():
             assert "mine" in METRICS
     """)
-    pytester.runpytest_inprocess("--mem").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess("--mem", "-p", "no:asyncio").assert_outcomes(passed=1)
     assert "mine" not in METRICS
