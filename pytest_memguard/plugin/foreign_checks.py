@@ -43,15 +43,14 @@ class ForeignChecks:
         if not plans:
             return None
         names = {name for check, plan in plans for name in check.metrics(plan)}
-        for name in sorted(names - METRICS.keys()):
+        measured = {n for n in names & METRICS.keys() if not METRICS[n].is_traced}
+        for name in sorted(names - measured):
             asking = next(check for check, plan in plans if name in check.metrics(plan))
             self.problems.append(
                 f"{item.nodeid}: the check {asking.name} asks for the metric {name}, which "
                 "no probe measures"
             )
-        return frozenset(
-            name for name in names & METRICS.keys() if not METRICS[name].is_resident
-        )
+        return frozenset(name for name in measured if not METRICS[name].is_resident)
 
     def judge(self, nodeid: str, readings: Readings, phase: PhaseName) -> list[Finding]:
         """What the checks have to say against a test when a phase has ended.

@@ -242,6 +242,32 @@ def test_errors_of_others(pytester):
     )
 
 
+def test_check_that_asks_for_the_heap(pytester):
+    """The heap is traced for our own checks only; to ask for it is a usage error."""
+    pytester.makeconftest("""
+        from pytest_memguard import Check
+
+        class Asks(Check):
+            name = "asks"
+
+            def plan(self, test):
+                return True
+
+            def metrics(self, plan):
+                return {"heap"}
+
+            def judge(self, plan, readings, phase):
+                return []
+
+        def pytest_memguard_checks():
+            return [Asks()]
+    """)
+    pytester.makepyfile("def test_it(): pass")
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:asyncio")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*the check asks asks for the metric heap, which no probe*"])
+
+
 def test_probe_that_may_miss_a_peak(pytester):
     """Where a probe says that nothing bounds what it missed, a budget is undecided."""
     pytester.makeconftest("""
