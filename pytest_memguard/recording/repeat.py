@@ -90,6 +90,8 @@ _SLOW_TO_GO: Final[frozenset[Signal]] = frozenset(
 """What may end by itself a while after the call."""
 _PATIENCE: Final = 5.0
 """Seconds that it is waited for once, before it is called a leak."""
+_CALLS_ONCE_MORE: Final = 10
+"""Calls that show whether anything stays but what is slow to go."""
 _OF_THE_TIME: Final = 0.25
 """Share of the time of a check that it may take."""
 _FIRST_SHARE: Final = 0.5
@@ -313,7 +315,7 @@ class Repetition:
         so_far = final(self._series(), "", self._least_calls())
         if so_far.state != "leaking" or self._would_eat():
             return None
-        ended = self._ended_by_themselves(so_far)
+        ended = self._ended_by_themselves()
         if ended is not None:
             return ended
         if self._artefacts.account_for(so_far, self._affordable()):
@@ -334,7 +336,7 @@ class Repetition:
                 self._artefacts.frozen_takes_in(so_far, explained=True)
         return verdict
 
-    def _ended_by_themselves(self, so_far: Verdict) -> Verdict | None:
+    def _ended_by_themselves(self) -> Verdict | None:
         """A verdict if threads and the like, and what they hold, are only slow to go.
 
         A thread that looks once a second whether it is to end is there for a second more.
@@ -349,29 +351,62 @@ class Repetition:
             return None
         self._has_waited_long = True
         share = _FIRST_SHARE if Repetition._in_vain < _SEVERAL else _LATER_SHARE
-        watched = slow | {rate.signal for rate in so_far.rates if rate.signal == "blocks"}
-        columns = [i for i, signal in enumerate(self._signals) if signal in watched]
-        columns.sort(key=lambda i: self._signals[i] not in slow)
-        most = [there[self._signals[i]] for i in columns]
         # a timeout of the test's may leave little time, which finding the cause needs as well
         pause = min(_PATIENCE, _OF_THE_TIME * self._limits.seconds) / _TRIES
+        tries = self._wait_for(slow, self._start, pause, share)
+        if not tries:
+            Repetition._in_vain += 1
+            return None
+        names = " and ".join(sorted(slow))
+        gone = f"the {names} that calls leave are gone {tries * pause:.2g} s later"
+        stays = self._stays_without(slow, pause)
+        if stays:
+            reason = f"{gone}, and {' and '.join(stays)} grow beside them"
+            return Verdict(
+                state="unclear", calls=self.calls, rounds=self._series(), reason=reason
+            )
+        return Verdict(state="settling", calls=self.calls, rounds=self._series(), reason=gone)
+
+    def _wait_for(
+        self, slow: set[Signal], before: array[int], pause: float, share: float
+    ) -> int:
+        """Wait until nearly all of something has gone; after how many tries, 0 if never.
+
+        Args:
+            slow: signals of what is slow to go.
+            before: a reading without any of it.
+            pause: seconds between two tries.
+            share: of the tries after which none of it may be as it was.
+        """
+        columns = [i for i, signal in enumerate(self._signals) if signal in slow]
+        most = {i: self._after[i] - before[i] for i in columns}
         for tries in range(1, _TRIES + 1):
             time.sleep(pause)
             self._look(self._after, settle=False)
-            left = [self._after[i] - self._start[i] for i in columns]
-            if all(now <= _HARDLY_ANY * before for now, before in zip(left, most, strict=True)):
-                names = " and ".join(sorted(slow))
-                seconds = tries * pause
-                return Verdict(
-                    state="settling",
-                    calls=self.calls,
-                    rounds=self._series(),
-                    reason=f"the {names} that calls leave are gone {seconds:.2g} s later",
-                )
-            if tries >= _TRIES * share and left[0] >= most[0]:
-                break
-        Repetition._in_vain += 1
-        return None
+            left = {i: self._after[i] - before[i] for i in columns}
+            if all(left[i] <= _HARDLY_ANY * most[i] for i in columns):
+                return tries
+            if tries >= _TRIES * share and all(left[i] >= most[i] for i in columns):
+                return 0
+        return 0
+
+    def _stays_without(self, slow: set[Signal], pause: float) -> list[Signal]:
+        """What some more calls leave behind once their threads and the like have gone.
+
+        Memory of the C library that was a thread's is used again by the next one, so only
+        blocks and what is counted one by one tell.
+        """
+        self._before[:] = self._after
+        for _ in range(_CALLS_ONCE_MORE):
+            self._call_once()
+        self._look(self._after, settle=False)
+        self._wait_for(slow, self._before, pause, 1.0)
+        grown = dict(zip(self._signals, map(sub, self._after, self._before), strict=True))
+        return [
+            signal
+            for signal in self._signals
+            if signal not in BYTE_SIGNALS and grown[signal] >= _CALLS_ONCE_MORE
+        ]
 
     def _would_eat(self) -> bool:
         """Whether the calls that look into growth would eat more than it may.
@@ -407,7 +442,7 @@ class Repetition:
     def _final(self, stopped: str) -> Verdict:
         verdict = self._quiet() or self._ask() or self._by_the_rule(stopped)
         if verdict.state == "unclear":
-            verdict = self._ended_by_themselves(verdict) or verdict
+            verdict = self._ended_by_themselves() or verdict
         longest = max((a_round.calls for a_round in verdict.rounds), default=0)
         if verdict.state != "leaking" or self._harmed or longest > SHORT_ROUND:
             return verdict

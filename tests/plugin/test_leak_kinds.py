@@ -496,3 +496,22 @@ def test_threads_that_are_slow_to_end(run, written):
     assert "Python threads that calls leave are gone" in verdict["reason"].replace(
         "Python threads and native threads", "Python threads"
     )
+
+
+def test_leak_beside_threads_that_are_slow_to_end(run, written):
+    """An open file that each call leaves is no pass because the call's threads end later."""
+    source = """
+        import os
+        import threading
+        import time
+
+        KEPT = []
+
+        def test_it():
+            KEPT.append(os.open(os.devnull, os.O_RDONLY))
+            threading.Thread(target=time.sleep, args=(1,), daemon=True).start()
+    """
+    run(source, "--mem-leak-check", JSON)
+    verdict = written()["test_it"]["leak"]["verdict"]
+    assert verdict["state"] in {"unclear", "leaking"}
+    assert "file" in str(verdict)
