@@ -70,6 +70,8 @@ def forget_ours(properties: list[tuple[str, Any]]) -> None:
     Args:
         properties: pytest's list.
     """
+    if not properties:
+        return
     ours = names()
     properties[:] = [named for named in properties if named[0] not in ours]
 
