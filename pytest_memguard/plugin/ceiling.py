@@ -18,7 +18,7 @@ from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.room import allowance
 from pytest_memguard.plugin.header import header
 from pytest_memguard.plugin.keys import START
-from pytest_memguard.plugin.names import has_marker_of_ours, names_in_use
+from pytest_memguard.plugin.names import has_checks, has_marker_of_ours, names_in_use
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.property_readers import properties_are_read
 from pytest_memguard.probes.lifetime import LifetimeMark
@@ -113,7 +113,11 @@ class Ceiling:
         self._session = session
         if self._mark is None:
             return
-        if names_in_use(session.items) or properties_are_read(self._config.pluginmanager):
+        if (
+            names_in_use(session.items)
+            or properties_are_read(self._config.pluginmanager)
+            or has_checks(self._config)
+        ):
             self._start_measuring(session)
             return
         self._calls = Calls(self, self._mark, self._settings, self._suspects())

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from pytest_memguard.escapes import one_line
 from pytest_memguard.extension import Check, Renderer
 from pytest_memguard.metrics import METRICS, Metric, add_metric
+from pytest_memguard.model import Gap
+from pytest_memguard.plugin.keys import CALLED, CHECKS
 from pytest_memguard.plugin.options import usage_error
 from pytest_memguard.probes import Meter
 from pytest_memguard.probes.guarded import GuardedProbe
@@ -36,15 +39,17 @@ def foreign_probes(config: pytest.Config) -> Mapping[str, Callable[[], Meter]]:
     return found
 
 
-def foreign_checks(config: pytest.Config) -> list[Check]:
-    """The checks of other plugins, whose markers are known from now on.
+def load_checks(config: pytest.Config) -> None:
+    """Keep the checks of other plugins for the run, and make their markers known to pytest.
 
     Raises:
         pytest.UsageError: if one of them cannot be used.
     """
     found: dict[str, Check] = {}
     problems: list[str] = []
-    for check in _all_of(config.hook.pytest_memguard_checks(config=config)):
+    hook = config.hook.pytest_memguard_checks
+    config.stash[CALLED] = [impl.plugin for impl in hook.get_hookimpls()]
+    for check in _all_of(hook(config=config)):
         name = getattr(check, "name", None)
         if not isinstance(check, Check):
             problems.append(f"the check {_name_of(check)}: it is no pytest_memguard.Check")
@@ -56,14 +61,24 @@ def foreign_checks(config: pytest.Config) -> list[Check]:
             found[name] = check
     if problems:
         raise usage_error(problems)
-    return list(found.values())
-
-
-def declare_markers(config: pytest.Config) -> None:
-    """Make the markers of other plugins' checks known to pytest."""
-    for check in foreign_checks(config):
+    config.stash[CHECKS] = tuple(found.values())
+    for check in found.values():
         for line in check.markers:
             config.addinivalue_line("markers", line)
+
+
+def late_hooks(config: pytest.Config) -> list[Gap]:
+    """Checks that are not made, since their hook came with a conftest.py below the root."""
+    called = config.stash.get(CALLED, ())
+    return [
+        Gap(
+            subject=f"the checks of {one_line(impl.plugin_name)}",
+            reason="they are not made: pytest loaded it after the run had begun; move "
+            "pytest_memguard_checks to the conftest.py of the root, or to a plugin",
+        )
+        for impl in config.hook.pytest_memguard_checks.get_hookimpls()
+        if impl.plugin not in called
+    ]
 
 
 def foreign_renderers(config: pytest.Config) -> dict[str, Renderer]:

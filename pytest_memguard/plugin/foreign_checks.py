@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,23 +22,27 @@ class ForeignChecks:
 
     Args:
         checks: these.
-
-    Attributes:
-        problems: what is wrong with markers, in words.
     """
 
     def __init__(self, checks: Sequence[Check]) -> None:
-        self.problems: list[str] = []
         self._checks = checks
+        self._checks_by_marker = {
+            _marker_name(line): check for check in checks for line in check.markers
+        }
         self._plans: dict[str, list[tuple[Check, Any]]] = {}
 
-    def metrics_of(self, item: pytest.Item) -> frozenset[str] | None:
-        """What has to be measured of a test; None if no check has to do with it."""
+    def metrics_of(self, item: pytest.Item, problems: list[str]) -> frozenset[str] | None:
+        """The metrics a test has to be measured in; None if no check applies to it.
+
+        Args:
+            item: the test.
+            problems: takes a line for everything that is wrong with its markers.
+        """
         test = _info(item)
         plans = self._plans[item.nodeid] = [
             (check, plan)
             for check in self._checks
-            if (plan := self._plan(check, test)) is not None
+            if (plan := self._plan(check, test, problems)) is not None
         ]
         if not plans:
             return None
@@ -46,7 +50,7 @@ class ForeignChecks:
         measured = {n for n in names & METRICS.keys() if not METRICS[n].is_traced}
         for name in sorted(names - measured):
             asking = next(check for check, plan in plans if name in check.metrics(plan))
-            self.problems.append(
+            problems.append(
                 f"{item.nodeid}: the check {asking.name} asks for the metric {name}, which "
                 "no probe measures"
             )
@@ -66,13 +70,25 @@ class ForeignChecks:
             for finding in self._judged(check, plan, readings, phase)
         ]
 
-    def _plan(self, check: Check, test: TestInfo) -> Any:
+    def late_findings(self, marks: Iterable[pytest.Mark], reason: str) -> list[Finding]:
+        """A finding for each check whose marker a test has added during its call.
+
+        Args:
+            marks: those that were added.
+            reason: why they cannot be heeded.
+        """
+        late = {mark.name: None for mark in marks}
+        checks = [self._checks_by_marker[n] for n in late if n in self._checks_by_marker]
+        return [_not_made(check, reason) for check in checks]
+
+    @staticmethod
+    def _plan(check: Check, test: TestInfo, problems: list[str]) -> Any:
         try:
             return check.plan(test)
         except ConfigError as error:
-            self.problems += [f"{test.nodeid}, {check.name}: {text}" for text in error.problems]
+            problems += [f"{test.nodeid}, {check.name}: {text}" for text in error.problems]
         except Exception as error:  # noqa: BLE001  another's code may raise anything
-            self.problems.append(
+            problems.append(
                 f"{test.nodeid}: the check {check.name} raised {type(error).__name__}: {error}"
             )
         return None
@@ -96,7 +112,9 @@ class ForeignSections:
         outcomes: reads those that have findings.
     """
 
-    def __init__(self, checks: Sequence[Check], outcomes: Any) -> None:
+    def __init__(
+        self, checks: Sequence[Check], outcomes: Callable[[], Iterable[Outcome]]
+    ) -> None:
         self._checks = checks
         self._outcomes = outcomes
 
@@ -110,6 +128,11 @@ class ForeignSections:
                 terminalreporter.write_sep("=", check.name)
                 for line in lines:
                     terminalreporter.write_line(one_line(line))
+
+
+def _marker_name(line: str) -> str:
+    """The name of a marker in a line of ``pytest --markers``: ``fd_budget(limit): ...``."""
+    return line.partition(":")[0].partition("(")[0].strip()
 
 
 def _failures(check: Check, outcomes: Iterable[Outcome]) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from pytest_memguard.plugin.names import (
     LATE_MARKERS,
     REGRESSION_MARKER,
     STAGES_MODULE,
+    has_checks,
     is_extended,
     late_markers,
     names_in_use,
@@ -58,9 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in (MARKER_LINE, *LEAK_LINES, REGRESSION_LINE):
         config.addinivalue_line("markers", line)
     if is_extended(config):
-        from pytest_memguard.plugin.extensions import declare_markers
+        from pytest_memguard.plugin.extensions import load_checks
 
-        declare_markers(config)
+        load_checks(config)
     settings = options.settings_of(config) if options.given(config) else None
     if settings is not None and settings.asked_for:
         _start(config, settings)
@@ -111,10 +112,7 @@ class OnDemand:
             pytest.UsageError: if a marker makes no sense, whether this run needs it or not.
         """
         found = names_in_use(session.items)
-        if (
-            found - {REGRESSION_MARKER}
-            or self._config.hook.pytest_memguard_checks.get_hookimpls()
-        ):
+        if found - {REGRESSION_MARKER} or has_checks(self._config):
             self._start()
             from pytest_memguard.plugin.session import plan_items
 
@@ -137,8 +135,13 @@ class OnDemand:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
-        """Take the markers that came too late in an xdist worker."""
-        self._late += getattr(node, "workeroutput", {}).get(LATE_MARKERS, [])
+        """Take what an xdist worker could not measure: late markers, and gaps."""
+        output = getattr(node, "workeroutput", {})
+        self._late += output.get(LATE_MARKERS, [])
+        if self._is_idle and output.get(options.GAPS):
+            collector = self._start()
+            if collector is not None:
+                collector.pytest_testnodedown(node)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

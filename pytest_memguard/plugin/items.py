@@ -259,7 +259,7 @@ class ItemHooks:
         self._act(item, look, "call", found, failed=failed)
 
     def _late_findings(self, item: pytest.Item, *, failed: bool) -> list[Finding]:
-        """What there is to say of budgets that the test has set while it ran.
+        """A finding for each marker of a check that the test has added while it ran.
 
         Raises:
             pytest.fail.Exception: if one of them makes no sense.
@@ -269,7 +269,7 @@ class ItemHooks:
             return []
         from pytest_memguard.plugin.late_markers import late_findings
 
-        found = late_findings(planner, item, before)
+        found = late_findings(planner, self.checks, item, before)
         if failed:
             planner.problems = []
         self._refuse_markers(planner)

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from pytest_memguard.extension import Check
     from pytest_memguard.plugin.items import ItemHooks
     from pytest_memguard.plugin.terminal_line import TerminalLine
     from pytest_memguard.storage.known_leaks import KnownFile
 
 ITEMS: pytest.StashKey[ItemHooks] = pytest.StashKey()
 """What measures tests in this process."""
+CHECKS: pytest.StashKey[Sequence[Check]] = pytest.StashKey()
+"""Those of other plugins, whose hooks are called once in a run."""
+CALLED: pytest.StashKey[Sequence[object]] = pytest.StashKey()
+"""The plugins whose hooks for checks have been called."""
 START: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
 """Sets up what measures tests, where no test has called for it so far."""
 KNOWN: pytest.StashKey[KnownFile] = pytest.StashKey()

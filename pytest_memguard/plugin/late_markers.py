@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_memguard.model import Finding
+    from pytest_memguard.plugin.foreign_checks import ForeignChecks
     from pytest_memguard.plugin.plans import Planner
 
 TOO_LATE: Final = (
@@ -40,16 +41,21 @@ def write_unheeded(reporter: pytest.TerminalReporter, late: list[str]) -> None:
 
 
 def late_findings(
-    planner: Planner, item: pytest.Item, before: Collection[pytest.Mark]
+    planner: Planner,
+    checks: ForeignChecks | None,
+    item: pytest.Item,
+    before: Collection[pytest.Mark],
 ) -> list[Finding]:
-    """A finding for each budget that came during the call.
+    """A finding for each marker of a check that the test has added during its call.
 
     Args:
         planner: reads markers, and gathers what is wrong with them.
+        checks: those of other plugins, if there are any.
         item: the test; its call has ended.
         before: its own markers when the call began.
     """
     known = {id(mark) for mark in before}
-    late = [m for m in item.own_markers if m.name == MARKER and id(m) not in known]
-    budgets = [planner.budget_of(item, mark) for mark in late]
-    return [not_measured(budget, TOO_LATE) for budget in budgets if budget is not None]
+    late = [mark for mark in item.own_markers if id(mark) not in known]
+    budgets = [planner.budget_of(item, mark) for mark in late if mark.name == MARKER]
+    found = [not_measured(budget, TOO_LATE) for budget in budgets if budget is not None]
+    return found if checks is None else [*found, *checks.late_findings(late, TOO_LATE)]

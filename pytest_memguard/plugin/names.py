@@ -46,11 +46,12 @@ def names_in_use(items: list[pytest.Item]) -> set[str]:
 
 def is_extended(config: pytest.Config) -> bool:
     """Whether another plugin has probes or checks, which only that plugin knows the use of."""
-    hook = config.hook
-    return bool(
-        hook.pytest_memguard_probes.get_hookimpls()
-        or hook.pytest_memguard_checks.get_hookimpls()
-    )
+    return bool(config.hook.pytest_memguard_probes.get_hookimpls()) or has_checks(config)
+
+
+def has_checks(config: pytest.Config) -> bool:
+    """Whether another plugin has checks, be it only since the tests were collected."""
+    return bool(config.hook.pytest_memguard_checks.get_hookimpls())
 
 
 def _ours_of(node: Any) -> set[str]:

@@ -227,7 +227,9 @@ class Planner:
         formers: tuple[Budget, ...] = ()
         if self._regressions is not None:
             formers = self._regressions.formers(item, budgets)
-        extra = self._checks.metrics_of(item) if self._checks is not None else None
+        extra = None
+        if self._checks is not None:
+            extra = self._checks.metrics_of(item, self.problems)
         if not budgets and not formers and extra is None:
             return None
         # tests of the same budgets share a plan, and many have the same numbers on record

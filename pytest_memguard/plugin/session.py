@@ -16,11 +16,12 @@ from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.items import ItemHooks
-from pytest_memguard.plugin.keys import ITEMS, LINE
+from pytest_memguard.plugin.keys import CHECKS, ITEMS, LINE
 from pytest_memguard.plugin.leak_report import LeakReport, known_leaks
 from pytest_memguard.plugin.names import (
     LEAK_MARKERS,
     REGRESSION_MARKER,
+    has_checks,
     is_extended,
     names_in_use,
 )
@@ -50,9 +51,9 @@ def start(config: pytest.Config) -> Collector | None:
     probes: Mapping[str, Callable[[], Meter]] = {}
     checks: Sequence[Check] = ()
     if is_extended(config):
-        from pytest_memguard.plugin.extensions import foreign_checks, foreign_probes
+        from pytest_memguard.plugin.extensions import foreign_probes
 
-        probes, checks = foreign_probes(config), foreign_checks(config)
+        probes, checks = foreign_probes(config), config.stash.get(CHECKS, ())
     if worker_input is None:
         collector = Collector(config, settings, suspects)
         config.pluginmanager.register(collector, "memguard-report")
@@ -195,6 +196,10 @@ def plan_items(session: pytest.Session) -> None:
         if item.own_markers:
             looks.marked[item.nodeid] = len(item.own_markers)
     items.instruments.gaps += unmatched_patterns(config, planner)
+    if has_checks(config):
+        from pytest_memguard.plugin.extensions import late_hooks
+
+        items.instruments.gaps += late_hooks(config)
     if any(plan is not None and plan.heap for plan in looks.plans.values()):
         items.instruments.folder.prepare()
     show_long_checks(config, used)
@@ -213,7 +218,7 @@ def other_problems(session: pytest.Session, items: ItemHooks, used: set[str]) ->
         used: which of our names the suite uses.
     """
     config = session.config
-    problems: list[str] = [] if items.checks is None else items.checks.problems
+    problems: list[str] = []
     if settings_of(config).leak_check == "all" or used & LEAK_MARKERS:
         problems = problems + plan_leak_checks(session, items)
     elif "memguard" in used:  # which may check functions for leaks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,96 @@ def test_probe_without_its_device(run):
     result.stdout.re_match_lines(
         [".*budget of 1.00 GiB on peak GPU memory .* was not checked: (PyTorch|there is no).*"]
     )
+
+
+ADDED = """
+    import os
+    import pytest
+
+    KEPT = []
+
+    @pytest.fixture
+    def limited(request):
+        request.applymarker(pytest.mark.fd_budget({limit}))
+
+    def test_in_setup(limited):
+        KEPT.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(3))
+
+    def test_in_call(request):
+        request.applymarker(pytest.mark.fd_budget(1))
+"""
+"""Tests that get a marker when they have been collected."""
+
+
+def test_marker_added_in_setup(run):
+    """A fixture adds a check's marker in time: the test is judged by it."""
+    result = run(ADDED.format(limit=2), subprocess=True)
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["3 descriptors are left open, and fd_budget allows 2 *"])
+
+
+def test_bad_marker_added_in_setup(run):
+    """A fixture that adds a marker which makes no sense fails the test, as with our own."""
+    result = run(ADDED.format(limit="'many'"), subprocess=True)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        ["*test_in_setup, fd_budget: fd_budget takes one whole number*"]
+    )
+
+
+def test_marker_added_in_call(run):
+    """A marker that the test adds during its call is reported as not heeded."""
+    result = run(ADDED.format(limit=9), subprocess=True)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["*test_in_call*the check fd_budget could not be made: the test added the marker*"]
+    )
+
+
+BELOW_ROOT = """
+    from pytest_memguard import Check
+
+    class Never(Check):
+        name = "never"
+
+        def plan(self, test):
+            raise AssertionError
+
+    def pytest_memguard_checks():
+        return [Never()]
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("--mem",), ("--mem-budget=4GB",), ("-n", "1")])
+def test_check_below_the_root(pytester, flags):
+    """A conftest below the root comes too late to add a check, and the report says so."""
+    folder = pytester.mkdir("below")
+    (folder / "conftest.py").write_text(textwrap.dedent(BELOW_ROOT), encoding="utf-8")
+    (folder / "test_it.py").write_text("def test_it(): pass\n", encoding="utf-8")
+    result = pytester.runpytest_subprocess("-p", "no:asyncio", *flags)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*the checks of *below*conftest.py: they are not made: *"])
+
+
+def test_hooks_are_called_once(pytester):
+    """An extension makes its checks and probes once in a run."""
+    pytester.makeconftest("""
+        from pytest_memguard import Check
+
+        class Once(Check):
+            name = "once"
+            made = 0
+
+            def __init__(self):
+                Once.made += 1
+                assert Once.made == 1
+
+        def pytest_memguard_checks():
+            return [Once()]
+    """)
+    pytester.makepyfile("def test_it(): pass")
+    result = pytester.runpytest_inprocess("--mem", "-p", "no:asyncio")
+    result.assert_outcomes(passed=1)
 
 
 BROKEN = """
