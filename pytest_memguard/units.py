@@ -58,6 +58,17 @@ class Size(int):
     __hash__ = int.__hash__
 
 
+class Count(Size):
+    """A number of what is counted one by one, which prints as a number."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{int(self):,}"
+
+    __str__ = __repr__
+
+
 def _operand(other: object) -> Any:
     return parse_size(other) if isinstance(other, str) else other
 

@@ -24,7 +24,7 @@ from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.recording.recorder import Recorder
 from pytest_memguard.recording.stages import Host, Stage, StageLog, stage_budget
 from pytest_memguard.sizes import MIB
-from pytest_memguard.units import Size
+from pytest_memguard.units import Count, Size
 
 
 class Measure:
@@ -35,9 +35,10 @@ class Measure:
         self._numbers: tuple[Size, Size | None, Size, float] | None = None
 
     def fill(self, peak: int, bound: int | None, growth: int, seconds: float) -> None:
-        """Take the numbers: bytes, bytes (``None`` if nothing bounds them), bytes, seconds."""
-        upper = None if bound is None else Size(max(0, bound))
-        self._numbers = (Size(max(0, peak)), upper, Size(growth), seconds)
+        """Take the numbers, in the metric's unit; ``bound`` is ``None`` if there is none."""
+        number = Size if METRICS[self.metric].is_memory else Count
+        upper = None if bound is None else number(max(0, bound))
+        self._numbers = (number(max(0, peak)), upper, number(growth), seconds)
 
     def _get(self) -> tuple[Size, Size | None, Size, float]:
         if self._numbers is None:

@@ -8,40 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_memguard.errors import BudgetExceeded, CheckFailed, MemoryBudgetWarning
+from pytest_memguard.errors import MemoryBudgetWarning
 from pytest_memguard.escapes import one_line
 from pytest_memguard.model import Finding
 from pytest_memguard.plugin.explainer import Explainer
+from pytest_memguard.plugin.failures import Breach, Regressed, Violated
 from pytest_memguard.plugin.running import Ended, Running
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.measuring import Measurement
     from pytest_memguard.plugin.regressions import RegressionCheck
-
-
-class _Breach(BudgetExceeded, pytest.fail.Exception):  # type: ignore[misc, name-defined]
-    """What a test fails with: the public error, printed as text alone, like pytest.fail."""
-
-    def __init__(self, message: str, findings: Sequence[Finding]) -> None:
-        BudgetExceeded.__init__(self, message, findings)
-        self.msg = message
-        self.pytrace = False
-
-
-_Breach.__module__, _Breach.__qualname__ = "builtins", "BudgetExceeded"
-
-
-class _Failed(CheckFailed, pytest.fail.Exception):  # type: ignore[misc, name-defined]
-    """Likewise, for a check of another plugin."""
-
-    def __init__(self, message: str, findings: Sequence[Finding]) -> None:
-        CheckFailed.__init__(self, message, findings)
-        self.msg = message
-        self.pytrace = False
-
-
-_Failed.__module__, _Failed.__qualname__ = "builtins", "CheckFailed"
 
 
 def fail_with(findings: Iterable[Finding]) -> None:
@@ -54,7 +31,7 @@ def fail_with(findings: Iterable[Finding]) -> None:
     if breaches:
         from pytest_memguard.report.failure import failure_text
 
-        raise _Breach(failure_text(breaches, (), None), breaches)
+        raise Breach(failure_text(breaches, (), None), breaches)
 
 
 def _warn(item: pytest.Item, text: str, *, failed: bool) -> None:
@@ -154,9 +131,7 @@ class Found:
                 more += self.regressions.below(finding, so_far)
         text = failure_text(fatal, so_far.stages, so_far.phase("call"), more)
         if any(finding.rule == "over-budget" for finding in fatal):
-            raise _Breach(text, fatal)
+            raise Breach(text, fatal)
         if all(finding.rule == "check-failed" for finding in fatal):
-            raise _Failed(text, fatal)
-        from pytest_memguard.plugin.regressions import Regressed
-
+            raise Violated(text, fatal)
         raise Regressed(text, fatal)

@@ -14,11 +14,12 @@ from typing import Any, Final
 import pytest
 
 from pytest_memguard.attribution.session_owners import Owners
-from pytest_memguard.errors import LeakDetected, LeakUnclear
+from pytest_memguard.errors import LeakDetected
 from pytest_memguard.judge.known import with_acceptance
 from pytest_memguard.leaks import KnownLeak, LeakReading, Signal
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.collector_off import SWITCH_OFF
+from pytest_memguard.plugin.failures import Leak, Unclear
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlan
 from pytest_memguard.plugin.owners import owners_of
@@ -33,24 +34,7 @@ from pytest_memguard.settings import Settings
 _SHARE_OF_TIMEOUT: Final = 0.8
 
 
-class Leak(LeakDetected, pytest.fail.Exception):  # type: ignore[misc, name-defined]
-    """What a test fails with: the public error, printed as text alone, like pytest.fail."""
-
-    def __init__(self, message: str, reading: LeakReading) -> None:
-        LeakDetected.__init__(self, message, reading)
-        self.msg = message
-        self.pytrace = False
-
-
-class Unclear(Leak, LeakUnclear):
-    """The same where it cannot be told."""
-
-
-Leak.__module__, Leak.__qualname__ = "builtins", "LeakDetected"
-Unclear.__module__, Unclear.__qualname__ = "builtins", "LeakUnclear"
-
-
-def failure(message: str, reading: LeakReading) -> Leak:
+def failure(message: str, reading: LeakReading) -> LeakDetected:
     """What a test fails with.
 
     Args:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_memguard.errors import BudgetExceeded, LeakDetected, MemoryRegression
 from pytest_memguard.model import Finding, Outcome
 from pytest_memguard.plugin.explain import Suspects
+from pytest_memguard.plugin.failures import TextAlone
 from pytest_memguard.plugin.running import Running
 from pytest_memguard.settings import Settings
 
@@ -183,8 +183,7 @@ def point_at_test(
     terminal, but prints all of it in CI. Without this, ``--tb=line`` names our own file.
     """
     crash = getattr(report.longrepr, "reprcrash", None)
-    ours = (BudgetExceeded, LeakDetected, MemoryRegression)
-    if crash is not None and call.excinfo and isinstance(call.excinfo.value, ours):
+    if crash is not None and call.excinfo and isinstance(call.excinfo.value, TextAlone):
         crash.message = crash.message.partition("\n")[0]
         crash.path, crash.lineno = str(item.path), (item.location[1] or 0) + 1
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
 import pytest
 
 from pytest_memguard.baselines import Change, Entry, Place
-from pytest_memguard.errors import MemoryRegression
 from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_limit
@@ -19,23 +18,12 @@ from pytest_memguard.leaks import LeakReading, bytes_of_all
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Budget, Finding, Outcome
 from pytest_memguard.plugin.confirm import Confirm
+from pytest_memguard.plugin.failures import Regressed
 from pytest_memguard.plugin.globs import matcher
 from pytest_memguard.plugin.regression_plans import RegressionPlanner
 from pytest_memguard.settings import Settings
 
 _ACCEPTED: Final = "; accepted in this run (--mem-accept)"
-
-
-class Regressed(MemoryRegression, pytest.fail.Exception):  # type: ignore[misc, name-defined]
-    """What a test fails with: the public error, printed as text alone, like pytest.fail."""
-
-    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
-        MemoryRegression.__init__(self, message, findings)
-        self.msg = message
-        self.pytrace = False
-
-
-Regressed.__module__, Regressed.__qualname__ = "builtins", "MemoryRegression"
 
 
 class RegressionCheck:

@@ -437,3 +437,41 @@ def test_a_metric_is_gone_with_its_run(pytester):
     """)
     pytester.runpytest_inprocess("--mem", "-p", "no:asyncio").assert_outcomes(passed=1)
     assert "mine" not in METRICS
+
+
+def test_failure_in_one_line(pytester):
+    """The failure of another plugin's check is one line, at the test's own."""
+    pytester.makeconftest("""
+        from pytest_memguard import Check, Violation
+
+        class Refuses(Check):
+            name = "refuses"
+
+            def plan(self, test):
+                return True
+
+            def judge(self, plan, readings, phase):
+                return [Violation(text="not this one")] if phase == "call" else []
+
+        def pytest_memguard_checks():
+            return [Refuses()]
+    """)
+    pytester.makepyfile(test_it="def test_it(): pass")
+    result = pytester.runpytest_inprocess("-p", "no:asyncio", "--tb=line")
+    result.stdout.fnmatch_lines(["*test_it.py:1: CheckFailed: not this one (refuses)"])
+
+
+def test_measure(run):
+    """A test reads numbers of another plugin's metric, which print in its unit."""
+    source = """
+        import os
+
+        def test_it(memguard):
+            with memguard.measure("descriptors") as measured:
+                opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1003)]
+            for number in opened:
+                os.close(number)
+            assert measured.peak == 1003
+            assert repr(measured).startswith("<open descriptors 1,003, growth 1,003, ")
+    """
+    run(source).assert_outcomes(passed=1)

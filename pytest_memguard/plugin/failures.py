@@ -1,0 +1,44 @@
+"""What tests fail with: our public errors, printed as text alone, as pytest.fail does it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import pytest
+
+from pytest_memguard.errors import (
+    BudgetExceeded,
+    CheckFailed,
+    LeakDetected,
+    LeakUnclear,
+    MemoryRegression,
+)
+
+Error = TypeVar("Error", bound=AssertionError)
+
+
+class TextAlone(pytest.fail.Exception):  # type: ignore[misc, name-defined]
+    """Printed without a traceback."""
+
+
+def _printed_alone(error: type[Error]) -> type[Error]:
+    """A class of the same name, which pytest prints without a traceback.
+
+    Args:
+        error: takes a message, and what it is about.
+    """
+
+    def make(self: Any, message: str, about: Any) -> None:
+        error.__init__(self, message, about)
+        self.msg = message
+        self.pytrace = False
+
+    members = {"__init__": make, "__module__": "builtins", "__doc__": error.__doc__}
+    return type(error.__name__, (error, TextAlone), members)
+
+
+Breach = _printed_alone(BudgetExceeded)
+Leak = _printed_alone(LeakDetected)
+Regressed = _printed_alone(MemoryRegression)
+Unclear = _printed_alone(LeakUnclear)
+Violated = _printed_alone(CheckFailed)
