@@ -262,25 +262,12 @@ OPTIONS: tuple[Option, ...] = (
         "up to half as long again.",
     ),
     Option(
-        "leak_memory",
-        "text",
-        ini="mem_leak_memory",
-        default="256",
-        help="Memory a leak may eat before its check stops; a bare number is MiB.",
-    ),
-    Option(
-        "leak_files",
-        "text",
-        ini="mem_leak_files",
-        default="200",
-        help="Descriptors, child processes or tasks a leak may eat before its check stops.",
-    ),
-    Option(
-        "leak_threads",
-        "text",
-        ini="mem_leak_threads",
-        default="50",
-        help="Threads a leak may eat before its check stops.",
+        "leak_stop_at",
+        "lines",
+        ini="mem_leak_stop_at",
+        default="256 MB, 200 files, 50 threads",
+        help="What a leak may use up before its check stops: memory, descriptors (as well as "
+        "child processes or tasks), threads; a bare number is MiB.",
     ),
     Option(
         "history",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pytest_memguard.errors import ConfigError, quoted
 from pytest_memguard.option_table import EXPLAIN, GITHUB, LEAK_BLAME, LEAK_CHECK, MODES
+from pytest_memguard.sizes import MIB
 from pytest_memguard.units import (
     MOST,
     as_number,
@@ -48,6 +49,18 @@ class Output:
     """The file."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopAt:
+    """What a leak may use up before its check stops."""
+
+    memory: int = 256 * MIB
+    """Bytes."""
+    files: int = 200
+    """Descriptors, child processes or tasks."""
+    threads: int = 50
+    """Threads."""
+
+
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -72,13 +85,29 @@ def _seconds(value: object) -> float:
     return seconds
 
 
-def _memory(value: object) -> int:
-    size = parse_size(value)
+def _stop_at(value: object) -> StopAt:
+    given = value.replace(",", "\n") if isinstance(value, str) else value
+    limits = _STOPS(given)
+    numbers = dict(limits)
+    if len(numbers) < len(limits):
+        msg = f"{quoted(value)} has two limits of a kind: write '256 MB, 200 files, 50 threads'"
+        raise ConfigError(msg)
+    return StopAt(**numbers)
+
+
+def _stop(entry: object) -> tuple[str, int]:
+    """One limit of ``mem_leak_stop_at``: the field of `StopAt`, and its value."""
+    text = entry.strip() if isinstance(entry, str) else entry
+    if isinstance(text, str):
+        for what in ("files", "threads"):
+            if text.endswith(what):
+                return what, parse_count(text.removesuffix(what).strip(), what)
+    size = parse_size(text)
     if not size:
         hint = "write a size above 0 ('256 MB')"
-        msg = f"{quoted(value)} would stop every leak check at once: {hint}"
+        msg = f"{quoted(text)} would stop every leak check at once: {hint}"
         raise ConfigError(msg)
-    return size
+    return "memory", size
 
 
 def _leak_check(value: object) -> str:
@@ -208,6 +237,8 @@ def _output(value: object) -> Output:
     return Output(format=name.strip(), path=path.strip())
 
 
+_STOPS: Final = _list_of("limits", _stop)
+
 PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "off": _switch,
     "mem": _switch,
@@ -231,9 +262,7 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "leak_ignore": _list_of("patterns", _name_pattern),
     "leak_calls": _count_of("calls"),
     "leak_seconds": _seconds,
-    "leak_memory": _memory,
-    "leak_files": _count_of("files"),
-    "leak_threads": _count_of("threads"),
+    "leak_stop_at": _stop_at,
     "history": _place,
     "save": _file,
     "compare": _file,

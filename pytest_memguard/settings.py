@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
 from pytest_memguard.option_table import BASELINE
-from pytest_memguard.parsing import PARSERS, Output, Pattern
-from pytest_memguard.sizes import MIB
+from pytest_memguard.parsing import PARSERS, Output, Pattern, StopAt
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
@@ -44,9 +43,7 @@ class Settings:
     leak_ignore: tuple[str, ...] = ()
     leak_calls: int = 2000
     leak_seconds: float = 20.0
-    leak_memory: int = 256 * MIB
-    leak_files: int = 200
-    leak_threads: int = 50
+    leak_stop_at: StopAt = StopAt()
     history: HistoryPlace | None = None
     save: str | None = None
     compare: str | None = None

@@ -51,9 +51,9 @@ class LeakPlanner:
         self._limits = Limits(
             calls=settings.leak_calls,
             seconds=settings.leak_seconds,
-            memory=settings.leak_memory,
-            files=settings.leak_files,
-            threads=settings.leak_threads,
+            memory=settings.leak_stop_at.memory,
+            files=settings.leak_stop_at.files,
+            threads=settings.leak_stop_at.threads,
         )
         self.defaults = LeakPlan(limits=self._limits, tolerance=settings.leak_tolerance)
         self._marks: dict[int, tuple[pytest.Mark, LeakPlan | None]] = {}

@@ -393,9 +393,7 @@ DAMAGE = """
 
 def test_damage_is_limited(pytester, run, written):
     """A leak of descriptors, threads or memory is known before it has eaten all there is."""
-    pytester.makeini(
-        "[pytest]\nmem_leak_files = 30\nmem_leak_threads = 25\nmem_leak_memory = 40\n"
-    )
+    pytester.makeini("[pytest]\nmem_leak_stop_at = 40 MB, 30 files, 25 threads\n")
     result = run(DAMAGE, "--mem-leak-check", "--mem-leak-blame=none", JSON, "-p", "no:randomly")
     result.assert_outcomes(passed=1, failed=3)
     tests = written()
@@ -414,7 +412,7 @@ def test_damage_is_limited(pytester, run, written):
 
 def test_too_few_calls_before_the_damage(pytester, run, written):
     """A leak that would eat too much before anything is certain is unclear, and says why."""
-    pytester.makeini("[pytest]\nmem_leak_memory = 20\n")
+    pytester.makeini("[pytest]\nmem_leak_stop_at = 20\n")
     run(
         """
         KEPT = []

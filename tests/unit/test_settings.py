@@ -10,6 +10,7 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.history import HistoryPlace
 from pytest_memguard.model import Budget
 from pytest_memguard.option_table import BASELINE, OPTIONS
+from pytest_memguard.parsing import StopAt
 from pytest_memguard.settings import Pattern, Settings, default_budgets, resolve
 from pytest_memguard.sizes import KIB, MIB
 
@@ -113,7 +114,7 @@ REFUSED = [
         for name, value, id_ in [("save", "", "empty"), ("compare", " ", "blank")]
     ),
     pytest.param(
-        "leak_memory",
+        "leak_stop_at",
         "0",
         "'0' would stop every leak check at once: write a size above 0 ('256 MB')",
         id="no-memory-for-a-leak",
@@ -299,10 +300,10 @@ def test_default_budgets(values, budgets) -> None:
         ("leak_calls", "50", 50),
         ("leak_seconds", "0.5", 0.5),
         ("leak_seconds", 3, 3.0),
-        ("leak_memory", "10", 10 * MIB),
-        ("leak_memory", "1 GiB", 1024 * MIB),
-        ("leak_files", "7", 7),
-        ("leak_threads", 8, 8),
+        ("leak_stop_at", "10", StopAt(memory=10 * MIB)),
+        ("leak_stop_at", "1 GiB, 7 files", StopAt(memory=1024 * MIB, files=7)),
+        ("leak_stop_at", "8threads\n7 files", StopAt(files=7, threads=8)),
+        ("leak_stop_at", ["8 threads", "5 MB"], StopAt(memory=5 * MIB, threads=8)),
     ],
 )
 def test_settings_of_the_leak_check(name, value, expected) -> None:
@@ -329,13 +330,15 @@ def test_settings_of_the_leak_check(name, value, expected) -> None:
         ("leak_seconds", "1e300"),
         ("leak_seconds", True),
         ("leak_seconds", -1),
-        ("leak_memory", "x"),
-        ("leak_memory", 0),
-        ("leak_memory", "0 MB"),
-        ("leak_files", 0),
-        ("leak_threads", 0),
-        ("leak_files", "-1"),
-        ("leak_threads", ""),
+        ("leak_stop_at", "x"),
+        ("leak_stop_at", 0),
+        ("leak_stop_at", "0 MB"),
+        ("leak_stop_at", "0 files"),
+        ("leak_stop_at", "0 threads"),
+        ("leak_stop_at", "-1 files"),
+        ("leak_stop_at", "threads"),
+        ("leak_stop_at", "5 MB, 6 MB"),
+        ("leak_stop_at", [None, 5]),
     ],
 )
 def test_bad_settings_of_the_leak_check(name, value) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_memguard.parsing import StopAt
 from pytest_memguard.plugin.leak_plans import LeakPlanner
 from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import MIB
@@ -76,9 +77,7 @@ def test_defaults_are_those_of_the_run() -> None:
         leak_calls=50,
         leak_seconds=3.0,
         leak_tolerance=7,
-        leak_memory=MIB,
-        leak_files=5,
-        leak_threads=6,
+        leak_stop_at=StopAt(memory=MIB, files=5, threads=6),
     ).plan
     limits = found.limits
     assert (limits.calls, limits.seconds, limits.memory) == (50, 3.0, MIB)
