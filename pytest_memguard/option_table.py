@@ -263,7 +263,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "leak_stop_at",
-        "lines",
+        "text",
         ini="mem_leak_stop_at",
         default="256 MB, 200 files, 50 threads",
         help="What a leak may use up before its check stops: memory, descriptors (as well as "

@@ -86,26 +86,30 @@ def _seconds(value: object) -> float:
 
 
 def _stop_at(value: object) -> StopAt:
-    given = value.replace(",", "\n") if isinstance(value, str) else value
-    limits = _STOPS(given)
+    if not isinstance(value, str):
+        return StopAt(**dict([_stop(value)]))
+    try:
+        limits = [_stop(part.strip()) for part in value.split(",")]
+    except ConfigError as error:
+        msg = f"in {quoted(value)}, {error}"
+        raise ConfigError(msg) from error
     numbers = dict(limits)
     if len(numbers) < len(limits):
-        msg = f"{quoted(value)} has two limits of a kind: write '256 MB, 200 files, 50 threads'"
+        msg = f"{quoted(value)} limits one thing twice: write '256 MB, 200 files, 50 threads'"
         raise ConfigError(msg)
     return StopAt(**numbers)
 
 
-def _stop(entry: object) -> tuple[str, int]:
+def _stop(limit: object) -> tuple[str, int]:
     """One limit of ``mem_leak_stop_at``: the field of `StopAt`, and its value."""
-    text = entry.strip() if isinstance(entry, str) else entry
-    if isinstance(text, str):
+    if isinstance(limit, str):
         for what in ("files", "threads"):
-            if text.endswith(what):
-                return what, parse_count(text.removesuffix(what).strip(), what)
-    size = parse_size(text)
+            if limit.endswith(what):
+                return what, parse_count(limit.removesuffix(what), what)
+    size = parse_size(limit)
     if not size:
         hint = "write a size above 0 ('256 MB')"
-        msg = f"{quoted(text)} would stop every leak check at once: {hint}"
+        msg = f"{quoted(limit)} would stop every leak check at once: {hint}"
         raise ConfigError(msg)
     return "memory", size
 
@@ -236,8 +240,6 @@ def _output(value: object) -> Output:
         raise ConfigError(msg)
     return Output(format=name.strip(), path=path.strip())
 
-
-_STOPS: Final = _list_of("limits", _stop)
 
 PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "off": _switch,

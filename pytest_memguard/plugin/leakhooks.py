@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 
 from pytest_memguard.attribution.session_owners import Owners
+from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.judge.known import with_acceptance
 from pytest_memguard.leaks import KnownLeak, LeakReading, Signal
@@ -31,7 +32,7 @@ from pytest_memguard.recording.check import LeakCheck
 from pytest_memguard.recording.repeat import Limits
 from pytest_memguard.settings import Settings
 
-_SHARE_OF_TIMEOUT: Final = 0.8
+_SHARE_OF_TIMEOUT: Final = 0.5  # explaining a leak takes up to half as long again
 
 
 def failure(message: str, reading: LeakReading) -> LeakDetected:
@@ -206,8 +207,9 @@ class LeakHooks:
         limits = plan.limits
         left = seconds_left(item, self._started)
         if left is not None:
+            end = Clock.seconds() + left
             left = max(0.0, left * _SHARE_OF_TIMEOUT)
-            limits = replace(limits, seconds=min(limits.seconds, left))
+            limits = replace(limits, seconds=min(limits.seconds, left), end=end)
         self._config = item.config
         self._repeating = True
         try:

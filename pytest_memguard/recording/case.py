@@ -43,6 +43,9 @@ _AT_MOST: Final = 1 / 2
 _FAILED: Final = "a call under the instruments failed: {}"
 _SLOW: Final = "explaining it was cut short: {}"
 _BROKEN: Final = "memguard failed to explain it ({}: {}); please report that"
+_LEAST_SECONDS: Final = 2.0
+"""Seconds to its timeout that a test must have left, or its leak is not explained."""
+_TIMEOUT: Final = "not explained: the timeout of the test left {:.1f} s for it"
 _MANY_CALLS: Final = 500
 """Calls that growth of the C heap has to last, where no block was found to stay."""
 _SLACK: Final = (
@@ -155,6 +158,10 @@ class Case:
     def _on_suspicion(self, so_far: Verdict) -> Verdict | None:
         """Look into it; a verdict if that settles it."""
         if self._where == "none":
+            return None
+        left = self._limits.end - Clock.seconds()
+        if left < _LEAST_SECONDS:
+            self._add_note(_TIMEOUT.format(max(0.0, left)))
             return None
         try:
             return self._explain(so_far)

@@ -78,6 +78,8 @@ class Limits:
     """Descriptors, children or tasks it may eat."""
     threads: int = 50
     """Threads it may eat."""
+    end: float = inf
+    """When, by `Clock.seconds`, a timeout ends the test, check and all."""
 
 
 class CallFailed(Exception):  # noqa: N818  a state of the repetition, not an error of ours

@@ -389,7 +389,7 @@ def test_bad_settings(pytester, run):
         ("mem_leak_tolerance", "some", "'some' is not a size: *"),
         ("mem_leak_calls", "0", "'0' is not a number of calls: *"),
         ("mem_leak_seconds", "-1", "'-1' is not a number of seconds: write one above 0, *"),
-        ("mem_leak_stop_at", "all", "'all' is not a size: *"),
+        ("mem_leak_stop_at", "all", "in 'all', 'all' is not a size: *"),
     ]
     pytester.makeini("[pytest]\n" + "\n".join(f"{name} = {value}" for name, value, _ in bad))
     result = run("def test_it(): open('ran', 'w')")

@@ -116,7 +116,7 @@ REFUSED = [
     pytest.param(
         "leak_stop_at",
         "0",
-        "'0' would stop every leak check at once: write a size above 0 ('256 MB')",
+        "in '0', '0' would stop every leak check at once: write a size above 0 ('256 MB')",
         id="no-memory-for-a-leak",
     ),
     pytest.param("fail_on", [""], "'' is no rule, it is empty: write peak:10%", id="no-rule"),
@@ -302,8 +302,8 @@ def test_default_budgets(values, budgets) -> None:
         ("leak_seconds", 3, 3.0),
         ("leak_stop_at", "10", StopAt(memory=10 * MIB)),
         ("leak_stop_at", "1 GiB, 7 files", StopAt(memory=1024 * MIB, files=7)),
-        ("leak_stop_at", "8threads\n7 files", StopAt(files=7, threads=8)),
-        ("leak_stop_at", ["8 threads", "5 MB"], StopAt(memory=5 * MIB, threads=8)),
+        ("leak_stop_at", "8threads,7 files", StopAt(files=7, threads=8)),
+        ("leak_stop_at", 5, StopAt(memory=5 * MIB)),
     ],
 )
 def test_settings_of_the_leak_check(name, value, expected) -> None:
@@ -338,7 +338,7 @@ def test_settings_of_the_leak_check(name, value, expected) -> None:
         ("leak_stop_at", "-1 files"),
         ("leak_stop_at", "threads"),
         ("leak_stop_at", "5 MB, 6 MB"),
-        ("leak_stop_at", [None, 5]),
+        ("leak_stop_at", ["5 MB"]),
     ],
 )
 def test_bad_settings_of_the_leak_check(name, value) -> None:
