@@ -20,6 +20,7 @@ from pytest_memguard.judge.known import with_acceptance
 from pytest_memguard.leaks import KnownLeak, LeakReading, Signal
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.collector_off import SWITCH_OFF
+from pytest_memguard.plugin.earlier_garbage import EarlierGarbage
 from pytest_memguard.plugin.failures import Leak, Unclear
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.leak_plans import LeakPlan
@@ -84,6 +85,7 @@ class LeakHooks:
         self._names: dict[str, Any] | None = None
         self._filters: list[Any] = []
         self._subtest_failed = False
+        self._garbage = EarlierGarbage()
 
     def gaps(self) -> list[Gap]:
         """What the check cannot see here."""
@@ -92,6 +94,7 @@ class LeakHooks:
     def pytest_sessionfinish(self) -> None:
         """There is no more to check."""
         self._check.close()
+        self._garbage.report()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -128,7 +131,11 @@ class LeakHooks:
             self._filters = list(warnings.filters)
         plan = self.plans.get(item.nodeid)
         checked = plan is not None and not plan.skipped and not self._repeating
+        if checked and self._gc_enabled:
+            self._garbage.collect()
         heap = self._check.heap() if checked else 0
+        if not self._repeating:
+            self._garbage.is_left()
         result = yield
         if (
             plan is None
@@ -144,6 +151,7 @@ class LeakHooks:
             reading = self._judge(item, plan)
         finally:
             self._seconds = time.perf_counter() - start
+        self._garbage.is_collected()
         if reading is not None:
             self._items.leak = reading
             self._fail(item, reading)

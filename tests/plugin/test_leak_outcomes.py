@@ -629,3 +629,38 @@ def test_the_item_is_as_after_its_one_run(pytester, run):
         """,
         *CHECK,
     ).assert_outcomes(passed=1)
+
+
+LEAVES_A_FILE = """
+    import gc
+    import pytest
+
+    class Node:
+        pass
+
+    def leave_open_file():
+        node = Node()
+        node.me = node
+        node.file = open(__file__)
+        gc.collect()  # it is old from now on, and not collected soon
+
+    @pytest.mark.xfail
+    def test_expected_to_fail():
+        leave_open_file()
+        assert False
+
+    CACHE = {}
+
+    def test_innocent():
+        CACHE.setdefault("table", [str(i) * 200 for i in range(500)])
+"""
+
+
+@pytest.mark.parametrize("flags", [("-W", "error"), ()])
+def test_garbage_of_an_earlier_test(run, flags):
+    """What an earlier test left open fails or warns at the end, not in the test that runs."""
+    plain = run(LEAVES_A_FILE, "-p", "no:randomly", *flags)
+    result = run(LEAVES_A_FILE, "-p", "no:randomly", "--mem-leak-check", *flags)
+    assert result.ret == plain.ret
+    result.assert_outcomes(passed=1, xfailed=1)
+    result.stdout.fnmatch_lines(["1 test checked for leaks: 1 clean, *"])

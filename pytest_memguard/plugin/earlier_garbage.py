@@ -1,0 +1,83 @@
+"""Collects what earlier tests left behind, so that none of it is blamed on the next test."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import warnings
+from types import SimpleNamespace
+from typing import Any
+
+from pytest_memguard.plugin.last_failure import forget_last_failure
+
+
+class EarlierGarbage:
+    """Garbage of tests that were not checked for leaks: they failed, or have no check.
+
+    A finaliser that raises or warns in a collection of ours would fail the test that happens
+    to run, where warnings are errors. pytest itself collects at the end of the session, so
+    what finalisers have to say is held back until then.
+    """
+
+    def __init__(self) -> None:
+        self._is_left = True
+        self._raised: list[Any] = []
+        self._warned: list[warnings.WarningMessage] = []
+
+    def is_left(self) -> None:
+        """Note that a test has run whose garbage was not collected."""
+        self._is_left = True
+
+    def is_collected(self) -> None:
+        """Note that nothing is left."""
+        self._is_left = False
+
+    def collect(self) -> None:
+        """Collect what is left, if anything is."""
+        if not self._is_left:
+            return
+        self._is_left = False
+        forget_last_failure()
+        before = sys.unraisablehook
+        sys.unraisablehook = self._hold
+        try:
+            with warnings.catch_warnings(record=True) as warned:
+                gc.collect()
+        finally:
+            sys.unraisablehook = before
+        self._warned += warned
+
+    def report(self) -> None:
+        """Pass on what finalisers have raised and warned of."""
+        raised, self._raised = self._raised, []
+        for held in raised:
+            sys.unraisablehook(held)
+        warned, self._warned = self._warned, []
+        for held in warned:
+            warnings.warn_explicit(held.message, held.category, held.filename, held.lineno)
+
+    def _hold(self, unraisable: Any) -> None:
+        """Keep what was raised, but not the object, which would live on."""
+        self._raised.append(
+            SimpleNamespace(
+                exc_type=unraisable.exc_type,
+                exc_value=unraisable.exc_value,
+                exc_traceback=None,
+                err_msg=unraisable.err_msg,
+                object=_Named(repr(unraisable.object)),
+            )
+        )
+
+
+class _Named:
+    """Stands for an object that is gone.
+
+    Args:
+        text: its representation.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
