@@ -19,6 +19,7 @@ from weakref import ReferenceType
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.census import subclasses
+from pytest_memguard.attribution.dict_tables import SMALLEST_TABLE
 from pytest_memguard.attribution.leak_lines import line_of
 from pytest_memguard.values import dataclass
 
@@ -29,8 +30,6 @@ _VALUES_IN_DICT: Final = 5 * _WORD
 """Where in a dict the pointer to its values is, if another object has its keys."""
 _VALUES_FOLLOW_HEAD: Final = sys.version_info >= (3, 13)
 """Whether a word before a dict's values, and behind the address it has, counts them."""
-_SMALLEST_TABLE: Final = sys.getsizeof({"": None}) - sys.getsizeof({})
-"""Bytes of the table of a dict with one entry, and with a few."""
 _MOST_BYTES: Final = 1 << 23
 """Bytes of one block that are read."""
 
@@ -240,7 +239,7 @@ class Marker:
         held = self._tracked.get(index)
         if held is not None:
             return not raw.is_made_in_python(type(held))
-        if self._pieces[index].size == _SMALLEST_TABLE:
+        if self._pieces[index].size == SMALLEST_TABLE:
             return not self.is_object(index)
         return self.is_plain_dict(index)
 

@@ -6,7 +6,6 @@ nothing of who got it last. tracemalloc follows that, object by object.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import sys
 import tracemalloc
@@ -15,6 +14,7 @@ from functools import cache
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
+from pytest_memguard.attribution.dict_tables import traceback_at
 from pytest_memguard.attribution.marking import referents
 from pytest_memguard.values import dataclass
 
@@ -26,6 +26,8 @@ _MOST: Final = 100_000
 Name = Callable[[Any], tuple[tuple[str, str, int], ...]]
 """Turns what tracemalloc knows of an object into function, file and line of its frames."""
 
+_IS_BLIND: Final = sys.version_info < (3, 12)
+"""Whether tracemalloc does not find instances whose attributes are told of in front of them."""
 _SMALL: Final = 512
 """Bytes up to which a block lies in one of Python's arenas."""
 
@@ -60,26 +62,9 @@ def _traceback_of(held: Any) -> Any:
     of them, since it looks for a shorter head (python/cpython#101407 mended 3.12).
     """
     told = tracemalloc.get_object_traceback(held)
-    if told is None and _by_address is not None and raw.has_words_in_front(type(held)):
-        frames = _by_address(0, id(held) - _LONG_HEAD)
-        told = None if frames is None else tracemalloc.Traceback(frames)
+    if told is None and _IS_BLIND and raw.has_words_in_front(type(held)):
+        told = traceback_at(id(held) - _LONG_HEAD)
     return told
-
-
-def _lookup_by_address() -> Callable[[int, int], Any] | None:
-    """The interpreter's own function for that, where it is needed."""
-    if sys.version_info >= (3, 12):
-        return None
-    try:
-        function = ctypes.pythonapi._PyTraceMalloc_GetTraceback  # noqa: SLF001  its name
-    except AttributeError:
-        return None
-    function.argtypes = [ctypes.c_uint, ctypes.c_size_t]
-    function.restype = ctypes.py_object
-    return function
-
-
-_by_address: Final = _lookup_by_address()
 
 
 class Origins:
@@ -124,9 +109,10 @@ class Origins:
 
     @staticmethod
     def _fresh(held: Iterable[Any], new: set[int], seen: set[int]) -> list[Any]:
-        """What has not been seen, without the classes that were there before."""
-        return [
-            one
+        """What has not been seen, once each, without the classes that were there before."""
+        fresh = {
+            id(one): one
             for one in held
             if id(one) not in seen and (id(one) in new or not issubclass(type(one), type))
-        ]
+        }
+        return list(fresh.values())

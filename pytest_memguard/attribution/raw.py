@@ -35,6 +35,8 @@ _TRIES: Final = 9
 _HEAP_TYPE: Final = 1 << 9
 _IMMUTABLE_TYPE: Final = 1 << 8
 _MANAGED_DICT: Final = 1 << 4
+_HAS_HEADER: Final = 1 << 14
+"""Of types whose objects the collector may follow; they have a header even if it does not."""
 _SHOWS_FREED: Final = sys.hexversion >> 16 == 0x30C
 """Whether it is CPython 3.12."""
 
@@ -270,9 +272,9 @@ def block_sizes(obj: object) -> tuple[int, ...]:
     What has items that lie in the object itself, such as a tuple or a number, is one block; so
     is text.
     """
-    header = _TRACKED_HEADER if gc.is_tracked(obj) else 0
-    size = own_size(obj) - _TRACKED_HEADER + header
     kind = type(obj)
+    header = _TRACKED_HEADER if _flags_of(kind) & _HAS_HEADER else 0
+    size = own_size(obj) - _TRACKED_HEADER + header
     if size <= 0:
         return ()
     own = _basic_size_of(kind) + header

@@ -5,13 +5,17 @@ from __future__ import annotations
 import gc
 import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from pytest_memguard.probes.function_names import Functions, Place
 from pytest_memguard.probes.survivors import (
+    BlocksByStack,
     Survivors,
+    blocks_in,
     grown_between,
     survivors_of,
 )
@@ -20,6 +24,9 @@ _FRAMES: Final = 24
 _BEFORE: Final = 4
 """The part of the calls to make before the first snapshot."""
 _MOST_BLOCKS: Final = 100_000
+_OUR_FILES: Final = str(Path(__file__).parents[1] / "*")
+Moves = Counter[tuple[int, tracemalloc.Traceback, tracemalloc.Traceback]]
+"""Blocks of a size that one stack has allocated, and that belong to what another has made."""
 
 
 class TracingStopped(Exception):  # noqa: N818  a state of the calls, not an error of ours
@@ -31,6 +38,7 @@ def told_again(
     calls: int,
     collect: Callable[[], None],
     survivors: list[Survivors],
+    moved: Callable[[], Moves] = Counter,
 ) -> list[Survivors]:
     """Survivors, those of Python's allocators from as many more calls under tracemalloc.
 
@@ -46,6 +54,7 @@ def told_again(
         calls: how many to make.
         collect: collects garbage, if it is to be collected.
         survivors: as memray tells them.
+        moved: tells what belongs to others than those who allocated it.
 
     Raises:
         CallFailed: if a call went wrong.
@@ -59,14 +68,14 @@ def told_again(
     try:
         # the same line makes all calls: it is a part of their stacks
         before, after = (
-            _snapshot(call, times, collect, blocks)
+            _snapshot(call, times, collect, blocks, moved)
             for times in (max(1, calls // _BEFORE), calls)
         )
     finally:
         tracemalloc.stop()
     if before is None or after is None:
         return survivors
-    grown = grown_between(_of_python(before), _of_python(after)).items()
+    grown = grown_between(_blocks(*before), _blocks(*after)).items()
     told = [survivors_of(traceback, sizes) for traceback, sizes in grown]
     return [
         *_completed((s for s in told if s is not None), survivors),
@@ -75,8 +84,12 @@ def told_again(
 
 
 def _snapshot(
-    call: Callable[[], None], calls: int, collect: Callable[[], None], blocks: int
-) -> tracemalloc.Snapshot | None:
+    call: Callable[[], None],
+    calls: int,
+    collect: Callable[[], None],
+    blocks: int,
+    moved: Callable[[], Moves],
+) -> tuple[tracemalloc.Snapshot, Moves] | None:
     """What is there after so many calls; None if it is too much."""
     gc.collect()  # empties what is kept for reuse; the check has frozen the heap
     for _ in range(calls):
@@ -86,17 +99,24 @@ def _snapshot(
         raise TracingStopped
     if sys.getallocatedblocks() - blocks > _MOST_BLOCKS:
         return None
-    return tracemalloc.take_snapshot()
+    return (tracemalloc.take_snapshot(), moved())
 
 
-def _of_python(snapshot: tracemalloc.Snapshot) -> tracemalloc.Snapshot:
-    """A snapshot without what it took itself, and without the domains of extensions.
+def _blocks(snapshot: tracemalloc.Snapshot, moves: Moves) -> BlocksByStack:
+    """The blocks of a snapshot without what it took itself, and those of Python's alone.
 
-    The memory of those memray has seen.
+    The memory of extensions that have a domain of their own memray has seen.
     """
     of_python = tracemalloc.DomainFilter(inclusive=True, domain=0)
-    of_others = tracemalloc.Filter(inclusive=False, filename_pattern=tracemalloc.__file__)
-    return snapshot.filter_traces([of_python, of_others])
+    of_others = [
+        tracemalloc.Filter(inclusive=False, filename_pattern=file)
+        for file in (tracemalloc.__file__, _OUR_FILES)
+    ]
+    found = blocks_in(snapshot.filter_traces([of_python, *of_others]))
+    for (size, allocated, belongs), count in moves.items():
+        found[allocated][size] -= count
+        found[belongs][size] += count
+    return found
 
 
 def _completed(told: Iterable[Survivors], survivors: list[Survivors]) -> list[Survivors]:

@@ -186,7 +186,7 @@ def _difference(
     if before is None or after is None:
         return []
     functions = Functions()
-    grown = grown_between(before, after).items()
+    grown = grown_between(blocks_in(before), blocks_in(after)).items()
     found = [survivors_of(traceback, sizes) for traceback, sizes in grown]
     return [replace(s, stack=functions.named(s.stack)) for s in found if s is not None]
 
@@ -195,19 +195,21 @@ Sizes = Counter[int]
 """How many blocks there are of each size."""
 
 
-def grown_between(
-    before: tracemalloc.Snapshot, after: tracemalloc.Snapshot
-) -> dict[tracemalloc.Traceback, Sizes]:
-    """How many more blocks of each size one snapshot has than another, by their stacks.
+BlocksByStack = dict[tracemalloc.Traceback, Sizes]
+"""Blocks, by the stack that allocated them."""
+
+
+def grown_between(before: BlocksByStack, after: BlocksByStack) -> BlocksByStack:
+    """How many more blocks of each size there are than there were.
 
     What was replaced in between cancels out: one more and one less of the same size.
 
     Args:
-        before: the earlier one.
-        after: the later one.
+        before: those of the earlier snapshot.
+        after: those of the later one.
     """
-    found = _sizes(after)
-    for traceback, sizes in _sizes(before).items():
+    found = {traceback: Counter(sizes) for traceback, sizes in after.items()}
+    for traceback, sizes in before.items():
         if traceback in found:
             found[traceback].subtract(sizes)
     return found
@@ -237,8 +239,9 @@ def survivors_of(traceback: tracemalloc.Traceback, sizes: Sizes) -> Survivors | 
     )
 
 
-def _sizes(snapshot: tracemalloc.Snapshot) -> dict[tracemalloc.Traceback, Sizes]:
-    found: dict[tracemalloc.Traceback, Sizes] = defaultdict(Counter)
+def blocks_in(snapshot: tracemalloc.Snapshot) -> BlocksByStack:
+    """The blocks of a snapshot."""
+    found: BlocksByStack = defaultdict(Counter)
     for trace in snapshot.traces:
         found[trace.traceback][trace.size] += 1
     return found

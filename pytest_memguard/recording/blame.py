@@ -10,6 +10,7 @@ from functools import partial
 from math import inf
 from typing import Final
 
+from pytest_memguard.attribution.dict_tables import moved_tables
 from pytest_memguard.attribution.fingerprints import (
     fingerprint,
     former_fingerprint,
@@ -170,7 +171,7 @@ def _look(
         note = _NOT_ASKED
     elif not note:
         try:
-            again = partial(told_again, call, calls, collect, survivors)
+            again = partial(told_again, call, calls, collect, survivors, moved_tables)
             survivors = in_time(again, survivors)
         except TracingStopped:
             note, traced = STARTS_TRACEMALLOC, True
@@ -247,7 +248,7 @@ def with_own_sizes(
     if not known:
         return blame
     try:
-        found = told_again(call, _FEEDING_CALLS, _settled(collect), [])
+        found = told_again(call, _FEEDING_CALLS, _settled(collect), [], moved_tables)
     except TracingStopped:
         return blame
     times = sum(blocks.small for blocks in found) / _FEEDING_CALLS / known

@@ -204,3 +204,44 @@ def test_another_test_with_larger_objects(run, written):
     )
     assert 130 <= small <= 200
     assert 430 <= large <= 520
+
+
+TABLES = """
+    DOCUMENTS = []
+    LISTS = {}
+
+    def drop():
+        options = {"w": 1}  # its table is kept for the next dict
+        return options["w"]
+
+    def store():
+        DOCUMENTS.append(dict((("id", 1),)))
+
+    def store_list():
+        LISTS[str(len(LISTS))] = dict((("id", [1]),))
+
+    def test_one():
+        drop()
+        store()
+
+    def test_two():
+        drop()
+        store()
+        drop()
+        store_list()
+"""
+
+
+def test_tables_of_dicts_that_are_gone(run, written):
+    """The table that a dict left for the next one belongs to the line that made the next."""
+    run(TABLES, "-p", "no:randomly", *CHECK).assert_outcomes(failed=2)
+    tests = written()
+    lines = tests["test_one"]["leak"]["blame"]["lines"]
+    assert [line["function"] for line in lines] == ["store"]
+    assert lines[0]["count"] / tests["test_one"]["leak"]["blame"]["calls"] == pytest.approx(2)
+    two = [tests["test_two"]["leak"], *tests["test_two"]["leak"]["more"]]
+    told = {line["function"] for leak in two for line in leak["blame"]["lines"]}
+    assert told == {"store", "store_list"}
+    kept = next(leak for leak in two if "LISTS" in leak["blame"]["path"]["holder"])
+    (line,) = kept["blame"]["lines"]
+    assert line["count"] / kept["blame"]["calls"] == pytest.approx(5, rel=0.1)
