@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate
+from math import inf
 from operator import mul
 from typing import Final
 
@@ -84,13 +85,18 @@ def accounted(verdict: Verdict, blame: Blame, freed: int = 0) -> tuple[Verdict, 
         pages = None
         scales = _scales(verdict, blame, rates, pages)
         rest = scales.small_bytes + scales.large_bytes
-    lines = tuple(_scaled(line, scales) for line in blame.lines)
+    lines = tuple(_scaled(line, scales, blame.calls) for line in blame.lines)
     known: float | None = rest or None
     if pages is not None and pages.per_call >= MULTIPLE * rest:
         known = pages.per_call
         if "USS" not in rates:
             verdict = replace(verdict, rates=(*verdict.rates, pages))
-    types = tuple(_scaled_type(growth, scales.blocks) for growth in blame.types)
+    types = tuple(
+        _scaled_type(growth, scales.of_blocks(growth.count, blame.calls))
+        for growth in blame.types
+    )
+    if scales.steady != scales.blocks:
+        lines = tuple(sorted(lines, key=lambda line: line.size, reverse=True))
     return verdict, replace(blame, lines=lines[:LINES], types=types, per_call=known)
 
 
@@ -98,8 +104,12 @@ def accounted(verdict: Verdict, blame: Blame, freed: int = 0) -> tuple[Verdict, 
 class _Scales:
     """By how much to multiply what the few calls showed."""
 
+    most: float
+    """Blocks per call that a line can have that leaves as many in each call."""
+    steady: float
+    """Python's blocks of such a line, and the bytes of small ones."""
     blocks: float
-    """Python's blocks, and the bytes of small ones."""
+    """Those of other lines."""
     arenas: float
     """Share of small blocks that are in arenas; others are in the C heap, small as they are."""
     large: float
@@ -108,6 +118,15 @@ class _Scales:
     """Bytes per call in arenas."""
     large_bytes: float
     """Bytes per call elsewhere."""
+
+    def of_blocks(self, count: int, calls: int) -> float:
+        """By how much to multiply blocks of a line, or objects of a type.
+
+        Args:
+            count: how many there are.
+            calls: that left them.
+        """
+        return self.steady if _is_steady(count, calls, self.most) else self.blocks
 
 
 def _pages(verdict: Verdict) -> Rate | None:
@@ -139,12 +158,17 @@ def _scales(
     heap = rates.get("C heap")
     stay, seen = _python_blocks(verdict, blame)
     blocks, arenas = _of_python(stay, seen, small, shown, heap)
+    most = inf if stay is None else stay
+    steady, blocks = _of_steady(most, blocks, blame)
     in_place = (
         bool(others) and arenas == 1 and all(line.count < _OFTEN * calls for line in others)
     )
     shown += (1 - arenas) * small
-    small *= blocks * arenas
-    if blocks == 1 and arenas == 1 and stay is not None and seen:
+    small = arenas * sum(
+        line.small * (steady if _is_steady(line.of_python, calls, most) else blocks) / calls
+        for line in blame.lines
+    )
+    if steady == blocks == 1 and arenas == 1 and stay is not None and seen:
         small *= max(1.0, stay / seen)  # those that no line shows are taken for alike
     if heap is not None:
         large_bytes = _of_heap(verdict, heap, pages, in_place=in_place)
@@ -156,7 +180,13 @@ def _scales(
         if blame.path is not None:
             large_bytes = max(large_bytes, _of_table(verdict))
     return _Scales(
-        blocks=blocks, arenas=arenas, large=large, small_bytes=small, large_bytes=large_bytes
+        most=most,
+        steady=steady,
+        blocks=blocks,
+        arenas=arenas,
+        large=large,
+        small_bytes=small,
+        large_bytes=large_bytes,
     )
 
 
@@ -184,6 +214,42 @@ def _of_python(
     if heap is not None and excess and heap.per_call >= _MISSING * (shown + excess):
         return 1.0, 1 - uncounted
     return _scale(stay, seen, both=stay < 1), 1.0
+
+
+def _is_steady(count: int, calls: int, most: float) -> bool:
+    """Whether each call leaves as many, as far as the number of all tells.
+
+    One more may be the table of what holds them, which was moved; one less was in memory that
+    had been in use before.
+
+    Args:
+        count: blocks.
+        calls: that left them.
+        most: blocks per call that all lines together leave.
+    """
+    fits = count - 1 <= most * calls
+    return fits and count + 1 >= calls > _FEWEST and (count + 1) % calls <= 2
+
+
+def _of_steady(stay: float, scale: float, blame: Blame) -> tuple[float, float]:
+    """By how much to multiply blocks of lines that leave as many in each call, and of others.
+
+    What each call leaves as many of was seen as it is. Of other lines too many are seen where
+    what they leave replaces older blocks, as the nodes of a tree do, or becomes more with each
+    call.
+
+    Args:
+        stay: blocks per call over all calls; infinite if they are not counted.
+        scale: by how much to multiply where all are alike.
+        blame: the lines.
+    """
+    calls = max(1, blame.calls)
+    counts = [line.of_python for line in blame.lines]
+    steady = sum(count for count in counts if _is_steady(count, calls, stay)) / calls
+    others = sum(counts) / calls - steady
+    if scale == 1 or not 0 < steady < stay or not others:
+        return scale, scale
+    return 1.0, (stay - steady) / others
 
 
 def _unmeasured(
@@ -286,16 +352,17 @@ def _scale(stay: float | None, seen: float, *, both: bool) -> float:
     return stay / seen if both or seen >= _MISSING * stay else 1.0
 
 
-def _scaled(line: LeakLine, scales: _Scales) -> LeakLine:
+def _scaled(line: LeakLine, scales: _Scales, calls: int) -> LeakLine:
     small = scales.arenas * line.small
     others = scales.large * (line.size - small)
-    of_python = scales.blocks * line.of_python
+    blocks = scales.of_blocks(line.of_python, calls)
+    of_python = blocks * line.of_python
     return replace(
         line,
         count=round(line.count - line.of_python + of_python),
         of_python=round(of_python),
-        size=round(scales.blocks * small + others),
-        small=round(scales.blocks * small),
+        size=round(blocks * small + others),
+        small=round(blocks * small),
     )
 
 

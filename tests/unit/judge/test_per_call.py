@@ -283,3 +283,39 @@ def test_what_a_holder_takes(heap, held, per_call) -> None:
     verdict = leaking([rate("blocks", 2)], blocks=[20] * ROUNDS, heap=heap)
     blame = Blame(calls=CALLS, lines=(line(1, 2, 32, small=32),), path=path)
     assert accounted(verdict, blame)[1].per_call == pytest.approx(per_call, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("seen", "stay", "expected"),
+    [
+        pytest.param((16, 16, 26), 2.25, [1, 1, 0.25], id="one-line-replaces-older-blocks"),
+        pytest.param((17, 3200), 53, [17 / 16, 53 - 17 / 16], id="more-with-each-call"),
+        pytest.param((15, 40), 2, [15 / 16, 2 - 15 / 16], id="one-less"),
+        pytest.param((32, 16), 1.5, [0.5, 1], id="one-line-shows-more-than-stays"),
+        pytest.param((16, 16), 1.5, [0.75, 0.75], id="all-alike"),
+        pytest.param((20, 40), 3, [1, 2], id="none-alike"),
+        pytest.param((48, 40), 2, [2 * 48 / 88, 2 * 40 / 88], id="more-alike-than-stay"),
+        pytest.param((16, 24), 2.5, [1, 1.5], id="as-seen"),
+    ],
+)
+def test_lines_that_leave_as_many_in_each_call(seen, stay, expected) -> None:
+    """What each call leaves as many of was seen as it is; other lines take up the rest."""
+    calls = 16
+    lines = tuple(
+        LeakLine(
+            file="app.py",
+            line=number,
+            function="put",
+            count=count,
+            size=64 * count,
+            of_python=count,
+            small=64 * count,
+        )
+        for number, count in enumerate(seen)
+    )
+    types = tuple(TypeGrowth(type=f"app.T{n}", count=n, size=n) for n in seen)
+    blame = Blame(calls=calls, lines=lines, types=types)
+    _, blame = accounted(leaking([rate("blocks", stay)]), blame)
+    counts = {line.line: line.count / calls for line in blame.lines}
+    assert [counts[n] for n in range(len(seen))] == pytest.approx(expected, abs=0.04)
+    assert blame.per_call == pytest.approx(64 * sum(expected), rel=0.01)
