@@ -21,6 +21,7 @@ from pytest_memguard.recording.repeat import (
     Limits,
     Repetition,
 )
+from pytest_memguard.recording.slow_to_end import Patience
 
 if TYPE_CHECKING:
     from pytest_memguard.recording.blame import Grower
@@ -80,6 +81,7 @@ class Case:
         limits: how far to go.
         owners: tells the parts of the test runner, as for `retention.Search`.
         first: bytes that the very first call kept, which was made elsewhere.
+        patience: how long to wait in this run for what ends by itself.
 
     Attributes:
         calls: made in all.
@@ -97,6 +99,7 @@ class Case:
         limits: Limits,
         owners: Callable[[], Owners],
         first: int = 0,
+        patience: Patience | None = None,
     ) -> None:
         self.calls = 0
         self.blame: Blame | None = None
@@ -111,6 +114,7 @@ class Case:
         self._limits = limits
         self._owners = owners
         self._first = first
+        self._patience = patience or Patience()
         self._excluded: list[Cause] = []
         self._leaks: list[Cause] = []
         self._divided_at = 0
@@ -134,7 +138,9 @@ class Case:
             self._turns += 1
             before = self.calls
             first = self._first if self._turns == 1 else 0
-            repetition = Repetition(self._call, looks, limits, self._on_suspicion, first)
+            repetition = Repetition(
+                self._call, looks, limits, self._on_suspicion, first, self._patience
+            )
             verdict = repetition.verdict()
             self._leave_out_renewed(verdict)
             self._ask_for_more(verdict)

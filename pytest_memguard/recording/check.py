@@ -27,6 +27,7 @@ from pytest_memguard.recording.garbage import WholeHeap
 from pytest_memguard.recording.looks import MOMENT, forget_caches
 from pytest_memguard.recording.progress import Progress, WatchedLooks, watched
 from pytest_memguard.recording.repeat import CallFailed, Limits
+from pytest_memguard.recording.slow_to_end import Patience
 
 if TYPE_CHECKING:
     from pytest_memguard.recording.parts import Part
@@ -65,6 +66,7 @@ class LeakCheck:
         self._owners = owners
         self._watcher = watcher
         self._known = KnownLeaks()
+        self._patience = Patience()
         self._heap = WholeHeap()
         self._counters: dict[bool, Counters] = {}
         self._free: Reader | None = None
@@ -140,7 +142,9 @@ class LeakCheck:
         )
         call = watched(call, self._watcher)
         free = self._heap_free()
-        case = Case(call, self._blame, self._known, looks, limits, self._owners, kept)
+        case = Case(
+            call, self._blame, self._known, looks, limits, self._owners, kept, self._patience
+        )
         try:
             verdict = case.verdict()
         finally:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from math import inf
-from operator import sub
-from typing import ClassVar, Final
+from typing import Final
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.lasting import LEAST_CALLS
@@ -28,6 +26,7 @@ from pytest_memguard.judge.staircase import is_pausing
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict, is_much
 from pytest_memguard.recording.artefacts import AGAIN, Artefacts
 from pytest_memguard.recording.looking import Looking
+from pytest_memguard.recording.slow_to_end import Patience, SlowToEnd
 from pytest_memguard.sizes import MIB, format_size
 from pytest_memguard.values import dataclass
 
@@ -86,25 +85,6 @@ class CallFailed(Exception):  # noqa: N818  a state of the repetition, not an er
     """A repetition did not do what the first call did; its text says what happened."""
 
 
-_SLOW_TO_GO: Final[frozenset[Signal]] = frozenset(
-    {"Python threads", "native threads", "child processes", "asyncio tasks"}
-)
-"""What may end by itself a while after the call."""
-_PATIENCE: Final = 5.0
-"""Seconds that it is waited for once, before it is called a leak."""
-_CALLS_ONCE_MORE: Final = 10
-"""Calls that show whether anything stays but what is slow to go."""
-_OF_THE_TIME: Final = 0.25
-"""Share of the time of a check that it may take."""
-_FIRST_SHARE: Final = 0.5
-_LATER_SHARE: Final = 0.22
-"""Share of that if none of it goes; and once that was in vain for several callables."""
-_TRIES: Final = 50
-_SEVERAL: Final = 3
-"""How many of them have to be there."""
-_HARDLY_ANY: Final = 0.1
-"""Share of what was there that may be left for all of it to have gone."""
-
 Suspicion = Callable[[Verdict], Verdict | None]
 
 
@@ -122,13 +102,11 @@ class Repetition:
         on_suspicion: asked once, with the verdict so far, when something has grown steadily
             for a while; a verdict it returns ends the check.
         kept: bytes of the C heap that the very first call kept, which was made before.
+        patience: how long to wait in this run for what ends by itself.
 
     Attributes:
         calls: made so far.
     """
-
-    _in_vain: ClassVar[int] = 0
-    """For how many callables of this process threads were waited for that did not end."""
 
     def __init__(
         self,
@@ -137,6 +115,7 @@ class Repetition:
         limits: Limits,
         on_suspicion: Suspicion | None = None,
         kept: int = 0,
+        patience: Patience | None = None,
     ) -> None:
         self._call = call
         self._look = looks.look
@@ -161,7 +140,9 @@ class Repetition:
         self._looks_clean = False
         self._clean_at = 0.0
         self._disturbed = self._harmed = self._too_slow = False
-        self._has_waited_long = False
+        self._slow = SlowToEnd(
+            self._call_once, looks, self._start, limits.seconds, patience or Patience()
+        )
         self._artefacts = Artefacts(self._call_once, self._calls, looks)
 
     def verdict(self) -> Verdict:
@@ -339,76 +320,18 @@ class Repetition:
         return verdict
 
     def _ended_by_themselves(self) -> Verdict | None:
-        """A verdict if threads and the like, and what they hold, are only slow to go.
-
-        A thread that looks once a second whether it is to end is there for a second more.
-        Many calls in a second leave many of them, and each later second no more.
-        """
-        if self._has_waited_long:
+        """A verdict if threads and the like, and what they hold, are only slow to end."""
+        ended = self._slow.wait()
+        if ended is None:
             return None
-        self._look(self._after, settle=False)
-        there = dict(zip(self._signals, map(sub, self._after, self._start), strict=True))
-        slow = {signal for signal in _SLOW_TO_GO if there.get(signal, 0) >= _SEVERAL}
-        if not slow:
-            return None
-        self._has_waited_long = True
-        share = _FIRST_SHARE if Repetition._in_vain < _SEVERAL else _LATER_SHARE
-        # a timeout of the test's may leave little time, which finding the cause needs as well
-        pause = min(_PATIENCE, _OF_THE_TIME * self._limits.seconds) / _TRIES
-        tries = self._wait_for(slow, self._start, pause, share)
-        if not tries:
-            Repetition._in_vain += 1
-            return None
-        names = " and ".join(sorted(slow))
-        gone = f"the {names} that calls leave are gone {tries * pause:.2g} s later"
-        stays = self._stays_without(slow, pause)
-        if stays:
-            reason = f"{gone}, and {' and '.join(stays)} grow beside them"
-            return Verdict(
-                state="unclear", calls=self.calls, rounds=self._series(), reason=reason
-            )
-        return Verdict(state="settling", calls=self.calls, rounds=self._series(), reason=gone)
-
-    def _wait_for(
-        self, slow: set[Signal], before: array[int], pause: float, share: float
-    ) -> int:
-        """Wait until nearly all of something has gone; after how many tries, 0 if never.
-
-        Args:
-            slow: signals of what is slow to go.
-            before: a reading without any of it.
-            pause: seconds between two tries.
-            share: of the tries after which none of it may be as it was.
-        """
-        columns = [i for i, signal in enumerate(self._signals) if signal in slow]
-        most = {i: self._after[i] - before[i] for i in columns}
-        for tries in range(1, _TRIES + 1):
-            time.sleep(pause)
-            self._look(self._after, settle=False)
-            left = {i: self._after[i] - before[i] for i in columns}
-            if all(left[i] <= _HARDLY_ANY * most[i] for i in columns):
-                return tries
-            if tries >= _TRIES * share and all(left[i] >= most[i] for i in columns):
-                return 0
-        return 0
-
-    def _stays_without(self, slow: set[Signal], pause: float) -> list[Signal]:
-        """What some more calls leave behind once their threads and the like have gone.
-
-        Memory of the C library that was a thread's is used again by the next one, so only
-        blocks and what is counted one by one tell.
-        """
-        self._before[:] = self._after
-        for _ in range(_CALLS_ONCE_MORE):
-            self._call_once()
-        self._look(self._after, settle=False)
-        self._wait_for(slow, self._before, pause, 1.0)
-        grown = dict(zip(self._signals, map(sub, self._after, self._before), strict=True))
-        return [
-            signal
-            for signal in self._signals
-            if signal not in BYTE_SIGNALS and grown[signal] >= _CALLS_ONCE_MORE
-        ]
+        reason = f"the {ended.names} that calls leave are gone {ended.seconds:.2g} s later"
+        verdict = Verdict(
+            state="settling", calls=self.calls, rounds=self._series(), reason=reason
+        )
+        if not ended.stays:
+            return verdict
+        reason = f"{reason}, and {' and '.join(ended.stays)} grow beside them"
+        return replace(verdict, state="unclear", reason=reason)
 
     def _would_eat(self) -> bool:
         """Whether the calls that look into growth would eat more than it may.
