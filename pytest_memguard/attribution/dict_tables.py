@@ -11,7 +11,7 @@ import ctypes
 import gc
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
@@ -22,7 +22,6 @@ _TABLE_IN_DICT: Final = 4 * _WORD
 _EMPTY: Final = dict.__sizeof__({})
 SMALLEST_TABLE: Final = dict.__sizeof__({"": None}) - _EMPTY
 """Bytes of the table of a dict with one entry, and with a few: the only ones that are kept."""
-_AT_ONCE: Final = 10_000
 
 Moved = tuple[int, tracemalloc.Traceback, tracemalloc.Traceback]
 """Bytes of a table, the stack that allocated it, and the one that made the dict it is in."""
@@ -48,44 +47,27 @@ def traceback_at(address: int) -> tracemalloc.Traceback | None:
     return None if frames is None else tracemalloc.Traceback(frames)
 
 
-def moved_tables() -> Counter[Moved]:
-    """The tables that dicts made since tracemalloc was started have got from others.
+def moved_tables(grower: object = None) -> Counter[Moved]:
+    """The tables that new dicts have got from others; the heap was frozen before the calls.
 
-    The heap is frozen afterwards, whether it was or not.
+    Args:
+        grower: what was there before and holds new dicts. The collector does not follow those
+            of them that hold nothing it follows, so they are looked for in what may hold them.
     """
     moves: Counter[Moved] = Counter()
-    gc.unfreeze()
-    try:
-        for held in _small_dicts():
-            owner = tracemalloc.get_object_traceback(held)
-            if owner is None:  # it was there before
-                continue
-            taken = traceback_at(_table_of(held))
-            if taken is not None and taken != owner:
-                moves[SMALLEST_TABLE, taken, owner] += 1
-    finally:
-        gc.freeze()
-    return moves
-
-
-def _small_dicts() -> Iterator[dict[Any, Any]]:
-    """Dicts that have a table of the smallest size for themselves.
-
-    The collector does not follow those that hold nothing it follows, and they are found where
-    they are held.
-    """
     size = _EMPTY + SMALLEST_TABLE
-    everything = gc.get_objects()
-    seen: set[int] = set()
-    for start in range(0, len(everything), _AT_ONCE):
-        followed = everything[start : start + _AT_ONCE]
-        held = raw.referents(*followed)
-        found = [one for one in followed if type(one) is dict]
-        found += [one for one in held if type(one) is dict and not gc.is_tracked(one)]
-        for one in found:
-            if dict.__sizeof__(one) == size and id(one) not in seen:
-                seen.add(id(one))
-                yield one
+    new = gc.get_objects()
+    held = raw.referents(*new, *raw.tables(grower))
+    for one in {id(one): one for one in (*new, *held) if type(one) is dict}.values():
+        if dict.__sizeof__(one) != size:
+            continue
+        owner = tracemalloc.get_object_traceback(one)
+        if owner is None:  # it was there before
+            continue
+        taken = traceback_at(_table_of(one))
+        if taken is not None and taken != owner:
+            moves[SMALLEST_TABLE, taken, owner] += 1
+    return moves
 
 
 def _table_of(held: dict[Any, Any]) -> int:

@@ -171,7 +171,8 @@ def _look(
         note = _NOT_ASKED
     elif not note:
         try:
-            again = partial(told_again, call, calls, collect, survivors, moved_tables)
+            moved = partial(moved_tables, found.grower)
+            again = partial(told_again, call, calls, collect, survivors, moved)
             survivors = in_time(again, survivors)
         except TracingStopped:
             note, traced = STARTS_TRACEMALLOC, True

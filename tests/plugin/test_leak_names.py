@@ -8,7 +8,7 @@ import pytest
 
 from tests.plugin.leaky import JSON
 
-CHECK = ("--mem-leak-check", "--mem-leak-calls=60", JSON)
+CHECK = ("--mem-leak-check", "--mem-leak-calls=60", "--mem-leak-seconds=10", JSON)
 UNEVEN = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
 """Calls enough for growth that is now and then twice as much in a call."""
 THREADS = """
