@@ -41,12 +41,14 @@ class Counters:
     Attributes:
         gaps: what does not work here.
         heap: reads the C heap alone, if that works.
+        open_files: counts open descriptors alone, if that works.
         signals: what works, in the order of a row.
     """
 
     def __init__(self, *, resources: bool = True) -> None:
         self.gaps: list[Gap] = []
         self.heap = self._c_heap()
+        self.open_files = self._open_files() if resources else None
         readers: list[tuple[Signal, Reader | None]] = [
             ("blocks", self._blocks()),
             ("C heap", self.heap),
@@ -56,7 +58,7 @@ class Counters:
             threads = self._native_threads()
             latest = None if threads is None else _Latest(threads)
             readers += [
-                ("open files", self._open_files()),
+                ("open files", self.open_files),
                 ("Python threads", _python_threads),
                 ("native threads", latest),
                 ("child processes", self._children(latest)),

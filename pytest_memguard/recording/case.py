@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.clock import Clock
-from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, Kept, RetentionPath, Verdict
+from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, Kept, RetentionPath, Signal, Verdict
 from pytest_memguard.recording.adjusted import AdjustedLooks, Share
 from pytest_memguard.recording.calls import OutOfTime, TimedCall
 from pytest_memguard.recording.explained import KnownLeaks
@@ -88,6 +88,7 @@ class Case:
         parts: the leaks, with what each keeps.
         kept: what the test runner keeps.
         filling: the caches that fill, in words.
+        start: what was read before the first call.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Case:
         self.parts: tuple[Part, ...] = ()
         self.kept: tuple[Kept, ...] = ()
         self.filling = ""
+        self.start: dict[Signal, int] = {}
         self._uncounted = call
         self._where = where
         self._known = known
@@ -142,6 +144,7 @@ class Case:
                 self._call, looks, limits, self._on_suspicion, first, self._patience
             )
             verdict = repetition.verdict()
+            self.start = self.start or repetition.start
             self._leave_out_renewed(verdict)
             self._ask_for_more(verdict)
             if not self._goes_on:

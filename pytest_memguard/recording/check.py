@@ -18,12 +18,14 @@ from pytest_memguard.leaks import (
     MEMORY_SIGNALS,
     Blame,
     LeakReading,
+    Signal,
     Verdict,
 )
 from pytest_memguard.probes.counters import Counters, Reader, heap_free
 from pytest_memguard.recording.case import Case
 from pytest_memguard.recording.explained import KnownLeaks
 from pytest_memguard.recording.garbage import WholeHeap
+from pytest_memguard.recording.left_behind import LeftBehind
 from pytest_memguard.recording.looks import MOMENT, forget_caches
 from pytest_memguard.recording.progress import Progress, WatchedLooks, watched
 from pytest_memguard.recording.repeat import CallFailed, Limits
@@ -44,6 +46,7 @@ _DEAD: Final = (
     "what grows are weak references to objects that are gone, and their owner may clear them "
     "away now and then"
 )
+_FILES: Final = "{}; {} files are open by now, and tests after it need some"
 _BLIND: Final = "no signal that shows memory can be read here (blocks, C heap, USS)"
 
 
@@ -67,6 +70,7 @@ class LeakCheck:
         self._watcher = watcher
         self._known = KnownLeaks()
         self._patience = Patience()
+        self._left_behind = LeftBehind()
         self._heap = WholeHeap()
         self._counters: dict[bool, Counters] = {}
         self._free: Reader | None = None
@@ -142,6 +146,8 @@ class LeakCheck:
         )
         call = watched(call, self._watcher)
         free = self._heap_free()
+        count = self.counters(resources=resources).open_files
+        limits = self._left_behind.limited(limits, count)
         case = Case(
             call, self._blame, self._known, looks, limits, self._owners, kept, self._patience
         )
@@ -150,10 +156,10 @@ class LeakCheck:
         finally:
             if frozen:
                 gc.unfreeze()
+        if verdict.state in {"leaking", "unclear"}:
+            verdict = self._with_left_behind(verdict, case, looks, limits)
         if verdict.state == "clean":
-            verdict = replace(verdict, rounds=())
-            if MEMORY_SIGNALS.isdisjoint(looks.signals):
-                verdict = replace(verdict, state="unclear", reason=_BLIND)
+            verdict = _clean(verdict, looks.signals)
         blame = case.blame if verdict.state == "leaking" or case.filling else None
         if verdict.state == "leaking" and blame is None and self._blame != "none":
             blame = Blame(calls=0, notes=(_ATE_TOO_MUCH,))
@@ -176,6 +182,28 @@ class LeakCheck:
         for part in case.parts:
             self._known.add(part.blame, part.verdict, part.grower)
         return _divided(reading, case.parts, self._heap_free() - free)
+
+    def _with_left_behind(
+        self, verdict: Verdict, case: Case, looks: WatchedLooks, limits: Limits
+    ) -> Verdict:
+        """Note what a check leaves; the verdict, with the reason for a limit that was low."""
+        row = looks.row()
+        looks.look(row, settle=False)
+        now = dict(zip(looks.signals, row, strict=True))
+        grown = {signal: now[signal] - value for signal, value in case.start.items()}
+        self._left_behind.add(grown)
+        if verdict.state == "unclear" and grown.get("open files", 0) >= limits.files:
+            reason = _FILES.format(verdict.reason, now["open files"])
+            return replace(verdict, reason=reason)
+        return verdict
+
+
+def _clean(verdict: Verdict, signals: Sequence[Signal]) -> Verdict:
+    """A verdict of clean, unless nothing that was read shows memory."""
+    verdict = replace(verdict, rounds=())
+    if MEMORY_SIGNALS.isdisjoint(signals):
+        return replace(verdict, state="unclear", reason=_BLIND)
+    return verdict
 
 
 def _divided(reading: LeakReading, parts: Sequence[Part], freed: int) -> LeakReading:

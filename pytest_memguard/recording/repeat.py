@@ -145,6 +145,11 @@ class Repetition:
         )
         self._artefacts = Artefacts(self._call_once, self._calls, looks)
 
+    @property
+    def start(self) -> dict[Signal, int]:
+        """What was read before the first call, with what the instruments took."""
+        return dict(zip(self._signals, self._start, strict=True))
+
     def verdict(self) -> Verdict:
         """Repeat the call as often as it takes."""
         self._started = self._now()

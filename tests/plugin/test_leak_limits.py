@@ -711,3 +711,35 @@ def test_a_slow_test_that_fills_a_cache(run, written):
     verdict = written()["test_it"]["leak"]["verdict"]
     assert verdict["state"] in {"settling", "unclear"}  # as far as the blocks were followed
     assert "a cache is filling: functools.lru_cache(maxsize=50000)" in verdict["reason"]
+
+
+OPENS = """
+    import os
+    import pytest
+    import select
+    import socket
+
+    KEPT = [[] for _ in range(8)]
+
+    @pytest.mark.parametrize("n", range(8))
+    def test_keeps(n):
+        KEPT[n].append(open(os.devnull))
+        KEPT[n].append(open(os.devnull))
+
+    def test_select():
+        for one in socket.socketpair():
+            with one:
+                select.select([one], [], [], 0)
+"""
+
+
+def test_descriptors_of_many_leaks(run, written):
+    """Leaks of many tests leave a later one enough descriptors, as `select` knows them."""
+    result = run(OPENS, "--mem-leak-check", JSON, "-p", "no:randomly", subprocess=True)
+    tests = written()
+    assert tests["test_select"]["result"] == "passed"
+    found = {name: test["leak"]["verdict"] for name, test in tests.items()}
+    assert found["test_keeps[0]"]["state"] == "leaking"
+    assert found["test_keeps[7]"]["state"] == "unclear"
+    assert "files are open by now" in found["test_keeps[7]"]["reason"]
+    assert "files are open by now" in result.stdout.str()
