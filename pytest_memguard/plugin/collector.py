@@ -25,13 +25,16 @@ class Collector:
         config: pytest's.
         settings: the run's.
         suspects: told what was found, at the end.
+        gaps: what cannot be measured; what else is found to be so is added.
 
     Raises:
         pytest.UsageError: if the JSON file could not be written in the end.
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings, suspects: Suspects) -> None:
-        self.gaps: list[Gap] = []
+    def __init__(
+        self, config: pytest.Config, settings: Settings, suspects: Suspects, gaps: list[Gap]
+    ) -> None:
+        self.gaps = gaps
         self.closing_lines: list[str] = []
         self._config = config
         self._settings = settings

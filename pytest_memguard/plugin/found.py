@@ -51,13 +51,17 @@ class Found:
         settings: the run's.
         running: the test that runs.
         explainer: adds lines to findings.
-
-    Attributes:
         regressions: decides about limits that the baseline sets, if there is one.
     """
 
-    def __init__(self, settings: Settings, running: Running, explainer: Explainer) -> None:
-        self.regressions: RegressionCheck | None = None
+    def __init__(
+        self,
+        settings: Settings,
+        running: Running,
+        explainer: Explainer,
+        regressions: RegressionCheck | None,
+    ) -> None:
+        self._regressions = regressions
         self._warns = settings.mode == "warn"
         self._running = running
         self._explainer = explainer
@@ -102,7 +106,7 @@ class Found:
 
     def _considered(self, ended: Ended, found: Sequence[Finding]) -> list[Finding]:
         """Findings with what the regression check makes of those that are its own."""
-        check, item, measurement = self.regressions, ended.item, ended.measurement
+        check, item, measurement = self._regressions, ended.item, ended.measurement
         if check is None or all(finding.budget.former is None for finding in found):
             return list(found)
         so_far = self._running.so_far(item, measurement)
@@ -117,7 +121,7 @@ class Found:
         return [kept for finding in found if (kept := new.get(finding, finding)) is not None]
 
     def _fails(self, item: pytest.Item, finding: Finding) -> bool:
-        return self.regressions is not None and self.regressions.fails(item.nodeid, finding)
+        return self._regressions is not None and self._regressions.fails(item.nodeid, finding)
 
     def _fail(
         self, item: pytest.Item, measurement: Measurement, fatal: Sequence[Finding]
@@ -127,8 +131,8 @@ class Found:
         so_far = self._running.so_far(item, measurement, fatal)
         more = []
         for finding in fatal:
-            if finding.budget.former is not None and self.regressions is not None:
-                more += self.regressions.below(finding, so_far)
+            if finding.budget.former is not None and self._regressions is not None:
+                more += self._regressions.below(finding, so_far)
         text = failure_text(fatal, so_far.stages, so_far.phase("call"), more)
         if any(finding.rule == "over-budget" for finding in fatal):
             raise Breach(text, fatal)

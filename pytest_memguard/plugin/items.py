@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_memguard.escapes import one_line
 from pytest_memguard.model import Budget, Finding, Outcome, PhaseName
 from pytest_memguard.plugin.careful import CarefulHooks, SetupHooks
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.explainer import Explainer
+from pytest_memguard.plugin.failures import Regressed
 from pytest_memguard.plugin.found import Found
 from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.look import Look
@@ -32,6 +34,7 @@ from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.leaks import LeakReading
+    from pytest_memguard.plugin.confirm import Confirm
     from pytest_memguard.plugin.foreign_checks import ForeignChecks
     from pytest_memguard.plugin.regressions import RegressionCheck
 
@@ -48,6 +51,8 @@ class ItemHooks:
         worker: xdist's name for this process.
         register: registers more hooks, once they are needed.
         checks: those of other plugins, if there are any.
+        regressions: decides about limits that the baseline sets, if there is one.
+        confirm: measures tests again, if asked for.
 
     Attributes:
         looks: makes the look at a test.
@@ -63,17 +68,24 @@ class ItemHooks:
         root: Path,
         worker: str,
         register: Callable[[object, str], object],
-        checks: ForeignChecks | None = None,
+        checks: ForeignChecks | None,
+        regressions: RegressionCheck | None,
+        confirm: Confirm | None,
     ) -> None:
         self.planner: Planner | None = None
         self.checks = checks
         self.instruments = instruments
         self._running = running = Running(f"{root}/")
         self._register = register
-        self.reports = OutcomeHooks(settings, suspects, running, sink, worker, register)
+        self.reports = OutcomeHooks(
+            settings, suspects, running, sink, worker, register, confirm
+        )
         self.looks = Looks(settings, instruments, suspects, running, self.reports.activate)
         explainer = Explainer(settings, instruments, suspects, running, self._run_again)
-        self._found = Found(settings, running, explainer)
+        if confirm is not None:
+            confirm.by(self.measure_again)
+        self.regressions = regressions
+        self._found = Found(settings, running, explainer, regressions)
         self._torn_early: list[Finding] | None = None
         self._measures_setup = False
         if settings.measures_all or suspects:
@@ -98,15 +110,6 @@ class ItemHooks:
     def leak(self, reading: LeakReading) -> None:
         self._running.leak = reading
         self.reports.activate()
-
-    @property
-    def regressions(self) -> RegressionCheck | None:
-        """Decides about limits that the baseline sets."""
-        return self._found.regressions
-
-    @regressions.setter
-    def regressions(self, check: RegressionCheck) -> None:
-        self._found.regressions = check
 
     @property
     def measures_again(self) -> bool:
@@ -230,10 +233,22 @@ class ItemHooks:
             raise
         running.imports = max(0, len(sys.modules) - modules)
         self.end_call(item, failed=False)
-        check = self._found.regressions
-        if check is not None and look is not None and not running.again:
-            check.refuse_new(item)
+        if look is not None and not running.again:
+            self._refuse_new(item, look)
         return result
+
+    def _refuse_new(self, item: pytest.Item, look: Look) -> None:
+        """Fail a test that the baseline does not have, where that counts.
+
+        Raises:
+            MemoryRegression: if so.
+        """
+        __tracebackhide__ = True
+        check = self.regressions
+        finding = check.judge_new(item) if check is not None else None
+        if finding is not None:
+            look.detail_now().findings.append(finding)
+            raise Regressed(one_line(f"{finding.text} ({finding.rule})"), [finding])
 
     def end_call(self, item: pytest.Item, *, failed: bool) -> None:
         """Stop measuring the call, if anybody does, and act on what was found.

@@ -32,10 +32,10 @@ class OutcomeHooks:
         sink: takes an outcome; ``None`` in a worker, whose outcomes travel on reports.
         worker: xdist's name for this process.
         register: makes pytest call these hooks from now on.
+        confirm: measures tests again where their numbers are to be stored, if asked for.
 
     Attributes:
         active: whether they are registered.
-        confirm: measures tests again where their numbers are to be stored, if asked for.
         leak_skipped: why tests are left out of the leak check, by node id.
     """
 
@@ -47,9 +47,10 @@ class OutcomeHooks:
         sink: Callable[[Outcome], None] | None,
         worker: str,
         register: Callable[[object, str], object],
+        confirm: Confirm | None,
     ) -> None:
         self.active = False
-        self.confirm: Confirm | None = None
+        self._confirm = confirm
         self.leak_skipped: Mapping[str, str] = {}
         self._settings = settings
         self._suspects = suspects
@@ -141,8 +142,8 @@ class OutcomeHooks:
             leak_skipped=skipped,
             imports=self._running.imports,
         )
-        if self.confirm is not None and self._settings.saves and not findings:
-            outcome = self.confirm.exactly(outcome)
+        if self._confirm is not None and self._settings.saves and not findings:
+            outcome = self._confirm.exactly(outcome)
         if self._sink is not None and os.getpid() == self._process:
             self._sink(outcome)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from pytest_memguard.baselines import Baseline, Entry, Place
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.readings import place_of
 from pytest_memguard.metrics import METRICS
-from pytest_memguard.model import Finding
+from pytest_memguard.plugin.confirm import Confirm
 from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.options import settings_of, usage_error
 from pytest_memguard.plugin.regressions import RegressionCheck
@@ -121,14 +121,14 @@ def other_environment(file: str, old: Baseline, here: Place) -> str:
 
 
 def regression_check(
-    settings: Settings, record: Record, keep: Callable[[Finding], None]
+    settings: Settings, record: Record, confirm: Confirm | None
 ) -> RegressionCheck:
     """The check for the tests of this process.
 
     Args:
         settings: the run's.
         record: what is on record.
-        keep: takes what the check finds of itself about the test that runs.
+        confirm: measures suspects again, if asked for.
     """
     places = record.old.places if record.old is not None else {}
     here = environment()
@@ -137,4 +137,4 @@ def regression_check(
         name: (place, places.get(place, {})) for name, place in found.items()
     }
     file, root = record.shown(record.saved), str(record.root)
-    return RegressionCheck(settings, records, file, root, keep)
+    return RegressionCheck(settings, records, file, root, confirm)

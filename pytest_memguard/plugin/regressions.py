@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -18,7 +18,6 @@ from pytest_memguard.leaks import LeakReading, bytes_of_all
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Budget, Finding, Outcome
 from pytest_memguard.plugin.confirm import Confirm
-from pytest_memguard.plugin.failures import Regressed
 from pytest_memguard.plugin.globs import matcher
 from pytest_memguard.plugin.regression_plans import RegressionPlanner
 from pytest_memguard.settings import Settings
@@ -34,7 +33,7 @@ class RegressionCheck:
         records: what is on record here, by metric: the place, and entries by node id.
         file: the baseline, as a message names it.
         root: what paths are shown relative to.
-        keep: takes what is found of tests that have no limit.
+        confirm: measures suspects again, if asked for.
     """
 
     def __init__(
@@ -43,15 +42,14 @@ class RegressionCheck:
         records: Mapping[str, tuple[Place, Mapping[str, Entry]]],
         file: str,
         root: str,
-        keep: Callable[[Finding], None],
+        confirm: Confirm | None,
     ) -> None:
         known = {metric: of_tests for metric, (_, of_tests) in records.items()}
         self.planner = RegressionPlanner(settings.fail_on, known)
-        self.confirm: Confirm | None = None
         self._records = records
         self._strict = settings.strict
         self._where = settings.where("strict")
-        self._keep = keep
+        self._confirm = confirm
         self._file = file
         self._root = root
         self._accepts = [matcher(glob) for glob in settings.accept]
@@ -84,7 +82,7 @@ class RegressionCheck:
             return finding
         peak = finding.peak
         near = peak is not None and peak.high <= finding.budget.limit + NEGLIGIBLE
-        if finding.rule == "undecided" and near and self.confirm is None:
+        if finding.rule == "undecided" and near and self._confirm is None:
             return None  # so little room does not count where nobody can look closer
         if self.accepted(item.nodeid):
             return replace(finding, text=finding.text + _ACCEPTED)
@@ -93,9 +91,9 @@ class RegressionCheck:
             finding = replace(finding, text=change.text)
         if finding.rule == "regression" and change is not None and change.kind == "unsure":
             finding = replace(finding, rule="unsure")
-        if self.confirm is None or finding.peak is None or seconds is None:
+        if self._confirm is None or finding.peak is None or seconds is None:
             return finding
-        return self.confirm.ask(finding, so_far, seconds)
+        return self._confirm.ask(finding, so_far, seconds)
 
     def below(self, finding: Finding, so_far: Outcome) -> list[str]:
         """What stands below the sentence of a failure.
@@ -117,27 +115,21 @@ class RegressionCheck:
         more.append(one_line(meant))
         return more
 
-    def refuse_new(self, item: pytest.Item) -> None:
-        """Fail a test that the baseline does not have, where that counts.
-
-        Raises:
-            MemoryRegression: if so.
-        """
+    def judge_new(self, item: pytest.Item) -> Finding | None:
+        """What a test fails with that the baseline does not have, where that counts."""
         nodeid = item.nodeid
         _, known = self._records[RSS.name]
         if not self._strict or nodeid in known or self.accepted(nodeid):
-            return
-        if self.planner.rules(item):
-            finding = Finding(
-                rule="new-test",
-                budget=Budget(limit=0, where=self._where),
-                text=f"{self._file} has no numbers of this test, which --mem-strict does not "
-                f"let pass: pytest --mem-accept {_quoted(nodeid)} stores them",
-                raised=True,
-            )
-            self._keep(finding)
-            msg = one_line(f"{finding.text} ({finding.rule})")
-            raise Regressed(msg, [finding])
+            return None
+        if not self.planner.rules(item):
+            return None
+        return Finding(
+            rule="new-test",
+            budget=Budget(limit=0, where=self._where),
+            text=f"{self._file} has no numbers of this test, which --mem-strict does not let "
+            f"pass: pytest --mem-accept {_quoted(nodeid)} stores them",
+            raised=True,
+        )
 
     def judge_leak(self, budget: Budget, reading: LeakReading) -> Finding | None:
         """Compare what a call leaves behind with what is on record."""

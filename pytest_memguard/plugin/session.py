@@ -44,43 +44,48 @@ def start(config: pytest.Config) -> Collector | None:
     """
     settings = settings_of(config)
     worker_input: dict[str, object] | None = getattr(config, "workerinput", None)
-    collector = None
+    runs_tests = worker_input is not None or not config.pluginmanager.hasplugin("dsession")
     read_known_leaks(config, settings)
     suspects = Suspects(getattr(config, "cache", None))
-    items = None
     probes: Mapping[str, Callable[[], Meter]] = {}
     checks: Sequence[Check] = ()
     if is_extended(config):
         from pytest_memguard.plugin.extensions import foreign_probes
 
         probes, checks = foreign_probes(config), config.stash.get(CHECKS, ())
+    baseline = None
+    if settings.has_baseline:
+        from pytest_memguard.plugin.baseline_session import read_parts, register_baseline
+
+        baseline = read_parts(config)
+    gaps: list[Gap] = []
+    collector = None
     if worker_input is None:
-        collector = Collector(config, settings, suspects)
+        collector = Collector(config, settings, suspects, gaps)
         config.pluginmanager.register(collector, "memguard-report")
         register_reports(config, settings, collector, checks)
-    if worker_input is not None or not config.pluginmanager.hasplugin("dsession"):
+    instruments = Instruments(probes, gaps, steadies=settings.has_baseline and runs_tests)
+    if runs_tests:
         items = ItemHooks(
             settings,
-            Instruments(probes),
+            instruments,
             suspects,
             collector.add if collector is not None else None,
             Path(config.rootpath),
             str(worker_input["workerid"]) if worker_input is not None else "",
             config.pluginmanager.register,
             planned_by(checks),
+            baseline.regressions if baseline is not None else None,
+            baseline.confirm if baseline is not None else None,
         )
         config.stash[ITEMS] = items
         config.pluginmanager.register(items, "memguard-items")
-        if collector is not None:
-            collector.gaps = items.instruments.gaps
         config.pluginmanager.register(Planning(), "memguard-planning")
         config.pluginmanager.register(CollectorWatch(config), "memguard-collector-watch")
-    elif collector is not None:
-        collector.gaps = gaps_here()
-    if settings.has_baseline:
-        from pytest_memguard.plugin.baseline_session import start_baseline
-
-        start_baseline(config, collector, items)
+    else:
+        instruments.close()
+    if baseline is not None:
+        register_baseline(config, baseline, collector, instruments if runs_tests else None)
     return collector
 
 
@@ -151,13 +156,6 @@ def read_known_leaks(config: pytest.Config, settings: Settings) -> None:
             known_leaks(config).leaks()
         except ConfigError as error:
             raise usage_error(error.problems) from error
-
-
-def gaps_here() -> list[Gap]:
-    """What cannot be measured on this machine, in a process that measures nothing itself."""
-    instruments = Instruments()
-    instruments.close()
-    return list(instruments.gaps)
 
 
 class Planning:

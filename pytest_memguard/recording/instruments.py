@@ -27,6 +27,10 @@ if TYPE_CHECKING:  # only runs that store or compare peaks plug holes
 
 _SHARE_OF_TIME: Final = 200
 _SHARE_IF_OFTEN: Final = 5
+_NOT_STEADY: Final = Gap(
+    subject="large blocks alike in every run",
+    reason="that takes glibc 2.33 or later; what earlier tests freed may move a peak",
+)
 MUCH_GARBAGE: Final = 5
 """How many times what is tolerable is collected whatever that costs."""
 
@@ -36,6 +40,9 @@ class Instruments:
 
     Args:
         probes: what makes a probe of each further metric, by its name.
+        gaps: takes what is missing.
+        steadies: whether peaks go on record, for which large blocks are to be alike in every
+            run, and holes of the C heap are plugged.
 
     Attributes:
         probes: what makes a probe, by the metric's name; of those that need no tracker.
@@ -53,8 +60,14 @@ class Instruments:
         holes: plugs those of the C heap, where peaks go on record and it can be done.
     """
 
-    def __init__(self, probes: Mapping[str, Callable[[], Meter]] | None = None) -> None:
-        self.gaps: list[Gap] = []
+    def __init__(
+        self,
+        probes: Mapping[str, Callable[[], Meter]] | None = None,
+        gaps: list[Gap] | None = None,
+        *,
+        steadies: bool = False,
+    ) -> None:
+        self.gaps: list[Gap] = [] if gaps is None else gaps
         self.probes: Mapping[str, Callable[[], Meter]] = {
             PYTHON.name: _python_heap,
             **(probes or {}),
@@ -76,7 +89,7 @@ class Instruments:
             self.no_heap  # noqa: B018  notes the reason, and imports nothing
         self.clean_level = 0
         self.base = 0
-        self.holes: Holes | None = None
+        self.holes = self._holes() if steadies else None
         self.collection_due = self._often_due = 0.0
 
     @property
@@ -214,6 +227,16 @@ class Instruments:
         """Give every free page back, however long that takes."""
         if self._trim is not None:
             self._trim(-1)
+
+    def _holes(self) -> Holes | None:
+        """Pin what decides which blocks the C library maps; what plugs holes of its heap."""
+        from pytest_memguard.recording.holes import holes
+        from pytest_memguard.recording.steady import steady_allocator
+
+        found = holes() if steady_allocator() else None
+        if found is None:
+            self.gaps.append(_NOT_STEADY)
+        return found
 
     def _in_use_probe(self) -> InUseProbe:
         return InUseProbe(self.resident.level, self._small_bytes)

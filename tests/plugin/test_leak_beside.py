@@ -97,7 +97,8 @@ TEST = "def test_it():\n    fill()\n    leak()\n"
 
 
 def _checked(run, source: str) -> None:
-    run(f"{HEAD}\n{source}", "--mem-leak-check", "--mem-leak-calls=300", JSON)
+    flags = ("--mem-leak-check", "--mem-leak-calls=300", "--mem-leak-seconds=10")
+    run(f"{HEAD}\n{source}", *flags, JSON)
 
 
 @pytest.mark.parametrize("cache", CACHES)
