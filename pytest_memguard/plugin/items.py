@@ -50,6 +50,7 @@ class ItemHooks:
         root: what paths are shown relative to.
         worker: xdist's name for this process.
         register: registers more hooks, once they are needed.
+        planner: finds the budgets of tests.
         checks: those of other plugins, if there are any.
         regressions: decides about limits that the baseline sets, if there is one.
         confirm: measures tests again, if asked for.
@@ -68,11 +69,12 @@ class ItemHooks:
         root: Path,
         worker: str,
         register: Callable[[object, str], object],
+        planner: Planner,
         checks: ForeignChecks | None,
         regressions: RegressionCheck | None,
         confirm: Confirm | None,
     ) -> None:
-        self.planner: Planner | None = None
+        self.planner = planner
         self.checks = checks
         self.instruments = instruments
         self._running = running = Running(f"{root}/")
@@ -280,7 +282,7 @@ class ItemHooks:
             pytest.fail.Exception: if one of them makes no sense.
         """
         planner, before = self.planner, self._running.markers
-        if planner is None or len(item.own_markers) == len(before):
+        if len(item.own_markers) == len(before):
             return []
         from pytest_memguard.plugin.late_markers import late_findings
 
@@ -438,8 +440,6 @@ class ItemHooks:
             pytest.fail.Exception: if one of them makes no sense.
         """
         planner = self.planner
-        if planner is None:
-            return
         plan = planner.plan(item)
         self._refuse_markers(planner)
         look.plan_again(self.looks.demands_of(plan, item.nodeid))

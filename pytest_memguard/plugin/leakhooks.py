@@ -51,6 +51,7 @@ class LeakHooks:
 
     Args:
         settings: the run's.
+        plans: of the tests to check or to leave out, by node id.
         known: leaks accepted before, by fingerprint.
         root: what paths are shown relative to.
         items: the hooks that measure tests and hand their outcomes on.
@@ -60,12 +61,13 @@ class LeakHooks:
     def __init__(
         self,
         settings: Settings,
+        plans: Mapping[str, LeakPlan],
         known: Mapping[str, KnownLeak],
         root: Path,
         items: ItemHooks,
         line: TerminalLine | None = None,
     ) -> None:
-        self.plans: dict[str, LeakPlan] = {}
+        self._plans = plans
         self._settings = settings
         self._config: pytest.Config | None = None
         self._line = line
@@ -100,7 +102,7 @@ class LeakHooks:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Note what the test starts from."""
         if not self._repeating:
-            self._names = doctest_names(item) if item.nodeid in self.plans else None
+            self._names = doctest_names(item) if item.nodeid in self._plans else None
             self._subtest_failed = False
             self._started, self._seconds = time.monotonic(), 0.0
             self._gc_enabled = gc.isenabled() or self._module_switched_gc_off(item)
@@ -129,7 +131,7 @@ class LeakHooks:
         """Check the test once its call has passed."""
         if not self._repeating:
             self._filters = list(warnings.filters)
-        plan = self.plans.get(item.nodeid)
+        plan = self._plans.get(item.nodeid)
         checked = plan is not None and not plan.skipped and not self._repeating
         if checked and self._gc_enabled:
             self._garbage.collect()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -57,7 +57,6 @@ class Looks:
         marked: how many markers of their own tests had when they were planned.
         quick: looks at most of them, where the kernel keeps a mark and the room is known.
         demands: those of the last test, and probably of the next.
-        staged: whether the suite has stages.
         paused: whether a test is being repeated, and not measured.
     """
 
@@ -71,8 +70,8 @@ class Looks:
     ) -> None:
         self.plans: dict[str, Plan | None] = {}
         self.default_plan: Plan | None = None
-        self.marked: dict[str, int] = {}
-        self.staged = self.paused = False
+        self.marked: Mapping[str, int] = {}
+        self.paused = self._is_staged = False
         self.keeps_all = settings.measures_all
         self.quick: Quick | None = None
         self._instruments = instruments
@@ -90,6 +89,25 @@ class Looks:
             self._suspects = suspects
         self._known: dict[int, Demands] = {}
         self.demands = Demands(None, self._needs, bounds=self.keeps_all)
+
+    def take_plans(
+        self,
+        default: Plan | None,
+        plans: dict[str, Plan | None],
+        marked: Mapping[str, int],
+        *,
+        staged: bool,
+    ) -> None:
+        """Take what was planned once the tests were known.
+
+        Args:
+            default: of all tests that have none of their own.
+            plans: of the others, by node id.
+            marked: how many markers of their own tests have.
+            staged: whether the suite has stages.
+        """
+        self.default_plan, self.plans, self.marked = default, plans, marked
+        self._is_staged = staged
 
     def again(self, needs: Needs) -> None:
         """In a forked child: look at a test that is run once more."""
@@ -110,7 +128,7 @@ class Looks:
         """
         self._session = session
         self.begin_anew()
-        if self.quick is None or self.keeps_all or self._suspects or self.staged:
+        if self.quick is None or self.keeps_all or self._suspects or self._is_staged:
             return True
         plans = (self.default_plan, *self.plans.values())
         return any(not self.demands_of(plan, "").simple for plan in plans if plan is not None)

@@ -36,7 +36,6 @@ class OutcomeHooks:
 
     Attributes:
         active: whether they are registered.
-        leak_skipped: why tests are left out of the leak check, by node id.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class OutcomeHooks:
     ) -> None:
         self.active = False
         self._confirm = confirm
-        self.leak_skipped: Mapping[str, str] = {}
+        self._left_out: Mapping[str, str] = {}
         self._settings = settings
         self._suspects = suspects
         self._running = running
@@ -67,6 +66,14 @@ class OutcomeHooks:
         if not self.active:
             self.active = True
             self._register(self, "memguard-reports")
+
+    def leave_out(self, reasons: Mapping[str, str]) -> None:
+        """Report tests that the leak check leaves out.
+
+        Args:
+            reasons: why, by node id.
+        """
+        self._left_out = reasons
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -94,7 +101,7 @@ class OutcomeHooks:
 
     def _has_something_to_tell(self, item: pytest.Item, look: Look | None) -> bool:
         nodeid = item.nodeid
-        if self._running.leak is not None or nodeid in self.leak_skipped:
+        if self._running.leak is not None or nodeid in self._left_out:
             return True
         if look is None:
             return False
@@ -121,7 +128,7 @@ class OutcomeHooks:
     def _hand_on(self, item: pytest.Item, look: Look | None, report: pytest.TestReport) -> None:
         result = combined_result(self._results)
         findings, notes = self._last_words(look, result) if look is not None else ((), ())
-        leak, skipped = self._running.leak, self.leak_skipped.get(item.nodeid, "")
+        leak, skipped = self._running.leak, self._left_out.get(item.nodeid, "")
         told = findings or notes or leak or skipped
         if not (self._keeps_all or told or item.nodeid in self._suspects):
             return

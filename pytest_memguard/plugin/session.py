@@ -66,6 +66,8 @@ def start(config: pytest.Config) -> Collector | None:
         register_reports(config, settings, collector, checks)
     instruments = Instruments(probes, gaps, steadies=settings.has_baseline and runs_tests)
     if runs_tests:
+        foreign = planned_by(checks)
+        regressions = baseline.regressions if baseline is not None else None
         items = ItemHooks(
             settings,
             instruments,
@@ -74,8 +76,9 @@ def start(config: pytest.Config) -> Collector | None:
             Path(config.rootpath),
             str(worker_input["workerid"]) if worker_input is not None else "",
             config.pluginmanager.register,
-            planned_by(checks),
-            baseline.regressions if baseline is not None else None,
+            Planner(settings, regressions.planner if regressions else None, foreign),
+            foreign,
+            regressions,
             baseline.confirm if baseline is not None else None,
         )
         config.stash[ITEMS] = items
@@ -178,27 +181,25 @@ def plan_items(session: pytest.Session) -> None:
     settings = settings_of(config)
     items = config.stash[ITEMS]
     used = names_in_use(session.items)
-    check = items.regressions.planner if items.regressions is not None else None
-    planner = items.planner = Planner(settings, check, items.checks)
+    planner = items.planner
     defaults = tuple(default_budgets(settings))
-    looks = items.looks
-    looks.staged = "stage" in used
-    looks.default_plan = make_plan(defaults) if defaults else None
-    planned = [looks.default_plan]
+    default = make_plan(defaults) if defaults else None
+    planned = [default]
+    plans: dict[str, Plan | None] = {}
     for item in session.items:
         plan = planner.plan(item)
         planned.append(plan)
         own = plan.budgets if plan is not None else ()
         if own != defaults or (plan is not None and (plan.compared or plan.extra is not None)):
-            looks.plans[item.nodeid] = plan
-        if item.own_markers:
-            looks.marked[item.nodeid] = len(item.own_markers)
+            plans[item.nodeid] = plan
+    marked = {item.nodeid: len(item.own_markers) for item in session.items if item.own_markers}
+    items.looks.take_plans(default, plans, marked, staged="stage" in used)
     items.instruments.gaps += unmatched_patterns(config, planner)
     if has_checks(config):
         from pytest_memguard.plugin.extensions import late_hooks
 
         items.instruments.gaps += late_hooks(config)
-    if any(plan is not None and plan.heap for plan in looks.plans.values()):
+    if any(plan is not None and plan.heap for plan in plans.values()):
         items.instruments.folder.prepare()
     show_long_checks(config, used)
     problems = planner.problems + other_problems(session, items, used)
@@ -300,11 +301,10 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
         from pytest_memguard.plugin.leakhooks import LeakHooks
 
         line = config.stash.get(LINE, None)
-        hooks = LeakHooks(settings, known, Path(config.rootpath), items, line)
-        hooks.plans = wanted
-        items.reports.leak_skipped = {
-            nodeid: plan.skipped for nodeid, plan in wanted.items() if plan.skipped
-        }
+        hooks = LeakHooks(settings, wanted, known, Path(config.rootpath), items, line)
+        items.reports.leave_out(
+            {nodeid: plan.skipped for nodeid, plan in wanted.items() if plan.skipped}
+        )
         items.reports.activate()
         items.instruments.gaps += hooks.gaps()
         config.pluginmanager.register(hooks, "memguard-leak-check")
