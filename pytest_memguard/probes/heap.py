@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import itertools
 import mmap
 import os
@@ -82,6 +84,19 @@ class RunningProfiler:
         self.switch_on()
 
 
+def enter(tracker: Any) -> None:
+    """Start a tracker of memray's, without its notice in the output where greenlet is loaded.
+
+    Args:
+        tracker: that is to start.
+    """
+    if "greenlet" not in sys.modules:
+        tracker.__enter__()
+        return
+    with contextlib.redirect_stderr(io.StringIO()):
+        tracker.__enter__()
+
+
 class HeapTracker:
     """memray around a stretch of code, small Python objects included.
 
@@ -109,7 +124,7 @@ class HeapTracker:
         )
         self._profiler = RunningProfiler()
         try:
-            self._tracker.__enter__()
+            enter(self._tracker)
         except RuntimeError as error:
             self._profiler.switch_on()
             self._file.close()

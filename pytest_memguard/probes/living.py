@@ -15,6 +15,7 @@ from pytest_memguard.probes.heap import (
     RunningProfiler,
     TrackerFolder,
     destination,
+    enter,
     import_memray,
 )
 from pytest_memguard.probes.survivors import is_of_instruments
@@ -97,7 +98,7 @@ class BlockTracker:
             trace_python_allocators=True,
         )
         try:
-            tracker.__enter__()
+            enter(tracker)
         except RuntimeError as error:
             self._profiler.switch_on()
             msg = f"memray tracks something else at the same time ({error})"

@@ -15,6 +15,7 @@ from pytest_memguard.probes.heap import (
     RunningProfiler,
     TrackerFolder,
     destination,
+    enter,
     import_memray,
 )
 from pytest_memguard.probes.tracker_files import TrackerFile
@@ -133,7 +134,7 @@ def _start_memray(file: TrackerFile) -> Any:
         file_format=memray.FileFormat.AGGREGATED_ALLOCATIONS,
     )
     try:
-        tracker.__enter__()
+        enter(tracker)
     except RuntimeError as error:
         msg = f"memray tracks something else at the same time ({error})"
         raise Unmeasurable(msg) from error
