@@ -328,7 +328,10 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
     # where the contents themselves were made, unless they are a small part of what they hold
     enough = sum(one.size for one in made) >= _CONTENTS * sum(one.size for one in known)
     if made and enough:
-        lines = _with_what_objects_hide(leak_lines(made, cause.calls, per_call), made, known)
+        lines = leak_lines(made, cause.calls, per_call)
+        grown = next((r.per_call for r in verdict.rates if r.signal == "blocks"), 0.0)
+        if per_call <= _TOO_MUCH * grown:  # or much of what was found does not stay
+            lines = _with_what_objects_hide(lines, made, known)
     else:
         lines = leak_lines(known, cause.calls, per_call)
     blame = Blame(
@@ -343,7 +346,7 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
 
 
 def _with_what_objects_hide(
-    lines: Sequence[LeakLine], made: Sequence[Origin], known: Sequence[Piece]
+    lines: tuple[LeakLine, ...], made: Sequence[Origin], known: Sequence[Piece]
 ) -> tuple[LeakLine, ...]:
     """Lines that made objects, with a share of the small blocks that no object tells of.
 

@@ -319,3 +319,13 @@ def test_lines_that_leave_as_many_in_each_call(seen, stay, expected) -> None:
     counts = {line.line: line.count / calls for line in blame.lines}
     assert [counts[n] for n in range(len(seen))] == pytest.approx(expected, abs=0.04)
     assert blame.per_call == pytest.approx(64 * sum(expected), rel=0.01)
+
+
+@pytest.mark.parametrize("freed", [0, 10**7])
+def test_pages_where_no_line_tells_how_large_blocks_are(freed) -> None:
+    """Without lines, pages are all that tells the size of Python's blocks."""
+    rates = [rate("blocks", 1_454), rate("C heap", 38_000), rate("USS", 195_000)]
+    moved = {"blocks": [14_540] * ROUNDS, "heap": [380_000] * ROUNDS}
+    verdict = leaking(rates, **moved, pages=[1_950_000] * ROUNDS)
+    _, blame = accounted(verdict, Blame(calls=0), freed)
+    assert blame.per_call == pytest.approx(195_000)
