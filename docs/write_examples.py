@@ -1,9 +1,10 @@
 """Runs the examples in the pages and writes what they print: ``python docs/write_examples.py``.
 
-An example stands between ``<!-- example NAME -->`` and ``<!-- end of example -->``. A fenced
-block with a title is a file; in a ``console`` block every line that starts with ``$ `` is a
-command, and what follows it is replaced by what it prints. Examples of one name share a
-folder, so that a later one finds what an earlier one left.
+An example stands between ``<!-- example NAME -->`` and ``<!-- end of example -->``. A
+``code-block`` with a caption is a file, and so is a fenced block with a title in the README,
+which GitHub and PyPI show without Sphinx. In a ``console`` block every line that starts with
+``$ `` is a command, and what follows it is replaced by what it prints. Examples of one name
+share a folder, so that a later one finds what an earlier one left.
 
 The pages are those of this folder and the README. Names as arguments restrict it to those
 pages. With ``--check`` nothing is written; it fails where an example prints other words than
@@ -30,6 +31,8 @@ EXAMPLE = re.compile(
 )
 BLOCK = re.compile(r"^```(?P<head>[^\n`]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 TITLE = re.compile(r'title="([^"]+)"')
+OPTIONS = re.compile(r"(?:^:[\w-]+:.*\n)+\n?", re.MULTILINE)
+CAPTION = re.compile(r"^:caption: (.+)$", re.MULTILINE)
 CUT_OFF = re.compile(r" - .*\.\.\.$")
 PYTHON = re.compile(re.escape(str(Path(sys.executable).parent)) + r"/python[\d.]*")
 NOT_WORDS = re.compile(
@@ -64,11 +67,11 @@ class Examples:
 
         def block(found: re.Match[str]) -> str:
             head, text = found["head"], found["text"]
-            title = TITLE.search(head)
-            if title is not None:
-                path = folder / title[1]
+            name, content = file_of(head, text)
+            if name:
+                path = folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
+                path.write_text(content, encoding="utf-8")
             elif head.split(" ")[0] == "console":
                 text = self._console(text, folder)
             return f"```{head}\n{text}```"
@@ -99,6 +102,18 @@ class Examples:
         return "".join(f"{line}\n" for line in lines)
 
 
+def file_of(head: str, text: str) -> tuple[str, str]:
+    """Name and content of the file that a fenced block shows; no name if it shows none."""
+    title = TITLE.search(head)
+    if title is not None:
+        return title[1], text
+    options = OPTIONS.match(text) if head.startswith("{code-block}") else None
+    caption = CAPTION.search(options[0]) if options is not None else None
+    if options is None or caption is None:
+        return "", text
+    return caption[1], text[options.end() :]
+
+
 def environment() -> dict[str, str]:
     """This interpreter's commands first, a fixed width, no plugins that change the output."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
@@ -106,7 +121,7 @@ def environment() -> dict[str, str]:
         kept.pop(name, None)
     return kept | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "COLUMNS": "88",
+        "COLUMNS": "80",
         "NO_COLOR": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTEST_ADDOPTS": " ".join(f"-p no:{name}" for name in NOT_OURS),
