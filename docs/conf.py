@@ -13,7 +13,7 @@ extensions = ["myst_parser"]
 exclude_patterns = ["_static"]
 
 myst_heading_anchors = 4
-myst_enable_extensions = ["deflist"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 
 html_title = project
 html_theme = "furo"
