@@ -17,32 +17,33 @@ TEXT = """\
 
 Every setting is a flag, a key in pytest's config file, or both.
 
-| Flag | Ini key | Values | Default | What it does |
+| Flag | Ini key | Values | Default | Purpose |
 | --- | --- | --- | --- | --- |
 {rows}
 
 A switch takes no value on the command line.
-In the config file write `true` or `false` (`1`, `0`, `yes`, `no`, `on` and `off` will do).
+In the config file write `true` or `false` (`1`, `0`, `yes`, `no`, `on` and `off` also work).
 
-## Which source wins
+## Precedence
 
-The command line goes before the config file, and the config file before the default.
-`-o mem=false` on the command line takes the place of the line in the config file.
+The command line overrides the config file, and the config file overrides the default.
+`-o mem=false` on the command line replaces the line in the config file.
 
-For the limit of a test there are two more steps: a line of `mem_budgets` goes before
-`mem_budget`, whichever of the two ways that was set, and a marker goes before all of them.
-[Budgets](budgets.md#which-limit-holds) has the whole order.
+For the limit of a test there are two more levels: a line of `mem_budgets` overrides
+`mem_budget`, wherever that was set, and a marker overrides both.
+[Budgets](budgets.md#which-limit-applies) has the whole order.
 
-## When a value makes no sense
+## Invalid values
 
-All settings are checked before the first test.
-Every mistake is named in one go, and pytest stops with exit code 4
-([bad-setting](messages.md#bad-setting)).
+All settings are checked before the first test. pytest reports every mistake at once and stops
+with exit code 4 ([bad-setting](messages.md#bad-setting)).
 
-Numbers are written in the digits 0 to 9. A key that takes lines and has none sets nothing; an
-empty entry in a list is a mistake, and so is an empty value behind a flag, such as that of
-`--mem-accept="$NODEID"` where the variable is not set. A path is a text, and not `true` or
-`false`. In a TOML table `#` begins a comment in a list of lines, too.
+- Numbers use the digits 0 to 9.
+- A key for lines without any line sets nothing.
+- An empty entry in a list is a mistake. So is an empty value of a flag, such as
+  `--mem-accept="$NODEID"` if the variable is not set.
+- A path is a text, not `true` or `false`.
+- In a TOML table, `#` starts a comment in a list of lines, too.
 """
 
 
@@ -59,7 +60,7 @@ def row(option: Option) -> str:
 
 
 def code(text: str) -> str:
-    """A text as code; nothing stays nothing."""
+    """A text as code; an empty text stays empty."""
     return f"`{text}`" if text else ""
 
 
@@ -78,7 +79,7 @@ def page() -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the page, or with ``--check`` only say whether it is up to date."""
+    """Write the page, or with ``--check`` only report whether it is up to date."""
     if list(arguments) == ["--check"]:
         if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page():
             return 0
