@@ -35,6 +35,7 @@ OPTIONS = re.compile(r"(?:^:[\w-]+:.*\n)+\n?", re.MULTILINE)
 CAPTION = re.compile(r"^:caption: (.+)$", re.MULTILINE)
 CUT_OFF = re.compile(r" - .*\.\.\.$")
 PYTHON = re.compile(re.escape(str(Path(sys.executable).parent)) + r"/python[\d.]*")
+LEFT_OUT_IF_0 = re.compile(r'"(?:ceiling|growth|spread)_kib": \d+(?:, )?')
 NOT_WORDS = re.compile(
     r"0x[0-9a-f]+|\d[\d.,]*(?:e[-+]?\d+)?(?: ?(?:[KMG]iB|B|ms|s)\b)?|[^A-Za-z]"
 )
@@ -129,8 +130,11 @@ def environment() -> dict[str, str]:
 
 
 def words(text: str) -> list[str]:
-    """What is compared: letters alone, units and cut-off ends left out, lines in any order."""
-    whole = (CUT_OFF.sub("", line) for line in text.splitlines())
+    """What is compared: letters alone, in any order of lines.
+
+    Units, cut-off ends, and keys that a baseline has only if they are not 0 are left out.
+    """
+    whole = (LEFT_OUT_IF_0.sub("", CUT_OFF.sub("", line)) for line in text.splitlines())
     return sorted(NOT_WORDS.sub("", line) for line in whole)
 
 
