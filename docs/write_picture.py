@@ -28,18 +28,18 @@ import pytest
 def load_rows(count):
     rows = []
     for number in range(count):
-        rows.append(f"{number},sensor-{number % 7},{number * 0.5}")
+        rows.append(bytes(1000))
     return rows
 
 
 @pytest.mark.mem_budget(20)
 def test_small_file():
-    assert len(load_rows(10_000)) == 10_000
+    assert len(load_rows(1_000)) == 1_000
 
 
 @pytest.mark.mem_budget(20)
 def test_large_file():
-    assert len(load_rows(400_000)) == 400_000
+    assert len(load_rows(40_000)) == 40_000
 """
 FONT_FACE = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
 
