@@ -267,12 +267,32 @@ class _Hands:
                 group.referred = self._marker.referred_to(filter(_is_reference, objects))
                 group.held |= group.referred
             self._join(group)
+        self._join_inner()
         asked = set(map(id, containers.objects))
         self._add_tables([one for one, _ in grown if id(one) not in asked])
         for path, value, grower, gained in values:
             group = _Group([], self._marker.held_by(value))
             group.path, group.grower, group.gained = path, grower, gained
             self._groups.append(group)
+
+    def _join_inner(self) -> None:
+        """Join lists that only the C code of another container refers to, to that container.
+
+        `io.StringIO` has what was written to it in such a list before it is read.
+        """
+        inner = {
+            id(container): group
+            for group in self._groups
+            if group.path is None
+            for container, _ in group.containers
+        }
+        for outer in [group for group in self._groups if group.path is not None and inner]:
+            words = [self._marker.words_in(container) for container, _ in outer.containers]
+            for word in set().union(*words) & inner.keys():
+                group = inner.pop(word)
+                outer.held |= group.held
+                outer.containers += group.containers
+                self._groups = [one for one in self._groups if one is not group]
 
     def add_threads(self) -> None:
         """Add what threads have allocated to the group that holds them, which need no search.

@@ -247,6 +247,13 @@ class Marker:
         """Whether a block is a dict that the collector does not follow."""
         return index not in self._tracked and self._is_dict(self._starts[index] + _HEAD)
 
+    def words_in(self, held: Any) -> set[int]:
+        """The words of an object's own memory: addresses, for the most part."""
+        size = raw.basic_size(type(held)) // _WORD * _WORD
+        words = array("Q")
+        words.frombytes(self._read(id(held), size))
+        return set(words)
+
     def buffers(self, container: Any) -> set[int]:
         """Indices of the blocks that are a container's own memory, not its items."""
         kind = type(container)

@@ -512,3 +512,42 @@ def test_a_leak_beside_one_that_is_known(run, written):
         "test_with_another": ["test_it.KNOWN", "test_it.OTHER"],
     }
     assert written()["test_same"]["leak"]["calls"] < 100  # followed to its end once
+
+
+def test_texts_that_a_stream_holds(run, written):
+    """A stream holds what was written to it, beside another leak as well as alone."""
+    source = """
+        import io
+
+        class Writer:
+            def __init__(self):
+                self.file = io.StringIO()
+
+            def write(self, text):
+                self.file.write("note: %s\\n" % text)
+
+        class Node:
+            pass
+
+        WRITER = Writer()
+        NODES = []
+
+        def test_both():
+            NODES.append(Node())
+            WRITER.write(str(len(NODES)))
+
+        def test_text():
+            WRITER.write(str(len(NODES)))
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=300", JSON, "-p", "no:randomly")
+    run(source, *flags).assert_outcomes(failed=2)
+    tests = written()
+    first = tests["test_both"]["leak"]
+    holders = {
+        leak["blame"]["path"]["holder"]: leak["blame"]["fingerprint"]
+        for leak in (first, *first["more"])
+    }
+    assert holders.keys() == {"test_it.NODES", "test_it.WRITER.file"}
+    alone = tests["test_text"]["leak"]
+    assert not alone["more"]
+    assert alone["blame"]["fingerprint"] == holders["test_it.WRITER.file"]
