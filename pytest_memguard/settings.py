@@ -91,6 +91,11 @@ class Settings:
         """Whether the numbers of the run go into a baseline."""
         return self.save is not None
 
+    @property
+    def stores(self) -> bool:
+        """Whether numbers of this run are written to a baseline."""
+        return self.saves or bool(self.accept)
+
     def where(self, name: str) -> str:
         """The source of a setting, for a message."""
         return self.sources.get(name, "the default")

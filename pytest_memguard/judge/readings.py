@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -23,6 +24,8 @@ from pytest_memguard.model import (
 
 LINES: Final = 10
 """Lines that are kept of one test."""
+_INSTALLED: Final = re.compile(r"(?:site|dist)-packages|(?:python|pypy)\d\.\d+t?")
+"""Folders that distributions and the standard library are installed in."""
 _COUNT: Final = frozenset({"passed", "xpassed"})
 
 
@@ -189,7 +192,20 @@ def _lines(outcome: Outcome, metric: str, root: str) -> tuple[LineEntry, ...]:
 
 
 def _relative(file: str, root: str) -> str:
+    """A path that is the same on other machines, where that can be had.
+
+    Args:
+        file: an absolute path, or one relative to the root.
+        root: folder that it is made relative to; files of other distributions and of the
+            standard library lose the folder that they are installed in.
+    """
     path = PurePath(file)
-    if root and path.is_relative_to(root):
-        return path.relative_to(root).as_posix()
-    return file
+    if not path.is_absolute():
+        return file
+    inside = bool(root) and path.is_relative_to(root)
+    if inside:
+        path = path.relative_to(root)
+    installed = [i for i, part in enumerate(path.parts[:-1]) if _INSTALLED.fullmatch(part)]
+    if installed:
+        return PurePath(*path.parts[installed[-1] + 1 :]).as_posix()
+    return path.as_posix() if inside else file

@@ -21,6 +21,7 @@ from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
 
 _RAN_THROUGH: Final = frozenset({pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED})
+_FAIL_IF_STRICT: Final = ("unsure", "gone")
 _SAMPLED: Final = "peaks were sampled here: a regression that lasts a moment may be missed"
 
 
@@ -123,8 +124,9 @@ class BaselineReport:
             if self._saver is None and kind in {"new", "improvement"}:
                 what = "what is new" if kind == "new" else "what has become better"
                 self._lines.append(f"--mem-save stores {what}")
-        if told.get("gone") and self._settings.strict:
-            self._lines.append("tests that are gone fail the run (--mem-strict)")
+        failing = [kind for kind in _FAIL_IF_STRICT if told.get(kind)]
+        for kind in failing if self._settings.strict else ():
+            self._lines.append(f"tests that are {kind} fail the run (--mem-strict)")
             _fail(session)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import filterfalse
 from typing import Any, Final
 
 import pytest
@@ -50,7 +51,7 @@ class Suspects:
         """Remember the tests with an open question, forget those without; store the rest."""
         known = set(self._known)
         for outcome in outcomes:
-            if any(leaves_question(finding) for finding in outcome.findings):
+            if any(map(leaves_question, filterfalse(_is_accepted, outcome.findings))):
                 known.add(outcome.nodeid)
             elif outcome.phase("call") is not None:
                 known.discard(outcome.nodeid)
@@ -58,6 +59,11 @@ class Suspects:
             tests = sorted(known)[:_MOST_REMEMBERED]
             self._cache.set(_CACHE_KEY, {"format": _FORMAT, "tests": tests})
         self._known = known
+
+
+def _is_accepted(finding: Finding) -> bool:
+    """Whether it is a regression that has failed no test."""
+    return finding.rule == "regression" and not finding.raised
 
 
 def leaves_question(finding: Finding) -> bool:

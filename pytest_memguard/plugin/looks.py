@@ -85,8 +85,8 @@ class Looks:
             warn=settings.warn,
         )
         self._suspects: Suspects | frozenset[str] = frozenset()
-        if settings.explain == "next":
-            self._suspects = suspects
+        if settings.explain == "next" and not settings.stores:
+            self._suspects = suspects  # peaks under a tracker are not those of other runs
         self._known: dict[int, Demands] = {}
         self.demands = Demands(None, self._needs, bounds=self.keeps_all)
 

@@ -154,6 +154,9 @@ def test_a_record_that_is_not_exact_is_told(run, sizes, pytester):
     result.stdout.fnmatch_lines(
         ["compared with *: 1 unsure, 1 as before", "unsure: *test_small: * is not exact*"]
     )
+    result = run(SUITE, "--mem-compare", "--mem-strict")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["tests that are unsure fail the run (--mem-strict)"])
 
 
 def test_regressions_are_not_saved(run, sizes, stored):
@@ -281,3 +284,30 @@ def test_unreadable_file(run, pytester, flag, text, words):
     result.stderr.fnmatch_lines([f"ERROR: memguard: *.memguard/baseline.json*{words}*"])
     assert path.read_text(encoding="utf-8") == text
     assert not (pytester.path / "ran").exists()
+
+
+GROWS = """
+    import json
+    from pathlib import Path
+
+    N = json.loads(Path(__file__).with_name("n.json").read_text())
+
+    def test_rows():
+        assert [str(n) for n in range(100_000, 100_000 + N)]
+"""
+
+
+def test_what_is_accepted_is_measured_like_all_else(run, pytester):
+    """A test that the run before remembered is stored as a plain run measures it."""
+    numbers = pytester.path / "n.json"
+    flags = ("-p", "no:randomly")
+    numbers.write_text("300", encoding="utf-8")
+    run(GROWS, "--mem-save", *flags, cache=True).assert_outcomes(passed=1)
+    numbers.write_text("300000", encoding="utf-8")
+    run(GROWS, "--mem-compare", *flags, cache=True).assert_outcomes(failed=1)
+    run(GROWS, "--mem-accept=*", *flags, cache=True).assert_outcomes(passed=1)
+    text = (pytester.path / ".memguard/baseline.json").read_text(encoding="utf-8")
+    assert "site-packages" not in text
+    result = run(GROWS, "--mem-compare", "--mem-strict", *flags, cache=True)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["compared with *: 1 as before"])

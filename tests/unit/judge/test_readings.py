@@ -144,6 +144,26 @@ def test_lines() -> None:
     assert only(test, root="/elsewhere").lines[0].file == "/project/src/19.py"
 
 
+@pytest.mark.parametrize(
+    ("file", "stored"),
+    [
+        ("/project/src/rows.py", "src/rows.py"),
+        ("/project/.venv/lib/python3.11/site-packages/a/b.py", "a/b.py"),
+        ("/usr/lib/python3/dist-packages/a/b.py", "a/b.py"),
+        ("/opt/py/lib/python3.13t/json/decoder.py", "json/decoder.py"),
+        ("/opt/py/lib/python3.11/site-packages/a/b.py", "a/b.py"),
+        ("<string>", "<string>"),
+        ("/elsewhere/a.py", "/elsewhere/a.py"),
+        ("site-packages/a.py", "site-packages/a.py"),
+    ],
+)
+def test_lines_of_other_distributions(file, stored) -> None:
+    """Their paths do not depend on where they are installed, as far as that can be told."""
+    stage = replace(STAGE, lines=(replace(SITE, file=file),))
+    (line,) = only(replace(PASSED, stages=(stage,), findings=()), root="/project").lines
+    assert line.file == stored
+
+
 def test_lines_of_the_same_size() -> None:
     """Lines of one size stand in the order of their places, one without a size last."""
     places = [("b.py", 1, 5), ("a.py", 2, 5), ("a.py", 1, 5), ("c.py", 1, 0)]
