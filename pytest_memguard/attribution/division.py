@@ -56,6 +56,8 @@ class Holding:
     """Bytes of the container's own buffer among the blocks: it does not grow in step."""
     containers: tuple[Any, ...] = ()
     """All that grew with it, which have tables of their own."""
+    others: tuple[str, ...] = ()
+    """Names of further holders of the same blocks."""
 
 
 class Division:
@@ -221,6 +223,8 @@ class _Group:
         """Whether it is a container of weak references, which go with what they refer to."""
         self.referred: set[int] = set()
         """Blocks of what those refer to."""
+        self.others: dict[str, None] = {}
+        """Names of further holders of the same blocks, in order."""
 
     @property
     def holds_nothing(self) -> bool:
@@ -396,16 +400,29 @@ class _Hands:
         for group in self._groups:
             alike = group.rank == new.rank or group.is_weak or new.is_weak
             if alike and self._keep_the_same(group, new):
-                if new.path is not None and (
-                    group.path is None or (group.is_weak and not new.is_weak)
-                ):
-                    group.path, group.grower, group.gained = new.path, new.grower, new.gained
+                self._take_path(group, new)
                 group.is_weak = group.is_weak and new.is_weak
                 group.referred |= new.referred
                 group.containers += new.containers
                 group.held |= new.held
                 return
         self._groups.append(new)
+
+    @staticmethod
+    def _take_path(group: _Group, new: _Group) -> None:
+        """Take the path of a group that keeps the same, or note it as another one.
+
+        Args:
+            group: is joined.
+            new: joins it.
+        """
+        path = new.path
+        if path is None:
+            return
+        if group.path is None or (group.is_weak and not new.is_weak):
+            group.path, group.grower, group.gained = path, new.grower, new.gained
+        elif not new.is_weak and path.holder != group.path.holder:
+            group.others[path.holder] = None
 
     def _keep_the_same(self, group: _Group, new: _Group) -> bool:
         return len(group.held & new.held) >= max(1.0, _SHARED * self._calls)
@@ -440,6 +457,7 @@ class _Hands:
             gained=group.gained,
             buffer=sum(self._pieces[index].size for index in buffers),
             containers=tuple(container for container, _ in group.containers),
+            others=tuple(group.others),
         )
 
     def unclaimed(self) -> set[int]:

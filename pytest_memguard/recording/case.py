@@ -430,6 +430,7 @@ class Case:
                 # a mistake in measuring what is left out: nothing else was found to grow
                 verdict = replace(verdict, state="clean", rates=())
             self._forget_runners_list()
+            self._note_other_holders()
         if verdict.state == "unclear" and self._in_doubt is not None:
             doubt = self._in_doubt
             rate = f"{doubt.rate_of('C heap'):,.0f}"
@@ -438,6 +439,16 @@ class Case:
             reason = f"a cache is filling: {self.filling}"
             return replace(verdict, state="settling", reason=reason)
         return verdict
+
+    def _note_other_holders(self) -> None:
+        """Note what else holds the only leak there is."""
+        path = self.blame.path if self.blame is not None else None
+        if path is None or len(self._leaks) != 1:
+            return
+        grower = self.grower.container if self.grower is not None else None
+        note = self._leaks[0].other_holders(path, grower)
+        if note:
+            self._add_note(note)
 
     def _forget_runners_list(self) -> None:
         """Name no list of the test runner's that is only reached: what it keeps is left out."""

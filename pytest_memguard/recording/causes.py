@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pytest_memguard.attribution.marking import Piece
     from pytest_memguard.recording.blame import Grower
 
+_MOST_OTHERS: Final = 2
+"""Further holders that are named."""
 _SECONDS: Final = 3.0
 """Of work, for what is measured before and after the calls, and for the calls themselves."""
 _PARTS: Final = (0.25, 0.625, 1.0)
@@ -57,6 +59,22 @@ class Cause:
     """How much of each signal it keeps."""
     is_population: bool = False
     """Whether these are many containers that one holds, and each call adds to all of them."""
+
+    def other_holders(self, path: RetentionPath, grower: object) -> str:
+        """What else holds it, in words; empty if nothing was found.
+
+        Args:
+            path: to the holder that is named.
+            grower: that one.
+        """
+        names = dict.fromkeys(self.holding.others)
+        if self.path is not None and grower is not self.holding.grower:
+            names = {self.path.holder: None, **names}
+        names.pop(path.holder, None)
+        if not names:
+            return ""
+        some = " and ".join([*names][:_MOST_OTHERS])
+        return f"it is also held by {some}: each of its holders has to let go of it"
 
     @property
     def is_no_leak(self) -> bool:

@@ -339,10 +339,17 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
         lines=lines,
         types=cause.holding.types,
         path=cause.path,
+        notes=_notes(cause),
     )
     holding = cause.holding
     grower = Grower(holding.grower, holding.gained / cause.calls) if holding.gained else None
     return Part(verdict=verdict, blame=named(blame), grower=grower)
+
+
+def _notes(cause: Cause) -> tuple[str, ...]:
+    path = cause.path
+    others = "" if path is None else cause.other_holders(path, cause.holding.grower)
+    return (others,) if others else ()
 
 
 def _with_what_objects_hide(

@@ -89,3 +89,37 @@ def test_weak_key_beside_another_leak(run, written):
     leak = written()["test_it"]["leak"]
     paths = [leak["blame"]["path"], *(part["blame"]["path"] for part in leak["more"])]
     assert {path["holder"] for path in paths} == {"test_it.Orders.BAD", "test_it.LOST"}
+
+
+def test_several_holders_of_one_leak(run, written):
+    """Further holders are named: to empty the one that is told would free nothing."""
+    source = """
+        class Registry:
+            def __init__(self):
+                self.by_name = {}
+                self.order = []
+
+        class Node:
+            pass
+
+        REGISTRY = Registry()
+        ONLY = []
+
+        def test_two():
+            node = Node()
+            REGISTRY.by_name[str(id(node))] = node
+            REGISTRY.order.append(node)
+
+        def test_one():
+            ONLY.append([Node()])
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON, "-p", "no:randomly")
+    run(source, *flags).assert_outcomes(failed=2)
+    tests = written()
+    two, one = (tests[name]["leak"]["blame"] for name in ("test_two", "test_one"))
+    assert two["path"]["holder"] == "test_it.REGISTRY.by_name"
+    assert two["notes"] == [
+        "it is also held by test_it.REGISTRY.order: each of its holders has to let go of it"
+    ]
+    assert one["path"]["holder"] == "test_it.ONLY"
+    assert one["notes"] == []
