@@ -239,12 +239,16 @@ def may_be_of_python(blame: Blame, signals: Iterable[Signal]) -> bool:
     return blame.lines[0].size > 0 and blame.lines[0].count < blame.calls / 2
 
 
+SMALL_BLOCK: Final = 256
+"""Bytes of the C heap per block below which most blocks are small ones, which are not there."""
+
+
 def bytes_per_call(reading: LeakReading) -> float | None:
     """Bytes a call leaves behind, if anything tells.
 
     They were measured over all calls of the check, and shared out among lines by the few calls
     under the instruments. Of a reading that has no such number, lines and rates tell. Where no
-    line tells how large Python's blocks are, pages do.
+    line tells how large Python's blocks are, pages do; the C heap does not have small ones.
     """
     blame, traced = reading.blame, 0.0
     if blame is not None and blame.per_call is not None:
@@ -253,7 +257,10 @@ def bytes_per_call(reading: LeakReading) -> float | None:
         traced = sum(line.size for line in blame.lines) / blame.calls
     measured = [r.per_call for r in reading.verdict.rates if r.signal == "C heap"]
     pages = [r.per_call for r in reading.verdict.rates if r.signal == "USS"]
-    if not traced and any(r.signal == "blocks" for r in reading.verdict.rates):
+    blocks = sum(r.per_call for r in reading.verdict.rates if r.signal == "blocks")
+    if not traced and blocks:
+        if sum(measured) < SMALL_BLOCK * blocks:
+            return next(iter(pages), None)
         measured += pages
     return max([traced, *measured], default=0.0) or next(iter(pages), None)
 

@@ -21,7 +21,7 @@ from pytest_memguard.attribution.retention import (
 )
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.sizes import Sizes
-from pytest_memguard.attribution.values import grown_value, module_values
+from pytest_memguard.attribution.values import exits_grew, grown_value, module_values
 from pytest_memguard.leaks import RetentionPath, TypeGrowth
 from pytest_memguard.values import dataclass
 
@@ -143,6 +143,7 @@ class Growth:
                 deadline=deadline,
                 nobody=nobody,
                 owners=self._owners,
+                values=self._values,
             )
             if not undisturbed:
                 look.notes.append(
@@ -190,11 +191,14 @@ class _Look:
         deadline: float,
         nobody: str,
         owners: Owners,
+        values: dict[str, int],
     ) -> None:
         self._owners = owners
         self._survivors = survivors
         self._calls = calls
         self._least = max(1, math.ceil(STEADY * calls))
+        # what is registered for the end is often registered with a list in C code as well
+        self._names_lost = not exits_grew(values, self._least)
         self._total = frozen + not_frozen
         self.replaced = False
         self._scans_end = scans_end
@@ -283,6 +287,7 @@ class _Look:
             deadline=self._deadline,
             owners=self._owners,
             new=self._survivors.ids,
+            lost=self._names_lost,
         )
         path = None
         if evident and containers.reach < _SMALL_PART * self._survivors.counts.total():

@@ -19,8 +19,15 @@ _INSTALLED: Final = ("site-packages", "dist-packages")
 _INTERPRETER = re.compile(
     r"_?Py|_io_|<unknown>|(method|cfunction|function|object|type|slot|builtin|vgetargs|gc|list"
     r"|dict|set|tuple|unicode|bytes|bytearray|long|float|new|frame|gen|code|insert|resize|call"
-    r"|do|array|deque|odict|weakref|context|member|getset|wrap|descr|super|property|intern)_"
+    r"|do|va|clone|array|deque|odict|weakref|context|member|getset|wrap|descr|super|property"
+    r"|intern)_|insertdict|insert_to_emptydict|dictresize|lookdict|mkdict"
 )
+_CALLS_C: Final = re.compile(
+    r"_?PyEval_|_PyFunction_Vectorcall|_?PyObject_(Call|Vectorcall|FastCall|MakeTpCall)"
+    r"|_?PyVectorcall|(cfunction|method|methoddescr|builtin|slot|wrap|type|object)_"
+    r"(vectorcall|call|tp_call|descriptor_call)|wrapper_call|descr_call"
+)
+"""How the interpreter calls C functions: what comes before them is none of theirs."""
 _ALIKE: Final = 0.75
 """Share of a line's blocks that are of one size for all to be called alike."""
 _REPLACED: Final = 1.5
@@ -243,14 +250,17 @@ def _is_installed(file: str) -> bool:
 
 
 def c_functions(native: Sequence[str]) -> tuple[str, ...]:
-    """C functions of extensions, without those of allocators and the interpreter."""
-    own = []
+    """C functions of extensions, without those of allocators and the interpreter.
+
+    Args:
+        native: under the innermost Python frame, innermost first.
+    """
+    own: list[str] = []
     for name in native:
-        if not name or _ALLOCATORS.search(name):
-            continue
-        if _INTERPRETER.match(name):
+        if _CALLS_C.match(name) or (own and _INTERPRETER.match(name)):
             break
-        own.append(name)
+        if name and not _ALLOCATORS.search(name) and not _INTERPRETER.match(name):
+            own.append(name)
     return tuple(own[:_NATIVE])
 
 

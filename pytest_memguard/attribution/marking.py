@@ -241,11 +241,13 @@ class Marker:
             return not raw.is_made_in_python(type(held))
         if self._pieces[index].size == SMALLEST_TABLE:
             return not self.is_object(index)
-        return self.is_plain_dict(index)
+        if self._is_a(tuple, self._starts[index] + _HEAD):
+            return True  # the collector does not follow those of numbers and texts
+        return self.is_plain_dict(index) or self._is_a(float, self._starts[index])
 
     def is_plain_dict(self, index: int) -> bool:
         """Whether a block is a dict that the collector does not follow."""
-        return index not in self._tracked and self._is_dict(self._starts[index] + _HEAD)
+        return index not in self._tracked and self._is_a(dict, self._starts[index] + _HEAD)
 
     def words_in(self, held: Any) -> set[int]:
         """The words of an object's own memory: addresses, for the most part."""
@@ -271,15 +273,16 @@ class Marker:
         If the first of them is a class, the block itself looks like an object of that class.
         """
         words = self._words(id(held) - 2 * _HEAD, _HEAD)
-        found = {self._index(word) for word in words if not self._is_dict(word)}
+        found = {self._index(word) for word in words if not self._is_a(dict, word)}
         values = {index for index in found if index is not None and index not in self._tracked}
         # the object tells of all of them; what lies in front of them is not always written
         self._below.update({(index, True): [] for index in values})
         return values
 
-    def _is_dict(self, address: int) -> bool:
-        kind = self._read(address + _WORD, _WORD)
-        return int.from_bytes(kind, sys.byteorder) == id(dict)
+    def _is_a(self, kind: type, address: int) -> bool:
+        """Whether there is an object of a builtin type at an address."""
+        found = self._read(address + _WORD, _WORD)
+        return int.from_bytes(found, sys.byteorder) == id(kind)
 
     def _reached(self, start: Iterable[tuple[int, bool]]) -> set[int]:
         seen = set(start)

@@ -6,7 +6,7 @@ import gc
 import sys
 import time
 from collections.abc import Collection, Sequence
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any, Final
 from weakref import ReferenceType, WeakKeyDictionary
 
@@ -65,6 +65,7 @@ class Search:
         deadline: float,
         owners: Owners = (),
         new: Collection[int] = frozenset(),
+        lost: bool = True,
     ) -> None:
         """Prepare.
 
@@ -74,7 +75,9 @@ class Search:
             owners: parts of the test runner that keep things for a whole session.
             new: ids of what was not there at the start, as far as that is known: survivors
                 refer back to what holds them, so what is old is asked about first.
+            lost: whether a container counts as a holder that C code alone holds.
         """
+        self._names_lost = lost
         self.deadline = deadline
         self._new = new
         self._avoid = avoid | stack_frames()
@@ -136,12 +139,14 @@ class Search:
             target: a container that grew, and no root was found for it.
             item: what it holds, if that is to be told.
         """
-        if not item or issubclass(type(item[0]), ReferenceType):
+        if not self._names_lost or not item or issubclass(type(item[0]), ReferenceType):
             return None
         for holder in gc.get_referrers(target):
             if id(holder) not in self._avoid and type(holder) is not FrameType:
                 return None
         kinds = [raw.type_name(type(held)) for held in (target, *item)]
+        if type(item[0]) is FunctionType:  # one such list is not like another
+            kinds[-1] = f"functions such as {naming.callable_name(item[0])}"
         words = f"a {' of '.join(kinds)} that C code alone holds"
         return Chain(root=Root(words=words, name=words, rank=8), objects=(target, *item))
 
@@ -150,7 +155,12 @@ class Search:
         return self.timed_out
 
     def _roots_of(self, walk: Walk, first: int) -> list[tuple[int, Root]]:
-        known = [(i, self.roots.of(*walk.pair(i))) for i in range(first, len(walk.nodes))]
+        known = [
+            (i, self.roots.of(*walk.pair(i)))
+            for i in range(first, len(walk.nodes))
+            # what each call puts in the place of its like has a name, and holds no leak
+            if not (id(walk.nodes[i]) in self._new and _has_a_name(walk.nodes[i]))
+        ]
         found = [(i, root) for i, root in known if root is not None]
         walk.go_on(first, {i for i, _ in found})
         return found
@@ -180,6 +190,12 @@ class Search:
 def _chain(walk: Walk, root: Root, index: int, lead: Step | None = None) -> Chain:
     crowded = walk.is_crowded(index)
     return Chain(root=root, objects=walk.objects(index), lead=lead, crowded=crowded)
+
+
+def _has_a_name(held: object) -> bool:
+    """Whether it is a function or a class, which a module may know under its own name."""
+    kind = type(held)
+    return kind is FunctionType or kind is raw.LRU_CACHE or issubclass(kind, type)
 
 
 def _are_parameters(chains: list[Chain]) -> bool:

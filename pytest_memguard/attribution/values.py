@@ -113,6 +113,16 @@ def grown_values(
     return found
 
 
+def exits_grew(then: dict[str, int], least: int) -> bool:
+    """Whether more functions are registered with atexit than were.
+
+    Args:
+        then: what `module_values` told.
+        least: growth to care about.
+    """
+    return _exit_functions() - then[_EXIT] >= least
+
+
 def is_atexit(path: RetentionPath) -> bool:
     """Whether a path leads to the functions that are called when the interpreter ends."""
     return path.holder == _ATEXIT

@@ -26,7 +26,16 @@ from pytest_memguard.judge.rounds import (
 )
 from pytest_memguard.judge.slopes import NOT_FALLING, growth_of
 from pytest_memguard.judge.staircase import rate_of_steps
-from pytest_memguard.leaks import Blame, LeakLine, Rate, Round, Signal, TypeGrowth, Verdict
+from pytest_memguard.leaks import (
+    SMALL_BLOCK,
+    Blame,
+    LeakLine,
+    Rate,
+    Round,
+    Signal,
+    TypeGrowth,
+    Verdict,
+)
 from pytest_memguard.values import dataclass
 
 LINES: Final = 10
@@ -89,6 +98,8 @@ def accounted(verdict: Verdict, blame: Blame, freed: int = 0) -> tuple[Verdict, 
         rest = scales.small_bytes + scales.large_bytes
     lines = tuple(_scaled(line, scales, blame.calls) for line in blame.lines)
     known: float | None = rest or None
+    if unsized and rest < SMALL_BLOCK * rates["blocks"].per_call:
+        known = None  # the C heap does not have small blocks
     if pages is not None and pages.per_call >= MULTIPLE * rest:
         known = pages.per_call
         if "USS" not in rates:

@@ -289,3 +289,38 @@ def test_what_atexit_holds_is_one_leak(run, written):
     assert test["leak"]["blame"]["path"]["holder"] == "atexit"
     lines = test["leak"]["blame"]["lines"]
     assert {line["function"] for line in lines} == {"test_it"}
+
+
+def test_what_is_registered_for_exit_and_for_forks(run, written):
+    """Of two registries in C code, the one for the end holds the object, and is named."""
+    source = """
+        import atexit
+        import os
+
+        class Provider:
+            def __init__(self):
+                self.data = [object() for _ in range(20)]
+                atexit.register(self.shutdown)
+
+                def after_fork():
+                    pass
+
+                os.register_at_fork(after_in_child=after_fork)
+
+            def shutdown(self):
+                pass
+
+        def test_both():
+            Provider()
+
+        def test_forks():
+            os.register_at_fork(after_in_child=lambda: None)
+    """
+    run(source, *CHECK, "-p", "no:randomly").assert_outcomes(failed=2)
+    tests = written()
+    holders = {
+        name: tests[name]["leak"]["blame"]["path"]["holder"]
+        for name in ("test_both", "test_forks")
+    }
+    assert holders["test_both"] == "atexit"
+    assert "test_it.test_forks.<locals>.<lambda>" in holders["test_forks"]

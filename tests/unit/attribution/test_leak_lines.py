@@ -223,3 +223,18 @@ def test_who_came_to_an_installed_package(stack, caller) -> None:
 def test_c_functions(native, own) -> None:
     """Functions of extensions are named, those of allocators and the interpreter are not."""
     assert c_functions(native) == own
+
+
+@pytest.mark.parametrize(
+    ("native", "own"),
+    [
+        (("PyTuple_New", "va_build_value", "parse_row", "cfunction_vectorcall_O"), "parse_row"),
+        (("do_mktuple", "Py_BuildValue", "info", "_PyEval_EvalFrameDefault"), "info"),
+        (("clone_combined_dict_keys", "PyDict_Copy", "method_vectorcall_NOARGS"), ""),
+        (("insertdict", "PyDict_SetItem", "_PyEval_EvalFrameDefault", "outer"), ""),
+        (("PyObject_Call", "before_it"), ""),
+    ],
+)
+def test_c_functions_behind_those_of_the_interpreter(native, own) -> None:
+    """An extension makes objects by the interpreter's functions; its own comes after them."""
+    assert c_functions(native) == ((own,) if own else ())
