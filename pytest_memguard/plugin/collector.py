@@ -91,7 +91,8 @@ class Collector:
             return
         from pytest_memguard.wire import run_in_pieces
 
-        noun = f"numbers of {len(self._ledger):,} tests"
+        tests = len(self._ledger)
+        noun = "numbers of 1 test" if tests == 1 else f"numbers of {tests:,} tests"
         self.write(session, self._path, run_in_pieces(self.run()), noun)
 
     def write(

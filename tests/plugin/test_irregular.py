@@ -133,7 +133,7 @@ def test_standard_output(run) -> None:
     text = result.stdout.str()
     data, _ = json.JSONDecoder().raw_decode(text[text.index('{\n "') :])
     assert [test["nodeid"] for test in data["tests"]] == ["test_it.py::test_it"]
-    result.stdout.fnmatch_lines(["numbers of 1 tests: /dev/stdout", "*1 passed*"])
+    result.stdout.fnmatch_lines(["numbers of 1 test: /dev/stdout", "*1 passed*"])
 
 
 @pytest.mark.parametrize(
