@@ -6,11 +6,11 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import GRAIN, Precision, marked_peak
 from pytest_memguard.model import PhaseReading
 from pytest_memguard.plugin.needs import MUCH, NO_LIMIT_TOLERANCE, Demands
-from pytest_memguard.recording.free_lists import clear_free_lists
 from pytest_memguard.recording.region import Region, dropped
 
 if TYPE_CHECKING:

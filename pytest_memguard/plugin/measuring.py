@@ -7,6 +7,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
+from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import FOR_RECORD, Precision, finest, precision_for
 from pytest_memguard.metrics import metric_named
@@ -16,7 +17,6 @@ from pytest_memguard.plugin.measured import Measured
 from pytest_memguard.plugin.needs import NO_LIMIT_TOLERANCE, Needs
 from pytest_memguard.plugin.tracking import Tracking
 from pytest_memguard.probes.heap import HeapFile
-from pytest_memguard.recording.free_lists import clear_free_lists
 from pytest_memguard.recording.recorder import Recorder
 from pytest_memguard.recording.region import Region
 from pytest_memguard.recording.stages import StageLog

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from pytest_memguard.allocator.trim import DEAR_SECONDS
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.room import GRAIN
 from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.needs import MUCH
 from pytest_memguard.plugin.properties import DELTA, PEAK, forget_ours
 from pytest_memguard.probes.peak_rss import PUT_BACK
-from pytest_memguard.recording.settle import DEAR_SECONDS
 from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
+    from pytest_memguard.allocator.slack import RoomWatch
     from pytest_memguard.plugin.look import Look
     from pytest_memguard.plugin.looks import Looks
     from pytest_memguard.plugin.needs import Demands
     from pytest_memguard.plugin.running import Running
     from pytest_memguard.probes.peak_rss import KernelMark
     from pytest_memguard.recording.instruments import Instruments
-    from pytest_memguard.recording.room_watch import RoomWatch
 
 
 class Care(Protocol):

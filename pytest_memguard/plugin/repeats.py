@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
+from pytest_memguard.allocator.garbage import collect
 from pytest_memguard.plugin.function_traces import FunctionTraces
 from pytest_memguard.plugin.pytest_internals import items as internals
 from pytest_memguard.plugin.pytest_internals.assertions import quiet_assertions
@@ -29,7 +30,6 @@ from pytest_memguard.plugin.quiet import (
 from pytest_memguard.plugin.restored import Restored, enlarge_environ
 from pytest_memguard.plugin.temp_folders import point_back, use_again
 from pytest_memguard.recording.calls import TimedCall
-from pytest_memguard.recording.garbage import collect
 from pytest_memguard.recording.repeat import CallFailed
 
 if TYPE_CHECKING:

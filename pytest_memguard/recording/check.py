@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pytest_memguard.allocator.garbage import WholeHeap
 from pytest_memguard.attribution.dead_references import only_dead_references
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.clock import Clock
@@ -24,7 +25,6 @@ from pytest_memguard.leaks import (
 from pytest_memguard.probes.counters import Counters, Reader, heap_free
 from pytest_memguard.recording.case import Case
 from pytest_memguard.recording.explained import KnownLeaks
-from pytest_memguard.recording.garbage import WholeHeap
 from pytest_memguard.recording.left_behind import LeftBehind
 from pytest_memguard.recording.looks import MOMENT, forget_caches
 from pytest_memguard.recording.progress import Progress, WatchedLooks, watched

@@ -8,6 +8,9 @@ from importlib.util import find_spec
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from pytest_memguard.allocator.mmap_threshold import give_back_large_blocks
+from pytest_memguard.allocator.slack import RoomWatch
+from pytest_memguard.allocator.trim import Trimmer, Untrimmed
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.metrics import PYTHON
@@ -18,12 +21,9 @@ from pytest_memguard.probes.in_use import InUseProbe
 from pytest_memguard.probes.peak_rss import KernelMark
 from pytest_memguard.recording.collection_watch import CollectionWatch
 from pytest_memguard.recording.gaps import NO_MARK, NO_RESETS, NO_RESIDENT
-from pytest_memguard.recording.room_watch import RoomWatch
-from pytest_memguard.recording.settle import Trimmer, Untrimmed
-from pytest_memguard.recording.steady import give_back_large_blocks
 
 if TYPE_CHECKING:  # only runs that store or compare peaks plug holes
-    from pytest_memguard.recording.holes import Holes
+    from pytest_memguard.allocator.free_chunks import Holes
 
 _SHARE_OF_TIME: Final = 200
 _SHARE_IF_OFTEN: Final = 5
@@ -230,8 +230,8 @@ class Instruments:
 
     def _holes(self) -> Holes | None:
         """Pin what decides which blocks the C library maps; what plugs holes of its heap."""
-        from pytest_memguard.recording.holes import holes
-        from pytest_memguard.recording.steady import steady_allocator
+        from pytest_memguard.allocator.free_chunks import holes
+        from pytest_memguard.allocator.mmap_threshold import steady_allocator
 
         found = holes() if steady_allocator() else None
         if found is None:

@@ -10,13 +10,13 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pytest_memguard.leaks import Signal
-from pytest_memguard.probes.counters import Counters
-from pytest_memguard.recording.garbage import collect
-from pytest_memguard.recording.spare_blocks import (
+from pytest_memguard.allocator.garbage import collect
+from pytest_memguard.allocator.tcache import (
     fill_spare_blocks,
     fill_spare_blocks_of_threads,
 )
+from pytest_memguard.leaks import Signal
+from pytest_memguard.probes.counters import Counters
 
 _COLLECTIONS: Final = 3
 MOMENT: Final = 0.001

@@ -11,8 +11,9 @@ import threading
 import memray
 import pytest
 
+from pytest_memguard.allocator import mmap_threshold
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.recording import instruments, steady
+from pytest_memguard.recording import instruments
 
 
 def refuse(*_: object) -> None:
@@ -486,7 +487,7 @@ def test_tests_that_use_memray_themselves(run):
 
 def test_no_steady_allocator(run, monkeypatch):
     """Where the C library cannot be made steady, a run that stores peaks says so."""
-    monkeypatch.setattr(steady, "steady_allocator", lambda: False)
+    monkeypatch.setattr(mmap_threshold, "steady_allocator", lambda: False)
     result = run("def test_it(): pass", "--mem-save")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(

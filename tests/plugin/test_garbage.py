@@ -341,7 +341,7 @@ def test_memory_that_is_dropped_before_the_heap_grows(pytester, monkeypatch, run
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", str(64 << 20))
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", str(32 << 20))
     pytester.makeconftest(
-        "from pytest_memguard.recording import settle\nsettle._CHEAP_SECONDS = 0.0"
+        "from pytest_memguard.allocator import trim\ntrim._CHEAP_SECONDS = 0.0"
     )
     result = run(
         """

@@ -1,28 +1,7 @@
-"""A clock that the recording's objects take for the real one, and quick collections."""
+"""A clock that the objects under test take for the real one, and quick collections."""
 
 from __future__ import annotations
 
-import gc
+from tests.unit.clocks import clock, quick_collections
 
-import pytest
-
-from pytest_memguard.clock import Clock
-from tests.fakes import FakeClock
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch) -> FakeClock:
-    """Time stands still until a test lets it pass; the processor is this thread's alone."""
-    fake = FakeClock()
-    monkeypatch.setattr(Clock, "seconds", staticmethod(fake))
-    monkeypatch.setattr(Clock, "cpu", staticmethod(fake))
-    return fake
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_collections():
-    """The garbage collector leaves what pytest has in memory alone: it is called often."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+__all__ = ["clock", "quick_collections"]

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from pytest_memguard.recording.garbage import WholeHeap, collect
+from pytest_memguard.allocator.garbage import WholeHeap, collect
 
 
 @pytest.fixture

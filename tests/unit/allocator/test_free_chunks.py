@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pytest_memguard.recording.holes import SMALLEST, Holes, holes
+from pytest_memguard.allocator.free_chunks import SMALLEST, Holes, holes
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="it is glibc's heap")
 
@@ -16,8 +16,8 @@ PROGRAM = """
 import json, psutil, sys
 from array import array
 from pytest_memguard.probes.peak_rss import KernelMark
-from pytest_memguard.recording.holes import Holes
-from pytest_memguard.recording.steady import steady_allocator
+from pytest_memguard.allocator.free_chunks import Holes
+from pytest_memguard.allocator.mmap_threshold import steady_allocator
 
 COUNT = 512 * 1024
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is glibc's a
 # what stands before every program: asks the C library for blocks, and looks at the process
 TOOLS = """
 import ctypes, json, sys, threading
-from pytest_memguard.recording.steady import give_back_large_blocks, steady_allocator
+from pytest_memguard.allocator.mmap_threshold import give_back_large_blocks, steady_allocator
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Final, Protocol
 
+from pytest_memguard.allocator.filler import ALWAYS_ALLOWED, SPARE_POOLS, Ballast
+from pytest_memguard.allocator.filler import Room as BallastRoom
+from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
 from pytest_memguard.probes.available import available_memory
-from pytest_memguard.recording.ballast import ALWAYS_ALLOWED, SPARE_POOLS, Ballast
-from pytest_memguard.recording.ballast import Room as BallastRoom
-from pytest_memguard.recording.free_lists import clear_free_lists
 from pytest_memguard.sizes import MIB
 
 _LARGEST_SMALL_BLOCK: Final = 512

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_memguard.recording.free_lists import clear_free_lists
+from pytest_memguard.allocator.free_lists import clear_free_lists
 
 CPYTHON = sys.implementation.name == "cpython"
 

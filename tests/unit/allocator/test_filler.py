@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pytest_memguard.recording.ballast import (
+from pytest_memguard.allocator.filler import (
     ALWAYS_ALLOWED,
     MOST_BLOCKS,
     SHARE_OF_AVAILABLE,
@@ -130,7 +130,7 @@ def test_allowed(monkeypatch, highest, available, allowed) -> None:
     """How much may be held depends on the process and on what the machine has left."""
     asked = []
     monkeypatch.setattr(
-        "pytest_memguard.recording.ballast.plan_blocks",
+        "pytest_memguard.allocator.filler.plan_blocks",
         lambda *arguments: asked.append(arguments) or [],
     )
     Ballast().lay(room(), highest, available)
@@ -141,7 +141,7 @@ def test_what_is_held_counts(monkeypatch) -> None:
     """What was laid before is part of what may be held, until it is dropped."""
     asked = []
     monkeypatch.setattr(
-        "pytest_memguard.recording.ballast.plan_blocks",
+        "pytest_memguard.allocator.filler.plan_blocks",
         lambda _, most_bytes, __: asked.append(ALWAYS_ALLOWED - most_bytes) or [(512, 10)],
     )
     ballast = Ballast()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_memguard.recording.room_watch import RoomWatch
+from pytest_memguard.allocator.slack import RoomWatch
 from tests.fakes import FakeBallast, FakeProbe, FakeRoom
 
 COST = 0.002
@@ -36,7 +36,7 @@ class Setting:
 @pytest.fixture
 def watch(clock, monkeypatch) -> Setting:
     """A watch that has asked once, and fills for good what is more than 500 bytes."""
-    monkeypatch.setattr("pytest_memguard.recording.room_watch._LEAST_TO_LAY", 500)
+    monkeypatch.setattr("pytest_memguard.allocator.slack._LEAST_TO_LAY", 500)
     return Setting(clock)
 
 
@@ -330,7 +330,7 @@ def filling(watch, monkeypatch) -> Setting:
         watch.brief.drop = drop
         return watch.brief
 
-    monkeypatch.setattr("pytest_memguard.recording.room_watch.Ballast", make)
+    monkeypatch.setattr("pytest_memguard.allocator.slack.Ballast", make)
     return watch
 
 

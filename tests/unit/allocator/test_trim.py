@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from pytest_memguard.allocator.trim import Trimmer
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.recording.settle import Trimmer
 from tests.fakes import FakeMeter, FakeProbe
 
 CHEAP, EXPENSIVE = 10e-6, 0.02

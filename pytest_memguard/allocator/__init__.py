@@ -1,0 +1,1 @@
+"""Makes readings reproducible: trim, slack, filler, free chunks, tcache, when to collect."""

@@ -1,0 +1,1 @@
+"""Tests of what makes readings reproducible, with processes and clocks that tests control."""
