@@ -27,7 +27,7 @@ _POOL_HEADER: Final = 48
 
 
 class Room(Protocol):
-    """What is free, as `probes.free_room.FreeRoom` tells it."""
+    """What is free, as `probes.slack.FreeRoom` tells it."""
 
     @property
     def blocks(self) -> tuple[tuple[int, int], ...]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from pytest_memguard.isolation import ForkServer, can_fork
-from pytest_memguard.judge.room import NEGLIGIBLE
+from pytest_memguard.judge.slack import NEGLIGIBLE
 from pytest_memguard.judge.suspects import confirmed, not_confirmed
 from pytest_memguard.model import Finding, Gap, Outcome, Peak
 from pytest_memguard.sizes import format_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_memguard.judge.room import (
+from pytest_memguard.judge.slack import (
     GRAIN,
     held_at_peak,
     marked_peak,

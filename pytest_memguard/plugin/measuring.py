@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.room import FOR_RECORD, Precision, finest, precision_for
+from pytest_memguard.judge.slack import FOR_RECORD, Precision, finest, precision_for
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import BREACHES, Finding, PhaseName, PhaseReading, StageReading
 from pytest_memguard.plugin.judging import PhaseJudge

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from pytest_memguard.judge.room import FOR_RECORD, GRAIN, Precision
+from pytest_memguard.judge.slack import FOR_RECORD, GRAIN, Precision
 from pytest_memguard.plugin.properties import LIMIT
 from pytest_memguard.recording.instruments import MUCH_GARBAGE
 from pytest_memguard.sizes import MIB

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 import pytest
 
 from pytest_memguard.errors import ConfigError, quoted
-from pytest_memguard.judge.room import Precision, allowance, finest, precision_for
+from pytest_memguard.judge.slack import Precision, allowance, finest, precision_for
 from pytest_memguard.metrics import METRICS, RSS, Metric, metric_named
 from pytest_memguard.model import (
     PHASES,

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_memguard.allocator.trim import DEAR_SECONDS
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.room import GRAIN
+from pytest_memguard.judge.slack import GRAIN
 from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.needs import MUCH
 from pytest_memguard.plugin.properties import DELTA, PEAK, forget_ours

@@ -13,7 +13,7 @@ from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Method
 from pytest_memguard.probes import marks_in_use
-from pytest_memguard.probes.heir import HeirMark
+from pytest_memguard.probes.inherited_peak import HeirMark
 from pytest_memguard.probes.mark_resets import RESET_BY_TEST, ResetWatch, opened_by_us
 from pytest_memguard.probes.resident import ProcFile, resident_reader
 from pytest_memguard.sizes import KIB, MIB

@@ -193,7 +193,7 @@ class Instruments:
         if self.resident.lost:
             return None  # it follows the level, which is one of the gaps
         try:
-            from pytest_memguard.probes.free_room import FreeRoom, FreeRoomProbe
+            from pytest_memguard.probes.slack import FreeRoom, FreeRoomProbe
 
             probe = FreeRoomProbe()
             hooked = probe.read().hooked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from pytest_memguard.judge.room import GRAIN
+from pytest_memguard.judge.slack import GRAIN
 from pytest_memguard.model import Bound
 
 if TYPE_CHECKING:

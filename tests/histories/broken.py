@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_memguard.probes import free_room
+from pytest_memguard.probes import slack
 
-_read = free_room.FreeRoomProbe.read
+_read = slack.FreeRoomProbe.read
 
 
-def _read_nothing(self: free_room.FreeRoomProbe) -> free_room.FreeRoom:
+def _read_nothing(self: slack.FreeRoomProbe) -> slack.FreeRoom:
     return replace(_read(self), blocks=(), pools=0, malloc=0, anywhere=0)
 
 
-free_room.FreeRoomProbe.read = _read_nothing  # type: ignore[method-assign]
+slack.FreeRoomProbe.read = _read_nothing  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard.probes.free_room import FreeRoomProbe
+from pytest_memguard.probes.slack import FreeRoomProbe
 from pytest_memguard.units import parse_size
 from tests.histories import operations
 from tests.histories.reference import map_code

@@ -55,7 +55,7 @@ def large_blocks_come_and_go() -> None:
     """Let the C library map every block from 1 MiB on, and unmap it when it is freed.
 
     Otherwise it keeps some of them, depending on what other tests have done before, and
-    resident memory would not rise by what a test allocates. (test_room.py wants just that,
+    resident memory would not rise by what a test allocates. (test_slack.py wants just that,
     in processes of its own.)
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):  # not glibc

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_memguard.probes.free_room import FreeRoomProbe
 from pytest_memguard.probes.in_use import InUse, InUseProbe
+from pytest_memguard.probes.slack import FreeRoomProbe
 from pytest_memguard.recording.freed import most_freed_between
 from tests.fresh import alone
 

@@ -10,7 +10,7 @@ import tracemalloc
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes.free_room import FreeRoom, FreeRoomProbe, parse_malloc_stats
+from pytest_memguard.probes.slack import FreeRoom, FreeRoomProbe, parse_malloc_stats
 from pytest_memguard.sizes import MIB
 
 STATISTICS = b"""\

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from pytest_memguard.judge.room import (
+from pytest_memguard.judge.slack import (
     FOR_RECORD,
     GRAIN,
     KNOWN_SHARE,

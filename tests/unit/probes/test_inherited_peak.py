@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard.probes.heir import HeirMark, few_faults
+from pytest_memguard.probes.inherited_peak import HeirMark, few_faults
 
 LEVEL, MARK = 100_000_000, 140_000_000
 
