@@ -105,8 +105,8 @@ class FakeProbe:
 
 
 @dataclass(frozen=True)
-class FakeRoom:
-    """Free room of which only the total matters."""
+class FakeSlack:
+    """Slack of which only the total matters."""
 
     total: int
     blocks: tuple[tuple[int, int], ...] = ()

@@ -1,4 +1,4 @@
-"""Fills free room inside the process, so that a test's memory shows in the kernel's mark."""
+"""Fills slack inside the process, so that a test's memory shows in the kernel's mark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHARE_OF_AVAILABLE: Final = 0.1
 MOST_BLOCKS: Final = 1_000_000
 """Blocks laid at a time: some fifty milliseconds."""
 SPARE_POOLS: Final = 4
-"""Free pools that are not filled: a new arena would be more room, not less."""
+"""Free pools that are not filled: a new arena would be more slack, not less."""
 # So many references take more than 128 KiB, for which glibc uses no place in the C heap, whose
 # holes and ends would come to lie elsewhere.
 _CHUNK: Final = 16_500
@@ -26,8 +26,8 @@ _BYTES_HEADER: Final = 33
 _POOL_HEADER: Final = 48
 
 
-class Room(Protocol):
-    """What is free, as `probes.slack.FreeRoom` tells it."""
+class FillableSlack(Protocol):
+    """What is free, as `probes.slack.Slack` tells it."""
 
     @property
     def blocks(self) -> tuple[tuple[int, int], ...]:
@@ -64,11 +64,11 @@ class Ballast:
         self._kept.clear()
         self.size = 0
 
-    def lay(self, room: Room, highest: int, available: int) -> bool:
+    def lay(self, slack: FillableSlack, highest: int, available: int) -> bool:
         """Fill what there is, as far as the limits allow.
 
         Args:
-            room: what is free.
+            slack: what is free.
             highest: the most resident memory there has been, in bytes.
             available: memory that could still be had, in bytes.
 
@@ -77,7 +77,7 @@ class Ballast:
         """
         allowed = max(ALWAYS_ALLOWED, int(SHARE_OF_HIGHEST * highest)) - self.size
         allowed = min(allowed, int(SHARE_OF_AVAILABLE * available))
-        plan = plan_blocks(room, allowed, MOST_BLOCKS)
+        plan = plan_blocks(slack, allowed, MOST_BLOCKS)
         laid = sum(count for _, count in plan)
         self.size += sum(size * count for size, count in plan)
         blocks = chain.from_iterable(_blocks(size, count) for size, count in plan)
@@ -86,30 +86,32 @@ class Ballast:
             held: list[Any] = [None] * _CHUNK
             held[:number] = islice(blocks, number)
             self._kept.append(tuple(held))
-        return laid == sum(count for _, count in room.blocks) + _in_pools(room)
+        return laid == sum(count for _, count in slack.blocks) + _in_pools(slack)
 
 
-def _in_pools(room: Room) -> int:
+def _in_pools(slack: FillableSlack) -> int:
     """Blocks of the largest size that fit into the free pools, without those spared."""
-    return max(0, room.pools - SPARE_POOLS) * ((room.pool_size - _POOL_HEADER) // _LARGEST)
+    return max(0, slack.pools - SPARE_POOLS) * ((slack.pool_size - _POOL_HEADER) // _LARGEST)
 
 
-def plan_blocks(room: Room, most_bytes: int, most_blocks: int) -> Sequence[tuple[int, int]]:
+def plan_blocks(
+    slack: FillableSlack, most_bytes: int, most_blocks: int
+) -> Sequence[tuple[int, int]]:
     """Which blocks to lay: size and number, the largest first, since they fill most.
 
     Blocks for places in pools that are partly in use come before those for free pools: the
     allocator uses the places in that order.
 
     Args:
-        room: what is free.
+        slack: what is free.
         most_bytes: limit of all together.
         most_blocks: likewise.
     """
     # free pools are large and cheap to fill: their share is taken off first
-    pooled = max(0, min(_in_pools(room), most_bytes // _LARGEST, most_blocks))
+    pooled = max(0, min(_in_pools(slack), most_bytes // _LARGEST, most_blocks))
     bytes_left, blocks_left = most_bytes - pooled * _LARGEST, most_blocks - pooled
     chosen = []
-    for size, count in sorted(room.blocks, reverse=True):
+    for size, count in sorted(slack.blocks, reverse=True):
         number = min(count, bytes_left // size, blocks_left)
         if number > 0:
             chosen.append((size, number))

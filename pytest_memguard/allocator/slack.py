@@ -1,4 +1,4 @@
-"""Keeps an upper bound of the room free inside the process, and seldom asks for it."""
+"""Keeps an upper bound of the slack inside the process, and seldom asks for it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Final, Protocol
 
-from pytest_memguard.allocator.filler import ALWAYS_ALLOWED, SPARE_POOLS, Ballast
-from pytest_memguard.allocator.filler import Room as BallastRoom
+from pytest_memguard.allocator.filler import ALWAYS_ALLOWED, SPARE_POOLS, Ballast, FillableSlack
 from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
 from pytest_memguard.probes.available import available_memory
@@ -18,16 +17,16 @@ from pytest_memguard.sizes import MIB
 _LARGEST_SMALL_BLOCK: Final = 512
 _SHARE_OF_TIME: Final = 200
 _SHARE_OF_TIME_IF_EXPENSIVE: Final = 20
-# Less room is never filled for good: each time that may cost an arena.
+# Less slack is never filled for good: each time that may cost an arena.
 _LEAST_TO_LAY: Final = 2 * MIB
 # What was filled must have lasted for so many measurements to be filled as tightly again; if
-# not, the next hundred are content with three times the room.
+# not, the next hundred are content with three times the slack.
 _LASTING: Final = 20
 _TRIES: Final = 100
 _COARSER: Final = 3
 
 
-class Room(BallastRoom, Protocol):
+class MeasuredSlack(FillableSlack, Protocol):
     """What is free inside the process."""
 
     @property
@@ -55,10 +54,10 @@ class Room(BallastRoom, Protocol):
         """Bytes of them where blocks of any size fit."""
 
 
-class RoomWatch:
-    """An upper bound of the free room, at a bounded cost.
+class SlackEstimator:
+    """An upper bound of the slack, at a bounded cost.
 
-    Room appears when objects go, so the last answer holds as long as resident memory has
+    Slack appears when objects go, so the last answer holds as long as resident memory has
     not risen and the number of small blocks has not fallen; what either moved by is added.
     Neither shows what a test has used and freed again while it kept something else, or while
     memory of another kind went: so what tests used at their peak is added as well.
@@ -70,27 +69,27 @@ class RoomWatch:
     its cost has passed, and, where the answer would call for an expensive instrument, when
     twenty times its cost has.
 
-    The probe counts the pools of an arena that was never touched, which are no room. So
+    The probe counts the pools of an arena that was never touched, which are no slack. So
     what moved since the last answer, resident memory and bytes in use, is a bound after the
     probe was asked as well; but it does not show where other memory went while that of the
     small blocks grew, and is trusted only for as much as one arena has.
 
-    Room that matters is filled with ballast, as far as that is allowed: for good, or for
+    Slack that matters is filled with ballast, as far as that is allowed: for good, or for
     the time of one measurement.
 
     Args:
-        probe: measures the room; 0.03 to 2 milliseconds.
+        probe: measures the slack; 0.03 to 2 milliseconds.
         resident: tells the resident memory.
         blocks: counts the small blocks in use.
 
     Attributes:
         ballast: what was filled for good.
-        anywhere: bytes of the room where blocks of any size fit.
+        anywhere: bytes of the slack where blocks of any size fit.
     """
 
     def __init__(
         self,
-        probe: Callable[[], Room],
+        probe: Callable[[], MeasuredSlack],
         resident: Callable[[], int],
         blocks: Callable[[], int] = sys.getallocatedblocks,
     ) -> None:
@@ -113,23 +112,23 @@ class RoomWatch:
         self._more_due = 0.0
 
     def bound(self, level: int, tolerance: int, expensive: float, *, fill: bool = True) -> int:
-        """An upper bound of the room.
+        """An upper bound of the slack.
 
         Args:
             level: resident bytes now.
-            tolerance: bytes of room that do not matter.
+            tolerance: bytes of slack that do not matter.
             expensive: bytes from which the answer costs more than asking again.
-            fill: lay ballast, for good, where the room matters.
+            fill: lay ballast, for good, where the slack matters.
         """
         known = self.known(level, tolerance, expensive)
         if known >= 0:
             return known
         self._lasted += 1
         last = self._last
-        room = self._ask(level)
-        if fill and last.room > tolerance and last.small > _LEAST_TO_LAY:
-            self._lay(self.ballast, room, level)
-        return last.room
+        slack = self._ask(level)
+        if fill and last.slack > tolerance and last.small > _LEAST_TO_LAY:
+            self._lay(self.ballast, slack, level)
+        return last.slack
 
     def known(self, level: int, tolerance: int, expensive: float) -> int:
         """The bound where nothing has to be asked for it; -1 where something has.
@@ -148,7 +147,7 @@ class RoomWatch:
         else:  # what the process gave back hides nothing of what rises from now on
             last.level = level
         moved += self._used_since
-        bound = last.room + moved
+        bound = last.slack + moved
         if bound > tolerance and moved > tolerance // 2:
             return -1
         if bound > expensive and now >= last.soon:
@@ -157,7 +156,7 @@ class RoomWatch:
         return bound
 
     def note_use(self, size: int) -> None:
-        """Note bytes that a test used at its peak: as many may have become free room.
+        """Note bytes that a test used at its peak: as many may have become slack.
 
         Args:
             size: by how much its peak lay above its start.
@@ -165,7 +164,7 @@ class RoomWatch:
         self._used_since += size
 
     def discount(self, level: int) -> None:
-        """Note that what has come since the last answer is an instrument's: no free room.
+        """Note that what has come since the last answer is an instrument's: no slack.
 
         Args:
             level: resident bytes now.
@@ -175,64 +174,64 @@ class RoomWatch:
         for answer in answers:
             answer.level, answer.heap = level, heap
 
-    def fill_briefly(self, level: int, room: int, much: int, enough: float) -> int:
+    def fill_briefly(self, level: int, slack: int, much: int, enough: float) -> int:
         """Fill what is free until `release` is called, and return the bound then.
 
         What the process keeps between measurements goes into the free places as ever, so
         they do not become more with every one, as they do behind ballast that stays. But
         each time an arena may be opened, and kept alive by whatever stays of a test. So
-        where it does not last for many measurements more room is left for a while, and
+        where it does not last for many measurements more slack is left for a while, and
         where that has made the process much larger nothing is filled any more.
 
         Args:
             level: resident bytes now.
-            room: the bound now.
+            slack: the bound now.
             much: bytes that would take long to fill each time, so that it is done for good.
             enough: bytes up to which nothing need be filled.
         """
         if self._restless:
             self._restless -= 1
-            if room <= _COARSER * enough:
-                return room
+            if slack <= _COARSER * enough:
+                return slack
         if self._brief is not None:
             self._restless = _TRIES if self._lasted < _LASTING else 0
             self.release()
         self._lasted = 0
-        room = self.bound(level, much, inf)
-        if room <= enough:
-            return room
+        slack = self.bound(level, much, inf)
+        if slack <= enough:
+            return slack
         before = self._resident()
         free = self._ask(level)
         if free.small + self.ballast.size > self._most:
-            return self._last.room
+            return self._last.slack
         self._unfilled, self._last = self._last, replace(self._last)
         self._brief = Ballast()
         self._lay(self._brief, free, level)
         self._raised = self._resident() - before
-        return self._last.room
+        return self._last.slack
 
-    def fill_more(self, level: int, room: int, much: int, enough: float) -> int:
+    def fill_more(self, level: int, slack: int, much: int, enough: float) -> int:
         """Fill what has become free since `fill_briefly`, or fill for the first time.
 
         Args:
             level: resident bytes now.
-            room: the bound now.
-            much: bytes from which room is filled for good, as by `fill_briefly`.
+            slack: the bound now.
+            much: bytes from which slack is filled for good, as by `fill_briefly`.
             enough: bytes up to which nothing need be filled.
 
         Returns:
             The bound then.
         """
         if self._brief is None:
-            return self.fill_briefly(level, room, much, enough)
+            return self.fill_briefly(level, slack, much, enough)
         now = self._now()
-        if room <= enough or now < self._more_due:
-            return room
+        if slack <= enough or now < self._more_due:
+            return slack
         start, before = self._cpu(), self._resident()
         self._lay(self._brief, self._ask(level), level)
         self._raised += self._resident() - before
         self._more_due = now + (self._cpu() - start) * _SHARE_OF_TIME_IF_EXPENSIVE
-        return self._last.room
+        return self._last.slack
 
     def has_laid(self) -> bool:
         """Whether anything has been laid or given up since this was last asked."""
@@ -256,65 +255,65 @@ class RoomWatch:
         raised, self._raised = self._raised, 0
         return raised
 
-    def _ask(self, level: int) -> Room:
-        """Measure the room, and note it."""
+    def _ask(self, level: int) -> MeasuredSlack:
+        """Measure the slack, and note it."""
         last = self._last
         start = self._cpu()
-        room = self._probe()
+        slack = self._probe()
         cost = self._cpu() - start
         self._highest = max(self._highest, level)
-        self._most = self._most or room.small + max(ALWAYS_ALLOWED, level // 2)
-        if room.hooked:
-            self._note(room, level, self._unasked(room, level))
+        self._most = self._most or slack.small + max(ALWAYS_ALLOWED, level // 2)
+        if slack.hooked:
+            self._note(slack, level, self._unasked(slack, level))
         else:
-            moved = last.small + max(0, level - last.level) + last.used - room.used
+            moved = last.small + max(0, level - last.level) + last.used - slack.used
             moved += self._used_since
             self._used_since = 0
-            moved = max(moved, room.small - room.arena_size, 0)
-            self._note(room, level, min(room.small, moved))
+            moved = max(moved, slack.small - slack.arena_size, 0)
+            self._note(slack, level, min(slack.small, moved))
         end = self._now()
         last.due = end + cost * _SHARE_OF_TIME
         last.soon = end + cost * _SHARE_OF_TIME_IF_EXPENSIVE
-        return room
+        return slack
 
-    def _unasked(self, room: Room, level: int) -> float:
+    def _unasked(self, slack: MeasuredSlack, level: int) -> float:
         """Bytes free for small blocks at most, by what moved since the last answer alone.
 
-        Resident memory that came is free room unless it is in use on the C heap. Before the
+        Resident memory that came is slack unless it is in use on the C heap. Before the
         first answer nothing is known, which is one of the gaps.
         """
         last = self._last
-        came = max(0, level - last.level - room.heap + last.heap)
+        came = max(0, level - last.level - slack.heap + last.heap)
         gone = max(0, last.count - self._blocks()) * _LARGEST_SMALL_BLOCK
         return last.small + came + gone if last.small < inf else 0
 
-    def _note(self, room: Room, level: int, small: float) -> None:
+    def _note(self, slack: MeasuredSlack, level: int, small: float) -> None:
         last = self._last
-        last.small, last.room = small, int(small) + room.malloc
-        last.level, last.count, last.heap = level, self._blocks(), room.heap
-        if not room.hooked:
-            last.used = room.used
-        self.anywhere = room.anywhere
+        last.small, last.slack = small, int(small) + slack.malloc
+        last.level, last.count, last.heap = level, self._blocks(), slack.heap
+        if not slack.hooked:
+            last.used = slack.used
+        self.anywhere = slack.anywhere
 
-    def _lay(self, ballast: Ballast, room: Room, level: int) -> None:
-        """Fill the room, and note what is left of it."""
+    def _lay(self, ballast: Ballast, slack: MeasuredSlack, level: int) -> None:
+        """Fill the slack, and note what is left of it."""
         before, size = self._resident(), ballast.size
-        complete = ballast.lay(room, self._highest, available_memory())
+        complete = ballast.lay(slack, self._highest, available_memory())
         if ballast.size == size:
             return
         self._laid = True
-        room = self._probe()
+        slack = self._probe()
         # pools beyond those that were spared are those of a new arena, never touched
-        beyond = max(0, room.pools - SPARE_POOLS) if complete else 0
+        beyond = max(0, slack.pools - SPARE_POOLS) if complete else 0
         level += self._resident() - before
-        self._note(room, level, room.small - beyond * room.pool_size)
+        self._note(slack, level, slack.small - beyond * slack.pool_size)
 
 
 @dataclass(slots=True)
 class _Answer:
     """The last answer, and what it was given at."""
 
-    room: int = 0
+    slack: int = 0
     """Bytes in all."""
     small: float = inf
     """Bytes of them for small blocks."""

@@ -60,7 +60,7 @@ class Trimmer:
         if (
             self._cost > _CHEAP_SECONDS
             and self._now() < self._due
-            and self._room() <= tolerance
+            and self._slack() <= tolerance
         ):
             return
         start = self._cpu()
@@ -77,8 +77,8 @@ class Trimmer:
             self._freed = 0
             self._due = self._now() + (self._cpu() - start) * _SHARE_OF_TIME
 
-    def _room(self) -> int:
-        """Bytes by which the room in the heap has grown since then, as far as is known.
+    def _slack(self) -> int:
+        """Bytes by which the slack in the heap has grown since then, as far as is known.
 
         Resident memory counts from where it was lowest: what else the process has given back
         since then hides nothing of what was freed in the heap.

@@ -1,4 +1,4 @@
-"""How free room inside the process bounds what the kernel's mark can miss."""
+"""How slack inside the process bounds what the kernel's mark can miss."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Bound, Method, Peak
 from pytest_memguard.values import dataclass
 
-# Free room up to this share of a budget leaves the kernel's mark good enough; beyond
+# Slack up to this share of a budget leaves the kernel's mark good enough; beyond
 # TRACK_SHARE the mark could miss so much that the exact tracker is used from the start.
 KNOWN_SHARE: Final = 0.05
 TRACK_SHARE: Final = 0.25
@@ -32,7 +32,7 @@ class Held:
     """What was requested from the allocators and alive at the high-water mark, in bytes."""
 
     small: int
-    """In blocks that may have come out of free room."""
+    """In blocks that may have come out of slack."""
     large: int
     """In blocks that cannot."""
     waste: int
@@ -41,7 +41,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
-    """How much free room inside the process a measurement can bear."""
+    """How much slack inside the process a measurement can bear."""
 
     enough: int
     """Bytes up to which it does not matter."""
@@ -53,14 +53,14 @@ class Precision:
     """Bytes from which the kernel's mark cannot judge, so that the exact tracker is used."""
 
 
-# Free room up to this does not count where a peak is stored or compared with a stored one:
+# Slack up to this does not count where a peak is stored or compared with a stored one:
 # it is half of what the default rule lets pass, and another run of the same tests has much
 # the same.
 NEGLIGIBLE: Final = 1024 * 1024
 # What takes some tenths of a millisecond to fill.
 _MUCH: Final = 4 * 1024 * 1024
 # What a peak that is going to be stored is measured with. The tracker would make every test
-# slower that comes after one that left room, and what it gives is no closer to another
+# slower that comes after one that left slack, and what it gives is no closer to another
 # reading of the mark than the mark is to itself.
 FOR_RECORD: Final = Precision(
     enough=NEGLIGIBLE // 2, lay=_MUCH, fill=NEGLIGIBLE // 2, tracker=inf
@@ -68,11 +68,11 @@ FOR_RECORD: Final = Precision(
 
 
 def precision_for(limit: int, former: int | None = None) -> Precision:
-    """How much free room the judgement of a peak can bear.
+    """How much slack the judgement of a peak can bear.
 
     Args:
         limit: bytes it must not exceed.
-        former: bytes on record, for a limit that lies so much above them: the room must be
+        former: bytes on record, for a limit that lies so much above them: the slack must be
             small beside that margin, not beside the limit.
     """
     if former is None:
@@ -113,28 +113,28 @@ def held_at_peak(records: Iterable[tuple[int, int]]) -> Held:
 
 
 def tracker_from(limit: int) -> int:
-    """Bytes of free room from which the kernel's mark cannot judge a test with this budget."""
+    """Bytes of slack from which the kernel's mark cannot judge a test with this budget."""
     return max(int(TRACK_SHARE * limit), GRAIN)
 
 
 def allowance(limit: int) -> int:
-    """Bytes of free room that do not matter for this budget."""
+    """Bytes of slack that do not matter for this budget."""
     return max(int(KNOWN_SHARE * limit), GRAIN)
 
 
 def marked_peak(
-    rise: int, room: int, method: Method, bound: Bound = "slack", *, unseen: int | None = 0
+    rise: int, slack: int, method: Method, bound: Bound = "slack", *, unseen: int | None = 0
 ) -> Peak:
-    """The peak by the kernel's mark: the truth lies between it and it plus the room.
+    """The peak by the kernel's mark: the truth lies between it and it plus the slack.
 
     Args:
         rise: bytes the mark rose.
-        room: bytes of its peak that the mark may not show.
+        slack: bytes of its peak that the mark may not show.
         method: who gave the rise.
         bound: why it may not show them.
         unseen: bytes that may have been missed; ``None`` where nothing bounds that.
     """
-    high = rise + room
+    high = rise + slack
     return Peak(
         metric=RSS.name, value=rise, high=high, method=method, bound=bound, unseen=unseen
     )
@@ -167,7 +167,7 @@ def unseen_below(ceiling: float, high: int) -> int | None:
 
 def tracked_peak(
     rise: int,
-    room: float,
+    slack: float,
     held: Held,
     written: int,
     anywhere: float = 0,
@@ -176,17 +176,17 @@ def tracked_peak(
     """The peak by mark and tracker together.
 
     Two things come between the mark and the truth. Small blocks may have come out of free
-    room, and the mark did not rise for them: what of them was alive at once is a lower
+    slack, and the mark did not rise for them: what of them was alive at once is a lower
     bound. Large ones cannot; they count as far as the mark rose for them, since pages that
     were never touched are not resident. And the tracker's own file is resident while it is
     written: the mark may be that much too high, unless the blocks account for it.
 
     Args:
         rise: bytes the mark rose.
-        room: bytes that were free inside the process before, or that sampling may have missed.
+        slack: bytes that were free inside the process before, or that sampling may have missed.
         held: what the tracker saw.
         written: bytes the tracker wrote.
-        anywhere: bytes of the room that large blocks fit into as well.
+        anywhere: bytes of the slack that large blocks fit into as well.
         method: who gave the rise.
     """
     requested = held.small + held.large
@@ -196,10 +196,10 @@ def tracked_peak(
     value = max(low, min(rise, requested))
     hidden = requested if all_touched else held.small
     if hidden > rise + GRAIN:
-        value = int(min(hidden, rise + room))
-    ceiling = rise + min(room, held.small + held.waste + min(anywhere, held.large))
+        value = int(min(hidden, rise + slack))
+    ceiling = rise + min(slack, held.small + held.waste + min(anywhere, held.large))
     high = max(value, ours)
-    if room > GRAIN:
+    if slack > GRAIN:
         high = max(high, int(min(ceiling, requested + held.waste)))
     return Peak(
         metric=RSS.name,

@@ -63,7 +63,7 @@ def can_be_judged(reading: PastReading) -> bool:
     """Whether a peak is that of the whole test, and known well enough.
 
     A test that failed was cut short, unless it failed for its memory. A peak that may be far
-    too low, because earlier tests left room free, says nothing about a level.
+    too low, because earlier tests left slack, says nothing about a level.
     """
     if reading.peak is None or reading.ceiling is None:
         return False

@@ -103,7 +103,7 @@ class Confirm:
         return confirmed(finding, readings, problem)
 
     def exactly(self, outcome: Outcome) -> Outcome:
-        """A test's outcome with the peaks it has where no other test has left room.
+        """A test's outcome with the peaks it has where no other test has left slack.
 
         Args:
             outcome: of a test whose numbers are to be stored; it comes back as it is where
@@ -161,7 +161,7 @@ class Confirm:
     def _again(self, request: Mapping[str, Any]) -> Any:
         """In a child of its own: run the test; again if it had more to import than allowed.
 
-        A first run leaves room behind, so that a second one is less exact.
+        A first run leaves slack behind, so that a second one is less exact.
         """
         item = self._items[request["nodeid"]]
         _load(request["loaded"])

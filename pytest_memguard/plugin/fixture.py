@@ -53,7 +53,7 @@ class Measure:
 
     @property
     def upper_bound(self) -> Size:
-        """Bytes the peak cannot exceed; more than ``peak`` where room was free before.
+        """Bytes the peak cannot exceed; more than ``peak`` where slack was free before.
 
         Where memory is sampled it is as much more as may have been missed.
 
@@ -128,7 +128,7 @@ class MemGuard:
         if self._log is None:
             recorder = self._recorder(RSS.name)
             recorder.start()
-            self._log = StageLog(recorder, self._room)
+            self._log = StageLog(recorder, self._slack)
         return self._log
 
     @contextlib.contextmanager
@@ -195,13 +195,15 @@ class MemGuard:
             self._instruments = self._own = Instruments()
         return self._instruments
 
-    def _room(self, limit: int | None) -> int:
+    def _slack(self, limit: int | None) -> int:
         tools = self._tools()
-        if limit is None or tools.room is None:
+        if limit is None or tools.slack_estimator is None:
             return 0
         tools.settle(allowance(limit))
         level, enough = tools.resident.level(), allowance(limit)
-        return tools.room.bound(level, enough, tracker_from(limit), fill=self._may_lay)
+        return tools.slack_estimator.bound(
+            level, enough, tracker_from(limit), fill=self._may_lay
+        )
 
     def _measure_level(self, measure: Measure) -> Iterator[Measure]:
         recorder, index = self._recorder_for(measure.metric)
@@ -211,7 +213,7 @@ class MemGuard:
         own = recorder in self._recorders.values()
         if own:
             recorder.start()
-        room = self._room(MIB) if meter.metric.is_resident else 0
+        slack = self._slack(MIB) if meter.metric.is_resident else 0
         region = recorder.open(collect=True)
         try:
             yield measure
@@ -219,8 +221,8 @@ class MemGuard:
             recorder.close(region, collect=True)
             rise, unseen = region.rise(index), region.unseen(index)
             if meter.metric.is_resident:
-                room += region.hidden()
-            bound = None if unseen is None else rise + room + unseen
+                slack += region.hidden()
+            bound = None if unseen is None else rise + slack + unseen
             measure.fill(rise, bound, region.growth(index), region.seconds)
             if own and not recorder.busy:
                 recorder.stop()

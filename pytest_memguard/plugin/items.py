@@ -96,10 +96,10 @@ class ItemHooks:
 
     def _hooks(self) -> object:
         """The hooks around a test: quick ones where the kernel helps."""
-        mark, room = self.instruments.mark, self.instruments.room
-        if mark is None or room is None:
+        mark, estimator = self.instruments.mark, self.instruments.slack_estimator
+        if mark is None or estimator is None:
             return CarefulHooks(self)
-        quick = QuickHooks(self.looks, self._running, self, self.instruments, mark, room)
+        quick = QuickHooks(self.looks, self._running, self, self.instruments, mark, estimator)
         self.looks.quick = quick
         return quick
 

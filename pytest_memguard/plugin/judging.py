@@ -205,9 +205,9 @@ class PhaseJudge:
         self._measured.settled.add(key)
         first, last = max(windows, key=lambda window: stream.totals.peak(*window))
         held = held_at_peak((h.size, h.count) for h in stream.held(first, last))
-        room, written = peak.ceiling - peak.value, stream.file.written
+        slack, written = peak.ceiling - peak.value, stream.file.written
         anywhere = self._measured.anywhere() + peak.ceiling - peak.high
-        tracked = tracked_peak(peak.value, room, held, written, anywhere, peak.method)
+        tracked = tracked_peak(peak.value, slack, held, written, anywhere, peak.method)
         return judge(finding.budget, tracked)
 
     # By all that was allocated

@@ -37,7 +37,7 @@ class _Phase:
         base: where the mark was put back to.
         arrival: where it was before slack was filled.
         rise: how far the mark rose above the base.
-        room: what may have been free inside the process at most.
+        slack: what may have been free inside the process at most.
         hidden: what older memory that was freed meanwhile may hide of the rise, at most.
         watched: what is known of garbage collections in it that freed something, once it has
             ended.
@@ -53,14 +53,14 @@ class _Phase:
         "filled",
         "hidden",
         "rise",
-        "room",
         "seconds",
+        "slack",
         "watched",
     )
 
     def __init__(self, base: int) -> None:
         self.base = self.arrival = base
-        self.rise = self.room = self.hidden = self.filled = 0
+        self.rise = self.slack = self.hidden = self.filled = 0
         self.watched: Region | None = None
         self.seconds = 0.0
         self.ended = False
@@ -147,7 +147,7 @@ class Look:
         self,
         base: int,
         rise: int,
-        room: int,
+        slack: int,
         started: float,
         seconds: float,
         *,
@@ -158,13 +158,13 @@ class Look:
         Args:
             base: bytes of the level before it.
             rise: bytes its peak lay above that, if it has ended.
-            room: bytes that were free inside the process at most.
+            slack: bytes that were free inside the process at most.
             started: when it began.
             seconds: how long it took, if it has ended.
             is_open: whether it still lasts.
         """
         call = self._note_base("call", base)
-        call.rise, call.room, call.seconds = rise, room, seconds
+        call.rise, call.slack, call.seconds = rise, slack, seconds
         call.ended = not is_open
         self._started = started
         self.open = "call" if is_open else None
@@ -253,7 +253,7 @@ class Look:
         return found
 
     def _begin_bounded(self, phase: PhaseName, precision: Precision | None) -> bool:
-        """Put the mark back and bound the free room; whether the mark is enough here."""
+        """Put the mark back and bound the slack; whether the mark is enough here."""
         instruments = self._instruments
         tolerance = NO_LIMIT_TOLERANCE if precision is None else precision.enough
         instruments.settle(tolerance)
@@ -265,19 +265,19 @@ class Look:
             base = self._collect_garbage(base)
         instruments.collection_watch.begin(base)
         found = self._note_base(phase, base)
-        watch = instruments.room
-        if watch is None:
+        estimator = instruments.slack_estimator
+        if estimator is None:
             return True
         if precision is None:
-            found.room = watch.bound(base, tolerance, inf, fill=False)
+            found.slack = estimator.bound(base, tolerance, inf, fill=False)
             return True
-        room = watch.bound(base, precision.lay, precision.tracker)
-        if room > precision.fill:
-            room = watch.fill_briefly(base, room, precision.lay, precision.fill)
-        if watch.has_laid():
+        slack = estimator.bound(base, precision.lay, precision.tracker)
+        if slack > precision.fill:
+            slack = estimator.fill_briefly(base, slack, precision.lay, precision.fill)
+        if estimator.has_laid():
             self._after_filling(phase, found)
-        found.room = room
-        if room > precision.tracker:
+        found.slack = slack
+        if slack > precision.tracker:
             instruments.collection_watch.end()
             del self._phases[phase]
             self.open = None  # it begins there
@@ -361,13 +361,13 @@ class Look:
             return False
         plan = self.plan
         if plan is not None:
-            if rise + here.room + here.hidden > plan.quiet.get(phase, inf):
+            if rise + here.slack + here.hidden > plan.quiet.get(phase, inf):
                 return False
             if phase == "setup":
                 self._weigh_setup(rise)
-        if rise > MUCH and instruments.room is not None:
+        if rise > MUCH and instruments.slack_estimator is not None:
             self._release(here)
-            instruments.room.note_use(rise)
+            instruments.slack_estimator.note_use(rise)
         return True
 
     def _weigh_setup(self, rise: int) -> None:
@@ -376,8 +376,8 @@ class Look:
 
     def _release(self, here: _Phase) -> None:
         """Give up what was filled before the test's report is made, which stays."""
-        watch = self._instruments.room
-        here.filled = watch.release() if watch is not None else 0
+        estimator = self._instruments.slack_estimator
+        here.filled = estimator.release() if estimator is not None else 0
         self._laid -= here.filled
 
     def _end_test(self) -> None:
@@ -439,7 +439,7 @@ class Look:
                 seconds=here.seconds,
                 level=here.base,
                 growth=after - here.base,
-                peaks=(marked_peak(here.rise, here.room + here.hidden, self._mark.method),),
+                peaks=(marked_peak(here.rise, here.slack + here.hidden, self._mark.method),),
             )
             for name, here, after in self._levels()
             if here.ended
@@ -472,5 +472,5 @@ class Look:
             else:
                 region.after = [after]
             region.seconds = here.seconds
-            detail.adopt(name, region, here.room, is_open=name == self.open)
+            detail.adopt(name, region, here.slack, is_open=name == self.open)
         return detail

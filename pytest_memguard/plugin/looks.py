@@ -55,7 +55,7 @@ class Looks:
         plans: of tests with other budgets than the default, by node id.
         default_plan: that of all others.
         marked: how many markers of their own tests had when they were planned.
-        quick: looks at most of them, where the kernel keeps a mark and the room is known.
+        quick: looks at most of them, where the kernel keeps a mark and the slack is known.
         demands: those of the last test, and probably of the next.
         paused: whether a test is being repeated, and not measured.
     """

@@ -43,11 +43,11 @@ class Measured:
         needs: what else is asked for.
         recorder: has the meters.
         stages: the test's.
-        anywhere: tells how much of the free room any block fits into.
+        anywhere: tells how much of the slack any block fits into.
 
     Attributes:
         regions: of each phase.
-        rooms: bytes that may have been free inside the process at the start of each.
+        slacks: bytes that may have been free inside the process at the start of each.
         peaks: of each phase that has been judged, by metric.
         drilled: lines that grew, by stage.
         settled: budgets and stages that memray has decided about.
@@ -62,7 +62,7 @@ class Measured:
         anywhere: Callable[[], int],
     ) -> None:
         self.regions: dict[PhaseName, Region] = {}
-        self.rooms: dict[PhaseName, int] = {}
+        self.slacks: dict[PhaseName, int] = {}
         self.peaks: dict[PhaseName, dict[str, Peak]] = {}
         self.drilled: dict[str, tuple[CallSite, ...]] = {}
         self.settled: set[tuple[Budget, str]] = set()
@@ -199,9 +199,9 @@ class Measured:
 
     def _metered(self, phase: PhaseName) -> dict[str, Peak]:
         region, resident = self.regions[phase], self.meters[0]
-        room, bound = self._doubt(phase)
+        slack, bound = self._doubt(phase)
         rise, unseen = region.rise(), region.unseen()
-        peaks = {RSS.name: marked_peak(rise, room, resident.method, bound, unseen=unseen)}
+        peaks = {RSS.name: marked_peak(rise, slack, resident.method, bound, unseen=unseen)}
         wanted = self._plan.metered if self._plan is not None else {}
         for index, meter in enumerate(self.meters[1:], 1):
             if not meter.lost and phase in wanted.get(meter.metric.name, ()):
@@ -222,18 +222,18 @@ class Measured:
         if phase == "call" and region.after:
             start = min(region.levels[0], self.regions["setup"].levels[0])
             gone = dropped(start, region.after[0], region.most_freed)
-        return doubt(region, self.rooms[phase], gone)
+        return doubt(region, self.slacks[phase], gone)
 
     def _resident(self, phase: PhaseName, file: HeapFile) -> Peak:
         """The peak of resident memory by mark and tracker, where the mark needs help."""
         metered = self._metered(phase)[RSS.name]
         rise = metered.value
-        room = metered.ceiling - rise
+        slack = metered.ceiling - rise
         limit = self._plan.limits.get(phase, 0) if self._plan is not None else 0
         precision = self._needs.precision(self._plan).get(phase)
         enough = precision.enough if precision is not None else GRAIN
-        if room <= enough and not rise > limit > 0:
+        if slack <= enough and not rise > limit > 0:
             return metered
         held = held_at_peak((record.size, record.n_allocations) for record in file.at_peak())
         anywhere = self.anywhere() + metered.ceiling - metered.high  # any block may be unseen
-        return tracked_peak(rise, room, held, file.written, anywhere, metered.method)
+        return tracked_peak(rise, slack, held, file.written, anywhere, metered.method)

@@ -63,7 +63,7 @@ class Measurement:
         self.recorder = Recorder(meters, self._settle, instruments.collection_watch)
         self.stages = StageLog(
             self.recorder,
-            self._stage_room,
+            self._stage_slack,
             self._start_drill if needs.drill else None,
             needs.warn,
         )
@@ -72,17 +72,17 @@ class Measurement:
 
     # Phases
 
-    def adopt(self, phase: PhaseName, region: Region, room: int, *, is_open: bool) -> None:
+    def adopt(self, phase: PhaseName, region: Region, slack: int, *, is_open: bool) -> None:
         """Take over a phase that was measured with the first meter alone.
 
         Args:
             phase: which.
             region: what is known of it.
-            room: bytes that were free inside the process at its start.
+            slack: bytes that were free inside the process at its start.
             is_open: whether it still lasts.
         """
         self.measured.regions[phase] = region
-        self.measured.rooms[phase] = room
+        self.measured.slacks[phase] = slack
         if is_open:
             self.stages.start_level = region.levels[0]
             self.recorder.adopt(region)
@@ -99,13 +99,13 @@ class Measurement:
                 needed = finest(precisions.values())  # later phases cannot fill what is free
         if precision is not None:
             self._tolerance = precision.enough
-        room = 0 if needed is None else self._room(needed)
-        self.measured.rooms[phase] = room
+        slack = 0 if needed is None else self._slack(needed)
+        self.measured.slacks[phase] = slack
         if phase == "call" and self._needs.record:
             self._instruments.plug_holes()
         names = [] if plan is None else [n for n in plan.metered if phase in plan.metered[n]]
         start_meters = partial(self.recorder.start, names)
-        if tracking.wanted(phase, room, precision):
+        if tracking.wanted(phase, slack, precision):
             # inside tracemalloc, never around it: each puts back the allocators it found
             self._hook(start_meters, lambda: tracking.start(phase))
         elif any(m.hooks_allocators and m.metric.name in names for m in self._others):
@@ -129,11 +129,11 @@ class Measurement:
         if not self._instruments.collection_watch.end():
             region.lose_sight()
         self._instruments.unplug_holes()
-        watch = self._instruments.room
+        estimator = self._instruments.slack_estimator
         filled = 0
-        if watch is not None:
-            filled = 0 if self._stays_hooked(phase) else watch.release()
-            watch.note_use(region.rise())
+        if estimator is not None:
+            filled = 0 if self._stays_hooked(phase) else estimator.release()
+            estimator.note_use(region.rise())
         self._settle()  # free pages are no growth
         region.after[0] = self._instruments.resident.level() + filled
         file = self._tracking.stop(phase)
@@ -184,16 +184,16 @@ class Measurement:
             level = self._instruments.resident.level()
             self._instruments.collect_if_grown(level, tolerance, often=self._needs.record)
 
-    # Free room
+    # Slack
 
-    def _free_room(self, precision: Precision, *, fill: bool = True) -> int:
+    def _slack_bound(self, precision: Precision, *, fill: bool = True) -> int:
         """Upper bound of the free bytes inside the process; 0 where nothing can tell."""
-        watch = self._instruments.room
-        if watch is None:
+        estimator = self._instruments.slack_estimator
+        if estimator is None:
             return 0
         self._settle()
         level = self._instruments.resident.level()
-        return watch.bound(level, precision.lay, precision.tracker, fill=fill)
+        return estimator.bound(level, precision.lay, precision.tracker, fill=fill)
 
     @property
     def _is_hooked(self) -> bool:
@@ -215,41 +215,41 @@ class Measurement:
         Returns:
             Bytes by which that made the process larger.
         """
-        resident, watch = self._instruments.resident, self._instruments.room
+        resident, estimator = self._instruments.resident, self._instruments.slack_estimator
         self._settle()
         before = resident.level()
-        if watch is not None:
-            watch.bound(before, 0, inf, fill=False)
+        if estimator is not None:
+            estimator.bound(before, 0, inf, fill=False)
         for start in starts:
             start()
         after = resident.level()
-        if watch is not None:
-            watch.discount(after)
+        if estimator is not None:
+            estimator.discount(after)
         return after - before
 
-    def _room(self, precision: Precision) -> int:
-        """Free room at the start of a phase, filled where that is possible.
+    def _slack(self, precision: Precision) -> int:
+        """Slack at the start of a phase, filled where that is possible.
 
         While memray or tracemalloc counts, what was filled before has stayed so.
         """
         if self._is_hooked:
-            return self._free_room(precision, fill=False)
-        return self._fill_briefly(self._free_room(precision), precision)
+            return self._slack_bound(precision, fill=False)
+        return self._fill_briefly(self._slack_bound(precision), precision)
 
-    def _fill_briefly(self, room: int, precision: Precision) -> int:
+    def _fill_briefly(self, slack: int, precision: Precision) -> int:
         """Fill what is free until the phase ends, if it matters; what is free then."""
-        watch = self._instruments.room
-        if watch is None or room <= precision.fill:
-            return room
+        estimator = self._instruments.slack_estimator
+        if estimator is None or slack <= precision.fill:
+            return slack
         level = self._instruments.resident.level()
-        return watch.fill_briefly(level, room, precision.lay, precision.fill)
+        return estimator.fill_briefly(level, slack, precision.lay, precision.fill)
 
     def _anywhere(self) -> int:
-        watch = self._instruments.room
-        return 0 if watch is None else watch.anywhere
+        estimator = self._instruments.slack_estimator
+        return 0 if estimator is None else estimator.anywhere
 
-    def _stage_room(self, limit: int | None) -> int:
-        """Free room at the start of a stage, if there is a limit on it.
+    def _stage_slack(self, limit: int | None) -> int:
+        """Slack at the start of a stage, if there is a limit on it.
 
         A limit that the stage states itself is not known before, so what is free is filled
         here, unless that would count as the test's own memory.
@@ -266,15 +266,15 @@ class Measurement:
         if not needed:
             return 0
         precision = finest(needed)
-        watch = self._instruments.room
-        if watch is None or limit is None or self._is_hooked:
-            return self._free_room(precision, fill=not self._is_hooked)
+        estimator = self._instruments.slack_estimator
+        if estimator is None or limit is None or self._is_hooked:
+            return self._slack_bound(precision, fill=not self._is_hooked)
         self._settle()
         before = self._instruments.resident.level()
-        room = watch.bound(before, precision.lay, precision.tracker)
-        room = watch.fill_more(before, room, precision.lay, precision.fill)
+        slack = estimator.bound(before, precision.lay, precision.tracker)
+        slack = estimator.fill_more(before, slack, precision.lay, precision.fill)
         self.recorder.discount(max(0, self._instruments.resident.level() - before))
-        return room
+        return slack
 
     def _settle(self) -> None:
         self._instruments.settle(self._tolerance)

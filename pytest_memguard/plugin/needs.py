@@ -37,7 +37,7 @@ class Needs:
     """Share above which budgets that stages bring along warn."""
 
     def precision(self, plan: Plan | None) -> Mapping[PhaseName, Precision]:
-        """How much free room each phase can bear, where an answer depends on it."""
+        """How much slack each phase can bear, where an answer depends on it."""
         of_plan = plan.precision if plan is not None else _NONE
         return {"call": FOR_RECORD, **of_plan} if self.record else of_plan
 
@@ -53,15 +53,15 @@ class Demands:
         bounds: whether peaks need an upper bound where there is no budget.
 
     Attributes:
-        precision: how much free room each phase can bear.
+        precision: how much slack each phase can bear.
         tolerance: bytes of garbage that do not matter.
         much_garbage: bytes of it from which it is collected, however long that takes.
         collects: whether garbage is collected where there may be enough to matter.
         detailed: whether a look is not enough.
-        little: bytes by which resident memory may have risen since free room was asked for.
+        little: bytes by which resident memory may have risen since slack was asked for.
         limit_property: what other plugins are told of the budget.
         simple: whether a budget on the call is all there is.
-        most_room: bytes of free room that a call with that alone can bear.
+        most_slack: bytes of slack that a call with that alone can bear.
         quiet_setup: the highest peak of setup nobody has a word to say about.
         quiet_call: the highest peak of the call no judge has a word to say about.
     """
@@ -72,7 +72,7 @@ class Demands:
         "detailed",
         "limit_property",
         "little",
-        "most_room",
+        "most_slack",
         "much_garbage",
         "needs",
         "plan",
@@ -103,6 +103,6 @@ class Demands:
             and limit is not None
         )
         call = self.precision.get("call")
-        self.most_room = call.tracker if call is not None else inf
+        self.most_slack = call.tracker if call is not None else inf
         self.quiet_setup = min(plan.call_only_limit, MUCH) if plan is not None else MUCH
         self.quiet_call = plan.quiet.get("call", inf) if plan is not None else inf

@@ -18,7 +18,7 @@ from pytest_memguard.probes.peak_rss import PUT_BACK
 from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
-    from pytest_memguard.allocator.slack import RoomWatch
+    from pytest_memguard.allocator.slack import SlackEstimator
     from pytest_memguard.plugin.look import Look
     from pytest_memguard.plugin.looks import Looks
     from pytest_memguard.plugin.needs import Demands
@@ -67,7 +67,7 @@ class QuickHooks:
         care: what is done where this is not enough.
         instruments: the process's.
         mark: the kernel's.
-        room: bound of the free room.
+        estimator: bounds the slack.
 
     Attributes:
         demands: what is asked for; ``None`` where no test is looked at by this one.
@@ -79,6 +79,7 @@ class QuickHooks:
         "_base",
         "_call_base",
         "_care",
+        "_estimator",
         "_file",
         "_heir",
         "_in_call",
@@ -92,15 +93,14 @@ class QuickHooks:
         "_of_sys",
         "_reset_by_others",
         "_rise",
-        "_room",
         "_running",
         "_seconds",
         "_settle",
         "_setup_rise",
+        "_slack",
         "_started",
         "_thread",
         "_usage",
-        "_watch",
         "_watch_collections",
         "called",
         "demands",
@@ -114,14 +114,14 @@ class QuickHooks:
         care: Care,
         instruments: Instruments,
         mark: KernelMark,
-        room: RoomWatch,
+        estimator: SlackEstimator,
     ) -> None:
         self._looks = looks
         self._running = running
         self._care = care
         self._instruments = instruments
         self._mark = mark
-        self._watch = room
+        self._estimator = estimator
         self._watch_collections = instruments.collection_watch
         # held here, not looked up: tests replace what they find in modules
         self._usage, self._thread = mark.usage, mark.thread
@@ -135,7 +135,7 @@ class QuickHooks:
         self.demands: Demands | None = None
         self.item: Any = None
         self._base = self._call_base = self._setup_rise = self._rise = 0
-        self._room = self._markers = 0
+        self._slack = self._markers = 0
         self._started = self._seconds = 0.0
         self.called = self._in_call = False
 
@@ -197,7 +197,7 @@ class QuickHooks:
         rise = mark - self._call_base
         if (
             rise > MUCH
-            or rise + self._room > demands.quiet_call
+            or rise + self._slack > demands.quiet_call
             or self.demands is None
             or not self._mark.undisturbed
             or self._reset_by_others(0)
@@ -228,7 +228,7 @@ class QuickHooks:
 
     def _begin_call(self, demands: Demands) -> bool:
         """Start measuring a call; whether a quick look is enough so far."""
-        settle, watch, start = self._settle, self._watch, self._now()
+        settle, estimator, start = self._settle, self._estimator, self._now()
         if settle.cheap:
             settle.trim()
         else:
@@ -245,15 +245,15 @@ class QuickHooks:
         if now - start > DEAR_SECONDS:
             settle.cheap = False
         # no more can be free inside the process than is resident
-        room = (
+        slack = (
             base
             if base <= demands.little
-            else watch.known(base, demands.tolerance, demands.most_room)
+            else estimator.known(base, demands.tolerance, demands.most_slack)
         )
-        if room < 0 or room > demands.most_room:
+        if slack < 0 or slack > demands.most_slack:
             self._looks.take_over()
             return False
-        self._room, self._in_call = room, True
+        self._slack, self._in_call = slack, True
         return True
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -300,7 +300,7 @@ class QuickHooks:
             look.adopt_call(
                 self._call_base,
                 self._rise if self.called else 0,
-                self._room,
+                self._slack,
                 self._started,
                 self._seconds,
                 is_open=not self.called,

@@ -83,7 +83,7 @@ class RegressionCheck:
         peak = finding.peak
         near = peak is not None and peak.high <= finding.budget.limit + NEGLIGIBLE
         if finding.rule == "undecided" and near and self._confirm is None:
-            return None  # so little room does not count where nobody can look closer
+            return None  # so little slack does not count where no run can look closer
         if self.accepted(item.nodeid):
             return replace(finding, text=finding.text + _ACCEPTED)
         change = self._change(finding, so_far)

@@ -53,12 +53,12 @@ class Tracking:
         self._stages = stages
         self._tracker: HeapTracker | None = None
 
-    def wanted(self, phase: PhaseName, room: int, precision: Precision | None) -> bool:
+    def wanted(self, phase: PhaseName, slack: int, precision: Precision | None) -> bool:
         """Whether it is to be started.
 
         Args:
             phase: what is about to begin.
-            room: bytes that may be free inside the process.
+            slack: bytes that may be free inside the process.
             precision: how much of it can be borne.
         """
         plan = self._plan
@@ -68,7 +68,7 @@ class Tracking:
             return True
         if plan is not None and phase in plan.heap:
             return True
-        return precision is not None and room > precision.tracker
+        return precision is not None and slack > precision.tracker
 
     @property
     def counts(self) -> bool:

@@ -1,4 +1,4 @@
-"""Room free inside the process: memory a test can use without the kernel's mark rising."""
+"""Asks the allocators for slack: free memory of theirs that a test can use again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLUMNS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FreeRoom:
+class Slack:
     """What is free inside the process, by who holds it."""
 
     blocks: tuple[tuple[int, int], ...] = ()
@@ -48,7 +48,7 @@ class FreeRoom:
         return self.small + self.malloc
 
 
-class FreeRoomProbe:
+class SlackProbe:
     """Asks CPython's and glibc's allocators for what they hold free.
 
     CPython prints its statistics to a C stream (``sys._debugmallocstats``); the function
@@ -71,7 +71,7 @@ class FreeRoomProbe:
         self._print.argtypes = [ctypes.c_void_p]
         self._print.restype = ctypes.c_int
 
-    def read(self) -> FreeRoom:
+    def read(self) -> Slack:
         """Measure: 30 microseconds on a small heap, 2 milliseconds on one of 500 arenas.
 
         The C heap must have given its free pages back just before.
@@ -80,20 +80,20 @@ class FreeRoomProbe:
         heap = self._heap.in_use()
         return replace(self.read_python(), malloc=malloc, anywhere=anywhere, heap=heap)
 
-    def read_python(self) -> FreeRoom:
+    def read_python(self) -> Slack:
         """Measure what pymalloc holds, and leave the C heap out."""
         text = self._heap.printed(self._print)
         if not text.strip() and sys.getallocatedblocks():
-            return FreeRoom(hooked=True)
+            return Slack(hooked=True)
         return parse_malloc_stats(text)
 
     def read_used(self) -> int | None:
         """Bytes in pymalloc's blocks; ``None`` while another tool hooks it."""
-        room = self.read_python()
-        return None if room.hooked else room.used
+        slack = self.read_python()
+        return None if slack.hooked else slack.used
 
 
-def parse_malloc_stats(text: bytes) -> FreeRoom:
+def parse_malloc_stats(text: bytes) -> Slack:
     """What pymalloc holds free, from its own statistics.
 
     Args:
@@ -103,7 +103,7 @@ def parse_malloc_stats(text: bytes) -> FreeRoom:
         Unmeasurable: if the text has another form.
     """
     if not text.strip():
-        return FreeRoom()
+        return Slack()
     table, _, totals = text.partition(b"# arenas")
     products = _products(totals)
     if b"unused pools" not in products:
@@ -117,7 +117,7 @@ def parse_malloc_stats(text: bytes) -> FreeRoom:
     ]
     pools, pool_size = products[b"unused pools"]
     _, arena_size = products.get(b"arenas", (0, 0))
-    return FreeRoom(
+    return Slack(
         blocks=tuple((size, free) for size, _, free in classes if free),
         pools=pools,
         pool_size=pool_size,

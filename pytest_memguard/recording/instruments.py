@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.allocator.mmap_threshold import give_back_large_blocks
-from pytest_memguard.allocator.slack import RoomWatch
+from pytest_memguard.allocator.slack import SlackEstimator
 from pytest_memguard.allocator.trim import Trimmer, Untrimmed
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
@@ -49,7 +49,7 @@ class Instruments:
         mark: the kernel's mark; ``None`` where it cannot be used.
         resident: peak of resident memory, by the mark, by sampling, or only its bounds.
         settle: gives free pages back, unless that is expensive and less than so many bytes.
-        room: bound of the free room inside the process, if the allocators tell.
+        slack_estimator: bounds the slack, if the allocators tell.
         collection_watch: measures what garbage collections free during a phase.
         folder: where memray's files go.
         no_heap: why memray cannot be used; empty where it can.
@@ -78,7 +78,7 @@ class Instruments:
         self._small_bytes: Callable[[], int | None] | None = None
         self._trim = self._trimmer()
         self.settle: Trimmer | Untrimmed = self._trim or Untrimmed()
-        self.room = self._room_watch()
+        self.slack_estimator = self._slack_estimator()
         if not hasattr(gc, "callbacks"):
             reason = "this interpreter has no gc.callbacks; old garbage may hide a peak"
             self.gaps.append(Gap(subject="garbage collections during tests", reason=reason))
@@ -121,7 +121,7 @@ class Instruments:
         """Collect garbage if there may be enough of it to matter.
 
         Garbage counts into the level a test starts from; collected during the test, it
-        makes room that the test's peak does not show. That takes milliseconds: half a
+        makes slack that the test's peak does not show. That takes milliseconds: half a
         percent of the time, unless there may be five times as much as is tolerable.
 
         Args:
@@ -156,9 +156,9 @@ class Instruments:
         """Remove what lies on disk, and let the kernel's mark go."""
         self.collection_watch.end()
         self.folder.close()
-        if self.room is not None:
-            self.room.release()
-            self.room.ballast.drop()
+        if self.slack_estimator is not None:
+            self.slack_estimator.release()
+            self.slack_estimator.ballast.drop()
         if self.mark is not None:
             self.mark.close()
 
@@ -189,13 +189,13 @@ class Instruments:
             )
             return None
 
-    def _room_watch(self) -> RoomWatch | None:
+    def _slack_estimator(self) -> SlackEstimator | None:
         if self.resident.lost:
             return None  # it follows the level, which is one of the gaps
         try:
-            from pytest_memguard.probes.slack import FreeRoom, FreeRoomProbe
+            from pytest_memguard.probes.slack import Slack, SlackProbe
 
-            probe = FreeRoomProbe()
+            probe = SlackProbe()
             hooked = probe.read().hooked
         except (Unmeasurable, ImportError) as error:
             self.gaps.append(
@@ -213,15 +213,15 @@ class Instruments:
             )
             self.gaps.append(Gap(subject="free room inside the process", reason=reason))
 
-        def read() -> FreeRoom:
+        def read() -> Slack:
             self._trim_all()  # the probe counts on free pages having been given back
             return probe.read()
 
         self._small_bytes = probe.read_used
-        watch = RoomWatch(read, self.resident.level)
+        estimator = SlackEstimator(read, self.resident.level)
         # now, since the first test that needs it may hook pymalloc itself
-        watch.bound(self.resident.level(), 0, inf, fill=False)
-        return watch
+        estimator.bound(self.resident.level(), 0, inf, fill=False)
+        return estimator
 
     def _trim_all(self) -> None:
         """Give every free page back, however long that takes."""

@@ -60,7 +60,7 @@ class StageSum:
         self.windows: list[tuple[int, int]] = []
 
     def add(
-        self, region: Region, room: int, start_level: int, window: tuple[int, int] | None
+        self, region: Region, slack: int, start_level: int, window: tuple[int, int] | None
     ) -> None:
         """Count one run in."""
         self.count += 1
@@ -68,7 +68,7 @@ class StageSum:
         self.cumul = region.after[0] - start_level
         self.seconds += region.seconds
         unseen = region.unseen()
-        high = region.rise() + room + region.hidden()
+        high = region.rise() + slack + region.hidden()
         self.high = max(self.high, high)
         self.ceiling = max(self.ceiling, inf if unseen is None else high + unseen)
         if window is not None:
@@ -84,7 +84,7 @@ class Run(NamedTuple):
     path: str
     budget: Budget | None
     region: Region
-    room: int
+    slack: int
     tracker: Marker | None
     first: int
     fresh: bool
@@ -95,7 +95,7 @@ class StageLog:
 
     Args:
         recorder: measures them.
-        room: says how many bytes are free inside the process, given the smallest limit on
+        slack: says how many bytes are free inside the process, given the smallest limit on
             the stage about to begin, or ``None`` where there is no limit on it.
         before_first: called before the first of them.
         warn: share of a budget above which to warn.
@@ -104,12 +104,12 @@ class StageLog:
     def __init__(
         self,
         recorder: Recorder,
-        room: Callable[[int | None], int],
+        slack: Callable[[int | None], int],
         before_first: Callable[[], None] | None = None,
         warn: float | None = None,
     ) -> None:
         self.recorder = recorder
-        self._room = room
+        self._slack = slack
         self._before_first = before_first
         self._warn = warn
         self.sums: dict[str, StageSum] = {}
@@ -128,13 +128,13 @@ class StageLog:
             self.unfinished += 1
             if fresh:
                 self.sums[path] = StageSum(len(self.recorder.meters))
-        room = self._room(budget.limit if budget is not None else None)
+        slack = self._slack(budget.limit if budget is not None else None)
         region = self.recorder.open(collect=True, first=fresh)
         tracker = self.tracker
         if budget is not None:
             budget = replace(budget, stage=path, warn=self._warn)
         first = tracker.mark() if tracker else -1
-        return Run(path, budget, region, room, tracker, first, fresh)
+        return Run(path, budget, region, slack, tracker, first, fresh)
 
     def leave(self, run: Run) -> None:
         """End a run of a stage."""
@@ -143,11 +143,11 @@ class StageLog:
         self.recorder.close(run.region, collect=True, first=run.fresh)
         with self._lock:
             self.unfinished -= 1
-            self.sums[run.path].add(run.region, run.room, self.start_level, window)
+            self.sums[run.path].add(run.region, run.slack, self.start_level, window)
             if run.budget is not None:
                 region, method = run.region, self.recorder.meters[0].method
-                room = run.room + region.hidden()
-                peak = marked_peak(region.rise(), room, method, unseen=region.unseen())
+                slack = run.slack + region.hidden()
+                peak = marked_peak(region.rise(), slack, method, unseen=region.unseen())
                 self.inline[run.budget] = higher(self.inline.get(run.budget), peak)
 
     def forget_windows(self) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from pytest_memguard.probes import slack
 
-_read = slack.FreeRoomProbe.read
+_read = slack.SlackProbe.read
 
 
-def _read_nothing(self: slack.FreeRoomProbe) -> slack.FreeRoom:
+def _read_nothing(self: slack.SlackProbe) -> slack.Slack:
     return replace(_read(self), blocks=(), pools=0, malloc=0, anywhere=0)
 
 
-slack.FreeRoomProbe.read = _read_nothing  # type: ignore[method-assign]
+slack.SlackProbe.read = _read_nothing  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard.probes.slack import FreeRoomProbe
+from pytest_memguard.probes.slack import SlackProbe
 from pytest_memguard.units import parse_size
 from tests.histories import operations
 from tests.histories.reference import map_code
@@ -107,7 +107,7 @@ def _warm_up() -> None:
     except AssertionError:
         str(pytest.ExceptionInfo.from_current().getrepr())
     parse_size("1 MiB")  # regular expressions are compiled only once
-    FreeRoomProbe().read()
+    SlackProbe().read()
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ FAULTS = frozenset({Verdict.SILENT, Verdict.FALSE_ALARM})
 def resolution(limit: int) -> int:
     """How near to a limit nothing is promised, in bytes.
 
-    Free room inside the process up to 5 % of a limit does not matter to the plugin
+    Slack inside the process up to 5 % of a limit does not matter to the plugin
     (`KNOWN_SHARE` in `judge/slack.py`). Below that there is what no reading of resident memory
     can tell: an arena of 1 MiB that is opened a test earlier or later, and pages that the
     kernel has not added up yet.

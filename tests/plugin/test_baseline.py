@@ -25,7 +25,7 @@ SUITE = """
         assert use("small")
 """
 FILE = ".memguard/baseline.json"
-ROOM_KIB = 512  # free room up to this is left as it is, and may take in a part of a peak
+SLACK_KIB = 512  # slack up to this is left as it is, and may take in a part of a peak
 SCHEMA = Path(__file__).parents[2] / "docs/mem-json.schema.json"
 
 
@@ -116,13 +116,13 @@ def test_saving_is_accepting_all(run, sizes, stored):
 
 
 def test_saving_again_keeps_the_peaks(run, stored):
-    """Three runs of the same code leave the same peaks on record, but for room that is left."""
+    """Three runs of the same code store the same peaks, but for slack that is left."""
     peaks = []
     for _ in range(3):
         run(SUITE, "--mem-save").assert_outcomes(passed=2)
         peaks.append([entry["peak_kib"] for _, entry in sorted(stored().items())])
-    assert peaks[0] == pytest.approx(peaks[1], abs=ROOM_KIB)
-    assert peaks[0] == pytest.approx(peaks[2], abs=ROOM_KIB)
+    assert peaks[0] == pytest.approx(peaks[1], abs=SLACK_KIB)
+    assert peaks[0] == pytest.approx(peaks[2], abs=SLACK_KIB)
 
 
 def test_what_was_not_compared_is_not_as_before(run):

@@ -216,7 +216,7 @@ GARBAGE = """
 
 
 def test_garbage_of_tests_before_hides_nothing(run):
-    """What a test frees by collecting the garbage of others makes it no room to hide in."""
+    """What a test frees by collecting the garbage of others is no slack for it to hide in."""
     result = run(GARBAGE, "--mem-budget=50")
     result.assert_outcomes(passed=4, failed=1)
 

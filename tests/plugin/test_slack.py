@@ -1,4 +1,4 @@
-"""Free room inside the process: a test cannot hide its memory in what others have freed."""
+"""Slack inside the process: a test cannot hide its memory in what others have freed."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ NO_MEMRAY = """
 
 
 @pytest.mark.parametrize("conftest", ["", NO_BALLAST], ids=["as-it-is", "no-memory-to-spare"])
-def test_room_left_by_a_neighbour(pytester, run, written, conftest):
-    """A test that reuses what a neighbour left free is measured as if nobody had."""
+def test_slack_left_by_a_neighbour(pytester, run, written, conftest):
+    """A test that reuses what a neighbour left free is measured as if the neighbour had not."""
     pytester.makeconftest(conftest)
     result = run(LISTS.format(limit=8), "--mem-json=out.json", "-rfp")
     result.assert_outcomes(passed=3, failed=2)
@@ -125,7 +125,7 @@ INLINE = """
 """
 
 
-def test_room_that_a_stage_with_a_budget_of_its_own_finds(run, written):
+def test_slack_that_a_stage_with_a_budget_of_its_own_finds(run, written):
     """It is filled when the stage begins, since its budget was not known before."""
     result = run(INLINE, "--mem-json=out.json", "-rf")
     result.assert_outcomes(passed=4, failed=1)
@@ -168,7 +168,7 @@ HOOKS = {
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_room_asked_for_while_pymalloc_is_hooked(run, hook):
+def test_slack_asked_for_while_pymalloc_is_hooked(run, hook):
     """An answer that knows nothing of pymalloc's pools does not mean that none is free."""
     result = run(HOOKED.format(marks=HOOKS[hook]))
     result.assert_outcomes(passed=3, failed=1)
@@ -201,7 +201,7 @@ WHOLE = """
 
 
 @pytest.mark.parametrize("metric", ["heap", "python"])
-def test_room_stays_filled_while_pymalloc_is_hooked(run, metric):
+def test_slack_stays_filled_while_pymalloc_is_hooked(run, metric):
     """What was filled before the first phase stays so until a budget of all phases is over."""
     result = run(WHOLE.format(metric=metric), "-rfp")
     result.assert_outcomes(passed=2, failed=1)
@@ -232,8 +232,8 @@ RECORDED = """
 
 
 @pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["plain", "worker"])
-def test_room_left_by_a_neighbour_hides_no_regression(pytester, run, written, workers):
-    """Peaks that are stored or compared are near to exact in free room, and growth is none."""
+def test_slack_left_by_a_neighbour_hides_no_regression(pytester, run, written, workers):
+    """Peaks that are stored or compared are near to exact in slack, and growth is none."""
     more = pytester.path / "more.json"
     flags = ("--mem-json=out.json", *workers)
     more.write_text("0", encoding="utf-8")
@@ -255,7 +255,7 @@ def test_room_left_by_a_neighbour_hides_no_regression(pytester, run, written, wo
     assert written()["test_lists[4]"]["result"] == "failed"
 
 
-def test_heap_needs_no_room(run):
+def test_heap_needs_no_slack(run):
     """A budget on the heap is exact wherever the blocks come from."""
     result = run(LISTS.format(limit="8, metric='heap'"))
     result.assert_outcomes(passed=3, failed=2)
@@ -328,7 +328,7 @@ def test_block_of_a_thread_used_again_in_an_arena_of_its_own(run, monkeypatch):
 
 
 def test_garbage_of_a_neighbour(run):
-    """A test does not win room by collecting the garbage that a neighbour left behind."""
+    """A test does not win slack by collecting the garbage that a neighbour left behind."""
     result = run(
         """
         import gc
@@ -439,13 +439,13 @@ def test_stages_beside_the_arena_of_a_thread(run):
 SLOW_COUNT = """
     import sys
     import time
-    from pytest_memguard.allocator.slack import RoomWatch
+    from pytest_memguard.allocator.slack import SlackEstimator
 
     def count():
         time.sleep(0.002)  # a machine with other work, or a large heap
         return sys.getallocatedblocks()
 
-    RoomWatch.__init__.__defaults__ = (count,)
+    SlackEstimator.__init__.__defaults__ = (count,)
 """
 CLEARED = """
     import pytest
@@ -477,7 +477,7 @@ CLEARED = """
 
 
 @pytest.mark.parametrize("conftest", ["", SLOW_COUNT], ids=["as-it-is", "slow-count"])
-def test_room_that_appeared_a_moment_ago(pytester, run, conftest):
+def test_slack_that_appeared_a_moment_ago(pytester, run, conftest):
     """A cache that was cleared just before hides nothing, however quick the tests are."""
     pytester.makeconftest(conftest)
     result = run(CLEARED, "--mem-explain=never", "-rf")

@@ -15,59 +15,59 @@ from pytest_memguard.allocator.filler import (
     plan_blocks,
 )
 from pytest_memguard.sizes import GIB, MIB
-from tests.fakes import FakeRoom
+from tests.fakes import FakeSlack
 
 POOL = 16 * 1024  # has room for 31 blocks of 512 bytes
 PLENTY = 1024 * GIB
 MANY = 100_000
 
 
-def room(*blocks, pools=0) -> FakeRoom:
+def slack(*blocks, pools=0) -> FakeSlack:
     """Free places of some sizes, and free pools."""
-    return FakeRoom(0, blocks, pools, POOL)
+    return FakeSlack(0, blocks, pools, POOL)
 
 
 @pytest.mark.parametrize(
     ("free", "most_bytes", "most_blocks", "chosen"),
     [
-        pytest.param(room(), PLENTY, PLENTY, [], id="no-room"),
-        pytest.param(FakeRoom(0), PLENTY, PLENTY, [], id="no-pools-known"),
-        pytest.param(room((16, 1)), PLENTY, PLENTY, [(16, 1)], id="one-place"),
+        pytest.param(slack(), PLENTY, PLENTY, [], id="no-slack"),
+        pytest.param(FakeSlack(0), PLENTY, PLENTY, [], id="no-pools-known"),
+        pytest.param(slack((16, 1)), PLENTY, PLENTY, [(16, 1)], id="one-place"),
         pytest.param(
-            room((16, MANY), (512, 3), (48, 7)),
+            slack((16, MANY), (512, 3), (48, 7)),
             PLENTY,
             PLENTY,
             [(512, 3), (48, 7), (16, MANY)],
             id="largest-first",
         ),
         pytest.param(
-            room((512, 10_000)), 512 * 600, PLENTY, [(512, 600)], id="bytes-are-limited"
+            slack((512, 10_000)), 512 * 600, PLENTY, [(512, 600)], id="bytes-are-limited"
         ),
         pytest.param(
-            room((512, 9000), (16, 9000)), 512 * 9000 + 40, PLENTY, [(512, 9000), (16, 2)],
+            slack((512, 9000), (16, 9000)), 512 * 9000 + 40, PLENTY, [(512, 9000), (16, 2)],
             id="bytes-left-for-small-ones",
         ),
         pytest.param(
-            room((512, 9000), (16, 9000)), PLENTY, 9005, [(512, 9000), (16, 5)],
+            slack((512, 9000), (16, 9000)), PLENTY, 9005, [(512, 9000), (16, 5)],
             id="blocks-are-limited",
         ),
-        pytest.param(room(pools=200), PLENTY, PLENTY, [(512, 196 * 31)], id="pools-but-four"),
+        pytest.param(slack(pools=200), PLENTY, PLENTY, [(512, 196 * 31)], id="pools-but-four"),
         pytest.param(
-            room((16, MANY), pools=5), PLENTY, PLENTY, [(16, MANY), (512, 31)],
+            slack((16, MANY), pools=5), PLENTY, PLENTY, [(16, MANY), (512, 31)],
             id="pools-after-places",
         ),
         pytest.param(
-            room((16, MANY), pools=3), PLENTY, PLENTY, [(16, MANY)], id="pools-all-spared"
+            slack((16, MANY), pools=3), PLENTY, PLENTY, [(16, MANY)], id="pools-all-spared"
         ),
         pytest.param(
-            room((512, 9000), pools=200), 512 * 6100, PLENTY, [(512, 24), (512, 6076)],
+            slack((512, 9000), pools=200), 512 * 6100, PLENTY, [(512, 24), (512, 6076)],
             id="pools-take-their-share-first",
         ),
         pytest.param(
-            room((512, 9000), pools=200), PLENTY, 100, [(512, 100)], id="few-blocks-all-pools"
+            slack((512, 9000), pools=200), PLENTY, 100, [(512, 100)], id="few-blocks-all-pools"
         ),
-        pytest.param(room((512, 9000), pools=200), 0, PLENTY, [], id="nothing-allowed"),
-        pytest.param(room((512, 9000), pools=200), -9999, PLENTY, [], id="less-than-nothing"),
+        pytest.param(slack((512, 9000), pools=200), 0, PLENTY, [], id="nothing-allowed"),
+        pytest.param(slack((512, 9000), pools=200), -9999, PLENTY, [], id="less-than-nothing"),
     ],
 )  # fmt: skip
 def test_plan_blocks(free, most_bytes, most_blocks, chosen) -> None:
@@ -80,7 +80,7 @@ def test_blocks_fit(size) -> None:
     """What is laid takes places of exactly the size it was planned for."""
     ballast = Ballast()
     count = 5000
-    assert ballast.lay(room((size, count)), 0, PLENTY) is True
+    assert ballast.lay(slack((size, count)), 0, PLENTY) is True
     laid = [block for part in ballast._kept for block in part if block is not None]
     assert count == len(laid)
     assert count == len({id(block) for block in laid})
@@ -90,11 +90,11 @@ def test_blocks_fit(size) -> None:
 @pytest.mark.parametrize(
     ("free", "available", "complete"),
     [
-        pytest.param(room(), PLENTY, True, id="nothing"),
-        pytest.param(room((16, 7), (512, 3), pools=9), PLENTY, True, id="all"),
-        pytest.param(room(pools=4), PLENTY, True, id="what-is-spared"),
-        pytest.param(room((16, 7), (512, 3)), 512 * 30, False, id="not-the-smallest"),
-        pytest.param(room(pools=9), 0, False, id="none-of-it"),
+        pytest.param(slack(), PLENTY, True, id="nothing"),
+        pytest.param(slack((16, 7), (512, 3), pools=9), PLENTY, True, id="all"),
+        pytest.param(slack(pools=4), PLENTY, True, id="what-is-spared"),
+        pytest.param(slack((16, 7), (512, 3)), 512 * 30, False, id="not-the-smallest"),
+        pytest.param(slack(pools=9), 0, False, id="none-of-it"),
     ],
 )
 def test_all_of_it(free, available, complete) -> None:
@@ -105,7 +105,7 @@ def test_all_of_it(free, available, complete) -> None:
 def test_what_holds_the_blocks_is_large() -> None:
     """However few there are, what holds them lies outside the C heap, and is not followed."""
     ballast = Ballast()
-    ballast.lay(room((16, 40), (64, 17_000)), 0, PLENTY)
+    ballast.lay(slack((16, 40), (64, 17_000)), 0, PLENTY)
     assert [len(part) - part.count(None) for part in ballast._kept] == [16_500, 540]
     assert all(sys.getsizeof(part) > 128 * 1024 for part in ballast._kept)
 
@@ -133,8 +133,8 @@ def test_allowed(monkeypatch, highest, available, allowed) -> None:
         "pytest_memguard.allocator.filler.plan_blocks",
         lambda *arguments: asked.append(arguments) or [],
     )
-    Ballast().lay(room(), highest, available)
-    assert [(room(), allowed, MOST_BLOCKS)] == asked
+    Ballast().lay(slack(), highest, available)
+    assert [(slack(), allowed, MOST_BLOCKS)] == asked
 
 
 def test_what_is_held_counts(monkeypatch) -> None:
@@ -147,11 +147,11 @@ def test_what_is_held_counts(monkeypatch) -> None:
     ballast = Ballast()
     sizes = []
     for _ in range(2):
-        ballast.lay(room(), 0, PLENTY)
+        ballast.lay(slack(), 0, PLENTY)
         sizes.append(ballast.size)
     ballast.drop()
     assert ballast._kept == []
     sizes.append(ballast.size)
-    ballast.lay(room(), 0, PLENTY)
+    ballast.lay(slack(), 0, PLENTY)
     assert sizes == [5120, 10240, 0]
     assert asked == [0, 5120, 0]

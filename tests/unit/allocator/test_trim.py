@@ -73,7 +73,7 @@ def test_whether_it_may_be_called_without_asking(clock, cheap, expensive) -> Non
     assert not cheap.trimmer.cheap
 
 
-def test_what_was_given_back_elsewhere_hides_no_room(expensive) -> None:
+def test_what_was_given_back_elsewhere_hides_no_slack(expensive) -> None:
     """Resident memory counts from where it was lowest since the last trim."""
     expensive.meter.now = 400
     assert not expensive.trims(tolerance=10)
@@ -100,7 +100,7 @@ def test_expensive_not_again(expensive) -> None:
         pytest.param(1011, 9000, True, id="more-use-does-not-make-up-for-the-level"),
     ],
 )
-def test_expensive_when_there_may_be_room(expensive, level, used, trims) -> None:
+def test_expensive_when_there_may_be_slack(expensive, level, used, trims) -> None:
     """Where trimming is expensive, it is done when there may be enough to give back."""
     expensive.meter.move(level)
     expensive.used = used
@@ -113,7 +113,7 @@ def test_in_any_case(expensive) -> None:
 
 
 def test_counted_from_where_trimming_left_it(clock) -> None:
-    """Room is counted from the level and the use after the last time."""
+    """Slack is counted from the level and the use after the last time."""
     setting = Setting(clock, EXPENSIVE)
 
     def settle() -> None:

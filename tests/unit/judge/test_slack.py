@@ -1,4 +1,4 @@
-"""Tests of what free room inside the process does to a peak by the kernel's mark."""
+"""Tests of what slack inside the process does to a peak by the kernel's mark."""
 
 from __future__ import annotations
 
@@ -27,50 +27,50 @@ from pytest_memguard.sizes import KIB, MIB
 
 
 @pytest.mark.parametrize(
-    ("limit", "room"),
+    ("limit", "slack"),
     [
         pytest.param(0, GRAIN, id="no-limit"),
         pytest.param(int(GRAIN / KNOWN_SHARE), GRAIN, id="the-share-is-the-grain"),
         pytest.param(100 * MIB, int(KNOWN_SHARE * 100 * MIB), id="a-share"),
     ],
 )
-def test_allowance(limit, room) -> None:
-    """Room up to a small share of the limit, or the mark's grain, does not matter."""
-    assert room == allowance(limit)
+def test_allowance(limit, slack) -> None:
+    """Slack up to a small share of the limit, or the mark's grain, does not matter."""
+    assert slack == allowance(limit)
 
 
 @pytest.mark.parametrize(
-    ("limit", "room"),
+    ("limit", "slack"),
     [
         pytest.param(0, GRAIN, id="no-limit"),
         pytest.param(int(GRAIN / TRACK_SHARE), GRAIN, id="the-share-is-the-grain"),
         pytest.param(100 * MIB, int(TRACK_SHARE * 100 * MIB), id="a-share"),
     ],
 )
-def test_tracker_from(limit, room) -> None:
+def test_tracker_from(limit, slack) -> None:
     """From a large share of the limit on, and never below the grain, the mark is no use."""
-    assert room == tracker_from(limit)
+    assert slack == tracker_from(limit)
 
 
-def test_least_room() -> None:
-    """Room of 256 KiB is what the mark does not resolve: it never matters."""
+def test_least_slack() -> None:
+    """Slack of 256 KiB is what the mark does not resolve: it never matters."""
     assert allowance(0) == tracker_from(0) == 256 * KIB
 
 
 def test_precision_for_the_record() -> None:
-    """Beside a peak that will be stored half a MiB of room does not matter."""
+    """Beside a peak that will be stored half a MiB of slack does not matter."""
     expected = Precision(enough=512 * KIB, lay=4 * MIB, fill=512 * KIB, tracker=inf)
     assert expected == FOR_RECORD
 
 
 @pytest.mark.parametrize("limit", [0, 1, MIB, 5 * MIB, 10 * MIB, 1024 * MIB])
 def test_what_is_allowed_needs_no_tracker(limit) -> None:
-    """Room that does not matter never calls for the tracker."""
+    """Slack that does not matter never calls for the tracker."""
     assert allowance(limit) <= tracker_from(limit)
 
 
 def test_precision_for_a_budget() -> None:
-    """Beside a budget a small share is enough; room from a large share on must not stay."""
+    """Beside a budget a small share is enough; slack from a large share on must not stay."""
     needed = precision_for(100 * MIB)
     assert (needed.enough, needed.lay) == (5 * MIB, 5 * MIB)
     assert (needed.fill, needed.tracker) == (25 * MIB, 25 * MIB)
@@ -85,7 +85,7 @@ def test_precision_for_a_budget() -> None:
     ],
 )
 def test_precision_for_what_is_on_record(limit, former, enough) -> None:
-    """Beside a record room must be small beside the margin; the tracker is never used."""
+    """Beside a record slack must be small beside the margin; the tracker is never used."""
     needed = precision_for(limit, former)
     assert (needed.enough, needed.fill) == (enough, enough)
     assert (needed.lay, needed.tracker) == (4 * MIB, inf)
@@ -101,7 +101,7 @@ def test_finest() -> None:
 
 
 def test_marked_peak() -> None:
-    """The truth lies between the mark and the mark plus the room."""
+    """The truth lies between the mark and the mark plus the slack."""
     assert Peak(metric="rss", value=10, high=13, method="sampled") == marked_peak(
         10, 3, "sampled"
     )
@@ -156,7 +156,7 @@ def test_held_at_peak(records, held) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rise", "room", "held", "written", "value", "high", "method"),
+    ("rise", "slack", "held", "written", "value", "high", "method"),
     [
         pytest.param(0, 0, (0, 0, 0), 0, 0, 0, "kernel mark", id="nothing"),
         pytest.param(
@@ -177,16 +177,16 @@ def test_held_at_peak(records, held) -> None:
         ),
         pytest.param(
             0, 500 * MIB, (90 * MIB, 0, 4 * MIB), 0, 90 * MIB, 94 * MIB, "memray estimate",
-            id="hidden-in-the-room",
+            id="hidden-in-the-slack",
         ),
         pytest.param(
             10 * MIB, 40 * MIB, (90 * MIB, 0, MIB), 0, 50 * MIB, 50 * MIB, "memray estimate",
-            id="the-room-is-not-that-large",
+            id="the-slack-is-not-that-large",
         ),
         pytest.param(
             10 * MIB, 21 * MIB, (30 * MIB, 0, 9 * MIB), 0, 30 * MIB, 31 * MIB,
             "memray estimate",
-            id="waste-within-mark-and-room",
+            id="waste-within-mark-and-slack",
         ),
         pytest.param(
             10 * MIB, 500 * MIB, (0, 90 * MIB, MIB), 0, 10 * MIB, 11 * MIB, "kernel mark",
@@ -214,11 +214,11 @@ def test_held_at_peak(records, held) -> None:
         ),
         pytest.param(
             10 * MIB, GRAIN, (10 * MIB, 0, MIB), 0, 10 * MIB, 10 * MIB, "kernel mark",
-            id="room-within-the-grain-is-none",
+            id="slack-within-the-grain-is-none",
         ),
         pytest.param(
             10 * MIB, 100 * KIB, (10 * MIB, 0, MIB), 0, 10 * MIB, 10 * MIB, "kernel mark",
-            id="room-below-the-grain-is-none",
+            id="slack-below-the-grain-is-none",
         ),
         pytest.param(
             10 * MIB, 500 * MIB, (5 * MIB, 10 * MIB + GRAIN, 0), 0, 15 * MIB + GRAIN,
@@ -232,16 +232,16 @@ def test_held_at_peak(records, held) -> None:
         ),
     ],
 )  # fmt: skip
-def test_tracked_peak(rise, room, held, written, value, high, method) -> None:
+def test_tracked_peak(rise, slack, held, written, value, high, method) -> None:
     """Hidden small blocks are added to the mark, and the tracker's own file is taken off."""
     small, large, waste = held
     assert Peak(metric="rss", value=value, high=high, method=method) == tracked_peak(
-        rise, room, Held(small=small, large=large, waste=waste), written
+        rise, slack, Held(small=small, large=large, waste=waste), written
     )
 
 
-def test_large_blocks_in_the_room() -> None:
-    """Room that large blocks fit into may hide them: it raises the bound, not the value."""
+def test_large_blocks_in_the_slack() -> None:
+    """Slack that large blocks fit into may hide them: it raises the bound, not the value."""
     held = Held(small=20 * MIB, large=50 * MIB, waste=0)
     assert Peak(
         metric="rss", value=20 * MIB, high=60 * MIB, method="memray estimate"
@@ -264,14 +264,14 @@ def test_memray_bounds_what_sampling_missed(held, value, high, missed) -> None:
 
 
 @pytest.mark.parametrize("rise", [0, 10 * MIB, 300 * MIB])
-@pytest.mark.parametrize("room", [0, MIB, 100 * MIB])
+@pytest.mark.parametrize("slack", [0, MIB, 100 * MIB])
 @pytest.mark.parametrize("small", [0, 9 * MIB, 200 * MIB])
 @pytest.mark.parametrize("large", [0, 9 * MIB, 200 * MIB])
 @pytest.mark.parametrize("written", [0, MIB, 100 * MIB])
-def test_tracked_peak_stays_in_its_bounds(rise, room, small, large, written) -> None:
-    """The truth is sought between the mark without the tracker and the mark with the room."""
-    marked = marked_peak(rise, room, "kernel mark")
+def test_tracked_peak_stays_in_its_bounds(rise, slack, small, large, written) -> None:
+    """The truth is sought between the mark without the tracker and the mark with the slack."""
+    marked = marked_peak(rise, slack, "kernel mark")
     held = Held(small=small, large=large, waste=MIB)
-    tracked = tracked_peak(rise, room, held, written, anywhere=room // 2)
+    tracked = tracked_peak(rise, slack, held, written, anywhere=slack // 2)
     lowest = max(0, marked.value - min(written, 16 * MIB))
     assert lowest <= tracked.value <= tracked.high <= marked.high

@@ -1,4 +1,4 @@
-"""Tests of what the allocators' own statistics say about free room."""
+"""Tests of what the allocators' own statistics say about slack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tracemalloc
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes.slack import FreeRoom, FreeRoomProbe, parse_malloc_stats
+from pytest_memguard.probes.slack import Slack, SlackProbe, parse_malloc_stats
 from pytest_memguard.sizes import MIB
 
 STATISTICS = b"""\
@@ -38,7 +38,7 @@ Total                              =            4,194,304
 
 def test_statistics() -> None:
     """Free places are told by size, and free pools by number; what is full is left out."""
-    assert FreeRoom(
+    assert Slack(
         blocks=((16, 886), (512, 12)),
         pools=26,
         pool_size=16384,
@@ -50,7 +50,7 @@ def test_statistics() -> None:
 @pytest.mark.parametrize("text", [b"", b"\n"], ids=["empty", "blank"])
 def test_no_statistics(text) -> None:
     """Where pymalloc is not in use, it holds nothing free."""
-    assert FreeRoom() == parse_malloc_stats(text)
+    assert Slack() == parse_malloc_stats(text)
 
 
 def test_statistics_of_another_form() -> None:
@@ -60,30 +60,30 @@ def test_statistics_of_another_form() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "total"),
+    ("slack", "total"),
     [
-        pytest.param(FreeRoom(), 0, id="none"),
-        pytest.param(FreeRoom(blocks=((16, 10), (512, 2))), 1184, id="places"),
-        pytest.param(FreeRoom(pools=3, pool_size=16384), 49152, id="pools"),
-        pytest.param(FreeRoom(malloc=77), 77, id="chunks"),
+        pytest.param(Slack(), 0, id="none"),
+        pytest.param(Slack(blocks=((16, 10), (512, 2))), 1184, id="places"),
+        pytest.param(Slack(pools=3, pool_size=16384), 49152, id="pools"),
+        pytest.param(Slack(malloc=77), 77, id="chunks"),
         pytest.param(
-            FreeRoom(blocks=((16, 1),), pools=1, pool_size=4096, malloc=5), 4117, id="all"
+            Slack(blocks=((16, 1),), pools=1, pool_size=4096, malloc=5), 4117, id="all"
         ),
     ],
 )
-def test_total(room, total) -> None:
-    """The room is the sum of what pymalloc and the C heap hold free."""
-    assert total == room.total
+def test_total(slack, total) -> None:
+    """The slack is the sum of what pymalloc and the C heap hold free."""
+    assert total == slack.total
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's statistics are needed")
-def test_real_chunks_that_were_given_back_are_no_room() -> None:
+def test_real_chunks_that_were_given_back_are_no_slack() -> None:
     """Of what malloc has freed only what is still resident counts, wherever threads ran."""
     code = (
         "import ctypes, threading\n"
         "from pytest_memguard.recording.instruments import Instruments\n"
         "made = Instruments()\n"
-        "watch, level = made.room, made.resident.level\n"
+        "watch, level = made.slack_estimator, made.resident.level\n"
         "libc = ctypes.CDLL(None)\n"
         "libc.malloc.restype = ctypes.c_void_p\n"
         "libc.free.argtypes = [ctypes.c_void_p]\n"
@@ -101,8 +101,8 @@ def test_real_chunks_that_were_given_back_are_no_room() -> None:
         "        thread.start()\n"
         "        thread.join()\n"
         "    made.settle(-1)\n"
-        "    room = watch._probe()\n"
-        "    print(room.malloc, room.anywhere)\n"
+        "    slack = watch._probe()\n"
+        "    print(slack.malloc, slack.anywhere)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -123,14 +123,14 @@ def test_real_chunks_that_were_given_back_are_no_room() -> None:
 
 def test_pymalloc_that_is_hooked() -> None:
     """While tracemalloc runs pymalloc tells nothing, which is not the same as nothing free."""
-    probe = FreeRoomProbe()
+    probe = SlackProbe()
     assert probe.read_used()
     was_tracing = tracemalloc.is_tracing()
     tracemalloc.start()
     try:
-        room = probe.read()
-        assert room.hooked
-        assert room.small == 0
+        slack = probe.read()
+        assert slack.hooked
+        assert slack.small == 0
         assert probe.read_used() is None
     finally:
         if not was_tracing:

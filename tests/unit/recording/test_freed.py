@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.probes.in_use import InUse, InUseProbe
-from pytest_memguard.probes.slack import FreeRoomProbe
+from pytest_memguard.probes.slack import SlackProbe
 from pytest_memguard.recording.freed import most_freed_between
 from tests.fresh import alone
 
@@ -45,7 +45,7 @@ def test_most(most, before, after, objects) -> None:
 @alone
 def test_while_tracemalloc_hooks_pymalloc() -> None:
     """Blocks that leave free places in pymalloc's pools count, though it tells nothing."""
-    probe = InUseProbe(_level, FreeRoomProbe().read_used)
+    probe = InUseProbe(_level, SlackProbe().read_used)
     garbage = [[] for _ in range(100_000)]
     pinned = garbage[::50]  # so that no arena is given back
     tracemalloc.start()

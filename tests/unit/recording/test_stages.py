@@ -22,9 +22,9 @@ from pytest_memguard.sizes import KIB, MIB
 from tests.fakes import FakeHost, FakeMarker, FakeMeter
 
 
-def log_of(*meters, room=lambda _: 0, **more) -> StageLog:
-    """A log with nothing in it, of a process without free room."""
-    return StageLog(Recorder(meters, lambda: None), room, **more)
+def log_of(*meters, slack=lambda _: 0, **more) -> StageLog:
+    """A log with nothing in it, of a process without slack."""
+    return StageLog(Recorder(meters, lambda: None), slack, **more)
 
 
 @pytest.fixture
@@ -506,16 +506,16 @@ def test_budget_of_a_failing_stage(stage, log, meter) -> None:
     assert budgets(log) == {("load", 3): (50, 50)}
 
 
-def test_room(meter) -> None:
-    """Room that is free when a stage begins makes its upper bound higher."""
+def test_slack(meter) -> None:
+    """Slack that is free when a stage begins makes its upper bound higher."""
     asked = []
-    rooms = iter([10, 70, 0])
+    slacks = iter([10, 70, 0])
 
-    def room(limit) -> int:
+    def slack(limit) -> int:
         asked.append(limit)
-        return next(rooms)
+        return next(slacks)
 
-    log = log_of(meter, room=room)
+    log = log_of(meter, slack=slack)
     host = FakeHost(lambda: log)
     for high in (180, 130, 140):
         with Stage("load", stage_budget("load", "3 B"), host):
@@ -525,10 +525,10 @@ def test_room(meter) -> None:
     assert (log.sums["load"].high, log.sums["load"].peaks) == (100, [80])
 
 
-def test_room_without_a_budget(meter) -> None:
-    """Who tells the room knows that there is no limit on a stage."""
+def test_slack_without_a_budget(meter) -> None:
+    """The function that returns the slack learns that there is no limit on a stage."""
     asked = []
-    log = log_of(meter, room=lambda limit: asked.append(limit) or 7)
+    log = log_of(meter, slack=lambda limit: asked.append(limit) or 7)
     with Stage("load", None, FakeHost(lambda: log)):
         meter.touch(150)
     assert asked == [None]
