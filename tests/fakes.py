@@ -125,22 +125,22 @@ class FakeSlack:
         return self.total - self.malloc
 
 
-class FakeBallast:
+class FakeFiller:
     """Does what a test says, or nothing, and writes down what it was called with."""
 
-    def __init__(self, lay: Callable[[], bool] | None = None) -> None:
-        """Begin with nothing laid."""
-        self._lay = lay
+    def __init__(self, fill: Callable[[], bool] | None = None) -> None:
+        """Begin with nothing filled."""
+        self._fill = fill
         self.size = 0
         self.calls: list[tuple[object, ...]] = []
 
-    def lay(self, *arguments: object) -> bool:
+    def fill(self, *arguments: object) -> bool:
         """Write down the call, and do what the test says."""
         self.calls.append(arguments)
-        if self._lay is None:
+        if self._fill is None:
             return False
         self.size += 1
-        return self._lay()
+        return self._fill()
 
     def drop(self) -> None:
         """Write down that it was dropped."""

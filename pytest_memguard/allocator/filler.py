@@ -9,14 +9,14 @@ from typing import Any, Final, Protocol
 from pytest_memguard.sizes import MIB
 
 ALWAYS_ALLOWED: Final = 256 * MIB
-"""Bytes of ballast that may be held in any process."""
+"""Bytes of filler that may be held in any process."""
 SHARE_OF_HIGHEST: Final = 0.5
 """Share of the highest resident memory seen so far that may be held in a large one."""
 SHARE_OF_AVAILABLE: Final = 0.1
 """Share of the memory still available that may be held in any case."""
 MOST_BLOCKS: Final = 1_000_000
-"""Blocks laid at a time: some fifty milliseconds."""
-SPARE_POOLS: Final = 4
+"""Blocks made at a time: some fifty milliseconds."""
+UNFILLED_POOLS: Final = 4
 """Free pools that are not filled: a new arena would be more slack, not less."""
 # So many references take more than 128 KiB, for which glibc uses no place in the C heap, whose
 # holes and ends would come to lie elsewhere.
@@ -46,12 +46,12 @@ class FillableSlack(Protocol):
         """Bytes in all."""
 
 
-class Ballast:
+class Filler:
     """Blocks that take the free places in pymalloc's pools, until they are dropped.
 
-    The places are resident already, so laying ballast costs no memory at that moment; a
+    The places are resident already, so filling them costs no memory at that moment; a
     later test cannot use them, and its memory becomes visible. The process may become
-    larger by what is laid, which is limited. The garbage collector does not follow the
+    larger by what is filled, which is limited. The garbage collector does not follow the
     blocks: they are bytes, ints and plain objects in tuples.
     """
 
@@ -64,7 +64,7 @@ class Ballast:
         self._kept.clear()
         self.size = 0
 
-    def lay(self, slack: FillableSlack, highest: int, available: int) -> bool:
+    def fill(self, slack: FillableSlack, highest: int, available: int) -> bool:
         """Fill what there is, as far as the limits allow.
 
         Args:
@@ -78,26 +78,26 @@ class Ballast:
         allowed = max(ALWAYS_ALLOWED, int(SHARE_OF_HIGHEST * highest)) - self.size
         allowed = min(allowed, int(SHARE_OF_AVAILABLE * available))
         plan = plan_blocks(slack, allowed, MOST_BLOCKS)
-        laid = sum(count for _, count in plan)
+        filled = sum(count for _, count in plan)
         self.size += sum(size * count for size, count in plan)
         blocks = chain.from_iterable(_blocks(size, count) for size, count in plan)
-        for start in range(0, laid, _CHUNK):
-            number = min(_CHUNK, laid - start)
+        for start in range(0, filled, _CHUNK):
+            number = min(_CHUNK, filled - start)
             held: list[Any] = [None] * _CHUNK
             held[:number] = islice(blocks, number)
             self._kept.append(tuple(held))
-        return laid == sum(count for _, count in slack.blocks) + _in_pools(slack)
+        return filled == sum(count for _, count in slack.blocks) + _in_pools(slack)
 
 
 def _in_pools(slack: FillableSlack) -> int:
     """Blocks of the largest size that fit into the free pools, without those spared."""
-    return max(0, slack.pools - SPARE_POOLS) * ((slack.pool_size - _POOL_HEADER) // _LARGEST)
+    return max(0, slack.pools - UNFILLED_POOLS) * ((slack.pool_size - _POOL_HEADER) // _LARGEST)
 
 
 def plan_blocks(
     slack: FillableSlack, most_bytes: int, most_blocks: int
 ) -> Sequence[tuple[int, int]]:
-    """Which blocks to lay: size and number, the largest first, since they fill most.
+    """Which blocks to make: size and number, the largest first, since they fill most.
 
     Blocks for places in pools that are partly in use come before those for free pools: the
     allocator uses the places in that order.

@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Final, Protocol
 
-from pytest_memguard.allocator.filler import ALWAYS_ALLOWED, SPARE_POOLS, Ballast, FillableSlack
+from pytest_memguard.allocator.filler import (
+    ALWAYS_ALLOWED,
+    UNFILLED_POOLS,
+    FillableSlack,
+    Filler,
+)
 from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
 from pytest_memguard.probes.available import available_memory
@@ -18,7 +23,7 @@ _LARGEST_SMALL_BLOCK: Final = 512
 _SHARE_OF_TIME: Final = 200
 _SHARE_OF_TIME_IF_EXPENSIVE: Final = 20
 # Less slack is never filled for good: each time that may cost an arena.
-_LEAST_TO_LAY: Final = 2 * MIB
+_LEAST_FILLED_BYTES: Final = 2 * MIB
 # What was filled must have lasted for so many measurements to be filled as tightly again; if
 # not, the next hundred are content with three times the slack.
 _LASTING: Final = 20
@@ -74,7 +79,7 @@ class SlackEstimator:
     probe was asked as well; but it does not show where other memory went while that of the
     small blocks grew, and is trusted only for as much as one arena has.
 
-    Slack that matters is filled with ballast, as far as that is allowed: for good, or for
+    Slack that matters is filled, as far as that is allowed: for good, or for
     the time of one measurement.
 
     Args:
@@ -83,7 +88,7 @@ class SlackEstimator:
         blocks: counts the small blocks in use.
 
     Attributes:
-        ballast: what was filled for good.
+        filler: the blocks that stay for good.
         anywhere: bytes of the slack where blocks of any size fit.
     """
 
@@ -93,7 +98,7 @@ class SlackEstimator:
         resident: Callable[[], int],
         blocks: Callable[[], int] = sys.getallocatedblocks,
     ) -> None:
-        self.ballast = Ballast()
+        self.filler = Filler()
         self.anywhere = 0
         self._probe = probe
         self._resident = resident
@@ -101,10 +106,10 @@ class SlackEstimator:
         self._now, self._cpu = Clock.seconds, Clock.cpu
         self._highest = 0
         self._last = _Answer()
-        self._brief: Ballast | None = None
+        self._temporary: Filler | None = None
         self._unfilled = self._last
         self._raised = 0
-        self._laid = False
+        self._filled = False
         self._lasted = 0
         self._used_since = 0
         self._restless = 0
@@ -118,7 +123,7 @@ class SlackEstimator:
             level: resident bytes now.
             tolerance: bytes of slack that do not matter.
             expensive: bytes from which the answer costs more than asking again.
-            fill: lay ballast, for good, where the slack matters.
+            fill: fill the slack, for good, where it matters.
         """
         known = self.known(level, tolerance, expensive)
         if known >= 0:
@@ -126,8 +131,8 @@ class SlackEstimator:
         self._lasted += 1
         last = self._last
         slack = self._ask(level)
-        if fill and last.slack > tolerance and last.small > _LEAST_TO_LAY:
-            self._lay(self.ballast, slack, level)
+        if fill and last.slack > tolerance and last.small > _LEAST_FILLED_BYTES:
+            self._fill(self.filler, slack, level)
         return last.slack
 
     def known(self, level: int, tolerance: int, expensive: float) -> int:
@@ -170,15 +175,15 @@ class SlackEstimator:
             level: resident bytes now.
         """
         heap = self._probe().heap
-        answers = [self._last] if self._brief is None else [self._last, self._unfilled]
+        answers = [self._last] if self._temporary is None else [self._last, self._unfilled]
         for answer in answers:
             answer.level, answer.heap = level, heap
 
-    def fill_briefly(self, level: int, slack: int, much: int, enough: float) -> int:
+    def fill_temporarily(self, level: int, slack: int, much: int, enough: float) -> int:
         """Fill what is free until `release` is called, and return the bound then.
 
         What the process keeps between measurements goes into the free places as ever, so
-        they do not become more with every one, as they do behind ballast that stays. But
+        they do not become more with every one, as they do behind a filler that stays. But
         each time an arena may be opened, and kept alive by whatever stays of a test. So
         where it does not last for many measurements more slack is left for a while, and
         where that has made the process much larger nothing is filled any more.
@@ -193,7 +198,7 @@ class SlackEstimator:
             self._restless -= 1
             if slack <= _COARSER * enough:
                 return slack
-        if self._brief is not None:
+        if self._temporary is not None:
             self._restless = _TRIES if self._lasted < _LASTING else 0
             self.release()
         self._lasted = 0
@@ -202,54 +207,54 @@ class SlackEstimator:
             return slack
         before = self._resident()
         free = self._ask(level)
-        if free.small + self.ballast.size > self._most:
+        if free.small + self.filler.size > self._most:
             return self._last.slack
         self._unfilled, self._last = self._last, replace(self._last)
-        self._brief = Ballast()
-        self._lay(self._brief, free, level)
+        self._temporary = Filler()
+        self._fill(self._temporary, free, level)
         self._raised = self._resident() - before
         return self._last.slack
 
     def fill_more(self, level: int, slack: int, much: int, enough: float) -> int:
-        """Fill what has become free since `fill_briefly`, or fill for the first time.
+        """Fill what has become free since `fill_temporarily`, or fill for the first time.
 
         Args:
             level: resident bytes now.
             slack: the bound now.
-            much: bytes from which slack is filled for good, as by `fill_briefly`.
+            much: bytes from which slack is filled for good, as by `fill_temporarily`.
             enough: bytes up to which nothing need be filled.
 
         Returns:
             The bound then.
         """
-        if self._brief is None:
-            return self.fill_briefly(level, slack, much, enough)
+        if self._temporary is None:
+            return self.fill_temporarily(level, slack, much, enough)
         now = self._now()
         if slack <= enough or now < self._more_due:
             return slack
         start, before = self._cpu(), self._resident()
-        self._lay(self._brief, self._ask(level), level)
+        self._fill(self._temporary, self._ask(level), level)
         self._raised += self._resident() - before
         self._more_due = now + (self._cpu() - start) * _SHARE_OF_TIME_IF_EXPENSIVE
         return self._last.slack
 
-    def has_laid(self) -> bool:
-        """Whether anything has been laid or given up since this was last asked."""
-        laid, self._laid = self._laid, False
-        return laid
+    def has_filled(self) -> bool:
+        """Whether slack has been filled, or a filler dropped, since this was last asked."""
+        filled, self._filled = self._filled, False
+        return filled
 
     def release(self) -> int:
-        """Give up what `fill_briefly` laid; by how many bytes that had made the process larger.
+        """Drop the temporary filler; by how many bytes it had made the process larger.
 
         Tuples, lists and the like that the interpreter keeps for reuse lie where there was
         nothing else free. What is kept of the test would be made of them, and hold a whole
         arena each.
         """
-        if self._brief is None:
+        if self._temporary is None:
             return 0
-        self._laid = True
-        self._brief.drop()
-        self._brief = None
+        self._filled = True
+        self._temporary.drop()
+        self._temporary = None
         self._last = self._unfilled
         clear_free_lists()
         raised, self._raised = self._raised, 0
@@ -295,16 +300,16 @@ class SlackEstimator:
             last.used = slack.used
         self.anywhere = slack.anywhere
 
-    def _lay(self, ballast: Ballast, slack: MeasuredSlack, level: int) -> None:
+    def _fill(self, filler: Filler, slack: MeasuredSlack, level: int) -> None:
         """Fill the slack, and note what is left of it."""
-        before, size = self._resident(), ballast.size
-        complete = ballast.lay(slack, self._highest, available_memory())
-        if ballast.size == size:
+        before, size = self._resident(), filler.size
+        complete = filler.fill(slack, self._highest, available_memory())
+        if filler.size == size:
             return
-        self._laid = True
+        self._filled = True
         slack = self._probe()
         # pools beyond those that were spared are those of a new arena, never touched
-        beyond = max(0, slack.pools - SPARE_POOLS) if complete else 0
+        beyond = max(0, slack.pools - UNFILLED_POOLS) if complete else 0
         level += self._resident() - before
         self._note(slack, level, slack.small - beyond * slack.pool_size)
 

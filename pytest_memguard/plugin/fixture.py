@@ -104,7 +104,7 @@ class MemGuard:
             self._host = items.looks
         elif off or repeated:  # the stages of a repetition are not told
             self._host = None
-        self._may_lay = not repeated  # what is laid while a test is repeated looks like a leak
+        self._may_fill = not repeated  # filler in a repeated test looks like a leak
         self.wants_stages = True
         self._own: Instruments | None = None
         self._recorders: dict[str, Recorder] = {}
@@ -202,7 +202,7 @@ class MemGuard:
         tools.settle(allowance(limit))
         level, enough = tools.resident.level(), allowance(limit)
         return tools.slack_estimator.bound(
-            level, enough, tracker_from(limit), fill=self._may_lay
+            level, enough, tracker_from(limit), fill=self._may_fill
         )
 
     def _measure_level(self, measure: Measure) -> Iterator[Measure]:

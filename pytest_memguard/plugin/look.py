@@ -89,7 +89,7 @@ class Look:
     setup_was_too_much = False
     """Whether setup rose above a budget that covers the call alone."""
     _after = 0
-    _laid = 0
+    _filled = 0
     _overhead = 0.0
     _started = 0.0
     open: PhaseName | None = None
@@ -273,8 +273,8 @@ class Look:
             return True
         slack = estimator.bound(base, precision.lay, precision.tracker)
         if slack > precision.fill:
-            slack = estimator.fill_briefly(base, slack, precision.lay, precision.fill)
-        if estimator.has_laid():
+            slack = estimator.fill_temporarily(base, slack, precision.lay, precision.fill)
+        if estimator.has_filled():
             self._after_filling(phase, found)
         found.slack = slack
         if slack > precision.tracker:
@@ -288,7 +288,7 @@ class Look:
         return True
 
     def _after_filling(self, phase: PhaseName, found: _Phase) -> None:
-        """Put the mark back once more where ballast has touched pages: no growth of a test's.
+        """Reset the peak again where the filler has touched pages: no test has grown by them.
 
         Args:
             phase: what is about to begin.
@@ -296,11 +296,11 @@ class Look:
         """
         after = self._mark.reset()
         self._instruments.collection_watch.begin(after)
-        laid = after - found.base
+        filled = after - found.base
         found.base = after
-        self._instruments.grown_by_us(laid)
-        if phase != "setup":  # whose level is the one after it was laid
-            self._laid += laid
+        self._instruments.grown_by_us(filled)
+        if phase != "setup":  # whose level is the one after that
+            self._filled += filled
 
     def _collect_garbage(self, base: int) -> int:
         """Collect garbage if there is enough to matter; the base is another one then."""
@@ -378,7 +378,7 @@ class Look:
         """Give up what was filled before the test's report is made, which stays."""
         estimator = self._instruments.slack_estimator
         here.filled = estimator.release() if estimator is not None else 0
-        self._laid -= here.filled
+        self._filled -= here.filled
 
     def _end_test(self) -> None:
         """Note the level after the test, and put the mark back unless it is hardly higher."""
@@ -427,7 +427,7 @@ class Look:
         setup = self._phases["setup"]
         main = self._phases.get("call", setup)
         level = self._after or next(reversed(self._phases.values())).base
-        return main.rise, level - setup.base - self._laid
+        return main.rise, level - setup.base - self._filled
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase."""

@@ -234,15 +234,15 @@ class Measurement:
         """
         if self._is_hooked:
             return self._slack_bound(precision, fill=False)
-        return self._fill_briefly(self._slack_bound(precision), precision)
+        return self._fill_temporarily(self._slack_bound(precision), precision)
 
-    def _fill_briefly(self, slack: int, precision: Precision) -> int:
+    def _fill_temporarily(self, slack: int, precision: Precision) -> int:
         """Fill what is free until the phase ends, if it matters; what is free then."""
         estimator = self._instruments.slack_estimator
         if estimator is None or slack <= precision.fill:
             return slack
         level = self._instruments.resident.level()
-        return estimator.fill_briefly(level, slack, precision.lay, precision.fill)
+        return estimator.fill_temporarily(level, slack, precision.lay, precision.fill)
 
     def _anywhere(self) -> int:
         estimator = self._instruments.slack_estimator

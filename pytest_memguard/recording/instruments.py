@@ -158,7 +158,7 @@ class Instruments:
         self.folder.close()
         if self.slack_estimator is not None:
             self.slack_estimator.release()
-            self.slack_estimator.ballast.drop()
+            self.slack_estimator.filler.drop()
         if self.mark is not None:
             self.mark.close()
 

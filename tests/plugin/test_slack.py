@@ -39,7 +39,7 @@ LISTS = """
     def test_blocks_within():
         blocks(2_000)
 """
-NO_BALLAST = """
+NO_FILLER = """
     import pytest_memguard.allocator.slack
 
     pytest_memguard.allocator.slack.available_memory = lambda: 0
@@ -51,7 +51,7 @@ NO_MEMRAY = """
 """
 
 
-@pytest.mark.parametrize("conftest", ["", NO_BALLAST], ids=["as-it-is", "no-memory-to-spare"])
+@pytest.mark.parametrize("conftest", ["", NO_FILLER], ids=["as-it-is", "no-memory-to-spare"])
 def test_slack_left_by_a_neighbour(pytester, run, written, conftest):
     """A test that reuses what a neighbour left free is measured as if the neighbour had not."""
     pytester.makeconftest(conftest)
@@ -75,8 +75,8 @@ def test_slack_left_by_a_neighbour(pytester, run, written, conftest):
 
 
 def test_peak_that_cannot_be_decided_is_told(pytester, run):
-    """Where neither ballast nor memray helps, the report gives both bounds and fails none."""
-    pytester.makeconftest(f"{NO_BALLAST}\n{NO_MEMRAY}")
+    """Where neither filler nor memray helps, the report gives both bounds and fails none."""
+    pytester.makeconftest(f"{NO_FILLER}\n{NO_MEMRAY}")
     result = run(LISTS.format(limit=8), "-k", "neighbour or lists")
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=3, deselected=2)

@@ -1,4 +1,4 @@
-"""Tests of the ballast: what is laid where, how much of it, and that it fits its places."""
+"""Tests of the filler: which places it takes, and how many of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_memguard.allocator.filler import (
     MOST_BLOCKS,
     SHARE_OF_AVAILABLE,
     SHARE_OF_HIGHEST,
-    Ballast,
+    Filler,
     plan_blocks,
 )
 from pytest_memguard.sizes import GIB, MIB
@@ -77,14 +77,14 @@ def test_plan_blocks(free, most_bytes, most_blocks, chosen) -> None:
 
 @pytest.mark.parametrize("size", range(16, 513, 16))
 def test_blocks_fit(size) -> None:
-    """What is laid takes places of exactly the size it was planned for."""
-    ballast = Ballast()
+    """Each block takes a place of exactly the planned size."""
+    filler = Filler()
     count = 5000
-    assert ballast.lay(slack((size, count)), 0, PLENTY) is True
-    laid = [block for part in ballast._kept for block in part if block is not None]
-    assert count == len(laid)
-    assert count == len({id(block) for block in laid})
-    assert {size} == {-(-sys.getsizeof(block) // 16) * 16 for block in laid}
+    assert filler.fill(slack((size, count)), 0, PLENTY) is True
+    filled = [block for part in filler._kept for block in part if block is not None]
+    assert count == len(filled)
+    assert count == len({id(block) for block in filled})
+    assert {size} == {-(-sys.getsizeof(block) // 16) * 16 for block in filled}
 
 
 @pytest.mark.parametrize(
@@ -99,15 +99,15 @@ def test_blocks_fit(size) -> None:
 )
 def test_all_of_it(free, available, complete) -> None:
     """It is told whether anything was left free that was not spared."""
-    assert complete is Ballast().lay(free, 0, available)
+    assert complete is Filler().fill(free, 0, available)
 
 
 def test_what_holds_the_blocks_is_large() -> None:
     """However few there are, what holds them lies outside the C heap, and is not followed."""
-    ballast = Ballast()
-    ballast.lay(slack((16, 40), (64, 17_000)), 0, PLENTY)
-    assert [len(part) - part.count(None) for part in ballast._kept] == [16_500, 540]
-    assert all(sys.getsizeof(part) > 128 * 1024 for part in ballast._kept)
+    filler = Filler()
+    filler.fill(slack((16, 40), (64, 17_000)), 0, PLENTY)
+    assert [len(part) - part.count(None) for part in filler._kept] == [16_500, 540]
+    assert all(sys.getsizeof(part) > 128 * 1024 for part in filler._kept)
 
 
 @pytest.mark.parametrize(
@@ -133,25 +133,25 @@ def test_allowed(monkeypatch, highest, available, allowed) -> None:
         "pytest_memguard.allocator.filler.plan_blocks",
         lambda *arguments: asked.append(arguments) or [],
     )
-    Ballast().lay(slack(), highest, available)
+    Filler().fill(slack(), highest, available)
     assert [(slack(), allowed, MOST_BLOCKS)] == asked
 
 
 def test_what_is_held_counts(monkeypatch) -> None:
-    """What was laid before is part of what may be held, until it is dropped."""
+    """What was filled before is part of what may be held, until it is dropped."""
     asked = []
     monkeypatch.setattr(
         "pytest_memguard.allocator.filler.plan_blocks",
         lambda _, most_bytes, __: asked.append(ALWAYS_ALLOWED - most_bytes) or [(512, 10)],
     )
-    ballast = Ballast()
+    filler = Filler()
     sizes = []
     for _ in range(2):
-        ballast.lay(slack(), 0, PLENTY)
-        sizes.append(ballast.size)
-    ballast.drop()
-    assert ballast._kept == []
-    sizes.append(ballast.size)
-    ballast.lay(slack(), 0, PLENTY)
+        filler.fill(slack(), 0, PLENTY)
+        sizes.append(filler.size)
+    filler.drop()
+    assert filler._kept == []
+    sizes.append(filler.size)
+    filler.fill(slack(), 0, PLENTY)
     assert sizes == [5120, 10240, 0]
     assert asked == [0, 5120, 0]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pytest_memguard.allocator.slack import SlackEstimator
-from tests.fakes import FakeBallast, FakeProbe, FakeSlack
+from tests.fakes import FakeFiller, FakeProbe, FakeSlack
 
 COST = 0.002
 LEVEL = 1_000_000
@@ -24,7 +24,7 @@ class Setting:
         self.blocks = 100
         self.resident = 0
         self.estimator = SlackEstimator(self.probe, lambda: self.resident, lambda: self.blocks)
-        self.estimator.ballast = self.ballast = FakeBallast()
+        self.estimator.filler = self.filler = FakeFiller()
         self.first = self.estimator.bound(LEVEL, 5000, NEVER)
         self.probe.answer = FakeSlack(7000)
 
@@ -36,7 +36,7 @@ class Setting:
 @pytest.fixture
 def setting(clock, monkeypatch) -> Setting:
     """An estimator that has asked once, and fills for good what is more than 500 bytes."""
-    monkeypatch.setattr("pytest_memguard.allocator.slack._LEAST_TO_LAY", 500)
+    monkeypatch.setattr("pytest_memguard.allocator.slack._LEAST_FILLED_BYTES", 500)
     return Setting(clock)
 
 
@@ -177,11 +177,11 @@ def test_slack_that_matters_is_filled(setting, clock) -> None:
         setting.blocks = 900
         return True
 
-    setting.estimator.ballast = ballast = FakeBallast(fill)
+    setting.estimator.filler = filler = FakeFiller(fill)
     clock.advance(60)
     assert setting.bound(tolerance=6999) == 30
     assert setting.probe.calls == 3
-    assert FakeSlack(7000) == ballast.calls[0][0]
+    assert FakeSlack(7000) == filler.calls[0][0]
     # it goes on from the blocks there are now
     assert setting.bound(tolerance=6999) == 30
     setting.blocks = 899
@@ -189,10 +189,10 @@ def test_slack_that_matters_is_filled(setting, clock) -> None:
 
 
 def test_slack_that_is_not_to_be_filled(setting, clock) -> None:
-    """A caller that cannot have ballast laid now gets the slack as it is."""
+    """A caller that cannot have slack filled now gets the slack as it is."""
     clock.advance(60)
     assert setting.estimator.bound(LEVEL, 0, NEVER, fill=False) == 7000
-    assert setting.ballast.calls == []
+    assert setting.filler.calls == []
 
 
 def test_slack_for_blocks_of_any_size(setting, clock) -> None:
@@ -208,14 +208,14 @@ def test_slack_that_cannot_be_filled(setting, clock) -> None:
     """Where nothing could be filled, nothing is measured again."""
     clock.advance(60)
     assert setting.bound(tolerance=6999) == 7000
-    assert (len(setting.ballast.calls), setting.probe.calls) == (1, 2)
+    assert (len(setting.filler.calls), setting.probe.calls) == (1, 2)
 
 
 def test_slack_that_does_not_matter_is_left(setting, clock) -> None:
     """Slack that is tolerable is not filled."""
     clock.advance(60)
     assert setting.bound(tolerance=7000) == 7000
-    assert setting.ballast.calls == []
+    assert setting.filler.calls == []
 
 
 UNTOUCHED = FakeSlack(9000, arena_size=6000)
@@ -260,20 +260,20 @@ def test_pools_of_a_new_arena_are_no_slack(setting, clock, complete, bound) -> N
         setting.probe.answer = FakeSlack(600, pools=10, pool_size=10)
         return complete
 
-    setting.estimator.ballast = FakeBallast(fill)
+    setting.estimator.filler = FakeFiller(fill)
     clock.advance(60)
     assert bound == setting.bound(tolerance=100)
 
 
 def test_what_filling_touched_is_no_movement(setting, clock) -> None:
-    """Resident memory that rose when ballast was laid is in use."""
+    """Resident memory that rose when slack was filled is in use."""
 
     def fill() -> bool:
         setting.probe.answer = FakeSlack(30)
         setting.resident += 4000
         return True
 
-    setting.estimator.ballast = FakeBallast(fill)
+    setting.estimator.filler = FakeFiller(fill)
     clock.advance(60)
     setting.bound(tolerance=100)
     assert setting.bound(LEVEL + 4000, tolerance=100) == 30
@@ -281,7 +281,7 @@ def test_what_filling_touched_is_no_movement(setting, clock) -> None:
 
 def test_what_an_instrument_takes_while_slack_is_filled(filling) -> None:
     """It is in use afterwards as well."""
-    filling.estimator.fill_briefly(LEVEL, 7000, NEVER, 1000)
+    filling.estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
     filling.estimator.discount(LEVEL + 3000)
     filling.estimator.release()
     assert filling.bound(LEVEL + 3000, tolerance=0) == 7000
@@ -325,18 +325,18 @@ def filling(setting, monkeypatch) -> Setting:
         setting.probe.answer = FakeSlack(7000)
         setting.blocks -= 800
 
-    def make() -> FakeBallast:
-        setting.brief = FakeBallast(fill)
-        setting.brief.drop = drop
-        return setting.brief
+    def make() -> FakeFiller:
+        setting.temporary = FakeFiller(fill)
+        setting.temporary.drop = drop
+        return setting.temporary
 
-    monkeypatch.setattr("pytest_memguard.allocator.slack.Ballast", make)
+    monkeypatch.setattr("pytest_memguard.allocator.slack.Filler", make)
     return setting
 
 
 def test_fill_for_a_while(filling) -> None:
     """Until it is released the slack is what was left; then it is what it was before."""
-    assert filling.estimator.fill_briefly(LEVEL, 7000, NEVER, 1000) == 30
+    assert filling.estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000) == 30
     assert filling.bound(LEVEL + 4000, tolerance=100) == 30
     assert filling.bound(LEVEL + 4050, tolerance=100) == 80
     assert filling.estimator.release() == 4000
@@ -348,7 +348,7 @@ def test_fill_for_a_while(filling) -> None:
 
 def test_blocks_that_go_while_it_is_filled(filling) -> None:
     """What goes during a measurement is slack there, and afterwards."""
-    filling.estimator.fill_briefly(LEVEL, 7000, NEVER, 1000)
+    filling.estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
     filling.blocks -= 1
     assert filling.bound(LEVEL + 4000, tolerance=10**6) == 542
     filling.estimator.release()
@@ -357,10 +357,10 @@ def test_blocks_that_go_while_it_is_filled(filling) -> None:
 
 def test_what_takes_long_is_filled_for_good(filling, clock) -> None:
     """Slack that would take long each time is filled once; nothing is left to be filled."""
-    filling.estimator.ballast._lay = lambda: setattr(filling.probe, "answer", FakeSlack(30))
+    filling.estimator.filler._fill = lambda: setattr(filling.probe, "answer", FakeSlack(30))
     clock.advance(60)
-    assert filling.estimator.fill_briefly(LEVEL, 7000, 6999, 1000) == 30
-    assert [call[0] for call in filling.ballast.calls] == [FakeSlack(7000)]
+    assert filling.estimator.fill_temporarily(LEVEL, 7000, 6999, 1000) == 30
+    assert [call[0] for call in filling.filler.calls] == [FakeSlack(7000)]
     assert filling.estimator.release() == 0
 
 
@@ -370,13 +370,13 @@ def test_what_takes_long_is_filled_for_good(filling, clock) -> None:
 def test_filled_slack_that_does_not_last(filling, lasted, tries) -> None:
     """Where filled slack does not last, more slack is tolerated for a number of times."""
     estimator = filling.estimator
-    estimator.fill_briefly(LEVEL, 7000, NEVER, 1000)
+    estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
     for _ in range(lasted - 1):  # filling asks once itself
         filling.bound(LEVEL + 4000)
-    estimator.fill_briefly(LEVEL, 7000, NEVER, 1000)
+    estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
     estimator.release()
     content = 0
-    while estimator.fill_briefly(LEVEL, 3000, NEVER, 1000) == 3000:
+    while estimator.fill_temporarily(LEVEL, 3000, NEVER, 1000) == 3000:
         content += 1
     assert content == tries
 
@@ -385,9 +385,9 @@ def test_more_than_enough_is_filled_all_the_same(filling) -> None:
     """Three times the slack is tolerated, not more."""
     estimator = filling.estimator
     for _ in range(2):
-        estimator.fill_briefly(LEVEL, 7000, NEVER, 1000)
-    assert estimator.fill_briefly(LEVEL, 3000, NEVER, 1000) == 3000
-    assert estimator.fill_briefly(LEVEL, 3001, NEVER, 1000) == 30
+        estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
+    assert estimator.fill_temporarily(LEVEL, 3000, NEVER, 1000) == 3000
+    assert estimator.fill_temporarily(LEVEL, 3001, NEVER, 1000) == 30
 
 
 def test_nothing_is_filled_where_it_has_made_the_process_much_larger(
@@ -395,29 +395,29 @@ def test_nothing_is_filled_where_it_has_made_the_process_much_larger(
 ) -> None:
     """The slack may become so much larger than it was, and no more."""
     monkeypatch.setattr(filling.estimator, "_most", 7000)
-    assert filling.estimator.fill_briefly(LEVEL, 7000, NEVER, 1000) == 30
+    assert filling.estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000) == 30
     filling.estimator.release()
-    filling.ballast.size = 1
-    assert filling.estimator.fill_briefly(LEVEL, 7000, NEVER, 1000) == 7000
+    filling.filler.size = 1
+    assert filling.estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000) == 7000
     assert filling.estimator.release() == 0
 
 
 def test_whether_anything_was_laid(filling) -> None:
-    """Once after ballast was laid or given up it is told that the level is another one."""
+    """It says once that slack was filled or the filler given up: the level is another one."""
     estimator = filling.estimator
-    assert not estimator.has_laid()
-    estimator.fill_briefly(LEVEL, 7000, NEVER, 1000)
-    assert [estimator.has_laid(), estimator.has_laid()] == [True, False]
+    assert not estimator.has_filled()
+    estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
+    assert [estimator.has_filled(), estimator.has_filled()] == [True, False]
     estimator.release()
-    assert [estimator.has_laid(), estimator.has_laid()] == [True, False]
+    assert [estimator.has_filled(), estimator.has_filled()] == [True, False]
     estimator.release()
-    assert not estimator.has_laid()
+    assert not estimator.has_filled()
 
 
 def test_filling_again_releases_first(filling) -> None:
-    """What a phase that was interrupted left is not laid twice."""
-    filling.estimator.fill_briefly(LEVEL, 7000, NEVER, 1000)
-    filling.estimator.fill_briefly(LEVEL, 7000, NEVER, 1000)
+    """What a phase that was interrupted left is not filled twice."""
+    filling.estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
+    filling.estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
     assert filling.blocks == 900
     filling.estimator.release()
     assert filling.blocks == 100
@@ -449,7 +449,7 @@ def test_real_slack_is_filled_for_a_while() -> None:
         "rises = []\n"
         "for fill in (False, True, False, True):\n"
         "    if fill:\n"
-        "        assert estimator.fill_briefly(level(), 1 << 30, 1 << 40, 1000) < 1 << 20\n"
+        "        assert estimator.fill_temporarily(level(), 1 << 30, 1 << 40, 1000) < 1 << 20\n"
         "    before = level()\n"
         "    more = [bytes(200) for _ in range(100_000)]\n"
         "    rises.append((level() - before) >> 20)\n"
