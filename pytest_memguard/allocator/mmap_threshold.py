@@ -1,4 +1,4 @@
-"""Makes the C library handle memory alike whatever ran before: one arena, and large blocks."""
+"""Pins glibc's mmap threshold and arenas, so that it treats large blocks alike every time."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _THRESHOLDS: Final = (
 
 
 def give_back_large_blocks() -> bool:
-    """Unmap every block from 1 MiB on when it is freed, and share the arenas there are.
+    """Set the mmap threshold to 1 MiB, and let threads share the existing arenas.
 
-    Otherwise glibc maps smaller blocks only once it has seen a large one freed: up to 32 MiB
-    come from its heap then. They leave holes there that other tests use without raising the
-    kernel's mark, and that libraries have told the kernel to fill with huge pages. And each
-    thread gets an arena of its own, which never gives back what is free at its end. What the
-    user has set stays in force.
+    By default glibc raises the threshold, up to 32 MiB, whenever a mapped block is freed, and
+    takes blocks below it from its heap. These leave free chunks there, which other tests use
+    without raising the high-water mark, and which libraries have told the kernel to back with
+    huge pages. And each thread gets an arena of its own, which never returns the free memory
+    at its end. What the user has set stays in force.
 
     Returns:
-        Whether the C library took something.
+        Whether glibc accepted a setting.
     """
     wanted: dict[int, int] = {}
     if not _is_set(_ARENAS):
@@ -50,16 +50,16 @@ def _is_set(names: tuple[str, ...]) -> bool:
     return any(name in os.environ or name in tunables for name in names)
 
 
-def steady_allocator() -> bool:
-    """Map every block from 128 KiB on and unmap it when it is freed; share one arena.
+def pin_mmap_threshold() -> bool:
+    """Pin the mmap threshold at 128 KiB, and let threads share one arena.
 
-    The threshold for mapping blocks moves as blocks are freed otherwise, which hides memory by
-    what other tests did. An arena that a thread has already keeps no more than as much at its
-    end. 128 KiB is glibc's own threshold at the start of a process. It stays as it is from
-    now on.
+    A block from 128 KiB on is mapped, and unmapped when it is freed. Unless it is pinned the
+    threshold moves as blocks are freed, so a test's peak depends on what other tests did.
+    128 KiB is glibc's threshold at the start of a process. An arena that a thread already has
+    keeps at most as much free memory at its end.
 
     Returns:
-        Whether the C library took it.
+        Whether glibc accepted it.
     """
     return _set({_MMAP_THRESHOLD: _LARGE, _TRIM_THRESHOLD: _LARGE, _ARENA_MAX: 1})
 

@@ -259,7 +259,7 @@ class Look:
         instruments.settle(tolerance)
         demands = self._demands
         if phase == "call" and demands.needs.record:
-            instruments.plug_holes()
+            instruments.reserve_free_chunks()
         base = self._mark.reset()
         if phase == "setup" and demands.collects:
             base = self._collect_garbage(base)
@@ -356,7 +356,7 @@ class Look:
             here.hidden += dropped(start, self._mark.level(), freed)
         rise, here.ended = here.rise, True
         if self._demands.needs.record:
-            instruments.unplug_holes()
+            instruments.release_free_chunks()
         if self._mark.lost:
             return False
         plan = self.plan

@@ -102,7 +102,7 @@ class Measurement:
         slack = 0 if needed is None else self._slack(needed)
         self.measured.slacks[phase] = slack
         if phase == "call" and self._needs.record:
-            self._instruments.plug_holes()
+            self._instruments.reserve_free_chunks()
         names = [] if plan is None else [n for n in plan.metered if phase in plan.metered[n]]
         start_meters = partial(self.recorder.start, names)
         if tracking.wanted(phase, slack, precision):
@@ -128,7 +128,7 @@ class Measurement:
         self.recorder.close(region)
         if not self._instruments.collection_watch.end():
             region.lose_sight()
-        self._instruments.unplug_holes()
+        self._instruments.release_free_chunks()
         estimator = self._instruments.slack_estimator
         filled = 0
         if estimator is not None:

@@ -64,7 +64,7 @@ def start(config: pytest.Config) -> Collector | None:
         collector = Collector(config, settings, suspects, gaps)
         config.pluginmanager.register(collector, "memguard-report")
         register_reports(config, settings, collector, checks)
-    instruments = Instruments(probes, gaps, steadies=settings.has_baseline and runs_tests)
+    instruments = Instruments(probes, gaps, pins_allocator=settings.has_baseline and runs_tests)
     if runs_tests:
         foreign = planned_by(checks)
         regressions = baseline.regressions if baseline is not None else None

@@ -22,12 +22,12 @@ from pytest_memguard.probes.peak_rss import KernelMark
 from pytest_memguard.recording.collection_watch import CollectionWatch
 from pytest_memguard.recording.gaps import NO_MARK, NO_RESETS, NO_RESIDENT
 
-if TYPE_CHECKING:  # only runs that store or compare peaks plug holes
-    from pytest_memguard.allocator.free_chunks import Holes
+if TYPE_CHECKING:  # only runs that store or compare peaks reserve free chunks
+    from pytest_memguard.allocator.free_chunks import FreeChunks
 
 _SHARE_OF_TIME: Final = 200
 _SHARE_IF_OFTEN: Final = 5
-_NOT_STEADY: Final = Gap(
+_NOT_PINNED: Final = Gap(
     subject="large blocks alike in every run",
     reason="that takes glibc 2.33 or later; what earlier tests freed may move a peak",
 )
@@ -41,8 +41,8 @@ class Instruments:
     Args:
         probes: what makes a probe of each further metric, by its name.
         gaps: takes what is missing.
-        steadies: whether peaks go on record, for which large blocks are to be alike in every
-            run, and holes of the C heap are plugged.
+        pins_allocator: whether peaks will be stored or compared, so that the mmap threshold
+            is pinned and free chunks of the C heap are reserved.
 
     Attributes:
         probes: what makes a probe, by the metric's name; of those that need no tracker.
@@ -57,7 +57,8 @@ class Instruments:
         base: where the mark was put back to after the last test; 0 if it is not known.
         clean_level: resident bytes without any garbage; what lies above may be some.
         collection_due: when garbage is to be collected if there may be too much of it.
-        holes: plugs those of the C heap, where peaks go on record and it can be done.
+        free_chunks: reserves those of the C heap; ``None`` unless peaks will be stored or
+            compared and the C library is glibc.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Instruments:
         probes: Mapping[str, Callable[[], Meter]] | None = None,
         gaps: list[Gap] | None = None,
         *,
-        steadies: bool = False,
+        pins_allocator: bool = False,
     ) -> None:
         self.gaps: list[Gap] = [] if gaps is None else gaps
         self.probes: Mapping[str, Callable[[], Meter]] = {
@@ -89,7 +90,7 @@ class Instruments:
             self.no_heap  # noqa: B018  notes the reason, and imports nothing
         self.clean_level = 0
         self.base = 0
-        self.holes = self._holes() if steadies else None
+        self.free_chunks = self._free_chunks() if pins_allocator else None
         self.collection_due = self._often_due = 0.0
 
     @property
@@ -107,15 +108,15 @@ class Instruments:
                 self._no_heap = ""
         return self._no_heap
 
-    def plug_holes(self) -> None:
-        """Keep large holes of the C heap out of use until `unplug_holes`."""
-        if self.holes is not None:
-            self.holes.plug()
+    def reserve_free_chunks(self) -> None:
+        """Keep large free chunks of the C heap out of use until `release_free_chunks`."""
+        if self.free_chunks is not None:
+            self.free_chunks.reserve()
 
-    def unplug_holes(self) -> None:
-        """Give back what `plug_holes` has taken."""
-        if self.holes is not None:
-            self.holes.unplug()
+    def release_free_chunks(self) -> None:
+        """Free what `reserve_free_chunks` has allocated."""
+        if self.free_chunks is not None:
+            self.free_chunks.release()
 
     def collect_if_grown(self, level: int, tolerance: int, *, often: bool = False) -> bool:
         """Collect garbage if there may be enough of it to matter.
@@ -228,14 +229,14 @@ class Instruments:
         if self._trim is not None:
             self._trim(-1)
 
-    def _holes(self) -> Holes | None:
-        """Pin what decides which blocks the C library maps; what plugs holes of its heap."""
-        from pytest_memguard.allocator.free_chunks import holes
-        from pytest_memguard.allocator.mmap_threshold import steady_allocator
+    def _free_chunks(self) -> FreeChunks | None:
+        """Pin the mmap threshold, and return what reserves free chunks; note a gap if not."""
+        from pytest_memguard.allocator.free_chunks import free_chunks
+        from pytest_memguard.allocator.mmap_threshold import pin_mmap_threshold
 
-        found = holes() if steady_allocator() else None
+        found = free_chunks() if pin_mmap_threshold() else None
         if found is None:
-            self.gaps.append(_NOT_STEADY)
+            self.gaps.append(_NOT_PINNED)
         return found
 
     def _in_use_probe(self) -> InUseProbe:

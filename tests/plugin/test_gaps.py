@@ -485,9 +485,9 @@ def test_tests_that_use_memray_themselves(run):
         )
 
 
-def test_no_steady_allocator(run, monkeypatch):
-    """Where the C library cannot be made steady, a run that stores peaks says so."""
-    monkeypatch.setattr(mmap_threshold, "steady_allocator", lambda: False)
+def test_no_pinned_mmap_threshold(run, monkeypatch):
+    """Where the mmap threshold cannot be pinned, a run that stores peaks says so."""
+    monkeypatch.setattr(mmap_threshold, "pin_mmap_threshold", lambda: False)
     result = run("def test_it(): pass", "--mem-save")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(

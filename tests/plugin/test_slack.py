@@ -367,8 +367,8 @@ def test_failure_before_hides_nothing(run):
     result.stdout.re_match_lines([r".*test_over.*peak RSS (29\.[5-9]|30\.\d) MiB"])
 
 
-def test_hole_of_a_neighbour_is_no_regression(run):
-    """A block that grows takes no more beside a hole that a neighbour left in the C heap."""
+def test_free_chunk_of_a_neighbour_is_no_regression(run):
+    """A block that grows takes no more beside a free chunk that a neighbour left."""
     suite = """
         from array import array
 

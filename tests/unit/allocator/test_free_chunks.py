@@ -1,4 +1,4 @@
-"""Holes of the C heap do not decide what a growing block takes."""
+"""Tests of reserving: free chunks do not decide how much a growing block takes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pytest_memguard.allocator.free_chunks import SMALLEST, Holes, holes
+from pytest_memguard.allocator.free_chunks import SMALLEST_BYTES, FreeChunks, free_chunks
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="it is glibc's heap")
 
@@ -16,8 +16,8 @@ PROGRAM = """
 import json, psutil, sys
 from array import array
 from pytest_memguard.probes.peak_rss import KernelMark
-from pytest_memguard.allocator.free_chunks import Holes
-from pytest_memguard.allocator.mmap_threshold import steady_allocator
+from pytest_memguard.allocator.free_chunks import FreeChunks
+from pytest_memguard.allocator.mmap_threshold import pin_mmap_threshold
 
 COUNT = 512 * 1024
 
@@ -29,18 +29,18 @@ def grow_list():
     for _ in range(COUNT):
         grown.append(None)
 
-def peak(grow, plug):
+def peak(grow, reserve):
     psutil.heap_trim()
-    if plug:
-        plugs.plug()
+    if reserve:
+        chunks.reserve()
     base = mark.reset()
     grow()
     rise = mark.mark() - base
-    plugs.unplug()
+    chunks.release()
     return rise >> 10
 
-steady_allocator()
-mark, plugs = KernelMark(), Holes()
+pin_mmap_threshold()
+mark, chunks = KernelMark(), FreeChunks()
 grow = globals()[sys.argv[1]]
 grow()
 without = peak(grow, True)
@@ -48,40 +48,40 @@ blocks = [bytearray(100 * 1024) for _ in range(30)]
 pin = bytearray(100 * 1024)
 del blocks
 level = mark.level()
-plugs.plug()
+chunks.reserve()
 touched = mark.level() - level
-plugs.unplug()
+chunks.release()
 print(json.dumps([without, peak(grow, False), peak(grow, True), touched]))
 """
 
 
 @linux
 @pytest.mark.parametrize("grow", ["grow_array", "grow_list"])
-def test_a_growing_block_takes_the_same_beside_a_hole(grow: str) -> None:
-    """A hole of 3 MiB makes a block that grows by realloc take more; plugged, it does not."""
+def test_a_growing_block_takes_the_same_beside_a_free_chunk(grow: str) -> None:
+    """A block that grows by realloc takes more beside a free chunk, unless it is reserved."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, grow], capture_output=True, text=True, check=True
     )
-    without, beside, plugged, touched = json.loads(done.stdout)
+    without, beside, reserved, touched = json.loads(done.stdout)
     assert beside > without + 2 * 1024
-    assert plugged < without + 512
-    assert touched < SMALLEST
+    assert reserved < without + 512
+    assert touched < SMALLEST_BYTES
 
 
 @linux
 def test_all_of_it_is_given_back() -> None:
-    """Plugging again and again takes no more than once."""
-    plugs = Holes()
-    plugs.plug()
-    before = len(plugs._plugs)
+    """Reserving again and again takes no more than once."""
+    chunks = FreeChunks()
+    chunks.reserve()
+    before = len(chunks._reserved)
     for _ in range(200):
-        plugs.plug()
-    assert len(plugs._plugs) < before + 100
-    plugs.unplug()
-    assert plugs._plugs == []
+        chunks.reserve()
+    assert len(chunks._reserved) < before + 100
+    chunks.release()
+    assert chunks._reserved == []
 
 
 def test_another_platform(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the C library is another one, there is nothing to plug with."""
+    """Where the C library is another one, nothing can be reserved."""
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert holes() is None
+    assert free_chunks() is None

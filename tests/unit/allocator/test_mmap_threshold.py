@@ -1,4 +1,4 @@
-"""Tests of an allocator that treats large blocks alike, in processes of their own."""
+"""Tests of a pinned mmap threshold, in processes of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is glibc's a
 # what stands before every program: asks the C library for blocks, and looks at the process
 TOOLS = """
 import ctypes, json, sys, threading
-from pytest_memguard.allocator.mmap_threshold import give_back_large_blocks, steady_allocator
+from pytest_memguard.allocator.mmap_threshold import give_back_large_blocks, pin_mmap_threshold
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -34,7 +34,7 @@ def mapped():
 
 def seen(kib, times=1):
     # whether the last of some blocks, freed one after the other, was unmapped; they are
-    # so many more that no hole of the heap has room for all of them
+    # so many that no free chunk of the heap is large enough for all of them
     for _ in range(times):
         before = mapped()
         several = [block(kib) for _ in range(8)]
@@ -86,11 +86,11 @@ def test_large_blocks_are_given_back() -> None:
     after_a_larger_one = "seen(1000), [seen(200), seen(200, 20), seen(129)]"
     _, kept = told(f"print(json.dumps([{after_a_larger_one}]))")
     assert kept == [False] * 3
-    said, (_, gone) = told(f"print(json.dumps([steady_allocator(), [{after_a_larger_one}]]))")
+    said, (_, gone) = told(f"print(json.dumps([pin_mmap_threshold(), [{after_a_larger_one}]]))")
     assert (said, gone) == (True, [True] * 3)
 
 
-@pytest.mark.parametrize("function", ["steady_allocator", "give_back_large_blocks"])
+@pytest.mark.parametrize("function", ["pin_mmap_threshold", "give_back_large_blocks"])
 def test_threads_give_back_large_blocks(function) -> None:
     """A thread's blocks come from where all others do."""
     if not is_glibc():
@@ -154,13 +154,13 @@ def test_twice() -> None:
     """To ask for it again changes nothing."""
     if not is_glibc():
         pytest.skip("this is not glibc")
-    program = "print(json.dumps([steady_allocator(), steady_allocator(), seen(200, 5)]))"
+    program = "print(json.dumps([pin_mmap_threshold(), pin_mmap_threshold(), seen(200, 5)]))"
     assert told(program) == [True] * 3
 
 
 def test_elsewhere() -> None:
     """Where the C library is another one, nothing is changed, and that is said."""
-    assert told("sys.platform = 'darwin'; print(json.dumps(steady_allocator()))") is False
+    assert told("sys.platform = 'darwin'; print(json.dumps(pin_mmap_threshold()))") is False
     # a C library without glibc's own function
     program = """
 class Other:
@@ -168,6 +168,6 @@ class Other:
         raise SystemExit("it was asked to change something")
 
 ctypes.CDLL = lambda name: Other()
-print(json.dumps(steady_allocator()))
+print(json.dumps(pin_mmap_threshold()))
 """
     assert told(program) is False
