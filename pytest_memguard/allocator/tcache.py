@@ -1,4 +1,4 @@
-"""Keeps what glibc holds aside of freed blocks alike at every look."""
+"""Fills glibc's thread cache (tcache) before readings, so that it holds as much each time."""
 
 from __future__ import annotations
 
@@ -7,56 +7,55 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-_KEPT: Final = 7
-"""Freed blocks of one size that glibc keeps aside for a thread."""
-_OF_THREADS: Final = tuple(size for size in range(24, 73, 16) for _ in range(_KEPT))
-"""Bytes of blocks that starting a thread, and the locks it uses, take from malloc."""
-_SMALL: Final = tuple(size for size in range(24, 512, 16) for _ in range(_KEPT))
-"""Bytes of blocks that no object of Python's is in, but what the interpreter takes from malloc
-itself: what it hands to a new thread, for one."""
-_LARGE: Final = tuple(size for size in range(512, 1025, 16) for _ in range(_KEPT))
-"""Bytes of these blocks, as far as Python takes them from malloc; a bytearray has room for one
-byte more."""
+_PER_SIZE: Final = 7
+"""Freed blocks of one size that the cache of a thread holds at most."""
+_THREAD_SIZES: Final = tuple(size for size in range(24, 73, 16) for _ in range(_PER_SIZE))
+"""Bytes of the blocks that malloc gives to a thread that starts and to the locks it uses."""
+_SMALL_SIZES: Final = tuple(size for size in range(24, 512, 16) for _ in range(_PER_SIZE))
+"""Bytes of blocks that hold no Python object, but that the interpreter gets from malloc itself:
+for one, what it hands to a new thread."""
+_LARGE_SIZES: Final = tuple(size for size in range(512, 1025, 16) for _ in range(_PER_SIZE))
+"""Lengths of bytearrays whose buffers, each a byte longer, Python gets from malloc."""
 
-_ROOM: Final[list[Any]] = [None] * len(_LARGE)
-"""Where the blocks are while all are alive. A list that grew would take one more of some sizes,
-and so leave another block aside each time, among those that the calls have just freed."""
+_BLOCKS: Final[list[Any]] = [None] * len(_LARGE_SIZES)
+"""Holds the blocks while all are alive. A list that grew would take one more block of some
+sizes, and free it into the cache each time, among those that the calls have just freed."""
 
 
-def fill_spare_blocks() -> None:
-    """Have glibc keep as many freed blocks of each size aside as it ever does.
+def fill_tcache() -> None:
+    """Fill the thread cache: seven freed blocks of each size.
 
-    It counts them as used. Calls that need blocks of many sizes leave some here and some there,
-    so the C heap seems to grow, over hundreds of calls, until there are seven of each. Where a
-    thread frees what the one that started it took, that one has a block less to spare, and gets
-    seven more at every seventh thread. With seven of each at every look, what is left is what
-    the calls keep. Larger blocks are not kept. It takes some 100 microseconds, and 240 KiB the
-    first time.
+    glibc counts cached blocks as used. Calls that need blocks of many sizes leave a few of each
+    in the cache, so the C heap seems to grow, over hundreds of calls, until there are seven of
+    each size. Where a thread frees a block that the thread which started it had allocated, the
+    cache of the latter has one block less, and gets seven more at every seventh thread. With a
+    full cache at every reading, growth is what the calls keep. glibc caches no larger blocks
+    than these. It takes some 100 microseconds, and 240 KiB the first time.
     """
-    for at in range(len(_LARGE)):
-        _ROOM[at] = bytearray(_LARGE[at])
-    for at in range(len(_LARGE)):
-        _ROOM[at] = None
-    _take_and_free(_SMALL)
+    for at in range(len(_LARGE_SIZES)):
+        _BLOCKS[at] = bytearray(_LARGE_SIZES[at])
+    for at in range(len(_LARGE_SIZES)):
+        _BLOCKS[at] = None
+    _take_and_free(_SMALL_SIZES)
 
 
-def fill_spare_blocks_of_threads() -> None:
-    """Do so for the sizes alone that threads need: it takes some 10 microseconds."""
-    _take_and_free(_OF_THREADS)
+def fill_tcache_of_threads() -> None:
+    """Fill the cache with the sizes that threads need only: it takes some 10 microseconds."""
+    _take_and_free(_THREAD_SIZES)
 
 
 def _take_and_free(sizes: tuple[int, ...]) -> None:
     take, free = _malloc()
     for at in range(len(sizes)):
-        _ROOM[at] = take(sizes[at])
+        _BLOCKS[at] = take(sizes[at])
     for at in range(len(sizes)):
-        free(_ROOM[at])
-        _ROOM[at] = None
+        free(_BLOCKS[at])
+        _BLOCKS[at] = None
 
 
 @cache
 def _malloc() -> tuple[Callable[[int], Any], Callable[[Any], None]]:
-    """The functions of the C library, called with the interpreter's lock held."""
+    """Return malloc and free, to be called with the interpreter's lock held."""
     take, free = ctypes.pythonapi["malloc"], ctypes.pythonapi["free"]
     take.argtypes, take.restype = [ctypes.c_size_t], ctypes.c_void_p
     free.argtypes, free.restype = [ctypes.c_void_p], None

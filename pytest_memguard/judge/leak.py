@@ -194,8 +194,8 @@ def confirmed(verdict: Verdict, longer: Round) -> Verdict:
 def untraced(verdict: Verdict) -> Verdict:
     """The verdict of leaking for growth whose allocations nobody found, or unclear.
 
-    glibc keeps freed blocks aside, up to seven of each size, and counts them as used. Calls
-    that need blocks of many sizes fill that by and by, over hundreds of calls. No allocation
+    glibc's thread cache (tcache) holds up to seven freed blocks of each size and counts them as
+    used. Calls that need blocks of many sizes fill it over hundreds of calls. No allocation
     stays then, and the C heap alone grows, by another amount in each round.
 
     Args:
@@ -210,7 +210,7 @@ def untraced(verdict: Verdict) -> Verdict:
         verdict,
         state="unclear",
         reason=f"C heap grew by {growth.lowest:.3g} to {growth.highest:.3g} a call, but no "
-        "allocation was found that stays: the allocator may keep freed blocks aside",
+        "allocation was found that stays: the allocator's thread cache may keep freed blocks",
     )
 
 

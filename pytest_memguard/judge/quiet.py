@@ -35,7 +35,7 @@ QUIET_FLOOR: Final = 0.5
 def passes(rounds: Sequence[Round]) -> bool:
     """Whether the latest two rounds of a first look show nothing at all.
 
-    glibc keeps up to seven freed blocks of a size aside for each thread and counts them as
+    glibc's thread cache (tcache) holds up to seven freed blocks of a size and counts them as
     used; a leak of one small block per call shows in eight calls all the same, though
     not with all of its blocks.
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from pytest_memguard.allocator.garbage import collect
 from pytest_memguard.allocator.tcache import (
-    fill_spare_blocks,
-    fill_spare_blocks_of_threads,
+    fill_tcache,
+    fill_tcache_of_threads,
 )
 from pytest_memguard.leaks import Signal
 from pytest_memguard.probes.counters import Counters
@@ -50,7 +50,7 @@ class Looks:
         self._memory = tuple(
             i for i, name in enumerate(self.signals) if name in ("blocks", "C heap")
         )
-        self._has_spares = sys.platform == "linux" and "C heap" in counters.signals
+        self._has_tcache = sys.platform == "linux" and "C heap" in counters.signals
 
     def row(self) -> array[int]:
         """Room for one reading of every signal."""
@@ -68,7 +68,7 @@ class Looks:
 
         Args:
             row: from `row`.
-            settle: empty caches that fill with use, and fill what malloc keeps aside.
+            settle: empty caches that fill with use, and fill the thread cache.
             types: empty the interpreter's alone, of what types have under a name.
             before: an earlier reading; resources above it get a moment to go.
         """
@@ -130,8 +130,8 @@ class Looks:
         self._empties = False
 
     def _read(self, row: array[int], *, settle: bool) -> None:
-        if self._has_spares:
-            fill_spare_blocks() if settle else fill_spare_blocks_of_threads()
+        if self._has_tcache:
+            fill_tcache() if settle else fill_tcache_of_threads()
         self._counters.read(row)
 
     def _wait(self, row: array[int], before: array[int], *, settle: bool) -> None:

@@ -230,8 +230,8 @@ class Repetition:
     def _note_growth(self, row: array[int]) -> None:
         """Note what has grown since the latest note; not pages, which first calls leave free.
 
-        Readings with and without caches settled are not compared: what fills malloc's spare
-        blocks in the former would count as growth.
+        Readings with and without caches settled are not compared: what fills the thread cache
+        in the former would count as growth.
         """
         for index, signal in enumerate(self._signals):
             if signal != "USS":

@@ -1,4 +1,4 @@
-"""Tests of what malloc keeps aside, with the real C heap of processes of their own."""
+"""Tests of the filled thread cache, with the real C heap of processes of their own."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def told(program) -> list[int]:
     return numbers
 
 
-def test_blocks_that_were_kept_aside_count_once_they_are_used() -> None:
-    """What is made of freed blocks that malloc kept is seen with its whole size."""
+def test_cached_blocks_count_once_they_are_used() -> None:
+    """What takes blocks from the thread cache is seen with its whole size."""
     used, freed = told("""
 kept = column is not None and [bytearray(size) for size in SIZES for _ in range(EACH)]
 numbers = [grown()] if kept else []
@@ -56,7 +56,7 @@ print(json.dumps(numbers))
     assert abs(freed) < sum(SIZES)
 
 
-def test_freed_blocks_that_malloc_keeps_are_no_growth() -> None:
+def test_blocks_in_the_thread_cache_are_no_growth() -> None:
     """A call that leaves one freed block of a size more behind each time adds nothing."""
     numbers = told("""
 numbers = []

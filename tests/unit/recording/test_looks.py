@@ -29,11 +29,11 @@ def run_in_a_thread() -> None:
         time.sleep(0.001)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="what glibc keeps aside")
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's thread cache")
 @HOW
 @alone
 def test_a_block_that_a_thread_frees_is_no_growth(settle) -> None:
-    """With every thread, the one that starts it has a spare block less, until it gets seven."""
+    """With every thread, the one that starts it has a cached block less, till it gets seven."""
     seen = Looks(Counters(resources=False))
     if "C heap" not in seen.signals:
         pytest.skip("the C library does not tell")

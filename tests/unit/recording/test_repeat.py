@@ -143,15 +143,13 @@ def test_an_arena_that_the_first_call_began(repeated) -> None:
     assert verdict.rates[0].per_call == pytest.approx(1000, rel=0.1)
 
 
-def test_spare_blocks_that_settling_fills_are_no_growth(
-    repeated, counters, monkeypatch
-) -> None:
-    """They count as in use from then on: a reading with them is not compared to one without."""
+def test_thread_cache_that_settling_fills_is_no_growth(repeated, counters, monkeypatch) -> None:
+    """Cached blocks count as in use: a reading with them is not compared to one without."""
 
     def fill() -> None:
         counters.now["C heap"] = max(counters.now["C heap"], 32_000)
 
-    monkeypatch.setattr(looks, "fill_spare_blocks", fill)
+    monkeypatch.setattr(looks, "fill_tcache", fill)
     repetition = repeated(lambda number: {"blocks": 4} if number in (4, 8) else {})
     assert repetition.verdict().state == "clean"
     assert repetition.calls < 60
