@@ -77,13 +77,13 @@ class QuickHooks:
 
     __slots__ = (
         "_base",
+        "_below_inherited",
         "_call_base",
         "_care",
         "_estimator",
         "_file",
-        "_heir",
         "_in_call",
-        "_inherited",
+        "_inherited_peak",
         "_instruments",
         "_level",
         "_looks",
@@ -128,7 +128,7 @@ class QuickHooks:
         self._file, self._level = mark.file, mark.level
         resets = mark.resets
         self._reset_by_others = resets.poll if resets is not None else mark.reset_by_others
-        self._inherited, self._heir = mark.inherited, mark.heir
+        self._inherited_peak, self._below_inherited = mark.inherited_peak, mark.below_inherited
         self._now: Callable[[], float] = Clock.seconds
         self._of_sys = vars(sys)
         self._settle = instruments.settle
@@ -160,8 +160,8 @@ class QuickHooks:
             forget_last_failure()
         base = instruments.base
         mark = self._usage(self._thread).ru_maxrss * KIB
-        if mark <= self._inherited:
-            mark = self._heir.mark()
+        if mark <= self._inherited_peak:
+            mark = self._below_inherited.mark()
         rise, garbage = mark - base, base - instruments.clean_level
         if (
             not base
@@ -192,8 +192,8 @@ class QuickHooks:
             self._care.end_call(item, failed=True)
             raise
         mark = self._usage(self._thread).ru_maxrss * KIB
-        if mark <= self._inherited:
-            mark = self._heir.mark()
+        if mark <= self._inherited_peak:
+            mark = self._below_inherited.mark()
         rise = mark - self._call_base
         if (
             rise > MUCH
@@ -237,8 +237,8 @@ class QuickHooks:
             self._mark.start()
         self._file.write(PUT_BACK)
         base = self._usage(self._thread).ru_maxrss * KIB
-        if base <= self._inherited:
-            base = self._heir.level()
+        if base <= self._inherited_peak:
+            base = self._below_inherited.level()
         self._watch_collections.begin(base)
         self._call_base = base
         now = self._started = self._now()
@@ -275,8 +275,8 @@ class QuickHooks:
             return result
         self._file.write(PUT_BACK)
         after = self._usage(self._thread).ru_maxrss * KIB
-        if after <= self._inherited:
-            after = self._heir.level()
+        if after <= self._inherited_peak:
+            after = self._below_inherited.level()
         growth = after - self._base
         if growth > GRAIN:
             self._care.end_test(item, failed=False)

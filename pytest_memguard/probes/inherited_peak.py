@@ -1,4 +1,4 @@
-"""The high-water mark where getrusage tells that of the process this one came from (Linux)."""
+"""Reads peak RSS below an inherited peak: ``ru_maxrss`` survives exec (Linux)."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import resource
 
-_FEW: Final = 4
+_NEGLIGIBLE_FAULTS: Final = 4
 _HUGE_PAGES: Final = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
-class HeirMark:
-    """The mark of a process to which getrusage tells that of the process it came from.
+class PeakBelowInherited:
+    """The high-water mark of a process whose ``ru_maxrss`` is that of a larger one.
 
-    It stands in /proc/self/status, which takes long to read. But resident memory rises by
-    page faults, and of those getrusage tells the number (getrusage(2), ru_minflt and
-    ru_majflt). After a few of them, of 4 KiB each or 64 KiB where neighbouring pages of a file
-    are mapped with it, the mark lies by no more above the level. Where the system
-    makes pages of 2 MiB unasked, after none.
+    A process inherits ``ru_maxrss`` from the one that started it. Below that only
+    /proc/self/status has the mark (VmHWM), and takes long to read. But resident memory rises
+    by page faults, and getrusage counts those (getrusage(2), ru_minflt and ru_majflt). After
+    a few of them, of 4 KiB each or 64 KiB where neighbouring pages of a file are mapped with
+    it, the mark lies by no more above the level. Where the system makes pages of 2 MiB
+    unasked, that holds only after none.
 
     Args:
         level: reads the resident bytes.
-        usage: tells what all threads of the process have used.
+        usage: returns what all threads of the process have used.
         mark: reads the mark, in bytes, however long that takes.
-        few: how many faults make no difference; found out where it is not given.
+        negligible: how many faults make no difference; by default what the system's setting
+            of huge pages allows.
 
     Attributes:
-        read_mark: likewise.
+        read_mark: reads the mark, in bytes, however long that takes.
     """
 
     def __init__(
@@ -38,39 +40,39 @@ class HeirMark:
         level: Callable[[], int],
         usage: Callable[[], resource.struct_rusage],
         mark: Callable[[], int],
-        few: int | None = None,
+        negligible: int | None = None,
     ) -> None:
         self._read_level = level
         self._usage = usage
         self.read_mark = mark
-        self._few = few_faults() if few is None else few
+        self._negligible_faults = negligible_faults() if negligible is None else negligible
         self._level = 0
-        self._faults = -_FEW - 1
+        self._faults = -_NEGLIGIBLE_FAULTS - 1
 
     def level(self) -> int:
-        """The resident bytes, after the mark has been put back to them."""
+        """Return the resident bytes, to which the mark has just been reset."""
         usage = self._usage()
         self._faults = usage.ru_minflt + usage.ru_majflt
         level = self._level = self._read_level()
         return level
 
     def mark(self) -> int:
-        """The highest level since the mark was put back, in bytes."""
+        """Return the highest level since the mark was reset, in bytes."""
         usage = self._usage()
         new = usage.ru_minflt + usage.ru_majflt - self._faults
-        if 0 <= new <= self._few:  # a forked child begins to count anew
+        if 0 <= new <= self._negligible_faults:  # a forked child begins to count anew
             return self._level + new * mmap.PAGESIZE
         return self.read_mark()
 
 
-def few_faults(setting: Path = _HUGE_PAGES) -> int:
-    """After how many page faults resident memory has hardly risen.
+def negligible_faults(setting: Path = _HUGE_PAGES) -> int:
+    """Return after how many page faults resident memory has hardly risen.
 
     Args:
-        setting: the file that tells whether huge pages are used unasked.
+        setting: the file that says whether huge pages are used unasked.
     """
     try:
         unasked = "[always]" in setting.read_text(encoding="ascii")
     except (OSError, ValueError):
         unasked = False  # a kernel without huge pages
-    return 0 if unasked else _FEW
+    return 0 if unasked else _NEGLIGIBLE_FAULTS

@@ -13,7 +13,7 @@ from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Method
 from pytest_memguard.probes import marks_in_use
-from pytest_memguard.probes.inherited_peak import HeirMark
+from pytest_memguard.probes.inherited_peak import PeakBelowInherited
 from pytest_memguard.probes.mark_resets import RESET_BY_TEST, ResetWatch, opened_by_us
 from pytest_memguard.probes.resident import ProcFile, resident_reader
 from pytest_memguard.sizes import KIB, MIB
@@ -30,9 +30,9 @@ class KernelMark:
     Writing ``5`` to ``/proc/self/clear_refs`` puts the mark back to the current level
     (proc_pid_clear_refs(5), Linux 4.0). ``getrusage`` returns the mark in a sixth of the
     time that ``/proc/self/status`` takes, but never less than the mark this process
-    inherited when it was started by a larger one; below that `HeirMark` tells. It is
-    the process's mark for each of its threads as well (getrusage(2), ru_maxrss), and asking
-    for one thread spares the kernel adding up the time of them all.
+    inherited when it was started by a larger one; below that `PeakBelowInherited` reads it.
+    It is the process's mark for each of its threads as well (getrusage(2), ru_maxrss), and
+    asking for one thread spares the kernel adding up the time of them all.
 
     Several of these may be in use at once, one inside the other (a test that runs pytest
     in the same process): each notes the mark before another puts it back.
@@ -41,8 +41,8 @@ class KernelMark:
         file: takes what puts it back.
         usage: ``getrusage``, which tells the mark in KiB.
         thread: its argument.
-        inherited: bytes up to which it tells the mark this process was started with.
-        heir: tells the mark below that.
+        inherited_peak: bytes up to which ``ru_maxrss`` is the mark this process inherited.
+        below_inherited: reads the mark below that.
         resets: notices who else resets it; ``None`` where the kernel does not tell.
         unwatched: why nothing notices that; empty where it is noticed.
         undisturbed: whether no other mark is in use, and none has put this one back.
@@ -71,8 +71,10 @@ class KernelMark:
         self.usage, self.thread = resource.getrusage, resource.RUSAGE_THREAD
         self.level = resident_reader()
         whole = partial(resource.getrusage, resource.RUSAGE_SELF)
-        self.heir = HeirMark(self.level, whole, partial(_mark_from, status))
-        self.inherited = self._bias = self._carried = 0
+        self.below_inherited = PeakBelowInherited(
+            self.level, whole, partial(_mark_from, status)
+        )
+        self.inherited_peak = self._bias = self._carried = 0
         self.undisturbed = True
         self.resets: ResetWatch | None = None
         self.unwatched = ""
@@ -124,7 +126,7 @@ class KernelMark:
         """
         self.put_back()
         self._bias = 0
-        return self.heir.level() if self.inherited else self._lifetime_mark()
+        return self.below_inherited.level() if self.inherited_peak else self._lifetime_mark()
 
     def put_back(self) -> None:
         """Put the mark back, and do not ask where it is now."""
@@ -141,14 +143,14 @@ class KernelMark:
     def mark(self) -> int:
         """Where the mark is, in bytes."""
         mark = self.usage(self.thread).ru_maxrss * KIB
-        if mark <= self.inherited:
-            mark = self.heir.mark()
+        if mark <= self.inherited_peak:
+            mark = self.below_inherited.mark()
         return max(mark, self._carried)
 
     def rise_above(self, base: int) -> int:
         """How far the mark lies above where it was, in bytes; never below 0."""
         mark = self.usage(self.thread).ru_maxrss * KIB
-        if mark <= self.inherited or self._carried:
+        if mark <= self.inherited_peak or self._carried:
             mark = self.mark()
         return mark - base if mark > base else 0
 
@@ -177,10 +179,10 @@ class KernelMark:
         """Check on a block of known size that the mark rises, stays, and can be put back."""
         try:
             self.reset()
-            low = self.heir.read_mark()
+            low = self.below_inherited.read_mark()
             inherited = self._lifetime_mark()
             if inherited > low + _DRIFT:
-                self.inherited = inherited + _TRIAL
+                self.inherited_peak = inherited + _TRIAL
             self.restart()
             with mmap.mmap(-1, _TRIAL) as block:
                 for page in range(0, _TRIAL, mmap.PAGESIZE):
