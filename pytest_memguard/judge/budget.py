@@ -27,10 +27,10 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
     if budget.former is not None:
         return suspect_peak(budget, budget.former, peak)
     limit, value = budget.limit, peak.value
-    grain = metric_named(peak.metric).tolerance(limit)
+    resolution = metric_named(peak.metric).tolerance(limit)
     close = bool(budget.warn and value > budget.warn * limit)
     answers: tuple[tuple[bool, Rule, _Words], ...] = (
-        (value > limit + grain, "over-budget", _over),
+        (value > limit + resolution, "over-budget", _over),
         (value > limit, "undecided", _fine),
         (peak.high > limit, "undecided", _undecided),
         (close, "near-budget", _near),

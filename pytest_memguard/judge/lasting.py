@@ -11,8 +11,8 @@ from typing import Final
 
 from pytest_memguard.judge.rounds import (
     FLOORS,
-    GRAINS,
     LEAST_ROUNDS,
+    RESOLUTIONS,
     TAIL,
     allowance,
     calls_of,
@@ -78,7 +78,7 @@ def rate_of_leak(rounds: Sequence[Round], signal: Signal, least_calls: int) -> R
     tail = latest(rounds)
     if not is_enough(tail, least_calls):
         return None
-    if all(moved > GRAINS.get(signal, 0) for _, moved in pairs_of(tail, signal)):
+    if all(moved > RESOLUTIONS.get(signal, 0) for _, moved in pairs_of(tail, signal)):
         growth = growth_of(tail, signal)
         if _is_new_ground(rounds, growth):
             if _is_steady(rounds, growth):
@@ -151,7 +151,7 @@ def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:
     if falls > _Z_95 and deepest_drop(levels) > NOISY * levels[-1]:
         return None
     late = last(rounds, LATE * calls_of(rounds), LEAST_ROUNDS)
-    pauses = sum(moved <= GRAINS.get(signal, 0) for _, moved in pairs_of(late, signal))
+    pauses = sum(moved <= RESOLUTIONS.get(signal, 0) for _, moved in pairs_of(late, signal))
     if pauses < PAUSES * len(late):
         return None if falls > _Z_99 else rate
     return rate or (None if falls > _Z_99 else rate_of_steps(late, signal, LATE_LASTING))

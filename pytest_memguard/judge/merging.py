@@ -15,7 +15,7 @@ from pytest_memguard.judge.noise import (
     noise,
     noise_of_growth,
 )
-from pytest_memguard.judge.slack import GRAIN
+from pytest_memguard.judge.slack import RSS_RESOLUTION
 from pytest_memguard.metrics import RSS, metric_named
 from pytest_memguard.sizes import KIB
 
@@ -158,7 +158,7 @@ def _widened(before: Entry, now: Entry, metric: str) -> Entry:
 def _rest(entry: Entry, now: Entry, metric: str) -> Entry:
     """Growth, stages, lines and leak: kept where they are as they were."""
     more = noise(entry, metric)
-    less = max(_band(entry, metric), 2 * GRAIN) + entry.spread
+    less = max(_band(entry, metric), 2 * RSS_RESOLUTION) + entry.spread
     fresh = rounded(now, metric)
     stages = fresh.stages
     if [was.path for was in entry.stages] == [stage.path for stage in stages]:

@@ -17,8 +17,8 @@ from typing import Final
 
 from pytest_memguard.judge.rounds import (
     FLOORS,
-    GRAINS,
     LEAST_ROUNDS,
+    RESOLUTIONS,
     latest,
     levels_of,
     pairs_of,
@@ -156,7 +156,7 @@ def _pages(verdict: Verdict) -> Rate | None:
         and growth.rate.per_call > FLOORS["USS"]
         and growth.trend >= NOT_FALLING
         and grew >= _MOST_ROUNDS * len(tail)
-        and whole > GRAINS["USS"] * len(tail)
+        and whole > RESOLUTIONS["USS"] * len(tail)
     )
     return growth.rate if lasts else None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pytest_memguard.judge.rounds import (
-    GRAINS,
+    RESOLUTIONS,
     allowance,
     calls_of,
     is_flat,
@@ -49,7 +49,7 @@ def passes(rounds: Sequence[Round]) -> bool:
         return True
     whole = joined(latest_two)
     return all(
-        moved <= max(_FEW.get(signal, 0.0) * whole.calls, GRAINS.get(signal, 0))
+        moved <= max(_FEW.get(signal, 0.0) * whole.calls, RESOLUTIONS.get(signal, 0))
         for signal, moved in whole.growth
     )
 

@@ -20,7 +20,7 @@ FLOORS: Final[Mapping[Signal, float]] = {
     "uncollectable objects": 0.2,
 }
 """Growth per call up to which a signal counts as flat."""
-GRAINS: Final[Mapping[Signal, int]] = {"USS": 4096}
+RESOLUTIONS: Final[Mapping[Signal, int]] = {"USS": 4096}
 """Growth in one round up to which a signal counts as flat whatever the number of calls."""
 LEAST_ROUNDS: Final = 6
 """Rounds a verdict of leaking rests on at least."""
@@ -46,7 +46,7 @@ def latest(rounds: Sequence[Round]) -> Sequence[Round]:
 
 def allowance(signal: Signal, calls: int, share: float = 1.0) -> float:
     """How far a signal may move over so many calls and still count as flat."""
-    return max(share * FLOORS[signal] * calls, GRAINS.get(signal, 0))
+    return max(share * FLOORS[signal] * calls, RESOLUTIONS.get(signal, 0))
 
 
 def last(rounds: Sequence[Round], least_calls: float, least_rounds: int) -> Sequence[Round]:

@@ -15,8 +15,8 @@ from pytest_memguard.values import dataclass
 # TRACK_SHARE the mark could miss so much that the exact tracker is used from the start.
 KNOWN_SHARE: Final = 0.05
 TRACK_SHARE: Final = 0.25
-# Below this the mark's own grain (pages the kernel has not added up yet) is as large.
-GRAIN: Final = RSS.resolution
+# Below this the mark's own resolution (pages the kernel has not added up yet) is as large.
+RSS_RESOLUTION: Final = RSS.resolution
 # A block that pymalloc or malloc hands out is at most this much larger than asked for,
 # and pool headers add less than a hundredth.
 _WASTE_PER_BLOCK: Final = 16
@@ -114,12 +114,12 @@ def held_at_peak(records: Iterable[tuple[int, int]]) -> Held:
 
 def tracker_from(limit: int) -> int:
     """Bytes of slack from which the kernel's mark cannot judge a test with this budget."""
-    return max(int(TRACK_SHARE * limit), GRAIN)
+    return max(int(TRACK_SHARE * limit), RSS_RESOLUTION)
 
 
 def allowance(limit: int) -> int:
     """Bytes of slack that do not matter for this budget."""
-    return max(int(KNOWN_SHARE * limit), GRAIN)
+    return max(int(KNOWN_SHARE * limit), RSS_RESOLUTION)
 
 
 def marked_peak(
@@ -192,18 +192,18 @@ def tracked_peak(
     requested = held.small + held.large
     low = max(0, rise - min(written, _WINDOW))
     ours = min(rise, max(low, requested + held.waste))
-    all_touched = ours + GRAIN >= held.large
+    all_touched = ours + RSS_RESOLUTION >= held.large
     value = max(low, min(rise, requested))
     hidden = requested if all_touched else held.small
-    if hidden > rise + GRAIN:
+    if hidden > rise + RSS_RESOLUTION:
         value = int(min(hidden, rise + slack))
     ceiling = rise + min(slack, held.small + held.waste + min(anywhere, held.large))
     high = max(value, ours)
-    if slack > GRAIN:
+    if slack > RSS_RESOLUTION:
         high = max(high, int(min(ceiling, requested + held.waste)))
     return Peak(
         metric=RSS.name,
         value=value,
         high=high,
-        method="memray estimate" if hidden > rise + GRAIN else method,
+        method="memray estimate" if hidden > rise + RSS_RESOLUTION else method,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.slack import GRAIN, Precision, marked_peak
+from pytest_memguard.judge.slack import RSS_RESOLUTION, Precision, marked_peak
 from pytest_memguard.model import PhaseReading
 from pytest_memguard.plugin.needs import MUCH, NO_LIMIT_TOLERANCE, Demands
 from pytest_memguard.recording.region import Region, dropped
@@ -385,7 +385,7 @@ class Look:
         self._mark.start()
         after, start = self._mark.level(), self._phases["setup"].base
         # asked for once more: teardown may have raised it, and nobody has looked
-        moved = self._mark.mark() - after > GRAIN or after - start > GRAIN
+        moved = self._mark.mark() - after > RSS_RESOLUTION or after - start > RSS_RESOLUTION
         if self._demands.needs.record and moved:
             clear_free_lists()  # each of those objects may hold an arena
         if self._demands.bounds or moved:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_memguard.judge.slack import (
-    GRAIN,
+    RSS_RESOLUTION,
     held_at_peak,
     marked_peak,
     tracked_peak,
@@ -231,7 +231,7 @@ class Measured:
         slack = metered.ceiling - rise
         limit = self._plan.limits.get(phase, 0) if self._plan is not None else 0
         precision = self._needs.precision(self._plan).get(phase)
-        enough = precision.enough if precision is not None else GRAIN
+        enough = precision.enough if precision is not None else RSS_RESOLUTION
         if slack <= enough and not rise > limit > 0:
             return metered
         held = held_at_peak((record.size, record.n_allocations) for record in file.at_peak())

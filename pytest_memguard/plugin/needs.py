@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from pytest_memguard.judge.slack import FOR_RECORD, GRAIN, Precision
+from pytest_memguard.judge.slack import FOR_RECORD, RSS_RESOLUTION, Precision
 from pytest_memguard.plugin.properties import LIMIT
 from pytest_memguard.recording.instruments import MUCH_GARBAGE
 from pytest_memguard.sizes import MIB
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NONE: Final[Mapping[PhaseName, Precision]] = {}
 NO_LIMIT_TOLERANCE: Final = 1 * MIB
 """Bytes that do not matter where there is no limit."""
-MUCH: Final = 2 * GRAIN
+MUCH: Final = 2 * RSS_RESOLUTION
 """What a test must have used for its free lists and last blocks to be worth giving back."""
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_memguard.allocator.trim import DEAR_SECONDS
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.slack import GRAIN
+from pytest_memguard.judge.slack import RSS_RESOLUTION
 from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.needs import MUCH
 from pytest_memguard.plugin.properties import DELTA, PEAK, forget_ours
@@ -278,7 +278,7 @@ class QuickHooks:
         if after <= self._inherited_peak:
             after = self._below_inherited.level()
         growth = after - self._base
-        if growth > GRAIN:
+        if growth > RSS_RESOLUTION:
             self._care.end_test(item, failed=False)
             return result
         instruments.base = after

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from pytest_memguard.judge.slack import GRAIN
+from pytest_memguard.judge.slack import RSS_RESOLUTION
 from pytest_memguard.model import Bound
 
 if TYPE_CHECKING:
@@ -191,4 +191,4 @@ def dropped(start: int, end: int, freed: int) -> int:
         end: resident bytes when the call had ended.
         freed: bytes that collections freed, which count by themselves.
     """
-    return max(0, start - end - freed - GRAIN)
+    return max(0, start - end - freed - RSS_RESOLUTION)

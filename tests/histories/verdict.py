@@ -6,7 +6,7 @@ from enum import Enum
 
 from tests.histories.model import Answer, Truth
 
-GRAIN = 1 << 20
+RESOLUTION = 1 << 20
 SHARE = 0.05
 
 
@@ -42,7 +42,7 @@ def resolution(limit: int) -> int:
     Args:
         limit: bytes.
     """
-    return max(GRAIN, int(SHARE * limit))
+    return max(RESOLUTION, int(SHARE * limit))
 
 
 def judge(limit: int | None, truth: Truth, lessened: int, answer: Answer) -> Verdict:

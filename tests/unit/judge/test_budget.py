@@ -13,7 +13,7 @@ from pytest_memguard.judge.budget import (
     subject,
     uncovered_setup,
 )
-from pytest_memguard.judge.slack import GRAIN
+from pytest_memguard.judge.slack import RSS_RESOLUTION
 from pytest_memguard.model import Budget, Peak
 from pytest_memguard.sizes import KIB, MIB
 
@@ -53,13 +53,23 @@ def sampled(value: int, unseen: int | None, high: int = 0) -> Peak:
         pytest.param(replace(BUDGET, warn=0.0), 5, 5, None, id="no-share-at-all"),
         pytest.param(WARNING, LIMIT + 1, LIMIT + 1, "over-budget", id="over-before-close"),
         pytest.param(
-            FINE, FINE.limit + GRAIN + 1, 0, "over-budget", id="over-by-more-than-the-grain"
+            FINE,
+            FINE.limit + RSS_RESOLUTION + 1,
+            0,
+            "over-budget",
+            id="over-by-more-than-the-resolution",
         ),
-        pytest.param(FINE, FINE.limit + GRAIN, 0, "undecided", id="over-by-the-grain"),
-        pytest.param(FINE, FINE.limit + 1, 0, "undecided", id="over-by-a-byte-of-the-grain"),
+        pytest.param(
+            FINE, FINE.limit + RSS_RESOLUTION, 0, "undecided", id="over-by-the-resolution"
+        ),
+        pytest.param(
+            FINE, FINE.limit + 1, 0, "undecided", id="over-by-a-byte-of-the-resolution"
+        ),
         pytest.param(FINE, FINE.limit, FINE.limit, None, id="at-a-fine-limit"),
         pytest.param(replace(FINE, limit=MIB), MIB + 1, 0, "over-budget", id="not-that-fine"),
-        pytest.param(Budget(limit=0, where="x"), GRAIN + 1, 0, "over-budget", id="no-memory"),
+        pytest.param(
+            Budget(limit=0, where="x"), RSS_RESOLUTION + 1, 0, "over-budget", id="no-memory"
+        ),
         pytest.param(Budget(limit=0, where="x", warn=0.5), 0, 0, None, id="none-used"),
         pytest.param(BUDGET, -5, -5, None, id="negative"),
     ],
@@ -192,7 +202,7 @@ def test_finding_holds_what_was_judged() -> None:
             peak(600 * KIB),
             "peak RSS 600.0 KiB is as near to the budget of 512.0 KiB set by the marker as "
             "the kernel's mark is exact (256.0 KiB); metric='heap' is exact to the byte",
-            id="undecided-within-the-grain",
+            id="undecided-within-the-resolution",
         ),
         pytest.param(
             BUDGET,

@@ -292,7 +292,7 @@ def test_stages(now, kept) -> None:
     [
         pytest.param(MIB + 8087, True, id="as-noise-explains"),
         pytest.param(MIB + 8088, False, id="a-byte-more"),
-        pytest.param(MIB - 522 * KIB, True, id="less-by-two-grains-and-the-spread"),
+        pytest.param(MIB - 522 * KIB, True, id="less-by-twice-the-resolution-and-the-spread"),
         pytest.param(MIB - 522 * KIB - 1, False, id="a-byte-less"),
     ],
 )

@@ -8,8 +8,8 @@ import pytest
 
 from pytest_memguard.judge.slack import (
     FOR_RECORD,
-    GRAIN,
     KNOWN_SHARE,
+    RSS_RESOLUTION,
     TRACK_SHARE,
     Held,
     Precision,
@@ -29,26 +29,30 @@ from pytest_memguard.sizes import KIB, MIB
 @pytest.mark.parametrize(
     ("limit", "slack"),
     [
-        pytest.param(0, GRAIN, id="no-limit"),
-        pytest.param(int(GRAIN / KNOWN_SHARE), GRAIN, id="the-share-is-the-grain"),
+        pytest.param(0, RSS_RESOLUTION, id="no-limit"),
+        pytest.param(
+            int(RSS_RESOLUTION / KNOWN_SHARE), RSS_RESOLUTION, id="the-share-is-the-resolution"
+        ),
         pytest.param(100 * MIB, int(KNOWN_SHARE * 100 * MIB), id="a-share"),
     ],
 )
 def test_allowance(limit, slack) -> None:
-    """Slack up to a small share of the limit, or the mark's grain, does not matter."""
+    """Slack up to a small share of the limit, or the mark's resolution, does not matter."""
     assert slack == allowance(limit)
 
 
 @pytest.mark.parametrize(
     ("limit", "slack"),
     [
-        pytest.param(0, GRAIN, id="no-limit"),
-        pytest.param(int(GRAIN / TRACK_SHARE), GRAIN, id="the-share-is-the-grain"),
+        pytest.param(0, RSS_RESOLUTION, id="no-limit"),
+        pytest.param(
+            int(RSS_RESOLUTION / TRACK_SHARE), RSS_RESOLUTION, id="the-share-is-the-resolution"
+        ),
         pytest.param(100 * MIB, int(TRACK_SHARE * 100 * MIB), id="a-share"),
     ],
 )
 def test_tracker_from(limit, slack) -> None:
-    """From a large share of the limit on, and never below the grain, the mark is no use."""
+    """The tracker is used from a large share of the limit on, never below the resolution."""
     assert slack == tracker_from(limit)
 
 
@@ -203,30 +207,34 @@ def test_held_at_peak(records, held) -> None:
             id="large-ones-untouched-and-small-ones-hide",
         ),
         pytest.param(
-            10 * MIB, 500 * MIB, (10 * MIB + GRAIN, 0, 0), 0, 10 * MIB, 10 * MIB + GRAIN,
+            10 * MIB, 500 * MIB, (10 * MIB + RSS_RESOLUTION, 0, 0),
+            0, 10 * MIB, 10 * MIB + RSS_RESOLUTION,
             "kernel mark",
-            id="within-the-grain",
+            id="within-the-resolution",
         ),
         pytest.param(
-            10 * MIB, 500 * MIB, (10 * MIB + GRAIN + 1, 0, 0), 0, 10 * MIB + GRAIN + 1,
-            10 * MIB + GRAIN + 1, "memray estimate",
-            id="a-byte-above-the-grain",
+            10 * MIB, 500 * MIB, (10 * MIB + RSS_RESOLUTION + 1, 0, 0),
+            0, 10 * MIB + RSS_RESOLUTION + 1,
+            10 * MIB + RSS_RESOLUTION + 1, "memray estimate",
+            id="a-byte-above-the-resolution",
         ),
         pytest.param(
-            10 * MIB, GRAIN, (10 * MIB, 0, MIB), 0, 10 * MIB, 10 * MIB, "kernel mark",
-            id="slack-within-the-grain-is-none",
+            10 * MIB, RSS_RESOLUTION, (10 * MIB, 0, MIB), 0, 10 * MIB, 10 * MIB, "kernel mark",
+            id="slack-within-the-resolution-is-none",
         ),
         pytest.param(
             10 * MIB, 100 * KIB, (10 * MIB, 0, MIB), 0, 10 * MIB, 10 * MIB, "kernel mark",
-            id="slack-below-the-grain-is-none",
+            id="slack-below-the-resolution-is-none",
         ),
         pytest.param(
-            10 * MIB, 500 * MIB, (5 * MIB, 10 * MIB + GRAIN, 0), 0, 15 * MIB + GRAIN,
-            15 * MIB + GRAIN, "memray estimate",
-            id="the-mark-rose-for-all-large-ones-within-the-grain",
+            10 * MIB, 500 * MIB, (5 * MIB, 10 * MIB + RSS_RESOLUTION, 0),
+            0, 15 * MIB + RSS_RESOLUTION,
+            15 * MIB + RSS_RESOLUTION, "memray estimate",
+            id="the-mark-rose-for-all-large-ones-within-the-resolution",
         ),
         pytest.param(
-            10 * MIB, 500 * MIB, (5 * MIB, 10 * MIB + GRAIN + 1, 0), 0, 10 * MIB, 15 * MIB,
+            10 * MIB, 500 * MIB, (5 * MIB, 10 * MIB + RSS_RESOLUTION + 1, 0),
+            0, 10 * MIB, 15 * MIB,
             "kernel mark",
             id="the-mark-did-not-rise-for-all-large-ones",
         ),

@@ -41,11 +41,11 @@ def rule_of(limit, former, peak) -> str | None:
         pytest.param(22, rss(21, 23), "undecided", id="limit-within-the-bounds"),
         pytest.param(22, rss(22, 23), "undecided", id="at-least-the-limit"),
         pytest.param(22, rss(23, 30), "regression", id="both-bounds-above"),
-        pytest.param(0.5, rss(0.7), None, id="within-the-kernel's-grain"),
-        pytest.param(0.5, rss(0.76), "regression", id="beyond-the-grain"),
-        pytest.param(0.5, rss(0.7, 0.76), "undecided", id="perhaps-beyond-the-grain"),
-        pytest.param(1, rss(1.1), "regression", id="no-grain-from-1-MiB-on"),
-        pytest.param(0.5, heap(0.6), "regression", id="no-grain-of-the-heap"),
+        pytest.param(0.5, rss(0.7), None, id="within-the-kernel's-resolution"),
+        pytest.param(0.5, rss(0.76), "regression", id="beyond-the-resolution"),
+        pytest.param(0.5, rss(0.7, 0.76), "undecided", id="perhaps-beyond-the-resolution"),
+        pytest.param(1, rss(1.1), "regression", id="exact-from-1-MiB-on"),
+        pytest.param(0.5, heap(0.6), "regression", id="the-heap-is-exact"),
     ],
 )
 def test_peak(limit, peak, expected) -> None:

@@ -10,7 +10,7 @@ from pytest_memguard.recording.freed import Collection
 from pytest_memguard.recording.region import Region, done_by, doubt, dropped
 from pytest_memguard.sizes import KIB
 
-GRAIN = 256 * KIB
+RSS_RESOLUTION = 256 * KIB
 
 
 def region_after(*events: tuple[int, ...]) -> Region:
@@ -130,11 +130,17 @@ def test_doubt(expected, events, slack, gone, blind) -> None:
 @pytest.mark.parametrize(
     ("expected", "start", "end", "freed"),
     [
-        pytest.param(0, 9 * GRAIN, 9 * GRAIN, 0, id="same"),
-        pytest.param(0, 9 * GRAIN, 8 * GRAIN, 0, id="within-the-resolution"),
-        pytest.param(1, 9 * GRAIN, 8 * GRAIN - 1, 0, id="more"),
-        pytest.param(3 * GRAIN, 9 * GRAIN, GRAIN, 4 * GRAIN, id="some-by-collections"),
-        pytest.param(0, 9 * GRAIN, 12 * GRAIN, 0, id="grown"),
+        pytest.param(0, 9 * RSS_RESOLUTION, 9 * RSS_RESOLUTION, 0, id="same"),
+        pytest.param(0, 9 * RSS_RESOLUTION, 8 * RSS_RESOLUTION, 0, id="within-the-resolution"),
+        pytest.param(1, 9 * RSS_RESOLUTION, 8 * RSS_RESOLUTION - 1, 0, id="more"),
+        pytest.param(
+            3 * RSS_RESOLUTION,
+            9 * RSS_RESOLUTION,
+            RSS_RESOLUTION,
+            4 * RSS_RESOLUTION,
+            id="some-by-collections",
+        ),
+        pytest.param(0, 9 * RSS_RESOLUTION, 12 * RSS_RESOLUTION, 0, id="grown"),
     ],
 )
 def test_dropped(expected, start, end, freed) -> None:
