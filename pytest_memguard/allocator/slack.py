@@ -26,9 +26,9 @@ _SHARE_OF_TIME_IF_EXPENSIVE: Final = 20
 _LEAST_FILLED_BYTES: Final = 2 * MIB
 # What was filled must have lasted for so many measurements to be filled as tightly again; if
 # not, the next hundred are content with three times the slack.
-_LASTING: Final = 20
-_TRIES: Final = 100
-_COARSER: Final = 3
+_LASTING_MEASUREMENTS: Final = 20
+_COARSE_MEASUREMENTS: Final = 100
+_COARSE_FACTOR: Final = 3
 
 
 class MeasuredSlack(FillableSlack, Protocol):
@@ -112,7 +112,7 @@ class SlackEstimator:
         self._filled = False
         self._lasted = 0
         self._used_since = 0
-        self._restless = 0
+        self._coarse_left = 0
         self._most = 0
         self._more_due = 0.0
 
@@ -179,7 +179,9 @@ class SlackEstimator:
         for answer in answers:
             answer.level, answer.heap = level, heap
 
-    def fill_temporarily(self, level: int, slack: int, much: int, enough: float) -> int:
+    def fill_temporarily(
+        self, level: int, slack: int, permanently_above: int, temporarily_above: float
+    ) -> int:
         """Fill what is free until `release` is called, and return the bound then.
 
         What the process keeps between measurements goes into the free places as ever, so
@@ -191,19 +193,22 @@ class SlackEstimator:
         Args:
             level: resident bytes now.
             slack: the bound now.
-            much: bytes that would take long to fill each time, so that it is done for good.
-            enough: bytes up to which nothing need be filled.
+            permanently_above: bytes of slack that would take long to fill each time: it is
+                filled for good.
+            temporarily_above: bytes up to which nothing is filled.
         """
-        if self._restless:
-            self._restless -= 1
-            if slack <= _COARSER * enough:
+        if self._coarse_left:
+            self._coarse_left -= 1
+            if slack <= _COARSE_FACTOR * temporarily_above:
                 return slack
         if self._temporary is not None:
-            self._restless = _TRIES if self._lasted < _LASTING else 0
+            self._coarse_left = (
+                _COARSE_MEASUREMENTS if self._lasted < _LASTING_MEASUREMENTS else 0
+            )
             self.release()
         self._lasted = 0
-        slack = self.bound(level, much, inf)
-        if slack <= enough:
+        slack = self.bound(level, permanently_above, inf)
+        if slack <= temporarily_above:
             return slack
         before = self._resident()
         free = self._ask(level)
@@ -215,22 +220,24 @@ class SlackEstimator:
         self._raised = self._resident() - before
         return self._last.slack
 
-    def fill_more(self, level: int, slack: int, much: int, enough: float) -> int:
+    def fill_more(
+        self, level: int, slack: int, permanently_above: int, temporarily_above: float
+    ) -> int:
         """Fill what has become free since `fill_temporarily`, or fill for the first time.
 
         Args:
             level: resident bytes now.
             slack: the bound now.
-            much: bytes from which slack is filled for good, as by `fill_temporarily`.
-            enough: bytes up to which nothing need be filled.
+            permanently_above: bytes from which slack is filled for good.
+            temporarily_above: bytes up to which nothing is filled.
 
         Returns:
             The bound then.
         """
         if self._temporary is None:
-            return self.fill_temporarily(level, slack, much, enough)
+            return self.fill_temporarily(level, slack, permanently_above, temporarily_above)
         now = self._now()
-        if slack <= enough or now < self._more_due:
+        if slack <= temporarily_above or now < self._more_due:
             return slack
         start, before = self._cpu(), self._resident()
         self._fill(self._temporary, self._ask(level), level)

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Final
 
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
-from pytest_memguard.judge.slack import NEGLIGIBLE
+from pytest_memguard.judge.slack import NEGLIGIBLE_SLACK
 from pytest_memguard.leaks import bytes_of_all
 from pytest_memguard.metrics import RSS, metric_named
 from pytest_memguard.model import (
@@ -162,7 +162,7 @@ def _entry(outcome: Outcome, peak: Peak, root: str) -> Entry:
 
 def _ceiling(peak: Peak) -> int:
     """The upper bound of a peak, where it is far enough above it to matter."""
-    return peak.high if peak.high - peak.value > NEGLIGIBLE else 0
+    return peak.high if peak.high - peak.value > NEGLIGIBLE_SLACK else 0
 
 
 def _leak(outcome: Outcome) -> float | None:

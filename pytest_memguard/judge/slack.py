@@ -1,4 +1,4 @@
-"""How slack inside the process bounds what the kernel's mark can miss."""
+"""Rules on slack: how much a measurement tolerates, and what it may hide of a peak."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Bound, Method, Peak
 from pytest_memguard.values import dataclass
 
-# Slack up to this share of a budget leaves the kernel's mark good enough; beyond
-# TRACK_SHARE the mark could miss so much that the exact tracker is used from the start.
-KNOWN_SHARE: Final = 0.05
-TRACK_SHARE: Final = 0.25
-# Below this the mark's own resolution (pages the kernel has not added up yet) is as large.
+# Slack up to this share of a budget is ignored. Beyond TRACKER_SHARE the high-water mark could
+# miss so much that memray tracks the test from the start.
+IGNORED_SHARE: Final = 0.05
+TRACKER_SHARE: Final = 0.25
+# Less slack is within the resolution of the mark: pages the kernel has not added up yet.
 RSS_RESOLUTION: Final = RSS.resolution
 # A block that pymalloc or malloc hands out is at most this much larger than asked for,
 # and pool headers add less than a hundredth.
@@ -32,7 +32,7 @@ class Held:
     """What was requested from the allocators and alive at the high-water mark, in bytes."""
 
     small: int
-    """In blocks that may have come out of slack."""
+    """In blocks that may have been allocated from slack."""
     large: int
     """In blocks that cannot."""
     waste: int
@@ -40,58 +40,63 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Precision:
-    """How much slack inside the process a measurement can bear."""
+class SlackThresholds:
+    """From how much slack on a measurement does something about it."""
 
-    enough: int
-    """Bytes up to which it does not matter."""
-    lay: int
-    """Bytes from which it is filled for good."""
-    fill: float
-    """Bytes from which it is filled for the time of the measurement."""
-    tracker: float
-    """Bytes from which the kernel's mark cannot judge, so that the exact tracker is used."""
+    ignore: int
+    """Bytes up to which slack is ignored."""
+    fill_permanently: int
+    """Bytes above which slack is filled for good."""
+    fill_temporarily: float
+    """Bytes above which slack is filled for the time of the measurement."""
+    use_tracker: float
+    """Bytes above which the high-water mark cannot decide, so that memray tracks the test."""
 
 
-# Slack up to this does not count where a peak is stored or compared with a stored one:
-# it is half of what the default rule lets pass, and another run of the same tests has much
-# the same.
-NEGLIGIBLE: Final = 1024 * 1024
-# What takes some tenths of a millisecond to fill.
-_MUCH: Final = 4 * 1024 * 1024
-# What a peak that is going to be stored is measured with. The tracker would make every test
-# slower that comes after one that left slack, and what it gives is no closer to another
-# reading of the mark than the mark is to itself.
-FOR_RECORD: Final = Precision(
-    enough=NEGLIGIBLE // 2, lay=_MUCH, fill=NEGLIGIBLE // 2, tracker=inf
+# Slack up to this does not count where a peak is stored or compared with a stored one: it is
+# half of what the default rule lets pass, and another run of the same tests has about as much.
+NEGLIGIBLE_SLACK: Final = 1024 * 1024
+# More slack would take too long to fill each time: so much takes tenths of a millisecond.
+_PERMANENTLY_FILLED_BYTES: Final = 4 * 1024 * 1024
+# Thresholds for peaks that will be stored or compared. Tracking would make every test slower
+# that comes after one that left slack, and a tracked peak is no closer to another reading of
+# the mark than two readings are to each other.
+FOR_STORED_PEAKS: Final = SlackThresholds(
+    ignore=NEGLIGIBLE_SLACK // 2,
+    fill_permanently=_PERMANENTLY_FILLED_BYTES,
+    fill_temporarily=NEGLIGIBLE_SLACK // 2,
+    use_tracker=inf,
 )
 
 
-def precision_for(limit: int, former: int | None = None) -> Precision:
-    """How much slack the judgement of a peak can bear.
+def thresholds_for(limit: int, former: int | None = None) -> SlackThresholds:
+    """Return the thresholds that the judgement of a peak needs.
 
     Args:
         limit: bytes it must not exceed.
-        former: bytes on record, for a limit that lies so much above them: the slack must be
-            small beside that margin, not beside the limit.
+        former: baseline value that the limit was made from: slack must be small beside the
+            margin between the two, not beside the limit.
     """
     if former is None:
-        tracker = tracker_from(limit)
-        return Precision(
-            enough=allowance(limit), lay=allowance(limit), fill=tracker, tracker=tracker
+        tracker = tracker_threshold(limit)
+        return SlackThresholds(
+            ignore=ignored_slack(limit),
+            fill_permanently=ignored_slack(limit),
+            fill_temporarily=tracker,
+            use_tracker=tracker,
         )
-    enough = max((limit - former) // 4, FOR_RECORD.enough)
-    return replace(FOR_RECORD, enough=enough, fill=enough)
+    ignore = max((limit - former) // 4, FOR_STORED_PEAKS.ignore)
+    return replace(FOR_STORED_PEAKS, ignore=ignore, fill_temporarily=ignore)
 
 
-def finest(several: Iterable[Precision]) -> Precision:
-    """What the most demanding of some measurements needs, each by itself."""
+def strictest(several: Iterable[SlackThresholds]) -> SlackThresholds:
+    """Return the smallest of each threshold."""
     all_of_them = list(several)
-    return Precision(
-        enough=min(p.enough for p in all_of_them),
-        lay=min(p.lay for p in all_of_them),
-        fill=min(p.fill for p in all_of_them),
-        tracker=min(p.tracker for p in all_of_them),
+    return SlackThresholds(
+        ignore=min(p.ignore for p in all_of_them),
+        fill_permanently=min(p.fill_permanently for p in all_of_them),
+        fill_temporarily=min(p.fill_temporarily for p in all_of_them),
+        use_tracker=min(p.use_tracker for p in all_of_them),
     )
 
 
@@ -112,24 +117,24 @@ def held_at_peak(records: Iterable[tuple[int, int]]) -> Held:
     return Held(small=small, large=large, waste=waste)
 
 
-def tracker_from(limit: int) -> int:
-    """Bytes of slack from which the kernel's mark cannot judge a test with this budget."""
-    return max(int(TRACK_SHARE * limit), RSS_RESOLUTION)
+def tracker_threshold(limit: int) -> int:
+    """Return the bytes of slack above which a test with this budget is tracked."""
+    return max(int(TRACKER_SHARE * limit), RSS_RESOLUTION)
 
 
-def allowance(limit: int) -> int:
-    """Bytes of slack that do not matter for this budget."""
-    return max(int(KNOWN_SHARE * limit), RSS_RESOLUTION)
+def ignored_slack(limit: int) -> int:
+    """Return the bytes of slack that do not matter for this budget."""
+    return max(int(IGNORED_SHARE * limit), RSS_RESOLUTION)
 
 
 def marked_peak(
     rise: int, slack: int, method: Method, bound: Bound = "slack", *, unseen: int | None = 0
 ) -> Peak:
-    """The peak by the kernel's mark: the truth lies between it and it plus the slack.
+    """Return the peak by the high-water mark: the true peak is at most the slack higher.
 
     Args:
         rise: bytes the mark rose.
-        slack: bytes of its peak that the mark may not show.
+        slack: bytes of the peak that the mark may not show.
         method: who gave the rise.
         bound: why it may not show them.
         unseen: bytes that may have been missed; ``None`` where nothing bounds that.
@@ -175,7 +180,7 @@ def tracked_peak(
 ) -> Peak:
     """The peak by mark and tracker together.
 
-    Two things come between the mark and the truth. Small blocks may have come out of free
+    Two things come between the mark and the true peak. Small blocks may have come out of free
     slack, and the mark did not rise for them: what of them was alive at once is a lower
     bound. Large ones cannot; they count as far as the mark rose for them, since pages that
     were never touched are not resident. And the tracker's own file is resident while it is

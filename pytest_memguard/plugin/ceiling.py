@@ -15,7 +15,7 @@ import pytest
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.judge.slack import allowance
+from pytest_memguard.judge.slack import ignored_slack
 from pytest_memguard.plugin.header import header
 from pytest_memguard.plugin.keys import START
 from pytest_memguard.plugin.names import has_checks, has_marker_of_ours, names_in_use
@@ -222,7 +222,7 @@ class Calls:
         self._was_reset = mark.was_reset
         self._no_finding_below = int(settings.budget * (settings.warn or 1))
         # memory of others may be free and be used again: as much as does not matter anyway
-        self._most = allowance(self._no_finding_below)
+        self._most = ignored_slack(self._no_finding_below)
         self._suspects = suspects
         self._now = Clock.seconds
         self._last = mark.read()

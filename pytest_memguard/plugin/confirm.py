@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from pytest_memguard.isolation import ForkServer, can_fork
-from pytest_memguard.judge.slack import NEGLIGIBLE
+from pytest_memguard.judge.slack import NEGLIGIBLE_SLACK
 from pytest_memguard.judge.suspects import confirmed, not_confirmed
 from pytest_memguard.model import Finding, Gap, Outcome, Peak
 from pytest_memguard.sizes import format_size
@@ -91,7 +91,7 @@ class Confirm:
             if peak is None:
                 break
             limit = finding.budget.limit
-            if peak.value <= limit < peak.high and peak.high - peak.value > NEGLIGIBLE:
+            if peak.value <= limit < peak.high and peak.high - peak.value > NEGLIGIBLE_SLACK:
                 low, high = format_size(peak.value), format_size(peak.high)
                 problem = f"it lies between {low} and {high} there"
                 break
@@ -111,7 +111,7 @@ class Confirm:
         """
         call = outcome.phase("call")
         peak = call.peak() if call is not None else None
-        if call is None or peak is None or peak.high - peak.value <= NEGLIGIBLE:
+        if call is None or peak is None or peak.high - peak.value <= NEGLIGIBLE_SLACK:
             return outcome
         if outcome.result != "passed":
             return outcome

@@ -10,7 +10,7 @@ import pytest
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import ConfigError, Unmeasurable
 from pytest_memguard.judge.budget import judge
-from pytest_memguard.judge.slack import allowance, tracker_from
+from pytest_memguard.judge.slack import ignored_slack, tracker_threshold
 from pytest_memguard.leaks import Verdict
 from pytest_memguard.metrics import METRICS, RSS
 from pytest_memguard.plugin.found import fail_with
@@ -199,10 +199,10 @@ class MemGuard:
         tools = self._tools()
         if limit is None or tools.slack_estimator is None:
             return 0
-        tools.settle(allowance(limit))
-        level, enough = tools.resident.level(), allowance(limit)
+        tools.settle(ignored_slack(limit))
+        level, enough = tools.resident.level(), ignored_slack(limit)
         return tools.slack_estimator.bound(
-            level, enough, tracker_from(limit), fill=self._may_fill
+            level, enough, tracker_threshold(limit), fill=self._may_fill
         )
 
     def _measure_level(self, measure: Measure) -> Iterator[Measure]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.slack import RSS_RESOLUTION, Precision, marked_peak
+from pytest_memguard.judge.slack import RSS_RESOLUTION, SlackThresholds, marked_peak
 from pytest_memguard.model import PhaseReading
 from pytest_memguard.plugin.needs import MUCH, NO_LIMIT_TOLERANCE, Demands
 from pytest_memguard.recording.region import Region, dropped
@@ -226,9 +226,9 @@ class Look:
             return
         start = _seconds()
         self._mark.start()
-        precision = self._demands.precision.get(phase)
-        if precision is not None or self._demands.bounds:
-            if not self._begin_bounded(phase, precision):
+        thresholds = self._demands.thresholds.get(phase)
+        if thresholds is not None or self._demands.bounds:
+            if not self._begin_bounded(phase, thresholds):
                 return
         elif phase != "teardown":  # of which nobody asks more than the level after it
             self._begin_marked(phase)
@@ -252,10 +252,10 @@ class Look:
         found = self._phases[phase] = _Phase(base)
         return found
 
-    def _begin_bounded(self, phase: PhaseName, precision: Precision | None) -> bool:
+    def _begin_bounded(self, phase: PhaseName, thresholds: SlackThresholds | None) -> bool:
         """Put the mark back and bound the slack; whether the mark is enough here."""
         instruments = self._instruments
-        tolerance = NO_LIMIT_TOLERANCE if precision is None else precision.enough
+        tolerance = NO_LIMIT_TOLERANCE if thresholds is None else thresholds.ignore
         instruments.settle(tolerance)
         demands = self._demands
         if phase == "call" and demands.needs.record:
@@ -268,16 +268,18 @@ class Look:
         estimator = instruments.slack_estimator
         if estimator is None:
             return True
-        if precision is None:
+        if thresholds is None:
             found.slack = estimator.bound(base, tolerance, inf, fill=False)
             return True
-        slack = estimator.bound(base, precision.lay, precision.tracker)
-        if slack > precision.fill:
-            slack = estimator.fill_temporarily(base, slack, precision.lay, precision.fill)
+        slack = estimator.bound(base, thresholds.fill_permanently, thresholds.use_tracker)
+        if slack > thresholds.fill_temporarily:
+            slack = estimator.fill_temporarily(
+                base, slack, thresholds.fill_permanently, thresholds.fill_temporarily
+            )
         if estimator.has_filled():
             self._after_filling(phase, found)
         found.slack = slack
-        if slack > precision.tracker:
+        if slack > thresholds.use_tracker:
             instruments.collection_watch.end()
             del self._phases[phase]
             self.open = None  # it begins there

@@ -230,8 +230,8 @@ class Measured:
         rise = metered.value
         slack = metered.ceiling - rise
         limit = self._plan.limits.get(phase, 0) if self._plan is not None else 0
-        precision = self._needs.precision(self._plan).get(phase)
-        enough = precision.enough if precision is not None else RSS_RESOLUTION
+        thresholds = self._needs.thresholds(self._plan).get(phase)
+        enough = thresholds.ignore if thresholds is not None else RSS_RESOLUTION
         if slack <= enough and not rise > limit > 0:
             return metered
         held = held_at_peak((record.size, record.n_allocations) for record in file.at_peak())

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.slack import FOR_RECORD, Precision, finest, precision_for
+from pytest_memguard.judge.slack import (
+    FOR_STORED_PEAKS,
+    SlackThresholds,
+    strictest,
+    thresholds_for,
+)
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import BREACHES, Finding, PhaseName, PhaseReading, StageReading
 from pytest_memguard.plugin.judging import PhaseJudge
@@ -91,21 +96,21 @@ class Measurement:
         """Start measuring a phase."""
         start = Clock.seconds()
         plan, tracking = self._plan, self._tracking
-        precisions = self._needs.precision(plan)
-        precision = needed = precisions.get(phase)
+        by_phase = self._needs.thresholds(plan)
+        thresholds = needed = by_phase.get(phase)
         if phase == "setup":
             self._collect_garbage()
-            if self._stays_hooked(phase) and precisions:
-                needed = finest(precisions.values())  # later phases cannot fill what is free
-        if precision is not None:
-            self._tolerance = precision.enough
+            if self._stays_hooked(phase) and by_phase:
+                needed = strictest(by_phase.values())  # later phases cannot fill what is free
+        if thresholds is not None:
+            self._tolerance = thresholds.ignore
         slack = 0 if needed is None else self._slack(needed)
         self.measured.slacks[phase] = slack
         if phase == "call" and self._needs.record:
             self._instruments.reserve_free_chunks()
         names = [] if plan is None else [n for n in plan.metered if phase in plan.metered[n]]
         start_meters = partial(self.recorder.start, names)
-        if tracking.wanted(phase, slack, precision):
+        if tracking.wanted(phase, slack, thresholds):
             # inside tracemalloc, never around it: each puts back the allocators it found
             self._hook(start_meters, lambda: tracking.start(phase))
         elif any(m.hooks_allocators and m.metric.name in names for m in self._others):
@@ -178,7 +183,7 @@ class Measurement:
         if self._needs.record:
             clear_free_lists()
         if limited or self._needs.record:
-            tolerance = FOR_RECORD.enough
+            tolerance = FOR_STORED_PEAKS.ignore
             if self._plan is not None and limited:
                 tolerance = self._plan.tolerance
             level = self._instruments.resident.level()
@@ -186,14 +191,16 @@ class Measurement:
 
     # Slack
 
-    def _slack_bound(self, precision: Precision, *, fill: bool = True) -> int:
+    def _slack_bound(self, thresholds: SlackThresholds, *, fill: bool = True) -> int:
         """Upper bound of the free bytes inside the process; 0 where nothing can tell."""
         estimator = self._instruments.slack_estimator
         if estimator is None:
             return 0
         self._settle()
         level = self._instruments.resident.level()
-        return estimator.bound(level, precision.lay, precision.tracker, fill=fill)
+        return estimator.bound(
+            level, thresholds.fill_permanently, thresholds.use_tracker, fill=fill
+        )
 
     @property
     def _is_hooked(self) -> bool:
@@ -227,22 +234,24 @@ class Measurement:
             estimator.discount(after)
         return after - before
 
-    def _slack(self, precision: Precision) -> int:
+    def _slack(self, thresholds: SlackThresholds) -> int:
         """Slack at the start of a phase, filled where that is possible.
 
         While memray or tracemalloc counts, what was filled before has stayed so.
         """
         if self._is_hooked:
-            return self._slack_bound(precision, fill=False)
-        return self._fill_temporarily(self._slack_bound(precision), precision)
+            return self._slack_bound(thresholds, fill=False)
+        return self._fill_temporarily(self._slack_bound(thresholds), thresholds)
 
-    def _fill_temporarily(self, slack: int, precision: Precision) -> int:
+    def _fill_temporarily(self, slack: int, thresholds: SlackThresholds) -> int:
         """Fill what is free until the phase ends, if it matters; what is free then."""
         estimator = self._instruments.slack_estimator
-        if estimator is None or slack <= precision.fill:
+        if estimator is None or slack <= thresholds.fill_temporarily:
             return slack
         level = self._instruments.resident.level()
-        return estimator.fill_temporarily(level, slack, precision.lay, precision.fill)
+        return estimator.fill_temporarily(
+            level, slack, thresholds.fill_permanently, thresholds.fill_temporarily
+        )
 
     def _anywhere(self) -> int:
         estimator = self._instruments.slack_estimator
@@ -254,25 +263,27 @@ class Measurement:
         A limit that the stage states itself is not known before, so what is free is filled
         here, unless that would count as the test's own memory.
         """
-        needed = [precision_for(limit)] if limit is not None else []
+        needed = [thresholds_for(limit)] if limit is not None else []
         if self._plan is not None:
             needed += [
-                precision_for(b.limit, b.before)
+                thresholds_for(b.limit, b.before)
                 for b in self._plan.judged
                 if b.stage and metric_named(b.metric).is_resident
             ]
         if self._needs.record:
-            needed.append(FOR_RECORD)
+            needed.append(FOR_STORED_PEAKS)
         if not needed:
             return 0
-        precision = finest(needed)
+        thresholds = strictest(needed)
         estimator = self._instruments.slack_estimator
         if estimator is None or limit is None or self._is_hooked:
-            return self._slack_bound(precision, fill=not self._is_hooked)
+            return self._slack_bound(thresholds, fill=not self._is_hooked)
         self._settle()
         before = self._instruments.resident.level()
-        slack = estimator.bound(before, precision.lay, precision.tracker)
-        slack = estimator.fill_more(before, slack, precision.lay, precision.fill)
+        slack = estimator.bound(before, thresholds.fill_permanently, thresholds.use_tracker)
+        slack = estimator.fill_more(
+            before, slack, thresholds.fill_permanently, thresholds.fill_temporarily
+        )
         self.recorder.discount(max(0, self._instruments.resident.level() - before))
         return slack
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from pytest_memguard.judge.slack import FOR_RECORD, RSS_RESOLUTION, Precision
+from pytest_memguard.judge.slack import FOR_STORED_PEAKS, RSS_RESOLUTION, SlackThresholds
 from pytest_memguard.plugin.properties import LIMIT
 from pytest_memguard.recording.instruments import MUCH_GARBAGE
 from pytest_memguard.sizes import MIB
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_memguard.model import PhaseName
     from pytest_memguard.plugin.plans import Plan
 
-_NONE: Final[Mapping[PhaseName, Precision]] = {}
+_NONE: Final[Mapping[PhaseName, SlackThresholds]] = {}
 NO_LIMIT_TOLERANCE: Final = 1 * MIB
 """Bytes that do not matter where there is no limit."""
 MUCH: Final = 2 * RSS_RESOLUTION
@@ -36,10 +36,10 @@ class Needs:
     warn: float | None = None
     """Share above which budgets that stages bring along warn."""
 
-    def precision(self, plan: Plan | None) -> Mapping[PhaseName, Precision]:
+    def thresholds(self, plan: Plan | None) -> Mapping[PhaseName, SlackThresholds]:
         """How much slack each phase can bear, where an answer depends on it."""
-        of_plan = plan.precision if plan is not None else _NONE
-        return {"call": FOR_RECORD, **of_plan} if self.record else of_plan
+        of_plan = plan.thresholds if plan is not None else _NONE
+        return {"call": FOR_STORED_PEAKS, **of_plan} if self.record else of_plan
 
 
 class Demands:
@@ -53,7 +53,7 @@ class Demands:
         bounds: whether peaks need an upper bound where there is no budget.
 
     Attributes:
-        precision: how much slack each phase can bear.
+        thresholds: how much slack each phase can bear.
         tolerance: bytes of garbage that do not matter.
         much_garbage: bytes of it from which it is collected, however long that takes.
         collects: whether garbage is collected where there may be enough to matter.
@@ -76,10 +76,10 @@ class Demands:
         "much_garbage",
         "needs",
         "plan",
-        "precision",
         "quiet_call",
         "quiet_setup",
         "simple",
+        "thresholds",
         "tolerance",
     )
 
@@ -87,9 +87,11 @@ class Demands:
         self.plan = plan
         self.needs = needs
         self.bounds = bounds
-        self.precision = needs.precision(plan)
+        self.thresholds = needs.thresholds(plan)
         limited = plan is not None and bool(plan.limits)
-        self.tolerance = plan.tolerance if plan is not None and limited else FOR_RECORD.enough
+        self.tolerance = (
+            plan.tolerance if plan is not None and limited else FOR_STORED_PEAKS.ignore
+        )
         self.little = self.tolerance // 2
         self.much_garbage = self.tolerance * MUCH_GARBAGE
         self.collects = needs.record or limited
@@ -99,10 +101,10 @@ class Demands:
         self.simple = (
             not self.detailed
             and not (bounds or needs.record)
-            and self.precision.keys() == {"call"}
+            and self.thresholds.keys() == {"call"}
             and limit is not None
         )
-        call = self.precision.get("call")
-        self.most_slack = call.tracker if call is not None else inf
+        call = self.thresholds.get("call")
+        self.most_slack = call.use_tracker if call is not None else inf
         self.quiet_setup = min(plan.call_only_limit, MUCH) if plan is not None else MUCH
         self.quiet_call = plan.quiet.get("call", inf) if plan is not None else inf

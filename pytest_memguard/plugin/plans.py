@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 import pytest
 
 from pytest_memguard.errors import ConfigError, quoted
-from pytest_memguard.judge.slack import Precision, allowance, finest, precision_for
+from pytest_memguard.judge.slack import (
+    SlackThresholds,
+    ignored_slack,
+    strictest,
+    thresholds_for,
+)
 from pytest_memguard.metrics import METRICS, RSS, Metric, metric_named
 from pytest_memguard.model import (
     PHASES,
@@ -51,7 +56,7 @@ class Plan:
     """The limit that the baseline sets on what the test leaves behind."""
     leak: Budget | None
     """The limit that it sets on what a call leaves behind, in bytes per call."""
-    precision: Mapping[PhaseName, Precision]
+    thresholds: Mapping[PhaseName, SlackThresholds]
     """How much free room the judgement of each phase with a limit can bear."""
     limits: Mapping[PhaseName, int]
     """The smallest limit on resident memory in each phase; phases without one are absent."""
@@ -108,13 +113,13 @@ def make_plan(
     judged = budgets + on_peaks
     limits: dict[PhaseName, int] = {}
     quiet: dict[PhaseName, float] = {}
-    precision: dict[PhaseName, Precision] = {}
+    thresholds: dict[PhaseName, SlackThresholds] = {}
     for phase in PHASES:
         covering = [b for b in judged if _is_resident(b) and b.covers(phase)]
         if covering:
             limits[phase] = min(b.limit for b in covering)
             quiet[phase] = min(b.limit * (b.warn or 1) for b in covering)
-            precision[phase] = finest(precision_for(b.limit, b.before) for b in covering)
+            thresholds[phase] = strictest(thresholds_for(b.limit, b.before) for b in covering)
     heap = [b for b in judged if metric_named(b.metric).is_traced]
     metered = [b for b in judged if _is_metered(metric_named(b.metric))]
     whole = any(b.phase == "all" and b.stage is None for b in heap)
@@ -123,7 +128,7 @@ def make_plan(
         formers=on_peaks,
         growth=by_kind.get("growth"),
         leak=by_kind.get("leak"),
-        precision=precision,
+        thresholds=thresholds,
         limits=limits,
         quiet=quiet,
         special=extra is not None
@@ -136,7 +141,7 @@ def make_plan(
             **{name: _phases_of(name, metered) for name in {b.metric: None for b in metered}},
             **dict.fromkeys(sorted(extra or ()), frozenset(PHASES)),
         },
-        tolerance=min((p.enough for p in precision.values()), default=allowance(0)),
+        tolerance=min((p.ignore for p in thresholds.values()), default=ignored_slack(0)),
         call_only_limit=_call_only_limit(budgets),
         main_limit=budgets[0].limit if budgets else None,
         metered_whole=any(b.phase == "all" and b.stage is None for b in metered),

@@ -12,7 +12,7 @@ from pytest_memguard.baselines import Change, Entry, Place
 from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_limit
-from pytest_memguard.judge.slack import NEGLIGIBLE
+from pytest_memguard.judge.slack import NEGLIGIBLE_SLACK
 from pytest_memguard.judge.suspects import suspect_number
 from pytest_memguard.leaks import LeakReading, bytes_of_all
 from pytest_memguard.metrics import RSS
@@ -81,7 +81,7 @@ class RegressionCheck:
         if finding.rule not in {"regression", "undecided"}:
             return finding
         peak = finding.peak
-        near = peak is not None and peak.high <= finding.budget.limit + NEGLIGIBLE
+        near = peak is not None and peak.high <= finding.budget.limit + NEGLIGIBLE_SLACK
         if finding.rule == "undecided" and near and self._confirm is None:
             return None  # so little slack does not count where no run can look closer
         if self.accepted(item.nodeid):

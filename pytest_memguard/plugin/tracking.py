@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.judge.slack import Precision
+from pytest_memguard.judge.slack import SlackThresholds
 from pytest_memguard.model import PhaseName
 from pytest_memguard.plugin.needs import Needs
 from pytest_memguard.probes.heap import HeapFile, HeapTracker
@@ -53,13 +53,13 @@ class Tracking:
         self._stages = stages
         self._tracker: HeapTracker | None = None
 
-    def wanted(self, phase: PhaseName, slack: int, precision: Precision | None) -> bool:
+    def wanted(self, phase: PhaseName, slack: int, thresholds: SlackThresholds | None) -> bool:
         """Whether it is to be started.
 
         Args:
             phase: what is about to begin.
             slack: bytes that may be free inside the process.
-            precision: how much of it can be borne.
+            thresholds: how much of it can be borne.
         """
         plan = self._plan
         if self._tracker is not None:
@@ -68,7 +68,7 @@ class Tracking:
             return True
         if plan is not None and phase in plan.heap:
             return True
-        return precision is not None and slack > precision.tracker
+        return thresholds is not None and slack > thresholds.use_tracker
 
     @property
     def counts(self) -> bool:

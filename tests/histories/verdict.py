@@ -6,7 +6,7 @@ from enum import Enum
 
 from tests.histories.model import Answer, Truth
 
-RESOLUTION = 1 << 20
+LEAST_RESOLUTION = 1 << 20
 SHARE = 0.05
 
 
@@ -34,15 +34,15 @@ FAULTS = frozenset({Verdict.SILENT, Verdict.FALSE_ALARM})
 def resolution(limit: int) -> int:
     """How near to a limit nothing is promised, in bytes.
 
-    Slack inside the process up to 5 % of a limit does not matter to the plugin
-    (`KNOWN_SHARE` in `judge/slack.py`). Below that there is what no reading of resident memory
-    can tell: an arena of 1 MiB that is opened a test earlier or later, and pages that the
-    kernel has not added up yet.
+    Slack up to 5 % of a limit does not matter to the plugin (`IGNORED_SHARE` in
+    `judge/slack.py`). Below that there is what no reading of resident memory can tell: an
+    arena of 1 MiB that is opened a test earlier or later, and pages that the kernel has not
+    added up yet.
 
     Args:
         limit: bytes.
     """
-    return max(RESOLUTION, int(SHARE * limit))
+    return max(LEAST_RESOLUTION, int(SHARE * limit))
 
 
 def judge(limit: int | None, truth: Truth, lessened: int, answer: Answer) -> Verdict:

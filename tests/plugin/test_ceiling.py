@@ -16,7 +16,7 @@ XDIST = ("xdist",)
 FAR = """
     from pytest_memguard.plugin import ceiling
 
-    ceiling.allowance = lambda limit: limit
+    ceiling.ignored_slack = lambda limit: limit
 """
 SUITE = """
     import pytest

@@ -7,20 +7,20 @@ from math import inf
 import pytest
 
 from pytest_memguard.judge.slack import (
-    FOR_RECORD,
-    KNOWN_SHARE,
+    FOR_STORED_PEAKS,
+    IGNORED_SHARE,
     RSS_RESOLUTION,
-    TRACK_SHARE,
+    TRACKER_SHARE,
     Held,
-    Precision,
-    allowance,
-    finest,
+    SlackThresholds,
     held_at_peak,
     higher,
+    ignored_slack,
     marked_peak,
-    precision_for,
+    strictest,
+    thresholds_for,
     tracked_peak,
-    tracker_from,
+    tracker_threshold,
 )
 from pytest_memguard.model import Peak
 from pytest_memguard.sizes import KIB, MIB
@@ -31,14 +31,16 @@ from pytest_memguard.sizes import KIB, MIB
     [
         pytest.param(0, RSS_RESOLUTION, id="no-limit"),
         pytest.param(
-            int(RSS_RESOLUTION / KNOWN_SHARE), RSS_RESOLUTION, id="the-share-is-the-resolution"
+            int(RSS_RESOLUTION / IGNORED_SHARE),
+            RSS_RESOLUTION,
+            id="the-share-is-the-resolution",
         ),
-        pytest.param(100 * MIB, int(KNOWN_SHARE * 100 * MIB), id="a-share"),
+        pytest.param(100 * MIB, int(IGNORED_SHARE * 100 * MIB), id="a-share"),
     ],
 )
-def test_allowance(limit, slack) -> None:
+def test_ignored_slack(limit, slack) -> None:
     """Slack up to a small share of the limit, or the mark's resolution, does not matter."""
-    assert slack == allowance(limit)
+    assert slack == ignored_slack(limit)
 
 
 @pytest.mark.parametrize(
@@ -46,38 +48,42 @@ def test_allowance(limit, slack) -> None:
     [
         pytest.param(0, RSS_RESOLUTION, id="no-limit"),
         pytest.param(
-            int(RSS_RESOLUTION / TRACK_SHARE), RSS_RESOLUTION, id="the-share-is-the-resolution"
+            int(RSS_RESOLUTION / TRACKER_SHARE),
+            RSS_RESOLUTION,
+            id="the-share-is-the-resolution",
         ),
-        pytest.param(100 * MIB, int(TRACK_SHARE * 100 * MIB), id="a-share"),
+        pytest.param(100 * MIB, int(TRACKER_SHARE * 100 * MIB), id="a-share"),
     ],
 )
-def test_tracker_from(limit, slack) -> None:
+def test_tracker_threshold(limit, slack) -> None:
     """The tracker is used from a large share of the limit on, never below the resolution."""
-    assert slack == tracker_from(limit)
+    assert slack == tracker_threshold(limit)
 
 
 def test_least_slack() -> None:
     """Slack of 256 KiB is what the mark does not resolve: it never matters."""
-    assert allowance(0) == tracker_from(0) == 256 * KIB
+    assert ignored_slack(0) == tracker_threshold(0) == 256 * KIB
 
 
 def test_precision_for_the_record() -> None:
     """Beside a peak that will be stored half a MiB of slack does not matter."""
-    expected = Precision(enough=512 * KIB, lay=4 * MIB, fill=512 * KIB, tracker=inf)
-    assert expected == FOR_RECORD
+    expected = SlackThresholds(
+        ignore=512 * KIB, fill_permanently=4 * MIB, fill_temporarily=512 * KIB, use_tracker=inf
+    )
+    assert expected == FOR_STORED_PEAKS
 
 
 @pytest.mark.parametrize("limit", [0, 1, MIB, 5 * MIB, 10 * MIB, 1024 * MIB])
 def test_what_is_allowed_needs_no_tracker(limit) -> None:
     """Slack that does not matter never calls for the tracker."""
-    assert allowance(limit) <= tracker_from(limit)
+    assert ignored_slack(limit) <= tracker_threshold(limit)
 
 
 def test_precision_for_a_budget() -> None:
     """Beside a budget a small share is enough; slack from a large share on must not stay."""
-    needed = precision_for(100 * MIB)
-    assert (needed.enough, needed.lay) == (5 * MIB, 5 * MIB)
-    assert (needed.fill, needed.tracker) == (25 * MIB, 25 * MIB)
+    needed = thresholds_for(100 * MIB)
+    assert (needed.ignore, needed.fill_permanently) == (5 * MIB, 5 * MIB)
+    assert (needed.fill_temporarily, needed.use_tracker) == (25 * MIB, 25 * MIB)
 
 
 @pytest.mark.parametrize(
@@ -90,18 +96,21 @@ def test_precision_for_a_budget() -> None:
 )
 def test_precision_for_what_is_on_record(limit, former, enough) -> None:
     """Beside a record slack must be small beside the margin; the tracker is never used."""
-    needed = precision_for(limit, former)
-    assert (needed.enough, needed.fill) == (enough, enough)
-    assert (needed.lay, needed.tracker) == (4 * MIB, inf)
+    needed = thresholds_for(limit, former)
+    assert (needed.ignore, needed.fill_temporarily) == (enough, enough)
+    assert (needed.fill_permanently, needed.use_tracker) == (4 * MIB, inf)
 
 
 def test_finest() -> None:
     """Several measurements at once need the best of each."""
-    budget, record = precision_for(100 * MIB), precision_for(110 * MIB, 100 * MIB)
-    assert finest([budget, record]) == Precision(
-        enough=record.enough, lay=record.lay, fill=record.fill, tracker=budget.tracker
+    budget, record = thresholds_for(100 * MIB), thresholds_for(110 * MIB, 100 * MIB)
+    assert strictest([budget, record]) == SlackThresholds(
+        ignore=record.ignore,
+        fill_permanently=record.fill_permanently,
+        fill_temporarily=record.fill_temporarily,
+        use_tracker=budget.use_tracker,
     )
-    assert finest([record]) == record
+    assert strictest([record]) == record
 
 
 def test_marked_peak() -> None:

@@ -7,7 +7,7 @@ from math import inf
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.slack import allowance
+from pytest_memguard.judge.slack import ignored_slack
 from pytest_memguard.model import PHASES, Budget
 from pytest_memguard.plugin.plans import SIGNATURE, budget_from_mark, make_plan
 from pytest_memguard.sizes import KIB, MIB
@@ -374,7 +374,7 @@ def test_call_only_limit(budgets, limit) -> None:
 )
 def test_tolerance(budgets, limit) -> None:
     """Garbage that does not matter to the smallest limit is left alone."""
-    assert allowance(limit) == make_plan(budgets).tolerance
+    assert ignored_slack(limit) == make_plan(budgets).tolerance
 
 
 def test_plan_keeps_the_budgets() -> None:
