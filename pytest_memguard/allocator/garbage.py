@@ -1,4 +1,4 @@
-"""Collects garbage for a check, the whole heap for a small share of the time."""
+"""Collects garbage for a leak check; of the whole heap in a small share of the time."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Final
 from pytest_memguard.clock import Clock
 
 _SHARE_OF_TIME: Final = 50
-_DEAR: Final = 0.05
-"""Seconds of a collection of the whole heap from which on the interpreter makes none itself."""
-_SELDOM: Final = 1_000_000
+_EXPENSIVE_SECONDS: Final = 0.05
+"""Seconds of a full collection from which the interpreter makes no more by itself."""
+_SPARSE_COLLECTIONS: Final = 1_000_000
+"""Collections of the middle generation after which it would make one."""
 
 
 def collect(generation: int = 2) -> int:
-    """Collect garbage without a word to ``gc.callbacks``.
+    """Collect garbage without calling ``gc.callbacks``.
 
-    A check collects most of the time. What a callback raises is lost, and so is the interrupt
-    of a user that arrives meanwhile: it would be raised in the first Python code that runs.
+    A check spends most of its time collecting. The interpreter drops what a callback raises,
+    and so a user's interrupt that arrives meanwhile: Python raises it in the first code that
+    runs, which would be the callback.
 
     Args:
-        generation: the oldest to collect.
+        generation: the oldest one to collect.
 
     Returns:
         How many objects were unreachable.
@@ -34,10 +36,10 @@ def collect(generation: int = 2) -> int:
 
 
 class WholeHeap:
-    """Collects the garbage of the whole heap now and then, in place of the interpreter.
+    """Makes full collections in place of the interpreter, and not too often.
 
-    The interpreter does so when there is a quarter more than at the last time. A check
-    collects in a heap that is frozen but for a little, and the interpreter takes this little
+    The interpreter makes one when there are a quarter more objects than at the last one. A
+    check collects while nearly all of the heap is frozen, and the interpreter takes the rest
     for all there was. On a large heap it would then spend more time on garbage than all
     tests take together.
     """
@@ -47,7 +49,7 @@ class WholeHeap:
         self._thresholds: tuple[int, int, int] | None = None
 
     def collect(self) -> None:
-        """Collect the garbage of the whole heap, or what is young if that was not long ago."""
+        """Collect all generations, or the younger ones if that was not long ago."""
         start = Clock.cpu()
         if start < self._due:
             collect(1)
@@ -55,12 +57,12 @@ class WholeHeap:
         collect()
         end = Clock.cpu()
         self._due = end + _SHARE_OF_TIME * (end - start)
-        if end - start > _DEAR and self._thresholds is None:
+        if end - start > _EXPENSIVE_SECONDS and self._thresholds is None:
             self._thresholds = gc.get_threshold()
-            gc.set_threshold(*self._thresholds[:2], _SELDOM)
+            gc.set_threshold(*self._thresholds[:2], _SPARSE_COLLECTIONS)
 
     def close(self) -> None:
-        """Leave the whole heap to the interpreter again."""
-        if self._thresholds is not None and gc.get_threshold()[2] == _SELDOM:
+        """Let the interpreter make full collections again."""
+        if self._thresholds is not None and gc.get_threshold()[2] == _SPARSE_COLLECTIONS:
             gc.set_threshold(*self._thresholds)
         self._thresholds = None

@@ -1,4 +1,4 @@
-"""Give free pages back before a look, at a bounded cost."""
+"""Trims the C heap before a reading, at a bounded cost."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
 
 _CHEAP_SECONDS: Final = 50e-6
-DEAR_SECONDS: Final = 2 * _CHEAP_SECONDS
-"""What trimming and little else must have taken for its cost to be looked at again."""
+EXPENSIVE_SECONDS: Final = 2 * _CHEAP_SECONDS
+"""Seconds of trimming, with little else, from which its cost is measured again."""
 _SHARE_OF_TIME: Final = 50
 
 
 class Trimmer:
-    """Asks the C allocator to give its free pages back to the system.
+    """Has malloc return the free pages of the C heap to the system.
 
     That takes a microsecond on most heaps and up to tens of milliseconds on a large
-    fragmented one, as does asking how much of the heap is in use. There it is done only when
-    resident memory has risen since the last time, when less of the heap is in use, or when
-    fifty times its cost has passed; and the heap is asked only when fifty times the cost of
-    asking has.
+    fragmented one, as does counting the bytes in use. On such a heap the trimmer trims only
+    if resident memory has risen since the last time, if fewer bytes are in use, or if fifty
+    times the cost of trimming has passed; and it counts the bytes in use only if fifty times
+    the cost of counting has.
 
     Args:
         level: returns resident bytes.
-        trim: gives pages back; psutil's ``heap_trim`` unless something else is passed.
-        used: returns bytes in use on the C heap; psutil's ``heap_info`` likewise.
+        trim: returns free pages to the system; by default psutil's ``heap_trim``.
+        used: returns bytes in use on the C heap; by default psutil's ``heap_info``.
 
     Attributes:
-        trim: gives pages back.
-        cheap: whether that cost so little the last time that it may be called instead.
+        trim: returns free pages to the system.
+        cheap: whether that cost so little the last time that it may be called directly.
 
     Raises:
-        Unmeasurable: if the C library cannot be asked.
+        Unmeasurable: if the C library cannot trim its heap.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Trimmer:
         self._cost = again - start
         self.cheap = self._cost <= _CHEAP_SECONDS
         if self._cost > _CHEAP_SECONDS:
-            # was it dear because there was much to give back, or is it dear every time?
+            # expensive because of what there was to return, or every time?
             self.trim()
             self._cost = self._cpu() - again
         if self._cost > _CHEAP_SECONDS:
@@ -78,10 +78,10 @@ class Trimmer:
             self._due = self._now() + (self._cpu() - start) * _SHARE_OF_TIME
 
     def _slack(self) -> int:
-        """Bytes by which the slack in the heap has grown since then, as far as is known.
+        """Return the bytes by which the slack in the heap has grown since then, if known.
 
-        Resident memory counts from where it was lowest: what else the process has given back
-        since then hides nothing of what was freed in the heap.
+        Resident memory counts from where it was lowest: other memory that the process has
+        returned since then must not hide what was freed in the heap.
         """
         if self._now() >= self._used_due:
             self._freed = max(0, self._used_after - self._ask())
@@ -90,7 +90,7 @@ class Trimmer:
         return level - self._level_after + self._freed
 
     def _ask(self) -> int:
-        """Bytes in use on the heap; not asked again before a share of the time."""
+        """Return the bytes in use on the heap, and note when they may be counted again."""
         start = self._cpu()
         used = self._used()
         self._used_due = self._now() + (self._cpu() - start) * _SHARE_OF_TIME
@@ -98,7 +98,7 @@ class Trimmer:
 
 
 class Untrimmed:
-    """Stands in where free pages cannot be given back, which is one of the gaps."""
+    """Takes the place of `Trimmer` where the C heap cannot be trimmed: one of the gaps."""
 
     cheap = True
 

@@ -24,7 +24,7 @@ Growths = Mapping[Signal, int]
 _NOTHING: Final[Growths] = {}
 QUIET: Final = 1 / 3
 """Share of the calls, the latest, over which nothing may grow for the check to end early."""
-_FEW: Final[Mapping[Signal, float]] = {"C heap": 6.0}
+_PASSED_BYTES_PER_CALL: Final[Mapping[Signal, float]] = {"C heap": 6.0}
 """Growth per call that the first look lets pass; of what is counted it is none."""
 QUIET_CALLS: Final = 24
 """Calls at least over which nothing may."""
@@ -49,7 +49,10 @@ def passes(rounds: Sequence[Round]) -> bool:
         return True
     whole = joined(latest_two)
     return all(
-        moved <= max(_FEW.get(signal, 0.0) * whole.calls, RESOLUTIONS.get(signal, 0))
+        moved
+        <= max(
+            _PASSED_BYTES_PER_CALL.get(signal, 0.0) * whole.calls, RESOLUTIONS.get(signal, 0)
+        )
         for signal, moved in whole.growth
     )
 

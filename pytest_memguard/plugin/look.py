@@ -10,7 +10,7 @@ from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.slack import RSS_RESOLUTION, SlackThresholds, marked_peak
 from pytest_memguard.model import PhaseReading
-from pytest_memguard.plugin.needs import MUCH, NO_LIMIT_TOLERANCE, Demands
+from pytest_memguard.plugin.needs import NO_LIMIT_TOLERANCE, NOTABLE_RISE_BYTES, Demands
 from pytest_memguard.recording.region import Region, dropped
 
 if TYPE_CHECKING:
@@ -367,7 +367,7 @@ class Look:
                 return False
             if phase == "setup":
                 self._weigh_setup(rise)
-        if rise > MUCH and instruments.slack_estimator is not None:
+        if rise > NOTABLE_RISE_BYTES and instruments.slack_estimator is not None:
             self._release(here)
             instruments.slack_estimator.note_use(rise)
         return True

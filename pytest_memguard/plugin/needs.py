@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.judge.slack import FOR_STORED_PEAKS, RSS_RESOLUTION, SlackThresholds
 from pytest_memguard.plugin.properties import LIMIT
-from pytest_memguard.recording.instruments import MUCH_GARBAGE
+from pytest_memguard.recording.instruments import URGENT_GARBAGE_FACTOR
 from pytest_memguard.sizes import MIB
 from pytest_memguard.values import dataclass
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _NONE: Final[Mapping[PhaseName, SlackThresholds]] = {}
 NO_LIMIT_TOLERANCE: Final = 1 * MIB
 """Bytes that do not matter where there is no limit."""
-MUCH: Final = 2 * RSS_RESOLUTION
-"""What a test must have used for its free lists and last blocks to be worth giving back."""
+NOTABLE_RISE_BYTES: Final = 2 * RSS_RESOLUTION
+"""Bytes that a test must have used for its free lists and last blocks to be worth returning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Needs:
     """Share above which budgets that stages bring along warn."""
 
     def thresholds(self, plan: Plan | None) -> Mapping[PhaseName, SlackThresholds]:
-        """How much slack each phase can bear, where an answer depends on it."""
+        """Return the thresholds of each phase whose judgement depends on slack."""
         of_plan = plan.thresholds if plan is not None else _NONE
         return {"call": FOR_STORED_PEAKS, **of_plan} if self.record else of_plan
 
@@ -53,27 +53,26 @@ class Demands:
         bounds: whether peaks need an upper bound where there is no budget.
 
     Attributes:
-        thresholds: how much slack each phase can bear.
+        thresholds: what is done about slack in each phase.
         tolerance: bytes of garbage that do not matter.
-        much_garbage: bytes of it from which it is collected, however long that takes.
+        urgent_garbage_bytes: garbage from which it is collected, however long that takes.
         collects: whether garbage is collected where there may be enough to matter.
         detailed: whether a look is not enough.
-        little: bytes by which resident memory may have risen since slack was asked for.
-        limit_property: what other plugins are told of the budget.
+        ignored_rise_bytes: by how much resident memory may have risen since slack was measured.
+        limit_property: the budget, as a property for other plugins.
         simple: whether a budget on the call is all there is.
-        most_slack: bytes of slack that a call with that alone can bear.
-        quiet_setup: the highest peak of setup nobody has a word to say about.
-        quiet_call: the highest peak of the call no judge has a word to say about.
+        most_slack: bytes of slack up to which such a call needs no tracker.
+        quiet_setup: the highest peak of setup that makes no finding.
+        quiet_call: the highest peak of the call that makes no finding.
     """
 
     __slots__ = (
         "bounds",
         "collects",
         "detailed",
+        "ignored_rise_bytes",
         "limit_property",
-        "little",
         "most_slack",
-        "much_garbage",
         "needs",
         "plan",
         "quiet_call",
@@ -81,6 +80,7 @@ class Demands:
         "simple",
         "thresholds",
         "tolerance",
+        "urgent_garbage_bytes",
     )
 
     def __init__(self, plan: Plan | None, needs: Needs, *, bounds: bool) -> None:
@@ -92,8 +92,8 @@ class Demands:
         self.tolerance = (
             plan.tolerance if plan is not None and limited else FOR_STORED_PEAKS.ignore
         )
-        self.little = self.tolerance // 2
-        self.much_garbage = self.tolerance * MUCH_GARBAGE
+        self.ignored_rise_bytes = self.tolerance // 2
+        self.urgent_garbage_bytes = self.tolerance * URGENT_GARBAGE_FACTOR
         self.collects = needs.record or limited
         self.detailed = needs.track or (plan is not None and plan.special)
         limit = plan.main_limit if plan is not None else None
@@ -106,5 +106,9 @@ class Demands:
         )
         call = self.thresholds.get("call")
         self.most_slack = call.use_tracker if call is not None else inf
-        self.quiet_setup = min(plan.call_only_limit, MUCH) if plan is not None else MUCH
+        self.quiet_setup = (
+            min(plan.call_only_limit, NOTABLE_RISE_BYTES)
+            if plan is not None
+            else NOTABLE_RISE_BYTES
+        )
         self.quiet_call = plan.quiet.get("call", inf) if plan is not None else inf

@@ -57,7 +57,7 @@ class Plan:
     leak: Budget | None
     """The limit that it sets on what a call leaves behind, in bytes per call."""
     thresholds: Mapping[PhaseName, SlackThresholds]
-    """How much free room the judgement of each phase with a limit can bear."""
+    """What is done about slack in each phase with a limit."""
     limits: Mapping[PhaseName, int]
     """The smallest limit on resident memory in each phase; phases without one are absent."""
     quiet: Mapping[PhaseName, float]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from pytest_memguard.allocator.trim import DEAR_SECONDS
+from pytest_memguard.allocator.trim import EXPENSIVE_SECONDS
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.slack import RSS_RESOLUTION
 from pytest_memguard.plugin.last_failure import forget_last_failure
-from pytest_memguard.plugin.needs import MUCH
+from pytest_memguard.plugin.needs import NOTABLE_RISE_BYTES
 from pytest_memguard.plugin.properties import DELTA, PEAK, forget_ours
 from pytest_memguard.probes.peak_rss import PUT_BACK
 from pytest_memguard.sizes import KIB
@@ -167,7 +167,7 @@ class QuickHooks:
             not base
             or not demands.simple
             or rise > demands.quiet_setup
-            or not 0 <= garbage <= demands.much_garbage
+            or not 0 <= garbage <= demands.urgent_garbage_bytes
             or (garbage > demands.tolerance and self._now() >= instruments.collection_due)
             or not self._mark.undisturbed
         ):
@@ -196,13 +196,13 @@ class QuickHooks:
             mark = self._below_inherited.mark()
         rise = mark - self._call_base
         if (
-            rise > MUCH
+            rise > NOTABLE_RISE_BYTES
             or rise + self._slack > demands.quiet_call
             or self.demands is None
             or not self._mark.undisturbed
             or self._reset_by_others(0)
             or len(item.own_markers) != self._markers
-            or (mark > demands.quiet_call and self._is_smaller_by(demands.little))
+            or (mark > demands.quiet_call and self._is_smaller_by(demands.ignored_rise_bytes))
             or not self._watch_collections.end_if_intact()
         ):
             self._care.end_call(item, failed=False)
@@ -242,12 +242,12 @@ class QuickHooks:
         self._watch_collections.begin(base)
         self._call_base = base
         now = self._started = self._now()
-        if now - start > DEAR_SECONDS:
+        if now - start > EXPENSIVE_SECONDS:
             settle.cheap = False
         # no more can be free inside the process than is resident
         slack = (
             base
-            if base <= demands.little
+            if base <= demands.ignored_rise_bytes
             else estimator.known(base, demands.tolerance, demands.most_slack)
         )
         if slack < 0 or slack > demands.most_slack:

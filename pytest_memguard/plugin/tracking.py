@@ -58,8 +58,8 @@ class Tracking:
 
         Args:
             phase: what is about to begin.
-            slack: bytes that may be free inside the process.
-            thresholds: how much of it can be borne.
+            slack: bytes of it, at most.
+            thresholds: of slack, in this phase.
         """
         plan = self._plan
         if self._tracker is not None:

@@ -31,8 +31,8 @@ _NOT_PINNED: Final = Gap(
     subject="large blocks alike in every run",
     reason="that takes glibc 2.33 or later; what earlier tests freed may move a peak",
 )
-MUCH_GARBAGE: Final = 5
-"""How many times what is tolerable is collected whatever that costs."""
+URGENT_GARBAGE_FACTOR: Final = 5
+"""Times the tolerance from which garbage is collected, however long that takes."""
 
 
 class Instruments:
@@ -138,7 +138,7 @@ class Instruments:
             self.clean_level = min(self.clean_level, level)
             return False
         due = self._often_due if often else self.collection_due
-        if Clock.seconds() < due and grown <= tolerance * MUCH_GARBAGE:
+        if Clock.seconds() < due and grown <= tolerance * URGENT_GARBAGE_FACTOR:
             return False
         start = Clock.cpu()
         gc.collect()

@@ -43,7 +43,7 @@ def test_the_whole_heap_is_collected_for_a_share_of_the_time(collected, clock) -
 
 
 def test_the_interpreter_leaves_a_large_heap_alone_meanwhile(collected) -> None:
-    """Where it is dear, the interpreter does it no more until there are no more checks."""
+    """Where it is expensive, the interpreter makes none until there are no more checks."""
     heap = WholeHeap()
     heap.collect()
     assert gc.get_threshold() == (700, 10, 1_000_000)

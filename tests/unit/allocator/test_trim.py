@@ -155,7 +155,7 @@ def test_asking_is_bounded_too(clock) -> None:
 
 
 def test_expensive_once(clock) -> None:
-    """Trimming that was dear because there was much to give back is not dear every time."""
+    """Trimming that was expensive because of what it returned is not so every time."""
     setting = Setting(clock, EXPENSIVE)
 
     def settle() -> None:
