@@ -7,8 +7,7 @@ from typing import Final
 from pytest_memguard.model import Bound
 
 REASONS: Final[dict[Bound, str]] = {
-    "slack": "earlier code left room free inside the process that the kernel's mark does not "
-    "show",
+    "slack": "earlier code left slack inside the process that the kernel's mark does not show",
     "collected": "a garbage collection in the meantime freed older memory, which can be used "
     "again without raising the kernel's mark",
     "dropped": "memory of earlier tests was released in the meantime, which can be used again "

@@ -109,7 +109,7 @@ def _how(peak: Peak) -> str:
     if peak.method == "sampled":
         return " (sampled: the true peak may be higher)"
     if peak.method == "memray estimate":
-        return " (by memray: free room inside the process hides part of it from the kernel)"
+        return " (by memray: slack inside the process hides part of it from the kernel)"
     if peak.unseen != 0:
         return " or more"
     return ""

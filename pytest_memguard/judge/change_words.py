@@ -12,8 +12,8 @@ GONE: Final = "it is in the baseline, and no longer among the tests"
 LEAK_NOT_CHECKED: Final = "it was not checked for leaks this time, so its leak has no number"
 LEAK_NEW: Final = "the baseline has no number for its leak yet"
 
-_ROOM: Final = (
-    "earlier code left room free inside the process that the kernel's mark does not show"
+_SLACK: Final = (
+    "earlier code left slack inside the process that the kernel's mark does not show"
 )
 
 
@@ -67,11 +67,11 @@ def _unsure(change: Change, was: Entry, now: Entry) -> str:
     if change.now > change.before and _was_bounded(change, was):
         return (
             f"{_above(change)}, which is not exact: it may have been as high as it is now, as "
-            f"{_ROOM}"
+            f"{_SLACK}"
         )
     return (
         f"{subject(change)} is {_amount(change, change.now)} or more, and may be above the "
-        f"{allowed(change)}: {_ROOM}"
+        f"{allowed(change)}: {_SLACK}"
     )
 
 

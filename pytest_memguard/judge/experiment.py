@@ -82,7 +82,7 @@ def _doubt(before: Entry, now: Entry, metric: str, keep: int) -> str:
         return f"which is under {format_size(keep)}"
     hidden = max(now.ceiling - now.peak, 0)
     if saved - hidden < keep:
-        return f"but free room inside the process may hide {format_size(hidden)}"
+        return f"but slack inside the process may hide {format_size(hidden)}"
     apart = noise(before, metric)
     if saved <= apart:
         return f"but readings of the same code may lie {format_size(apart)} apart"

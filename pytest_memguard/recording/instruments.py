@@ -201,7 +201,7 @@ class Instruments:
         except (Unmeasurable, ImportError) as error:
             self.gaps.append(
                 Gap(
-                    subject="free room inside the process",
+                    subject="slack inside the process",
                     reason=f"{error}; memory that earlier tests freed may hide a peak",
                 )
             )
@@ -212,7 +212,7 @@ class Instruments:
                 "pymalloc tells nothing while tracemalloc or another tool hooks it; what was "
                 "free before the first test may hide a peak"
             )
-            self.gaps.append(Gap(subject="free room inside the process", reason=reason))
+            self.gaps.append(Gap(subject="slack inside the process", reason=reason))
 
         def read() -> Slack:
             self._trim_all()  # the probe counts on free pages having been given back

@@ -258,7 +258,7 @@ def test_header_names_missing_memray(run):
 @pytest.mark.parametrize(
     ("name", "module", "subject"),
     [
-        ("SlackProbe", "pytest_memguard.probes.slack", "free room inside the process"),
+        ("SlackProbe", "pytest_memguard.probes.slack", "slack inside the process"),
         ("Trimmer", "pytest_memguard.recording.instruments", "free pages of the C heap"),
     ],
 )

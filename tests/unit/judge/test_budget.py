@@ -147,7 +147,7 @@ def test_finding_holds_what_was_judged() -> None:
         pytest.param(
             BUDGET,
             peak(300 * MIB, method="memray estimate"),
-            "peak RSS 300.0 MiB (by memray: free room inside the process hides part of it "
+            "peak RSS 300.0 MiB (by memray: slack inside the process hides part of it "
             "from the kernel) is 100.0 MiB over the budget of 200.0 MiB set by the marker",
             id="over-by-memray",
         ),
@@ -175,7 +175,7 @@ def test_finding_holds_what_was_judged() -> None:
             BUDGET,
             peak(150 * MIB, 250 * MIB),
             "peak RSS lies between 150.0 MiB and 250.0 MiB, the budget of 200.0 MiB set by "
-            "the marker in between: earlier code left room free inside the process that the "
+            "the marker in between: earlier code left slack inside the process that the "
             "kernel's mark does not show; run the test by itself to decide",
             id="undecided",
         ),

@@ -21,7 +21,7 @@ CHANGE = Change(
     allowed=22 * MIB,
     rule=RULE,
 )
-HIDDEN = "earlier code left room free inside the process that the kernel's mark does not show"
+HIDDEN = "earlier code left slack inside the process that the kernel's mark does not show"
 
 
 def entry(**fields) -> Entry:

@@ -72,7 +72,7 @@ def said(before, now, *, failed=0, keep=5 * MIB, metric="heap") -> tuple[str, st
         pytest.param(
             entry(30, ceiling=48),
             "RE-RUN",
-            "20.0 MiB less than 50.0 MiB on record, but free room inside the process may hide "
+            "20.0 MiB less than 50.0 MiB on record, but slack inside the process may hide "
             "18.0 MiB: confirm it",
             id="may-be-hidden",
         ),

@@ -230,7 +230,7 @@ def test_before_may_have_been_higher() -> None:
     assert change.kind == "unsure"
     assert change.text == (
         "peak RSS 32.0 MiB is 22.0 MiB (220%) above the baseline of 10.0 MiB, which is not "
-        "exact: it may have been as high as it is now, as earlier code left room free inside "
+        "exact: it may have been as high as it is now, as earlier code left slack inside "
         "the process that the kernel's mark does not show"
     )
 

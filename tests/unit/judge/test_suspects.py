@@ -87,7 +87,7 @@ def test_undecided_sentence() -> None:
         budget=budget,
         peak=rss(21, 30),
         text="peak RSS of stage 'load' lies between 21.0 MiB and 30.0 MiB, the 22.0 MiB that "
-        "peak:10% (--mem-fail-on) allows in between: earlier code left room free inside the "
+        "peak:10% (--mem-fail-on) allows in between: earlier code left slack inside the "
         "process that the kernel's mark does not show",
     )
 
