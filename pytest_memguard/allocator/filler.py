@@ -1,4 +1,4 @@
-"""Fills slack inside the process, so that a test's memory shows in the kernel's mark."""
+"""Fills slack, so that a test's memory raises the high-water mark."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any, Final, Protocol
 from pytest_memguard.sizes import MIB
 
 ALWAYS_ALLOWED: Final = 256 * MIB
-"""Bytes of filler that may be held in any process."""
+"""Bytes of filler that any process may hold."""
 SHARE_OF_HIGHEST: Final = 0.5
-"""Share of the highest resident memory seen so far that may be held in a large one."""
+"""Share of the highest resident memory so far that a large process may hold as filler."""
 SHARE_OF_AVAILABLE: Final = 0.1
-"""Share of the memory still available that may be held in any case."""
+"""Share of the available memory that filler may take at a time."""
 MOST_BLOCKS: Final = 1_000_000
 """Blocks made at a time: some fifty milliseconds."""
 UNFILLED_POOLS: Final = 4
-"""Free pools that are not filled: a new arena would be more slack, not less."""
-# So many references take more than 128 KiB, for which glibc uses no place in the C heap, whose
-# holes and ends would come to lie elsewhere.
-_CHUNK: Final = 16_500
-_LARGEST: Final = 512
+"""Free pools that stay unfilled: if pymalloc opened an arena there would be more slack."""
+# References in a tuple of filler. Such a tuple takes more than 128 KiB, so glibc maps it by
+# itself; in the C heap it would move free chunks and the end of the heap.
+_REFERENCES: Final = 16_500
+_LARGEST_BYTES: Final = 512
 _BYTES_HEADER: Final = 33
 _POOL_HEADER: Final = 48
 
 
 class FillableSlack(Protocol):
-    """What is free, as `probes.slack.Slack` tells it."""
+    """Slack in pymalloc's pools, which filler can take; `probes.slack.Slack` for one."""
 
     @property
     def blocks(self) -> tuple[tuple[int, int], ...]:
@@ -49,10 +49,10 @@ class FillableSlack(Protocol):
 class Filler:
     """Blocks that take the free places in pymalloc's pools, until they are dropped.
 
-    The places are resident already, so filling them costs no memory at that moment; a
-    later test cannot use them, and its memory becomes visible. The process may become
-    larger by what is filled, which is limited. The garbage collector does not follow the
-    blocks: they are bytes, ints and plain objects in tuples.
+    The places are resident already, so filling them costs no memory at that moment. A later
+    test cannot use them, so its memory raises the high-water mark. The process may become
+    larger by as much as filler takes, so that is limited. The garbage collector does not
+    visit the blocks: they are bytes, ints and plain objects in tuples.
     """
 
     def __init__(self) -> None:
@@ -60,20 +60,20 @@ class Filler:
         self._kept: list[tuple[Any, ...]] = []
 
     def drop(self) -> None:
-        """Give all of it up."""
+        """Free all blocks."""
         self._kept.clear()
         self.size = 0
 
     def fill(self, slack: FillableSlack, highest: int, available: int) -> bool:
-        """Fill what there is, as far as the limits allow.
+        """Fill the slack, as far as the limits allow.
 
         Args:
-            slack: what is free.
-            highest: the most resident memory there has been, in bytes.
-            available: memory that could still be had, in bytes.
+            slack: what the probe has measured.
+            highest: the highest resident memory so far, in bytes.
+            available: memory that the system can still give, in bytes.
 
         Returns:
-            Whether all of it was filled, but for the pools that are spared.
+            Whether all of it was filled, but for `UNFILLED_POOLS`.
         """
         allowed = max(ALWAYS_ALLOWED, int(SHARE_OF_HIGHEST * highest)) - self.size
         allowed = min(allowed, int(SHARE_OF_AVAILABLE * available))
@@ -81,35 +81,37 @@ class Filler:
         filled = sum(count for _, count in plan)
         self.size += sum(size * count for size, count in plan)
         blocks = chain.from_iterable(_blocks(size, count) for size, count in plan)
-        for start in range(0, filled, _CHUNK):
-            number = min(_CHUNK, filled - start)
-            held: list[Any] = [None] * _CHUNK
+        for start in range(0, filled, _REFERENCES):
+            number = min(_REFERENCES, filled - start)
+            held: list[Any] = [None] * _REFERENCES
             held[:number] = islice(blocks, number)
             self._kept.append(tuple(held))
         return filled == sum(count for _, count in slack.blocks) + _in_pools(slack)
 
 
 def _in_pools(slack: FillableSlack) -> int:
-    """Blocks of the largest size that fit into the free pools, without those spared."""
-    return max(0, slack.pools - UNFILLED_POOLS) * ((slack.pool_size - _POOL_HEADER) // _LARGEST)
+    """Return how many blocks of the largest size fit into the pools that may be filled."""
+    return max(0, slack.pools - UNFILLED_POOLS) * (
+        (slack.pool_size - _POOL_HEADER) // _LARGEST_BYTES
+    )
 
 
 def plan_blocks(
     slack: FillableSlack, most_bytes: int, most_blocks: int
 ) -> Sequence[tuple[int, int]]:
-    """Which blocks to make: size and number, the largest first, since they fill most.
+    """Return which blocks to make, as size and number: the largest first, as they fill most.
 
-    Blocks for places in pools that are partly in use come before those for free pools: the
-    allocator uses the places in that order.
+    Blocks for places in pools that are partly in use come before those for free pools:
+    pymalloc uses the places in that order.
 
     Args:
-        slack: what is free.
-        most_bytes: limit of all together.
-        most_blocks: likewise.
+        slack: what the probe has measured.
+        most_bytes: bytes of all blocks together, at most.
+        most_blocks: number of all blocks, at most.
     """
     # free pools are large and cheap to fill: their share is taken off first
-    pooled = max(0, min(_in_pools(slack), most_bytes // _LARGEST, most_blocks))
-    bytes_left, blocks_left = most_bytes - pooled * _LARGEST, most_blocks - pooled
+    pooled = max(0, min(_in_pools(slack), most_bytes // _LARGEST_BYTES, most_blocks))
+    bytes_left, blocks_left = most_bytes - pooled * _LARGEST_BYTES, most_blocks - pooled
     chosen = []
     for size, count in sorted(slack.blocks, reverse=True):
         number = min(count, bytes_left // size, blocks_left)
@@ -118,12 +120,12 @@ def plan_blocks(
             bytes_left -= number * size
             blocks_left -= number
     if pooled > 0:
-        chosen.append((_LARGEST, pooled))
+        chosen.append((_LARGEST_BYTES, pooled))
     return chosen
 
 
 def _blocks(size: int, count: int) -> Iterator[Any]:
-    """So many new objects that take a block of this size each."""
+    """Make so many objects that take a block of this size each."""
     make: dict[int, Callable[[], Iterator[Any]]] = {
         16: lambda: starmap(object, repeat((), count)),
         32: lambda: iter(range(1 << 40, (1 << 40) + count)),

@@ -1,4 +1,4 @@
-"""Keeps an upper bound of the slack inside the process, and seldom asks for it."""
+"""Estimates an upper bound of the slack, and measures it as rarely as that allows."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from pytest_memguard.sizes import MIB
 _LARGEST_SMALL_BLOCK: Final = 512
 _SHARE_OF_TIME: Final = 200
 _SHARE_OF_TIME_IF_EXPENSIVE: Final = 20
-# Less slack is never filled for good: each time that may cost an arena.
+# Less slack is never filled for good: pymalloc may open an arena each time.
 _LEAST_FILLED_BYTES: Final = 2 * MIB
-# What was filled must have lasted for so many measurements to be filled as tightly again; if
-# not, the next hundred are content with three times the slack.
+# A temporary filler must have lasted for so many measurements before slack is filled as tightly
+# again; if it has not, a hundred measurements tolerate three times the slack.
 _LASTING_MEASUREMENTS: Final = 20
 _COARSE_MEASUREMENTS: Final = 100
 _COARSE_FACTOR: Final = 3
 
 
 class MeasuredSlack(FillableSlack, Protocol):
-    """What is free inside the process."""
+    """Slack as the probe measures it."""
 
     @property
     def arena_size(self) -> int:
@@ -44,7 +44,7 @@ class MeasuredSlack(FillableSlack, Protocol):
 
     @property
     def hooked(self) -> bool:
-        """Whether nothing is known but what is free in the C heap."""
+        """Whether only the slack in the C heap could be measured."""
 
     @property
     def heap(self) -> int:
@@ -52,39 +52,39 @@ class MeasuredSlack(FillableSlack, Protocol):
 
     @property
     def malloc(self) -> int:
-        """Bytes in the C heap."""
+        """Bytes of slack in the C heap."""
 
     @property
     def anywhere(self) -> int:
-        """Bytes of them where blocks of any size fit."""
+        """Bytes of those in which blocks of any size fit."""
 
 
 class SlackEstimator:
-    """An upper bound of the slack, at a bounded cost.
+    """Bounds the slack from above, at a bounded cost, and fills it where it matters.
 
-    Slack appears when objects go, so the last answer holds as long as resident memory has
-    not risen and the number of small blocks has not fallen; what either moved by is added.
-    Neither shows what a test has used and freed again while it kept something else, or while
-    memory of another kind went: so what tests used at their peak is added as well.
-    The blocks are counted each time: that takes microseconds where there are few, a tenth of
-    a millisecond for a million objects, and milliseconds for ten million. Freeing as much as
-    matters takes less time than that, so no earlier count would do.
+    Slack appears when objects are freed. So the last measurement holds as long as resident
+    memory has not risen and the number of small blocks has not fallen; what either has moved
+    by is added. Neither shows what a test used and freed while it kept something else, or
+    while the process freed memory of another kind: so what tests used at their peak is added
+    as well. The estimator counts the blocks each time: that takes microseconds for a few
+    objects, a tenth of a millisecond for a million, and milliseconds for ten million. A test
+    can free as much as matters in less time than that, so no earlier count would do.
 
-    The probe is asked again when that matters beside a tolerance, when two hundred times
-    its cost has passed, and, where the answer would call for an expensive instrument, when
-    twenty times its cost has.
+    The estimator measures again if what moved matters beside a tolerance, if two hundred
+    times the cost of measuring has passed, and, where the bound would call for an expensive
+    instrument, if twenty times its cost has.
 
-    The probe counts the pools of an arena that was never touched, which are no slack. So
-    what moved since the last answer, resident memory and bytes in use, is a bound after the
-    probe was asked as well; but it does not show where other memory went while that of the
-    small blocks grew, and is trusted only for as much as one arena has.
+    The probe counts the pools of a new arena that was never touched, and these are no slack.
+    So what resident memory and bytes in use have moved by bounds a new measurement too. It
+    does not show where other memory went while the small blocks grew, so that bound is
+    trusted only for as much as one arena has.
 
-    Slack that matters is filled, as far as that is allowed: for good, or for
-    the time of one measurement.
+    Slack that matters is filled, as far as the limits of `Filler` allow: for good, or for the
+    time of one measurement.
 
     Args:
-        probe: measures the slack; 0.03 to 2 milliseconds.
-        resident: tells the resident memory.
+        probe: measures the slack, in 0.03 to 2 milliseconds.
+        resident: returns resident bytes.
         blocks: counts the small blocks in use.
 
     Attributes:
@@ -117,13 +117,13 @@ class SlackEstimator:
         self._more_due = 0.0
 
     def bound(self, level: int, tolerance: int, expensive: float, *, fill: bool = True) -> int:
-        """An upper bound of the slack.
+        """Return an upper bound of the slack; measure it if need be.
 
         Args:
             level: resident bytes now.
             tolerance: bytes of slack that do not matter.
-            expensive: bytes from which the answer costs more than asking again.
-            fill: fill the slack, for good, where it matters.
+            expensive: bytes from which a higher bound costs more than measuring again.
+            fill: whether to fill the slack, for good, where it matters.
         """
         known = self.known(level, tolerance, expensive)
         if known >= 0:
@@ -136,12 +136,12 @@ class SlackEstimator:
         return last.slack
 
     def known(self, level: int, tolerance: int, expensive: float) -> int:
-        """The bound where nothing has to be asked for it; -1 where something has.
+        """Return the bound if that takes no new measurement; -1 if it does.
 
         Args:
             level: resident bytes now.
             tolerance: as for `bound`.
-            expensive: likewise.
+            expensive: as for `bound`.
         """
         last, now = self._last, self._now()
         if now >= last.due:
@@ -149,7 +149,7 @@ class SlackEstimator:
         moved = max(0, last.count - self._blocks()) * _LARGEST_SMALL_BLOCK
         if level > last.level:
             moved += level - last.level
-        else:  # what the process gave back hides nothing of what rises from now on
+        else:  # memory that the process returned must not hide what rises from now on
             last.level = level
         moved += self._used_since
         bound = last.slack + moved
@@ -169,7 +169,7 @@ class SlackEstimator:
         self._used_since += size
 
     def discount(self, level: int) -> None:
-        """Note that what has come since the last answer is an instrument's: no slack.
+        """Note that an instrument has taken what came since the last measurement: no slack.
 
         Args:
             level: resident bytes now.
@@ -182,13 +182,13 @@ class SlackEstimator:
     def fill_temporarily(
         self, level: int, slack: int, permanently_above: int, temporarily_above: float
     ) -> int:
-        """Fill what is free until `release` is called, and return the bound then.
+        """Fill the slack until `release` is called, and return the bound then.
 
-        What the process keeps between measurements goes into the free places as ever, so
-        they do not become more with every one, as they do behind a filler that stays. But
-        each time an arena may be opened, and kept alive by whatever stays of a test. So
-        where it does not last for many measurements more slack is left for a while, and
-        where that has made the process much larger nothing is filled any more.
+        Between measurements the free places are there for what the process keeps, so slack
+        does not grow with every measurement, as it does behind a filler that stays. But each
+        time pymalloc may open an arena, which whatever stays of a test keeps alive. So where
+        a filler does not last for many measurements, more slack is tolerated for a while, and
+        where filling has made the process much larger, nothing is filled any more.
 
         Args:
             level: resident bytes now.
@@ -223,12 +223,12 @@ class SlackEstimator:
     def fill_more(
         self, level: int, slack: int, permanently_above: int, temporarily_above: float
     ) -> int:
-        """Fill what has become free since `fill_temporarily`, or fill for the first time.
+        """Fill slack that came since `fill_temporarily`, or fill for the first time.
 
         Args:
             level: resident bytes now.
             slack: the bound now.
-            permanently_above: bytes from which slack is filled for good.
+            permanently_above: bytes above which slack is filled for good.
             temporarily_above: bytes up to which nothing is filled.
 
         Returns:
@@ -246,16 +246,16 @@ class SlackEstimator:
         return self._last.slack
 
     def has_filled(self) -> bool:
-        """Whether slack has been filled, or a filler dropped, since this was last asked."""
+        """Whether slack was filled, or a filler dropped, since the last call."""
         filled, self._filled = self._filled, False
         return filled
 
     def release(self) -> int:
-        """Drop the temporary filler; by how many bytes it had made the process larger.
+        """Drop the temporary filler; return by how many bytes it had made the process larger.
 
-        Tuples, lists and the like that the interpreter keeps for reuse lie where there was
-        nothing else free. What is kept of the test would be made of them, and hold a whole
-        arena each.
+        Tuples, lists and the like in the interpreter's free lists lie in arenas that had to be
+        opened. What is kept of the test would be made of them, and each would keep a whole
+        arena alive.
         """
         if self._temporary is None:
             return 0
@@ -268,7 +268,7 @@ class SlackEstimator:
         return raised
 
     def _ask(self, level: int) -> MeasuredSlack:
-        """Measure the slack, and note it."""
+        """Measure the slack, and note what moved since as a second bound of it."""
         last = self._last
         start = self._cpu()
         slack = self._probe()
@@ -289,10 +289,10 @@ class SlackEstimator:
         return slack
 
     def _unasked(self, slack: MeasuredSlack, level: int) -> float:
-        """Bytes free for small blocks at most, by what moved since the last answer alone.
+        """Return a bound of the slack for small blocks from what moved since the last answer.
 
         Resident memory that came is slack unless it is in use on the C heap. Before the
-        first answer nothing is known, which is one of the gaps.
+        first measurement nothing is known, which is one of the gaps.
         """
         last = self._last
         came = max(0, level - last.level - slack.heap + last.heap)
@@ -315,7 +315,7 @@ class SlackEstimator:
             return
         self._filled = True
         slack = self._probe()
-        # pools beyond those that were spared are those of a new arena, never touched
+        # pools beyond those left unfilled are those of a new arena, never touched
         beyond = max(0, slack.pools - UNFILLED_POOLS) if complete else 0
         level += self._resident() - before
         self._note(slack, level, slack.small - beyond * slack.pool_size)
@@ -323,7 +323,7 @@ class SlackEstimator:
 
 @dataclass(slots=True)
 class _Answer:
-    """The last answer, and what it was given at."""
+    """The last bound, and what was measured with it."""
 
     slack: int = 0
     """Bytes in all."""
@@ -338,6 +338,6 @@ class _Answer:
     heap: int = 0
     """Bytes in use on the C heap."""
     due: float = -1.0
-    """When the probe is to be asked again."""
+    """When to measure again."""
     soon: float = -1.0
-    """Likewise, where the answer is expensive."""
+    """When to measure again if the bound would call for an expensive instrument."""

@@ -124,7 +124,7 @@ class MemGuard:
         return Stage(name, limit, self._host)
 
     def stage_log(self) -> StageLog:
-        """The log of stages, where nobody else measures the test."""
+        """Return the log of stages where only the fixture measures the test."""
         if self._log is None:
             recorder = self._recorder(RSS.name)
             recorder.start()
@@ -177,7 +177,7 @@ class MemGuard:
         return self._leaks.check(function, args, kwargs)
 
     def close(self) -> None:
-        """Let go of what is ours; judge stages that nobody else does.
+        """Let go of what is ours; judge stages that are judged nowhere else.
 
         Raises:
             BudgetExceeded: if one of them exceeded its budget.

@@ -37,7 +37,7 @@ class _Phase:
         base: where the mark was put back to.
         arrival: where it was before slack was filled.
         rise: how far the mark rose above the base.
-        slack: what may have been free inside the process at most.
+        slack: bytes of it at the start, at most.
         hidden: what older memory that was freed meanwhile may hide of the rise, at most.
         watched: what is known of garbage collections in it that freed something, once it has
             ended.
@@ -128,7 +128,7 @@ class Look:
         """Take over when setup has been measured.
 
         Args:
-            base: bytes of the level before it; 0 if nobody knows.
+            base: bytes of the level before it; 0 if that is not known.
             rise: bytes its peak lay above that.
         """
         setup = self._note_base("setup", base or self._mark.reset())
@@ -203,7 +203,7 @@ class Look:
         self.open = "call"
 
     def begin_late(self, phase: PhaseName) -> None:
-        """Start measuring in the middle of a phase of a test that nobody has looked at."""
+        """Start measuring in the middle of a phase of a test that was not measured so far."""
         self.open = phase
         if self.detail is not None:
             self.detail.begin(phase)
@@ -230,7 +230,7 @@ class Look:
         if thresholds is not None or self._demands.bounds:
             if not self._begin_bounded(phase, thresholds):
                 return
-        elif phase != "teardown":  # of which nobody asks more than the level after it
+        elif phase != "teardown":  # of which only the level after it is reported
             self._begin_marked(phase)
         self._started = end = _seconds()
         self._overhead += end - start
@@ -253,7 +253,7 @@ class Look:
         return found
 
     def _begin_bounded(self, phase: PhaseName, thresholds: SlackThresholds | None) -> bool:
-        """Put the mark back and bound the slack; whether the mark is enough here."""
+        """Reset the peak and bound the slack; return whether the mark suffices here."""
         instruments = self._instruments
         tolerance = NO_LIMIT_TOLERANCE if thresholds is None else thresholds.ignore
         instruments.settle(tolerance)
@@ -386,7 +386,7 @@ class Look:
         """Note the level after the test, and put the mark back unless it is hardly higher."""
         self._mark.start()
         after, start = self._mark.level(), self._phases["setup"].base
-        # asked for once more: teardown may have raised it, and nobody has looked
+        # read once more: teardown may have raised it since
         moved = self._mark.mark() - after > RSS_RESOLUTION or after - start > RSS_RESOLUTION
         if self._demands.needs.record and moved:
             clear_free_lists()  # each of those objects may hold an arena

@@ -192,7 +192,7 @@ class Measurement:
     # Slack
 
     def _slack_bound(self, thresholds: SlackThresholds, *, fill: bool = True) -> int:
-        """Upper bound of the free bytes inside the process; 0 where nothing can tell."""
+        """Return an upper bound of the slack; 0 where it cannot be measured."""
         estimator = self._instruments.slack_estimator
         if estimator is None:
             return 0
@@ -214,7 +214,7 @@ class Measurement:
         return phase != "teardown" and plan is not None and (plan.whole or plan.metered_whole)
 
     def _hook(self, *starts: Callable[[], object]) -> int:
-        """Start what hooks pymalloc, which tells nothing of its free pools from then on.
+        """Start what hooks pymalloc, whose slack cannot be measured from then on.
 
         Args:
             starts: start it, in this order.
@@ -235,7 +235,7 @@ class Measurement:
         return after - before
 
     def _slack(self, thresholds: SlackThresholds) -> int:
-        """Slack at the start of a phase, filled where that is possible.
+        """Return the slack at the start of a phase, and fill it where that is possible.
 
         While memray or tracemalloc counts, what was filled before has stayed so.
         """
@@ -244,7 +244,7 @@ class Measurement:
         return self._fill_temporarily(self._slack_bound(thresholds), thresholds)
 
     def _fill_temporarily(self, slack: int, thresholds: SlackThresholds) -> int:
-        """Fill what is free until the phase ends, if it matters; what is free then."""
+        """Fill the slack until the phase ends, if it matters; return what is left."""
         estimator = self._instruments.slack_estimator
         if estimator is None or slack <= thresholds.fill_temporarily:
             return slack
@@ -258,9 +258,9 @@ class Measurement:
         return 0 if estimator is None else estimator.anywhere
 
     def _stage_slack(self, limit: int | None) -> int:
-        """Slack at the start of a stage, if there is a limit on it.
+        """Return the slack at the start of a stage, if there is a limit on it.
 
-        A limit that the stage states itself is not known before, so what is free is filled
+        A limit that the stage states itself is not known before, so the slack is filled
         here, unless that would count as the test's own memory.
         """
         needed = [thresholds_for(limit)] if limit is not None else []

@@ -16,7 +16,7 @@ _COLUMNS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slack:
-    """What is free inside the process, by who holds it."""
+    """Free memory inside the allocators, by the allocator that holds it."""
 
     blocks: tuple[tuple[int, int], ...] = ()
     """Free blocks in pymalloc's pools that are partly in use: size in bytes, and how many."""
@@ -33,7 +33,7 @@ class Slack:
     heap: int = 0
     """Bytes in use on the C heap."""
     hooked: bool = False
-    """Whether another tool hooks pymalloc, as tracemalloc does: it tells nothing then."""
+    """Whether another tool hooks pymalloc, as tracemalloc does: it has no statistics then."""
     anywhere: int = 0
     """Bytes of ``malloc`` at the ends of threads' arenas, where blocks of any size fit."""
 
@@ -52,10 +52,10 @@ class SlackProbe:
     """Asks CPython's and glibc's allocators for what they hold free.
 
     CPython prints its statistics to a C stream (``sys._debugmallocstats``); the function
-    behind it takes any stream, so ours is one in memory and nobody's stderr is touched.
+    behind it takes any stream, so the probe passes one in memory and leaves stderr alone.
 
     Raises:
-        Unmeasurable: if this interpreter or C library does not tell.
+        Unmeasurable: if this interpreter or C library has no such statistics.
     """
 
     def __init__(self) -> None:
@@ -72,9 +72,9 @@ class SlackProbe:
         self._print.restype = ctypes.c_int
 
     def read(self) -> Slack:
-        """Measure: 30 microseconds on a small heap, 2 milliseconds on one of 500 arenas.
+        """Measure the slack, in 30 microseconds, or in 2 milliseconds with 500 arenas.
 
-        The C heap must have given its free pages back just before.
+        The C heap must have been trimmed just before.
         """
         malloc, anywhere = self._heap.free()
         heap = self._heap.in_use()

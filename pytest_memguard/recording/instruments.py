@@ -48,8 +48,8 @@ class Instruments:
         probes: what makes a probe, by the metric's name; of those that need no tracker.
         mark: the kernel's mark; ``None`` where it cannot be used.
         resident: peak of resident memory, by the mark, by sampling, or only its bounds.
-        settle: gives free pages back, unless that is expensive and less than so many bytes.
-        slack_estimator: bounds the slack, if the allocators tell.
+        settle: trims the C heap, unless that is expensive and matters less than so many bytes.
+        slack_estimator: bounds the slack; ``None`` if the allocators have no statistics.
         collection_watch: measures what garbage collections free during a phase.
         folder: where memray's files go.
         no_heap: why memray cannot be used; empty where it can.
@@ -215,17 +215,17 @@ class Instruments:
             self.gaps.append(Gap(subject="slack inside the process", reason=reason))
 
         def read() -> Slack:
-            self._trim_all()  # the probe counts on free pages having been given back
+            self._trim_all()  # the probe relies on a trimmed heap
             return probe.read()
 
         self._small_bytes = probe.read_used
         estimator = SlackEstimator(read, self.resident.level)
-        # now, since the first test that needs it may hook pymalloc itself
+        # measured now, since the first test that needs it may hook pymalloc itself
         estimator.bound(self.resident.level(), 0, inf, fill=False)
         return estimator
 
     def _trim_all(self) -> None:
-        """Give every free page back, however long that takes."""
+        """Trim the C heap, however long that takes."""
         if self._trim is not None:
             self._trim(-1)
 

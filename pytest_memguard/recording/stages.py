@@ -95,8 +95,8 @@ class StageLog:
 
     Args:
         recorder: measures them.
-        slack: says how many bytes are free inside the process, given the smallest limit on
-            the stage about to begin, or ``None`` where there is no limit on it.
+        slack: returns the bytes of slack, given the smallest limit on the stage about to
+            begin, or ``None`` where there is no limit on it.
         before_first: called before the first of them.
         warn: share of a budget above which to warn.
     """
@@ -158,7 +158,7 @@ class StageLog:
 
 
 class Entry:
-    """A stage that has been entered; without a log where nobody measures it."""
+    """A stage that has been entered; without a log where no test is measured."""
 
     __slots__ = ("log", "name", "run")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-# All in processes of their own, whose heaps nobody has touched before.
+# All in processes of their own, whose heaps no other test has touched before.
 
 LISTS = """
     import gc

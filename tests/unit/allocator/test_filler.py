@@ -57,7 +57,7 @@ def slack(*blocks, pools=0) -> FakeSlack:
             id="pools-after-places",
         ),
         pytest.param(
-            slack((16, MANY), pools=3), PLENTY, PLENTY, [(16, MANY)], id="pools-all-spared"
+            slack((16, MANY), pools=3), PLENTY, PLENTY, [(16, MANY)], id="all-pools-left"
         ),
         pytest.param(
             slack((512, 9000), pools=200), 512 * 6100, PLENTY, [(512, 24), (512, 6076)],
@@ -92,13 +92,13 @@ def test_blocks_fit(size) -> None:
     [
         pytest.param(slack(), PLENTY, True, id="nothing"),
         pytest.param(slack((16, 7), (512, 3), pools=9), PLENTY, True, id="all"),
-        pytest.param(slack(pools=4), PLENTY, True, id="what-is-spared"),
+        pytest.param(slack(pools=4), PLENTY, True, id="the-unfilled-pools"),
         pytest.param(slack((16, 7), (512, 3)), 512 * 30, False, id="not-the-smallest"),
         pytest.param(slack(pools=9), 0, False, id="none-of-it"),
     ],
 )
 def test_all_of_it(free, available, complete) -> None:
-    """It is told whether anything was left free that was not spared."""
+    """The filler returns whether it left anything free beyond the unfilled pools."""
     assert complete is Filler().fill(free, 0, available)
 
 

@@ -13,8 +13,8 @@ CPYTHON = sys.implementation.name == "cpython"
 
 
 @pytest.fixture
-def nothing_set_aside():
-    """No object is set aside while a test runs; afterwards all that is there is, as before."""
+def nothing_frozen():
+    """No object is frozen while a test runs; afterwards all are, as before."""
     before = gc.get_freeze_count()
     gc.unfreeze()
     yield
@@ -23,7 +23,7 @@ def nothing_set_aside():
 
 
 @pytest.mark.skipif(not CPYTHON, reason="only CPython keeps objects for reuse")
-@pytest.mark.usefixtures("nothing_set_aside")
+@pytest.mark.usefixtures("nothing_frozen")
 def test_free_lists_are_given_back() -> None:
     """Blocks that freed tuples still hold are free afterwards."""
     clear_free_lists()
@@ -36,10 +36,10 @@ def test_free_lists_are_given_back() -> None:
     assert before - sys.getallocatedblocks() > 1400
 
 
-@pytest.mark.skipif(not CPYTHON, reason="only CPython sets objects aside")
-@pytest.mark.usefixtures("nothing_set_aside")
+@pytest.mark.skipif(not CPYTHON, reason="only CPython freezes objects")
+@pytest.mark.usefixtures("nothing_frozen")
 def test_no_garbage_is_collected() -> None:
-    """No finalizer runs, and what was set aside for the moment comes back."""
+    """No finalizer runs, and what was frozen for the moment thaws."""
     told = []
 
     class Cycle:
@@ -57,10 +57,10 @@ def test_no_garbage_is_collected() -> None:
     assert told == ["gone"]
 
 
-@pytest.mark.skipif(not CPYTHON, reason="only CPython sets objects aside")
-@pytest.mark.usefixtures("nothing_set_aside")
-def test_what_others_set_aside_stays_there() -> None:
-    """Where somebody has set objects aside nothing is done."""
+@pytest.mark.skipif(not CPYTHON, reason="only CPython freezes objects")
+@pytest.mark.usefixtures("nothing_frozen")
+def test_what_others_froze_stays_frozen() -> None:
+    """If the suite has frozen objects the lists stay as they are."""
     gc.freeze()
     try:
         frozen = gc.get_freeze_count()

@@ -53,8 +53,8 @@ def arena_of_a_thread():
 """
 
 
-def told(program, **variables: str) -> object:
-    """What a program says, as JSON.
+def result_of(program, **variables: str) -> object:
+    """Return what a program prints as JSON.
 
     Args:
         program: its last lines.
@@ -73,7 +73,7 @@ def told(program, **variables: str) -> object:
 
 def is_glibc() -> bool:
     """Whether this is the C library it is about."""
-    return told("print(json.dumps(hasattr(libc, 'gnu_get_libc_version')))") is True
+    return result_of("print(json.dumps(hasattr(libc, 'gnu_get_libc_version')))") is True
 
 
 def test_large_blocks_are_given_back() -> None:
@@ -84,9 +84,11 @@ def test_large_blocks_are_given_back() -> None:
     if not is_glibc():
         pytest.skip("this is not glibc")
     after_a_larger_one = "seen(1000), [seen(200), seen(200, 20), seen(129)]"
-    _, kept = told(f"print(json.dumps([{after_a_larger_one}]))")
+    _, kept = result_of(f"print(json.dumps([{after_a_larger_one}]))")
     assert kept == [False] * 3
-    said, (_, gone) = told(f"print(json.dumps([pin_mmap_threshold(), [{after_a_larger_one}]]))")
+    said, (_, gone) = result_of(
+        f"print(json.dumps([pin_mmap_threshold(), [{after_a_larger_one}]]))"
+    )
     assert (said, gone) == (True, [True] * 3)
 
 
@@ -96,9 +98,9 @@ def test_threads_give_back_large_blocks(function) -> None:
     if not is_glibc():
         pytest.skip("this is not glibc")
     program = "here = block(1) >> 26; print(json.dumps([here, arena_of_a_thread()]))"
-    here, there = told(program)
+    here, there = result_of(program)
     assert here != there
-    here, there = told(f"{function}(); {program}")
+    here, there = result_of(f"{function}(); {program}")
     assert abs(here - there) <= 1  # the heap may lie across a multiple
 
 
@@ -113,7 +115,7 @@ def test_a_limit_of_the_user_stays(name, value) -> None:
     program = (
         "give_back_large_blocks(); print(json.dumps([block(1) >> 26, arena_of_a_thread()]))"
     )
-    here, there = told(program, **{name: value})
+    here, there = result_of(program, **{name: value})
     assert abs(here - there) > 1
 
 
@@ -125,7 +127,7 @@ def test_blocks_of_1_mib_are_given_back() -> None:
     if not is_glibc():
         pytest.skip("this is not glibc")
     program = f"print(json.dumps([give_back_large_blocks(), {KEEPS}, seen(200, 2)]))"
-    assert told(program) == [True, True, [True, True], False]
+    assert result_of(program) == [True, True, [True, True], False]
 
 
 @pytest.mark.parametrize(
@@ -140,14 +142,14 @@ def test_a_threshold_of_the_user_stays(name, value) -> None:
     if not is_glibc():
         pytest.skip("this is not glibc")
     program = f"print(json.dumps([give_back_large_blocks(), {KEEPS}]))"
-    told_with = told(program, **{name: value, "MALLOC_TRIM_THRESHOLD_": str(64 << 20)})
-    assert told_with == [True, False, [False, False]]
+    answers = result_of(program, **{name: value, "MALLOC_TRIM_THRESHOLD_": str(64 << 20)})
+    assert answers == [True, False, [False, False]]
 
 
 def test_nothing_is_set_where_the_user_has() -> None:
     """Where all of it is set in the environment nothing is left to do."""
     variables = {"MALLOC_ARENA_MAX": "2", "MALLOC_TOP_PAD_": "4096"}
-    assert told("print(json.dumps(give_back_large_blocks()))", **variables) is False
+    assert result_of("print(json.dumps(give_back_large_blocks()))", **variables) is False
 
 
 def test_twice() -> None:
@@ -155,12 +157,14 @@ def test_twice() -> None:
     if not is_glibc():
         pytest.skip("this is not glibc")
     program = "print(json.dumps([pin_mmap_threshold(), pin_mmap_threshold(), seen(200, 5)]))"
-    assert told(program) == [True] * 3
+    assert result_of(program) == [True] * 3
 
 
 def test_elsewhere() -> None:
     """Where the C library is another one, nothing is changed, and that is said."""
-    assert told("sys.platform = 'darwin'; print(json.dumps(pin_mmap_threshold()))") is False
+    assert (
+        result_of("sys.platform = 'darwin'; print(json.dumps(pin_mmap_threshold()))") is False
+    )
     # a C library without glibc's own function
     program = """
 class Other:
@@ -170,4 +174,4 @@ class Other:
 ctypes.CDLL = lambda name: Other()
 print(json.dumps(pin_mmap_threshold()))
 """
-    assert told(program) is False
+    assert result_of(program) is False

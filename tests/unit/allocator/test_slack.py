@@ -402,7 +402,7 @@ def test_nothing_is_filled_where_it_has_made_the_process_much_larger(
     assert filling.estimator.release() == 0
 
 
-def test_whether_anything_was_laid(filling) -> None:
+def test_whether_anything_was_filled(filling) -> None:
     """It says once that slack was filled or the filler given up: the level is another one."""
     estimator = filling.estimator
     assert not estimator.has_filled()

@@ -31,7 +31,7 @@ if column is not None:
 """
 
 
-def told(program) -> list[int]:
+def numbers_of(program) -> list[int]:
     """The numbers that a program prints."""
     done = subprocess.run(
         [sys.executable, "-c", TOOLS + program], capture_output=True, text=True, check=False
@@ -39,13 +39,13 @@ def told(program) -> list[int]:
     assert (done.returncode, done.stderr) == (0, "")
     numbers: list[int] = json.loads(done.stdout)
     if numbers == []:
-        pytest.skip("the C library does not tell")
+        pytest.skip("the C library has no statistics")
     return numbers
 
 
 def test_cached_blocks_count_once_they_are_used() -> None:
     """What takes blocks from the thread cache is seen with its whole size."""
-    used, freed = told("""
+    used, freed = numbers_of("""
 kept = column is not None and [bytearray(size) for size in SIZES for _ in range(EACH)]
 numbers = [grown()] if kept else []
 del kept
@@ -58,7 +58,7 @@ print(json.dumps(numbers))
 
 def test_blocks_in_the_thread_cache_are_no_growth() -> None:
     """A call that leaves one freed block of a size more behind each time adds nothing."""
-    numbers = told("""
+    numbers = numbers_of("""
 numbers = []
 for more in range(1, EACH + 1) if column is not None else ():
     for size in SIZES:

@@ -45,7 +45,7 @@ def expensive(clock) -> Setting:
 
 
 def test_first_time(clock) -> None:
-    """The first call always trims: nobody knows yet what it costs."""
+    """The first call always trims: its cost is not known yet."""
     assert Setting(clock, EXPENSIVE).trims(tolerance=10**9)
 
 

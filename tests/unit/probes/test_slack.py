@@ -37,7 +37,7 @@ Total                              =            4,194,304
 
 
 def test_statistics() -> None:
-    """Free places are told by size, and free pools by number; what is full is left out."""
+    """Free blocks come by size, free pools by number; what is full is left out."""
     assert Slack(
         blocks=((16, 886), (512, 12)),
         pools=26,
