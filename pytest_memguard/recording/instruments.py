@@ -19,8 +19,8 @@ from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import TrackerFolder, import_memray, missing_files
 from pytest_memguard.probes.in_use import InUseProbe
 from pytest_memguard.probes.peak_rss import KernelMark
-from pytest_memguard.recording.collection_watch import CollectionWatch
 from pytest_memguard.recording.gaps import NO_MARK, NO_RESETS, NO_RESIDENT
+from pytest_memguard.recording.marked_phase import MarkedPhaseWatch
 
 if TYPE_CHECKING:  # only runs that store or compare peaks reserve free chunks
     from pytest_memguard.allocator.free_chunks import FreeChunks
@@ -83,7 +83,9 @@ class Instruments:
         if not hasattr(gc, "callbacks"):
             reason = "this interpreter has no gc.callbacks; old garbage may hide a peak"
             self.gaps.append(Gap(subject="garbage collections during tests", reason=reason))
-        self.collection_watch = CollectionWatch(self._in_use_probe(), self._trim_all, self.mark)
+        self.collection_watch = MarkedPhaseWatch(
+            self._in_use_probe(), self._trim_all, self.mark
+        )
         self.folder = TrackerFolder()
         self._no_heap: str | None = None
         if find_spec("memray") is None or missing_files():

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Final
 
+from pytest_memguard.allocator.freed import OLDEST
 from pytest_memguard.clock import Clock
-from pytest_memguard.recording.region import OLDEST, Region
+from pytest_memguard.recording.region import Region
 
 if TYPE_CHECKING:
+    from pytest_memguard.allocator.collection_watch import CollectionWatch
+    from pytest_memguard.allocator.freed import Collection
     from pytest_memguard.probes import Meter
-    from pytest_memguard.recording.collection_watch import CollectionWatch
-    from pytest_memguard.recording.freed import Collection
 
 _SHARE_OF_TIME: Final = 10
 

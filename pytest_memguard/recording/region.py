@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Final
-
+from pytest_memguard.allocator.freed import NO_GENERATION, Collection, done_by
 from pytest_memguard.judge.slack import RSS_RESOLUTION
 from pytest_memguard.model import Bound
-
-if TYPE_CHECKING:
-    from pytest_memguard.recording.freed import Collection
-
-NO_GENERATION: Final = -1
-OLDEST: Final = 2
-# CPython 3.14 collects the older objects in increments: one of them does not reach them all.
-_INCREMENTAL: Final = sys.version_info >= (3, 14)
 
 
 class Region:
@@ -173,11 +163,6 @@ def doubt(region: Region, slack: int, dropped_bytes: int) -> tuple[int, Bound]:
     }
     most = max(0, region.resident - region.rise())
     return min(sum(reasons.values()), most), max(reasons, key=lambda bound: reasons[bound])
-
-
-def done_by(generation: int) -> int:
-    """The oldest generation without garbage of before, once a collection reached this one."""
-    return 0 if _INCREMENTAL and generation == 1 else generation
 
 
 def dropped(start: int, end: int, freed: int) -> int:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import sys
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pytest_memguard.probes.in_use import InUse
+if TYPE_CHECKING:
+    from pytest_memguard.probes.in_use import InUse
 
+NO_GENERATION: Final = -1
+OLDEST: Final = 2
+# CPython 3.14 collects the older objects in increments: one of them does not reach them all.
+_INCREMENTAL: Final = sys.version_info >= (3, 14)
 LARGEST_SMALL_BLOCK: Final = 512
 """Bytes up to which a block comes out of pymalloc's arenas."""
 LARGEST_IN_HEAP: Final = 8192
@@ -25,6 +31,11 @@ class Collection(NamedTuple):
     """Resident bytes just after it."""
     grown: int = 0
     """Bytes that were allocated since the full collection before it and were there until it."""
+
+
+def done_by(generation: int) -> int:
+    """The oldest generation without garbage of before, once a collection reached this one."""
+    return 0 if _INCREMENTAL and generation == 1 else generation
 
 
 def grown_between(before: InUse, after: InUse) -> int:

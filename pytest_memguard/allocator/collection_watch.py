@@ -6,19 +6,20 @@ import contextlib
 import gc
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pytest_memguard.recording.freed import (
+from pytest_memguard.allocator.freed import (
+    NO_GENERATION,
+    OLDEST,
     Collection,
+    done_by,
     grown_between,
     most_freed_between,
 )
-from pytest_memguard.recording.region import NO_GENERATION, OLDEST, Region, done_by
 from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_memguard.probes.in_use import InUse, InUseProbe
-    from pytest_memguard.probes.peak_rss import KernelMark
 
 _NEGLIGIBLE: Final = 64 * KIB
 _NOT_WATCHING: Final = OLDEST + 1
@@ -29,31 +30,6 @@ class Listener(Protocol):
 
     def collected(self, collection: Collection) -> None:
         """Take what a collection freed."""
-
-
-class MarkedPhase:
-    """A phase that is measured by the kernel's high-water mark and nothing else.
-
-    Args:
-        mark: the kernel's.
-
-    Attributes:
-        region: what is known of the phase.
-    """
-
-    def __init__(self, mark: KernelMark) -> None:
-        self.region = _empty()
-        self._mark = mark
-
-    def collected(self, collection: Collection) -> None:
-        """Note the peak so far, and reset the mark: what comes next is counted from there."""
-        mark = self._mark
-        if not self.region.concerns(collection):
-            self.region.reach(collection.generation)
-            return
-        self.region.note(0, mark.mark())
-        self.region.collected(mark.reset(), collection)
-        mark.undisturbed = False  # readings before and after this do not compare
 
 
 class CollectionWatch:
@@ -69,21 +45,17 @@ class CollectionWatch:
     Args:
         probe: reads what the process has in use.
         trim: gives free pages of the C heap back, so that resident memory shows what went.
-        mark: the kernel's; ``None`` where every phase is measured by a recorder.
 
     Attributes:
         reached: the oldest generation that need not be measured again in this phase, unless
             it is all there is.
     """
 
-    def __init__(
-        self, probe: InUseProbe, trim: Callable[[], object], mark: KernelMark | None
-    ) -> None:
+    def __init__(self, probe: InUseProbe, trim: Callable[[], object]) -> None:
         self.reached = _NOT_WATCHING
         self._is_blind = False
         self._probe = probe
         self._trim = trim
-        self._phase = MarkedPhase(mark) if mark is not None else None
         self._listener: Listener | None = None
         self._before: InUse | None = None
         self._clean: InUse | None = None
@@ -129,17 +101,6 @@ class CollectionWatch:
         self._trim()
         return self._probe.read(whole=True, again=True)
 
-    def begin(self, base: int) -> None:
-        """Watch a phase that is measured by the kernel's mark alone.
-
-        Args:
-            base: bytes the mark was reset to.
-        """
-        phase = self._phase
-        if phase is not None:
-            phase.region.begin_again(base)
-            self.listen(phase)
-
     def listen(self, listener: Listener) -> None:
         """Watch a phase from its start for a listener."""
         if self._listener is None:
@@ -147,20 +108,6 @@ class CollectionWatch:
             self._is_blind = False
         self._listener = listener
         self.reached, self._clean = NO_GENERATION, None
-
-    def pass_on(self, listener: Listener) -> Region | None:
-        """Let another listener go on in the middle of a phase.
-
-        Returns:
-            What is known of the phase so far, if it was measured by the mark alone.
-        """
-        phase = self._phase
-        if phase is None or self._listener is not phase:
-            self.listen(listener)
-            return None
-        known, phase.region = phase.region, _empty()
-        self._listener = listener
-        return known
 
     def end_if_intact(self) -> bool:
         """Watch no longer, unless a collection may have gone unseen; whether none has."""
@@ -182,31 +129,3 @@ class CollectionWatch:
             self._callbacks.remove(self)
         self._listener, self.reached = None, _NOT_WATCHING
         return False
-
-    def end_marked(self, mark: int) -> Region | None:
-        """Watch no longer, and return what is known of a phase measured by the mark.
-
-        Args:
-            mark: the highest resident bytes since the mark was reset.
-
-        Returns:
-            The region; one in which no collection freed anything is used again in the next
-            phase.
-        """
-        phase = self._phase
-        if phase is None or self._listener is not phase:
-            self.end()
-            return None
-        region = phase.region
-        region.note(0, mark)
-        if not self.end():
-            region.lose_sight()
-        if not region.is_plain:
-            phase.region = _empty()
-        return region
-
-
-def _empty() -> Region:
-    region = Region()
-    region.begin([0])
-    return region

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_memguard.allocator.freed import most_freed_between
 from pytest_memguard.probes.in_use import InUse, InUseProbe
 from pytest_memguard.probes.slack import SlackProbe
-from pytest_memguard.recording.freed import most_freed_between
 from tests.fresh import alone
 
 

@@ -1,0 +1,109 @@
+"""Measures a phase by the high-water mark alone, also where a collection frees memory in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pytest_memguard.allocator.collection_watch import CollectionWatch
+from pytest_memguard.recording.region import Region
+
+if TYPE_CHECKING:
+    from pytest_memguard.allocator.collection_watch import Listener
+    from pytest_memguard.allocator.freed import Collection
+    from pytest_memguard.probes.in_use import InUseProbe
+    from pytest_memguard.probes.peak_rss import KernelMark
+
+
+class MarkedPhase:
+    """A phase that is measured by the kernel's high-water mark and nothing else.
+
+    Args:
+        mark: the kernel's.
+
+    Attributes:
+        region: what is known of the phase.
+    """
+
+    def __init__(self, mark: KernelMark) -> None:
+        self.region = _empty()
+        self._mark = mark
+
+    def collected(self, collection: Collection) -> None:
+        """Note the peak so far, and reset the mark: what comes next is counted from there."""
+        mark = self._mark
+        if not self.region.concerns(collection):
+            self.region.reach(collection.generation)
+            return
+        self.region.note(0, mark.mark())
+        self.region.collected(mark.reset(), collection)
+        mark.undisturbed = False  # readings before and after this do not compare
+
+
+class MarkedPhaseWatch(CollectionWatch):
+    """Watches collections for a phase that is measured by the mark, or for a recorder.
+
+    Args:
+        probe: reads what the process has in use.
+        trim: gives free pages of the C heap back, so that resident memory shows what went.
+        mark: the kernel's; ``None`` where every phase is measured by a recorder.
+    """
+
+    def __init__(
+        self, probe: InUseProbe, trim: Callable[[], object], mark: KernelMark | None
+    ) -> None:
+        super().__init__(probe, trim)
+        self._phase = MarkedPhase(mark) if mark is not None else None
+
+    def begin(self, base: int) -> None:
+        """Watch a phase that is measured by the kernel's mark alone.
+
+        Args:
+            base: bytes the mark was reset to.
+        """
+        phase = self._phase
+        if phase is not None:
+            phase.region.begin_again(base)
+            self.listen(phase)
+
+    def pass_on(self, listener: Listener) -> Region | None:
+        """Let another listener go on in the middle of a phase.
+
+        Returns:
+            What is known of the phase so far, if it was measured by the mark alone.
+        """
+        phase = self._phase
+        if phase is None or self._listener is not phase:
+            self.listen(listener)
+            return None
+        known, phase.region = phase.region, _empty()
+        self._listener = listener
+        return known
+
+    def end_marked(self, mark: int) -> Region | None:
+        """Watch no longer, and return what is known of a phase measured by the mark.
+
+        Args:
+            mark: the highest resident bytes since the mark was reset.
+
+        Returns:
+            The region; one in which no collection freed anything is used again in the next
+            phase.
+        """
+        phase = self._phase
+        if phase is None or self._listener is not phase:
+            self.end()
+            return None
+        region = phase.region
+        region.note(0, mark)
+        if not self.end():
+            region.lose_sight()
+        if not region.is_plain:
+            phase.region = _empty()
+        return region
+
+
+def _empty() -> Region:
+    region = Region()
+    region.begin([0])
+    return region

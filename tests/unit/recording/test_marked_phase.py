@@ -1,0 +1,89 @@
+"""Tests of a phase that is measured by the mark, with collections in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_memguard.recording.marked_phase import MarkedPhaseWatch
+from pytest_memguard.recording.region import Region
+from pytest_memguard.sizes import MIB
+from tests.unit.collecting import FakeProcess, Listener, collect
+
+
+class FakeMark:
+    """A kernel's mark that stands where the process does."""
+
+    def __init__(self, process: FakeProcess) -> None:
+        """Begin undisturbed."""
+        self.process = process
+        self.undisturbed = True
+        self.high = process.resident
+
+    def mark(self) -> int:
+        """The highest so far."""
+        return self.high
+
+    def reset(self) -> int:
+        """Put it back."""
+        self.high = self.process.resident
+        return self.high
+
+
+@pytest.fixture
+def process() -> FakeProcess:
+    """A process of ten mebibytes."""
+    return FakeProcess()
+
+
+@pytest.fixture
+def watch(process) -> Iterator[MarkedPhaseWatch]:
+    """A watch that real collections do not reach."""
+    made = MarkedPhaseWatch(process, lambda: None, FakeMark(process))
+    made._callbacks = []
+    yield made
+    made.end()
+
+
+def test_own_garbage_of_later_collections(watch, process) -> None:
+    """What was taken since the last full collection does not reset the mark when it goes."""
+    watch.begin(process.resident)
+    collect(watch, process, 2, mebibytes=0)
+    process.resident += 3 * MIB
+    collect(watch, process, 2, mebibytes=3)
+    assert watch._phase._mark.undisturbed
+
+
+def test_phase_by_the_mark(watch, process) -> None:
+    """Without a recorder the watch keeps the peak itself, and says that the mark was reset."""
+    watch.begin(process.resident)
+    collect(watch, process, 2)
+    mark = watch._phase._mark
+    assert not mark.undisturbed
+    region = watch.end_marked(mark.reset() + 5 * MIB)
+    assert (region.rise() // MIB, region.hidden()) == (5, 0)
+
+
+def test_a_recorder_takes_over(watch, process) -> None:
+    """What was measured by the mark so far goes on where it was."""
+    watch.begin(process.resident)
+    collect(watch, process, 0)
+    listener = Listener()
+    region = watch.pass_on(listener)
+    assert isinstance(region, Region)
+    assert region.least_freed == 2 * MIB
+    collect(watch, process, 2)
+    assert listener.heard == [(2, 2)]
+    assert watch.pass_on(listener) is None
+
+
+def test_callback_that_was_taken_away(watch) -> None:
+    """If the test has removed the callback, the end of the phase says so."""
+    watch.begin(10 * MIB)
+    watch._callbacks.clear()
+    assert not watch.end_if_intact()
+    region = watch.end_marked(10 * MIB)
+    assert region.is_blind
+    watch.begin(10 * MIB)
+    assert not watch.end_marked(10 * MIB).is_blind
