@@ -77,11 +77,11 @@ def arguments() -> argparse.Namespace:
         help="let the thresholds of the C library move, as they do by themselves",
     )
     parser.add_argument(
-        "--holes",
+        "--free-chunks",
         type=int,
         default=0,
         metavar="MIB",
-        help="begin with a C heap that has holes, so that measuring takes long",
+        help="begin with a C heap that has free chunks, so that measuring takes long",
     )
     return parser.parse_args()
 
@@ -94,7 +94,7 @@ def main() -> int:
     tally, number = Tally(), first
     progress = Progress(tally, options.histories)
     kinds: dict[str, tuple[int, Report]] = {}
-    with checker(pinned=not options.moving, holes=options.holes) as checking:
+    with checker(pinned=not options.moving, free_chunks=options.free_chunks) as checking:
         while tally.histories < options.histories:
             wrong = search(
                 checking,

@@ -39,12 +39,12 @@ class CollectionWatch:
     before the phase. So a young collection costs a few microseconds once in a phase, and a
     full one, which takes milliseconds by itself, 0.1 to 4 milliseconds more. A later full one
     may free older memory that the test has let go of meanwhile: what it freed beyond what was
-    allocated since the one before counts. Where what is in
-    use could not be read before a collection that found garbage, nothing bounds what it freed.
+    allocated since the one before counts. Where the probe could not read what is in use before
+    a collection that found garbage, nothing bounds what that freed.
 
     Args:
         probe: reads what the process has in use.
-        trim: gives free pages of the C heap back, so that resident memory shows what went.
+        trim: trims the C heap, so that resident memory shows what went.
 
     Attributes:
         reached: the oldest generation that need not be measured again in this phase, unless
@@ -59,7 +59,7 @@ class CollectionWatch:
         self._listener: Listener | None = None
         self._before: InUse | None = None
         self._clean: InUse | None = None
-        # held here: what a test puts in its place is not what the interpreter calls
+        # held here: a list that a test puts in its place is not what the interpreter calls
         self._callbacks: list[Any] = getattr(gc, "callbacks", [])
 
     def __call__(self, when: str, info: dict[str, int]) -> None:
@@ -110,7 +110,7 @@ class CollectionWatch:
         self.reached, self._clean = NO_GENERATION, None
 
     def end_if_intact(self) -> bool:
-        """Watch no longer, unless a collection may have gone unseen; whether none has."""
+        """Watch no longer, unless a collection may have gone unseen; return if none has."""
         if self._is_blind:
             return False
         try:
@@ -122,7 +122,7 @@ class CollectionWatch:
         return True
 
     def end(self) -> bool:
-        """Watch no longer; whether every collection was seen."""
+        """Watch no longer; return whether every collection was seen."""
         if self._listener is None or self.end_if_intact():
             return True
         with contextlib.suppress(ValueError):

@@ -45,7 +45,7 @@ class MarkedPhaseWatch(CollectionWatch):
 
     Args:
         probe: reads what the process has in use.
-        trim: gives free pages of the C heap back, so that resident memory shows what went.
+        trim: trims the C heap, so that resident memory shows what went.
         mark: the kernel's; ``None`` where every phase is measured by a recorder.
     """
 

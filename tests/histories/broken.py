@@ -1,4 +1,4 @@
-"""A plugin that breaks ours: it hides what is free inside the process before a test."""
+"""A plugin that breaks ours: it hides the slack before a test."""
 
 from __future__ import annotations
 

@@ -157,20 +157,20 @@ def _both(first: Judged, second: Judged) -> Judged:
 
 @contextmanager
 def checker(
-    flags: Sequence[str] = (), *, pinned: bool = True, holes: int = 0
+    flags: Sequence[str] = (), *, pinned: bool = True, free_chunks: int = 0
 ) -> Iterator[Checker]:
     """What checks histories, with the processes it needs.
 
     Args:
         flags: pytest's.
         pinned: whether the thresholds of the C library are the same in all processes.
-        holes: MiB of a C heap with holes that the process has before the first test.
+        free_chunks: MiB of a C heap with free chunks before the first test.
     """
     with tempfile.TemporaryDirectory(prefix="memguard-histories-") as folder:
         write_tables(folder)
         environment = PINNED if pinned else NONE
         reference = Reference(folder, environment)
-        runner = Runner(folder, flags, holes, environment)
+        runner = Runner(folder, flags, free_chunks, environment)
         try:
             yield Checker(reference, runner)
         finally:

@@ -109,7 +109,7 @@ def thread(kind: str, size: int) -> None:
     worker.join()
 
 
-def leave_holes(size: int) -> None:
+def leave_free_chunks(size: int) -> None:
     """Be a process with a past: a C heap in which every second block has been freed.
 
     Args:

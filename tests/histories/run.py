@@ -26,7 +26,7 @@ class Runner:
     Args:
         folder: for files.
         flags: pytest's.
-        holes: MiB of a C heap with holes that the process has before the first test.
+        free_chunks: MiB of a C heap with free chunks before the first test.
         environment: variables beside those of this process.
     """
 
@@ -34,13 +34,13 @@ class Runner:
         self,
         folder: str,
         flags: Sequence[str] = (),
-        holes: int = 0,
+        free_chunks: int = 0,
         environment: Mapping[str, str] = NONE,
     ) -> None:
         """Start the process that forks."""
         self._folder = Path(folder, "history")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.histories.server", folder, str(holes), *flags],
+            [sys.executable, "-m", "tests.histories.server", folder, str(free_chunks), *flags],
             cwd=_ROOT,
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,

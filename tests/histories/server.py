@@ -112,15 +112,15 @@ def _warm_up() -> None:
 
 def main() -> None:
     """Import what runs need, and start pytest."""
-    folder, holes, *flags = sys.argv[1:]
+    folder, free_chunks, *flags = sys.argv[1:]
     orders, answers = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
     load()
     _warm_up()
-    if int(holes):
-        operations.leave_holes(int(holes))
+    if int(free_chunks):
+        operations.leave_free_chunks(int(free_chunks))
     sys.path.append(folder)
     os.chdir(folder)
     Path("pytest.ini").write_text("[pytest]\n", encoding="utf-8")

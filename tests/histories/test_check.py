@@ -62,7 +62,7 @@ def test_histories_do_not_touch_each_other(checking) -> None:
 
 
 def test_whole_plugin_passes_what_a_broken_one_does_not(checking) -> None:
-    """A plugin that does not know of free memory is caught, and ours is right."""
+    """A plugin that does not know of slack is caught, and ours is right."""
     assert not checking.check(HIDDEN).faults
     with checker(["-p", "tests.histories.broken"]) as breaking:
         (fault,) = breaking.check(HIDDEN).faults
