@@ -171,6 +171,7 @@ class RepeatedItem:
         """
         with self._restored.around_phase():
             call = self._run_phase("teardown", self._hook_of("teardown"))
+        self._restored.note_folder()
         self._forget(None)
         return call.excinfo.value if call.excinfo is not None else None
 

@@ -33,17 +33,37 @@ class Restored:
         self._filters = filters
         self._config = config
         self._timeout = _timeout(config)
+        self._folder = ""
 
     @contextlib.contextmanager
     def around_repetitions(self) -> Iterator[None]:
-        """Leave everything behind as the first run has left it."""
+        """Leave everything behind as the first run has left it.
+
+        Finalisers that warn when garbage is collected between two repetitions are ignored:
+        pytest would keep each of their warnings, which would be growth.
+        """
         hooks = assertion_hooks()
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             try:
                 yield
             finally:
                 set_assertion_hooks(hooks)
+                self._return_to_folder()
         self._start_timer()
+
+    def note_folder(self) -> None:
+        """Note the working directory that the first run has left behind."""
+        try:
+            self._folder = os.getcwd()  # noqa: PTH109  a path would be kept in a cache
+        except OSError:  # it is gone
+            self._folder = ""
+
+    def _return_to_folder(self) -> None:
+        """Return to the working directory of the first run, if repetitions have left it."""
+        if self._folder:
+            with contextlib.suppress(OSError):
+                os.chdir(self._folder)
 
     @contextlib.contextmanager
     def around_one(self) -> Iterator[None]:

@@ -258,3 +258,51 @@ def test_what_a_test_notes_on_its_function(run, written):
         JSON,
     ).assert_outcomes(failed=1)
     assert states(written()) == {"test_it": "leaking"}
+
+
+def test_working_directory(run):
+    """A test that moves to another folder and stays there does so once."""
+    source = """
+        import os
+        from pathlib import Path
+
+        def test_moves(tmp_path):
+            os.chdir(tmp_path)
+
+        def test_where():
+            assert Path.cwd().name == "test_moves0"
+    """
+    flags = ("-p", "no:randomly")
+    run(source, *flags).assert_outcomes(passed=2)
+    run(source, "--mem-leak-check", *flags).assert_outcomes(passed=2)
+
+
+LATE = """
+    import os
+    import warnings
+
+    class Late:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            warnings.warn("late")
+
+    def test_warns():
+        Late()
+
+    async def nothing():
+        pass
+
+    def test_coroutine():
+        kept = [nothing()]
+        kept.append(kept)
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("-W", "default"), ("-W", "error")])
+def test_finalizers_that_warn(run, written, flags):
+    """What finalizers warn of between two repetitions is kept by no log, and no growth."""
+    run(LATE, "--mem-leak-check", JSON, *flags)
+    for name, test in written().items():
+        assert test["leak"]["verdict"]["state"] in {"clean", "settling"}, name
