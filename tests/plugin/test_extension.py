@@ -80,7 +80,7 @@ def run(pytester, installed):  # noqa: ARG001  for its effect
     return run
 
 
-@pytest.mark.parametrize("flags", [(), ("-n", "2"), ("--mem-budget=4GB",)])
+@pytest.mark.parametrize("flags", [("-n", "2"), ("--mem-budget=4GB",)])
 def test_check(run, flags):
     """Another plugin's check fails tests by its own marker, with a section of its own."""
     result = run(LEAVES, *flags, subprocess=True)
@@ -217,14 +217,14 @@ ADDED = """
 
 def test_marker_added_in_setup(run):
     """A fixture adds a check's marker in time: the test is judged by it."""
-    result = run(ADDED.format(limit=2), subprocess=True)
+    result = run(ADDED.format(limit=2))
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["3 descriptors are left open, and fd_budget allows 2 *"])
 
 
 def test_bad_marker_added_in_setup(run):
     """A fixture that adds a marker which makes no sense fails the test, as with our own."""
-    result = run(ADDED.format(limit="'many'"), subprocess=True)
+    result = run(ADDED.format(limit="'many'"))
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         ["*test_in_setup, fd_budget: fd_budget takes one whole number*"]
@@ -233,7 +233,7 @@ def test_bad_marker_added_in_setup(run):
 
 def test_marker_added_in_call(run):
     """A marker that the test adds during its call is reported as not heeded."""
-    result = run(ADDED.format(limit=9), subprocess=True)
+    result = run(ADDED.format(limit=9))
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
         ["*test_in_call*the check fd_budget could not be made: the test added the marker*"]
@@ -258,9 +258,10 @@ BELOW_ROOT = """
 def test_check_below_the_root(pytester, flags):
     """A conftest below the root comes too late to add a check, and the report says so."""
     folder = pytester.mkdir("below")
+    method = pytester.runpytest_subprocess if "-n" in flags else pytester.runpytest_inprocess
     (folder / "conftest.py").write_text(textwrap.dedent(BELOW_ROOT), encoding="utf-8")
     (folder / "test_it.py").write_text("def test_it(): pass\n", encoding="utf-8")
-    result = pytester.runpytest_subprocess("-p", "no:asyncio", *flags)
+    result = method("-p", "no:asyncio", *flags)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*the checks of *below*conftest.py: they are not made: *"])
 
