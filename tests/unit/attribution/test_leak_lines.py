@@ -233,6 +233,7 @@ def test_c_functions(native, own) -> None:
         (("clone_combined_dict_keys", "PyDict_Copy", "method_vectorcall_NOARGS"), ""),
         (("insertdict", "PyDict_SetItem", "_PyEval_EvalFrameDefault", "outer"), ""),
         (("PyObject_Call", "before_it"), ""),
+        (("<unknown>", "ffi_call", "_call_function_pointer", "_ctypes_callproc"), ""),
     ],
 )
 def test_c_functions_behind_those_of_the_interpreter(native, own) -> None:
