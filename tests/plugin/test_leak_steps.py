@@ -146,3 +146,19 @@ def test_c_heap_without_a_block_that_stays(run, written, sleep, state):
     """
     run(source, "--mem-leak-check", "--mem-leak-seconds=2", JSON)
     assert written()["test_it"]["leak"]["verdict"]["state"] == state
+
+
+def test_a_slow_test_that_starts_tracemalloc(run, written):
+    """Each start and stop of tracemalloc keeps some bytes, which no block accounts for."""
+    source = """
+        import time
+        import tracemalloc
+
+        def test_it():
+            time.sleep(0.02)
+            tracemalloc.start()
+            assert [str(n) * 3 for n in range(1_000)]
+            tracemalloc.stop()
+    """
+    run(source, "--mem-leak-check", "--mem-leak-seconds=6", JSON).assert_outcomes(failed=1)
+    assert written()["test_it"]["leak"]["blame"]["notes"]
