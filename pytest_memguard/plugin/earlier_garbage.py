@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import warnings
-from types import SimpleNamespace
 from typing import Any
 
 from pytest_memguard.plugin.last_failure import forget_last_failure
@@ -24,11 +24,11 @@ class EarlierGarbage:
         self._raised: list[Any] = []
         self._warned: list[warnings.WarningMessage] = []
 
-    def is_left(self) -> None:
+    def note_test(self) -> None:
         """Note that a test has run whose garbage was not collected."""
         self._is_left = True
 
-    def is_collected(self) -> None:
+    def note_collected(self) -> None:
         """Note that nothing is left."""
         self._is_left = False
 
@@ -54,19 +54,16 @@ class EarlierGarbage:
             sys.unraisablehook(held)
         warned, self._warned = self._warned, []
         for held in warned:
-            warnings.warn_explicit(held.message, held.category, held.filename, held.lineno)
+            with contextlib.suppress(held.category):  # which may be an error by now
+                warnings.warn_explicit(held.message, held.category, held.filename, held.lineno)
 
     def _hold(self, unraisable: Any) -> None:
         """Keep what was raised, but not the object, which would live on."""
+        name = _Named(repr(unraisable.object))
+        parts = (unraisable.exc_type, unraisable.exc_value, None, unraisable.err_msg, name)
         self._raised.append(
-            SimpleNamespace(
-                exc_type=unraisable.exc_type,
-                exc_value=unraisable.exc_value,
-                exc_traceback=None,
-                err_msg=unraisable.err_msg,
-                object=_Named(repr(unraisable.object)),
-            )
-        )
+            type(unraisable)(parts)
+        )  # the interpreter's own hook takes no other
 
 
 class _Named:

@@ -137,7 +137,7 @@ class LeakHooks:
             self._garbage.collect()
         heap = self._check.heap() if checked else 0
         if not self._repeating:
-            self._garbage.is_left()
+            self._garbage.note_test()
         result = yield
         if (
             plan is None
@@ -153,7 +153,7 @@ class LeakHooks:
             reading = self._judge(item, plan)
         finally:
             self._seconds = time.perf_counter() - start
-        self._garbage.is_collected()
+        self._garbage.note_collected()
         if reading is not None:
             self._items.leak = reading
             self._fail(item, reading)

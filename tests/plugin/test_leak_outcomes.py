@@ -656,7 +656,10 @@ LEAVES_A_FILE = """
 """
 
 
-@pytest.mark.parametrize("flags", [("-W", "error"), ()])
+@pytest.mark.parametrize(
+    "flags",
+    [(), ("-W", "error"), ("-W", "error", "-p", "no:unraisableexception"), ("-W", "default")],
+)
 def test_garbage_of_an_earlier_test(run, flags):
     """What an earlier test left open fails or warns at the end, not in the test that runs."""
     plain = run(LEAVES_A_FILE, "-p", "no:randomly", *flags)
