@@ -20,7 +20,8 @@ _INTERPRETER = re.compile(
     r"_?Py|_io_|<unknown>|(method|cfunction|function|object|type|slot|builtin|vgetargs|gc|list"
     r"|dict|set|tuple|unicode|bytes|bytearray|long|float|new|frame|gen|code|insert|resize|call"
     r"|do|va|clone|array|deque|odict|weakref|context|member|getset|wrap|descr|super|property"
-    r"|intern|ffi|_ctypes)_|_call_function_pointer|insertdict|insert_to_emptydict|dictresize|lookdict|mkdict"
+    r"|intern|ffi|_ctypes)_|_call_function_pointer|insertdict|insert_to_emptydict|dictresize"
+    r"|lookdict|mkdict"
 )
 _CALLS_C: Final = re.compile(
     r"_?PyEval_|_PyFunction_Vectorcall|_?PyObject_(Call|Vectorcall|FastCall|MakeTpCall)"

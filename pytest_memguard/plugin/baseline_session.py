@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pytest_memguard.isolation import can_fork
 from pytest_memguard.plugin.baseline_report import BaselineReport
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.confirm import NO_FORK, Confirm
+from pytest_memguard.plugin.keys import ITEMS
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.plugin.records import Record, read_record, regression_check
 from pytest_memguard.plugin.regressions import RegressionCheck
@@ -36,7 +39,13 @@ def read_parts(config: pytest.Config) -> BaselineParts:
     """
     settings = settings_of(config)
     record = read_record(config)
-    confirm = Confirm(settings.confirm) if settings.confirm and can_fork() else None
+
+    def measure_again(item: pytest.Item) -> Any:
+        """Ask the hooks around tests, which are made with what asks for this."""
+        return config.stash[ITEMS].measure_again(item)
+
+    again = settings.confirm and can_fork()
+    confirm = Confirm(settings.confirm, measure_again) if again else None
     compares = settings.compares and record.old is not None
     regressions = regression_check(settings, record, confirm) if compares else None
     return BaselineParts(record=record, confirm=confirm, regressions=regressions)

@@ -26,30 +26,19 @@ NO_FORK: Final = Gap(
 )
 
 
-def _not_yet(item: pytest.Item) -> Any:
-    raise NotImplementedError(item.nodeid)
-
-
 class Confirm:
     """Asks the process that was forked after the collection, and has run no test.
 
     Args:
         times: measurements at most.
+        measure: runs a test once more where it is called, and returns its outcome as JSON.
     """
 
-    def __init__(self, times: int) -> None:
+    def __init__(self, times: int, measure: Callable[[pytest.Item], Any]) -> None:
         self._times = times
-        self._measure: Callable[[pytest.Item], Any] = _not_yet
+        self._measure = measure
         self._items: Mapping[str, pytest.Item] = {}
         self._server: ForkServer | None = None
-
-    def by(self, measure: Callable[[pytest.Item], Any]) -> None:
-        """Take what measures: it is made later.
-
-        Args:
-            measure: runs a test once more where it is called, and returns its outcome as JSON.
-        """
-        self._measure = measure
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -84,8 +84,6 @@ class ItemHooks:
         )
         self.looks = Looks(settings, instruments, suspects, running, self.reports.activate)
         explainer = Explainer(settings, instruments, suspects, running, self._run_again)
-        if confirm is not None:
-            confirm.by(self.measure_again)
         self.regressions = regressions
         self._found = Found(settings, running, explainer, regressions)
         self._torn_early: list[Finding] | None = None
