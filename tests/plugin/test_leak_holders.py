@@ -92,7 +92,7 @@ def test_weak_key_beside_another_leak(run, written):
 
 
 def test_several_holders_of_one_leak(run, written):
-    """Further holders are named: to empty the one that is told would free nothing."""
+    """Further holders are named: emptying the one that is named would free nothing."""
     source = """
         class Registry:
             def __init__(self):

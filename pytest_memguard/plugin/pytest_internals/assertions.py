@@ -10,7 +10,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def quiet_assertions() -> Iterator[None]:
-    """Tell nobody of assertions that hold; pytest has fetched that hook already."""
+    """Report no assertions that hold; pytest has fetched that hook already."""
     util: Any = _module()
     told = getattr(util, "_assertion_pass", None)
     if told is None:
@@ -24,7 +24,7 @@ def quiet_assertions() -> Iterator[None]:
 
 
 def assertion_hooks() -> tuple[Any, Any]:
-    """What explains a comparison, and what is told of an assertion that holds."""
+    """What explains a comparison, and what gets each assertion that holds."""
     util = _module()
     return getattr(util, "_reprcompare", None), getattr(util, "_assertion_pass", None)
 
