@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import fresh
-from tests.postgres import Cluster, cluster
+from tests.support import fresh_process
+from tests.support.postgres_server import Cluster, cluster
 
 LONG = ("test_lint.py", "test_workflows.py")
 
@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def forks() -> Iterator[None]:
     """End the process that forks with the tests."""
     yield
-    fresh.stop()
+    fresh_process.stop()
 
 
 @pytest.fixture(scope="session")

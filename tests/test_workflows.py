@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflows import FOLDER, Scratch, workflow
+from tests.support.ci_workflows import FOLDER, Scratch, workflow
 
 COMPARE = "${{ github.event_name == 'pull_request' && '--mem-compare' || '' }}"
 TOKEN = "secret"  # noqa: S105  of nobody

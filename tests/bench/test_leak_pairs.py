@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from tests.bench.test_leak_cases import load
-from tests.runs import fresh_pytest
+from tests.support.forked_pytest import fresh_pytest
 
 # every kind once as the first and once as the second
 RING = (

@@ -17,7 +17,7 @@ from pytest_memguard.probes.slack import SlackProbe
 from pytest_memguard.units import parse_size
 from tests.histories import operations
 from tests.histories.reference import map_code
-from tests.runs import load
+from tests.support.forked_pytest import load
 
 PLUGIN = "pytest_memguard.plugin.hooks"
 RESULTS = "results.json"

@@ -19,8 +19,8 @@ import pytest
 
 import pytest_memguard
 from pytest_memguard.recording.stage_host import set_current
-from tests.fresh import AVAILABLE
-from tests.runs import fresh_pytest
+from tests.support.forked_pytest import fresh_pytest
+from tests.support.fresh_process import AVAILABLE
 
 # pytester forgets what a run has imported: memray cannot be loaded a second time, hypothesis
 # complains of a second trio, and the others would be loaded once more for every run

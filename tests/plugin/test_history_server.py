@@ -17,8 +17,17 @@ from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history import append_run, read_readings, read_runs, read_tests
 from pytest_memguard.storage.places import check_place, open_to_read, open_to_write
 from pytest_memguard.storage.postgres import Server
-from tests.pasts import BARE, ENVIRONMENT, READING, RUN, fill, place, reading, run_at
-from tests.postgres import PASSWORD
+from tests.support.history_values import (
+    BARE,
+    ENVIRONMENT,
+    READING,
+    RUN,
+    fill,
+    place,
+    reading,
+    run_at,
+)
+from tests.support.postgres_server import PASSWORD
 
 SUITE = """
     import pytest
@@ -148,7 +157,7 @@ def test_a_run_that_writes_for_too_long_is_told(url) -> None:
 
 APPEND = """
     import sys
-    from tests.pasts import ENVIRONMENT, place, reading, run_at
+    from tests.support.history_values import ENVIRONMENT, place, reading, run_at
     from pytest_memguard.storage.history import append_run
     from pytest_memguard.storage.places import open_to_write
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests import mounts
+from tests.support import hidden_proc
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "mem-json.schema.json"
 NO_RESIDENT = (
@@ -35,10 +35,10 @@ def run_with(request, run, pytester, tmp_path_factory):
 
     def run_with(shown: str, source: str, *flags: str) -> pytest.RunResult:
         if request.param == "pretended":
-            conftest = mounts.PRETENDED.format(shown=shown.split())
+            conftest = hidden_proc.PRETENDED.format(shown=shown.split())
             pytester.makeconftest(conftest + CONFTEST.get(request.function.__name__, ""))
             return run(source, *flags)
-        reason = mounts.why_not()
+        reason = hidden_proc.why_not()
         if reason:
             pytest.skip(f"/proc cannot be hidden here: {reason}")
         pytester.makeconftest(CONFTEST.get(request.function.__name__, ""))
@@ -46,7 +46,7 @@ def run_with(request, run, pytester, tmp_path_factory):
         ours = ("-p", "pytest_memguard.plugin.hooks", "-p", "no:cacheprovider")
         python = (sys.executable, "-m", "pytest", *ours, *flags)
         folder = tmp_path_factory.mktemp("mounts") / "proc"  # where nothing is collected
-        return pytester.run(*mounts.command(folder, shown, *python))
+        return pytester.run(*hidden_proc.command(folder, shown, *python))
 
     return run_with
 
@@ -322,7 +322,7 @@ def test_stage(memguard):
 
 def test_memray_bounds_what_was_missed(run, pytester):
     """What sampling could not decide is measured, and decided, under memray in the next run."""
-    pytester.makeconftest(mounts.PRETENDED.format(shown=["statm", "status", "fd"]))
+    pytester.makeconftest(hidden_proc.PRETENDED.format(shown=["statm", "status", "fd"]))
     for undecided in (2, 0):
         result = run(DECIDED, cache=True)
         result.assert_outcomes(passed=3)

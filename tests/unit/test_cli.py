@@ -16,7 +16,7 @@ from pytest_memguard.model import Outcome
 from pytest_memguard.report.leaks import leaks_section
 from pytest_memguard.report.summary import memory_section, notes
 from pytest_memguard.wire import FORMAT, run_to_json
-from tests.samples import OUTCOME, RUN
+from tests.support.sample_values import OUTCOME, RUN
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,8 @@ from pytest_memguard.model import Budget, Outcome, PhaseReading, Totals
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import read_baseline, write_baseline
 from pytest_memguard.wire import run_from_json, run_to_json
-from tests.many import baseline_of
-from tests.samples import OUTCOME, RUN, STAGE, heap, rss
+from tests.support.large_baselines import baseline_of
+from tests.support.sample_values import OUTCOME, RUN, STAGE, heap, rss
 
 TOTALS = replace(RUN.totals[0], worker="")
 PLACE = place_of(RUN.environment)

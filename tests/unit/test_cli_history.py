@@ -9,7 +9,7 @@ import pytest
 
 from pytest_memguard.cli import main
 from pytest_memguard.cli.history import can_print, matching
-from tests.pasts import PLACE, fill, name_of
+from tests.support.history_values import PLACE, fill, name_of
 
 NAMES = ["t.py::test_a[1]", "t.py::test_a[12]", "t.py::test_b", "u.py::test_b"]
 

@@ -15,7 +15,7 @@ from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
 from pytest_memguard.storage.experiments import COLUMNS
 from pytest_memguard.wire import run_to_json
-from tests.samples import RUN, heap, rss
+from tests.support.sample_values import RUN, heap, rss
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
 LOG = ["log", "--tsv", "log.tsv", "--description"]

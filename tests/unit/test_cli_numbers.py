@@ -22,8 +22,8 @@ from pytest_memguard.report.record import baseline_markdown, baseline_section
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
 from pytest_memguard.wire import run_to_json
-from tests.gold import gold
-from tests.samples import RUN, rss
+from tests.support.gold_files import gold
+from tests.support.sample_values import RUN, rss
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
 BASELINE = Baseline(

@@ -13,7 +13,7 @@ from pytest_memguard.formats import is_newer, other_format
 from pytest_memguard.storage.baseline import read_baseline
 from pytest_memguard.storage.known_leaks import read_known
 from pytest_memguard.wire import run_to_json
-from tests.samples import RUN
+from tests.support.sample_values import RUN
 
 WORDS = "format 9, this version reads format 1; a newer pytest-memguard wrote it"
 NEWER = [

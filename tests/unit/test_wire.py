@@ -22,7 +22,7 @@ from pytest_memguard.wire import (
     run_in_pieces,
     run_to_json,
 )
-from tests.samples import (
+from tests.support.sample_values import (
     BUDGET,
     FINDING,
     LEAK,

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_memguard.allocator.collection_watch import CollectionWatch
 from pytest_memguard.probes.in_use import InUse
-from tests.unit.collecting import FakeProcess, Listener, collect
+from tests.support.fake_collections import FakeProcess, Listener, collect
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pytest_memguard.allocator.filler import (
     plan_blocks,
 )
 from pytest_memguard.sizes import GIB, MIB
-from tests.fakes import FakeSlack
+from tests.support.fakes import FakeSlack
 
 POOL = 16 * 1024  # has room for 31 blocks of 512 bytes
 PLENTY = 1024 * GIB

@@ -11,7 +11,7 @@ import pytest
 from pytest_memguard.allocator.freed import most_freed_between
 from pytest_memguard.probes.in_use import InUse, InUseProbe
 from pytest_memguard.probes.slack import SlackProbe
-from tests.fresh import alone
+from tests.support.fresh_process import alone
 
 
 @pytest.mark.parametrize(

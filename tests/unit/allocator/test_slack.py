@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pytest_memguard.allocator.slack import SlackEstimator
-from tests.fakes import FakeFiller, FakeProbe, FakeSlack
+from tests.support.fakes import FakeFiller, FakeProbe, FakeSlack
 
 COST = 0.002
 LEVEL = 1_000_000

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_memguard.allocator.trim import Trimmer
 from pytest_memguard.errors import Unmeasurable
-from tests.fakes import FakeMeter, FakeProbe
+from tests.support.fakes import FakeMeter, FakeProbe
 
 CHEAP, EXPENSIVE = 10e-6, 0.02
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_memguard.attribution.growth import Found
-from tests.fresh import fresh
+from tests.support.fresh_process import fresh
 from tests.unit.attribution import leaking
 
 

@@ -13,7 +13,7 @@ import pytest
 from pytest_memguard.attribution import census, sizes
 from pytest_memguard.attribution.growth import Found, Growth
 from pytest_memguard.attribution.values import length_of
-from tests.fresh import alone
+from tests.support.fresh_process import alone
 from tests.unit.attribution import leaking
 from tests.unit.attribution.leaking import CALLS, NAME, found_after, module
 from tests.unit.attribution.looks import found_in

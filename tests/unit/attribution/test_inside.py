@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.attribution.inside import grown_inside
-from tests.fresh import fresh
+from tests.support.fresh_process import fresh
 from tests.unit.attribution.leaking import NAME, module
 
 CALLS = 4

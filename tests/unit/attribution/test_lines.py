@@ -10,7 +10,7 @@ import pytest
 import pytest_memguard
 from pytest_memguard.attribution.lines import CallSites, sites_at_peak
 from pytest_memguard.model import CallSite
-from tests.fakes import FakeRecord
+from tests.support.fakes import FakeRecord
 
 USER = ("load_rows", "/home/user/project/rows.py", 41)
 CALLER = ("test_rows", "/home/user/project/test_rows.py", 7)

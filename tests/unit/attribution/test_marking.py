@@ -11,7 +11,7 @@ from pytest_memguard.attribution.marking import Marker, with_reused
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.living import BlockTracker, memory_reader
 from pytest_memguard.probes.survivors import warm_up
-from tests.fresh import fresh
+from tests.support.fresh_process import fresh
 from tests.unit.attribution.leaking import CALLS, module
 
 HOLDERS = {

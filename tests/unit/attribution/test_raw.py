@@ -7,7 +7,7 @@ import gc
 import sys
 
 from pytest_memguard.attribution import raw
-from tests.fresh import fresh
+from tests.support.fresh_process import fresh
 
 
 def _after_asyncio() -> bool:

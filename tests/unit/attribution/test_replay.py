@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.attribution.replay import Codes, held_between, replay
-from tests.fakes import (
+from tests.support.fakes import (
     FREE,
     MALLOC,
     MMAP,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fresh import fresh
+from tests.support.fresh_process import fresh
 from tests.unit.attribution import leaking
 from tests.unit.attribution.leaking import NAME
 from tests.unit.attribution.looks import found_in

@@ -13,7 +13,7 @@ from pytest_memguard.judge.known import (
     within_tolerance,
 )
 from pytest_memguard.leaks import KnownLeak, LeakReading, Rate, Signal
-from tests.samples import LEAK
+from tests.support.sample_values import LEAK
 
 BLAME = LEAK.blame
 assert BLAME is not None

@@ -14,7 +14,7 @@ from pytest_memguard.judge.lasting import (
 )
 from pytest_memguard.judge.rounds import latest
 from pytest_memguard.judge.slopes import growth_of
-from tests.rounds import a_round, series
+from tests.support.leak_rounds import a_round, series
 
 
 def straight(*changes: int) -> bool:

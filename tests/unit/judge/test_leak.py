@@ -11,7 +11,7 @@ import pytest
 from bench.leak_rule import Series, check
 from pytest_memguard.judge.leak import confirmed, final, next_size, suspects, untraced
 from pytest_memguard.leaks import Rate, Verdict
-from tests.rounds import a_round, series
+from tests.support.leak_rounds import a_round, series
 
 STOPPED = "and 40 is the most there may be"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.judge.quiet import conclude, passes
-from tests.rounds import a_round, series
+from tests.support.leak_rounds import a_round, series
 
 
 def pages(size):

@@ -10,7 +10,7 @@ from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEn
 from pytest_memguard.judge.readings import entries, pooled, readings
 from pytest_memguard.leaks import LeakReading, Verdict
 from pytest_memguard.sizes import MIB
-from tests.samples import FINDING, LEAK, OUTCOME, RUN, SITE, STAGE, heap, rss
+from tests.support.sample_values import FINDING, LEAK, OUTCOME, RUN, SITE, STAGE, heap, rss
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
 PASSED = replace(OUTCOME, result="passed")

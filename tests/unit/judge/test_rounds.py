@@ -16,7 +16,7 @@ from pytest_memguard.judge.rounds import (
     pairs_of,
     signals_of,
 )
-from tests.rounds import a_round, series
+from tests.support.leak_rounds import a_round, series
 
 BLOCKS_AND_FILES = a_round(3, open_files=1, blocks=2)
 

@@ -10,7 +10,7 @@ import pytest
 from pytest_memguard.judge.rounds import FLOORS
 from pytest_memguard.judge.slopes import T_999, Growth, growth_of, quantile
 from pytest_memguard.leaks import Rate
-from tests.rounds import a_round
+from tests.support.leak_rounds import a_round
 
 NEARLY = 0.05
 """How far a number of a table may be from the quantile; they have one to three decimals."""

@@ -10,7 +10,7 @@ from pytest_memguard.judge.staircase import (
     rate_of_steps,
     steps_of,
 )
-from tests.rounds import series
+from tests.support.leak_rounds import series
 
 
 def test_steps_are_rises_above_all_before() -> None:

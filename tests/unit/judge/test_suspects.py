@@ -15,7 +15,7 @@ from pytest_memguard.judge.suspects import (
 )
 from pytest_memguard.model import Budget, Finding
 from pytest_memguard.sizes import KIB, MIB
-from tests.samples import heap, rss
+from tests.support.sample_values import heap, rss
 
 RULE = FailRule(kind="peak", share=0.1, where="--mem-fail-on", text="peak:10%")
 FORMER = Former(before=20 * MIB, rule=RULE)

@@ -7,7 +7,7 @@ import pytest
 from pytest_memguard.history import Commit
 from pytest_memguard.judge.trends import can_be_judged, trends
 from pytest_memguard.sizes import MIB
-from tests.pasts import PLACE, name_of, reading, run_at
+from tests.support.history_values import PLACE, name_of, reading, run_at
 
 
 def test_runs_of_a_commit_are_one_point() -> None:

@@ -7,7 +7,7 @@ import pytest
 from pytest_memguard.model import Outcome, PhaseReading
 from pytest_memguard.plugin.history import readings_of
 from pytest_memguard.sizes import MIB
-from tests.samples import rss
+from tests.support.sample_values import rss
 
 
 def measured(nodeid, mib, worker="") -> Outcome:

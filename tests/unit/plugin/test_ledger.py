@@ -9,7 +9,7 @@ import pytest
 
 from pytest_memguard.model import Budget, Outcome, PhaseReading
 from pytest_memguard.plugin.ledger import Ledger
-from tests.samples import BUDGET, FINDING, OUTCOME, STAGE, heap, rss
+from tests.support.sample_values import BUDGET, FINDING, OUTCOME, STAGE, heap, rss
 
 PHASE = PhaseReading(name="call", seconds=0.1, level=2**40, growth=-7, peaks=(rss(3, 4),))
 SETUP = replace(PHASE, name="setup", seconds=0.0, level=0)

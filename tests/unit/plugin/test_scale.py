@@ -28,8 +28,8 @@ from pytest_memguard.storage.files import write_whole
 from pytest_memguard.storage.history import append_run
 from pytest_memguard.storage.sqlite import SqliteFile
 from pytest_memguard.wire import run_in_pieces
-from tests import pasts
-from tests.samples import RUN, rss
+from tests.support import history_values
+from tests.support.sample_values import RUN, rss
 
 FEW, MANY = 300, 800
 WRITTEN, INDEXED = 80, 150
@@ -84,7 +84,7 @@ def write_section(run: Run, _: Path) -> None:
 def append_to_history(run: Run, folder: Path) -> None:
     """Append to a history."""
     database = SqliteFile(folder / "history.sqlite", create=True)
-    append_run(database, pasts.RUN, run.environment, readings_of(run.outcomes, {}))
+    append_run(database, history_values.RUN, run.environment, readings_of(run.outcomes, {}))
     database.close()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.probes.in_use import InUse, InUseProbe
-from tests.fakes import FakeClock, FakeProbe
+from tests.support.fakes import FakeClock, FakeProbe
 
 
 @pytest.fixture

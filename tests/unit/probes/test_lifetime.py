@@ -11,7 +11,7 @@ from pytest_memguard.probes import lifetime
 from pytest_memguard.probes.lifetime import DRIFT, lifetime_mark
 from pytest_memguard.probes.resident import resident_reader
 from pytest_memguard.sizes import MIB
-from tests.fresh import alone
+from tests.support.fresh_process import alone
 
 unix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no getrusage")
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.living import BlockTracker
-from tests.fresh import alone
+from tests.support.fresh_process import alone
 
 
 @alone

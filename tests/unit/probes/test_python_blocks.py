@@ -14,7 +14,7 @@ from pytest_memguard.probes import python_blocks
 from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.python_blocks import TracingStopped, told_again
 from pytest_memguard.probes.survivors import Survivors, is_of_instruments
-from tests.fresh import alone
+from tests.support.fresh_process import alone
 
 CALLS = 16
 KEPT: list[tuple[int, int]] = []

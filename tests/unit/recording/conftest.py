@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.unit.clocks import clock, quick_collections
+from tests.support.clock_fixtures import clock, quick_collections
 
 __all__ = ["clock", "quick_collections"]

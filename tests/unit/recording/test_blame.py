@@ -9,7 +9,7 @@ import pytest
 
 from pytest_memguard.leaks import Rate, Verdict
 from pytest_memguard.recording import blame
-from tests.fresh import fresh
+from tests.support.fresh_process import fresh
 from tests.unit.attribution.leaking import NAME, module
 
 RING = "Q = collections.deque([[n] for n in range(99)], maxlen=99)\n"

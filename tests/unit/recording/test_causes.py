@@ -11,7 +11,7 @@ import pytest
 
 from pytest_memguard.attribution.leftover import Heap, _holds
 from pytest_memguard.recording.causes import Cause, causes_of
-from tests.fresh import alone
+from tests.support.fresh_process import alone
 from tests.unit.attribution.leaking import NAME, module
 
 

@@ -28,7 +28,7 @@ from pytest_memguard.probes.survivors import SurvivorTracker
 from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
 from pytest_memguard.recording.looks import forget_caches
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
-from tests.fresh import alone
+from tests.support.fresh_process import alone
 
 KEPT: list[Any] = []
 

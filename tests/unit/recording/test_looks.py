@@ -15,7 +15,7 @@ import pytest
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording import looks
 from pytest_memguard.recording.looks import Looks, forget_types
-from tests.fresh import alone
+from tests.support.fresh_process import alone
 
 HOW = pytest.mark.parametrize("settle", [False, True])
 

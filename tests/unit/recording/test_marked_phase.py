@@ -9,7 +9,7 @@ import pytest
 from pytest_memguard.recording.marked_phase import MarkedPhaseWatch
 from pytest_memguard.recording.region import Region
 from pytest_memguard.sizes import MIB
-from tests.unit.collecting import FakeProcess, Listener, collect
+from tests.support.fake_collections import FakeProcess, Listener, collect
 
 
 class FakeMark:

@@ -7,7 +7,7 @@ import gc
 import pytest
 
 from pytest_memguard.recording.recorder import Recorder, Region
-from tests.fakes import FakeMeter
+from tests.support.fakes import FakeMeter
 
 
 @pytest.fixture

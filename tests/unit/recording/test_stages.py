@@ -19,7 +19,7 @@ from pytest_memguard.recording.stage_host import set_current
 from pytest_memguard.recording.stages import Stage, StageLog, stage_budget
 from pytest_memguard.recording.stages import stage as public_stage
 from pytest_memguard.sizes import KIB, MIB
-from tests.fakes import FakeHost, FakeMarker, FakeMeter
+from tests.support.fakes import FakeHost, FakeMarker, FakeMeter
 
 
 def log_of(*meters, slack=lambda _: 0, **more) -> StageLog:

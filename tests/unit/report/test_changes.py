@@ -17,7 +17,7 @@ from pytest_memguard.report.changes import (
     regression_text,
 )
 from pytest_memguard.sizes import MIB
-from tests.gold import gold
+from tests.support.gold_files import gold
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
 

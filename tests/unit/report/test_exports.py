@@ -28,7 +28,7 @@ from pytest_memguard.report.exports import (
 from pytest_memguard.report.openmetrics import openmetrics
 from pytest_memguard.report.rows import COLUMNS, Row, rows_of
 from pytest_memguard.sizes import KIB, MIB
-from tests.samples import LEAK, OUTCOME, RUN, heap, rss
+from tests.support.sample_values import LEAK, OUTCOME, RUN, heap, rss
 
 ROW = Row(
     test="t.py::test_a[1,2]",

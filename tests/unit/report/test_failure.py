@@ -14,8 +14,8 @@ from pytest_memguard.report.failure import (
     stage_lines,
 )
 from pytest_memguard.sizes import KIB, MIB
-from tests.gold import gold
-from tests.samples import rss
+from tests.support.gold_files import gold
+from tests.support.sample_values import rss
 
 SITE = CallSite(file="src/rows.py", line=41, function="load_rows", size=96 * MIB, count=12)
 NATIVE = CallSite(

@@ -10,8 +10,8 @@ from pytest_memguard.history import Commit
 from pytest_memguard.judge.trends import trends
 from pytest_memguard.report.history import ASCII, overview, sparkline, trend_section
 from pytest_memguard.sizes import MIB
-from tests.gold import gold
-from tests.pasts import PLACE, name_of, reading, run_at
+from tests.support.gold_files import gold
+from tests.support.history_values import PLACE, name_of, reading, run_at
 
 
 def line(*mib) -> str:

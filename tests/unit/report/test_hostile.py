@@ -30,7 +30,7 @@ from pytest_memguard.report.record import baseline_markdown, baseline_section
 from pytest_memguard.report.rows import COLUMNS, rows_of
 from pytest_memguard.report.summary import memory_section, notes
 from pytest_memguard.sizes import MIB
-from tests.samples import LEAK, OUTCOME, RUN
+from tests.support.sample_values import LEAK, OUTCOME, RUN
 
 HARMLESS = "x"
 LIMIT = 1 << 20

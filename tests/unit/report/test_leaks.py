@@ -22,7 +22,7 @@ from pytest_memguard.leaks import (
 from pytest_memguard.model import Outcome
 from pytest_memguard.report.leaks import leak_line, leak_text, leaks_section, path_text
 from pytest_memguard.sizes import MIB
-from tests.gold import gold
+from tests.support.gold_files import gold
 
 LINE = LeakLine(
     file="app/cache.py", line=17, function="put", count=48, size=3456, native=("parse", "parse")

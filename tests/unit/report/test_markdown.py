@@ -11,8 +11,8 @@ from pytest_memguard.model import Gap, Outcome, PhaseReading
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.marks import COMMENT_LIMIT, SUMMARY_LIMIT
 from pytest_memguard.sizes import MIB
-from tests.gold import gold
-from tests.samples import FINDING, LEAK, OUTCOME, RUN, rss
+from tests.support.gold_files import gold
+from tests.support.sample_values import FINDING, LEAK, OUTCOME, RUN, rss
 
 FAILED = replace(OUTCOME, leak=replace(LEAK, accepted=""))
 

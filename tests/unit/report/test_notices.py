@@ -9,7 +9,7 @@ import pytest
 from pytest_memguard.model import Budget, Finding, Outcome
 from pytest_memguard.report.notices import count_by_rule, notices, whole_text
 from pytest_memguard.sizes import MIB
-from tests.samples import LEAK, RUN, rss
+from tests.support.sample_values import LEAK, RUN, rss
 
 BUDGET = Budget(limit=200 * MIB, where="the marker")
 OVER = Finding(rule="over-budget", budget=BUDGET, peak=rss(212), text="it is over", raised=True)

@@ -17,8 +17,8 @@ from pytest_memguard.model import (
 )
 from pytest_memguard.report.summary import by_peak, memory_section, notes
 from pytest_memguard.sizes import MIB
-from tests.gold import gold
-from tests.samples import RUN, heap, rss
+from tests.support.gold_files import gold
+from tests.support.sample_values import RUN, heap, rss
 
 BUDGET = Budget(limit=200 * MIB, where="the marker")
 OVER = Finding(rule="over-budget", budget=BUDGET, peak=rss(212), text="it is over")

@@ -9,8 +9,8 @@ import pytest
 from pytest_memguard.model import Budget, CallSite, Outcome, PhaseReading, StageReading
 from pytest_memguard.report import table
 from pytest_memguard.sizes import KIB, MIB
-from tests.gold import gold
-from tests.samples import heap, rss
+from tests.support.gold_files import gold
+from tests.support.sample_values import heap, rss
 
 
 def phase(name, *peaks, level=50.0, growth=0.0, seconds=0.015) -> PhaseReading:

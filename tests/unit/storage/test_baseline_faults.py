@@ -19,7 +19,7 @@ from pytest_memguard.storage.baseline import (
     update_baseline,
     write_baseline,
 )
-from tests.many import ROOT, baseline_of
+from tests.support.large_baselines import ROOT, baseline_of
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="it needs signals")
 
@@ -36,7 +36,7 @@ SAVE_ON = """
 import sys
 from pathlib import Path
 from pytest_memguard.storage.baseline import update_baseline
-from tests.many import baseline_of
+from tests.support.large_baselines import baseline_of
 
 path = Path(sys.argv[1])
 for number in range(int(sys.argv[2]), 10**6):
@@ -73,7 +73,7 @@ import os, signal, sys
 from pathlib import Path
 from pytest_memguard.storage import files
 from pytest_memguard.storage.baseline import update_baseline
-from tests.many import baseline_of
+from tests.support.large_baselines import baseline_of
 
 def die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -144,7 +144,7 @@ from pathlib import Path
 from pytest_memguard.baselines import Baseline, Entry
 from pytest_memguard.judge.merging import merge_baselines
 from pytest_memguard.storage.baseline import update_baseline
-from tests.many import PLACE
+from tests.support.large_baselines import PLACE
 
 sys.stdin.read()
 for number in range(20):

@@ -23,7 +23,16 @@ from pytest_memguard.storage.history import (
 )
 from pytest_memguard.storage.places import check_place, open_to_read, open_to_write
 from pytest_memguard.storage.sqlite import SqliteFile
-from tests.pasts import BARE, ENVIRONMENT, READING, RUN, fill, place, reading, run_at
+from tests.support.history_values import (
+    BARE,
+    ENVIRONMENT,
+    READING,
+    RUN,
+    fill,
+    place,
+    reading,
+    run_at,
+)
 
 NOBODY = 65534
 

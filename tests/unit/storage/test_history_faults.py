@@ -13,7 +13,7 @@ import pytest
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history import append_run
 from pytest_memguard.storage.places import check_place, open_to_write
-from tests.pasts import ENVIRONMENT, fill, place, reading, run_at
+from tests.support.history_values import ENVIRONMENT, fill, place, reading, run_at
 
 TESTS = 300
 KILLED = """
@@ -22,7 +22,7 @@ KILLED = """
     from pytest_memguard.storage.history import append_run
     from pytest_memguard.storage.places import open_to_write
     from pytest_memguard.storage.sqlite import SqliteFile
-    from tests.pasts import ENVIRONMENT, place, reading, run_at
+    from tests.support.history_values import ENVIRONMENT, place, reading, run_at
 
     path, tests = sys.argv[1], int(sys.argv[2])
     readings = [reading(0, 1, f"t.py::test[{n}]") for n in range(tests)]

@@ -25,7 +25,7 @@ from pytest_memguard.storage.files import (
 )
 from pytest_memguard.storage.known_leaks import read_known, write_known
 from pytest_memguard.storage.places import check_place, open_to_read, open_to_write
-from tests.many import baseline_of
+from tests.support.large_baselines import baseline_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it needs pipes with a name")
 

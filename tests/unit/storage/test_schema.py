@@ -10,7 +10,7 @@ import pytest
 from pytest_memguard.storage.history import append_run, read_readings, read_runs
 from pytest_memguard.storage.places import open_to_read, open_to_write
 from pytest_memguard.storage.schema import MIGRATIONS, schema_number
-from tests.pasts import BARE, ENVIRONMENT, READING, RUN, place, run_at
+from tests.support.history_values import BARE, ENVIRONMENT, READING, RUN, place, run_at
 
 FOLDER = Path(__file__).parent
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 AVAILABLE = hasattr(os, "fork")
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 _PATIENCE = 300.0  # seconds; whatever takes longer has failed
 _running: list[_Server] = []
 
@@ -36,7 +36,7 @@ class _Server:
     def __init__(self, module: str) -> None:
         """Start it."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forks", module],
+            [sys.executable, "-m", "tests.support.fork_server", module],
             cwd=_ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -122,6 +122,8 @@ def alone(test: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(test)
     def in_fork(**arguments: Any) -> None:
-        _asked("tests.runs", _test, (test.__module__, test.__name__, arguments))
+        _asked(
+            "tests.support.forked_pytest", _test, (test.__module__, test.__name__, arguments)
+        )
 
     return in_fork

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-FOLDER = Path(__file__).parent.parent / "docs" / "ci"
+FOLDER = Path(__file__).parents[2] / "docs" / "ci"
 CODE = """
 def load():
     return bytearray({size} << 20)

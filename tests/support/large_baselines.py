@@ -7,7 +7,7 @@ from pathlib import Path
 from pytest_memguard.baselines import Baseline, Entry, Place
 from pytest_memguard.sizes import KIB
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
 
 

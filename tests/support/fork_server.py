@@ -1,4 +1,4 @@
-"""The process that tests/fresh.py starts: it imports a module, and forks for whoever asks."""
+"""Imports a module, then forks for each order that tests/support/fresh_process.py sends."""
 
 from __future__ import annotations
 

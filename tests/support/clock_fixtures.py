@@ -7,7 +7,7 @@ import gc
 import pytest
 
 from pytest_memguard.clock import Clock
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 
 @pytest.fixture(autouse=True)

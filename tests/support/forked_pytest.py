@@ -18,8 +18,8 @@ from _pytest.config import default_plugins
 
 import pytest_memguard
 from pytest_memguard.probes.survivors import warm_up
-from tests.fresh import server
-from tests.spares import fork_spares
+from tests.support.forked_workers import fork_spares
+from tests.support.fresh_process import server
 
 # pytest imports this one itself in each run, and rewrites its assertions
 _HOOKS = "pytest_memguard.plugin.hooks"
