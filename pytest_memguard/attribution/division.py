@@ -422,7 +422,12 @@ class _Hands:
         if group.path is None or (group.is_weak and not new.is_weak):
             group.path, group.grower, group.gained = path, new.grower, new.gained
         elif not new.is_weak and path.holder != group.path.holder:
-            group.others[path.holder] = None
+            # of holders that grow alike, the same one has to be named every time
+            if new.gained == group.gained and path.holder < group.path.holder:
+                group.others[group.path.holder] = None
+                group.path, group.grower = path, new.grower
+            else:
+                group.others[path.holder] = None
 
     def _keep_the_same(self, group: _Group, new: _Group) -> bool:
         return len(group.held & new.held) >= max(1.0, _SHARED * self._calls)

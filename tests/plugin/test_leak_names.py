@@ -291,6 +291,45 @@ def test_what_atexit_holds_is_one_leak(run, written):
     assert {line["function"] for line in lines} == {"test_it"}
 
 
+def test_lists_of_one_mock(run, written):
+    """Of several lists that grow alike, the same one is named for all leaks of all tests."""
+    source = """
+        from functools import wraps
+        from unittest.mock import Mock
+
+        class Watched:
+            def __init__(self):
+                self.clock, self.gauge = Mock(return_value=0.0), Mock(return_value=0.0)
+
+            def __call__(self, function):
+                @wraps(function)
+                def wrapper(*args):
+                    for number in range(50):
+                        self.clock()
+                    for number in range(10):
+                        self.gauge(number)
+                    return function(*args)
+                return wrapper
+
+        class Base:
+            @Watched()
+            def test_it(self):
+                pass
+
+        class TestFirst(Base):
+            pass
+
+        class TestSecond(Base):
+            pass
+    """
+    run(source, *CHECK, "--mem-leak-calls=200").assert_outcomes(failed=2)
+    for test in written().values():
+        leaks = [test["leak"], *test["leak"]["more"]]
+        holders = [leak["blame"]["path"]["holder"] for leak in leaks]
+        lists = [holder.rpartition("self.")[2] for holder in holders]
+        assert lists == ["clock._mock_call_args_list", "gauge._mock_call_args_list"]
+
+
 def test_what_is_registered_for_exit_and_for_forks(run, written):
     """Of two registries in C code, the one for the end holds the object, and is named."""
     source = """
