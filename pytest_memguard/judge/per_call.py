@@ -54,6 +54,8 @@ _FREE: Final = 0.5
 """Share of the growth of pages that free memory has to explain for them not to count."""
 _ALONE: Final = 8.0
 """How many times as far off the rate of all others a round is that is left out."""
+_SOME_OF_IT: Final = 0.1
+"""Share of the bytes that were seen which the C heap has to grow by to hold them."""
 _OFTEN: Final = 0.5
 """Blocks per call below which a line shows one that grows in place, or now and then."""
 
@@ -272,7 +274,11 @@ def _unmeasured(
     if not shown:
         return 0.0
     if pages is not None:
-        return pages.per_call if in_place else min(shown, pages.per_call)
+        if in_place:
+            return pages.per_call
+        most, heap = min(shown, pages.per_call), _of_table(verdict)
+        # a list that was moved to a larger block is seen whole; the heap tells how it grew
+        return min(most, heap) if heap >= _SOME_OF_IT * most else most
     tail = latest(_without_odd_one(verdict.rounds))
     if not tail or "C heap" not in signals_of(tail):
         return shown

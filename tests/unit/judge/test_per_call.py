@@ -330,3 +330,23 @@ def test_pages_where_no_line_tells_how_large_blocks_are(freed) -> None:
     verdict = leaking(rates, **moved, pages=[1_950_000] * ROUNDS)
     _, blame = accounted(verdict, Blame(calls=0), freed)
     assert blame.per_call == pytest.approx(195_000)
+
+
+@pytest.mark.parametrize(
+    ("heap", "per_call"),
+    [
+        pytest.param([160_000] * ROUNDS, 64_000, id="moved-to-larger-blocks"),
+        pytest.param([0] * ROUNDS, 128_000, id="of-another-allocator"),
+    ],
+)
+def test_blocks_that_are_larger_than_what_stays(heap, per_call) -> None:
+    """A list that is moved to a larger block grows by what the C heap grows by."""
+    pages = [900_000 + 100_000 * (i % 2) for i in range(ROUNDS)]
+    verdict = leaking(
+        [rate("blocks", 2000), rate("USS", 95_000)],
+        blocks=[20_000] * ROUNDS,
+        heap=heap,
+        pages=pages,
+    )
+    whole, _ = told(verdict, line(1, 2000, 128_000, small=48_000))
+    assert whole == pytest.approx(per_call)
