@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -39,6 +40,11 @@ _TIDY: Final = 16
 """Calls after which everything settles meanwhile."""
 _INTO_IT: Final = 1 / 4
 """Share of the time of a check that may go into looking into a leak."""
+_SECONDS_PER_OBJECT: Final = 3e-6
+"""Time that explaining a leak takes for each object of the heap, on a machine that is busy:
+1.3 us were measured on an idle one."""
+_BEFORE: Final = 1 / 2
+"""Share of the time after which a leak is explained where that takes more than its share."""
 _AT_MOST: Final = 1 / 2
 """The same share, after which no calls are made that explain more."""
 _FAILED: Final = "a call under the instruments failed: {}"
@@ -141,7 +147,14 @@ class Case:
             before = self.calls
             first = self._first if self._turns == 1 else 0
             repetition = Repetition(
-                self._call, looks, limits, self._on_suspicion, first, self._patience
+                self._call,
+                looks,
+                limits,
+                self._on_suspicion,
+                first,
+                self._patience,
+                self._feeds_a_known_one if self._where != "none" else None,
+                self._not_before(),
             )
             verdict = repetition.verdict()
             self.start = self.start or repetition.start
@@ -168,9 +181,7 @@ class Case:
         """Look into it; a verdict if that settles it."""
         if self._where == "none":
             return None
-        left = self._limits.end - Clock.seconds()
-        if left < _LEAST_SECONDS:
-            self._add_note(_TIMEOUT.format(max(0.0, left)))
+        if self._has_no_time():
             return None
         try:
             return self._explain(so_far)
@@ -178,11 +189,15 @@ class Case:
             self._add_note(_BROKEN.format(type(error).__name__, error))
             return None
 
+    def _has_no_time(self) -> bool:
+        """Whether the test's timeout leaves no time to look into a leak, which is noted."""
+        left = self._limits.end - Clock.seconds()
+        if left < _LEAST_SECONDS:
+            self._add_note(_TIMEOUT.format(max(0.0, left)))
+            return True
+        return False
+
     def _explain(self, so_far: Verdict) -> Verdict | None:
-        known = self._feeds_a_known_one(so_far)
-        if known is not None:
-            self.blame = known
-            return so_far
         blame = self._look(so_far)
         settled = self._divide(so_far)
         if settled is not None:
@@ -200,16 +215,33 @@ class Case:
         never_ends = blame.path is not None and blame.path.never_evicts
         return never_ends or self._known.has(blame.fingerprint, so_far)
 
-    def _feeds_a_known_one(self, so_far: Verdict) -> Blame | None:
+    def _not_before(self) -> float:
+        """Seconds before which a leak is not explained.
+
+        Explaining takes long where the heap is large. A verdict must not rest on the few calls
+        that were made before because there is no time left for more.
+        """
+        seconds = self._limits.seconds
+        takes = _SECONDS_PER_OBJECT * gc.get_freeze_count()
+        return _BEFORE * seconds if takes > _INTO_IT * seconds else 0.0
+
+    def _feeds_a_known_one(self, so_far: Verdict) -> Verdict | None:
+        """The verdict, if each call feeds a container that is known to leak."""
+        if self._has_no_time():
+            return None
         try:
             blame = self._known.fed_by(self._timed, so_far, self._looks.collect)
             if blame is None:
                 return None
             from pytest_memguard.recording.blame import with_own_sizes  # loaded by then
 
-            return with_own_sizes(blame, self._timed, self._looks.collect)
+            self.blame = with_own_sizes(blame, self._timed, self._looks.collect)
         except CallFailed:
             return None  # the look to come says so
+        except Exception as error:  # noqa: BLE001  as above
+            self._add_note(_BROKEN.format(type(error).__name__, error))
+            return None
+        return so_far
 
     def _look(self, verdict: Verdict) -> Blame:
         from pytest_memguard.recording.blame import look_into  # rarely needed

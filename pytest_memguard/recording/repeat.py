@@ -103,6 +103,9 @@ class Repetition:
             for a while; a verdict it returns ends the check.
         kept: bytes of the C heap that the very first call kept, which was made before.
         patience: how long to wait in this run for what ends by itself.
+        is_known: asked once, before `on_suspicion`, whether it is a leak that is known.
+        not_before: seconds of the check before which `on_suspicion` is not asked, unless there
+            are no more calls.
 
     Attributes:
         calls: made so far.
@@ -116,6 +119,8 @@ class Repetition:
         on_suspicion: Suspicion | None = None,
         kept: int = 0,
         patience: Patience | None = None,
+        is_known: Suspicion | None = None,
+        not_before: float = 0.0,
     ) -> None:
         self._call = call
         self._look = looks.look
@@ -123,6 +128,8 @@ class Repetition:
         self._signals = tuple(looks.signals)
         self._limits = limits
         self._on_suspicion = on_suspicion
+        self._is_known = is_known
+        self._not_before = not_before
         self._now = Clock.seconds
         self._start, self._noted, self._before, self._after = (looks.row() for _ in range(4))
         # room for all the numbers there can be, so that keeping them is no growth
@@ -292,13 +299,17 @@ class Repetition:
         waited = self._spent() - self._clean_at
         return self._looks_clean and waited > _PAUSE * self._limits.seconds
 
-    def _ask(self) -> Verdict | None:
+    def _ask(self, *, is_over: bool = False) -> Verdict | None:
         """Ask once whether it is known who does it.
 
         What only ate all that it may is not looked into, nor what would: if it grows by a share
         of itself with every call, some more calls may eat a hundred times that.
+
+        Args:
+            is_over: whether there are no more calls.
         """
-        if self._on_suspicion is None:
+        is_early = not is_over and self._spent() < self._not_before
+        if self._on_suspicion is None or (is_early and self._is_known is None):
             return None
         so_far = final(self._series(), "", self._least_calls())
         if so_far.state != "leaking" or self._would_eat():
@@ -310,6 +321,12 @@ class Repetition:
             self._rounds = self._done = 0
             self._disturbed = True
             return None
+        if self._is_known is not None:
+            ask, self._is_known = self._is_known, None
+            known = ask(so_far)
+            self._disturbed = True
+            if known is not None or is_early:
+                return known
         ask, self._on_suspicion = self._on_suspicion, None
         self._look(self._before, settle=True)
         frozen = gc.get_freeze_count()
@@ -370,7 +387,7 @@ class Repetition:
                 self._start[index] += max(0, taken - lost)
 
     def _final(self, stopped: str) -> Verdict:
-        verdict = self._quiet() or self._ask() or self._by_the_rule(stopped)
+        verdict = self._quiet() or self._ask(is_over=True) or self._by_the_rule(stopped)
         if verdict.state == "unclear":
             verdict = self._ended_by_themselves() or verdict
         longest = max((a_round.calls for a_round in verdict.rounds), default=0)

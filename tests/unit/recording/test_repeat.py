@@ -494,6 +494,42 @@ def test_suspicion_may_end_the_check(repeated) -> None:
     assert repetition.calls < 60
 
 
+@pytest.mark.parametrize(
+    ("calls", "least"),
+    [
+        pytest.param(2000, 500, id="half-of-the-time"),
+        pytest.param(200, 100, id="no-more-calls"),
+    ],
+)
+def test_what_takes_long_is_asked_late(repeated, calls, least) -> None:
+    """Where explaining takes long, most calls that the verdict rests on are made before it."""
+    asked: list[Verdict] = []
+    limits = Limits(calls=calls, seconds=2.0)
+    repetition = repeated({"blocks": 2}, limits, on_suspicion=asked.append, not_before=1.0)
+    assert repetition.verdict().state == "leaking"
+    assert [so_far.state for so_far in asked] == ["leaking"]
+    assert asked[0].calls >= least
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_known_leaks_are_asked_for_at_once(repeated, known) -> None:
+    """Whether a leak is known takes little time, and is asked once."""
+    asked: list[Verdict] = []
+
+    def is_known(so_far: Verdict) -> Verdict | None:
+        asked.append(so_far)
+        return so_far if known else None
+
+    limits = Limits(calls=200, seconds=2.0)
+    repetition = repeated(
+        {"blocks": 2}, limits, on_suspicion=lambda _: None, is_known=is_known, not_before=1.0
+    )
+    assert repetition.verdict().state == "leaking"
+    assert len(asked) == 1
+    assert asked[0].calls < 60
+    assert (repetition.calls < 60) == known
+
+
 def test_nobody_is_suspected_without_growth(repeated) -> None:
     """Nobody is asked about a clean call."""
     asked: list[Verdict] = []
