@@ -97,7 +97,7 @@ TEST = "def test_it():\n    fill()\n    leak()\n"
 
 
 def _checked(run, source: str) -> None:
-    flags = ("--mem-leak-check", "--mem-leak-calls=300", "--mem-leak-seconds=10")
+    flags = ("--mem-leak-check", "--mem-leak-calls=300", "--mem-leak-seconds=30")
     run(f"{HEAD}\n{source}", *flags, JSON)
 
 

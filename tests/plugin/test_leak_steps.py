@@ -144,7 +144,8 @@ def test_c_heap_without_a_block_that_stays(run, written, sleep, state):
             time.sleep({sleep})
             allocate(90)
     """
-    run(source, "--mem-leak-check", "--mem-leak-seconds=2", JSON)
+    seconds = 2 if sleep else 20  # calls without a sleep are over sooner, on an idle machine
+    run(source, "--mem-leak-check", f"--mem-leak-seconds={seconds}", JSON)
     assert written()["test_it"]["leak"]["verdict"]["state"] == state
 
 
@@ -160,5 +161,6 @@ def test_a_slow_test_that_starts_tracemalloc(run, written):
             assert [str(n) * 3 for n in range(1_000)]
             tracemalloc.stop()
     """
-    run(source, "--mem-leak-check", "--mem-leak-seconds=6", JSON).assert_outcomes(failed=1)
+    flags = ("--mem-leak-calls=150", "--mem-leak-seconds=30")
+    run(source, "--mem-leak-check", *flags, JSON).assert_outcomes(failed=1)
     assert written()["test_it"]["leak"]["blame"]["notes"]
