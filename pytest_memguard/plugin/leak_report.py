@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,12 +62,22 @@ class LeakReport:
             many = "1 leak" if len(new) == 1 else f"{len(new)} leaks"
             self._lines.append(f"{many} accepted: {path}")
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """Take how many tests of an xdist worker failed after a repetition had gone wrong."""
+        from pytest_memguard.plugin.after_repetitions import FAILED_AFTER, KEY
+
+        counts = getattr(node, "workeroutput", {}).get(KEY)
+        if counts:
+            self._config.stash.setdefault(FAILED_AFTER, Counter()).update(counts)
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the section."""
         outcomes = tuple(self._collector.telling())
         checked = any(outcome.leak or outcome.leak_skipped for outcome in outcomes)
         if not checked and not self._settings.leak_accept:
             return
+        from pytest_memguard.plugin.after_repetitions import FAILED_AFTER, lines_of
         from pytest_memguard.report.leaks import leaks_section
 
         try:
@@ -79,6 +90,8 @@ class LeakReport:
                 "no test was checked: --mem-leak-accept needs --mem-leak-check or a marker"
             ]
         if lines:
+            failed: Counter[str] = self._config.stash.get(FAILED_AFTER, Counter())
+            lines += lines_of(failed)
             terminalreporter.write_sep("=", "leaks")
             for line in [*lines, *self._lines]:
                 terminalreporter.write_line(one_line(line))

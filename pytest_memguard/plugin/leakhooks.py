@@ -19,6 +19,7 @@ from pytest_memguard.errors import LeakDetected
 from pytest_memguard.judge.known import with_acceptance
 from pytest_memguard.leaks import KnownLeak, LeakReading, Signal
 from pytest_memguard.model import Gap
+from pytest_memguard.plugin.after_repetitions import AfterRepetitions
 from pytest_memguard.plugin.collector_off import SWITCH_OFF
 from pytest_memguard.plugin.earlier_garbage import EarlierGarbage
 from pytest_memguard.plugin.failures import Leak, Unclear
@@ -55,6 +56,7 @@ class LeakHooks:
         known: leaks accepted before, by fingerprint.
         root: what paths are shown relative to.
         items: the hooks that measure tests and hand their outcomes on.
+        after: counts the tests that fail after a repetition has gone wrong.
         line: shows a check that lasts, if there is a terminal.
     """
 
@@ -65,6 +67,7 @@ class LeakHooks:
         known: Mapping[str, KnownLeak],
         root: Path,
         items: ItemHooks,
+        after: AfterRepetitions,
         line: TerminalLine | None = None,
     ) -> None:
         self._plans = plans
@@ -75,6 +78,7 @@ class LeakHooks:
         self._known = known
         self._root = f"{root}{os.sep}"
         self._items = items
+        self._after = after
         self._told: dict[tuple[str, Signal], str] = {}
         self._seconds = 0.0
         self._started = 0.0
@@ -96,6 +100,7 @@ class LeakHooks:
     def pytest_sessionfinish(self) -> None:
         """There is no more to check."""
         self._check.close()
+        self._after.close()
         self._garbage.report()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -203,14 +208,17 @@ class LeakHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
-        self, call: pytest.CallInfo[None]
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Leave the check's time out of the test's duration."""
+        """Leave the check's time out of the test's duration; note what has failed."""
         if call.when == "call" and self._seconds:
             call.duration = max(0.0, call.duration - self._seconds)
             call.stop = call.start + call.duration
             self._seconds = 0.0
-        return (yield)
+        report = yield
+        if report.failed and call.excinfo is not None:
+            self._after.note(item.nodeid, call.excinfo.value)
+        return report
 
     def _judge(self, item: pytest.Item, plan: LeakPlan) -> LeakReading | None:
         repeated = RepeatedItem(item, self._names, self._filters)
@@ -230,6 +238,8 @@ class LeakHooks:
                 reading = self._check_again(item, repeated, plan, limits)
         finally:
             self._repeating = False
+        if repeated.went_wrong:
+            self._after.went_wrong(item.nodeid)
         self._set_up = None if repeated.went_wrong else repeated
         return self._accept(relative(reading, self._root), plan, item.nodeid)
 

@@ -298,10 +298,12 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
             known = known_leaks(config).leaks()
         except ConfigError as error:
             return [*planner.problems, *error.problems]
+        from pytest_memguard.plugin.after_repetitions import AfterRepetitions
         from pytest_memguard.plugin.leakhooks import LeakHooks
 
         line = config.stash.get(LINE, None)
-        hooks = LeakHooks(settings, wanted, known, Path(config.rootpath), items, line)
+        after = AfterRepetitions(config)
+        hooks = LeakHooks(settings, wanted, known, Path(config.rootpath), items, after, line)
         items.reports.leave_out(
             {nodeid: plan.skipped for nodeid, plan in wanted.items() if plan.skipped}
         )

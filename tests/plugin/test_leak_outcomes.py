@@ -114,6 +114,36 @@ def test_a_repetition_that_fails_is_unclear(run, written):
     )
 
 
+@pytest.mark.parametrize("flags", [(), ("-n", "1")])
+def test_failures_after_a_repetition_that_went_wrong(run, flags):
+    """The section says after which test's repetition others failed: it may be why."""
+    source = """
+        SWITCH, TIMES = [], []
+
+        def test_before():
+            assert SWITCH
+
+        def test_switches():
+            SWITCH.append(1)
+            TIMES.append(1)
+            assert len(TIMES) < 3, "worn out"
+            SWITCH.clear()
+
+        def test_first():
+            assert not SWITCH
+
+        def test_second():
+            assert not SWITCH
+
+        def test_third():
+            pass
+    """
+    result = run(source, *CHECK, *flags, plugins=["xdist.plugin"])
+    result.assert_outcomes(passed=2, failed=3)
+    line = "2 tests failed after a repetition of test_it.py::test_switches had gone wrong, *"
+    result.stdout.fnmatch_lines([line])
+
+
 @pytest.mark.parametrize("how", ["--mem-leak-strict", "ini"])
 def test_strict(pytester, run, written, how):
     """Where unclear counts as much as leaking, it fails with its reason."""
