@@ -83,6 +83,25 @@ def told_again(
     ]
 
 
+def stops_tracing(call: Callable[[], None]) -> bool:
+    """Whether a call ends our use of tracemalloc: it uses tracemalloc itself.
+
+    Args:
+        call: makes one call.
+
+    Raises:
+        CallFailed: if the call went wrong.
+    """
+    if tracemalloc.is_tracing():
+        return False
+    tracemalloc.start()
+    try:
+        call()
+        return not tracemalloc.is_tracing()
+    finally:
+        tracemalloc.stop()
+
+
 def _snapshot(
     call: Callable[[], None],
     calls: int,

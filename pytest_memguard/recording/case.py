@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.clock import Clock
-from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, Kept, RetentionPath, Signal, Verdict
+from pytest_memguard.leaks import (
+    MEMORY_SIGNALS,
+    STARTS_TRACEMALLOC,
+    Blame,
+    Kept,
+    RetentionPath,
+    Signal,
+    Verdict,
+)
 from pytest_memguard.recording.adjusted import AdjustedLooks, Share
 from pytest_memguard.recording.calls import OutOfTime, TimedCall
 from pytest_memguard.recording.explained import KnownLeaks
@@ -385,10 +393,24 @@ class Case:
         ):
             return
         stays = sum(line.size for line in self.blame.lines) / max(1, self.blame.calls)
-        if stays < _ACCOUNTS * verdict.rate_of("C heap"):
+        if stays < _ACCOUNTS * verdict.rate_of("C heap") and not self._starts_tracemalloc():
             self._least = _MANY_CALLS
             self._in_doubt = verdict
             self._goes_on = True
+
+    def _starts_tracemalloc(self) -> bool:
+        """Whether the test starts tracemalloc, which is noted; one more call tells."""
+        from pytest_memguard.probes.python_blocks import stops_tracing
+        from pytest_memguard.recording.blame import named
+
+        try:
+            stops = stops_tracing(self._call)
+        except CallFailed:
+            return False
+        if stops and self.blame is not None:
+            notes = (*self.blame.notes, STARTS_TRACEMALLOC)
+            self.blame = named(replace(self.blame, notes=notes, traced=True))
+        return stops
 
     def _undivided(self, so_far: Verdict) -> list[Cause]:
         """What there is to say where blocks cannot be followed one by one.

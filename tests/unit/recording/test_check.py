@@ -6,6 +6,7 @@ import functools
 import gc
 import re
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
@@ -17,6 +18,7 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.leaks import (
     MEMORY_SIGNALS,
+    STARTS_TRACEMALLOC,
     Blame,
     LeakReading,
     Rate,
@@ -297,6 +299,36 @@ def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, blame, state)
     reading = run(lambda: None)
     assert reading.verdict.state == state
     assert (reading.blame is None) == (state == "unclear")
+
+
+@pytest.mark.parametrize(
+    ("call", "turns"),
+    [
+        pytest.param(lambda: (tracemalloc.start(), tracemalloc.stop()), 1, id="tracemalloc"),
+        pytest.param(lambda: None, 2, id="nothing"),
+    ],
+)
+def test_growth_of_the_c_heap_that_no_block_accounts_for(monkeypatch, call, turns) -> None:
+    """More calls are to tell, unless the callable starts tracemalloc, which one call shows."""
+    rounds = tuple(Round(calls=3, growth=(("C heap", 180),)) for _ in range(6))
+    rates = (Rate(signal="C heap", per_call=60, low=55, high=65),)
+    leaking = Verdict(state="leaking", calls=18, rates=rates, rounds=rounds)
+    asked = []
+
+    def verdict(repetition: Any) -> Verdict:
+        asked.append(repetition)
+        repetition._on_suspicion(leaking)
+        return leaking
+
+    monkeypatch.setattr(Repetition, "verdict", verdict)
+    out_of_time = (Blame(calls=16, notes=("there was no time",)), None)
+    monkeypatch.setattr(
+        "pytest_memguard.recording.blame.look_into", lambda *_, **__: out_of_time
+    )
+    blame = run(call).blame
+    assert len(asked) == turns
+    assert blame is not None
+    assert (STARTS_TRACEMALLOC in blame.notes) == (turns == 1)
 
 
 def test_a_check_that_is_blind_to_memory() -> None:
