@@ -6,6 +6,7 @@ import os
 import re
 import sysconfig
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol
@@ -13,6 +14,7 @@ from typing import Final, Protocol
 from pytest_memguard.leaks import LeakLine
 from pytest_memguard.values import dataclass
 
+_MOST_STACKS: Final = 4096
 _SHARE: Final = 0.9
 _NATIVE: Final = 3
 _INSTALLED: Final = ("site-packages", "dist-packages")
@@ -97,7 +99,7 @@ def leak_lines(
     """
     sums: dict[Line, _Sum] = {}
     for found in survivors:
-        line = line_of(found.stack)
+        line = line_of_shared(found.stack)
         sums[line] = sums.get(line, _NOTHING).plus(found)
     least = _SHARE * calls * min(1.0, per_call or 1.0) - (per_call < 1)
     steady = {line: one for line, one in sums.items() if one.count >= max(2, least)}
@@ -196,6 +198,20 @@ def line_of(stack: Stack) -> Line:
         function, file, line = frames[0]
         return (file, line, function)
     return ("<no Python frame>", 0, "native code")
+
+
+@lru_cache(maxsize=_MOST_STACKS)
+def line_of_shared(stack: Stack) -> Line:
+    """`line_of` for the stacks of blocks: most of them share one with others.
+
+    The stacks are kept until `forget_stacks`.
+    """
+    return line_of(stack)
+
+
+def forget_stacks() -> None:
+    """Let go of all stacks that `line_of_shared` was asked about."""
+    line_of_shared.cache_clear()
 
 
 def with_function(

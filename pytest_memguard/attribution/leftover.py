@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.containers import gained_by
 from pytest_memguard.attribution.entries import chains_from_above
-from pytest_memguard.attribution.leak_lines import c_functions, is_ours, is_pytest, line_of
+from pytest_memguard.attribution.leak_lines import (
+    c_functions,
+    is_ours,
+    is_pytest,
+    line_of_shared,
+)
 from pytest_memguard.attribution.marking import Marker, referents
 from pytest_memguard.attribution.newcomers import Survivors
 from pytest_memguard.attribution.retention import Chain, Search, retention_path
@@ -216,10 +221,14 @@ def with_main_line(heap: Heap, marker: Marker, pieces: Sequence[Piece]) -> tuple
     # where all may be, lines of objects are better than those of their tables, unless only
     # the test runner's are known of them
     sure = heap.held - reused or {index for index in heap.held if marker.is_object(index)}
-    if all(is_pytest(line_of(pieces[index].stack)[0]) for index in sure if pieces[index].stack):
+    if all(
+        is_pytest(line_of_shared(pieces[index].stack)[0])
+        for index in sure
+        if pieces[index].stack
+    ):
         sure = heap.held
     others = [pieces[index] for index in sure if pieces[index].stack]
-    found = Counter(line_of(piece.stack) for piece in others)
+    found = Counter(line_of_shared(piece.stack) for piece in others)
     if len(found) > 1:
         own = Counter({line: n for line, n in found.items() if not is_pytest(line[0])})
         found = own or found
@@ -228,11 +237,11 @@ def with_main_line(heap: Heap, marker: Marker, pieces: Sequence[Piece]) -> tuple
     if not lines:
         return tuple(pieces[index] for index in sorted(heap.held))
     (main, _), *_ = lines.most_common(1)
-    model = next(piece for piece in others if line_of(piece.stack) == main)
+    model = next(piece for piece in others if line_of_shared(piece.stack) == main)
 
     def settled(index: int) -> Piece:
         piece: Any = pieces[index]
-        if index not in reused or (piece.stack and line_of(piece.stack) in lines):
+        if index not in reused or (piece.stack and line_of_shared(piece.stack) in lines):
             return cast("Piece", piece)
         return cast("Piece", replace(piece, stack=model.stack, native=model.native))
 
@@ -332,7 +341,7 @@ def _place_of(
         return ("", "", "", "dict")
     own = pieces[top].stack
     if own:
-        file, line, function = line_of(own)
+        file, line, function = line_of_shared(own)
         return (file, str(line), function, *(kinds or c_functions(pieces[top].native)))
     lines = {pieces[index].stack[:1] for index in held if pieces[index].stack}
     for place, heap in known.items():

@@ -20,7 +20,7 @@ from weakref import ReferenceType
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.census import subclasses
 from pytest_memguard.attribution.dict_tables import SMALLEST_TABLE
-from pytest_memguard.attribution.leak_lines import line_of
+from pytest_memguard.attribution.leak_lines import line_of_shared
 from pytest_memguard.values import dataclass
 
 _WORD: Final = 8
@@ -316,7 +316,7 @@ class Marker:
         if self.is_object(other):
             return False
         pieces = self._pieces
-        return line_of(pieces[buffer].stack) == line_of(pieces[other].stack)
+        return line_of_shared(pieces[buffer].stack) == line_of_shared(pieces[other].stack)
 
     def _of_tracked(self, held: Any) -> list[tuple[int, bool]]:
         """What an object refers to: objects, as it tells the collector, and buffers."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.allocator.garbage import WholeHeap
 from pytest_memguard.attribution.dead_references import only_dead_references
+from pytest_memguard.attribution.leak_lines import forget_stacks
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
@@ -154,6 +155,7 @@ class LeakCheck:
         try:
             verdict = case.verdict()
         finally:
+            forget_stacks()
             if frozen:
                 gc.unfreeze()
         if verdict.state in {"leaking", "unclear"}:

@@ -13,7 +13,7 @@ from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.leak_lines import (
     is_pytest,
     leak_lines,
-    line_of,
+    line_of_shared,
     with_function,
 )
 from pytest_memguard.attribution.origins import Origin, Origins
@@ -155,7 +155,7 @@ def _as_one(first: Part, second: Part) -> Part:
 
 def _is_known(part: Part, causes: Sequence[Cause]) -> bool:
     """Whether memory was seen to grow only where it is known to, or nowhere."""
-    known = {line_of(piece.stack)[:2] for cause in causes for piece in cause.pieces}
+    known = {line_of_shared(piece.stack)[:2] for cause in causes for piece in cause.pieces}
     return all((line.file, line.line) in known for line in part.blame.lines[:1])
 
 
@@ -221,7 +221,7 @@ def _main_lines(cause: Cause) -> set[tuple[str, int, str]]:
 
 def _lines_of(cause: Cause) -> Counter[tuple[str, int, str]]:
     """How many blocks are from each line."""
-    return Counter(line_of(piece.stack) for piece in cause.pieces if piece.stack)
+    return Counter(line_of_shared(piece.stack) for piece in cause.pieces if piece.stack)
 
 
 def _merged(one: Cause, other: Cause) -> Cause:

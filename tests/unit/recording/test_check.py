@@ -14,6 +14,7 @@ from unittest.mock import patch
 import pytest
 
 import pytest_memguard
+from pytest_memguard.attribution.leak_lines import line_of_shared
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.leaks import (
@@ -299,6 +300,14 @@ def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, blame, state)
     reading = run(lambda: None)
     assert reading.verdict.state == state
     assert (reading.blame is None) == (state == "unclear")
+
+
+def test_stacks_are_kept_for_no_longer_than_the_check() -> None:
+    """Lines are found once for all blocks of a stack, and the stacks are let go of."""
+    leaking = run(lambda: KEPT.append([Thing(), Thing()]))
+    assert leaking.blame is not None
+    assert leaking.blame.lines
+    assert line_of_shared.cache_info().currsize == 0
 
 
 @pytest.mark.parametrize(
