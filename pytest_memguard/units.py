@@ -30,26 +30,33 @@ class Size(int):
 
     __slots__ = ()
 
+    def _read(self, text: str) -> int:
+        """Return the number that a text stands for in a comparison."""
+        return parse_size(text)
+
+    def _operand(self, other: object) -> Any:
+        return self._read(other) if isinstance(other, str) else other
+
     def __repr__(self) -> str:
         return format_size(self)
 
     __str__ = __repr__
 
     def __lt__(self, other: object) -> bool:
-        return bool(int(self) < _operand(other))
+        return bool(int(self) < self._operand(other))
 
     def __le__(self, other: object) -> bool:
-        return bool(int(self) <= _operand(other))
+        return bool(int(self) <= self._operand(other))
 
     def __gt__(self, other: object) -> bool:
-        return bool(int(self) > _operand(other))
+        return bool(int(self) > self._operand(other))
 
     def __ge__(self, other: object) -> bool:
-        return bool(int(self) >= _operand(other))
+        return bool(int(self) >= self._operand(other))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, str):
-            return int(self) == parse_size(other)
+            return int(self) == self._read(other)
         return int.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
@@ -59,18 +66,23 @@ class Size(int):
 
 
 class Count(Size):
-    """A number of what is counted one by one, which prints as a number."""
+    """A number of things, such as open files: it prints as a number and compares with one."""
 
     __slots__ = ()
+
+    def _read(self, text: str) -> int:
+        if not is_whole(text.strip()):
+            msg = (
+                f"{quoted(text)} cannot be compared with a number of things, because their "
+                "metric does not count bytes: write a whole number (50)"
+            )
+            raise ConfigError(msg)
+        return int(text)
 
     def __repr__(self) -> str:
         return f"{int(self):,}"
 
     __str__ = __repr__
-
-
-def _operand(other: object) -> Any:
-    return parse_size(other) if isinstance(other, str) else other
 
 
 def parse_size(value: object) -> int:

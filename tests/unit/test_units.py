@@ -12,6 +12,7 @@ from pytest_memguard.sizes import GIB, KIB, MIB, TIB, format_mib, format_size
 from pytest_memguard.units import (
     LARGEST,
     MOST,
+    Count,
     Size,
     as_number,
     parse_bytes,
@@ -384,6 +385,28 @@ def test_size_refuses_a_text_that_is_no_size() -> None:
     """An assertion with a misspelt limit fails loudly instead of being false."""
     with pytest.raises(ConfigError, match="'50 bananas' is not a size"):
         Size(1) < "50 bananas"  # noqa: B015  it raises
+
+
+@pytest.mark.parametrize(
+    ("compare", "other", "answer"),
+    [
+        pytest.param(operator.lt, 6, True, id="number"),
+        pytest.param(operator.le, "5", True, id="text"),
+        pytest.param(operator.gt, " 5 ", False, id="text-with-blanks"),
+        pytest.param(operator.eq, "5", True, id="equal"),
+    ],
+)
+def test_count_compares(compare, other, answer) -> None:
+    """A number of things compares with numbers, and with texts of them."""
+    assert answer is compare(Count(5), other)
+
+
+@pytest.mark.parametrize("compare", [operator.lt, operator.ge, operator.eq])
+@pytest.mark.parametrize("size", ["50 MB", "1.5", "-1", ""])
+def test_count_refuses_a_size(compare, size) -> None:
+    """A size is no number of things, which one sentence says."""
+    with pytest.raises(ConfigError, match=r"metric does not count bytes: write a whole number"):
+        compare(Count(5), size)
 
 
 @pytest.mark.parametrize(
