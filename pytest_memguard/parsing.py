@@ -105,7 +105,7 @@ def _stop(limit: object) -> tuple[str, int]:
     if isinstance(limit, str):
         for what in ("files", "threads"):
             if limit.endswith(what):
-                return what, parse_count(limit.removesuffix(what), what)
+                return what, parse_count(limit.removesuffix(what).strip(), what)
     size = parse_size(limit)
     if not size:
         hint = "write a size above 0 ('256 MB')"

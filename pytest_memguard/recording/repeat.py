@@ -24,10 +24,11 @@ from pytest_memguard.judge.quiet import conclude, passes
 from pytest_memguard.judge.rounds import LEAST_ROUNDS, allowance, is_flat, joined
 from pytest_memguard.judge.staircase import is_pausing
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict, is_much
+from pytest_memguard.parsing import StopAt
 from pytest_memguard.recording.artefacts import AGAIN, Artefacts
 from pytest_memguard.recording.looking import Looking
 from pytest_memguard.recording.slow_to_end import Patience, SlowToEnd
-from pytest_memguard.sizes import MIB, format_size
+from pytest_memguard.sizes import format_size
 from pytest_memguard.values import dataclass
 
 WARMUP: Final = 2
@@ -51,6 +52,7 @@ FEWEST_CALLS: Final = 34
 """With fewer calls nothing is called leaking."""
 _MANY_CALLS: Final = 120
 """With so many the last rounds are not short."""
+_STOP_AT: Final = StopAt()  # its defaults are those of a check as well
 _PAUSE: Final = 1 / 10
 """Share of the time there is that may go into calls after which growth in steps may show,
 where none was seen."""
@@ -71,12 +73,12 @@ class Limits:
     """Calls that a verdict of clean rests on at least, warm-up and all."""
     warmup: int = WARMUP
     """Calls nobody reads."""
-    memory: int = 256 * MIB
-    """Bytes a leak may eat."""
-    files: int = 200
-    """Descriptors, children or tasks it may eat."""
-    threads: int = 50
-    """Threads it may eat."""
+    memory: int = _STOP_AT.memory
+    """Bytes a leak may use up."""
+    files: int = _STOP_AT.files
+    """Descriptors, child processes or tasks it may use up."""
+    threads: int = _STOP_AT.threads
+    """Threads it may use up."""
     end: float = inf
     """When, by `Clock.seconds`, a timeout ends the test, check and all."""
 

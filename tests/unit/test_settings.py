@@ -350,6 +350,13 @@ def test_bad_settings_of_the_leak_check(name, value) -> None:
     assert repr(value) in problem
 
 
+@pytest.mark.parametrize("value", ["0 threads", "0threads"])
+def test_what_a_leak_may_use_up_is_quoted_without_blanks(value) -> None:
+    """The message quotes the number as it would be written alone."""
+    with pytest.raises(ConfigError, match="'0' is not a number of threads"):
+        resolve({"leak_stop_at": (value, "the test")})
+
+
 @pytest.mark.parametrize(
     ("settings", "asked"),
     [
