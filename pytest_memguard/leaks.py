@@ -226,6 +226,16 @@ class KnownLeak:
     """The tests that showed it when it was accepted."""
 
 
+def ignored_by(where: str, pattern: str) -> str:
+    """Return the reason for accepting a leak that a pattern matches.
+
+    Args:
+        where: what has the pattern: "the marker's ignore", "mem_leak_ignore".
+        pattern: as it is written there.
+    """
+    return f"{where} has the pattern {pattern!r}"
+
+
 def may_be_of_python(blame: Blame, signals: Iterable[Signal]) -> bool:
     """Whether what nobody seems to hold may be Python's: blocks, or one that grows.
 

@@ -318,3 +318,5 @@ class Run:
     """Every measured test, by node id in a run that has just ended."""
     totals: tuple[Totals, ...]
     """One per process, then the whole run's."""
+    leak_strict: bool = False
+    """Whether tests fail whose leak check ends as unclear."""

@@ -101,12 +101,13 @@ class Settings:
         return self.sources.get(name, "the default")
 
 
-# What does nothing without another setting, where it is given on the command line.
-_NEEDS: Mapping[str, tuple[str, str]] = {
-    "fail_on": ("compares", "--mem-compare"),
-    "confirm": ("has_baseline", "--mem-compare or --mem-save"),
-    "strict": ("compares", "--mem-compare"),
-    "prune": ("saves", "--mem-save"),
+# Settings that do nothing without another one. Given by this flag they are refused; in the
+# config file they may stand ready for runs that use them.
+_NEEDS: Mapping[str, tuple[str, str, str]] = {
+    "fail_on": ("--mem-fail-on", "compares", "--mem-compare"),
+    "confirm": ("--mem-confirm", "has_baseline", "--mem-compare or --mem-save"),
+    "strict": ("--mem-strict", "compares", "--mem-compare"),
+    "prune": ("--mem-prune", "saves", "--mem-save"),
 }
 
 
@@ -131,9 +132,9 @@ def resolve(given: Mapping[str, tuple[object, str]]) -> Settings:
         raise ConfigError(*problems)
     settings = Settings(sources={name: source for name, (_, source) in given.items()}, **values)
     problems = [
-        f"{settings.where(name)}: it does nothing without {flag}"
-        for name, (needed, flag) in _NEEDS.items()
-        if settings.where(name).startswith("--")
+        f"{flag}: it does nothing without {other}"
+        for name, (flag, needed, other) in _NEEDS.items()
+        if settings.where(name) == flag
         and getattr(settings, name)
         and not getattr(settings, needed)
     ]

@@ -364,6 +364,11 @@ def run_to_json(run: Run) -> Json:
     }
 
 
+def _is_on(setting: str) -> bool:
+    """Whether a stored setting is on; it is stored with its source: "True (setup.cfg)"."""
+    return setting.partition(" (")[0] == str(True)
+
+
 def run_in_pieces(run: Run) -> Iterator[str]:
     """The text of the file that ``--mem-json`` writes, test by test.
 
@@ -417,6 +422,7 @@ def run_from_json(data: object, source: str) -> Run:
                 )
                 for totals in data["totals"]
             ),
+            leak_strict=_is_on(data["settings"].get("--mem-leak-strict", "")),
         )
     except (KeyError, TypeError, AttributeError) as error:
         msg = f"{source} lacks something a run has ({type(error).__name__}: {error})"

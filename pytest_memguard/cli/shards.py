@@ -56,6 +56,7 @@ def merge_runs(runs: Mapping[str, Run]) -> tuple[Run, tuple[str, ...]]:
         gaps=tuple(dict.fromkeys(gap for run in runs.values() for gap in run.gaps)),
         outcomes=tuple(outcome for outcomes in kept.values() for outcome in outcomes),
         totals=_totals(runs),
+        leak_strict=any(run.leak_strict for run in runs.values()),
     )
     return merged, tuple(twice)
 

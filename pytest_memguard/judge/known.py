@@ -13,6 +13,7 @@ from pytest_memguard.leaks import (
     KnownLeak,
     LeakReading,
     bytes_per_call,
+    ignored_by,
 )
 from pytest_memguard.sizes import format_size
 
@@ -97,7 +98,7 @@ def accepted_by(
     for patterns, where in ((marker, "the marker's ignore"), (ini, "mem_leak_ignore")):
         for pattern in patterns:
             if matches(pattern, blame):
-                return f"{where} has the pattern {pattern!r}"
+                return ignored_by(where, pattern)
     if blame.fingerprint and blame.fingerprint in known:
         return f"known leak {blame.fingerprint} (.memguard/leaks.json)"
     if blame.former in known and nodeid in known[blame.former].tests:

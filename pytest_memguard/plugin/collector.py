@@ -188,6 +188,7 @@ class Collector:
             gaps=tuple(self.gaps),
             outcomes=self.outcomes(),
             totals=self.totals(),
+            leak_strict=self._settings.leak_strict,
         )
 
 

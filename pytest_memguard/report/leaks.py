@@ -17,6 +17,7 @@ from pytest_memguard.leaks import (
     RetentionPath,
     Signal,
     bytes_per_call,
+    ignored_by,
     is_worth_telling,
     may_be_of_python,
 )
@@ -317,7 +318,7 @@ def _called_now(leak: KnownLeak, checked: Sequence[Outcome]) -> str:
 
 
 def _used(pattern: str, checked: Sequence[Outcome]) -> str:
-    reason = f"mem_leak_ignore has the pattern {pattern!r}"
+    reason = ignored_by("mem_leak_ignore", pattern)
     readings = [o.leak for o in checked if o.leak is not None]
     tests = sum(any(part.accepted == reason for part in r.parts) for r in readings)
     many = "1 test" if tests == 1 else f"{tests} tests"

@@ -67,7 +67,7 @@ def notices(run: Run) -> list[Notice]:
     told = [outcome for outcome in run.outcomes if outcome.findings or outcome.leak]
     found = [notice for outcome in told for notice in _of_findings(outcome)]
     found += _of_leaks(told)
-    if dict(run.settings).get("--mem-leak-strict", "").startswith("True"):
+    if run.leak_strict:
         found += [notice for outcome in told for notice in _unclear(outcome)]
     return sorted(found, key=_order)
 

@@ -15,6 +15,9 @@ from pytest_memguard.storage.files import open_regular
 
 _HEADER: Final = b"SQLite format 3\x00"
 _PATIENCE: Final = 30.0  # seconds to wait for another run that is writing
+# An extended result code has its primary code in the lowest byte (sqlite.org/rescode.html).
+_PRIMARY_CODE: Final = 0xFF
+_IN_USE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 class SqliteFile:
@@ -80,7 +83,7 @@ class SqliteFile:
         try:
             self._get().execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as error:
-            if give_up or "locked" not in str(error):
+            if give_up or error.sqlite_errorcode & _PRIMARY_CODE not in _IN_USE:
                 raise
             return False
         return True

@@ -82,6 +82,18 @@ def test_outcome_round_trip(outcome) -> None:
         pytest.param(
             replace(RUN, settings=(), gaps=(), outcomes=(), totals=()), id="nothing-measured"
         ),
+        pytest.param(
+            replace(
+                RUN,
+                settings=(("--mem-leak-strict", "True (mem_leak_strict in setup.cfg)"),),
+                leak_strict=True,
+            ),
+            id="strict",
+        ),
+        pytest.param(
+            replace(RUN, settings=(("--mem-leak-strict", "False (mem_leak_strict in t.ini)"),)),
+            id="not-strict",
+        ),
     ],
 )
 def test_run_round_trip(run) -> None:

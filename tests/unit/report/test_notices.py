@@ -24,9 +24,9 @@ def outcome(nodeid="test_a", result="failed", *findings, **more) -> Outcome:
     return Outcome(nodeid=nodeid, file="t.py", line=3, result=result, findings=findings, **more)
 
 
-def found(*outcomes, settings=()) -> list[tuple[str, str, str]]:
+def found(*outcomes, leak_strict=False) -> list[tuple[str, str, str]]:
     """Level, rule and test of every notice."""
-    run = replace(RUN, outcomes=outcomes, settings=settings)
+    run = replace(RUN, outcomes=outcomes, leak_strict=leak_strict)
     return [(notice.level, notice.rule, notice.nodeid) for notice in notices(run)]
 
 
@@ -119,9 +119,8 @@ def test_leaks(leak, result, expected) -> None:
 
 def test_strict() -> None:
     """With --mem-leak-strict a check without a verdict is what the test failed with."""
-    strict = (("--mem-leak-strict", "True (--mem-leak-strict)"),)
     outcomes = (outcome(leak=UNCLEAR), outcome("test_b", "passed", leak=LEAK))
-    assert found(*outcomes, settings=strict) == [("error", "unclear", "test_a")]
+    assert found(*outcomes, leak_strict=True) == [("error", "unclear", "test_a")]
 
 
 def test_one_leak_of_many_tests() -> None:
