@@ -21,7 +21,7 @@ from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.baselines import FailRule
-    from pytest_memguard.history import HistoryPlace
+    from pytest_memguard.past_runs import HistoryPlace
 
 Entry = TypeVar("Entry")
 
@@ -139,7 +139,7 @@ def _path(value: object) -> str:
 
 
 def _place(value: object) -> HistoryPlace:
-    from pytest_memguard.history import HistoryPlace
+    from pytest_memguard.past_runs import HistoryPlace
 
     return HistoryPlace(text=_path(value).strip())
 

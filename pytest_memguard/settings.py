@@ -14,7 +14,7 @@ from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.baselines import FailRule
-    from pytest_memguard.history import HistoryPlace
+    from pytest_memguard.past_runs import HistoryPlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

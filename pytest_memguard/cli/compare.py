@@ -20,7 +20,7 @@ from pytest_memguard.report.changes import (
     regression_text,
 )
 from pytest_memguard.report.changes_markdown import changes_markdown
-from pytest_memguard.report.marks import COMMENT_LIMIT
+from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
 from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rules
 from pytest_memguard.storage.baseline import no_collection
 

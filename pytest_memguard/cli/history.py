@@ -10,17 +10,17 @@ from contextlib import contextmanager
 
 from pytest_memguard.cli.common import Answer, Commands, add_command, count_of
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.history import FLOOR, SHARE, HistoryPlace, PastRun
 from pytest_memguard.judge.trends import trends
-from pytest_memguard.report.history import ASCII, BLOCKS, many, overview, trend_section
+from pytest_memguard.past_runs import FLOOR, SHARE, HistoryPlace, PastRun
+from pytest_memguard.report.trend_tables import ASCII, BLOCKS, many, overview, trend_section
 from pytest_memguard.storage.database import Database
-from pytest_memguard.storage.history import (
+from pytest_memguard.storage.history_location import FILE, open_to_read
+from pytest_memguard.storage.stored_runs import (
     read_changing,
     read_readings,
     read_runs,
     read_tests,
 )
-from pytest_memguard.storage.places import FILE, open_to_read
 
 _EXAMPLES = """\
   pytest --mem-history              append a run

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pytest_memguard.judge.bounds import REASONS, REMEDIES
-from pytest_memguard.judge.suspects import suspect_peak
+from pytest_memguard.judge.bound_reasons import REASONS, REMEDIES
+from pytest_memguard.judge.regression_findings import suspect_peak
 from pytest_memguard.metrics import RSS, metric_named
 from pytest_memguard.model import Budget, Finding, Peak, PhaseName, Rule
 

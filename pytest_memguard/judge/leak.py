@@ -4,7 +4,7 @@ The rule works on rounds of calls. A round is flat if no signal moved by more th
 
 No further calls are needed once the latest two rounds are flat, every signal is hardly above
 the lowest it has been over the latest third of the calls, 24 at least, and nothing pauses
-(`staircase`): clean if all rounds as one are flat, settling if not.
+(`stepped_growth`): clean if all rounds as one are flat, settling if not.
 
 A leak is a signal of which all this holds over the latest two thirds of the calls, or the
 latest 30 if these are more (six rounds and 20 calls at least):
@@ -28,7 +28,7 @@ From 60 calls on, growth may be uneven. Either the round that grew least decides
 more than the floor and by half of the median round at least, chance shows so much once in 100
 times, and the rate in the later half is at least 80 % and either does not seem to fall or keeps
 80 % over the latest half of all calls and does not fall there. Or it grew in four steps or
-more, eight of USS, that one rate fits (`staircase`).
+more, eight of USS, that one rate fits (`stepped_growth`).
 
 What ate all that it may is a leak if it grew in all of the late rounds, four at least.
 
@@ -43,7 +43,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.judge.lasting import (
+from pytest_memguard.judge.early_verdict import QUIET
+from pytest_memguard.judge.lasting_growth import (
     LEAST_CALLS,
     STEADY,
     fades,
@@ -52,7 +53,6 @@ from pytest_memguard.judge.lasting import (
     rate_of_eaten,
     rate_of_leak,
 )
-from pytest_memguard.judge.quiet import QUIET
 from pytest_memguard.judge.rounds import (
     allowance,
     calls_of,
@@ -63,7 +63,7 @@ from pytest_memguard.judge.rounds import (
     signals_of,
 )
 from pytest_memguard.judge.slopes import NOT_FALLING, Growth, growth_of
-from pytest_memguard.judge.staircase import is_pausing, steps_of
+from pytest_memguard.judge.stepped_growth import is_pausing, steps_of
 from pytest_memguard.leaks import Rate, Round, Verdict
 
 EVEN: Final = 0.7

@@ -25,7 +25,7 @@ from pytest_memguard.judge.rounds import (
     signals_of,
 )
 from pytest_memguard.judge.slopes import NOT_FALLING, growth_of
-from pytest_memguard.judge.staircase import rate_of_steps
+from pytest_memguard.judge.stepped_growth import rate_of_steps
 from pytest_memguard.leaks import (
     SMALL_BLOCK,
     Blame,

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Final
 
 from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
-from pytest_memguard.judge.slack import NEGLIGIBLE_SLACK
+from pytest_memguard.judge.peak_bounds import NEGLIGIBLE_SLACK
 from pytest_memguard.leaks import bytes_of_all
 from pytest_memguard.metrics import RSS, metric_named
 from pytest_memguard.model import (

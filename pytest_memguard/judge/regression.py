@@ -16,8 +16,8 @@ from pytest_memguard.baselines import (
     Place,
     RuleKind,
 )
-from pytest_memguard.judge import change_words as words
-from pytest_memguard.judge.grown import grown_lines
+from pytest_memguard.judge import change_sentences as sentences
+from pytest_memguard.judge.grown_parts import grown_lines
 from pytest_memguard.judge.limits import is_by_noise, limits
 from pytest_memguard.judge.noise import imports_may_explain
 from pytest_memguard.metrics import metric_named
@@ -132,7 +132,7 @@ def judge_limit(
     change = replace(change, kind=kind, nodeid=nodeid, place=place)
     if kind == "same" and before.imports <= now.imports:
         return change
-    text = words.sentence(change, before, now, by_noise=is_by_noise(budget))
+    text = sentences.sentence(change, before, now, by_noise=is_by_noise(budget))
     lines = grown_lines(before.lines, now.lines) if kind == "regression" else ()
     return replace(change, text=text, lines=lines)
 
@@ -158,7 +158,7 @@ def _judged(
     rules: Sequence[FailRule],
 ) -> Iterator[Change]:
     if before is None:
-        text = words.new(place.metric, now)
+        text = sentences.new(place.metric, now)
         yield Change(kind="new", nodeid=nodeid, place=place, now=now.peak, text=text)
         return
     found = limits(before, rules, place.metric)
@@ -184,7 +184,7 @@ def _leak_of_one_side(nodeid: str, place: Place, before: Entry, now: Entry) -> I
             place=place,
             subject="leak",
             before=round(before.leak),
-            text=words.LEAK_NOT_CHECKED,
+            text=sentences.LEAK_NOT_CHECKED,
         )
     elif before.leak is None and now.leak is not None:
         yield Change(
@@ -193,7 +193,7 @@ def _leak_of_one_side(nodeid: str, place: Place, before: Entry, now: Entry) -> I
             place=place,
             subject="leak",
             now=round(now.leak),
-            text=words.LEAK_NEW,
+            text=sentences.LEAK_NEW,
         )
 
 
@@ -215,7 +215,7 @@ def _stages_of_one_side(
                 stage=path,
                 before=was[path].peak if path in was else 0,
                 now=is_[path].peak if path in is_ else 0,
-                text=words.stage_is(kind, path),
+                text=sentences.stage_is(kind, path),
             )
 
 
@@ -227,7 +227,9 @@ def gone_change(nodeid: str, place: Place, before: Entry) -> Change:
         place: where it was measured.
         before: its entry.
     """
-    return Change(kind="gone", nodeid=nodeid, place=place, before=before.peak, text=words.GONE)
+    return Change(
+        kind="gone", nodeid=nodeid, place=place, before=before.peak, text=sentences.GONE
+    )
 
 
 def compare(

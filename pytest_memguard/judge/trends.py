@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from pytest_memguard.history import PastReading, PastRun, Point, Trend
-from pytest_memguard.judge.steps import find_steps
+from pytest_memguard.judge.change_points import find_steps
+from pytest_memguard.past_runs import PastReading, PastRun, Point, Trend
 from pytest_memguard.sizes import MIB
 
 

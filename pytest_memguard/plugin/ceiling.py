@@ -15,13 +15,13 @@ import pytest
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.judge.slack import ignored_slack
+from pytest_memguard.judge.peak_bounds import ignored_slack
 from pytest_memguard.plugin.header import header
 from pytest_memguard.plugin.keys import START
 from pytest_memguard.plugin.names import has_checks, has_marker_of_ours, names_in_use
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.property_readers import properties_are_read
-from pytest_memguard.probes.lifetime import LifetimeMark
+from pytest_memguard.probes.lifetime_peak import LifetimeMark
 from pytest_memguard.recording.stage_host import set_current
 
 if TYPE_CHECKING:

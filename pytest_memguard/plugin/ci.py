@@ -75,7 +75,7 @@ class CiReport:
     def _append_summary(self, path: Path) -> None:
         """Append to the summary; a failure here is no failure of the tests."""
         from pytest_memguard.report.markdown import markdown
-        from pytest_memguard.report.marks import SUMMARY_LIMIT
+        from pytest_memguard.report.markdown_blocks import SUMMARY_LIMIT
 
         settings, lines = self._settings, self._collector.closing_lines
         run = self._collector.run()
@@ -93,7 +93,7 @@ class CiReport:
 
     def _markdown(self) -> str:
         from pytest_memguard.report.markdown import markdown
-        from pytest_memguard.report.marks import COMMENT_LIMIT
+        from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
 
         return markdown(self._collector.run(), top=self._settings.top, limit=COMMENT_LIMIT)
 

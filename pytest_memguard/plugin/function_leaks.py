@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.known import with_acceptance
+from pytest_memguard.judge.accepted_leaks import with_acceptance
 from pytest_memguard.leaks import KnownLeak, Verdict
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import LINE

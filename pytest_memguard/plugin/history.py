@@ -14,17 +14,17 @@ from typing import Final
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.history import HistoryPlace, PastReading, PastRun
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Outcome
+from pytest_memguard.past_runs import HistoryPlace, PastReading, PastRun
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.options import usage_error
 from pytest_memguard.probes.commit import current_commit
 from pytest_memguard.settings import Settings
 from pytest_memguard.storage.database import StoreError
-from pytest_memguard.storage.history import append_run
-from pytest_memguard.storage.places import FILE, check_place, open_to_write
+from pytest_memguard.storage.history_location import FILE, check_place, open_to_write
+from pytest_memguard.storage.stored_runs import append_run
 
 _CRASH: Final = "???"
 """What pytest-xdist and pytest-forked call the phase in which a test's process died."""

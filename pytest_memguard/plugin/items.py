@@ -399,7 +399,7 @@ class ItemHooks:
 
             grown: Finding | None = not_measured(limit, look.lost)
         else:
-            from pytest_memguard.judge.suspects import suspect_number
+            from pytest_memguard.judge.regression_findings import suspect_number
 
             _, growth = look.peak_and_growth()
             grown = suspect_number(limit, limit.former, growth)

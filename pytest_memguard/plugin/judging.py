@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.budget import judge, not_measured, stage_not_run
-from pytest_memguard.judge.slack import held_at_peak, tracked_peak, unseen_below
+from pytest_memguard.judge.peak_bounds import held_at_peak, tracked_peak, unseen_below
 from pytest_memguard.metrics import HEAP, metric_named
 from pytest_memguard.model import BREACHES, PHASES, Budget, Finding, Peak, PhaseName
 from pytest_memguard.plugin.measured import Measured

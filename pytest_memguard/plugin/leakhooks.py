@@ -16,7 +16,7 @@ import pytest
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
-from pytest_memguard.judge.known import with_acceptance
+from pytest_memguard.judge.accepted_leaks import with_acceptance
 from pytest_memguard.leaks import KnownLeak, LeakReading, Signal
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.after_repetitions import AfterRepetitions

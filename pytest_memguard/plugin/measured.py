@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_memguard.judge.slack import (
+from pytest_memguard.judge.heap_peak import heap_peak
+from pytest_memguard.judge.peak_bounds import (
     RSS_RESOLUTION,
     held_at_peak,
     marked_peak,
     tracked_peak,
     unseen_below,
 )
-from pytest_memguard.judge.uncounted import heap_peak
 from pytest_memguard.metrics import HEAP, RSS
 from pytest_memguard.model import (
     Bound,

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_memguard.allocator.trim import EXPENSIVE_SECONDS
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.slack import RSS_RESOLUTION
+from pytest_memguard.judge.peak_bounds import RSS_RESOLUTION
 from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.needs import NOTABLE_RISE_BYTES
 from pytest_memguard.plugin.properties import DELTA, PEAK, forget_ours
@@ -18,7 +18,7 @@ from pytest_memguard.probes.peak_rss import PUT_BACK
 from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
-    from pytest_memguard.allocator.slack import SlackEstimator
+    from pytest_memguard.allocator.slack_estimator import SlackEstimator
     from pytest_memguard.plugin.look import Look
     from pytest_memguard.plugin.looks import Looks
     from pytest_memguard.plugin.needs import Demands

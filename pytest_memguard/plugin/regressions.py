@@ -10,10 +10,10 @@ import pytest
 
 from pytest_memguard.baselines import Change, Entry, Place
 from pytest_memguard.escapes import one_line
+from pytest_memguard.judge.peak_bounds import NEGLIGIBLE_SLACK
 from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_limit
-from pytest_memguard.judge.slack import NEGLIGIBLE_SLACK
-from pytest_memguard.judge.suspects import suspect_number
+from pytest_memguard.judge.regression_findings import suspect_number
 from pytest_memguard.leaks import LeakReading, bytes_of_all
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Budget, Finding, Outcome

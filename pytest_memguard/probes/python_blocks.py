@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.probes.function_names import Functions, Place
-from pytest_memguard.probes.survivors import (
+from pytest_memguard.probes.surviving_blocks import (
     BlocksByStack,
     Survivors,
     blocks_in,

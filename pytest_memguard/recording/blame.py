@@ -26,7 +26,7 @@ from pytest_memguard.judge.per_call import measured
 from pytest_memguard.leaks import STARTS_TRACEMALLOC, Blame, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.python_blocks import TracingStopped, told_again
-from pytest_memguard.probes.survivors import Survivors, SurvivorTracker, warm_up
+from pytest_memguard.probes.surviving_blocks import Survivors, SurvivorTracker, warm_up
 from pytest_memguard.recording.calls import LEAST, in_time, make_calls
 from pytest_memguard.recording.closer import looked_closer
 from pytest_memguard.recording.looks import forget_types

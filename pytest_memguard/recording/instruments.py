@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.allocator.mmap_threshold import give_back_large_blocks
-from pytest_memguard.allocator.slack import SlackEstimator
+from pytest_memguard.allocator.slack_estimator import SlackEstimator
 from pytest_memguard.allocator.trim import Trimmer, Untrimmed
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable

@@ -13,16 +13,16 @@ from math import inf
 from typing import Final
 
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.lasting import LEAST_CALLS
+from pytest_memguard.judge.early_verdict import conclude, passes
+from pytest_memguard.judge.lasting_growth import LEAST_CALLS
 from pytest_memguard.judge.leak import (
     SHORT_ROUND,
     confirmed,
     final,
     next_size,
 )
-from pytest_memguard.judge.quiet import conclude, passes
 from pytest_memguard.judge.rounds import LEAST_ROUNDS, allowance, is_flat, joined
-from pytest_memguard.judge.staircase import is_pausing
+from pytest_memguard.judge.stepped_growth import is_pausing
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict, is_much
 from pytest_memguard.parsing import StopAt
 from pytest_memguard.recording.artefacts import AGAIN, Artefacts

@@ -9,7 +9,7 @@ from typing import Final
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Method
-from pytest_memguard.probes.lifetime import DRIFT
+from pytest_memguard.probes.lifetime_peak import DRIFT
 
 INTERVAL_SECONDS: Final = 0.002
 

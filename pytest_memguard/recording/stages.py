@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.slack import higher, marked_peak
+from pytest_memguard.judge.peak_bounds import higher, marked_peak
 from pytest_memguard.model import Budget, Peak
 from pytest_memguard.recording import stage_host
 from pytest_memguard.recording.recorder import Recorder

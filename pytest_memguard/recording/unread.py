@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Method
-from pytest_memguard.probes.lifetime import DRIFT
+from pytest_memguard.probes.lifetime_peak import DRIFT
 
 
 class UnreadResident:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes import Meter
-from pytest_memguard.probes.lifetime import lifetime_mark
+from pytest_memguard.probes.lifetime_peak import lifetime_mark
 from pytest_memguard.probes.resident import resident_reader
 from pytest_memguard.recording.sampler import SampledResident
 from pytest_memguard.recording.unread import UnreadResident

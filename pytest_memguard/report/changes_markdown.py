@@ -13,7 +13,7 @@ from pytest_memguard.report.changes import (
     regression_text,
     worst_first,
 )
-from pytest_memguard.report.marks import code, details, fit, paragraph, plain, table
+from pytest_memguard.report.markdown_blocks import code, details, fit, paragraph, plain, table
 
 _ROWS = 100
 _DETAILS = 20

@@ -7,7 +7,7 @@ from typing import Final
 
 from pytest_memguard.escapes import command_data, command_property
 from pytest_memguard.report.notices import Notice
-from pytest_memguard.report.places import in_repository
+from pytest_memguard.report.repository_paths import in_repository
 
 SHOWN: Final = 10
 """Annotations of one level that GitHub shows for a step; it drops the rest without a word."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pytest_memguard.escapes import well_formed
 from pytest_memguard.report.notices import UNKNOWN, Notice
-from pytest_memguard.report.places import in_repository
+from pytest_memguard.report.repository_paths import in_repository
 
 
 def code_quality(found: Sequence[Notice], prefix: str) -> str:

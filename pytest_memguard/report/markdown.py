@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pytest_memguard.model import Outcome, Run
 from pytest_memguard.report.leaks import leaks_section
-from pytest_memguard.report.marks import code, details, fit, paragraph, plain, table
+from pytest_memguard.report.markdown_blocks import code, details, fit, paragraph, plain, table
 from pytest_memguard.report.notices import Notice, count_by_rule, notices, whole_text
 from pytest_memguard.report.summary import by_peak, time_spent, totals_line
 from pytest_memguard.report.table import TEST_HEADERS, stage_table, test_cells

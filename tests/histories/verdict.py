@@ -35,7 +35,7 @@ def resolution(limit: int) -> int:
     """How near to a limit nothing is promised, in bytes.
 
     Slack up to 5 % of a limit does not matter to the plugin (`IGNORED_SHARE` in
-    `judge/slack.py`). Below that there is what no reading of resident memory can tell: an
+    `judge/peak_bounds.py`). Below that there is what no reading of resident memory can tell: an
     arena of 1 MiB that is opened a test earlier or later, and pages that the kernel has not
     added up yet.
 

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from pytest_memguard.cli import main
-from pytest_memguard.history import HistoryPlace
-from pytest_memguard.storage.history import read_readings, read_runs
-from pytest_memguard.storage.places import open_to_read
+from pytest_memguard.past_runs import HistoryPlace
+from pytest_memguard.storage.history_location import open_to_read
+from pytest_memguard.storage.stored_runs import read_readings, read_runs
 
 FILE = ".memguard/history.sqlite3"
 XDIST = ["xdist.plugin"]

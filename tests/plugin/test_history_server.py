@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy
 
 from pytest_memguard.cli import main
-from pytest_memguard.history import Commit
+from pytest_memguard.past_runs import Commit
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.database import StoreError
-from pytest_memguard.storage.history import append_run, read_readings, read_runs, read_tests
-from pytest_memguard.storage.places import check_place, open_to_read, open_to_write
+from pytest_memguard.storage.history_location import check_place, open_to_read, open_to_write
 from pytest_memguard.storage.postgres import Server
+from pytest_memguard.storage.stored_runs import append_run, read_readings, read_runs, read_tests
 from tests.support.history_values import (
     BARE,
     ENVIRONMENT,
@@ -158,8 +158,8 @@ def test_a_run_that_writes_for_too_long_is_told(url) -> None:
 APPEND = """
     import sys
     from tests.support.history_values import ENVIRONMENT, place, reading, run_at
-    from pytest_memguard.storage.history import append_run
-    from pytest_memguard.storage.places import open_to_write
+    from pytest_memguard.storage.stored_runs import append_run
+    from pytest_memguard.storage.history_location import open_to_write
 
     sys.stdin.readline()
     database = open_to_write(place(sys.argv[1]))

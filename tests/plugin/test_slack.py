@@ -40,9 +40,9 @@ LISTS = """
         blocks(2_000)
 """
 NO_FILLER = """
-    import pytest_memguard.allocator.slack
+    import pytest_memguard.allocator.slack_estimator
 
-    pytest_memguard.allocator.slack.available_memory = lambda: 0
+    pytest_memguard.allocator.slack_estimator.available_memory = lambda: 0
 """
 NO_MEMRAY = """
     import sys
@@ -439,7 +439,7 @@ def test_stages_beside_the_arena_of_a_thread(run):
 SLOW_COUNT = """
     import sys
     import time
-    from pytest_memguard.allocator.slack import SlackEstimator
+    from pytest_memguard.allocator.slack_estimator import SlackEstimator
 
     def count():
         time.sleep(0.002)  # a machine with other work, or a large heap

@@ -17,7 +17,7 @@ import pytest
 from _pytest.config import default_plugins
 
 import pytest_memguard
-from pytest_memguard.probes.survivors import warm_up
+from pytest_memguard.probes.surviving_blocks import warm_up
 from tests.support.forked_workers import fork_spares
 from tests.support.fresh_process import server
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_memguard.history import Commit, HistoryPlace, PastReading, PastRun
 from pytest_memguard.model import Environment
+from pytest_memguard.past_runs import Commit, HistoryPlace, PastReading, PastRun
 from pytest_memguard.sizes import MIB
-from pytest_memguard.storage.history import append_run
-from pytest_memguard.storage.places import open_to_write
+from pytest_memguard.storage.history_location import open_to_write
+from pytest_memguard.storage.stored_runs import append_run
 
 ENVIRONMENT = Environment(
     python="3.12.1",

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pytest_memguard.baselines import Baseline, Entry, Place, StageEntry
 from pytest_memguard.cli import main
 from pytest_memguard.model import Outcome, PhaseReading
+from pytest_memguard.report.baseline_tables import baseline_markdown, baseline_section
 from pytest_memguard.report.exports import FORMATS
 from pytest_memguard.report.markdown import markdown
-from pytest_memguard.report.marks import COMMENT_LIMIT
-from pytest_memguard.report.record import baseline_markdown, baseline_section
+from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
 from pytest_memguard.wire import run_to_json

@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.history import HistoryPlace
 from pytest_memguard.model import Budget
 from pytest_memguard.option_table import BASELINE, OPTIONS
 from pytest_memguard.parsing import StopAt
+from pytest_memguard.past_runs import HistoryPlace
 from pytest_memguard.settings import Pattern, Settings, default_budgets, resolve
 from pytest_memguard.sizes import KIB, MIB
 

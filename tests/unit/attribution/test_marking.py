@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from pytest_memguard.attribution.marking import Marker, with_reused
+from pytest_memguard.probes.block_tracker import BlockTracker, memory_reader
 from pytest_memguard.probes.heap import TrackerFolder
-from pytest_memguard.probes.living import BlockTracker, memory_reader
-from pytest_memguard.probes.survivors import warm_up
+from pytest_memguard.probes.surviving_blocks import warm_up
 from tests.support.fresh_process import fresh
 from tests.unit.attribution.leaking import CALLS, module
 

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.heap import HeapTracker, TrackerFolder
-from pytest_memguard.probes.survivors import warm_up
+from pytest_memguard.probes.surviving_blocks import warm_up
 
 pytest.importorskip("memray")
 

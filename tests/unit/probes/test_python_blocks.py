@@ -13,7 +13,7 @@ import pytest
 from pytest_memguard.probes import python_blocks
 from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.python_blocks import TracingStopped, told_again
-from pytest_memguard.probes.survivors import Survivors, is_of_instruments
+from pytest_memguard.probes.surviving_blocks import Survivors, is_of_instruments
 from tests.support.fresh_process import alone
 
 CALLS = 16

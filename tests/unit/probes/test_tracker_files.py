@@ -14,14 +14,14 @@ import pytest
 
 from pytest_memguard.probes import tracker_files
 from pytest_memguard.probes.heap import HeapTracker, TrackerFolder
-from pytest_memguard.probes.survivors import SurvivorTracker
+from pytest_memguard.probes.surviving_blocks import SurvivorTracker
 
 pytest.importorskip("memray")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="it needs /proc")
 KILLED = """
 import sys, time
 from pytest_memguard.probes.heap import HeapTracker, TrackerFolder
-from pytest_memguard.probes.survivors import SurvivorTracker
+from pytest_memguard.probes.surviving_blocks import SurvivorTracker
 
 folder = TrackerFolder()
 if sys.argv[1] == "heap":

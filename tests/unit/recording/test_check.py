@@ -27,7 +27,7 @@ from pytest_memguard.leaks import (
     Verdict,
     bytes_per_call,
 )
-from pytest_memguard.probes.survivors import SurvivorTracker
+from pytest_memguard.probes.surviving_blocks import SurvivorTracker
 from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
 from pytest_memguard.recording.looks import forget_caches
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition

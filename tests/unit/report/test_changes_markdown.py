@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from pytest_memguard.baselines import Baseline, Change, Entry, Place
 from pytest_memguard.cli import main
 from pytest_memguard.report.changes_markdown import changes_markdown
-from pytest_memguard.report.marks import COMMENT_LIMIT
+from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
 

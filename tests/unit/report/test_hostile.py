@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from pytest_memguard.baselines import Baseline, Change, Entry, LineEntry, Place, StageEntry
-from pytest_memguard.history import Commit, PastReading, PastRun, Point, Step, Trend
+from pytest_memguard.past_runs import Commit, PastReading, PastRun, Point, Step, Trend
+from pytest_memguard.report.baseline_tables import baseline_markdown, baseline_section
 from pytest_memguard.report.changes import changes_table, regression_text
 from pytest_memguard.report.changes_markdown import changes_markdown
 from pytest_memguard.report.exports import as_csv, as_json, as_tsv, bencher
@@ -21,14 +22,13 @@ from pytest_memguard.report.exports import github_action_benchmark as benchmark
 from pytest_memguard.report.failure import failure_text
 from pytest_memguard.report.github import workflow_commands
 from pytest_memguard.report.gitlab import code_quality
-from pytest_memguard.report.history import overview, trend_section
 from pytest_memguard.report.leaks import leak_text, leaks_section
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.notices import notices
 from pytest_memguard.report.openmetrics import openmetrics
-from pytest_memguard.report.record import baseline_markdown, baseline_section
 from pytest_memguard.report.rows import COLUMNS, rows_of
 from pytest_memguard.report.summary import memory_section, notes
+from pytest_memguard.report.trend_tables import overview, trend_section
 from pytest_memguard.sizes import MIB
 from tests.support.sample_values import LEAK, OUTCOME, RUN
 

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from pytest_memguard.model import Gap, Outcome, PhaseReading
 from pytest_memguard.report.markdown import markdown
-from pytest_memguard.report.marks import COMMENT_LIMIT, SUMMARY_LIMIT
+from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT, SUMMARY_LIMIT
 from pytest_memguard.sizes import MIB
 from tests.support.gold_files import gold
 from tests.support.sample_values import FINDING, LEAK, OUTCOME, RUN, rss

@@ -11,7 +11,7 @@ from pytest_memguard.model import Outcome
 from pytest_memguard.report.github import SHOWN, workflow_commands
 from pytest_memguard.report.gitlab import code_quality
 from pytest_memguard.report.notices import Notice
-from pytest_memguard.report.places import in_repository
+from pytest_memguard.report.repository_paths import in_repository
 
 NOTICE = Notice(
     level="error",

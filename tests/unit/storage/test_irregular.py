@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.history import HistoryPlace
+from pytest_memguard.past_runs import HistoryPlace
 from pytest_memguard.storage.baseline import read_baseline, update_baseline, write_baseline
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.experiments import COLUMNS, append_line
@@ -23,8 +23,8 @@ from pytest_memguard.storage.files import (
     read_text,
     write_whole,
 )
+from pytest_memguard.storage.history_location import check_place, open_to_read, open_to_write
 from pytest_memguard.storage.known_leaks import read_known, write_known
-from pytest_memguard.storage.places import check_place, open_to_read, open_to_write
 from tests.support.large_baselines import baseline_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="it needs pipes with a name")

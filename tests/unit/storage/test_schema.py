@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_memguard.storage.history import append_run, read_readings, read_runs
-from pytest_memguard.storage.places import open_to_read, open_to_write
+from pytest_memguard.storage.history_location import open_to_read, open_to_write
 from pytest_memguard.storage.schema import MIGRATIONS, schema_number
+from pytest_memguard.storage.stored_runs import append_run, read_readings, read_runs
 from tests.support.history_values import BARE, ENVIRONMENT, READING, RUN, place, run_at
 
 FOLDER = Path(__file__).parent

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pytest_memguard.report.marks import code, details, fit, plain, table
+from pytest_memguard.report.markdown_blocks import code, details, fit, plain, table
 
 PARSER = MarkdownIt("commonmark").enable("table")
 NAMES = st.text(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.judge.known import (
+from pytest_memguard.judge.accepted_leaks import (
     accepted_by,
     matches,
     with_acceptance,

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from pytest_memguard.judge.bounds import REASONS, REMEDIES
+from pytest_memguard.judge.bound_reasons import REASONS, REMEDIES
 from pytest_memguard.model import Bound
 
 

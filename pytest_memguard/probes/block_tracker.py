@@ -18,7 +18,7 @@ from pytest_memguard.probes.heap import (
     enter,
     import_memray,
 )
-from pytest_memguard.probes.survivors import is_of_instruments
+from pytest_memguard.probes.surviving_blocks import is_of_instruments
 from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 40

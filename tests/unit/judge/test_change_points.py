@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from pytest_memguard.judge.steps import (
+from pytest_memguard.judge.change_points import (
     _best_border,
     _drawn_in,
     _is_plain,

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes import lifetime
-from pytest_memguard.probes.lifetime import DRIFT, lifetime_mark
+from pytest_memguard.probes import lifetime_peak
+from pytest_memguard.probes.lifetime_peak import DRIFT, lifetime_mark
 from pytest_memguard.probes.resident import resident_reader
 from pytest_memguard.sizes import MIB
 from tests.support.fresh_process import alone
@@ -47,7 +47,7 @@ def test_rises_and_stays(knows_level: bool) -> None:  # noqa: FBT001  a paramete
 )
 def test_a_mark_that_cannot_be_trusted(monkeypatch, mark, level, problem) -> None:
     """A mark that does not do what memory does is not used, and the reason says so."""
-    monkeypatch.setattr(lifetime, "_reader", lambda: lambda: mark)
+    monkeypatch.setattr(lifetime_peak, "_reader", lambda: lambda: mark)
     read = None if level is None else lambda: level
     with pytest.raises(Unmeasurable, match=problem):
         lifetime_mark(read)
@@ -55,8 +55,8 @@ def test_a_mark_that_cannot_be_trusted(monkeypatch, mark, level, problem) -> Non
 
 def test_a_mark_far_above_the_level(monkeypatch) -> None:
     """A mark inherited from a much larger process is a bound, and is not tried out."""
-    monkeypatch.setattr(lifetime, "_reader", lambda: lambda: 900 * MIB)
-    monkeypatch.setattr(lifetime, "_follows", lambda *_: pytest.fail("tried out"))
+    monkeypatch.setattr(lifetime_peak, "_reader", lambda: lambda: 900 * MIB)
+    monkeypatch.setattr(lifetime_peak, "_follows", lambda *_: pytest.fail("tried out"))
     assert lifetime_mark(lambda: 50 * MIB)() == 900 * MIB
 
 
@@ -70,5 +70,5 @@ def test_a_mark_far_above_the_level(monkeypatch) -> None:
 )
 def test_what_may_be_touched(monkeypatch, available, size) -> None:
     """Trying it out takes a quarter of what the container allows, and never much."""
-    monkeypatch.setattr(lifetime, "available_memory", lambda: available)
-    assert size == lifetime._affordable()
+    monkeypatch.setattr(lifetime_peak, "available_memory", lambda: available)
+    assert size == lifetime_peak._affordable()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_memguard.allocator.slack import SlackEstimator
+from pytest_memguard.allocator.slack_estimator import SlackEstimator
 from tests.support.fakes import FakeFiller, FakeProbe, FakeSlack
 
 COST = 0.002
@@ -36,7 +36,7 @@ class Setting:
 @pytest.fixture
 def setting(clock, monkeypatch) -> Setting:
     """An estimator that has asked once, and fills for good what is more than 500 bytes."""
-    monkeypatch.setattr("pytest_memguard.allocator.slack._LEAST_FILLED_BYTES", 500)
+    monkeypatch.setattr("pytest_memguard.allocator.slack_estimator._LEAST_FILLED_BYTES", 500)
     return Setting(clock)
 
 
@@ -330,7 +330,7 @@ def filling(setting, monkeypatch) -> Setting:
         setting.temporary.drop = drop
         return setting.temporary
 
-    monkeypatch.setattr("pytest_memguard.allocator.slack.Filler", make)
+    monkeypatch.setattr("pytest_memguard.allocator.slack_estimator.Filler", make)
     return setting
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from pytest_memguard.baselines import Baseline, Entry, Place
 from pytest_memguard.escapes import one_line
-from pytest_memguard.report.marks import code, fit, plain, table
+from pytest_memguard.report.markdown_blocks import code, fit, plain, table
 from pytest_memguard.report.table import plain_table
 from pytest_memguard.sizes import format_mib
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.judge.staircase import (
+from pytest_memguard.judge.stepped_growth import (
     is_pausing,
     least_pause,
     rate_of_steps,

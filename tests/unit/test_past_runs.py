@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.history import HistoryPlace, Step
+from pytest_memguard.past_runs import HistoryPlace, Step
 
 SECRETS = [
     pytest.param(

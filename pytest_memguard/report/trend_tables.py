@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.history import (
+from pytest_memguard.past_runs import (
     FEWEST,
     FLOOR,
     SHARE,

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from pytest_memguard.judge.lasting import (
+from pytest_memguard.judge.lasting_growth import (
     _is_new_ground,
     _is_straight,
     fades,

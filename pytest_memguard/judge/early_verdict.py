@@ -15,7 +15,7 @@ from pytest_memguard.judge.rounds import (
     levels_of,
     signals_of,
 )
-from pytest_memguard.judge.staircase import is_pausing
+from pytest_memguard.judge.stepped_growth import is_pausing
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
 from pytest_memguard.sizes import format_size
 

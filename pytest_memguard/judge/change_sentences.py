@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pytest_memguard.baselines import Change, ChangeKind, Entry
-from pytest_memguard.judge.grown import grown_stage
+from pytest_memguard.judge.grown_parts import grown_stage
 from pytest_memguard.metrics import metric_named
 
 GONE: Final = "it is in the baseline, and no longer among the tests"

@@ -31,7 +31,7 @@ from pytest_memguard.judge.slopes import (
     growth_of,
     quantile,
 )
-from pytest_memguard.judge.staircase import deepest_drop, rate_of_steps
+from pytest_memguard.judge.stepped_growth import deepest_drop, rate_of_steps
 from pytest_memguard.leaks import BYTE_SIGNALS, Rate, Round, Signal
 
 LEAST_CALLS: Final = 20

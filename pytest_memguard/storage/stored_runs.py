@@ -8,8 +8,8 @@ from itertools import islice
 from typing import TypeVar
 
 from pytest_memguard.escapes import storable
-from pytest_memguard.history import Commit, PastReading, PastRun
 from pytest_memguard.model import Environment
+from pytest_memguard.past_runs import Commit, PastReading, PastRun
 from pytest_memguard.storage.database import Database, Row, Values
 from pytest_memguard.storage.schema import bring_up_to_date
 

@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 from statistics import median
 from typing import Final
 
-from pytest_memguard.history import FEWEST, FLOOR, SHARE, Step
+from pytest_memguard.past_runs import FEWEST, FLOOR, SHARE, Step
 
 SHORTEST: Final = 3
 """Values a level rests on at least: one or two may be strays."""

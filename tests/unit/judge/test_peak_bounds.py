@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from pytest_memguard.judge.slack import (
+from pytest_memguard.judge.peak_bounds import (
     FOR_STORED_PEAKS,
     IGNORED_SHARE,
     RSS_RESOLUTION,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.history import HistoryPlace
+from pytest_memguard.past_runs import HistoryPlace
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.database import Database, StoreError
 from pytest_memguard.storage.files import check_writable, not_regular

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from pytest_memguard.judge.steps import find_steps
+from pytest_memguard.judge.change_points import find_steps
 from pytest_memguard.sizes import MIB
 
 NOISE = random.Random(7)  # noqa: S311  not for secrets

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pytest_memguard.baselines import Former
-from pytest_memguard.judge.bounds import REASONS
-from pytest_memguard.judge.change_words import above, allowed, subject
+from pytest_memguard.judge.bound_reasons import REASONS
+from pytest_memguard.judge.change_sentences import above, allowed, subject
 from pytest_memguard.judge.limits import is_by_noise
 from pytest_memguard.judge.regression import change_of, kind_of
 from pytest_memguard.metrics import metric_named

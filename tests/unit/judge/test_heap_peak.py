@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.judge.uncounted import heap_peak
+from pytest_memguard.judge.heap_peak import heap_peak
 from pytest_memguard.sizes import MIB
 
 

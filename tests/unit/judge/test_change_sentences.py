@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.baselines import Change, Entry, FailRule, Place, StageEntry
-from pytest_memguard.judge.change_words import new, noun, sentence, stage_is
+from pytest_memguard.judge.change_sentences import new, noun, sentence, stage_is
 from pytest_memguard.sizes import MIB
 
 PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")

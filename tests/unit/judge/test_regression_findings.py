@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.baselines import FailRule, Former
-from pytest_memguard.judge.suspects import (
+from pytest_memguard.judge.regression_findings import (
     confirmed,
     not_confirmed,
     suspect_number,

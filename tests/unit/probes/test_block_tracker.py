@@ -6,8 +6,8 @@ import ctypes
 
 import pytest
 
+from pytest_memguard.probes.block_tracker import BlockTracker
 from pytest_memguard.probes.heap import TrackerFolder
-from pytest_memguard.probes.living import BlockTracker
 from tests.support.fresh_process import alone
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.judge.quiet import conclude, passes
+from pytest_memguard.judge.early_verdict import conclude, passes
 from tests.support.leak_rounds import a_round, series
 
 
