@@ -32,7 +32,7 @@ class FailRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class EnvironmentKey:
     """Where numbers can be compared: one environment and one metric."""
 
     system: str
@@ -76,8 +76,8 @@ class LineEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """The numbers of one test in one place: a baseline's, or those of one run."""
+class BaselineEntry:
+    """The numbers of one test in one environment: a baseline's, or those of one run."""
 
     peak: int
     """Bytes, of the call; the highest of the last readings."""
@@ -100,7 +100,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Former:
+class BaselineValue:
     """What a limit of the regression check was made of."""
 
     before: int
@@ -115,10 +115,12 @@ class Former:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """Every stored number, by place and node id."""
+    """Every stored number, by environment and node id."""
 
-    places: Mapping[Place, Mapping[str, Entry]] = field(default_factory=dict)
-    """Entries by node id, place by place."""
+    environments: Mapping[EnvironmentKey, Mapping[str, BaselineEntry]] = field(
+        default_factory=dict
+    )
+    """Entries by node id, environment by environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,7 @@ class Change:
     """The answer."""
     nodeid: str
     """The test."""
-    place: Place
+    environment: EnvironmentKey
     """Where."""
     subject: RuleKind = "peak"
     """What was compared."""

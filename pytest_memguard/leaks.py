@@ -159,7 +159,7 @@ class Blame:
     """What could not be found out, and why."""
     fingerprint: str = ""
     """Names the leak across runs and machines."""
-    former: str = ""
+    earlier_fingerprint: str = ""
     """How earlier versions named it, if otherwise."""
     per_call: float | None = None
     """Bytes that stay with each call, measured over all calls; None if nothing tells."""

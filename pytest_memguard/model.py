@@ -11,7 +11,7 @@ from pytest_memguard.values import dataclass
 if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads neither
     from collections.abc import Iterator
 
-    from pytest_memguard.baselines import Former
+    from pytest_memguard.baselines import BaselineValue
     from pytest_memguard.leaks import LeakReading
 
 PhaseName = Literal["setup", "call", "teardown"]
@@ -84,7 +84,7 @@ class Budget:
     """Share of the limit above which to warn."""
     threads: Threads = "all"
     """Whose allocations count (heap only)."""
-    former: Former | None = None
+    baseline_value: BaselineValue | None = None
     """What was on record, for a limit that the regression check has set."""
 
     @property
@@ -95,7 +95,7 @@ class Budget:
     @property
     def before(self) -> int | None:
         """Bytes on record, if the limit is the regression check's."""
-        return None if self.former is None else self.former.before
+        return None if self.baseline_value is None else self.baseline_value.before
 
     def covers(self, phase: PhaseName) -> bool:
         """Whether what happens in ``phase`` counts against it."""

@@ -21,9 +21,9 @@ from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.baselines import FailRule
-    from pytest_memguard.past_runs import HistoryPlace
+    from pytest_memguard.past_runs import HistoryLocation
 
-Entry = TypeVar("Entry")
+Item = TypeVar("Item")
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
@@ -138,10 +138,10 @@ def _path(value: object) -> str:
     return value
 
 
-def _place(value: object) -> HistoryPlace:
-    from pytest_memguard.past_runs import HistoryPlace
+def _location(value: object) -> HistoryLocation:
+    from pytest_memguard.past_runs import HistoryLocation
 
-    return HistoryPlace(text=_path(value).strip())
+    return HistoryLocation(text=_path(value).strip())
 
 
 def _file(value: object) -> str | None:
@@ -165,9 +165,7 @@ def _one_of(*choices: str) -> Callable[[object], str]:
     return parse
 
 
-def _list_of(
-    what: str, parse: Callable[[object], Entry]
-) -> Callable[[object], Sequence[Entry]]:
+def _list_of(what: str, parse: Callable[[object], Item]) -> Callable[[object], Sequence[Item]]:
     """A parser of several values.
 
     Args:
@@ -176,7 +174,7 @@ def _list_of(
             blank lines belong to a text alone.
     """
 
-    def parse_all(value: object) -> Sequence[Entry]:
+    def parse_all(value: object) -> Sequence[Item]:
         entries = value
         if isinstance(value, str):
             lines = [line for line in value.splitlines() if line.strip()]
@@ -184,7 +182,7 @@ def _list_of(
         if not isinstance(entries, (list, tuple)):
             msg = f"{quoted(value)} is not a list of {what}"
             raise ConfigError(msg)
-        parsed: list[Entry] = []
+        parsed: list[Item] = []
         problems: list[str] = []
         for entry in entries:
             try:
@@ -265,7 +263,7 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "leak_calls": _count_of("calls"),
     "leak_seconds": _seconds,
     "leak_stop_at": _stop_at,
-    "history": _place,
+    "history": _location,
     "save": _file,
     "compare": _file,
     "baseline": _path,

@@ -28,7 +28,7 @@ _IN_QUERY: Final = re.compile(r"((?:pass|pwd|secret|token)[^=&]*=)([^&]*)", re.I
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryPlace:
+class HistoryLocation:
     """Where a history is; shown without its password."""
 
     text: str = field(repr=False)
@@ -89,7 +89,7 @@ class PastRun:
     """When it ended: UTC, ``2026-11-21T13:25:26Z``."""
     commit: Commit
     """What was tested."""
-    place: str
+    environment: str
     """What its numbers can be compared within: ``Linux x86_64, CPython 3.11``."""
     status: int
     """pytest's exit status."""
@@ -142,8 +142,8 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A place in a series where its level changed."""
+class ChangePoint:
+    """A position in a series where its level changed."""
 
     at: int
     """Index of the first value on the new level."""
@@ -160,15 +160,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """One test over the commits, in one place."""
+    """One test over the commits, in one environment."""
 
     nodeid: str
     """pytest's name for the test."""
-    place: str
+    environment: str
     """Where its numbers were taken."""
     points: tuple[Point, ...]
     """One for each commit, in order."""
-    steps: tuple[tuple[Point, Step], ...] = ()
+    steps: tuple[tuple[Point, ChangePoint], ...] = ()
     """Where its level changed, in order, with the first point on the new level."""
 
     @property

@@ -14,7 +14,7 @@ from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.baselines import FailRule
-    from pytest_memguard.past_runs import HistoryPlace
+    from pytest_memguard.past_runs import HistoryLocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Settings:
     leak_calls: int = 2000
     leak_seconds: float = 20.0
     leak_stop_at: StopAt = StopAt()
-    history: HistoryPlace | None = None
+    history: HistoryLocation | None = None
     save: str | None = None
     compare: str | None = None
     baseline: str = BASELINE

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from pytest_memguard.baselines import FailRule, Former
+from pytest_memguard.baselines import BaselineValue, FailRule
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import is_newer, other_format
 from pytest_memguard.leaks import (
@@ -63,18 +63,18 @@ def _peak(data: Json) -> Peak:
     )
 
 
-def _former_to_json(former: Former) -> Json:
-    rule = former.rule
+def _baseline_value_to_json(value: BaselineValue) -> Json:
+    rule = value.rule
     return {
-        "before_bytes": former.before,
-        "at_least_bytes": former.low,
-        "imports": former.imports,
+        "before_bytes": value.before,
+        "at_least_bytes": value.low,
+        "imports": value.imports,
         "rule": asdict(rule),
     }
 
 
-def _former(data: Json) -> Former:
-    return Former(
+def _baseline_value(data: Json) -> BaselineValue:
+    return BaselineValue(
         before=data["before_bytes"],
         low=data["at_least_bytes"],
         imports=data["imports"],
@@ -91,7 +91,11 @@ def _budget_to_json(budget: Budget) -> Json:
         "warn": budget.warn,
         "threads": budget.threads,
         "where": budget.where,
-        **({} if budget.former is None else {"former": _former_to_json(budget.former)}),
+        **(
+            {}
+            if budget.baseline_value is None
+            else {"former": _baseline_value_to_json(budget.baseline_value)}
+        ),
     }
 
 
@@ -104,7 +108,7 @@ def _budget(data: Json) -> Budget:
         warn=data["warn"],
         threads=data["threads"],
         where=data["where"],
-        former=_former(data["former"]) if "former" in data else None,
+        baseline_value=_baseline_value(data["former"]) if "former" in data else None,
     )
 
 
@@ -236,7 +240,7 @@ def blame_to_json(blame: Blame) -> Json:
         "path": None if blame.path is None else asdict(blame.path),
         "notes": list(blame.notes),
         "fingerprint": blame.fingerprint,
-        "former_fingerprint": blame.former,
+        "former_fingerprint": blame.earlier_fingerprint,
         "bytes_per_call": blame.per_call,
     }
 
@@ -260,7 +264,7 @@ def blame_from_json(data: Json) -> Blame:
         path=None if path is None else RetentionPath(**{**path, "steps": tuple(path["steps"])}),
         notes=tuple(data["notes"]),
         fingerprint=data["fingerprint"],
-        former=data.get("former_fingerprint", ""),
+        earlier_fingerprint=data.get("former_fingerprint", ""),
         per_call=data.get("bytes_per_call"),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 
-from pytest_memguard.baselines import Change, FailRule, Place
+from pytest_memguard.baselines import Change, EnvironmentKey, FailRule
 from pytest_memguard.cli.common import Answer, Commands, add_command
 from pytest_memguard.cli.numbers import Numbers, numbers_in
 from pytest_memguard.errors import ConfigError
@@ -15,8 +15,8 @@ from pytest_memguard.report.changes import (
     change_headline,
     changes_table,
     counts_line,
+    environment_text,
     metric_text,
-    place_text,
     regression_text,
 )
 from pytest_memguard.report.changes_markdown import changes_markdown
@@ -74,17 +74,21 @@ def run(options: argparse.Namespace) -> Answer:
 def _compared(options: argparse.Namespace) -> Answer:
     rules = closest(parse_rules(options.fail_on, "--fail-on"))
     old, new = numbers_in(options.old), numbers_in(options.new, breaches=True)
-    shared = [place for place in new.baseline.places if place in old.baseline.places]
+    shared = [
+        environment
+        for environment in new.baseline.environments
+        if environment in old.baseline.environments
+    ]
     if not shared:
         msg = (
-            f"nothing can be compared: {old.name} has {_places(old)}, "
-            f"{new.name} has {_places(new)}"
+            f"nothing can be compared: {old.name} has {_environments(old)}, "
+            f"{new.name} has {_environments(new)}"
         )
         raise ConfigError(msg)
     changes = [
         change
         for change in compare(old.baseline, new.baseline, rules, new.without)
-        if change.place in shared
+        if change.environment in shared
     ]
     table = changes_table(changes)
     lines = [table, ""] if table else []
@@ -113,21 +117,23 @@ def _details(changes: Sequence[Change]) -> Iterable[str]:
             yield "\n".join(["", one_line(f"{nodeid}:"), *map(change_headline, unsure)])
 
 
-def _places(numbers: Numbers) -> str:
+def _environments(numbers: Numbers) -> str:
     texts = dict.fromkeys(
-        f"{metric_text(place.metric)} of {place_text(place)}"
-        for place in numbers.baseline.places
+        f"{metric_text(environment.metric)} of {environment_text(environment)}"
+        for environment in numbers.baseline.environments
     )
     return ", ".join(texts) or "no numbers of tests that passed"
 
 
-def _not_compared(old: Numbers, new: Numbers, shared: Sequence[Place]) -> Iterable[str]:
+def _not_compared(
+    old: Numbers, new: Numbers, shared: Sequence[EnvironmentKey]
+) -> Iterable[str]:
     for mine, other in ((old, new), (new, old)):
-        for place, tests in mine.baseline.places.items():
-            if place not in shared:
+        for key, tests in mine.baseline.environments.items():
+            if key not in shared:
                 count = "1 test" if len(tests) == 1 else f"{len(tests):,} tests"
                 yield (
-                    f"not compared: {metric_text(place.metric)} of {place_text(place)} "
+                    f"not compared: {metric_text(key.metric)} of {environment_text(key)} "
                     f"({count}), which only {mine.name} has, not {other.name}"
                 )
     if new.without:

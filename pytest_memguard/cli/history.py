@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pytest_memguard.cli.common import Answer, Commands, add_command, count_of
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.trends import trends
-from pytest_memguard.past_runs import FLOOR, SHARE, HistoryPlace, PastRun
+from pytest_memguard.past_runs import FLOOR, SHARE, HistoryLocation, PastRun
 from pytest_memguard.report.trend_tables import ASCII, BLOCKS, many, overview, trend_section
 from pytest_memguard.storage.database import Database
 from pytest_memguard.storage.history_location import FILE, open_to_read
@@ -63,18 +63,18 @@ def declare(commands: Commands) -> None:
 
 def history(options: argparse.Namespace) -> Answer:
     """Print tables."""
-    place = HistoryPlace(text=options.file)
-    with _opened(place) as database:
+    location = HistoryLocation(text=options.file)
+    with _opened(location) as database:
         runs = read_runs(database, last=options.last, branch=options.branch)
         if not runs:
-            msg = f"{place} has no run of the branch {options.branch!r}"
+            msg = f"{location} has no run of the branch {options.branch!r}"
             raise ConfigError(msg)
         if options.test is None:
             return _overview(database, runs, options.top), 0
         tests = read_tests(database)
         found = matching([nodeid for nodeid, _ in tests], options.test)
         if not found:
-            msg = f"{place} has no test that is, matches or contains {options.test!r}"
+            msg = f"{location} has no test that is, matches or contains {options.test!r}"
             raise ConfigError(msg)
         numbers = dict(tests)
         shown = [numbers[nodeid] for nodeid in found[: options.top]]
@@ -90,8 +90,8 @@ def history(options: argparse.Namespace) -> Answer:
 
 
 @contextmanager
-def _opened(place: HistoryPlace) -> Iterator[Database]:
-    database = open_to_read(place)
+def _opened(location: HistoryLocation) -> Iterator[Database]:
+    database = open_to_read(location)
     try:
         yield database
     finally:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, Entry, Place
+from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.cli.common import (
     Answer,
     Commands,
@@ -20,7 +20,7 @@ from pytest_memguard.cli.common import (
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line, tsv_cell
 from pytest_memguard.judge.experiment import decide
-from pytest_memguard.judge.readings import place_of, readings
+from pytest_memguard.judge.readings import environment_key, readings
 from pytest_memguard.metrics import METRICS, RSS
 from pytest_memguard.model import Outcome, Run
 from pytest_memguard.probes.commit import current_commit
@@ -100,14 +100,14 @@ def log(options: argparse.Namespace) -> Answer:
 def _attempt(options: argparse.Namespace) -> tuple[list[str], str]:
     """The cells between commit and description, and the decision in words."""
     run = read_run(options.run_file)
-    place = replace(place_of(run.environment), metric=options.metric)
-    on_record = _on_record(options.baseline, place)
+    environment = replace(environment_key(run.environment), metric=options.metric)
+    on_record = _on_record(options.baseline, environment)
     target = _target(options, run, on_record)
     results = {outcome.nodeid: outcome.result for outcome in run.outcomes}.values()
     failed = sum(1 for result in results if result in _FAILED)
     decision = decide(
         on_record[target.nodeid],
-        readings(run).places.get(place, {}).get(target.nodeid),
+        readings(run).environments.get(environment, {}).get(target.nodeid),
         metric=options.metric,
         failed=failed,
         keep=int(options.keep_mib * MIB),
@@ -127,23 +127,26 @@ def _attempt(options: argparse.Namespace) -> tuple[list[str], str]:
     return cells, one_line(f"{decision.status}: {target.nodeid}: {decision.reason}{now}")
 
 
-def _on_record(name: str, place: Place) -> Mapping[str, Entry]:
+def _on_record(name: str, environment: EnvironmentKey) -> Mapping[str, BaselineEntry]:
     numbers = read_numbers(name)
     baseline = numbers if isinstance(numbers, Baseline) else readings(numbers)
-    entries = baseline.places.get(place)
+    entries = baseline.environments.get(environment)
     if not entries:
-        there = ", ".join(sorted({_in_words(p) for p in baseline.places})) or "none at all"
-        msg = f"{name} has no numbers for {_in_words(place)}, only for: {there}"
+        there = (
+            ", ".join(sorted({_in_words(p) for p in baseline.environments})) or "none at all"
+        )
+        msg = f"{name} has no numbers for {_in_words(environment)}, only for: {there}"
         raise ConfigError(msg)
     return entries
 
 
-def _in_words(place: Place) -> str:
-    where = f"{place.system} {place.machine}, {place.implementation} {place.python}"
-    return f"{where}, {place.metric}"
+def _in_words(key: EnvironmentKey) -> str:
+    return f"{key.system} {key.machine}, {key.implementation} {key.python}, {key.metric}"
 
 
-def _target(options: argparse.Namespace, run: Run, on_record: Mapping[str, Entry]) -> Outcome:
+def _target(
+    options: argparse.Namespace, run: Run, on_record: Mapping[str, BaselineEntry]
+) -> Outcome:
     """The test it is about: it must have run, and be on record."""
     ran = {outcome.nodeid: outcome for outcome in run.outcomes}
     if options.target is None:

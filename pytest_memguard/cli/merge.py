@@ -14,7 +14,7 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.merging import merge_baselines
 from pytest_memguard.model import Environment
-from pytest_memguard.report.changes import place_text
+from pytest_memguard.report.changes import environment_text
 from pytest_memguard.storage.baseline import write_baseline
 from pytest_memguard.storage.files import write_whole
 from pytest_memguard.wire import run_in_pieces
@@ -57,14 +57,16 @@ def _into_baseline(shards: Sequence[Numbers], output: Path) -> list[str]:
     merged = Baseline()
     seen: dict[tuple[object, str], int] = {}
     for shard in shards:
-        for place, tests in shard.baseline.places.items():
+        for environment, tests in shard.baseline.environments.items():
             for nodeid in tests:
-                seen[place, nodeid] = seen.get((place, nodeid), 0) + 1
+                seen[environment, nodeid] = seen.get((environment, nodeid), 0) + 1
         merged = merge_baselines(merged, shard.baseline)
     write_baseline(output, merged)
     lines = [f"{output}: a baseline of {_files(len(shards))}"]
-    for place, tests in merged.places.items():
-        lines.append(f"  {place_text(place)}, {place.metric}: {_tests(len(tests))}")
+    for environment, tests in merged.environments.items():
+        lines.append(
+            f"  {environment_text(environment)}, {environment.metric}: {_tests(len(tests))}"
+        )
     lines += _twice(
         [nodeid for (_, nodeid), count in seen.items() if count > 1],
         "their readings were put together",

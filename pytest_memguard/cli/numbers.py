@@ -28,7 +28,7 @@ class Numbers:
         """Tests of a run that have no numbers to compare, as they did not pass."""
         if self.run is None:
             return frozenset()
-        known = {nodeid for tests in self.baseline.places.values() for nodeid in tests}
+        known = {nodeid for tests in self.baseline.environments.values() for nodeid in tests}
         return frozenset(test.nodeid for test in self.run.outcomes) - known
 
 

@@ -101,9 +101,9 @@ def accepted_by(
                 return ignored_by(where, pattern)
     if blame.fingerprint and blame.fingerprint in known:
         return f"known leak {blame.fingerprint} (.memguard/leaks.json)"
-    if blame.former in known and nodeid in known[blame.former].tests:
+    if blame.earlier_fingerprint in known and nodeid in known[blame.earlier_fingerprint].tests:
         return (
-            f"known leak {blame.former} (.memguard/leaks.json), "
+            f"known leak {blame.earlier_fingerprint} (.memguard/leaks.json), "
             f"which is called {blame.fingerprint} now"
         )
     return ""

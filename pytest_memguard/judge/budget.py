@@ -24,8 +24,8 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
         A finding with one of the rules over-budget, near-budget and undecided, or ``None``;
         for a limit that the baseline sets, regression in place of over-budget.
     """
-    if budget.former is not None:
-        return suspect_peak(budget, budget.former, peak)
+    if budget.baseline_value is not None:
+        return suspect_peak(budget, budget.baseline_value, peak)
     limit, value = budget.limit, peak.value
     resolution = metric_named(peak.metric).tolerance(limit)
     close = bool(budget.warn and value > budget.warn * limit)
@@ -47,8 +47,8 @@ def not_measured(budget: Budget, reason: str) -> Finding:
     """The finding for a budget nothing was measured for; it says why."""
     noun = metric_named(budget.metric).noun
     limit = f"the budget of {_amount(budget, budget.limit)} on {noun} set by {budget.where}"
-    if budget.former is not None:
-        limit = f"the rule {budget.former.rule.text} ({budget.where}) on {noun}"
+    if budget.baseline_value is not None:
+        limit = f"the rule {budget.baseline_value.rule.text} ({budget.where}) on {noun}"
     return Finding(
         rule="not-measured", budget=budget, text=f"{limit} was not checked: {reason}"
     )
@@ -58,10 +58,9 @@ def stage_not_run(budget: Budget) -> Finding:
     """The finding for a budget on a stage that the test never entered."""
     limit = f"the budget of {_amount(budget, budget.limit)} for stage {budget.stage!r} set by "
     limit += budget.where
-    if budget.former is not None:
-        limit = (
-            f"the rule {budget.former.rule.text} ({budget.where}) for stage {budget.stage!r}"
-        )
+    if budget.baseline_value is not None:
+        rule = budget.baseline_value.rule.text
+        limit = f"the rule {rule} ({budget.where}) for stage {budget.stage!r}"
     return Finding(
         rule="stage-not-run",
         budget=budget,

@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 from statistics import median
 from typing import Final
 
-from pytest_memguard.past_runs import FEWEST, FLOOR, SHARE, Step
+from pytest_memguard.past_runs import FEWEST, FLOOR, SHARE, ChangePoint
 
 SHORTEST: Final = 3
 """Values a level rests on at least: one or two may be strays."""
@@ -31,7 +31,7 @@ STRAYS: Final = 1
 
 def find_steps(
     values: Sequence[float], *, share: float = SHARE, floor: float = FLOOR
-) -> tuple[Step, ...]:
+) -> tuple[ChangePoint, ...]:
     """Find where a series moved to another level.
 
     Args:
@@ -55,7 +55,7 @@ def find_steps(
         least = min(range(len(changes)), key=changes.__getitem__)
         if changes[least] >= 1:
             return tuple(
-                Step(at=border, before=before, after=after)
+                ChangePoint(at=border, before=before, after=after)
                 for border, before, after in zip(borders[1:], levels, levels[1:], strict=False)
             )
         del borders[least + 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pytest_memguard.baselines import Change, ChangeKind, Entry
+from pytest_memguard.baselines import BaselineEntry, Change, ChangeKind
 from pytest_memguard.judge.grown_parts import grown_stage
 from pytest_memguard.metrics import metric_named
 
@@ -22,7 +22,7 @@ def noun(metric: str) -> str:
     return metric_named(metric).noun
 
 
-def new(metric: str, now: Entry) -> str:
+def new(metric: str, now: BaselineEntry) -> str:
     """A test that the baseline does not know."""
     return f"{noun(metric)} {metric_named(metric).amount(now.peak)}, not in the baseline yet"
 
@@ -34,7 +34,7 @@ def stage_is(kind: ChangeKind, path: str) -> str:
     return f"stage {path!r} is in the baseline, and the test did not enter it this time"
 
 
-def sentence(change: Change, was: Entry, now: Entry, *, by_noise: bool) -> str:
+def sentence(change: Change, was: BaselineEntry, now: BaselineEntry, *, by_noise: bool) -> str:
     """The whole sentence of a change.
 
     Args:
@@ -61,7 +61,7 @@ def sentence(change: Change, was: Entry, now: Entry, *, by_noise: bool) -> str:
     return ""
 
 
-def _unsure(change: Change, was: Entry, now: Entry) -> str:
+def _unsure(change: Change, was: BaselineEntry, now: BaselineEntry) -> str:
     if change.now > change.allowed:
         return f"{_above(change)}, but {_imports(was, now)}"
     if change.now > change.before and _was_bounded(change, was):
@@ -91,7 +91,7 @@ def allowed(change: Change) -> str:
     return f"{_amount(change, change.allowed)} that {_rule(change)} allows"
 
 
-def _was_bounded(change: Change, was: Entry) -> bool:
+def _was_bounded(change: Change, was: BaselineEntry) -> bool:
     """Whether the number on record is only a lower bound."""
     if change.subject == "peak":
         return was.ceiling > 0
@@ -104,7 +104,7 @@ def _was_bounded(change: Change, was: Entry) -> bool:
 
 def subject(change: Change) -> str:
     """What a sentence is about: "peak RSS of stage 'load'"."""
-    metric = change.place.metric
+    metric = change.environment.metric
     if change.subject == "peak":
         return noun(metric)
     if change.subject == "stage":
@@ -115,7 +115,7 @@ def subject(change: Change) -> str:
 
 
 def _amount(change: Change, size: int) -> str:
-    text = metric_named(change.place.metric).amount(size)
+    text = metric_named(change.environment.metric).amount(size)
     return f"{text} per call" if change.subject == "leak" else text
 
 
@@ -138,12 +138,12 @@ def _rule(change: Change) -> str:
     return f"{change.rule.text} ({change.rule.where})" if change.rule is not None else "a rule"
 
 
-def _stage(change: Change, was: Entry, now: Entry) -> str:
+def _stage(change: Change, was: BaselineEntry, now: BaselineEntry) -> str:
     grown = grown_stage(was.stages, now.stages) if change.subject == "peak" else None
     if grown is None:
         return ""
     before, stage = grown
-    metric = metric_named(change.place.metric)
+    metric = metric_named(change.environment.metric)
     if before is None:
         return f"; stage {stage.path!r} is new, with {metric.amount(stage.peak)}"
     return (
@@ -152,7 +152,7 @@ def _stage(change: Change, was: Entry, now: Entry) -> str:
     )
 
 
-def _imports(was: Entry, now: Entry) -> str:
+def _imports(was: BaselineEntry, now: BaselineEntry) -> str:
     more = now.imports - was.imports
     modules = "1 module more" if more == 1 else f"{more:,} modules more"
     were = "was" if more == 1 else "were"

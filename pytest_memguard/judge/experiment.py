@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pytest_memguard.baselines import Entry
+from pytest_memguard.baselines import BaselineEntry
 from pytest_memguard.judge.noise import imports_may_explain, noise
 from pytest_memguard.sizes import MIB, format_size
 from pytest_memguard.values import dataclass
@@ -26,7 +26,12 @@ class Decision:
 
 
 def decide(
-    before: Entry, now: Entry | None, *, metric: str, failed: int, keep: int = KEEP
+    before: BaselineEntry,
+    now: BaselineEntry | None,
+    *,
+    metric: str,
+    failed: int,
+    keep: int = KEEP,
 ) -> Decision:
     """Say what to do with an attempt.
 
@@ -46,7 +51,7 @@ def decide(
     return by_leak if by_leak is not None else _by_peak(before, now, metric, keep)
 
 
-def _by_leak(before: Entry, now: Entry) -> Decision | None:
+def _by_leak(before: BaselineEntry, now: BaselineEntry) -> Decision | None:
     """A leak that came or went decides, whatever the peak."""
     if not before.leak and now.leak:
         text = f"it leaks {format_size(now.leak)} per call"
@@ -62,7 +67,7 @@ def _by_leak(before: Entry, now: Entry) -> Decision | None:
     return None
 
 
-def _by_peak(before: Entry, now: Entry, metric: str, keep: int) -> Decision:
+def _by_peak(before: BaselineEntry, now: BaselineEntry, metric: str, keep: int) -> Decision:
     saved = before.peak - now.peak
     was = f"than {format_size(before.peak)} on record"
     if saved <= 0:
@@ -75,7 +80,7 @@ def _by_peak(before: Entry, now: Entry, metric: str, keep: int) -> Decision:
     return Decision(status="KEEP", reason=less)
 
 
-def _doubt(before: Entry, now: Entry, metric: str, keep: int) -> str:
+def _doubt(before: BaselineEntry, now: BaselineEntry, metric: str, keep: int) -> str:
     """Why a saving is not certain yet; empty if it is."""
     saved = before.peak - now.peak
     if saved < keep:

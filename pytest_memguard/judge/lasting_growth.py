@@ -27,7 +27,7 @@ from pytest_memguard.judge.slopes import (
     NOT_FALLING,
     T_99,
     T_999,
-    Growth,
+    GrowthEstimate,
     growth_of,
     quantile,
 )
@@ -90,7 +90,7 @@ def rate_of_leak(rounds: Sequence[Round], signal: Signal, least_calls: int) -> R
     return _rate_in_steps(rounds, signal)
 
 
-def _is_steady(rounds: Sequence[Round], growth: Growth) -> bool:
+def _is_steady(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
     """Whether it grew evenly and lastingly."""
     enough = calls_of(latest(rounds)) >= MANY_CALLS
     return (
@@ -100,7 +100,7 @@ def _is_steady(rounds: Sequence[Round], growth: Growth) -> bool:
     )
 
 
-def _is_uneven_but_sure(rounds: Sequence[Round], growth: Growth) -> bool:
+def _is_uneven_but_sure(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
     """Whether even the round that grew least grew by enough, and later ones not by less."""
     tail = latest(rounds)
     signal = growth.rate.signal
@@ -114,7 +114,7 @@ def _is_uneven_but_sure(rounds: Sequence[Round], growth: Growth) -> bool:
     )
 
 
-def _gets_faster(rounds: Sequence[Round], growth: Growth) -> bool:
+def _gets_faster(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
     """Whether even the slowest round grew by enough, and the rate surely rises.
 
     So it does where each call adds to all that earlier calls have left behind.
@@ -198,14 +198,14 @@ def rate_of_eaten(rounds: Sequence[Round], signal: Signal) -> Rate | None:
     return _within(growth) if growth.trend >= NOT_FALLING else None
 
 
-def _within(growth: Growth) -> Rate:
+def _within(growth: GrowthEstimate) -> Rate:
     """The rate of uneven growth, with an interval no wider than what any round showed."""
     rate = growth.rate
     low, high = max(rate.low, growth.lowest), min(rate.high, growth.highest)
     return replace(rate, low=low, high=high)
 
 
-def fades(rounds: Sequence[Round], growth: Growth) -> bool:
+def fades(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
     """Whether the rate seems to fall since the first round, and has not surely stopped.
 
     Args:
@@ -242,7 +242,7 @@ def _is_straight(rounds: Sequence[Round], signal: Signal) -> bool:
     return all(abs(level - rate * n) <= most for n, level in zip(done, levels, strict=True))
 
 
-def _is_new_ground(rounds: Sequence[Round], growth: Growth) -> bool:
+def _is_new_ground(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
     """Whether most of the growth lies above all levels from before it."""
     tail = latest(rounds)
     levels = levels_of(evened(rounds), growth.rate.signal)

@@ -62,7 +62,7 @@ from pytest_memguard.judge.rounds import (
     levels_of,
     signals_of,
 )
-from pytest_memguard.judge.slopes import NOT_FALLING, Growth, growth_of
+from pytest_memguard.judge.slopes import NOT_FALLING, GrowthEstimate, growth_of
 from pytest_memguard.judge.stepped_growth import is_pausing, steps_of
 from pytest_memguard.leaks import Rate, Round, Verdict
 
@@ -145,7 +145,7 @@ def final(
 
 
 def _why_unclear(
-    rounds: Sequence[Round], lasting: Sequence[Growth], grown: Sequence[Growth]
+    rounds: Sequence[Round], lasting: Sequence[GrowthEstimate], grown: Sequence[GrowthEstimate]
 ) -> str:
     """Why growth that is no leak for sure may be one; nothing if it was seen to end."""
     if lasting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from pytest_memguard.baselines import Entry, FailRule, Former, RuleKind
+from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, RuleKind
 from pytest_memguard.judge.noise import noise, noise_of_growth, room
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Budget
@@ -15,7 +15,7 @@ _LEAST: Final[Mapping[RuleKind, int]] = {"peak": 1, "growth": 1, "stage": 1, "le
 """Bytes that a limit has at least: no peak is measured to the byte."""
 
 
-def limits(entry: Entry, rules: Iterable[FailRule], metric: str) -> list[Budget]:
+def limits(entry: BaselineEntry, rules: Iterable[FailRule], metric: str) -> list[Budget]:
     """The limits on one test: for everything that is compared, the tightest rule's.
 
     Args:
@@ -34,7 +34,7 @@ def limits(entry: Entry, rules: Iterable[FailRule], metric: str) -> list[Budget]
                 where=rule.where,
                 metric=metric,
                 stage=stage,
-                former=Former(
+                baseline_value=BaselineValue(
                     before=before,
                     low=low if low < before else None,
                     rule=rule,
@@ -49,21 +49,23 @@ def limits(entry: Entry, rules: Iterable[FailRule], metric: str) -> list[Budget]
 
 def is_by_noise(budget: Budget) -> bool:
     """Whether the noise on record lets more pass than the rule of a limit does."""
-    former = budget.former
-    if former is None:
+    stored = budget.baseline_value
+    if stored is None:
         return False
-    by_rule = former.before + room(former.rule, former.before, budget.metric)
-    return budget.limit > max(_LEAST[former.rule.kind], by_rule)
+    by_rule = stored.before + room(stored.rule, stored.before, budget.metric)
+    return budget.limit > max(_LEAST[stored.rule.kind], by_rule)
 
 
-def _noise(entry: Entry, rule: FailRule, metric: str) -> int:
+def _noise(entry: BaselineEntry, rule: FailRule, metric: str) -> int:
     """Bytes above what is on record that noise explains."""
     if rule.kind == "leak":
         return 0
     return noise_of_growth(entry) if rule.kind == "growth" else noise(entry, metric)
 
 
-def _on_record(entry: Entry, rule: FailRule, metric: str) -> list[tuple[str | None, int, int]]:
+def _on_record(
+    entry: BaselineEntry, rule: FailRule, metric: str
+) -> list[tuple[str | None, int, int]]:
     """What a rule is compared with: for each stage it is about, or once, or not at all.
 
     Returns:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import ceil, floor, log10
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, Entry, Place
+from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.judge.noise import (
     READINGS,
     assumed,
@@ -24,7 +24,9 @@ _LEAK_SHARE: Final = 0.1
 _LEAK_LEAST: Final = 8.0
 
 
-def merged(before: Entry | None, now: Entry, metric: str = RSS.name) -> Entry:
+def merged(
+    before: BaselineEntry | None, now: BaselineEntry, metric: str = RSS.name
+) -> BaselineEntry:
     """The entry that saving a reading stores.
 
     A reading that noise explains leaves the peak and widens the spread; once the entry rests
@@ -55,16 +57,16 @@ def merged(before: Entry | None, now: Entry, metric: str = RSS.name) -> Entry:
 
 def merge_baselines(old: Baseline, new: Baseline) -> Baseline:
     """Everything in either; what is in both is merged, test by test."""
-    places: dict[Place, Mapping[str, Entry]] = dict(old.places)
-    for place, entries in new.places.items():
-        stored = dict(places.get(place, {}))
+    environments: dict[EnvironmentKey, Mapping[str, BaselineEntry]] = dict(old.environments)
+    for environment, entries in new.environments.items():
+        stored = dict(environments.get(environment, {}))
         for nodeid, now in entries.items():
-            stored[nodeid] = merged(stored.get(nodeid), now, place.metric)
-        places[place] = stored
-    return Baseline(places=places)
+            stored[nodeid] = merged(stored.get(nodeid), now, environment.metric)
+        environments[environment] = stored
+    return Baseline(environments=environments)
 
 
-def rounded(entry: Entry, metric: str = RSS.name) -> Entry:
+def rounded(entry: BaselineEntry, metric: str = RSS.name) -> BaselineEntry:
     """An entry with numbers that noise changes seldom: steps of about one in a hundred.
 
     Peaks are rounded up, so that none lies above its own record.
@@ -109,12 +111,12 @@ def _step(value: int, least: int) -> int:
     return step
 
 
-def _band(entry: Entry, metric: str) -> int:
+def _band(entry: BaselineEntry, metric: str) -> int:
     """Bytes around its readings in which another one counts as the same level."""
     return max(noise(entry, metric), assumed(entry.peak, metric))
 
 
-def _same_level(before: Entry, now: Entry, metric: str) -> bool:
+def _same_level(before: BaselineEntry, now: BaselineEntry, metric: str) -> bool:
     """Whether noise explains a reading, or its upper bound leaves open that it does."""
     band = _band(before, metric)
     highest = max(before.peak + band, before.ceiling)
@@ -122,14 +124,14 @@ def _same_level(before: Entry, now: Entry, metric: str) -> bool:
     return now.peak <= highest and top >= before.peak - before.spread - band
 
 
-def _most_grown(before: Entry, now: Entry) -> int:
+def _most_grown(before: BaselineEntry, now: BaselineEntry) -> int:
     """Bytes by which anything that is compared is more than on record."""
     known = {stage.path: stage.peak for stage in before.stages}
     grown = [stage.peak - known.get(stage.path, 0) for stage in now.stages]
     return max(now.peak - before.peak, now.growth - before.growth, *grown)
 
 
-def _widened(before: Entry, now: Entry, metric: str) -> Entry:
+def _widened(before: BaselineEntry, now: BaselineEntry, metric: str) -> BaselineEntry:
     """The entry with one reading more, of the same level."""
     lowest = before.peak - before.spread
     explained = noise(before, metric)
@@ -155,7 +157,7 @@ def _widened(before: Entry, now: Entry, metric: str) -> Entry:
     )
 
 
-def _rest(entry: Entry, now: Entry, metric: str) -> Entry:
+def _rest(entry: BaselineEntry, now: BaselineEntry, metric: str) -> BaselineEntry:
     """Growth, stages, lines and leak: kept where they are as they were."""
     more = noise(entry, metric)
     less = max(_band(entry, metric), 2 * RSS_RESOLUTION) + entry.spread

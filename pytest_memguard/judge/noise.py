@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pytest_memguard.baselines import Entry, FailRule
+from pytest_memguard.baselines import BaselineEntry, FailRule
 from pytest_memguard.metrics import RSS, metric_named
 from pytest_memguard.rules import DEFAULT
 from pytest_memguard.sizes import KIB, MIB
@@ -40,7 +40,7 @@ _NEXT_IMPORT: Final = MIB // 2
 _PER_IMPORT: Final = 48 * KIB
 
 
-def noise(entry: Entry, metric: str) -> int:
+def noise(entry: BaselineEntry, metric: str) -> int:
     """Bytes above its highest reading that another reading of the same code may have.
 
     Args:
@@ -54,7 +54,7 @@ def noise(entry: Entry, metric: str) -> int:
     return max(int(factor * entry.spread), metric_named(metric).resolution)
 
 
-def noise_of_growth(entry: Entry) -> int:
+def noise_of_growth(entry: BaselineEntry) -> int:
     """Likewise for what a test leaves behind.
 
     One object that stays may hold an arena of the interpreter, and free places that nobody
@@ -93,7 +93,7 @@ def room(rule: FailRule, value: int, metric: str = RSS.name) -> int:
     return int((rule.share or _LEAST_SHARE) * value)
 
 
-def allowed(entry: Entry, rule: FailRule, metric: str = RSS.name) -> int:
+def allowed(entry: BaselineEntry, rule: FailRule, metric: str = RSS.name) -> int:
     """Bytes up to which a new reading of the peak passes.
 
     Args:
@@ -105,7 +105,7 @@ def allowed(entry: Entry, rule: FailRule, metric: str = RSS.name) -> int:
     return was + max(room(rule, was, metric), noise(entry, metric))
 
 
-def imports_may_explain(before: Entry, now: Entry, growth: int) -> bool:
+def imports_may_explain(before: BaselineEntry, now: BaselineEntry, growth: int) -> bool:
     """Whether modules that were not imported before may account for a growth.
 
     The first test of a process that needs a library pays for its import; which one that is

@@ -28,7 +28,7 @@ _WINDOW: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldMemory:
     """What was requested from the allocators and alive at the high-water mark, in bytes."""
 
     small: int
@@ -69,15 +69,15 @@ FOR_STORED_PEAKS: Final = SlackThresholds(
 )
 
 
-def thresholds_for(limit: int, former: int | None = None) -> SlackThresholds:
+def thresholds_for(limit: int, baseline_value: int | None = None) -> SlackThresholds:
     """Return the thresholds that the judgement of a peak needs.
 
     Args:
         limit: bytes it must not exceed.
-        former: baseline value that the limit was made from: slack must be small beside the
+        baseline_value: what the limit was made from, in bytes: slack must be small beside the
             margin between the two, not beside the limit.
     """
-    if former is None:
+    if baseline_value is None:
         tracker = tracker_threshold(limit)
         return SlackThresholds(
             ignore=ignored_slack(limit),
@@ -85,7 +85,7 @@ def thresholds_for(limit: int, former: int | None = None) -> SlackThresholds:
             fill_temporarily=tracker,
             use_tracker=tracker,
         )
-    ignore = max((limit - former) // 4, FOR_STORED_PEAKS.ignore)
+    ignore = max((limit - baseline_value) // 4, FOR_STORED_PEAKS.ignore)
     return replace(FOR_STORED_PEAKS, ignore=ignore, fill_temporarily=ignore)
 
 
@@ -100,7 +100,7 @@ def strictest(several: Iterable[SlackThresholds]) -> SlackThresholds:
     )
 
 
-def held_at_peak(records: Iterable[tuple[int, int]]) -> Held:
+def held_at_peak(records: Iterable[tuple[int, int]]) -> HeldMemory:
     """Sum allocation records up.
 
     Args:
@@ -114,7 +114,7 @@ def held_at_peak(records: Iterable[tuple[int, int]]) -> Held:
         else:
             large += size
     waste = int(count * _WASTE_PER_BLOCK + (small + large) * _POOL_SHARE)
-    return Held(small=small, large=large, waste=waste)
+    return HeldMemory(small=small, large=large, waste=waste)
 
 
 def tracker_threshold(limit: int) -> int:
@@ -173,7 +173,7 @@ def unseen_below(ceiling: float, high: int) -> int | None:
 def tracked_peak(
     rise: int,
     slack: float,
-    held: Held,
+    held: HeldMemory,
     written: int,
     anywhere: float = 0,
     method: Method = "kernel mark",

@@ -10,7 +10,13 @@ from operator import attrgetter
 from pathlib import PurePath
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
+from pytest_memguard.baselines import (
+    Baseline,
+    BaselineEntry,
+    EnvironmentKey,
+    LineEntry,
+    StageEntry,
+)
 from pytest_memguard.judge.peak_bounds import NEGLIGIBLE_SLACK
 from pytest_memguard.leaks import bytes_of_all
 from pytest_memguard.metrics import RSS, metric_named
@@ -29,10 +35,10 @@ _INSTALLED: Final = re.compile(r"(?:site|dist)-packages|(?:python|pypy)\d\.\d+t?
 _COUNT: Final = frozenset({"passed", "xpassed"})
 
 
-def place_of(environment: Environment, metric: str = RSS.name) -> Place:
-    """The place of a run's numbers."""
+def environment_key(environment: Environment, metric: str = RSS.name) -> EnvironmentKey:
+    """The environment of a run's numbers."""
     system, _, machine = environment.platform.partition(" ")
-    return Place(
+    return EnvironmentKey(
         system=system,
         machine=machine,
         implementation=environment.implementation,
@@ -53,11 +59,11 @@ def readings(run: Run, root: str = "", *, breaches: bool = False) -> Baseline:
         Numbers as they were measured; what several processes measured of one test is one
         entry.
     """
-    found: dict[Place, dict[str, Entry]] = {}
+    found: dict[EnvironmentKey, dict[str, BaselineEntry]] = {}
     for nodeid, several in by_test(sorted(run.outcomes, key=attrgetter("nodeid"))):
         for metric, entry in pooled_entries(several, root, breaches=breaches).items():
-            found.setdefault(place_of(run.environment, metric), {})[nodeid] = entry
-    return Baseline(places=found)
+            found.setdefault(environment_key(run.environment, metric), {})[nodeid] = entry
+    return Baseline(environments=found)
 
 
 def by_test(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, Sequence[Outcome]]]:
@@ -72,7 +78,7 @@ def by_test(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, Sequence[Outcome
 
 def pooled_entries(
     several: Iterable[Outcome], root: str = "", *, breaches: bool = False
-) -> Mapping[str, Entry]:
+) -> Mapping[str, BaselineEntry]:
     """The numbers of one test, by metric, out of those of every process that ran it.
 
     Args:
@@ -80,14 +86,16 @@ def pooled_entries(
         root: folder that paths of lines are made relative to.
         breaches: whether a test that failed with nothing but a finding of ours counts, too.
     """
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[BaselineEntry]] = {}
     for outcome in several:
         for metric, entry in entries(outcome, root, breaches=breaches).items():
             found.setdefault(metric, []).append(entry)
     return {metric: pooled(readings) for metric, readings in found.items()}
 
 
-def entries(outcome: Outcome, root: str = "", *, breaches: bool = False) -> Mapping[str, Entry]:
+def entries(
+    outcome: Outcome, root: str = "", *, breaches: bool = False
+) -> Mapping[str, BaselineEntry]:
     """The numbers of one test, by metric; none unless it passed and its call was measured.
 
     Args:
@@ -121,7 +129,7 @@ def _breached_alone(outcome: Outcome) -> bool:
     )
 
 
-def pooled(several: Iterable[Entry]) -> Entry:
+def pooled(several: Iterable[BaselineEntry]) -> BaselineEntry:
     """One entry out of several readings of one test: the highest, and how far they lie apart.
 
     Readings with more imports than the others have are left out.
@@ -138,9 +146,9 @@ def pooled(several: Iterable[Entry]) -> Entry:
     )
 
 
-def _entry(outcome: Outcome, peak: Peak, root: str) -> Entry:
+def _entry(outcome: Outcome, peak: Peak, root: str) -> BaselineEntry:
     resident = metric_named(peak.metric).is_resident
-    return Entry(
+    return BaselineEntry(
         peak=peak.value,
         growth=outcome.growth if resident else 0,
         ceiling=_ceiling(peak),

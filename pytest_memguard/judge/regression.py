@@ -8,12 +8,12 @@ from typing import Final
 
 from pytest_memguard.baselines import (
     Baseline,
+    BaselineEntry,
+    BaselineValue,
     Change,
     ChangeKind,
-    Entry,
+    EnvironmentKey,
     FailRule,
-    Former,
-    Place,
     RuleKind,
 )
 from pytest_memguard.judge import change_sentences as sentences
@@ -28,7 +28,7 @@ _OF_PEAKS: Final = frozenset({"peak", "stage"})
 """What readings of one test spread in, and the kernel counts in steps."""
 
 
-def kind_of(budget: Budget, former: Former, now: int, top: int) -> ChangeKind:
+def kind_of(budget: Budget, stored: BaselineValue, now: int, top: int) -> ChangeKind:
     """Whether a number is above a limit that the baseline sets, or may be.
 
     Every verdict on a number begins with this answer: in the test that was measured, in the
@@ -36,7 +36,7 @@ def kind_of(budget: Budget, former: Former, now: int, top: int) -> ChangeKind:
 
     Args:
         budget: the limit.
-        former: what it was made of.
+        stored: what it was made of.
         now: bytes that were measured.
         top: bytes the truth cannot exceed.
 
@@ -44,28 +44,28 @@ def kind_of(budget: Budget, former: Former, now: int, top: int) -> ChangeKind:
         Regression, unsure where one of the two numbers is not exact, or same.
     """
     limit = budget.limit
-    if former.rule.kind in _OF_PEAKS:
+    if stored.rule.kind in _OF_PEAKS:
         limit += metric_named(budget.metric).tolerance(budget.limit)
     if now > limit:
         return "regression"
-    lowest = former.before if former.low is None else former.low
-    if top > limit or now - lowest > limit - former.before:
+    lowest = stored.before if stored.low is None else stored.low
+    if top > limit or now - lowest > limit - stored.before:
         return "unsure"
     return "same"
 
 
 def judge_entry(
     nodeid: str,
-    place: Place,
-    before: Entry | None,
-    now: Entry,
+    environment: EnvironmentKey,
+    before: BaselineEntry | None,
+    now: BaselineEntry,
     rules: Sequence[FailRule],
 ) -> tuple[Change, ...]:
     """Compare a reading with the baseline.
 
     Args:
         nodeid: the test.
-        place: where both were measured.
+        environment: where both were measured.
         before: its entry; ``None`` if there is none.
         now: the reading.
         rules: how much worse is too much.
@@ -73,38 +73,44 @@ def judge_entry(
     Returns:
         A change of the peak; then one for each other thing that a rule is about.
     """
-    return tuple(_judged(nodeid, place, before, now, rules))
+    return tuple(_judged(nodeid, environment, before, now, rules))
 
 
-def change_of(budget: Budget, former: Former, now: int) -> Change:
+def change_of(budget: Budget, stored: BaselineValue, now: int) -> Change:
     """A number and the limit that it is compared with, of a test that is not known here.
 
     Args:
         budget: the limit.
-        former: what it was made of.
+        stored: what it was made of.
         now: bytes that were measured.
     """
     return Change(
         kind="regression",
         nodeid="",
-        place=Place(system="", machine="", implementation="", python="", metric=budget.metric),
-        subject=former.rule.kind,
+        environment=EnvironmentKey(
+            system="", machine="", implementation="", python="", metric=budget.metric
+        ),
+        subject=stored.rule.kind,
         stage=budget.stage or "",
-        before=former.before if former.low is None else former.low,
+        before=stored.before if stored.low is None else stored.low,
         now=now,
         allowed=budget.limit,
-        rule=former.rule,
+        rule=stored.rule,
     )
 
 
 def judge_limit(
-    nodeid: str, place: Place, budget: Budget, before: Entry, now: Entry
+    nodeid: str,
+    environment: EnvironmentKey,
+    budget: Budget,
+    before: BaselineEntry,
+    now: BaselineEntry,
 ) -> Change | None:
     """Compare one number of a reading with its limit.
 
     Args:
         nodeid: the test.
-        place: where both were measured.
+        environment: where both were measured.
         budget: the limit, as `limits.limits` makes it of the entry.
         before: the entry.
         now: the reading.
@@ -112,24 +118,24 @@ def judge_limit(
     Returns:
         The change; None if the reading does not have this number.
     """
-    former = budget.former
-    reading = None if former is None else _reading(former.rule.kind, budget.stage, now)
-    if former is None or reading is None:
+    stored = budget.baseline_value
+    reading = None if stored is None else _reading(stored.rule.kind, budget.stage, now)
+    if stored is None or reading is None:
         return None
-    rule = former.rule
+    rule = stored.rule
     value, top = reading
-    change = change_of(budget, former, value)
+    change = change_of(budget, stored, value)
     was = change.before
-    kind = kind_of(budget, former, value, top)
+    kind = kind_of(budget, stored, value, top)
     of_memory = rule.kind != "leak"
     if kind == "regression" and of_memory and imports_may_explain(before, now, value - was):
         kind = "unsure"
     if kind == "same":
         spread = before.spread if rule.kind in _OF_PEAKS else 0
         is_cold = of_memory and before.imports > now.imports
-        if top < was - spread - (budget.limit - former.before) and not is_cold:
+        if top < was - spread - (budget.limit - stored.before) and not is_cold:
             kind = "improvement"
-    change = replace(change, kind=kind, nodeid=nodeid, place=place)
+    change = replace(change, kind=kind, nodeid=nodeid, environment=environment)
     if kind == "same" and before.imports <= now.imports:
         return change
     text = sentences.sentence(change, before, now, by_noise=is_by_noise(budget))
@@ -137,7 +143,7 @@ def judge_limit(
     return replace(change, text=text, lines=lines)
 
 
-def _reading(kind: RuleKind, stage: str | None, now: Entry) -> tuple[int, int] | None:
+def _reading(kind: RuleKind, stage: str | None, now: BaselineEntry) -> tuple[int, int] | None:
     """What a rule is about in a reading, and what the truth cannot exceed."""
     if kind == "growth":
         growth = max(0, now.growth)  # less than nothing is what others had left
@@ -152,36 +158,46 @@ def _reading(kind: RuleKind, stage: str | None, now: Entry) -> tuple[int, int] |
 
 def _judged(
     nodeid: str,
-    place: Place,
-    before: Entry | None,
-    now: Entry,
+    environment: EnvironmentKey,
+    before: BaselineEntry | None,
+    now: BaselineEntry,
     rules: Sequence[FailRule],
 ) -> Iterator[Change]:
     if before is None:
-        text = sentences.new(place.metric, now)
-        yield Change(kind="new", nodeid=nodeid, place=place, now=now.peak, text=text)
+        text = sentences.new(environment.metric, now)
+        yield Change(
+            kind="new", nodeid=nodeid, environment=environment, now=now.peak, text=text
+        )
         return
-    found = limits(before, rules, place.metric)
-    if all(former.rule.kind != "peak" for budget in found if (former := budget.former)):
-        yield Change(kind="same", nodeid=nodeid, place=place, before=before.peak, now=now.peak)
+    found = limits(before, rules, environment.metric)
+    if all(stored.rule.kind != "peak" for budget in found if (stored := budget.baseline_value)):
+        yield Change(
+            kind="same",
+            nodeid=nodeid,
+            environment=environment,
+            before=before.peak,
+            now=now.peak,
+        )
     for budget in found:
-        change = judge_limit(nodeid, place, budget, before, now)
+        change = judge_limit(nodeid, environment, budget, before, now)
         if change is not None:
             yield change
     kinds = {rule.kind for rule in rules}
-    if metric_named(place.metric).is_resident and "leak" in kinds:
-        yield from _leak_of_one_side(nodeid, place, before, now)
+    if metric_named(environment.metric).is_resident and "leak" in kinds:
+        yield from _leak_of_one_side(nodeid, environment, before, now)
     if "stage" in kinds:
-        yield from _stages_of_one_side(nodeid, place, before, now, rules)
+        yield from _stages_of_one_side(nodeid, environment, before, now, rules)
 
 
-def _leak_of_one_side(nodeid: str, place: Place, before: Entry, now: Entry) -> Iterator[Change]:
+def _leak_of_one_side(
+    nodeid: str, environment: EnvironmentKey, before: BaselineEntry, now: BaselineEntry
+) -> Iterator[Change]:
     """What there is to say where the baseline or the reading has no number for the leak."""
     if before.leak is not None and now.leak is None:
         yield Change(
             kind="unsure",
             nodeid=nodeid,
-            place=place,
+            environment=environment,
             subject="leak",
             before=round(before.leak),
             text=sentences.LEAK_NOT_CHECKED,
@@ -190,7 +206,7 @@ def _leak_of_one_side(nodeid: str, place: Place, before: Entry, now: Entry) -> I
         yield Change(
             kind="new",
             nodeid=nodeid,
-            place=place,
+            environment=environment,
             subject="leak",
             now=round(now.leak),
             text=sentences.LEAK_NEW,
@@ -198,7 +214,11 @@ def _leak_of_one_side(nodeid: str, place: Place, before: Entry, now: Entry) -> I
 
 
 def _stages_of_one_side(
-    nodeid: str, place: Place, before: Entry, now: Entry, rules: Sequence[FailRule]
+    nodeid: str,
+    environment: EnvironmentKey,
+    before: BaselineEntry,
+    now: BaselineEntry,
+    rules: Sequence[FailRule],
 ) -> Iterator[Change]:
     """The stages that rules are about and only the baseline or the reading has."""
     is_, was = ({stage.path: stage for stage in entry.stages} for entry in (now, before))
@@ -210,7 +230,7 @@ def _stages_of_one_side(
             yield Change(
                 kind=kind,
                 nodeid=nodeid,
-                place=place,
+                environment=environment,
                 subject="stage",
                 stage=path,
                 before=was[path].peak if path in was else 0,
@@ -219,16 +239,20 @@ def _stages_of_one_side(
             )
 
 
-def gone_change(nodeid: str, place: Place, before: Entry) -> Change:
+def gone_change(nodeid: str, environment: EnvironmentKey, before: BaselineEntry) -> Change:
     """The change of a test that is on record and no longer exists.
 
     Args:
         nodeid: the test.
-        place: where it was measured.
+        environment: where it was measured.
         before: its entry.
     """
     return Change(
-        kind="gone", nodeid=nodeid, place=place, before=before.peak, text=sentences.GONE
+        kind="gone",
+        nodeid=nodeid,
+        environment=environment,
+        before=before.peak,
+        text=sentences.GONE,
     )
 
 
@@ -247,16 +271,17 @@ def compare(
         present: tests that are there, though they have no new reading.
 
     Returns:
-        The changes of every test in a place that both have, by node id; those that are new,
-        and those that are gone. A test in a place that only ``new`` has is new.
+        The changes of every test in an environment that both have, by node id, those that are
+        new and those that are gone among them. A test in an environment that only ``new`` has
+        is new.
     """
     changes: list[Change] = []
-    for place, entries in new.places.items():
-        stored = old.places.get(place, {})
+    for environment, entries in new.environments.items():
+        stored = old.environments.get(environment, {})
         for nodeid, now in entries.items():
-            changes += _judged(nodeid, place, stored.get(nodeid), now, rules)
+            changes += _judged(nodeid, environment, stored.get(nodeid), now, rules)
         changes += [
-            gone_change(nodeid, place, entry)
+            gone_change(nodeid, environment, entry)
             for nodeid, entry in stored.items()
             if nodeid not in entries and nodeid not in present
         ]

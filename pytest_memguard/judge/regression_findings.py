@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_memguard.baselines import Former
+from pytest_memguard.baselines import BaselineValue
 from pytest_memguard.judge.bound_reasons import REASONS
 from pytest_memguard.judge.change_sentences import above, allowed, subject
 from pytest_memguard.judge.limits import is_by_noise
@@ -14,25 +14,25 @@ from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Budget, Finding, Peak
 
 
-def suspect_peak(budget: Budget, former: Former, peak: Peak) -> Finding | None:
+def suspect_peak(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding | None:
     """Compare a peak with its limit.
 
     Args:
         budget: the limit, which the baseline sets.
-        former: what it was made of.
+        stored: what it was made of.
         peak: what was measured.
 
     Returns:
         A finding with one of the rules regression and undecided, or ``None``. That only the
         peak on record is inexact is no finding.
     """
-    kind = kind_of(budget, former, peak.value, peak.high)
+    kind = kind_of(budget, stored, peak.value, peak.high)
     if kind == "regression":
-        text = _grown(budget, former, peak.value)
+        text = _grown(budget, stored, peak.value)
         return Finding(rule="regression", budget=budget, peak=peak, text=text)
-    if kind == "same" or kind_of(budget, former, peak.value, peak.value) == "unsure":
+    if kind == "same" or kind_of(budget, stored, peak.value, peak.value) == "unsure":
         return None
-    change = change_of(budget, former, peak.value)
+    change = change_of(budget, stored, peak.value)
     amount = metric_named(budget.metric).amount
     text = (
         f"{subject(change)} lies between {amount(peak.value)} and {amount(peak.high)}, the "
@@ -41,22 +41,22 @@ def suspect_peak(budget: Budget, former: Former, peak: Peak) -> Finding | None:
     return Finding(rule="undecided", budget=budget, peak=peak, text=text)
 
 
-def suspect_number(budget: Budget, former: Former, now: int) -> Finding | None:
+def suspect_number(budget: Budget, stored: BaselineValue, now: int) -> Finding | None:
     """Compare a number that is no peak with its limit.
 
     Args:
         budget: the limit, which the baseline sets.
-        former: what it was made of.
+        stored: what it was made of.
         now: bytes, or bytes per call.
     """
-    if kind_of(budget, former, now, now) != "regression":
+    if kind_of(budget, stored, now, now) != "regression":
         return None
-    return Finding(rule="regression", budget=budget, text=_grown(budget, former, now))
+    return Finding(rule="regression", budget=budget, text=_grown(budget, stored, now))
 
 
-def _grown(budget: Budget, former: Former, now: int) -> str:
+def _grown(budget: Budget, stored: BaselineValue, now: int) -> str:
     """What is, by how much it is more than what was, and what would have been allowed."""
-    return above(change_of(budget, former, now), by_noise=is_by_noise(budget))
+    return above(change_of(budget, stored, now), by_noise=is_by_noise(budget))
 
 
 def confirmed(finding: Finding, readings: Sequence[int], problem: str) -> Finding:

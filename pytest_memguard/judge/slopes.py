@@ -23,7 +23,7 @@ T_99: Final = (31.82, 6.96, 4.54, 3.75, 3.36, 3.14, 3.0, 2.9, 2.82, 2.76)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Growth:
+class GrowthEstimate:
     """How one signal moved over the rounds that count."""
 
     rate: Rate
@@ -51,7 +51,7 @@ class Growth:
         return grew and self.certain and self.trend >= NOT_FALLING
 
 
-def growth_of(rounds: Sequence[Round], signal: Signal) -> Growth:
+def growth_of(rounds: Sequence[Round], signal: Signal) -> GrowthEstimate:
     """How a signal moved: a ratio estimate with its interval (Cochran, Sampling Techniques).
 
     Args:
@@ -68,7 +68,7 @@ def growth_of(rounds: Sequence[Round], signal: Signal) -> Growth:
         error = sqrt(spread / calls)
     half = error * quantile(_T_975, freedom)
     rates = [moved / n for n, moved in pairs]
-    return Growth(
+    return GrowthEstimate(
         rate=Rate(signal=signal, per_call=mean, low=mean - half, high=mean + half),
         error=error,
         rounds=len(pairs),

@@ -47,7 +47,7 @@ SLACK: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class GrowthStep:
     """A round in which a level rose above all before."""
 
     start: int
@@ -70,7 +70,7 @@ class Step:
         return (self.start + self.end) / 2
 
 
-def steps_of(rounds: Sequence[Round], signal: Signal, least: int = 0) -> list[Step]:
+def steps_of(rounds: Sequence[Round], signal: Signal, least: int = 0) -> list[GrowthStep]:
     """The rounds in which a signal rose above all its earlier levels.
 
     Args:
@@ -83,7 +83,7 @@ def steps_of(rounds: Sequence[Round], signal: Signal, least: int = 0) -> list[St
     top = levels[0]
     for (start, end), level in zip(pairwise(_done(rounds)), levels[1:], strict=True):
         if level > top + least:
-            found.append(Step(start=start, end=end, before=top, after=level))
+            found.append(GrowthStep(start=start, end=end, before=top, after=level))
             top = level
     return found
 
@@ -130,7 +130,7 @@ def is_pausing(rounds: Sequence[Round], signal: Signal, earlier: int = 0) -> boo
     return calls - latest.end < due
 
 
-def _matters(steps: Sequence[Step], signal: Signal, calls: int) -> bool:
+def _matters(steps: Sequence[GrowthStep], signal: Signal, calls: int) -> bool:
     """Whether the latest step is growth above the floor if it comes as rarely as it seems."""
     latest = steps[-1]
     alone = all(step.size < LIKE * latest.size for step in steps[:-1])
@@ -138,7 +138,7 @@ def _matters(steps: Sequence[Step], signal: Signal, calls: int) -> bool:
     return latest.size > (ALONE if alone else 1) * rarely
 
 
-def _expected(steps: Sequence[Step]) -> float:
+def _expected(steps: Sequence[GrowthStep]) -> float:
     """Calls from the latest step to the next, if growth goes on as before."""
     latest = steps[-1]
     like = [step for step in steps if step.size >= LIKE * latest.size]
@@ -147,7 +147,7 @@ def _expected(steps: Sequence[Step]) -> float:
     return max(*pauses, min(max(wider, 1.0), WIDER) * pauses[-1])
 
 
-def _pauses(steps: Sequence[Step], calls: int) -> list[int]:
+def _pauses(steps: Sequence[GrowthStep], calls: int) -> list[int]:
     """Calls before, between and after some steps."""
     ends = (0, *(step.end for step in steps), calls)
     return [later - earlier for earlier, later in pairwise(ends)]
@@ -177,7 +177,7 @@ def rate_of_steps(
 
 
 def _limits(
-    steps: Sequence[Step], points: Sequence[tuple[int, int]], slack: float
+    steps: Sequence[GrowthStep], points: Sequence[tuple[int, int]], slack: float
 ) -> tuple[float, float]:
     """Lowest and highest rate of a line that comes to each step and is above no level.
 
@@ -194,7 +194,7 @@ def _limits(
     return low, high
 
 
-def _lasts(steps: Sequence[Step], share: float) -> bool:
+def _lasts(steps: Sequence[GrowthStep], share: float) -> bool:
     """Whether use grows later on at this share at least of the rate at first."""
     first, last = steps[0], steps[-1]
     half = (first.middle + last.middle) / 2
@@ -202,7 +202,7 @@ def _lasts(steps: Sequence[Step], share: float) -> bool:
     return _slope(central, last) >= share * _slope(first, central)
 
 
-def _slope(first: Step, last: Step) -> float:
+def _slope(first: GrowthStep, last: GrowthStep) -> float:
     """Growth per call of what was in use: it was as high as the level before each step."""
     return (last.before - first.before) / (last.middle - first.middle)
 

@@ -11,31 +11,31 @@ from pytest_memguard.sizes import MIB
 
 
 def trends(runs: Sequence[PastRun], readings: Iterable[PastReading]) -> list[Trend]:
-    """What became of every test, in every place.
+    """What became of every test, in every environment.
 
     Args:
         runs: in order.
         readings: theirs; those of a test in the order of the runs.
 
     Returns:
-        By node id, and for each by place.
+        By node id, and for each by environment.
     """
     by_number = {run.number: run for run in runs}
     found: dict[tuple[str, str], list[PastReading]] = {}
     for reading in readings:
-        place = by_number[reading.run].place
-        found.setdefault((reading.nodeid, place), []).append(reading)
+        environment = by_number[reading.run].environment
+        found.setdefault((reading.nodeid, environment), []).append(reading)
     return [
-        _trend(nodeid, place, points_of(by_number, found[nodeid, place]))
-        for nodeid, place in sorted(found)
+        _trend(nodeid, environment, points_of(by_number, found[nodeid, environment]))
+        for nodeid, environment in sorted(found)
     ]
 
 
-def _trend(nodeid: str, place: str, points: tuple[Point, ...]) -> Trend:
+def _trend(nodeid: str, environment: str, points: tuple[Point, ...]) -> Trend:
     judged = [point for point in points if point.value is not None]
     steps = find_steps([point.value or 0 for point in judged])
     found = tuple((judged[step.at], step) for step in steps)
-    return Trend(nodeid=nodeid, place=place, points=points, steps=found)
+    return Trend(nodeid=nodeid, environment=environment, points=points, steps=found)
 
 
 def points_of(runs: dict[int, PastRun], readings: Sequence[PastReading]) -> tuple[Point, ...]:

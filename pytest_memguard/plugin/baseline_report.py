@@ -8,7 +8,7 @@ import pytest
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
-from pytest_memguard.judge.readings import place_of
+from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.model import Run
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.comparing import Comparison
@@ -84,12 +84,12 @@ class BaselineReport:
 
     def _gone(self, run: Run) -> frozenset[str]:
         """Tests on record here that no longer exist."""
-        stored = self._old.places.items() if self._old is not None else ()
+        stored = self._old.environments.items() if self._old is not None else ()
         present = self._scope.present
         absent = {
             nodeid
-            for place, tests in stored
-            if is_here(place, run.environment)
+            for environment, tests in stored
+            if is_here(environment, run.environment)
             for nodeid in tests
             if nodeid not in present
         }
@@ -98,13 +98,13 @@ class BaselineReport:
         return frozenset(n for n in absent if self._scope.covers(n))
 
     def _compare(self, run: Run, gone: frozenset[str], session: pytest.Session) -> None:
-        here = place_of(run.environment)
+        here = environment_key(run.environment)
         if self._old is None:
             self._lines.append(
                 f"nothing to compare with: there is no {self._file} (--mem-save writes it)"
             )
             return
-        if here not in self._old.places:
+        if here not in self._old.environments:
             self._lines.append(one_line(other_environment(self._file, self._old, here)))
             return
         accepts = [matcher(glob) for glob in self._settings.accept]

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, Change, Entry, FailRule, Place
-from pytest_memguard.judge.readings import by_test, place_of, pooled_entries
+from pytest_memguard.baselines import Baseline, BaselineEntry, Change, EnvironmentKey, FailRule
+from pytest_memguard.judge.readings import by_test, environment_key, pooled_entries
 from pytest_memguard.judge.regression import gone_change, judge_entry
 from pytest_memguard.model import Outcome, Run
 
@@ -77,7 +77,7 @@ class Comparison:
         self._accepted = accepted
         self._counts: Counter[str] = Counter()
         self._told: dict[str, Told] = {}
-        self._places: dict[str, Place] = {}
+        self._environments: dict[str, EnvironmentKey] = {}
 
     def add_run(self, run: Run) -> None:
         """Compare every test of a run, one at a time.
@@ -88,8 +88,8 @@ class Comparison:
         for nodeid, several in by_test(run.outcomes):
             found = pooled_entries(several, self._root)
             for metric in found:
-                if metric not in self._places:
-                    self._places[metric] = place_of(run.environment, metric)
+                if metric not in self._environments:
+                    self._environments[metric] = environment_key(run.environment, metric)
             said = self._verdict(several[-1])
             self._counts[said or self._judged(nodeid, found)] += 1
 
@@ -100,9 +100,9 @@ class Comparison:
             gone: their node ids.
         """
         changes = [
-            gone_change(nodeid, place, entry)
-            for place in self._places.values()
-            for nodeid, entry in self._old.places.get(place, {}).items()
+            gone_change(nodeid, environment, entry)
+            for environment in self._environments.values()
+            for nodeid, entry in self._old.environments.get(environment, {}).items()
             if nodeid in gone
         ]
         for change in sorted(changes, key=lambda change: change.nodeid):
@@ -126,14 +126,14 @@ class Comparison:
 
     def _verdict(self, outcome: Outcome) -> str:
         """What the comparison made of a test while it ran; empty if it had nothing to say."""
-        found = [f for f in outcome.findings if f.budget.former is not None]
+        found = [f for f in outcome.findings if f.budget.baseline_value is not None]
         if any(f.raised for f in found):
             return "regression"
         if any(f.rule in _ACCEPTABLE for f in found) and self._accepted(outcome.nodeid):
             return "accepted"
         return "unsure" if found else ""
 
-    def _judged(self, nodeid: str, found: Mapping[str, Entry]) -> str:
+    def _judged(self, nodeid: str, found: Mapping[str, BaselineEntry]) -> str:
         """What a test counts as that had nothing to say while it ran.
 
         Args:
@@ -142,9 +142,9 @@ class Comparison:
         """
         said = ""
         for metric, now in found.items():
-            place = self._places[metric]
-            before = self._old.places.get(place, {}).get(nodeid)
-            for change in judge_entry(nodeid, place, before, now, self._rules):
+            environment = self._environments[metric]
+            before = self._old.environments.get(environment, {}).get(nodeid)
+            for change in judge_entry(nodeid, environment, before, now, self._rules):
                 said = self._add(change, said)
         return said
 

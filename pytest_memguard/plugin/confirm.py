@@ -69,13 +69,13 @@ class Confirm:
             A regression, a finding that is not held against the test, or nothing where
             there was nothing but an open question.
         """
-        former = finding.budget.former
-        if former is None:
+        stored = finding.budget.baseline_value
+        if stored is None:
             return finding
         readings: list[int] = []
         problem = ""
         for _ in range(self._times):
-            outcome, problem = self.measure(so_far, seconds, former.imports)
+            outcome, problem = self.measure(so_far, seconds, stored.imports)
             peak = _peak(outcome, finding) if outcome is not None else None
             if peak is None:
                 break

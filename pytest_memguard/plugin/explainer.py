@@ -96,7 +96,7 @@ class Explainer:
             reading = second.phase(phase)
             peak = reading.peak(finding.budget.metric) if reading is not None else None
             measured = f": {format_size(peak.value)}" if peak is not None else ""
-            limit = "budget" if finding.budget.former is None else "limit"
+            limit = "budget" if finding.budget.baseline_value is None else "limit"
             return replace(
                 finding,
                 advice=f"{_RERUN}, it stayed within the {limit}{measured}; the breach did not "

@@ -107,14 +107,14 @@ class Found:
     def _considered(self, ended: Ended, found: Sequence[Finding]) -> list[Finding]:
         """Findings with what the regression check makes of those that are its own."""
         check, item, measurement = self._regressions, ended.item, ended.measurement
-        if check is None or all(finding.budget.former is None for finding in found):
+        if check is None or all(finding.budget.baseline_value is None for finding in found):
             return list(found)
         so_far = self._running.so_far(item, measurement)
         may_run_again = not ended.failed and ended.phase != "teardown"
         seconds = measurement.measured.seconds("call") if may_run_again else None
         new: dict[Finding, Finding | None] = {}
         for finding in found:
-            if finding.budget.former is not None:
+            if finding.budget.baseline_value is not None:
                 mine = replace(finding, sites=self._running.relative(finding.sites))
                 new[finding] = check.consider(item, mine, so_far, seconds)
         measurement.replace_findings(new)
@@ -131,7 +131,7 @@ class Found:
         so_far = self._running.so_far(item, measurement, fatal)
         more = []
         for finding in fatal:
-            if finding.budget.former is not None and self._regressions is not None:
+            if finding.budget.baseline_value is not None and self._regressions is not None:
                 more += self._regressions.below(finding, so_far)
         text = failure_text(fatal, so_far.stages, so_far.phase("call"), more)
         if any(finding.rule == "over-budget" for finding in fatal):

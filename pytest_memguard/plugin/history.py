@@ -16,14 +16,14 @@ import pytest
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Outcome
-from pytest_memguard.past_runs import HistoryPlace, PastReading, PastRun
+from pytest_memguard.past_runs import HistoryLocation, PastReading, PastRun
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.options import usage_error
 from pytest_memguard.probes.commit import current_commit
 from pytest_memguard.settings import Settings
 from pytest_memguard.storage.database import StoreError
-from pytest_memguard.storage.history_location import FILE, check_place, open_to_write
+from pytest_memguard.storage.history_location import FILE, check_location, open_to_write
 from pytest_memguard.storage.stored_runs import append_run
 
 _CRASH: Final = "???"
@@ -47,9 +47,9 @@ class HistoryReport:
         self._collector = collector
         self._crashed: list[str] = []
         self._lost: dict[str, str] = {}
-        self.place = place_of(config, settings)
+        self.location = location_of(config, settings)
         try:
-            check_place(self.place)
+            check_location(self.location)
         except (ConfigError, StoreError) as error:
             raise usage_error([f"{settings.where('history')}: {error}"]) from error
         # before the tests: it is this commit that they test
@@ -78,19 +78,19 @@ class HistoryReport:
         tests = sum(1 for _ in self._readings())
         if not tests:
             if not self._config.getoption("collectonly"):
-                self._tell(f"no test was measured, {self.place} is as it was")
+                self._tell(f"no test was measured, {self.location} is as it was")
             return
         run = PastRun(
             number=0,
             ended=datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             commit=self._commit,
-            place="",
+            environment="",
             status=int(exitstatus),
             aborted=self._aborted(session, int(exitstatus)),
             tests=tests,
         )
         try:
-            database = open_to_write(self.place)
+            database = open_to_write(self.location)
             try:
                 number = append_run(database, run, environment(), self._readings())
             finally:
@@ -100,7 +100,7 @@ class HistoryReport:
             if session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         else:
-            self._tell(_told(run, number, self.place))
+            self._tell(_told(run, number, self.location))
 
     def _readings(self) -> Iterator[PastReading]:
         return readings_of(self._collector.outcomes(), self._lost)
@@ -122,14 +122,14 @@ class HistoryReport:
         return ""
 
 
-def place_of(config: pytest.Config, settings: Settings) -> HistoryPlace:
+def location_of(config: pytest.Config, settings: Settings) -> HistoryLocation:
     """Where the history is: a file named on the command line is looked for from here."""
-    place = settings.history
-    if place is None or place.is_url or place.is_half_url:
-        return place or HistoryPlace(text=FILE)
-    at_root = place.text == FILE or settings.where("history") != "--mem-history"
+    location = settings.history
+    if location is None or location.is_url or location.is_half_url:
+        return location or HistoryLocation(text=FILE)
+    at_root = location.text == FILE or settings.where("history") != "--mem-history"
     folder = config.rootpath if at_root else config.invocation_params.dir
-    return replace(place, text=str(folder / place.text))
+    return replace(location, text=str(folder / location.text))
 
 
 def readings_of(outcomes: Iterable[Outcome], lost: Mapping[str, str]) -> Iterator[PastReading]:
@@ -179,7 +179,7 @@ def reading_of(outcome: Outcome) -> PastReading:
     )
 
 
-def _told(run: PastRun, number: int, place: HistoryPlace) -> str:
+def _told(run: PastRun, number: int, location: HistoryLocation) -> str:
     many = "1 test" if run.tests == 1 else f"{run.tests:,} tests"
     commit = run.commit
     line = f"run {number} of the history, {many}"
@@ -189,4 +189,4 @@ def _told(run: PastRun, number: int, place: HistoryPlace) -> str:
         line += f", no commit known ({commit.reason})"
     if run.aborted:
         line += f", not complete ({run.aborted})"
-    return f"{line}: {place}"
+    return f"{line}: {location}"

@@ -392,7 +392,7 @@ class ItemHooks:
         self, look: Look, limit: Budget, found: list[Finding] | None
     ) -> list[Finding] | None:
         """Hold what a test left behind against the baseline; everything found then."""
-        if limit.former is None:
+        if limit.baseline_value is None:
             return found
         if look.lost:
             from pytest_memguard.judge.budget import not_measured
@@ -402,7 +402,7 @@ class ItemHooks:
             from pytest_memguard.judge.regression_findings import suspect_number
 
             _, growth = look.peak_and_growth()
-            grown = suspect_number(limit, limit.former, growth)
+            grown = suspect_number(limit, limit.baseline_value, growth)
         if grown is None:
             return found
         look.detail_now().findings.append(grown)

@@ -296,7 +296,7 @@ def _windows(
 
 def _is_stage(path: str, budget: Budget) -> bool:
     name = budget.stage or ""
-    return path == name or (budget.former is None and path.endswith(f"/{name}"))
+    return path == name or (budget.baseline_value is None and path.endswith(f"/{name}"))
 
 
 def dominant_stage(stages: dict[str, tuple[int, int]]) -> str | None:

@@ -108,8 +108,10 @@ def make_plan(
         extra: metrics that checks of other plugins read in all phases, if there are any.
     """
     budgets, formers = tuple(budgets), tuple(formers)
-    by_kind = {b.former.rule.kind: b for b in formers if b.former is not None}
-    on_peaks = tuple(b for b in formers if b.former and b.former.rule.kind in _ON_PEAKS)
+    by_kind = {b.baseline_value.rule.kind: b for b in formers if b.baseline_value is not None}
+    on_peaks = tuple(
+        b for b in formers if b.baseline_value and b.baseline_value.rule.kind in _ON_PEAKS
+    )
     judged = budgets + on_peaks
     limits: dict[PhaseName, int] = {}
     quiet: dict[PhaseName, float] = {}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_memguard.baselines import Baseline, Entry, Place
+from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.readings import place_of
+from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.metrics import METRICS
 from pytest_memguard.plugin.confirm import Confirm
 from pytest_memguard.plugin.environment import environment
@@ -99,24 +99,27 @@ def _demand(record: Record) -> None:
     Raises:
         pytest.UsageError: if there are none.
     """
-    here = place_of(environment())
+    here = environment_key(environment())
     name = record.shown(record.compared)
     if record.old is None:
         raise usage_error(
             [f"--mem-strict: there is no {name} to compare with (--mem-save writes it)"]
         )
-    if here not in record.old.places:
+    if here not in record.old.environments:
         raise usage_error([f"--mem-strict: {other_environment(name, record.old, here)}"])
 
 
-def other_environment(file: str, old: Baseline, here: Place) -> str:
-    """The sentence for a baseline of other places than this one."""
-    from pytest_memguard.report.changes import place_text
+def other_environment(file: str, old: Baseline, here: EnvironmentKey) -> str:
+    """The sentence for a baseline of other environments than this one."""
+    from pytest_memguard.report.changes import environment_text
 
-    known = "; ".join(sorted({place_text(place) for place in old.places})) or "none"
+    known = (
+        "; ".join(sorted({environment_text(environment) for environment in old.environments}))
+        or "none"
+    )
     return (
-        f"nothing to compare with: {file} has no numbers for {place_text(here)}, those it has "
-        f"are for: {known} (--mem-save adds this environment)"
+        f"nothing to compare with: {file} has no numbers for {environment_text(here)}, "
+        f"those it has are for: {known} (--mem-save adds this environment)"
     )
 
 
@@ -130,11 +133,12 @@ def regression_check(
         record: what is on record.
         confirm: measures suspects again, if asked for.
     """
-    places = record.old.places if record.old is not None else {}
+    environments = record.old.environments if record.old is not None else {}
     here = environment()
-    found = {name: place_of(here, name) for name in METRICS}
-    records: dict[str, tuple[Place, Mapping[str, Entry]]] = {
-        name: (place, places.get(place, {})) for name, place in found.items()
+    found = {name: environment_key(here, name) for name in METRICS}
+    records: dict[str, tuple[EnvironmentKey, Mapping[str, BaselineEntry]]] = {
+        name: (environment, environments.get(environment, {}))
+        for name, environment in found.items()
     }
     file, root = record.shown(record.saved), str(record.root)
     return RegressionCheck(settings, records, file, root, confirm)

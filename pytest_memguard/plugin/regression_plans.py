@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.baselines import Entry, FailRule
+from pytest_memguard.baselines import BaselineEntry, FailRule
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.limits import limits
 from pytest_memguard.metrics import RSS
@@ -28,7 +28,7 @@ class RegressionPlanner:
     """
 
     def __init__(
-        self, rules: Sequence[FailRule], entries: Mapping[str, Mapping[str, Entry]]
+        self, rules: Sequence[FailRule], entries: Mapping[str, Mapping[str, BaselineEntry]]
     ) -> None:
         self._rules = rules
         self._entries = entries

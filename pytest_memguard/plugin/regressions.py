@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from pytest_memguard.baselines import Change, Entry, Place
+from pytest_memguard.baselines import BaselineEntry, Change, EnvironmentKey
 from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.peak_bounds import NEGLIGIBLE_SLACK
 from pytest_memguard.judge.readings import entries
@@ -30,7 +30,7 @@ class RegressionCheck:
 
     Args:
         settings: the run's.
-        records: what is on record here, by metric: the place, and entries by node id.
+        records: what is on record here, by metric: the environment, and entries by node id.
         file: the baseline, as a message names it.
         root: what paths are shown relative to.
         confirm: measures suspects again, if asked for.
@@ -39,7 +39,7 @@ class RegressionCheck:
     def __init__(
         self,
         settings: Settings,
-        records: Mapping[str, tuple[Place, Mapping[str, Entry]]],
+        records: Mapping[str, tuple[EnvironmentKey, Mapping[str, BaselineEntry]]],
         file: str,
         root: str,
         confirm: Confirm | None,
@@ -60,7 +60,7 @@ class RegressionCheck:
 
     def fails(self, nodeid: str, finding: Finding) -> bool:
         """Whether a test fails with a finding that `consider` has returned."""
-        if finding.budget.former is None or self.accepted(nodeid):
+        if finding.budget.baseline_value is None or self.accepted(nodeid):
             return False
         return self._strict or finding.rule == "regression"
 
@@ -134,20 +134,20 @@ class RegressionCheck:
     def judge_leak(self, budget: Budget, reading: LeakReading) -> Finding | None:
         """Compare what a call leaves behind with what is on record."""
         now = bytes_of_all(reading) if reading.verdict.state == "leaking" else 0
-        if budget.former is None or now is None or reading.verdict.state not in _SURE:
+        if budget.baseline_value is None or now is None or reading.verdict.state not in _SURE:
             return None
-        return suspect_number(budget, budget.former, round(now))
+        return suspect_number(budget, budget.baseline_value, round(now))
 
     def _change(self, finding: Finding, so_far: Outcome) -> Change | None:
         record = self._records.get(finding.budget.metric)
         now = entries(so_far, self._root).get(finding.budget.metric)
-        if finding.budget.former is None or record is None or now is None:
+        if finding.budget.baseline_value is None or record is None or now is None:
             return None
-        place, known = record
+        environment, known = record
         before = known.get(so_far.nodeid)
         if before is None:
             return None
-        return judge_limit(so_far.nodeid, place, finding.budget, before, now)
+        return judge_limit(so_far.nodeid, environment, finding.budget, before, now)
 
 
 _SURE: Final = {"clean", "leaking"}

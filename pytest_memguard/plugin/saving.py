@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, Change, Entry, FailRule, Place
+from pytest_memguard.baselines import Baseline, BaselineEntry, Change, EnvironmentKey, FailRule
 from pytest_memguard.judge.merging import merged
-from pytest_memguard.judge.readings import by_test, place_of, pooled_entries
+from pytest_memguard.judge.readings import by_test, environment_key, pooled_entries
 from pytest_memguard.judge.regression import gone_change, judge_entry
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Environment, Outcome, Run
@@ -98,10 +98,12 @@ class Saver:
         self, before: Baseline | None, run: Run, gone: frozenset[str]
     ) -> tuple[Baseline, int]:
         """What shall be on record, and how many tests of the run have numbers."""
-        places: dict[Place, Mapping[str, Entry]] = dict(before.places if before else {})
-        changed: dict[Place, dict[str, Entry]] = {}
+        environments: dict[EnvironmentKey, Mapping[str, BaselineEntry]] = dict(
+            before.environments if before else {}
+        )
+        changed: dict[EnvironmentKey, dict[str, BaselineEntry]] = {}
         # many tests have the same numbers, which are rounded: one entry for all of these
-        shared: dict[Entry, Entry] = {}
+        shared: dict[BaselineEntry, BaselineEntry] = {}
         tests = 0
         for nodeid, several in by_test(run.outcomes):
             found = pooled_entries(several, self._root)
@@ -110,25 +112,29 @@ class Saver:
             if not accepted and (not self._all or _is_unsure(several)):
                 continue
             for metric, entry in found.items():
-                place = place_of(run.environment, metric)
-                if place not in changed:
-                    changed[place] = dict(places.get(place, {}))
-                stored = changed[place]
+                environment = environment_key(run.environment, metric)
+                if environment not in changed:
+                    changed[environment] = dict(environments.get(environment, {}))
+                stored = changed[environment]
                 store = _accepted if accepted else merged
                 new = store(stored.get(nodeid), entry, metric)
                 stored[nodeid] = shared.setdefault(new, new)
-        places.update(changed)
+        environments.update(changed)
         if self._prune:
-            for place, entries in places.items():
-                if is_here(place, run.environment):
-                    places[place] = {n: e for n, e in entries.items() if n not in gone}
-        return Baseline(places=places), tests
+            for environment, entries in environments.items():
+                if is_here(environment, run.environment):
+                    environments[environment] = {
+                        n: e for n, e in entries.items() if n not in gone
+                    }
+        return Baseline(environments=environments), tests
 
 
 def _is_unsure(several: Sequence[Outcome]) -> bool:
     """Whether the comparison found anything of a test, which is then not stored."""
     return any(
-        finding.budget.former is not None for outcome in several for finding in outcome.findings
+        finding.budget.baseline_value is not None
+        for outcome in several
+        for finding in outcome.findings
     )
 
 
@@ -136,21 +142,23 @@ def _differences(
     before: Baseline | None, after: Baseline, rules: Sequence[FailRule]
 ) -> Iterator[Change]:
     """Every test whose entry is another one now, with its peak before and after."""
-    old = before.places if before is not None else {}
-    for place, tests in sorted(after.places.items(), key=lambda item: item[0].metric):
-        was = old.get(place, {})
+    old = before.environments if before is not None else {}
+    for environment, tests in sorted(
+        after.environments.items(), key=lambda item: item[0].metric
+    ):
+        was = old.get(environment, {})
         for nodeid, entry in tests.items():
             known = was.get(nodeid)
             if known is None or known.peak != entry.peak:
-                yield judge_entry(nodeid, place, known, entry, rules)[0]
-    for place, tests in sorted(old.items(), key=lambda item: item[0].metric):
-        now = after.places.get(place, {})
+                yield judge_entry(nodeid, environment, known, entry, rules)[0]
+    for environment, tests in sorted(old.items(), key=lambda item: item[0].metric):
+        now = after.environments.get(environment, {})
         for nodeid, entry in tests.items():
             if nodeid not in now:
-                yield gone_change(nodeid, place, entry)
+                yield gone_change(nodeid, environment, entry)
 
 
-def _accepted(before: Entry | None, now: Entry, metric: str) -> Entry:
+def _accepted(before: BaselineEntry | None, now: BaselineEntry, metric: str) -> BaselineEntry:
     """What is stored of an accepted test: what it uses now, whatever was."""
     entry = merged(None, now, metric)
     if entry.leak is None and before is not None:
@@ -158,6 +166,6 @@ def _accepted(before: Entry | None, now: Entry, metric: str) -> Entry:
     return entry
 
 
-def is_here(place: Place, environment: Environment) -> bool:
-    """Whether a place is that of a run, whichever metric was counted."""
-    return replace(place, metric=RSS.name) == place_of(environment)
+def is_here(key: EnvironmentKey, environment: Environment) -> bool:
+    """Whether a key is that of a run, whichever metric was counted."""
+    return replace(key, metric=RSS.name) == environment_key(environment)

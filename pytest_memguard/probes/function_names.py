@@ -10,7 +10,7 @@ from typing import Final
 
 _KEPT: Final = 16
 """Files of which the functions are remembered: most leaks of a run are in the same few."""
-Place = tuple[str, int]
+FileAndLine = tuple[str, int]
 """File and line."""
 
 
@@ -21,7 +21,7 @@ class Functions:
         known: some of them; the others are looked up in the source.
     """
 
-    def __init__(self, known: Mapping[Place, str] | None = None) -> None:
+    def __init__(self, known: Mapping[FileAndLine, str] | None = None) -> None:
         self._known = known or {}
 
     def named(self, stack: Iterable[tuple[str, str, int]]) -> tuple[tuple[str, str, int], ...]:

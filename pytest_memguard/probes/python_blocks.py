@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.probes.function_names import Functions, Place
+from pytest_memguard.probes.function_names import FileAndLine, Functions
 from pytest_memguard.probes.surviving_blocks import (
     BlocksByStack,
     Survivors,
@@ -140,7 +140,7 @@ def _blocks(snapshot: tracemalloc.Snapshot, moves: Moves) -> BlocksByStack:
 
 def _completed(told: Iterable[Survivors], survivors: list[Survivors]) -> list[Survivors]:
     """What tracemalloc told, with what memray knows of the same places."""
-    largest: dict[Place, Survivors] = {}
+    largest: dict[FileAndLine, Survivors] = {}
     for blocks in survivors:
         if blocks.of_python and blocks.stack:
             place = blocks.stack[0][1:]

@@ -223,7 +223,7 @@ def _made_sure(
 def named(blame: Blame) -> Blame:
     """Who did it, with a name, and the one that earlier versions gave it."""
     blame = replace(blame, fingerprint=fingerprint(blame))
-    return replace(blame, former=former_fingerprint(blame))
+    return replace(blame, earlier_fingerprint=former_fingerprint(blame))
 
 
 def _grower(blame: Blame, found: Found, per_call: float) -> Grower | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, Entry, Place
+from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.escapes import one_line
 from pytest_memguard.report.markdown_blocks import code, fit, plain, table
 from pytest_memguard.report.table import plain_table
@@ -22,9 +22,9 @@ def baseline_section(baseline: Baseline, top: int) -> str:
         top: how many tests of each to show.
     """
     parts = []
-    for place, entries in baseline.places.items():
+    for environment, entries in baseline.environments.items():
         rows = _rows(entries.items(), top)
-        title = one_line(_title(place, len(entries)))
+        title = one_line(_title(environment, len(entries)))
         parts.append(f"{title}\n{plain_table(_HEADERS, rows)}")
         if len(entries) > len(rows):
             parts[-1] += f"\n({len(entries) - len(rows):,} more; --top N shows more)"
@@ -33,26 +33,26 @@ def baseline_section(baseline: Baseline, top: int) -> str:
 
 def baseline_markdown(baseline: Baseline, top: int, limit: int) -> str:
     """The same as Markdown, of a size a comment may have."""
-    tests = len({nodeid for entries in baseline.places.values() for nodeid in entries})
+    tests = len({nodeid for entries in baseline.environments.values() for nodeid in entries})
     many = "1 test" if tests == 1 else f"{tests:,} tests"
     blocks = [[f"## Memory on record: {many}"]]
-    for place, entries in baseline.places.items():
+    for environment, entries in baseline.environments.items():
         rows = _rows(entries.items(), top)
         cells = [[code(row[0]), *map(plain, row[1:])] for row in rows]
-        blocks += [[f"### {plain(_title(place, len(entries)))}"]]
+        blocks += [[f"### {plain(_title(environment, len(entries)))}"]]
         blocks += [table(_HEADERS, cells, right=5)]
         if len(entries) > len(rows):
             blocks.append([f"*... and {len(entries) - len(rows):,} more*"])
     return fit(blocks, limit)
 
 
-def _title(place: Place, tests: int) -> str:
+def _title(key: EnvironmentKey, tests: int) -> str:
     many = "1 test" if tests == 1 else f"{tests:,} tests"
-    where = f"{place.system} {place.machine}, {place.implementation} {place.python}"
-    return f"{where}, {place.metric}: {many}"
+    where = f"{key.system} {key.machine}, {key.implementation} {key.python}"
+    return f"{where}, {key.metric}: {many}"
 
 
-def _rows(entries: Iterable[tuple[str, Entry]], top: int) -> list[list[str]]:
+def _rows(entries: Iterable[tuple[str, BaselineEntry]], top: int) -> list[list[str]]:
     ordered = sorted(entries, key=lambda item: (-item[1].peak, item[0]))
     return [
         [

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 from typing import Final
 
-from pytest_memguard.baselines import Change, ChangeKind, LineEntry, Place
+from pytest_memguard.baselines import Change, ChangeKind, EnvironmentKey, LineEntry
 from pytest_memguard.escapes import one_line
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.report.table import aligned_table
@@ -25,10 +25,10 @@ _PLURAL: Final = {
 }
 
 
-def place_text(place: Place) -> str:
+def environment_text(environment: EnvironmentKey) -> str:
     """An environment in words: "CPython 3.11 on Linux x86_64"."""
-    where = f"{place.system} {place.machine}".strip()
-    return f"{place.implementation} {place.python} on {where}"
+    where = f"{environment.system} {environment.machine}".strip()
+    return f"{environment.implementation} {environment.python} on {where}"
 
 
 def metric_text(metric: str) -> str:
@@ -96,7 +96,7 @@ def change_cells(change: Change) -> list[str]:
 def _what(change: Change) -> str:
     """What was compared: "peak RSS", "stage load"."""
     if change.subject == "peak":
-        return metric_text(change.place.metric)
+        return metric_text(change.environment.metric)
     return f"stage {change.stage}" if change.subject == "stage" else change.subject
 
 
@@ -104,7 +104,7 @@ def _amount(change: Change, size: int) -> str:
     """MiB, as the column says; bytes per call and what is no memory say so themselves."""
     if change.subject == "leak":
         return f"{format_size(size)} a call"
-    metric = metric_named(change.place.metric)
+    metric = metric_named(change.environment.metric)
     return format_mib(size) if metric.is_memory else metric.amount(size)
 
 

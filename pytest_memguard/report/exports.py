@@ -65,7 +65,7 @@ def _benchmark(row: Row, floor: int, *, several: bool) -> dict[str, object]:
         entry["range"] = f"± {row.spread_bytes / MIB:.3f}"
     elif row.upper_bound_bytes > max(row.peak_bytes, floor):
         entry["range"] = f"+ {(row.upper_bound_bytes - row.peak_bytes) / MIB:.3f}"
-    extra = [f"metric: {row.metric}", f"environment: {row.place}"]
+    extra = [f"metric: {row.metric}", f"environment: {row.environment}"]
     if row.peak_bytes < floor:
         extra.append(f"measured: {format_size(row.peak_bytes)}")
     if row.growth_bytes is not None:
@@ -93,12 +93,12 @@ def bencher(rows: Sequence[Row]) -> str:
 
 
 def _several(rows: Sequence[Row]) -> bool:
-    return len({row.place for row in rows}) > 1
+    return len({row.environment for row in rows}) > 1
 
 
 def _name(row: Row, *, several: bool) -> str:
     """The test; with its environment where the file holds several."""
-    return f"{row.test} [{row.place}]" if several else row.test
+    return f"{row.test} [{row.environment}]" if several else row.test
 
 
 def _short(name: str) -> str:

@@ -52,7 +52,7 @@ class Row:
     """Version of the interpreter."""
 
     @property
-    def place(self) -> str:
+    def environment(self) -> str:
         """Where it was measured, in words."""
         words = (self.system, self.machine, self.implementation, self.python)
         return " ".join(word for word in words if word)
@@ -89,24 +89,26 @@ def rows_of_baseline(baseline: Baseline) -> list[Row]:
     return _ordered(
         Row(
             test=well_formed(nodeid),
-            metric=place.metric,
+            metric=environment.metric,
             peak_bytes=entry.peak,
             upper_bound_bytes=max(entry.ceiling, entry.peak),
             spread_bytes=entry.spread,
-            growth_bytes=entry.growth if metric_named(place.metric).is_resident else None,
+            growth_bytes=entry.growth if metric_named(environment.metric).is_resident else None,
             leak_bytes_per_call=entry.leak,
-            system=place.system,
-            machine=place.machine,
-            implementation=place.implementation,
-            python=place.python,
+            system=environment.system,
+            machine=environment.machine,
+            implementation=environment.implementation,
+            python=environment.python,
         )
-        for place, entries in baseline.places.items()
+        for environment, entries in baseline.environments.items()
         for nodeid, entry in entries.items()
     )
 
 
 def _ordered(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: (-row.peak_bytes, row.test, row.metric, row.place))
+    return sorted(
+        rows, key=lambda row: (-row.peak_bytes, row.test, row.metric, row.environment)
+    )
 
 
 def _of_outcome(run: Run, outcome: Outcome) -> Iterable[Row]:

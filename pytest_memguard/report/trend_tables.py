@@ -11,11 +11,11 @@ from pytest_memguard.past_runs import (
     FEWEST,
     FLOOR,
     SHARE,
+    ChangePoint,
     Commit,
     PastReading,
     PastRun,
     Point,
-    Step,
     Trend,
 )
 from pytest_memguard.report.table import plain_table
@@ -53,7 +53,7 @@ def trend_section(trend: Trend, signs: str = BLOCKS) -> list[str]:
     values = [point.value for point in trend.points]
     known = [value for value in values if value is not None]
     lines = [
-        one_line(f"{trend.nodeid} ({trend.place})"),
+        one_line(f"{trend.nodeid} ({trend.environment})"),
         plain_table(_HEADERS, rows, left=3),
         "",
     ]
@@ -126,7 +126,7 @@ def _place(point: Point) -> str:
     return f"{commit_text(run)} ({', '.join(word for word in words if word)})"
 
 
-def _step(step: Step) -> str:
+def _step(step: ChangePoint) -> str:
     verb = "rose" if step.after > step.before else "fell"
     share = f" ({step.share:+.0%})" if step.before else ""
     size = format_size(abs(step.after - step.before))
@@ -151,10 +151,10 @@ def overview(runs: Sequence[PastRun], stepped: Sequence[Trend], top: int) -> lis
         stepped: tests that have a step.
         top: rows of either table.
     """
-    places = {run.place for run in runs}
+    environments = {run.environment for run in runs}
     newest = sorted(stepped, key=lambda trend: trend.nodeid)
     newest.sort(key=lambda trend: trend.steps[-1][0].run.ended, reverse=True)
-    rows = [_stepped_row(trend, with_place=len(places) > 1) for trend in newest[:top]]
+    rows = [_stepped_row(trend, with_place=len(environments) > 1) for trend in newest[:top]]
     lines = [f"No test's level stepped in {many(len(runs), 'run')}."]
     if rows:
         lines = [f"Tests whose level stepped in the last {many(len(runs), 'run')}:"]
@@ -170,7 +170,7 @@ def overview(runs: Sequence[PastRun], stepped: Sequence[Trend], top: int) -> lis
 
 def _stepped_row(trend: Trend, *, with_place: bool) -> list[str]:
     point, step = trend.steps[-1]
-    name = f"{trend.nodeid} ({trend.place})" if with_place else trend.nodeid
+    name = f"{trend.nodeid} ({trend.environment})" if with_place else trend.nodeid
     return [
         name,
         commit_text(point.run),
@@ -188,7 +188,7 @@ def _run_row(run: PastRun) -> list[str]:
         run.ended[:16].replace("T", " "),
         commit_text(run) if run.commit.name else "-",
         run.commit.branch or "-",
-        run.place,
+        run.environment,
         f"{run.tests:,}",
         f"{run.status}, {run.aborted}" if run.aborted else str(run.status),
     ]

@@ -8,7 +8,13 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Any, Final, NoReturn
 
-from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
+from pytest_memguard.baselines import (
+    Baseline,
+    BaselineEntry,
+    EnvironmentKey,
+    LineEntry,
+    StageEntry,
+)
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import is_newer, other_format
 from pytest_memguard.metrics import metric_named, remember_unit
@@ -18,7 +24,7 @@ FORMAT: Final = 1
 # 1: first format.
 
 _MEND: Final = "mend it or move it away"
-_PLACE: Final = ("system", "machine", "implementation", "python", "metric")
+_NAMES: Final = ("system", "machine", "implementation", "python", "metric")
 _CONFLICT: Final = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)
 Json = dict[str, Any]
 
@@ -44,10 +50,12 @@ def dump_baseline(baseline: Baseline) -> Iterator[str]:
     """
     yield f'{{"format": {FORMAT}, "environments": ['
     separator = "\n"
-    for place, entries in sorted(baseline.places.items(), key=lambda item: _order(item[0])):
+    for environment, entries in sorted(
+        baseline.environments.items(), key=lambda item: _order(item[0])
+    ):
         if entries:
-            metric = metric_named(place.metric)
-            names = {name: getattr(place, name) for name in _PLACE}
+            metric = metric_named(environment.metric)
+            names = {name: getattr(environment, name) for name in _NAMES}
             unit = {} if metric.is_memory else {"unit": metric.unit}
             yield f'{separator}  {json.dumps(names | unit)[:-1]}, "tests": {{\n'
             yield from _dump_entries(entries, KIB if metric.is_memory else 1)
@@ -56,7 +64,7 @@ def dump_baseline(baseline: Baseline) -> Iterator[str]:
     yield "\n\n]}\n" if separator == "\n" else "\n]}\n"  # an empty line for no environments
 
 
-def _dump_entries(entries: Mapping[str, Entry], scale: int) -> Iterator[str]:
+def _dump_entries(entries: Mapping[str, BaselineEntry], scale: int) -> Iterator[str]:
     separator = ""
     for nodeid in sorted(entries):
         entry = json.dumps(_entry_to_json(entries[nodeid], scale))
@@ -91,16 +99,22 @@ def parse_baseline(text: str, source: str) -> Baseline:
     raise ConfigError(msg)
 
 
-def _order(place: Place) -> tuple[object, ...]:
-    version = tuple(int(part) if part.isdecimal() else 0 for part in place.python.split("."))
-    return (place.system, place.machine, place.implementation, version, place.metric)
+def _order(key: EnvironmentKey) -> tuple[object, ...]:
+    version = tuple(int(part) if part.isdecimal() else 0 for part in key.python.split("."))
+    return (
+        key.system,
+        key.machine,
+        key.implementation,
+        version,
+        key.metric,
+    )
 
 
 def _scaled(size: int, scale: int = KIB) -> int:
     return -(-size // scale)
 
 
-def _entry_to_json(entry: Entry, scale: int) -> Json:
+def _entry_to_json(entry: BaselineEntry, scale: int) -> Json:
     unit = "_kib" if scale == KIB else ""
     data: Json = {f"peak{unit}": _scaled(entry.peak, scale)}
     optional = {
@@ -169,28 +183,28 @@ def _baseline(data: object) -> Baseline:
     if not isinstance(data["environments"], list):
         msg = f"environments is no list; {_MEND}"
         raise _Wrong(msg, '"environments"')
-    places: dict[Place, dict[str, Entry]] = {}
+    environments: dict[EnvironmentKey, dict[str, BaselineEntry]] = {}
     met: dict[str, int] = {}
-    shared: dict[Entry, Entry] = {}
+    shared: dict[BaselineEntry, BaselineEntry] = {}
     for index, part in enumerate(data["environments"]):
-        place, tests = _place(part, index)
-        scale = _scale(part, place, index)
-        if place in places:
+        environment, tests = _environment(part, index)
+        scale = _scale(part, environment, index)
+        if environment in environments:
             msg = f"environment {index + 1} is one that came before; make one of the two"
             raise _Wrong(msg, '"system"', index)
         # many tests have the same numbers, which are rounded: one entry for all of these
-        places[place] = {
+        environments[environment] = {
             nodeid: shared.setdefault(entry, entry)
             for nodeid, entry in _entries(tests, met, scale)
         }
-    return Baseline(places=places)
+    return Baseline(environments=environments)
 
 
-def _place(part: object, index: int) -> tuple[Place, Json]:
+def _environment(part: object, index: int) -> tuple[EnvironmentKey, Json]:
     if not isinstance(part, dict):
         msg = f"environment {index + 1} is no object; {_MEND}"
         raise _Wrong(msg, '"environments"')
-    texts = {name: part.get(name) for name in _PLACE}
+    texts = {name: part.get(name) for name in _NAMES}
     for name, text in texts.items():
         if not isinstance(text, str):
             msg = f"environment {index + 1} has no {name}; {_MEND}"
@@ -199,10 +213,10 @@ def _place(part: object, index: int) -> tuple[Place, Json]:
     if not isinstance(tests, dict):
         msg = f"environment {index + 1} has no tests; {_MEND}"
         raise _Wrong(msg, '"system"', index)
-    return Place(**{name: str(text) for name, text in texts.items()}), tests
+    return EnvironmentKey(**{name: str(text) for name, text in texts.items()}), tests
 
 
-def _scale(part: Json, place: Place, index: int) -> int:
+def _scale(part: Json, environment: EnvironmentKey, index: int) -> int:
     """How many of a metric's unit a stored number stands for."""
     unit = part.get("unit")
     if unit is None:
@@ -210,11 +224,13 @@ def _scale(part: Json, place: Place, index: int) -> int:
     if not isinstance(unit, str) or not unit:
         msg = f"environment {index + 1} has {unit!r:.40} for a unit; {_MEND}"
         raise _Wrong(msg, '"unit"')
-    remember_unit(place.metric, unit)
+    remember_unit(environment.metric, unit)
     return 1
 
 
-def _entries(tests: Json, met: dict[str, int], scale: int) -> Iterator[tuple[str, Entry]]:
+def _entries(
+    tests: Json, met: dict[str, int], scale: int
+) -> Iterator[tuple[str, BaselineEntry]]:
     """Entries by node id; ``met`` counts where else a node id was, to find its line."""
     for nodeid, data in tests.items():
         try:
@@ -229,7 +245,7 @@ _SIZES: Final = frozenset({"peak", "ceiling", "growth", "spread"})
 _KEYS: Final = frozenset({"readings", "imports", "stages", "lines", "leak_bytes_per_call"})
 
 
-def _entry(data: object, scale: int) -> Entry:
+def _entry(data: object, scale: int) -> BaselineEntry:
     if not isinstance(data, dict):
         msg = f"{data!r:.40} stands where numbers should be"
         raise _Wrong(msg)
@@ -246,7 +262,7 @@ def _entry(data: object, scale: int) -> Entry:
     if leak is not None and (type(leak) not in {int, float} or not 0 <= leak < inf):
         msg = f"leak_bytes_per_call is {leak!r:.40}"
         raise _Wrong(msg)
-    return Entry(
+    return BaselineEntry(
         peak=_whole(data, f"peak{unit}", None) * scale,
         ceiling=_whole(data, f"ceiling{unit}") * scale,
         growth=_whole(data, f"growth{unit}", least=None) * scale,

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
-Row: TypeAlias = Sequence[Any]
-Values: TypeAlias = Mapping[str, object]
+SqlRow: TypeAlias = Sequence[Any]
+SqlValues: TypeAlias = Mapping[str, object]
 
 
 class StoreError(OSError):
@@ -23,10 +23,12 @@ class Database(Protocol):
     name: str
     """What messages call it."""
 
-    def rows(self, statement: str, values: Values | None = None) -> list[Row]:
+    def rows(self, statement: str, values: SqlValues | None = None) -> list[SqlRow]:
         """What a query finds."""
 
-    def run(self, statement: str, values: Values | Sequence[Values] | None = None) -> None:
+    def run(
+        self, statement: str, values: SqlValues | Sequence[SqlValues] | None = None
+    ) -> None:
         """Carry out a statement; once for each, where there are several sets of values."""
 
     def tables(self) -> set[str]:

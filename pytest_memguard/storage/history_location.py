@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.past_runs import HistoryPlace
+from pytest_memguard.past_runs import HistoryLocation
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.database import Database, StoreError
 from pytest_memguard.storage.files import check_writable, not_regular
@@ -16,31 +16,31 @@ from pytest_memguard.storage.schema import SCHEMA, bring_up_to_date, check_schem
 FILE: Final = ".memguard/history.sqlite3"
 
 
-def open_to_write(place: HistoryPlace) -> Database:
+def open_to_write(location: HistoryLocation) -> Database:
     """Open a history to append to; a file is made where there is none.
 
     Raises:
         ConfigError: if the URL makes no sense, or a library is missing.
         StoreError: if it cannot be used.
     """
-    _refuse_half_url(place)
-    if place.is_url:
+    _refuse_half_url(location)
+    if location.is_url:
         from pytest_memguard.storage.postgres import Server
 
-        return Server(place.text)
+        return Server(location.text)
     from pytest_memguard.storage.sqlite import SqliteFile
 
-    return SqliteFile(Path(place.text), create=True)
+    return SqliteFile(Path(location.text), create=True)
 
 
-def open_to_read(place: HistoryPlace) -> Database:
+def open_to_read(location: HistoryLocation) -> Database:
     """Open a history to look at; one with an older schema is brought up to date.
 
     Raises:
         ConfigError: if the URL makes no sense, or a library is missing.
         StoreError: if it is not there, or cannot be used.
     """
-    database = _open(place)
+    database = _open(location)
     try:
         number = check_schema(database)
         if not number:
@@ -55,26 +55,26 @@ def open_to_read(place: HistoryPlace) -> Database:
     return database
 
 
-def check_place(place: HistoryPlace) -> None:
+def check_location(location: HistoryLocation) -> None:
     """Find out before the first test whether a run can be appended at its end.
 
     Raises:
         ConfigError: if the URL makes no sense, or a library is missing.
         StoreError: if it cannot be used; it is left as it is.
     """
-    _refuse_half_url(place)
-    path = Path(place.text)
-    if not place.is_url:
+    _refuse_half_url(location)
+    path = Path(location.text)
+    if not location.is_url:
         problem = _unwritable(path) if path.exists() else check_writable(path)
         if problem:
-            msg = f"{place}: {problem}"
+            msg = f"{location}: {problem}"
             raise StoreError(msg)
         if not path.exists():
             return
-    database = _open(place)
+    database = _open(location)
     try:
-        if not check_schema(database) and not place.is_url and database.tables():
-            msg = f"{place} is a database of something else: it has no table {SCHEMA}"
+        if not check_schema(database) and not location.is_url and database.tables():
+            msg = f"{location} is a database of something else: it has no table {SCHEMA}"
             raise StoreError(msg)
     finally:
         database.close()
@@ -93,13 +93,13 @@ def _may_write(path: Path) -> bool:
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _refuse_half_url(place: HistoryPlace) -> None:
+def _refuse_half_url(location: HistoryLocation) -> None:
     """Refuse a URL that would be taken for a path: folders would be named by its parts.
 
     Raises:
         ConfigError: without the text, in which a password may stand anywhere.
     """
-    if place.is_half_url:
+    if location.is_half_url:
         msg = (
             "the place of the history looks like a URL and is none: write one like "
             "postgresql+psycopg://user@host/name, or ./ before the path of a file"
@@ -107,16 +107,16 @@ def _refuse_half_url(place: HistoryPlace) -> None:
         raise ConfigError(msg)
 
 
-def _open(place: HistoryPlace) -> Database:
-    _refuse_half_url(place)
-    if place.is_url:
+def _open(location: HistoryLocation) -> Database:
+    _refuse_half_url(location)
+    if location.is_url:
         from pytest_memguard.storage.postgres import Server
 
-        return Server(place.text)
+        return Server(location.text)
     from pytest_memguard.storage.sqlite import SqliteFile
 
-    path = Path(place.text)
+    path = Path(location.text)
     if not path.exists():
-        msg = f"{place}: there is no such file"
+        msg = f"{location}: there is no such file"
         raise StoreError(msg)
     return SqliteFile(path)

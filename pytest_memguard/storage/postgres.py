@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.past_runs import passwords_in, without_password
-from pytest_memguard.storage.database import Row, StoreError, Values
+from pytest_memguard.storage.database import SqlRow, SqlValues, StoreError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -98,14 +98,16 @@ class Server:
             text = text.replace(secret, "***")
         return text
 
-    def rows(self, statement: str, values: Values | None = None) -> list[Row]:
+    def rows(self, statement: str, values: SqlValues | None = None) -> list[SqlRow]:
         """What a query finds."""
         from sqlalchemy import text
 
         with self._told():
             return list(self._connection.execute(text(statement), dict(values or {})))
 
-    def run(self, statement: str, values: Values | Sequence[Values] | None = None) -> None:
+    def run(
+        self, statement: str, values: SqlValues | Sequence[SqlValues] | None = None
+    ) -> None:
         """Carry out a statement; once for each, where there are several sets of values."""
         from sqlalchemy import text
 

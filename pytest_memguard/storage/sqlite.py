@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.storage.database import Row, StoreError, Values
+from pytest_memguard.storage.database import SqlRow, SqlValues, StoreError
 from pytest_memguard.storage.files import open_regular
 
 _HEADER: Final = b"SQLite format 3\x00"
@@ -105,12 +105,14 @@ class SqliteFile:
             msg = f"{self.name}: {reason or error}"
             raise StoreError(msg) from error
 
-    def rows(self, statement: str, values: Values | None = None) -> list[Row]:
+    def rows(self, statement: str, values: SqlValues | None = None) -> list[SqlRow]:
         """What a query finds."""
         with self._told():
             return list(self._get().execute(statement, values or {}))
 
-    def run(self, statement: str, values: Values | Sequence[Values] | None = None) -> None:
+    def run(
+        self, statement: str, values: SqlValues | Sequence[SqlValues] | None = None
+    ) -> None:
         """Carry out a statement; once for each, where there are several sets of values."""
         with self._told():
             if isinstance(values, Sequence):

@@ -10,7 +10,7 @@ from typing import TypeVar
 from pytest_memguard.escapes import storable
 from pytest_memguard.model import Environment
 from pytest_memguard.past_runs import Commit, PastReading, PastRun
-from pytest_memguard.storage.database import Database, Row, Values
+from pytest_memguard.storage.database import Database, SqlRow, SqlValues
 from pytest_memguard.storage.schema import bring_up_to_date
 
 _T = TypeVar("_T")
@@ -116,7 +116,7 @@ def _numbers_of(database: Database, nodeids: Sequence[str]) -> dict[str, int]:
     return {nodeid: int(number) for nodeid, number in found}
 
 
-def _values(reading: PastReading, number: int, test: int) -> Values:
+def _values(reading: PastReading, number: int, test: int) -> SqlValues:
     return {
         "run": number,
         "test": test,
@@ -166,14 +166,14 @@ _RUNS = (
 )
 
 
-def _run(row: Row) -> PastRun:
+def _run(row: SqlRow) -> PastRun:
     number, ended, commit, branch, dirty, platform, implementation, python = row[:8]
     minor = ".".join(python.split(".")[:2])
     return PastRun(
         number=number,
         ended=ended,
         commit=Commit(name=commit, branch=branch, dirty=None if dirty is None else bool(dirty)),
-        place=f"{platform}, {implementation} {minor}",
+        environment=f"{platform}, {implementation} {minor}",
         status=row[8],
         aborted=row[9],
         tests=row[10],
@@ -250,7 +250,7 @@ def _batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
         yield some
 
 
-def _reading(row: Row) -> PastReading:
+def _reading(row: SqlRow) -> PastReading:
     return PastReading(
         run=row[0],
         nodeid=row[1],

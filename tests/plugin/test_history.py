@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pytest_memguard.cli import main
-from pytest_memguard.past_runs import HistoryPlace
+from pytest_memguard.past_runs import HistoryLocation
 from pytest_memguard.storage.history_location import open_to_read
 from pytest_memguard.storage.stored_runs import read_readings, read_runs
 
@@ -58,7 +58,7 @@ def past(pytester):
     """The runs of a history, and the readings by the test's function and the run's number."""
 
     def past(file=FILE):
-        database = open_to_read(HistoryPlace(text=str(pytester.path / file)))
+        database = open_to_read(HistoryLocation(text=str(pytester.path / file)))
         runs = read_runs(database, last=99)
         readings = read_readings(database, runs)
         database.close()
@@ -283,7 +283,7 @@ def test_tests_in_which_a_worker_died(run, past, pytester, capsys) -> None:
     assert len({r.worker for r in lost if r.worker.startswith("gw")}) == 4
 
     capsys.readouterr()
-    history = HistoryPlace(text=str(pytester.path / FILE))
+    history = HistoryLocation(text=str(pytester.path / FILE))
     assert main(["history", "test_it.py::test_exit", "--file", str(history)]) == 0
     assert "crashed" in capsys.readouterr().out
 

@@ -14,7 +14,7 @@ from pytest_memguard.cli import main
 from pytest_memguard.past_runs import Commit
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.database import StoreError
-from pytest_memguard.storage.history_location import check_place, open_to_read, open_to_write
+from pytest_memguard.storage.history_location import check_location, open_to_read, open_to_write
 from pytest_memguard.storage.postgres import Server
 from pytest_memguard.storage.stored_runs import append_run, read_readings, read_runs, read_tests
 from tests.support.history_values import (
@@ -111,7 +111,7 @@ def test_an_older_schema_is_brought_up_to_date(url, monkeypatch) -> None:
         database.close()
         assert stored == everything(url)
     with pytest.raises(StoreError, match="has schema 2, this version knows schemas up to 1"):
-        check_place(place(url))
+        check_location(place(url))
 
 
 def test_a_migration_that_fails_changes_nothing(url, monkeypatch) -> None:
@@ -131,7 +131,7 @@ def test_a_migration_that_fails_changes_nothing(url, monkeypatch) -> None:
 def test_other_tables_are_left_alone(url) -> None:
     """A database with tables of somebody else's is as good as an empty one."""
     execute(url, "CREATE TABLE visits (url TEXT)")
-    check_place(place(url))
+    check_location(place(url))
     fill(url, {"a": [1]})
     assert len(everything(url)) == 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_memguard.model import Environment
-from pytest_memguard.past_runs import Commit, HistoryPlace, PastReading, PastRun
+from pytest_memguard.past_runs import Commit, HistoryLocation, PastReading, PastRun
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.history_location import open_to_write
 from pytest_memguard.storage.stored_runs import append_run
@@ -23,7 +23,7 @@ RUN = PastRun(
     number=1,
     ended="2026-11-21T13:25:26Z",
     commit=Commit(name="a" * 40, branch="main", dirty=False),
-    place=PLACE,
+    environment=PLACE,
     status=1,
     aborted="",
     tests=2,
@@ -72,9 +72,9 @@ def reading(run: int, mib: float | None, nodeid: str = "t.py::test", **changes) 
     return PastReading(run=run, nodeid=nodeid, **{**values, **changes})
 
 
-def place(path: Path | str) -> HistoryPlace:
+def place(path: Path | str) -> HistoryLocation:
     """A file, or a URL."""
-    return HistoryPlace(text=str(path))
+    return HistoryLocation(text=str(path))
 
 
 def fill(path: Path | str, series: dict[str, list[float]], first: int = 1) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_memguard.baselines import FailRule, Former
+from pytest_memguard.baselines import BaselineValue, FailRule
 from pytest_memguard.leaks import (
     Blame,
     LeakLine,
@@ -48,7 +48,7 @@ BUDGET = Budget(
     stage="load",
     warn=0.8,
     threads="current",
-    former=Former(
+    baseline_value=BaselineValue(
         before=150 * MIB,
         low=140 * MIB,
         rule=FailRule(

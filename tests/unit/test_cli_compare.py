@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_memguard.baselines import Baseline, Entry
+from pytest_memguard.baselines import Baseline, BaselineEntry
 from pytest_memguard.cli import main
-from pytest_memguard.judge.readings import place_of, readings
+from pytest_memguard.judge.readings import environment_key, readings
 from pytest_memguard.model import Budget, Outcome, PhaseReading, Totals
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import read_baseline, write_baseline
@@ -22,7 +22,7 @@ from tests.support.large_baselines import baseline_of
 from tests.support.sample_values import OUTCOME, RUN, STAGE, heap, rss
 
 TOTALS = replace(RUN.totals[0], worker="")
-PLACE = place_of(RUN.environment)
+PLACE = environment_key(RUN.environment)
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +59,10 @@ def read_run(name):
 def write_base(name, **mib) -> str:
     """Write a baseline with these peaks."""
     tests = {
-        f"t.py::{test}": Entry(peak=int(size * MIB), growth=0) for test, size in mib.items()
+        f"t.py::{test}": BaselineEntry(peak=int(size * MIB), growth=0)
+        for test, size in mib.items()
     }
-    write_baseline(Path(name), Baseline(places={PLACE: tests}))
+    write_baseline(Path(name), Baseline(environments={PLACE: tests}))
     return name
 
 
@@ -359,7 +360,7 @@ def test_other_environments(capsys) -> None:
     assert not Path("out.json").exists()
     assert main(["merge", one, two, "--baseline", "-o", "out.json"]) == 0
     merged = read_baseline(Path("out.json"))
-    assert sorted(tests["t.py::a"].peak for tests in merged.places.values()) == [
+    assert sorted(tests["t.py::a"].peak for tests in merged.environments.values()) == [
         1 * MIB,
         2 * MIB,
     ]
@@ -380,7 +381,7 @@ def test_merge_into_a_baseline(capsys) -> None:
         passed("d", 1, result="failed"),
     )
     assert main(["merge", base, run, "-o", "base.json"]) == 0
-    merged = read_baseline(Path("base.json")).places[PLACE]
+    merged = read_baseline(Path("base.json")).environments[PLACE]
     assert {name[-1]: (entry.peak / MIB, entry.readings) for name, entry in merged.items()} == {
         "a": (10, 1),
         "b": (5.25, 2),

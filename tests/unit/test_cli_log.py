@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import Baseline, Entry, Place
+from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.cli import main
 from pytest_memguard.model import Outcome, PhaseReading
 from pytest_memguard.sizes import MIB
@@ -17,7 +17,9 @@ from pytest_memguard.storage.experiments import COLUMNS
 from pytest_memguard.wire import run_to_json
 from tests.support.sample_values import RUN, heap, rss
 
-PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.12"
+)
 LOG = ["log", "--tsv", "log.tsv", "--description"]
 
 
@@ -45,13 +47,13 @@ def project(tmp_path, monkeypatch):
     for name in ("GITHUB_SHA", "CI_COMMIT_SHA"):
         monkeypatch.delenv(name, raising=False)
     entries = {
-        "t.py::test_large": Entry(peak=50 * MIB, growth=0, readings=5),
-        "t.py::test_small": Entry(peak=9 * MIB, growth=0, readings=5),
+        "t.py::test_large": BaselineEntry(peak=50 * MIB, growth=0, readings=5),
+        "t.py::test_small": BaselineEntry(peak=9 * MIB, growth=0, readings=5),
     }
-    on_heap = {"t.py::test_small": Entry(peak=4 * MIB, growth=0, readings=5)}
+    on_heap = {"t.py::test_small": BaselineEntry(peak=4 * MIB, growth=0, readings=5)}
     write_baseline(
         tmp_path / ".memguard/baseline.json",
-        Baseline(places={PLACE: entries, replace(PLACE, metric="heap"): on_heap}),
+        Baseline(environments={PLACE: entries, replace(PLACE, metric="heap"): on_heap}),
     )
     store(measured("t.py::test_large", 30), measured("t.py::test_small", 9))
     return tmp_path
@@ -187,7 +189,7 @@ def test_commit(project, capsys) -> None:
             ["--metric", "python"],
             ".memguard/baseline.json has no numbers for Linux x86_64, CPython 3.12, python, "
             "only for: Linux x86_64, CPython 3.12, heap, Linux x86_64, CPython 3.12, rss",
-            id="other-place",
+            id="other-environment",
         ),
         pytest.param(
             ["--target", "test_"],

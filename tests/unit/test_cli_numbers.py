@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_memguard.baselines import Baseline, Entry, Place, StageEntry
+from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey, StageEntry
 from pytest_memguard.cli import main
 from pytest_memguard.model import Outcome, PhaseReading
 from pytest_memguard.report.baseline_tables import baseline_markdown, baseline_section
@@ -25,12 +25,14 @@ from pytest_memguard.wire import run_to_json
 from tests.support.gold_files import gold
 from tests.support.sample_values import RUN, rss
 
-PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.12"
+)
 BASELINE = Baseline(
-    places={
+    environments={
         PLACE: {
-            "test_small": Entry(peak=MIB, growth=0),
-            "test_large[a|b]": Entry(
+            "test_small": BaselineEntry(peak=MIB, growth=0),
+            "test_large[a|b]": BaselineEntry(
                 peak=20 * MIB,
                 growth=-2 * MIB,
                 spread=MIB,
@@ -38,7 +40,7 @@ BASELINE = Baseline(
                 stages=(StageEntry(path="load", peak=15 * MIB, delta=0),),
             ),
         },
-        replace(PLACE, metric="heap"): {"test_small": Entry(peak=3 * MIB, growth=0)},
+        replace(PLACE, metric="heap"): {"test_small": BaselineEntry(peak=3 * MIB, growth=0)},
     }
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.past_runs import HistoryPlace, Step
+from pytest_memguard.past_runs import ChangePoint, HistoryLocation
 
 SECRETS = [
     pytest.param(
@@ -34,7 +34,7 @@ SECRETS = [
 @pytest.mark.parametrize(("url", "shown"), SECRETS)
 def test_passwords_are_not_shown(url, shown) -> None:
     """Neither as a text nor in a message of Python's is a password to be seen."""
-    place = HistoryPlace(text=url)
+    place = HistoryLocation(text=url)
     assert place.is_url
     assert (shown, shown) == (str(place), f"{place}")
     assert "geheim" not in repr(place)
@@ -65,7 +65,7 @@ def test_passwords_are_not_shown(url, shown) -> None:
 )
 def test_paths_are_shown_as_they_are(text) -> None:
     """A file is no URL, whatever signs its name has."""
-    place = HistoryPlace(text=text)
+    place = HistoryLocation(text=text)
     assert (False, False, text) == (place.is_url, place.is_half_url, str(place))
 
 
@@ -95,12 +95,12 @@ def test_paths_are_shown_as_they_are(text) -> None:
 )
 def test_half_a_url(text) -> None:
     """What was meant to be a URL is neither a URL nor a path, and is not shown."""
-    place = HistoryPlace(text=text)
+    place = HistoryLocation(text=text)
     assert (place.is_url, place.is_half_url) == (False, True)
     assert "heim" not in f"{place} {place!r}"
 
 
 def test_share_of_a_step() -> None:
     """A step is measured by the level before it; from nothing there is no share."""
-    assert Step(at=3, before=20, after=25).share == 0.25
-    assert Step(at=3, before=0, after=25).share == 0
+    assert ChangePoint(at=3, before=20, after=25).share == 0.25
+    assert ChangePoint(at=3, before=0, after=25).share == 0

@@ -10,7 +10,7 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
 from pytest_memguard.option_table import BASELINE, OPTIONS
 from pytest_memguard.parsing import StopAt
-from pytest_memguard.past_runs import HistoryPlace
+from pytest_memguard.past_runs import HistoryLocation
 from pytest_memguard.settings import Pattern, Settings, default_budgets, resolve
 from pytest_memguard.sizes import KIB, MIB
 
@@ -31,7 +31,7 @@ ACCEPTED = [
     pytest.param("markdown", "summary.md", "summary.md", id="path-markdown"),
     pytest.param("gitlab", "quality.json", "quality.json", id="path-gitlab"),
     pytest.param("github", "off", "off", id="github-off"),
-    pytest.param("history", " a b ", HistoryPlace(text="a b"), id="history"),
+    pytest.param("history", " a b ", HistoryLocation(text="a b"), id="history"),
     pytest.param("budget", "200", 200 * MIB, id="size-text"),
     pytest.param("budget", 1.5, 1536 * KIB, id="size-number"),
     pytest.param("budget", "0", 0, id="size-zero"),
@@ -242,7 +242,7 @@ def test_options_can_be_reached(option) -> None:
         pytest.param({"gitlab": "q.json"}, True, id="gitlab"),
         pytest.param({"github": "auto"}, False, id="github-alone"),
         pytest.param({"budget": 1}, True, id="budget"),
-        pytest.param({"history": HistoryPlace(text="h")}, True, id="history"),
+        pytest.param({"history": HistoryLocation(text="h")}, True, id="history"),
         pytest.param({"budgets": (Pattern(glob="a", limit=0),)}, True, id="patterns"),
         pytest.param({"drill": True}, True, id="drill"),
         pytest.param({"mem": True, "budget": 1, "off": True}, False, id="off"),

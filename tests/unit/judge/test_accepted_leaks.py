@@ -161,7 +161,7 @@ def test_without_fingerprint_nothing_is_known() -> None:
 )
 def test_a_former_name(nodeid, tests, accepted) -> None:
     """It may have been that of several leaks, so it counts for the tests it had then."""
-    reading = replace(LEAK, blame=replace(BLAME, former="old0old0old0"))
+    reading = replace(LEAK, blame=replace(BLAME, earlier_fingerprint="old0old0old0"))
     known = {"old0old0old0": KnownLeak(fingerprint="old0old0old0", tests=tests)}
     reason = accepted_by(reading, (), (), known, nodeid)
     expected = (

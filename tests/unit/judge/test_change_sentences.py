@@ -6,16 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import Change, Entry, FailRule, Place, StageEntry
+from pytest_memguard.baselines import (
+    BaselineEntry,
+    Change,
+    EnvironmentKey,
+    FailRule,
+    StageEntry,
+)
 from pytest_memguard.judge.change_sentences import new, noun, sentence, stage_is
 from pytest_memguard.sizes import MIB
 
-PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.11"
+)
 RULE = FailRule(kind="peak", where="--mem-fail-on", text="peak:10%")
 CHANGE = Change(
     kind="regression",
     nodeid="t.py::test",
-    place=PLACE,
+    environment=PLACE,
     before=20 * MIB,
     now=30 * MIB,
     allowed=22 * MIB,
@@ -24,9 +32,9 @@ CHANGE = Change(
 HIDDEN = "earlier code left slack inside the process that the kernel's mark does not show"
 
 
-def entry(**fields) -> Entry:
+def entry(**fields) -> BaselineEntry:
     """An entry of which only this matters."""
-    return Entry(peak=0, growth=0, **fields)
+    return BaselineEntry(peak=0, growth=0, **fields)
 
 
 def stage(path: str, mib: float, top: float = 0) -> StageEntry:
@@ -34,7 +42,9 @@ def stage(path: str, mib: float, top: float = 0) -> StageEntry:
     return StageEntry(path=path, peak=int(mib * MIB), delta=0, ceiling=int(top * MIB))
 
 
-def text_of(change: Change, was: Entry | None = None, now: Entry | None = None, **values):
+def text_of(
+    change: Change, was: BaselineEntry | None = None, now: BaselineEntry | None = None, **values
+):
     """The sentence of a change."""
     given = {"by_noise": False, **values}
     return sentence(change, was or entry(), now or entry(), **given)
@@ -51,7 +61,7 @@ def test_noun(metric, expected) -> None:
 
 def test_new() -> None:
     """A new test is reported with its peak."""
-    now = Entry(peak=5 * MIB, growth=0)
+    now = BaselineEntry(peak=5 * MIB, growth=0)
     assert new("heap", now) == "peak heap 5.0 MiB, not in the baseline yet"
 
 
@@ -78,7 +88,7 @@ def test_stage_is(kind, expected) -> None:
             id="peak",
         ),
         pytest.param(
-            replace(CHANGE, place=replace(PLACE, metric="heap")),
+            replace(CHANGE, environment=replace(PLACE, metric="heap")),
             True,
             "peak heap 30.0 MiB is 10.0 MiB (50%) above the baseline of 20.0 MiB; peak:10% "
             "(--mem-fail-on) and the noise on record allow up to 22.0 MiB",

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import Entry
+from pytest_memguard.baselines import BaselineEntry
 from pytest_memguard.judge.experiment import Decision, decide
 from pytest_memguard.sizes import MIB
 
 
-def entry(mib, *, ceiling=0.0, spread=0.0, readings=5, leak=None, imports=0) -> Entry:
+def entry(mib, *, ceiling=0.0, spread=0.0, readings=5, leak=None, imports=0) -> BaselineEntry:
     """A reading; sizes in MiB."""
-    return Entry(
+    return BaselineEntry(
         peak=int(mib * MIB),
         growth=0,
         ceiling=int(ceiling * MIB),
@@ -27,7 +27,7 @@ def entry(mib, *, ceiling=0.0, spread=0.0, readings=5, leak=None, imports=0) -> 
 BEFORE = entry(50)
 
 
-def less_by(size: int, **fields) -> Entry:
+def less_by(size: int, **fields) -> BaselineEntry:
     """A reading so many bytes below the one on record."""
     return replace(entry(50, **fields), peak=50 * MIB - size)
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_memguard.baselines import Entry, FailRule, Former, StageEntry
+from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, StageEntry
 from pytest_memguard.judge.limits import is_by_noise, limits
 from pytest_memguard.metrics import remember_unit
 from pytest_memguard.model import Budget
 from pytest_memguard.rules import parse_rule
 from pytest_memguard.sizes import KIB, MIB
 
-ENTRY = Entry(peak=100 * MIB, growth=0)
+ENTRY = BaselineEntry(peak=100 * MIB, growth=0)
 STAGES = replace(
     ENTRY,
     stages=(
@@ -34,9 +34,9 @@ def allowed(entry, *texts, metric="rss") -> dict[tuple[str, str | None], int]:
     """The limit on each thing, by the rule's kind and the stage."""
     found = limits(entry, written(*texts), metric)
     return {
-        (budget.former.rule.kind, budget.stage): budget.limit
+        (budget.baseline_value.rule.kind, budget.stage): budget.limit
         for budget in found
-        if budget.former is not None
+        if budget.baseline_value is not None
     }
 
 
@@ -121,16 +121,18 @@ def test_what_a_limit_knows() -> None:
         Budget(
             limit=110 * MIB,
             where="the marker",
-            former=Former(before=100 * MIB, rule=rule, imports=3),
+            baseline_value=BaselineValue(before=100 * MIB, rule=rule, imports=3),
         )
     ]
     (found,) = limits(replace(exact, ceiling=110 * MIB), [rule], "rss")
-    assert found.former == Former(before=110 * MIB, low=100 * MIB, rule=rule, imports=3)
+    assert found.baseline_value == BaselineValue(
+        before=110 * MIB, low=100 * MIB, rule=rule, imports=3
+    )
 
 
 def test_small_peaks() -> None:
     """Half a MiB is allowed on top of the smallest peak of resident memory."""
-    assert allowed(Entry(peak=4 * KIB, growth=0), "peak:0%") == {PEAK: 516 * KIB}
+    assert allowed(BaselineEntry(peak=4 * KIB, growth=0), "peak:0%") == {PEAK: 516 * KIB}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_by_noise(rule, expected) -> None:
     """Whether the noise on record lets more pass than the rule does, is known of a limit."""
     (found,) = limits(ENTRY, written(rule), "rss")
     assert expected == is_by_noise(found)
-    assert not is_by_noise(replace(found, former=None))
+    assert not is_by_noise(replace(found, baseline_value=None))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def test_by_noise(rule, expected) -> None:
 )
 def test_least(kind, expected) -> None:
     """A peak of nothing may be a byte next time, a leak of nothing may not."""
-    entry = Entry(peak=0, growth=0, readings=5, leak=0.0)
+    entry = BaselineEntry(peak=0, growth=0, readings=5, leak=0.0)
     metric = "heap" if kind == "peak" else "rss"
     (found,) = limits(entry, written(f"{kind}:0%"), metric)
     assert found.limit == expected
@@ -164,7 +166,7 @@ def test_least(kind, expected) -> None:
 def test_counts(peak, share) -> None:
     """What is counted one by one has no noise, and a floor in bytes says nothing of it."""
     remember_unit("things", "things")
-    entry = Entry(peak=peak, growth=0, imports=7)
+    entry = BaselineEntry(peak=peak, growth=0, imports=7)
     (found,) = limits(entry, written(f"peak:{share}%+2MB"), "things")
     assert found.limit == peak + int(share / 100 * peak)
     (found,) = limits(entry, written("peak:5MB"), "things")

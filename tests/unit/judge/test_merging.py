@@ -8,20 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
+from pytest_memguard.baselines import (
+    Baseline,
+    BaselineEntry,
+    EnvironmentKey,
+    LineEntry,
+    StageEntry,
+)
 from pytest_memguard.judge.merging import merge_baselines, merged, round_up, rounded
 from pytest_memguard.judge.noise import READINGS, noise
 from pytest_memguard.sizes import KIB, MIB
 
-PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.11"
+)
 
 
-def entry(mib: float, **fields) -> Entry:
+def entry(mib: float, **fields) -> BaselineEntry:
     """An entry with this peak; sizes of other fields are in bytes."""
-    return Entry(peak=int(mib * MIB), growth=fields.pop("growth", 0), **fields)
+    return BaselineEntry(peak=int(mib * MIB), growth=fields.pop("growth", 0), **fields)
 
 
-def saved(*mib: float) -> Entry:
+def saved(*mib: float) -> BaselineEntry:
     """The entry after these readings were saved one after the other."""
     stored = None
     for number in mib:
@@ -60,7 +68,7 @@ def test_round_up(value, least, expected) -> None:
 
 def test_rounded() -> None:
     """Every number is rounded; what is exact to the byte is rounded less."""
-    raw = Entry(
+    raw = BaselineEntry(
         peak=10 * MIB + 1,
         growth=-70 * KIB,
         ceiling=12 * MIB + 1,
@@ -71,7 +79,7 @@ def test_rounded() -> None:
         leak=123.456,
         imports=7,
     )
-    assert rounded(raw) == Entry(
+    assert rounded(raw) == BaselineEntry(
         peak=10 * MIB + 128 * KIB,
         growth=-64 * KIB,
         ceiling=12 * MIB + 128 * KIB,
@@ -204,8 +212,8 @@ def test_bounds_narrow_each_other() -> None:
 )
 def test_level(peak, readings) -> None:
     """A reading counts beside those on record as long as noise explains it, to the byte."""
-    before = Entry(peak=1_000_000, growth=0, spread=10_000)
-    assert readings == merged(before, Entry(peak=peak, growth=0), "heap").readings
+    before = BaselineEntry(peak=1_000_000, growth=0, spread=10_000)
+    assert readings == merged(before, BaselineEntry(peak=peak, growth=0), "heap").readings
 
 
 @pytest.mark.parametrize(
@@ -221,8 +229,8 @@ def test_level(peak, readings) -> None:
 @pytest.mark.parametrize("readings", [READINGS, READINGS + 4])
 def test_stillness(peak, kept, readings) -> None:
     """An entry of enough readings is left alone by what noise explains, to the byte."""
-    before = Entry(peak=100 * KIB, growth=0, spread=10 * KIB, readings=readings)
-    now = Entry(peak=peak, growth=0)
+    before = BaselineEntry(peak=100 * KIB, growth=0, spread=10 * KIB, readings=readings)
+    now = BaselineEntry(peak=peak, growth=0)
     assert kept == (merged(before, now, "heap") == before)
 
 
@@ -232,11 +240,11 @@ def test_readings_of_several_processes() -> None:
     assert merged(entry(10), now) == entry(10, spread=MIB // 2, readings=3)
 
 
-def imported(*, peak=5 * MIB, growth=2 * MIB, a=MIB, b=None) -> Entry:
+def imported(*, peak=5 * MIB, growth=2 * MIB, a=MIB, b=None) -> BaselineEntry:
     """A reading with one import, and with a stage or two."""
     paths = {"a": a} if b is None else {"a": a, "b": b}
     parts = tuple(StageEntry(path=path, peak=size, delta=0) for path, size in paths.items())
-    return Entry(peak=peak, growth=growth, stages=parts, imports=1)
+    return BaselineEntry(peak=peak, growth=growth, stages=parts, imports=1)
 
 
 @pytest.mark.parametrize(
@@ -358,10 +366,12 @@ def test_the_same_again_is_kept(first, second, few, more) -> None:
 def test_baselines() -> None:
     """Merging keeps what only one side has, and merges what both have."""
     elsewhere = replace(PLACE, python="3.12")
-    old = Baseline(places={PLACE: {"a": entry(1), "b": entry(2)}})
-    new = Baseline(places={PLACE: {"b": entry(50), "c": entry(3)}, elsewhere: {"a": entry(7)}})
+    old = Baseline(environments={PLACE: {"a": entry(1), "b": entry(2)}})
+    new = Baseline(
+        environments={PLACE: {"b": entry(50), "c": entry(3)}, elsewhere: {"a": entry(7)}}
+    )
     assert merge_baselines(old, new) == Baseline(
-        places={
+        environments={
             PLACE: {"a": entry(1), "b": entry(50), "c": entry(3)},
             elsewhere: {"a": entry(7)},
         }

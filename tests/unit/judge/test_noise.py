@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.baselines import Entry, FailRule
+from pytest_memguard.baselines import BaselineEntry, FailRule
 from pytest_memguard.judge.noise import (
     READINGS,
     allowed,
@@ -19,9 +19,9 @@ from pytest_memguard.sizes import KIB, MIB
 SPREAD = 1_000_000
 
 
-def entry(mib: float, **fields) -> Entry:
+def entry(mib: float, **fields) -> BaselineEntry:
     """An entry with this peak; sizes of other fields are in bytes."""
-    return Entry(peak=int(mib * MIB), growth=0, **fields)
+    return BaselineEntry(peak=int(mib * MIB), growth=0, **fields)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pytest_memguard.judge.peak_bounds import (
     IGNORED_SHARE,
     RSS_RESOLUTION,
     TRACKER_SHARE,
-    Held,
+    HeldMemory,
     SlackThresholds,
     held_at_peak,
     higher,
@@ -87,16 +87,16 @@ def test_precision_for_a_budget() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "former", "enough"),
+    ("limit", "baseline_value", "enough"),
     [
         pytest.param(12 * MIB, 10 * MIB, MIB // 2, id="small-margin"),
         pytest.param(110 * MIB, 100 * MIB, 5 * MIB // 2, id="a-quarter-of-the-margin"),
         pytest.param(110 * MIB + 3, 100 * MIB, 5 * MIB // 2, id="whole-bytes"),
     ],
 )
-def test_precision_for_what_is_on_record(limit, former, enough) -> None:
+def test_precision_for_what_is_on_record(limit, baseline_value, enough) -> None:
     """Beside a record slack must be small beside the margin; the tracker is never used."""
-    needed = thresholds_for(limit, former)
+    needed = thresholds_for(limit, baseline_value)
     assert (needed.ignore, needed.fill_temporarily) == (enough, enough)
     assert (needed.fill_permanently, needed.use_tracker) == (4 * MIB, inf)
 
@@ -143,22 +143,28 @@ def test_higher(one, other, value, high, ceiling) -> None:
 @pytest.mark.parametrize(
     ("records", "held"),
     [
-        pytest.param([], Held(small=0, large=0, waste=0), id="none"),
-        pytest.param([(8192, 1)], Held(small=8192, large=0, waste=97), id="fits"),
-        pytest.param([(8193, 1)], Held(small=0, large=8193, waste=97), id="does-not-fit"),
+        pytest.param([], HeldMemory(small=0, large=0, waste=0), id="none"),
+        pytest.param([(8192, 1)], HeldMemory(small=8192, large=0, waste=97), id="fits"),
+        pytest.param([(8193, 1)], HeldMemory(small=0, large=8193, waste=97), id="does-not-fit"),
         pytest.param(
-            [(16_385, 2)], Held(small=0, large=16_385, waste=195), id="does-not-fit-on-average"
+            [(16_385, 2)],
+            HeldMemory(small=0, large=16_385, waste=195),
+            id="does-not-fit-on-average",
         ),
         pytest.param(
-            [(1_000_000, 1000)], Held(small=1_000_000, large=0, waste=26_000), id="many-small"
+            [(1_000_000, 1000)],
+            HeldMemory(small=1_000_000, large=0, waste=26_000),
+            id="many-small",
         ),
         pytest.param(
-            [(1_000_000, 100)], Held(small=0, large=1_000_000, waste=11_600), id="many-large"
+            [(1_000_000, 100)],
+            HeldMemory(small=0, large=1_000_000, waste=11_600),
+            id="many-large",
         ),
-        pytest.param([(7, 0)], Held(small=0, large=7, waste=0), id="no-block"),
+        pytest.param([(7, 0)], HeldMemory(small=0, large=7, waste=0), id="no-block"),
         pytest.param(
             [(5000, 10), (300_000, 1), (5000, 10)],
-            Held(small=10_000, large=300_000, waste=3_436),
+            HeldMemory(small=10_000, large=300_000, waste=3_436),
             id="sums",
         ),
     ],
@@ -253,13 +259,13 @@ def test_tracked_peak(rise, slack, held, written, value, high, method) -> None:
     """Hidden small blocks are added to the mark, and the tracker's own file is taken off."""
     small, large, waste = held
     assert Peak(metric="rss", value=value, high=high, method=method) == tracked_peak(
-        rise, slack, Held(small=small, large=large, waste=waste), written
+        rise, slack, HeldMemory(small=small, large=large, waste=waste), written
     )
 
 
 def test_large_blocks_in_the_slack() -> None:
     """Slack that large blocks fit into may hide them: it raises the bound, not the value."""
-    held = Held(small=20 * MIB, large=50 * MIB, waste=0)
+    held = HeldMemory(small=20 * MIB, large=50 * MIB, waste=0)
     assert Peak(
         metric="rss", value=20 * MIB, high=60 * MIB, method="memray estimate"
     ) == tracked_peak(10 * MIB, 500 * MIB, held, 0, 30 * MIB)
@@ -268,9 +274,15 @@ def test_large_blocks_in_the_slack() -> None:
 @pytest.mark.parametrize(
     ("held", "value", "high"),
     [
-        pytest.param(Held(small=0, large=9 * MIB, waste=0), 5, 9, id="large-may-be-untouched"),
-        pytest.param(Held(small=9 * MIB, large=0, waste=0), 9, 9, id="small-were-touched"),
-        pytest.param(Held(small=MIB, large=0, waste=0), 5, 5, id="rise-of-something-else"),
+        pytest.param(
+            HeldMemory(small=0, large=9 * MIB, waste=0), 5, 9, id="large-may-be-untouched"
+        ),
+        pytest.param(
+            HeldMemory(small=9 * MIB, large=0, waste=0), 9, 9, id="small-were-touched"
+        ),
+        pytest.param(
+            HeldMemory(small=MIB, large=0, waste=0), 5, 5, id="rise-of-something-else"
+        ),
     ],
 )
 @pytest.mark.parametrize("missed", [60 * MIB, inf])
@@ -288,7 +300,7 @@ def test_memray_bounds_what_sampling_missed(held, value, high, missed) -> None:
 def test_tracked_peak_stays_in_its_bounds(rise, slack, small, large, written) -> None:
     """The truth is sought between the mark without the tracker and the mark with the slack."""
     marked = marked_peak(rise, slack, "kernel mark")
-    held = Held(small=small, large=large, waste=MIB)
+    held = HeldMemory(small=small, large=large, waste=MIB)
     tracked = tracked_peak(rise, slack, held, written, anywhere=slack // 2)
     lowest = max(0, marked.value - min(written, 16 * MIB))
     assert lowest <= tracked.value <= tracked.high <= marked.high

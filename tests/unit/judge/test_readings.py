@@ -6,13 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
+from pytest_memguard.baselines import (
+    Baseline,
+    BaselineEntry,
+    EnvironmentKey,
+    LineEntry,
+    StageEntry,
+)
 from pytest_memguard.judge.readings import entries, pooled, readings
 from pytest_memguard.leaks import LeakReading, Verdict
 from pytest_memguard.sizes import MIB
 from tests.support.sample_values import FINDING, LEAK, OUTCOME, RUN, SITE, STAGE, heap, rss
 
-PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.12"
+)
 PASSED = replace(OUTCOME, result="passed")
 
 
@@ -21,14 +29,14 @@ def of(*outcomes, root="") -> Baseline:
     return readings(replace(RUN, outcomes=outcomes), root)
 
 
-def only(outcome, metric="rss", root="") -> Entry:
+def only(outcome, metric="rss", root="") -> BaselineEntry:
     """The numbers of one test."""
-    return of(outcome, root=root).places[replace(PLACE, metric=metric)][outcome.nodeid]
+    return of(outcome, root=root).environments[replace(PLACE, metric=metric)][outcome.nodeid]
 
 
 def test_everything() -> None:
     """Peak, bounds, growth, stages, lines, leak and imports are those of the run."""
-    assert only(PASSED) == Entry(
+    assert only(PASSED) == BaselineEntry(
         peak=120 * MIB,
         ceiling=130 * MIB,
         growth=-3,
@@ -42,8 +50,8 @@ def test_everything() -> None:
 def test_each_metric_is_a_place() -> None:
     """What else was counted stands for itself, without what is of resident memory only."""
     found = of(PASSED)
-    assert {PLACE, replace(PLACE, metric="heap")} == set(found.places)
-    assert only(PASSED, "heap") == Entry(
+    assert {PLACE, replace(PLACE, metric="heap")} == set(found.environments)
+    assert only(PASSED, "heap") == BaselineEntry(
         peak=MIB,
         growth=0,
         lines=only(PASSED).lines,
@@ -199,13 +207,13 @@ def test_several_processes() -> None:
     phase = replace(PASSED.phases[0], peaks=(rss(100),))
     other = replace(PASSED, worker="gw2", phases=(phase,))
     found = of(replace(PASSED, phases=(replace(phase, peaks=(rss(120),)),)), other)
-    entry = found.places[PLACE][PASSED.nodeid]
+    entry = found.environments[PLACE][PASSED.nodeid]
     assert (entry.peak, entry.spread, entry.readings) == (120 * MIB, 20 * MIB, 2)
 
 
 def test_pooled_without_imports() -> None:
     """A reading that had to import more tells nothing beside one that had not."""
-    cold, warm = Entry(peak=90, growth=0, imports=3), Entry(peak=50, growth=0)
+    cold, warm = BaselineEntry(peak=90, growth=0, imports=3), BaselineEntry(peak=50, growth=0)
     assert pooled([cold, warm]) == warm
 
 
@@ -221,7 +229,7 @@ def test_pooled_without_imports() -> None:
 def test_pooled(several, peak, spread, readings) -> None:
     """Several readings are the highest of them, down to the lowest of any."""
     found = pooled(
-        Entry(peak=peak, growth=0, spread=spread, readings=readings)
+        BaselineEntry(peak=peak, growth=0, spread=spread, readings=readings)
         for peak, spread, readings in several
     )
-    assert Entry(peak=peak, growth=0, spread=spread, readings=readings) == found
+    assert BaselineEntry(peak=peak, growth=0, spread=spread, readings=readings) == found

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from pytest_memguard.baselines import (
     Baseline,
-    Entry,
+    BaselineEntry,
+    EnvironmentKey,
     LineEntry,
-    Place,
     StageEntry,
 )
 from pytest_memguard.judge.merging import merged
@@ -21,13 +21,15 @@ from pytest_memguard.judge.regression import compare, judge_entry
 from pytest_memguard.rules import closest, parse_rules
 from pytest_memguard.sizes import MIB
 
-PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.11"
+)
 HEAP = replace(PLACE, metric="heap")
 
 
-def entry(mib: float, **fields) -> Entry:
+def entry(mib: float, **fields) -> BaselineEntry:
     """An entry with this peak; sizes of other fields are in bytes."""
-    return Entry(peak=int(mib * MIB), growth=fields.pop("growth", 0), **fields)
+    return BaselineEntry(peak=int(mib * MIB), growth=fields.pop("growth", 0), **fields)
 
 
 def stage(path: str, mib: float, top: float = 0) -> StageEntry:
@@ -40,15 +42,15 @@ def line(function: str, mib: float, number: int = 1) -> LineEntry:
     return LineEntry(file="app.py", function=function, line=number, size=int(mib * MIB))
 
 
-def judged(before, now, *rules, place=PLACE):
+def judged(before, now, *rules, environment=PLACE):
     """The changes by the rules written."""
     parsed = parse_rules(rules, "--mem-fail-on")
-    return judge_entry("t.py::test", place, before, now, closest(parsed))
+    return judge_entry("t.py::test", environment, before, now, closest(parsed))
 
 
-def kind_of(before, now, *rules, place=PLACE) -> str:
+def kind_of(before, now, *rules, environment=PLACE) -> str:
     """What is said of the peak."""
-    return judged(before, now, *rules, place=place)[0].kind
+    return judged(before, now, *rules, environment=environment)[0].kind
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_peak(before, now, rule, kind) -> None:
     assert kind == kind_of(entry(before), entry(now), rule)
 
 
-EXACT = Entry(peak=1000, growth=0, readings=READINGS)
+EXACT = BaselineEntry(peak=1000, growth=0, readings=READINGS)
 """Readings of the heap that were all the same: nothing is noise."""
 
 
@@ -101,7 +103,7 @@ EXACT = Entry(peak=1000, growth=0, readings=READINGS)
 def test_boundaries(before, now, kind) -> None:
     """What is allowed, is allowed to the byte, above as well as below."""
     reading = replace(EXACT, readings=1, **now)
-    assert kind == kind_of(replace(EXACT, **before), reading, "peak:100B", place=HEAP)
+    assert kind == kind_of(replace(EXACT, **before), reading, "peak:100B", environment=HEAP)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +119,13 @@ def test_boundaries(before, now, kind) -> None:
 def test_boundaries_of_a_stage(before, now, kind) -> None:
     """A stage has the noise and the spread of its test."""
     was = replace(EXACT, spread=MIB, stages=(before,))
-    change = judged(was, replace(EXACT, stages=(now,)), "stage:load:2MB", place=HEAP)[1]
+    change = judged(was, replace(EXACT, stages=(now,)), "stage:load:2MB", environment=HEAP)[1]
     assert (kind, "stage", "load") == (change.kind, change.subject, change.stage)
 
 
 def test_peak_has_both_numbers() -> None:
     """A change has the numbers on both sides, and what was allowed."""
-    change = judged(EXACT, replace(EXACT, peak=1200), "peak:100B", place=HEAP)[0]
+    change = judged(EXACT, replace(EXACT, peak=1200), "peak:100B", environment=HEAP)[0]
     assert (change.before, change.now, change.allowed) == (1000, 1200, 1100)
 
 
@@ -186,7 +188,7 @@ def test_imports_explain_no_leak() -> None:
 
 def test_noise_that_lets_pass_no_more_than_the_rule() -> None:
     """Noise is reported only where it let more pass than the rule."""
-    text = judged(entry(100), entry(120), "peak:1%", place=HEAP)[0].text
+    text = judged(entry(100), entry(120), "peak:1%", environment=HEAP)[0].text
     assert "; peak:1% (--mem-fail-on) allows up to 101.0 MiB" in text
 
 
@@ -202,12 +204,12 @@ def test_no_rule_on_the_peak() -> None:
     assert (change.kind, change.text) == ("same", "")
 
 
-@pytest.mark.parametrize("place", [PLACE, HEAP], ids=["rss", "heap"])
-def test_noise_on_record_lets_pass(place) -> None:
+@pytest.mark.parametrize("environment", [PLACE, HEAP], ids=["rss", "heap"])
+def test_noise_on_record_lets_pass(environment) -> None:
     """What lies within the noise of readings that differed is no regression."""
     before = entry(100, readings=READINGS, spread=10 * MIB)
-    assert kind_of(before, entry(107), "peak:1%", place=place) == "same"
-    assert kind_of(before, entry(109), "peak:1%", place=place) == "regression"
+    assert kind_of(before, entry(107), "peak:1%", environment=environment) == "same"
+    assert kind_of(before, entry(109), "peak:1%", environment=environment) == "regression"
 
 
 def test_growth_within_three_arenas_is_noise() -> None:
@@ -318,7 +320,7 @@ def test_growth() -> None:
 def test_growth_is_of_resident_memory() -> None:
     """What is counted by other means has no growth to compare."""
     now = entry(20, growth=40 * MIB)
-    assert len(judged(entry(20), now, "growth:1MB", "leak:1", place=HEAP)) == 1
+    assert len(judged(entry(20), now, "growth:1MB", "leak:1", environment=HEAP)) == 1
 
 
 @pytest.mark.parametrize(
@@ -438,8 +440,8 @@ def test_a_line_that_was_not_there() -> None:
 
 def test_compare() -> None:
     """Tests of both, of one and of the other are told, by node id."""
-    old = Baseline(places={PLACE: {"b": entry(10), "c": entry(5), "d": entry(6)}})
-    new = Baseline(places={PLACE: {"b": entry(20), "a": entry(1)}})
+    old = Baseline(environments={PLACE: {"b": entry(10), "c": entry(5), "d": entry(6)}})
+    new = Baseline(environments={PLACE: {"b": entry(20), "a": entry(1)}})
     changes = compare(old, new, closest(), present={"d"})
     assert [(change.nodeid, change.kind) for change in changes] == [
         ("a", "new"),
@@ -450,15 +452,15 @@ def test_compare() -> None:
 
 def test_compare_in_another_place() -> None:
     """Numbers of another environment are not compared, and nothing of it is gone."""
-    old = Baseline(places={PLACE: {"a": entry(1)}})
+    old = Baseline(environments={PLACE: {"a": entry(1)}})
     elsewhere = replace(PLACE, python="3.12")
-    changes = compare(old, Baseline(places={elsewhere: {"a": entry(50)}}), closest())
-    assert [("a", "new", elsewhere)] == [(c.nodeid, c.kind, c.place) for c in changes]
+    changes = compare(old, Baseline(environments={elsewhere: {"a": entry(50)}}), closest())
+    assert [("a", "new", elsewhere)] == [(c.nodeid, c.kind, c.environment) for c in changes]
 
 
 sizes = st.integers(0, 500 * MIB)
 readings = st.builds(
-    lambda peak, more, growth, imports, leak, parts: Entry(
+    lambda peak, more, growth, imports, leak, parts: BaselineEntry(
         peak=peak,
         ceiling=peak + more if more else 0,
         growth=growth,
@@ -479,12 +481,14 @@ STRICT = ("peak:0%", "growth:0%", "stage:*:0%", "leak:0")
 
 
 @given(st.lists(readings, min_size=1, max_size=8), st.sampled_from([PLACE, HEAP]))
-def test_what_was_saved_is_no_regression(several, place) -> None:
+def test_what_was_saved_is_no_regression(several, environment) -> None:
     """Whatever was on record, a reading that was just saved is not worse than the record."""
     stored = None
     for reading in several:
-        stored = merged(stored, reading, place.metric)
-        kinds = {change.kind for change in judged(stored, reading, *STRICT, place=place)}
+        stored = merged(stored, reading, environment.metric)
+        kinds = {
+            change.kind for change in judged(stored, reading, *STRICT, environment=environment)
+        }
         assert "regression" not in kinds
 
 

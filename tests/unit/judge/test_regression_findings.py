@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import FailRule, Former
+from pytest_memguard.baselines import BaselineValue, FailRule
 from pytest_memguard.judge.regression_findings import (
     confirmed,
     not_confirmed,
@@ -18,15 +18,15 @@ from pytest_memguard.sizes import KIB, MIB
 from tests.support.sample_values import heap, rss
 
 RULE = FailRule(kind="peak", share=0.1, where="--mem-fail-on", text="peak:10%")
-FORMER = Former(before=20 * MIB, rule=RULE)
-BUDGET = Budget(limit=22 * MIB, where="--mem-fail-on", former=FORMER)
+VALUE = BaselineValue(before=20 * MIB, rule=RULE)
+BUDGET = Budget(limit=22 * MIB, where="--mem-fail-on", baseline_value=VALUE)
 SUSPECT = Finding(rule="regression", budget=BUDGET, peak=rss(30), text="it has grown")
 
 
-def rule_of(limit, former, peak) -> str | None:
+def rule_of(limit, stored, peak) -> str | None:
     """Which rule speaks of a peak against a limit in MiB."""
     budget = replace(BUDGET, limit=int(limit * MIB), metric=peak.metric)
-    finding = suspect_peak(budget, former, peak)
+    finding = suspect_peak(budget, stored, peak)
     return None if finding is None else finding.rule
 
 
@@ -50,7 +50,7 @@ def rule_of(limit, former, peak) -> str | None:
 )
 def test_peak(limit, peak, expected) -> None:
     """A peak above its limit is a regression, and one that may be above it is undecided."""
-    assert expected == rule_of(limit, FORMER, peak)
+    assert expected == rule_of(limit, VALUE, peak)
 
 
 @pytest.mark.parametrize(
@@ -72,16 +72,16 @@ def test_peak(limit, peak, expected) -> None:
 )
 def test_sentence(before, text) -> None:
     """The sentence has what is, by how much it is more than what was, and what is allowed."""
-    budget = replace(BUDGET, former=replace(FORMER, before=before))
-    finding = suspect_peak(budget, budget.former, rss(30))
+    budget = replace(BUDGET, baseline_value=replace(VALUE, before=before))
+    finding = suspect_peak(budget, budget.baseline_value, rss(30))
     assert finding == Finding(rule="regression", budget=budget, peak=rss(30), text=text)
 
 
 def test_undecided_sentence() -> None:
     """What cannot be decided is told with both bounds, the limit between them and why."""
-    former = replace(FORMER, rule=replace(RULE, kind="stage", stage="load"))
-    budget = replace(BUDGET, stage="load", former=former)
-    finding = suspect_peak(budget, budget.former, rss(21, 30))
+    stored = replace(VALUE, rule=replace(RULE, kind="stage", stage="load"))
+    budget = replace(BUDGET, stage="load", baseline_value=stored)
+    finding = suspect_peak(budget, budget.baseline_value, rss(21, 30))
     assert finding == Finding(
         rule="undecided",
         budget=budget,
@@ -138,9 +138,9 @@ def test_undecided_sentence() -> None:
 def test_number(kind, before, limit, now, text) -> None:
     """A number that is no peak is a regression above its limit; a leak's is per call."""
     rule = FailRule(kind=kind, floor=limit - before, where="the marker", text="RULE")
-    former = Former(before=before, rule=rule)
-    budget = Budget(limit=limit, where="the marker", former=former)
-    found = suspect_number(budget, former, now)
+    stored = BaselineValue(before=before, rule=rule)
+    budget = Budget(limit=limit, where="the marker", baseline_value=stored)
+    found = suspect_number(budget, stored, now)
     expected = text and Finding(rule="regression", budget=budget, text=text)
     assert expected == found
 

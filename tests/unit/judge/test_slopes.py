@@ -8,7 +8,7 @@ from math import atan, cos, gamma, inf, pi, sqrt
 import pytest
 
 from pytest_memguard.judge.rounds import FLOORS
-from pytest_memguard.judge.slopes import T_999, Growth, growth_of, quantile
+from pytest_memguard.judge.slopes import T_999, GrowthEstimate, growth_of, quantile
 from pytest_memguard.leaks import Rate
 from tests.support.leak_rounds import a_round
 
@@ -26,10 +26,10 @@ def chance(deviations: float, freedom: int) -> float:
     return scale * area * width / 3
 
 
-def growth(per_call=1.0, *, rounds=6, error=0.0, lowest=1.0, trend=1.0) -> Growth:
+def growth(per_call=1.0, *, rounds=6, error=0.0, lowest=1.0, trend=1.0) -> GrowthEstimate:
     """Growth of the number of blocks."""
     rate = Rate(signal="blocks", per_call=per_call, low=per_call, high=per_call)
-    return Growth(
+    return GrowthEstimate(
         rate=rate, error=error, rounds=rounds, lowest=lowest, highest=9.0, trend=trend
     )
 

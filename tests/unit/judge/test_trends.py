@@ -41,13 +41,13 @@ def test_what_is_no_commit_is_a_point_of_its_own(commit, points) -> None:
 
 def test_places_are_kept_apart() -> None:
     """Numbers of different interpreters or systems are not compared."""
-    runs = [run_at(number, place=f"{PLACE}{number % 2}") for number in range(1, 21)]
+    runs = [run_at(number, environment=f"{PLACE}{number % 2}") for number in range(1, 21)]
     readings = [
         reading(n, 20 if n % 2 else 90, nodeid) for nodeid in "ba" for n in range(1, 21)
     ]
     found = trends(runs, readings)
     assert [("a", f"{PLACE}0"), ("a", f"{PLACE}1"), ("b", f"{PLACE}0"), ("b", f"{PLACE}1")] == [
-        (trend.nodeid, trend.place) for trend in found
+        (trend.nodeid, trend.environment) for trend in found
     ]
     assert [trend.steps for trend in found] == [()] * 4
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard.baselines import Entry, FailRule
+from pytest_memguard.baselines import BaselineEntry, FailRule
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
 from pytest_memguard.plugin.plans import Planner
@@ -22,7 +22,7 @@ from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import MIB
 
 RULE = pytest.mark.mem_regression
-ENTRY = Entry(peak=100 * MIB, growth=0)
+ENTRY = BaselineEntry(peak=100 * MIB, growth=0)
 
 
 class Node:
@@ -183,7 +183,9 @@ def test_formers(known, budgets, expected) -> None:
     entries = {metric: {"test_it.py::test_it": entry} for metric, entry in known.items()}
     found = RegressionPlanner((), entries).formers(make_test(), budgets)
     assert expected == [budget.metric for budget in found]
-    assert all(budget.former and budget.former.rule is DEFAULT for budget in found)
+    assert all(
+        budget.baseline_value and budget.baseline_value.rule is DEFAULT for budget in found
+    )
 
 
 def test_tests_with_the_same_numbers_share_a_plan() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_memguard.baselines import Baseline, Entry
-from pytest_memguard.judge.readings import place_of
+from pytest_memguard.baselines import Baseline, BaselineEntry
+from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.model import Budget, Outcome, PhaseReading, Run
 from pytest_memguard.plugin.comparing import Comparison
 from pytest_memguard.plugin.history import readings_of
@@ -97,9 +97,9 @@ def save_baseline(run: Run, folder: Path) -> None:
 
 def compare_with_baseline(run: Run, _: Path) -> None:
     """Compare with a baseline that has the same numbers for all tests."""
-    one = Entry(peak=MIB, growth=0)
-    place = place_of(run.environment)
-    old = Baseline(places={place: dict.fromkeys((o.nodeid for o in run.outcomes), one)})
+    one = BaselineEntry(peak=MIB, growth=0)
+    place = environment_key(run.environment)
+    old = Baseline(environments={place: dict.fromkeys((o.nodeid for o in run.outcomes), one)})
     comparison = Comparison(old, closest(), "")
     comparison.add_run(run)
     assert comparison.counts().endswith("as before")

@@ -6,29 +6,31 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import Change, LineEntry, Place
+from pytest_memguard.baselines import Change, EnvironmentKey, LineEntry
 from pytest_memguard.report.changes import (
     change_headline,
     changes_table,
     counts_line,
+    environment_text,
     grown_table,
     metric_text,
-    place_text,
     regression_text,
 )
 from pytest_memguard.sizes import MIB
 from tests.support.gold_files import gold
 
-PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.11"
+)
 
 
 def change(kind, nodeid, before=0.0, now=0.0, **fields) -> Change:
     """A change between two sizes in MiB."""
-    place = fields.pop("place", PLACE)
+    environment = fields.pop("environment", PLACE)
     return Change(
         kind=kind,
         nodeid=nodeid,
-        place=place,
+        environment=environment,
         before=int(before * MIB),
         now=int(now * MIB),
         **fields,
@@ -51,12 +53,12 @@ CHANGES = (
     change(
         "regression", "t.py::b", 5, 25, subject="stage", stage="load", text="its stage grew"
     ),
-    change("improvement", "t.py::heap", 10, 5, place=replace(PLACE, metric="heap")),
+    change("improvement", "t.py::heap", 10, 5, environment=replace(PLACE, metric="heap")),
     change("unsure", "t.py::cold", 0, 5),
     Change(
         kind="regression",
         nodeid="t.py::leak",
-        place=PLACE,
+        environment=PLACE,
         subject="leak",
         before=100,
         now=250,
@@ -133,7 +135,7 @@ def test_lines_without_numbers() -> None:
 
 def test_places() -> None:
     """Environments and metrics are told in words, unknown ones too."""
-    assert place_text(PLACE) == "CPython 3.11 on Linux x86_64"
+    assert environment_text(PLACE) == "CPython 3.11 on Linux x86_64"
     assert [metric_text(name) for name in ("rss", "heap", "gpu")] == [
         *("peak RSS", "peak heap", "peak of gpu"),
     ]

@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from pytest_memguard.baselines import Baseline, Change, Entry, Place
+from pytest_memguard.baselines import Baseline, BaselineEntry, Change, EnvironmentKey
 from pytest_memguard.cli import main
 from pytest_memguard.report.changes_markdown import changes_markdown
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
 
-PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.12"
+)
 
 
 def change(kind, nodeid="t.py::test_a", before=10, now=20) -> Change:
@@ -22,7 +24,7 @@ def change(kind, nodeid="t.py::test_a", before=10, now=20) -> Change:
     return Change(
         kind=kind,
         nodeid=nodeid,
-        place=PLACE,
+        environment=PLACE,
         before=before * MIB,
         now=now * MIB,
         text=f"peak RSS {now} MiB was {before} MiB",
@@ -82,8 +84,8 @@ def test_command(tmp_path, monkeypatch, capsys, now, status) -> None:
     """``memguard compare --markdown`` prints it, and its status is that of the comparison."""
     monkeypatch.chdir(tmp_path)
     for name, mib in (("old.json", 10), ("new.json", now)):
-        entry = Entry(peak=mib * MIB, growth=0, readings=5)
-        write_baseline(Path(name), Baseline(places={PLACE: {"t.py::test_a": entry}}))
+        entry = BaselineEntry(peak=mib * MIB, growth=0, readings=5)
+        write_baseline(Path(name), Baseline(environments={PLACE: {"t.py::test_a": entry}}))
     assert main(["compare", "old.json", "new.json", "--markdown"]) == status
     text = capsys.readouterr().out
     assert text.startswith("## Memory compared, 1 test: 1 ")

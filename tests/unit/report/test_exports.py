@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from pytest_memguard.baselines import Baseline, Entry, Place
+from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.model import Outcome, PhaseReading
 from pytest_memguard.report.exports import (
     BENCHER_NAME,
@@ -46,8 +46,10 @@ ROW = Row(
     implementation="CPython",
     python="3.12.1",
 )
-PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
-ENTRY = Entry(peak=5 * MIB, growth=MIB, spread=MIB, readings=3)
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.12"
+)
+ENTRY = BaselineEntry(peak=5 * MIB, growth=MIB, spread=MIB, readings=3)
 NAMES = st.text(
     st.one_of(st.sampled_from('\t\n\r\\",{}#=: '), st.characters(exclude_categories=["Cs"])),
     max_size=30,
@@ -94,7 +96,7 @@ def test_rows_of_a_run() -> None:
     assert (first.leak, first.leak_bytes_per_call) == ("leaking", 216.0)
     assert (last.growth_bytes, last.leak, last.leak_bytes_per_call) == (None, "", None)
     assert (first.findings, last.findings) == (0, 1)
-    assert first.place == "Linux x86_64 CPython 3.12.1"
+    assert first.environment == "Linux x86_64 CPython 3.12.1"
 
 
 def test_rows_without_a_call() -> None:
@@ -117,9 +119,11 @@ def test_rows_of_several_processes() -> None:
 
 
 def test_rows_of_a_baseline() -> None:
-    """A baseline has a row for each test in each place."""
+    """A baseline has a row for each test in each environment."""
     python = replace(PLACE, metric="python")
-    baseline = Baseline(places={PLACE: {"a": ENTRY}, python: {"a": Entry(peak=1, growth=0)}})
+    baseline = Baseline(
+        environments={PLACE: {"a": ENTRY}, python: {"a": BaselineEntry(peak=1, growth=0)}}
+    )
     first, second = rows_of(baseline)
     assert (
         first.test,

@@ -12,8 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pytest_memguard.baselines import Baseline, Change, Entry, LineEntry, Place, StageEntry
-from pytest_memguard.past_runs import Commit, PastReading, PastRun, Point, Step, Trend
+from pytest_memguard.baselines import (
+    Baseline,
+    BaselineEntry,
+    Change,
+    EnvironmentKey,
+    LineEntry,
+    StageEntry,
+)
+from pytest_memguard.past_runs import ChangePoint, Commit, PastReading, PastRun, Point, Trend
 from pytest_memguard.report.baseline_tables import baseline_markdown, baseline_section
 from pytest_memguard.report.changes import changes_table, regression_text
 from pytest_memguard.report.changes_markdown import changes_markdown
@@ -110,12 +117,14 @@ def spoilt(value, name):
     return value
 
 
-PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.12")
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.12"
+)
 LINE = LineEntry(file="a.py", line=1, function="f", size=9 * MIB)
 CHANGE = Change(
     kind="regression",
     nodeid="t.py::test",
-    place=PLACE,
+    environment=PLACE,
     subject="stage",
     stage="load",
     before=MIB,
@@ -125,15 +134,19 @@ CHANGE = Change(
     lines=((None, LINE),),
 )
 BASELINE = Baseline(
-    places={
-        PLACE: {"t": Entry(peak=1, growth=0, stages=(StageEntry(path="s", peak=1, delta=1),))}
+    environments={
+        PLACE: {
+            "t": BaselineEntry(
+                peak=1, growth=0, stages=(StageEntry(path="s", peak=1, delta=1),)
+            )
+        }
     }
 )
 PAST = PastRun(
     number=1,
     ended="2026-11-21T13:25:26Z",
     commit=Commit(name="abc", branch="main", dirty=True),
-    place="Linux",
+    environment="Linux",
     status=0,
     aborted="crashed: gw0",
     tests=1,
@@ -142,9 +155,9 @@ READING = PastReading(run=1, nodeid="t", outcome="passed", finding="leaking", pe
 POINT = Point(run=PAST, value=MIB, readings=(READING,))
 TREND = Trend(
     nodeid="t",
-    place="Linux",
+    environment="Linux",
     points=(POINT,) * 2,
-    steps=((POINT, Step(at=1, before=1.0, after=9.0)),),
+    steps=((POINT, ChangePoint(at=1, before=1.0, after=9.0)),),
 )
 
 

@@ -82,7 +82,7 @@ def test_overview() -> None:
 
 def test_overview_of_several_places() -> None:
     """With more than one place, each line says which it is about."""
-    runs = [run_at(number, place=f"{PLACE}.{number % 2}") for number in range(1, 21)]
+    runs = [run_at(number, environment=f"{PLACE}.{number % 2}") for number in range(1, 21)]
     readings = [reading(n, 20 if n < 11 else 40) for n in range(1, 21)]
     text = "\n".join(overview(runs, trends(runs, readings), 9))
     assert f"t.py::test ({PLACE}.1)  {name_of(11)[:9]}" in text

@@ -10,16 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_memguard.baselines import Baseline, Entry, LineEntry, Place, StageEntry
+from pytest_memguard.baselines import (
+    Baseline,
+    BaselineEntry,
+    EnvironmentKey,
+    LineEntry,
+    StageEntry,
+)
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.sizes import KIB, MIB
 from pytest_memguard.storage.baseline import read_baseline, update_baseline, write_baseline
 from pytest_memguard.storage.baseline_form import dump_baseline, parse_baseline
 
-PLACE = Place(system="Linux", machine="x86_64", implementation="CPython", python="3.11")
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.11"
+)
 OLDER = replace(PLACE, python="3.9")
 HEAP = replace(PLACE, metric="heap")
-FULL = Entry(
+FULL = BaselineEntry(
     peak=20 * MIB,
     growth=-64 * KIB,
     ceiling=24 * MIB,
@@ -33,9 +41,9 @@ FULL = Entry(
     leak=216.5,
     imports=7,
 )
-BARE = Entry(peak=0, growth=0)
+BARE = BaselineEntry(peak=0, growth=0)
 BASELINE = Baseline(
-    places={
+    environments={
         PLACE: {"t.py::test_b": BARE, 't.py::test_a[\u00fc-"\\-\n]': FULL},
         OLDER: {"t.py::test_b": BARE},
         HEAP: {"t.py::test_b": replace(BARE, peak=KIB)},
@@ -52,7 +60,7 @@ kib = st.integers(0, 2**32).map(lambda number: number * KIB)
 changes = st.integers(-(2**32), 2**32).map(lambda number: number * KIB)
 names = st.text(max_size=12)
 entries = st.builds(
-    Entry,
+    BaselineEntry,
     peak=kib,
     growth=changes,
     ceiling=kib,
@@ -68,13 +76,18 @@ entries = st.builds(
     ).map(tuple),
     leak=st.none() | st.floats(0, 1e9),
 )
-places = st.builds(
-    Place, system=names, machine=names, implementation=names, python=names, metric=names
+environments = st.builds(
+    EnvironmentKey,
+    system=names,
+    machine=names,
+    implementation=names,
+    python=names,
+    metric=names,
 )
 baselines = st.builds(
     Baseline,
-    places=st.dictionaries(
-        places, st.dictionaries(names, entries, min_size=1, max_size=4), max_size=3
+    environments=st.dictionaries(
+        environments, st.dictionaries(names, entries, min_size=1, max_size=4), max_size=3
     ),
 )
 
@@ -113,9 +126,9 @@ def test_the_file_is_for_reviews() -> None:
 def test_order_of_writing_does_not_matter() -> None:
     """The same numbers in another order are the same file."""
     turned = Baseline(
-        places={
-            place: dict(reversed(tests.items()))
-            for place, tests in reversed(BASELINE.places.items())
+        environments={
+            environment: dict(reversed(tests.items()))
+            for environment, tests in reversed(BASELINE.environments.items())
         }
     )
     assert text_of(BASELINE) == text_of(turned)
@@ -123,7 +136,7 @@ def test_order_of_writing_does_not_matter() -> None:
 
 def test_places_without_tests_are_left_out() -> None:
     """An environment with no test in it is not written."""
-    assert Baseline() == parse_baseline(text_of(Baseline(places={PLACE: {}})), "f")
+    assert Baseline() == parse_baseline(text_of(Baseline(environments={PLACE: {}})), "f")
 
 
 def test_no_file(tmp_path) -> None:
@@ -153,7 +166,7 @@ def file_with(*lines: str) -> str:
 
 def test_the_form_of_the_examples_is_right() -> None:
     """The files below are wrong for the reason that is tested, not for another."""
-    assert len(parse_baseline(file_with(ENTRY), "f").places) == 1
+    assert len(parse_baseline(file_with(ENTRY), "f").environments) == 1
 
 
 @pytest.mark.parametrize(
@@ -183,12 +196,12 @@ def test_the_form_of_the_examples_is_right() -> None:
         pytest.param(
             '{"format": 1,\n "environments": [7]}',
             "line 2: environment 1 is no object",
-            id="place-a-number",
+            id="environment-a-number",
         ),
         pytest.param(
             file_with(ENTRY).replace('"machine"', '"maschine"'),
             "line 2: environment 1 has no machine",
-            id="place-misspelt",
+            id="environment-misspelt",
         ),
         pytest.param(
             file_with(ENTRY).replace('"tests": {', '"test": {'),
@@ -285,7 +298,7 @@ def test_the_form_of_the_examples_is_right() -> None:
             + ENTRY
             + "}}]}",
             "line 5: environment 2 is one that came before",
-            id="place-twice",
+            id="environment-twice",
         ),
         pytest.param("[" * 100_000, "is no baseline", id="deep"),
         pytest.param(

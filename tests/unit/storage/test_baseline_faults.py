@@ -26,7 +26,7 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="it needs signals")
 
 def number_in(path) -> int:
     """The number that every test of a file has."""
-    (tests,) = read_baseline(path).places.values()
+    (tests,) = read_baseline(path).environments.values()
     (number,) = {entry.imports for entry in tests.values()}
     assert len(tests) == 500
     return number
@@ -141,14 +141,15 @@ ADD = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from pytest_memguard.baselines import Baseline, Entry
+from pytest_memguard.baselines import Baseline, BaselineEntry
 from pytest_memguard.judge.merging import merge_baselines
 from pytest_memguard.storage.baseline import update_baseline
 from tests.support.large_baselines import PLACE
 
 sys.stdin.read()
 for number in range(20):
-    new = Baseline(places={PLACE: {f"{sys.argv[2]}-{number}": Entry(peak=0, growth=0)}})
+    entries = {f"{sys.argv[2]}-{number}": BaselineEntry(peak=0, growth=0)}
+    new = Baseline(environments={PLACE: entries})
     update_baseline(
         Path(sys.argv[1]), lambda before: merge_baselines(before or Baseline(), new)
     )
@@ -169,7 +170,7 @@ def test_several_at_once(tmp_path) -> None:
     for writer in writers:
         writer.stdin.close()
     assert [writer.wait() for writer in writers] == [0, 0, 0]
-    (tests,) = read_baseline(path).places.values()
+    (tests,) = read_baseline(path).environments.values()
     assert set(tests) == {f"{writer}-{number}" for writer in range(3) for number in range(20)}
     assert [path] == list(tmp_path.iterdir())
 

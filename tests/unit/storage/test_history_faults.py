@@ -11,7 +11,7 @@ from textwrap import dedent
 import pytest
 
 from pytest_memguard.storage.database import StoreError
-from pytest_memguard.storage.history_location import check_place, open_to_write
+from pytest_memguard.storage.history_location import check_location, open_to_write
 from pytest_memguard.storage.stored_runs import append_run
 from tests.support.history_values import ENVIRONMENT, fill, place, reading, run_at
 
@@ -80,7 +80,7 @@ def test_runs_that_are_killed(tmp_path) -> None:
     ends = done.stdout.split()
     killed, appended = ends.count("killed"), ends.count("appended")
     assert (len(ends), killed >= 15) == (60, True)
-    check_place(place(path))
+    check_location(place(path))
     stored = readings_by_run(path)
     assert set(stored) == {TESTS}
     # one that is killed when all is written, just before it ends, is there all the same
@@ -126,6 +126,6 @@ def test_a_disk_that_was_full_from_the_start(small_disk) -> None:
     with pytest.raises(StoreError, match=r"full|disk I/O error"):
         open_to_write(place(path))
     (small_disk / "filler").unlink()
-    check_place(place(path))
+    check_location(place(path))
     fill(path, {"t.py::test": [1.0]})
     assert readings_by_run(path) == [1]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.past_runs import HistoryPlace
+from pytest_memguard.past_runs import HistoryLocation
 from pytest_memguard.storage.baseline import read_baseline, update_baseline, write_baseline
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.experiments import COLUMNS, append_line
@@ -23,7 +23,7 @@ from pytest_memguard.storage.files import (
     read_text,
     write_whole,
 )
-from pytest_memguard.storage.history_location import check_place, open_to_read, open_to_write
+from pytest_memguard.storage.history_location import check_location, open_to_read, open_to_write
 from pytest_memguard.storage.known_leaks import read_known, write_known
 from tests.support.large_baselines import baseline_of
 
@@ -59,7 +59,7 @@ def irregular(request, tmp_path):
 
 def open_and_close(open_history, path):
     """Open a history and close it again."""
-    open_history(HistoryPlace(text=str(path))).close()
+    open_history(HistoryLocation(text=str(path))).close()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,9 @@ def open_and_close(open_history, path):
         pytest.param(lambda path: append_line(path, ["a"] * len(COLUMNS)), id="experiments"),
         pytest.param(lambda path: open_and_close(open_to_read, path), id="history-read"),
         pytest.param(lambda path: open_and_close(open_to_write, path), id="history-write"),
-        pytest.param(lambda path: check_place(HistoryPlace(text=str(path))), id="history"),
+        pytest.param(
+            lambda path: check_location(HistoryLocation(text=str(path))), id="history"
+        ),
     ],
 )
 def test_refused(irregular, use) -> None:

@@ -14,7 +14,7 @@ from pytest_memguard.past_runs import Commit
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.database import StoreError
-from pytest_memguard.storage.history_location import check_place, open_to_read, open_to_write
+from pytest_memguard.storage.history_location import check_location, open_to_read, open_to_write
 from pytest_memguard.storage.sqlite import SqliteFile
 from pytest_memguard.storage.stored_runs import (
     append_run,
@@ -99,7 +99,7 @@ def test_another_environment_is_another_place(path) -> None:
     database = open_to_write(place(path))
     for number, python in enumerate(("3.12.1", "3.12.2", "3.13.0"), 1):
         append_run(database, run_at(number), replace(ENVIRONMENT, python=python), [])
-    places = [run.place.rpartition(" ")[2] for run in read_runs(database, last=9)]
+    places = [run.environment.rpartition(" ")[2] for run in read_runs(database, last=9)]
     database.close()
     assert places == ["3.12", "3.12", "3.13"]
 
@@ -210,7 +210,7 @@ def test_other_files_are_refused(path, content, problem) -> None:
     """What is no SQLite database is named, and left as it is, by every way to open it."""
     path.parent.mkdir()
     path.write_bytes(content)
-    for use in (check_place, open_to_read, open_to_write):
+    for use in (check_location, open_to_read, open_to_write):
         with pytest.raises(StoreError) as caught:
             use(place(path))
         assert f"{path}{problem if problem[0] == ':' else f' {problem}'}" == str(caught.value)
@@ -224,7 +224,7 @@ def test_a_database_of_something_else_is_refused(path) -> None:
         connection.execute("CREATE TABLE visits (url TEXT)")
     connection.close()
     with pytest.raises(StoreError, match="is a database of something else: it has no table"):
-        check_place(place(path))
+        check_location(place(path))
 
 
 @pytest.mark.parametrize("made", ["missing", "empty", "killed-at-once"])
@@ -235,7 +235,7 @@ def test_nothing_yet(path, made) -> None:
         path.touch()
     elif made == "killed-at-once":
         SqliteFile(path, create=True).close()
-    check_place(place(path))
+    check_location(place(path))
     problem = "there is no such file" if made == "missing" else "has no runs"
     with pytest.raises(StoreError, match=problem):
         open_to_read(place(path))
@@ -246,7 +246,7 @@ def test_nothing_yet(path, made) -> None:
 def test_a_folder_is_refused(tmp_path) -> None:
     """A folder is no file."""
     with pytest.raises(StoreError, match="it is a folder, not a regular file"):
-        check_place(place(tmp_path))
+        check_location(place(tmp_path))
 
 
 def test_a_newer_schema_is_kept(path) -> None:
@@ -256,7 +256,7 @@ def test_a_newer_schema_is_kept(path) -> None:
         connection.execute("UPDATE memguard_schema SET number = 99")
     connection.close()
     before = path.read_bytes()
-    for use in (check_place, open_to_read):
+    for use in (check_location, open_to_read):
         with pytest.raises(StoreError, match=f"^{path} has schema 99, this version knows"):
             use(place(path))
     database = open_to_write(place(path))
@@ -273,7 +273,7 @@ def test_a_schema_without_number_is_told(path) -> None:
         connection.execute("DELETE FROM memguard_schema")
     connection.close()
     with pytest.raises(StoreError, match="should have one row, it has 0"):
-        check_place(place(path))
+        check_location(place(path))
 
 
 @pytest.fixture
@@ -291,7 +291,7 @@ def test_an_older_file_is_brought_up_to_date(path, how, monkeypatch) -> None:
         before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
         fill(path, {"a": [1, 2]})
         stored = everything(path)
-    check_place(place(path))
+    check_location(place(path))
     if how == "append":
         database = open_to_write(place(path))
         append_run(database, run_at(3), ENVIRONMENT, [])
@@ -340,13 +340,13 @@ def test_what_cannot_be_written_is_told(restricted) -> None:
     fill(path, {"a": [1]})
     path.chmod(0o400)
     with pytest.raises(StoreError, match=r": it cannot be written$"):
-        check_place(place(path))
+        check_location(place(path))
     path.chmod(0o600)
     restricted.chmod(0o500)
     with pytest.raises(StoreError, match=r": its folder cannot be written"):
-        check_place(place(path))
+        check_location(place(path))
     with pytest.raises(StoreError, match="Permission denied"):
-        check_place(place(restricted / "new.sqlite3"))
+        check_location(place(restricted / "new.sqlite3"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="files have other permissions there")
