@@ -18,7 +18,7 @@ if __name__ == "__main__":  # what is measured is the rule beside this file
 
 from bench.leak_rule import Level, Series, at_most, check, show
 from pytest_memguard.judge.rounds import FLOORS
-from pytest_memguard.judge.stepped_growth import LEAST_STEPS, OVER_NOISE, steps_of
+from pytest_memguard.judge.stepped_growth import LEAST_STEPS, NOISE_FACTOR, steps_of
 from pytest_memguard.leaks import Signal
 from pytest_memguard.recording.repeat import Limits
 
@@ -167,7 +167,7 @@ def misses(build: Builder, cap: int, count: int) -> Misses:
         series = Series(stairs.signal, stairs.level)
         verdict, _ = check(series, cap)
         noise = max((-(r.of(stairs.signal) or 0) for r in verdict.rounds), default=0)
-        steps = steps_of(verdict.rounds, stairs.signal, max(0, OVER_NOISE * noise))
+        steps = steps_of(verdict.rounds, stairs.signal, max(0, NOISE_FACTOR * noise))
         floor = CLEARLY_ABOVE * FLOORS[stairs.signal]
         if len(steps) >= LEAST_STEPS and stairs.per_call >= floor:
             states[verdict.state] += 1

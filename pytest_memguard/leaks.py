@@ -23,10 +23,10 @@ BYTE_SIGNALS: Final[frozenset[Signal]] = frozenset({"C heap", "USS"})
 """Signals in bytes; the others are numbers of something."""
 MEMORY_SIGNALS: Final[frozenset[Signal]] = frozenset({"blocks", "C heap", "USS"})
 """Signals that show memory; without any of them a check is blind to it."""
-WORTH: Final[dict[Signal, int]] = {"blocks": 1000, "C heap": 65_536, "USS": 1_048_576}
+LISTED_GROWTH: Final[dict[Signal, int]] = {"blocks": 1000, "C heap": 65_536, "USS": 1_048_576}
 """Growth that is listed although it stopped: a thousand blocks are about 64 KiB, and
 pages come and go."""
-WORTH_OTHERS: Final = 8
+LISTED_COUNT: Final = 8
 """The same for files, threads and whatever else is counted."""
 STARTS_TRACEMALLOC: Final = "the test starts tracemalloc, so not all lines may be known"
 """Note of a blame: CPython itself keeps some bytes of every start of tracemalloc."""
@@ -236,7 +236,7 @@ def ignored_by(where: str, pattern: str) -> str:
     return f"{where} has the pattern {pattern!r}"
 
 
-def may_be_of_python(blame: Blame, signals: Iterable[Signal]) -> bool:
+def may_be_python_memory(blame: Blame, signals: Iterable[Signal]) -> bool:
     """Whether what nobody seems to hold may be Python's: blocks, or one that grows.
 
     Of one that is replaced by a longer one with each call, the bytes alone become more, or no
@@ -275,7 +275,7 @@ def bytes_per_call(reading: LeakReading) -> float | None:
     return max([traced, *measured], default=0.0) or next(iter(pages), None)
 
 
-def is_worth_telling(reading: LeakReading) -> bool:
+def is_worth_listing(reading: LeakReading) -> bool:
     """Whether a cache is filling, or what grew and stopped came to a stated size.
 
     Args:
@@ -284,16 +284,18 @@ def is_worth_telling(reading: LeakReading) -> bool:
     path = reading.blame.path if reading.blame is not None else None
     if path is not None and path.bounded:
         return True
-    return is_much(reading.verdict.rounds)
+    return is_large(reading.verdict.rounds)
 
 
-def is_much(rounds: Iterable[Round]) -> bool:
+def is_large(rounds: Iterable[Round]) -> bool:
     """Whether what grew in some rounds came to a stated size."""
     grown: dict[Signal, int] = {}
     for a_round in rounds:
         for signal, moved in a_round.growth:
             grown[signal] = grown.get(signal, 0) + moved
-    return any(moved >= WORTH.get(signal, WORTH_OTHERS) for signal, moved in grown.items())
+    return any(
+        moved >= LISTED_GROWTH.get(signal, LISTED_COUNT) for signal, moved in grown.items()
+    )
 
 
 def bytes_of_all(reading: LeakReading) -> float | None:

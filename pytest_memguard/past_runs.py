@@ -9,10 +9,10 @@ from typing import Final
 from pytest_memguard.metrics import RSS
 from pytest_memguard.values import dataclass
 
-FEWEST: Final = 8
+STEP_LEAST_VALUES: Final = 8
 """Values in which a step can be told; in so few only one that nobody could overlook."""
-SHARE: Final = 0.05
-FLOOR: Final = 1 << 20
+STEP_SHARE: Final = 0.05
+STEP_FLOOR_BYTES: Final = 1 << 20
 """Changes below this share of the level, or below so many bytes, are no steps."""
 _URL: Final = re.compile(r"[A-Za-z][\w+.-]*://")
 # as far as the last @: a password may have any sign in it, and one too many hidden does no harm

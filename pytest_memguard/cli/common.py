@@ -89,7 +89,7 @@ def _begins_like_a_baseline(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def sensible(name: str) -> Iterator[None]:
+def faults_of_file(name: str) -> Iterator[None]:
     """Take what goes wrong within for a fault of a file that was edited by hand.
 
     Args:

@@ -22,7 +22,7 @@ from pytest_memguard.report.changes import (
 from pytest_memguard.report.changes_markdown import changes_markdown
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
 from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rules
-from pytest_memguard.storage.baseline import no_collection
+from pytest_memguard.storage.baseline import without_garbage_collection
 
 _EXAMPLES = f"""\
   pytest --mem-json new.json        write the numbers of a run
@@ -67,7 +67,7 @@ def declare(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Compare, and print what changed."""
-    with no_collection():
+    with without_garbage_collection():
         return _compared(options)
 
 

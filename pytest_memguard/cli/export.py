@@ -10,9 +10,9 @@ from pytest_memguard.cli.common import (
     Answer,
     Commands,
     add_command,
+    faults_of_file,
     read_numbers,
     read_run,
-    sensible,
     size_of,
 )
 from pytest_memguard.errors import ConfigError
@@ -59,7 +59,7 @@ def declare(commands: Commands) -> None:
 
 def export(options: argparse.Namespace) -> Answer:
     """Write the rows."""
-    with sensible(options.file):
+    with faults_of_file(options.file):
         text, what = _findings(options) if options.format == _GITLAB else _rows(options)
     if options.output is None:
         return [text.removesuffix("\n")], 0

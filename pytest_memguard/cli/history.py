@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pytest_memguard.cli.common import Answer, Commands, add_command, count_of
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.trends import trends
-from pytest_memguard.past_runs import FLOOR, SHARE, HistoryLocation, PastRun
+from pytest_memguard.past_runs import STEP_FLOOR_BYTES, STEP_SHARE, HistoryLocation, PastRun
 from pytest_memguard.report.trend_tables import ASCII, BLOCKS, many, overview, trend_section
 from pytest_memguard.storage.database import Database
 from pytest_memguard.storage.history_location import FILE, open_to_read
@@ -99,7 +99,7 @@ def _opened(location: HistoryLocation) -> Iterator[Database]:
 
 
 def _overview(database: Database, runs: Sequence[PastRun], top: int) -> list[str]:
-    tests = read_changing(database, runs, share=SHARE, floor=FLOOR)
+    tests = read_changing(database, runs, share=STEP_SHARE, floor=STEP_FLOOR_BYTES)
     stepped = []
     for at in range(0, len(tests), _AT_ONCE):
         readings = read_readings(database, runs, tests[at : at + _AT_ONCE])

@@ -13,9 +13,9 @@ from pytest_memguard.cli.common import (
     Answer,
     Commands,
     add_command,
+    faults_of_file,
     read_numbers,
     read_run,
-    sensible,
 )
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line, tsv_cell
@@ -80,7 +80,7 @@ def declare(commands: Commands) -> None:
 
 def log(options: argparse.Namespace) -> Answer:
     """Decide, and append a line."""
-    with sensible(options.run_file):
+    with faults_of_file(options.run_file):
         cells, decided = _attempt(options)
     commit = current_commit(Path.cwd())
     changed = "+" if commit.dirty else ""

@@ -11,8 +11,8 @@ from pytest_memguard.cli.common import (
     Commands,
     add_command,
     count_of,
+    faults_of_file,
     read_numbers,
-    sensible,
 )
 from pytest_memguard.model import Run
 from pytest_memguard.report.baseline_tables import baseline_markdown, baseline_section
@@ -72,7 +72,7 @@ def declare(commands: Commands) -> None:
 
 def report(options: argparse.Namespace) -> Answer:
     """Print the numbers in the form that was asked for."""
-    with sensible(options.file):
+    with faults_of_file(options.file):
         return [_text(options)], 0
 
 

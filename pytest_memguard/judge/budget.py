@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from pytest_memguard.judge.bound_reasons import REASONS, REMEDIES
-from pytest_memguard.judge.regression_findings import suspect_peak
+from pytest_memguard.judge.regression_findings import peak_finding
 from pytest_memguard.metrics import RSS, metric_named
 from pytest_memguard.model import Budget, Finding, Peak, PhaseName, Rule
 
@@ -25,7 +25,7 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
         for a limit that the baseline sets, regression in place of over-budget.
     """
     if budget.baseline_value is not None:
-        return suspect_peak(budget, budget.baseline_value, peak)
+        return peak_finding(budget, budget.baseline_value, peak)
     limit, value = budget.limit, peak.value
     resolution = metric_named(peak.metric).tolerance(limit)
     close = bool(budget.warn and value > budget.warn * limit)

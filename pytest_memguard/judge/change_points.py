@@ -16,13 +16,18 @@ from itertools import accumulate, pairwise
 from statistics import median
 from typing import Final
 
-from pytest_memguard.past_runs import FEWEST, FLOOR, SHARE, ChangePoint
+from pytest_memguard.past_runs import (
+    STEP_FLOOR_BYTES,
+    STEP_LEAST_VALUES,
+    STEP_SHARE,
+    ChangePoint,
+)
 
-SHORTEST: Final = 3
+LEAST_LEVEL_VALUES: Final = 3
 """Values a level rests on at least: one or two may be strays."""
-ENOUGH: Final = 12
+SHUFFLED_FROM_VALUES: Final = 12
 """Values from which on shuffling can tell: six and six can be dealt in 924 ways."""
-GAP: Final = 2
+PLAIN_GAP_FACTOR: Final = 2
 """How many times its sides' ranges a step must be that nobody could overlook."""
 SHUFFLES: Final = 399
 STRAYS: Final = 1
@@ -30,7 +35,7 @@ STRAYS: Final = 1
 
 
 def find_steps(
-    values: Sequence[float], *, share: float = SHARE, floor: float = FLOOR
+    values: Sequence[float], *, share: float = STEP_SHARE, floor: float = STEP_FLOOR_BYTES
 ) -> tuple[ChangePoint, ...]:
     """Find where a series moved to another level.
 
@@ -42,9 +47,9 @@ def find_steps(
     Returns:
         The steps, in order; the same ones for the same values.
     """
-    if not _worth_a_look(values, share, floor):
+    if not _may_have_changed(values, share, floor):
         return ()
-    borders = [0, *_divide(_drawn_in(values), 0, random.Random(0)), len(values)]  # noqa: S311  the same in every run
+    borders = [0, *_divide(_clipped(values), 0, random.Random(0)), len(values)]  # noqa: S311  the same in every run
     borders = _settled(values, borders)
     while len(borders) > 2:
         levels = [median(values[a:b]) for a, b in pairwise(borders)]
@@ -62,9 +67,9 @@ def find_steps(
     return ()
 
 
-def _worth_a_look(values: Sequence[float], share: float, floor: float) -> bool:
+def _may_have_changed(values: Sequence[float], share: float, floor: float) -> bool:
     """Whether any two neighbouring values in three differ by enough: most series are flat."""
-    if len(values) < FEWEST:
+    if len(values) < STEP_LEAST_VALUES:
         return False
     middles = _middles(values)
     return max(middles) - min(middles) >= max(floor, share * min(middles))
@@ -72,10 +77,13 @@ def _worth_a_look(values: Sequence[float], share: float, floor: float) -> bool:
 
 def _middles(values: Sequence[float]) -> list[float]:
     """The medians of any three neighbours: no single stray gets into them."""
-    return [median(values[at : at + SHORTEST]) for at in range(len(values) - SHORTEST + 1)]
+    return [
+        median(values[at : at + LEAST_LEVEL_VALUES])
+        for at in range(len(values) - LEAST_LEVEL_VALUES + 1)
+    ]
 
 
-def _drawn_in(values: Sequence[float]) -> list[float]:
+def _clipped(values: Sequence[float]) -> list[float]:
     middles = _middles(values)
     low, high = min(middles), max(middles)
     return [min(max(value, low), high) for value in values]
@@ -83,30 +91,30 @@ def _drawn_in(values: Sequence[float]) -> list[float]:
 
 def _divide(values: Sequence[float], start: int, chance: random.Random) -> list[int]:
     """Borders within a part of the series, counted from the beginning of the whole."""
-    if len(values) < FEWEST:
+    if len(values) < STEP_LEAST_VALUES:
         return []
     gain, border = _best_border(values)
-    if not (_is_plain(values[:border], values[border:]) or _is_rare(values, gain, chance)):
+    if not (_is_obvious(values[:border], values[border:]) or _is_rare(values, gain, chance)):
         return []
     left = _divide(values[:border], start, chance)
     right = _divide(values[border:], start + border, chance)
     return [*left, start + border, *right]
 
 
-def _is_plain(left: Sequence[float], right: Sequence[float]) -> bool:
+def _is_obvious(left: Sequence[float], right: Sequence[float]) -> bool:
     """Whether two sides are so far apart that nobody could overlook it.
 
     Of twelve values and more, fewer than 0.5 % of all shuffled series are so well sorted.
     """
-    if min(len(left), len(right)) < FEWEST // 2:
+    if min(len(left), len(right)) < STEP_LEAST_VALUES // 2:
         return False
     gap = max(min(right) - max(left), min(left) - max(right))
-    return gap > GAP * max(max(left) - min(left), max(right) - min(right))
+    return gap > PLAIN_GAP_FACTOR * max(max(left) - min(left), max(right) - min(right))
 
 
 def _is_rare(values: Sequence[float], gain: float, chance: random.Random) -> bool:
     """Whether hardly any shuffled series can be divided as well."""
-    if len(values) < ENOUGH:
+    if len(values) < SHUFFLED_FROM_VALUES:
         return False
     shuffled = list(values)
     as_good = 0
@@ -126,11 +134,11 @@ def _best_border(values: Sequence[float]) -> tuple[float, int]:
     """
     size = len(values)
     inner = _inner_distances(values)
-    best, where = -1.0, SHORTEST
-    for border in range(SHORTEST, size - SHORTEST + 1):
+    best, where = -1.0, LEAST_LEVEL_VALUES
+    for border in range(LEAST_LEVEL_VALUES, size - LEAST_LEVEL_VALUES + 1):
         left = inner[border][0]
         left_mean = 2 * left / (border * (border - 1))
-        for end in range(border + SHORTEST, size + 1):
+        for end in range(border + LEAST_LEVEL_VALUES, size + 1):
             ends = inner[end]
             right, count = ends[border], end - border
             across = ends[0] - left - right
@@ -158,7 +166,7 @@ def _settled(values: Sequence[float], borders: list[int]) -> list[int]:
     found = list(borders)
     for at in range(1, len(found) - 1):
         low, high = found[at - 1], found[at + 1]
-        places = range(low + SHORTEST, high - SHORTEST + 1)
+        places = range(low + LEAST_LEVEL_VALUES, high - LEAST_LEVEL_VALUES + 1)
         found[at] = min(places, key=lambda here: _scatter(values, low, here, high))
     return found
 

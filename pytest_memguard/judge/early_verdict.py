@@ -22,17 +22,17 @@ from pytest_memguard.sizes import format_size
 Growths = Mapping[Signal, int]
 """Signals, and by how much they grew."""
 _NOTHING: Final[Growths] = {}
-QUIET: Final = 1 / 3
+FLAT_SHARE: Final = 1 / 3
 """Share of the calls, the latest, over which nothing may grow for the check to end early."""
 _PASSED_BYTES_PER_CALL: Final[Mapping[Signal, float]] = {"C heap": 6.0}
 """Growth per call that the first look lets pass; of what is counted it is none."""
-QUIET_CALLS: Final = 24
+FLAT_CALLS: Final = 24
 """Calls at least over which nothing may."""
-QUIET_FLOOR: Final = 0.5
+FLAT_FLOOR_SHARE: Final = 0.5
 """Share of its floor by which a signal may be above its lowest level meanwhile."""
 
 
-def passes(rounds: Sequence[Round]) -> bool:
+def shows_no_growth(rounds: Sequence[Round]) -> bool:
     """Whether the latest two rounds of a first look show nothing at all.
 
     glibc's thread cache (tcache) holds up to seven freed blocks of a size and counts them as
@@ -57,7 +57,7 @@ def passes(rounds: Sequence[Round]) -> bool:
     )
 
 
-def conclude(rounds: Sequence[Round], earlier: Growths = _NOTHING) -> Verdict | None:
+def early_verdict(rounds: Sequence[Round], earlier: Growths = _NOTHING) -> Verdict | None:
     """The verdict that needs no further calls, if there is one.
 
     Args:
@@ -67,13 +67,13 @@ def conclude(rounds: Sequence[Round], earlier: Growths = _NOTHING) -> Verdict | 
     if len(rounds) < 2 or not (is_flat(rounds[-1]) and is_flat(rounds[-2])):
         return None
     calls = calls_of(rounds)
-    quiet = last(rounds, max(QUIET_CALLS, QUIET * calls), 2)
-    over = calls_of(quiet)
-    if over < QUIET_CALLS:
+    late = last(rounds, max(FLAT_CALLS, FLAT_SHARE * calls), 2)
+    over = calls_of(late)
+    if over < FLAT_CALLS:
         return None
-    for signal in signals_of(quiet):
-        levels = levels_of(quiet, signal)
-        if levels[-1] - min(levels) > allowance(signal, over, QUIET_FLOOR):
+    for signal in signals_of(late):
+        levels = levels_of(late, signal)
+        if levels[-1] - min(levels) > allowance(signal, over, FLAT_FLOOR_SHARE):
             return None
         if is_pausing(rounds, signal, earlier.get(signal, 0)):
             return None

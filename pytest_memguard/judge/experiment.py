@@ -11,7 +11,7 @@ from pytest_memguard.values import dataclass
 
 Status = Literal["KEEP", "DISCARD", "RE-RUN"]
 
-KEEP: Final = 5 * MIB
+LEAST_SAVED_BYTES: Final = 5 * MIB
 """Bytes that must be saved, where nobody says otherwise."""
 
 
@@ -31,7 +31,7 @@ def decide(
     *,
     metric: str,
     failed: int,
-    keep: int = KEEP,
+    keep: int = LEAST_SAVED_BYTES,
 ) -> Decision:
     """Say what to do with an attempt.
 

@@ -13,7 +13,7 @@ from pytest_memguard.judge.rounds import (
     FLOORS,
     LEAST_ROUNDS,
     RESOLUTIONS,
-    TAIL,
+    TAIL_SHARE,
     allowance,
     calls_of,
     evened,
@@ -36,14 +36,14 @@ from pytest_memguard.leaks import BYTE_SIGNALS, Rate, Round, Signal
 
 LEAST_CALLS: Final = 20
 """Calls a verdict of leaking rests on at least."""
-MANY_CALLS: Final = 60
+UNEVEN_FROM_CALLS: Final = 60
 """Calls from which on a leak may be uneven."""
-STRAIGHT: Final = 0.4
+STRAIGHTNESS_ROUNDS: Final = 0.4
 """How far the level may be off a straight line below that, in growth per round."""
-STEADY: Final = 0.8
+STEADY_SHARE: Final = 0.8
 """The same share, which must not surely be less where the rate seems to fall from the first
 round on."""
-NEW_GROUND: Final = 0.5
+NEW_GROUND_SHARE: Final = 0.5
 """Share of the growth that must lie above all earlier levels."""
 _Z_95: Final = 1.64
 """The normal deviate that chance exceeds once in 20 times."""
@@ -53,18 +53,18 @@ _Z_999: Final = 3.09
 """The same for once in 1,000 times."""
 LEAST_SHARE: Final = 0.5
 """Share of the median round's rate that the lowest has where growth is uneven but sure."""
-FULL: Final = 1 / 3
+FULL_SHARE: Final = 1 / 3
 """Share of the calls, the latest, over which a count did not grow that has come to an end."""
-LATE: Final = 0.9
+LATE_SHARE: Final = 0.9
 """Share of the calls, the latest, over which growth in steps may be seen as well."""
-NOISY: Final = 0.01
+NOISY_SHARE: Final = 0.01
 """Share of the growth that a level may drop by without that being noise."""
-PAUSES: Final = 0.1
+PAUSES_SHARE: Final = 0.1
 """Share of these rounds without growth from which on it is one in steps."""
-LATE_LASTING: Final = 0.85
+LATE_LASTING_SHARE: Final = 0.85
 """Share of its rate that growth in steps keeps over these calls."""
-LEAST_ROUNDS_IF_EATEN: Final = 4
-"""Rounds a verdict of leaking rests on at least where growth has eaten all that it may."""
+LEAST_ROUNDS_AT_LIMIT: Final = 4
+"""Rounds a verdict of leaking rests on at least where growth has used up all that it may."""
 
 
 def rate_of_leak(rounds: Sequence[Round], signal: Signal, least_calls: int) -> Rate | None:
@@ -85,14 +85,14 @@ def rate_of_leak(rounds: Sequence[Round], signal: Signal, least_calls: int) -> R
                 return growth.rate
             if _is_uneven_but_sure(rounds, growth) or _gets_faster(rounds, growth):
                 return _within(growth)
-    if calls_of(rounds) < MANY_CALLS and least_calls >= LEAST_CALLS:
+    if calls_of(rounds) < UNEVEN_FROM_CALLS and least_calls >= LEAST_CALLS:
         return None
     return _rate_in_steps(rounds, signal)
 
 
 def _is_steady(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
     """Whether it grew evenly and lastingly."""
-    enough = calls_of(latest(rounds)) >= MANY_CALLS
+    enough = calls_of(latest(rounds)) >= UNEVEN_FROM_CALLS
     return (
         growth.steady
         and (enough or _is_straight(rounds, growth.rate.signal))
@@ -106,10 +106,10 @@ def _is_uneven_but_sure(rounds: Sequence[Round], growth: GrowthEstimate) -> bool
     signal = growth.rate.signal
     rates = [moved / n for n, moved in pairs_of(tail, signal)]
     return (
-        calls_of(tail) >= MANY_CALLS
+        calls_of(tail) >= UNEVEN_FROM_CALLS
         and growth.lowest > max(FLOORS[signal], LEAST_SHARE * median(rates))
         and growth.rate.per_call > growth.error * quantile(T_99, growth.rounds - 1)
-        and growth.trend >= STEADY
+        and growth.trend >= STEADY_SHARE
         and (_falling(rounds, signal) < _Z_95 or _keeps_most(rounds, signal))
     )
 
@@ -131,11 +131,11 @@ def _keeps_most(rounds: Sequence[Round], signal: Signal) -> bool:
     fades, keeps 0.41 of its rate.
     """
     whole = evened(rounds)
-    late = last(whole, calls_of(rounds) / 2, LEAST_ROUNDS_IF_EATEN)
+    late = last(whole, calls_of(rounds) / 2, LEAST_ROUNDS_AT_LIMIT)
     early = whole[: len(whole) - len(late)]
     before = sum(moved for _, moved in pairs_of(early, signal)) / max(1, calls_of(early))
     rate = sum(moved for _, moved in pairs_of(late, signal)) / calls_of(late)
-    return rate >= STEADY * before and _falling(late, signal) < _Z_95
+    return rate >= STEADY_SHARE * before and _falling(late, signal) < _Z_95
 
 
 def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:
@@ -148,13 +148,13 @@ def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:
     rate = rate_of_steps(rounds, signal)
     falls = _falling(rounds, signal)
     levels = levels_of(rounds, signal)
-    if falls > _Z_95 and deepest_drop(levels) > NOISY * levels[-1]:
+    if falls > _Z_95 and deepest_drop(levels) > NOISY_SHARE * levels[-1]:
         return None
-    late = last(rounds, LATE * calls_of(rounds), LEAST_ROUNDS)
+    late = last(rounds, LATE_SHARE * calls_of(rounds), LEAST_ROUNDS)
     pauses = sum(moved <= RESOLUTIONS.get(signal, 0) for _, moved in pairs_of(late, signal))
-    if pauses < PAUSES * len(late):
+    if pauses < PAUSES_SHARE * len(late):
         return None if falls > _Z_99 else rate
-    return rate or (None if falls > _Z_99 else rate_of_steps(late, signal, LATE_LASTING))
+    return rate or (None if falls > _Z_99 else rate_of_steps(late, signal, LATE_LASTING_SHARE))
 
 
 def full_after(rounds: Sequence[Round], signal: Signal) -> int:
@@ -164,7 +164,7 @@ def full_after(rounds: Sequence[Round], signal: Signal) -> int:
         rounds: all so far, after the warm-up.
         signal: which is not among these others.
     """
-    late = last(rounds, FULL * calls_of(rounds), 1)
+    late = last(rounds, FULL_SHARE * calls_of(rounds), 1)
     found = 0
     for other in signals_of(rounds):
         if other == signal or other in BYTE_SIGNALS:
@@ -177,7 +177,7 @@ def full_after(rounds: Sequence[Round], signal: Signal) -> int:
     return found
 
 
-def rate_of_eaten(rounds: Sequence[Round], signal: Signal) -> Rate | None:
+def rate_at_limit(rounds: Sequence[Round], signal: Signal) -> Rate | None:
     """The rate of a signal that grew in all late rounds, where growth ate all that it may.
 
     How evenly does not matter: what is lost has been seen.
@@ -188,9 +188,9 @@ def rate_of_eaten(rounds: Sequence[Round], signal: Signal) -> Rate | None:
     """
     # what grows faster and faster has shorter and shorter rounds
     even = evened(rounds)
-    whole = rounds if len(even) < LEAST_ROUNDS_IF_EATEN else even
-    tail = last(whole, TAIL * calls_of(rounds), LEAST_ROUNDS_IF_EATEN)
-    if len(tail) < LEAST_ROUNDS_IF_EATEN:
+    whole = rounds if len(even) < LEAST_ROUNDS_AT_LIMIT else even
+    tail = last(whole, TAIL_SHARE * calls_of(rounds), LEAST_ROUNDS_AT_LIMIT)
+    if len(tail) < LEAST_ROUNDS_AT_LIMIT:
         return None
     if any(moved <= allowance(signal, n) for n, moved in pairs_of(tail, signal)):
         return None
@@ -218,8 +218,8 @@ def fades(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
     tail = latest(rounds)
     half = len(tail) // 2
     earlier, later = growth_of(tail[:half], signal), growth_of(tail[half:], signal)
-    above = later.rate.per_call - STEADY * earlier.rate.per_call
-    error = hypot(later.error, STEADY * earlier.error)
+    above = later.rate.per_call - STEADY_SHARE * earlier.rate.per_call
+    error = hypot(later.error, STEADY_SHARE * earlier.error)
     return above < error * quantile(T_999, len(tail) - 2)
 
 
@@ -238,7 +238,7 @@ def _is_straight(rounds: Sequence[Round], signal: Signal) -> bool:
     levels = levels_of(tail, signal)
     done = list(accumulate((r.calls for r in tail), initial=0))
     rate = levels[-1] / done[-1]
-    most = STRAIGHT * levels[-1] / len(tail)
+    most = STRAIGHTNESS_ROUNDS * levels[-1] / len(tail)
     return all(abs(level - rate * n) <= most for n, level in zip(done, levels, strict=True))
 
 
@@ -247,7 +247,7 @@ def _is_new_ground(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
     tail = latest(rounds)
     levels = levels_of(evened(rounds), growth.rate.signal)
     before = levels[: len(levels) - len(tail)]
-    return levels[-1] - max(before) >= NEW_GROUND * (levels[-1] - before[-1])
+    return levels[-1] - max(before) >= NEW_GROUND_SHARE * (levels[-1] - before[-1])
 
 
 def is_enough(tail: Sequence[Round], least_calls: int) -> bool:

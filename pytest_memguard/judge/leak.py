@@ -43,14 +43,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.judge.early_verdict import QUIET
+from pytest_memguard.judge.early_verdict import FLAT_SHARE
 from pytest_memguard.judge.lasting_growth import (
     LEAST_CALLS,
-    STEADY,
+    STEADY_SHARE,
     fades,
     full_after,
     is_enough,
-    rate_of_eaten,
+    rate_at_limit,
     rate_of_leak,
 )
 from pytest_memguard.judge.rounds import (
@@ -66,29 +66,29 @@ from pytest_memguard.judge.slopes import NOT_FALLING, GrowthEstimate, growth_of
 from pytest_memguard.judge.stepped_growth import is_pausing, steps_of
 from pytest_memguard.leaks import Rate, Round, Verdict
 
-EVEN: Final = 0.7
+EVEN_SHARE: Final = 0.7
 """Share of the highest rate of a round that the lowest has where growth is even."""
-CONFIRMED: Final = 0.7
+CONFIRMED_SHARE: Final = 0.7
 """Share of the growth expected of a longer round that must be there."""
-SHORT_ROUND: Final = 6
+SHORT_ROUND_CALLS: Final = 6
 """Rounds of more calls than this tell growth per call from growth per look by themselves."""
 
 
-def suspects(
-    rounds: Sequence[Round], least_calls: int = LEAST_CALLS, *, eaten: bool = False
+def leaking_rates(
+    rounds: Sequence[Round], least_calls: int = LEAST_CALLS, *, at_limit: bool = False
 ) -> list[Rate]:
     """The signals that leak by all that is known so far, the most telling first.
 
     Args:
         rounds: all so far, after the warm-up.
         least_calls: fewer than usual where every call does harm.
-        eaten: whether growth has reached the limit of what a leak may eat.
+        at_limit: whether growth has reached the limit of what a leak may use up.
     """
     found = []
     for signal in signals_of(rounds):
         rate = rate_of_leak(rounds, signal, least_calls)
-        if rate is None and eaten:
-            rate = rate_of_eaten(rounds, signal)
+        if rate is None and at_limit:
+            rate = rate_at_limit(rounds, signal)
         if rate is not None:
             found.append(rate)
     return found
@@ -99,7 +99,7 @@ def final(
     stopped: str,
     least_calls: int = LEAST_CALLS,
     *,
-    eaten: bool = False,
+    at_limit: bool = False,
 ) -> Verdict:
     """The verdict when no further calls are made.
 
@@ -107,12 +107,12 @@ def final(
         rounds: all there are, after the warm-up.
         stopped: why there are no more, in words that follow on a comma.
         least_calls: fewer than usual where so much is lost per call that more would do harm.
-        eaten: whether growth has reached the limit of what a leak may eat.
+        at_limit: whether growth has reached the limit of what a leak may use up.
     """
     calls = calls_of(rounds)
     tail = latest(rounds)
     over = calls_of(tail)
-    leaking = suspects(rounds, least_calls, eaten=eaten)
+    leaking = leaking_rates(rounds, least_calls, at_limit=at_limit)
     if leaking:
         return Verdict(state="leaking", calls=over, rates=tuple(leaking), rounds=tuple(rounds))
     if not is_enough(tail, least_calls):
@@ -124,7 +124,9 @@ def final(
         for signal in signals_of(rounds)
         if levels_of(tail, signal)[-1] > allowance(signal, over)
     ]
-    lasting = [g for g in grown if g.trend >= (STEADY if fades(rounds, g) else NOT_FALLING)]
+    lasting = [
+        g for g in grown if g.trend >= (STEADY_SHARE if fades(rounds, g) else NOT_FALLING)
+    ]
     reason = _why_unclear(rounds, lasting, grown)
     if reason:
         return Verdict(
@@ -154,7 +156,7 @@ def _why_unclear(
             f"{whole.rate.signal} moved by {whole.lowest:.3g} to {whole.highest:.3g} a call, "
             "too unevenly to tell"
         )
-    late = last(rounds, QUIET * calls_of(rounds), 1)
+    late = last(rounds, FLAT_SHARE * calls_of(rounds), 1)
     for growth in grown:
         signal = growth.rate.signal
         if levels_of(late, signal)[-1] > allowance(signal, calls_of(late)):
@@ -179,7 +181,7 @@ def confirmed(verdict: Verdict, longer: Round) -> Verdict:
     """
     rate = verdict.rates[0]
     moved = longer.of(rate.signal) or 0
-    if moved >= CONFIRMED * rate.per_call * longer.calls:
+    if moved >= CONFIRMED_SHARE * rate.per_call * longer.calls:
         return verdict
     return Verdict(
         state="unclear",
@@ -204,7 +206,7 @@ def untraced(verdict: Verdict) -> Verdict:
     if any(rate.signal != "C heap" for rate in verdict.rates):
         return verdict
     growth = growth_of(latest(verdict.rounds), "C heap")
-    if growth.lowest >= EVEN * growth.highest:
+    if growth.lowest >= EVEN_SHARE * growth.highest:
         return verdict
     return replace(
         verdict,

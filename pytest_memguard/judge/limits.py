@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, RuleKind
-from pytest_memguard.judge.noise import noise, noise_of_growth, room
+from pytest_memguard.judge.noise import margin, noise, noise_of_growth
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Budget
 from pytest_memguard.rules import about_stage
@@ -29,7 +29,7 @@ def limits(entry: BaselineEntry, rules: Iterable[FailRule], metric: str) -> list
             by_noise = _noise(entry, rule, metric)
             budget = Budget(
                 limit=max(
-                    _LEAST[rule.kind], before + max(room(rule, before, metric), by_noise)
+                    _LEAST[rule.kind], before + max(margin(rule, before, metric), by_noise)
                 ),
                 where=rule.where,
                 metric=metric,
@@ -52,7 +52,7 @@ def is_by_noise(budget: Budget) -> bool:
     stored = budget.baseline_value
     if stored is None:
         return False
-    by_rule = stored.before + room(stored.rule, stored.before, budget.metric)
+    by_rule = stored.before + margin(stored.rule, stored.before, budget.metric)
     return budget.limit > max(_LEAST[stored.rule.kind], by_rule)
 
 

@@ -80,7 +80,7 @@ def assumed(value: int, metric: str) -> int:
     return max(int(share * value), least) if known.is_memory else 0
 
 
-def room(rule: FailRule, value: int, metric: str = RSS.name) -> int:
+def margin(rule: FailRule, value: int, metric: str = RSS.name) -> int:
     """What a rule lets pass above a value: share and floor must both be exceeded.
 
     Args:
@@ -102,7 +102,7 @@ def allowed(entry: BaselineEntry, rule: FailRule, metric: str = RSS.name) -> int
         metric: what was counted.
     """
     was = max(entry.peak, entry.ceiling)
-    return was + max(room(rule, was, metric), noise(entry, metric))
+    return was + max(margin(rule, was, metric), noise(entry, metric))
 
 
 def imports_may_explain(before: BaselineEntry, now: BaselineEntry, growth: int) -> bool:

@@ -40,27 +40,27 @@ from pytest_memguard.values import dataclass
 
 LINES: Final = 10
 """Lines that are shown."""
-MULTIPLE: Final = 2.0
+PAGES_FACTOR: Final = 2.0
 """How many times the rest the growth of pages has to be to count in its place."""
-_MOST_ROUNDS: Final = 2 / 3
+_GROWING_ROUNDS_SHARE: Final = 2 / 3
 """Share of the rounds in which pages grow, to be named."""
-_MISSING: Final = 0.9
+_ACCOUNTED_SHARE: Final = 0.9
 """Share of the growth that lines have to show for the rest to be their own."""
-_ALIKE: Final = 1.5
+_ALIKE_FACTOR: Final = 1.5
 """How many times what was seen may be what stays for types to be taken as they were seen."""
-_FEWEST: Final = 3
+_LEAST_LEVELS: Final = 3
 """Levels that a line takes."""
-_FREE: Final = 0.5
+_FREE_SHARE: Final = 0.5
 """Share of the growth of pages that free memory has to explain for them not to count."""
-_ALONE: Final = 8.0
+_OUTLIER_FACTOR: Final = 8.0
 """How many times as far off the rate of all others a round is that is left out."""
-_SOME_OF_IT: Final = 0.1
+_SEEN_IN_HEAP_SHARE: Final = 0.1
 """Share of the bytes that were seen which the C heap has to grow by to hold them."""
-_OFTEN: Final = 0.5
+_IN_PLACE_BLOCKS_PER_CALL: Final = 0.5
 """Blocks per call below which a line shows one that grows in place, or now and then."""
 
 
-def measured(rounds: Iterable[Round], signal: Signal) -> float | None:
+def measured_rate(rounds: Iterable[Round], signal: Signal) -> float | None:
     """Growth per call over the rounds a verdict rests on; None if it was not read.
 
     Args:
@@ -73,7 +73,9 @@ def measured(rounds: Iterable[Round], signal: Signal) -> float | None:
     return growth_of(tail, signal).rate.per_call
 
 
-def accounted(verdict: Verdict, blame: Blame, freed: int = 0) -> tuple[Verdict, Blame]:
+def scaled_to_all_calls(
+    verdict: Verdict, blame: Blame, freed: int = 0
+) -> tuple[Verdict, Blame]:
     """A verdict and who did it, with the numbers of all calls.
 
     Pages do not count that the C heap holds free by now: what is replaced by something larger
@@ -93,7 +95,7 @@ def accounted(verdict: Verdict, blame: Blame, freed: int = 0) -> tuple[Verdict, 
     scales = _scales(verdict, blame, rates, pages)
     rest = scales.small_bytes + scales.large_bytes
     unsized = "blocks" in rates and not blame.lines  # pages alone tell how large blocks are
-    most = _FREE * (pages.per_call - rest) * verdict.calls if pages is not None else 0.0
+    most = _FREE_SHARE * (pages.per_call - rest) * verdict.calls if pages is not None else 0.0
     if freed >= most > 0 and not unsized:
         pages = None
         scales = _scales(verdict, blame, rates, pages)
@@ -102,7 +104,7 @@ def accounted(verdict: Verdict, blame: Blame, freed: int = 0) -> tuple[Verdict, 
     known: float | None = rest or None
     if unsized and rest < SMALL_BLOCK * rates["blocks"].per_call:
         known = None  # the C heap does not have small blocks
-    if pages is not None and pages.per_call >= MULTIPLE * rest:
+    if pages is not None and pages.per_call >= PAGES_FACTOR * rest:
         known = pages.per_call
         if "USS" not in rates:
             verdict = replace(verdict, rates=(*verdict.rates, pages))
@@ -157,7 +159,7 @@ def _pages(verdict: Verdict) -> Rate | None:
         growth.rate.low > 0
         and growth.rate.per_call > FLOORS["USS"]
         and growth.trend >= NOT_FALLING
-        and grew >= _MOST_ROUNDS * len(tail)
+        and grew >= _GROWING_ROUNDS_SHARE * len(tail)
         and whole > RESOLUTIONS["USS"] * len(tail)
     )
     return growth.rate if lasts else None
@@ -176,7 +178,9 @@ def _scales(
     most = inf if stay is None else stay
     steady, blocks = _of_steady(most, blocks, blame)
     in_place = (
-        bool(others) and arenas == 1 and all(line.count < _OFTEN * calls for line in others)
+        bool(others)
+        and arenas == 1
+        and all(line.count < _IN_PLACE_BLOCKS_PER_CALL * calls for line in others)
     )
     shown += (1 - arenas) * small
     small = arenas * sum(
@@ -209,7 +213,7 @@ def _python_blocks(verdict: Verdict, blame: Blame) -> tuple[float | None, float]
     """Python's blocks that stay with each call, if they are counted, and those of the lines."""
     stay = next((r.per_call for r in verdict.rates if r.signal == "blocks"), None)
     if stay is None:
-        stay = measured(verdict.rounds, "blocks")
+        stay = measured_rate(verdict.rounds, "blocks")
     seen = sum(line.of_python for line in blame.lines) / max(1, blame.calls)
     return (None if stay is None else max(0.0, stay)), seen
 
@@ -226,7 +230,7 @@ def _of_python(
         return 1.0, 1.0
     uncounted = max(0.0, 1 - stay / seen)
     excess = uncounted * small
-    if heap is not None and excess and heap.per_call >= _MISSING * (shown + excess):
+    if heap is not None and excess and heap.per_call >= _ACCOUNTED_SHARE * (shown + excess):
         return 1.0, 1 - uncounted
     return _scale(stay, seen, both=stay < 1), 1.0
 
@@ -243,7 +247,7 @@ def _is_steady(count: int, calls: int, most: float) -> bool:
         most: blocks per call that all lines together leave.
     """
     fits = count - 1 <= most * calls
-    return fits and count + 1 >= calls > _FEWEST and (count + 1) % calls <= 2
+    return fits and count + 1 >= calls > _LEAST_LEVELS and (count + 1) % calls <= 2
 
 
 def _of_steady(stay: float, scale: float, blame: Blame) -> tuple[float, float]:
@@ -278,7 +282,7 @@ def _unmeasured(
             return pages.per_call
         most, heap = min(shown, pages.per_call), _of_table(verdict)
         # a list that was moved to a larger block is seen whole; the heap tells how it grew
-        return min(most, heap) if heap >= _SOME_OF_IT * most else most
+        return min(most, heap) if heap >= _SEEN_IN_HEAP_SHARE * most else most
     tail = latest(_without_odd_one(verdict.rounds))
     if not tail or "C heap" not in signals_of(tail):
         return shown
@@ -315,7 +319,7 @@ def _without_odd_one(rounds: Sequence[Round]) -> Sequence[Round]:
     others = (*rounds[:odd], *rounds[odd + 1 :])
     rate = growth_of(others, "C heap").rate.per_call
     off = [abs(moved - rate * calls) for calls, moved in pairs]
-    return others if off[odd] > _ALONE * max(off[:odd] + off[odd + 1 :]) else rounds
+    return others if off[odd] > _OUTLIER_FACTOR * max(off[:odd] + off[odd + 1 :]) else rounds
 
 
 def _of_heap(verdict: Verdict, heap: Rate, pages: Rate | None, *, in_place: bool) -> float:
@@ -343,7 +347,7 @@ def _fitted(rounds: Sequence[Round], heap: Rate) -> float:
     """The slope of a line through the levels after all rounds, by least squares."""
     levels = levels_of(rounds, "C heap")
     done = list(accumulate((one.calls for one in rounds), initial=0))
-    if len(done) < _FEWEST:
+    if len(done) < _LEAST_LEVELS:
         return heap.per_call
     weights = [done[1], *(one.calls for one in rounds)]
     whole = sum(weights)
@@ -368,7 +372,7 @@ def _scale(stay: float | None, seen: float, *, both: bool) -> float:
     """
     if stay is None or stay <= 0 or seen <= 0:
         return 1.0
-    return stay / seen if both or seen >= _MISSING * stay else 1.0
+    return stay / seen if both or seen >= _ACCOUNTED_SHARE * stay else 1.0
 
 
 def _scaled(line: LeakLine, scales: _Scales, calls: int) -> LeakLine:
@@ -386,6 +390,6 @@ def _scaled(line: LeakLine, scales: _Scales, calls: int) -> LeakLine:
 
 
 def _scaled_type(growth: TypeGrowth, scale: float) -> TypeGrowth:
-    if 1 / _ALIKE < scale < _ALIKE:
+    if 1 / _ALIKE_FACTOR < scale < _ALIKE_FACTOR:
         return growth  # objects are counted by themselves
     return replace(growth, count=round(scale * growth.count), size=round(scale * growth.size))

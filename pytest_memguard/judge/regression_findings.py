@@ -14,7 +14,7 @@ from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Budget, Finding, Peak
 
 
-def suspect_peak(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding | None:
+def peak_finding(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding | None:
     """Compare a peak with its limit.
 
     Args:
@@ -41,7 +41,7 @@ def suspect_peak(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding |
     return Finding(rule="undecided", budget=budget, peak=peak, text=text)
 
 
-def suspect_number(budget: Budget, stored: BaselineValue, now: int) -> Finding | None:
+def number_finding(budget: Budget, stored: BaselineValue, now: int) -> Finding | None:
     """Compare a number that is no peak with its limit.
 
     Args:

@@ -24,7 +24,7 @@ RESOLUTIONS: Final[Mapping[Signal, int]] = {"USS": 4096}
 """Growth in one round up to which a signal counts as flat whatever the number of calls."""
 LEAST_ROUNDS: Final = 6
 """Rounds a verdict of leaking rests on at least."""
-TAIL: Final = 2 / 3
+TAIL_SHARE: Final = 2 / 3
 """Share of the calls, the latest, that a verdict of leaking rests on."""
 TAIL_CALLS: Final = 30
 """Calls it rests on, if there are so many, where that share is less."""
@@ -41,7 +41,7 @@ def latest(rounds: Sequence[Round]) -> Sequence[Round]:
     Args:
         rounds: all so far, after the warm-up.
     """
-    return last(evened(rounds), max(TAIL_CALLS, TAIL * calls_of(rounds)), LEAST_ROUNDS)
+    return last(evened(rounds), max(TAIL_CALLS, TAIL_SHARE * calls_of(rounds)), LEAST_ROUNDS)
 
 
 def allowance(signal: Signal, calls: int, share: float = 1.0) -> float:

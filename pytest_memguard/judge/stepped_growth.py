@@ -25,24 +25,24 @@ LEAST_STEPS_OF: Final[Mapping[Signal, int]] = {"USS": 8}
 than all before it is a step. Calls on data made by chance are such records 1.1 times in two
 thirds of the calls, on average, however many there are (Renyi, 1962): four times once in 40,
 eight times once in 40,000."""
-CLEARLY: Final = 2.0
+CLEAR_PAUSE_FACTOR: Final = 2.0
 """How many times as long as expected a pause is that ends the growth."""
-LIKE: Final = 1 / 8
+ALIKE_SHARE: Final = 1 / 8
 """Share of the latest step's size that others have which tell when the next is due."""
-WIDER: Final = 4.0
+WIDEST_STEP_FACTOR: Final = 4.0
 """How many times as large as the one before a step may be that belongs to the same growth: the
 most that is common is room for four times as much each time."""
-ALONE: Final = 4
+LONE_STEP_FLOORS: Final = 4
 """Floors that a step stands for at least if no other is like it: once is no rule yet."""
-LARGE: Final = 16.0
+LARGE_STEP_FLOORS: Final = 16.0
 """Growth per call, in floors, that a step must stand for to be worth a longer pause."""
-LONGEST: Final = 64
+LONGEST_PAUSE_CALLS: Final = 64
 """Calls without growth that are enough after a step of any size, if it is the only one."""
-LASTING: Final = 0.7
+LASTING_SHARE: Final = 0.7
 """Share of its rate that growth in steps keeps from the earlier half to the later."""
-OVER_NOISE: Final = 8
+NOISE_FACTOR: Final = 8
 """How many times as large as the deepest drop a rise is that counts as a step."""
-SLACK: Final = 0.05
+LINE_TOLERANCE_SHARE: Final = 0.05
 """Share of the growth by which use may be off a straight line."""
 
 
@@ -95,7 +95,7 @@ def least_pause(signal: Signal, size: int) -> float:
         signal: which.
         size: of the step.
     """
-    return min(LONGEST, size / (LARGE * FLOORS[signal]))
+    return min(LONGEST_PAUSE_CALLS, size / (LARGE_STEP_FLOORS * FLOORS[signal]))
 
 
 def is_pausing(rounds: Sequence[Round], signal: Signal, earlier: int = 0) -> bool:
@@ -126,25 +126,25 @@ def is_pausing(rounds: Sequence[Round], signal: Signal, earlier: int = 0) -> boo
     if not steps:
         return False
     latest = steps[-1]
-    due = max(CLEARLY * _expected(steps), least_pause(signal, latest.size))
+    due = max(CLEAR_PAUSE_FACTOR * _expected(steps), least_pause(signal, latest.size))
     return calls - latest.end < due
 
 
 def _matters(steps: Sequence[GrowthStep], signal: Signal, calls: int) -> bool:
     """Whether the latest step is growth above the floor if it comes as rarely as it seems."""
     latest = steps[-1]
-    alone = all(step.size < LIKE * latest.size for step in steps[:-1])
+    alone = all(step.size < ALIKE_SHARE * latest.size for step in steps[:-1])
     rarely = allowance(signal, max(_pauses(steps, calls)[-2:]))
-    return latest.size > (ALONE if alone else 1) * rarely
+    return latest.size > (LONE_STEP_FLOORS if alone else 1) * rarely
 
 
 def _expected(steps: Sequence[GrowthStep]) -> float:
     """Calls from the latest step to the next, if growth goes on as before."""
     latest = steps[-1]
-    like = [step for step in steps if step.size >= LIKE * latest.size]
+    like = [step for step in steps if step.size >= ALIKE_SHARE * latest.size]
     pauses = _pauses(like, latest.end)[:-1]
     wider = latest.size / like[-2].size if len(like) > 1 else 1.0
-    return max(*pauses, min(max(wider, 1.0), WIDER) * pauses[-1])
+    return max(*pauses, min(max(wider, 1.0), WIDEST_STEP_FACTOR) * pauses[-1])
 
 
 def _pauses(steps: Sequence[GrowthStep], calls: int) -> list[int]:
@@ -154,7 +154,7 @@ def _pauses(steps: Sequence[GrowthStep], calls: int) -> list[int]:
 
 
 def rate_of_steps(
-    rounds: Sequence[Round], signal: Signal, lasting: float = LASTING
+    rounds: Sequence[Round], signal: Signal, lasting: float = LASTING_SHARE
 ) -> Rate | None:
     """The constant rate that fits all steps of a signal, with its limits, if there is one.
 
@@ -165,19 +165,19 @@ def rate_of_steps(
     """
     levels = levels_of(rounds, signal)
     noise = deepest_drop(levels)
-    steps = steps_of(rounds, signal, OVER_NOISE * noise)
+    steps = steps_of(rounds, signal, NOISE_FACTOR * noise)
     if len(steps) < LEAST_STEPS_OF.get(signal, LEAST_STEPS) or not _lasts(steps, lasting):
         return None
     per_call = _slope(steps[0], steps[-1])
-    slack = noise + SLACK * (steps[-1].before - steps[0].before)
-    low, high = _limits(steps, list(zip(_done(rounds), levels, strict=True)), slack)
+    tolerance = noise + LINE_TOLERANCE_SHARE * (steps[-1].before - steps[0].before)
+    low, high = _limits(steps, list(zip(_done(rounds), levels, strict=True)), tolerance)
     if low > high or per_call <= FLOORS[signal]:
         return None
     return Rate(signal=signal, per_call=min(max(per_call, low), high), low=low, high=high)
 
 
 def _limits(
-    steps: Sequence[GrowthStep], points: Sequence[tuple[int, int]], slack: float
+    steps: Sequence[GrowthStep], points: Sequence[tuple[int, int]], tolerance: float
 ) -> tuple[float, float]:
     """Lowest and highest rate of a line that comes to each step and is above no level.
 
@@ -188,9 +188,9 @@ def _limits(
     for step in steps:
         for calls, level in points:
             if calls < step.end:
-                low = max(low, (step.before - level - slack) / (step.end - calls))
+                low = max(low, (step.before - level - tolerance) / (step.end - calls))
             elif calls > step.end:
-                high = min(high, (level + slack - step.before) / (calls - step.end))
+                high = min(high, (level + tolerance - step.before) / (calls - step.end))
     return low, high
 
 

@@ -21,7 +21,7 @@ from pytest_memguard.plugin.keys import START
 from pytest_memguard.plugin.names import has_checks, has_marker_of_ours, names_in_use
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.property_readers import properties_are_read
-from pytest_memguard.probes.lifetime_peak import LifetimeMark
+from pytest_memguard.probes.lifetime_peak import LifetimePeak
 from pytest_memguard.recording.stage_host import set_current
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def begin(config: pytest.Config, settings: Settings) -> bool:
     mark = None
     if hasattr(config, "workerinput") or not config.pluginmanager.hasplugin("dsession"):
         try:
-            mark = LifetimeMark()
+            mark = LifetimePeak()
         except Unmeasurable:
             return False
     ceiling = Ceiling(config, settings, mark)
@@ -75,7 +75,7 @@ class Ceiling:
     wants_stages = True
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, mark: LifetimeMark | None
+        self, config: pytest.Config, settings: Settings, mark: LifetimePeak | None
     ) -> None:
         self._config = config
         self._settings = settings
@@ -213,7 +213,7 @@ class Calls:
     def __init__(
         self,
         ceiling: Ceiling,
-        mark: LifetimeMark,
+        mark: LifetimePeak,
         settings: Settings,
         suspects: Container[str],
     ) -> None:

@@ -399,10 +399,10 @@ class ItemHooks:
 
             grown: Finding | None = not_measured(limit, look.lost)
         else:
-            from pytest_memguard.judge.regression_findings import suspect_number
+            from pytest_memguard.judge.regression_findings import number_finding
 
             _, growth = look.peak_and_growth()
-            grown = suspect_number(limit, limit.baseline_value, growth)
+            grown = number_finding(limit, limit.baseline_value, growth)
         if grown is None:
             return found
         look.detail_now().findings.append(grown)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_memguard.extension import Check
     from pytest_memguard.plugin.items import ItemHooks
     from pytest_memguard.plugin.terminal_line import TerminalLine
-    from pytest_memguard.storage.known_leaks import KnownFile
+    from pytest_memguard.storage.known_leaks import KnownLeaksFile
 
 ITEMS: pytest.StashKey[ItemHooks] = pytest.StashKey()
 """What measures tests in this process."""
@@ -22,7 +22,7 @@ CALLED: pytest.StashKey[Sequence[object]] = pytest.StashKey()
 """The plugins whose hooks for checks have been called."""
 START: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
 """Sets up what measures tests, where no test has called for it so far."""
-KNOWN: pytest.StashKey[KnownFile] = pytest.StashKey()
+KNOWN: pytest.StashKey[KnownLeaksFile] = pytest.StashKey()
 """The leaks that were accepted before."""
 LINE: pytest.StashKey[TerminalLine] = pytest.StashKey()
 """The line on a terminal that shows a leak check that lasts."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_memguard.leaks import KnownLeak
-    from pytest_memguard.storage.known_leaks import KnownFile
+    from pytest_memguard.storage.known_leaks import KnownLeaksFile
 
 
 class LeakReport:
@@ -97,11 +97,11 @@ class LeakReport:
                 terminalreporter.write_line(one_line(line))
 
 
-def known_leaks(config: pytest.Config) -> KnownFile:
+def known_leaks(config: pytest.Config) -> KnownLeaksFile:
     """The file of leaks that were accepted before, the same one for all of a run."""
-    from pytest_memguard.storage.known_leaks import FILE, KnownFile
+    from pytest_memguard.storage.known_leaks import FILE, KnownLeaksFile
 
-    return config.stash.setdefault(KNOWN, KnownFile(Path(config.rootpath) / FILE))
+    return config.stash.setdefault(KNOWN, KnownLeaksFile(Path(config.rootpath) / FILE))
 
 
 def accepted_leaks(outcomes: Iterable[Outcome]) -> dict[str, KnownLeak]:

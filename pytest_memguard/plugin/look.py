@@ -16,7 +16,7 @@ from pytest_memguard.recording.region import Region, dropped
 if TYPE_CHECKING:
     from pytest_memguard.model import Finding, PhaseName
     from pytest_memguard.plugin.measuring import Measurement
-    from pytest_memguard.probes.peak_rss import KernelMark
+    from pytest_memguard.probes.peak_rss import PeakRss
     from pytest_memguard.recording.instruments import Instruments
     from pytest_memguard.recording.stages import StageLog
 
@@ -83,7 +83,7 @@ class Look:
         plan: the test's budgets.
     """
 
-    _mark: KernelMark
+    _mark: PeakRss
     detail: Measurement | None = None
     """What has taken over."""
     setup_was_too_much = False

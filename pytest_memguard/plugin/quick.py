@@ -14,7 +14,7 @@ from pytest_memguard.judge.peak_bounds import RSS_RESOLUTION
 from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.needs import NOTABLE_RISE_BYTES
 from pytest_memguard.plugin.properties import DELTA, PEAK, forget_ours
-from pytest_memguard.probes.peak_rss import PUT_BACK
+from pytest_memguard.probes.peak_rss import RESET_REQUEST
 from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_memguard.plugin.looks import Looks
     from pytest_memguard.plugin.needs import Demands
     from pytest_memguard.plugin.running import Running
-    from pytest_memguard.probes.peak_rss import KernelMark
+    from pytest_memguard.probes.peak_rss import PeakRss
     from pytest_memguard.recording.instruments import Instruments
 
 
@@ -113,7 +113,7 @@ class QuickHooks:
         running: Running,
         care: Care,
         instruments: Instruments,
-        mark: KernelMark,
+        mark: PeakRss,
         estimator: SlackEstimator,
     ) -> None:
         self._looks = looks
@@ -235,7 +235,7 @@ class QuickHooks:
             settle(demands.tolerance)
         if self._reset_by_others(0):
             self._mark.start()
-        self._file.write(PUT_BACK)
+        self._file.write(RESET_REQUEST)
         base = self._usage(self._thread).ru_maxrss * KIB
         if base <= self._inherited_peak:
             base = self._below_inherited.level()
@@ -273,7 +273,7 @@ class QuickHooks:
         if self.demands is None or not self._mark.undisturbed:
             self._care.end_test(item, failed=False)
             return result
-        self._file.write(PUT_BACK)
+        self._file.write(RESET_REQUEST)
         after = self._usage(self._thread).ru_maxrss * KIB
         if after <= self._inherited_peak:
             after = self._below_inherited.level()

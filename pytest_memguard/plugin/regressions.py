@@ -13,7 +13,7 @@ from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.peak_bounds import NEGLIGIBLE_SLACK
 from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_limit
-from pytest_memguard.judge.regression_findings import suspect_number
+from pytest_memguard.judge.regression_findings import number_finding
 from pytest_memguard.leaks import LeakReading, bytes_of_all
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Budget, Finding, Outcome
@@ -136,7 +136,7 @@ class RegressionCheck:
         now = bytes_of_all(reading) if reading.verdict.state == "leaking" else 0
         if budget.baseline_value is None or now is None or reading.verdict.state not in _SURE:
             return None
-        return suspect_number(budget, budget.baseline_value, round(now))
+        return number_finding(budget, budget.baseline_value, round(now))
 
     def _change(self, finding: Finding, so_far: Outcome) -> Change | None:
         record = self._records.get(finding.budget.metric)

@@ -122,13 +122,13 @@ class BlockTracker:
         try:
             if reader.metadata.total_allocations > _MOST_RECORDS:
                 return None
-            return _living(reader, memray.AllocatorType)
+            return _live_blocks(reader, memray.AllocatorType)
         finally:
             reader.close()
             self._file.close()
 
 
-def _living(reader: Any, kinds: Any) -> list[Block] | None:
+def _live_blocks(reader: Any, kinds: Any) -> list[Block] | None:
     frees = {int(kinds.FREE), int(kinds.MUNMAP), int(kinds.PYMALLOC_FREE)}
     alive: dict[int, tuple[Any, int]] = {}
     part = 0

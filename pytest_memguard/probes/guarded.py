@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pytest_memguard.probes import Meter
 
-Told = TypeVar("Told")
+Answer = TypeVar("Answer")
 
 
 class GuardedProbe:
@@ -71,7 +71,7 @@ class GuardedProbe:
         self._ask(self._probe.stop, None)
         self._is_started = False
 
-    def _ask(self, question: Callable[[], Told], instead: Told) -> Told:
+    def _ask(self, question: Callable[[], Answer], instead: Answer) -> Answer:
         if not self._is_started:  # a test that does not ask for its metric
             return instead
         try:

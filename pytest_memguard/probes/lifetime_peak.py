@@ -23,7 +23,7 @@ _MOST: Final = 64 * MIB
 _SHARE_OF_AVAILABLE: Final = 4
 
 
-class LifetimeMark:
+class LifetimePeak:
     """The lifetime high-water mark, noticed when it is reset all the same.
 
     Attributes:
@@ -36,7 +36,7 @@ class LifetimeMark:
 
     def __init__(self) -> None:
         level = resident_reader()
-        self._read = lifetime_mark(level)
+        self._read = lifetime_peak_reader(level)
         self._carried = 0
         if self._read() - level() > _MOST:
             msg = "the process's high-water mark stands too far above its level to be tried"
@@ -65,7 +65,7 @@ class LifetimeMark:
         self._resets.close()
 
 
-def lifetime_mark(level: Callable[[], int] | None) -> Callable[[], int]:
+def lifetime_peak_reader(level: Callable[[], int] | None) -> Callable[[], int]:
     """A function that returns the lifetime high-water mark of this process, in bytes.
 
     The mark is never put back. A process that was started by a larger one begins with the

@@ -20,11 +20,11 @@ from pytest_memguard.sizes import KIB, MIB
 
 _TRIAL: Final = 2 * MIB
 _DRIFT: Final = 128 * KIB
-PUT_BACK: Final = b"5"
+RESET_REQUEST: Final = b"5"
 """What is written to have the mark put back."""
 
 
-class KernelMark:
+class PeakRss:
     """The kernel's mark of this process, put back whenever something new is measured.
 
     Writing ``5`` to ``/proc/self/clear_refs`` puts the mark back to the current level
@@ -124,15 +124,15 @@ class KernelMark:
         The kernel's two counters differ by what its processors have not added up yet;
         compare this number with `mark` alone.
         """
-        self.put_back()
+        self.reset_only()
         self._bias = 0
         return self.below_inherited.level() if self.inherited_peak else self._lifetime_mark()
 
-    def put_back(self) -> None:
+    def reset_only(self) -> None:
         """Put the mark back, and do not ask where it is now."""
         if not self.undisturbed:
             marks_in_use.carry_all(self)
-        self.file.write(PUT_BACK)
+        self.file.write(RESET_REQUEST)
         self._carried = 0
 
     def carry(self) -> None:

@@ -14,10 +14,10 @@ from typing import Final
 from pytest_memguard.probes.function_names import FileAndLine, Functions
 from pytest_memguard.probes.surviving_blocks import (
     BlocksByStack,
-    Survivors,
+    SurvivingBlocks,
     blocks_in,
     grown_between,
-    survivors_of,
+    surviving_blocks_of,
 )
 
 _FRAMES: Final = 24
@@ -33,14 +33,14 @@ class TracingStopped(Exception):  # noqa: N818  a state of the calls, not an err
     """A call ended our use of tracemalloc: it uses tracemalloc itself."""
 
 
-def told_again(
+def traced_again(
     call: Callable[[], None],
     calls: int,
     collect: Callable[[], None],
-    survivors: list[Survivors],
+    survivors: list[SurvivingBlocks],
     moved: Callable[[], Moves] = Counter,
-) -> list[Survivors]:
-    """Survivors, those of Python's allocators from as many more calls under tracemalloc.
+) -> list[SurvivingBlocks]:
+    """Surviving blocks, those of Python's allocators from as many more calls under tracemalloc.
 
     The interpreter keeps tuples, lists and others for reuse. memray sees where the memory of
     one was allocated, perhaps for another one that is long gone; tracemalloc sees who got it
@@ -76,7 +76,7 @@ def told_again(
     if before is None or after is None:
         return survivors
     grown = grown_between(_blocks(*before), _blocks(*after)).items()
-    told = [survivors_of(traceback, sizes) for traceback, sizes in grown]
+    told = [surviving_blocks_of(traceback, sizes) for traceback, sizes in grown]
     return [
         *_completed((s for s in told if s is not None), survivors),
         *(s for s in survivors if not s.of_python),
@@ -138,9 +138,11 @@ def _blocks(snapshot: tracemalloc.Snapshot, moves: Moves) -> BlocksByStack:
     return found
 
 
-def _completed(told: Iterable[Survivors], survivors: list[Survivors]) -> list[Survivors]:
+def _completed(
+    told: Iterable[SurvivingBlocks], survivors: list[SurvivingBlocks]
+) -> list[SurvivingBlocks]:
     """What tracemalloc told, with what memray knows of the same places."""
-    largest: dict[FileAndLine, Survivors] = {}
+    largest: dict[FileAndLine, SurvivingBlocks] = {}
     for blocks in survivors:
         if blocks.of_python and blocks.stack:
             place = blocks.stack[0][1:]

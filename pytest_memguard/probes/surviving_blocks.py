@@ -36,7 +36,7 @@ SMALL: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survivors:
+class SurvivingBlocks:
     """Blocks from one place that are still there."""
 
     stack: tuple[tuple[str, str, int], ...]
@@ -101,7 +101,7 @@ class SurvivorTracker:
         else:
             self.note = f"{self.note}; the calls stopped it"
 
-    def read(self) -> list[Survivors]:
+    def read(self) -> list[SurvivingBlocks]:
         """What was allocated and is still there."""
         if self._tracker is not None:
             return _read(self._file)
@@ -141,7 +141,7 @@ def _start_memray(file: TrackerFile) -> Any:
     return tracker
 
 
-def _read(file: TrackerFile) -> list[Survivors]:
+def _read(file: TrackerFile) -> list[SurvivingBlocks]:
     memray = import_memray()
     kinds = memray.AllocatorType  # whose numbers are others in older versions
     of_python = {kinds.PYMALLOC_MALLOC, kinds.PYMALLOC_CALLOC, kinds.PYMALLOC_REALLOC}
@@ -158,7 +158,7 @@ def _read(file: TrackerFile) -> list[Survivors]:
         # one record is one place, so its blocks are mostly alike
         is_small = is_python and record.size <= SMALL * record.n_allocations
         found.append(
-            Survivors(
+            SurvivingBlocks(
                 stack=tuple(record.stack_trace(max_stacks=_FRAMES)),
                 native=native,
                 count=record.n_allocations,
@@ -183,12 +183,12 @@ def is_of_instruments(native: Sequence[str]) -> bool:
 
 def _difference(
     before: tracemalloc.Snapshot | None, after: tracemalloc.Snapshot | None
-) -> list[Survivors]:
+) -> list[SurvivingBlocks]:
     if before is None or after is None:
         return []
     functions = Functions()
     grown = grown_between(blocks_in(before), blocks_in(after)).items()
-    found = [survivors_of(traceback, sizes) for traceback, sizes in grown]
+    found = [surviving_blocks_of(traceback, sizes) for traceback, sizes in grown]
     return [replace(s, stack=functions.named(s.stack)) for s in found if s is not None]
 
 
@@ -216,7 +216,9 @@ def grown_between(before: BlocksByStack, after: BlocksByStack) -> BlocksByStack:
     return found
 
 
-def survivors_of(traceback: tracemalloc.Traceback, sizes: Sizes) -> Survivors | None:
+def surviving_blocks_of(
+    traceback: tracemalloc.Traceback, sizes: Sizes
+) -> SurvivingBlocks | None:
     """Blocks of Python's allocators from one place; None if they did not become more.
 
     Args:
@@ -229,7 +231,7 @@ def survivors_of(traceback: tracemalloc.Traceback, sizes: Sizes) -> Survivors | 
         return None
     small = sum(size * number for size, number in sizes.items() if size <= SMALL)
     commonest = max(sizes, key=sizes.__getitem__)
-    return Survivors(
+    return SurvivingBlocks(
         stack=frames(traceback),
         native=(),
         count=count,

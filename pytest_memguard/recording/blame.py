@@ -22,11 +22,11 @@ from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import can_fork, run_in_fork
-from pytest_memguard.judge.per_call import measured
+from pytest_memguard.judge.per_call import measured_rate
 from pytest_memguard.leaks import STARTS_TRACEMALLOC, Blame, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
-from pytest_memguard.probes.python_blocks import TracingStopped, told_again
-from pytest_memguard.probes.surviving_blocks import Survivors, SurvivorTracker, warm_up
+from pytest_memguard.probes.python_blocks import TracingStopped, traced_again
+from pytest_memguard.probes.surviving_blocks import SurvivingBlocks, SurvivorTracker, warm_up
 from pytest_memguard.recording.calls import LEAST, in_time, make_calls
 from pytest_memguard.recording.closer import looked_closer
 from pytest_memguard.recording.looks import forget_types
@@ -172,7 +172,7 @@ def _look(
     elif not note:
         try:
             moved = partial(moved_tables, found.grower)
-            again = partial(told_again, call, calls, collect, survivors, moved)
+            again = partial(traced_again, call, calls, collect, survivors, moved)
             survivors = in_time(again, survivors)
         except TracingStopped:
             note, traced = STARTS_TRACEMALLOC, True
@@ -249,7 +249,7 @@ def with_own_sizes(
     if not known:
         return blame
     try:
-        found = told_again(call, _FEEDING_CALLS, _settled(collect), [], moved_tables)
+        found = traced_again(call, _FEEDING_CALLS, _settled(collect), [], moved_tables)
     except TracingStopped:
         return blame
     times = sum(blocks.small for blocks in found) / _FEEDING_CALLS / known
@@ -331,14 +331,14 @@ def _goes_on(found: Found, growth: int, least: int) -> bool:
 
 def _blame(
     calls: int,
-    survivors: list[Survivors],
+    survivors: list[SurvivingBlocks],
     found: Found,
     verdict: Verdict,
     note: str,
 ) -> Blame:
     per_call = _blocks_per_call(verdict)
-    known = measured(verdict.rounds, "blocks")
-    heap = max(0.0, measured(verdict.rounds, "C heap") or 0.0)
+    known = measured_rate(verdict.rounds, "blocks")
+    heap = max(0.0, measured_rate(verdict.rounds, "C heap") or 0.0)
     lines = leak_lines(survivors, calls, per_call, known, heap)
     notes = tuple(text for text in (note, *found.notes) if text)
     return Blame(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)

@@ -15,7 +15,7 @@ from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.judge.leak import untraced
-from pytest_memguard.judge.per_call import accounted
+from pytest_memguard.judge.per_call import scaled_to_all_calls
 from pytest_memguard.leaks import (
     MEMORY_SIGNALS,
     Blame,
@@ -179,7 +179,7 @@ class LeakCheck:
             return reading
         if not case.parts and blame is not None:
             self._known.add(blame, verdict, case.grower)
-            verdict, blame = accounted(verdict, blame, self._heap_free() - free)
+            verdict, blame = scaled_to_all_calls(verdict, blame, self._heap_free() - free)
             reading = replace(reading, verdict=verdict, blame=blame)
         for part in case.parts:
             self._known.add(part.blame, part.verdict, part.grower)
@@ -226,7 +226,7 @@ def _divided(reading: LeakReading, parts: Sequence[Part], freed: int) -> LeakRea
 def _accounted(part: Part, freed: int, *, alone: bool) -> tuple[Verdict, Blame]:
     """A part with the numbers of all calls; the rounds are those of all parts together."""
     verdict = part.verdict if alone else replace(part.verdict, rounds=())
-    return accounted(verdict, part.blame, freed)
+    return scaled_to_all_calls(verdict, part.blame, freed)
 
 
 def _doubted(call: Callable[[], None], verdict: Verdict, blame: Blame) -> Verdict:

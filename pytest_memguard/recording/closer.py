@@ -11,7 +11,7 @@ from pytest_memguard.attribution.growth import Found
 from pytest_memguard.attribution.inside import grown_inside
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.attribution.watching import Fill, Gauge, Watch, gauge_of, with_watched
-from pytest_memguard.leaks import Blame, Verdict, may_be_of_python
+from pytest_memguard.leaks import Blame, Verdict, may_be_python_memory
 from pytest_memguard.recording.calls import OutOfTime
 from pytest_memguard.recording.repeat import CallFailed
 
@@ -49,7 +49,7 @@ def looked_closer(
     try:
         signals = [rate.signal for rate in verdict.rates]
         nobody = blame.path is None and not blame.types
-        if nobody and may_be_of_python(blame, signals) and in_time >= 2 * most:
+        if nobody and may_be_python_memory(blame, signals) and in_time >= 2 * most:
             blame, found = _looked_inside(call, most, blame, found)
         watched = max(_LEAST_CALLS, min(most, int(in_time / _SLOWER)))
         return _watched(call, watched, blame, _gauges(blame, found, verdict)), found

@@ -18,7 +18,7 @@ from pytest_memguard.model import Gap
 from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import TrackerFolder, import_memray, missing_files
 from pytest_memguard.probes.in_use import InUseProbe
-from pytest_memguard.probes.peak_rss import KernelMark
+from pytest_memguard.probes.peak_rss import PeakRss
 from pytest_memguard.recording.gaps import NO_MARK, NO_RESETS, NO_RESIDENT
 from pytest_memguard.recording.marked_phase import MarkedPhaseWatch
 
@@ -74,7 +74,7 @@ class Instruments:
             **(probes or {}),
         }
         give_back_large_blocks()
-        self.mark: KernelMark | None = None
+        self.mark: PeakRss | None = None
         self.resident = self._resident()
         self._small_bytes: Callable[[], int | None] | None = None
         self._trim = self._trimmer()
@@ -167,7 +167,7 @@ class Instruments:
 
     def _resident(self) -> Meter:
         try:
-            self.mark = KernelMark()
+            self.mark = PeakRss()
         except Unmeasurable as error:
             from pytest_memguard.recording.without_mark import meter_without_mark
 

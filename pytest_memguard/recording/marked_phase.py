@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_memguard.allocator.collection_watch import Listener
     from pytest_memguard.allocator.freed import Collection
     from pytest_memguard.probes.in_use import InUseProbe
-    from pytest_memguard.probes.peak_rss import KernelMark
+    from pytest_memguard.probes.peak_rss import PeakRss
 
 
 class MarkedPhase:
@@ -25,7 +25,7 @@ class MarkedPhase:
         region: what is known of the phase.
     """
 
-    def __init__(self, mark: KernelMark) -> None:
+    def __init__(self, mark: PeakRss) -> None:
         self.region = _empty()
         self._mark = mark
 
@@ -50,7 +50,7 @@ class MarkedPhaseWatch(CollectionWatch):
     """
 
     def __init__(
-        self, probe: InUseProbe, trim: Callable[[], object], mark: KernelMark | None
+        self, probe: InUseProbe, trim: Callable[[], object], mark: PeakRss | None
     ) -> None:
         super().__init__(probe, trim)
         self._phase = MarkedPhase(mark) if mark is not None else None

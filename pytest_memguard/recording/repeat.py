@@ -13,17 +13,17 @@ from math import inf
 from typing import Final
 
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.early_verdict import conclude, passes
+from pytest_memguard.judge.early_verdict import early_verdict, shows_no_growth
 from pytest_memguard.judge.lasting_growth import LEAST_CALLS
 from pytest_memguard.judge.leak import (
-    SHORT_ROUND,
+    SHORT_ROUND_CALLS,
     confirmed,
     final,
     next_size,
 )
 from pytest_memguard.judge.rounds import LEAST_ROUNDS, allowance, is_flat, joined
 from pytest_memguard.judge.stepped_growth import is_pausing
-from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict, is_much
+from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict, is_large
 from pytest_memguard.parsing import StopAt
 from pytest_memguard.recording.artefacts import AGAIN, Artefacts
 from pytest_memguard.recording.looking import Looking
@@ -227,7 +227,7 @@ class Repetition:
 
     def _passes(self) -> bool:
         # not in there: its locals would count
-        return self._rounds > 1 and passes(self._series())
+        return self._rounds > 1 and shows_no_growth(self._series())
 
     def _may_pause(self) -> bool:
         """Whether more calls are called for: by the user, or by what the first call kept."""
@@ -291,7 +291,7 @@ class Repetition:
         """The verdict that needs no further calls, if that is so."""
         if self.calls < self._limits.least:
             return None
-        verdict = conclude(self._series(), self._growths())
+        verdict = early_verdict(self._series(), self._growths())
         if verdict is None and self._has_waited():
             return self._quiet()
         return verdict
@@ -393,7 +393,7 @@ class Repetition:
         if verdict.state == "unclear":
             verdict = self._ended_by_themselves() or verdict
         longest = max((a_round.calls for a_round in verdict.rounds), default=0)
-        if verdict.state != "leaking" or self._harmed or longest > SHORT_ROUND:
+        if verdict.state != "leaking" or self._harmed or longest > SHORT_ROUND_CALLS:
             return verdict
         return self._confirm(verdict, 2 * longest)
 
@@ -404,16 +404,16 @@ class Repetition:
         in them a reason to be unclear.
         """
         series = self._series()
-        verdict = final(series, stopped, self._least_calls(), eaten=self._harmed)
+        verdict = final(series, stopped, self._least_calls(), at_limit=self._harmed)
         unasked = self._looks_clean and not self._limits.least
-        if verdict.state == "unclear" and unasked and not is_much(series):
+        if verdict.state == "unclear" and unasked and not is_large(series):
             return Verdict(state="clean", calls=verdict.calls, rounds=series)
         return verdict
 
     def _quiet(self) -> Verdict | None:
         """The verdict where the calls are over and nothing grows, if that is so."""
         series = self._series()
-        verdict = conclude(series)
+        verdict = early_verdict(series)
         if verdict is None and self._looks_clean and is_flat(joined(series)):
             return Verdict(state="clean", calls=self.calls, rounds=series)
         return verdict
@@ -433,7 +433,7 @@ class Repetition:
     def _reserve(self) -> int:
         """Calls kept for a last round where all others are short."""
         few = FEWEST_CALLS <= self._limits.calls < _MANY_CALLS
-        return 2 * min(next_size(self._done), SHORT_ROUND) + 1 if few else 0
+        return 2 * min(next_size(self._done), SHORT_ROUND_CALLS) + 1 if few else 0
 
     def _least_calls(self) -> int:
         return LEAST_ROUNDS if self._harmed else LEAST_CALLS

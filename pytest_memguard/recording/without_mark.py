@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes import Meter
-from pytest_memguard.probes.lifetime_peak import lifetime_mark
+from pytest_memguard.probes.lifetime_peak import lifetime_peak_reader
 from pytest_memguard.probes.resident import resident_reader
 from pytest_memguard.recording.sampler import SampledResident
 from pytest_memguard.recording.unread import UnreadResident
@@ -38,6 +38,6 @@ def meter_without_mark() -> tuple[Meter, str]:
 
 def _lifetime(level: Callable[[], int] | None) -> tuple[Callable[[], int] | None, str]:
     try:
-        return lifetime_mark(level), ""
+        return lifetime_peak_reader(level), ""
     except Unmeasurable as error:
         return None, str(error)

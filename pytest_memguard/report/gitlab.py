@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pytest_memguard.escapes import well_formed
-from pytest_memguard.report.notices import UNKNOWN, Notice
+from pytest_memguard.report.notices import UNDECIDED_RULES, Notice
 from pytest_memguard.report.repository_paths import in_repository
 
 
@@ -48,4 +48,4 @@ def _fingerprint(notice: Notice, seen: Counter[str]) -> str:
 def _severity(notice: Notice) -> str:
     if notice.level == "error":
         return "major"
-    return "info" if notice.rule in UNKNOWN else "minor"
+    return "info" if notice.rule in UNDECIDED_RULES else "minor"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pytest_memguard.escapes import one_line
 from pytest_memguard.leaks import (
     BYTE_SIGNALS,
-    WORTH,
+    LISTED_GROWTH,
     Blame,
     KnownLeak,
     LeakReading,
@@ -18,8 +18,8 @@ from pytest_memguard.leaks import (
     Signal,
     bytes_per_call,
     ignored_by,
-    is_worth_telling,
-    may_be_of_python,
+    is_worth_listing,
+    may_be_python_memory,
 )
 from pytest_memguard.model import Outcome
 from pytest_memguard.report.table import leak_line_table, rounds_table, type_table
@@ -169,7 +169,7 @@ def _held_by_nobody(blame: Blame, signals: Sequence[Signal]) -> str:
         return "What holds it was not found in the time there was."
     if not _OF_MEMORY.intersection(signals):
         return "No Python object holds it."
-    if may_be_of_python(blame, signals):
+    if may_be_python_memory(blame, signals):
         return (
             "No Python object was found to hold it: it is text, bytes or numbers inside of "
             "something, or C code has lost it."
@@ -286,13 +286,13 @@ def _reasons(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
 
 def _settling(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
     """Those that are worth a line, and how many others there are."""
-    told = [(nodeid, reading) for nodeid, reading in readings if is_worth_telling(reading)]
+    told = [(nodeid, reading) for nodeid, reading in readings if is_worth_listing(reading)]
     lines = _some(_reasons(told), "settling")
     others = len(readings) - len(told)
     if others:
         many = "1 test" if others == 1 else f"{others} tests"
-        sizes = f"C heap {format_size(WORTH['C heap'])}, USS {format_size(WORTH['USS'])}"
-        least = f"{WORTH['blocks']:,} blocks, {sizes}"
+        heap, pages = (format_size(LISTED_GROWTH[signal]) for signal in ("C heap", "USS"))
+        least = f"{LISTED_GROWTH['blocks']:,} blocks, C heap {heap}, USS {pages}"
         lines.append(f"settling: {many} grew by less than {least}, then no more")
     return lines
 

@@ -27,7 +27,9 @@ _WEIGHTS: Final = (
     "stage-not-run",
 )
 """Rules, the weightiest first; others come before all of them."""
-UNKNOWN: Final = frozenset({"unclear", "undecided", "unsure", "not-measured", "stage-not-run"})
+UNDECIDED_RULES: Final = frozenset(
+    {"unclear", "undecided", "unsure", "not-measured", "stage-not-run"}
+)
 """Rules that say that something is not known."""
 
 

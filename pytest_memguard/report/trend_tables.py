@@ -8,9 +8,9 @@ from typing import Final
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.past_runs import (
-    FEWEST,
-    FLOOR,
-    SHARE,
+    STEP_FLOOR_BYTES,
+    STEP_LEAST_VALUES,
+    STEP_SHARE,
     ChangePoint,
     Commit,
     PastReading,
@@ -39,7 +39,7 @@ def sparkline(values: Sequence[float | None], signs: str = BLOCKS) -> str:
     if not known:
         return ""
     low, high = min(known), max(known)
-    span = max(high - low, SHARE * high, FLOOR)
+    span = max(high - low, STEP_SHARE * high, STEP_FLOOR_BYTES)
     top = len(signs) - 1
     return "".join(
         " " if value is None else signs[min(top, int((value - low) / span * len(signs)))]
@@ -135,10 +135,10 @@ def _step(step: ChangePoint) -> str:
 
 
 def _no_step(trend: Trend) -> str:
-    if trend.judged < FEWEST:
+    if trend.judged < STEP_LEAST_VALUES:
         return (
             f"{many(trend.judged, 'commit')}: too few to tell a step of the level from "
-            f"chance, which takes {FEWEST} and more"
+            f"chance, which takes {STEP_LEAST_VALUES} and more"
         )
     return f"No step of the level in {trend.judged} commits"
 

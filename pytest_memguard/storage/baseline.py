@@ -34,12 +34,12 @@ def read_baseline(path: Path) -> Baseline | None:
     except UnicodeDecodeError as error:
         msg = f"{path} is no text ({error.reason}); mend it or move it away"
         raise ConfigError(msg) from error
-    with no_collection():
+    with without_garbage_collection():
         return parse_baseline(text, str(path))
 
 
 @contextlib.contextmanager
-def no_collection() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Leave out garbage collections, where many objects are made and none of them is garbage.
 
     They take nearly half of the time otherwise.

@@ -20,7 +20,7 @@ FORMAT: Final = 1
 FILE: Final = ".memguard/leaks.json"
 
 
-class KnownFile:
+class KnownLeaksFile:
     """The accepted leaks, read when somebody first asks for them.
 
     A run that checks nothing for leaks has no business with the file, broken or not.

@@ -39,7 +39,7 @@ class Server:
             form for secret in passwords_in(url) for form in (secret, unquote_plus(secret))
         ]
         self._engine = self._make_engine(url)
-        with self._told():
+        with self._as_store_errors():
             self._connection: Connection = self._engine.connect()
 
     def _make_engine(self, url: str) -> Engine:
@@ -81,7 +81,7 @@ class Server:
             raise ConfigError(msg) from error
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_store_errors(self) -> Iterator[None]:
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
@@ -102,7 +102,7 @@ class Server:
         """What a query finds."""
         from sqlalchemy import text
 
-        with self._told():
+        with self._as_store_errors():
             return list(self._connection.execute(text(statement), dict(values or {})))
 
     def run(
@@ -113,7 +113,7 @@ class Server:
 
         several = isinstance(values, Sequence)
         given = [dict(each) for each in values] if several else dict(values or {})  # type: ignore[union-attr,arg-type]
-        with self._told():
+        with self._as_store_errors():
             self._connection.execute(text(statement), given)
 
     def tables(self) -> set[str]:
@@ -140,11 +140,11 @@ class Server:
             raise
 
     def _end(self, how: str) -> None:
-        with self._told():
+        with self._as_store_errors():
             getattr(self._connection, how)()
 
     def close(self) -> None:
         """Let go of the server."""
-        with self._told():
+        with self._as_store_errors():
             self._connection.close()
             self._engine.dispose()

@@ -38,7 +38,7 @@ class SqliteFile:
         self.name = str(path)
         self._patience = patience
         self._connection: sqlite3.Connection | None = None
-        with self._told():
+        with self._as_store_errors():
             _check_header(path)
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ class SqliteFile:
         return self._connection
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_store_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -107,14 +107,14 @@ class SqliteFile:
 
     def rows(self, statement: str, values: SqlValues | None = None) -> list[SqlRow]:
         """What a query finds."""
-        with self._told():
+        with self._as_store_errors():
             return list(self._get().execute(statement, values or {}))
 
     def run(
         self, statement: str, values: SqlValues | Sequence[SqlValues] | None = None
     ) -> None:
         """Carry out a statement; once for each, where there are several sets of values."""
-        with self._told():
+        with self._as_store_errors():
             if isinstance(values, Sequence):
                 self._get().executemany(statement, values)
             else:
@@ -140,7 +140,7 @@ class SqliteFile:
         """Let go of the file."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with self._told():
+            with self._as_store_errors():
                 connection.close()
 
 

@@ -31,7 +31,7 @@ def run(run):
 @pytest.fixture
 def no_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the kernel's mark away."""
-    monkeypatch.setattr(instruments, "KernelMark", refuse)
+    monkeypatch.setattr(instruments, "PeakRss", refuse)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_no_thread_of_ours_around_tests_without_budgets(pytester, run):
         def refuse():
             raise Unmeasurable("the kernel said no")
 
-        instruments.KernelMark = refuse
+        instruments.PeakRss = refuse
     """)
     result = run(
         """

@@ -23,7 +23,7 @@ from tests.support.history_values import (
     READING,
     RUN,
     fill,
-    place,
+    location,
     reading,
     run_at,
 )
@@ -47,7 +47,7 @@ def url(postgres):
 
 def everything(url) -> list[object]:
     """What a history holds."""
-    database = open_to_read(place(url))
+    database = open_to_read(location(url))
     runs = read_runs(database, last=1000)
     found = [*runs, *read_readings(database, runs)]
     database.close()
@@ -64,7 +64,7 @@ def execute(url, statement) -> None:
 
 def test_what_is_appended_is_read(url) -> None:
     """Every field comes back as from a file, and what nobody knows stays unknown."""
-    database = open_to_write(place(url))
+    database = open_to_write(location(url))
     assert append_run(database, RUN, ENVIRONMENT, [READING, BARE]) == 1
     later = run_at(1, commit=Commit(), ended="2026-12-01T00:00:00Z")
     assert append_run(database, later, ENVIRONMENT, [READING]) == 2
@@ -78,7 +78,7 @@ def test_what_is_appended_is_read(url) -> None:
 def test_branches_and_latest_runs(url) -> None:
     """The same questions find the same runs as in a file."""
     fill(url, {"a": [1, 2, 3], "b": [4, 5, 6]})
-    database = open_to_read(place(url))
+    database = open_to_read(location(url))
     assert [run.number for run in read_runs(database, last=2, branch="main")] == [2, 3]
     assert read_runs(database, last=2, branch="other") == []
     number = dict(read_tests(database))["b"]
@@ -91,7 +91,7 @@ def test_an_append_that_fails_leaves_nothing(url) -> None:
     """Two readings of one test are refused, and the run with them."""
     fill(url, {"a": [1]})
     before = everything(url)
-    database = open_to_write(place(url))
+    database = open_to_write(location(url))
     with pytest.raises(StoreError, match="duplicate key value"):
         append_run(database, RUN, ENVIRONMENT, [READING, READING])
     assert append_run(database, run_at(2), ENVIRONMENT, [reading(2, 1, "a")]) == 2
@@ -106,12 +106,12 @@ def test_an_older_schema_is_brought_up_to_date(url, monkeypatch) -> None:
     added = ("ALTER TABLE memguard_readings ADD COLUMN allocations BIGINT",)
     with monkeypatch.context() as later:
         later.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
-        database = open_to_read(place(url))
+        database = open_to_read(location(url))
         assert database.rows("SELECT DISTINCT allocations FROM memguard_readings") == [(None,)]
         database.close()
         assert stored == everything(url)
     with pytest.raises(StoreError, match="has schema 2, this version knows schemas up to 1"):
-        check_location(place(url))
+        check_location(location(url))
 
 
 def test_a_migration_that_fails_changes_nothing(url, monkeypatch) -> None:
@@ -121,8 +121,8 @@ def test_a_migration_that_fails_changes_nothing(url, monkeypatch) -> None:
     with monkeypatch.context() as later:
         later.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
         with pytest.raises(StoreError, match="nothing"):
-            open_to_read(place(url))
-    database = open_to_read(place(url))
+            open_to_read(location(url))
+    database = open_to_read(location(url))
     assert schema.schema_number(database) == 1
     assert "memguard_more" not in database.tables()
     database.close()
@@ -131,7 +131,7 @@ def test_a_migration_that_fails_changes_nothing(url, monkeypatch) -> None:
 def test_other_tables_are_left_alone(url) -> None:
     """A database with tables of somebody else's is as good as an empty one."""
     execute(url, "CREATE TABLE visits (url TEXT)")
-    check_location(place(url))
+    check_location(location(url))
     fill(url, {"a": [1]})
     assert len(everything(url)) == 2
 
@@ -139,13 +139,13 @@ def test_other_tables_are_left_alone(url) -> None:
 def test_a_database_without_runs_is_told(url) -> None:
     """There is nothing to read, and nothing is made."""
     with pytest.raises(StoreError, match="has no runs: pytest --mem-history appends them"):
-        open_to_read(place(url))
+        open_to_read(location(url))
 
 
 def test_a_run_that_writes_for_too_long_is_told(url) -> None:
     """Whoever waits for another writer for too long says so, and changes nothing."""
     fill(url, {"a": [1]})
-    writer, other = open_to_write(place(url)), Server(url, patience=0.05)
+    writer, other = open_to_write(location(url)), Server(url, patience=0.05)
     with writer.write():
         with pytest.raises(StoreError, match="lock timeout"):
             append_run(other, RUN, ENVIRONMENT, [READING])
@@ -157,12 +157,12 @@ def test_a_run_that_writes_for_too_long_is_told(url) -> None:
 
 APPEND = """
     import sys
-    from tests.support.history_values import ENVIRONMENT, place, reading, run_at
+    from tests.support.history_values import ENVIRONMENT, location, reading, run_at
     from pytest_memguard.storage.stored_runs import append_run
     from pytest_memguard.storage.history_location import open_to_write
 
     sys.stdin.readline()
-    database = open_to_write(place(sys.argv[1]))
+    database = open_to_write(location(sys.argv[1]))
     for number in range(1, 11):
         readings = [reading(0, 1, f"t.py::test[{n}]") for n in range(50)]
         append_run(database, run_at(number), ENVIRONMENT, readings)

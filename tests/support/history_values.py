@@ -57,7 +57,7 @@ def run_at(number: int, **changes: object) -> PastRun:
         "number": number,
         "ended": f"2026-11-{day + 1:02}T{hour:02}:00:00Z",
         "commit": Commit(name=name_of(number), branch="main", dirty=False),
-        "place": PLACE,
+        "environment": PLACE,
         "status": 0,
         "aborted": "",
         "tests": 1,
@@ -72,14 +72,14 @@ def reading(run: int, mib: float | None, nodeid: str = "t.py::test", **changes) 
     return PastReading(run=run, nodeid=nodeid, **{**values, **changes})
 
 
-def place(path: Path | str) -> HistoryLocation:
+def location(path: Path | str) -> HistoryLocation:
     """A file, or a URL."""
     return HistoryLocation(text=str(path))
 
 
 def fill(path: Path | str, series: dict[str, list[float]], first: int = 1) -> None:
     """Append a run for each value of the tests' series, in MiB."""
-    database = open_to_write(place(path))
+    database = open_to_write(location(path))
     for at in range(len(next(iter(series.values())))):
         readings = [reading(0, values[at], nodeid) for nodeid, values in series.items()]
         run = run_at(first + at, tests=len(readings))

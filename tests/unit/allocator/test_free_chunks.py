@@ -15,7 +15,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="it is glibc's heap")
 PROGRAM = """
 import json, psutil, sys
 from array import array
-from pytest_memguard.probes.peak_rss import KernelMark
+from pytest_memguard.probes.peak_rss import PeakRss
 from pytest_memguard.allocator.free_chunks import FreeChunks
 from pytest_memguard.allocator.mmap_threshold import pin_mmap_threshold
 
@@ -40,7 +40,7 @@ def peak(grow, reserve):
     return rise >> 10
 
 pin_mmap_threshold()
-mark, chunks = KernelMark(), FreeChunks()
+mark, chunks = PeakRss(), FreeChunks()
 grow = globals()[sys.argv[1]]
 grow()
 without = peak(grow, True)

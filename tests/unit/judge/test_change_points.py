@@ -8,11 +8,11 @@ import pytest
 
 from pytest_memguard.judge.change_points import (
     _best_border,
-    _drawn_in,
-    _is_plain,
+    _clipped,
+    _is_obvious,
     _is_rare,
+    _may_have_changed,
     _settled,
-    _worth_a_look,
     find_steps,
 )
 from pytest_memguard.sizes import MIB
@@ -123,7 +123,7 @@ def test_small_steps(series, share, floor, expected) -> None:
 )
 def test_flat_series_are_left_alone(values, share, floor, expected) -> None:
     """Nothing is divided unless medians of three neighbours differ by enough."""
-    assert expected is _worth_a_look(values, share, floor)
+    assert expected is _may_have_changed(values, share, floor)
 
 
 def test_levels_are_medians_of_all_their_values() -> None:
@@ -134,7 +134,7 @@ def test_levels_are_medians_of_all_their_values() -> None:
 
 def test_strays_are_drawn_in() -> None:
     """A stray goes no further than three neighbours agree that the level has been."""
-    assert _drawn_in([5, 1, 6, 7, 90, 8, 0, 9]) == [5, 5, 6, 7, 8, 8, 5, 8]
+    assert _clipped([5, 1, 6, 7, 90, 8, 0, 9]) == [5, 5, 6, 7, 8, 8, 5, 8]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_strays_are_drawn_in() -> None:
 )
 def test_plain_steps(left, right, expected) -> None:
     """Four values on each side are enough if they lie more than twice their range apart."""
-    assert expected is _is_plain(left, right)
+    assert expected is _is_obvious(left, right)
 
 
 LOW, HIGH = [20, 21] * 3, [23, 24] * 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.judge.early_verdict import conclude, passes
+from pytest_memguard.judge.early_verdict import early_verdict, shows_no_growth
 from tests.support.leak_rounds import a_round, series
 
 
@@ -39,7 +39,7 @@ def pages(size):
 )
 def test_passes(rounds, expected) -> None:
     """A first look is enough if the latest two rounds are flat and next to nothing stays."""
-    assert expected is passes(rounds)
+    assert expected is shows_no_growth(rounds)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_passes(rounds, expected) -> None:
 )
 def test_conclude(rounds, state, reason) -> None:
     """A check ends early after a third of its calls, 24 at least, without growth."""
-    verdict = conclude(rounds)
+    verdict = early_verdict(rounds)
     if state is None:
         assert verdict is None
     else:

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from bench.leak_rule import Series, check
-from pytest_memguard.judge.leak import confirmed, final, next_size, suspects, untraced
+from pytest_memguard.judge.leak import confirmed, final, leaking_rates, next_size, untraced
 from pytest_memguard.leaks import Rate, Verdict
 from tests.support.leak_rounds import a_round, series
 
@@ -92,7 +92,7 @@ STOPPED = "and 40 is the most there may be"
 )
 def test_suspects(rounds, signals) -> None:
     """A suspect grew in every late round, evenly, lastingly, and to where it never was."""
-    assert signals == [rate.signal for rate in suspects(rounds)]
+    assert signals == [rate.signal for rate in leaking_rates(rounds)]
 
 
 @pytest.mark.parametrize(
@@ -196,9 +196,9 @@ def test_final(rounds, state, calls, reason) -> None:
         pytest.param(series(0, 0, 0, 9000, calls=1), [], id="once"),
     ],
 )
-def test_eaten(rounds, signals) -> None:
+def test_at_limit(rounds, signals) -> None:
     """Growth that ate all it may is a leak if it was there in all of the late rounds."""
-    verdict = final(rounds, STOPPED, 6, eaten=True)
+    verdict = final(rounds, STOPPED, 6, at_limit=True)
     assert signals == [rate.signal for rate in verdict.rates]
     assert ("leaking" if signals else "unclear") == verdict.state
     assert final(rounds, STOPPED, 6).state == "unclear"
@@ -217,8 +217,8 @@ def test_steps_of_a_table_that_is_full() -> None:
             for at, n in enumerate(sizes)
         ]
 
-    assert [rate.signal for rate in suspects(rounds(0))] == ["C heap"]
-    assert suspects(rounds(12)) == []
+    assert [rate.signal for rate in leaking_rates(rounds(0))] == ["C heap"]
+    assert leaking_rates(rounds(12)) == []
     assert final(rounds(12), STOPPED).state == "unclear"
 
 
@@ -229,7 +229,7 @@ def test_steps_beside_a_cache_that_fills() -> None:
         a_round(30, blocks=30 * (at < 12), C_heap=buffer(30 * at + 60) - buffer(30 * at + 30))
         for at in range(36)
     ]
-    assert [rate.signal for rate in suspects(rounds)] == ["C heap"]
+    assert [rate.signal for rate in leaking_rates(rounds)] == ["C heap"]
 
 
 @pytest.mark.parametrize(

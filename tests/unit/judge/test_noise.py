@@ -10,9 +10,9 @@ from pytest_memguard.judge.noise import (
     allowed,
     assumed,
     imports_may_explain,
+    margin,
     noise,
     noise_of_growth,
-    room,
 )
 from pytest_memguard.sizes import KIB, MIB
 
@@ -112,7 +112,7 @@ def test_noise_of_growth(before, expected) -> None:
 )
 def test_room(share, floor, value, expected) -> None:
     """A rule lets pass the larger of its share and its floor."""
-    assert expected == room(FailRule(kind="peak", share=share, floor=floor), value)
+    assert expected == margin(FailRule(kind="peak", share=share, floor=floor), value)
 
 
 @pytest.mark.parametrize(

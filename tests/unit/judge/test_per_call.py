@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.judge.per_call import LINES, accounted
+from pytest_memguard.judge.per_call import LINES, scaled_to_all_calls
 from pytest_memguard.leaks import (
     Blame,
     LeakLine,
@@ -52,7 +52,7 @@ def line(number: int, count: float, size: float, *, small: float = 0) -> LeakLin
 
 def told(verdict: Verdict, *lines: LeakLine) -> tuple[float | None, list[float]]:
     """Bytes per call, and those of each line."""
-    verdict, blame = accounted(verdict, Blame(calls=CALLS, lines=lines))
+    verdict, blame = scaled_to_all_calls(verdict, Blame(calls=CALLS, lines=lines))
     reading = LeakReading(verdict=verdict, blame=blame)
     return bytes_per_call(reading), [one.size / CALLS for one in blame.lines]
 
@@ -111,7 +111,11 @@ FLAT = [0] * ROUNDS
             leaking([rate("C heap", 1000)]), [line(1, 1 / 24, 300)], 1000, [1000], id="a-step"
         ),
         pytest.param(
-            leaking([rate("C heap", 104)]), [line(1, 1, 24)], 104, [24], id="not-all-accounted"
+            leaking([rate("C heap", 104)]),
+            [line(1, 1, 24)],
+            104,
+            [24],
+            id="not-all-scaled_to_all_calls",
         ),
         pytest.param(
             leaking([rate("blocks", 2), rate("C heap", 1016)]),
@@ -226,7 +230,9 @@ PAGES = [300_000] * ROUNDS
 def test_pages_that_grow_in_most_rounds(pages, named) -> None:
     """They are named, and are the number per call, if they are a multiple of the rest."""
     verdict = leaking([rate("blocks", 3)], blocks=[30] * ROUNDS, pages=pages)
-    verdict, blame = accounted(verdict, Blame(calls=CALLS, lines=(line(1, 3, 400, small=400),)))
+    verdict, blame = scaled_to_all_calls(
+        verdict, Blame(calls=CALLS, lines=(line(1, 3, 400, small=400),))
+    )
     assert [one.signal for one in verdict.rates] == ["blocks"] + ["USS"] * named
     expected = verdict.rates[-1].per_call if named else 400
     assert blame.per_call == pytest.approx(expected)
@@ -239,7 +245,7 @@ def test_pages_that_the_heap_holds_free(freed, per_call) -> None:
     """They are holes that something larger each time leaves, not memory that stays."""
     verdict = leaking([rate("C heap", 270)], heap=[2_700] * ROUNDS, pages=[11_000] * ROUNDS)
     blame = Blame(calls=CALLS, lines=(line(1, 1, 270),))
-    _, blame = accounted(verdict, blame, freed)
+    _, blame = scaled_to_all_calls(verdict, blame, freed)
     assert blame.per_call == pytest.approx(per_call)
 
 
@@ -247,7 +253,7 @@ def test_types_are_scaled_as_blocks_are() -> None:
     """Types were seen in the same few calls."""
     types = (TypeGrowth(type="app.Row", count=4 * CALLS, size=400 * CALLS),)
     lines = (line(1, 4, 400, small=400),)
-    _, blame = accounted(
+    _, blame = scaled_to_all_calls(
         leaking([rate("blocks", 2)]), Blame(calls=CALLS, lines=lines, types=types)
     )
     (growth,) = blame.types
@@ -283,7 +289,7 @@ def test_what_a_holder_takes(heap, held, per_call) -> None:
     path = RetentionPath(steps=("module app",), holder="app.CACHE") if held else None
     verdict = leaking([rate("blocks", 2)], blocks=[20] * ROUNDS, heap=heap)
     blame = Blame(calls=CALLS, lines=(line(1, 2, 32, small=32),), path=path)
-    assert accounted(verdict, blame)[1].per_call == pytest.approx(per_call, abs=1)
+    assert scaled_to_all_calls(verdict, blame)[1].per_call == pytest.approx(per_call, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -316,7 +322,7 @@ def test_lines_that_leave_as_many_in_each_call(seen, stay, expected) -> None:
     )
     types = tuple(TypeGrowth(type=f"app.T{n}", count=n, size=n) for n in seen)
     blame = Blame(calls=calls, lines=lines, types=types)
-    _, blame = accounted(leaking([rate("blocks", stay)]), blame)
+    _, blame = scaled_to_all_calls(leaking([rate("blocks", stay)]), blame)
     counts = {line.line: line.count / calls for line in blame.lines}
     assert [counts[n] for n in range(len(seen))] == pytest.approx(expected, abs=0.04)
     assert blame.per_call == pytest.approx(64 * sum(expected), rel=0.01)
@@ -328,7 +334,7 @@ def test_pages_where_no_line_tells_how_large_blocks_are(freed) -> None:
     rates = [rate("blocks", 1_454), rate("C heap", 38_000), rate("USS", 195_000)]
     moved = {"blocks": [14_540] * ROUNDS, "heap": [380_000] * ROUNDS}
     verdict = leaking(rates, **moved, pages=[1_950_000] * ROUNDS)
-    _, blame = accounted(verdict, Blame(calls=0), freed)
+    _, blame = scaled_to_all_calls(verdict, Blame(calls=0), freed)
     assert blame.per_call == pytest.approx(195_000)
 
 

@@ -10,8 +10,8 @@ from pytest_memguard.baselines import BaselineValue, FailRule
 from pytest_memguard.judge.regression_findings import (
     confirmed,
     not_confirmed,
-    suspect_number,
-    suspect_peak,
+    number_finding,
+    peak_finding,
 )
 from pytest_memguard.model import Budget, Finding
 from pytest_memguard.sizes import KIB, MIB
@@ -26,7 +26,7 @@ SUSPECT = Finding(rule="regression", budget=BUDGET, peak=rss(30), text="it has g
 def rule_of(limit, stored, peak) -> str | None:
     """Which rule speaks of a peak against a limit in MiB."""
     budget = replace(BUDGET, limit=int(limit * MIB), metric=peak.metric)
-    finding = suspect_peak(budget, stored, peak)
+    finding = peak_finding(budget, stored, peak)
     return None if finding is None else finding.rule
 
 
@@ -73,7 +73,7 @@ def test_peak(limit, peak, expected) -> None:
 def test_sentence(before, text) -> None:
     """The sentence has what is, by how much it is more than what was, and what is allowed."""
     budget = replace(BUDGET, baseline_value=replace(VALUE, before=before))
-    finding = suspect_peak(budget, budget.baseline_value, rss(30))
+    finding = peak_finding(budget, budget.baseline_value, rss(30))
     assert finding == Finding(rule="regression", budget=budget, peak=rss(30), text=text)
 
 
@@ -81,7 +81,7 @@ def test_undecided_sentence() -> None:
     """What cannot be decided is told with both bounds, the limit between them and why."""
     stored = replace(VALUE, rule=replace(RULE, kind="stage", stage="load"))
     budget = replace(BUDGET, stage="load", baseline_value=stored)
-    finding = suspect_peak(budget, budget.baseline_value, rss(21, 30))
+    finding = peak_finding(budget, budget.baseline_value, rss(21, 30))
     assert finding == Finding(
         rule="undecided",
         budget=budget,
@@ -140,7 +140,7 @@ def test_number(kind, before, limit, now, text) -> None:
     rule = FailRule(kind=kind, floor=limit - before, where="the marker", text="RULE")
     stored = BaselineValue(before=before, rule=rule)
     budget = Budget(limit=limit, where="the marker", baseline_value=stored)
-    found = suspect_number(budget, stored, now)
+    found = number_finding(budget, stored, now)
     expected = text and Finding(rule="regression", budget=budget, text=text)
     assert expected == found
 

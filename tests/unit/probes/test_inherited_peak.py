@@ -77,8 +77,8 @@ def test_huge_pages(tmp_path, setting, negligible) -> None:
 
 
 CHILD = """
-from pytest_memguard.probes.peak_rss import KernelMark
-mark = KernelMark()
+from pytest_memguard.probes.peak_rss import PeakRss
+mark = PeakRss()
 assert mark.inherited_peak > 300 << 20, mark.inherited_peak
 base = mark.reset()
 assert 0 <= mark.rise_above(base) < 1 << 20

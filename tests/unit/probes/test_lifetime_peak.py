@@ -8,7 +8,7 @@ import pytest
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes import lifetime_peak
-from pytest_memguard.probes.lifetime_peak import DRIFT, lifetime_mark
+from pytest_memguard.probes.lifetime_peak import DRIFT, lifetime_peak_reader
 from pytest_memguard.probes.resident import resident_reader
 from pytest_memguard.sizes import MIB
 from tests.support.fresh_process import alone
@@ -27,7 +27,7 @@ def touch(size: int) -> None:
 def test_rises_and_stays(knows_level: bool) -> None:  # noqa: FBT001  a parameter of the test
     """The mark rises with the largest block, and no smaller one puts it back."""
     level = resident_reader()
-    mark = lifetime_mark(level if knows_level else None)
+    mark = lifetime_peak_reader(level if knows_level else None)
     before = level()
     touch(200 * MIB)
     high = mark()
@@ -50,14 +50,14 @@ def test_a_mark_that_cannot_be_trusted(monkeypatch, mark, level, problem) -> Non
     monkeypatch.setattr(lifetime_peak, "_reader", lambda: lambda: mark)
     read = None if level is None else lambda: level
     with pytest.raises(Unmeasurable, match=problem):
-        lifetime_mark(read)
+        lifetime_peak_reader(read)
 
 
 def test_a_mark_far_above_the_level(monkeypatch) -> None:
     """A mark inherited from a much larger process is a bound, and is not tried out."""
     monkeypatch.setattr(lifetime_peak, "_reader", lambda: lambda: 900 * MIB)
     monkeypatch.setattr(lifetime_peak, "_follows", lambda *_: pytest.fail("tried out"))
-    assert lifetime_mark(lambda: 50 * MIB)() == 900 * MIB
+    assert lifetime_peak_reader(lambda: 50 * MIB)() == 900 * MIB
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.probes.mark_resets import ResetWatch, opened_by_us
-from pytest_memguard.probes.peak_rss import KernelMark
+from pytest_memguard.probes.peak_rss import PeakRss
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux has inotify")
 WRITE = "open('/proc/{name}/clear_refs', 'w').write('5')"
@@ -26,9 +26,9 @@ def watch() -> Iterator[ResetWatch]:
 
 
 @pytest.fixture
-def mark() -> Iterator[KernelMark]:
+def mark() -> Iterator[PeakRss]:
     """The kernel's mark of this process, with a watch of its own."""
-    made = KernelMark()
+    made = PeakRss()
     yield made
     made.close()
 
@@ -137,7 +137,7 @@ def test_no_inotify(monkeypatch) -> None:
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr("pytest_memguard.probes.mark_resets.ResetWatch._open", refuse)
-    mark = KernelMark()
+    mark = PeakRss()
     mark.start()
     reset()
     assert mark.resets is None

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes import marks_in_use
-from pytest_memguard.probes.peak_rss import KernelMark
+from pytest_memguard.probes.peak_rss import PeakRss
 from pytest_memguard.sizes import KIB, MIB
 
 SIZE = 40 * MIB
@@ -17,11 +17,11 @@ NEAR = 2 * MIB
 
 
 @pytest.fixture
-def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[KernelMark]:
+def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[PeakRss]:
     """A mark that has just been put back, the only one whatever other tests have left."""
     monkeypatch.setattr(marks_in_use, "_IN_USE", weakref.WeakSet())
     try:
-        mark = KernelMark()
+        mark = PeakRss()
     except Unmeasurable as error:
         pytest.skip(str(error))
     mark.reset()
@@ -35,33 +35,33 @@ def use(size: int) -> None:
     del block
 
 
-def test_rises_and_stays(mark: KernelMark) -> None:
+def test_rises_and_stays(mark: PeakRss) -> None:
     """The mark tells of a block that is gone, until it is put back."""
     base = mark.reset()
     use(SIZE)
     assert SIZE - NEAR < mark.rise_above(base) < SIZE + NEAR
-    mark.put_back()
+    mark.reset_only()
     assert mark.mark() - base < NEAR
 
 
-def test_what_getrusage_tells_after_it_was_put_back_is_the_level(mark: KernelMark) -> None:
+def test_what_getrusage_tells_after_it_was_put_back_is_the_level(mark: PeakRss) -> None:
     """The level as the mark counts it, unless the process inherited a higher mark."""
     use(SIZE)
-    mark.put_back()
+    mark.reset_only()
     level = mark.usage(mark.thread).ru_maxrss * KIB
     assert level <= mark.inherited_peak or abs(level - mark.level()) < NEAR
 
 
-def test_never_below_the_base(mark: KernelMark) -> None:
+def test_never_below_the_base(mark: PeakRss) -> None:
     """What cannot be is not told: no peak lies below the level it started from."""
     assert mark.rise_above(mark.mark() + SIZE) == 0
 
 
-def test_one_mark_within_another(mark: KernelMark) -> None:
+def test_one_mark_within_another(mark: PeakRss) -> None:
     """A mark that another one puts back remembers where it was."""
     base = mark.reset()
     use(SIZE)
-    inner = KernelMark()
+    inner = PeakRss()
     try:
         assert not mark.undisturbed
         assert not inner.undisturbed
@@ -70,16 +70,16 @@ def test_one_mark_within_another(mark: KernelMark) -> None:
         inner.close()
     assert not mark.undisturbed
     assert SIZE - NEAR < mark.rise_above(base) < SIZE + NEAR
-    mark.put_back()
+    mark.reset_only()
     assert mark.undisturbed
     assert mark.mark() - base < NEAR
 
 
-def test_goes_with_the_last_reference(mark: KernelMark) -> None:
+def test_goes_with_the_last_reference(mark: PeakRss) -> None:
     """A mark that nobody has closed stays in nobody's way."""
-    inner = KernelMark()
+    inner = PeakRss()
     gone = weakref.ref(inner)
     del inner
     assert gone() is None
-    mark.put_back()
+    mark.reset_only()
     assert mark.undisturbed

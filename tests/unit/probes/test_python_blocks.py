@@ -12,8 +12,8 @@ import pytest
 
 from pytest_memguard.probes import python_blocks
 from pytest_memguard.probes.function_names import Functions
-from pytest_memguard.probes.python_blocks import TracingStopped, told_again
-from pytest_memguard.probes.surviving_blocks import Survivors, is_of_instruments
+from pytest_memguard.probes.python_blocks import TracingStopped, traced_again
+from pytest_memguard.probes.surviving_blocks import SurvivingBlocks, is_of_instruments
 from tests.support.fresh_process import alone
 
 CALLS = 16
@@ -29,7 +29,7 @@ def reuse() -> None:
     KEPT.append((number, 0))
 
 
-def blocks_of(found: list[Survivors]) -> Counter[int]:
+def blocks_of(found: list[SurvivingBlocks]) -> Counter[int]:
     """How many blocks the lines of this file have, from the function's first line."""
     counts: Counter[int] = Counter()
     for survivors in found:
@@ -41,7 +41,7 @@ def blocks_of(found: list[Survivors]) -> Counter[int]:
 @alone
 def test_who_has_a_tuple_that_was_kept_for_reuse() -> None:
     """A tuple is laid to the line that got it, not to the one that let it go."""
-    found = told_again(reuse, CALLS, gc.collect, [])
+    found = traced_again(reuse, CALLS, gc.collect, [])
     counts = blocks_of(found)
     assert counts[2] == CALLS
     assert counts[3] <= 1
@@ -54,11 +54,11 @@ def test_who_has_a_tuple_that_was_kept_for_reuse() -> None:
 def test_what_memray_alone_knows() -> None:
     """Names of functions, C functions and memory of others are taken from memray."""
     line = reuse.__code__.co_firstlineno + 4
-    other = Survivors(stack=(), native=("reserve",), count=CALLS, size=99)
-    same = Survivors(
+    other = SurvivingBlocks(stack=(), native=("reserve",), count=CALLS, size=99)
+    same = SurvivingBlocks(
         stack=(("known", HERE, line),), native=("make",), count=3, size=9, of_python=True
     )
-    found = told_again(reuse, CALLS, gc.collect, [same, other])
+    found = traced_again(reuse, CALLS, gc.collect, [same, other])
     assert other in found
     assert same not in found
     (told,) = [s for s in found if s.stack and s.stack[0][1:] == (HERE, line)]
@@ -68,11 +68,11 @@ def test_what_memray_alone_knows() -> None:
 
 def test_where_tracemalloc_is_busy() -> None:
     """Where somebody else uses tracemalloc, there are no more calls, and it goes on."""
-    memray = [Survivors(stack=(), native=(), count=1, size=1)]
+    memray = [SurvivingBlocks(stack=(), native=(), count=1, size=1)]
     calls = []
     tracemalloc.start()
     try:
-        assert memray == told_again(lambda: calls.append(1), CALLS, gc.collect, memray)
+        assert memray == traced_again(lambda: calls.append(1), CALLS, gc.collect, memray)
         assert tracemalloc.is_tracing()
     finally:
         tracemalloc.stop()
@@ -81,18 +81,18 @@ def test_where_tracemalloc_is_busy() -> None:
 
 def test_with_very_many_blocks(monkeypatch) -> None:
     """There memray's answer stays."""
-    memray = [Survivors(stack=(), native=(), count=1, size=1)]
+    memray = [SurvivingBlocks(stack=(), native=(), count=1, size=1)]
     kept = []
     monkeypatch.setattr(python_blocks, "_MOST_BLOCKS", 100)
     call = lambda: kept.append([object() for _ in range(200)])  # noqa: E731
-    assert memray == told_again(call, 2, lambda: None, memray)
+    assert memray == traced_again(call, 2, lambda: None, memray)
     assert not tracemalloc.is_tracing()
 
 
 def test_calls_that_stop_tracemalloc() -> None:
     """A test that uses tracemalloc itself ends our use of it: that is told."""
     with pytest.raises(TracingStopped):
-        told_again(tracemalloc.stop, 2, lambda: None, [])
+        traced_again(tracemalloc.stop, 2, lambda: None, [])
     assert not tracemalloc.is_tracing()
 
 
@@ -110,7 +110,7 @@ def renew() -> None:
 def test_what_each_call_replaces() -> None:
     """The latest generation of a table of constant size is none of what is kept."""
     renew()
-    found = told_again(renew, CALLS, gc.collect, [])
+    found = traced_again(renew, CALLS, gc.collect, [])
     first = renew.__code__.co_firstlineno
     counts = {s.stack[0][2] - first: s.count for s in found if s.stack[0][1] == HERE}
     assert counts.get(3, 0) == 0
@@ -124,7 +124,7 @@ BUFFER = bytearray(200_000)
 def test_what_grows_in_place() -> None:
     """A block that became larger is one whose bytes alone are more."""
     call = lambda: BUFFER.extend(bytes(40_000))  # noqa: E731
-    found = told_again(call, CALLS, gc.collect, [])
+    found = traced_again(call, CALLS, gc.collect, [])
     (grown,) = [s for s in found if s.stack[0][1] == HERE]
     assert grown.count == 0
     assert 0.6 < grown.size / (CALLS * 40_000) < 1.4

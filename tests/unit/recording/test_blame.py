@@ -58,7 +58,7 @@ def _begun_within(seconds: float) -> tuple[int, list[str], str]:
     rate = Rate(signal="blocks", per_call=1.0, low=1.0, high=1.0)
     verdict = Verdict(state="leaking", calls=30, rates=(rate,))
     calls, begun = [], []
-    told_again, looked_closer = blame.told_again, blame.looked_closer
+    traced_again, looked_closer = blame.traced_again, blame.looked_closer
     with module("L = []\ndef leak(): L.append(Request())") as made:
 
         def call() -> None:
@@ -66,7 +66,7 @@ def _begun_within(seconds: float) -> tuple[int, list[str], str]:
             time.sleep(0.01)
             made.leak()
 
-        blame.told_again = lambda *a: begun.append("told again") or told_again(*a)
+        blame.traced_again = lambda *a: begun.append("traced again") or traced_again(*a)
         blame.looked_closer = lambda *a, **k: begun.append("closer") or looked_closer(*a, **k)
         gc.collect()
         gc.freeze()
@@ -78,7 +78,7 @@ def test_little_time_is_enough_for_the_holder():
     """When its time is over, a look into a leak begins nothing that only adds details."""
     many, all_of_it, holder = fresh(_begun_within, 60.0)
     few, nothing, same = fresh(_begun_within, 0.0)
-    assert (all_of_it, nothing) == (["told again", "closer"], [])
+    assert (all_of_it, nothing) == (["traced again", "closer"], [])
     assert few < many
     assert holder == same == f"{NAME}.L"
 

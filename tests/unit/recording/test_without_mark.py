@@ -71,7 +71,7 @@ def level() -> object:
 def test_choice(monkeypatch, read, lifetime, method, lost, missed, sentence) -> None:
     """Memory is sampled where its level can be read, and bounded by the mark there is."""
     monkeypatch.setattr(without_mark, "resident_reader", read)
-    monkeypatch.setattr(without_mark, "lifetime_mark", lifetime)
+    monkeypatch.setattr(without_mark, "lifetime_peak_reader", lifetime)
     meter, said = meter_without_mark()
     assert (method, lost, sentence) == (meter.method, meter.lost, said)
     assert missed is (meter.missed(0, 0) is not None)

@@ -14,9 +14,9 @@ import pytest
 from pytest_memguard.judge.regression import compare
 from pytest_memguard.rules import closest
 from pytest_memguard.storage.baseline import (
-    no_collection,
     read_baseline,
     update_baseline,
+    without_garbage_collection,
     write_baseline,
 )
 from tests.support.large_baselines import ROOT, baseline_of
@@ -216,7 +216,7 @@ def test_fifty_thousand_tests(tmp_path) -> None:
     baseline = baseline_of(0, 50_000)
     write_baseline(path, baseline)
     start = time.process_time()
-    with no_collection():
+    with without_garbage_collection():
         stored = read_baseline(path)
         changes = compare(stored, baseline, closest())
     taken = time.process_time() - start

@@ -13,7 +13,7 @@ import pytest
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history_location import check_location, open_to_write
 from pytest_memguard.storage.stored_runs import append_run
-from tests.support.history_values import ENVIRONMENT, fill, place, reading, run_at
+from tests.support.history_values import ENVIRONMENT, fill, location, reading, run_at
 
 TESTS = 300
 KILLED = """
@@ -22,7 +22,7 @@ KILLED = """
     from pytest_memguard.storage.stored_runs import append_run
     from pytest_memguard.storage.history_location import open_to_write
     from pytest_memguard.storage.sqlite import SqliteFile
-    from tests.support.history_values import ENVIRONMENT, place, reading, run_at
+    from tests.support.history_values import ENVIRONMENT, location, reading, run_at
 
     path, tests = sys.argv[1], int(sys.argv[2])
     readings = [reading(0, 1, f"t.py::test[{n}]") for n in range(tests)]
@@ -39,7 +39,7 @@ KILLED = """
             carry_out(database, statement, values)
 
         SqliteFile.run = run
-        database = open_to_write(place(path))
+        database = open_to_write(location(path))
         append_run(database, run_at(1, tests=tests), ENVIRONMENT, readings)
         database.close()
 
@@ -80,7 +80,7 @@ def test_runs_that_are_killed(tmp_path) -> None:
     ends = done.stdout.split()
     killed, appended = ends.count("killed"), ends.count("appended")
     assert (len(ends), killed >= 15) == (60, True)
-    check_location(place(path))
+    check_location(location(path))
     stored = readings_by_run(path)
     assert set(stored) == {TESTS}
     # one that is killed when all is written, just before it ends, is there all the same
@@ -109,7 +109,7 @@ def test_a_full_disk(small_disk) -> None:
     """A run that does not fit is told in one line; runs before and after it are all there."""
     path = small_disk / "history.sqlite3"
     fill(path, {"t.py::test": [1.0, 2.0]})
-    database = open_to_write(place(path))
+    database = open_to_write(location(path))
     readings = [reading(3, 1, f"t.py::test[{number}]") for number in range(20_000)]
     with pytest.raises(StoreError, match=f"^{path}: database or disk is full$"):
         append_run(database, run_at(3), ENVIRONMENT, readings)
@@ -124,8 +124,8 @@ def test_a_disk_that_was_full_from_the_start(small_disk) -> None:
     (small_disk / "filler").write_bytes(bytes(1 << 20))
     path = small_disk / "history.sqlite3"
     with pytest.raises(StoreError, match=r"full|disk I/O error"):
-        open_to_write(place(path))
+        open_to_write(location(path))
     (small_disk / "filler").unlink()
-    check_location(place(path))
+    check_location(location(path))
     fill(path, {"t.py::test": [1.0]})
     assert readings_by_run(path) == [1]

@@ -10,7 +10,7 @@ import pytest
 from pytest_memguard.storage.history_location import open_to_read, open_to_write
 from pytest_memguard.storage.schema import MIGRATIONS, schema_number
 from pytest_memguard.storage.stored_runs import append_run, read_readings, read_runs
-from tests.support.history_values import BARE, ENVIRONMENT, READING, RUN, place, run_at
+from tests.support.history_values import BARE, ENVIRONMENT, READING, RUN, location, run_at
 
 FOLDER = Path(__file__).parent
 
@@ -25,11 +25,11 @@ def test_files_of_earlier_versions(tmp_path, number) -> None:
     with sqlite3.connect(path) as connection:
         connection.executescript((FOLDER / f"history_{number}.sql").read_text("utf-8"))
     connection.close()
-    database = open_to_read(place(path))
+    database = open_to_read(location(path))
     assert len(MIGRATIONS) == schema_number(database)
     runs = read_runs(database, last=9)
     assert (runs, read_readings(database, runs)) == ([RUN], [BARE, READING])
     database.close()
-    database = open_to_write(place(path))
+    database = open_to_write(location(path))
     assert append_run(database, run_at(99), ENVIRONMENT, [READING]) == 2
     database.close()

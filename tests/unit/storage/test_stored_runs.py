@@ -29,7 +29,7 @@ from tests.support.history_values import (
     READING,
     RUN,
     fill,
-    place,
+    location,
     reading,
     run_at,
 )
@@ -45,7 +45,7 @@ def path(tmp_path):
 
 def everything(path) -> list[object]:
     """What a history holds."""
-    database = open_to_read(place(path))
+    database = open_to_read(location(path))
     runs = read_runs(database, last=1000)
     found = [*runs, *read_readings(database, runs)]
     database.close()
@@ -54,7 +54,7 @@ def everything(path) -> list[object]:
 
 def test_what_is_appended_is_read(path) -> None:
     """Every field of a run and of its readings comes back."""
-    database = open_to_write(place(path))
+    database = open_to_write(location(path))
     assert append_run(database, RUN, ENVIRONMENT, [READING, BARE]) == 1
     assert read_tests(database) == [(BARE.nodeid, 2), (READING.nodeid, 1)]
     database.close()
@@ -63,7 +63,7 @@ def test_what_is_appended_is_read(path) -> None:
 
 def test_what_nobody_knows_stays_unknown(path) -> None:
     """Without git there is no commit, no branch and no flag, and none is made up."""
-    database = open_to_write(place(path))
+    database = open_to_write(location(path))
     append_run(database, replace(RUN, commit=Commit()), ENVIRONMENT, [])
     (run,) = read_runs(database, last=1)
     assert Commit() == run.commit
@@ -72,7 +72,7 @@ def test_what_nobody_knows_stays_unknown(path) -> None:
 
 def test_names_that_no_database_holds(path) -> None:
     """Half a character, or a NUL, is stored as an escape; the test is the same one again."""
-    database = open_to_write(place(path))
+    database = open_to_write(location(path))
     run = replace(RUN, aborted="half \udc80", commit=replace(RUN.commit, branch="\ud800"))
     for _ in range(2):
         append_run(database, run, ENVIRONMENT, [replace(READING, nodeid="a\udc80\0")])
@@ -94,9 +94,9 @@ def test_runs_are_numbered_and_share_their_tests(path) -> None:
     assert counts == [1, 3, 2, 6]
 
 
-def test_another_environment_is_another_place(path) -> None:
+def test_another_environment_is_kept_apart(path) -> None:
     """Runs know where they took place: the interpreter's micro version does not matter."""
-    database = open_to_write(place(path))
+    database = open_to_write(location(path))
     for number, python in enumerate(("3.12.1", "3.12.2", "3.13.0"), 1):
         append_run(database, run_at(number), replace(ENVIRONMENT, python=python), [])
     places = [run.environment.rpartition(" ")[2] for run in read_runs(database, last=9)]
@@ -116,7 +116,7 @@ def test_another_environment_is_another_place(path) -> None:
 )
 def test_which_runs(path, last, branch, expected) -> None:
     """The latest runs are read, of one branch if asked for, the oldest first."""
-    database = open_to_write(place(path))
+    database = open_to_write(location(path))
     for number in range(1, 5):
         commit = Commit(name="c", branch="main" if number % 2 else "other", dirty=True)
         append_run(database, run_at(number, commit=commit), ENVIRONMENT, [])
@@ -127,7 +127,7 @@ def test_which_runs(path, last, branch, expected) -> None:
 def test_which_readings(path) -> None:
     """Only those of the runs and tests asked for, by test and in the order of the runs."""
     fill(path, {"b": [1, 2, 3], "a": [4, 5, 6]})
-    database = open_to_read(place(path))
+    database = open_to_read(location(path))
     runs = read_runs(database, last=2)
     found = read_readings(database, runs)
     assert [(r.nodeid, r.run) for r in found] == [("a", 2), ("a", 3), ("b", 2), ("b", 3)]
@@ -141,7 +141,7 @@ def test_which_tests_change(path) -> None:
     """Tests whose peaks differ by a share and by a size are found, in the runs asked for."""
     peaks = {"flat": [9, 9, 9], "large": [100, 104, 100], "small": [1, 1.9, 1]}
     fill(path, {**peaks, "grows": [9, 9, 10], "earlier": [5, 9, 9]})
-    database = open_to_read(place(path))
+    database = open_to_read(location(path))
     names = {number: nodeid for nodeid, number in read_tests(database)}
     for last, expected in ((3, ["earlier", "grows"]), (2, ["grows"]), (1, [])):
         runs = read_runs(database, last=last)
@@ -154,7 +154,7 @@ def test_which_tests_change(path) -> None:
 def test_more_than_fits_in_a_statement(path) -> None:
     """Six thousand tests are appended and found again, each once."""
     names = [f"t.py::test[{number}]" for number in range(6000)]
-    database = open_to_write(place(path))
+    database = open_to_write(location(path))
     append_run(database, RUN, ENVIRONMENT, [reading(1, 1, name) for name in names])
     numbers = [number for _, number in read_tests(database)]
     found = read_readings(database, read_runs(database, last=1), numbers)
@@ -166,7 +166,7 @@ def test_an_append_that_fails_leaves_nothing(path) -> None:
     """Two readings of one test are refused, and the run with them."""
     fill(path, {"a": [1]})
     before = everything(path)
-    database = open_to_write(place(path))
+    database = open_to_write(location(path))
     with pytest.raises(StoreError, match="UNIQUE constraint failed"):
         append_run(database, RUN, ENVIRONMENT, [READING, READING])
     database.close()
@@ -189,7 +189,7 @@ def test_a_locked_file_is_told(path) -> None:
 def test_readers_do_not_wait(path) -> None:
     """A history can be looked at while a run is being appended."""
     fill(path, {"a": [1]})
-    writer = open_to_write(place(path))
+    writer = open_to_write(location(path))
     with writer.write():
         writer.run("DELETE FROM memguard_readings")
         assert len(everything(path)) == 2
@@ -212,7 +212,7 @@ def test_other_files_are_refused(path, content, problem) -> None:
     path.write_bytes(content)
     for use in (check_location, open_to_read, open_to_write):
         with pytest.raises(StoreError) as caught:
-            use(place(path))
+            use(location(path))
         assert f"{path}{problem if problem[0] == ':' else f' {problem}'}" == str(caught.value)
     assert path.read_bytes() == content
 
@@ -224,7 +224,7 @@ def test_a_database_of_something_else_is_refused(path) -> None:
         connection.execute("CREATE TABLE visits (url TEXT)")
     connection.close()
     with pytest.raises(StoreError, match="is a database of something else: it has no table"):
-        check_location(place(path))
+        check_location(location(path))
 
 
 @pytest.mark.parametrize("made", ["missing", "empty", "killed-at-once"])
@@ -235,10 +235,10 @@ def test_nothing_yet(path, made) -> None:
         path.touch()
     elif made == "killed-at-once":
         SqliteFile(path, create=True).close()
-    check_location(place(path))
+    check_location(location(path))
     problem = "there is no such file" if made == "missing" else "has no runs"
     with pytest.raises(StoreError, match=problem):
-        open_to_read(place(path))
+        open_to_read(location(path))
     fill(path, {"a": [1]})
     assert len(everything(path)) == 2
 
@@ -246,7 +246,7 @@ def test_nothing_yet(path, made) -> None:
 def test_a_folder_is_refused(tmp_path) -> None:
     """A folder is no file."""
     with pytest.raises(StoreError, match="it is a folder, not a regular file"):
-        check_location(place(tmp_path))
+        check_location(location(tmp_path))
 
 
 def test_a_newer_schema_is_kept(path) -> None:
@@ -258,8 +258,8 @@ def test_a_newer_schema_is_kept(path) -> None:
     before = path.read_bytes()
     for use in (check_location, open_to_read):
         with pytest.raises(StoreError, match=f"^{path} has schema 99, this version knows"):
-            use(place(path))
-    database = open_to_write(place(path))
+            use(location(path))
+    database = open_to_write(location(path))
     with pytest.raises(StoreError, match="has schema 99"):
         append_run(database, RUN, ENVIRONMENT, [READING])
     database.close()
@@ -273,7 +273,7 @@ def test_a_schema_without_number_is_told(path) -> None:
         connection.execute("DELETE FROM memguard_schema")
     connection.close()
     with pytest.raises(StoreError, match="should have one row, it has 0"):
-        check_location(place(path))
+        check_location(location(path))
 
 
 @pytest.fixture
@@ -291,12 +291,12 @@ def test_an_older_file_is_brought_up_to_date(path, how, monkeypatch) -> None:
         before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
         fill(path, {"a": [1, 2]})
         stored = everything(path)
-    check_location(place(path))
+    check_location(location(path))
     if how == "append":
-        database = open_to_write(place(path))
+        database = open_to_write(location(path))
         append_run(database, run_at(3), ENVIRONMENT, [])
     else:
-        database = open_to_read(place(path))
+        database = open_to_read(location(path))
     assert database.rows("SELECT DISTINCT allocations FROM memguard_readings") == [(None,)]
     assert schema.schema_number(database) == 2
     database.close()
@@ -310,8 +310,8 @@ def test_a_migration_that_fails_changes_nothing(path, monkeypatch) -> None:
     with monkeypatch.context() as version:
         version.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
         with pytest.raises(StoreError, match="nothing"):
-            open_to_read(place(path))
-    database = open_to_read(place(path))
+            open_to_read(location(path))
+    database = open_to_read(location(path))
     assert (schema.schema_number(database), "memguard_more" in database.tables()) == (1, False)
     database.close()
     assert len(everything(path)) == 2
@@ -340,13 +340,13 @@ def test_what_cannot_be_written_is_told(restricted) -> None:
     fill(path, {"a": [1]})
     path.chmod(0o400)
     with pytest.raises(StoreError, match=r": it cannot be written$"):
-        check_location(place(path))
+        check_location(location(path))
     path.chmod(0o600)
     restricted.chmod(0o500)
     with pytest.raises(StoreError, match=r": its folder cannot be written"):
-        check_location(place(path))
+        check_location(location(path))
     with pytest.raises(StoreError, match="Permission denied"):
-        check_location(place(restricted / "new.sqlite3"))
+        check_location(location(restricted / "new.sqlite3"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="files have other permissions there")
@@ -357,7 +357,7 @@ def test_a_read_only_history_can_be_read(restricted) -> None:
     path.chmod(0o400)
     restricted.chmod(0o500)
     assert len(everything(path)) == 2
-    database = open_to_read(place(path))
+    database = open_to_read(location(path))
     with pytest.raises(StoreError, match="readonly database"):
         append_run(database, RUN, ENVIRONMENT, [READING])
     database.close()
