@@ -37,9 +37,13 @@ RULES = sorted(
 MODULES: Sequence[str] = (*RULES, "rules", "units")
 """The modules that are mutated."""
 MORE_TESTS: Mapping[str, tuple[str, ...]] = {
-    "judge/peak_bounds": ("tests/unit/judge/test_budget.py",),  # it compares with the constants
+    # a budget compares with the constants
+    "judge/slack_thresholds": ("tests/unit/judge/test_budget.py",),
+    # these are tested through what they are parts of
+    "judge/c_heap_growth": ("tests/unit/judge/test_per_call.py",),
+    "judge/growth_scales": ("tests/unit/judge/test_per_call.py",),
 }
-"""Tests that have to notice beside the module's own."""
+"""Tests that have to notice beside the module's own, if it has any."""
 EXCLUDED = (
     # no bits are counted here: | stands in annotations only, which are never evaluated
     r"core/ReplaceBinaryOperator_BitOr_",
@@ -137,8 +141,9 @@ def arguments() -> argparse.Namespace:
 def files_of(module: str) -> tuple[str, ...]:
     """The test files that have to notice a change of a module."""
     folder, _, name = module.rpartition("/")
-    own = Path("tests", "unit", folder, f"test_{name}.py").as_posix()
-    return (own, *MORE_TESTS.get(module, ()))
+    own = Path("tests", "unit", folder, f"test_{name}.py")
+    more = MORE_TESTS.get(module, ())
+    return (own.as_posix(), *more) if (ROOT / own).exists() else more
 
 
 def copied(template: Path) -> Path:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+Json = dict[str, Any]
+"""An object of a JSON file."""
 
 
 def is_newer(data: object, known: int) -> bool:

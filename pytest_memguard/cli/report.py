@@ -17,7 +17,7 @@ from pytest_memguard.cli.common import (
 from pytest_memguard.model import Run
 from pytest_memguard.report.baseline_tables import baseline_markdown, baseline_section
 from pytest_memguard.report.exports import as_json, as_tsv
-from pytest_memguard.report.leaks import leaks_section
+from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
 from pytest_memguard.report.rows import rows_of

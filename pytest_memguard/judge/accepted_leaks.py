@@ -7,14 +7,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from pytest_memguard.leaks import (
-    MEMORY_SIGNALS,
-    Blame,
-    KnownLeak,
-    LeakReading,
-    bytes_per_call,
-    ignored_by,
-)
+from pytest_memguard.leak_sizes import bytes_per_call
+from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, KnownLeak, LeakReading, ignored_by
 from pytest_memguard.sizes import format_size
 
 

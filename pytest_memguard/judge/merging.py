@@ -15,7 +15,7 @@ from pytest_memguard.judge.noise import (
     noise,
     noise_of_growth,
 )
-from pytest_memguard.judge.peak_bounds import RSS_RESOLUTION
+from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.metrics import RSS, metric_named
 from pytest_memguard.sizes import KIB
 

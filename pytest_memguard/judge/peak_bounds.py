@@ -1,4 +1,4 @@
-"""Rules on slack: how much a measurement tolerates, and what it may hide of a peak."""
+"""The peak and its upper bound, from the high-water mark, the slack and the tracker."""
 
 from __future__ import annotations
 
@@ -7,16 +7,11 @@ from dataclasses import replace
 from math import inf
 from typing import Final
 
+from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Bound, Method, Peak
 from pytest_memguard.values import dataclass
 
-# Slack up to this share of a budget is ignored. Beyond TRACKER_SHARE the high-water mark could
-# miss so much that memray tracks the test from the start.
-IGNORED_SHARE: Final = 0.05
-TRACKER_SHARE: Final = 0.25
-# Less slack is within the resolution of the mark: pages the kernel has not added up yet.
-RSS_RESOLUTION: Final = RSS.resolution
 # A block that pymalloc or malloc hands out is at most this much larger than asked for,
 # and pool headers add less than a hundredth.
 _WASTE_PER_BLOCK: Final = 16
@@ -39,67 +34,6 @@ class HeldMemory:
     """What allocators may have added to both."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlackThresholds:
-    """From how much slack on a measurement does something about it."""
-
-    ignore: int
-    """Bytes up to which slack is ignored."""
-    fill_permanently: int
-    """Bytes above which slack is filled for good."""
-    fill_temporarily: float
-    """Bytes above which slack is filled for the time of the measurement."""
-    use_tracker: float
-    """Bytes above which the high-water mark cannot decide, so that memray tracks the test."""
-
-
-# Slack up to this does not count where a peak is stored or compared with a stored one: it is
-# half of what the default rule lets pass, and another run of the same tests has about as much.
-NEGLIGIBLE_SLACK: Final = 1024 * 1024
-# More slack would take too long to fill each time: so much takes tenths of a millisecond.
-_PERMANENTLY_FILLED_BYTES: Final = 4 * 1024 * 1024
-# Thresholds for peaks that will be stored or compared. Tracking would make every test slower
-# that comes after one that left slack, and a tracked peak is no closer to another reading of
-# the mark than two readings are to each other.
-FOR_STORED_PEAKS: Final = SlackThresholds(
-    ignore=NEGLIGIBLE_SLACK // 2,
-    fill_permanently=_PERMANENTLY_FILLED_BYTES,
-    fill_temporarily=NEGLIGIBLE_SLACK // 2,
-    use_tracker=inf,
-)
-
-
-def thresholds_for(limit: int, baseline_value: int | None = None) -> SlackThresholds:
-    """Return the thresholds that the judgement of a peak needs.
-
-    Args:
-        limit: bytes it must not exceed.
-        baseline_value: what the limit was made from, in bytes: slack must be small beside the
-            margin between the two, not beside the limit.
-    """
-    if baseline_value is None:
-        tracker = tracker_threshold(limit)
-        return SlackThresholds(
-            ignore=ignored_slack(limit),
-            fill_permanently=ignored_slack(limit),
-            fill_temporarily=tracker,
-            use_tracker=tracker,
-        )
-    ignore = max((limit - baseline_value) // 4, FOR_STORED_PEAKS.ignore)
-    return replace(FOR_STORED_PEAKS, ignore=ignore, fill_temporarily=ignore)
-
-
-def strictest(several: Iterable[SlackThresholds]) -> SlackThresholds:
-    """Return the smallest of each threshold."""
-    all_of_them = list(several)
-    return SlackThresholds(
-        ignore=min(p.ignore for p in all_of_them),
-        fill_permanently=min(p.fill_permanently for p in all_of_them),
-        fill_temporarily=min(p.fill_temporarily for p in all_of_them),
-        use_tracker=min(p.use_tracker for p in all_of_them),
-    )
-
-
 def held_at_peak(records: Iterable[tuple[int, int]]) -> HeldMemory:
     """Sum allocation records up.
 
@@ -115,16 +49,6 @@ def held_at_peak(records: Iterable[tuple[int, int]]) -> HeldMemory:
             large += size
     waste = int(count * _WASTE_PER_BLOCK + (small + large) * _POOL_SHARE)
     return HeldMemory(small=small, large=large, waste=waste)
-
-
-def tracker_threshold(limit: int) -> int:
-    """Return the bytes of slack above which a test with this budget is tracked."""
-    return max(int(TRACKER_SHARE * limit), RSS_RESOLUTION)
-
-
-def ignored_slack(limit: int) -> int:
-    """Return the bytes of slack that do not matter for this budget."""
-    return max(int(IGNORED_SHARE * limit), RSS_RESOLUTION)
 
 
 def marked_peak(

@@ -17,8 +17,8 @@ from pytest_memguard.baselines import (
     LineEntry,
     StageEntry,
 )
-from pytest_memguard.judge.peak_bounds import NEGLIGIBLE_SLACK
-from pytest_memguard.leaks import bytes_of_all
+from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
+from pytest_memguard.leak_sizes import bytes_of_all
 from pytest_memguard.metrics import RSS, metric_named
 from pytest_memguard.model import (
     CallSite,

@@ -15,7 +15,7 @@ import pytest
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.judge.peak_bounds import ignored_slack
+from pytest_memguard.judge.slack_thresholds import ignored_slack
 from pytest_memguard.plugin.header import header
 from pytest_memguard.plugin.keys import START
 from pytest_memguard.plugin.names import has_checks, has_marker_of_ours, names_in_use

@@ -13,8 +13,8 @@ from typing import Any, Final
 import pytest
 
 from pytest_memguard.isolation import ForkServer, can_fork
-from pytest_memguard.judge.peak_bounds import NEGLIGIBLE_SLACK
 from pytest_memguard.judge.regression_findings import confirmed, not_confirmed
+from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
 from pytest_memguard.model import Finding, Gap, Outcome, Peak
 from pytest_memguard.sizes import format_size
 from pytest_memguard.wire import outcome_from_json

@@ -10,7 +10,7 @@ import pytest
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import ConfigError, Unmeasurable
 from pytest_memguard.judge.budget import judge
-from pytest_memguard.judge.peak_bounds import ignored_slack, tracker_threshold
+from pytest_memguard.judge.slack_thresholds import ignored_slack, tracker_threshold
 from pytest_memguard.leaks import Verdict
 from pytest_memguard.metrics import METRICS, RSS
 from pytest_memguard.plugin.found import fail_with

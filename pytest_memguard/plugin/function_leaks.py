@@ -88,7 +88,7 @@ class FunctionLeaks:
             self._items.leak = reading
         unclear = settings.leak_strict and reading.verdict.state == "unclear"
         if reading.fails or unclear:
-            from pytest_memguard.report.leaks import leak_text
+            from pytest_memguard.report.leak_text import leak_text
 
             raise failure(leak_text(reading), reading)
         return reading.verdict

@@ -78,7 +78,7 @@ class LeakReport:
         if not checked and not self._settings.leak_accept:
             return
         from pytest_memguard.plugin.after_repetitions import FAILED_AFTER, lines_of
-        from pytest_memguard.report.leaks import leaks_section
+        from pytest_memguard.report.leak_section import leaks_section
 
         try:
             known = known_leaks(self._config).leaks()

@@ -291,7 +291,7 @@ class LeakHooks:
         Raises:
             Leak: if it leaks, or is unclear where that counts as much.
         """
-        from pytest_memguard.report.leaks import leak_text
+        from pytest_memguard.report.leak_text import leak_text
 
         strict = self._settings.leak_strict and reading.verdict.state == "unclear"
         if not (reading.fails or strict):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.peak_bounds import RSS_RESOLUTION, SlackThresholds, marked_peak
+from pytest_memguard.judge.peak_bounds import marked_peak
+from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION, SlackThresholds
 from pytest_memguard.model import PhaseReading
 from pytest_memguard.plugin.needs import NO_LIMIT_TOLERANCE, NOTABLE_RISE_BYTES, Demands
 from pytest_memguard.recording.region import Region, dropped

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from pytest_memguard.judge.heap_peak import heap_peak
 from pytest_memguard.judge.peak_bounds import (
-    RSS_RESOLUTION,
     held_at_peak,
     marked_peak,
     tracked_peak,
     unseen_below,
 )
+from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.metrics import HEAP, RSS
 from pytest_memguard.model import (
     Bound,

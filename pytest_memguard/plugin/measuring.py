@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.peak_bounds import (
+from pytest_memguard.judge.slack_thresholds import (
     FOR_STORED_PEAKS,
     SlackThresholds,
     strictest,

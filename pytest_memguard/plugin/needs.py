@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from pytest_memguard.judge.peak_bounds import FOR_STORED_PEAKS, RSS_RESOLUTION, SlackThresholds
+from pytest_memguard.judge.slack_thresholds import (
+    FOR_STORED_PEAKS,
+    RSS_RESOLUTION,
+    SlackThresholds,
+)
 from pytest_memguard.plugin.properties import LIMIT
 from pytest_memguard.recording.instruments import URGENT_GARBAGE_FACTOR
 from pytest_memguard.sizes import MIB

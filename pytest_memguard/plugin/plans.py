@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 import pytest
 
 from pytest_memguard.errors import ConfigError, quoted
-from pytest_memguard.judge.peak_bounds import (
+from pytest_memguard.judge.slack_thresholds import (
     SlackThresholds,
     ignored_slack,
     strictest,

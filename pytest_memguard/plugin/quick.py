@@ -10,7 +10,7 @@ import pytest
 
 from pytest_memguard.allocator.trim import EXPENSIVE_SECONDS
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.peak_bounds import RSS_RESOLUTION
+from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.needs import NOTABLE_RISE_BYTES
 from pytest_memguard.plugin.properties import DELTA, PEAK, forget_ours

@@ -10,11 +10,12 @@ import pytest
 
 from pytest_memguard.baselines import BaselineEntry, Change, EnvironmentKey
 from pytest_memguard.escapes import one_line
-from pytest_memguard.judge.peak_bounds import NEGLIGIBLE_SLACK
 from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_limit
 from pytest_memguard.judge.regression_findings import number_finding
-from pytest_memguard.leaks import LeakReading, bytes_of_all
+from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
+from pytest_memguard.leak_sizes import bytes_of_all
+from pytest_memguard.leaks import LeakReading
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Budget, Finding, Outcome
 from pytest_memguard.plugin.confirm import Confirm

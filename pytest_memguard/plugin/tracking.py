@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.judge.peak_bounds import SlackThresholds
+from pytest_memguard.judge.slack_thresholds import SlackThresholds
 from pytest_memguard.model import PhaseName
 from pytest_memguard.plugin.needs import Needs
 from pytest_memguard.probes.heap import HeapFile, HeapTracker

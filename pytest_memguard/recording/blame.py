@@ -22,7 +22,8 @@ from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import can_fork, run_in_fork
-from pytest_memguard.judge.per_call import measured_rate
+from pytest_memguard.judge.growth_scales import measured_rate
+from pytest_memguard.leak_wire import blame_from_json, blame_to_json
 from pytest_memguard.leaks import STARTS_TRACEMALLOC, Blame, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.python_blocks import TracingStopped, traced_again
@@ -30,7 +31,6 @@ from pytest_memguard.probes.surviving_blocks import SurvivingBlocks, SurvivorTra
 from pytest_memguard.recording.calls import LEAST, in_time, make_calls
 from pytest_memguard.recording.closer import looked_closer
 from pytest_memguard.recording.looks import forget_types
-from pytest_memguard.wire import blame_from_json, blame_to_json
 
 _CALLS: Final = 16
 _CALLS_IF_SELDOM: Final = 24

@@ -285,7 +285,7 @@ def check_leaks(function: Callable[..., object], /, *args: object, **kwargs: obj
     reading = check.run(call, Limits(), respect_disabled=enabled, kept=kept)
     check.close()
     if reading.verdict.state == "leaking":
-        from pytest_memguard.report.leaks import leak_text
+        from pytest_memguard.report.leak_text import leak_text
 
         raise LeakDetected(leak_text(reading), reading)
     return reading.verdict

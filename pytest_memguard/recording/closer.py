@@ -11,7 +11,8 @@ from pytest_memguard.attribution.growth import Found
 from pytest_memguard.attribution.inside import grown_inside
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.attribution.watching import Fill, Gauge, Watch, gauge_of, with_watched
-from pytest_memguard.leaks import Blame, Verdict, may_be_python_memory
+from pytest_memguard.leak_sizes import may_be_python_memory
+from pytest_memguard.leaks import Blame, Verdict
 from pytest_memguard.recording.calls import OutOfTime
 from pytest_memguard.recording.repeat import CallFailed
 

@@ -23,7 +23,8 @@ from pytest_memguard.judge.leak import (
 )
 from pytest_memguard.judge.rounds import LEAST_ROUNDS, allowance, is_flat, joined
 from pytest_memguard.judge.stepped_growth import is_pausing
-from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict, is_large
+from pytest_memguard.leak_sizes import is_large
+from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
 from pytest_memguard.parsing import StopAt
 from pytest_memguard.recording.artefacts import AGAIN, Artefacts
 from pytest_memguard.recording.looking import Looking

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_memguard.model import Outcome, Run
-from pytest_memguard.report.leaks import leaks_section
+from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.markdown_blocks import code, details, fit, paragraph, plain, table
 from pytest_memguard.report.notices import Notice, count_by_rule, notices, whole_text
 from pytest_memguard.report.summary import by_peak, time_spent, totals_line

@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 from pytest_memguard.model import Finding, Outcome, Run
 from pytest_memguard.report.failure import failure_text, finding_sentence
-from pytest_memguard.report.leaks import leak_sentence, leak_text, leaks_by_name
+from pytest_memguard.report.leak_section import leaks_by_name
+from pytest_memguard.report.leak_text import leak_sentence, leak_text
 from pytest_memguard.values import dataclass
 
 Level = Literal["error", "warning"]

@@ -8,7 +8,7 @@ from typing import Final
 
 from pytest_memguard.baselines import Baseline
 from pytest_memguard.escapes import well_formed
-from pytest_memguard.leaks import bytes_of_all
+from pytest_memguard.leak_sizes import bytes_of_all
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Outcome, Peak, PhaseReading, Run
 from pytest_memguard.values import dataclass

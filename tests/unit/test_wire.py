@@ -11,13 +11,13 @@ import pytest
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.leaks import Kept
+from pytest_memguard.measurement_wire import peak_to_json
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Budget, Finding, Outcome, Run
 from pytest_memguard.wire import (
     FORMAT,
     outcome_from_json,
     outcome_to_json,
-    peak_to_json,
     run_from_json,
     run_in_pieces,
     run_to_json,

@@ -13,7 +13,7 @@ from pytest_memguard.judge.budget import (
     subject,
     uncovered_setup,
 )
-from pytest_memguard.judge.peak_bounds import RSS_RESOLUTION
+from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.model import Budget, Peak
 from pytest_memguard.sizes import KIB, MIB
 

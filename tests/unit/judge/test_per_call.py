@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.judge.per_call import LINES, scaled_to_all_calls
+from pytest_memguard.leak_sizes import bytes_per_call
 from pytest_memguard.leaks import (
     Blame,
     LeakLine,
@@ -15,7 +16,6 @@ from pytest_memguard.leaks import (
     Signal,
     TypeGrowth,
     Verdict,
-    bytes_per_call,
 )
 
 CALLS = 16

@@ -7,7 +7,7 @@ from math import inf
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.peak_bounds import ignored_slack
+from pytest_memguard.judge.slack_thresholds import ignored_slack
 from pytest_memguard.model import PHASES, Budget
 from pytest_memguard.plugin.plans import SIGNATURE, budget_from_mark, make_plan
 from pytest_memguard.sizes import KIB, MIB

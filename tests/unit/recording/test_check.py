@@ -17,6 +17,7 @@ import pytest_memguard
 from pytest_memguard.attribution.leak_lines import line_of_shared
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
+from pytest_memguard.leak_sizes import bytes_per_call
 from pytest_memguard.leaks import (
     MEMORY_SIGNALS,
     STARTS_TRACEMALLOC,
@@ -25,7 +26,6 @@ from pytest_memguard.leaks import (
     Rate,
     Round,
     Verdict,
-    bytes_per_call,
 )
 from pytest_memguard.probes.surviving_blocks import SurvivorTracker
 from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks

@@ -29,7 +29,8 @@ from pytest_memguard.report.exports import github_action_benchmark as benchmark
 from pytest_memguard.report.failure import failure_text
 from pytest_memguard.report.github import workflow_commands
 from pytest_memguard.report.gitlab import code_quality
-from pytest_memguard.report.leaks import leak_text, leaks_section
+from pytest_memguard.report.leak_section import leaks_section
+from pytest_memguard.report.leak_text import leak_text
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.notices import notices
 from pytest_memguard.report.openmetrics import openmetrics

@@ -20,7 +20,8 @@ from pytest_memguard.leaks import (
     Verdict,
 )
 from pytest_memguard.model import Outcome
-from pytest_memguard.report.leaks import leak_line, leak_text, leaks_section, path_text
+from pytest_memguard.report.leak_section import leaks_section
+from pytest_memguard.report.leak_text import leak_line, leak_text, path_text
 from pytest_memguard.sizes import MIB
 from tests.support.gold_files import gold
 

@@ -1,0 +1,121 @@
+"""Bytes by which the C heap grows per call, where it grows in steps or unevenly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import mul
+from typing import Final
+
+from pytest_memguard.judge.rounds import (
+    FLOORS,
+    LEAST_ROUNDS,
+    latest,
+    levels_of,
+    pairs_of,
+    signals_of,
+)
+from pytest_memguard.judge.slopes import growth_of
+from pytest_memguard.judge.stepped_growth import rate_of_steps
+from pytest_memguard.leaks import (
+    Rate,
+    Round,
+    Verdict,
+)
+
+_LEAST_LEVELS: Final = 3
+"""Levels that a line takes."""
+_SEEN_IN_HEAP_SHARE: Final = 0.1
+"""Share of the bytes that were seen which the C heap has to grow by to hold them."""
+_OUTLIER_FACTOR: Final = 8.0
+"""How many times as far off the rate of all others a round is that is left out."""
+
+
+def uneven_growth(
+    verdict: Verdict, small: float, shown: float, pages: Rate | None, *, in_place: bool
+) -> float:
+    """Bytes per call of large blocks where the C heap did not grow in every round."""
+    if not shown:
+        return 0.0
+    if pages is not None:
+        if in_place:
+            return pages.per_call
+        most, heap = min(shown, pages.per_call), growth_of_table(verdict)
+        # a list that was moved to a larger block is seen whole; the heap tells how it grew
+        return min(most, heap) if heap >= _SEEN_IN_HEAP_SHARE * most else most
+    tail = latest(_without_outlier(verdict.rounds))
+    if not tail or "C heap" not in signals_of(tail):
+        return shown
+    # what was seen in the few calls may have been one step of many
+    flat = growth_of(tail, "C heap").rate
+    little = shown + small <= FLOORS["USS"]
+    return min(shown, max(0.0, flat.high if little else flat.per_call))
+
+
+def growth_of_table(verdict: Verdict) -> float:
+    """Growth of the C heap per call that is too uneven for a verdict.
+
+    A dict or set becomes larger once in a while, and rarely during the few calls. What holds
+    a leak is known to grow, so that is what the C heap shows.
+    """
+    tail = latest(_without_outlier(verdict.rounds))
+    if not tail or "C heap" not in signals_of(tail):
+        return 0.0
+    heap = growth_of(tail, "C heap").rate
+    slope = _fitted(tail, heap)
+    return slope if heap.low > 0 or slope > FLOORS["C heap"] else 0.0
+
+
+def _without_outlier(rounds: Sequence[Round]) -> Sequence[Round]:
+    """The rounds, less one in which the C heap grew as in no other.
+
+    One step tells no rate. Tables that the interpreter itself keeps, such as that of interned
+    strings, become larger once in thousands of calls.
+    """
+    if len(rounds) <= LEAST_ROUNDS or "C heap" not in signals_of(rounds):
+        return rounds
+    pairs = pairs_of(rounds, "C heap")
+    odd = max(range(len(pairs)), key=lambda number: pairs[number][1])
+    others = (*rounds[:odd], *rounds[odd + 1 :])
+    rate = growth_of(others, "C heap").rate.per_call
+    off = [abs(moved - rate * calls) for calls, moved in pairs]
+    return others if off[odd] > _OUTLIER_FACTOR * max(off[:odd] + off[odd + 1 :]) else rounds
+
+
+def growth_in_place(
+    verdict: Verdict, heap: Rate, pages: Rate | None, *, in_place: bool
+) -> float:
+    """Growth of the C heap per call.
+
+    What grows in place does so in steps, and the rounds of a verdict may begin before one and
+    end after another. Pages are taken as they are written to. So their growth is that of the
+    heap, where it is as much and better known; else it is that of a line through the levels
+    before the steps, or through all levels where no one line fits these.
+    """
+    if not in_place:
+        return heap.per_call
+    if (
+        pages is not None
+        and heap.low <= pages.per_call <= heap.high
+        and pages.high - pages.low < heap.high - heap.low
+    ):
+        return pages.per_call
+    steps = rate_of_steps(verdict.rounds, "C heap")
+    fitted = steps.per_call if steps is not None else _fitted(verdict.rounds, heap)
+    return min(heap.high, max(heap.low, fitted))
+
+
+def _fitted(rounds: Sequence[Round], heap: Rate) -> float:
+    """The slope of a line through the levels after all rounds, by least squares."""
+    levels = levels_of(rounds, "C heap")
+    done = list(accumulate((one.calls for one in rounds), initial=0))
+    if len(done) < _LEAST_LEVELS:
+        return heap.per_call
+    weights = [done[1], *(one.calls for one in rounds)]
+    whole = sum(weights)
+    x, y = (sum(map(mul, weights, values)) / whole for values in (done, levels))
+    spread = sum(w * (n - x) ** 2 for w, n in zip(weights, done, strict=True))
+    along = sum(
+        w * (n - x) * (level - y) for w, n, level in zip(weights, done, levels, strict=True)
+    )
+    return float(along / spread)

@@ -1,0 +1,89 @@
+"""How much slack a measurement tolerates before something is done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from math import inf
+from typing import Final
+
+from pytest_memguard.metrics import RSS
+from pytest_memguard.values import dataclass
+
+# Slack up to this share of a budget is ignored. Beyond TRACKER_SHARE the high-water mark could
+# miss so much that memray tracks the test from the start.
+IGNORED_SHARE: Final = 0.05
+TRACKER_SHARE: Final = 0.25
+# Less slack is within the resolution of the mark: pages the kernel has not added up yet.
+RSS_RESOLUTION: Final = RSS.resolution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlackThresholds:
+    """From how much slack on a measurement does something about it."""
+
+    ignore: int
+    """Bytes up to which slack is ignored."""
+    fill_permanently: int
+    """Bytes above which slack is filled for good."""
+    fill_temporarily: float
+    """Bytes above which slack is filled for the time of the measurement."""
+    use_tracker: float
+    """Bytes above which the high-water mark cannot decide, so that memray tracks the test."""
+
+
+# Slack up to this does not count where a peak is stored or compared with a stored one: it is
+# half of what the default rule lets pass, and another run of the same tests has about as much.
+NEGLIGIBLE_SLACK: Final = 1024 * 1024
+# More slack would take too long to fill each time: so much takes tenths of a millisecond.
+_PERMANENTLY_FILLED_BYTES: Final = 4 * 1024 * 1024
+# Thresholds for peaks that will be stored or compared. Tracking would make every test slower
+# that comes after one that left slack, and a tracked peak is no closer to another reading of
+# the mark than two readings are to each other.
+FOR_STORED_PEAKS: Final = SlackThresholds(
+    ignore=NEGLIGIBLE_SLACK // 2,
+    fill_permanently=_PERMANENTLY_FILLED_BYTES,
+    fill_temporarily=NEGLIGIBLE_SLACK // 2,
+    use_tracker=inf,
+)
+
+
+def thresholds_for(limit: int, baseline_value: int | None = None) -> SlackThresholds:
+    """Return the thresholds that the judgement of a peak needs.
+
+    Args:
+        limit: bytes it must not exceed.
+        baseline_value: what the limit was made from, in bytes: slack must be small beside the
+            margin between the two, not beside the limit.
+    """
+    if baseline_value is None:
+        tracker = tracker_threshold(limit)
+        return SlackThresholds(
+            ignore=ignored_slack(limit),
+            fill_permanently=ignored_slack(limit),
+            fill_temporarily=tracker,
+            use_tracker=tracker,
+        )
+    ignore = max((limit - baseline_value) // 4, FOR_STORED_PEAKS.ignore)
+    return replace(FOR_STORED_PEAKS, ignore=ignore, fill_temporarily=ignore)
+
+
+def strictest(several: Iterable[SlackThresholds]) -> SlackThresholds:
+    """Return the smallest of each threshold."""
+    all_of_them = list(several)
+    return SlackThresholds(
+        ignore=min(p.ignore for p in all_of_them),
+        fill_permanently=min(p.fill_permanently for p in all_of_them),
+        fill_temporarily=min(p.fill_temporarily for p in all_of_them),
+        use_tracker=min(p.use_tracker for p in all_of_them),
+    )
+
+
+def tracker_threshold(limit: int) -> int:
+    """Return the bytes of slack above which a test with this budget is tracked."""
+    return max(int(TRACKER_SHARE * limit), RSS_RESOLUTION)
+
+
+def ignored_slack(limit: int) -> int:
+    """Return the bytes of slack that do not matter for this budget."""
+    return max(int(IGNORED_SHARE * limit), RSS_RESOLUTION)

@@ -1,0 +1,115 @@
+"""The leak check's results as plain JSON and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from pytest_memguard.formats import Json
+from pytest_memguard.leaks import (
+    Blame,
+    Kept,
+    LeakLine,
+    LeakReading,
+    Rate,
+    RetentionPath,
+    Round,
+    TypeGrowth,
+    Verdict,
+)
+
+# 1: first format.
+
+
+def verdict_to_json(verdict: Verdict) -> Json:
+    """Return a leak check's verdict as plain JSON."""
+    return {
+        "state": verdict.state,
+        "calls": verdict.calls,
+        "reason": verdict.reason,
+        "rates": [asdict(rate) for rate in verdict.rates],
+        "rounds": [
+            {"calls": a_round.calls, "growth": dict(a_round.growth)}
+            for a_round in verdict.rounds
+        ],
+    }
+
+
+def verdict_from_json(data: Json) -> Verdict:
+    """Return a leak check's verdict from its plain form."""
+    return Verdict(
+        state=data["state"],
+        calls=data["calls"],
+        reason=data["reason"],
+        rates=tuple(Rate(**rate) for rate in data["rates"]),
+        rounds=tuple(
+            Round(calls=a_round["calls"], growth=tuple(a_round["growth"].items()))
+            for a_round in data["rounds"]
+        ),
+    )
+
+
+def blame_to_json(blame: Blame) -> Json:
+    """Return what causes a leak as plain JSON."""
+    return {
+        "calls": blame.calls,
+        "lines": [asdict(line) | {"left": dict(line.left)} for line in blame.lines],
+        "types": [asdict(growth) for growth in blame.types],
+        "path": None if blame.path is None else asdict(blame.path),
+        "notes": list(blame.notes),
+        "fingerprint": blame.fingerprint,
+        "former_fingerprint": blame.earlier_fingerprint,
+        "bytes_per_call": blame.per_call,
+    }
+
+
+def blame_from_json(data: Json) -> Blame:
+    """Return what causes a leak from its plain form."""
+    path = data["path"]
+    return Blame(
+        calls=data["calls"],
+        lines=tuple(
+            LeakLine(
+                **{
+                    **line,
+                    "native": tuple(line["native"]),
+                    "left": tuple(line.get("left", {}).items()),
+                }
+            )
+            for line in data["lines"]
+        ),
+        types=tuple(TypeGrowth(**growth) for growth in data["types"]),
+        path=None if path is None else RetentionPath(**{**path, "steps": tuple(path["steps"])}),
+        notes=tuple(data["notes"]),
+        fingerprint=data["fingerprint"],
+        earlier_fingerprint=data.get("former_fingerprint", ""),
+        per_call=data.get("bytes_per_call"),
+    )
+
+
+def leak_to_json(leak: LeakReading) -> Json:
+    """Return the result of a leak check as plain JSON."""
+    return {
+        "verdict": verdict_to_json(leak.verdict),
+        "blame": None if leak.blame is None else blame_to_json(leak.blame),
+        "accepted": leak.accepted,
+        "calls": leak.calls,
+        "seconds": leak.seconds,
+        "kept": [asdict(kept) | {"rates": dict(kept.rates)} for kept in leak.kept],
+        "more": [leak_to_json(part) for part in leak.more],
+    }
+
+
+def leak_from_json(data: Json) -> LeakReading:
+    """Return the result of a leak check from its plain form."""
+    return LeakReading(
+        verdict=verdict_from_json(data["verdict"]),
+        blame=None if data["blame"] is None else blame_from_json(data["blame"]),
+        accepted=data["accepted"],
+        calls=data["calls"],
+        seconds=data["seconds"],
+        kept=tuple(
+            Kept(**{**kept, "rates": tuple(kept["rates"].items())})
+            for kept in data.get("kept", ())
+        ),
+        more=tuple(leak_from_json(part) for part in data.get("more", ())),
+    )

@@ -1,0 +1,191 @@
+"""Peaks, budgets, findings, phases and stages as plain JSON and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from pytest_memguard.baselines import BaselineValue, FailRule
+from pytest_memguard.formats import Json
+from pytest_memguard.model import (
+    Budget,
+    CallSite,
+    Finding,
+    Peak,
+    PhaseReading,
+    StageReading,
+)
+
+
+def peak_to_json(peak: Peak) -> Json:
+    """Return a peak as plain JSON."""
+    return {
+        "metric": peak.metric,
+        "bytes": peak.value,
+        "upper_bound_bytes": peak.high,
+        "method": peak.method,
+        **({} if peak.unseen == 0 else {"unseen_bytes": peak.unseen}),
+    }
+
+
+def peak_from_json(data: Json) -> Peak:
+    """Return a peak from its plain form."""
+    return Peak(
+        metric=data["metric"],
+        value=data["bytes"],
+        high=data["upper_bound_bytes"],
+        method=data["method"],
+        unseen=data.get("unseen_bytes", 0),
+    )
+
+
+def baseline_value_to_json(value: BaselineValue) -> Json:
+    """Return the baseline value of a limit as plain JSON."""
+    rule = value.rule
+    return {
+        "before_bytes": value.before,
+        "at_least_bytes": value.low,
+        "imports": value.imports,
+        "rule": asdict(rule),
+    }
+
+
+def baseline_value_from_json(data: Json) -> BaselineValue:
+    """Return the baseline value of a limit from its plain form."""
+    return BaselineValue(
+        before=data["before_bytes"],
+        low=data["at_least_bytes"],
+        imports=data["imports"],
+        rule=FailRule(**data["rule"]),
+    )
+
+
+def budget_to_json(budget: Budget) -> Json:
+    """Return a budget as plain JSON."""
+    return {
+        "limit_bytes": budget.limit,
+        "metric": budget.metric,
+        "phase": budget.phase,
+        "stage": budget.stage,
+        "warn": budget.warn,
+        "threads": budget.threads,
+        "where": budget.where,
+        **(
+            {}
+            if budget.baseline_value is None
+            else {"former": baseline_value_to_json(budget.baseline_value)}
+        ),
+    }
+
+
+def budget_from_json(data: Json) -> Budget:
+    """Return a budget from its plain form."""
+    return Budget(
+        limit=data["limit_bytes"],
+        metric=data["metric"],
+        phase=data["phase"],
+        stage=data["stage"],
+        warn=data["warn"],
+        threads=data["threads"],
+        where=data["where"],
+        baseline_value=baseline_value_from_json(data["former"]) if "former" in data else None,
+    )
+
+
+def site_to_json(site: CallSite) -> Json:
+    """Return an allocation site as plain JSON."""
+    return {
+        "file": site.file,
+        "line": site.line,
+        "function": site.function,
+        "bytes": site.size,
+        "blocks": site.count,
+        "kept_bytes": site.kept,
+    }
+
+
+def site_from_json(data: Json) -> CallSite:
+    """Return an allocation site from its plain form."""
+    return CallSite(
+        file=data["file"],
+        line=data["line"],
+        function=data["function"],
+        size=data["bytes"],
+        count=data["blocks"],
+        kept=data["kept_bytes"],
+    )
+
+
+def finding_to_json(finding: Finding) -> Json:
+    """Return a finding as plain JSON."""
+    return {
+        "rule": finding.rule,
+        "text": finding.text,
+        "budget": budget_to_json(finding.budget),
+        "peak": None if finding.peak is None else peak_to_json(finding.peak),
+        "lines": [site_to_json(site) for site in finding.sites],
+        "advice": finding.advice,
+        "raised": finding.raised,
+        **({} if not finding.check else {"check": finding.check}),
+    }
+
+
+def finding_from_json(data: Json) -> Finding:
+    """Return a finding from its plain form."""
+    return Finding(
+        rule=data["rule"],
+        text=data["text"],
+        budget=budget_from_json(data["budget"]),
+        peak=None if data["peak"] is None else peak_from_json(data["peak"]),
+        sites=tuple(site_from_json(site) for site in data["lines"]),
+        advice=data["advice"],
+        raised=data["raised"],
+        check=data.get("check", ""),
+    )
+
+
+def phase_to_json(phase: PhaseReading) -> Json:
+    """Return a phase's reading as plain JSON."""
+    return {
+        "name": phase.name,
+        "seconds": phase.seconds,
+        "start_rss_bytes": phase.level,
+        "growth_bytes": phase.growth,
+        "peaks": [peak_to_json(peak) for peak in phase.peaks],
+    }
+
+
+def phase_from_json(data: Json) -> PhaseReading:
+    """Return a phase's reading from its plain form."""
+    return PhaseReading(
+        name=data["name"],
+        seconds=data["seconds"],
+        level=data["start_rss_bytes"],
+        growth=data["growth_bytes"],
+        peaks=tuple(peak_from_json(peak) for peak in data["peaks"]),
+    )
+
+
+def stage_to_json(stage: StageReading) -> Json:
+    """Return a stage's reading as plain JSON."""
+    return {
+        "path": stage.path,
+        "count": stage.count,
+        "delta_bytes": stage.delta,
+        "cumulative_bytes": stage.cumul,
+        "seconds": stage.seconds,
+        "peaks": [peak_to_json(peak) for peak in stage.peaks],
+        "lines": [site_to_json(site) for site in stage.lines],
+    }
+
+
+def stage_from_json(data: Json) -> StageReading:
+    """Return a stage's reading from its plain form."""
+    return StageReading(
+        path=data["path"],
+        count=data["count"],
+        delta=data["delta_bytes"],
+        cumul=data["cumulative_bytes"],
+        seconds=data["seconds"],
+        peaks=tuple(peak_from_json(peak) for peak in data["peaks"]),
+        lines=tuple(site_from_json(site) for site in data["lines"]),
+    )

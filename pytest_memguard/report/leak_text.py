@@ -1,0 +1,223 @@
+"""What a leaking test says, and the section ``leaks`` at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pytest_memguard.escapes import one_line
+from pytest_memguard.leak_sizes import (
+    bytes_per_call,
+    may_be_python_memory,
+)
+from pytest_memguard.leaks import (
+    BYTE_SIGNALS,
+    Blame,
+    LeakReading,
+    Rate,
+    RetentionPath,
+    Signal,
+)
+from pytest_memguard.report.table import leak_line_table, rounds_table, type_table
+from pytest_memguard.sizes import format_size
+
+_NOT_BLAMED = (
+    "Nobody looked into it (--mem-leak-blame=none). Run this test without that to see who "
+    "holds what, and to accept the leak by its fingerprint; or leave the test out with "
+    "@pytest.mark.mem_no_leak_check(reason=...)."
+)
+_ROUNDS = 8
+_IN_BYTES = 10_000
+_ALL = 0.8
+"""Share of what stays that lines have to account for; allocators round up."""
+_OF_MEMORY: frozenset[Signal] = BYTE_SIGNALS | {"blocks"}
+_UNITS = {
+    "blocks": "block",
+    "open files": "open file",
+    "Python threads": "Python thread",
+    "native threads": "native thread",
+    "child processes": "child process",
+    "asyncio tasks": "asyncio task",
+    "uncollectable objects": "uncollectable object",
+}
+
+
+def leak_line(reading: LeakReading) -> str:
+    """The verdict in one line, with its name: "keeps 3 blocks per call (leaking)"."""
+    return f"{leak_sentence(reading)} ({reading.verdict.state})"
+
+
+def leak_sentence(reading: LeakReading) -> str:
+    """The verdict in one line: "keeps 3 blocks, 216 bytes per call, in each of 24 calls"."""
+    verdict = reading.verdict
+    if verdict.state != "leaking":
+        reason = f": {verdict.reason}" if verdict.reason else ""
+        return one_line(f"{verdict.state} after {verdict.calls} calls{reason}")
+    kept = [kept_text(rate) for rate in verdict.rates if rate.signal not in BYTE_SIGNALS]
+    size = bytes_per_call(reading)
+    if size is not None:
+        kept.append(f"{size:,.0f} bytes" if size < _IN_BYTES else format_size(size))
+    seldom = all(rate.per_call < 0.9 for rate in verdict.rates)
+    over = f"measured over {verdict.calls} calls"
+    where = f", {over}" if seldom else f", in each of {verdict.calls} calls"
+    who = _who(reading.blame)
+    return one_line(f"keeps {', '.join(kept)} per call{where}{who}")
+
+
+def kept_text(rate: Rate) -> str:
+    """Return how much of a signal each call keeps, in words: "3 blocks"."""
+    number = _number(rate.per_call)
+    unit = _UNITS[rate.signal]
+    if number == "1":
+        return f"1 {unit}"
+    plural = "processes" if unit == "child process" else f"{unit}s"
+    return f"{number} {'child processes' if plural == 'processes' else plural}"
+
+
+def _who(blame: Blame | None) -> str:
+    if blame is None:
+        return ""
+    if blame.path is not None and blame.path.holder:
+        return f"; held by {blame.path.holder}"
+    if blame.lines:
+        line = blame.lines[0]
+        place = f", {line.file}:{line.line}" if line.line else ""
+        done = "allocated" if line.count else "left"
+        return f"; {done} by {line.function}{place}"
+    return ""
+
+
+def leak_text(reading: LeakReading, explained: Mapping[str, str] | None = None) -> str:
+    """The whole text of a failure.
+
+    Args:
+        reading: what was found.
+        explained: tests under which leaks were explained already, by fingerprint.
+    """
+    told = explained or {}
+    if not reading.more:
+        return _one_leak(reading, told, _rounds(reading, [reading]))
+    parts = [_headline(reading), *_rounds(reading, reading.parts)]
+    for number, part in enumerate(reading.parts, start=1):
+        title = f"Leak {number} of {len(reading.parts)}: {leak_line(part)}"
+        if part.accepted:
+            parts.append(one_line(f"{title}; {part.accepted}"))
+        else:
+            parts.append(_one_leak(part, told, [], title=title))
+    return "\n\n".join(parts)
+
+
+def _headline(reading: LeakReading) -> str:
+    """All leaks of a test in one line."""
+    told = [leak_sentence(part) for part in reading.parts]
+    return one_line(f"{len(told)} leaks: {'; '.join(told)} (leaking)")
+
+
+def _rounds(reading: LeakReading, parts: Sequence[LeakReading]) -> list[str]:
+    """The table of the rounds, with the signals that any of the leaks shows in."""
+    signals = list(dict.fromkeys(rate.signal for part in parts for rate in part.verdict.rates))
+    rounds = reading.verdict.rounds
+    if not rounds or not signals:
+        return []
+    shown = rounds[-_ROUNDS:]
+    more = len(rounds) - len(shown)
+    table = rounds_table(shown, more + 1, signals)
+    return [table if not more else f"{table}\n(the last {_ROUNDS} of {_ROUNDS + more} rounds)"]
+
+
+def _one_leak(
+    reading: LeakReading, explained: Mapping[str, str], rounds: list[str], title: str = ""
+) -> str:
+    """The text of one leak, or where it is."""
+    blame, verdict = reading.blame, reading.verdict
+    title = title or leak_line(reading)
+    known = explained.get(blame.fingerprint, "") if blame is not None else ""
+    if known:
+        where = one_line(f"This leak is explained under {known}.")
+        return f"{one_line(title)}\n\n{where}"
+    parts = [one_line(title), *rounds]
+    rates = [_interval(rate) for rate in verdict.rates]
+    if rates:
+        parts.append("\n".join(rates))
+    if blame is not None:
+        parts += _blamed(blame, [rate.signal for rate in verdict.rates])
+    elif verdict.state == "leaking":
+        parts.append(_NOT_BLAMED)
+    return "\n\n".join(parts)
+
+
+def _interval(rate: Rate) -> str:
+    in_bytes = rate.signal in BYTE_SIGNALS
+    mean, low, high = (_number(n) for n in (rate.per_call, rate.low, rate.high))
+    unit = "bytes per call" if in_bytes else "per call"
+    name = rate.signal if in_bytes else rate.signal.capitalize()
+    return f"{name}: {mean} {unit}, 95 % interval {low} to {high}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def _held_by_nobody(blame: Blame, signals: Sequence[Signal]) -> str:
+    """What it means that nothing was found to hold it."""
+    if blame.is_cut_short:
+        return "What holds it was not found in the time there was."
+    if not _OF_MEMORY.intersection(signals):
+        return "No Python object holds it."
+    if may_be_python_memory(blame, signals):
+        return (
+            "No Python object was found to hold it: it is text, bytes or numbers inside of "
+            "something, or C code has lost it."
+        )
+    return "No Python object holds it: the memory is native."
+
+
+def _blamed(blame: Blame, signals: Sequence[Signal]) -> list[str]:
+    parts = []
+    if blame.path is not None:
+        parts.append(path_text(blame.path))
+    elif not blame.types and blame.calls:
+        parts.append(_held_by_nobody(blame, signals))
+    if blame.lines:
+        table = leak_line_table(blame.lines, blame.calls)
+        what = (
+            "Lines that leave something behind"
+            if any(line.left for line in blame.lines)
+            else "Lines whose allocations stay"
+        )
+        parts.append(f"{what}, over {blame.calls} more calls:\n{table}")
+        parts += _unaccounted(blame)
+    if blame.types:
+        table = type_table(blame.types, blame.calls)
+        parts.append(f"Objects that become more:\n{table}")
+    parts += [one_line(f"Note: {note}.") for note in blame.notes]
+    parts.append(one_line(_advice(blame)))
+    return parts
+
+
+def _unaccounted(blame: Blame) -> list[str]:
+    """That the lines do not account for all that stays, if so."""
+    lines = sum(line.size for line in blame.lines) / blame.calls
+    if blame.per_call is None or lines >= _ALL * blame.per_call:
+        return []
+    if not lines and any(line.left for line in blame.lines):
+        return []  # what the lines leave behind was read as a whole, not block by block
+    if blame.per_call < _IN_BYTES:
+        known, whole = f"{lines:,.0f}", f"{blame.per_call:,.0f} bytes"
+    else:
+        known, whole = format_size(lines), format_size(blame.per_call)
+    return [f"The lines account for {known} of {whole} per call."]
+
+
+def path_text(path: RetentionPath) -> str:
+    """A retention path, from the root to the survivor."""
+    text = one_line("Held by: " + " -> ".join(path.steps))
+    return f"{text}\n{one_line(f'({path.remark})')}" if path.remark else text
+
+
+def _advice(blame: Blame) -> str:
+    if not blame.fingerprint:
+        return "Leave the test out with @pytest.mark.mem_no_leak_check(reason=...) if need be."
+    return (
+        f"Fingerprint {blame.fingerprint}; --mem-leak-accept writes it to "
+        ".memguard/leaks.json, and it fails no more."
+    )
