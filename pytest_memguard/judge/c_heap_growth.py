@@ -34,7 +34,7 @@ _OUTLIER_FACTOR: Final = 8.0
 def uneven_growth(
     verdict: Verdict, small: float, shown: float, pages: Rate | None, *, in_place: bool
 ) -> float:
-    """Bytes per call of large blocks where the C heap did not grow in every round."""
+    """Return the bytes per call of large blocks if the C heap did not grow in every round."""
     if not shown:
         return 0.0
     if pages is not None:
@@ -46,17 +46,17 @@ def uneven_growth(
     tail = latest(_without_outlier(verdict.rounds))
     if not tail or "C heap" not in signals_of(tail):
         return shown
-    # what was seen in the few calls may have been one step of many
+    # the few calls may have shown one step of many
     flat = growth_of(tail, "C heap").rate
-    little = shown + small <= FLOORS["USS"]
-    return min(shown, max(0.0, flat.high if little else flat.per_call))
+    is_below_floor = shown + small <= FLOORS["USS"]
+    return min(shown, max(0.0, flat.high if is_below_floor else flat.per_call))
 
 
 def growth_of_table(verdict: Verdict) -> float:
-    """Growth of the C heap per call that is too uneven for a verdict.
+    """Return the growth of the C heap per call if it is too uneven for a verdict.
 
-    A dict or set becomes larger once in a while, and rarely during the few calls. What holds
-    a leak is known to grow, so that is what the C heap shows.
+    The table of a dict or set is replaced by a larger one from time to time, and rarely during
+    the few calls. A holder is known to grow, so the growth of the C heap is that of its table.
     """
     tail = latest(_without_outlier(verdict.rounds))
     if not tail or "C heap" not in signals_of(tail):
@@ -67,10 +67,10 @@ def growth_of_table(verdict: Verdict) -> float:
 
 
 def _without_outlier(rounds: Sequence[Round]) -> Sequence[Round]:
-    """The rounds, less one in which the C heap grew as in no other.
+    """Return the rounds without one in which the C heap grew as in no other.
 
-    One step tells no rate. Tables that the interpreter itself keeps, such as that of interned
-    strings, become larger once in thousands of calls.
+    A single step shows no rate. The interpreter's own tables, such as that of interned strings,
+    grow once in thousands of calls.
     """
     if len(rounds) <= LEAST_ROUNDS or "C heap" not in signals_of(rounds):
         return rounds
@@ -85,12 +85,19 @@ def _without_outlier(rounds: Sequence[Round]) -> Sequence[Round]:
 def growth_in_place(
     verdict: Verdict, heap: Rate, pages: Rate | None, *, in_place: bool
 ) -> float:
-    """Growth of the C heap per call.
+    """Return the growth of the C heap per call.
 
-    What grows in place does so in steps, and the rounds of a verdict may begin before one and
-    end after another. Pages are taken as they are written to. So their growth is that of the
-    heap, where it is as much and better known; else it is that of a line through the levels
-    before the steps, or through all levels where no one line fits these.
+    A block that grows in place does so in steps, and the rounds of a verdict may begin just
+    before one step and end just after another. Pages become resident as they are written to.
+    So the rate of pages is used if it agrees with that of the heap and has a smaller interval;
+    otherwise the slope of a line through the levels before the steps, or through all levels if
+    no line fits those.
+
+    Args:
+        verdict: leaking.
+        heap: the rate of the C heap in the rounds of the verdict.
+        pages: the rate of resident pages, if they surely grow.
+        in_place: whether the lines show blocks that grow in place.
     """
     if not in_place:
         return heap.per_call
@@ -106,7 +113,10 @@ def growth_in_place(
 
 
 def _fitted(rounds: Sequence[Round], heap: Rate) -> float:
-    """The slope of a line through the levels after all rounds, by least squares."""
+    """Return the slope of a line through the levels after each round, by least squares.
+
+    Each level is weighted with the number of calls of its round.
+    """
     levels = levels_of(rounds, "C heap")
     done = list(accumulate((one.calls for one in rounds), initial=0))
     if len(done) < _LEAST_LEVELS:

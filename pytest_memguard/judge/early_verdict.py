@@ -1,4 +1,4 @@
-"""Has nothing grown, or has what grew come to an end, so that no further calls are needed?"""
+"""Ends a leak check early, where nothing grew or growth has stopped."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
 from pytest_memguard.sizes import format_size
 
 Growths = Mapping[Signal, int]
-"""Signals, and by how much they grew."""
+"""By how much each signal grew."""
 _NOTHING: Final[Growths] = {}
 FLAT_SHARE: Final = 1 / 3
-"""Share of the calls, the latest, over which nothing may grow for the check to end early."""
+"""Share of all calls, up to the latest, over which nothing may grow if the check is to end."""
 _PASSED_BYTES_PER_CALL: Final[Mapping[Signal, float]] = {"C heap": 6.0}
-"""Growth per call that the first look lets pass; of what is counted it is none."""
+"""Growth per call that the first rounds tolerate; of signals that are not listed it is 0."""
 FLAT_CALLS: Final = 24
-"""Calls at least over which nothing may."""
+"""The least number of these calls."""
 FLAT_FLOOR_SHARE: Final = 0.5
-"""Share of its floor by which a signal may be above its lowest level meanwhile."""
+"""Share of its floor by which a signal may end above its lowest level in these calls."""
 
 
 def shows_no_growth(rounds: Sequence[Round]) -> bool:
-    """Whether the latest two rounds of a first look show nothing at all.
+    """Return whether the latest two of the first rounds show no growth at all.
 
-    glibc's thread cache (tcache) holds up to seven freed blocks of a size and counts them as
-    used; a leak of one small block per call shows in eight calls all the same, though
-    not with all of its blocks.
+    glibc's thread cache (tcache) holds up to seven freed blocks of each size and counts them
+    as used. A leak of one small block per call shows in eight calls nevertheless, though not
+    all of its blocks do.
 
     Args:
-        rounds: so far, of four calls each.
+        rounds: the rounds so far, of four calls each.
     """
     latest_two = rounds[-2:]
     if len(latest_two) < 2 or not all(map(is_flat, latest_two)):
@@ -58,11 +58,11 @@ def shows_no_growth(rounds: Sequence[Round]) -> bool:
 
 
 def early_verdict(rounds: Sequence[Round], earlier: Growths = _NOTHING) -> Verdict | None:
-    """The verdict that needs no further calls, if there is one.
+    """Return the verdict, if no further calls are needed for it.
 
     Args:
-        rounds: all so far, after the warm-up.
-        earlier: by how much signals grew in the calls before.
+        rounds: all rounds so far, without the warm-up.
+        earlier: by how much signals grew in the calls before these rounds.
     """
     if len(rounds) < 2 or not (is_flat(rounds[-1]) and is_flat(rounds[-2])):
         return None

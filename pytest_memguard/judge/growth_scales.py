@@ -1,4 +1,4 @@
-"""By how much to multiply what few calls under the tracker showed, to get all calls."""
+"""The factors that scale what a few calls under the tracker showed to all calls of a check."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from pytest_memguard.leaks import (
 from pytest_memguard.values import dataclass
 
 _ACCOUNTED_SHARE: Final = 0.9
-"""Share of the growth that lines have to show for the rest to be their own."""
+"""Share of the growth that lines must show for the rest to be attributed to them as well."""
 _FEW_CALLS: Final = 3
-"""Calls up to which their number alone does not show that each leaves as much."""
+"""Up to so many calls a count does not show whether each call leaves as many blocks."""
 _IN_PLACE_BLOCKS_PER_CALL: Final = 0.5
-"""Blocks per call below which a line shows one that grows in place, or now and then."""
+"""A line with fewer blocks per call has one that grows in place, or leaks in few calls."""
 
 
 def measured_rate(rounds: Iterable[Round], signal: Signal) -> float | None:
-    """Growth per call over the rounds a verdict rests on; None if it was not read.
+    """Return the growth of a signal per call; ``None`` if it was not read.
 
     Args:
-        rounds: of the check, after the warm-up.
-        signal: which.
+        rounds: all rounds of the check, without the warm-up.
+        signal: the signal.
     """
     tail = latest(tuple(rounds))
     if not tail or signal not in signals_of(tail):
@@ -48,29 +48,32 @@ def measured_rate(rounds: Iterable[Round], signal: Signal) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scales:
-    """By how much to multiply what the few calls showed."""
+    """Factors for what the few calls showed, and what they add up to.
+
+    A line is steady if each call leaves the same number of blocks.
+    """
 
     most: float
-    """Blocks per call that a line can have that leaves as many in each call."""
+    """The most blocks per call that a steady line can have."""
     steady: float
-    """Python's blocks of such a line, and the bytes of small ones."""
+    """Factor for Python's blocks of a steady line, and for their bytes in arenas."""
     blocks: float
-    """Those of other lines."""
+    """The same factor for other lines."""
     arenas: float
-    """Share of small blocks that are in arenas; others are in the C heap, small as they are."""
+    """Share of the small blocks that is in arenas; the others are in the C heap."""
     large: float
-    """Other bytes."""
+    """Factor for all other bytes."""
     small_bytes: float
-    """Bytes per call in arenas."""
+    """Bytes per call in arenas, over all calls."""
     large_bytes: float
-    """Bytes per call elsewhere."""
+    """Bytes per call elsewhere, over all calls."""
 
     def of_blocks(self, count: int, calls: int) -> float:
-        """By how much to multiply blocks of a line, or objects of a type.
+        """Return the factor for the blocks of a line, or the objects of a type.
 
         Args:
-            count: how many there are.
-            calls: that left them.
+            count: the number of blocks or objects.
+            calls: the number of calls that left them.
         """
         return self.steady if _is_steady(count, calls, self.most) else self.blocks
 
@@ -78,13 +81,13 @@ class Scales:
 def scales_of(
     verdict: Verdict, blame: Blame, rates: dict[Signal, Rate], pages: Rate | None
 ) -> Scales:
-    """Return by how much to multiply what lines and types showed in a few calls.
+    """Return the factors for the lines and types of a leak.
 
     Args:
         verdict: leaking, with the growth over all calls.
-        blame: what the few calls under the tracker showed.
-        rates: the signals that grow, by name.
-        pages: how resident pages grow, if they surely do.
+        blame: the cause as the few calls under the tracker showed it.
+        rates: the rates of the signals that grow.
+        pages: the rate of resident pages, if they surely grow.
     """
     calls = max(1, blame.calls)
     small = sum(line.small for line in blame.lines) / calls
@@ -106,7 +109,7 @@ def scales_of(
         for line in blame.lines
     )
     if steady == blocks == 1 and arenas == 1 and stay is not None and seen:
-        small *= max(1.0, stay / seen)  # those that no line shows are taken for alike
+        small *= max(1.0, stay / seen)  # blocks that no line shows count as alike
     if heap is not None:
         large_bytes = growth_in_place(verdict, heap, pages, in_place=in_place)
         most = large_bytes if in_place else max(large_bytes, pages.per_call if pages else 0.0)
@@ -128,7 +131,10 @@ def scales_of(
 
 
 def _python_blocks(verdict: Verdict, blame: Blame) -> tuple[float | None, float]:
-    """Python's blocks that stay with each call, if they are counted, and those of the lines."""
+    """Return the number of Python's blocks that stay per call: over all calls, and by lines.
+
+    The first is ``None`` if the interpreter does not count its blocks.
+    """
     stay = next((r.per_call for r in verdict.rates if r.signal == "blocks"), None)
     if stay is None:
         stay = measured_rate(verdict.rounds, "blocks")
@@ -139,10 +145,11 @@ def _python_blocks(verdict: Verdict, blame: Blame) -> tuple[float | None, float]
 def _of_python(
     stay: float | None, seen: float, small: float, shown: float, heap: Rate | None
 ) -> tuple[float, float]:
-    """By how much to multiply Python's blocks, and the share of small ones in arenas.
+    """Return the factor for Python's blocks, and the share of small ones in arenas.
 
-    The interpreter does not count what its code has from the C library itself. Where there
-    were more blocks than stay, it is such memory if the C heap grew by as much.
+    The interpreter does not count blocks that its own code gets directly from the C library. If
+    the lines have more blocks than stay by its count, and the C heap grew by as much, the
+    excess consists of such blocks.
     """
     if stay is None or not seen:
         return 1.0, 1.0
@@ -154,31 +161,30 @@ def _of_python(
 
 
 def _is_steady(count: int, calls: int, most: float) -> bool:
-    """Whether each call leaves as many, as far as the number of all tells.
+    """Return whether a number of blocks may come from calls that leave the same number each.
 
-    One more may be the table of what holds them, which was moved; one less was in memory that
-    had been in use before.
+    There may be one block more, a larger table of the container that holds them; or one fewer,
+    which reused memory from before.
 
     Args:
-        count: blocks.
-        calls: that left them.
-        most: blocks per call that all lines together leave.
+        count: the number of blocks.
+        calls: the number of calls that left them.
+        most: the number of blocks per call that all lines together leave.
     """
     fits = count - 1 <= most * calls
     return fits and count + 1 >= calls > _FEW_CALLS and (count + 1) % calls <= 2
 
 
 def _of_steady(stay: float, scale: float, blame: Blame) -> tuple[float, float]:
-    """By how much to multiply blocks of lines that leave as many in each call, and of others.
+    """Return the factors for the blocks of steady lines, and of other lines.
 
-    What each call leaves as many of was seen as it is. Of other lines too many are seen where
-    what they leave replaces older blocks, as the nodes of a tree do, or becomes more with each
-    call.
+    The few calls show steady lines as they are. Of other lines they show too many blocks if
+    new blocks replace older ones, like the nodes of a tree, or if each call leaves more.
 
     Args:
         stay: blocks per call over all calls; infinite if they are not counted.
-        scale: by how much to multiply where all are alike.
-        blame: the lines.
+        scale: the factor if all lines are alike.
+        blame: the cause, with the lines.
     """
     calls = max(1, blame.calls)
     counts = [line.of_python for line in blame.lines]
@@ -190,15 +196,14 @@ def _of_steady(stay: float, scale: float, blame: Blame) -> tuple[float, float]:
 
 
 def _scale(stay: float | None, seen: float, *, both: bool) -> float:
-    """What to multiply by what was seen, so that it is what stays.
+    """Return the factor from what the few calls showed to what stays over all calls.
 
-    Where less was seen than stays, the rest is from other lines, unless there is but now and
-    then something to see.
+    If they showed clearly less, the rest comes from other lines and the factor is 1.
 
     Args:
-        stay: measured over all calls, if it was.
-        seen: in the few calls.
-        both: whether there is but now and then something to see.
+        stay: growth per call over all calls; ``None`` if it was not measured.
+        seen: growth per call in the few calls.
+        both: whether to scale in that case too: some growth shows in few calls only.
     """
     if stay is None or stay <= 0 or seen <= 0:
         return 1.0

@@ -1,4 +1,4 @@
-"""Whether a signal grows at a rate that lasts: evenly, in steps, or never by too little."""
+"""Whether a signal grows at a rate that lasts: evenly, unevenly but surely, or in steps."""
 
 from __future__ import annotations
 
@@ -35,45 +35,44 @@ from pytest_memguard.judge.stepped_growth import deepest_drop, rate_of_steps
 from pytest_memguard.leaks import BYTE_SIGNALS, Rate, Round, Signal
 
 LEAST_CALLS: Final = 20
-"""Calls a verdict of leaking rests on at least."""
+"""The least number of calls for a verdict of leaking."""
 UNEVEN_FROM_CALLS: Final = 60
-"""Calls from which on a leak may be uneven."""
+"""The number of calls from which on a leak may be uneven."""
 STRAIGHTNESS_ROUNDS: Final = 0.4
-"""How far the level may be off a straight line below that, in growth per round."""
+"""With fewer calls: how far the level may differ from a straight line, in rounds' growth."""
 STEADY_SHARE: Final = 0.8
-"""The same share, which must not surely be less where the rate seems to fall from the first
-round on."""
+"""Least ratio of the later rate to the earlier one where the rate seems to fall."""
 NEW_GROUND_SHARE: Final = 0.5
-"""Share of the growth that must lie above all earlier levels."""
+"""Share of the growth that must lie above all levels from before it."""
 _Z_95: Final = 1.64
-"""The normal deviate that chance exceeds once in 20 times."""
+"""The standard normal deviate that chance exceeds once in 20 times."""
 _Z_99: Final = 2.33
 """The same for once in 100 times."""
 _Z_999: Final = 3.09
 """The same for once in 1,000 times."""
 LEAST_SHARE: Final = 0.5
-"""Share of the median round's rate that the lowest has where growth is uneven but sure."""
+"""Least ratio of the lowest rate of a round to the median if growth is uneven but sure."""
 FULL_SHARE: Final = 1 / 3
-"""Share of the calls, the latest, over which a count did not grow that has come to an end."""
+"""Share of all calls, up to the latest, in which a count must not grow to have stopped."""
 LATE_SHARE: Final = 0.9
-"""Share of the calls, the latest, over which growth in steps may be seen as well."""
+"""Share of all calls, up to the latest, that growth in steps may be judged by as well."""
 NOISY_SHARE: Final = 0.01
-"""Share of the growth that a level may drop by without that being noise."""
+"""Share of the growth by which a level may drop without being called noisy."""
 PAUSES_SHARE: Final = 0.1
-"""Share of these rounds without growth from which on it is one in steps."""
+"""Share of those rounds without growth from which on growth is in steps."""
 LATE_LASTING_SHARE: Final = 0.85
-"""Share of its rate that growth in steps keeps over these calls."""
+"""Least ratio of the later rate to the earlier one for growth in steps over those calls."""
 LEAST_ROUNDS_AT_LIMIT: Final = 4
-"""Rounds a verdict of leaking rests on at least where growth has used up all that it may."""
+"""The least number of rounds for a leak that has used up all that it may."""
 
 
 def rate_of_leak(rounds: Sequence[Round], signal: Signal, least_calls: int) -> Rate | None:
-    """The rate of a signal that grew in all late rounds, or in steps, if it did.
+    """Return the rate of a signal that leaks; ``None`` if it does not leak for sure.
 
     Args:
-        rounds: all so far, after the warm-up.
-        signal: which.
-        least_calls: fewer than usual where every call does harm.
+        rounds: all rounds so far, without the warm-up.
+        signal: the signal.
+        least_calls: the least number of calls for a leak.
     """
     tail = latest(rounds)
     if not is_enough(tail, least_calls):
@@ -91,7 +90,7 @@ def rate_of_leak(rounds: Sequence[Round], signal: Signal, least_calls: int) -> R
 
 
 def _is_steady(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
-    """Whether it grew evenly and lastingly."""
+    """Return whether a signal grew evenly, at a rate that holds."""
     enough = calls_of(latest(rounds)) >= UNEVEN_FROM_CALLS
     return (
         growth.steady
@@ -101,7 +100,7 @@ def _is_steady(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
 
 
 def _is_uneven_but_sure(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
-    """Whether even the round that grew least grew by enough, and later ones not by less."""
+    """Return whether even the round with the least growth grew enough, and the rate holds."""
     tail = latest(rounds)
     signal = growth.rate.signal
     rates = [moved / n for n, moved in pairs_of(tail, signal)]
@@ -115,20 +114,20 @@ def _is_uneven_but_sure(rounds: Sequence[Round], growth: GrowthEstimate) -> bool
 
 
 def _gets_faster(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
-    """Whether even the slowest round grew by enough, and the rate surely rises.
+    """Return whether even the slowest round grew by enough, and the rate surely rises.
 
-    So it does where each call adds to all that earlier calls have left behind.
+    It rises if each call adds to all that earlier calls have left behind.
     """
     signal = growth.rate.signal
     return growth.lowest > FLOORS[signal] and _falling(rounds, signal) < -_Z_999
 
 
 def _keeps_most(rounds: Sequence[Round], signal: Signal) -> bool:
-    """Whether a rate that seems to fall keeps most of itself over the latest half of the calls.
+    """Return whether a rate that seems to fall keeps 80 % over the latest half of the calls.
 
-    It must not fall any more there. What each call keeps is never less, and something was
-    added to it at first: a tree whose upper levels fill. A square root of the calls, which
-    fades, keeps 0.41 of its rate.
+    It must not fall any more there. So it is if each call keeps the same, and early calls kept
+    something more: in a tree, for example, whose upper levels fill first. Growth that fades
+    keeps less: a level that rises with the square root of the calls keeps 0.41 of its rate.
     """
     whole = evened(rounds)
     late = last(whole, calls_of(rounds) / 2, LEAST_ROUNDS_AT_LIMIT)
@@ -139,10 +138,10 @@ def _keeps_most(rounds: Sequence[Round], signal: Signal) -> bool:
 
 
 def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:
-    """The rate of a signal that grows in steps, perhaps but for some of the first calls.
+    """Return the rate of a signal that grows in steps, if need be without the first calls.
 
-    Where a count grew with the calls and came to an end, as that of the entries of a cache that
-    is full, steps until then may be of the same thing: then those after it have to be enough.
+    If a count grew with the calls and stopped, such as the entries of a cache that is full,
+    steps up to then may belong to the same cause, so only the steps after it count.
     """
     rounds = rounds[full_after(rounds, signal) :]
     rate = rate_of_steps(rounds, signal)
@@ -158,11 +157,11 @@ def _rate_in_steps(rounds: Sequence[Round], signal: Signal) -> Rate | None:
 
 
 def full_after(rounds: Sequence[Round], signal: Signal) -> int:
-    """How many rounds there are until all other counts ended that grew for many of them.
+    """Return in how many of the first rounds other counts grew steadily before they stopped.
 
     Args:
-        rounds: all so far, after the warm-up.
-        signal: which is not among these others.
+        rounds: all rounds so far, without the warm-up.
+        signal: the signal that the others are compared with.
     """
     late = last(rounds, FULL_SHARE * calls_of(rounds), 1)
     found = 0
@@ -178,15 +177,15 @@ def full_after(rounds: Sequence[Round], signal: Signal) -> int:
 
 
 def rate_at_limit(rounds: Sequence[Round], signal: Signal) -> Rate | None:
-    """The rate of a signal that grew in all late rounds, where growth ate all that it may.
+    """Return the rate of a signal that grew in all late rounds until it reached its limit.
 
-    How evenly does not matter: what is lost has been seen.
+    The growth need not be even: it has been large enough to end the check.
 
     Args:
-        rounds: all so far, after the warm-up.
-        signal: which.
+        rounds: all rounds so far, without the warm-up.
+        signal: the signal.
     """
-    # what grows faster and faster has shorter and shorter rounds
+    # if growth gets faster, rounds get shorter
     even = evened(rounds)
     whole = rounds if len(even) < LEAST_ROUNDS_AT_LIMIT else even
     tail = last(whole, TAIL_SHARE * calls_of(rounds), LEAST_ROUNDS_AT_LIMIT)
@@ -199,18 +198,18 @@ def rate_at_limit(rounds: Sequence[Round], signal: Signal) -> Rate | None:
 
 
 def _within(growth: GrowthEstimate) -> Rate:
-    """The rate of uneven growth, with an interval no wider than what any round showed."""
+    """Return the rate of uneven growth, its interval limited to the rates of single rounds."""
     rate = growth.rate
     low, high = max(rate.low, growth.lowest), min(rate.high, growth.highest)
     return replace(rate, low=low, high=high)
 
 
 def fades(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
-    """Whether the rate seems to fall since the first round, and has not surely stopped.
+    """Return whether the rate seems to fall from the first round on, and still does.
 
     Args:
-        rounds: all so far, after the warm-up.
-        growth: of the late ones.
+        rounds: all rounds so far, without the warm-up.
+        growth: the growth in the late rounds.
     """
     signal = growth.rate.signal
     if _falling(rounds, signal) < _Z_95:
@@ -224,7 +223,11 @@ def fades(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
 
 
 def _falling(rounds: Sequence[Round], signal: Signal) -> float:
-    """How sure the rate seems to fall from the first round on: Kendall's tau as a deviate."""
+    """Return how sure it is that the rate falls, as a standard normal deviate.
+
+    This is the trend test of Mann and Kendall: Kendall's tau between the rates of the rounds
+    and their order, divided by its standard deviation if there were no trend.
+    """
     rates = [moved / n for n, moved in pairs_of(evened(rounds), signal)]
     concordance = sum((b > a) - (b < a) for a, b in combinations(rates, 2))
     count = len(rates)
@@ -233,7 +236,10 @@ def _falling(rounds: Sequence[Round], signal: Signal) -> float:
 
 
 def _is_straight(rounds: Sequence[Round], signal: Signal) -> bool:
-    """Whether no level is far off a straight line; the last, which may be cut short, aside."""
+    """Return whether all levels lie near a straight line.
+
+    The last round is left out: it may have been cut short.
+    """
     tail = latest(rounds)[:-1]
     levels = levels_of(tail, signal)
     done = list(accumulate((r.calls for r in tail), initial=0))
@@ -243,7 +249,7 @@ def _is_straight(rounds: Sequence[Round], signal: Signal) -> bool:
 
 
 def _is_new_ground(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
-    """Whether most of the growth lies above all levels from before it."""
+    """Return whether most of the growth lies above all levels from before it."""
     tail = latest(rounds)
     levels = levels_of(evened(rounds), growth.rate.signal)
     before = levels[: len(levels) - len(tail)]
@@ -251,10 +257,10 @@ def _is_new_ground(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:
 
 
 def is_enough(tail: Sequence[Round], least_calls: int) -> bool:
-    """Whether these are rounds and calls enough to rest a verdict on.
+    """Return whether these rounds suffice for a verdict.
 
     Args:
         tail: the latest rounds.
-        least_calls: how many calls are enough.
+        least_calls: the least number of calls.
     """
     return len(tail) >= LEAST_ROUNDS and calls_of(tail) >= least_calls

@@ -1,40 +1,45 @@
-"""Does a number that is read between calls grow with them, how fast, and how sure is that?
+"""The leak rule: whether a signal that is read between calls grows with the number of calls.
 
 The rule works on rounds of calls. A round is flat if no signal moved by more than its floor.
 
-No further calls are needed once the latest two rounds are flat, every signal is hardly above
-the lowest it has been over the latest third of the calls, 24 at least, and nothing pauses
-(`stepped_growth`): clean if all rounds as one are flat, settling if not.
+**The check ends early** once the latest two rounds are flat, every signal ends close to its
+lowest level over the latest third of the calls (24 calls at least), and no signal may have
+another step to come (`stepped_growth`). The verdict is clean if all rounds together are flat,
+and settling otherwise.
 
-A leak is a signal of which all this holds over the latest two thirds of the calls, or the
-latest 30 if these are more (six rounds and 20 calls at least):
+**A signal leaks** if all of the following hold over the latest two thirds of the calls, or the
+latest 30 calls if that is more (six rounds and 20 calls at least):
 
-- it grew in every round (USS by more than a page), and by more than its floor per call;
-- rounds as uneven as these would show so much growth once in 10,000 times if it went up and
-  down by chance (Student's t); and if there are fewer than 60 calls, where chance looks regular
-  too easily, the level never strays from a straight line by more than 0.4 of a round's growth;
-- its rate does not fall: in the later half of these rounds it is at least 70 % of that in the
-  earlier half, and surely 80 % (99.9 %) if it seems to fall from the first round of all to the
-  last (Kendall's tau, 5 %);
-- at least half of the growth is new ground: it lies above all earlier levels.
+- It grew in every round (USS by more than a page), and by more than its floor per call.
+- If it went up and down by chance, rounds as uneven as these would show this growth at most
+  once in 10,000 times (Student's t). In fewer than 60 calls chance easily looks regular, so
+  there the level must not differ from a straight line by more than 0.4 of a round's growth.
+- Its rate does not fall. In the later half of these rounds it is at least 70 % of the rate in
+  the earlier half. If it seems to fall from the first round of all to the last (Kendall's tau,
+  5 %), it must be 80 % with a confidence of 99.9 %.
+- At least half of the growth lies above all levels from before these rounds.
 
-Growth may also get faster, as where each call adds to all that earlier ones have left: even
-the slowest of these rounds then grew by more than its floor per call, and the rate surely rises
+The first two conditions exclude noise, the third growth that fades, and the last a level that
+rises and falls.
+
+**Growth may get faster**, for example if each call adds to all that earlier calls have left.
+Then even the slowest of these rounds grew by more than the floor per call, and the rate rises
 from the first round of all to the last (Kendall's tau, 0.1 %).
 
-The first two conditions stop noise, the third what fades, the last what rises and falls.
+**From 60 calls on, growth may be uneven**, in one of two ways:
 
-From 60 calls on, growth may be uneven. Either the round that grew least decides: it grew by
-more than the floor and by half of the median round at least, chance shows so much once in 100
-times, and the rate in the later half is at least 80 % and either does not seem to fall or keeps
-80 % over the latest half of all calls and does not fall there. Or it grew in four steps or
-more, eight of USS, that one rate fits (`stepped_growth`).
+- The round that grew least grew by more than the floor and by half of the median round; chance
+  would show the growth once in 100 times; the rate in the later half is at least 80 % of that
+  in the earlier half; and it does not seem to fall, or keeps 80 % over the latest half of all
+  calls and does not fall there.
+- The signal grew in at least four steps (USS: eight) that one rate fits (`stepped_growth`).
 
-What ate all that it may is a leak if it grew in all of the late rounds, four at least.
+**A leak that has used up all that it may** is one if the signal grew in all of the late rounds,
+four at least.
 
-What looks like a leak for as long as there are calls, such as a cache with more entries than
-that, is called one: a rule on numbers cannot know. What fades but had not stopped, and what
-grew in steps the next of which may be still to come, is unclear.
+Whatever grows like this for as long as calls are made is called a leak, even a cache that holds
+more entries than there were calls: numbers alone cannot tell the two apart. Growth that fades
+but has not stopped is unclear, and so is growth in steps if the next step may be to come.
 """
 
 from __future__ import annotations
@@ -67,21 +72,21 @@ from pytest_memguard.judge.stepped_growth import is_pausing, steps_of
 from pytest_memguard.leaks import Rate, Round, Verdict
 
 EVEN_SHARE: Final = 0.7
-"""Share of the highest rate of a round that the lowest has where growth is even."""
+"""Least ratio of the lowest rate of a round to the highest for growth to be even."""
 CONFIRMED_SHARE: Final = 0.7
-"""Share of the growth expected of a longer round that must be there."""
+"""Share of the growth expected in a longer round that must be seen in it."""
 SHORT_ROUND_CALLS: Final = 6
-"""Rounds of more calls than this tell growth per call from growth per look by themselves."""
+"""Rounds of more calls than this show whether growth comes with calls or with readings."""
 
 
 def leaking_rates(
     rounds: Sequence[Round], least_calls: int = LEAST_CALLS, *, at_limit: bool = False
 ) -> list[Rate]:
-    """The signals that leak by all that is known so far, the most telling first.
+    """Return the rates of the signals that leak, the most conclusive signal first.
 
     Args:
-        rounds: all so far, after the warm-up.
-        least_calls: fewer than usual where every call does harm.
+        rounds: all rounds so far, without the warm-up.
+        least_calls: the least number of calls; a caller takes fewer if each call does harm.
         at_limit: whether growth has reached the limit of what a leak may use up.
     """
     found = []
@@ -101,12 +106,12 @@ def final(
     *,
     at_limit: bool = False,
 ) -> Verdict:
-    """The verdict when no further calls are made.
+    """Return the verdict when no further calls are made.
 
     Args:
-        rounds: all there are, after the warm-up.
-        stopped: why there are no more, in words that follow on a comma.
-        least_calls: fewer than usual where so much is lost per call that more would do harm.
+        rounds: all rounds, without the warm-up.
+        stopped: why there are no more, in words that follow a comma.
+        least_calls: the least number of calls; a caller takes fewer if each call does harm.
         at_limit: whether growth has reached the limit of what a leak may use up.
     """
     calls = calls_of(rounds)
@@ -149,7 +154,7 @@ def final(
 def _why_unclear(
     rounds: Sequence[Round], lasting: Sequence[GrowthEstimate], grown: Sequence[GrowthEstimate]
 ) -> str:
-    """Why growth that is no leak for sure may be one; nothing if it was seen to end."""
+    """Return why growth that is not certainly a leak may be one; empty if it has ended."""
     if lasting:
         whole = growth_of(evened(rounds), lasting[0].rate.signal)
         return (
@@ -170,14 +175,14 @@ def _why_unclear(
 
 
 def confirmed(verdict: Verdict, longer: Round) -> Verdict:
-    """The verdict of leaking, or unclear if it does not hold for a round twice as long.
+    """Return the verdict of leaking, or unclear if a round twice as long does not confirm it.
 
-    What grows with the number of looks, and not with that of the calls, looks like a leak
-    as long as all rounds are alike.
+    Something may grow with each reading and not with each call. As long as all rounds have the
+    same number of calls, it looks like a leak.
 
     Args:
         verdict: leaking, from rounds of a few calls each.
-        longer: one more round.
+        longer: one more round, which is longer.
     """
     rate = verdict.rates[0]
     moved = longer.of(rate.signal) or 0
@@ -194,11 +199,12 @@ def confirmed(verdict: Verdict, longer: Round) -> Verdict:
 
 
 def untraced(verdict: Verdict) -> Verdict:
-    """The verdict of leaking for growth whose allocations nobody found, or unclear.
+    """Return the verdict for growth of which the tracker found no allocation.
 
     glibc's thread cache (tcache) holds up to seven freed blocks of each size and counts them as
-    used. Calls that need blocks of many sizes fill it over hundreds of calls. No allocation
-    stays then, and the C heap alone grows, by another amount in each round.
+    used. Code that needs blocks of many sizes fills it over hundreds of calls. Then no
+    allocation stays, and only the C heap grows, by a different amount in each round: such
+    growth is unclear, not leaking.
 
     Args:
         verdict: leaking.
@@ -217,13 +223,14 @@ def untraced(verdict: Verdict) -> Verdict:
 
 
 def next_size(done: int) -> int:
-    """Calls of the next round: a sixth of what has been done, by threes while it is short.
+    """Return the number of calls of the next round: a sixth of the calls made so far.
 
-    A leak on every second or third call shows alike in every three calls. Longer rounds are of
-    any length, so that what comes and goes by threes does not stand still in them.
+    A short round has a multiple of three calls, so that something that leaks in every third
+    call shows in each round. A longer round may have any length, so that something that comes
+    and goes every three calls does not look flat.
 
     Args:
-        done: calls so far, after the warm-up.
+        done: the number of calls so far, without the warm-up.
     """
     size = done // 6
     return size if size >= 12 else max(3, size // 3 * 3)

@@ -1,9 +1,9 @@
-"""How much stays with each call, as measured over all of them, and what lines account for it.
+"""Scales what a few calls under the tracker showed to the growth over all calls of the check.
 
-Lines and types are seen in a few calls under the instruments, the growth in all calls of the
-check. Python's blocks of up to 512 bytes lie in arenas, where nothing but their number is
-exact: how large they are, the few calls tell. Everything larger is in the C heap, whose bytes
-are exact. Pages are what is left: they show what other allocators and mappings take.
+Lines and types are known from a few calls under the tracker, the growth from all calls.
+Python's blocks of up to 512 bytes are in arenas: only their number is known exactly, and their
+size comes from the few calls. Everything larger is in the C heap, whose bytes are exact. Memory
+of other allocators and mappings shows in resident pages alone.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ from pytest_memguard.leak_sizes import SMALL_BLOCK
 from pytest_memguard.leaks import Blame, LeakLine, Rate, TypeGrowth, Verdict
 
 LINES: Final = 10
-"""Lines that are shown."""
+"""The number of lines that are shown."""
 PAGES_FACTOR: Final = 2.0
-"""How many times the rest the growth of pages has to be to count in its place."""
+"""How many times as large as all other growth that of pages must be to count instead."""
 _GROWING_ROUNDS_SHARE: Final = 2 / 3
-"""Share of the rounds in which pages grow, to be named."""
+"""Share of the rounds in which pages must have grown."""
 _ALIKE_FACTOR: Final = 1.5
-"""How many times what was seen may be what stays for types to be taken as they were seen."""
+"""Scales closer to 1 than this factor leave the numbers of objects as they were counted."""
 _FREE_SHARE: Final = 0.5
-"""Share of the growth of pages that free memory has to explain for them not to count."""
+"""Share of the growth of pages that free memory must explain for pages not to count."""
 
 
 def scaled_to_all_calls(
     verdict: Verdict, blame: Blame, freed: int = 0
 ) -> tuple[Verdict, Blame]:
-    """A verdict and who did it, with the numbers of all calls.
+    """Return a verdict and its cause with numbers that hold for all calls.
 
-    Pages do not count that the C heap holds free by now: what is replaced by something larger
-    with each call leaves a hole that the next one does not fit into.
+    Pages that the C heap holds free do not count: a block that is replaced by a larger one in
+    each call leaves a free chunk that the next block does not fit into.
 
     Args:
         verdict: leaking.
-        blame: as the few calls under the instruments show it.
+        blame: the cause as the few calls under the tracker showed it.
         freed: bytes by which free memory in the C heap grew during the check.
 
     Returns:
-        The verdict, with the growth of pages if that is a multiple of the rest; and who did
-        it, lines and types scaled to the growth over all calls.
+        The verdict, with the rate of pages if they grew several times as much as all else; and
+        the cause, with lines and types scaled to the growth over all calls.
     """
     rates = {rate.signal: rate for rate in verdict.rates}
     pages = _pages(verdict)
     scales = scales_of(verdict, blame, rates, pages)
     rest = scales.small_bytes + scales.large_bytes
-    unsized = "blocks" in rates and not blame.lines  # pages alone tell how large blocks are
+    unsized = "blocks" in rates and not blame.lines  # only pages show their size
     most = _FREE_SHARE * (pages.per_call - rest) * verdict.calls if pages is not None else 0.0
     if freed >= most > 0 and not unsized:
         pages = None
@@ -65,7 +65,7 @@ def scaled_to_all_calls(
     lines = tuple(_scaled(line, scales, blame.calls) for line in blame.lines)
     known: float | None = rest or None
     if unsized and rest < SMALL_BLOCK * rates["blocks"].per_call:
-        known = None  # the C heap does not have small blocks
+        known = None  # small blocks are not in the C heap
     if pages is not None and pages.per_call >= PAGES_FACTOR * rest:
         known = pages.per_call
         if "USS" not in rates:
@@ -80,7 +80,7 @@ def scaled_to_all_calls(
 
 
 def _pages(verdict: Verdict) -> Rate | None:
-    """How pages grow, if they surely do, though perhaps not in every round."""
+    """Return the rate of resident pages if they surely grow, even if not in every round."""
     known = next((rate for rate in verdict.rates if rate.signal == "USS"), None)
     tail = latest(verdict.rounds)
     if known is not None or not tail or "USS" not in signals_of(tail):
@@ -114,5 +114,5 @@ def _scaled(line: LeakLine, scales: Scales, calls: int) -> LeakLine:
 
 def _scaled_type(growth: TypeGrowth, scale: float) -> TypeGrowth:
     if 1 / _ALIKE_FACTOR < scale < _ALIKE_FACTOR:
-        return growth  # objects are counted by themselves
+        return growth  # objects were counted directly
     return replace(growth, count=round(scale * growth.count), size=round(scale * growth.size))

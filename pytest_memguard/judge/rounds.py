@@ -1,4 +1,4 @@
-"""Rounds of calls as the leak rule takes them: how signals moved, and which rounds count."""
+"""Rounds of calls: how far signals moved in them, and which rounds a verdict rests on."""
 
 from __future__ import annotations
 
@@ -19,38 +19,40 @@ FLOORS: Final[Mapping[Signal, float]] = {
     "asyncio tasks": 0.2,
     "uncollectable objects": 0.2,
 }
-"""Growth per call up to which a signal counts as flat."""
+"""Growth per call up to which a signal is flat; the most conclusive signal comes first."""
 RESOLUTIONS: Final[Mapping[Signal, int]] = {"USS": 4096}
-"""Growth in one round up to which a signal counts as flat whatever the number of calls."""
+"""Growth in one round up to which a signal is flat, whatever the number of calls: one page."""
 LEAST_ROUNDS: Final = 6
-"""Rounds a verdict of leaking rests on at least."""
+"""The least number of rounds for a verdict of leaking."""
 TAIL_SHARE: Final = 2 / 3
-"""Share of the calls, the latest, that a verdict of leaking rests on."""
+"""Share of all calls, up to the latest, that a verdict of leaking rests on."""
 TAIL_CALLS: Final = 30
-"""Calls it rests on, if there are so many, where that share is less."""
+"""The least number of these calls, if so many were made."""
 
 
 def is_flat(a_round: Round) -> bool:
-    """Whether no signal grew by more than its floor."""
+    """Return whether no signal grew by more than its floor."""
     return all(moved <= allowance(signal, a_round.calls) for signal, moved in a_round.growth)
 
 
 def latest(rounds: Sequence[Round]) -> Sequence[Round]:
-    """The rounds a verdict of leaking rests on; one cut short is part of the one before.
+    """Return the rounds that a verdict of leaking rests on.
+
+    A round that was cut short is joined to the one before.
 
     Args:
-        rounds: all so far, after the warm-up.
+        rounds: all rounds so far, without the warm-up.
     """
     return last(evened(rounds), max(TAIL_CALLS, TAIL_SHARE * calls_of(rounds)), LEAST_ROUNDS)
 
 
 def allowance(signal: Signal, calls: int, share: float = 1.0) -> float:
-    """How far a signal may move over so many calls and still count as flat."""
+    """Return how far a signal may move in a number of calls and still be flat."""
     return max(share * FLOORS[signal] * calls, RESOLUTIONS.get(signal, 0))
 
 
 def last(rounds: Sequence[Round], least_calls: float, least_rounds: int) -> Sequence[Round]:
-    """The latest rounds that have so many calls and are so many, or all."""
+    """Return the fewest latest rounds that meet both minimums, or all rounds."""
     calls = count = 0
     for a_round in reversed(rounds):
         if calls >= least_calls and count >= least_rounds:
@@ -61,7 +63,7 @@ def last(rounds: Sequence[Round], least_calls: float, least_rounds: int) -> Sequ
 
 
 def evened(rounds: Sequence[Round]) -> list[Round]:
-    """The rounds, with each that was cut short joined to the one before."""
+    """Return the rounds, with each that was cut short joined to the one before."""
     found: list[Round] = []
     for a_round in rounds:
         if found and a_round.calls < found[-1].calls:
@@ -72,7 +74,7 @@ def evened(rounds: Sequence[Round]) -> list[Round]:
 
 
 def joined(rounds: Sequence[Round]) -> Round:
-    """All as one round."""
+    """Return all rounds as one."""
     return Round(
         calls=calls_of(rounds),
         growth=tuple((s, sum(r.of(s) or 0 for r in rounds)) for s in signals_of(rounds)),
@@ -80,21 +82,21 @@ def joined(rounds: Sequence[Round]) -> Round:
 
 
 def signals_of(rounds: Sequence[Round]) -> list[Signal]:
-    """What was read in every round, the most telling first."""
-    read = {tuple(signal for signal, _ in r.growth) for r in rounds}  # mostly but one
+    """Return the signals that were read in every round, the most conclusive first."""
+    read = {tuple(signal for signal, _ in r.growth) for r in rounds}  # usually one
     return [signal for signal in FLOORS if all(signal in signals for signals in read)]
 
 
 def pairs_of(rounds: Sequence[Round], signal: Signal) -> list[tuple[int, int]]:
-    """Calls and growth of every round."""
+    """Return the number of calls and the growth of each round."""
     return [(r.calls, r.of(signal) or 0) for r in rounds]
 
 
 def levels_of(rounds: Sequence[Round], signal: Signal) -> list[int]:
-    """How high a signal stood before and after every round, from nought."""
+    """Return the level of a signal before and after each round; the first is 0."""
     return list(accumulate((moved for _, moved in pairs_of(rounds, signal)), initial=0))
 
 
 def calls_of(rounds: Sequence[Round]) -> int:
-    """How many calls they are together."""
+    """Return the number of calls in all rounds."""
     return sum(a_round.calls for a_round in rounds)

@@ -1,4 +1,4 @@
-"""How fast a signal grows over rounds of calls, and how sure that is."""
+"""Estimates how fast a signal grows over rounds of calls, with an interval."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pytest_memguard.leaks import Rate, Round, Signal
 from pytest_memguard.values import dataclass
 
 NOT_FALLING: Final = 0.7
-"""The rate of the later half over that of the earlier must not be less."""
+"""The least ratio of the rate in the later half of the rounds to that in the earlier half."""
 _T_975: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-"""Student's t for a two-sided interval of 95 %, from one degree of freedom on."""
+"""Student's t for a two-sided interval of 95 %, by degrees of freedom from 1."""
 _T_9999: Final = (3183.1, 70.7, 22.2, 13.03, 9.68, 8.02, 7.06, 6.44, 6.01, 5.69)
-"""Student's t that chance exceeds once in 10,000 times, from one degree of freedom on."""
+"""Student's t that chance exceeds once in 10,000 times, by degrees of freedom from 1."""
 T_999: Final = (318.3, 22.33, 10.21, 7.17, 5.89, 5.21, 4.79, 4.5, 4.3, 4.14)
 """The same for once in 1,000 times."""
 T_99: Final = (31.82, 6.96, 4.54, 3.75, 3.36, 3.14, 3.0, 2.9, 2.82, 2.76)
@@ -24,39 +24,42 @@ T_99: Final = (31.82, 6.96, 4.54, 3.75, 3.36, 3.14, 3.0, 2.9, 2.82, 2.76)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrowthEstimate:
-    """How one signal moved over the rounds that count."""
+    """How one signal moved over some rounds."""
 
     rate: Rate
-    """Per call, with its interval."""
+    """Growth per call, with its interval of 95 %."""
     error: float
     """Standard error of the rate."""
     rounds: int
-    """How many rounds these are."""
+    """The number of rounds."""
     lowest: float
-    """Lowest rate of any round."""
+    """The lowest rate of a single round."""
     highest: float
-    """Highest rate of any round."""
+    """The highest rate of a single round."""
     trend: float
-    """The rate of the later half over that of the earlier."""
+    """Ratio of the rate in the later half of the rounds to that in the earlier half."""
 
     @property
     def certain(self) -> bool:
-        """Whether chance alone shows so much growth once in 10,000 times at most."""
+        """Whether chance alone would show this growth at most once in 10,000 times."""
         return self.rate.per_call > self.error * quantile(_T_9999, self.rounds - 1)
 
     @property
     def steady(self) -> bool:
-        """Whether it grew in every round, more than by chance, and not less and less."""
+        """Whether the signal grew in every round, more than by chance, at a rate that holds."""
         grew = self.lowest > 0 and self.rate.per_call > FLOORS[self.rate.signal]
         return grew and self.certain and self.trend >= NOT_FALLING
 
 
 def growth_of(rounds: Sequence[Round], signal: Signal) -> GrowthEstimate:
-    """How a signal moved: a ratio estimate with its interval (Cochran, Sampling Techniques).
+    """Estimate the growth of a signal per call, and the error of the estimate.
+
+    Rounds have different numbers of calls, so this is a ratio estimate (W. G. Cochran,
+    "Sampling Techniques", 3rd edition, 1977, chapter 6).
 
     Args:
         rounds: at least one, each with a reading of this signal.
-        signal: which.
+        signal: the signal.
     """
     pairs = pairs_of(rounds, signal)
     calls = sum(n for n, _ in pairs)
@@ -79,13 +82,13 @@ def growth_of(rounds: Sequence[Round], signal: Signal) -> GrowthEstimate:
 
 
 def quantile(table: Sequence[float], freedom: int) -> float:
-    """Student's t from a table, with so many degrees of freedom."""
+    """Return Student's t for some degrees of freedom; beyond the table, its last value."""
     return table[min(max(freedom, 1), len(table)) - 1]
 
 
 def _trend(pairs: Sequence[tuple[int, int]]) -> float:
     half = len(pairs) // 2
     earlier, later = pairs[:half], pairs[half:]
-    before = sum(m for _, m in earlier) / max(1, sum(n for n, _ in earlier))  # may be none
+    before = sum(m for _, m in earlier) / max(1, sum(n for n, _ in earlier))  # of 1 round, none
     after = sum(m for _, m in later) / sum(n for n, _ in later)
     return after / before if before > 0 else inf

@@ -1,10 +1,11 @@
-"""Growth in steps: does a level that stands still pause before its next step, or has it ended?
+"""Growth in steps: whether a flat level waits for its next step, and the rate behind the steps.
 
 Buffers, hash tables and arenas take memory for many calls at once. What they use grows with
-each call, but the level shows only what they took: it stands still, then jumps as soon as that
-is used up. So before each jump, use was as high as the level, and at no time was it higher. If
-one straight line fits all that, use may grow at a constant rate, however wide and far apart the
-steps are. Those of a buffer that doubles are both twice as large each time.
+each call, but a level shows only what they have taken: it is flat, and jumps when that is used
+up. So just before each jump use was as high as the level, and it was never higher. If one
+straight line fits all these points, use may grow at a constant rate, however high and far apart
+the steps are. In a buffer that doubles, each step is twice as high and comes after twice as
+many calls as the one before.
 """
 
 from __future__ import annotations
@@ -19,64 +20,65 @@ from pytest_memguard.leaks import Rate, Round, Signal
 from pytest_memguard.values import dataclass
 
 LEAST_STEPS: Final = 4
-"""Steps that a rate rests on at least."""
+"""The least number of steps for a rate."""
 LEAST_STEPS_OF: Final[Mapping[Signal, int]] = {"USS": 8}
-"""Where more are called for. Pages stay that a call has touched, so each call that needs more
-than all before it is a step. Calls on data made by chance are such records 1.1 times in two
-thirds of the calls, on average, however many there are (Renyi, 1962): four times once in 40,
-eight times once in 40,000."""
+"""Signals that need more steps. Pages that a call has touched stay resident, so each call that
+needs more memory than all calls before it is a step. If calls work on random data, 1.1 such
+records are expected in the latest two thirds of the calls, however many calls there are
+(A. Renyi, "Theorie des elements saillants d'une suite d'observations", 1962). Four come about
+once in 40 times, eight once in 40,000."""
 CLEAR_PAUSE_FACTOR: Final = 2.0
-"""How many times as long as expected a pause is that ends the growth."""
+"""How many times as long as expected a pause must be to show that growth has ended."""
 ALIKE_SHARE: Final = 1 / 8
-"""Share of the latest step's size that others have which tell when the next is due."""
+"""Steps at least this share of the latest step's size are used to predict the next one."""
 WIDEST_STEP_FACTOR: Final = 4.0
-"""How many times as large as the one before a step may be that belongs to the same growth: the
-most that is common is room for four times as much each time."""
+"""How many times as large as the one before a step may be and still belong to the same growth:
+few containers take more than four times their size at once."""
 LONE_STEP_FLOORS: Final = 4
-"""Floors that a step stands for at least if no other is like it: once is no rule yet."""
+"""How many times the floor a step must reach if no other is like it: one step shows no rate."""
 LARGE_STEP_FLOORS: Final = 16.0
-"""Growth per call, in floors, that a step must stand for to be worth a longer pause."""
+"""Growth per call, in floors, to which a step is spread to get the pause that it calls for."""
 LONGEST_PAUSE_CALLS: Final = 64
-"""Calls without growth that are enough after a step of any size, if it is the only one."""
+"""Calls without growth that suffice after a single step of any size."""
 LASTING_SHARE: Final = 0.7
-"""Share of its rate that growth in steps keeps from the earlier half to the later."""
+"""Least ratio of the rate in the later half of the steps to that in the earlier half."""
 NOISE_FACTOR: Final = 8
-"""How many times as large as the deepest drop a rise is that counts as a step."""
+"""How many times as large as the deepest drop of the level a rise must be to be a step."""
 LINE_TOLERANCE_SHARE: Final = 0.05
-"""Share of the growth by which use may be off a straight line."""
+"""Share of the growth by which use may differ from a straight line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrowthStep:
-    """A round in which a level rose above all before."""
+    """A round in which a level rose above all earlier levels."""
 
     start: int
-    """Calls before the round."""
+    """Number of calls made before the round."""
     end: int
-    """Calls after it."""
+    """Number of calls made up to its end."""
     before: int
-    """Highest level before."""
+    """The highest level before the round."""
     after: int
-    """Level after it."""
+    """The level after the round."""
 
     @property
     def size(self) -> int:
-        """By how much."""
+        """By how much the level rose above the highest before."""
         return self.after - self.before
 
     @property
     def middle(self) -> float:
-        """Calls before the step, on average."""
+        """Number of calls up to the middle of the round: the step may be at any call of it."""
         return (self.start + self.end) / 2
 
 
 def steps_of(rounds: Sequence[Round], signal: Signal, least: int = 0) -> list[GrowthStep]:
-    """The rounds in which a signal rose above all its earlier levels.
+    """Return the rounds in which a signal rose above all its earlier levels.
 
     Args:
-        rounds: in order.
-        signal: which.
-        least: how far it may rise without that being a step.
+        rounds: the rounds, in order.
+        signal: the signal.
+        least: rises up to this size are no steps.
     """
     found = []
     levels = levels_of(rounds, signal)
@@ -89,32 +91,32 @@ def steps_of(rounds: Sequence[Round], signal: Signal, least: int = 0) -> list[Gr
 
 
 def least_pause(signal: Signal, size: int) -> float:
-    """Calls without growth that a single step calls for: the larger it is, the more.
+    """Return how many calls without growth must follow a single step: more after a larger one.
 
     Args:
-        signal: which.
-        size: of the step.
+        signal: the signal.
+        size: the size of the step.
     """
     return min(LONGEST_PAUSE_CALLS, size / (LARGE_STEP_FLOORS * FLOORS[signal]))
 
 
 def is_pausing(rounds: Sequence[Round], signal: Signal, earlier: int = 0) -> bool:
-    """Whether the next step of a signal that stands still may be still to come.
+    """Return whether a signal that is flat may have another step to come.
 
-    Steps do not count that were taken back or are flat by themselves, nor those that come to
-    less than the floor for as many calls as have passed since, or did before; if no other is
-    like them, to less than four.
+    Some steps do not count: those that the level went back on, those within the floor of their
+    own round, and those that are less than the floor of all calls of the pause before or after
+    them (less than four times that, if no other step is like them).
 
     Args:
-        rounds: so far; the latest without growth.
-        signal: which.
-        earlier: by how much it grew before these rounds.
+        rounds: the rounds so far; in the latest the signal did not grow.
+        signal: the signal.
+        earlier: by how much the signal grew before these rounds.
     """
     calls = calls_of(rounds)
     if calls < least_pause(signal, earlier):
         return True
     if all(moved <= 0 for _, moved in pairs_of(rounds, signal)):
-        return False  # as for most tests: there is no step
+        return False  # there is no step, as in most tests
     steps = [
         step
         for step in steps_of(rounds, signal)
@@ -131,7 +133,7 @@ def is_pausing(rounds: Sequence[Round], signal: Signal, earlier: int = 0) -> boo
 
 
 def _matters(steps: Sequence[GrowthStep], signal: Signal, calls: int) -> bool:
-    """Whether the latest step is growth above the floor if it comes as rarely as it seems."""
+    """Return whether the latest step is above the floor of the calls between two steps."""
     latest = steps[-1]
     alone = all(step.size < ALIKE_SHARE * latest.size for step in steps[:-1])
     rarely = allowance(signal, max(_pauses(steps, calls)[-2:]))
@@ -139,7 +141,7 @@ def _matters(steps: Sequence[GrowthStep], signal: Signal, calls: int) -> bool:
 
 
 def _expected(steps: Sequence[GrowthStep]) -> float:
-    """Calls from the latest step to the next, if growth goes on as before."""
+    """Return after how many calls the next step is due if growth continues as before."""
     latest = steps[-1]
     like = [step for step in steps if step.size >= ALIKE_SHARE * latest.size]
     pauses = _pauses(like, latest.end)[:-1]
@@ -148,7 +150,7 @@ def _expected(steps: Sequence[GrowthStep]) -> float:
 
 
 def _pauses(steps: Sequence[GrowthStep], calls: int) -> list[int]:
-    """Calls before, between and after some steps."""
+    """Return the number of calls before, between and after steps."""
     ends = (0, *(step.end for step in steps), calls)
     return [later - earlier for earlier, later in pairwise(ends)]
 
@@ -156,12 +158,15 @@ def _pauses(steps: Sequence[GrowthStep], calls: int) -> list[int]:
 def rate_of_steps(
     rounds: Sequence[Round], signal: Signal, lasting: float = LASTING_SHARE
 ) -> Rate | None:
-    """The constant rate that fits all steps of a signal, with its limits, if there is one.
+    """Return the constant rate that fits all steps of a signal, with the limits of such rates.
 
     Args:
-        rounds: those it has to hold for.
-        signal: which.
-        lasting: share of its rate that it has to keep from the earlier half to the later.
+        rounds: the rounds that the rate has to fit.
+        signal: the signal.
+        lasting: least ratio of the rate in the later half to that in the earlier half.
+
+    Returns:
+        The rate; ``None`` if there are too few steps, or no constant rate fits them.
     """
     levels = levels_of(rounds, signal)
     noise = deepest_drop(levels)
@@ -179,10 +184,11 @@ def rate_of_steps(
 def _limits(
     steps: Sequence[GrowthStep], points: Sequence[tuple[int, int]], tolerance: float
 ) -> tuple[float, float]:
-    """Lowest and highest rate of a line that comes to each step and is above no level.
+    """Return the lowest and the highest slope of lines through all steps and above no level.
 
-    Such a line exists if no level is below what every step asks for, so each step and each
-    level together are a limit of the rate, and there are no others.
+    Each pair of a step and a level limits the slope, and nothing else does: the line must have
+    reached the height of the step when it came, and must not be above the level before or
+    after. There is no such line if the lowest slope is above the highest.
     """
     low, high = 0.0, inf
     for step in steps:
@@ -195,7 +201,7 @@ def _limits(
 
 
 def _lasts(steps: Sequence[GrowthStep], share: float) -> bool:
-    """Whether use grows later on at this share at least of the rate at first."""
+    """Return whether the rate of use in the later half keeps a share of that in the earlier."""
     first, last = steps[0], steps[-1]
     half = (first.middle + last.middle) / 2
     central = min(steps[1:-1], key=lambda step: abs(step.middle - half))
@@ -203,20 +209,20 @@ def _lasts(steps: Sequence[GrowthStep], share: float) -> bool:
 
 
 def _slope(first: GrowthStep, last: GrowthStep) -> float:
-    """Growth per call of what was in use: it was as high as the level before each step."""
+    """Return the growth of use per call: before each step, use was as high as the level."""
     return (last.before - first.before) / (last.middle - first.middle)
 
 
 def _done(rounds: Sequence[Round]) -> list[int]:
-    """Calls before and after every round."""
+    """Return the number of calls made before the first and after each round."""
     return list(accumulate((a_round.calls for a_round in rounds), initial=0))
 
 
 def deepest_drop(levels: Iterable[int]) -> int:
-    """How far a level was below its highest at most: what it goes up and down by.
+    """Return the largest fall of a level below its highest so far: its noise.
 
     Args:
-        levels: in order.
+        levels: the levels, in order.
     """
     top = drop = 0
     for level in levels:
