@@ -1,4 +1,4 @@
-"""The frozen values of the history: what a run leaves in it, and what is read back."""
+"""The frozen values of the history: runs and readings as they are stored and read back."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pytest_memguard.metrics import RSS
 from pytest_memguard.values import dataclass
 
 STEP_LEAST_VALUES: Final = 8
-"""Values in which a step can be told; in so few only one that nobody could overlook."""
+"""The least number of values for a step; in so few only an obvious one is found."""
 STEP_SHARE: Final = 0.05
 STEP_FLOOR_BYTES: Final = 1 << 20
-"""Changes below this share of the level, or below so many bytes, are no steps."""
+"""Changes below this share of the level, or below so many bytes, are not steps."""
 _URL: Final = re.compile(r"[A-Za-z][\w+.-]*://")
 # as far as the last @: a password may have any sign in it, and one too many hidden does no harm
 _BEHIND_USER: Final = re.compile(r"(://[^:/@?#]*):(.*)@")
@@ -29,7 +29,7 @@ _IN_QUERY: Final = re.compile(r"((?:pass|pwd|secret|token)[^=&]*=)([^&]*)", re.I
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryLocation:
-    """Where a history is; shown without its password."""
+    """Where a history is stored; shown without its password."""
 
     text: str = field(repr=False)
     """The path of a SQLite file, or a URL as SQLAlchemy takes it."""
@@ -46,7 +46,7 @@ class HistoryLocation:
 
     @property
     def is_half_url(self) -> bool:
-        """Whether it was meant to be a URL, and is none: "postgresql:/user:secret@host"."""
+        """Whether it was meant to be a URL but is not one: "postgresql:/user:secret@host"."""
         if self.is_url or _BEGINS_PATH.match(self.text):
             return False
         several = re.search(r"[?&\s]", self.text)  # as in "host=db password=secret"
@@ -55,28 +55,28 @@ class HistoryLocation:
 
 
 def without_password(url: str) -> str:
-    """A URL as it may be shown."""
+    """Return a URL without its password, to be shown."""
     return _IN_QUERY.sub(r"\1***", _BEHIND_USER.sub(r"\1:***@", url))
 
 
 def passwords_in(url: str) -> list[str]:
-    """What of a URL must not be shown, as it stands there."""
+    """Return the parts of a URL that must not be shown."""
     found = [*_BEHIND_USER.findall(url), *_IN_QUERY.findall(url)]
     return [secret for _, secret in found if secret]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """What was tested, as far as git or the CI service can tell."""
+    """The commit that was tested, as far as git or the CI service reports it."""
 
     name: str = ""
-    """The full hash; empty where nobody knows it."""
+    """The full hash; empty if unknown."""
     branch: str = ""
-    """Name of the branch; empty where nobody knows it."""
+    """Name of the branch; empty if unknown."""
     dirty: bool | None = None
-    """Whether tracked files were changed; ``None`` where nobody knows."""
+    """Whether tracked files were changed; ``None`` if unknown."""
     reason: str = ""
-    """Why something of it is not known; usually empty."""
+    """Why some of it is unknown; usually empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +88,15 @@ class PastRun:
     ended: str
     """When it ended: UTC, ``2026-11-21T13:25:26Z``."""
     commit: Commit
-    """What was tested."""
+    """The commit that was tested."""
     environment: str
-    """What its numbers can be compared within: ``Linux x86_64, CPython 3.11``."""
+    """The environment within which numbers can be compared: ``Linux x86_64, CPython 3.11``."""
     status: int
     """pytest's exit status."""
     aborted: str
-    """Why it did not come to its end; empty if it did."""
+    """Why the run did not finish; empty if it did."""
     tests: int
-    """Tests it has readings of; those whose process died count, too."""
+    """The number of tests with readings, including tests whose process died."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class PastReading:
     outcome: str
     """passed, failed, skipped, xfailed, xpassed, error or crashed."""
     finding: str = ""
-    """The rule that failed it, if it was one of ours: over-budget, regression, leaking."""
+    """The rule of ours that failed the test, if one did: over-budget, regression, leaking."""
     metric: str = RSS.name
     """What was counted."""
     peak: int | None = None
@@ -122,7 +122,7 @@ class PastReading:
     imports: int = 0
     """Modules that its call loaded for the first time."""
     leak: str = ""
-    """What the leak check said; empty if there was none."""
+    """The verdict of the leak check; empty if there was none."""
     seconds: float = 0.0
     """How long it took, setup and teardown included."""
     worker: str = ""
@@ -131,14 +131,14 @@ class PastReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """What the runs of one commit say about one test."""
+    """The readings of one test in all runs of a commit."""
 
     run: PastRun
-    """The first of them; the commit is its."""
+    """The first of these runs."""
     value: int | None
-    """The median of their peaks in bytes; ``None`` if none can be judged."""
+    """The median of the peaks in bytes; ``None`` if none can be judged."""
     readings: tuple[PastReading, ...]
-    """Theirs, in order."""
+    """The readings, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +148,9 @@ class ChangePoint:
     at: int
     """Index of the first value on the new level."""
     before: float
-    """The level up to there: the median."""
+    """The median of the values before it, back to the previous change."""
     after: float
-    """The level from there on: the median."""
+    """The median of the values from it on, up to the next change."""
 
     @property
     def share(self) -> float:
@@ -160,12 +160,12 @@ class ChangePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """One test over the commits, in one environment."""
+    """The history of one test in one environment."""
 
     nodeid: str
     """pytest's name for the test."""
     environment: str
-    """Where its numbers were taken."""
+    """The environment of its numbers."""
     points: tuple[Point, ...]
     """One for each commit, in order."""
     steps: tuple[tuple[Point, ChangePoint], ...] = ()

@@ -1,4 +1,4 @@
-"""Which leaks do not fail a test: tolerated, ignored by a pattern, or accepted before."""
+"""Decides which leaks do not fail a test: small, ignored by a pattern, or accepted before."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ def with_acceptance(
     otherwise: str = "",
     nodeid: str = "",
 ) -> LeakReading:
-    """A reading that says of each of its leaks why it does not fail the test, if so.
+    """Return a reading in which each leak that does not fail the test has the reason for that.
 
     Args:
         reading: of a leaking test.
-        tolerance: bytes a call may leave behind, all its leaks together.
-        marker: patterns of its marker.
+        tolerance: bytes that a call may leave behind in all leaks together.
+        marker: patterns of the test's marker.
         ini: patterns of ``mem_leak_ignore``.
         known: leaks accepted before, by fingerprint.
-        otherwise: why any other leak that has a name is accepted.
+        otherwise: the reason for accepting any other leak that has a fingerprint; usually
+            empty.
         nodeid: the test.
     """
     sizes = [bytes_per_call(part) or 0.0 for part in reading.parts if _is_memory(part)]
@@ -53,11 +54,11 @@ def _is_memory(reading: LeakReading) -> bool:
 
 
 def within_tolerance(reading: LeakReading, tolerance: int) -> str:
-    """Why a leak is small enough, or nothing.
+    """Return the reason why a leak is small enough; empty if it is not.
 
     Args:
         reading: of a leaking test.
-        tolerance: bytes a call may leave behind.
+        tolerance: bytes that a call may leave behind.
     """
     size = bytes_per_call(reading)
     if not tolerance or size is None or size > tolerance:
@@ -74,14 +75,14 @@ def accepted_by(
     known: Mapping[str, KnownLeak],
     nodeid: str = "",
 ) -> str:
-    """Why a leak does not fail, or nothing.
+    """Return the reason why a leak is accepted; empty if it is not.
 
-    A name that an earlier version gave may have been that of several leaks. So what it was
-    accepted under counts for the tests that showed it then.
+    An earlier version may have given the same fingerprint to several leaks. So a leak accepted
+    under its earlier fingerprint is accepted only in the tests that showed it then.
 
     Args:
         reading: of a leaking test.
-        marker: patterns of its marker.
+        marker: patterns of the test's marker.
         ini: patterns of ``mem_leak_ignore``.
         known: leaks accepted before, by fingerprint.
         nodeid: the test.
@@ -104,9 +105,9 @@ def accepted_by(
 
 
 def matches(pattern: str, blame: Blame) -> bool:
-    """Whether a pattern fits the function, file, module or type of a leak.
+    """Return whether a pattern matches the function, file, module, type or holder of a leak.
 
-    The line that allocates most, the type that grows most and the holder count.
+    Only the line that allocates most and the type that grows most are compared.
     """
     names: list[str] = []
     if blame.lines:

@@ -1,4 +1,4 @@
-"""Why a peak may be higher than the instrument shows, and what helps, in words."""
+"""Why a peak may be higher than measured, and what to do about it, in words."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ REMEDIES: Final[dict[Bound, str]] = {
     "unseen": "",
     "uncounted": "; metric='rss' counts it",
 }
-"""What helps to decide, to be put behind the reason."""
+"""What to do about it, to be appended to the reason."""

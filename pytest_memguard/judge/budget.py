@@ -1,4 +1,4 @@
-"""Over the limit, close to it, not decided, or fine: one budget against one peak."""
+"""Compares a peak with a budget: over, close to it, undecided, or within."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
 
     Args:
         budget: the limit.
-        peak: what was measured; above ``limit`` only if its value is.
-        phase: where it was measured, if that is to be named.
+        peak: the measured peak.
+        phase: the phase it was measured in, if the sentence is to name it.
 
     Returns:
-        A finding with one of the rules over-budget, near-budget and undecided, or ``None``;
-        for a limit that the baseline sets, regression in place of over-budget.
+        A finding of the rule over-budget, near-budget or undecided; for a limit of the
+        baseline, regression instead of over-budget. ``None`` if the peak is within the budget.
     """
     if budget.baseline_value is not None:
         return peak_finding(budget, budget.baseline_value, peak)
@@ -44,7 +44,7 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
 
 
 def not_measured(budget: Budget, reason: str) -> Finding:
-    """The finding for a budget nothing was measured for; it says why."""
+    """Return the finding for a budget whose metric could not be measured."""
     noun = metric_named(budget.metric).noun
     limit = f"the budget of {_amount(budget, budget.limit)} on {noun} set by {budget.where}"
     if budget.baseline_value is not None:
@@ -55,7 +55,7 @@ def not_measured(budget: Budget, reason: str) -> Finding:
 
 
 def stage_not_run(budget: Budget) -> Finding:
-    """The finding for a budget on a stage that the test never entered."""
+    """Return the finding for a budget on a stage that the test did not enter."""
     limit = f"the budget of {_amount(budget, budget.limit)} for stage {budget.stage!r} set by "
     limit += budget.where
     if budget.baseline_value is not None:
@@ -69,11 +69,11 @@ def stage_not_run(budget: Budget) -> Finding:
 
 
 def uncovered_setup(budgets: Iterable[Budget], rise: int) -> str:
-    """The sentence for a setup above the budget that covers only the call.
+    """Return the note for a setup above a budget that covers only the call.
 
     Args:
-        budgets: the test's; one of them is on the call's resident memory.
-        rise: bytes the setup's peak lay above its start.
+        budgets: the test's budgets; one of them is on the call's resident memory.
+        rise: bytes by which the peak of setup lay above its start.
     """
     budget = next(b for b in budgets if b.key == (RSS.name, "call", None))
     return (
@@ -83,7 +83,7 @@ def uncovered_setup(budgets: Iterable[Budget], rise: int) -> str:
 
 
 def subject(budget: Budget, phase: PhaseName | None) -> str:
-    """What a sentence about this budget is about: "peak RSS of stage load"."""
+    """Return what a sentence about a budget is about: "peak RSS of stage load"."""
     noun = metric_named(budget.metric).noun
     if budget.threads == "current":
         noun = f"{noun} of the test's own thread"
@@ -147,7 +147,7 @@ def _undecided(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
 
 
 def _unseen(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
-    """The sentence where sampling may have missed a peak above the limit."""
+    """Return the sentence if sampling may have missed a peak above the limit."""
     bound = (
         "nothing bounds what lasted less"
         if peak.unseen is None

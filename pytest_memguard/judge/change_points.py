@@ -1,11 +1,11 @@
-"""Where the level of a series of numbers changed for good.
+"""Finds where the level of a series of numbers changed for good.
 
-The method is E-divisive (D. S. Matteson and N. A. James, "A Nonparametric Approach for
-Multiple Change Point Analysis of Multivariate Data", Journal of the American Statistical
-Association 109, 2014): the place that divides a series best is the one with the largest
-energy distance between its two sides, and it counts if shuffled series hardly ever have as
-good a one. It asks nothing of how the numbers scatter. A stray number is drawn in first, to
-where three neighbours agree that the level has ever been.
+The method is E-divisive (D. S. Matteson and N. A. James, "A Nonparametric Approach for Multiple
+Change Point Analysis of Multivariate Data", Journal of the American Statistical Association
+109, 2014). The best position to divide a series is the one with the largest energy distance
+between its two sides. It is a change point if shuffled series rarely divide as well. The method
+assumes no distribution of the numbers. Outliers are clipped first, to the range of the medians
+of any three neighbours.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pytest_memguard.past_runs import (
 )
 
 LEAST_LEVEL_VALUES: Final = 3
-"""Values a level rests on at least: one or two may be strays."""
+"""The least number of values of a level: one or two may be outliers."""
 SHUFFLED_FROM_VALUES: Final = 12
-"""Values from which on shuffling can tell: six and six can be dealt in 924 ways."""
+"""From so many values on, series are shuffled: six and six can be chosen in 924 ways."""
 PLAIN_GAP_FACTOR: Final = 2
-"""How many times its sides' ranges a step must be that nobody could overlook."""
+"""A gap is obvious from so many times the range of either side on."""
 SHUFFLES: Final = 399
 STRAYS: Final = 1
-"""Shuffled series that may divide as well as the real one: (1 + 1) of 400 are 0.5 %."""
+"""How many shuffled series may divide as well as the real one: (1 + 1) of 400 are 0.5 %."""
 
 
 def find_steps(
@@ -40,12 +40,12 @@ def find_steps(
     """Find where a series moved to another level.
 
     Args:
-        values: in order, one for each commit.
-        share: changes below this share of the level before are left out.
-        floor: changes below this are left out.
+        values: the values, in order, one for each commit.
+        share: changes below this share of the level before are ignored.
+        floor: changes below this are ignored.
 
     Returns:
-        The steps, in order; the same ones for the same values.
+        The change points, in order; always the same ones for the same values.
     """
     if not _may_have_changed(values, share, floor):
         return ()
@@ -68,7 +68,7 @@ def find_steps(
 
 
 def _may_have_changed(values: Sequence[float], share: float, floor: float) -> bool:
-    """Whether any two neighbouring values in three differ by enough: most series are flat."""
+    """Return whether medians of three neighbours differ by enough: most series are flat."""
     if len(values) < STEP_LEAST_VALUES:
         return False
     middles = _middles(values)
@@ -76,7 +76,7 @@ def _may_have_changed(values: Sequence[float], share: float, floor: float) -> bo
 
 
 def _middles(values: Sequence[float]) -> list[float]:
-    """The medians of any three neighbours: no single stray gets into them."""
+    """Return the medians of any three neighbours, which a single outlier cannot change much."""
     return [
         median(values[at : at + LEAST_LEVEL_VALUES])
         for at in range(len(values) - LEAST_LEVEL_VALUES + 1)
@@ -90,7 +90,7 @@ def _clipped(values: Sequence[float]) -> list[float]:
 
 
 def _divide(values: Sequence[float], start: int, chance: random.Random) -> list[int]:
-    """Borders within a part of the series, counted from the beginning of the whole."""
+    """Return the change points within a part, as positions in the whole series."""
     if len(values) < STEP_LEAST_VALUES:
         return []
     gain, border = _best_border(values)
@@ -102,9 +102,9 @@ def _divide(values: Sequence[float], start: int, chance: random.Random) -> list[
 
 
 def _is_obvious(left: Sequence[float], right: Sequence[float]) -> bool:
-    """Whether two sides are so far apart that nobody could overlook it.
+    """Return whether two sides are far apart, so that no shuffling is needed.
 
-    Of twelve values and more, fewer than 0.5 % of all shuffled series are so well sorted.
+    Fewer than 0.5 % of the orders of twelve or more values separate the same values as well.
     """
     if min(len(left), len(right)) < STEP_LEAST_VALUES // 2:
         return False
@@ -113,7 +113,7 @@ def _is_obvious(left: Sequence[float], right: Sequence[float]) -> bool:
 
 
 def _is_rare(values: Sequence[float], gain: float, chance: random.Random) -> bool:
-    """Whether hardly any shuffled series can be divided as well."""
+    """Return whether shuffled series rarely divide as well."""
     if len(values) < SHUFFLED_FROM_VALUES:
         return False
     shuffled = list(values)
@@ -127,10 +127,10 @@ def _is_rare(values: Sequence[float], gain: float, chance: random.Random) -> boo
 
 
 def _best_border(values: Sequence[float]) -> tuple[float, int]:
-    """The largest energy distance between two neighbouring parts, and where they meet.
+    """Return the largest energy distance between two neighbouring parts, and where they meet.
 
-    The first part begins with the series; the second may end before it, so that a level
-    that comes and goes does not hide itself.
+    The first part begins with the series. The second may end before it: a level that returns to
+    its former value would otherwise hide itself.
     """
     size = len(values)
     inner = _inner_distances(values)
@@ -152,7 +152,7 @@ def _best_border(values: Sequence[float]) -> tuple[float, int]:
 
 
 def _inner_distances(values: Sequence[float]) -> list[list[float]]:
-    """Sums of the distances of all pairs among values, by end and then by begin."""
+    """Return the sums of all distances between two positions, by end and then by start."""
     sums: list[list[float]] = [[0.0]]
     for end, value in enumerate(values):
         to_it = list(accumulate(abs(value - other) for other in values[end::-1]))
@@ -162,7 +162,7 @@ def _inner_distances(values: Sequence[float]) -> list[list[float]]:
 
 
 def _settled(values: Sequence[float], borders: list[int]) -> list[int]:
-    """The same borders, each moved to where both sides are closest to their medians."""
+    """Return the change points, each moved to where both sides are closest to their medians."""
     found = list(borders)
     for at in range(1, len(found) - 1):
         low, high = found[at - 1], found[at + 1]

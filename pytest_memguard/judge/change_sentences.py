@@ -1,10 +1,11 @@
-"""What a comparison says, in whole sentences."""
+"""The sentences of a comparison with the baseline."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from pytest_memguard.baselines import BaselineEntry, Change, ChangeKind
+from pytest_memguard.judge.bound_reasons import REASONS
 from pytest_memguard.judge.grown_parts import grown_stage
 from pytest_memguard.metrics import metric_named
 
@@ -12,36 +13,32 @@ GONE: Final = "it is in the baseline, and no longer among the tests"
 LEAK_NOT_CHECKED: Final = "it was not checked for leaks this time, so its leak has no number"
 LEAK_NEW: Final = "the baseline has no number for its leak yet"
 
-_SLACK: Final = (
-    "earlier code left slack inside the process that the kernel's mark does not show"
-)
-
 
 def noun(metric: str) -> str:
-    """What a sentence calls the peak of a metric."""
+    """Return what a sentence calls the peak of a metric."""
     return metric_named(metric).noun
 
 
 def new(metric: str, now: BaselineEntry) -> str:
-    """A test that the baseline does not know."""
+    """Return the sentence for a test that is not in the baseline."""
     return f"{noun(metric)} {metric_named(metric).amount(now.peak)}, not in the baseline yet"
 
 
 def stage_is(kind: ChangeKind, path: str) -> str:
-    """A stage that only one side has."""
+    """Return the sentence for a stage that only one side has."""
     if kind == "new":
         return f"stage {path!r} is not in the baseline yet"
     return f"stage {path!r} is in the baseline, and the test did not enter it this time"
 
 
 def sentence(change: Change, was: BaselineEntry, now: BaselineEntry, *, by_noise: bool) -> str:
-    """The whole sentence of a change.
+    """Return the sentence for a change.
 
     Args:
-        change: without its text.
-        was: the entry on record.
+        change: the change, without its text.
+        was: the entry in the baseline.
         now: the reading.
-        by_noise: whether noise let more pass than the rule does.
+        by_noise: whether noise allows more than the rule does.
     """
     if change.kind == "regression":
         return f"{above(change, by_noise=by_noise)}{_stage(change, was, now)}"
@@ -67,32 +64,32 @@ def _unsure(change: Change, was: BaselineEntry, now: BaselineEntry) -> str:
     if change.now > change.before and _was_bounded(change, was):
         return (
             f"{_above(change)}, which is not exact: it may have been as high as it is now, as "
-            f"{_SLACK}"
+            f"{REASONS['slack']}"
         )
     return (
         f"{subject(change)} is {_amount(change, change.now)} or more, and may be above the "
-        f"{allowed(change)}: {_SLACK}"
+        f"{allowed(change)}: {REASONS['slack']}"
     )
 
 
 def above(change: Change, *, by_noise: bool) -> str:
-    """What is, by how much it is more than what was, and what would have been allowed.
+    """Return the number, by how much it is above the baseline value, and what was allowed.
 
     Args:
-        change: without its text.
-        by_noise: whether noise let more pass than the rule does.
+        change: the change, without its text.
+        by_noise: whether noise allows more than the rule does.
     """
     noise = " and the noise on record allow" if by_noise else " allows"
     return f"{_above(change)}; {_rule(change)}{noise} up to {_amount(change, change.allowed)}"
 
 
 def allowed(change: Change) -> str:
-    """The limit, with the rule it is from: "22.0 MiB that peak:10% (pytest.ini) allows"."""
+    """Return the limit with its rule: "22.0 MiB that peak:10% (pytest.ini) allows"."""
     return f"{_amount(change, change.allowed)} that {_rule(change)} allows"
 
 
 def _was_bounded(change: Change, was: BaselineEntry) -> bool:
-    """Whether the number on record is only a lower bound."""
+    """Return whether the number in the baseline is only a lower bound."""
     if change.subject == "peak":
         return was.ceiling > 0
     return any(
@@ -103,7 +100,7 @@ def _was_bounded(change: Change, was: BaselineEntry) -> bool:
 
 
 def subject(change: Change) -> str:
-    """What a sentence is about: "peak RSS of stage 'load'"."""
+    """Return what a sentence is about: "peak RSS of stage 'load'"."""
     metric = change.environment.metric
     if change.subject == "peak":
         return noun(metric)

@@ -1,4 +1,4 @@
-"""Whether an attempt to use less memory is to be kept: a pure rule on two readings."""
+"""Decides whether an attempt to use less memory is kept."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pytest_memguard.values import dataclass
 Status = Literal["KEEP", "DISCARD", "RE-RUN"]
 
 LEAST_SAVED_BYTES: Final = 5 * MIB
-"""Bytes that must be saved, where nobody says otherwise."""
+"""Bytes that must be saved by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do with an attempt."""
+    """What to do with an attempt, and why."""
 
     status: Status
     """The word for the log."""
     reason: str
-    """Why, with numbers."""
+    """The reason, with numbers."""
 
 
 def decide(
@@ -33,12 +33,12 @@ def decide(
     failed: int,
     keep: int = LEAST_SAVED_BYTES,
 ) -> Decision:
-    """Say what to do with an attempt.
+    """Decide whether to keep an attempt.
 
     Args:
-        before: the target test's numbers on record.
-        now: its numbers in the attempt; ``None`` if it did not pass or was not measured.
-        metric: what was counted.
+        before: the target's entry in the baseline.
+        now: its entry in the attempt; ``None`` if it did not pass or was not measured.
+        metric: the metric of both.
         failed: how many tests of the run failed.
         keep: bytes that must be saved.
     """
@@ -52,7 +52,7 @@ def decide(
 
 
 def _by_leak(before: BaselineEntry, now: BaselineEntry) -> Decision | None:
-    """A leak that came or went decides, whatever the peak."""
+    """Return the decision if a leak came or went; then the peak does not matter."""
     if not before.leak and now.leak:
         text = f"it leaks {format_size(now.leak)} per call"
         if before.leak == 0:
@@ -81,7 +81,7 @@ def _by_peak(before: BaselineEntry, now: BaselineEntry, metric: str, keep: int) 
 
 
 def _doubt(before: BaselineEntry, now: BaselineEntry, metric: str, keep: int) -> str:
-    """Why a saving is not certain yet; empty if it is."""
+    """Return why a saving is not certain yet; empty if it is."""
     saved = before.peak - now.peak
     if saved < keep:
         return f"which is under {format_size(keep)}"

@@ -1,4 +1,4 @@
-"""Which stage and which lines grew, between two readings of a test."""
+"""Finds the stage and the lines of a test that grew since the baseline."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _LINES: Final = 5
 def grown_stage(
     before: Sequence[StageEntry], now: Sequence[StageEntry]
 ) -> tuple[StageEntry | None, StageEntry] | None:
-    """The stage whose peak grew most: before (``None`` if it is new) and now.
+    """Return the stage whose peak grew most, before (``None`` if it is new) and now.
 
-    A stage grows with those in it; of those that grew nearly alike the innermost is named.
+    A stage grows with the stages inside it. Of those that grew by nearly the same amount, the
+    innermost is returned.
     """
     known = {stage.path: stage for stage in before}
     grown = [
@@ -36,13 +37,13 @@ def grown_stage(
 def grown_lines(
     before: Sequence[LineEntry], now: Sequence[LineEntry]
 ) -> tuple[tuple[LineEntry | None, LineEntry], ...]:
-    """The lines that grew, before and now, the largest growth first.
+    """Return the lines that grew, before and now, the largest growth first.
 
-    Line numbers move with every edit, so lines are told apart by file and function; several
-    of one function are added up, and stand under the number of the largest.
+    Line numbers change with every edit, so lines are identified by file and function. Several
+    lines of one function are added up under the number of the largest.
 
     Returns:
-        Nothing if either side does not know its lines.
+        No lines if those of either side are not known.
     """
     if not before or not now:
         return ()

@@ -1,4 +1,4 @@
-"""What resident memory shows of a peak that memray did not count."""
+"""The peak of the heap, with the upper bound that resident memory shows."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pytest_memguard.metrics import HEAP
 from pytest_memguard.model import Peak
 from pytest_memguard.sizes import MIB
 
-# The stacks of threads, the heads of pymalloc's pools and memray's own tables are resident and
-# in no count: up to 3 MiB for a million blocks.
+# memray does not count stacks of threads, headers of pymalloc's pools and its own tables, which
+# are resident: up to 3 MiB for a million blocks.
 _NEGLIGIBLE: Final = 4 * MIB
 _SHARE: Final = 0.1
 
 
 def heap_peak(counted: int, rise: int, mapped: int | None, waste: Callable[[], int]) -> Peak:
-    """The peak of the heap, with what memray may have missed as its upper bound.
+    """Return the peak of the heap; its upper bound includes what memray may have missed.
 
-    memray sees the calls of libraries to the allocators. It does not see those that the code
-    looks up itself: ctypes, cffi, a JIT compiler, system calls.
+    memray hooks the calls of libraries to the allocators. It does not see calls to functions
+    that code looks up itself (ctypes, cffi, JIT compilers), nor system calls.
 
     Args:
-        counted: bytes memray counted at its high-water mark.
-        rise: bytes resident memory rose by in the same time, at least.
-        mapped: bytes of them that are pages of files, memray's own among them; ``None``
-            where the system does not tell.
-        waste: returns the bytes the allocators have added to what was counted; takes a while.
+        counted: bytes that memray counted at its high-water mark.
+        rise: bytes by which resident memory rose at least in the same time.
+        mapped: how many of them are pages of files, memray's own file included; ``None`` if the
+            system does not report them.
+        waste: returns the bytes that the allocators added to what was counted; it is slow.
     """
     extra = 0
     if mapped is not None:

@@ -1,4 +1,4 @@
-"""The limits that the baseline sets: the number it has, and what may be above it."""
+"""Makes limits from baseline values and rules."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pytest_memguard.model import Budget
 from pytest_memguard.rules import about_stage
 
 _LEAST: Final[Mapping[RuleKind, int]] = {"peak": 1, "growth": 1, "stage": 1, "leak": 0}
-"""Bytes that a limit has at least: no peak is measured to the byte."""
+"""The smallest limit by kind: peaks are not measured to the byte."""
 
 
 def limits(entry: BaselineEntry, rules: Iterable[FailRule], metric: str) -> list[Budget]:
-    """The limits on one test: for everything that is compared, the tightest rule's.
+    """Return the limits on one test: the tightest for each number that a rule applies to.
 
     Args:
-        entry: what is on record.
-        rules: those that hold.
-        metric: what was counted.
+        entry: the test's entry in the baseline.
+        rules: the rules that apply to the test.
+        metric: the metric of the entry.
     """
     tightest: dict[tuple[str, str | None], Budget] = {}
     for rule in rules:
@@ -48,7 +48,7 @@ def limits(entry: BaselineEntry, rules: Iterable[FailRule], metric: str) -> list
 
 
 def is_by_noise(budget: Budget) -> bool:
-    """Whether the noise on record lets more pass than the rule of a limit does."""
+    """Return whether the noise in the baseline allows more than the rule does."""
     stored = budget.baseline_value
     if stored is None:
         return False
@@ -57,7 +57,7 @@ def is_by_noise(budget: Budget) -> bool:
 
 
 def _noise(entry: BaselineEntry, rule: FailRule, metric: str) -> int:
-    """Bytes above what is on record that noise explains."""
+    """Return by how much noise explains a number above the baseline value."""
     if rule.kind == "leak":
         return 0
     return noise_of_growth(entry) if rule.kind == "growth" else noise(entry, metric)
@@ -66,10 +66,10 @@ def _noise(entry: BaselineEntry, rule: FailRule, metric: str) -> int:
 def _on_record(
     entry: BaselineEntry, rule: FailRule, metric: str
 ) -> list[tuple[str | None, int, int]]:
-    """What a rule is compared with: for each stage it is about, or once, or not at all.
+    """Return the baseline values that a rule applies to: one for each stage, one, or none.
 
     Returns:
-        The stage, the bytes on record, and what they cannot have exceeded.
+        Stage, baseline value, and its upper bound.
     """
     if rule.kind == "peak":
         return [(None, entry.peak, max(entry.peak, entry.ceiling))]
@@ -79,10 +79,10 @@ def _on_record(
             for stage in entry.stages
             if about_stage(rule, stage.path)
         ]
-    if not metric_named(metric).is_resident:  # growth and leaks are of the whole process
+    if not metric_named(metric).is_resident:  # only resident memory has growth and leaks
         return []
     if rule.kind == "growth":
-        growth = max(0, entry.growth)  # less than nothing is what others had left
+        growth = max(0, entry.growth)  # below 0 if memory of earlier tests was freed
         return [(None, growth, growth)]
     leak = None if entry.leak is None else round(entry.leak)
     return [] if leak is None else [(None, leak, leak)]

@@ -1,4 +1,4 @@
-"""What saving stores: one entry out of what was and what is, the same again where it can be."""
+"""Merges readings into baseline entries; saving the same numbers again changes nothing."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _LEAK_LEAST: Final = 8.0
 def merged(
     before: BaselineEntry | None, now: BaselineEntry, metric: str = RSS.name
 ) -> BaselineEntry:
-    """The entry that saving a reading stores.
+    """Return the entry to store after a new reading.
 
-    A reading that noise explains leaves the peak and widens the spread; once the entry rests
-    on enough readings it is left as it is, so that saving again makes no difference. Any
-    other reading takes the entry's place. A reading with more imports than are on record
-    tells nothing as long as they may be what makes it larger.
+    If noise explains a reading, the peak stays and the spread may grow; an entry that rests on
+    enough readings stays as it is, so that saving again makes no difference. Any other reading
+    replaces the entry. A reading with more imports than the entry has is ignored as long as
+    these imports may be why it is larger.
 
     Args:
-        before: what is stored; ``None`` if nothing is.
+        before: the stored entry; ``None`` if there is none.
         now: the reading.
-        metric: what was counted.
+        metric: the metric of both.
 
     Returns:
         The entry, with rounded numbers.
@@ -56,7 +56,7 @@ def merged(
 
 
 def merge_baselines(old: Baseline, new: Baseline) -> Baseline:
-    """Everything in either; what is in both is merged, test by test."""
+    """Return all entries of both baselines; entries of the same test are merged."""
     environments: dict[EnvironmentKey, Mapping[str, BaselineEntry]] = dict(old.environments)
     for environment, entries in new.environments.items():
         stored = dict(environments.get(environment, {}))
@@ -67,9 +67,10 @@ def merge_baselines(old: Baseline, new: Baseline) -> Baseline:
 
 
 def rounded(entry: BaselineEntry, metric: str = RSS.name) -> BaselineEntry:
-    """An entry with numbers that noise changes seldom: steps of about one in a hundred.
+    """Return an entry with rounded numbers, so that noise rarely changes them.
 
-    Peaks are rounded up, so that none lies above its own record.
+    Steps are about 1 % of a number. Peaks are rounded up, so that no reading is above its own
+    entry.
     """
     least = metric_named(metric).step
     return replace(
@@ -94,7 +95,7 @@ def rounded(entry: BaselineEntry, metric: str = RSS.name) -> BaselineEntry:
 
 
 def round_up(value: int, least: int) -> int:
-    """The next multiple of a step: about a hundredth of the value, at least ``least``."""
+    """Return the next multiple of a step: about 1 % of the value, at least ``least``."""
     step = _step(value, least)
     return -(-value // step) * step
 
@@ -112,12 +113,12 @@ def _step(value: int, least: int) -> int:
 
 
 def _band(entry: BaselineEntry, metric: str) -> int:
-    """Bytes around its readings in which another one counts as the same level."""
+    """Return by how much another reading may differ and still be at the same level."""
     return max(noise(entry, metric), assumed(entry.peak, metric))
 
 
 def _same_level(before: BaselineEntry, now: BaselineEntry, metric: str) -> bool:
-    """Whether noise explains a reading, or its upper bound leaves open that it does."""
+    """Return whether noise explains a reading, or may explain it given its upper bound."""
     band = _band(before, metric)
     highest = max(before.peak + band, before.ceiling)
     top = max(now.peak, now.ceiling)
@@ -125,14 +126,14 @@ def _same_level(before: BaselineEntry, now: BaselineEntry, metric: str) -> bool:
 
 
 def _most_grown(before: BaselineEntry, now: BaselineEntry) -> int:
-    """Bytes by which anything that is compared is more than on record."""
+    """Return by how much the number that grew most is above the entry."""
     known = {stage.path: stage.peak for stage in before.stages}
     grown = [stage.peak - known.get(stage.path, 0) for stage in now.stages]
     return max(now.peak - before.peak, now.growth - before.growth, *grown)
 
 
 def _widened(before: BaselineEntry, now: BaselineEntry, metric: str) -> BaselineEntry:
-    """The entry with one reading more, of the same level."""
+    """Return the entry with one more reading of the same level."""
     lowest = before.peak - before.spread
     explained = noise(before, metric)
     if before.readings >= READINGS and (
@@ -140,11 +141,11 @@ def _widened(before: BaselineEntry, now: BaselineEntry, metric: str) -> Baseline
     ):
         return before
     if now.ceiling and not before.ceiling and now.peak <= before.peak:
-        return before  # it says no more than that the peak may be the same
+        return before  # the peak may be the same: nothing new is known
     least = metric_named(metric).step
     high = max(before.peak, round_up(now.peak, least))
     if before.ceiling or now.ceiling:
-        spread = before.spread  # bounds do not tell how far readings lie apart
+        spread = before.spread  # inexact peaks do not show the spread
     else:
         spread = high - min(lowest, round_up(now.peak - now.spread, least))
     tops = [top for top in (before.ceiling, round_up(now.ceiling, least)) if top]
@@ -158,7 +159,7 @@ def _widened(before: BaselineEntry, now: BaselineEntry, metric: str) -> Baseline
 
 
 def _rest(entry: BaselineEntry, now: BaselineEntry, metric: str) -> BaselineEntry:
-    """Growth, stages, lines and leak: kept where they are as they were."""
+    """Return the entry with growth, stages, lines and leak, kept where noise explains them."""
     more = noise(entry, metric)
     less = max(_band(entry, metric), 2 * RSS_RESOLUTION) + entry.spread
     fresh = rounded(now, metric)
@@ -180,7 +181,7 @@ def _rest(entry: BaselineEntry, now: BaselineEntry, metric: str) -> BaselineEntr
 
 
 def _leak(was: float | None, now: float | None) -> float | None:
-    """The leak on record, unless there is more now, or clearly less."""
+    """Return the stored leak unless the new one is larger, or clearly smaller."""
     if now is None:
         return was
     if was is not None and 0 <= was - now <= max(_LEAK_SHARE * was, _LEAK_LEAST):
@@ -189,7 +190,7 @@ def _leak(was: float | None, now: float | None) -> float | None:
 
 
 def _round_leak(leak: float | None) -> float | None:
-    """Two digits, rounded up."""
+    """Return a leak rounded up to two digits."""
     if not leak:
         return leak
     step = 10.0 ** max(floor(log10(leak)) - 1, -2)

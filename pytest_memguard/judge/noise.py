@@ -1,4 +1,4 @@
-"""How far apart two readings of the same code may lie: what noise explains is no change."""
+"""How far apart readings of the same code may be: noise is not a change."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from pytest_memguard.rules import DEFAULT
 from pytest_memguard.sizes import KIB, MIB
 
 READINGS: Final = 5
-"""Readings that an entry rests on at most; from then on it keeps still."""
+"""An entry rests on at most so many readings; then it no longer changes by noise."""
 
-# Expected range of n values that are normally distributed, in standard deviations: the d2 of
-# control charts. A chart of single values calls more than three deviations from the middle a
-# change; the highest of n readings lies half a range above the middle.
+# Expected range of n normally distributed values, in standard deviations: the constant d2 of
+# control charts (W. A. Shewhart, 1931). A chart of single values calls more than three
+# deviations from the centre a change; the highest of n readings lies half a range above it.
 _RANGE: Final = {2: 1.128, 3: 1.693, 4: 2.059, READINGS: 2.326}
 _DEVIATIONS: Final = 3.0
 
-# One reading has no range. What it is taken for instead: a share of the peak, and bytes at
-# least. Resident memory comes in pages, and the kernel adds them up in batches; trackers count
-# to the byte, and what is counted one by one is the same again.
+# A single reading has no range, so noise is assumed: a share of the peak, and a minimum in
+# bytes. Resident memory comes in pages, which the kernel adds up in batches; trackers count
+# bytes exactly; and numbers of things do not vary.
 _ASSUMED_SHARE: Final = 0.05
 _ASSUMED_EXACT: Final = (0.01, 64 * KIB)
 _LEAST_SHARE: Final = DEFAULT.share
-"""What a rule in bytes lets pass of a metric that counts something else."""
+"""What a rule in bytes allows in a metric that does not count bytes."""
 
-# Three arenas (of CPython 3.10 and later): the most by which tests that left nothing behind
-# were measured to grow, in a heap with 20 MiB of free places.
+# Three arenas of CPython 3.10 and later: the largest growth measured of tests that left nothing
+# behind, in a heap with 20 MiB of slack.
 _ARENAS: Final = 3 * MIB
 
-# What imports may take: measured are up to 3.7 MiB for one module (_hashlib, with the library
-# it loads), 0.1 MiB a module where there are many. Native libraries take more.
+# What imports may take. Measured were up to 3.7 MiB for one module (_hashlib, with the library
+# that it loads), and 0.1 MiB for each of many. Native libraries take more.
 _FIRST_IMPORT: Final = 16 * MIB
 _NEXT_IMPORT: Final = MIB // 2
 
-# How much of a library's files is resident when it is imported depends on what the system has
-# in its cache: 4.1 MiB more or less were measured for numpy's 84 modules.
+# How much of a library's files is resident after its import depends on the system's page cache:
+# it varied by 4.1 MiB for numpy's 84 modules.
 _PER_IMPORT: Final = 48 * KIB
 
 
 def noise(entry: BaselineEntry, metric: str) -> int:
-    """Bytes above its highest reading that another reading of the same code may have.
+    """Return by how much another reading of the same code may exceed the highest so far.
 
     Args:
-        entry: with its readings and their spread.
-        metric: what was counted.
+        entry: the entry, with its number of readings and their spread.
+        metric: the metric of the entry.
     """
     if entry.readings < 2:
         of_imports = entry.imports * _PER_IMPORT if metric_named(metric).is_memory else 0
@@ -55,23 +55,23 @@ def noise(entry: BaselineEntry, metric: str) -> int:
 
 
 def noise_of_growth(entry: BaselineEntry) -> int:
-    """Likewise for what a test leaves behind.
+    """Return the same for what a test leaves behind.
 
-    One object that stays may hold an arena of the interpreter, and free places that nobody
-    had touched become resident when they are filled for a measurement.
+    A single object that stays may keep an arena of the interpreter alive, and filling slack for
+    a measurement may make free memory resident that was never touched before.
 
     Args:
-        entry: with its readings and their spread.
+        entry: the entry, with its number of readings and their spread.
     """
     return max(noise(entry, RSS.name), _ARENAS)
 
 
 def assumed(value: int, metric: str) -> int:
-    """Bytes of noise where nothing is known but one reading.
+    """Return the noise to assume if there is only one reading.
 
     Args:
-        value: of that reading.
-        metric: what was counted.
+        value: the reading.
+        metric: its metric.
     """
     known = metric_named(metric)
     if known.resolution:
@@ -81,12 +81,12 @@ def assumed(value: int, metric: str) -> int:
 
 
 def margin(rule: FailRule, value: int, metric: str = RSS.name) -> int:
-    """What a rule lets pass above a value: share and floor must both be exceeded.
+    """Return by how much a rule lets a number exceed a value: the larger of share and floor.
 
     Args:
-        rule: with a floor in bytes, which says nothing of what is not counted in bytes.
-        value: on record.
-        metric: what was counted.
+        rule: the rule; its floor is in bytes and applies only to metrics that count bytes.
+        value: the baseline value.
+        metric: its metric.
     """
     if metric_named(metric).is_memory:
         return max(int(rule.share * value), rule.floor)
@@ -94,27 +94,27 @@ def margin(rule: FailRule, value: int, metric: str = RSS.name) -> int:
 
 
 def allowed(entry: BaselineEntry, rule: FailRule, metric: str = RSS.name) -> int:
-    """Bytes up to which a new reading of the peak passes.
+    """Return the highest peak that a rule and noise allow.
 
     Args:
-        entry: what was; where its peak is not exact, it may have been as high as its ceiling.
-        rule: how much worse is too much.
-        metric: what was counted.
+        entry: the entry; if its peak is not exact, the upper bound counts.
+        rule: how much more is too much.
+        metric: the metric of the entry.
     """
     was = max(entry.peak, entry.ceiling)
     return was + max(margin(rule, was, metric), noise(entry, metric))
 
 
 def imports_may_explain(before: BaselineEntry, now: BaselineEntry, growth: int) -> bool:
-    """Whether modules that were not imported before may account for a growth.
+    """Return whether first imports of modules may account for growth.
 
-    The first test of a process that needs a library pays for its import; which one that is
-    depends on the order, on the workers and on the shards.
+    The first test of a process that needs a library pays for its import. Which test that is
+    depends on the order of the tests, on workers and on shards.
 
     Args:
-        before: the entry on record.
+        before: the entry in the baseline.
         now: the new reading.
-        growth: bytes between them.
+        growth: bytes by which the reading is larger.
     """
     more = now.imports - before.imports
     return more > 0 and growth <= _FIRST_IMPORT + more * _NEXT_IMPORT

@@ -12,33 +12,33 @@ from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Bound, Method, Peak
 from pytest_memguard.values import dataclass
 
-# A block that pymalloc or malloc hands out is at most this much larger than asked for,
-# and pool headers add less than a hundredth.
+# A block of pymalloc or malloc is at most this much larger than requested, and pool headers add
+# less than 1 %.
 _WASTE_PER_BLOCK: Final = 16
 _POOL_SHARE: Final = 0.01
-# Blocks up to this fit into free places; the pages of larger ones have been given back.
+# Blocks up to this size fit into free chunks; pages of larger chunks were returned by trimming.
 _FITS: Final = 8192
-# memray writes through a window of its file that counts as resident memory.
+# memray maps a window of its file to write to it, and the window is resident.
 _WINDOW: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldMemory:
-    """What was requested from the allocators and alive at the high-water mark, in bytes."""
+    """Memory that was requested and allocated at the high-water mark, in bytes."""
 
     small: int
-    """In blocks that may have been allocated from slack."""
+    """In blocks that may have been allocated in slack."""
     large: int
-    """In blocks that cannot."""
+    """In blocks too large for slack."""
     waste: int
-    """What allocators may have added to both."""
+    """The most that allocators may have added to both."""
 
 
 def held_at_peak(records: Iterable[tuple[int, int]]) -> HeldMemory:
-    """Sum allocation records up.
+    """Sum up allocation records.
 
     Args:
-        records: size in bytes and number of blocks.
+        records: size in bytes and number of blocks of each record.
     """
     small = large = count = 0
     for size, blocks in records:
@@ -54,14 +54,14 @@ def held_at_peak(records: Iterable[tuple[int, int]]) -> HeldMemory:
 def marked_peak(
     rise: int, slack: int, method: Method, bound: Bound = "slack", *, unseen: int | None = 0
 ) -> Peak:
-    """Return the peak by the high-water mark: the true peak is at most the slack higher.
+    """Return the peak by the high-water mark; the true peak is higher by at most the slack.
 
     Args:
-        rise: bytes the mark rose.
-        slack: bytes of the peak that the mark may not show.
-        method: who gave the rise.
-        bound: why it may not show them.
-        unseen: bytes that may have been missed; ``None`` where nothing bounds that.
+        rise: bytes by which the mark rose.
+        slack: bytes of the peak that may not show in the mark.
+        method: the instrument that measured the rise.
+        bound: why these bytes may not show.
+        unseen: bytes that sampling may have missed; ``None`` if nothing bounds them.
     """
     high = rise + slack
     return Peak(
@@ -70,11 +70,11 @@ def marked_peak(
 
 
 def higher(one: Peak | None, other: Peak) -> Peak:
-    """What is known of the higher of two peaks, each of which has bounds of its own.
+    """Return the higher of two peaks, with bounds that hold for both.
 
     Args:
-        one: a peak, if there is one so far.
-        other: in the same metric.
+        one: a peak; ``None`` if there is none so far.
+        other: another one in the same metric.
     """
     if one is None:
         return other
@@ -85,11 +85,11 @@ def higher(one: Peak | None, other: Peak) -> Peak:
 
 
 def unseen_below(ceiling: float, high: int) -> int | None:
-    """Bytes between the highest that is known and what cannot be exceeded; ``None``: any.
+    """Return the bytes from the highest known value up to a ceiling; ``None`` without one.
 
     Args:
         ceiling: bytes; infinite if nothing bounds them.
-        high: bytes.
+        high: the highest known value, in bytes.
     """
     return None if ceiling == inf else int(ceiling) - high
 
@@ -102,21 +102,21 @@ def tracked_peak(
     anywhere: float = 0,
     method: Method = "kernel mark",
 ) -> Peak:
-    """The peak by mark and tracker together.
+    """Return the peak from the high-water mark and a tracker together.
 
-    Two things come between the mark and the true peak. Small blocks may have come out of free
-    slack, and the mark did not rise for them: what of them was alive at once is a lower
-    bound. Large ones cannot; they count as far as the mark rose for them, since pages that
-    were never touched are not resident. And the tracker's own file is resident while it is
-    written: the mark may be that much too high, unless the blocks account for it.
+    Two effects separate the mark from the true peak. Small blocks may be allocated in slack,
+    and then the mark does not rise: what was allocated of them at the same time is a lower
+    bound. Large blocks do not fit into slack and count as far as the mark rose, because pages
+    that are never touched are not resident. And the file that the tracker writes is resident:
+    the mark may be too high by that much, unless the blocks account for the rise.
 
     Args:
-        rise: bytes the mark rose.
+        rise: bytes by which the mark rose.
         slack: bytes that were free inside the process before, or that sampling may have missed.
-        held: what the tracker saw.
-        written: bytes the tracker wrote.
+        held: what the tracker recorded at the high-water mark.
+        written: bytes that the tracker wrote.
         anywhere: bytes of the slack that large blocks fit into as well.
-        method: who gave the rise.
+        method: the instrument that measured the rise.
     """
     requested = held.small + held.large
     low = max(0, rise - min(written, _WINDOW))

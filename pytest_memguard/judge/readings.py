@@ -1,4 +1,4 @@
-"""The numbers of a run in the form that a baseline has them."""
+"""Turns the results of a run into baseline entries."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from pytest_memguard.model import (
 )
 
 LINES: Final = 10
-"""Lines that are kept of one test."""
+"""How many lines are stored for one test."""
 _INSTALLED: Final = re.compile(r"(?:site|dist)-packages|(?:python|pypy)\d\.\d+t?")
 """Folders that distributions and the standard library are installed in."""
 _COUNT: Final = frozenset({"passed", "xpassed"})
 
 
 def environment_key(environment: Environment, metric: str = RSS.name) -> EnvironmentKey:
-    """The environment of a run's numbers."""
+    """Return the key under which a baseline stores numbers of this environment and metric."""
     system, _, machine = environment.platform.partition(" ")
     return EnvironmentKey(
         system=system,
@@ -48,16 +48,15 @@ def environment_key(environment: Environment, metric: str = RSS.name) -> Environ
 
 
 def readings(run: Run, root: str = "", *, breaches: bool = False) -> Baseline:
-    """Every number of a run that can be compared or saved.
+    """Return every number of a run that can be compared or stored.
 
     Args:
-        run: tests that did not pass are left out.
+        run: the run; tests that did not pass are left out.
         root: folder that paths of lines are made relative to.
-        breaches: whether tests that failed with nothing but a finding of ours count, too.
+        breaches: whether tests count that failed only because of our findings.
 
     Returns:
-        Numbers as they were measured; what several processes measured of one test is one
-        entry.
+        Numbers as measured; numbers of one test from several processes become one entry.
     """
     found: dict[EnvironmentKey, dict[str, BaselineEntry]] = {}
     for nodeid, several in by_test(sorted(run.outcomes, key=attrgetter("nodeid"))):
@@ -67,10 +66,10 @@ def readings(run: Run, root: str = "", *, breaches: bool = False) -> Baseline:
 
 
 def by_test(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, Sequence[Outcome]]]:
-    """Each test with its outcomes: several, where several processes ran it.
+    """Yield each test with its results; there are several if several processes ran it.
 
     Args:
-        outcomes: sorted by node id; one test at a time is read.
+        outcomes: sorted by node id; the results of one test at a time are in memory.
     """
     for nodeid, several in groupby(outcomes, key=attrgetter("nodeid")):
         yield nodeid, list(several)
@@ -79,12 +78,12 @@ def by_test(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, Sequence[Outcome
 def pooled_entries(
     several: Iterable[Outcome], root: str = "", *, breaches: bool = False
 ) -> Mapping[str, BaselineEntry]:
-    """The numbers of one test, by metric, out of those of every process that ran it.
+    """Return the entries of one test by metric, made from the results of all processes.
 
     Args:
-        several: all outcomes of the test.
+        several: all results of the test.
         root: folder that paths of lines are made relative to.
-        breaches: whether a test that failed with nothing but a finding of ours counts, too.
+        breaches: whether a test counts that failed only because of our findings.
     """
     found: dict[str, list[BaselineEntry]] = {}
     for outcome in several:
@@ -96,27 +95,27 @@ def pooled_entries(
 def entries(
     outcome: Outcome, root: str = "", *, breaches: bool = False
 ) -> Mapping[str, BaselineEntry]:
-    """The numbers of one test, by metric; none unless it passed and its call was measured.
+    """Return the entries of one result by metric; none unless the call was measured and passed.
 
     Args:
-        outcome: of the test.
+        outcome: the result.
         root: folder that paths of lines are made relative to.
-        breaches: whether a test that failed with nothing but a finding of ours counts, too.
+        breaches: whether a test counts that failed only because of our findings.
     """
     call = outcome.phase("call")
     counts = outcome.result in _COUNT or (breaches and _breached_alone(outcome))
     if not counts or call is None:
         return {}
-    # a tracker that ran for another reason says nothing that the next run could repeat
+    # numbers of a tracker that ran for another reason may be missing in the next run
     asked = {RSS.name, *(budget.metric for budget in outcome.budgets if budget.covers("call"))}
     found = {peak.metric: peak for peak in call.peaks if peak.metric in asked}
     return {metric: _entry(outcome, peak, root) for metric, peak in found.items()}
 
 
 def _breached_alone(outcome: Outcome) -> bool:
-    """Whether a test had run to its end: only then is its peak or its leak judged.
+    """Return whether a test failed only because of our findings after it had run to its end.
 
-    A stage over its budget may have ended the test at once.
+    A budget on a stage may end a test early; then its other numbers mean nothing.
     """
     leak = outcome.leak
     leaks = leak is not None and leak.fails
@@ -130,9 +129,9 @@ def _breached_alone(outcome: Outcome) -> bool:
 
 
 def pooled(several: Iterable[BaselineEntry]) -> BaselineEntry:
-    """One entry out of several readings of one test: the highest, and how far they lie apart.
+    """Return one entry for several readings of one test: the highest, with their spread.
 
-    Readings with more imports than the others have are left out.
+    Readings with more imports than others are left out.
     """
     all_of_them = list(several)
     fewest = min(entry.imports for entry in all_of_them)
@@ -169,7 +168,7 @@ def _entry(outcome: Outcome, peak: Peak, root: str) -> BaselineEntry:
 
 
 def _ceiling(peak: Peak) -> int:
-    """The upper bound of a peak, where it is far enough above it to matter."""
+    """Return the upper bound of a peak if it is far enough above the peak to matter, or 0."""
     return peak.high if peak.high - peak.value > NEGLIGIBLE_SLACK else 0
 
 
@@ -200,12 +199,12 @@ def _lines(outcome: Outcome, metric: str, root: str) -> tuple[LineEntry, ...]:
 
 
 def _relative(file: str, root: str) -> str:
-    """A path that is the same on other machines, where that can be had.
+    """Return a path that is the same on other machines, if possible.
 
     Args:
         file: an absolute path, or one relative to the root.
-        root: folder that it is made relative to; files of other distributions and of the
-            standard library lose the folder that they are installed in.
+        root: folder that the path is made relative to. Paths of installed distributions and of
+            the standard library become relative to the folder that they are installed in.
     """
     path = PurePath(file)
     if not path.is_absolute():

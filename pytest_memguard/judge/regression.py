@@ -1,4 +1,4 @@
-"""Worse than the baseline or not: one reading against what was, and all of them."""
+"""Compares readings with the baseline: one number, one test, or all tests of a run."""
 
 from __future__ import annotations
 
@@ -25,23 +25,24 @@ from pytest_memguard.model import Budget
 from pytest_memguard.rules import about_stage
 
 _OF_PEAKS: Final = frozenset({"peak", "stage"})
-"""What readings of one test spread in, and the kernel counts in steps."""
+"""Kinds of rules on peaks, whose readings spread and which the kernel counts in steps."""
 
 
 def kind_of(budget: Budget, stored: BaselineValue, now: int, top: int) -> ChangeKind:
-    """Whether a number is above a limit that the baseline sets, or may be.
+    """Return whether a number is above a limit that the baseline sets.
 
-    Every verdict on a number begins with this answer: in the test that was measured, in the
-    report of the run, and in ``memguard compare``.
+    Every comparison with the baseline begins here: during a test, in the report of the run, and
+    in ``memguard compare``.
 
     Args:
         budget: the limit.
-        stored: what it was made of.
-        now: bytes that were measured.
-        top: bytes the truth cannot exceed.
+        stored: the baseline value that the limit was made from.
+        now: the number that was measured.
+        top: its upper bound.
 
     Returns:
-        Regression, unsure where one of the two numbers is not exact, or same.
+        ``regression`` or ``same``; ``unsure`` if it depends on how far one of the two numbers
+        is from its upper bound.
     """
     limit = budget.limit
     if stored.rule.kind in _OF_PEAKS:
@@ -65,24 +66,24 @@ def judge_entry(
 
     Args:
         nodeid: the test.
-        environment: where both were measured.
-        before: its entry; ``None`` if there is none.
+        environment: where both were measured, and the metric.
+        before: the test's entry in the baseline; ``None`` if there is none.
         now: the reading.
-        rules: how much worse is too much.
+        rules: how much more than the baseline value is too much.
 
     Returns:
-        A change of the peak; then one for each other thing that a rule is about.
+        A change of the peak, then one for each other number that a rule applies to.
     """
     return tuple(_judged(nodeid, environment, before, now, rules))
 
 
 def change_of(budget: Budget, stored: BaselineValue, now: int) -> Change:
-    """A number and the limit that it is compared with, of a test that is not known here.
+    """Return a number with the limit that it is compared with; the test is not filled in.
 
     Args:
         budget: the limit.
-        stored: what it was made of.
-        now: bytes that were measured.
+        stored: the baseline value that the limit was made from.
+        now: the number that was measured.
     """
     return Change(
         kind="regression",
@@ -110,13 +111,13 @@ def judge_limit(
 
     Args:
         nodeid: the test.
-        environment: where both were measured.
-        budget: the limit, as `limits.limits` makes it of the entry.
-        before: the entry.
+        environment: where both were measured, and the metric.
+        budget: the limit, as `limits.limits` makes it from the entry.
+        before: the test's entry in the baseline.
         now: the reading.
 
     Returns:
-        The change; None if the reading does not have this number.
+        The change; ``None`` if the reading does not have this number.
     """
     stored = budget.baseline_value
     reading = None if stored is None else _reading(stored.rule.kind, budget.stage, now)
@@ -144,9 +145,9 @@ def judge_limit(
 
 
 def _reading(kind: RuleKind, stage: str | None, now: BaselineEntry) -> tuple[int, int] | None:
-    """What a rule is about in a reading, and what the truth cannot exceed."""
+    """Return the number that a rule applies to, and its upper bound."""
     if kind == "growth":
-        growth = max(0, now.growth)  # less than nothing is what others had left
+        growth = max(0, now.growth)  # below 0 if memory of earlier tests was freed
         return growth, growth
     if kind == "leak":
         return None if now.leak is None else (round(now.leak), round(now.leak))
@@ -192,7 +193,7 @@ def _judged(
 def _leak_of_one_side(
     nodeid: str, environment: EnvironmentKey, before: BaselineEntry, now: BaselineEntry
 ) -> Iterator[Change]:
-    """What there is to say where the baseline or the reading has no number for the leak."""
+    """Yield a change if only the baseline or only the reading has a number for the leak."""
     if before.leak is not None and now.leak is None:
         yield Change(
             kind="unsure",
@@ -220,7 +221,7 @@ def _stages_of_one_side(
     now: BaselineEntry,
     rules: Sequence[FailRule],
 ) -> Iterator[Change]:
-    """The stages that rules are about and only the baseline or the reading has."""
+    """Yield changes for stages that a rule applies to and only one side has."""
     is_, was = ({stage.path: stage for stage in entry.stages} for entry in (now, before))
     for path in {**is_, **was}:
         if (path in is_) == (path in was):
@@ -240,12 +241,12 @@ def _stages_of_one_side(
 
 
 def gone_change(nodeid: str, environment: EnvironmentKey, before: BaselineEntry) -> Change:
-    """The change of a test that is on record and no longer exists.
+    """Return the change of a test that is in the baseline and no longer exists.
 
     Args:
         nodeid: the test.
-        environment: where it was measured.
-        before: its entry.
+        environment: where it was measured, and the metric.
+        before: the test's entry in the baseline.
     """
     return Change(
         kind="gone",
@@ -267,13 +268,12 @@ def compare(
     Args:
         old: the baseline.
         new: the readings.
-        rules: how much worse is too much.
-        present: tests that are there, though they have no new reading.
+        rules: how much more than the baseline value is too much.
+        present: tests that exist although they have no new reading.
 
     Returns:
-        The changes of every test in an environment that both have, by node id, those that are
-        new and those that are gone among them. A test in an environment that only ``new`` has
-        is new.
+        Changes by node id. In an environment that both sides have, tests may be new or gone; in
+        one that only ``new`` has, every test is new.
     """
     changes: list[Change] = []
     for environment, entries in new.environments.items():

@@ -1,4 +1,4 @@
-"""Suspects: numbers above a limit of the baseline's, before and after a second measurement."""
+"""Findings about numbers above a limit of the baseline, before and after measuring again."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pytest_memguard.model import Budget, Finding, Peak
 
 
 def peak_finding(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding | None:
-    """Compare a peak with its limit.
+    """Compare a peak with a limit of the baseline.
 
     Args:
-        budget: the limit, which the baseline sets.
-        stored: what it was made of.
-        peak: what was measured.
+        budget: the limit.
+        stored: the baseline value that the limit was made from.
+        peak: the peak that was measured.
 
     Returns:
-        A finding with one of the rules regression and undecided, or ``None``. That only the
-        peak on record is inexact is no finding.
+        A finding of the rule regression or undecided; ``None`` otherwise, even if the peak in
+        the baseline is not exact.
     """
     kind = kind_of(budget, stored, peak.value, peak.high)
     if kind == "regression":
@@ -42,11 +42,11 @@ def peak_finding(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding |
 
 
 def number_finding(budget: Budget, stored: BaselineValue, now: int) -> Finding | None:
-    """Compare a number that is no peak with its limit.
+    """Compare a number that is not a peak with a limit of the baseline.
 
     Args:
-        budget: the limit, which the baseline sets.
-        stored: what it was made of.
+        budget: the limit.
+        stored: the baseline value that the limit was made from.
         now: bytes, or bytes per call.
     """
     if kind_of(budget, stored, now, now) != "regression":
@@ -55,17 +55,17 @@ def number_finding(budget: Budget, stored: BaselineValue, now: int) -> Finding |
 
 
 def _grown(budget: Budget, stored: BaselineValue, now: int) -> str:
-    """What is, by how much it is more than what was, and what would have been allowed."""
+    """Return the sentence with the number, its difference from the baseline, and the limit."""
     return above(change_of(budget, stored, now), by_noise=is_by_noise(budget))
 
 
 def confirmed(finding: Finding, readings: Sequence[int], problem: str) -> Finding:
-    """What becomes of a suspect that a fresh process has shown again, or could not measure.
+    """Return a finding that a fresh process has confirmed, or could not check.
 
     Args:
-        finding: the suspect.
-        readings: bytes, all of them above the limit.
-        problem: why there are no more of them; empty if there are as many as were wanted.
+        finding: about a number above its limit.
+        readings: bytes measured in fresh processes, all above the limit.
+        problem: why there are not as many readings as were wanted; empty if there are.
     """
     if not readings:
         why = problem or "it did not pass there"
@@ -76,11 +76,11 @@ def confirmed(finding: Finding, readings: Sequence[int], problem: str) -> Findin
 
 
 def not_confirmed(finding: Finding, readings: Sequence[int]) -> Finding:
-    """What becomes of a suspect that a fresh process does not show.
+    """Return a finding that a fresh process has not confirmed.
 
     Args:
-        finding: the suspect.
-        readings: bytes; the last of them is within the limit.
+        finding: about a number above its limit.
+        readings: bytes measured in fresh processes; the last is within the limit.
     """
     text = (
         f"{finding.text}; measured again in a fresh process: {_in_words(finding, readings)}, "

@@ -14,32 +14,32 @@ from pytest_memguard.values import dataclass
 # miss so much that memray tracks the test from the start.
 IGNORED_SHARE: Final = 0.05
 TRACKER_SHARE: Final = 0.25
-# Less slack is within the resolution of the mark: pages the kernel has not added up yet.
+# The resolution of the mark: the kernel counts pages on each processor and adds them up later.
 RSS_RESOLUTION: Final = RSS.resolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackThresholds:
-    """From how much slack on a measurement does something about it."""
+    """The amounts of slack above which a measurement does something about it."""
 
     ignore: int
     """Bytes up to which slack is ignored."""
     fill_permanently: int
-    """Bytes above which slack is filled for good."""
+    """Bytes above which slack is filled permanently."""
     fill_temporarily: float
-    """Bytes above which slack is filled for the time of the measurement."""
+    """Bytes above which slack is filled while a test is measured."""
     use_tracker: float
-    """Bytes above which the high-water mark cannot decide, so that memray tracks the test."""
+    """Bytes above which memray tracks the test: the high-water mark may miss too much."""
 
 
-# Slack up to this does not count where a peak is stored or compared with a stored one: it is
-# half of what the default rule lets pass, and another run of the same tests has about as much.
+# Less slack is ignored where a peak is stored or compared with a stored one: it is half of what
+# the default rule allows, and another run of the same tests has about as much.
 NEGLIGIBLE_SLACK: Final = 1024 * 1024
-# More slack would take too long to fill each time: so much takes tenths of a millisecond.
+# Filling this much takes tenths of a millisecond; more would take too long for each test.
 _PERMANENTLY_FILLED_BYTES: Final = 4 * 1024 * 1024
-# Thresholds for peaks that will be stored or compared. Tracking would make every test slower
-# that comes after one that left slack, and a tracked peak is no closer to another reading of
-# the mark than two readings are to each other.
+# Thresholds for peaks that will be stored or compared. Tracking would slow down every test
+# after one that left slack, and a tracked peak is no closer to another reading of the mark than
+# two such readings are to each other.
 FOR_STORED_PEAKS: Final = SlackThresholds(
     ignore=NEGLIGIBLE_SLACK // 2,
     fill_permanently=_PERMANENTLY_FILLED_BYTES,
@@ -49,12 +49,12 @@ FOR_STORED_PEAKS: Final = SlackThresholds(
 
 
 def thresholds_for(limit: int, baseline_value: int | None = None) -> SlackThresholds:
-    """Return the thresholds that the judgement of a peak needs.
+    """Return the thresholds that a limit requires.
 
     Args:
-        limit: bytes it must not exceed.
-        baseline_value: what the limit was made from, in bytes: slack must be small beside the
-            margin between the two, not beside the limit.
+        limit: the limit, in bytes.
+        baseline_value: the bytes that the limit was made from. Then slack must be small
+            compared with the margin between the two, not with the limit.
     """
     if baseline_value is None:
         tracker = tracker_threshold(limit)

@@ -1,4 +1,4 @@
-"""From single readings to a value for each commit, and to the steps of a test's level."""
+"""Turns stored readings into one value for each commit, and finds changes of a test's level."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pytest_memguard.sizes import MIB
 
 
 def trends(runs: Sequence[PastRun], readings: Iterable[PastReading]) -> list[Trend]:
-    """What became of every test, in every environment.
+    """Return the history of each test in each environment.
 
     Args:
-        runs: in order.
-        readings: theirs; those of a test in the order of the runs.
+        runs: the runs, in order.
+        readings: readings of these runs; those of one test are in the order of the runs.
 
     Returns:
-        By node id, and for each by environment.
+        Sorted by node id, then by environment.
     """
     by_number = {run.number: run for run in runs}
     found: dict[tuple[str, str], list[PastReading]] = {}
@@ -39,9 +39,9 @@ def _trend(nodeid: str, environment: str, points: tuple[Point, ...]) -> Trend:
 
 
 def points_of(runs: dict[int, PastRun], readings: Sequence[PastReading]) -> tuple[Point, ...]:
-    """A point for each commit, in the order in which they were first tested.
+    """Return a point for each commit, in the order in which they were first tested.
 
-    A run with changes that nobody committed, or of an unknown commit, is a point of its own.
+    A run with uncommitted changes, or of an unknown commit, is a point of its own.
     """
     groups: dict[str | int, list[PastReading]] = {}
     for reading in readings:
@@ -60,10 +60,10 @@ def _value(readings: Sequence[PastReading]) -> int | None:
 
 
 def can_be_judged(reading: PastReading) -> bool:
-    """Whether a peak is that of the whole test, and known well enough.
+    """Return whether a peak is that of the whole test, and known well enough.
 
-    A test that failed was cut short, unless it failed for its memory. A peak that may be far
-    too low, because earlier tests left slack, says nothing about a level.
+    A test that failed was cut short, unless it failed because of its memory. A peak that may be
+    much too low, because earlier tests left slack, says nothing about a level.
     """
     if reading.peak is None or reading.ceiling is None:
         return False
