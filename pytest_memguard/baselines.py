@@ -1,4 +1,4 @@
-"""The frozen values of the regression check: what was, what is, and what tells them apart."""
+"""The frozen values of the regression check: baseline entries, rules and changes."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ ChangeKind = Literal["same", "regression", "improvement", "new", "gone", "unsure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailRule:
-    """How much worse is too much: by its share and by its floor, both must be exceeded."""
+    """How much more than the baseline value is too much.
+
+    If a rule has a share and a floor, both must be exceeded.
+    """
 
     kind: RuleKind
     """What is compared."""
     share: float = 0.0
-    """Share of the old value; 0.1 is 10 %."""
+    """Share of the baseline value; 0.1 is 10 %."""
     floor: int = 0
     """Bytes (for a leak: bytes per call)."""
     stage: str = ""
-    """The stage, for rules on one."""
+    """The stage that the rule is about; empty for rules that are not about stages."""
     where: str = "the default"
-    """Who set it, for the message."""
+    """Who set it, for messages."""
     text: str = ""
-    """As it was written: ``peak:10%+2MB``."""
+    """The rule as it was written: ``peak:10%+2MB``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentKey:
-    """Where numbers can be compared: one environment and one metric."""
+    """What numbers must have in common to be compared: environment and metric."""
 
     system: str
     """Operating system: Linux."""
@@ -49,26 +52,26 @@ class EnvironmentKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageEntry:
-    """One stage of a test."""
+    """The numbers of one stage of a test."""
 
     path: str
-    """Its name, with its parents' names before it."""
+    """Its name after the names of its parents: ``load/parse``."""
     peak: int
-    """Bytes."""
+    """Peak in bytes."""
     delta: int
-    """Bytes it added."""
+    """Bytes that the stage added."""
     ceiling: int = 0
-    """Bytes the peak cannot exceed where it is not exact; 0 where it is."""
+    """Upper bound of the peak in bytes; 0 if the peak is exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineEntry:
-    """What a source line held at the peak; the line number is for people, not for comparing."""
+    """What a source line held at the peak; its number is for display and is not compared."""
 
     file: str
-    """Path relative to the root where it lies in it."""
+    """Path, relative to the root if it is inside."""
     function: str
-    """Function the line is in."""
+    """The function of the line."""
     line: int
     """Line number, from 1."""
     size: int
@@ -77,40 +80,41 @@ class LineEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineEntry:
-    """The numbers of one test in one environment: a baseline's, or those of one run."""
+    """The numbers of one test in one environment, in a baseline or in one run."""
 
     peak: int
-    """Bytes, of the call; the highest of the last readings."""
+    """Peak of the call in bytes; the highest of the latest readings."""
     growth: int
-    """Resident bytes the test left behind."""
+    """Resident bytes that the test left behind."""
     ceiling: int = 0
-    """Bytes the peak cannot exceed where it is not exact; 0 where it is."""
+    """Upper bound of the peak in bytes; 0 if the peak is exact."""
     spread: int = 0
-    """Bytes between the lowest and the highest of the last readings of the peak."""
+    """Difference of the highest and the lowest of the latest readings, in bytes."""
     readings: int = 1
-    """How many readings it rests on."""
+    """Number of readings that the entry rests on."""
     stages: tuple[StageEntry, ...] = ()
-    """Its stages, in the order they were first entered."""
+    """The stages, in the order in which they were first entered."""
     lines: tuple[LineEntry, ...] = ()
-    """The largest lines, where they are known."""
+    """The largest lines, if they are known."""
     leak: float | None = None
     """Bytes a call leaves behind; ``None`` if it was not checked for leaks."""
     imports: int = 0
-    """Modules that were loaded for the first time during the call: its peak has their part."""
+    """Number of modules that the call imported for the first time: its peak includes their
+    memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineValue:
-    """What a limit of the regression check was made of."""
+    """The baseline value and the rule that a limit was made from."""
 
     before: int
-    """Bytes on record; with an inexact peak those it cannot exceed."""
+    """The baseline value in bytes; if the peak is not exact, its upper bound."""
     low: int | None = None
-    """With an inexact peak, those it was measured to be at least."""
+    """The measured peak in bytes, if it is not exact; otherwise ``None``."""
     rule: FailRule
-    """The rule that says how much more is too much."""
+    """The rule."""
     imports: int = 0
-    """Modules that were loaded for the first time in the call on record."""
+    """Number of modules that the call had imported for the first time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,31 +124,31 @@ class Baseline:
     environments: Mapping[EnvironmentKey, Mapping[str, BaselineEntry]] = field(
         default_factory=dict
     )
-    """Entries by node id, environment by environment."""
+    """The entries of each environment, by node id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a comparison says of one test, or of one part of it."""
+    """The result of comparing one number of a test."""
 
     kind: ChangeKind
-    """The answer."""
+    """The result."""
     nodeid: str
     """The test."""
     environment: EnvironmentKey
-    """Where."""
+    """The environment, and the metric."""
     subject: RuleKind = "peak"
-    """What was compared."""
+    """The number that was compared."""
     stage: str = ""
-    """Which stage, if it was one."""
+    """The stage, if the number is that of a stage."""
     before: int = 0
-    """Bytes (per call, for a leak) on record."""
+    """Baseline value in bytes; for a leak, bytes per call."""
     now: int = 0
-    """Bytes now."""
+    """The new number."""
     allowed: int = 0
-    """Bytes up to which rule and noise let it pass."""
+    """The highest number that rule and noise allow."""
     rule: FailRule | None = None
-    """The rule that decided."""
+    """The rule that was applied."""
     text: str = ""
     """The whole sentence."""
     lines: tuple[tuple[LineEntry | None, LineEntry], ...] = ()

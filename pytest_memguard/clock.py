@@ -1,4 +1,4 @@
-"""The clocks we measure with, out of reach of libraries that replace them in tests."""
+"""The clocks that we measure with, protected from libraries that replace them in tests."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import time
 
 
 class Clock:
-    """Seconds from a monotonic clock, and those for which this thread had the processor.
+    """Seconds from a monotonic clock, and processor time of this thread.
 
-    Freezing libraries swap the functions they find in module namespaces; one held by a
-    class stays the real one, so a test with frozen time still has a true duration.
+    Libraries that freeze time replace the functions that they find in modules. A function held
+    by a class stays the real one, so a test with frozen time still has its true duration.
     """
 
     seconds = staticmethod(time.perf_counter)
     cpu = staticmethod(time.thread_time)
-    """For what something costs: on a busy machine seconds may pass in the middle of it."""
+    """For the cost of something: on a busy machine other threads may run in the middle of
+    it."""

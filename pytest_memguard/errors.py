@@ -16,7 +16,7 @@ _SHORTENED = 60
 
 
 def quoted(value: object) -> str:
-    """What a person wrote, as a message quotes it: within one line, whatever it is."""
+    """Return a value as messages quote it: on one line, shortened if it is long."""
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001  a value's own code may raise anything
@@ -29,10 +29,11 @@ def quoted(value: object) -> str:
 
 
 class ConfigError(ValueError):
-    """A setting, marker or argument that makes no sense: one sentence per problem.
+    """A setting, marker or argument makes no sense.
 
     Args:
-        problems: each says what is wrong, where it was set and what would be right.
+        problems: one sentence for each problem: what is wrong, where it was set, and what would
+            be right.
     """
 
     slug = "bad-setting"
@@ -46,7 +47,7 @@ class BudgetExceeded(AssertionError):  # noqa: N818  reads as the sentence it re
     """A measured peak is above its budget.
 
     Args:
-        message: what the user reads, first line first.
+        message: the text of the failure.
         findings: every breach of the phase, the worst first.
     """
 
@@ -58,10 +59,10 @@ class BudgetExceeded(AssertionError):  # noqa: N818  reads as the sentence it re
 
 
 class MemoryRegression(AssertionError):  # noqa: N818  reads as the sentence it reports
-    """A test uses more memory than the baseline has for it, beyond what rule and noise allow.
+    """A test uses more memory than its baseline value, and more than rule and noise allow.
 
     Args:
-        message: what the user reads, first line first.
+        message: the text of the failure.
         findings: every regression of the phase.
     """
 
@@ -76,8 +77,8 @@ class CheckFailed(AssertionError):  # noqa: N818  reads as the sentence it repor
     """A check that another plugin has added fails a test.
 
     Args:
-        message: what the user reads, first line first.
-        findings: what the check has against the test.
+        message: the text of the failure.
+        findings: the violations that the check found.
     """
 
     slug = "check-failed"
@@ -91,8 +92,8 @@ class LeakDetected(AssertionError):  # noqa: N818  reads as the sentence it repo
     """A test or an operation keeps more memory, or other resources, with every call.
 
     Args:
-        message: what the user reads, first line first.
-        reading: the verdict and who did it.
+        message: the text of the failure.
+        reading: the verdict and its cause.
     """
 
     slug = "leaking"
@@ -103,13 +104,13 @@ class LeakDetected(AssertionError):  # noqa: N818  reads as the sentence it repo
 
 
 class LeakUnclear(LeakDetected):
-    """It cannot be told whether something leaks, where that counts as much (strict)."""
+    """A leak check ended as unclear, and that fails the test (``--mem-leak-strict``)."""
 
     slug = "unclear"
 
 
 class Unmeasurable(RuntimeError):  # noqa: N818  a state of the machine, not a mistake
-    """A number that cannot be had here; its text is the reason."""
+    """A number cannot be measured here; the text is the reason."""
 
     slug = "not-measured"
 

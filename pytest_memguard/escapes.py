@@ -1,8 +1,8 @@
-"""Texts that come from tests, made safe for each place that they are written to.
+"""Escapes texts that come from tests, for each place that they are written to.
 
-A test's parameters, a stage's name or the text of an exception may hold anything: a line break
-that begins a line of its own, a sequence that a terminal obeys, a command to a CI service, half
-a character that no encoding has.
+A test's parameters, the name of a stage or the text of an exception may contain anything: line
+breaks, sequences that a terminal obeys, commands to a CI service, half a character that no
+encoding has.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Final
 
 _HARMFUL: Final = (
     "[\x00-\x1f\x7f-\x9f\u2028\u2029"  # control characters, separators of lines
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that turn the direction of writing
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # controls of the direction of writing
     "\ud800-\udfff]"  # halves of characters
 )
 
 
 def visible(text: str) -> str:
-    """A text for people, on one line: what cannot be seen is written as `repr` writes it."""
+    """Return a text on one line, in which invisible characters are escaped as `repr` does."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
 def _harmless(text: str) -> str:
-    """A text for programs, on one line: only what could do harm is written as an escape."""
+    """Return a text for programs on one line, in which only harmful characters are escaped."""
     return text if text.isprintable() else re.sub(_HARMFUL, lambda c: _escape(c[0]), text)
 
 
@@ -34,10 +34,9 @@ def _escape(sign: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text that is a line of its own, or a cell of a table, in the output of a command.
+    """Return a text that is a line, or a cell of a table, in the output of a command.
 
-    What would make a line a command to the CI service that reads the output is written as an
-    escape, too.
+    What would make the line a command to the CI service that reads the output is escaped, too.
     """
     text = _no_command(visible(text))
     # GitHub obeys "##[" anywhere in a line, and Azure "##vso["
@@ -45,7 +44,7 @@ def one_line(text: str) -> str:
 
 
 def _is_command(text: str) -> bool:
-    """Whether GitHub obeys a line that begins so; it looks behind spaces, too."""
+    """Return whether GitHub obeys a line that begins so; it skips spaces."""
     return text.lstrip().startswith("::")
 
 
@@ -54,23 +53,23 @@ def _no_command(text: str) -> str:
 
 
 def command_data(text: str) -> str:
-    """A text behind the double colon of one of GitHub's commands: it ends with the line."""
+    """Return a text that follows the double colon of GitHub's commands, on one line."""
     text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return visible(text)
 
 
 def command_property(text: str) -> str:
-    """The value of a property of such a command: a comma or a colon would end it."""
+    """Return the value of a property of such a command, which a comma or a colon would end."""
     return command_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def tsv_cell(text: str) -> str:
-    r"""A cell between tabs, with escapes that can be undone: a backslash is two."""
+    r"""Return a cell between tabs; escapes can be undone, because backslashes are doubled."""
     return _no_command(_harmless(text.replace("\\", "\\\\")))
 
 
 def csv_cell(text: str) -> str:
-    """A cell between commas, quoted where it has to be; it has no line breaks."""
+    """Return a cell between commas, quoted if necessary, without line breaks."""
     text = _harmless(text)
     if not (_is_command(text) or '"' in text or "," in text):
         return text
@@ -79,15 +78,15 @@ def csv_cell(text: str) -> str:
 
 
 def label_value(text: str) -> str:
-    """The value of a label in OpenMetrics, without its quotes."""
+    """Return the value of a label in OpenMetrics, without its quotes."""
     return _harmless(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def well_formed(text: str) -> str:
-    """A text that every encoding of Unicode can hold, for files and services."""
+    """Return a text that every encoding of Unicode can represent, for files and services."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def storable(text: str) -> str:
-    """A text that a database takes: none has half a character, PostgreSQL no NUL either."""
+    """Return a text that databases accept: no half characters, and no NUL for PostgreSQL."""
     return well_formed(text).replace("\0", "\\x00")

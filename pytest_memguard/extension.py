@@ -1,4 +1,4 @@
-"""What other plugins implement: checks of their own, and renderers for other formats."""
+"""What other plugins implement: checks, and renderers for other formats."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pytest_memguard.values import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """A marker that a test has, or that its class or module has for it."""
+    """A marker of a test, or of its class or module."""
 
     name: str
-    """Of the marker."""
+    """Name of the marker."""
     args: tuple[Any, ...] = ()
     """Positional arguments."""
     kwargs: Mapping[str, Any]
@@ -24,54 +24,54 @@ class Marker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestInfo:
-    """What a check may ask about a test, to find out whether it has to do with it."""
+    """What a check can find out about a test to decide whether it applies to it."""
 
     __test__ = False  # no test, though its name begins like one
 
     nodeid: str
-    """pytest's name for it."""
+    """pytest's name for the test."""
     markers: tuple[Marker, ...] = ()
-    """Those that hold for it, the closest first."""
+    """The markers that apply to the test, the closest first."""
     fixtures: tuple[str, ...] = ()
-    """Names of the fixtures that it uses."""
+    """Names of the fixtures that the test uses."""
 
     def marker(self, name: str) -> Marker | None:
-        """The closest marker of a name, if there is one."""
+        """Return the closest marker of a name; ``None`` if there is none."""
         return next((one for one in self.markers if one.name == name), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What was measured of one metric, in its unit."""
+    """The measurement of one metric, in the metric's unit."""
 
     metric: Metric
-    """What was counted."""
+    """The metric."""
     before: int
-    """The level when it began."""
+    """The level at the start."""
     after: int
-    """The level when it ended."""
+    """The level at the end."""
     highest: int
-    """The highest level that is known of."""
+    """The highest level that was read."""
     lost: str = ""
-    """Why these numbers mean nothing; empty where they mean something."""
+    """Why the numbers are not valid; empty if they are."""
 
 
 class Readings:
-    """What was measured of a test so far.
+    """The measurements of a test so far.
 
     Args:
-        phases: of each phase that has ended, in order: readings by the name of their metric.
+        phases: for each phase that has ended, in order: readings by the name of their metric.
     """
 
     def __init__(self, phases: Mapping[PhaseName, Mapping[str, Reading]]) -> None:
         self._phases = phases
 
     def of(self, metric: str, phase: PhaseName = "call") -> Reading | None:
-        """What was measured in one phase; None if it did not run."""
+        """Return the reading of one phase; ``None`` if the phase did not run."""
         return self._phases.get(phase, {}).get(metric)
 
     def whole(self, metric: str) -> Reading | None:
-        """What was measured from the start of setup until now; None if nothing was."""
+        """Return a reading from the start of setup until now; ``None`` without any."""
         ran = [self._phases[phase] for phase in PHASES if phase in self._phases]
         several = [readings[metric] for readings in ran if metric in readings]
         if not several:
@@ -88,18 +88,18 @@ class Readings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """What a check has to say against a test, which fails with it."""
+    """Why a check fails a test."""
 
     text: str
-    """One sentence: what was measured, what is allowed, and where that was set."""
+    """One sentence: what was measured, what is allowed, and where the limit was set."""
 
 
 class Check:
-    """One more reason to look at tests, to derive from.
+    """Base class of a check: one more reason to measure tests and to fail them.
 
     Attributes:
-        name: what its failures and its section are called; in small letters, without blanks.
-        markers: a line for each of its markers, as ``pytest --markers`` lists them:
+        name: what its failures and its section are called: lower-case letters without blanks.
+        markers: one line for each of its markers, as ``pytest --markers`` lists them:
             ``fd_budget(limit): fail the test that leaves more descriptors open``.
     """
 
@@ -107,21 +107,21 @@ class Check:
     markers: Sequence[str] = ()
 
     def plan(self, test: TestInfo) -> Any:  # noqa: ARG002  others use it
-        """What is needed to judge a test later; None if the check has nothing to do with it.
+        """Return what is needed to judge a test later; ``None`` if the check ignores it.
 
         Args:
-            test: with its markers.
+            test: the test, with its markers.
 
         Raises:
-            ConfigError: if a marker makes no sense; the run does not start then.
+            ConfigError: if a marker makes no sense; then the run does not start.
         """
         return None
 
     def metrics(self, plan: Any) -> Collection[str]:  # noqa: ARG002  likewise
-        """Names of the metrics that have to be measured for a test.
+        """Return the names of the metrics to measure for a test.
 
         Args:
-            plan: what `plan` has returned.
+            plan: what `plan` returned.
         """
         return ()
 
@@ -131,17 +131,17 @@ class Check:
         readings: Readings,  # noqa: ARG002
         phase: PhaseName,  # noqa: ARG002
     ) -> Iterable[Violation]:
-        """What there is to say against a test when its call, and its teardown, have ended.
+        """Return the violations of a test when its call or its teardown has ended.
 
         Args:
-            plan: what `plan` has returned.
+            plan: what `plan` returned.
             readings: what was measured so far.
-            phase: what has just ended.
+            phase: the phase that has just ended.
         """
         return ()
 
     def section(self, failures: Sequence[tuple[str, str]]) -> Sequence[str]:  # noqa: ARG002
-        """Lines for the end of the run, under the check's name; none for no section.
+        """Return lines for a section at the end of the run; no lines for no section.
 
         Args:
             failures: node id and sentence of each violation of the run.
@@ -156,4 +156,4 @@ class Renderer(Protocol):
     """What the option calls the format."""
 
     def render(self, run: Run) -> str:
-        """The text of the file."""
+        """Return the text of the file."""

@@ -1,4 +1,4 @@
-"""What is said of a stored file whose format is another than the one this version reads."""
+"""Checks the number of a stored file's format, and the sentence about another one."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ Json = dict[str, Any]
 
 
 def is_newer(data: object, known: int) -> bool:
-    """Whether what a JSON file holds is of a format to come, whatever else is in it.
+    """Return whether the content of a JSON file has a newer format.
 
     Args:
         data: the whole content.
-        known: number of the format that this version reads.
+        known: the number of the format that this version reads.
     """
     return isinstance(data, Mapping) and _exceeds(data.get("format"), known)
 
 
 def other_format(number: object, known: int) -> str:
-    """The end of the sentence about such a file: what it has, and what can be read.
+    """Return the end of the sentence about another format than this version reads.
 
     Args:
-        number: what stands where the number of the format should be.
-        known: number of the format that this version reads.
+        number: what is in place of the number of the format.
+        known: the number of the format that this version reads.
     """
     text = f"format {number!r:.40}, this version reads format {known}"
     return f"{text}; a newer pytest-memguard wrote it" if _exceeds(number, known) else text

@@ -1,4 +1,4 @@
-"""Run a function in a forked child, and bring back what it returns."""
+"""Runs a function in a forked child, and returns its result."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ _PATIENCE: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildResult:
-    """What became of the child."""
+    """The result of a child."""
 
     value: Any = None
-    """What the function returned, by way of JSON."""
+    """What the function returned, through JSON."""
     problem: str = ""
     """Why there is no value; empty if there is one."""
 
 
 def can_fork() -> bool:
-    """Whether this platform has fork at all."""
+    """Return whether this platform has fork."""
     return hasattr(os, "fork")
 
 
 def run_in_fork(
     function: Callable[[], Any], timeout: float, stop: int | None = None
 ) -> ChildResult:
-    """Call a function in a forked child; its output goes nowhere.
+    """Call a function in a forked child; its output is discarded.
 
     The child has none of this process's other threads, and shares its open sockets.
 
     Args:
-        function: returns something JSON can hold.
+        function: returns something that JSON can represent.
         timeout: seconds after which the child is killed.
-        stop: a descriptor; once there is something to read, or its end, the child is killed.
+        stop: a descriptor; when there is something to read, or its end, the child is killed.
     """
     reader, writer = os.pipe()
     with warnings.catch_warnings():
-        # Python 3.12 warns about forks in a process with threads; this one was asked for
+        # Python 3.12 warns about forks in a process with threads; this one is intended
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
@@ -74,12 +74,13 @@ def run_in_fork(
 
 
 class ForkServer:
-    """A child that is forked now, and calls a function in children of its own when asked.
+    """A child that is forked now and calls a function on request, in children of its own.
 
-    What this process does from now on, those children do not know.
+    Those children are not affected by anything that this process does from now on.
 
     Args:
-        function: called with a request, in a child for each; returns something JSON can hold.
+        function: called with a request, in a child for each; returns something that JSON can
+            represent.
     """
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
@@ -96,10 +97,10 @@ class ForkServer:
         os.close(answers)
 
     def ask(self, request: Any, timeout: float) -> ChildResult:
-        """Call the function in a child of the child.
+        """Call the function in a child of the server.
 
         Args:
-            request: its argument, by way of JSON.
+            request: its argument, through JSON.
             timeout: seconds after which that child is killed.
         """
         gone = ChildResult(problem="the process that was forked for it has gone")
@@ -120,7 +121,7 @@ class ForkServer:
                 self.close()
 
     def close(self) -> None:
-        """Let the child end, and the child of it that may be at work."""
+        """End the server, and its child if one is running."""
         if not self._pid:
             return
         pid, self._pid = self._pid, 0
@@ -152,7 +153,7 @@ def _serve(function: Callable[[Any], Any], requests: int, answers: int) -> NoRet
 def _wait(pid: int) -> int:
     try:
         return os.waitpid(pid, 0)[1]
-    except ChildProcessError:  # somebody ignores SIGCHLD, so the kernel took its status
+    except ChildProcessError:  # if SIGCHLD is ignored, the kernel drops the status
         return 0
 
 
@@ -169,14 +170,14 @@ def _result(data: bytes, *, in_time: bool, timeout: float, status: int) -> Child
 
 
 def _write_all(descriptor: int, data: Any) -> None:
-    """Write a message: JSON, and a line's end."""
+    """Write a message: JSON and a line break."""
     message = json.dumps(data).encode() + b"\n"
     while message:
         message = message[os.write(descriptor, message) :]
 
 
 def _read_all(descriptor: int, deadline: float, stop: int | None = None) -> tuple[bytes, bool]:
-    """Read to the end of the message; the second value is false if that did not come."""
+    """Read to the end of the message; the second value is false if it did not come in time."""
     waiting = select.poll()  # select() does not take descriptors from 1024 on
     waiting.register(descriptor, select.POLLIN)
     if stop is not None:
@@ -194,10 +195,10 @@ def _read_all(descriptor: int, deadline: float, stop: int | None = None) -> tupl
 
 
 def _own_output() -> None:
-    """Part from the parent's output.
+    """Detach from the parent's output.
 
-    Where output is captured into a file, every descriptor of that file is shared with the
-    parent, position included; the child gets an empty file of its own in their place.
+    If output is captured into a file, every descriptor of that file shares its position with
+    the parent's. The child gets an empty file of its own in their place.
     """
     captured = {_identity(standard) for standard in (1, 2, *_python_outputs())} - {None}
     shared = [fd for fd in _descriptors() if fd > 2 and _identity(fd) in captured]
@@ -210,7 +211,7 @@ def _own_output() -> None:
 
 
 def _python_outputs() -> list[int]:
-    """The descriptors behind sys.stdout and sys.stderr, where they have any."""
+    """Return the descriptors of sys.stdout and sys.stderr, if they have any."""
     found = []
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # whatever stands in for them
@@ -219,7 +220,7 @@ def _python_outputs() -> list[int]:
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:
-    """Which regular file a descriptor is of."""
+    """Return which regular file a descriptor belongs to; ``None`` for anything else."""
     try:
         status = os.fstat(descriptor)
     except OSError:
@@ -241,7 +242,7 @@ def _run_child(function: Callable[[], Any], writer: int) -> NoReturn:
         _own_output()
         try:
             answer = {"value": function()}
-        except BaseException as error:  # noqa: BLE001  the parent is told, whatever it was
+        except BaseException as error:  # noqa: BLE001  the parent gets any error
             answer = {"problem": f"{type(error).__name__}: {error}"}
         _write_all(writer, answer)
         status = 0

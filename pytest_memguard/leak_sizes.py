@@ -1,4 +1,4 @@
-"""How much a leak check found, in bytes per call, and whether that is worth a line."""
+"""How large a leak or growth is, in bytes per call, and whether it is worth a line."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Final
 from pytest_memguard.leaks import Blame, LeakReading, Round, Signal
 
 LISTED_GROWTH: Final[dict[Signal, int]] = {"blocks": 1000, "C heap": 65_536, "USS": 1_048_576}
-"""Growth that is listed although it stopped: a thousand blocks are about 64 KiB, and
-pages come and go."""
+"""Growth that is listed although it stopped; a thousand blocks are about 64 KiB."""
 LISTED_COUNT: Final = 8
-"""The same for files, threads and whatever else is counted."""
+"""The same for files, threads and other things that are counted."""
 
 
 def may_be_python_memory(blame: Blame, signals: Iterable[Signal]) -> bool:
-    """Whether what nobody seems to hold may be Python's: blocks, or one that grows.
+    """Return whether a leak without a known holder may be Python's memory.
 
-    Of one that is replaced by a longer one with each call, the bytes alone become more, or no
-    allocation is left that could be told from others.
+    It may be if blocks grew, or if one block grows in place: a value that each call replaces by
+    a longer one adds bytes but no blocks, or leaves no allocation that could be distinguished.
     """
     if "blocks" in signals:
         return True
@@ -28,15 +27,15 @@ def may_be_python_memory(blame: Blame, signals: Iterable[Signal]) -> bool:
 
 
 SMALL_BLOCK: Final = 256
-"""Bytes of the C heap per block below which most blocks are small ones, which are not there."""
+"""If the C heap grew by fewer bytes per block, most blocks are small and not in the C heap."""
 
 
 def bytes_per_call(reading: LeakReading) -> float | None:
-    """Bytes a call leaves behind, if anything tells.
+    """Return the bytes that a call leaves behind; ``None`` if they are not known.
 
-    They were measured over all calls of the check, and shared out among lines by the few calls
-    under the instruments. Of a reading that has no such number, lines and rates tell. Where no
-    line tells how large Python's blocks are, pages do; the C heap does not have small ones.
+    The growth over all calls is known once the cause is found. Otherwise lines and rates are
+    used. Without a line that shows the size of Python's blocks, resident pages are: small
+    blocks are not in the C heap.
     """
     blame, traced = reading.blame, 0.0
     if blame is not None and blame.per_call is not None:
@@ -54,7 +53,7 @@ def bytes_per_call(reading: LeakReading) -> float | None:
 
 
 def is_worth_listing(reading: LeakReading) -> bool:
-    """Whether a cache is filling, or what grew and stopped came to a stated size.
+    """Return whether a cache is filling, or whether growth was large before it stopped.
 
     Args:
         reading: of a test that is settling.
@@ -66,7 +65,7 @@ def is_worth_listing(reading: LeakReading) -> bool:
 
 
 def is_large(rounds: Iterable[Round]) -> bool:
-    """Whether what grew in some rounds came to a stated size."""
+    """Return whether a signal grew by as much as is listed."""
     grown: dict[Signal, int] = {}
     for a_round in rounds:
         for signal, moved in a_round.growth:
@@ -77,6 +76,6 @@ def is_large(rounds: Iterable[Round]) -> bool:
 
 
 def bytes_of_all(reading: LeakReading) -> float | None:
-    """Bytes a call leaves behind in all leaks of a test together, if anything tells."""
+    """Return the bytes that a call leaves behind in all leaks; ``None`` if unknown."""
     sizes = [size for size in map(bytes_per_call, reading.parts) if size is not None]
     return sum(sizes) if sizes else None

@@ -1,4 +1,4 @@
-"""The leak check's results as plain JSON and back."""
+"""Converts the results of leak checks to plain JSON and back."""
 
 from __future__ import annotations
 

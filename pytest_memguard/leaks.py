@@ -1,4 +1,4 @@
-"""The frozen values of the leak check: what was counted, what was concluded, who did it."""
+"""The frozen values of the leak check: rounds, verdict, cause, and known leaks."""
 
 from __future__ import annotations
 
@@ -17,182 +17,184 @@ Signal = Literal[
     "asyncio tasks",
     "uncollectable objects",
 ]
-"""What is counted: blocks and resources by number, C heap and USS in bytes."""
+"""What is read between calls: blocks and resources in numbers, C heap and USS in bytes."""
 BYTE_SIGNALS: Final[frozenset[Signal]] = frozenset({"C heap", "USS"})
-"""Signals in bytes; the others are numbers of something."""
+"""Signals in bytes; the others are numbers of things."""
 MEMORY_SIGNALS: Final[frozenset[Signal]] = frozenset({"blocks", "C heap", "USS"})
-"""Signals that show memory; without any of them a check is blind to it."""
+"""Signals of memory; a check without any of them cannot see memory leaks."""
 STARTS_TRACEMALLOC: Final = "the test starts tracemalloc, so not all lines may be known"
-"""Note of a blame: CPython itself keeps some bytes of every start of tracemalloc."""
+"""A note on a cause: CPython itself keeps some bytes each time tracemalloc starts."""
 LeakState = Literal["clean", "leaking", "settling", "unclear"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """So many calls, and how far every signal moved over them."""
+    """A number of calls, and how far each signal moved in them."""
 
     calls: int
-    """Calls in this round."""
+    """The number of calls."""
     growth: tuple[tuple[Signal, int], ...]
-    """Signal and how far it moved; signals that were not read are absent."""
+    """Signals and how far they moved; signals that were not read are missing."""
 
     def of(self, signal: Signal) -> int | None:
-        """How far one signal moved, if it was read."""
+        """Return how far a signal moved; ``None`` if it was not read."""
         return next((moved for name, moved in self.growth if name == signal), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """How fast one signal grows."""
+    """How fast one signal grows per call."""
 
     signal: Signal
-    """Which."""
+    """The signal."""
     per_call: float
     """Growth per call."""
     low: float
-    """Lower end of the interval for it."""
+    """Lower end of its interval of 95 %."""
     high: float
-    """Upper end."""
+    """Upper end of its interval of 95 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the judge concluded from a series of rounds."""
+    """The verdict on a series of rounds."""
 
     state: LeakState
     """clean, leaking, settling or unclear."""
     calls: int
-    """Calls it rests on, warm-up excluded."""
+    """Number of calls that the verdict rests on, without the warm-up."""
     rates: tuple[Rate, ...] = ()
-    """The signals that grow, the most telling first."""
+    """The signals that grow, the most conclusive first."""
     reason: str = ""
-    """Why, in words, where the state alone does not say it."""
+    """The reason in words, if the state alone does not say it."""
     rounds: tuple[Round, ...] = ()
-    """The series."""
+    """The rounds."""
 
     def rate_of(self, signal: Signal) -> float:
-        """How much of a signal each call keeps; nought if it does not grow."""
+        """Return how much of a signal each call keeps; 0 if it does not grow."""
         return next((rate.per_call for rate in self.rates if rate.signal == signal), 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeakLine:
-    """A place that allocates blocks which stay, in step with the number of calls."""
+    """A source line whose allocations stay, in proportion to the number of calls."""
 
     file: str
     """Source file."""
     line: int
-    """Line in it, from 1."""
+    """Number of the line, from 1."""
     function: str
     """Name of the function."""
     count: int
-    """Blocks that stayed."""
+    """Number of blocks that stayed."""
     size: int
     """Their bytes."""
     native: tuple[str, ...] = ()
-    """C frames under the Python line, innermost first."""
+    """C functions called from the Python line, innermost first."""
     caller: str = ""
-    """File and line of the tested project that came to it, where it is an installed one's."""
+    """File and line in the tested project that called it, if the line is in an installed
+    package."""
     left: tuple[tuple[str, int], ...] = ()
-    """What else it left behind, and how many: open files, say, or items of the holder."""
+    """What else it left behind and how many, such as open files or items of the holder."""
     of_python: int = 0
     """How many of the blocks are from Python's allocators."""
     small: int = 0
-    """Bytes of those that are too small for the C heap: they lie in Python's arenas."""
+    """Bytes of blocks that are in Python's arenas, not in the C heap."""
     block: int = 0
-    """Bytes of each block, if they are all alike."""
+    """Bytes of each block, if all have the same size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeGrowth:
-    """Objects of one type that became more with every call."""
+    """A type of which there are more objects with every call."""
 
     type: str
     """Its name, with its module unless it is a builtin."""
     count: int
-    """Objects more after the calls."""
+    """How many more objects there are after the calls."""
     size: int
-    """Their own bytes, without what they refer to."""
+    """Bytes of these objects, without those that they refer to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPath:
-    """The shortest chain of references from a root to one survivor."""
+    """The shortest chain of references from a root to an object that survived."""
 
     steps: tuple[str, ...]
-    """In words, from the root to the survivor: ``module app.cache``, ``_REGISTRY`` (dict)."""
+    """The steps in words, from the root to the object: ``module app.cache``, ``_REGISTRY``
+    (dict)."""
     holder: str = ""
     """The step that grows, without counts, keys or addresses: ``app.cache._REGISTRY``."""
     bounded: str = ""
-    """Why the growth ends by itself: ``functools.lru_cache(maxsize=128)``; usually empty."""
+    """Why growth ends by itself: ``functools.lru_cache(maxsize=128)``; usually empty."""
     remark: str = ""
-    """What a person should know of it: held by the value of its own weak key."""
+    """A remark for the user, such as: held by the value of its own weak key."""
     limit: int = 0
-    """Entries at most of a cache that is filling; otherwise 0."""
+    """Largest number of entries of a cache that is filling; otherwise 0."""
     enforced: bool = False
-    """Whether the interpreter itself keeps to that limit."""
+    """Whether the interpreter itself enforces that limit."""
     never_evicts: bool = False
-    """Whether nothing ever takes an entry out of the holder to make room for another."""
+    """Whether the holder never removes an entry to make room for another."""
     owner: str = ""
     """The part of the test runner that keeps it for the whole session: ``plugin syrupy``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blame:
-    """Who did it."""
+    """The cause of a leak."""
 
     calls: int
-    """Calls made under the instruments."""
+    """Number of calls under the tracker."""
     lines: tuple[LeakLine, ...] = ()
     """Allocating lines, the largest first."""
     types: tuple[TypeGrowth, ...] = ()
-    """Types that grew, the largest first."""
+    """Types of which there are more objects, the largest first."""
     path: RetentionPath | None = None
-    """What holds the survivors; None if no Python object does."""
+    """What holds the objects that survived; ``None`` if no Python object does."""
     notes: tuple[str, ...] = ()
     """What could not be found out, and why."""
     fingerprint: str = ""
-    """Names the leak across runs and machines."""
+    """A name of the leak that is the same in every run and on every machine."""
     earlier_fingerprint: str = ""
-    """How earlier versions named it, if otherwise."""
+    """The fingerprint that earlier versions gave it, if it differs."""
     per_call: float | None = None
-    """Bytes that stay with each call, measured over all calls; None if nothing tells."""
+    """Bytes that stay per call, measured over all calls; ``None`` if they are not known."""
     is_cut_short: bool = False
-    """Whether there was no time to look for everything."""
+    """Whether there was not enough time to find everything."""
     traced: bool = False
     """Whether the test traces allocations itself, so that not all lines may be known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What a part of the test runner keeps of every test, by design: no leak of the test."""
+    """What a part of the test runner keeps of every test by design: no leak of the test."""
 
     owner: str
-    """Which: ``plugin syrupy``, ``pytest``."""
+    """The part: ``plugin syrupy``, ``pytest``."""
     holder: str
-    """What holds it."""
+    """The object that holds it."""
     rates: tuple[tuple[Signal, float], ...]
-    """How much of each signal, per call."""
+    """Signals, and how much of each is kept per call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeakReading:
-    """What the leak check has to say about one test or one operation."""
+    """The result of the leak check for one test or one operation."""
 
     verdict: Verdict
-    """Its conclusion."""
+    """The verdict."""
     blame: Blame | None = None
-    """Who did it, where that was looked into."""
+    """The cause; ``None`` if it was not looked for."""
     accepted: str = ""
-    """Why it does not fail the test: a known leak, an ignored one; usually empty."""
+    """Why the leak does not fail the test; usually empty."""
     calls: int = 0
-    """Calls made in all, warm-up and instruments included."""
+    """Number of all calls, including the warm-up and those under the tracker."""
     seconds: float = 0.0
-    """What the check took."""
+    """Duration of the check."""
     kept: tuple[Kept, ...] = ()
     """What the test runner keeps, which was not counted."""
     more: tuple[LeakReading, ...] = ()
-    """Further leaks of the same test, each with its own rates, cause and name."""
+    """Further leaks of the same test, each with its own rates, cause and fingerprint."""
 
     @property
     def parts(self) -> tuple[LeakReading, ...]:
@@ -201,21 +203,21 @@ class LeakReading:
 
     @property
     def fails(self) -> bool:
-        """Whether the test leaks something that is not accepted."""
+        """Whether the test has a leak that is not accepted."""
         leaks = self.verdict.state == "leaking"
         return leaks and not all(part.accepted for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownLeak:
-    """A leak that was accepted."""
+    """An accepted leak."""
 
     fingerprint: str
-    """Its name."""
+    """Its fingerprint."""
     holder: str = ""
-    """What holds it, for people."""
+    """What holds it, for display."""
     line: str = ""
-    """File and function that allocate it, for people."""
+    """File and function that allocate it, for display."""
     tests: tuple[str, ...] = ()
     """The tests that showed it when it was accepted."""
 

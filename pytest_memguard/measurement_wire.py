@@ -1,4 +1,4 @@
-"""Peaks, budgets, findings, phases and stages as plain JSON and back."""
+"""Converts peaks, budgets, findings, phases and stages to plain JSON and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics there are: what each of them counts, in which unit, and how finely."""
+"""The metrics: what each of them counts, in which unit and with which resolution."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from pytest_memguard.values import dataclass
 
 BYTES: Final = "bytes"
 _STEP: Final = KIB
-"""Bytes that peaks are rounded to at least, where they are counted to the byte."""
+"""Peaks that are counted to the byte are rounded to at least so many bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One way to count what a test uses.
+    """One quantity that tests use.
 
-    A plugin that measures with a probe of its own describes here what the probe counts.
+    A plugin with a probe of its own describes here what the probe counts.
     """
 
     name: str
-    """What a marker calls it: ``mem_budget(5, metric="descriptors")``."""
+    """The name in markers: ``mem_budget(5, metric="descriptors")``."""
     noun: str
-    """What a sentence calls its peak: "peak RSS"."""
+    """The name of its peak in sentences: "peak RSS"."""
     meaning: str = ""
-    """What is counted, for headers and docs."""
+    """What is counted, for headers and documentation."""
     unit: str = BYTES
-    """``bytes``, or what is counted one by one, in the plural: "open files"."""
+    """``bytes``, or the plural of what is counted: "open files"."""
     resolution: int = 0
-    """By how much two readings of the same may differ, because of the instrument alone."""
+    """By how much two readings of the same level may differ because of the instrument."""
     is_resident: bool = False
-    """Whether it is the level of the whole process, which free memory inside of it distorts."""
+    """Whether it is resident memory of the process, which slack inside the process distorts."""
     is_traced: bool = False
-    """Whether it is known only from following every allocation."""
+    """Whether measuring it requires tracking every allocation."""
     has_lines: bool = False
-    """Whether lines that allocate memory of the process explain it."""
+    """Whether allocation lines explain it."""
     by_thread: bool = False
-    """Whether a budget can be on the test's own thread alone."""
+    """Whether a budget may be on the test's own thread alone."""
 
     @property
     def is_memory(self) -> bool:
@@ -52,11 +52,11 @@ class Metric:
         return max(_STEP, self.resolution // 4)
 
     def amount(self, value: float) -> str:
-        """A number of it in words: "12.0 MiB", "5 open files"."""
+        """Return a number with its unit: "12.0 MiB", "5 open files"."""
         return format_size(value) if self.is_memory else f"{value:,.0f} {self.unit}"
 
     def tolerance(self, limit: int) -> int:
-        """How far above a limit the instrument's resolution explains, where it matters."""
+        """Return how far the resolution alone may put a peak above a limit, if that matters."""
         return self.resolution if limit < 4 * self.resolution else 0
 
 
@@ -84,14 +84,14 @@ PYTHON: Final = Metric(
 )
 
 _UNITS: Final[dict[str, str]] = {}
-"""Units of metrics that are only known from stored files."""
+"""Units of metrics that only stored files have, by name."""
 
 METRICS: Final[dict[str, Metric]] = {metric.name: metric for metric in (RSS, HEAP, PYTHON)}
-"""Those that can be measured here, by name; plugins add theirs for the time of a run."""
+"""The metrics that can be measured here, by name; plugins add theirs while a run lasts."""
 
 
 def metric_named(name: str) -> Metric:
-    """A metric by its name; one that is only known from a stored file gets a plain noun."""
+    """Return a metric by its name; one that only a stored file has gets a plain noun."""
     known = METRICS.get(name)
     if known is None:
         return Metric(name=name, noun=f"peak of {name}", unit=_UNITS.get(name, BYTES))
@@ -99,25 +99,25 @@ def metric_named(name: str) -> Metric:
 
 
 def units() -> dict[str, str]:
-    """Units of the metrics that do not count bytes, by name: what stored files tell."""
+    """Return the units of the metrics that do not count bytes, by name, for stored files."""
     return {m.name: m.unit for m in METRICS.values() if not m.is_memory}
 
 
 def remember_unit(name: str, unit: str) -> None:
-    """Take the unit of a metric from a stored file.
+    """Remember the unit of a metric in a stored file.
 
     Args:
-        name: of the metric, which may not be measured here.
+        name: the metric, which may not be measured here.
         unit: what it counts.
     """
     _UNITS[name] = unit
 
 
 def add_metric(metric: Metric) -> Callable[[], None]:
-    """Make a metric known, and return what takes it back.
+    """Add a metric, and return a function that removes it.
 
     Args:
-        metric: of a name that no other has.
+        metric: its name must be unique.
     """
     METRICS[metric.name] = metric
 

@@ -1,4 +1,4 @@
-"""The frozen values that measuring hands to judging, and judging to telling."""
+"""The frozen values that pass from measuring to judging and reporting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BudgetPhase = Literal["setup", "call", "teardown", "all"]
 Threads = Literal["all", "current"]
 Method = Literal["kernel mark", "sampled", "memray", "memray estimate", "tracemalloc", "probe"]
 Bound = Literal["slack", "collected", "dropped", "unseen", "uncounted"]
-"""What keeps an instrument from showing all of a peak: why its bound lies above its value."""
+"""Why a measured peak may be below the true one."""
 Rule = Literal[
     "over-budget",
     "near-budget",
@@ -33,91 +33,91 @@ Rule = Literal[
 ]
 
 BREACHES: frozenset[Rule] = frozenset({"over-budget", "regression"})
-"""Rules that say that a peak is above its limit."""
+"""Rules for a peak that is above its limit."""
 PHASES: tuple[PhaseName, ...] = ("setup", "call", "teardown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
-    """A high-water mark above the level at the start of what was measured."""
+    """A high-water mark, relative to the level at the start."""
 
     metric: str
-    """What was counted, by the name of its metric."""
+    """Name of the metric."""
     value: int
-    """Bytes."""
+    """The peak in bytes, or in the metric's unit."""
     high: int
-    """Bytes the truth cannot exceed; the same as ``value`` where the number is exact."""
+    """Upper bound of the peak; equal to ``value`` if the peak is exact."""
     method: Method
-    """The instrument that gave the number."""
+    """The instrument that measured it."""
     bound: Bound = "slack"
-    """What most of the difference between ``high`` and ``value`` comes from."""
+    """The main reason for the difference between ``high`` and ``value``."""
     unseen: int | None = 0
-    """Bytes the truth may lie above ``high``, where the instrument looks only now and then;
-    ``None`` where nothing bounds it."""
+    """Bytes by which the true peak may be above ``high``, if the instrument samples; ``None``
+    if nothing bounds them."""
 
     @property
     def exact(self) -> bool:
-        """Whether the instrument left no room above its number."""
+        """Whether the true peak cannot be higher."""
         return self.high <= self.value and self.unseen == 0
 
     @property
     def ceiling(self) -> float:
-        """Bytes the truth cannot exceed, seen or not; infinite where nothing bounds it."""
+        """The upper bound, sampling included; infinite if nothing bounds the peak."""
         return inf if self.unseen is None else self.high + self.unseen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """A limit somebody set."""
+    """A limit on one metric of a test, a phase or a stage."""
 
     limit: int
-    """Bytes."""
+    """The limit in bytes, or in the metric's unit."""
     where: str
-    """Who set it, for the message: "the marker", "--mem-budget"."""
+    """Who set it, for messages: "the marker", "--mem-budget"."""
     metric: str = RSS.name
-    """What is counted against it."""
+    """Name of the metric."""
     phase: BudgetPhase = "call"
-    """The part of the test it covers."""
+    """The part of the test that it covers."""
     stage: str | None = None
-    """The stage it covers, instead of a whole phase."""
+    """The stage that it covers, instead of a whole phase."""
     warn: float | None = None
-    """Share of the limit above which to warn."""
+    """Share of the limit above which memguard warns."""
     threads: Threads = "all"
     """Whose allocations count (heap only)."""
     baseline_value: BaselineValue | None = None
-    """What was on record, for a limit that the regression check has set."""
+    """What the limit was made from, if it is one of the regression check."""
 
     @property
     def key(self) -> tuple[str, str, str | None]:
-        """What the closest marker wins for; a stage is the same one in any phase."""
+        """What the closest marker overrides; a stage is the same in every phase."""
         return (self.metric, self.phase if self.stage is None else "", self.stage)
 
     @property
     def before(self) -> int | None:
-        """Bytes on record, if the limit is the regression check's."""
+        """The baseline value in bytes, if the limit is one of the regression check."""
         return None if self.baseline_value is None else self.baseline_value.before
 
     def covers(self, phase: PhaseName) -> bool:
-        """Whether what happens in ``phase`` counts against it."""
+        """Return whether what happens in a phase counts against the limit."""
         return self.stage is not None or self.phase in (phase, "all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSite:
-    """A source line and what it had allocated."""
+    """A source line, and what it had allocated."""
 
     file: str
     """Path as the interpreter knows it."""
     line: int
     """Line number, from 1."""
     function: str
-    """Function the line is in."""
+    """The function of the line."""
     size: int
     """Bytes held at the high-water mark."""
     count: int
     """Blocks held at the high-water mark."""
     kept: int | None = None
-    """Bytes of it still held at the end; ``None`` where nobody asked."""
+    """How many of these bytes were still held at the end; ``None`` if that was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,57 +125,57 @@ class StageReading:
     """A named part of a test; several runs of it are added up."""
 
     path: str
-    """Its name, with its parents' names before it: "load/parse"."""
+    """Its name after the names of its parents: "load/parse"."""
     count: int
     """How often it ran."""
     delta: int
-    """Bytes of resident memory it added, summed over its runs."""
+    """Bytes of resident memory that it added, in all its runs."""
     cumul: int
-    """Bytes added since the start of the phase, at the end of its last run."""
+    """Bytes added from the start of the phase to the end of its last run."""
     seconds: float
-    """Time in it, summed."""
+    """Duration of all its runs."""
     peaks: tuple[Peak, ...]
-    """The highest of its runs, one per metric."""
+    """The highest peak of its runs, one for each metric."""
     lines: tuple[CallSite, ...] = ()
-    """The lines that grew most in it (``--mem-drill``)."""
+    """The lines that grew most during the stage (``--mem-drill``)."""
 
     def peak(self, metric: str = RSS.name) -> Peak | None:
-        """The peak in one metric, if it was measured."""
+        """Return the peak in one metric; ``None`` if it was not measured."""
         return next((peak for peak in self.peaks if peak.metric == metric), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseReading:
-    """What one phase of a test did to the process."""
+    """The measurement of one phase of a test."""
 
     name: PhaseName
     """Setup, call or teardown."""
     seconds: float
-    """How long it took."""
+    """Its duration."""
     level: int
-    """Resident bytes when it started."""
+    """Resident bytes at its start."""
     growth: int
-    """Resident bytes when it ended, less ``level``."""
+    """Resident bytes at its end, less ``level``."""
     peaks: tuple[Peak, ...]
-    """One per metric that was measured; resident memory first."""
+    """One for each metric that was measured, resident memory first."""
 
     def peak(self, metric: str = RSS.name) -> Peak | None:
-        """The peak in one metric, if it was measured."""
+        """Return the peak in one metric; ``None`` if it was not measured."""
         return next((peak for peak in self.peaks if peak.metric == metric), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A judge's answer about one budget; the one currency of failures and warnings."""
+    """The result of judging one limit; failures and warnings are made from it."""
 
     rule: Rule
-    """Slug of the rule that speaks."""
+    """Slug of the rule."""
     budget: Budget
-    """The limit it is about."""
+    """The limit."""
     peak: Peak | None = None
-    """What was measured, if anything was."""
+    """The peak, if it was measured."""
     text: str = ""
-    """The whole sentence, without the slug."""
+    """The sentence, without the slug."""
     sites: tuple[CallSite, ...] = ()
     """The largest allocation sites, if they are known."""
     advice: str = ""
@@ -183,54 +183,55 @@ class Finding:
     raised: bool = False
     """Whether the test failed with it."""
     check: str = ""
-    """The check of another plugin that speaks; empty for our own."""
+    """Name of another plugin's check; empty for our own rules."""
 
     @property
     def slug(self) -> str:
-        """What stands behind its sentence: the rule, or the check of another plugin."""
+        """The slug after its sentence: the rule, or the name of another plugin's check."""
         return self.check if self.rule == "check-failed" else self.rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """All we know about one test; the only thing that crosses processes."""
+    """Everything known about one test; it travels between processes as JSON."""
 
     nodeid: str
     """pytest's name for the test."""
     file: str = ""
     """Source file of the test, relative to the root."""
     line: int = 0
-    """Line of the test, from 1; 0 where there is none."""
+    """Line of the test, from 1; 0 if it has none."""
     result: str = "passed"
     """passed, failed, skipped, xfailed, xpassed or error."""
     worker: str = ""
-    """xdist's name for the process; empty without xdist."""
+    """Name of the pytest-xdist worker; empty without one."""
     phases: tuple[PhaseReading, ...] = ()
-    """What was measured, in order."""
+    """The measured phases, in order."""
     stages: tuple[StageReading, ...] = ()
-    """Its stages, in the order they were first entered."""
+    """The stages, in the order in which they were first entered."""
     budgets: tuple[Budget, ...] = ()
-    """Every limit that held."""
+    """Every limit on the test."""
     findings: tuple[Finding, ...] = ()
-    """What the judges said."""
+    """The findings about these limits."""
     notes: tuple[str, ...] = ()
-    """What else the report should say about it."""
+    """Further sentences for the report."""
     overhead: float = 0.0
-    """Seconds spent on measuring it."""
+    """Seconds that measuring it took."""
     leak: LeakReading | None = None
-    """What the leak check said, if there was one."""
+    """The result of the leak check, if there was one."""
     leak_skipped: str = ""
-    """Why a test that the leak check was meant for was left out."""
+    """Why the leak check left the test out; empty if it did not."""
     imports: int = 0
-    """Modules that were loaded for the first time during the call: its peak has their part."""
+    """Number of modules that the call imported for the first time: its peak includes their
+    memory."""
 
     def phase(self, name: PhaseName) -> PhaseReading | None:
-        """One phase, if the test got that far."""
+        """Return one phase; ``None`` if the test did not reach it."""
         return next((phase for phase in self.phases if phase.name == name), None)
 
     @property
     def peak(self) -> Peak | None:
-        """The peak the test is known by: its call's, or the highest of the other phases'."""
+        """The peak of the call; without a call, the highest of the other phases."""
         call = self.phase("call")
         if call is not None:
             return call.peak()
@@ -239,18 +240,18 @@ class Outcome:
 
     @property
     def growth(self) -> int:
-        """Resident bytes the test left behind."""
+        """Resident bytes that the test left behind."""
         return sum(phase.growth for phase in self.phases)
 
     @property
     def tightest(self) -> Budget | None:
-        """The budget on resident memory of the call, or the first there is."""
+        """The budget on resident memory of the call, or else the first budget."""
         default = (b for b in self.budgets if b.key == (RSS.name, "call", None))
         return next(default, self.budgets[0] if self.budgets else None)
 
 
 class Outcomes(Protocol):
-    """Outcomes of tests that can be read several times: a tuple, or made as they are read."""
+    """Results of tests that can be read several times: a tuple, or made as they are read."""
 
     def __len__(self) -> int: ...
 
@@ -269,7 +270,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Where a run took place."""
+    """The environment of a run."""
 
     python: str
     """Version of the interpreter."""
@@ -287,36 +288,36 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Sums over the tests of one process, or of all."""
+    """Sums over the tests of one process, or of all processes."""
 
     worker: str
-    """xdist's name for the process; empty for the whole run."""
+    """Name of the pytest-xdist worker; empty for the whole run."""
     tests: int
-    """Tests measured."""
+    """Number of measured tests."""
     start: int
-    """Resident bytes before the first of them; summed over processes for the whole run."""
+    """Resident bytes before the first test; for the whole run, the sum over processes."""
     end: int
-    """Resident bytes after the last of them; summed likewise."""
+    """Resident bytes after the last test; summed likewise."""
     highest: int
-    """Highest resident bytes seen during any of them, the process itself included; summed
-    likewise, though the processes need not have been there at the same time."""
+    """Highest resident bytes during any test, the process itself included; summed likewise,
+    although the processes may not have reached it at the same time."""
     overhead: float
-    """Seconds spent on measuring."""
+    """Seconds that measuring took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of a suite, as the reports see it."""
+    """One run of a suite, as reports and files show it."""
 
     environment: Environment
-    """Where it took place."""
+    """The environment."""
     settings: tuple[tuple[str, str], ...]
-    """Name and value of every setting that was made, with its source."""
+    """Name and value of each setting that the user made, with its source."""
     gaps: tuple[Gap, ...]
     """What could not be measured."""
     outcomes: Outcomes
-    """Every measured test, by node id in a run that has just ended."""
+    """The results of all measured tests; sorted by node id in a run that has just ended."""
     totals: tuple[Totals, ...]
-    """One per process, then the whole run's."""
+    """One for each process, then the whole run's."""
     leak_strict: bool = False
     """Whether tests fail whose leak check ends as unclear."""

@@ -1,4 +1,4 @@
-"""Every option declared once: flag, ini key, help; loaded in every run, so imports nothing."""
+"""Declares every option once; pytest loads it in every run, so it imports nothing."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 
 class Option:
-    """One setting; its flag and its ini key belong together.
+    """One setting, with its flag and its ini key.
 
     Args:
         name: a field of `settings.Settings`.
         kind: what the user writes: nothing (a switch), a text, lines in the ini file, a flag
-            that may name a file behind ``=``, or a flag that may be given several times.
-        flag: the command line's name for it; empty where there is none.
-        ini: the config file's name for it; empty where there is none.
+            that may name a file after ``=``, or a flag that may be given several times.
+        flag: the name on the command line; empty if there is none.
+        ini: the name in the config file; empty if there is none.
         metavar: what ``--help`` shows for the value.
-        choices: the only texts allowed, if they are few; a switch with choices means the
-            first of them, and takes another one behind ``=``.
+        choices: the allowed texts, if there are only a few; a switch with choices means the
+            first of them, and takes another one after ``=``.
         default_file: what a flag for a file means without one, relative to the root.
-        default: what holds where nobody says anything, in words.
+        default: the default in words.
         help: one sentence for flag and ini key.
     """
 

@@ -1,4 +1,4 @@
-"""What a person writes for a setting, to its value: one parser for each option."""
+"""Parses what the user writes for a setting: one parser for each option."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
-    """One line of ``mem_budgets``: tests by node id or path, and their limit."""
+    """One line of ``mem_budgets``: a pattern of tests, and their limit."""
 
     glob: str
     """`*` and `?` stay within a folder, `**` does not."""
     limit: int
-    """Bytes; 0 switches the default off."""
+    """Bytes; 0 removes the default budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def _stop_at(value: object) -> StopAt:
 
 
 def _stop(limit: object) -> tuple[str, int]:
-    """One limit of ``mem_leak_stop_at``: the field of `StopAt`, and its value."""
+    """Return one limit of ``mem_leak_stop_at``: the field of `StopAt`, and its value."""
     if isinstance(limit, str):
         for what in ("files", "threads"):
             if limit.endswith(what):
@@ -145,7 +145,7 @@ def _location(value: object) -> HistoryLocation:
 
 
 def _file(value: object) -> str | None:
-    """A file; an empty text is the one that ``mem_baseline`` names."""
+    """Return the path of a file; an empty text is the one that ``mem_baseline`` names."""
     if isinstance(value, str) and not value.strip():
         msg = "it is empty: write the path of a file, or true for the one of mem_baseline"
         raise ConfigError(msg)
@@ -166,12 +166,12 @@ def _one_of(*choices: str) -> Callable[[object], str]:
 
 
 def _list_of(what: str, parse: Callable[[object], Item]) -> Callable[[object], Sequence[Item]]:
-    """A parser of several values.
+    """Return a parser of several values.
 
     Args:
-        what: they are, for a message.
-        parse: makes one of a list's entries, or of a text's lines, a value. Comments and
-            blank lines belong to a text alone.
+        what: the values, for messages.
+        parse: parses an entry of a list, or a line of a text. Comments and blank lines are
+            ignored in a text only.
     """
 
     def parse_all(value: object) -> Sequence[Item]:
@@ -197,7 +197,7 @@ def _list_of(what: str, parse: Callable[[object], Item]) -> Callable[[object], S
 
 
 def is_comment(entry: object) -> bool:
-    """Whether a line in the config file is a comment."""
+    """Return whether a line of the config file is a comment."""
     return isinstance(entry, str) and entry.lstrip().startswith("#")
 
 
@@ -273,4 +273,4 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "prune": _switch,
     "strict": _switch,
 }
-"""The parser of each option, by its name."""
+"""The parser of each option, by the option's name."""

@@ -1,4 +1,4 @@
-"""Which patterns make sense: on node ids, and on the names that a leak has."""
+"""Checks patterns of node ids, and of the names of a leak."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SET: Final = r"\[(?:!|(?!!))(?:\][^\]]*|[^\]]+)\]"
 
 
 def node_pattern(value: object) -> str:
-    """Check a pattern on node ids; `plugin.globs` says what it covers.
+    """Check a pattern of node ids; `plugin.globs` says what it matches.
 
     Args:
-        value: what a person wrote.
+        value: what the user wrote.
 
     Returns:
         The pattern without blanks around it.
@@ -39,7 +39,7 @@ def node_pattern(value: object) -> str:
 
 
 def _remedy(glob: str) -> str:
-    """What to do about a pattern that no node id can match; nothing for a good one."""
+    """Return what to do about a pattern that no node id can match; empty for a good one."""
     path = glob.partition("::")[0]
     if path.startswith("/") or not path.removeprefix("./").rstrip("/"):
         return "write a path relative to the root folder, as tests/unit"
@@ -53,16 +53,16 @@ def _remedy(glob: str) -> str:
 
 
 def name_pattern(value: object) -> str:
-    """Check a pattern on the function, file, module or type of a leak, as `fnmatch` reads it.
+    """Check a pattern of the names of a leak, in the form of `fnmatch`.
 
     Args:
-        value: what a person wrote.
+        value: what the user wrote.
 
     Returns:
         The pattern without blanks around it.
 
     Raises:
-        ConfigError: if it is empty, no text, or has a bracket that is never closed.
+        ConfigError: if it is empty, no text, or has a bracket that is not closed.
     """
     pattern = value.strip() if isinstance(value, str) else ""
     if not pattern:

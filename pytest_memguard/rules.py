@@ -1,4 +1,4 @@
-"""The rules of a comparison as people write them: peak:10%+2MB, growth:1MB, leak:100B."""
+"""Parses the rules of a comparison: peak:10%+2MB, growth:1MB, leak:100B."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _HINT: Final = (
 )
 
 DEFAULT: Final = FailRule(kind="peak", share=0.1, floor=2 * MIB, text="peak:10%+2MB")
-"""What holds for the peak where nobody set another rule on it."""
+"""The rule on the peak if the user sets none."""
 
 
 def parse_rule(text: object, where: str) -> FailRule:
-    """Read a rule.
+    """Parse a rule.
 
     Args:
-        text: what a person wrote.
-        where: who wrote it: "--mem-fail-on", "the marker".
+        text: what the user wrote.
+        where: where it was written: "--mem-fail-on", "the marker".
 
     Raises:
-        ConfigError: with one sentence, if it is no rule; it does not name ``where``.
+        ConfigError: if it is not a rule, in one sentence without ``where``.
     """
     if not isinstance(text, str):
         raise _problem(text, "it is not a text")
@@ -57,14 +57,14 @@ def parse_rule(text: object, where: str) -> FailRule:
 
 
 def parse_rules(texts: Sequence[object], where: str) -> tuple[FailRule, ...]:
-    """Read several rules.
+    """Parse several rules.
 
     Args:
-        texts: what a person wrote.
-        where: who wrote them.
+        texts: what the user wrote.
+        where: where they were written.
 
     Raises:
-        ConfigError: with a sentence for each that is no rule.
+        ConfigError: with a sentence for each text that is not a rule.
     """
     rules: list[FailRule] = []
     problems: list[str] = []
@@ -79,14 +79,14 @@ def parse_rules(texts: Sequence[object], where: str) -> tuple[FailRule, ...]:
 
 
 def closest(*levels: Sequence[FailRule]) -> tuple[FailRule, ...]:
-    """The rules that hold: the closest source wins for each thing that is compared.
+    """Return the rules that apply: for each number, those of the closest source.
 
     Args:
-        levels: rules of one source each, the closest source first. Several rules of one
-            source on the same thing all hold.
+        levels: the rules of each source, the closest source first. Several rules of one source
+            on the same number all apply.
 
     Returns:
-        The rules; the default is among them if nobody set a rule on the peak.
+        The rules; the default is one of them if no source has a rule on the peak.
     """
     chosen: dict[tuple[str, str], Sequence[FailRule]] = {}
     for level in (*levels, (DEFAULT,)):
@@ -98,14 +98,14 @@ def closest(*levels: Sequence[FailRule]) -> tuple[FailRule, ...]:
 
 
 def about_stage(rule: FailRule, path: str) -> bool:
-    """Whether a rule is about the stage of this path; ``*`` stands for every stage."""
+    """Return whether a rule applies to the stage with this path; ``*`` is every stage."""
     if rule.kind != "stage":
         return False
     return rule.stage in {"*", path} or path.endswith(f"/{rule.stage}")
 
 
 def _amount(text: str, written: str, *, bare: bool) -> tuple[float, int]:
-    """Share and bytes of an amount; ``bare`` numbers are bytes."""
+    """Return share and bytes of an amount; ``bare`` numbers are bytes."""
     share: float | None = None
     floor: int | None = None
     for part in written.split("+"):

@@ -1,4 +1,4 @@
-"""Every setting of a run, decided: what the user wrote, parsed, and which source wins."""
+"""The settings of a run: what the user wrote, parsed, and which source overrides which."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting of a run, decided."""
+    """The settings of a run."""
 
     off: bool = False
     mem: bool = False
@@ -54,25 +54,25 @@ class Settings:
     prune: bool = False
     strict: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Which source each setting that is not a default came from."""
+    """The source of each setting that is not a default."""
 
     @property
     def asked_for(self) -> bool:
-        """Whether any setting wants something done, markers and fixtures aside."""
+        """Whether any setting requests something, apart from markers and fixtures."""
         wants = self.measures_all or self.drill or bool(self.budget or self.budgets)
         wants = wants or self.gitlab is not None or self.leak_check == "all"
         return wants and not self.off
 
     @property
     def asks_for_one_budget(self) -> bool:
-        """Whether one budget on the call of every test is all that is asked for."""
+        """Whether the settings request nothing but one budget on the call of every test."""
         more = self.measures_all or self.drill or self.budgets or self.leak_accept
         more = more or self.gitlab is not None or self.leak_check == "all"
         return self.budget > 0 and not (more or self.off)
 
     @property
     def measures_all(self) -> bool:
-        """Whether the numbers of every test are kept, not only of those with findings."""
+        """Whether the numbers of all tests are kept, not only of those with findings."""
         told = self.mem or self.json or self.markdown or self.history or self.output
         return bool(told) or self.has_baseline
 
@@ -83,21 +83,21 @@ class Settings:
 
     @property
     def has_baseline(self) -> bool:
-        """Whether the run has to do with a baseline at all."""
+        """Whether the run reads or writes a baseline."""
         return self.compares or self.saves
 
     @property
     def saves(self) -> bool:
-        """Whether the numbers of the run go into a baseline."""
+        """Whether the numbers of all tests are written to a baseline."""
         return self.save is not None
 
     @property
     def stores(self) -> bool:
-        """Whether numbers of this run are written to a baseline."""
+        """Whether any numbers are written to a baseline."""
         return self.saves or bool(self.accept)
 
     def where(self, name: str) -> str:
-        """The source of a setting, for a message."""
+        """Return the source of a setting, for messages."""
         return self.sources.get(name, "the default")
 
 
@@ -112,11 +112,11 @@ _NEEDS: Mapping[str, tuple[str, str, str]] = {
 
 
 def resolve(given: Mapping[str, tuple[object, str]]) -> Settings:
-    """Decide every setting.
+    """Parse and check all settings.
 
     Args:
-        given: what the user wrote and where, by option name; the command line has gone
-            before the config file already.
+        given: what the user wrote and where, by option name; the command line overrides the
+            config file already.
 
     Raises:
         ConfigError: with a sentence for every value that makes no sense.
@@ -150,7 +150,7 @@ def resolve(given: Mapping[str, tuple[object, str]]) -> Settings:
 
 
 def default_budgets(settings: Settings) -> Sequence[Budget]:
-    """The budget every test starts from; none where no default is set."""
+    """Return the default budget of every test; none if no default is set."""
     if not settings.budget:
         return ()
     return (Budget(limit=settings.budget, where=settings.where("budget"), warn=settings.warn),)

@@ -9,7 +9,7 @@ TIB = 1024**4
 
 
 def format_size(size: float) -> str:
-    """Write bytes for people: "212.4 MiB", "1.50 GiB", "8.0 KiB", "40 B"."""
+    """Return bytes in words: "212.4 MiB", "1.50 GiB", "8.0 KiB", "40 B"."""
     magnitude = abs(size)
     if magnitude >= GIB - MIB / 20:
         return f"{size / GIB:.2f} GiB"
@@ -22,6 +22,6 @@ def format_size(size: float) -> str:
 
 
 def format_mib(size: float) -> str:
-    """Write bytes as a bare number of MiB, for table columns that name the unit."""
+    """Return bytes as a number of MiB, for table columns that name the unit."""
     text = f"{size / MIB:.1f}"
     return "0.0" if text == "-0.0" else text

@@ -1,4 +1,4 @@
-"""Sizes as people write and read them: "200 MB", 200, 1.5 GiB to bytes, and back to words."""
+"""Parses sizes, counts and shares as people write them: "200 MB", 200, 1.5 GiB, 80%."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_memguard.errors import ConfigError, quoted
 from pytest_memguard.sizes import GIB, KIB, MIB, TIB, format_size
 
 LARGEST: Final = 2**63 - 1
-"""Bytes that a size has at most: what the kernel and every stored format can count."""
+"""The largest size in bytes: what the kernel and every stored format can represent."""
 MOST: Final = 1_000_000_000
 """The largest number of calls, seconds, files and the like."""
 
@@ -86,16 +86,16 @@ class Count(Size):
 
 
 def parse_size(value: object) -> int:
-    """Turn what a person wrote into bytes; every unit is a power of 1024.
+    """Return the bytes of a size; every unit is a power of 1024.
 
     Args:
         value: a number of MiB, or a text with an optional unit (B, KB, MiB, G, ...).
 
     Returns:
-        Bytes, `LARGEST` at most; 0 for ``None`` and 0, which switch a budget off.
+        Bytes, at most `LARGEST`; 0 for ``None`` and 0, which switch a budget off.
 
     Raises:
-        ConfigError: if the whole value is not a size.
+        ConfigError: if the value is not a size.
     """
     if value is None:
         return 0
@@ -103,24 +103,24 @@ def parse_size(value: object) -> int:
 
 
 def parse_bytes(value: object) -> int:
-    """Turn what a person wrote into bytes, as `parse_size` does; a bare number is bytes.
+    """Return the bytes of a size, as `parse_size` does; a bare number is bytes.
 
     Raises:
-        ConfigError: if the whole value is not a size.
+        ConfigError: if the value is not a size.
     """
     return _size(value, 1, _BYTES_HINT)
 
 
 def _size(value: object, bare: int, hint: str) -> int:
-    """Bytes of a size.
+    """Return the bytes of a size.
 
     Args:
-        value: what a person wrote.
-        bare: bytes that a number without a unit counts.
+        value: what the user wrote.
+        bare: factor for a number without a unit.
         hint: says what would be right.
 
     Raises:
-        ConfigError: if it is no size, too large a one, or one that rounds down to nothing.
+        ConfigError: if it is not a size, too large, or rounds down to 0.
     """
     match = re.fullmatch(_SIZE, _text(value))
     if match is None:
@@ -139,10 +139,10 @@ def _size(value: object, bare: int, hint: str) -> int:
 
 
 def _text(value: object) -> str:
-    """A number as a text without an exponent, so that 1e-3 and 0.001 are the same size.
+    """Return a number as a text without an exponent: 1e-3 and 0.001 are the same size.
 
     Returns:
-        The text; an empty one for what is neither a number nor a text.
+        The text; an empty one for anything but a number or a text.
     """
     if isinstance(value, str):
         return value
@@ -157,12 +157,17 @@ def _text(value: object) -> str:
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text is a whole number in the digits 0 to 9; `int` takes other ones too."""
+    """Return whether a text is a whole number in the digits 0 to 9.
+
+    `int` accepts other digits as well.
+    """
     return text.isascii() and text.isdecimal()
 
 
 def as_number(value: object) -> float | None:
-    """A number, or a text of one in the digits 0 to 9; `float` takes other ones too.
+    """Return a number, or that in a text of the digits 0 to 9.
+
+    `float` accepts other digits as well.
 
     Returns:
         The number, which may be infinite or NaN; ``None`` for anything else.
@@ -178,11 +183,11 @@ def as_number(value: object) -> float | None:
 
 
 def parse_count(value: object, what: str, least: int = 1) -> int:
-    """Turn what a person wrote into a number of things.
+    """Return a number of things.
 
     Args:
         value: a whole number, or a text of digits.
-        what: is counted, for the message.
+        what: the things, for messages.
         least: the smallest number that makes sense.
 
     Raises:
@@ -203,7 +208,7 @@ def parse_count(value: object, what: str, least: int = 1) -> int:
 
 
 def parse_share(value: object) -> float | None:
-    """Turn 0.8, "0.8" or "80%" into a share below 1; ``None`` stays, 0 means none at all.
+    """Return the share that 0.8, "0.8" or "80%" stands for; ``None`` stays, 0 means no share.
 
     Raises:
         ConfigError: if it is anything else.

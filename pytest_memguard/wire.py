@@ -1,4 +1,4 @@
-"""The model as plain JSON and back, with a format number."""
+"""Converts runs and results of tests to plain JSON and back, with the number of the format."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def outcome_from_json(data: Json) -> Outcome:
 
 
 def run_to_json(run: Run) -> Json:
-    """Plain form of a whole run: what ``--mem-json`` writes."""
+    """Return a whole run as plain JSON, which ``--mem-json`` writes."""
     environment = run.environment
     return {
         "format": FORMAT,
@@ -105,12 +105,12 @@ def run_to_json(run: Run) -> Json:
 
 
 def _is_on(setting: str) -> bool:
-    """Whether a stored setting is on; it is stored with its source: "True (setup.cfg)"."""
+    """Return whether a stored setting is on: its text is "True (setup.cfg)", say."""
     return setting.partition(" (")[0] == str(True)
 
 
 def run_in_pieces(run: Run) -> Iterator[str]:
-    """The text of the file that ``--mem-json`` writes, test by test.
+    """Yield the text of the file that ``--mem-json`` writes, test by test.
 
     The text of all tests at once would take thousands of bytes for each of them.
     """
@@ -127,14 +127,14 @@ def run_in_pieces(run: Run) -> Iterator[str]:
 
 
 def run_from_json(data: object, source: str) -> Run:
-    """A whole run back from its plain form.
+    """Return a whole run from its plain form.
 
     Args:
-        data: what the JSON file holds.
-        source: its name, for messages.
+        data: the content of the JSON file.
+        source: the file's name, for messages.
 
     Raises:
-        ConfigError: if it is no run of ours, or of a newer format.
+        ConfigError: if it is not a run, or has a newer format.
     """
     ours = isinstance(data, Mapping) and "format" in data and "tests" in data
     if not isinstance(data, Mapping) or not (ours or is_newer(data, FORMAT)):

@@ -26,10 +26,10 @@ _NOT_WATCHING: Final = OLDEST + 1
 
 
 class Listener(Protocol):
-    """Measures a phase, and has to know what was freed in it."""
+    """Measures a phase, and needs to know what collections freed in it."""
 
     def collected(self, collection: Collection) -> None:
-        """Take what a collection freed."""
+        """Take note of a collection."""
 
 
 class CollectionWatch:
@@ -102,7 +102,7 @@ class CollectionWatch:
         return self._probe.read(whole=True, again=True)
 
     def listen(self, listener: Listener) -> None:
-        """Watch a phase from its start for a listener."""
+        """Watch a phase from its start, and report collections to a listener."""
         if self._listener is None:
             self._callbacks.append(self)
             self._is_blind = False
@@ -110,7 +110,7 @@ class CollectionWatch:
         self.reached, self._clean = NO_GENERATION, None
 
     def end_if_intact(self) -> bool:
-        """Watch no longer, unless a collection may have gone unseen; return if none has."""
+        """Stop watching if no collection can have been missed; return whether it is so."""
         if self._is_blind:
             return False
         try:
@@ -122,7 +122,7 @@ class CollectionWatch:
         return True
 
     def end(self) -> bool:
-        """Watch no longer; return whether every collection was seen."""
+        """Stop watching, and return whether every collection was seen."""
         if self._listener is None or self.end_if_intact():
             return True
         with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""How much a garbage collection freed at most, from what was in use before and after it."""
+"""Bounds what a garbage collection freed, from what was in use before and after it."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ class Collection(NamedTuple):
     freed: int
     """Bytes it freed, at most."""
     generation: int
-    """The oldest one it reached."""
+    """The oldest generation that it reached."""
     resident: int = 0
     """Resident bytes just before it."""
     left: int = 0
     """Resident bytes just after it."""
     grown: int = 0
-    """Bytes that were allocated since the full collection before it and were there until it."""
+    """Bytes allocated since the full collection before, and still allocated when this one
+    began."""
 
 
 def done_by(generation: int) -> int:
-    """The oldest generation without garbage of before, once a collection reached this one."""
+    """Return the oldest generation that a collection leaves without older garbage."""
     return 0 if _INCREMENTAL and generation == 1 else generation
 
 
 def grown_between(before: InUse, after: InUse) -> int:
-    """Bytes by which the allocators have more in use, as far as that is known.
+    """Return by how many bytes the allocators have more in use; 0 for what is not known.
 
     Args:
-        before: what was in use at first.
-        after: what was in use then.
+        before: what was in use first.
+        after: what was in use later.
     """
     return max(0, _more(before.heap, after.heap) + _more(before.small, after.small))
 
@@ -53,11 +54,11 @@ def _more(before: int | None, after: int | None) -> int:
 
 
 def most_freed_between(before: InUse, after: InUse, objects: int) -> int:
-    """Bytes that a collection freed, at most.
+    """Return the most bytes that a collection can have freed.
 
     Args:
         before: what was in use when it began.
-        after: what was in use when it had ended.
+        after: what was in use when it ended.
         objects: how many unreachable objects it found.
     """
     if not objects:
@@ -67,7 +68,7 @@ def most_freed_between(before: InUse, after: InUse, objects: int) -> int:
 
 
 def _allocated(before: InUse, after: InUse) -> int:
-    """Bytes by which the allocators have less in use, at most."""
+    """Return by how many bytes the allocators have less in use, at most."""
     if before.blocks is None or after.blocks is None:
         return before.resident  # one object may hold any number of others
     blocks = max(0, before.blocks - after.blocks)

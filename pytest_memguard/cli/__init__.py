@@ -1,4 +1,4 @@
-"""The ``memguard`` command: works on the files that runs leave behind."""
+"""The ``memguard`` command, which works on the files that runs leave behind."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: the command line's, without the program's name.
+        arguments: the command line without the program's name.
 
     Returns:
-        The exit status: 0 fine, 1 what the command looks for was found, 2 bad input.
+        The exit status: 0 if all is fine, 1 if the command found what it looks for, 2 for bad
+        input.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = "\n".join(lines).encode(encoding, "backslashreplace").decode(encoding)
     try:
         print(text, flush=True)
-    except BrokenPipeError:  # as with "| head"; what is left must not fail at exit
+    except BrokenPipeError:  # as with "| head": the buffer must not fail at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return int(status)
 

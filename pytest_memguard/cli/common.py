@@ -1,4 +1,4 @@
-"""What the subcommands share: parsers with examples, and files read with a clear word."""
+"""What the subcommands share: parsers with examples, and files read with clear errors."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def add_command(
     """Add a subcommand.
 
     Args:
-        commands: where.
-        name: of the command.
+        commands: the subcommands so far.
+        name: the name of the command.
         help: one line.
-        examples: lines of shell, shown below its options.
-        run: does it.
+        examples: shell lines, shown below its options.
+        run: executes the command.
     """
     parser = commands.add_parser(
         name,
@@ -50,7 +50,7 @@ def add_command(
 
 
 def read_json(name: str) -> object:
-    """What a JSON file holds.
+    """Return the content of a JSON file.
 
     Raises:
         ConfigError: if it cannot be read.
@@ -66,7 +66,7 @@ def read_json(name: str) -> object:
 
 
 def read_numbers(name: str) -> Run | Baseline:
-    """A run from the file that ``--mem-json`` wrote, or a baseline from ``--mem-save``.
+    """Return a run from the file that ``--mem-json`` wrote, or a baseline from ``--mem-save``.
 
     Raises:
         ConfigError: if it is neither.
@@ -81,7 +81,7 @@ def read_numbers(name: str) -> Run | Baseline:
 
 
 def _begins_like_a_baseline(name: str) -> bool:
-    """Whether a broken file was a baseline: reading it as one says on which line it broke."""
+    """Return whether a broken file was a baseline: its parser says on which line it broke."""
     try:
         return '"environments"' in read_text(Path(name))[:200]
     except (OSError, UnicodeDecodeError):
@@ -90,13 +90,13 @@ def _begins_like_a_baseline(name: str) -> bool:
 
 @contextlib.contextmanager
 def faults_of_file(name: str) -> Iterator[None]:
-    """Take what goes wrong within for a fault of a file that was edited by hand.
+    """Report errors inside the context as faults of a file, which was edited by hand.
 
     Args:
-        name: of the file.
+        name: the name of the file.
 
     Raises:
-        ConfigError: that says so.
+        ConfigError: naming the file and the error.
     """
     try:
         yield
@@ -108,10 +108,10 @@ def faults_of_file(name: str) -> Iterator[None]:
 
 
 def size_of(text: str) -> int:
-    """A size given as an argument.
+    """Parse an argument that is a size.
 
     Raises:
-        argparse.ArgumentTypeError: if it is none.
+        argparse.ArgumentTypeError: if it is not a size.
     """
     try:
         return parse_size(text)
@@ -120,10 +120,10 @@ def size_of(text: str) -> int:
 
 
 def count_of(what: str) -> Callable[[str], int]:
-    """Parse an argument that is a number of something.
+    """Return a parser of arguments that are a number of things.
 
     Args:
-        what: is counted.
+        what: the things that are counted.
     """
 
     def parse(text: str) -> int:
@@ -136,9 +136,9 @@ def count_of(what: str) -> Callable[[str], int]:
 
 
 def read_run(name: str) -> Run:
-    """A run from the file that ``--mem-json`` wrote.
+    """Return a run from the file that ``--mem-json`` wrote.
 
     Raises:
-        ConfigError: if it is none.
+        ConfigError: if it is not a run.
     """
     return run_from_json(read_json(name), name)

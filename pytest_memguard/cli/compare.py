@@ -1,4 +1,4 @@
-"""``memguard compare``: two runs, or a baseline and a run; status 1 if anything got worse."""
+"""``memguard compare``: compares two runs, or a baseline and a run."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def declare(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """Compare, and print what changed."""
+    """Compare, and print what changed; the status is 1 if there is a regression."""
     with without_garbage_collection():
         return _compared(options)
 
@@ -103,12 +103,12 @@ def _compared(options: argparse.Namespace) -> Answer:
 
 
 def _details(changes: Sequence[Change]) -> Iterable[str]:
-    """The sentences of what got worse, and of what cannot be told."""
-    told: dict[str, list[Change]] = {}
+    """Yield the sentences of regressions, and of what is undecided."""
+    by_test: dict[str, list[Change]] = {}
     for change in changes:
         if change.kind in {"regression", "unsure"}:
-            told.setdefault(change.nodeid, []).append(change)
-    for nodeid, of_test in told.items():
+            by_test.setdefault(change.nodeid, []).append(change)
+    for nodeid, of_test in by_test.items():
         worse = [change for change in of_test if change.kind == "regression"]
         if worse:
             yield f"\n{one_line(f'{nodeid}:')}\n{regression_text(worse)}"
@@ -142,7 +142,7 @@ def _not_compared(
 
 
 def _unused(rules: Sequence[FailRule], changes: Sequence[Change]) -> Iterable[str]:
-    """Rules that nothing was compared by."""
+    """Yield a sentence for each rule that applied to nothing."""
     compared = {(change.subject, change.stage) for change in changes if change.kind != "new"}
     for rule in rules:
         if rule.kind == "stage":

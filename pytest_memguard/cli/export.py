@@ -58,7 +58,7 @@ def declare(commands: Commands) -> None:
 
 
 def export(options: argparse.Namespace) -> Answer:
-    """Write the rows."""
+    """Write the numbers of a file in another format."""
     with faults_of_file(options.file):
         text, what = _findings(options) if options.format == _GITLAB else _rows(options)
     if options.output is None:

@@ -1,4 +1,4 @@
-"""``memguard history``: what became of tests, run by run and commit by commit."""
+"""``memguard history``: shows tests over runs and commits."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def declare(commands: Commands) -> None:
 
 
 def history(options: argparse.Namespace) -> Answer:
-    """Print tables."""
+    """Print the history of tests, or an overview."""
     location = HistoryLocation(text=options.file)
     with _opened(location) as database:
         runs = read_runs(database, last=options.last, branch=options.branch)
@@ -108,7 +108,7 @@ def _overview(database: Database, runs: Sequence[PastRun], top: int) -> list[str
 
 
 def matching(nodeids: Sequence[str], wanted: str) -> list[str]:
-    """The tests somebody means: the one of that name, or else all that match or contain it.
+    """Return the tests with this name, or otherwise those that match or contain it.
 
     Brackets stand for themselves, because node ids are full of them.
     """
@@ -124,7 +124,7 @@ def matching(nodeids: Sequence[str], wanted: str) -> list[str]:
 
 
 def can_print(text: str, encoding: str | None) -> bool:
-    """Whether an output can show a text."""
+    """Return whether an output can encode a text."""
     try:
         text.encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):

@@ -1,4 +1,4 @@
-"""``memguard log``: a line per experiment, and whether to keep it."""
+"""``memguard log``: appends an experiment to a log, and decides whether to keep it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def log(options: argparse.Namespace) -> Answer:
 
 
 def _attempt(options: argparse.Namespace) -> tuple[list[str], str]:
-    """The cells between commit and description, and the decision in words."""
+    """Return the cells between commit and description, and the decision in words."""
     run = read_run(options.run_file)
     environment = replace(environment_key(run.environment), metric=options.metric)
     on_record = _on_record(options.baseline, environment)
@@ -117,7 +117,7 @@ def _attempt(options: argparse.Namespace) -> tuple[list[str], str]:
         target.nodeid,
         "" if peak is None else f"{peak / MIB:.2f}",
         f"{run.totals[-1].highest / MIB:.2f}" if run.totals else "",
-        "",  # nobody counts allocations
+        "",  # total_allocs: a run does not count its allocations
         f"{sum(p.seconds for o in run.outcomes for p in o.phases):.3f}",
         str(sum(1 for result in results if result in _PASSED)),
         str(failed),
@@ -147,7 +147,7 @@ def _in_words(key: EnvironmentKey) -> str:
 def _target(
     options: argparse.Namespace, run: Run, on_record: Mapping[str, BaselineEntry]
 ) -> Outcome:
-    """The test it is about: it must have run, and be on record."""
+    """Return the test that counts: it must have run, and be in the baseline."""
     ran = {outcome.nodeid: outcome for outcome in run.outcomes}
     if options.target is None:
         both = [nodeid for nodeid in ran if nodeid in on_record]

@@ -1,4 +1,4 @@
-"""``memguard merge``: the shards of a suite as one run, or as one baseline."""
+"""``memguard merge``: merges the shards of a suite into one run or one baseline."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def declare(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> Answer:
-    """Merge, write, and say what was done."""
+    """Merge, write, and report what was done."""
     shards = [numbers_in(name) for name in options.shards]
     several = options.baseline or any(shard.run is None for shard in shards)
     lines = (_into_baseline if several else _into_run)(shards, Path(options.output))
@@ -85,9 +85,9 @@ def _into_run(shards: Sequence[Numbers], output: Path) -> list[str]:
     }
     environments = {name: run.environment for name, run in runs.items()}
     if not alike(list(environments.values())):
-        told = "; ".join(f"{name}: {_words(env)}" for name, env in environments.items())
+        listed = "; ".join(f"{name}: {_words(env)}" for name, env in environments.items())
         msg = (
-            f"these are runs of different environments, which make no one run ({told}); "
+            f"these are runs of different environments, which make no one run ({listed}); "
             "--baseline puts them beside each other in a baseline"
         )
         raise ConfigError(msg)
@@ -100,13 +100,13 @@ def _into_run(shards: Sequence[Numbers], output: Path) -> list[str]:
     lines = [f"{output}: a run of {_files(len(shards))}, {_tests(len(merged.outcomes))}"]
     lines += _twice(twice, "the worst result is kept, and of equal ones the highest peak")
     if len({*environments.values()}) > 1:
-        told = "; ".join(f"{name}: {_words(env)}" for name, env in environments.items())
-        lines.append(f"versions differ, those of the first are kept ({told})")
+        listed = "; ".join(f"{name}: {_words(env)}" for name, env in environments.items())
+        lines.append(f"versions differ, those of the first are kept ({listed})")
     return lines
 
 
 def _names(shards: Sequence[Numbers]) -> list[str]:
-    """A short name each: that of the file, with a number where several have it."""
+    """Return a short name for each shard: its file's, numbered if several are the same."""
     stems = [Path(shard.name).stem for shard in shards]
     return [
         stem if stems.count(stem) == 1 else f"{stem}-{number}"

@@ -1,4 +1,4 @@
-"""Files with numbers, whichever of the two kinds they are: a run's, or a baseline."""
+"""Reads numbers from a file, whether it is that of a run or a baseline."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pytest_memguard.values import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """What a file holds."""
+    """The numbers in a file."""
 
     name: str
-    """The file, as it was written on the command line."""
+    """The file, as the command line names it."""
     baseline: Baseline
-    """Its numbers."""
+    """The numbers, in the form of a baseline."""
     run: Run | None = None
-    """The run, if it is the file of one."""
+    """The run, if the file is that of a run."""
 
     @property
     def without(self) -> frozenset[str]:
-        """Tests of a run that have no numbers to compare, as they did not pass."""
+        """Tests of a run without numbers to compare, because they did not pass."""
         if self.run is None:
             return frozenset()
         known = {nodeid for tests in self.baseline.environments.values() for nodeid in tests}
@@ -33,11 +33,11 @@ class Numbers:
 
 
 def numbers_in(name: str, *, breaches: bool = False) -> Numbers:
-    """The numbers in a file of ``--mem-json`` or ``--mem-save``.
+    """Return the numbers in a file of ``--mem-json`` or ``--mem-save``.
 
     Args:
-        name: of the file.
-        breaches: whether tests that failed with nothing but a finding of ours count, too.
+        name: the name of the file.
+        breaches: whether tests count that failed only because of our findings.
 
     Raises:
         ConfigError: if it cannot be read, or is neither.

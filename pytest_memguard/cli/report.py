@@ -1,4 +1,4 @@
-"""``memguard report``: prints the numbers of a stored run, or of a baseline, again."""
+"""``memguard report``: prints the numbers of a stored run or of a baseline again."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def declare(commands: Commands) -> None:
 
 
 def report(options: argparse.Namespace) -> Answer:
-    """Print the numbers in the form that was asked for."""
+    """Print the numbers in the requested format."""
     with faults_of_file(options.file):
         return [_text(options)], 0
 

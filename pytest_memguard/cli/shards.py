@@ -1,4 +1,4 @@
-"""Runs that belong together, made one: the shards of a suite, on one machine or several."""
+"""Merges runs of the same suite, from one machine or several."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _WORST_FIRST: Final = ("error", "failed", "xpassed", "xfailed", "passed", "skipp
 
 
 def alike(environments: Sequence[Environment]) -> bool:
-    """Whether numbers of these environments can stand beside each other in one run.
+    """Return whether numbers of these environments can be in one run.
 
-    Versions of pytest, of this package and of Python's patches may differ.
+    Versions of pytest and of this package may differ, and so may micro versions of Python.
     """
     kinds = {
         (
@@ -29,15 +29,15 @@ def alike(environments: Sequence[Environment]) -> bool:
 
 
 def merge_runs(runs: Mapping[str, Run]) -> tuple[Run, tuple[str, ...]]:
-    """One run out of several.
+    """Merge several runs into one.
 
     Args:
-        runs: by a short name each, which then stands before the names of their workers; their
+        runs: runs by a short name, which is put before the names of their workers; their
             environments are alike.
 
     Returns:
-        The run, and the tests that several of them had: of each the worst result is kept,
-        and of equal ones the highest peak.
+        The run, and the tests that are in several of them. Of each such test the worst result
+        is kept, and of equal results the highest peak.
     """
     kept: dict[str, list[Outcome]] = {}
     source: dict[str, str] = {}
@@ -62,7 +62,7 @@ def merge_runs(runs: Mapping[str, Run]) -> tuple[Run, tuple[str, ...]]:
 
 
 def _by_test(name: str, run: Run) -> dict[str, list[Outcome]]:
-    """The outcomes of a run by node id: several workers may have run one test."""
+    """Return the results of a run by node id: several workers may have run one test."""
     found: dict[str, list[Outcome]] = {}
     for outcome in run.outcomes:
         named = replace(outcome, worker=_worker(name, outcome.worker))
@@ -80,7 +80,7 @@ def _rank(outcome: Outcome) -> tuple[int, int]:
 
 
 def _settings(runs: Mapping[str, Run]) -> tuple[tuple[str, str], ...]:
-    """Every setting; where runs differ, each value with the run it is of."""
+    """Return every setting; if runs differ, each value with the run that has it."""
     values: dict[str, dict[str, str]] = {}
     for name, run in runs.items():
         for setting, value in run.settings:
@@ -97,7 +97,7 @@ def _settings(runs: Mapping[str, Run]) -> tuple[tuple[str, str], ...]:
 
 
 def _totals(runs: Mapping[str, Run]) -> tuple[Totals, ...]:
-    """Every process's, then the sums."""
+    """Return the totals of each process, then their sums."""
     processes: list[Totals] = []
     for name, run in runs.items():
         workers = [totals for totals in run.totals if totals.worker]

@@ -1,4 +1,4 @@
-"""Probes ask the process one question each; a `Meter` is one that keeps a peak."""
+"""Probes read one quantity of the process each; a `Meter` also knows the highest level."""
 
 from __future__ import annotations
 
@@ -9,65 +9,65 @@ from pytest_memguard.model import Method
 
 
 class Meter(Protocol):
-    """A level that changes, and a high-water mark that can be put back to it."""
+    """Measures the level of one metric, and the highest level since `restart`."""
 
     metric: Metric
-    """What it counts."""
+    """The metric."""
     method: Method
-    """How it does that."""
+    """The name of its method."""
     hooks_allocators: bool
     """Whether it replaces Python's allocators while it runs."""
 
     @property
     def lost(self) -> str:
-        """Why its numbers mean nothing; empty where they mean something.
+        """Why its numbers are not valid; empty if they are.
 
-        A budget in its metric is reported as not measured then, with this reason.
+        Then a budget in its metric is reported as not measured, with this reason.
         """
 
     @property
     def running(self) -> bool:
-        """Whether it counts between `start` and `stop`."""
+        """Whether it measures between `start` and `stop`."""
 
     def start(self) -> None:
-        """Get ready; nothing is counted before `restart`."""
+        """Prepare; nothing is measured before `restart`."""
 
     def restart(self) -> int:
-        """Put the mark back to the level, and return the level."""
+        """Reset the peak to the level, and return the level."""
 
     def read(self) -> tuple[int, int]:
         """Return the level and the highest level since `restart`."""
 
     def missed(self, start: int, high: int) -> int | None:
-        """By how much the level may have been above ``high`` unnoticed.
+        """Return by how much the level may have exceeded ``high`` unnoticed.
 
         Args:
             start: the level at the last `restart`.
-            high: the highest level that `read` has told since.
+            high: the highest level that `read` has returned since.
 
         Returns:
-            0 where no level is missed; ``None`` where nothing bounds it.
+            0 if every level is seen; ``None`` if nothing bounds what is missed.
         """
 
     def level(self) -> int:
         """Return the level."""
 
     def stop(self) -> None:
-        """Let go of whatever `start` took."""
+        """Release what `start` took."""
 
 
 class Probe:
-    """A meter for one more metric, to derive from.
+    """Base class of a meter for another metric.
 
-    A probe that only knows a level needs no more than `metric` and `level`: its peak is the
-    highest level that was read, at the start and the end of each phase and stage. One that
-    knows a peak of its own replaces `restart` and `read` as well.
+    A probe that only knows a level needs `metric` and `level`: its peak is the highest level
+    that was read, at the start and the end of each phase and stage. A probe that knows a peak
+    of its own overrides `restart` and `read` as well.
 
     Attributes:
-        metric: what it counts.
-        method: how it does that.
+        metric: the metric.
+        method: the name of its method.
         hooks_allocators: whether it replaces Python's allocators while it runs.
-        lost: why its numbers mean nothing; empty where they mean something.
+        lost: why its numbers are not valid; empty if they are.
     """
 
     metric: Metric
@@ -78,18 +78,18 @@ class Probe:
 
     @property
     def running(self) -> bool:
-        """Whether it counts between `start` and `stop`."""
+        """Whether it measures between `start` and `stop`."""
         return True
 
     def start(self) -> None:
-        """Get ready for a test that asks for the metric."""
+        """Prepare for a test that needs the metric."""
 
     def level(self) -> int:
         """Return the level, in the metric's unit."""
         raise NotImplementedError
 
     def restart(self) -> int:
-        """Begin to count the peak from here, and return the level."""
+        """Measure the peak from here on, and return the level."""
         self._high = level = self.level()
         return level
 
@@ -100,8 +100,8 @@ class Probe:
         return level, self._high
 
     def missed(self, start: int, high: int) -> int | None:  # noqa: ARG002  a Meter's
-        """By how much the level may have been above ``high`` unnoticed; ``None``: any."""
+        """Return by how much the level may have exceeded ``high``; ``None``: any amount."""
         return 0
 
     def stop(self) -> None:
-        """Let go of whatever `start` took."""
+        """Release what `start` took."""

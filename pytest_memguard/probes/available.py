@@ -1,4 +1,4 @@
-"""Memory this process could still take before the machine or its container runs out."""
+"""Reads the memory that this process could still take."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
 
 
 def available_memory(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes the system says are available, or what a control group still allows.
+    """Return the bytes that are available in the system, or in its control group.
 
-    Both versions of control groups are looked at where a container sees its own, at the
-    root of the mount; 0 where the system does not tell.
+    The smaller number counts. Both versions of control groups are read at the root of the
+    mount, where a container sees its own. 0 if the system does not report them.
 
     Args:
-        proc: where the kernel's process files are.
-        groups: where control groups are mounted.
+        proc: folder of the kernel's process files.
+        groups: folder where control groups are mounted.
     """
     bounds = []
     match = _AVAILABLE.search(_text(proc / "meminfo"))

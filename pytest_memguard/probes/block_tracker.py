@@ -1,4 +1,4 @@
-"""Every block that a stretch of code leaves behind: where it is, and the stack it came from."""
+"""Tracks every block that some code leaves behind, with its address and stack."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from pytest_memguard.values import dataclass
 _FRAMES: Final = 40
 _NATIVE: Final = 12
 _MOST_RECORDS: Final = 3_000_000
-"""Allocations and releases that are read; at half a microsecond each."""
+"""The most allocations and deallocations that are read, at half a microsecond each."""
 _MOST_BLOCKS: Final = 200_000
 _SMALL: Final = 512
-"""Bytes up to which pymalloc has room of its own for a block."""
+"""Bytes up to which a block of pymalloc is in an arena."""
 _NOTE_SIZE: Final = 123_457
-"""Bytes of a block that says in the stream of allocations where a part of the calls ends; of a
-size that hardly anything else has."""
+"""Size of a block that marks the end of a part of the calls in the stream of allocations;
+hardly anything else has this size."""
 _NOTED: Final = _NOTE_SIZE + sys.getsizeof(b"")
 _MEMORY: Final = "/proc/self/mem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One block that is still there."""
+    """One block that is still allocated."""
 
     address: int
-    """Where it begins."""
+    """Its address."""
     size: int
     """Its bytes."""
     stack: tuple[tuple[str, str, int], ...]
@@ -48,33 +48,33 @@ class Block:
     native: tuple[str, ...]
     """C functions under the innermost Python frame, innermost first."""
     of_python: bool
-    """Whether it is from Python's allocators, and is counted as a block."""
+    """Whether it is from Python's allocators, which count it."""
     count: int = 1
-    """How many blocks this is."""
+    """How many blocks this is: one."""
 
     of_instruments: bool = False
-    """Whether it is there because allocations are followed."""
+    """Whether it exists only because allocations are tracked."""
     part: int = 0
-    """How many times `BlockTracker.note` was called before it was allocated."""
+    """How many times `BlockTracker.note` was called before the block was allocated."""
 
     @property
     def block(self) -> int:
-        """Its bytes: there is no other with it."""
+        """Its bytes; other classes say here whether all blocks have one size."""
         return self.size
 
     @property
     def small(self) -> int:
-        """Its bytes, if Python's allocators keep it in an arena."""
+        """Its bytes, if it is in an arena of Python's allocators; otherwise 0."""
         return 0 if self.in_c_heap else self.size
 
     @property
     def in_c_heap(self) -> bool:
-        """Whether the C library gave its memory out."""
+        """Whether its memory is from the C library."""
         return not self.of_python or self.size > _SMALL
 
 
 class BlockTracker:
-    """Follows every allocation one by one, so that blocks are known by their addresses.
+    """Tracks every allocation, so that blocks are known by their addresses.
 
     Args:
         folder: makes memray's file.
@@ -85,10 +85,10 @@ class BlockTracker:
         self._tracker: Any = None
 
     def start(self) -> None:
-        """Follow allocations from now on.
+        """Start to track.
 
         Raises:
-            Unmeasurable: where memray cannot.
+            Unmeasurable: if memray cannot track.
         """
         memray = import_memray()
         self._profiler = RunningProfiler()
@@ -106,17 +106,17 @@ class BlockTracker:
         self._tracker = tracker
 
     def note(self) -> None:
-        """Note that what is allocated from now on belongs to the next part of the calls."""
+        """Mark the stream: later allocations belong to the next part of the calls."""
         bytes(_NOTE_SIZE)
 
     def stop(self) -> None:
-        """Follow them no longer."""
+        """Stop tracking."""
         if self._tracker is not None:
             self._tracker.__exit__(None, None, None)
             self._profiler.put_back()
 
     def read(self) -> list[Block] | None:
-        """The blocks that are still there; None if there are too many records to read."""
+        """Return the blocks still allocated; ``None`` if there are too many records."""
         memray = import_memray()
         reader = memray.FileReader(self._file.path)
         try:
@@ -160,14 +160,14 @@ def _live_blocks(reader: Any, kinds: Any) -> list[Block] | None:
 
 
 def _is_note(record: Any) -> bool:
-    """Whether `BlockTracker.note` allocated it, and not a test by chance."""
+    """Return whether `BlockTracker.note` made this allocation, and not a test by chance."""
     return any(file == __file__ for _, file, _ in record.stack_trace(max_stacks=1))
 
 
 def heap_addresses() -> range:
-    """Addresses of the C heap, in which Python's arenas never lie.
+    """Return the addresses of the C heap, which never contains Python's arenas.
 
-    A small block there is from ``PyMem_RawMalloc``, which memray does not tell from others.
+    A small block in it is from ``PyMem_RawMalloc``, which memray does not distinguish.
     """
     try:
         maps = Path("/proc/self/maps").read_bytes()
@@ -196,7 +196,10 @@ def _block(
 
 
 def memory_reader() -> Callable[[int, int], bytes] | None:
-    """Reads this process's memory; what is not mapped reads as nothing. None if it cannot."""
+    """Return a function that reads this process's memory; ``None`` if there is no way.
+
+    Memory that is not mapped reads as no bytes.
+    """
     pread = getattr(os, "pread", None)  # held here: tests replace what they find in modules
     if pread is None:
         return None
@@ -208,7 +211,7 @@ def memory_reader() -> Callable[[int, int], bytes] | None:
 
 
 class _Memory:
-    """This process's memory as a file, closed with this object."""
+    """This process's memory as a file, which is closed with this object."""
 
     def __init__(self, descriptor: int, pread: Any, close: Any) -> None:
         self._descriptor = descriptor
@@ -216,7 +219,7 @@ class _Memory:
         self._close = close
 
     def read(self, address: int, size: int) -> bytes:
-        """So many bytes from there, or none."""
+        """Return a number of bytes at an address; no bytes if it is not mapped."""
         try:
             found: bytes = self._pread(self._descriptor, size, address)
         except (OSError, OverflowError):

@@ -1,4 +1,4 @@
-"""What glibc holds free of the C heap and is resident all the same."""
+"""Reads how much free memory of glibc's heap is resident."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _ARENA: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arena:
-    """One of glibc's arenas: the main one, which is the process's heap, or one for threads."""
+    """One of glibc's arenas: the main arena on the process's heap, or one for threads."""
 
     size: int
-    """Bytes it has from the system."""
+    """Bytes that it has from the system."""
     free: int
-    """Bytes of them in free chunks, those at its end included."""
+    """Bytes in free chunks, the one at its end included."""
 
 
 class CHeap:
-    """Asks glibc for what it holds free, and the kernel for what of it is resident.
+    """Asks glibc for its free memory, and the kernel how much of it is resident.
 
     Raises:
-        AttributeError: if the C library is another one.
-        OSError: if the kernel does not list the mappings of a process.
+        AttributeError: if the C library is not glibc.
+        OSError: if the kernel does not list the mappings of the process.
     """
 
     def __init__(self) -> None:
@@ -58,9 +58,9 @@ class CHeap:
         self._start = None if heap is None else heap.start
 
     def free(self) -> tuple[int, int]:
-        """Free resident bytes at most, and how many of them are in the arenas of threads.
+        """Return the most free bytes that can be resident, and those in arenas of threads.
 
-        Free pages must have been given back just before.
+        The heap must have been trimmed just before.
         """
         info: Mallinfo2 = self._libc.mallinfo2()
         main = self._mapping()
@@ -77,16 +77,16 @@ class CHeap:
         return free_of_arenas(arenas, size, resident)
 
     def in_use(self) -> int:
-        """Bytes in use, mapped blocks included."""
+        """Return the bytes in use, mapped blocks included."""
         info: Mallinfo2 = self._libc.mallinfo2()
         return int(info.uordblks + info.hblkhd)
 
     def free_chunks(self) -> int:
-        """Bytes in free chunks, whether they are resident or not."""
+        """Return the bytes in free chunks, resident or not."""
         return int(self._libc.mallinfo2().fordblks)
 
     def printed(self, function: Callable[[Any], object]) -> bytes:
-        """What a function prints to the C stream it is called with.
+        """Return what a function prints to the C stream that it is called with.
 
         Raises:
             Unmeasurable: if there is no memory for a stream.
@@ -104,7 +104,7 @@ class CHeap:
             self._libc.free(buffer)
 
     def _mapping(self) -> tuple[int, int] | None:
-        """Size and resident bytes of the mapping that is the process's heap, if it has one."""
+        """Return size and resident bytes of the process's heap; ``None`` if it has none."""
         end = self._libc.sbrk(0)
         if self._start is None or not end or end <= self._start:
             return None
@@ -138,15 +138,17 @@ class Mallinfo2(ctypes.Structure):
 
 
 def free_of_arenas(arenas: list[Arena], size: int, resident: int) -> tuple[int, int]:
-    """Free resident bytes at most, and how many of them are in the arenas of threads.
+    """Return the most free bytes that can be resident, and how many are in arenas of threads.
 
     Args:
-        arenas: the main one first.
-        size: bytes of the mapping that is the process's heap.
-        resident: bytes of it that are resident.
+        arenas: the main arena first.
+        size: bytes of the mapping of the process's heap.
+        resident: how many of them are resident.
     """
     main, *others = arenas
-    elsewhere = max(0, main.size - size)  # what did not fit below another mapping
+    elsewhere = max(
+        0, main.size - size
+    )  # malloc continues there if another mapping is in the way
     used = main.size - main.free
     in_main = max(0, min(main.free, resident + elsewhere - used))
     # the arenas of threads give back nothing from their ends
@@ -155,20 +157,20 @@ def free_of_arenas(arenas: list[Arena], size: int, resident: int) -> tuple[int, 
 
 
 def parse_malloc_info(text: bytes) -> list[Arena]:
-    """The arenas in what malloc_info(3) prints, the main one first.
+    """Return the arenas in the output of malloc_info(3), the main arena first.
 
     Args:
-        text: XML.
+        text: the output, in XML.
     """
     found = [tuple(int(number) for number in match) for match in re.findall(_ARENA, text)]
     return [Arena(size=size, free=fast + rest) for fast, rest, size in found]
 
 
 def range_of_heap(maps: bytes) -> range | None:
-    """The addresses of the mappings that bear the C heap's name, if there are any.
+    """Return the addresses of the mappings named as the C heap; ``None`` if there are none.
 
     Args:
-        maps: /proc/self/maps.
+        maps: content of /proc/self/maps.
     """
     parts = [line.partition(b" ")[0] for line in maps.splitlines() if line.endswith(_NAME)]
     if not parts:

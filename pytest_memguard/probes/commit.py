@@ -1,4 +1,4 @@
-"""Which commit is being tested: git says, and the CI service where git cannot."""
+"""Finds out which commit is tested, from git or from the CI service."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _BRANCHES: Final = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
 
 
 def current_commit(root: Path, environ: Mapping[str, str] | None = None) -> Commit:
-    """The commit that is checked out in a folder.
+    """Return the commit that is checked out in a folder.
 
     Args:
         root: the folder.
-        environ: variables of the process; its own if ``None``.
+        environ: environment variables; those of the process if ``None``.
     """
     environ = os.environ if environ is None else environ
     name = _first(environ, _NAMES)
@@ -41,7 +41,7 @@ def current_commit(root: Path, environ: Mapping[str, str] | None = None) -> Comm
 
 
 def _status(root: Path, environ: Mapping[str, str]) -> str:
-    """One question for all we want to know; untracked files are not part of a commit."""
+    """Return git's status of the checkout; untracked files are not part of a commit."""
     words = ["status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     done = subprocess.run(
         ["git", "-C", str(root), *words],  # noqa: S607  the user's git

@@ -1,4 +1,4 @@
-"""What leaks show in: blocks, C heap, resident pages, and resources, read into room of ours."""
+"""Reads all signals of a leak check into arrays that are allocated beforehand."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _RESOURCES: Final[frozenset[Signal]] = frozenset(
 
 
 class Counters:
-    """Reads every signal that works here; what does not is a gap, with its reason.
+    """Reads every signal that can be read here; the others are gaps, with their reasons.
 
-    The numbers go into an array made beforehand, so that keeping them is no growth.
+    The numbers go into an array that exists already, so that storing them is no growth.
 
     Args:
-        resources: whether descriptors, threads, children, tasks and garbage are read too.
+        resources: whether to read descriptors, threads, child processes, tasks and garbage too.
 
     Attributes:
-        gaps: what does not work here.
-        heap: reads the C heap alone, if that works.
-        open_files: counts open descriptors alone, if that works.
-        signals: what works, in the order of a row.
+        gaps: the signals that cannot be read.
+        heap: reads the C heap alone, if possible.
+        open_files: counts open descriptors alone, if possible.
+        signals: the signals, in the order of a row.
     """
 
     def __init__(self, *, resources: bool = True) -> None:
@@ -71,18 +71,18 @@ class Counters:
 
     @property
     def resources(self) -> Sequence[int]:
-        """Which columns are resources: things that are counted and may take time to go."""
+        """Columns of resources: things that are counted and may disappear with a delay."""
         return [i for i, signal in enumerate(self.signals) if signal in _RESOURCES]
 
     def row(self) -> array[int]:
-        """Room for one reading of every signal."""
+        """Return an array for one reading of every signal."""
         return array("q", bytes(8 * len(self._readers)))
 
     def read(self, row: array[int]) -> None:
         """Read every signal into its column.
 
         Args:
-            row: from `row`.
+            row: an array from `row`.
         """
         for index, reader in enumerate(self._readers):
             row[index] = reader()
@@ -103,11 +103,11 @@ class Counters:
         return used
 
     def _uss(self) -> Reader | None:
-        """Pages that are this process's own.
+        """Return a reader of the pages that only this process has.
 
-        On Linux these are the anonymous ones and those of shared memory. The kernel's USS
-        also has file pages that nobody else maps at the moment, so it jumps when another
-        process that uses the same libraries comes or goes.
+        On Linux these are anonymous pages and those of shared memory. The kernel's USS also has
+        file pages that no other process maps at the moment, so it jumps when another process
+        with the same libraries starts or ends.
         """
         try:
             status = ProcFile("status")
@@ -154,11 +154,11 @@ class Counters:
         return self._asked(subject, count)
 
     def _asked(self, subject: str, ask: Callable[[Any], int]) -> Reader | None:
-        """A reader by psutil; a gap where it has no answer to give.
+        """Return a reader through psutil; note a gap if it gives no answer.
 
         Args:
-            subject: what is asked for.
-            ask: asks a `psutil.Process`.
+            subject: what is read.
+            ask: reads it from a `psutil.Process`.
         """
         import psutil
 
@@ -172,10 +172,10 @@ class Counters:
         return lambda: ask(process)
 
     def _children(self, threads: _Latest | None) -> Reader | None:
-        """Children of this process.
+        """Return a reader of the number of child processes.
 
         Args:
-            threads: tells the number of native threads, and is read just before.
+            threads: reads the number of native threads, and is called just before.
         """
         listdir, read = os.listdir, _read_file
         try:
@@ -200,7 +200,7 @@ class Counters:
 
 
 def heap_used() -> Reader | None:
-    """A reader of the bytes that the C library has given out; None if it does not tell."""
+    """Return a reader of the bytes in use on the C heap; ``None`` if there is none."""
     import psutil
 
     info: Any = getattr(psutil, "heap_info", None)
@@ -215,7 +215,7 @@ def heap_used() -> Reader | None:
 
 
 def heap_free() -> Reader:
-    """A reader of the bytes that the C library holds free; of nought where it does not tell."""
+    """Return a reader of the free bytes of the C heap; it reads 0 if they are not known."""
     if sys.platform != "linux":
         return int
     from pytest_memguard.probes.c_heap import CHeap
@@ -227,13 +227,13 @@ def heap_free() -> Reader:
 
 
 class _Latest:
-    """A reader that remembers what it has read.
+    """A reader that remembers its last reading.
 
     Args:
-        read: reads.
+        read: the reader.
 
     Attributes:
-        value: what was read last.
+        value: the last reading.
     """
 
     __slots__ = ("_read", "value")
@@ -249,7 +249,7 @@ class _Latest:
 
 
 def _own_pages(status: bytes) -> int:
-    """Anonymous and shared-memory pages, in bytes, from /proc/self/status."""
+    """Return the bytes of anonymous and shared-memory pages, from /proc/self/status."""
     pages = 0
     for name in (b"RssAnon:", b"RssShmem:"):
         at = status.find(name)
@@ -271,7 +271,7 @@ def _python_threads() -> int:
 
 
 def _tasks() -> int:
-    """Tasks that are not done, in whatever loop."""
+    """Return the number of tasks that are not done, in all event loops."""
     asyncio = sys.modules.get("asyncio.tasks")
     if asyncio is None:
         return 0

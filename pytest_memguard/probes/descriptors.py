@@ -1,4 +1,4 @@
-"""Descriptors kept open for the whole run, which code that closes them all may close."""
+"""Descriptors that stay open for the whole run, although code may close all descriptors."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _LABELS: Final = itertools.cycle(range(64, 34, -1))
 
 
 class OwnDescriptor:
-    """A descriptor of ours, at a number high enough that no other file gets it by chance.
+    """A descriptor of ours, with a number so high that no other file gets it by chance.
 
-    Every open file has a place for the number of a signal, used only by files that send one
-    (fcntl's F_SETSIG). Each of ours bears a label of its own there; reading that takes a
-    quarter of the time of fstat.
+    Every open file stores the number of a signal, used only if it sends signals (fcntl's
+    F_SETSIG). We store a label of our own there: reading it takes a quarter of the time of
+    fstat.
 
     Args:
         number: the descriptor as it was opened; it is moved.
 
     Attributes:
-        number: where it is now.
-        label: what it bears.
+        number: the number now.
+        label: its label.
     """
 
     __slots__ = ("_ask", "_close", "_question", "label", "number")
@@ -44,13 +44,13 @@ class OwnDescriptor:
             os.close(number)
 
     def is_ours(self) -> bool:
-        """Whether it has not been closed, nor its number been given to another file."""
+        """Return whether it is open, and its number does not belong to another file."""
         try:
             return self._ask(self.number, self._question) == self.label
         except OSError:
             return False
 
     def close(self) -> None:
-        """Close it, unless its number belongs to another file by now."""
+        """Close it, unless its number belongs to another file."""
         if self.is_ours():
             self._close(self.number)

@@ -1,4 +1,4 @@
-"""Finds out the name of the function that a line belongs to."""
+"""Finds the name of the function that a line belongs to."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from types import CodeType
 from typing import Final
 
 _KEPT: Final = 16
-"""Files of which the functions are remembered: most leaks of a run are in the same few."""
+"""Number of files whose functions are remembered: most leaks of a run are in a few files."""
 FileAndLine = tuple[str, int]
-"""File and line."""
+"""File and number of a line."""
 
 
 class Functions:
-    """The names of functions, by file and line.
+    """Names of functions by file and line.
 
     Args:
-        known: some of them; the others are looked up in the source.
+        known: names that are known; the others are looked up in the source.
     """
 
     def __init__(self, known: Mapping[FileAndLine, str] | None = None) -> None:
         self._known = known or {}
 
     def named(self, stack: Iterable[tuple[str, str, int]]) -> tuple[tuple[str, str, int], ...]:
-        """A stack whose functions are not known, with their names."""
+        """Return a stack with the names of its functions."""
         return tuple((self.name(file, line), file, line) for _, file, line in stack)
 
     def name(self, file: str, line: int) -> str:
-        """The innermost function with this line; empty if there is no source to tell."""
+        """Return the innermost function with this line; empty if there is no source."""
         known = self._known.get((file, line))
         return _names(file).get(line, "") if known is None else known
 
 
 @lru_cache(maxsize=_KEPT)
 def _names(file: str) -> dict[int, str]:
-    """The innermost function of each line of a file."""
-    # what follows is inside of what comes first
+    """Return the innermost function of each line of a file."""
+    # inner code objects come later and override the lines of outer ones
     return {
         number: code.co_name
         for code in _codes(file)
@@ -47,7 +47,7 @@ def _names(file: str) -> dict[int, str]:
 
 
 def _codes(file: str) -> list[CodeType]:
-    """The code of a file and all that is in it, from the outside in."""
+    """Return the code objects of a file, outer ones before inner ones."""
     try:
         with tokenize.open(file) as source:
             found = [compile(source.read(), file, "exec", dont_inherit=True)]

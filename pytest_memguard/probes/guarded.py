@@ -1,4 +1,4 @@
-"""A probe of another plugin, whose errors end its measurement and not the test."""
+"""Wraps a probe of another plugin: its errors end the measurement, not the test."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Answer = TypeVar("Answer")
 
 
 class GuardedProbe:
-    """Asks a probe; when it raises, `lost` says so from then on.
+    """Calls a probe; if it raises, `lost` says so from then on.
 
     Args:
-        probe: another plugin's.
+        probe: the probe of another plugin.
     """
 
     def __init__(self, probe: Meter) -> None:
@@ -28,21 +28,21 @@ class GuardedProbe:
 
     @property
     def lost(self) -> str:
-        """Why its numbers mean nothing; empty where they mean something."""
+        """Why its numbers are not valid; empty if they are."""
         return self._problem or str(self._probe.lost)
 
     @property
     def running(self) -> bool:
-        """Whether it counts between `start` and `stop`."""
+        """Whether it measures between `start` and `stop`."""
         return self._is_started
 
     def start(self) -> None:
-        """Get ready; nothing is counted before `restart`."""
+        """Prepare; nothing is measured before `restart`."""
         self._is_started = True
         self._ask(self._probe.start, None)
 
     def restart(self) -> int:
-        """Begin to count the peak from here, and return the level."""
+        """Measure the peak from here on, and return the level."""
         self._latest = self._ask(lambda: int(self._probe.restart()), self._latest)
         return self._latest
 
@@ -58,7 +58,7 @@ class GuardedProbe:
         return level, high
 
     def missed(self, start: int, high: int) -> int | None:
-        """By how much the level may have been above ``high`` unnoticed; ``None``: any."""
+        """Return by how much the level may have exceeded ``high``; ``None``: any amount."""
         return self._ask(lambda: self._probe.missed(start, high), None)
 
     def level(self) -> int:
@@ -67,7 +67,7 @@ class GuardedProbe:
         return self._latest
 
     def stop(self) -> None:
-        """Let go of whatever `start` took."""
+        """Release what `start` took."""
         self._ask(self._probe.stop, None)
         self._is_started = False
 

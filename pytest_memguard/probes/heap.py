@@ -1,4 +1,4 @@
-"""Every allocation of a stretch of a test, through memray: exact peaks, and who holds them."""
+"""Tracks every allocation of some code with memray: exact peaks, and allocation sites."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _READ_BY_MEMRAY: Final = ("/proc/self/status", "/proc/self/fd")
 
 
 def import_memray() -> Any:
-    """The memray module.
+    """Return the module memray.
 
     Raises:
-        Unmeasurable: where memray does not exist, or cannot be loaded or used.
+        Unmeasurable: if memray is not available, or cannot be loaded or used.
     """
     try:
         import memray
@@ -49,10 +49,10 @@ def import_memray() -> Any:
 
 @functools.cache
 def missing_files() -> tuple[str, ...]:
-    """What is not there of the files that memray reads whenever it tracks (Linux).
+    """Return which files that memray reads when it tracks are missing (Linux).
 
-    A tracker that cannot be started for this reason makes every later one fail. They are
-    looked for once, before a test can put another file system in their place.
+    A tracker that fails to start for this reason makes every later one fail. The files are
+    looked for once, before a test can mount another file system in their place.
     """
     if sys.platform != "linux":
         return ()
@@ -60,9 +60,9 @@ def missing_files() -> tuple[str, ...]:
 
 
 class RunningProfiler:
-    """The profiler that runs now, if one does; memray takes it away.
+    """The profiler that is running, if one is; memray removes it.
 
-    memray puts it back as if it were a function. That of `cProfile` is none, so it is switched
+    memray restores it as if it were a function. `cProfile` uses no function, so it is switched
     off meanwhile.
     """
 
@@ -73,22 +73,22 @@ class RunningProfiler:
             sys.setprofile(None)
 
     def switch_on(self) -> None:
-        """Go on where memray did not start."""
+        """Continue profiling if memray did not start."""
         if self._is_off:
             self._profile.enable()
 
     def put_back(self) -> None:
-        """Go on where memray has stopped."""
+        """Continue profiling after memray has stopped."""
         if self._profile is not None and not self._is_off:
             sys.setprofile(self._profile)
         self.switch_on()
 
 
 def enter(tracker: Any) -> None:
-    """Start a tracker of memray's, without its notice in the output where greenlet is loaded.
+    """Start a tracker of memray, without the notice that it prints if greenlet is loaded.
 
     Args:
-        tracker: that is to start.
+        tracker: the tracker.
     """
     if "greenlet" not in sys.modules:
         tracker.__enter__()
@@ -98,15 +98,15 @@ def enter(tracker: Any) -> None:
 
 
 class HeapTracker:
-    """memray around a stretch of code, small Python objects included.
+    """Tracks some code with memray, small Python objects included.
 
-    Every allocation goes to a file, not to a table in this process: the table would cost
-    170 bytes per living block, which the kernel's mark would then show as the test's.
+    Every allocation is written to a file. A table in this process would take 170 bytes for each
+    allocated block, which the high-water mark would show as memory of the test.
 
     Args:
         folder: makes the file.
-        give_way: called when somebody else wants to track; memray can track once at a
-            time. It has to call `stop`. Without it, somebody else fails.
+        give_way: called when other code wants to track, because memray can track only once at a
+            time. It has to call `stop`. Without it, the other code fails.
 
     Raises:
         Unmeasurable: if memray is missing, or already tracks something else.
@@ -140,13 +140,13 @@ class HeapTracker:
             memray.Tracker = tracker
 
     def mark(self) -> int:
-        """Put a boundary into the stream and return its number, from 0."""
+        """Put a boundary into the stream of allocations, and return its number, from 0."""
         mmap.mmap(-1, BOUNDARY_SIZE).close()
         self.boundaries += 1
         return self.boundaries - 1
 
     def stop(self) -> HeapFile:
-        """Stop tracking; the file can be read from now on."""
+        """Stop tracking, and return the file, which can be read now."""
         self._memray.Tracker = self._class
         before, after = self._mapped, mapped_files()
         mapped = None if before is None or after is None else after - before
@@ -156,13 +156,13 @@ class HeapTracker:
 
 
 class HeapFile:
-    """What a `HeapTracker` wrote; read it, then `close` removes it.
+    """What a `HeapTracker` wrote; `close` removes it.
 
     Args:
-        file: what it wrote to.
-        boundaries: how many boundaries are in it.
-        mapped: bytes by which the resident pages of files became more meanwhile; ``None``
-            where the system does not tell.
+        file: the file.
+        boundaries: the number of boundaries in it.
+        mapped: bytes by which the resident pages of files grew meanwhile; ``None`` if the
+            system does not report them.
     """
 
     def __init__(self, file: TrackerFile, boundaries: int, mapped: int | None = None) -> None:
@@ -179,41 +179,41 @@ class HeapFile:
 
     @property
     def length(self) -> int:
-        """Number of allocations and releases."""
+        """Number of allocations and deallocations."""
         return self._reader.metadata.total_allocations
 
     @property
     def written(self) -> int:
-        """Bytes of the file."""
+        """Size of the file in bytes."""
         return self._file.size()
 
     @property
     def left(self) -> int:
-        """Bytes still held at the end, of those requested since the start."""
+        """Bytes that are still held at the end, of those requested since the start."""
         return sum(record.size for record in self._reader.get_leaked_allocation_records())
 
     def at_peak(self) -> list[memray.AllocationRecord]:
-        """The blocks that lived at the high-water mark, one record per stack; read once."""
+        """Return the blocks at the high-water mark, one record for each stack; read once."""
         if self._at_peak is None:
             records = self._reader.get_high_watermark_allocation_records(merge_threads=True)
             self._at_peak = list(records)
         return self._at_peak
 
     def events(self) -> Iterable[memray.AllocationRecord]:
-        """Every allocation and release, in order."""
+        """Return every allocation and deallocation, in order."""
         return self._reader.get_allocation_records()
 
     def close(self) -> None:
-        """Forget the file."""
+        """Remove the file."""
         self._reader.close()
         self._file.close()
 
 
 class TrackerFolder:
-    """Makes memray's files: nameless where the system can, in a temporary folder elsewhere.
+    """Makes memray's files: without a name if the system can, otherwise in a temporary folder.
 
-    What has no name is gone once the process is, however it ends. The folder is made when the
-    first file is needed, and removed by `close`.
+    A file without a name disappears with the process, however it ends. The folder is made for
+    the first file that needs it, and removed by `close`.
     """
 
     def __init__(self) -> None:
@@ -231,11 +231,11 @@ class TrackerFolder:
         self.new_file().close()
 
     def new_file(self) -> TrackerFile:
-        """A file that is empty, or does not exist yet."""
+        """Return a file that is empty or does not exist yet."""
         return self._nameless() or self._named()
 
     def close(self) -> None:
-        """Remove the folder, if one was made, and what is left in it."""
+        """Remove the folder, if one was made, with the files in it."""
         if self._path and self._owner == os.getpid():
             self._remove(self._path, ignore_errors=True)
         self._path = ""
@@ -264,6 +264,6 @@ def _system() -> System | None:
 
 
 def destination(file: TrackerFile) -> Any:
-    """The destination that memray writes to."""
+    """Return the destination that memray writes to."""
     # a nameless file is there already
     return import_memray().FileDestination(file.path, overwrite=True, compress_on_exit=False)

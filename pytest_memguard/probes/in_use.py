@@ -1,4 +1,4 @@
-"""Asks what the process has in use: resident memory, Python's blocks and the C heap."""
+"""Reads what the process has in use: resident memory, Python's blocks and the C heap."""
 
 from __future__ import annotations
 
@@ -20,26 +20,25 @@ class InUse:
     resident: int
     """Resident bytes."""
     blocks: int | None = None
-    """Blocks of Python's allocators; ``None`` where they were not counted."""
+    """Blocks of Python's allocators; ``None`` if they were not counted."""
     heap: int | None = None
-    """Bytes of the C heap, mapped ones included; ``None`` where the library was not asked."""
+    """Bytes of the C heap, mapped blocks included; ``None`` if they were not read."""
     small: int | None = None
-    """Bytes in pymalloc's blocks; ``None`` where the interpreter was not asked."""
+    """Bytes in pymalloc's blocks; ``None`` if they were not read."""
 
 
 class InUseProbe:
     """Reads what the process has in use.
 
     Counting blocks takes 1 microsecond in a small process and a millisecond in one of a
-    gigabyte, and so does asking a fragmented C heap. Where that takes more than two
-    milliseconds twice running, it is done in a tenth of the time at most, unless the caller
-    insists.
+    gigabyte, and so does reading a fragmented C heap. If that takes more than two milliseconds
+    twice in a row, at most a tenth of the time is spent on it, unless the caller insists.
 
     Args:
         resident: returns resident bytes.
         small: returns the bytes in pymalloc's blocks, in 0.03 to 2 milliseconds, or ``None``
-            while it cannot; ``None`` where the interpreter never tells.
-        heap: returns the bytes of the C heap; psutil's ``heap_info`` unless given.
+            while it cannot; ``None`` if the interpreter never reports them.
+        heap: returns the bytes of the C heap; by default psutil's ``heap_info``.
         blocks: counts the blocks of Python's allocators.
     """
 
@@ -62,13 +61,13 @@ class InUseProbe:
         return InUse(resident=self._resident())
 
     def _without_heap(self) -> InUse:
-        """Resident memory, and the blocks unless it is they that take long to count."""
+        """Read resident memory, and the number of blocks unless counting them is slow."""
         if self._counting > _CHEAP_SECONDS:
             return self.resident_only()
         return InUse(resident=self._resident(), blocks=self._blocks())
 
     def read_like(self, before: InUse) -> InUse:
-        """Read as much of what takes little as was read before, to compare the two."""
+        """Read the same quantities as before, if they are cheap, to compare both."""
         if before.blocks is None:
             return self.resident_only()
         if before.heap is None:
@@ -76,11 +75,11 @@ class InUseProbe:
         return self.read(whole=False, again=True)
 
     def read(self, *, whole: bool, again: bool = False) -> InUse:
-        """Read all there is to know in a moment.
+        """Read all quantities that are cheap now.
 
         Args:
             whole: read everything, however long that takes.
-            again: read as much as just before, to compare the two.
+            again: read the same quantities as just before, to compare the two readings.
         """
         if not (whole or again) and self._now() < self._due:
             return self._without_heap()

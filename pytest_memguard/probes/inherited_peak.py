@@ -15,24 +15,24 @@ _HUGE_PAGES: Final = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 class PeakBelowInherited:
-    """The high-water mark of a process whose ``ru_maxrss`` is that of a larger one.
+    """The high-water mark of a process whose ``ru_maxrss`` is that of a larger process.
 
-    A process inherits ``ru_maxrss`` from the one that started it. Below that only
-    /proc/self/status has the mark (VmHWM), and takes long to read. But resident memory rises
-    by page faults, and getrusage counts those (getrusage(2), ru_minflt and ru_majflt). After
-    a few of them, of 4 KiB each or 64 KiB where neighbouring pages of a file are mapped with
-    it, the mark lies by no more above the level. Where the system makes pages of 2 MiB
-    unasked, that holds only after none.
+    A process inherits ``ru_maxrss`` from the one that started it. Below that value only
+    /proc/self/status has the mark (VmHWM), and reading it is slow. But resident memory rises by
+    page faults, which getrusage counts (getrusage(2), ru_minflt and ru_majflt). Each maps 4
+    KiB, or 64 KiB if neighbouring pages of a file are mapped with it. So after only a few
+    faults the mark is hardly above the level. If the system makes huge pages of 2 MiB by
+    default, that holds only after no fault.
 
     Args:
-        level: reads the resident bytes.
-        usage: returns what all threads of the process have used.
-        mark: reads the mark, in bytes, however long that takes.
-        negligible: how many faults make no difference; by default what the system's setting
-            of huge pages allows.
+        level: returns resident bytes.
+        usage: returns the resource usage of all threads of the process.
+        mark: reads the mark, in bytes; slow.
+        negligible: how many faults make no difference; by default what the system's setting of
+            huge pages allows.
 
     Attributes:
-        read_mark: reads the mark, in bytes, however long that takes.
+        read_mark: reads the mark, in bytes; slow.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class PeakBelowInherited:
         self._faults = -_NEGLIGIBLE_FAULTS - 1
 
     def level(self) -> int:
-        """Return the resident bytes, to which the mark has just been reset."""
+        """Return the resident bytes just after the mark was reset."""
         usage = self._usage()
         self._faults = usage.ru_minflt + usage.ru_majflt
         level = self._level = self._read_level()
@@ -66,10 +66,10 @@ class PeakBelowInherited:
 
 
 def negligible_faults(setting: Path = _HUGE_PAGES) -> int:
-    """Return after how many page faults resident memory has hardly risen.
+    """Return the number of page faults after which resident memory has hardly risen.
 
     Args:
-        setting: the file that says whether huge pages are used unasked.
+        setting: the file that says whether huge pages are made by default.
     """
     try:
         unasked = "[always]" in setting.read_text(encoding="ascii")

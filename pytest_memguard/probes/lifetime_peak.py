@@ -1,4 +1,4 @@
-"""The highest resident memory of this process so far, which getrusage tells without /proc."""
+"""Reads the lifetime peak: the highest resident memory of this process so far."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from pytest_memguard.probes.resident import resident_reader
 from pytest_memguard.sizes import KIB, MIB
 
 DRIFT: Final = max(MIB, 64 * KIB * (os.cpu_count() or 1))
-"""Bytes by which mark and level may differ though neither has moved: the kernel counts pages
-on each processor, and the mark does not have those that have not been added up yet."""
+"""Bytes by which mark and level may differ although neither has moved: the kernel counts pages
+on each processor, and the mark does not include those that were not added up yet."""
 _STEP: Final = MIB
 _MOST: Final = 64 * MIB
 _SHARE_OF_AVAILABLE: Final = 4
 
 
 class LifetimePeak:
-    """The lifetime high-water mark, noticed when it is reset all the same.
+    """The lifetime peak; it notices if other code resets the high-water mark.
 
     Attributes:
         undisturbed: whether no other mark is in use.
 
     Raises:
-        Unmeasurable: if there is none, it cannot be trusted, it stands too far above the level
-            for that to be known, or the kernel does not tell when it is reset.
+        Unmeasurable: if there is no mark, if it cannot be trusted, if it is too far above the
+            level to be tested, or if the kernel does not report resets.
     """
 
     def __init__(self) -> None:
@@ -51,33 +51,33 @@ class LifetimePeak:
         marks_in_use.add(self)
 
     def read(self) -> int:
-        """Bytes that resident memory has not exceeded, unless `was_reset` says otherwise."""
+        """Return bytes that resident memory has not exceeded, unless the mark `was_reset`."""
         mark = self._read()
         return mark if mark > self._carried else self._carried  # noqa: FURB136  a call costs more
 
     def carry(self) -> None:
-        """Note the mark, before another one of ours resets it."""
+        """Remember the mark, before another mark of ours resets it."""
         self._carried = self.read()
 
     def close(self) -> None:
-        """Be in use no more."""
+        """Stop watching."""
         marks_in_use.discard(self)
         self._resets.close()
 
 
 def lifetime_peak_reader(level: Callable[[], int] | None) -> Callable[[], int]:
-    """A function that returns the lifetime high-water mark of this process, in bytes.
+    """Return a function that returns the lifetime peak of this process, in bytes.
 
-    The mark is never put back. A process that was started by a larger one begins with the
-    mark of that one (it survives exec), so the mark is an upper bound at any time, and the
-    process's own peak where it has risen. Before it is trusted it must rise with memory that
-    is touched, unless it stands too far above the level for that to be tried.
+    This mark is never reset. It survives exec, so a process that was started by a larger one
+    begins with the mark of that one: it is always an upper bound, and the process's own peak
+    once it has risen. Before it is trusted, it must rise with memory that is touched, unless it
+    is too far above the level for that test.
 
     Args:
-        level: reads the resident bytes; ``None`` where nothing does.
+        level: returns resident bytes; ``None`` if nothing does.
 
     Raises:
-        Unmeasurable: if there is no such mark, or it does not follow what memory does.
+        Unmeasurable: if there is no such mark, or it does not follow memory.
     """
     read = _reader()
     before = read()
@@ -115,13 +115,13 @@ def _from_psutil() -> Callable[[], int]:
 
 
 def _affordable() -> int:
-    """Bytes that may be touched to see the mark rise."""
+    """Return the bytes that may be touched to test the mark."""
     available = available_memory()
     return min(_MOST, available // _SHARE_OF_AVAILABLE) if available else _MOST
 
 
 def _follows(read: Callable[[], int], before: int) -> bool:
-    """Whether the mark rises as a block is touched, as far as that is affordable."""
+    """Return whether the mark rises when memory is touched, as far as that is affordable."""
     size = _affordable() + 2 * _STEP
     with mmap.mmap(-1, size) as block:
         for page in range(0, size, mmap.PAGESIZE):

@@ -1,4 +1,4 @@
-"""Notices when other code resets the kernel's high-water mark of this process (Linux)."""
+"""Notices when other code resets the high-water mark of this process (Linux)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _PATHS: Final = (b"/proc/self/clear_refs", b"/proc/thread-self/clear_refs")
 
 
 class ResetWatch:
-    """Sees every opening of the file that resets the mark, by any process, through inotify(7).
+    """Sees each opening of the file that resets the mark, by any process, through inotify(7).
 
-    A mark that was reset looks like one that has not risen. Nothing but the opening of the
-    file shows it; that of another thread's ``/proc/<pid>/task/<tid>`` is not seen.
+    A mark that was reset looks like one that has not risen; only the opening of the file shows
+    it. The opening of another thread's ``/proc/<pid>/task/<tid>/clear_refs`` is not seen.
 
     Attributes:
-        poll: called with 0, returns what is not empty if there may be something to see; takes
-            0.3 microseconds.
+        poll: called with 0, returns something that is not empty if there are events; takes 0.3
+            microseconds.
 
     Raises:
-        OSError: if the kernel or the C library has no inotify, or no more of it.
+        OSError: if the kernel or the C library has no inotify, or its limits are reached.
         AttributeError: if the C library has no inotify.
     """
 
@@ -46,29 +46,29 @@ class ResetWatch:
         _WATCHES.add(self)
 
     def seen(self) -> bool:
-        """Whether the file has been opened since `start`, but by us."""
+        """Return whether other code has opened the file since `start`."""
         if self.poll(0) and self.drain():
             self._seen = True
         return self._seen
 
     def note(self) -> None:
-        """Take the file for opened: another watch has seen it."""
+        """Count the file as opened: another watch has seen it."""
         self._seen = True
 
     def start(self) -> None:
-        """Forget what was seen so far."""
+        """Forget earlier openings."""
         if self.poll(0):
             self.drain()
         self._seen = False
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         _WATCHES.discard(self)
         self.poll = _nothing
         self._leave()
 
     def renew(self) -> None:
-        """Watch the file of the process we are in, with a descriptor of its own."""
+        """Watch the file of the current process, with a new descriptor."""
         self._leave()
         try:
             self._open()
@@ -81,7 +81,7 @@ class ResetWatch:
         self._descriptor.close()
 
     def check(self) -> None:
-        """Watch again if something has closed the descriptor."""
+        """Watch again if other code has closed the descriptor."""
         if not self._descriptor.is_ours():
             self.renew()
 
@@ -98,7 +98,7 @@ class ResetWatch:
         self._poller.register(self._descriptor.number, select.POLLIN)
 
     def drain(self) -> bool:
-        """Take the events from the kernel; whether there were any."""
+        """Take the events from the kernel, and return whether there were any."""
         if not self._descriptor.is_ours():
             self.renew()
             return False
@@ -113,7 +113,7 @@ _WATCHES: weakref.WeakSet[ResetWatch] = weakref.WeakSet()
 
 @contextlib.contextmanager
 def opened_by_us() -> Iterator[None]:
-    """Open the file without being seen."""
+    """Open the file in this context without being noticed."""
     watches = list(_WATCHES)
     for watch in watches:
         watch.check()

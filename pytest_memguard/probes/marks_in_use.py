@@ -1,4 +1,4 @@
-"""The high-water marks of this process that are in use, one inside the other, say."""
+"""Keeps account of the high-water marks in use: each has to know when another resets it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Protocol
 
 
 class Mark(Protocol):
-    """A reader of the kernel's mark, of which there is one for each process.
+    """A reader of the kernel's high-water mark, of which each process has one.
 
     Attributes:
-        undisturbed: whether no other is in use, and none has reset the kernel's mark.
+        undisturbed: whether no other reader is in use, and none has reset the mark.
     """
 
     undisturbed: bool
 
     def carry(self) -> None:
-        """Note where the kernel's mark is: it is about to be reset."""
+        """Remember the mark, because it is about to be reset."""
 
 
 _IN_USE: weakref.WeakSet[Mark] = weakref.WeakSet()
 
 
 def add(mark: Mark) -> None:
-    """Count one more, and tell all of them that they are not alone, if so."""
+    """Add a reader; if there are others, all of them are disturbed."""
     _IN_USE.add(mark)
     if len(_IN_USE) > 1:
         for each in _IN_USE:
@@ -31,15 +31,15 @@ def add(mark: Mark) -> None:
 
 
 def discard(mark: Mark) -> None:
-    """Count one less."""
+    """Remove a reader."""
     _IN_USE.discard(mark)
 
 
 def carry_all(mark: Mark) -> None:
-    """Have each note where the kernel's mark is, which one of them is about to reset.
+    """Have all readers remember the mark, which one of them is about to reset.
 
     Args:
-        mark: that one; it is alone again if no other is in use any more.
+        mark: that one; it is undisturbed if no other reader is in use any more.
     """
     for each in _IN_USE:
         each.carry()

@@ -1,4 +1,4 @@
-"""Highest resident memory, from the kernel's own high-water mark (Linux)."""
+"""Measures peak RSS by the kernel's high-water mark, reset each time (Linux)."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from pytest_memguard.sizes import KIB, MIB
 _TRIAL: Final = 2 * MIB
 _DRIFT: Final = 128 * KIB
 RESET_REQUEST: Final = b"5"
-"""What is written to have the mark put back."""
+"""What is written to have the kernel reset the mark."""
 
 
 class PeakRss:
-    """The kernel's mark of this process, put back whenever something new is measured.
+    """The high-water mark of this process, which is reset whenever a measurement starts.
 
-    Writing ``5`` to ``/proc/self/clear_refs`` puts the mark back to the current level
-    (proc_pid_clear_refs(5), Linux 4.0). ``getrusage`` returns the mark in a sixth of the
-    time that ``/proc/self/status`` takes, but never less than the mark this process
-    inherited when it was started by a larger one; below that `PeakBelowInherited` reads it.
-    It is the process's mark for each of its threads as well (getrusage(2), ru_maxrss), and
-    asking for one thread spares the kernel adding up the time of them all.
+    Writing ``5`` to ``/proc/self/clear_refs`` resets the mark to the current level
+    (proc_pid_clear_refs(5), Linux 4.0). ``getrusage`` returns the mark in a sixth of the time
+    that ``/proc/self/status`` takes, but never less than the mark that this process inherited
+    from a larger one that started it; below that `PeakBelowInherited` reads it. The mark is the
+    same for each thread (getrusage(2), ru_maxrss), and asking for one thread saves the kernel
+    adding up the times of all threads.
 
-    Several of these may be in use at once, one inside the other (a test that runs pytest
-    in the same process): each notes the mark before another puts it back.
+    Several of these may be in use at once, one inside the other, if a test runs pytest in the
+    same process. Each remembers the mark before another resets it.
 
     Attributes:
-        file: takes what puts it back.
-        usage: ``getrusage``, which tells the mark in KiB.
+        file: the file that resets the mark.
+        usage: ``getrusage``, which returns the mark in KiB.
         thread: its argument.
-        inherited_peak: bytes up to which ``ru_maxrss`` is the mark this process inherited.
+        inherited_peak: bytes up to which ``ru_maxrss`` is the mark that this process inherited.
         below_inherited: reads the mark below that.
-        resets: notices who else resets it; ``None`` where the kernel does not tell.
-        unwatched: why nothing notices that; empty where it is noticed.
-        undisturbed: whether no other mark is in use, and none has put this one back.
+        resets: notices resets by other code; ``None`` if the kernel does not report them.
+        unwatched: why resets go unnoticed; empty if they are noticed.
+        undisturbed: whether no other mark is in use, and none has reset this one.
 
     Raises:
-        Unmeasurable: if the mark is missing or does not follow what memory does.
+        Unmeasurable: if there is no mark, or it does not follow memory.
     """
 
     metric = RSS
@@ -90,72 +90,72 @@ class PeakRss:
             raise
 
     def reset_by_others(self, _: float = 0) -> Sequence[object]:
-        """What is not empty if something else may have reset the mark since `start`."""
+        """Return whether other code may have reset the mark since `start`: not empty if so."""
         return self.resets.poll(0) if self.resets is not None else ()
 
     @property
     def lost(self) -> str:
-        """Why the mark means nothing, if something else has reset it since `start`."""
+        """Why the mark is not valid, if other code has reset it since `start`."""
         return RESET_BY_TEST if self.resets is not None and self.resets.seen() else ""
 
     def note_reset(self) -> None:
-        """Note that something else has reset the mark before this one was there."""
+        """Note that other code reset the mark before this one existed."""
         if self.resets is not None:
             self.resets.note()
 
     def start(self) -> None:
-        """Forget who has reset the mark so far; the kernel always counts."""
+        """Forget earlier resets; the kernel always measures."""
         if self.resets is not None:
             self.resets.start()
 
     def stop(self) -> None:
-        """Nothing to undo."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Stop noting what other marks put back."""
+        """Stop noticing resets."""
         marks_in_use.discard(self)
         if self.resets is not None:
             self.resets.close()
             self.resets = None
 
     def reset(self) -> int:
-        """Put the mark back, and return where it is now: the level as the mark counts it.
+        """Reset the mark, and return where it is now: the level as the mark counts it.
 
-        The kernel's two counters differ by what its processors have not added up yet;
-        compare this number with `mark` alone.
+        Pages that the processors have not added up yet make the kernel's two counters differ,
+        so this number may only be compared with `mark`.
         """
         self.reset_only()
         self._bias = 0
         return self.below_inherited.level() if self.inherited_peak else self._lifetime_mark()
 
     def reset_only(self) -> None:
-        """Put the mark back, and do not ask where it is now."""
+        """Reset the mark without reading where it is now."""
         if not self.undisturbed:
             marks_in_use.carry_all(self)
         self.file.write(RESET_REQUEST)
         self._carried = 0
 
     def carry(self) -> None:
-        """Note the mark, before it is put back."""
+        """Remember the mark, before it is reset."""
         self._carried = self.mark()
         self.undisturbed = False
 
     def mark(self) -> int:
-        """Where the mark is, in bytes."""
+        """Return the mark, in bytes."""
         mark = self.usage(self.thread).ru_maxrss * KIB
         if mark <= self.inherited_peak:
             mark = self.below_inherited.mark()
         return max(mark, self._carried)
 
     def rise_above(self, base: int) -> int:
-        """How far the mark lies above where it was, in bytes; never below 0."""
+        """Return by how much the mark is above an earlier one, in bytes; never below 0."""
         mark = self.usage(self.thread).ru_maxrss * KIB
         if mark <= self.inherited_peak or self._carried:
             mark = self.mark()
         return mark - base if mark > base else 0
 
     def restart(self) -> int:
-        """Put the mark back to the level, and return the level in bytes."""
+        """Reset the mark, and return the level in bytes."""
         base = self.reset()
         level = self.level()
         self._bias = base - level
@@ -168,15 +168,15 @@ class PeakRss:
         return level, max(high, level)
 
     def missed(self, start: int, high: int) -> int | None:  # noqa: ARG002  a Meter's
-        """Nothing, since the kernel counts every page, unless others have reset the mark."""
+        """Return 0: the kernel counts every page; ``None`` if other code reset the mark."""
         return None if self.lost else 0
 
     def _lifetime_mark(self) -> int:
-        """The larger of the mark and the one this process was started with."""
+        """Return the larger of the mark and the one that this process inherited."""
         return self.usage(self.thread).ru_maxrss * KIB
 
     def _try_out(self) -> None:
-        """Check on a block of known size that the mark rises, stays, and can be put back."""
+        """Test with a block of known size that the mark rises, stays, and can be reset."""
         try:
             self.reset()
             low = self.below_inherited.read_mark()

@@ -1,4 +1,4 @@
-"""A single reading of this process: memory, blocks, open files, threads."""
+"""Takes a snapshot of this process: memory, blocks, open files, threads."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from pytest_memguard.values import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What one look at the process showed; ``None`` where the platform does not tell."""
+    """Numbers of this process at one moment; ``None`` if the platform does not report them."""
 
     rss: Size
     """Resident memory."""
     uss: Size | None
-    """Memory that would be free if the process ended."""
+    """Memory that would be released if the process ended."""
     heap: Size | None
     """Bytes in use on the C heap, mapped blocks included."""
     blocks: int
-    """Small blocks Python's allocator has handed out."""
+    """Number of blocks that Python's allocators have handed out."""
     open_files: int | None
     """Open descriptors or handles."""
     threads: int
-    """Threads, native ones included where the system lists them."""
+    """Number of threads, native ones included if the system lists them."""
 
 
 def take_snapshot() -> Snapshot:
-    """Look once; a few hundred microseconds.
+    """Take a snapshot, in a few hundred microseconds.
 
     Raises:
-        Unmeasurable: if nothing tells resident memory.
+        Unmeasurable: if nothing reports resident memory.
     """
     import psutil
 
@@ -58,7 +58,7 @@ def take_snapshot() -> Snapshot:
 
 
 def _asked(ask: Callable[[Any], Any]) -> Any:
-    """An answer of psutil's about this process; ``None`` where it has none.
+    """Return psutil's answer about this process; ``None`` if it has none.
 
     Args:
         ask: asks a `psutil.Process`.

@@ -1,4 +1,4 @@
-"""Tells who asked for the blocks of Python objects that stay, not where they are from."""
+"""Finds with tracemalloc which code owns blocks that stay, whatever allocated their memory."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from pytest_memguard.probes.surviving_blocks import (
 
 _FRAMES: Final = 24
 _BEFORE: Final = 4
-"""The part of the calls to make before the first snapshot."""
+"""One in so many of the calls is made before the first snapshot."""
 _MOST_BLOCKS: Final = 100_000
 _OUR_FILES: Final = str(Path(__file__).parents[1] / "*")
 Moves = Counter[tuple[int, tracemalloc.Traceback, tracemalloc.Traceback]]
-"""Blocks of a size that one stack has allocated, and that belong to what another has made."""
+"""Numbers of blocks by size, the stack that allocated them, and the stack that they
+belong to."""
 
 
 class TracingStopped(Exception):  # noqa: N818  a state of the calls, not an error of ours
-    """A call ended our use of tracemalloc: it uses tracemalloc itself."""
+    """A call stopped our use of tracemalloc, because it uses tracemalloc itself."""
 
 
 def traced_again(
@@ -40,29 +41,30 @@ def traced_again(
     survivors: list[SurvivingBlocks],
     moved: Callable[[], Moves] = Counter,
 ) -> list[SurvivingBlocks]:
-    """Surviving blocks, those of Python's allocators from as many more calls under tracemalloc.
+    """Return surviving blocks, those of Python's allocators from more calls under tracemalloc.
 
-    The interpreter keeps tuples, lists and others for reuse. memray sees where the memory of
-    one was allocated, perhaps for another one that is long gone; tracemalloc sees who got it
-    last. The names of functions, and which C functions there are, only memray knows.
+    The interpreter keeps freed tuples, lists and other objects for reuse. memray reports where
+    the memory of such an object was allocated, perhaps for another object that no longer
+    exists; tracemalloc reports which code got it last. Only memray knows names of functions,
+    and C functions.
 
-    Some calls are made before the first of two snapshots, so that what each call replaces is
-    in both of them.
+    Some calls are made before the first of two snapshots, so that blocks which each call
+    replaces are in both of them.
 
     Args:
         call: makes one call.
-        calls: how many to make.
+        calls: the number of calls to make.
         collect: collects garbage, if it is to be collected.
-        survivors: as memray tells them.
-        moved: tells what belongs to others than those who allocated it.
+        survivors: surviving blocks as memray reports them.
+        moved: returns blocks that belong to other code than the code that allocated them.
 
     Raises:
-        CallFailed: if a call went wrong.
+        CallFailed: if a call failed.
         TracingStopped: if a call stopped tracemalloc.
     """
     if tracemalloc.is_tracing():
         return survivors
-    gc.collect()  # so that what goes now does not hide what comes
+    gc.collect()  # garbage freed later would hide new blocks
     blocks = sys.getallocatedblocks()
     tracemalloc.start(_FRAMES)
     try:
@@ -109,8 +111,8 @@ def _snapshot(
     blocks: int,
     moved: Callable[[], Moves],
 ) -> tuple[tracemalloc.Snapshot, Moves] | None:
-    """What is there after so many calls; None if it is too much."""
-    gc.collect()  # empties what is kept for reuse; the check has frozen the heap
+    """Return a snapshot after a number of calls; ``None`` if it would be too large."""
+    gc.collect()  # clears free lists; the check has frozen the heap
     for _ in range(calls):
         call()
     collect()
@@ -122,9 +124,9 @@ def _snapshot(
 
 
 def _blocks(snapshot: tracemalloc.Snapshot, moves: Moves) -> BlocksByStack:
-    """The blocks of a snapshot without what it took itself, and those of Python's alone.
+    """Return the blocks of Python's allocators in a snapshot, except its own.
 
-    The memory of extensions that have a domain of their own memray has seen.
+    Extensions may have allocators in a domain of their own, which memray has tracked.
     """
     of_python = tracemalloc.DomainFilter(inclusive=True, domain=0)
     of_others = [
@@ -141,7 +143,7 @@ def _blocks(snapshot: tracemalloc.Snapshot, moves: Moves) -> BlocksByStack:
 def _completed(
     told: Iterable[SurvivingBlocks], survivors: list[SurvivingBlocks]
 ) -> list[SurvivingBlocks]:
-    """What tracemalloc told, with what memray knows of the same places."""
+    """Return blocks from tracemalloc, completed with what memray knows of the same lines."""
     largest: dict[FileAndLine, SurvivingBlocks] = {}
     for blocks in survivors:
         if blocks.of_python and blocks.stack:

@@ -1,4 +1,4 @@
-"""Peak of the memory that Python's allocators hand out, through tracemalloc."""
+"""Measures the peak of the memory that Python's allocators hand out, with tracemalloc."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pytest_memguard.model import Method
 
 
 class PythonHeap:
-    """tracemalloc as a meter; it is left running if it ran before.
+    """tracemalloc as a meter; if it was running before, it keeps running.
 
-    There is one peak for all. What it was is noted before anybody else puts it back, so a
+    tracemalloc has one peak for all code. It is remembered before other code resets it, so a
     test that measures itself does not hide from its budget.
     """
 
@@ -31,7 +31,7 @@ class PythonHeap:
 
     @property
     def _tracemalloc(self) -> Any:
-        """The module; only runs that count with it load it, before their first test."""
+        """The module, loaded before the first test in runs that need it."""
         import tracemalloc
 
         return tracemalloc
@@ -42,7 +42,7 @@ class PythonHeap:
         return self._canary is not None
 
     def start(self) -> None:
-        """Begin to trace, with one frame a block."""
+        """Start to trace, with one frame for each block."""
         if not self._tracemalloc.is_tracing():
             self._tracemalloc.start(1)
             self._started = True
@@ -51,7 +51,7 @@ class PythonHeap:
             self._note_resets()
 
     def restart(self) -> int:
-        """Put the mark back to the level, and return the level in bytes."""
+        """Reset the peak to the level, and return the level in bytes."""
         if self._canary is not None:
             self._reset_peak()
             self._carried = 0
@@ -60,7 +60,7 @@ class PythonHeap:
     def read(self) -> tuple[int, int]:
         """Return the level and the highest level since `restart`, in bytes.
 
-        If the traces were dropped in between, `lost` says so and the numbers mean nothing.
+        If the traces were dropped meanwhile, `lost` says so and the numbers are not valid.
         """
         if self._canary is None:
             return 0, 0
@@ -70,7 +70,7 @@ class PythonHeap:
         return level, max(high, self._carried)
 
     def missed(self, start: int, high: int) -> int:  # noqa: ARG002  a Meter's
-        """Nothing: every block is traced."""
+        """Return 0: every block is traced."""
         return 0
 
     def level(self) -> int:
@@ -79,7 +79,7 @@ class PythonHeap:
         return level
 
     def stop(self) -> None:
-        """Stop tracing, if it was us who started."""
+        """Stop tracing, if this object started it."""
         self._canary = None
         if self._noting is not None and self._tracemalloc.reset_peak is self._noting:
             self._tracemalloc.reset_peak = self._reset_peak
@@ -89,7 +89,7 @@ class PythonHeap:
             self._tracemalloc.stop()
 
     def _note_resets(self) -> None:
-        """Have the peak noted before somebody else puts it back."""
+        """Have the peak remembered before other code resets it."""
         before = self._reset_peak = self._tracemalloc.reset_peak
 
         @functools.wraps(before)
@@ -101,4 +101,4 @@ class PythonHeap:
 
 
 def _nothing() -> None:
-    """Stands for what puts the peak back, as long as nothing is traced."""
+    """Take the place of the function that resets the peak while nothing is traced."""

@@ -1,4 +1,4 @@
-"""Where the repository is that the tests are in."""
+"""Finds the root of the repository that the tests are in."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 _ROOTS: Final = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
-"""Variables in which services name the folder the repository was checked out to."""
+"""Variables in which CI services name the folder of the checkout."""
 
 
 def prefix_of(root: Path) -> str:
-    """The way from the top of the repository to a folder, with slashes; usually empty.
+    """Return the path from the root of the repository to a folder, with slashes; usually empty.
 
     Args:
         root: the folder that paths of tests are relative to.

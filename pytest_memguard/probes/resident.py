@@ -1,4 +1,4 @@
-"""Current resident memory of this process, in bytes."""
+"""Reads the resident memory of this process, in bytes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _FIELDS_OF_STATM: Final = 7
 
 
 class ProcFile:
-    """A file under /proc/self kept open, for reading or writing again and again.
+    """A file under /proc/self that is kept open, to be read or written repeatedly.
 
-    It sits at a high descriptor number: code that closes "all" descriptors may close it,
-    but the next file the process opens will not get its number. It is opened again in a
-    forked child (where it would still mean the parent) and when it was closed.
+    It has a high descriptor number: code that closes all descriptors may close it, but the next
+    file that is opened does not get its number. It is opened again if it was closed, and in a
+    forked child, where it would still be the parent's.
 
     Args:
-        name: the file below /proc/self.
+        name: name of the file under /proc/self.
         flags: as for `os.open`.
-        opening: makes a context in which it is opened.
+        opening: makes a context in which the file is opened.
 
     Attributes:
-        descriptor: its number, if nobody has closed it.
+        descriptor: its number, unless other code has closed it.
 
     Raises:
         OSError: if there is no such file.
@@ -66,13 +66,13 @@ class ProcFile:
         _OPEN_FILES.add(self)
 
     def read(self, size: int) -> bytes:
-        """The first ``size`` bytes, a page at most, as the kernel writes them now."""
+        """Return the first ``size`` bytes, at most a page, as the kernel writes them now."""
         if not self._own.is_ours():
             self._open()
         return self._pread(self.descriptor, size, 0)
 
     def write(self, data: bytes) -> None:
-        """Hand ``data`` to the kernel."""
+        """Write data to the kernel."""
         try:  # as in `is_ours`, without a call: this is done around every test
             ours = self._ask(self.descriptor, self._question) == self._own.label
         except OSError:
@@ -82,7 +82,7 @@ class ProcFile:
         self._write(self.descriptor, data)
 
     def reopen(self) -> None:
-        """Open the file of the process we are in."""
+        """Open the file of the current process."""
         self._own.close()
         self._open()
 
@@ -101,7 +101,7 @@ _OPEN_FILES: weakref.WeakSet[ProcFile] = weakref.WeakSet()
 
 def _reopen_in_child() -> None:
     for file in list(_OPEN_FILES):
-        # a child without /proc is not to hear of it here: who reads the file will
+        # in a child without /proc the next read raises, not the fork
         with contextlib.suppress(OSError):
             file.reopen()
 
@@ -111,7 +111,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def mapped_files() -> int | None:
-    """Resident bytes that are pages of files or of shared memory; ``None`` if none can say."""
+    """Return the resident bytes of files and shared memory; ``None`` if they are not known."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123  a phase begins
             return int(file.read().split()[2]) * os.sysconf("SC_PAGESIZE")
@@ -120,10 +120,10 @@ def mapped_files() -> int | None:
 
 
 def resident_reader() -> Callable[[], int]:
-    """A function that returns this process's resident bytes, the fastest there is here.
+    """Return the fastest function that returns this process's resident bytes.
 
     Raises:
-        Unmeasurable: if nothing tells them; so does the function, if that is so later on.
+        Unmeasurable: if nothing reports them; the function raises it too, later on.
     """
     if sys.platform != "linux":
         return _from_psutil()
@@ -142,7 +142,7 @@ def _from_statm() -> Callable[[], int]:
     page, pread = os.sysconf("SC_PAGESIZE"), os.pread
 
     def resident() -> int:
-        # the text shows whether it is this file: nothing else is asked, around every test
+        # the text itself shows whether it is this file: a check would cost time at every test
         try:
             fields = pread(file.descriptor, 64, 0).split()
         except OSError:

@@ -1,4 +1,4 @@
-"""Asks the allocators for slack: free memory of theirs that a test can use again."""
+"""Reads slack: free memory inside the allocators that a test can reuse."""
 
 from __future__ import annotations
 
@@ -19,40 +19,41 @@ class Slack:
     """Free memory inside the allocators, by the allocator that holds it."""
 
     blocks: tuple[tuple[int, int], ...] = ()
-    """Free blocks in pymalloc's pools that are partly in use: size in bytes, and how many."""
+    """Size in bytes and number of free blocks in pymalloc's pools that are partly in use."""
     pools: int = 0
-    """Free pools in arenas that something else keeps alive."""
+    """Number of free pools in arenas that other blocks keep alive."""
     pool_size: int = 0
     """Bytes of a pool."""
     arena_size: int = 0
-    """Bytes of an arena; the pools of the newest one may never have been touched."""
+    """Bytes of an arena; pools of the newest arena may never have been touched."""
     used: int = 0
     """Bytes in blocks that are in use."""
     malloc: int = 0
-    """Bytes of resident memory in free chunks of the C heap, at most."""
+    """The most bytes of resident memory in free chunks of the C heap."""
     heap: int = 0
     """Bytes in use on the C heap."""
     hooked: bool = False
-    """Whether another tool hooks pymalloc, as tracemalloc does: it has no statistics then."""
+    """Whether another tool hooks pymalloc, as tracemalloc does; then there are no
+    statistics."""
     anywhere: int = 0
     """Bytes of ``malloc`` at the ends of threads' arenas, where blocks of any size fit."""
 
     @property
     def small(self) -> int:
-        """Bytes for blocks up to 512 bytes, those that were never touched included."""
+        """Bytes for blocks up to 512 bytes, including those that were never touched."""
         return sum(size * count for size, count in self.blocks) + self.pools * self.pool_size
 
     @property
     def total(self) -> int:
-        """Bytes a test could use at most without the process growing."""
+        """The most bytes that a test can use without the process growing."""
         return self.small + self.malloc
 
 
 class SlackProbe:
-    """Asks CPython's and glibc's allocators for what they hold free.
+    """Reads the free memory of CPython's and glibc's allocators.
 
-    CPython prints its statistics to a C stream (``sys._debugmallocstats``); the function
-    behind it takes any stream, so the probe passes one in memory and leaves stderr alone.
+    CPython prints its statistics to a C stream (``sys._debugmallocstats``). The function behind
+    it accepts any stream, so the probe passes one in memory and leaves stderr alone.
 
     Raises:
         Unmeasurable: if this interpreter or C library has no such statistics.
@@ -81,23 +82,23 @@ class SlackProbe:
         return replace(self.read_python(), malloc=malloc, anywhere=anywhere, heap=heap)
 
     def read_python(self) -> Slack:
-        """Measure what pymalloc holds, and leave the C heap out."""
+        """Measure the free memory of pymalloc, without the C heap."""
         text = self._heap.printed(self._print)
         if not text.strip() and sys.getallocatedblocks():
             return Slack(hooked=True)
         return parse_malloc_stats(text)
 
     def read_used(self) -> int | None:
-        """Bytes in pymalloc's blocks; ``None`` while another tool hooks it."""
+        """Return the bytes in pymalloc's blocks; ``None`` while another tool hooks it."""
         slack = self.read_python()
         return None if slack.hooked else slack.used
 
 
 def parse_malloc_stats(text: bytes) -> Slack:
-    """What pymalloc holds free, from its own statistics.
+    """Return the free memory of pymalloc from its own statistics.
 
     Args:
-        text: what CPython prints; empty where pymalloc is not in use.
+        text: what CPython prints; empty if pymalloc is not in use.
 
     Raises:
         Unmeasurable: if the text has another form.
@@ -127,7 +128,7 @@ def parse_malloc_stats(text: bytes) -> Slack:
 
 
 def _products(text: bytes) -> dict[bytes, tuple[int, int]]:
-    """Number and size by name, from lines such as "4 arenas * 1048576 bytes/arena"."""
+    """Return number and size by name, from lines such as "4 arenas * 1048576 bytes/arena"."""
     found: dict[bytes, tuple[int, int]] = {}
     for line in text.splitlines():
         left, times, right = line.partition(b" * ")

@@ -1,4 +1,4 @@
-"""Blocks that a stretch of code allocates and leaves behind, with the stacks that did it."""
+"""Finds the blocks that some code allocates and leaves behind, with their stacks."""
 
 from __future__ import annotations
 
@@ -27,45 +27,45 @@ _INSTRUMENT: Final = re.compile(
     r"call_trace$|trace_function_entry$|call_profile_func$|sys_profile_"
     r"|tracemalloc_add_trace$|traceback_new$"
 )
-"""What the interpreter calls for memray's sake, which makes frames into objects, and what
-tracemalloc keeps for a test that has started it."""
+"""C functions that the interpreter calls because memray tracks, which makes objects of frames,
+or because a test has started tracemalloc."""
 _ALIKE: Final = 0.9
-"""Share of blocks that have to be of one size for all to be called alike."""
+"""Share of the blocks that must have one size for all to be called alike."""
 SMALL: Final = 512
-"""Bytes of the largest block that has a place in an arena."""
+"""Bytes of the largest block that is in an arena."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurvivingBlocks:
-    """Blocks from one place that are still there."""
+    """Blocks from one stack that are still allocated."""
 
     stack: tuple[tuple[str, str, int], ...]
     """Function, file and line of every Python frame, innermost first."""
     native: tuple[str, ...]
     """C functions under the innermost Python frame, innermost first."""
     count: int
-    """How many blocks."""
+    """Number of blocks."""
     size: int
     """Their bytes."""
     of_python: bool = False
     """Whether they are known to be from Python's allocators."""
     small: int = 0
-    """Bytes of those that Python's allocators keep in arenas, where no C heap shows them."""
+    """Bytes of those in arenas of Python's allocators, which are not in the C heap."""
     block: int = 0
-    """Bytes of each, if they are known to be alike."""
+    """Bytes of each block, if they are known to be alike; otherwise 0."""
 
 
 class SurvivorTracker:
-    """Follows every allocation of a stretch of code; afterwards, what of it is still there.
+    """Tracks every allocation of some code, and returns which blocks are still allocated.
 
-    memray follows every allocator and C frames; where it is missing or busy, tracemalloc
-    follows Python's.
+    memray tracks every allocator and C frames; if it is missing or in use, tracemalloc tracks
+    Python's allocators.
 
     Args:
         folder: makes memray's file.
 
     Attributes:
-        note: why it is not memray that follows, if so.
+        note: why memray does not track; empty if it does.
     """
 
     def __init__(self, folder: TrackerFolder) -> None:
@@ -77,7 +77,7 @@ class SurvivorTracker:
         self._ours = False
 
     def start(self) -> None:
-        """Follow allocations from now on."""
+        """Start to track."""
         self._profiler = RunningProfiler()
         try:
             self._tracker = _start_memray(self._file)
@@ -90,7 +90,7 @@ class SurvivorTracker:
             self._before = tracemalloc.take_snapshot()
 
     def stop(self) -> None:
-        """Follow them no longer."""
+        """Stop tracking."""
         if self._tracker is not None:
             self._tracker.__exit__(None, None, None)
             self._profiler.put_back()
@@ -102,17 +102,17 @@ class SurvivorTracker:
             self.note = f"{self.note}; the calls stopped it"
 
     def read(self) -> list[SurvivingBlocks]:
-        """What was allocated and is still there."""
+        """Return the blocks that were allocated and still are."""
         if self._tracker is not None:
             return _read(self._file)
         return _difference(self._before, self._after)
 
 
 def warm_up() -> str:
-    """Load all that memray loads when it is first used, so that it is nobody's growth.
+    """Load everything that memray loads on its first use, so that it does not count as growth.
 
     Returns:
-        Why it is not memray that will follow, if so.
+        Why memray will not track; empty if it will.
     """
     folder = TrackerFolder()
     tracker = SurvivorTracker(folder)
@@ -173,7 +173,7 @@ def _read(file: TrackerFile) -> list[SurvivingBlocks]:
 
 
 def is_of_instruments(native: Sequence[str]) -> bool:
-    """Whether blocks are there for the sake of who follows them, and no call asked for them.
+    """Return whether blocks exist only because allocations are tracked.
 
     Args:
         native: the C functions that allocated them.
@@ -193,21 +193,21 @@ def _difference(
 
 
 Sizes = Counter[int]
-"""How many blocks there are of each size."""
+"""Number of blocks by size."""
 
 
 BlocksByStack = dict[tracemalloc.Traceback, Sizes]
-"""Blocks, by the stack that allocated them."""
+"""Blocks by the stack that allocated them."""
 
 
 def grown_between(before: BlocksByStack, after: BlocksByStack) -> BlocksByStack:
-    """How many more blocks of each size there are than there were.
+    """Return how many more blocks of each size there are by stack.
 
-    What was replaced in between cancels out: one more and one less of the same size.
+    A block that was replaced by one of the same size cancels out.
 
     Args:
-        before: those of the earlier snapshot.
-        after: those of the later one.
+        before: blocks of the earlier snapshot.
+        after: blocks of the later snapshot.
     """
     found = {traceback: Counter(sizes) for traceback, sizes in after.items()}
     for traceback, sizes in before.items():
@@ -219,11 +219,11 @@ def grown_between(before: BlocksByStack, after: BlocksByStack) -> BlocksByStack:
 def surviving_blocks_of(
     traceback: tracemalloc.Traceback, sizes: Sizes
 ) -> SurvivingBlocks | None:
-    """Blocks of Python's allocators from one place; None if they did not become more.
+    """Return blocks of Python's allocators from one stack; ``None`` if there are not more.
 
     Args:
         traceback: the stack that allocated them.
-        sizes: how many more there are of each size.
+        sizes: how many more blocks there are by size.
     """
     count = sizes.total()
     size = sum(size * number for size, number in sizes.items())
@@ -243,7 +243,7 @@ def surviving_blocks_of(
 
 
 def blocks_in(snapshot: tracemalloc.Snapshot) -> BlocksByStack:
-    """The blocks of a snapshot."""
+    """Return the blocks of a snapshot."""
     found: BlocksByStack = defaultdict(Counter)
     for trace in snapshot.traces:
         found[trace.traceback][trace.size] += 1
@@ -251,5 +251,5 @@ def blocks_in(snapshot: tracemalloc.Snapshot) -> BlocksByStack:
 
 
 def frames(traceback: Sequence[tracemalloc.Frame]) -> tuple[tuple[str, str, int], ...]:
-    """The stack of a block: tracemalloc tells no functions, and the outermost frame first."""
+    """Return the stack of a block, innermost frame first; tracemalloc has no functions."""
     return tuple(("", frame.filename, frame.lineno) for frame in reversed(traceback))

@@ -17,27 +17,27 @@ class TrackerFile(Protocol):
     """A file that memray writes and reads by its path."""
 
     path: str
-    """What memray opens."""
+    """The path that memray opens."""
 
     def size(self) -> int:
-        """Bytes that are in it."""
+        """Return its size in bytes."""
 
     def close(self) -> None:
-        """Have it removed."""
+        """Close and remove it."""
 
 
 class NamedFile:
     """A file in a folder, for systems on which every file has a name.
 
     Args:
-        path: it need not be there yet.
+        path: the path; the file need not exist yet.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def size(self) -> int:
-        """Bytes that are in it."""
+        """Return its size in bytes."""
         return Path(self.path).stat().st_size
 
     def close(self) -> None:
@@ -46,13 +46,13 @@ class NamedFile:
 
 
 class NamelessFile:
-    """An open file that is in no folder: it goes with the last process that has it open.
+    """An open file that is in no folder: it disappears with the last process that has it open.
 
-    memray opens it once more by the number of its descriptor. That is a high one: code that
-    closes "all" descriptors may close it, but the next file will not get its number.
+    memray opens it again by the number of its descriptor. That number is high: code that closes
+    all descriptors may close it, but the next file does not get its number.
 
     Args:
-        descriptor: of the file; closed with it.
+        descriptor: the descriptor of the file; closed with it.
         system: the functions that work with descriptors.
     """
 
@@ -63,11 +63,11 @@ class NamelessFile:
         self.path = f"/proc/self/fd/{descriptor}"
 
     def size(self) -> int:
-        """Bytes that are in it."""
+        """Return its size in bytes."""
         return int(self._system.fstat(self._descriptor).st_size)
 
     def close(self) -> None:
-        """Let the system remove it."""
+        """Close it; the system removes it."""
         descriptor, self._descriptor = self._descriptor, -1
         with contextlib.suppress(OSError):  # a test has closed it
             if descriptor >= 0 and self._system.identity(descriptor) == self._identity:
@@ -78,10 +78,10 @@ class NamelessFile:
 
 
 class System:
-    """The functions that files are made with, bound early: tests replace them in modules.
+    """The functions that make files, bound early because tests replace them in modules.
 
     Raises:
-        ImportError: where the system knows no such files.
+        ImportError: if the system has no such files.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class System:
         self.close, self.fstat, self._dup = os.close, os.fstat, os.dup
 
     def identity(self, descriptor: int) -> tuple[int, int]:
-        """Which file a descriptor is of.
+        """Return which file a descriptor belongs to.
 
         Raises:
             OSError: if it is closed.
@@ -105,10 +105,10 @@ class System:
         """Make a file that is in no folder.
 
         Args:
-            folder: says which file system it lies on.
+            folder: a folder on the file system to use.
 
         Raises:
-            OSError: if that cannot be done here.
+            OSError: if the system cannot do that.
         """
         low = self._make(folder)
         try:

@@ -1,1 +1,1 @@
-"""Findings in, text out; nothing here touches anything live."""
+"""Turns findings and results into text; touches nothing that runs."""

@@ -1,4 +1,4 @@
-"""A baseline for people: a table for each environment, in the terminal or as Markdown."""
+"""A baseline as tables, one for each environment, for the terminal or as Markdown."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _HEADERS: Final = ("Test", "Peak MiB", "Spread", "After", "Readings", "Stages")
 
 
 def baseline_section(baseline: Baseline, top: int) -> str:
-    """The tests with the largest peaks of each environment.
+    """Return the tests with the largest peaks of each environment.
 
     Args:
-        baseline: all of it.
-        top: how many tests of each to show.
+        baseline: the baseline.
+        top: the number of tests of each environment.
     """
     parts = []
     for environment, entries in baseline.environments.items():
@@ -32,7 +32,7 @@ def baseline_section(baseline: Baseline, top: int) -> str:
 
 
 def baseline_markdown(baseline: Baseline, top: int, limit: int) -> str:
-    """The same as Markdown, of a size a comment may have."""
+    """Return the same as Markdown, short enough for a comment."""
     tests = len({nodeid for entries in baseline.environments.values() for nodeid in entries})
     many = "1 test" if tests == 1 else f"{tests:,} tests"
     blocks = [[f"## Memory on record: {many}"]]

@@ -1,4 +1,4 @@
-"""What a comparison found: a table of the changes, and the text of a regression."""
+"""The result of a comparison as text: a table of the changes, and the text of a regression."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _PLURAL: Final = {
 
 
 def environment_text(environment: EnvironmentKey) -> str:
-    """An environment in words: "CPython 3.11 on Linux x86_64"."""
+    """Return an environment in words: "CPython 3.11 on Linux x86_64"."""
     where = f"{environment.system} {environment.machine}".strip()
     return f"{environment.implementation} {environment.python} on {where}"
 
 
 def metric_text(metric: str) -> str:
-    """What a metric counts, in words: "peak RSS"."""
+    """Return what a metric counts, in words: "peak RSS"."""
     return metric_named(metric).noun
 
 
 def changes_table(changes: Iterable[Change], top: int = 0) -> str:
-    """A line for everything that is not the same: what is worst first, then by size.
+    """Return a table with a line for each change, the worst first, then by size.
 
     Args:
-        changes: of any kind, in any order; only those that are shown are kept.
-        top: lines to show at most; 0 shows all.
+        changes: of any kind, in any order; only those that are shown are kept in memory.
+        top: the number of lines; 0 shows all.
     """
     total = 0
 
@@ -60,14 +60,14 @@ def changes_table(changes: Iterable[Change], top: int = 0) -> str:
 
 
 def worst_first(changes: Iterable[Change], top: int = 0) -> list[Change]:
-    """Everything that is not the same: what is worst first, then by size.
+    """Return everything that has changed, the worst first, then by size.
 
     Args:
         changes: of any kind, in any order.
-        top: how many to keep; 0 keeps all.
+        top: the number of changes to keep; 0 keeps all.
     """
-    told = (change for change in changes if change.kind != "same")
-    return nsmallest(top, told, key=_worst) if top else sorted(told, key=_worst)
+    changed = (change for change in changes if change.kind != "same")
+    return nsmallest(top, changed, key=_worst) if top else sorted(changed, key=_worst)
 
 
 def _worst(change: Change) -> tuple[int, int, str, str]:
@@ -76,7 +76,7 @@ def _worst(change: Change) -> tuple[int, int, str, str]:
 
 
 def change_cells(change: Change) -> list[str]:
-    """A test, what was compared, before and now, how far it moved, and what came of it."""
+    """Return the cells of a table: test, subject, before, now, difference and kind."""
     difference, percent = "", ""
     if change.kind not in {"new", "gone"}:
         moved = change.now - change.before
@@ -94,14 +94,14 @@ def change_cells(change: Change) -> list[str]:
 
 
 def _what(change: Change) -> str:
-    """What was compared: "peak RSS", "stage load"."""
+    """Return what was compared: "peak RSS", "stage load"."""
     if change.subject == "peak":
         return metric_text(change.environment.metric)
     return f"stage {change.stage}" if change.subject == "stage" else change.subject
 
 
 def _amount(change: Change, size: int) -> str:
-    """MiB, as the column says; bytes per call and what is no memory say so themselves."""
+    """Return a number in MiB, as the column says, or with its unit if that is another one."""
     if change.subject == "leak":
         return f"{format_size(size)} a call"
     metric = metric_named(change.environment.metric)
@@ -109,23 +109,23 @@ def _amount(change: Change, size: int) -> str:
 
 
 def counts_line(changes: Sequence[Change]) -> str:
-    """How many tests there are of each kind, a test counted by the worst that is said of it."""
+    """Return how many tests there are of each kind; a test counts by its worst change."""
     order = (*_ORDER, "same")
     worst: dict[str, ChangeKind] = {}
     for change in changes:
         had = worst.get(change.nodeid, "same")
         worst[change.nodeid] = min(change.kind, had, key=order.index)
-    told = [
+    counts = [
         f"{count:,} {kind if count == 1 and kind != 'same' else _PLURAL[kind]}"
         for kind in order
         if (count := sum(1 for one in worst.values() if one == kind))
     ]
     tests = "1 test" if len(worst) == 1 else f"{len(worst):,} tests"
-    return f"{tests}: {', '.join(told)}" if told else "no test"
+    return f"{tests}: {', '.join(counts)}" if counts else "no test"
 
 
 def change_headline(change: Change) -> str:
-    """One line: the sentence, the line that grew most, the slug."""
+    """Return one line: the sentence, the line that grew most, and the kind."""
     grew = ""
     if change.lines:
         was, now = change.lines[0]
@@ -135,7 +135,7 @@ def change_headline(change: Change) -> str:
 
 
 def regression_text(changes: Sequence[Change]) -> str:
-    """The whole text of a test that got worse: a line each, then the lines that grew.
+    """Return the text of a test with regressions: a line for each, then the lines that grew.
 
     Args:
         changes: the regressions of one test.
@@ -148,7 +148,7 @@ def regression_text(changes: Sequence[Change]) -> str:
 
 
 def grown_table(lines: Sequence[tuple[LineEntry | None, LineEntry]]) -> str:
-    """Lines that grew, before and now."""
+    """Return a table of lines that grew, before and now."""
     rows = [
         [
             format_mib(was.size) if was is not None else "-",

@@ -1,4 +1,4 @@
-"""What a comparison found as Markdown, for a comment on the change that made it."""
+"""The result of a comparison as Markdown, for a comment on the change that was tested."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _DETAILS = 20
 
 
 def changes_markdown(changes: Sequence[Change], notes: Sequence[str], limit: int) -> str:
-    """The whole text; regressions come first.
+    """Return the whole text; regressions come first.
 
     Args:
         changes: of any kind, in any order.
-        notes: what else should be said: what was not compared.
-        limit: bytes it may have; what does not fit is left out, and said to be.
+        notes: further sentences, such as what was not compared.
+        limit: the largest size in bytes; a last line says if something was left out.
     """
-    told = worst_first(changes)
+    shown = worst_first(changes)
     blocks = [[f"## Memory compared, {plain(counts_line(changes))}"]]
-    if told:
-        rows = [_cells(change) for change in told[:_ROWS]]
+    if shown:
+        rows = [_cells(change) for change in shown[:_ROWS]]
         blocks.append(table(CHANGE_HEADERS, rows, right=5))
-    if len(told) > _ROWS:
-        blocks.append([f"*... and {len(told) - _ROWS:,} more*"])
+    if len(shown) > _ROWS:
+        blocks.append([f"*... and {len(shown) - _ROWS:,} more*"])
     if notes:
         blocks.append([f"- {paragraph(note)}" for note in notes])
     worse: dict[str, list[Change]] = {}
-    for change in told:
+    for change in shown:
         if change.kind in {"regression", "unsure"}:
             worse.setdefault(change.nodeid, []).append(change)
     blocks += [

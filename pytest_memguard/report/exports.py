@@ -14,23 +14,23 @@ from pytest_memguard.report.rows import COLUMNS, Row
 from pytest_memguard.sizes import MIB, format_size
 
 BENCHER_NAME: Final = 1024
-"""Characters that Bencher takes for the name of a benchmark."""
+"""The longest name of a benchmark that Bencher accepts, in characters."""
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Comma-separated values by RFC 4180, with a header; a line for each row."""
+    """Return comma-separated values by RFC 4180, with a header and a line for each row."""
     lines = [COLUMNS, *([csv_cell(_plain(getattr(row, n))) for n in COLUMNS] for row in rows)]
     return "".join(",".join(cells) + "\r\n" for cells in lines)
 
 
 def as_tsv(rows: Sequence[Row]) -> str:
-    """Tab-separated values with a header; tabs and line breaks in names become escapes."""
+    """Return tab-separated values with a header; tabs in names become escapes."""
     lines = [COLUMNS, *([tsv_cell(_plain(getattr(row, n))) for n in COLUMNS] for row in rows)]
     return "".join("\t".join(cells) + "\n" for cells in lines)
 
 
 def as_json(rows: Sequence[Row]) -> str:
-    """A list of objects whose keys are the columns of the tables."""
+    """Return a JSON list of objects whose keys are the columns of the tables."""
     data = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
     return json.dumps(data, indent=1) + "\n"
 
@@ -42,12 +42,12 @@ def _plain(value: object) -> str:
 
 
 def github_action_benchmark(rows: Sequence[Row], floor: int = MIB) -> str:
-    """What the action github-action-benchmark reads as ``customSmallerIsBetter``.
+    """Return what the action github-action-benchmark reads as ``customSmallerIsBetter``.
 
     Args:
-        rows: to write.
-        floor: bytes; the action compares by the ratio, and what is smaller is written as so
-            much, or nothing to a little would be an infinite rise.
+        rows: the rows to write.
+        floor: bytes; smaller peaks are written as this size. The action compares by the ratio,
+            which would be infinite after a peak of 0.
     """
     several = _several(rows)
     entries = [_benchmark(row, floor, several=several) for row in rows]
@@ -74,7 +74,7 @@ def _benchmark(row: Row, floor: int, *, several: bool) -> dict[str, object]:
 
 
 def bencher(rows: Sequence[Row]) -> str:
-    """Bencher Metric Format: a measure for each metric, in bytes."""
+    """Return Bencher Metric Format: a measure for each metric, in bytes."""
     several = _several(rows)
     benchmarks: dict[str, dict[str, object]] = {}
     for row in rows:
@@ -97,12 +97,12 @@ def _several(rows: Sequence[Row]) -> bool:
 
 
 def _name(row: Row, *, several: bool) -> str:
-    """The test; with its environment where the file holds several."""
+    """Return the name of a test, with its environment if the file has several environments."""
     return f"{row.test} [{row.environment}]" if several else row.test
 
 
 def _short(name: str) -> str:
-    """A name that Bencher takes, still one test's own."""
+    """Return a name that Bencher accepts and that no other test has."""
     if len(name) <= BENCHER_NAME:
         return name
     mark = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:16]

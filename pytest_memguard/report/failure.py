@@ -1,4 +1,4 @@
-"""What a failing test says: a line a breach, the stages, the largest lines, what to do next."""
+"""The text of a failing test: breaches, stages, largest lines, and what to do next."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pytest_memguard.sizes import format_size
 
 
 def describe_site(site: CallSite) -> str:
-    """A line and what it held, in words."""
+    """Return an allocation site and its size, in words."""
     place = f"{site.file}:{site.line}" if site.line else site.file
     return f"{site.function}, {place}, {format_size(site.size)}"
 
 
 def headline(finding: Finding) -> str:
-    """One line: what was found, and the name of the rule."""
+    """Return one line: the sentence of a finding, and its slug."""
     return f"{finding_sentence(finding)} ({finding.slug})"
 
 
 def finding_sentence(finding: Finding) -> str:
-    """One line: measured, limit, by how much, who set it, and the largest line."""
+    """Return one line: measured, limit, the difference, who set it, and the largest line."""
     largest = f"; largest: {describe_site(finding.sites[0])}" if finding.sites else ""
     return one_line(f"{finding.text}{largest}")
 
@@ -33,13 +33,13 @@ def failure_text(
     call: PhaseReading | None,
     more: Sequence[str] = (),
 ) -> str:
-    """The whole text of a failure.
+    """Return the whole text of a failure.
 
     Args:
         findings: the breaches of one phase.
         stages: the test's stages so far.
-        call: the call phase, if it has been measured.
-        more: paragraphs for its end.
+        call: the reading of the call, if it has been measured.
+        more: paragraphs for the end.
     """
     parts = ["\n".join(headline(finding) for finding in findings)]
     if stages:
@@ -56,7 +56,7 @@ def failure_text(
 
 
 def stage_lines(stages: Sequence[StageReading]) -> list[str]:
-    """The lines of the stages that were drilled into, a table each."""
+    """Return a table of lines for each stage of which they are known."""
     return [
         one_line(f"Lines that grew most in stage {stage.path!r}, at its peak:")
         + "\n"

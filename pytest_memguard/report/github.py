@@ -10,17 +10,17 @@ from pytest_memguard.report.notices import Notice
 from pytest_memguard.report.repository_paths import in_repository
 
 SHOWN: Final = 10
-"""Annotations of one level that GitHub shows for a step; it drops the rest without a word."""
+"""How many annotations of one level GitHub shows for a step; it silently drops the others."""
 _TITLE = 255
-"""Characters GitHub takes as the title of an annotation."""
+"""The longest title of an annotation, in characters."""
 
 
 def workflow_commands(found: Sequence[Notice], prefix: str) -> list[str]:
-    """A line to print for each notice, as far as GitHub would show it.
+    """Return a line to print for each notice, up to the number that GitHub shows.
 
     Args:
-        found: the weightiest first.
-        prefix: from the repository's root to pytest's.
+        found: the notices, the most important first.
+        prefix: path from the root of the repository to that of pytest.
     """
     lines = []
     for level in ("error", "warning"):

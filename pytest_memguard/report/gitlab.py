@@ -13,11 +13,11 @@ from pytest_memguard.report.repository_paths import in_repository
 
 
 def code_quality(found: Sequence[Notice], prefix: str) -> str:
-    """The report as JSON; an empty list where there is nothing to say.
+    """Return the report as JSON; an empty list without notices.
 
     Args:
-        found: all of them.
-        prefix: from the repository's root to pytest's.
+        found: all notices.
+        prefix: path from the root of the repository to that of pytest.
     """
     seen: Counter[str] = Counter()
     return json.dumps([_entry(notice, prefix, seen) for notice in found], indent=1) + "\n"
@@ -37,8 +37,8 @@ def _entry(notice: Notice, prefix: str, seen: Counter[str]) -> dict[str, object]
 
 
 def _fingerprint(notice: Notice, seen: Counter[str]) -> str:
-    """The same in every run: GitLab tells new findings from known ones by it alone."""
-    # a leak that many tests show keeps its name when another test comes first
+    """Return the same name in every run: GitLab recognises known findings by it alone."""
+    # a leak that several tests show keeps its name when another test comes first
     whose = "" if notice.rule == "leaking" else notice.nodeid
     key = f"{notice.rule}\0{whose}\0{notice.name}"
     seen[key] += 1

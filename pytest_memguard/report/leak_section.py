@@ -32,10 +32,10 @@ def leaks_section(
     known: Mapping[str, KnownLeak],
     ignore: Sequence[str] = (),
 ) -> list[str]:
-    """The lines of the section ``leaks``; none where no test was checked.
+    """Return the lines of the section; none if no test was checked.
 
     Args:
-        outcomes: every test; read once.
+        outcomes: the results of all tests; read once.
         known: leaks accepted before, by fingerprint.
         ignore: the patterns of ``mem_leak_ignore``.
     """
@@ -71,7 +71,7 @@ def leaks_section(
 
 
 def _in_state(checked: Sequence[Outcome], state: LeakState) -> list[tuple[str, LeakReading]]:
-    """The tests of one verdict, and what was found of each."""
+    """Return the tests with one verdict, with their readings."""
     return [(o.nodeid, o.leak) for o in checked if o.leak and o.leak.verdict.state == state]
 
 
@@ -83,10 +83,10 @@ def _reasons(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
 
 
 def _settling(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
-    """Those that are worth a line, and how many others there are."""
-    told = [(nodeid, reading) for nodeid, reading in readings if is_worth_listing(reading)]
-    lines = _some(_reasons(told), "settling")
-    others = len(readings) - len(told)
+    """Return the settling tests that are worth a line, and the number of others."""
+    listed = [(nodeid, reading) for nodeid, reading in readings if is_worth_listing(reading)]
+    lines = _some(_reasons(listed), "settling")
+    others = len(readings) - len(listed)
     if others:
         many = "1 test" if others == 1 else f"{others} tests"
         heap, pages = (format_size(LISTED_GROWTH[signal]) for signal in ("C heap", "USS"))
@@ -96,7 +96,7 @@ def _settling(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
 
 
 def _clean(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
-    """What a verdict of clean can show at least: some growth comes in one of many calls."""
+    """Return in how many calls nothing grew: growth in one of many calls may need more."""
     calls = [reading.verdict.calls for _, reading in readings if reading.verdict.calls > 1]
     if not calls:
         return []
@@ -106,7 +106,7 @@ def _clean(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
 
 
 def _called_now(leak: KnownLeak, checked: Sequence[Outcome]) -> str:
-    """What a known leak is called now, as far as its tests tell."""
+    """Return the present fingerprints of a known leak, from the tests that showed it."""
     names = {
         outcome.leak.blame.fingerprint
         for outcome in checked
@@ -144,11 +144,11 @@ def _counts(checked: Sequence[Outcome], skipped: int) -> str:
 
 
 Leak = tuple[Outcome, LeakReading]
-"""A test, and one of its leaks."""
+"""A test's result, and one of its leaks."""
 
 
 def leaks_by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Leak]]:
-    """The leaks by fingerprint, or by node id without one, each with its tests."""
+    """Return leaks by fingerprint, or by node id if they have none, each with its tests."""
     groups: dict[str, list[Leak]] = {}
     for outcome in outcomes:
         leak = outcome.leak
@@ -161,7 +161,7 @@ def leaks_by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Leak]]:
 
 
 def _groups(checked: Sequence[Outcome]) -> list[str]:
-    """Leaks by fingerprint, each with the tests that show it."""
+    """Return the lines for leaks, each with the tests that show it."""
     lines = []
     for name, group in leaks_by_name(checked).items():
         outcome, leak = group[0]
@@ -181,7 +181,7 @@ def _groups(checked: Sequence[Outcome]) -> list[str]:
 
 
 def _kept(checked: Sequence[Outcome]) -> list[str]:
-    """What parts of the test runner keep of every test, which is not counted."""
+    """Return the lines for what the test runner keeps of each test, which is not counted."""
     most: dict[str, Counter[Signal]] = {}
     tests: Counter[str] = Counter()
     for outcome in checked:
@@ -192,13 +192,13 @@ def _kept(checked: Sequence[Outcome]) -> list[str]:
             tests[kept.owner] += 1
     lines = []
     for owner, rates in sorted(most.items()):
-        told = [
+        amounts = [
             kept_text(Rate(signal=signal, per_call=per_call, low=per_call, high=per_call))
             for signal, per_call in rates.items()
             if signal not in BYTE_SIGNALS and per_call >= _LEAST_KEPT
         ]
         many = "1 test" if tests[owner] == 1 else f"up to that in {tests[owner]} tests"
-        what = ", ".join(told) or "less than a block"
+        what = ", ".join(amounts) or "less than a block"
         lines.append(f"kept by {owner}: {what} per call, not counted ({many})")
     return lines
 

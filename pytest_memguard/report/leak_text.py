@@ -1,4 +1,4 @@
-"""What a leaking test says, and the section ``leaks`` at the end of a run."""
+"""The text of a leaking test: what each call keeps, where it was allocated, what holds it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from pytest_memguard.leaks import (
 from pytest_memguard.report.table import leak_line_table, rounds_table, type_table
 from pytest_memguard.sizes import format_size
 
-_NOT_BLAMED = (
-    "Nobody looked into it (--mem-leak-blame=none). Run this test without that to see who "
-    "holds what, and to accept the leak by its fingerprint; or leave the test out with "
-    "@pytest.mark.mem_no_leak_check(reason=...)."
+_NOT_DIAGNOSED = (
+    "Its cause was not looked for (--mem-leak-blame=none). Run this test without that option "
+    "to see what holds the memory, and to accept the leak by its fingerprint; or leave the "
+    "test out with @pytest.mark.mem_no_leak_check(reason=...)."
 )
 _ROUNDS = 8
 _IN_BYTES = 10_000
 _ALL = 0.8
-"""Share of what stays that lines have to account for; allocators round up."""
+"""Share of the growth that lines must account for; allocators round up."""
 _OF_MEMORY: frozenset[Signal] = BYTE_SIGNALS | {"blocks"}
 _UNITS = {
     "blocks": "block",
@@ -42,12 +42,15 @@ _UNITS = {
 
 
 def leak_line(reading: LeakReading) -> str:
-    """The verdict in one line, with its name: "keeps 3 blocks per call (leaking)"."""
+    """Return the verdict in one line, with its name: "keeps 3 blocks per call (leaking)"."""
     return f"{leak_sentence(reading)} ({reading.verdict.state})"
 
 
 def leak_sentence(reading: LeakReading) -> str:
-    """The verdict in one line: "keeps 3 blocks, 216 bytes per call, in each of 24 calls"."""
+    """Return the verdict in one line.
+
+    For example "keeps 3 blocks, 216 bytes per call, in each of 24 calls".
+    """
     verdict = reading.verdict
     if verdict.state != "leaking":
         reason = f": {verdict.reason}" if verdict.reason else ""
@@ -87,33 +90,33 @@ def _who(blame: Blame | None) -> str:
 
 
 def leak_text(reading: LeakReading, explained: Mapping[str, str] | None = None) -> str:
-    """The whole text of a failure.
+    """Return the whole text of a failure.
 
     Args:
-        reading: what was found.
-        explained: tests under which leaks were explained already, by fingerprint.
+        reading: the result of the leak check.
+        explained: the test under which a leak was explained already, by fingerprint.
     """
-    told = explained or {}
+    explained = explained or {}
     if not reading.more:
-        return _one_leak(reading, told, _rounds(reading, [reading]))
+        return _one_leak(reading, explained, _rounds(reading, [reading]))
     parts = [_headline(reading), *_rounds(reading, reading.parts)]
     for number, part in enumerate(reading.parts, start=1):
         title = f"Leak {number} of {len(reading.parts)}: {leak_line(part)}"
         if part.accepted:
             parts.append(one_line(f"{title}; {part.accepted}"))
         else:
-            parts.append(_one_leak(part, told, [], title=title))
+            parts.append(_one_leak(part, explained, [], title=title))
     return "\n\n".join(parts)
 
 
 def _headline(reading: LeakReading) -> str:
-    """All leaks of a test in one line."""
-    told = [leak_sentence(part) for part in reading.parts]
-    return one_line(f"{len(told)} leaks: {'; '.join(told)} (leaking)")
+    """Return all leaks of a test in one line."""
+    sentences = [leak_sentence(part) for part in reading.parts]
+    return one_line(f"{len(sentences)} leaks: {'; '.join(sentences)} (leaking)")
 
 
 def _rounds(reading: LeakReading, parts: Sequence[LeakReading]) -> list[str]:
-    """The table of the rounds, with the signals that any of the leaks shows in."""
+    """Return the table of rounds, with the signals in which any of the leaks shows."""
     signals = list(dict.fromkeys(rate.signal for part in parts for rate in part.verdict.rates))
     rounds = reading.verdict.rounds
     if not rounds or not signals:
@@ -127,7 +130,7 @@ def _rounds(reading: LeakReading, parts: Sequence[LeakReading]) -> list[str]:
 def _one_leak(
     reading: LeakReading, explained: Mapping[str, str], rounds: list[str], title: str = ""
 ) -> str:
-    """The text of one leak, or where it is."""
+    """Return the text of one leak, or the test under which it is explained."""
     blame, verdict = reading.blame, reading.verdict
     title = title or leak_line(reading)
     known = explained.get(blame.fingerprint, "") if blame is not None else ""
@@ -141,7 +144,7 @@ def _one_leak(
     if blame is not None:
         parts += _blamed(blame, [rate.signal for rate in verdict.rates])
     elif verdict.state == "leaking":
-        parts.append(_NOT_BLAMED)
+        parts.append(_NOT_DIAGNOSED)
     return "\n\n".join(parts)
 
 
@@ -157,8 +160,8 @@ def _number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-def _held_by_nobody(blame: Blame, signals: Sequence[Signal]) -> str:
-    """What it means that nothing was found to hold it."""
+def _without_holder(blame: Blame, signals: Sequence[Signal]) -> str:
+    """Return the sentence for a leak of which no holder was found."""
     if blame.is_cut_short:
         return "What holds it was not found in the time there was."
     if not _OF_MEMORY.intersection(signals):
@@ -176,7 +179,7 @@ def _blamed(blame: Blame, signals: Sequence[Signal]) -> list[str]:
     if blame.path is not None:
         parts.append(path_text(blame.path))
     elif not blame.types and blame.calls:
-        parts.append(_held_by_nobody(blame, signals))
+        parts.append(_without_holder(blame, signals))
     if blame.lines:
         table = leak_line_table(blame.lines, blame.calls)
         what = (
@@ -195,12 +198,12 @@ def _blamed(blame: Blame, signals: Sequence[Signal]) -> list[str]:
 
 
 def _unaccounted(blame: Blame) -> list[str]:
-    """That the lines do not account for all that stays, if so."""
+    """Return the sentence that lines account for only a part of the growth, if so."""
     lines = sum(line.size for line in blame.lines) / blame.calls
     if blame.per_call is None or lines >= _ALL * blame.per_call:
         return []
     if not lines and any(line.left for line in blame.lines):
-        return []  # what the lines leave behind was read as a whole, not block by block
+        return []  # the lines left resources, which are not counted in bytes
     if blame.per_call < _IN_BYTES:
         known, whole = f"{lines:,.0f}", f"{blame.per_call:,.0f} bytes"
     else:
@@ -209,7 +212,7 @@ def _unaccounted(blame: Blame) -> list[str]:
 
 
 def path_text(path: RetentionPath) -> str:
-    """A retention path, from the root to the survivor."""
+    """Return a retention path, from the root to the object that survived."""
     text = one_line("Held by: " + " -> ".join(path.steps))
     return f"{text}\n{one_line(f'({path.remark})')}" if path.remark else text
 

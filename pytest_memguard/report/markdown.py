@@ -1,4 +1,4 @@
-"""The run as Markdown, for the page of a CI job or a comment on a change."""
+"""A run as Markdown, for the page of a CI job or a comment on a change."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ _WORDS = {
 
 
 def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
-    """The whole text; findings come first.
+    """Return the whole text; findings come first.
 
     Args:
-        run: the whole run.
-        top: how many tests to show in the table of peaks.
-        limit: bytes it may have; what does not fit is left out, and said to be.
-        whole: whether the run kept the numbers of every test, not only of those with findings.
+        run: the run.
+        top: the number of tests in the table of peaks.
+        limit: the largest size in bytes; a last line says if something was left out.
+        whole: whether the run has the numbers of all tests, not only of those with findings.
     """
     rich: list[Outcome] = []
     spent = time_spent(_sifted(run, rich))
-    told = replace(run, outcomes=rich)
-    found = notices(told)
+    listed = replace(run, outcomes=rich)
+    found = notices(listed)
     errors = [notice for notice in found if notice.level == "error"]
     blocks = [_headline(run, found, whole=whole), *_findings(found)]
     blocks += _peaks(run, top, whole=whole)
-    blocks += _unmeasured(told)
+    blocks += _unmeasured(listed)
     texts = {whole_text(notice): notice for notice in reversed(errors[:_DETAILS])}
     blocks += [
         details(f"{notice.rule}: {code(notice.nodeid)}", text)
@@ -71,15 +71,15 @@ def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
 
 
 def _sifted(run: Run, rich: list[Outcome]) -> Iterator[Outcome]:
-    """Every outcome of a run: they may be many, and made as they are read.
+    """Yield every result of a run: there may be many, made as they are read.
 
     Args:
-        run: the whole run.
-        rich: gets those of which there is more to say than what they used.
+        run: the run.
+        rich: is filled with results that have more than peaks.
     """
     for outcome in run.outcomes:
-        told = (outcome.findings, outcome.notes, outcome.stages)
-        if any(told) or outcome.leak or outcome.leak_skipped:
+        more = (outcome.findings, outcome.notes, outcome.stages)
+        if any(more) or outcome.leak or outcome.leak_skipped:
             rich.append(outcome)
         yield outcome
 

@@ -1,4 +1,4 @@
-"""Pieces of Markdown in which no test name can break anything: code, text, tables, details."""
+"""Parts of Markdown that no test name can break: code, text, tables, details."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final
 from pytest_memguard.escapes import visible
 
 SUMMARY_LIMIT: Final = 1024 * 1024
-"""Bytes GitHub takes as the summary of one step; it drops a longer one altogether."""
+"""The largest summary of a step in bytes; GitHub drops a larger one."""
 COMMENT_LIMIT: Final = 65_000
-"""Bytes that fit into a comment on GitHub, with some room to put a line before them: it takes
-65,536 characters. GitLab takes more."""
+"""The largest comment in bytes, with space for a line before it: GitHub accepts 65,536
+characters, GitLab more."""
 
 _LONGEST: Final = 300
 _NOT_IN_SPAN: Final = re.compile(r"[`|\\\x00-\x1f\x7f\u2028\u2029]|^\s|\s$|^$")
@@ -21,24 +21,24 @@ _CUT: Final = "*Cut here: the rest does not fit into {limit:,} bytes.*"
 
 
 def code(text: str) -> str:
-    """A name, as code; fit for a table's cell and for a line of text."""
+    """Return a name as code, for a cell of a table or a line of text."""
     text = visible(text)
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST - 60]}...{text[-57:]}"
     if not _NOT_IN_SPAN.search(text):
         return f"`{text}`"
-    # references cannot close or open anything, in whatever reads this
+    # character references cannot open or close anything, whatever reads them
     return f"<code>{_SPECIAL.sub(_reference, text)}</code>"
 
 
 def plain(text: str) -> str:
-    """A sentence that is not to be read as Markdown, on one line."""
+    """Return a sentence on one line, escaped so that it is not read as Markdown."""
     text = _SPECIAL.sub(_reference, visible(" ".join(text.split())))
-    return text.replace("@", "@<!-- -->")  # nobody is to be called
+    return text.replace("@", "@<!-- -->")  # mention no user
 
 
 def paragraph(text: str) -> str:
-    """A sentence at the beginning of a line, where a dash or a number begins a list."""
+    """Return a sentence for the start of a line, where a dash would begin a list."""
     text = plain(text)
     return re.sub(r"^([0-9]*)([-+=.):])", lambda m: f"{m[1]}&#{ord(m[2])};", text)
 
@@ -48,10 +48,10 @@ def _reference(match: re.Match[str]) -> str:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) -> list[str]:
-    """The lines of a table.
+    """Return the lines of a table.
 
     Args:
-        headers: of its columns.
+        headers: the headers of the columns.
         rows: cells that are Markdown already.
         right: how many of the last columns hold numbers.
     """
@@ -60,11 +60,11 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0)
 
 
 def details(summary: str, text: str) -> list[str]:
-    """Text as it stands, folded away; one line, because half of it is of no use.
+    """Return text in a folded section, as one line: a part of it would be broken Markdown.
 
     Args:
-        summary: Markdown that is always seen.
-        text: what is behind it.
+        summary: Markdown that is always visible.
+        text: what is folded.
     """
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -73,26 +73,26 @@ def details(summary: str, text: str) -> list[str]:
 
 
 def _as_html(summary: str) -> str:
-    """Inside of an HTML tag nothing is read as Markdown."""
+    """Return Markdown code as HTML: inside of an HTML tag Markdown is not read."""
     return re.sub(
         r"`([^`]*)`", lambda m: f"<code>{_SPECIAL.sub(_reference, m[1])}</code>", summary
     )
 
 
 def _lines(text: str) -> str:
-    """The lines of a text, without what a terminal would act on."""
+    """Return the lines of a text without what a terminal would act on."""
     return "\n".join(map(visible, text.splitlines()))
 
 
 def fit(blocks: Sequence[Sequence[str]], limit: int) -> str:
-    """Blocks, an empty line between them, as far as they fit.
+    """Return blocks separated by empty lines, as far as they fit.
 
     Args:
-        blocks: lines; a block is cut after any of them.
-        limit: bytes in UTF-8.
+        blocks: lines; a block may be cut after any line.
+        limit: the largest size, in bytes of UTF-8.
 
     Returns:
-        The text, with a last line that says so if something was left out.
+        The text; its last line says if something was left out.
     """
     text = "\n\n".join("\n".join(block) for block in blocks) + "\n"
     if _size(text) <= limit:

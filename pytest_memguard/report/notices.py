@@ -1,4 +1,4 @@
-"""What a run has to complain of, in the order of its weight: what CI pages show first."""
+"""The findings of a run in order of importance, for CI pages and annotations."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _WEIGHTS: Final = (
     "not-measured",
     "stage-not-run",
 )
-"""Rules, the weightiest first; others come before all of them."""
+"""Rules, the most important first; rules that are not listed come before them."""
 UNDECIDED_RULES: Final = frozenset(
     {"unclear", "undecided", "unsure", "not-measured", "stage-not-run"}
 )
-"""Rules that say that something is not known."""
+"""Rules for something that could not be measured or decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One complaint about one test; a leak that many tests show is one."""
+    """One finding about one test; a leak that many tests show is one notice."""
 
     level: Level
-    """Whether the test failed with it."""
+    """``error`` if the test failed with it."""
     rule: str
-    """Slug of what speaks."""
+    """Slug of the rule."""
     nodeid: str
     """The test."""
     file: str
@@ -49,34 +49,34 @@ class Notice:
     line: int
     """Line of the test, from 1."""
     text: str
-    """One line: measured, limit, by how much, who set it."""
+    """One line: measured, limit, the difference, and who set it."""
     outcome: Outcome
-    """Everything known of the test."""
+    """The test's result."""
     name: str = ""
-    """The same in every run, whatever the numbers and lines."""
+    """What the finding is about, without numbers and lines: the same in every run."""
     excess: int = 0
-    """Bytes above the limit, where there is one."""
+    """Bytes above the limit, if there is a limit."""
 
 
 def notices(run: Run) -> list[Notice]:
-    """Every complaint, errors first, then by weight.
+    """Return all notices, errors first, then by importance.
 
-    What a test was expected to fail with (``xfail``, ``pytest.raises``) is none, nor is what
-    was accepted.
+    Findings that a test was expected to fail with (``xfail``, ``pytest.raises``) are left out,
+    and so are accepted ones.
 
     Args:
-        run: the whole run.
+        run: the run.
     """
-    told = [outcome for outcome in run.outcomes if outcome.findings or outcome.leak]
-    found = [notice for outcome in told for notice in _of_findings(outcome)]
-    found += _of_leaks(told)
+    relevant = [outcome for outcome in run.outcomes if outcome.findings or outcome.leak]
+    found = [notice for outcome in relevant for notice in _of_findings(outcome)]
+    found += _of_leaks(relevant)
     if run.leak_strict:
-        found += [notice for outcome in told for notice in _unclear(outcome)]
+        found += [notice for outcome in relevant for notice in _unclear(outcome)]
     return sorted(found, key=_order)
 
 
 def count_by_rule(found: Iterable[Notice], level: Level) -> dict[str, int]:
-    """How many notices there are of each rule, in their order."""
+    """Return the number of notices of each rule, in their order."""
     counts: dict[str, int] = {}
     for notice in found:
         if notice.level == level:
@@ -85,7 +85,7 @@ def count_by_rule(found: Iterable[Notice], level: Level) -> dict[str, int]:
 
 
 def whole_text(notice: Notice) -> str:
-    """All that the test failed with, as its failure has it; empty for warnings."""
+    """Return the text that the test failed with; empty for warnings."""
     outcome = notice.outcome
     if notice.level == "warning":
         return ""
@@ -116,28 +116,28 @@ def _of_findings(outcome: Outcome) -> Iterable[Notice]:
 
 
 def _name(finding: Finding) -> str:
-    """What a finding is about, without its numbers."""
+    """Return what a finding is about, without its numbers."""
     budget = finding.budget
     part = f"stage {budget.stage}" if budget.stage is not None else budget.phase
     return f"{budget.metric} {part}"
 
 
 def _of_leaks(outcomes: Sequence[Outcome]) -> Iterable[Notice]:
-    """One notice for each leak that is neither accepted nor expected."""
+    """Yield a notice for each leak that is neither accepted nor expected."""
     failed = [outcome for outcome in outcomes if outcome.result in _FAILED]
     for name, group in leaks_by_name(failed).items():
-        told = [(outcome, part) for outcome, part in group if not part.accepted]
-        if not told:
+        failing = [(outcome, part) for outcome, part in group if not part.accepted]
+        if not failing:
             continue
-        outcome, part = told[0]
+        outcome, part = failing[0]
         text = leak_sentence(part)
-        if len(told) > 1:
-            text += f"; {len(told)} tests show it"
+        if len(failing) > 1:
+            text += f"; {len(failing)} tests show it"
         yield _notice(outcome, "error", "leaking", text, name=name)
 
 
 def _unclear(outcome: Outcome) -> Iterable[Notice]:
-    """With ``--mem-leak-strict`` tests fail with a check that has no verdict."""
+    """Yield the notice of a test that failed because its leak check is unclear."""
     leak = outcome.leak
     if leak is None or leak.verdict.state != "unclear" or outcome.result not in _FAILED:
         return

@@ -1,4 +1,4 @@
-"""Rows as OpenMetrics text 1.0, for whatever scrapes or imports metrics."""
+"""Rows as OpenMetrics text 1.0."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _LABELS: Final = ("test", "metric", "system", "machine", "implementation", "pyth
 
 
 def openmetrics(rows: Sequence[Row]) -> str:
-    """The whole text; every family is a gauge, and has a sample for each row that knows it."""
+    """Return the whole text; each family is a gauge, with samples of the rows that know it."""
     lines = []
     for name, unit, meaning, value in _FAMILIES:
         samples = [(row, number) for row in rows if (number := value(row)) is not None]

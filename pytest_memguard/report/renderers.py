@@ -1,4 +1,4 @@
-"""The formats that a whole run can be written in."""
+"""The formats in which a whole run can be written."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _TOP: Final = 10
 
 
 class _Format:
-    """A renderer that is a function.
+    """A renderer made from a function.
 
     Args:
-        name: what the option calls it.
-        write: makes the text.
+        name: what the option calls the format.
+        write: returns the text.
     """
 
     def __init__(self, name: str, write: Callable[[Run], str]) -> None:
@@ -29,7 +29,7 @@ class _Format:
         self._write = write
 
     def render(self, run: Run) -> str:
-        """The text of the file."""
+        """Return the text of the file."""
         return self._write(run)
 
 
@@ -51,4 +51,4 @@ RENDERERS: Final = {
         ),
     )
 }
-"""Our own, by name."""
+"""The renderers of this package, by name."""

@@ -1,4 +1,4 @@
-"""Paths as the service that shows them knows them: from the top of the repository."""
+"""Paths relative to the root of the repository, as CI services name them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import posixpath
 
 
 def in_repository(file: str, prefix: str) -> str:
-    """A source file's path from the top of the repository.
+    """Return a source file's path from the root of the repository.
 
     Args:
-        file: relative to pytest's root, with slashes; absolute paths stay.
-        prefix: from the repository's top to pytest's root; empty if they are the same.
+        file: path relative to pytest's root, with slashes; absolute paths stay.
+        prefix: path from the root of the repository to pytest's root; empty if they are the
+            same.
     """
     return posixpath.normpath(posixpath.join(prefix, file)) if file else file

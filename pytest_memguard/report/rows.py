@@ -1,4 +1,4 @@
-"""A run or a baseline as flat rows, a test and a metric each: what exports and tables use."""
+"""A run or a baseline as flat rows, one for each test and metric."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from pytest_memguard.values import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What is known of one test in one metric."""
+    """The numbers of one test in one metric."""
 
     test: str
     """Node id."""
     metric: str
-    """rss, heap, python, or that of another probe."""
+    """rss, heap, python, or the metric of a plugin."""
     peak_bytes: int
-    """Peak of the call; of setup or teardown, where there was no call."""
+    """Peak of the call; if there was no call, the higher peak of setup and teardown."""
     upper_bound_bytes: int
-    """What the peak cannot exceed; the same as the peak where it is exact."""
+    """Upper bound of the peak; equal to it if it is exact."""
     spread_bytes: int | None = None
-    """Between the lowest and the highest reading; only a baseline knows it."""
+    """Difference of the highest and the lowest reading; only in a baseline."""
     growth_bytes: int | None = None
     """Resident memory the test left behind; only with rss."""
     seconds: float | None = None
-    """Duration of what was measured; only a run knows it."""
+    """Duration of the measured phase; only in a run."""
     budget_bytes: int | None = None
     """The tightest limit on the whole call in this metric."""
     result: str = ""
-    """passed, failed, ...; only a run knows it."""
+    """passed, failed, ...; only in a run."""
     findings: int = 0
     """How many limits were broken or could not be checked."""
     leak: str = ""
     """Verdict of the leak check, if there was one."""
     leak_bytes_per_call: float | None = None
-    """What a call leaves behind, if it was checked and something tells."""
+    """Bytes that a call leaves behind, if the test was checked and they are known."""
     system: str = ""
     """Operating system."""
     machine: str = ""
@@ -53,7 +53,7 @@ class Row:
 
     @property
     def environment(self) -> str:
-        """Where it was measured, in words."""
+        """The environment, in words."""
         words = (self.system, self.machine, self.implementation, self.python)
         return " ".join(word for word in words if word)
 
@@ -70,10 +70,10 @@ def rows_of(numbers: Run | Baseline) -> list[Row]:
 
 
 def rows_of_run(run: Run) -> list[Row]:
-    """The rows of a run, the largest peak first.
+    """Return the rows of a run, the largest peak first.
 
-    Tests of which nothing was measured have none. What several processes measured of one
-    test is one row, the highest.
+    A test without numbers has no row. Numbers of a test from several processes are one row, the
+    highest.
     """
     highest: dict[tuple[str, str], Row] = {}
     for outcome in run.outcomes:
@@ -136,7 +136,7 @@ def _of_outcome(run: Run, outcome: Outcome) -> Iterable[Row]:
 
 
 def _peaks(outcome: Outcome) -> Sequence[tuple[PhaseReading, Peak]]:
-    """The peaks of the call, or the highest of the other phases."""
+    """Return the peaks of the call; without a call, the highest of the other phases."""
     call = outcome.phase("call")
     phases = outcome.phases if call is None else (call,)
     highest: dict[str, tuple[PhaseReading, Peak]] = {}
@@ -155,7 +155,7 @@ def _budget(outcome: Outcome, peak: Peak) -> int | None:
 
 
 def _left(outcome: Outcome) -> float | None:
-    """Bytes a call leaves behind; nothing is known without a verdict."""
+    """Return the bytes that a call leaves behind; ``None`` without a verdict."""
     if outcome.leak is None or outcome.leak.verdict.state not in {"clean", "leaking"}:
         return None
     return 0.0 if outcome.leak.verdict.state == "clean" else bytes_of_all(outcome.leak)

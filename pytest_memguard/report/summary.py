@@ -18,11 +18,11 @@ _SHOWN_NOTES = 20
 
 
 def by_peak(outcomes: Iterable[Outcome], top: int) -> list[Outcome]:
-    """The tests with the highest peaks in any phase, the largest first.
+    """Return the tests with the highest peaks in any phase, the largest first.
 
     Args:
-        outcomes: of all tests; read once, and no more than ``top`` of them are kept.
-        top: how many.
+        outcomes: the results of all tests; read once, and no more than ``top`` are kept.
+        top: the number of tests.
     """
     # every outcome is read, even if none is kept
     return nsmallest(max(top, 1), outcomes, key=_peak_first)[:top]
@@ -37,12 +37,12 @@ def _highest(outcome: Outcome) -> int:
 
 
 def memory_section(outcomes: Iterable[Outcome], sums: Sequence[Totals], top: int) -> str:
-    """The tests that used most, their stages, and the run's total.
+    """Return the tests with the largest peaks, their stages, and the run's total.
 
     Args:
-        outcomes: every measured test; looked at once, and only those that are shown are kept.
-        sums: a process each, then the whole run's.
-        top: how many tests to show.
+        outcomes: the results of all measured tests; read once, and only those shown are kept.
+        sums: the totals of each process, then those of the whole run.
+        top: the number of tests to show.
     """
     staged: list[Outcome] = []
     spent: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
@@ -74,7 +74,7 @@ def memory_section(outcomes: Iterable[Outcome], sums: Sequence[Totals], top: int
 
 
 def time_spent(outcomes: Iterable[Outcome]) -> Mapping[str, array[float]]:
-    """Seconds that measuring took, for every test of each process."""
+    """Return the seconds that measuring each test took, by process."""
     spent: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
     for outcome in outcomes:
         spent[outcome.worker].append(outcome.overhead)
@@ -82,10 +82,10 @@ def time_spent(outcomes: Iterable[Outcome]) -> Mapping[str, array[float]]:
 
 
 def totals_line(totals: Totals, spent: Mapping[str, Iterable[float]]) -> str:
-    """How much the tests of one process, or of all, used in sum.
+    """Return the totals of one process, or of all.
 
-    What measuring took for most tests is the median: the first one in a process pays for a
-    collection of garbage, and those with stages for one more each.
+    The time for most tests is given as the median: the first test of a process pays for a
+    garbage collection, and each test with stages for another one.
     """
     mine = sorted(chain(*(spent[worker] for worker in spent if totals.worker in {"", worker})))
     median = mine[len(mine) // 2] * 1e6 if mine else 0.0
@@ -103,20 +103,22 @@ def totals_line(totals: Totals, spent: Mapping[str, Iterable[float]]) -> str:
 
 
 def notes(outcomes: Iterable[Outcome], *, with_failures: bool) -> list[str]:
-    """One line for everything that must be seen.
+    """Return one line for each finding and note.
 
     Args:
-        outcomes: the tests.
-        with_failures: also what tests have failed with.
+        outcomes: the results of tests.
+        with_failures: whether to include what tests failed with.
     """
     lines = []
     for outcome in outcomes:
-        told = [
+        headlines = [
             headline(finding)
             for finding in outcome.findings
             if with_failures or not finding.raised
         ]
-        lines += [one_line(f"{outcome.nodeid}: {text}") for text in (*told, *outcome.notes)]
+        lines += [
+            one_line(f"{outcome.nodeid}: {text}") for text in (*headlines, *outcome.notes)
+        ]
     if len(lines) > _SHOWN_NOTES:
         rest = len(lines) - _SHOWN_NOTES
         lines[_SHOWN_NOTES:] = [f"... and {rest} more; --mem-json PATH keeps all of them"]

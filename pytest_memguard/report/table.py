@@ -1,4 +1,4 @@
-"""Tables for the terminal, with tabulate."""
+"""Tables for the terminal."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from pytest_memguard.sizes import KIB, MIB, format_mib
 
 
 def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Rows under their headers, text to the left and numbers to the right.
+    """Return rows under their headers, text on the left and numbers on the right.
 
     Args:
-        headers: of the columns.
-        rows: cells.
+        headers: the headers of the columns.
+        rows: the cells.
         left: how many of the first columns hold text.
     """
     return aligned_table(headers, rows, ["left"] * left + ["right"] * (len(headers) - left))
@@ -35,11 +35,11 @@ def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int
 def aligned_table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], align: Sequence[str]
 ) -> str:
-    """Rows under their headers, a line each, whatever their cells hold.
+    """Return rows under their headers, one line each, whatever their cells hold.
 
     Args:
-        headers: of the columns.
-        rows: cells.
+        headers: the headers of the columns.
+        rows: the cells.
         align: left or right, for each column.
     """
     return tabulate(
@@ -52,7 +52,7 @@ def aligned_table(
 
 
 def _peak(peak: Peak | None) -> str:
-    """A peak in MiB; with its upper bound where that is far enough to matter."""
+    """Return a peak in MiB, with its upper bound if that is far above."""
     if peak is None:
         return "-"
     if peak.unseen is None:
@@ -71,16 +71,16 @@ def _signed(size: int) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Write a duration for people: "1.20 s", "15.0 ms"."""
+    """Return a duration in words: "1.20 s", "15.0 ms"."""
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
 
 
 def stage_table(stages: Sequence[StageReading], call: PhaseReading | None) -> str:
-    """The stages of one test, then the test's own line.
+    """Return the stages of one test, followed by the whole test.
 
     Args:
-        stages: in order.
-        call: the call phase, for the last line.
+        stages: the stages, in order.
+        call: the reading of the call, for the last line.
     """
     rows = [
         [
@@ -107,7 +107,7 @@ def stage_table(stages: Sequence[StageReading], call: PhaseReading | None) -> st
 
 
 def site_table(sites: Sequence[CallSite]) -> str:
-    """Source lines and what they held, the largest first."""
+    """Return a table of allocation sites, the largest first."""
     kept = any(site.kept is not None for site in sites)
     headers = ["MiB", *(["Kept MiB"] if kept else []), "Blocks", "Function", "Line"]
     rows = [
@@ -134,7 +134,7 @@ def _other_budgets(outcome: Outcome) -> str:
 
 
 def _measured(outcome: Outcome, budget: Budget) -> int | None:
-    """Bytes that count against a budget, where the phases tell."""
+    """Return the bytes that count against a budget, if the phases show them."""
     values = []
     for phase in outcome.phases:
         peak = phase.peak(budget.metric)
@@ -151,7 +151,7 @@ TEST_HEADERS = ("Test", "Peak MiB", "Setup", "Call", "Teardown", "After", "Budge
 
 
 def test_cells(outcome: Outcome) -> list[str]:
-    """A test's name, the peaks of its phases, what it left behind, and its budget."""
+    """Return a test's name, the peaks of its phases, its growth and its budget."""
     budget, peak = outcome.tightest, outcome.peak
     measured = None if budget is None else _measured(outcome, budget)
     used = "-"
@@ -172,17 +172,17 @@ def test_cells(outcome: Outcome) -> list[str]:
 
 
 def test_table(outcomes: Sequence[Outcome]) -> str:
-    """Tests with the peaks of their phases, what they left behind, and their budget."""
+    """Return a table of tests: the peaks of their phases, their growth and their budgets."""
     return plain_table(TEST_HEADERS, [test_cells(outcome) for outcome in outcomes])
 
 
 def rounds_table(rounds: Sequence[Round], first: int, signals: Sequence[Signal]) -> str:
-    """How far the signals moved, round by round.
+    """Return how far signals moved in each round.
 
     Args:
-        rounds: of one check.
+        rounds: rounds of one leak check.
         first: number of the first of them.
-        signals: which to show; bytes are shown in KiB.
+        signals: the signals to show; bytes are shown in KiB.
     """
     headers = [f"{s} KiB" if s in BYTE_SIGNALS else s.capitalize() for s in signals]
     rows = []
@@ -202,7 +202,7 @@ def _moved(signal: Signal, value: int | None) -> str:
 
 
 def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
-    """The lines that leave something behind, each with C functions and what is no block."""
+    """Return the lines that leave something behind, with C functions and what is not memory."""
     rows = []
     for line in lines:
         place = f"{line.file}:{line.line}" if line.line else line.file
@@ -217,7 +217,7 @@ def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
 
 
 def type_table(types: Sequence[TypeGrowth], calls: int) -> str:
-    """The types that grew."""
+    """Return the types of which there are more objects."""
     rows = [
         [growth.type, f"{growth.count / calls:.4g}", f"{growth.size / calls:,.0f}"]
         for growth in types

@@ -1,4 +1,4 @@
-"""The history in words: tables over commits, lines of blocks, and where levels stepped."""
+"""The history as text: tables over commits, lines of blocks, and changes of level."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from pytest_memguard.sizes import MIB, format_mib, format_size
 
 BLOCKS: Final = "▁▂▃▄▅▆▇█"
 ASCII: Final = "_.-=+*#@"
-"""For terminals that have no blocks."""
+"""For terminals without block characters."""
 
 
 def sparkline(values: Sequence[float | None], signs: str = BLOCKS) -> str:
-    """A line with a sign for each value, the higher the larger.
+    """Return a line with a character for each value, the higher the larger the value.
 
-    What is smaller than a step worth telling is not blown up to a mountain.
+    A change too small to be a step does not fill the whole height.
 
     Args:
-        values: in order; a gap is left for ``None``.
-        signs: from the lowest to the highest.
+        values: the values, in order; ``None`` leaves a gap.
+        signs: the characters, from the lowest to the highest.
     """
     known = [value for value in values if value is not None]
     if not known:
@@ -48,7 +48,7 @@ def sparkline(values: Sequence[float | None], signs: str = BLOCKS) -> str:
 
 
 def trend_section(trend: Trend, signs: str = BLOCKS) -> list[str]:
-    """One test over the commits: a table, a line of blocks, and its steps."""
+    """Return the lines of one test: a table over commits, a line of blocks, and its steps."""
     rows = [_row(point) for point in trend.points]
     values = [point.value for point in trend.points]
     known = [value for value in values if value is not None]
@@ -104,7 +104,7 @@ def _row(point: Point) -> list[str]:
 
 
 def _raw(reading: PastReading) -> str:
-    """A peak that is not judged, as far as it is known."""
+    """Return a peak that is not judged, with its bound."""
     if reading.peak is None or reading.ceiling is None:
         return "-"
     if reading.ceiling > reading.peak:
@@ -113,7 +113,7 @@ def _raw(reading: PastReading) -> str:
 
 
 def commit_text(run: PastRun) -> str:
-    """A commit's short name, a plus sign behind it if there were changes on top."""
+    """Return a commit's short name, with a plus sign if there were uncommitted changes."""
     commit: Commit = run.commit
     if not commit.name:
         return f"run {run.number}"
@@ -144,12 +144,12 @@ def _no_step(trend: Trend) -> str:
 
 
 def overview(runs: Sequence[PastRun], stepped: Sequence[Trend], top: int) -> list[str]:
-    """The tests whose level stepped last, and the latest runs.
+    """Return the tests whose level changed last, and the latest runs.
 
     Args:
-        runs: in order.
-        stepped: tests that have a step.
-        top: rows of either table.
+        runs: the runs, in order.
+        stepped: the tests whose level changed.
+        top: rows of each table.
     """
     environments = {run.environment for run in runs}
     newest = sorted(stepped, key=lambda trend: trend.nodeid)
@@ -195,5 +195,5 @@ def _run_row(run: PastRun) -> list[str]:
 
 
 def many(count: int, noun: str) -> str:
-    """A number of things in words."""
+    """Return a number of things in words."""
     return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"

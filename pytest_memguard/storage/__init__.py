@@ -1,1 +1,1 @@
-"""What outlives a run."""
+"""Reads and writes what outlives a run: the baseline, the history, known leaks, logs."""

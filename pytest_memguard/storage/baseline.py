@@ -1,4 +1,4 @@
-"""The committed file of numbers, .memguard/baseline.json: read it, and change it safely."""
+"""Reads the baseline file, and changes it while no other process does."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FILE: Final = ".memguard/baseline.json"
 
 
 def read_baseline(path: Path) -> Baseline | None:
-    """The numbers on record; ``None`` where there is no file.
+    """Return the baseline in a file; ``None`` if there is no file.
 
     Raises:
-        ConfigError: if the file cannot be read, is damaged or of a newer format; it says
-            what is wrong and on which line, and the file is left alone.
+        ConfigError: if the file cannot be read, is damaged or has a newer format. The message
+            says what is wrong, and on which line; the file is not changed.
     """
     try:
         text = read_text(path)
@@ -40,9 +40,9 @@ def read_baseline(path: Path) -> Baseline | None:
 
 @contextlib.contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Leave out garbage collections, where many objects are made and none of them is garbage.
+    """Disable the garbage collector while many objects are made that are not garbage.
 
-    They take nearly half of the time otherwise.
+    Collections would otherwise take nearly half of the time.
     """
     if not gc.isenabled():
         yield
@@ -55,10 +55,10 @@ def without_garbage_collection() -> Iterator[None]:
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
-    """Write a baseline, whole or not at all.
+    """Write a baseline completely or not at all.
 
     Raises:
-        OSError: if it cannot be written; what was there is still there.
+        OSError: if it cannot be written; the old file is still there.
     """
     try:
         write_whole(path, dump_baseline(baseline))
@@ -72,22 +72,22 @@ def update_baseline(
     change: Callable[[Baseline | None], Baseline],
     patience: float = PATIENCE,
 ) -> Baseline:
-    """Read, change and write, while no other process does.
+    """Read, change and write a baseline while no other process does.
 
-    A file that would be the same again is not written.
+    A file that would not change is not written.
 
     Args:
         path: the file; its folder is made.
-        change: from what is on record (``None`` where there is no file) to what shall be.
+        change: returns the new baseline from the old one (``None`` if there is no file).
         patience: seconds to wait for another process.
 
     Returns:
-        What is on record now.
+        The new baseline.
 
     Raises:
-        ConfigError: if the file cannot be understood; it is left alone.
-        OSError: if it cannot be written, or another process does not let go of it; what was
-            there is still there.
+        ConfigError: if the file makes no sense; it is not changed.
+        OSError: if it cannot be written, or another process keeps it locked; the old file is
+            still there.
     """
     path = path.resolve()
     try:
@@ -105,12 +105,12 @@ def update_baseline(
 
 
 def _clear_remains(path: Path) -> None:
-    """Remove what a killed process left of its half-written file; the lock is ours."""
+    """Remove half-written files of killed processes; the caller holds the lock."""
     for remains in path.parent.glob(f".{path.name}.????????"):
         with contextlib.suppress(OSError):
             remains.unlink()
 
 
 def is_baseline(data: object) -> bool:
-    """Whether what a JSON file holds looks like a baseline, of whatever format."""
+    """Return whether the content of a JSON file looks like a baseline, of any format."""
     return isinstance(data, dict) and "environments" in data

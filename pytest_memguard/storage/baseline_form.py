@@ -1,4 +1,4 @@
-"""The text of a baseline file: a test a line, sorted, and a clear word for what is wrong."""
+"""The text of a baseline file: one test on each line, sorted, with clear errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 
 class _Wrong(Exception):  # noqa: N818  never leaves this module
-    """What is wrong, and the text in the file to look for."""
+    """What is wrong with a file, and the text in it to look for."""
 
     def __init__(
         self, problem: str, key: str = "", skip: int = 0, *, twice: bool = False
@@ -43,10 +43,9 @@ class _Wrong(Exception):  # noqa: N818  never leaves this module
 
 
 def dump_baseline(baseline: Baseline) -> Iterator[str]:
-    """The text of a baseline, test by test.
+    """Yield the text of a baseline, test by test.
 
-    Sizes are in KiB, rounded up, what is counted otherwise in its unit; what is not set is
-    not written.
+    Sizes are in KiB, rounded up; other metrics are in their unit. What is not set is left out.
     """
     yield f'{{"format": {FORMAT}, "environments": ['
     separator = "\n"
@@ -73,14 +72,15 @@ def _dump_entries(entries: Mapping[str, BaselineEntry], scale: int) -> Iterator[
 
 
 def parse_baseline(text: str, source: str) -> Baseline:
-    """A baseline from its text.
+    """Return a baseline from its text.
 
     Args:
-        text: of the file.
-        source: its name, for messages.
+        text: the content of the file.
+        source: the file's name, for messages.
 
     Raises:
-        ConfigError: if it is none, or of another format; the message names the line.
+        ConfigError: if the text is no baseline or has another format; the message names the
+            line.
     """
     try:
         return _baseline(_load(text))
@@ -161,7 +161,7 @@ def _no_number(name: str) -> NoReturn:
 
 
 def _newer(text: str) -> _Wrong | None:
-    """What is wrong with a file of a newer format, in which anything else may be right."""
+    """Return the error for a file of a newer format, whatever else is wrong with it."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -217,7 +217,7 @@ def _environment(part: object, index: int) -> tuple[EnvironmentKey, Json]:
 
 
 def _scale(part: Json, environment: EnvironmentKey, index: int) -> int:
-    """How many of a metric's unit a stored number stands for."""
+    """Return how many units of the metric a stored number stands for."""
     unit = part.get("unit")
     if unit is None:
         return KIB
@@ -231,7 +231,7 @@ def _scale(part: Json, environment: EnvironmentKey, index: int) -> int:
 def _entries(
     tests: Json, met: dict[str, int], scale: int
 ) -> Iterator[tuple[str, BaselineEntry]]:
-    """Entries by node id; ``met`` counts where else a node id was, to find its line."""
+    """Yield entries by node id; ``met`` counts earlier ones, to find the line of an error."""
     for nodeid, data in tests.items():
         try:
             yield nodeid, _entry(data, scale)
@@ -309,7 +309,7 @@ def _line(data: object) -> LineEntry:
 
 
 def _line_of(text: str, wrong: _Wrong) -> int:
-    """The number of the line with what is wrong, from 1; 0 if it cannot be found."""
+    """Return the number of the line with the error, from 1; 0 if it cannot be found."""
     if not wrong.key:
         return 0
     if wrong.twice:

@@ -1,4 +1,4 @@
-"""What the history asks of a database, whichever it is."""
+"""What the history needs from a database."""
 
 from __future__ import annotations
 
@@ -11,31 +11,34 @@ SqlValues: TypeAlias = Mapping[str, object]
 
 
 class StoreError(OSError):
-    """A database that cannot be used, in one sentence that has no password in it."""
+    """A database cannot be used; the message is one sentence without passwords."""
 
 
 class Database(Protocol):
     """Statements in the SQL that SQLite and PostgreSQL share, with ``:name`` for values.
 
-    Every method raises `StoreError` for whatever goes wrong in the database.
+    Every method raises `StoreError` if anything goes wrong in the database.
     """
 
     name: str
-    """What messages call it."""
+    """What messages call the database."""
 
     def rows(self, statement: str, values: SqlValues | None = None) -> list[SqlRow]:
-        """What a query finds."""
+        """Return the rows that a query finds."""
 
     def run(
         self, statement: str, values: SqlValues | Sequence[SqlValues] | None = None
     ) -> None:
-        """Carry out a statement; once for each, where there are several sets of values."""
+        """Execute a statement, once for each set of values if there are several."""
 
     def tables(self) -> set[str]:
-        """Names of the tables that are there."""
+        """Return the names of the existing tables."""
 
     def write(self) -> AbstractContextManager[None]:
-        """A transaction in which nobody else writes: all of it is kept, or nothing."""
+        """Return a transaction in which no other process writes.
+
+        It is stored completely, or not at all.
+        """
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the database."""

@@ -1,4 +1,4 @@
-"""A log of experiments: a file of tab-separated lines, which only ever gets longer."""
+"""A log of experiments: a file of tab-separated lines that is only appended to."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ COLUMNS: Final = (
     "status",
     "description",
 )
-"""Names of the columns, in order; they never change."""
+"""Names of the columns, in order; they do not change."""
 
 
 def append_line(path: Path, cells: Sequence[str], patience: float = PATIENCE) -> int:
-    """Append a line while no other process does; a new file gets its header first.
+    """Append a line while no other process does; a new file gets a header first.
 
     Args:
         path: the file; its folder is made.
@@ -34,11 +34,11 @@ def append_line(path: Path, cells: Sequence[str], patience: float = PATIENCE) ->
         patience: seconds to wait for another process.
 
     Returns:
-        How many experiments the file has now.
+        The number of experiments in the file.
 
     Raises:
-        ConfigError: if the file there is another one; it is left alone.
-        OSError: if it cannot be written; what was there is still there.
+        ConfigError: if the file is not such a log; it is not changed.
+        OSError: if it cannot be written; the old file is still there.
     """
     header = "\t".join(COLUMNS)
     with locked(path, patience):

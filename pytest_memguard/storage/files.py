@@ -1,4 +1,4 @@
-"""Files read and written whole, and refused where something else than a file stands."""
+"""Reads and writes whole files, and refuses what is not a regular file."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 
 
 def not_regular(path: Path) -> str:
-    """What stands at a path in place of a regular file, in words.
+    """Return what is at a path instead of a regular file, in words.
 
     Args:
-        path: a link is followed.
+        path: the path; links are followed.
 
     Returns:
-        A sentence; empty if it is a regular file, or nothing.
+        A sentence; empty if there is a regular file, or nothing.
     """
     try:
         return _irregular(path.stat())
@@ -49,41 +49,41 @@ def _irregular(status: os.stat_result) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a regular file.
+    """Return the text of a regular file.
 
     Args:
-        path: a link is followed.
+        path: the path; links are followed.
 
     Raises:
-        OSError: if it cannot be read, or is something else than a regular file.
-        UnicodeDecodeError: if it is no text.
+        OSError: if it cannot be read, or is not a regular file.
+        UnicodeDecodeError: if it is not UTF-8.
     """
     with os.fdopen(open_regular(path), encoding="utf-8") as file:
         return file.read()
 
 
 def open_regular(path: Path) -> int:
-    """Open a regular file for reading, without waiting for what is none.
+    """Open a regular file for reading; do not block on anything else.
 
     Returns:
         Its descriptor, which the caller closes.
 
     Raises:
-        OSError: if it cannot be opened, or is something else than a regular file.
+        OSError: if it cannot be opened, or is not a regular file.
     """
     _refuse(path, path.stat())  # to open a device may set it going
     return _checked(path, os.open(path, os.O_RDONLY | _AT_ONCE))
 
 
 def append_text(path: Path, text: str) -> None:
-    """Append to a text file; what cannot be written in UTF-8 becomes a question mark.
+    """Append to a text file; what UTF-8 cannot encode becomes a question mark.
 
     Args:
-        path: it is made if it is not there.
+        path: the file; it is made if it does not exist.
         text: what to append.
 
     Raises:
-        OSError: if it cannot be written, or is something else than a regular file.
+        OSError: if it cannot be written, or is not a regular file.
     """
     with contextlib.suppress(FileNotFoundError):
         _refuse(path, path.stat())
@@ -94,7 +94,7 @@ def append_text(path: Path, text: str) -> None:
 
 
 def _checked(path: Path, descriptor: int) -> int:
-    """A descriptor, if it is that of a regular file: the path may lead elsewhere by now."""
+    """Return a descriptor if it is that of a regular file: the path may have changed."""
     try:
         _refuse(path, os.fstat(descriptor))
     except BaseException:
@@ -110,18 +110,18 @@ def _refuse(path: Path, status: os.stat_result) -> None:
 
 
 def write_whole(path: Path, text: str | Iterable[str]) -> None:
-    """Write a text file so that no reader ever sees half of it.
+    """Write a text file so that no reader ever sees a part of it.
 
-    A file that was there keeps its permissions, its group, and its owner where the system
-    allows it; a link stays a link, and the file it leads to is replaced.
+    An existing file keeps its permissions, its group and, if the system allows it, its owner. A
+    link stays a link, and the file that it leads to is replaced.
 
     Args:
-        path: its folder is made if it is not there. A name of an open descriptor, such as
+        path: the file; its folder is made. The name of an open descriptor, such as
             ``/dev/stdout``, is written to.
         text: the whole content, at once or in pieces.
 
     Raises:
-        OSError: if it cannot be written; what was there before is still there.
+        OSError: if it cannot be written; the old file is still there.
     """
     pieces = (text,) if isinstance(text, str) else text
     descriptor = _own_descriptor(path)
@@ -152,7 +152,7 @@ def write_whole(path: Path, text: str | Iterable[str]) -> None:
 
 
 def check_writable(path: Path) -> str:
-    """Why a file could not be written, before there is anything to write; empty if it can."""
+    """Return why a file could not be written; empty if it can."""
     try:
         descriptor = _own_descriptor(path)
         if descriptor is not None:
@@ -169,7 +169,7 @@ def check_writable(path: Path) -> str:
 
 
 def _own_descriptor(path: Path) -> int | None:
-    """The open descriptor of this process that a path stands for, if it stands for one."""
+    """Return the open descriptor of this process that a path names, if it names one."""
     if os.name != "posix":
         return None
     named = _DESCRIPTOR.fullmatch(str(path))
@@ -177,10 +177,10 @@ def _own_descriptor(path: Path) -> int | None:
 
 
 def _target(path: Path) -> Path:
-    """What a path leads to.
+    """Return the file that a path leads to.
 
     Raises:
-        OSError: if its links go round in a circle.
+        OSError: if links form a circle.
     """
     try:
         return path.resolve()
@@ -189,10 +189,10 @@ def _target(path: Path) -> Path:
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """The status of the file that is to be replaced; ``None`` where there is none.
+    """Return the status of the file to be replaced; ``None`` if there is none.
 
     Raises:
-        OSError: if something else than a regular file stands there.
+        OSError: if it is not a regular file.
     """
     try:
         status = path.stat()
@@ -203,16 +203,16 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _keep_permissions(written: Path, before: os.stat_result) -> None:
-    """Give a new file the owner, group and mode of the one it replaces, as far as we may."""
+    """Give a new file the owner, group and mode of the one it replaces, if allowed."""
     mode = stat.S_IMODE(before.st_mode)
     if not _give(written, before):
-        # members of another group must not get what those of the old one had
+        # members of another group must not get the rights of the old group
         mode = (mode & ~0o070) | ((mode & 0o007) << 3)
     written.chmod(mode)
 
 
 def _give(written: Path, before: os.stat_result) -> bool:
-    """Whether the file has the group of the one it replaces."""
+    """Return whether the file has the group of the one it replaces."""
     now = written.stat()
     if sys.platform == "win32" or (now.st_uid, now.st_gid) == (before.st_uid, before.st_gid):
         return True

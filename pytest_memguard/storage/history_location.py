@@ -1,4 +1,4 @@
-"""Where a history is: a SQLite file or a server, as a user names it."""
+"""Opens a history, a SQLite file or a server, as the user names it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FILE: Final = ".memguard/history.sqlite3"
 
 
 def open_to_write(location: HistoryLocation) -> Database:
-    """Open a history to append to; a file is made where there is none.
+    """Open a history to append to it; a file is made if it does not exist.
 
     Raises:
         ConfigError: if the URL makes no sense, or a library is missing.
-        StoreError: if it cannot be used.
+        StoreError: if the history cannot be used.
     """
     _refuse_half_url(location)
     if location.is_url:
@@ -34,11 +34,11 @@ def open_to_write(location: HistoryLocation) -> Database:
 
 
 def open_to_read(location: HistoryLocation) -> Database:
-    """Open a history to look at; one with an older schema is brought up to date.
+    """Open a history to read it; an older schema is brought up to date.
 
     Raises:
         ConfigError: if the URL makes no sense, or a library is missing.
-        StoreError: if it is not there, or cannot be used.
+        StoreError: if the history does not exist, or cannot be used.
     """
     database = _open(location)
     try:
@@ -56,11 +56,11 @@ def open_to_read(location: HistoryLocation) -> Database:
 
 
 def check_location(location: HistoryLocation) -> None:
-    """Find out before the first test whether a run can be appended at its end.
+    """Check before the first test that a run can be appended at the end.
 
     Raises:
         ConfigError: if the URL makes no sense, or a library is missing.
-        StoreError: if it cannot be used; it is left as it is.
+        StoreError: if the history cannot be used; it is not changed.
     """
     _refuse_half_url(location)
     path = Path(location.text)
@@ -94,10 +94,10 @@ def _may_write(path: Path) -> bool:
 
 
 def _refuse_half_url(location: HistoryLocation) -> None:
-    """Refuse a URL that would be taken for a path: folders would be named by its parts.
+    """Refuse a broken URL, which would be taken for a path: its parts would name folders.
 
     Raises:
-        ConfigError: without the text, in which a password may stand anywhere.
+        ConfigError: without the text, which may contain a password.
     """
     if location.is_half_url:
         msg = (

@@ -1,4 +1,4 @@
-"""The file of accepted leaks, .memguard/leaks.json: read it, and write it whole."""
+"""Reads and writes the file of accepted leaks, .memguard/leaks.json."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FILE: Final = ".memguard/leaks.json"
 
 
 class KnownLeaksFile:
-    """The accepted leaks, read when somebody first asks for them.
+    """The accepted leaks; the file is read when they are first needed.
 
-    A run that checks nothing for leaks has no business with the file, broken or not.
+    A run without a leak check must not fail because the file is broken.
 
     Args:
-        path: of the file; there may be none.
+        path: the file; it need not exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,26 +34,26 @@ class KnownLeaksFile:
         self._leaks: dict[str, KnownLeak] | None = None
 
     def leaks(self) -> dict[str, KnownLeak]:
-        """By fingerprint.
+        """Return the leaks by fingerprint.
 
         Raises:
-            ConfigError: if the file cannot be read, or is of another format.
+            ConfigError: if the file cannot be read, or has another format.
         """
         if self._leaks is None:
             self._leaks = read_known(self.path)
         return self._leaks
 
     def problems(self) -> list[str]:
-        """What keeps the file from being read, as far as that shows without reading it."""
+        """Return why the file cannot be read, as far as that is known without reading it."""
         problem = not_regular(self.path)
         return [f"{self.path} cannot be read ({problem}); move it away"] if problem else []
 
 
 def read_known(path: Path) -> dict[str, KnownLeak]:
-    """Accepted leaks by fingerprint; none where there is no file.
+    """Return accepted leaks by fingerprint; none if there is no file.
 
     Raises:
-        ConfigError: if the file cannot be read, or is of another format; it is left alone.
+        ConfigError: if the file cannot be read, or has another format; it is not changed.
     """
     try:
         text = read_text(path)
@@ -85,7 +85,7 @@ def read_known(path: Path) -> dict[str, KnownLeak]:
 
 
 def write_known(path: Path, leaks: Iterable[KnownLeak]) -> None:
-    """Write accepted leaks, sorted, an entry a line.
+    """Write accepted leaks, sorted, one on each line.
 
     Args:
         path: the file; its folder is made.

@@ -1,4 +1,4 @@
-"""One process at a time: a lock on a file, let go by the system when its holder dies."""
+"""A lock on a file for one process at a time; the system releases it if the process dies."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _PAUSE: Final = 0.02
 def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Hold the lock of a file.
 
-    It is the folder of the file that is locked, where the system can do that, and a file in
-    the folder for temporary files where it cannot: nothing is left beside the file.
+    The folder of the file is locked if the system can do that, so that nothing is left beside
+    the file. Otherwise it is a file in the folder for temporary files.
 
     Args:
-        path: the file; its folder is made if it is not there.
+        path: the file; its folder is made.
         patience: seconds to wait for another process.
 
     Raises:
-        TimeoutError: if another process held it all that time.
+        TimeoutError: if another process held the lock all that time.
         OSError: if the folder cannot be made.
     """
     path = path.resolve()
@@ -53,7 +53,7 @@ def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
 def _handles(path: Path) -> Iterator[int]:
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     beside = Path(tempfile.gettempdir(), f"memguard-{name}.lock")
-    # a link that somebody else put there is not followed
+    # the folder is shared: a link that another user made there is not followed
     make = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     folders = [] if sys.platform == "win32" else [(path.parent, os.O_RDONLY)]
     for target, flags in [*folders, (beside, make)]:
@@ -94,7 +94,7 @@ else:
     import fcntl
 
     def _lockable(handle: int) -> bool:
-        """Whether the file system knows locks on this at all (NFS does not, on folders)."""
+        """Return whether the file system can lock this at all; NFS cannot lock folders."""
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""The history on a PostgreSQL server, by way of SQLAlchemy."""
+"""The history on a PostgreSQL server, through SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 EXTRA: Final = "pip install 'pytest-memguard[sql]'"
-_LOCK: Final = 0x6D656D67  # "memg": what two of our runs agree on, and others hardly
+_LOCK: Final = 0x6D656D67  # "memg": a key that other programs hardly use
 _PATIENCE: Final = 10  # seconds to wait for a server that does not answer
 _QUEUE: Final = 30.0  # seconds to wait for another run that is writing
 
@@ -24,12 +24,12 @@ class Server:
     """A `Database` on a server.
 
     Args:
-        url: SQLAlchemy's: ``postgresql+psycopg://user@host/database``.
+        url: a URL for SQLAlchemy: ``postgresql+psycopg://user@host/database``.
         patience: seconds to wait for another process that is writing.
 
     Raises:
         ConfigError: if the URL makes no sense, or a library is missing.
-        StoreError: if the server does not answer or does not let us in.
+        StoreError: if the server does not answer or refuses the connection.
     """
 
     def __init__(self, url: str, *, patience: float = _QUEUE) -> None:
@@ -62,7 +62,7 @@ class Server:
                 "postgresql+psycopg://user@host/name, or the path of a SQLite file"
             )
             raise ConfigError(msg)
-        if parsed.drivername in {"postgresql", "postgres"}:  # psycopg is what the extra brings
+        if parsed.drivername in {"postgresql", "postgres"}:  # the extra installs psycopg
             parsed = parsed.set(drivername="postgresql+psycopg")
         psycopg = parsed.get_driver_name().startswith("psycopg")
         patience = {"connect_timeout": _PATIENCE} if psycopg else {}
@@ -99,7 +99,7 @@ class Server:
         return text
 
     def rows(self, statement: str, values: SqlValues | None = None) -> list[SqlRow]:
-        """What a query finds."""
+        """Return the rows that a query finds."""
         from sqlalchemy import text
 
         with self._as_store_errors():
@@ -108,7 +108,7 @@ class Server:
     def run(
         self, statement: str, values: SqlValues | Sequence[SqlValues] | None = None
     ) -> None:
-        """Carry out a statement; once for each, where there are several sets of values."""
+        """Execute a statement, once for each set of values if there are several."""
         from sqlalchemy import text
 
         several = isinstance(values, Sequence)
@@ -117,7 +117,7 @@ class Server:
             self._connection.execute(text(statement), given)
 
     def tables(self) -> set[str]:
-        """Names of the tables that a bare name finds."""
+        """Return the names of the tables that can be used without a schema's name."""
         found = self.rows(
             "SELECT c.relname FROM pg_catalog.pg_class c"
             " WHERE c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid)"
@@ -126,9 +126,9 @@ class Server:
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        """A transaction in which no other run of ours writes."""
+        """Return a transaction in which no other run of ours writes."""
         with suppress(StoreError):
-            self._end("rollback")  # what was asked before began one
+            self._end("rollback")  # an earlier query has begun one
         try:
             self.run(f"SET LOCAL lock_timeout = {int(self._patience * 1000)}")
             self.rows("SELECT pg_advisory_xact_lock(:lock)", {"lock": _LOCK})
@@ -144,7 +144,7 @@ class Server:
             getattr(self._connection, how)()
 
     def close(self) -> None:
-        """Let go of the server."""
+        """Close the connection."""
         with self._as_store_errors():
             self._connection.close()
             self._engine.dispose()

@@ -1,4 +1,4 @@
-"""The tables of the history, and the steps from each number of the schema to the next."""
+"""The tables of the history, and the migrations from each number of the schema to the next."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ FIRST: Final = (
     """,
     "CREATE INDEX memguard_readings_of_run ON memguard_readings (run_id)",
 )
-"""From nothing to schema 1."""
+"""Makes schema 1."""
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (FIRST,)
-"""The statements that lead to each number, from 1 on; what was released never changes."""
+"""The statements that lead to each number, from 1 on; released ones never change."""
 
 
 def schema_number(database: Database) -> int:
-    """The number of the schema that is there; 0 where there is none of ours.
+    """Return the number of the schema in a database; 0 if it has none of our tables.
 
     Raises:
         StoreError: if the database cannot be read.
@@ -83,10 +83,10 @@ def schema_number(database: Database) -> int:
 
 
 def check_schema(database: Database) -> int:
-    """The number of the schema, if this version can work with it.
+    """Return the number of the schema, if this version can use it.
 
     Raises:
-        StoreError: if it is newer; nothing was changed.
+        StoreError: if the schema is newer; nothing was changed.
     """
     number = schema_number(database)
     if number > len(MIGRATIONS):
@@ -100,7 +100,7 @@ def check_schema(database: Database) -> int:
 
 
 def bring_up_to_date(database: Database) -> None:
-    """Make the tables, or change older ones; call it within a transaction.
+    """Make the tables, or migrate older ones; the caller begins a transaction.
 
     Raises:
         StoreError: if the schema is newer, or a statement fails.

@@ -25,11 +25,11 @@ class SqliteFile:
 
     Args:
         path: the file.
-        create: whether to make it, and its folder, where it is not there.
+        create: whether to make the file and its folder if they do not exist.
         patience: seconds to wait for another process that is writing.
 
     Raises:
-        StoreError: if it cannot be opened, or is something else.
+        StoreError: if the file cannot be opened, or is something else.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class SqliteFile:
         return sqlite3.connect(uri, uri=True, timeout=self._patience, isolation_level=None)
 
     def _write_ahead(self) -> None:
-        """Let readers and a writer not wait for each other; the file remembers it.
+        """Switch to write-ahead logging: readers and a writer do not wait for each other then.
 
-        SQLite does not always wait for its turn to switch, so we do.
+        The file remembers it. SQLite does not always wait for its turn to switch, so this does.
         """
         end = time.monotonic() + self._patience
         while not self._switched(give_up=time.monotonic() > end):
@@ -106,14 +106,14 @@ class SqliteFile:
             raise StoreError(msg) from error
 
     def rows(self, statement: str, values: SqlValues | None = None) -> list[SqlRow]:
-        """What a query finds."""
+        """Return the rows that a query finds."""
         with self._as_store_errors():
             return list(self._get().execute(statement, values or {}))
 
     def run(
         self, statement: str, values: SqlValues | Sequence[SqlValues] | None = None
     ) -> None:
-        """Carry out a statement; once for each, where there are several sets of values."""
+        """Execute a statement, once for each set of values if there are several."""
         with self._as_store_errors():
             if isinstance(values, Sequence):
                 self._get().executemany(statement, values)
@@ -121,12 +121,12 @@ class SqliteFile:
                 self._get().execute(statement, values or {})
 
     def tables(self) -> set[str]:
-        """Names of the tables that are there."""
+        """Return the names of the existing tables."""
         return {name for (name,) in self.rows("SELECT name FROM sqlite_master")}
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        """A transaction in which nobody else writes."""
+        """Return a transaction in which no other process writes."""
         self.run("BEGIN IMMEDIATE")
         try:
             yield
@@ -137,7 +137,7 @@ class SqliteFile:
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with self._as_store_errors():
@@ -145,7 +145,7 @@ class SqliteFile:
 
 
 def _check_header(path: Path) -> None:
-    """Refuse what is something else; an empty file is a database that nothing is in yet."""
+    """Refuse a file of another kind; an empty file is a database without tables."""
     if not path.exists():
         return
     with os.fdopen(open_regular(path), "rb") as file:
@@ -156,6 +156,6 @@ def _check_header(path: Path) -> None:
 
 
 def _has_more(path: Path) -> bool:
-    """Whether a run that was killed left something that is not in the file itself yet."""
+    """Return whether a killed run left a log with changes that are not in the file yet."""
     log = path.with_name(f"{path.name}-wal")
     return log.is_file() and log.stat().st_size > 0

@@ -1,4 +1,4 @@
-"""The history: append a run, and read runs and readings back."""
+"""Appends runs to the history, and reads runs and readings back."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def append_run(
     environment: Environment,
     readings: Iterable[PastReading],
 ) -> int:
-    """Append a run, whole or not at all.
+    """Append a run completely or not at all.
 
     Args:
-        database: tables are made, or brought up to date, where that is needed.
-        run: its number is not looked at.
-        environment: where it took place.
-        readings: one for each test; some of them at a time are in memory.
+        database: its tables are made or brought up to date.
+        run: the run; its number is ignored.
+        environment: the environment of the run.
+        readings: one for each test; a batch of them at a time is in memory.
 
     Returns:
-        The number it got.
+        The number that the run got.
 
     Raises:
-        StoreError: if it could not be appended; the database is as it was.
+        StoreError: if it could not be appended; the database is unchanged.
     """
     named = (replace(reading, nodeid=storable(reading.nodeid)) for reading in readings)
     with database.write():
@@ -63,7 +63,7 @@ def append_run(
 
 
 def _next(database: Database, table: str) -> int:
-    """The next number; nobody else writes meanwhile."""
+    """Return the next number; the caller's transaction excludes other writers."""
     return int(database.rows(f"SELECT COALESCE(MAX(id), 0) + 1 FROM {table}")[0][0])  # noqa: S608  a name of ours
 
 
@@ -106,7 +106,7 @@ def _append_readings(database: Database, number: int, readings: Iterable[PastRea
 
 
 def _numbers_of(database: Database, nodeids: Sequence[str]) -> dict[str, int]:
-    """The numbers of those tests that the history knows."""
+    """Return the numbers of those tests that are in the history."""
     values = {f"n{at}": nodeid for at, nodeid in enumerate(nodeids)}
     names = ", ".join(f":{name}" for name in values)
     found = database.rows(
@@ -134,18 +134,18 @@ def _values(reading: PastReading, number: int, test: int) -> SqlValues:
 
 
 def read_tests(database: Database) -> list[tuple[str, int]]:
-    """Every test the history knows: node id and number, by node id."""
+    """Return every test in the history, node id and number, by node id."""
     found = database.rows("SELECT nodeid, id FROM memguard_tests")
     return sorted((nodeid, number) for nodeid, number in found)
 
 
 def read_runs(database: Database, *, last: int, branch: str = "") -> list[PastRun]:
-    """The latest runs, the oldest of them first.
+    """Return the latest runs, the oldest of them first.
 
     Args:
-        database: nothing in it is changed.
-        last: how many.
-        branch: only those of this branch; all if empty.
+        database: the history; it is not changed.
+        last: the number of runs.
+        branch: the branch of the runs; all if empty.
 
     Raises:
         StoreError: if it cannot be read.
@@ -183,15 +183,15 @@ def _run(row: SqlRow) -> PastRun:
 def read_changing(
     database: Database, runs: Sequence[PastRun], *, share: float, floor: int
 ) -> list[int]:
-    """Tests whose peaks differ by enough for a step: numbers as `read_tests` gives them.
+    """Return the numbers of tests whose peaks differ enough for a step.
 
-    The database finds them much faster than we could; most tests are flat.
+    Most tests are flat, and the database excludes them much faster than Python could.
 
     Args:
-        database: nothing in it is changed.
-        runs: which, as `read_runs` gives them.
-        share: of the smallest peak that the largest must be above it at least.
-        floor: bytes that it must be above it at least.
+        database: the history; it is not changed.
+        runs: the runs, as `read_runs` returns them.
+        share: least ratio of the difference to the smallest peak.
+        floor: least difference, in bytes.
     """
     if not runs:
         return []
@@ -209,12 +209,12 @@ def read_changing(
 def read_readings(
     database: Database, runs: Sequence[PastRun], tests: Sequence[int] | None = None
 ) -> list[PastReading]:
-    """The readings of some tests in some runs, by test and then in the order of the runs.
+    """Return readings by test, those of a test in the order of the runs.
 
     Args:
-        database: nothing in it is changed.
-        runs: which, as `read_runs` gives them.
-        tests: numbers of tests, as `read_tests` gives them; every test if ``None``.
+        database: the history; it is not changed.
+        runs: the runs, as `read_runs` returns them.
+        tests: numbers of tests, as `read_tests` returns them; ``None`` for all tests.
     """
     if not runs:
         return []
