@@ -225,8 +225,8 @@ OPTIONS: tuple[Option, ...] = (
         metavar="WHERE",
         choices=LEAK_BLAME,
         default="here",
-        help="Where a leak is looked into: here, in a forked child (for suites in which a "
-        "native tracker crashes), or none.",
+        help="Where the cause of a leak is looked for: here, in a forked child (for suites in "
+        "which a native tracker crashes), or none: nowhere.",
     ),
     Option(
         "leak_tolerance",

@@ -36,9 +36,7 @@ def _make(plain: Class) -> Class:
     names = [field.name for field in fields]
     shown = [field.name for field in fields if field.repr]
     if not all(field.init and field.compare and field.hash is None for field in fields):
-        msg = (
-            "of what a field can be told, only its default, default_factory and repr count here"
-        )
+        msg = "of the options of a field, only default, default_factory and repr are supported"
         raise TypeError(msg)
     content = attrgetter(*names)
     setters = [getattr(cls, name).__set__ for name in names]

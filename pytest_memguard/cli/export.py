@@ -53,7 +53,7 @@ def declare(commands: Commands) -> None:
         default=MIB,
         metavar="SIZE",
         help="with github-action-benchmark, write smaller peaks as SIZE: it compares by the "
-        "ratio, and nothing to a little would be an infinite rise (default: 1 MiB)",
+        "ratio, which would be infinite after a peak of 0 (default: 1 MiB)",
     )
 
 

@@ -99,7 +99,7 @@ class Counters:
     def _c_heap(self) -> Reader | None:
         used = heap_used()
         if used is None:
-            self._gap("C heap", "the C library does not tell (psutil.heap_info)")
+            self._gap("C heap", "the C library does not report it (psutil.heap_info)")
         return used
 
     def _uss(self) -> Reader | None:
@@ -167,7 +167,9 @@ class Counters:
             ask(process)
         except (AttributeError, OSError, psutil.Error) as error:
             # its text has the number of the process, which differs between workers
-            self._gap(subject, f"the system does not tell (psutil: {type(error).__name__})")
+            self._gap(
+                subject, f"the system does not report it (psutil: {type(error).__name__})"
+            )
             return None
         return lambda: ask(process)
 

@@ -39,7 +39,7 @@ class LifetimePeak:
         self._read = lifetime_peak_reader(level)
         self._carried = 0
         if self._read() - level() > _MOST:
-            msg = "the process's high-water mark stands too far above its level to be tried"
+            msg = "the process's high-water mark is too far above its level to be tested"
             raise Unmeasurable(msg)
         try:
             self._resets = ResetWatch()

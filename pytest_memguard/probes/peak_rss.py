@@ -58,7 +58,7 @@ class PeakRss:
 
     def __init__(self) -> None:
         if sys.platform != "linux":
-            msg = "the kernel keeps no mark that can be put back (Linux has one)"
+            msg = "the kernel has no high-water mark that can be reset (Linux has one)"
             raise Unmeasurable(msg)
         import resource
 
@@ -192,13 +192,13 @@ class PeakRss:
             self.restart()
             level, high = self.read()
         except (OSError, ValueError, IndexError) as error:
-            msg = f"the kernel's mark cannot be read or put back ({error})"
+            msg = f"the kernel's mark cannot be read or reset ({error})"
             raise Unmeasurable(msg) from error
         if risen < _TRIAL // 2:
             msg = "the kernel's mark did not follow a block that was used and given back"
             raise Unmeasurable(msg)
         if high - level > _TRIAL // 2:
-            msg = "the kernel's mark stays where it was when asked to go back"
+            msg = "the kernel's mark did not change when it was reset"
             raise Unmeasurable(msg)
 
 

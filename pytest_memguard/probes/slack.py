@@ -61,7 +61,7 @@ class SlackProbe:
 
     def __init__(self) -> None:
         if sys.implementation.name != "cpython" or sys.platform == "win32":
-            msg = "the allocators of this interpreter or platform do not tell"
+            msg = "the allocators of this interpreter or platform have no statistics"
             raise Unmeasurable(msg)
         try:
             self._heap = CHeap()

@@ -199,9 +199,9 @@ def test_function(memguard):
     assert memguard.check_leaks(sorted, []).state == "clean"
 """
 MISSING = [
-    "not measured here: leak check: USS: the system does not tell (psutil: NoSuchProcess)",
-    "not measured here: leak check: open files: the system does not tell (psutil: *)",
-    "not measured here: leak check: native threads: the system does not tell (psutil: *)",
+    "not measured here: leak check: USS: the system does not report it (psutil: NoSuchProcess)",
+    "not measured here: leak check: open files: the system does not report it (psutil: *)",
+    "not measured here: leak check: native threads: the system does not report it (psutil: *)",
     "not measured here: leak check: child processes: the kernel does not list them *",
 ]
 
