@@ -73,8 +73,8 @@ class Settings:
     @property
     def measures_all(self) -> bool:
         """Whether the numbers of all tests are kept, not only of those with findings."""
-        told = self.mem or self.json or self.markdown or self.history or self.output
-        return bool(told) or self.has_baseline
+        reports = self.mem or self.json or self.markdown or self.history or self.output
+        return bool(reports) or self.has_baseline
 
     @property
     def compares(self) -> bool:

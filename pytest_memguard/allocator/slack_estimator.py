@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
-from typing import Final, Protocol
+from typing import Final
 
 from pytest_memguard.allocator.filler import (
     ALWAYS_ALLOWED,
     UNFILLED_POOLS,
-    FillableSlack,
     Filler,
 )
 from pytest_memguard.allocator.free_lists import clear_free_lists
+from pytest_memguard.allocator.measured_slack import MeasuredSlack, SlackBound
 from pytest_memguard.clock import Clock
 from pytest_memguard.probes.available import available_memory
 from pytest_memguard.sizes import MIB
@@ -29,34 +29,6 @@ _LEAST_FILLED_BYTES: Final = 2 * MIB
 _LASTING_MEASUREMENTS: Final = 20
 _COARSE_MEASUREMENTS: Final = 100
 _COARSE_FACTOR: Final = 3
-
-
-class MeasuredSlack(FillableSlack, Protocol):
-    """Slack as the probe measures it."""
-
-    @property
-    def arena_size(self) -> int:
-        """Bytes of an arena."""
-
-    @property
-    def used(self) -> int:
-        """Bytes in small blocks that are in use."""
-
-    @property
-    def hooked(self) -> bool:
-        """Whether only the slack in the C heap could be measured."""
-
-    @property
-    def heap(self) -> int:
-        """Bytes in use on the C heap."""
-
-    @property
-    def malloc(self) -> int:
-        """Bytes of slack in the C heap."""
-
-    @property
-    def anywhere(self) -> int:
-        """Bytes of those in which blocks of any size fit."""
 
 
 class SlackEstimator:
@@ -105,7 +77,7 @@ class SlackEstimator:
         self._blocks = blocks
         self._now, self._cpu = Clock.seconds, Clock.cpu
         self._highest = 0
-        self._last = _Answer()
+        self._last = SlackBound()
         self._temporary: Filler | None = None
         self._unfilled = self._last
         self._raised = 0
@@ -319,25 +291,3 @@ class SlackEstimator:
         beyond = max(0, slack.pools - UNFILLED_POOLS) if complete else 0
         level += self._resident() - before
         self._note(slack, level, slack.small - beyond * slack.pool_size)
-
-
-@dataclass(slots=True)
-class _Answer:
-    """The last bound, and what was measured with it."""
-
-    slack: int = 0
-    """Bytes in all."""
-    small: float = inf
-    """Bytes of them for small blocks."""
-    level: int = 0
-    """Resident bytes."""
-    count: int = 0
-    """Blocks in use."""
-    used: int = 0
-    """Bytes in them."""
-    heap: int = 0
-    """Bytes in use on the C heap."""
-    due: float = -1.0
-    """When to measure again."""
-    soon: float = -1.0
-    """When to measure again if the bound would call for an expensive instrument."""

@@ -24,11 +24,11 @@ from pytest_memguard.leaks import (
 )
 
 _LEAST_LEVELS: Final = 3
-"""Levels that a line takes."""
+"""The least number of levels for a line through them."""
 _SEEN_IN_HEAP_SHARE: Final = 0.1
-"""Share of the bytes that were seen which the C heap has to grow by to hold them."""
+"""Share of the bytes of the lines by which the C heap must have grown to bound them."""
 _OUTLIER_FACTOR: Final = 8.0
-"""How many times as far off the rate of all others a round is that is left out."""
+"""How many times as far as any other round an outlier is from the rate of the others."""
 
 
 def uneven_growth(
@@ -41,7 +41,7 @@ def uneven_growth(
         if in_place:
             return pages.per_call
         most, heap = min(shown, pages.per_call), growth_of_table(verdict)
-        # a list that was moved to a larger block is seen whole; the heap tells how it grew
+        # a list that moved to a larger block is seen whole; the heap shows by how much it grew
         return min(most, heap) if heap >= _SEEN_IN_HEAP_SHARE * most else most
     tail = latest(_without_outlier(verdict.rounds))
     if not tail or "C heap" not in signals_of(tail):

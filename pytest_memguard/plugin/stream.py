@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pytest_memguard.attribution.lines import CallSites
 from pytest_memguard.attribution.replay import Codes, Held, Replay, held_between, replay
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes.heap import BOUNDARY_SIZE, HeapFile, import_memray
+from pytest_memguard.probes.heap import BOUNDARY_SIZE, HeapFile
+from pytest_memguard.probes.memray_module import import_memray
 from pytest_memguard.values import dataclass
 
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.c_heap import range_of_heap
-from pytest_memguard.probes.heap import (
+from pytest_memguard.probes.heap import TrackerFolder
+from pytest_memguard.probes.memray_module import (
     RunningProfiler,
-    TrackerFolder,
     destination,
     enter,
     import_memray,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import threading
@@ -13,11 +12,19 @@ from typing import Any, Final
 from pytest_memguard.leaks import Signal
 from pytest_memguard.model import Gap
 from pytest_memguard.probes.resident import ProcFile
-from pytest_memguard.sizes import KIB
+from pytest_memguard.probes.signal_readers import (
+    MOST_CHILDREN_BYTES,
+    Latest,
+    Reader,
+    asyncio_tasks,
+    heap_used,
+    own_pages,
+    python_threads,
+    read_file,
+    uncollectable_objects,
+)
 
-Reader = Callable[[], int]
 _STATUS: Final = 4096
-_MOST_CHILDREN: Final = 1 << 16
 _RESOURCES: Final[frozenset[Signal]] = frozenset(
     {
         "open files",
@@ -56,14 +63,14 @@ class Counters:
         ]
         if resources:
             threads = self._native_threads()
-            latest = None if threads is None else _Latest(threads)
+            latest = None if threads is None else Latest(threads)
             readers += [
                 ("open files", self.open_files),
-                ("Python threads", _python_threads),
+                ("Python threads", python_threads),
                 ("native threads", latest),
                 ("child processes", self._children(latest)),
-                ("asyncio tasks", _tasks),
-                ("uncollectable objects", _garbage),
+                ("asyncio tasks", asyncio_tasks),
+                ("uncollectable objects", uncollectable_objects),
             ]
         working = [(signal, reader) for signal, reader in readers if reader is not None]
         self.signals: tuple[Signal, ...] = tuple(signal for signal, _ in working)
@@ -112,7 +119,7 @@ class Counters:
         try:
             status = ProcFile("status")
             if b"RssAnon:" in status.read(_STATUS):
-                return lambda: _own_pages(status.read(_STATUS))
+                return lambda: own_pages(status.read(_STATUS))
         except OSError:
             pass
         return self._psutil_uss()
@@ -173,13 +180,13 @@ class Counters:
             return None
         return lambda: ask(process)
 
-    def _children(self, threads: _Latest | None) -> Reader | None:
+    def _children(self, threads: Latest | None) -> Reader | None:
         """Return a reader of the number of child processes.
 
         Args:
             threads: reads the number of native threads, and is called just before.
         """
-        listdir, read = os.listdir, _read_file
+        listdir, read = os.listdir, read_file
         try:
             read(f"/proc/self/task/{threading.get_native_id()}/children")
             only = ProcFile("../thread-self/children")  # this thread's, also after a fork
@@ -189,7 +196,7 @@ class Counters:
 
         def children() -> int:
             if threads is not None and threads.value == 1:
-                return only.read(_MOST_CHILDREN).count(b" ")
+                return only.read(MOST_CHILDREN_BYTES).count(b" ")
             count = 0
             for thread in listdir("/proc/self/task"):
                 try:
@@ -199,94 +206,3 @@ class Counters:
             return count
 
         return children
-
-
-def heap_used() -> Reader | None:
-    """Return a reader of the bytes in use on the C heap; ``None`` if there is none."""
-    import psutil
-
-    info: Any = getattr(psutil, "heap_info", None)
-    if info is None:
-        return None
-
-    def c_heap() -> int:
-        now = info()
-        return int(now.heap_used + now.mmap_used)
-
-    return c_heap
-
-
-def heap_free() -> Reader:
-    """Return a reader of the free bytes of the C heap; it reads 0 if they are not known."""
-    if sys.platform != "linux":
-        return int
-    from pytest_memguard.probes.c_heap import CHeap
-
-    try:
-        return CHeap().free_chunks
-    except (AttributeError, OSError):
-        return int
-
-
-class _Latest:
-    """A reader that remembers its last reading.
-
-    Args:
-        read: the reader.
-
-    Attributes:
-        value: the last reading.
-    """
-
-    __slots__ = ("_read", "value")
-
-    def __init__(self, read: Reader) -> None:
-        self._read = read
-        self.value = 0
-
-    def __call__(self) -> int:
-        """Read."""
-        self.value = self._read()
-        return self.value
-
-
-def _own_pages(status: bytes) -> int:
-    """Return the bytes of anonymous and shared-memory pages, from /proc/self/status."""
-    pages = 0
-    for name in (b"RssAnon:", b"RssShmem:"):
-        at = status.find(name)
-        if at >= 0:
-            pages += int(status[at + len(name) : at + len(name) + 24].split(None, 1)[0])
-    return pages * KIB
-
-
-def _read_file(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(descriptor, _MOST_CHILDREN)
-    finally:
-        os.close(descriptor)
-
-
-def _python_threads() -> int:
-    return threading.active_count()
-
-
-def _tasks() -> int:
-    """Return the number of tasks that are not done, in all event loops."""
-    asyncio = sys.modules.get("asyncio.tasks")
-    if asyncio is None:
-        return 0
-    known: Any = getattr(asyncio, "_all_tasks", None) or getattr(
-        asyncio, "_scheduled_tasks", ()
-    )
-    for _ in range(3):
-        try:
-            return sum(1 for task in list(known) if not task.done())
-        except RuntimeError:  # another thread has just added one
-            continue
-    return 0
-
-
-def _garbage() -> int:
-    return len(gc.garbage)

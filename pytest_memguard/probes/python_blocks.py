@@ -78,9 +78,9 @@ def traced_again(
     if before is None or after is None:
         return survivors
     grown = grown_between(_blocks(*before), _blocks(*after)).items()
-    told = [surviving_blocks_of(traceback, sizes) for traceback, sizes in grown]
+    traced = [surviving_blocks_of(traceback, sizes) for traceback, sizes in grown]
     return [
-        *_completed((s for s in told if s is not None), survivors),
+        *_completed((s for s in traced if s is not None), survivors),
         *(s for s in survivors if not s.of_python),
     ]
 
@@ -141,7 +141,7 @@ def _blocks(snapshot: tracemalloc.Snapshot, moves: Moves) -> BlocksByStack:
 
 
 def _completed(
-    told: Iterable[SurvivingBlocks], survivors: list[SurvivingBlocks]
+    traced: Iterable[SurvivingBlocks], survivors: list[SurvivingBlocks]
 ) -> list[SurvivingBlocks]:
     """Return blocks from tracemalloc, completed with what memray knows of the same lines."""
     largest: dict[FileAndLine, SurvivingBlocks] = {}
@@ -155,7 +155,7 @@ def _completed(
     names |= {place: blocks.stack[0][0] for place, blocks in largest.items()}
     functions = Functions(names)
     completed = []
-    for blocks in told:
+    for blocks in traced:
         stack = functions.named(blocks.stack)
         same = largest.get(blocks.stack[0][1:])
         native = () if same is None else same.native

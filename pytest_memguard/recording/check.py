@@ -23,7 +23,8 @@ from pytest_memguard.leaks import (
     Signal,
     Verdict,
 )
-from pytest_memguard.probes.counters import Counters, Reader, heap_free
+from pytest_memguard.probes.counters import Counters
+from pytest_memguard.probes.signal_readers import Reader, heap_free
 from pytest_memguard.recording.case import Case
 from pytest_memguard.recording.explained import KnownLeaks
 from pytest_memguard.recording.left_behind import LeftBehind

@@ -16,8 +16,9 @@ from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.metrics import PYTHON
 from pytest_memguard.model import Gap
 from pytest_memguard.probes import Meter
-from pytest_memguard.probes.heap import TrackerFolder, import_memray, missing_files
+from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.in_use import InUseProbe
+from pytest_memguard.probes.memray_module import import_memray, missing_files
 from pytest_memguard.probes.peak_rss import PeakRss
 from pytest_memguard.recording.gaps import NO_MARK, NO_RESETS, NO_RESIDENT
 from pytest_memguard.recording.marked_phase import MarkedPhaseWatch

@@ -28,8 +28,8 @@ from pytest_memguard.attribution.watching import (
 )
 from pytest_memguard.judge.rounds import FLOORS
 from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, LeakLine, Rate, Signal, Verdict
-from pytest_memguard.probes.counters import heap_used
 from pytest_memguard.probes.function_names import Functions
+from pytest_memguard.probes.signal_readers import heap_used
 from pytest_memguard.probes.surviving_blocks import frames
 from pytest_memguard.recording.blame import Grower, named
 from pytest_memguard.recording.populations import combined, without_populations

@@ -10,7 +10,8 @@ from typing import Final
 
 from pytest_memguard.baselines import Baseline
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.storage.baseline_form import dump_baseline, parse_baseline
+from pytest_memguard.storage.baseline_parser import parse_baseline
+from pytest_memguard.storage.baseline_writer import dump_baseline
 from pytest_memguard.storage.files import read_text, write_whole
 from pytest_memguard.storage.locks import PATIENCE, locked
 

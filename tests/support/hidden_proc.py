@@ -49,7 +49,7 @@ for name in ("open", "stat", "listdir"):
 builtins.open = io.open = hiding(io.open)
 psutil.PROCFS_PATH = "/nowhere"
 
-from pytest_memguard.probes.heap import missing_files
+from pytest_memguard.probes.memray_module import (missing_files)
 
 missing_files.cache_clear()
 """

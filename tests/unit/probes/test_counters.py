@@ -234,7 +234,7 @@ def test_no_list_of_children(monkeypatch) -> None:
     def refuse(path: str) -> bytes:
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr(module, "_read_file", refuse)
+    monkeypatch.setattr(module, "read_file", refuse)
     counters = Counters()
     assert "child processes" not in counters.signals
     assert [gap.subject for gap in counters.gaps] == ["leak check: child processes"]
@@ -269,7 +269,7 @@ def test_no_proc(monkeypatch, process) -> None:
 
     monkeypatch.setattr(psutil, "Process", process)
     monkeypatch.setattr(module, "ProcFile", refuse)
-    monkeypatch.setattr(module, "_read_file", refuse)
+    monkeypatch.setattr(module, "read_file", refuse)
     monkeypatch.setattr(Counters, "_entries", lambda *_: None)
     counters = Counters()
     row = counters.row()

@@ -20,7 +20,8 @@ from pytest_memguard.baselines import (
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.sizes import KIB, MIB
 from pytest_memguard.storage.baseline import read_baseline, update_baseline, write_baseline
-from pytest_memguard.storage.baseline_form import dump_baseline, parse_baseline
+from pytest_memguard.storage.baseline_parser import parse_baseline
+from pytest_memguard.storage.baseline_writer import dump_baseline
 
 PLACE = EnvironmentKey(
     system="Linux", machine="x86_64", implementation="CPython", python="3.11"

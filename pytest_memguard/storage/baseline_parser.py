@@ -1,4 +1,4 @@
-"""The text of a baseline file: one test on each line, sorted, with clear errors."""
+"""Parses the text of a baseline file, with an error that names the line."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from pytest_memguard.baselines import (
     StageEntry,
 )
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.formats import is_newer, other_format
-from pytest_memguard.metrics import metric_named, remember_unit
+from pytest_memguard.formats import Json, is_newer, other_format
+from pytest_memguard.metrics import remember_unit
 from pytest_memguard.sizes import KIB
+from pytest_memguard.storage.baseline_writer import FORMAT, KEY_FIELDS
 
-FORMAT: Final = 1
 # 1: first format.
 
 _MEND: Final = "mend it or move it away"
-_NAMES: Final = ("system", "machine", "implementation", "python", "metric")
 _CONFLICT: Final = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)
-Json = dict[str, Any]
 
 
 class _Wrong(Exception):  # noqa: N818  never leaves this module
@@ -40,35 +38,6 @@ class _Wrong(Exception):  # noqa: N818  never leaves this module
         self.skip = skip
         self.twice = twice
         super().__init__(problem)
-
-
-def dump_baseline(baseline: Baseline) -> Iterator[str]:
-    """Yield the text of a baseline, test by test.
-
-    Sizes are in KiB, rounded up; other metrics are in their unit. What is not set is left out.
-    """
-    yield f'{{"format": {FORMAT}, "environments": ['
-    separator = "\n"
-    for environment, entries in sorted(
-        baseline.environments.items(), key=lambda item: _order(item[0])
-    ):
-        if entries:
-            metric = metric_named(environment.metric)
-            names = {name: getattr(environment, name) for name in _NAMES}
-            unit = {} if metric.is_memory else {"unit": metric.unit}
-            yield f'{separator}  {json.dumps(names | unit)[:-1]}, "tests": {{\n'
-            yield from _dump_entries(entries, KIB if metric.is_memory else 1)
-            yield "\n  }}"
-            separator = ",\n"
-    yield "\n\n]}\n" if separator == "\n" else "\n]}\n"  # an empty line for no environments
-
-
-def _dump_entries(entries: Mapping[str, BaselineEntry], scale: int) -> Iterator[str]:
-    separator = ""
-    for nodeid in sorted(entries):
-        entry = json.dumps(_entry_to_json(entries[nodeid], scale))
-        yield f"{separator}   {json.dumps(nodeid)}: {entry}"
-        separator = ",\n"
 
 
 def parse_baseline(text: str, source: str) -> Baseline:
@@ -97,44 +66,6 @@ def parse_baseline(text: str, source: str) -> Baseline:
         where = f"{source}, line {line}" if line else source
         msg = f"{where}: {error.problem}"
     raise ConfigError(msg)
-
-
-def _order(key: EnvironmentKey) -> tuple[object, ...]:
-    version = tuple(int(part) if part.isdecimal() else 0 for part in key.python.split("."))
-    return (
-        key.system,
-        key.machine,
-        key.implementation,
-        version,
-        key.metric,
-    )
-
-
-def _scaled(size: int, scale: int = KIB) -> int:
-    return -(-size // scale)
-
-
-def _entry_to_json(entry: BaselineEntry, scale: int) -> Json:
-    unit = "_kib" if scale == KIB else ""
-    data: Json = {f"peak{unit}": _scaled(entry.peak, scale)}
-    optional = {
-        f"ceiling{unit}": _scaled(entry.ceiling, scale),
-        f"growth{unit}": _scaled(entry.growth, scale),
-        f"spread{unit}": _scaled(entry.spread, scale),
-        "readings": entry.readings if entry.readings > 1 else 0,
-        "imports": entry.imports,
-        "stages": [_stage_to_json(stage, scale) for stage in entry.stages],
-        "lines": [[x.file, x.line, x.function, _scaled(x.size)] for x in entry.lines],
-    }
-    data.update({name: value for name, value in optional.items() if value})
-    if entry.leak is not None:
-        data["leak_bytes_per_call"] = entry.leak
-    return data
-
-
-def _stage_to_json(stage: StageEntry, scale: int) -> list[object]:
-    top = [_scaled(stage.ceiling, scale)] if stage.ceiling else []
-    return [stage.path, _scaled(stage.peak, scale), _scaled(stage.delta, scale), *top]
 
 
 def _load(text: str) -> object:
@@ -204,7 +135,7 @@ def _environment(part: object, index: int) -> tuple[EnvironmentKey, Json]:
     if not isinstance(part, dict):
         msg = f"environment {index + 1} is no object; {_MEND}"
         raise _Wrong(msg, '"environments"')
-    texts = {name: part.get(name) for name in _NAMES}
+    texts = {name: part.get(name) for name in KEY_FIELDS}
     for name, text in texts.items():
         if not isinstance(text, str):
             msg = f"environment {index + 1} has no {name}; {_MEND}"
