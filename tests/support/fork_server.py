@@ -66,7 +66,7 @@ def _end(work: Callable[[], None]) -> NoReturn:
 
 
 def main() -> None:
-    """Fork for each order that is read, and tell the child's number and how it ended."""
+    """Fork for each order that is read, and report the child's number and how it ended."""
     module = importlib.import_module(sys.argv[1])
     getattr(module, "prepare", lambda: None)()
     gc.collect()

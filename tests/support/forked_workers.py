@@ -13,7 +13,7 @@ _spares: list[Spare] = []
 
 
 class Spare:
-    """A fork of this process that waits for what ``python -c`` would be told to do.
+    """A fork of this process that waits for the code that ``python -c`` would run.
 
     It has what execnet uses of a `subprocess.Popen`.
     """

@@ -56,7 +56,7 @@ class Cluster:
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """Start a server, and stop it; whoever asks is skipped where there is none."""
+    """Start a server, and stop it; tests are skipped without one."""
     folder = programs()
     if folder is None:
         pytest.skip("PostgreSQL is not installed: there is no initdb")

@@ -57,7 +57,7 @@ def test_report(stored, capsys) -> None:
 
 
 def test_report_shows_breaches(stored, capsys) -> None:
-    """Breaches are told here, because there are no failures to show them."""
+    """Breaches are reported here, because there are no failures to show them."""
     main(["report", stored()])
     printed = capsys.readouterr().out.splitlines()
     at = printed.index("Leaks:")
@@ -195,7 +195,7 @@ def test_python_dash_m(tmp_path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes break in another way")
 def test_reader_that_goes_away(stored) -> None:
-    """Where nobody reads on, as with ``head``, the command ends quietly."""
+    """If its output is closed, as by ``head``, the command ends without an error."""
     with subprocess.Popen(
         [sys.executable, "-m", "pytest_memguard", "report", stored()],
         stdout=subprocess.PIPE,

@@ -111,7 +111,7 @@ def test_fail_on(rules, status) -> None:
 
 
 def test_rule_about_nothing(capsys) -> None:
-    """A rule that no test is about is told: it may be misspelt."""
+    """A rule that no test is about is reported: it may be misspelt."""
     name = write_run("a.json", passed("a", 10, stages=(STAGE,)))
     rules = ["--fail-on", "stage:laod:5%", "--fail-on", "stage:parse:5%", "--fail-on=leak:1"]
     assert main(["compare", name, name, *rules]) == 0
@@ -131,7 +131,7 @@ def test_compare_with_a_baseline(capsys, baseline_first) -> None:
 
 
 def test_tests_that_did_not_pass(capsys) -> None:
-    """A test that failed is not compared and not gone, and is told."""
+    """A test that failed is not compared and not gone, and is reported."""
     old = write_run("old.json", passed("a", 10), passed("b", 10))
     new = write_run("new.json", passed("a", 10), passed("b", 90, result="failed"))
     assert main(["compare", old, new]) == 0
@@ -142,7 +142,7 @@ def test_tests_that_did_not_pass(capsys) -> None:
 
 
 def test_unsure(capsys) -> None:
-    """What cannot be told is no regression, and has its reason."""
+    """What cannot be reported is no regression, and has its reason."""
     old = write_run("old.json", passed("a", 10))
     new = write_run("new.json", passed("a", 25, imports=100))
     assert main(["compare", old, new]) == 0
@@ -173,7 +173,7 @@ def test_nothing_at_all(capsys) -> None:
 
 
 def test_metric_of_one_side(capsys) -> None:
-    """A metric that only one side has is told."""
+    """A metric that only one side has is reported."""
     old = write_run("old.json", passed("a", 10, more=(heap(5),)))
     new = write_run("new.json", passed("a", 10))
     assert main(["compare", old, new]) == 0
@@ -215,7 +215,7 @@ def test_bad_file(capsys, text, problem, command) -> None:
 
 
 def test_bad_rule(capsys) -> None:
-    """Every rule that is none is told, with status 2."""
+    """Every rule that is none is reported, with status 2."""
     name = write_run("a.json", passed("a", 1))
     assert main(["compare", name, name, "--fail-on", "peak", "--fail-on=leek:1"]) == 2
     error = capsys.readouterr().err
@@ -224,7 +224,7 @@ def test_bad_rule(capsys) -> None:
 
 
 def test_no_file(capsys) -> None:
-    """A file that is not there is told."""
+    """A file that is not there is reported."""
     assert main(["compare", "none.json", "none.json"]) == 2
     expected = "memguard: none.json cannot be read: No such file or directory\n"
     assert expected == capsys.readouterr().err
@@ -303,7 +303,7 @@ def test_settings_and_gaps() -> None:
 
 
 def test_files_of_one_name() -> None:
-    """Files that are called the same in several folders are told apart."""
+    """Files that are called the same in several folders are distinguished."""
     Path("a").mkdir()
     Path("b").mkdir()
     names = [
@@ -315,7 +315,7 @@ def test_files_of_one_name() -> None:
 
 
 def test_passed_two_shards(capsys) -> None:
-    """Of a test in two runs the worst result is kept, then the highest peak, and it is told."""
+    """Of a test in two runs the worst result is kept, then the highest peak."""
     one = write_run("1.json", passed("a", 5), passed("b", 9), passed("c", 1))
     two = write_run("2.json", passed("a", 3, result="failed"), passed("b", 8), OUTCOME)
     three = write_run("3.json", passed("b", 10))
@@ -339,7 +339,7 @@ def test_many_tests_of_two_shards(capsys) -> None:
 
 
 def test_other_versions(capsys) -> None:
-    """Runs whose versions differ a little become one, and that is told."""
+    """Runs whose versions differ a little become one, and that is reported."""
     newer = replace(RUN.environment, python="3.12.9", memguard="0.2.0")
     one = write_run("1.json", passed("a", 1))
     two = write_run("2.json", passed("b", 1), environment=newer)
@@ -372,7 +372,7 @@ def test_other_environments(capsys) -> None:
 
 
 def test_merge_into_a_baseline(capsys) -> None:
-    """A run merged into a baseline adds what it lacks, and what did not pass is told."""
+    """A run merged into a baseline adds what it lacks, and what did not pass is reported."""
     base = write_base("base.json", a=10, b=5)
     run = write_run(
         "run.json",
@@ -397,7 +397,7 @@ def test_merge_into_a_baseline(capsys) -> None:
 
 @pytest.mark.parametrize("flags", [[], ["--baseline"]], ids=["run", "baseline"])
 def test_output_that_cannot_be_written(capsys, flags) -> None:
-    """Where the file cannot be written that is told in one line, with status 2."""
+    """Where the file cannot be written that is reported in one line, with status 2."""
     name = write_run("a.json", passed("a", 1))
     Path("folder").mkdir()
     assert main(["merge", name, "-o", "folder", *flags]) == 2
@@ -412,7 +412,7 @@ def test_output_that_cannot_be_written(capsys, flags) -> None:
     "arguments", [["merge", "-o", "x"], ["merge", "a.json"], ["compare", "a.json"]]
 )
 def test_bad_arguments(capsys, arguments) -> None:
-    """What is missing is told with the usage."""
+    """What is missing is reported with the usage."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2

@@ -78,7 +78,7 @@ def test_several_tests(stored, capsys) -> None:
 
 
 def test_a_test_of_older_runs(stored, capsys) -> None:
-    """A test that the latest runs did not run is told as that."""
+    """A test that the latest runs did not run is reported as that."""
     fill(stored, {"new": [1.0] * 3}, first=20)
     output = printed(capsys, "test_b", "--file", stored, "--last=3")
     assert output == "No reading of 'test_b' in 3 runs.\n"
@@ -129,7 +129,7 @@ def test_can_print(encoding, can) -> None:
     ],
 )
 def test_what_is_not_there(stored, capsys, arguments, problem) -> None:
-    """A branch or a test that nobody knows ends in status 2, with one line."""
+    """An unknown branch or test ends in status 2, with one line."""
     assert main(["history", "--file", stored, *arguments]) == 2
     assert ("", f"memguard: {problem.format(stored)}\n") == capsys.readouterr()
 

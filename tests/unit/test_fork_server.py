@@ -140,7 +140,7 @@ def test_output(server, capfd) -> None:
 
 
 def test_a_server_that_has_gone(server) -> None:
-    """A server that was killed is told as gone, every time, and closing it is no error."""
+    """A server that was killed is reported as gone, every time, and closing it is no error."""
     os.kill(server.ask({"pids": 0}, LONG).value[1], signal.SIGKILL)
     assert [server.ask({"echo": 1}, LONG) for _ in range(2)] == [GONE, GONE]
     server.close()

@@ -1,4 +1,4 @@
-"""Tests of files from a version to come: whoever reads them says so, whatever is in them."""
+"""Tests of files of a newer version: the error says so, whatever is in them."""
 
 from __future__ import annotations
 

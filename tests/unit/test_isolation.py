@@ -85,7 +85,7 @@ def test_changes_stay_in_the_child() -> None:
     ],
 )
 def test_exception(error, problem) -> None:
-    """Whatever the function raises is told by name and text."""
+    """Whatever the function raises is reported by name and text."""
     assert ChildResult(problem=problem) == run_in_fork(raising(error), LONG)
 
 
@@ -104,7 +104,7 @@ def test_exception(error, problem) -> None:
     ],
 )
 def test_child_that_dies(function, problem) -> None:
-    """A child that ends without an answer is told by how it ended."""
+    """A child that ends without an answer is reported by how it ended."""
     assert ChildResult(problem=problem) == run_in_fork(function, LONG)
 
 

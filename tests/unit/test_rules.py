@@ -101,7 +101,7 @@ def test_rule(text, kind, share, floor, stage) -> None:
     ],
 )
 def test_bad_rule(text, why) -> None:
-    """What is no rule is told in one sentence, with what would be one."""
+    """What is no rule is reported in one sentence, with what would be one."""
     with pytest.raises(ConfigError) as caught:
         parse_rule(text, "--mem-fail-on")
     message = str(caught.value)

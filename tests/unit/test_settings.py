@@ -187,7 +187,7 @@ def test_refused(name, written, problem) -> None:
 
 
 def test_all_problems_at_once() -> None:
-    """Everything that is wrong is told together, each with its own source."""
+    """Everything that is wrong is reported together, each with its own source."""
     with pytest.raises(ConfigError) as caught:
         resolve(
             {
@@ -260,7 +260,7 @@ def test_asked_for(values, asked) -> None:
     ids=["set", "not-set"],
 )
 def test_where(name, where) -> None:
-    """A setting remembers its source; one that nobody made has the default's."""
+    """A setting remembers its source; one that the user did not make is a default."""
     assert where == Settings(sources={"budget": "--mem-budget"}).where(name)
 
 
@@ -342,7 +342,7 @@ def test_settings_of_the_leak_check(name, value, expected) -> None:
     ],
 )
 def test_bad_settings_of_the_leak_check(name, value) -> None:
-    """What makes no sense is told with its source and the value."""
+    """What makes no sense is reported with its source and the value."""
     with pytest.raises(ConfigError) as caught:
         resolve({name: (value, "the test")})
     (problem,) = caught.value.problems

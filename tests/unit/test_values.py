@@ -119,7 +119,7 @@ def test_other_kinds_are_refused(missing) -> None:
 
 @pytest.mark.parametrize("told", ["init", "compare", "hash"])
 def test_other_fields_are_refused(told) -> None:
-    """What is told of a field is not passed over in silence."""
+    """An option of a field that is not supported is an error."""
 
     class Value:
         """A value."""

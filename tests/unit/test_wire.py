@@ -173,7 +173,7 @@ def test_run_tells_its_format() -> None:
     ],
 )
 def test_foreign_file(data) -> None:
-    """A file of something else is told apart by name."""
+    """A file of something else is distinguished by name."""
     with pytest.raises(ConfigError) as caught:
         run_from_json(data, "other.json")
     assert str(caught.value) == "other.json is not a file that --mem-json wrote"
@@ -243,7 +243,7 @@ def test_damaged_file(damage, words) -> None:
 
 
 def test_units_of_other_metrics() -> None:
-    """A stored run tells units of metrics that only another plugin knows."""
+    """A stored run has the units of metrics that only another plugin knows."""
     data = run_to_json(RUN) | {"units": {"widgets": "widgets"}}
     run_from_json(data, "run.json")
     assert metric_named("widgets").amount(5) == "5 widgets"

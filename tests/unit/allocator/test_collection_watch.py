@@ -71,7 +71,7 @@ def test_every_phase_begins_anew(watch, process) -> None:
     ],
 )
 def test_collection_that_frees_nothing(watch, process, more) -> None:
-    """A full one is told of all the same: the memory it did not free is no garbage."""
+    """A full one is reported all the same: the memory it did not free is no garbage."""
     listener = Listener()
     watch.listen(listener)
     collect(watch, process, 0, **more)

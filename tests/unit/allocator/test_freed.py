@@ -44,7 +44,7 @@ def test_most(most, before, after, objects) -> None:
 
 @alone
 def test_while_tracemalloc_hooks_pymalloc() -> None:
-    """Blocks that leave free places in pymalloc's pools count, though it tells nothing."""
+    """Blocks that leave free places in pymalloc's pools count, though it reports nothing."""
     probe = InUseProbe(_level, SlackProbe().read_used)
     garbage = [[] for _ in range(100_000)]
     pinned = garbage[::50]  # so that no arena is given back

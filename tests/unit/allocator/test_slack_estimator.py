@@ -288,7 +288,7 @@ def test_what_an_instrument_takes_while_slack_is_filled(filling) -> None:
 
 
 def test_while_pymalloc_is_hooked(setting, clock) -> None:
-    """What moved since the last answer is a bound as long as pymalloc tells nothing."""
+    """What moved since the last answer is a bound as long as pymalloc reports nothing."""
     clock.advance(60)
     setting.probe.answer = FakeSlack(300, malloc=300, heap=400, hooked=True)
     setting.blocks -= 1

@@ -1,4 +1,4 @@
-"""Tests of giving pages back: always where it is cheap, seldom where it is not."""
+"""Tests of trimming: always where it is cheap, rarely where it is expensive."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ assert BLAME is not None
 
 
 def leaking(*signals: Signal, per_call: float = 3.0) -> LeakReading:
-    """A reading without blame in which these signals grow."""
+    """A reading without a cause in which these signals grow."""
     rates = tuple(Rate(signal=s, per_call=per_call, low=2.9, high=3.1) for s in signals)
     return replace(LEAK, verdict=replace(LEAK.verdict, rates=rates), blame=None)
 
@@ -115,7 +115,7 @@ def test_paths_of_windows() -> None:
 
 
 def test_nothing_known_fits_nothing() -> None:
-    """A blame without names is matched by no pattern, not even a star."""
+    """No pattern matches a cause without names, not even a star."""
     assert not matches("*", replace(BLAME, path=None, types=(), lines=()))
 
 

@@ -243,7 +243,7 @@ BOUNDED = replace(CHANGE, kind="unsure", now=21 * MIB)
     ],
 )
 def test_unsure(change, was, now, expected) -> None:
-    """What cannot be told says why: imports, or a number on either side that is not exact."""
+    """What is unsure has its reason: imports, or a number on either side that is not exact."""
     assert expected == text_of(change, was, now)
 
 

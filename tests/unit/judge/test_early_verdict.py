@@ -38,7 +38,7 @@ def pages(size):
     ],
 )
 def test_passes(rounds, expected) -> None:
-    """A first look is enough if the latest two rounds are flat and next to nothing stays."""
+    """The first rounds suffice if the latest two are flat and next to nothing stays."""
     assert expected is shows_no_growth(rounds)
 
 

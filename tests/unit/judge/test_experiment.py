@@ -28,7 +28,7 @@ BEFORE = entry(50)
 
 
 def less_by(size: int, **fields) -> BaselineEntry:
-    """A reading so many bytes below the one on record."""
+    """A reading so many bytes below the baseline value."""
     return replace(entry(50, **fields), peak=50 * MIB - size)
 
 
@@ -111,13 +111,13 @@ def test_noise_to_the_byte(saved, status) -> None:
 
 
 def test_one_reading_of_resident_memory() -> None:
-    """With one reading on record a twentieth of a large peak may be noise."""
+    """With one reading in the baseline a twentieth of a large peak may be noise."""
     assert said(entry(200, readings=1), entry(193), metric="rss")[0] == "RE-RUN"
     assert said(entry(200, readings=1), entry(160), metric="rss")[0] == "KEEP"
 
 
 def test_imports_on_record() -> None:
-    """A saving that imports on record account for is to be confirmed."""
+    """A saving that imports in the baseline account for is to be confirmed."""
     status, reason = said(entry(50, imports=3), entry(40))
     assert status == "RE-RUN"
     assert "imported modules that it did not import now" in reason

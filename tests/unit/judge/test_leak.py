@@ -91,7 +91,7 @@ STOPPED = "and 40 is the most there may be"
     ],
 )
 def test_suspects(rounds, signals) -> None:
-    """A suspect grew in every late round, evenly, lastingly, and to where it never was."""
+    """A leak grew in every late round, evenly, lastingly, and above earlier levels."""
     assert signals == [rate.signal for rate in leaking_rates(rounds)]
 
 
@@ -278,7 +278,7 @@ def ever_less(calls):
 
 
 def appended(calls):
-    """A list in place: eight bytes per call, and room for an eighth more now and then."""
+    """A list grows in place: eight bytes per call, and an eighth more at times."""
     room = 0
     for items in range(calls + 1):
         if items > room:
@@ -287,7 +287,7 @@ def appended(calls):
 
 
 def in_place(size, share):
-    """A buffer that gets so many bytes per call, and room for one in so many more if full."""
+    """A buffer that gets so many bytes per call, and one in so many more if it is full."""
 
     def level(calls):
         room = 0
@@ -381,7 +381,7 @@ def random_sizes(calls, summed=[]):  # noqa: B006  made once, the same for all
     ],
 )
 def test_series(signal, level, cap, states) -> None:
-    """A series gets the verdict that somebody would give who sees the numbers."""
+    """A series gets the verdict that a reader of its numbers would give."""
     verdict, calls = check(Series(signal, level), cap)
     assert states == verdict.state
     assert calls <= cap
@@ -429,7 +429,7 @@ def test_confirmed_by_the_most_telling() -> None:
     ],
 )
 def test_growth_without_an_allocation(growths, state) -> None:
-    """Uneven growth of the C heap alone, of which nobody found an allocation, is unclear."""
+    """Uneven growth of the C heap alone, without an allocation that stays, is unclear."""
     rounds = tuple(
         a_round(3, **{signal: 3 * moved for signal, moved in growth.items()})
         for growth in growths

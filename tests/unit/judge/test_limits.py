@@ -1,4 +1,4 @@
-"""Tests of the limits that the baseline sets: rule, noise, and what is on record."""
+"""Tests of the limits that the baseline sets: rule, noise, and baseline values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STAGES = replace(
 
 
 def written(*texts: str, where: str = "--mem-fail-on") -> tuple[FailRule, ...]:
-    """Rules as somebody wrote them."""
+    """Rules as the user wrote them."""
     return tuple(parse_rule(text, where) for text in texts)
 
 
@@ -99,7 +99,7 @@ PEAK, GROWTH, LEAK = ("peak", None), ("growth", None), ("leak", None)
     ],
 )
 def test_limits(entry, rules, expected) -> None:
-    """A limit is what is on record, and on top of it what rule or noise allows."""
+    """A limit is the baseline value and what rule or noise allows on top of it."""
     assert expected == allowed(entry, *rules)
 
 
@@ -144,7 +144,7 @@ def test_small_peaks() -> None:
     ],
 )
 def test_by_noise(rule, expected) -> None:
-    """Whether the noise on record lets more pass than the rule does, is known of a limit."""
+    """A limit knows whether noise allows more than its rule."""
     (found,) = limits(ENTRY, written(rule), "rss")
     assert expected == is_by_noise(found)
     assert not is_by_noise(replace(found, baseline_value=None))

@@ -211,7 +211,7 @@ def test_bounds_narrow_each_other() -> None:
     ],
 )
 def test_level(peak, readings) -> None:
-    """A reading counts beside those on record as long as noise explains it, to the byte."""
+    """A reading counts beside those stored as long as noise explains it, to the byte."""
     before = BaselineEntry(peak=1_000_000, growth=0, spread=10_000)
     assert readings == merged(before, BaselineEntry(peak=peak, growth=0), "heap").readings
 

@@ -1,4 +1,4 @@
-"""Tests of the numbers per call: all calls tell how much stays, a few tell where."""
+"""Tests of the numbers per call: all calls show how much stays, a few show where."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ FLAT = [0] * ROUNDS
     ],
 )
 def test_bytes_per_call(verdict, lines, per_call, sizes) -> None:
-    """All calls tell how much stays; lines are scaled to that, and not beyond what they saw."""
+    """All calls show how much stays; lines are scaled to that, but no further."""
     known, found = told(verdict, *lines)
     assert known == (None if per_call is None else pytest.approx(per_call, rel=0.03))
     assert found == pytest.approx(sizes, rel=0.03)
@@ -207,7 +207,7 @@ def test_bytes_per_call(verdict, lines, per_call, sizes) -> None:
     ],
 )
 def test_bytes_that_nothing_explains(rates, expected) -> None:
-    """Without an explanation only pages tell what Python's blocks take."""
+    """Without a cause only pages show what Python's blocks take."""
     reading = LeakReading(verdict=leaking(rates))
     assert bytes_per_call(reading) == expected
 
@@ -330,7 +330,7 @@ def test_lines_that_leave_as_many_in_each_call(seen, stay, expected) -> None:
 
 @pytest.mark.parametrize("freed", [0, 10**7])
 def test_pages_where_no_line_tells_how_large_blocks_are(freed) -> None:
-    """Without lines, pages are all that tells the size of Python's blocks."""
+    """Without lines, only pages show the size of Python's blocks."""
     rates = [rate("blocks", 1_454), rate("C heap", 38_000), rate("USS", 195_000)]
     moved = {"blocks": [14_540] * ROUNDS, "heap": [380_000] * ROUNDS}
     verdict = leaking(rates, **moved, pages=[1_950_000] * ROUNDS)

@@ -166,7 +166,7 @@ def test_lines() -> None:
     ],
 )
 def test_lines_of_other_distributions(file, stored) -> None:
-    """Their paths do not depend on where they are installed, as far as that can be told."""
+    """Their paths do not depend on where they are installed, as far as that is known."""
     stage = replace(STAGE, lines=(replace(SITE, file=file),))
     (line,) = only(replace(PASSED, stages=(stage,), findings=()), root="/project").lines
     assert line.file == stored
@@ -212,7 +212,7 @@ def test_several_processes() -> None:
 
 
 def test_pooled_without_imports() -> None:
-    """A reading that had to import more tells nothing beside one that had not."""
+    """A reading that had to import more is ignored beside one that had not."""
     cold, warm = BaselineEntry(peak=90, growth=0, imports=3), BaselineEntry(peak=50, growth=0)
     assert pooled([cold, warm]) == warm
 

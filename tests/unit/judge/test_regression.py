@@ -224,7 +224,7 @@ def test_growth_within_three_arenas_is_noise() -> None:
 
 
 def test_before_may_have_been_higher() -> None:
-    """A peak on record that is not exact leaves open what it may have been."""
+    """A peak in the baseline that is not exact leaves open what it may have been."""
     before = entry(10, ceiling=30 * MIB)
     assert kind_of(before, entry(12)) == "same"
     assert kind_of(before, entry(34)) == "regression"
@@ -262,7 +262,7 @@ def test_imports_explain() -> None:
 
 
 def test_one_import() -> None:
-    """One module is told as one."""
+    """One module is named in the singular."""
     text = judged(entry(5), entry(15, imports=4), "peak:1%")[0].text
     assert "4 modules more than on record were imported" in text
     text = judged(entry(5, imports=3), entry(15, imports=4), "peak:1%")[0].text
@@ -277,14 +277,14 @@ def test_imports_do_not_explain_everything() -> None:
 
 
 def test_cold_baseline_is_told() -> None:
-    """A baseline with the memory of imports in it is no improvement, and is told."""
+    """A baseline with the memory of imports in it is no improvement, and is reported."""
     change = judged(entry(25, imports=122), entry(5))[0]
     assert change.kind == "same"
     assert "the baseline of 25.0 MiB has the memory of modules in it (122 were" in change.text
 
 
 def test_cold_baseline_is_told_once() -> None:
-    """What is told of the peak is not told again of each stage."""
+    """What is reported of the peak is not repeated for each stage."""
     before = entry(25, imports=122, stages=(stage("load", 20),))
     changes = judged(before, entry(5, stages=(stage("load", 1),)), "stage:load:10%")
     assert [(change.kind, bool(change.text)) for change in changes] == [
@@ -379,7 +379,7 @@ def test_leak(before, now, kinds) -> None:
 
 
 def test_leak_in_words() -> None:
-    """A leak that grew is told per call."""
+    """A leak that grew is reported per call."""
     change = judged(entry(5, leak=100.0), entry(5, leak=250.0), "leak:100B")[1]
     assert change.text == (
         "its leak of 250 B per call is 150 B per call (150%) above the baseline of 100 B per "
@@ -412,7 +412,7 @@ def test_sentence_with_a_new_stage() -> None:
 
 
 def test_lines_that_grew() -> None:
-    """Lines are told apart by function, added up, and told with the largest growth first."""
+    """Lines are distinguished by function, added up, and sorted by growth."""
     before = entry(34, lines=(line("load", 10, 5), line("parse", 3, 9), line("keep", 8, 2)))
     now = entry(
         64,
@@ -439,7 +439,7 @@ def test_a_line_that_was_not_there() -> None:
 
 
 def test_compare() -> None:
-    """Tests of both, of one and of the other are told, by node id."""
+    """Tests of both, of one and of the other are reported, by node id."""
     old = Baseline(environments={PLACE: {"b": entry(10), "c": entry(5), "d": entry(6)}})
     new = Baseline(environments={PLACE: {"b": entry(20), "a": entry(1)}})
     changes = compare(old, new, closest(), present={"d"})
@@ -482,7 +482,7 @@ STRICT = ("peak:0%", "growth:0%", "stage:*:0%", "leak:0")
 
 @given(st.lists(readings, min_size=1, max_size=8), st.sampled_from([PLACE, HEAP]))
 def test_what_was_saved_is_no_regression(several, environment) -> None:
-    """Whatever was on record, a reading that was just saved is not worse than the record."""
+    """Whatever the baseline had, a reading that was just saved is not worse than it."""
     stored = None
     for reading in several:
         stored = merged(stored, reading, environment.metric)

@@ -1,4 +1,4 @@
-"""Tests of limits that the baseline sets: what is said of a number, and of a second look."""
+"""Tests of findings on limits of the baseline, and of measuring again."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_sentence(before, text) -> None:
 
 
 def test_undecided_sentence() -> None:
-    """What cannot be decided is told with both bounds, the limit between them and why."""
+    """What cannot be decided is reported with both bounds, the limit between them and why."""
     stored = replace(VALUE, rule=replace(RULE, kind="stage", stage="load"))
     budget = replace(BUDGET, stage="load", baseline_value=stored)
     finding = peak_finding(budget, budget.baseline_value, rss(21, 30))

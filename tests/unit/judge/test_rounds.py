@@ -167,7 +167,7 @@ def test_joined(rounds, expected) -> None:
     ],
 )
 def test_signals_of(rounds, expected) -> None:
-    """Signals count if every round has them, and stand in the order of what they tell."""
+    """Signals count if every round has them, and the most conclusive come first."""
     assert expected == signals_of(rounds)
 
 

@@ -33,7 +33,7 @@ def test_runs_of_a_commit_are_one_point() -> None:
     ],
 )
 def test_what_is_no_commit_is_a_point_of_its_own(commit, points) -> None:
-    """Changes that nobody committed may be others in every run."""
+    """Uncommitted changes may differ in every run."""
     runs = [run_at(number, commit=commit) for number in (1, 2, 3)]
     (trend,) = trends(runs, [reading(number, 5) for number in (1, 2, 3)])
     assert points == len(trend.points)

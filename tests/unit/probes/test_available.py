@@ -39,5 +39,5 @@ def test_available(tmp_path, meminfo, names, limit, used, available) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere another way is asked")
 def test_nobody_tells(tmp_path) -> None:
-    """Where the system does not tell, nothing is taken for available."""
+    """If the system does not report it, no memory counts as available."""
     assert available_memory(tmp_path, tmp_path) == 0

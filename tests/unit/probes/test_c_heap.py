@@ -74,7 +74,7 @@ INFO = b"""\
     ],
 )
 def test_malloc_info(text, arenas) -> None:
-    """Every arena is told with its size and what is free in it; the sum of all is none."""
+    """Every arena is reported with its size and what is free in it; the sum of all is none."""
     assert arenas == parse_malloc_info(text)
 
 
@@ -102,7 +102,7 @@ def test_free_of_arenas(arenas, size, resident, free) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the C heap is found in /proc")
 def test_statistics_of_another_form(monkeypatch) -> None:
-    """Where the arenas cannot be told apart, all that is free counts, and nothing fails."""
+    """Where the arenas cannot be distinguished, all that is free counts, and nothing fails."""
     heap = CHeap()
     info = SimpleNamespace(fordblks=77, arena=10**15)
     library = SimpleNamespace(

@@ -102,7 +102,7 @@ def test_no_commit_yet(tmp_path, git) -> None:
     [({}, "", ""), (GITLAB, "2" * 40, "feature"), (GITHUB, "1" * 40, "topic")],
 )
 def test_no_repository(tmp_path, variables, name, branch) -> None:
-    """What the CI service says is used, and why git says nothing is told."""
+    """What the CI service says is used, and why git says nothing is reported."""
     here = ENVIRON | variables | {"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
     reason = "the tests are in no git repository"
     assert Commit(name=name, branch=branch, reason=reason) == current_commit(tmp_path, here)

@@ -219,7 +219,7 @@ def test_no_blocks(monkeypatch) -> None:
 
 
 def test_no_heap_info(monkeypatch) -> None:
-    """Where the C library does not tell, that is a gap and no signal."""
+    """If the C library does not report it, there is a gap and no signal."""
     import psutil
 
     monkeypatch.delattr(psutil, "heap_info")

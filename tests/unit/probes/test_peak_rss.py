@@ -18,7 +18,7 @@ NEAR = 2 * MIB
 
 @pytest.fixture
 def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[PeakRss]:
-    """A mark that has just been put back, the only one whatever other tests have left."""
+    """A mark that has just been reset, the only one whatever other tests have left."""
     monkeypatch.setattr(marks_in_use, "_IN_USE", weakref.WeakSet())
     try:
         mark = PeakRss()
@@ -36,7 +36,7 @@ def use(size: int) -> None:
 
 
 def test_rises_and_stays(mark: PeakRss) -> None:
-    """The mark tells of a block that is gone, until it is put back."""
+    """The mark shows a block that is gone, until it is reset."""
     base = mark.reset()
     use(SIZE)
     assert SIZE - NEAR < mark.rise_above(base) < SIZE + NEAR
@@ -53,7 +53,7 @@ def test_what_getrusage_tells_after_it_was_put_back_is_the_level(mark: PeakRss) 
 
 
 def test_never_below_the_base(mark: PeakRss) -> None:
-    """What cannot be is not told: no peak lies below the level it started from."""
+    """What cannot be is not reported: no peak lies below the level it started from."""
     assert mark.rise_above(mark.mark() + SIZE) == 0
 
 
@@ -76,7 +76,7 @@ def test_one_mark_within_another(mark: PeakRss) -> None:
 
 
 def test_goes_with_the_last_reference(mark: PeakRss) -> None:
-    """A mark that nobody has closed stays in nobody's way."""
+    """A mark that was not closed does not disturb others."""
     inner = PeakRss()
     gone = weakref.ref(inner)
     del inner

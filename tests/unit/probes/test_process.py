@@ -24,7 +24,7 @@ def no_psutil(monkeypatch) -> None:
 
 
 def test_snapshot() -> None:
-    """Everything that the system tells of a process is there."""
+    """Everything that the system reports of a process is there."""
     snapshot = take_snapshot()
     assert snapshot.rss > "5 MB"
     assert snapshot.blocks > 1000
@@ -34,7 +34,7 @@ def test_snapshot() -> None:
 
 @pytest.mark.usefixtures("no_psutil")
 def test_without_psutil(monkeypatch) -> None:
-    """Where psutil tells nothing, resident memory is read otherwise and the rest is missing."""
+    """If psutil reports nothing, resident memory is read otherwise and the rest is missing."""
     monkeypatch.setattr(process, "resident_reader", lambda: lambda: 7)
     snapshot = take_snapshot()
     assert (snapshot.rss, snapshot.uss, snapshot.open_files) == (7, None, None)
@@ -43,7 +43,7 @@ def test_without_psutil(monkeypatch) -> None:
 
 @pytest.mark.usefixtures("no_psutil")
 def test_without_resident_memory(monkeypatch) -> None:
-    """Where nothing tells resident memory, there is no snapshot, and the reason is given."""
+    """If nothing reports resident memory, there is no snapshot, and the reason is given."""
 
     def refuse() -> None:
         msg = "there is no /proc"

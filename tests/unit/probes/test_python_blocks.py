@@ -67,7 +67,7 @@ def test_what_memray_alone_knows() -> None:
 
 
 def test_where_tracemalloc_is_busy() -> None:
-    """Where somebody else uses tracemalloc, there are no more calls, and it goes on."""
+    """If other code uses tracemalloc, no more calls are made, and it goes on."""
     memray = [SurvivingBlocks(stack=(), native=(), count=1, size=1)]
     calls = []
     tracemalloc.start()
@@ -90,7 +90,7 @@ def test_with_very_many_blocks(monkeypatch) -> None:
 
 
 def test_calls_that_stop_tracemalloc() -> None:
-    """A test that uses tracemalloc itself ends our use of it: that is told."""
+    """A test that uses tracemalloc itself ends our use of it: that is reported."""
     with pytest.raises(TracingStopped):
         traced_again(tracemalloc.stop, 2, lambda: None, [])
     assert not tracemalloc.is_tracing()
@@ -144,7 +144,7 @@ def test_what_grows_in_place() -> None:
     ],
 )
 def test_blocks_of_the_instruments(function, theirs) -> None:
-    """What the interpreter allocates for the sake of a tracker is nobody's."""
+    """What the interpreter allocates for a tracker is not attributed to the test."""
     native = ("gc_alloc", "_PyFrame_GetFrameObject", function, "_PyEval_EvalFrameDefault")
     assert is_of_instruments(native) is theirs
 
@@ -167,7 +167,7 @@ value = 1
     [(7, "turn"), (8, "read"), (10, "<module>"), (3, "Book"), (99, "")],
 )
 def test_names_of_functions(tmp_path: Path, line, name) -> None:
-    """A line belongs to the innermost function it is in, as far as the source tells."""
+    """A line belongs to the innermost function it is in, as far as the source shows."""
     file = tmp_path / "book.py"
     file.write_text(SOURCE)
     found = Functions().name(str(file), line)

@@ -54,7 +54,7 @@ def test_files_of_ours_are_told_apart(statm: ProcFile) -> None:
 
 
 def test_a_child_reads_its_own() -> None:
-    """A forked process is not told of its parent's memory."""
+    """A forked process does not read its parent's memory."""
     process = ProcFile("stat")
     child = os.fork()
     if not child:
@@ -93,7 +93,7 @@ def _no_files(name: str, *_: object) -> None:
 
 
 def test_nothing_tells_resident_memory(monkeypatch) -> None:
-    """Where neither /proc nor psutil tells, there is one sentence that says so."""
+    """If neither /proc nor psutil reports it, there is one sentence that says so."""
     import psutil
 
     monkeypatch.setattr(module, "ProcFile", _no_files)
@@ -116,7 +116,7 @@ def test_a_file_that_is_gone(monkeypatch) -> None:
 
 
 def test_a_child_without_proc(monkeypatch, capfd) -> None:
-    """A forked process that has no /proc is not told of it, and reads nothing of its parent."""
+    """A forked process without /proc gets no error, and reads nothing of its parent."""
     process = ProcFile("stat")
     monkeypatch.setattr(ProcFile, "_open", _no_files)
     child = os.fork()

@@ -122,7 +122,7 @@ def test_real_chunks_that_were_given_back_are_no_slack() -> None:
 
 
 def test_pymalloc_that_is_hooked() -> None:
-    """While tracemalloc runs pymalloc tells nothing, which is not the same as nothing free."""
+    """While tracemalloc runs, pymalloc reports nothing, which does not mean nothing free."""
     probe = SlackProbe()
     assert probe.read_used()
     was_tracing = tracemalloc.is_tracing()

@@ -1,4 +1,4 @@
-"""Tests of what is told of a comparison: the table, the counts, and a regression's text."""
+"""Tests of the report of a comparison: the table, the counts, and a regression's text."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_lines_without_numbers() -> None:
 
 
 def test_places() -> None:
-    """Environments and metrics are told in words, unknown ones too."""
+    """Environments and metrics are named in words, unknown ones too."""
     assert environment_text(PLACE) == "CPython 3.11 on Linux x86_64"
     assert [metric_text(name) for name in ("rss", "heap", "gpu")] == [
         *("peak RSS", "peak heap", "peak of gpu"),

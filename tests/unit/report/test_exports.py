@@ -186,7 +186,7 @@ def test_csv_values() -> None:
 
 @given(name=NAMES)
 def test_tsv(name) -> None:
-    """A line stays a line and has all of its columns, and names can be told apart."""
+    """A line stays a line and has all of its columns, and names can be distinguished."""
     text = as_tsv([replace(ROW, test=name), ROW])
     lines = text.removesuffix("\n").split("\n")
     assert len(lines) == 3
@@ -257,7 +257,7 @@ def test_bencher() -> None:
 
 
 def test_bencher_spread() -> None:
-    """The lower bound is the lowest reading on record."""
+    """The lower bound is the lowest reading in the baseline."""
     (measures,) = json.loads(bencher([replace(ROW, spread_bytes=9 * MIB)])).values()
     assert measures["peak-rss"]["lower_value"] == 0
 
@@ -311,7 +311,7 @@ def test_openmetrics_names(name) -> None:
 
 
 def test_openmetrics_without_rows() -> None:
-    """Nothing to tell is still a whole text."""
+    """A report without content is still a whole text."""
     assert openmetrics([]) == "# EOF\n"
 
 

@@ -85,7 +85,7 @@ def test_headline(finding, text) -> None:
     ],
 )
 def test_describe_site(site, text) -> None:
-    """A line is told by function, place and size."""
+    """A line is described by function, place and size."""
     assert text == describe_site(site)
 
 

@@ -249,7 +249,7 @@ def test_what_a_plugin_keeps_is_told_once() -> None:
 
 
 def test_path() -> None:
-    """A path reads from the root to the survivor, and ends with what one should know."""
+    """A path reads from the root to the object that survived, with the remark at its end."""
     assert path_text(PATH) == (
         "Held by: module app.cache -> _REGISTRY (dict) -> key 'req-17' -> app.cache.Request\n"
         "(held by the value of its own weak key)"
@@ -365,7 +365,7 @@ def test_a_filling_cache_is_told() -> None:
 
 
 def test_what_clean_rests_on() -> None:
-    """The calls in which nothing grew are told, since fewer calls show less."""
+    """The calls in which nothing grew are reported, since fewer calls show less."""
     tests = [
         outcome(f"test_{n}", leak=LeakReading(verdict=Verdict(state="clean", calls=calls)))
         for n, calls in enumerate((8, 57, 12, 1))  # one was not checked for itself
@@ -377,7 +377,7 @@ def test_what_clean_rests_on() -> None:
 
 
 def test_many_with_one_leak() -> None:
-    """A leak that floods a suite is told once, with twenty of its tests."""
+    """A leak that floods a suite is reported once, with twenty of its tests."""
     lines = leaks_section([outcome(f"test_{n}", leak=LEAK) for n in range(25)], {})
     assert lines[1].startswith("leaking: 0123456789ab, 25 tests: keeps 3 blocks")
     assert len(lines) == 2 + 20 + 1

@@ -128,13 +128,13 @@ LINE = "test_a.py::test_x: it is over (over-budget)"
     ],
 )
 def test_breaches_among_the_notes(raised, with_failures, lines) -> None:
-    """A breach that a test has failed with is not told again."""
+    """A breach that a test has failed with is not repeated."""
     given = outcome("test_x", findings=(replace(OVER, raised=raised),), result="failed")
     assert lines == notes([given], with_failures=with_failures)
 
 
 def test_notes_and_findings() -> None:
-    """Whatever else was found is told, a line each, behind the test's name."""
+    """Whatever else was found is reported, a line each, behind the test's name."""
     raised = replace(OVER, raised=True)
     given = [
         outcome("test_x", findings=(raised, NEAR), notes=("setup rose",)),

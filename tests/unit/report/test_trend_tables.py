@@ -59,13 +59,13 @@ def test_a_test_over_commits() -> None:
 
 
 def test_a_test_with_little_to_say() -> None:
-    """What is too vague, too little or missing is told as that."""
+    """What is too vague, too little or missing is reported as that."""
     found = trends(*runs_and_readings())
     assert "\n".join(trend_section(found[1])) == gold("history_test_short")
 
 
 def test_a_test_without_a_step() -> None:
-    """That none was found is told with the number of commits."""
+    """That none was found is reported with the number of commits."""
     runs = [run_at(number) for number in range(1, 10)]
     (trend,) = trends(runs, [reading(number, 20) for number in range(1, 10)])
     assert trend_section(trend)[-1] == "No step of the level in 9 commits"
@@ -90,5 +90,5 @@ def test_overview_of_several_places() -> None:
 
 
 def test_overview_without_steps() -> None:
-    """That nothing stepped is told."""
+    """That nothing stepped is reported."""
     assert overview([run_at(1)], [], 9)[0] == "No test's level stepped in 1 run."

@@ -1,4 +1,4 @@
-"""Tests of the baseline file: what is written is read, and what is wrong is told."""
+"""Tests of the baseline file: what is written is read, and what is wrong is reported."""
 
 from __future__ import annotations
 
@@ -310,7 +310,7 @@ def test_the_form_of_the_examples_is_right() -> None:
     ],
 )
 def test_damaged(tmp_path, text, words) -> None:
-    """What is wrong is told in one sentence with file and line, and the file is kept."""
+    """What is wrong is reported in one sentence with file and line, and the file is kept."""
     path = tmp_path / "baseline.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
@@ -335,7 +335,7 @@ def test_the_right_line_of_a_test_in_two_environments() -> None:
 
 
 def test_a_name_that_is_written_in_another_way() -> None:
-    """Where the line cannot be found by the test's name, the name alone is told."""
+    """Where the line cannot be found by the test's name, the name alone is reported."""
     text = file_with('"t.py::\\u0062": {"peak_kib": -1}')
     with pytest.raises(ConfigError, match=r"^f: peak_kib is -1 in the entry of 't.py::b'"):
         parse_baseline(text, "f")
@@ -368,7 +368,7 @@ def test_edited_anywhere(data) -> None:
 
 
 def test_no_text(tmp_path) -> None:
-    """Bytes that are no UTF-8, and a folder, are told."""
+    """Bytes that are no UTF-8, and a folder, are reported."""
     path = tmp_path / "baseline.json"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="is no text"):
@@ -378,7 +378,7 @@ def test_no_text(tmp_path) -> None:
 
 
 def test_update(tmp_path) -> None:
-    """A change gets what is on record, and what it returns is on record then."""
+    """A change gets the old baseline, and what it returns is the new one."""
     path = tmp_path / "baseline.json"
     seen = []
 

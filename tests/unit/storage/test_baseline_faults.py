@@ -1,4 +1,4 @@
-"""Tests of what goes wrong while a baseline is saved: nothing is lost, and it is told."""
+"""Tests of what goes wrong while a baseline is saved: nothing is lost, and it is reported."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_several_at_once(tmp_path) -> None:
 
 
 def test_full_disk(small_disk) -> None:
-    """A full disk is told, the old file is there as it was, and nothing else is."""
+    """A full disk is reported, the old file is there as it was, and nothing else is."""
     path = small_disk / "baseline.json"
     write_baseline(path, baseline_of(1, 3))
     before = path.read_bytes()
@@ -191,7 +191,7 @@ def test_full_disk(small_disk) -> None:
 
 
 def test_read_only_folder(make_read_only, small_disk) -> None:
-    """A folder that cannot be written to is told; what is in it can be read."""
+    """A folder that cannot be written to is reported; what is in it can be read."""
     path = small_disk / "baseline.json"
     write_baseline(path, baseline_of(1, 3))
     make_read_only()
@@ -202,7 +202,7 @@ def test_read_only_folder(make_read_only, small_disk) -> None:
 
 
 def test_read_only_folder_without_a_file(make_read_only, small_disk) -> None:
-    """Where not even the folder can be made, that is told."""
+    """Where not even the folder can be made, that is reported."""
     make_read_only()
     path = small_disk / ".memguard" / "baseline.json"
     with pytest.raises(OSError, match="cannot be written") as caught:

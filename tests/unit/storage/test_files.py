@@ -212,7 +212,7 @@ def test_check_writable_finds_a_folder_that_cannot_be_written() -> None:
 
 
 def test_check_writable_without_words_of_the_system(tmp_path, monkeypatch) -> None:
-    """An error to which the system has no words is told in its own."""
+    """An error to which the system has no words is reported in its own."""
 
     def refuse(**_):
         raise OSError("no room left")  # noqa: EM101, TRY003  as a library might

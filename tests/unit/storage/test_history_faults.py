@@ -106,7 +106,7 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk(small_disk) -> None:
-    """A run that does not fit is told in one line; runs before and after it are all there."""
+    """A run that does not fit is reported in one line; the others are all there."""
     path = small_disk / "history.sqlite3"
     fill(path, {"t.py::test": [1.0, 2.0]})
     database = open_to_write(location(path))
@@ -120,7 +120,7 @@ def test_a_full_disk(small_disk) -> None:
 
 
 def test_a_disk_that_was_full_from_the_start(small_disk) -> None:
-    """Nothing can be made there, and that is told; with room again, the history begins."""
+    """Nothing can be made there, and that is reported; with room again, the history begins."""
     (small_disk / "filler").write_bytes(bytes(1 << 20))
     path = small_disk / "history.sqlite3"
     with pytest.raises(StoreError, match=r"full|disk I/O error"):

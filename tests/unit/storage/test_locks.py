@@ -27,7 +27,7 @@ with locked(Path(sys.argv[1])):
 
 @contextmanager
 def held_by_another(path):
-    """Another process holds the lock, until it is told to go."""
+    """Another process holds the lock, until it is asked to end."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:

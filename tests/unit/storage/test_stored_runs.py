@@ -218,7 +218,7 @@ def test_other_files_are_refused(path, content, problem) -> None:
 
 
 def test_a_database_of_something_else_is_refused(path) -> None:
-    """Our tables are not put into somebody else's file."""
+    """Our tables are not put into a file of another program."""
     path.parent.mkdir()
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE visits (url TEXT)")
@@ -286,7 +286,7 @@ def later(monkeypatch) -> None:
 @pytest.mark.usefixtures("later")
 @pytest.mark.parametrize("how", ["append", "read"])
 def test_an_older_file_is_brought_up_to_date(path, how, monkeypatch) -> None:
-    """What was stored stays, and what came new is there, whoever opens the file first."""
+    """What was stored stays, whichever process opens the file first."""
     with monkeypatch.context() as before:
         before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
         fill(path, {"a": [1, 2]})
