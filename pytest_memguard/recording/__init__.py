@@ -1,1 +1,1 @@
-"""Puts probes around code, in time."""
+"""Puts probes around code: stages, phases, and the calls of a leak check."""

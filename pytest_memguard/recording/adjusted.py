@@ -13,18 +13,19 @@ from pytest_memguard.leaks import BYTE_SIGNALS, Signal
 from pytest_memguard.recording.looking import Looking
 
 _WHOLE: Final = 0.15
-"""How far from a whole number of blocks an item may be measured, and have so many."""
+"""A measured number of blocks per item within this distance of a whole number counts as
+that."""
 
 
 class Share:
-    """What one holder takes of each signal with every item that it gains.
+    """What one holder takes of each signal for each item that it gains.
 
     Args:
-        container: the holder: a container or a `values.Value`; None if there is none.
-        gained: items that it gained in so many calls; 0 if it is not known to gain any.
-        calls: how many.
-        per_call: what it took of each signal with every call.
-        made: tells how many calls there were so far.
+        container: the holder, a container or a `values.Value`; ``None`` if there is none.
+        gained: the items that it gained in some calls; 0 if it is not known to gain any.
+        calls: the number of these calls.
+        per_call: what it took of each signal per call.
+        made: returns the number of calls so far.
     """
 
     def __init__(
@@ -45,14 +46,14 @@ class Share:
         self._size = self._own_size()
 
     def taken(self, signal: Signal) -> int:
-        """How much of a signal it has taken since the start."""
+        """Return how much of a signal the holder has taken since the start."""
         taken = self._per_item.get(signal, 0.0) * (self._items() - self._start)
         if signal in BYTE_SIGNALS:
             taken += self._own_size() - self._size
         return round(taken)
 
     def _own_size(self) -> int:
-        """Bytes of its own table, which grows by leaps."""
+        """Return the bytes of its own tables, which grow in steps."""
         parts = raw.tables(self._container)
         return sum(map(raw.own_size, parts))
 
@@ -64,11 +65,11 @@ def _evened(signal: Signal, per_item: float) -> float:
 
 
 class AdjustedLooks:
-    """Reads what leaks show in, less what some holders take.
+    """Reads all signals, without the shares of some holders.
 
     Args:
-        looks: reads everything.
-        shares: the holders and what they take.
+        looks: reads the signals.
+        shares: the holders, and what they take.
     """
 
     def __init__(self, looks: Looking, shares: Sequence[Share]) -> None:
@@ -77,7 +78,7 @@ class AdjustedLooks:
         self.signals = tuple(looks.signals)
 
     def row(self) -> array[int]:
-        """Room for one reading of every signal."""
+        """Return an array for one reading of every signal."""
         return self._looks.row()
 
     def look(
@@ -88,7 +89,7 @@ class AdjustedLooks:
         types: bool = False,
         before: array[int] | None = None,
     ) -> None:
-        """Read every signal into a row, and take the shares off."""
+        """Read every signal into a row, and subtract the shares."""
         self._looks.look(row, settle=settle, types=types, before=before)
         for index, signal in enumerate(self.signals):
             for share in self._shares:
@@ -99,13 +100,13 @@ class AdjustedLooks:
         self._looks.collect()
 
     def collect_frozen(self, *, always: bool = False, explained: bool = False) -> bool:
-        """Collect garbage of the whole heap."""
+        """Collect garbage of the whole heap, and return whether there was any."""
         return self._looks.collect_frozen(always=always, explained=explained)
 
     def settle(self, *, types: bool = True) -> None:
-        """Collect garbage once the caches that fill with use are empty."""
+        """Empty caches that fill with use, and collect garbage."""
         self._looks.settle(types=types)
 
     def keep_caches(self) -> None:
-        """Empty the standard library's caches no more."""
+        """Stop emptying the standard library's caches."""
         self._looks.keep_caches()

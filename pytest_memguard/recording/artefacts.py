@@ -1,4 +1,4 @@
-"""Tells whether growth is there only because of how it is looked for."""
+"""Finds out whether growth is only an artefact of the leak check itself."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from pytest_memguard.leaks import Verdict
 from pytest_memguard.recording.looking import Looking
 
 AGAIN: Final = 8
-"""Calls after which it is seen whether something makes a difference."""
+"""Number of calls after which it is checked whether something makes a difference."""
 _WAS_GARBAGE: Final = 0.1
-"""Share of the growth that goes with frozen garbage from which on that makes a difference."""
+"""If collecting the frozen heap removes this share of the growth, it makes a difference."""
 _FILLED: Final = 160
-"""Calls that fill those caches: those of typing have 128 entries."""
+"""Number of calls that fill the caches of the standard library: those of typing have 128
+entries."""
 _CALLS_LEFT: Final = 4
-"""The part of the calls that are left that may go into that."""
+"""At most one in so many of the remaining calls is made for that."""
 _SECONDS: Final = 1.0
-"""Of these calls."""
+"""The most seconds that these calls may take."""
 _GROWS_ON: Final = 0.25
-"""Share of the growth that is there with the caches left alone, from which on it is real."""
+"""If this share of the growth remains although no cache is emptied, the growth is real."""
 
 
 class Artefacts:
-    """Looks for growth that the check itself makes, and reads otherwise from then on.
+    """Finds growth that the check itself causes, and changes how signals are read.
 
     Args:
         call: makes one call.
-        calls: makes so many, with something to do after every few of them.
+        calls: makes a number of calls, and calls a function after every few of them.
         looks: reads the signals.
     """
 
@@ -47,14 +48,15 @@ class Artefacts:
         self._is_asked = False
 
     def account_for(self, so_far: Verdict, left: int) -> bool:
-        """Whether what grew is due to the check; asked once.
+        """Return whether the check causes the growth; this is examined once.
 
         Args:
-            so_far: how it grows.
-            left: calls that may be made.
+            so_far: how the signals grow.
+            left: the number of calls that may be made.
 
         Returns:
-            Whether it is read otherwise from now on, so that nothing before counts.
+            Whether signals are read differently from now on, so that earlier readings do not
+            count.
         """
         if self._is_asked:
             return False
@@ -62,13 +64,13 @@ class Artefacts:
         return self.frozen_takes_in(so_far) or self._is_of_empty_caches(so_far, left)
 
     def frozen_takes_in(self, so_far: Verdict, *, explained: bool = False) -> bool:
-        """Whether garbage in the frozen heap takes in a good part of what grows.
+        """Return whether garbage in the frozen heap holds a good part of what grows.
 
-        If so, the whole heap is collected before each reading from now on.
+        If it does, the whole heap is collected before each reading from now on.
 
         Args:
-            so_far: how it grows.
-            explained: whether what explains leaks has frozen the heap.
+            so_far: how the signals grow.
+            explained: whether the search for the cause has frozen the heap.
         """
         looks = self._looks
         if self._freezes():
@@ -94,18 +96,18 @@ class Artefacts:
         self._looks.settle(types=False)
 
     def _freezes(self) -> bool:
-        """Whether a call freezes the heap itself: what it hides that way stays for ever."""
+        """Return whether a call freezes the heap itself: then it keeps what it freezes."""
         new: list[object] = []
         self._call()
         # their number may fall: some of those that were frozen before are freed meanwhile
         return not any(held is new for held in gc.get_objects())
 
     def _is_of_empty_caches(self, so_far: Verdict, left: int) -> bool:
-        """Whether nothing grows where the standard library's caches are left alone.
+        """Return whether nothing grows if the standard library's caches are not emptied.
 
-        What a call finds there it need not make, and one that is made once can be held for
-        ever: a type hint that was evaluated. If so, no cache is emptied from now on. First
-        they have to be full.
+        A call that finds an object in a cache does not make it again, and the first object may
+        be kept for ever: an evaluated type hint, for example. If so, no cache is emptied from
+        now on. The caches have to be full first.
         """
         looks = self._looks
         rates = {rate.signal: rate.per_call for rate in so_far.rates}

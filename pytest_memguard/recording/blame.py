@@ -1,4 +1,4 @@
-"""Looks into a leak: more calls under the instruments, for lines, types and who holds them."""
+"""Finds the cause of a leak with more calls under trackers: lines, types and holder."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from pytest_memguard.recording.looks import forget_types
 _CALLS: Final = 16
 _CALLS_IF_SELDOM: Final = 24
 _SELDOM: Final = 4
-"""A leak that shows on every fourth call still has a holder that grows."""
+"""A leak in every fourth call still has a holder that grows."""
 _ENOUGH_CALLS: Final = 30
-"""Calls of a check over which what is looked for has grown, at least."""
+"""The least number of calls of a check in which the holder has grown."""
 _SECONDS: Final = 2.5
-"""Of calls at most, under each instrument."""
+"""The most seconds of calls under each tracker."""
 _RUNS: Final = 4
-"""Instruments under which calls are made, one after the other."""
+"""Number of trackers under which calls are made, one after the other."""
 _GROWTH_SECONDS: Final = 2.0
-"""Of work at most, for types and holder: more than twice what a million objects take, since an
-answer that was broken off would give the leak another name the next time."""
+"""The most seconds of work for types and holder. It is more than twice what a million objects
+take: an incomplete search would give the leak another name the next time."""
 _FEEDING_CALLS: Final = 6
 ALIKE: Final = 5.0
 """How many times faster or slower the same leak may grow in another test."""
@@ -64,21 +64,21 @@ def look_into(
     seconds: float = inf,
     owners: Owners = (),
 ) -> tuple[Blame, Grower | None]:
-    """Find out who keeps what.
+    """Find out what keeps the memory.
 
     Args:
         call: makes one call.
-        verdict: what is known of the growth.
+        verdict: how the signals grow.
         collect: collects garbage, if it is to be collected.
-        fork: do so in a forked child.
-        seconds: of which no more is begun that only adds to what is known by then.
+        fork: whether to do so in a forked child.
+        seconds: after these seconds nothing is begun that only adds detail.
         owners: as for `retention.Search`.
 
     Returns:
-        Who did it, and the container that grows, if there is one in this process.
+        The cause, and the container that grows, if there is one in this process.
 
     Raises:
-        CallFailed: if a call went wrong.
+        CallFailed: if a call failed.
     """
     if not fork:
         return _look(call, verdict, collect, seconds, owners)
@@ -95,13 +95,13 @@ def look_into(
 
 
 class Grower:
-    """A container that grows with a leak, to see whether another call feeds it too.
+    """A container that grows with a leak, to find out whether other calls add to it too.
 
-    It is kept alive by this; what leaks lives long anyway.
+    This object keeps the container alive, which is harmless: it leaks.
 
     Args:
-        container: the container or `values.Value` that the retention path led to.
-        per_call: items it gained per call.
+        container: the container or `values.Value` that the retention path leads to.
+        per_call: the number of items that it gains per call.
     """
 
     def __init__(self, container: object, per_call: float) -> None:
@@ -109,14 +109,17 @@ class Grower:
         self.per_call = per_call
 
     def fed_by(self, call: Callable[[], None], collect: Callable[[], None]) -> float:
-        """How many times as fast as it did it grows with a few calls; 0 if not about as fast.
+        """Return how many times as fast as before it grows with a few calls.
 
         Args:
             call: makes one call.
             collect: collects garbage, if it is to be collected.
 
+        Returns:
+            The ratio; 0 if it is not about as fast.
+
         Raises:
-            CallFailed: if a call went wrong.
+            CallFailed: if a call failed.
         """
         before = length_of(self.container)
         for _ in range(_FEEDING_CALLS):
@@ -197,15 +200,15 @@ def _made_sure(
     *,
     counts: bool,
 ) -> Found:
-    """What grows, measured in more calls where the first did not tell.
+    """Return what grows, measured in more calls if the first ones did not show it surely.
 
     Args:
-        found: what they told.
-        verdict: how it grows.
+        found: what they showed.
+        verdict: how the signals grow.
         measure: `_measured` for the callable.
-        calls: how many to make.
-        least: how many of them leak, at least.
-        counts: whether objects may have replaced others.
+        calls: the number of calls to make.
+        least: the least number of them that leak.
+        counts: whether new objects may have replaced others.
     """
     per_call = _blocks_per_call(verdict)
     if not found.sure:
@@ -221,13 +224,13 @@ def _made_sure(
 
 
 def named(blame: Blame) -> Blame:
-    """Who did it, with a name, and the one that earlier versions gave it."""
+    """Return a cause with its fingerprint, and the one that earlier versions gave it."""
     blame = replace(blame, fingerprint=fingerprint(blame))
     return replace(blame, earlier_fingerprint=former_fingerprint(blame))
 
 
 def _grower(blame: Blame, found: Found, per_call: float) -> Grower | None:
-    """The container that grows, unless what feeds it may be another leak."""
+    """Return the container that grows, unless another leak may add to it as well."""
     shared = blame.path is None or is_registry(blame.path.holder)
     return None if shared or found.gained <= 0 else Grower(found.grower, per_call)
 
@@ -235,15 +238,15 @@ def _grower(blame: Blame, found: Found, per_call: float) -> Grower | None:
 def with_own_sizes(
     blame: Blame, call: Callable[[], None], collect: Callable[[], None]
 ) -> Blame:
-    """Who did it, with the sizes of the small blocks that another call leaves there.
+    """Return a cause with the sizes of the small blocks that another call leaves behind.
 
     Args:
-        blame: of the call that showed the leak first, at the rate of the other.
+        blame: the cause of the call that showed the leak first, at the rate of the other call.
         call: makes the other call.
         collect: collects garbage, if it is to be collected.
 
     Raises:
-        CallFailed: if a call went wrong.
+        CallFailed: if a call failed.
     """
     known = sum(line.small for line in blame.lines) / max(1, blame.calls)
     if not known:
@@ -263,7 +266,7 @@ def with_own_sizes(
 
 
 def _settled(collect: Callable[[], None]) -> Callable[[], None]:
-    """Collects garbage once the interpreter's cache of types is empty, as for each round."""
+    """Return a function that empties the interpreter's type cache and collects garbage."""
 
     def settle() -> None:
         forget_types()
@@ -273,12 +276,12 @@ def _settled(collect: Callable[[], None]) -> Callable[[], None]:
 
 
 def calls_for(seconds: float, verdict: Verdict, limit: float = inf) -> tuple[int, int]:
-    """How many calls to make under an instrument, and how many of them leak at least.
+    """Return how many calls to make under a tracker, and how many of them leak at least.
 
     Args:
-        seconds: what a call takes.
-        verdict: how it grows.
-        limit: seconds there are for all instruments.
+        seconds: the duration of a call.
+        verdict: how the signals grow.
+        limit: seconds for all trackers together.
     """
     is_steady = _blocks_per_call(verdict) >= 1
     calls = _CALLS if is_steady else _CALLS_IF_SELDOM
@@ -297,15 +300,15 @@ def _measured(
     counts: bool = True,
     owners: Owners = (),
 ) -> Found:
-    """What grows during more calls, containers measured before and after.
+    """Return what grows during more calls, with containers measured before and after.
 
     Args:
         call: makes one call.
-        calls: how many to make.
-        least: how many of them leak, at least.
+        calls: the number of calls to make.
+        least: the least number of them that leak.
         collect: collects garbage, if it is to be collected.
-        shortest: length of a container from which on it is measured.
-        counts: whether objects may have replaced others.
+        shortest: containers of at least this length are measured.
+        counts: whether new objects may have replaced others.
         owners: as for `retention.Search`.
     """
     growth = Growth(seconds=_GROWTH_SECONDS, shortest=shortest, counts=counts, owners=owners)
@@ -318,12 +321,12 @@ def _measured(
 
 
 def _goes_on(found: Found, growth: int, least: int) -> bool:
-    """Whether what holds new objects did not just get them in the place of others.
+    """Return whether a holder keeps growing, so that new objects did not only replace others.
 
     Args:
-        found: what a look told that measured nothing.
-        growth: by how much what it led to has grown in as many more calls.
-        least: how many of them leak, at least.
+        found: what was found without measuring containers.
+        growth: by how much the holder has grown in as many more calls.
+        least: the least number of these calls that leak.
     """
     is_filling = found.path is not None and bool(found.path.bounded)
     return growth >= (1 if is_filling else STEADY * least)

@@ -1,4 +1,4 @@
-"""Calls under an instrument that may make them many times as slow, in a limited time."""
+"""Makes calls in a limited time under trackers that may slow them down many times."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pytest_memguard.recording.repeat import CallFailed
 
 Known = TypeVar("Known")
 LEAST: Final = 6
-"""Calls that any explanation of a leak takes."""
+"""The least number of calls for finding the cause of a leak."""
 
 
 class OutOfTime(CallFailed):
-    """There is no time for more calls that explain a leak."""
+    """There is no time for more calls."""
 
 
 class TimedCall:
@@ -22,7 +22,7 @@ class TimedCall:
 
     Args:
         call: makes one call.
-        seconds: how long all together may take.
+        seconds: the most that all calls together may take.
 
     Attributes:
         lasts: whether any such call is being made.
@@ -43,7 +43,7 @@ class TimedCall:
 
     @property
     def spent(self) -> str:
-        """What the calls have taken, in words."""
+        """The number of calls and what they have taken, in words."""
         return f"{self._made} calls under the instruments took {self._spent:.3g} s"
 
     def __call__(self) -> None:
@@ -51,7 +51,7 @@ class TimedCall:
 
         Raises:
             OutOfTime: if the time is over.
-            CallFailed: if the call went wrong.
+            CallFailed: if the call failed.
         """
         if self.is_over:
             raise OutOfTime(self.spent)
@@ -66,11 +66,11 @@ class TimedCall:
 
 
 def in_time(step: Callable[[], Known], known: Known) -> Known:
-    """What a step finds out, or what is known already if there is no time for its calls.
+    """Return the result of a step, or what is known already if there is no time for its calls.
 
     Args:
         step: makes calls.
-        known: what is known.
+        known: what is known already.
     """
     try:
         return step()
@@ -79,15 +79,15 @@ def in_time(step: Callable[[], Known], known: Known) -> Known:
 
 
 def make_calls(call: Callable[[], None], calls: int, seconds: float) -> int:
-    """Make so many calls, or fewer if they take too long; how many were made.
+    """Make a number of calls, or fewer if they take too long; return how many were made.
 
     Args:
         call: makes one call.
-        calls: how many are wanted.
-        seconds: after which no more are made than an explanation takes.
+        calls: the number of calls.
+        seconds: after these seconds no more calls are made than are necessary.
 
     Raises:
-        CallFailed: if a call went wrong.
+        CallFailed: if a call failed.
     """
     end = Clock.seconds() + seconds
     made = 0

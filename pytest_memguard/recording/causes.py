@@ -1,4 +1,4 @@
-"""Divides a leak among what keeps it: more calls, each of whose blocks is followed."""
+"""Divides a leak among its holders, with more calls whose blocks are tracked one by one."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from pytest_memguard.recording.blame import Grower
 
 _MOST_OTHERS: Final = 2
-"""Further holders that are named."""
+"""How many further holders are named."""
 _SECONDS: Final = 3.0
-"""Of work, for what is measured before and after the calls, and for the calls themselves."""
+"""The most seconds for the work before and after the calls, and for the calls themselves."""
 _PARTS: Final = (0.25, 0.625, 1.0)
-"""Shares of the calls where one part of them ends."""
+"""Shares of the calls at which their parts end."""
 _SMALLEST_CHUNK: Final = 32
-"""Bytes that the C library takes for a block at least: glibc, with pointers of 8 bytes."""
+"""Bytes of the smallest chunk of glibc, with pointers of 8 bytes."""
 _CHUNK_STEP: Final = 16
 _CHUNK_HEAD: Final = 8
 _RELEASED_BY: Final[Mapping[Signal, frozenset[str]]] = {
@@ -40,32 +40,32 @@ _RELEASED_BY: Final[Mapping[Signal, frozenset[str]]] = {
     "child processes": frozenset({"wait", "kill", "join"}),
     "asyncio tasks": frozenset({"cancel"}),
 }
-"""Methods of objects that own such a thing: what lets it go."""
+"""Methods that release such a thing; an object with one of them owns it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One holder, or one place that allocates, and what it keeps of each call."""
+    """One holder, or one allocating line, and what it keeps of each call."""
 
     path: RetentionPath | None
-    """To the holder."""
+    """Retention path to the holder."""
     pieces: tuple[Piece, ...]
     """The blocks."""
     holding: Holding
-    """All that is known of it."""
+    """Everything known about it."""
     calls: int
-    """Calls over which that is."""
+    """Number of calls."""
     per_call: Mapping[Signal, float]
-    """How much of each signal it keeps."""
+    """How much of each signal it keeps per call."""
     is_population: bool = False
-    """Whether these are many containers that one holds, and each call adds to all of them."""
+    """Whether it stands for many containers in one, which each call adds to."""
 
     def other_holders(self, path: RetentionPath, grower: object) -> str:
-        """What else holds it, in words; empty if nothing was found.
+        """Return what else holds it, in words; empty if nothing was found.
 
         Args:
-            path: to the holder that is named.
-            grower: that one.
+            path: the retention path of the holder that is named.
+            grower: that holder.
         """
         names = dict.fromkeys(self.holding.others)
         if self.path is not None and grower is not self.holding.grower:
@@ -78,7 +78,7 @@ class Cause:
 
     @property
     def is_no_leak(self) -> bool:
-        """Whether it is a cache that fills, or the test runner's."""
+        """Whether it is a cache that fills, or belongs to the test runner."""
         return self.path is not None and bool(self.path.bounded or self.path.owner)
 
 
@@ -89,20 +89,20 @@ def causes_of(
     collect: Callable[[], None],
     owners: Owners,
 ) -> list[Cause] | None:
-    """What keeps what, over some more calls.
+    """Return what keeps what, from more calls.
 
     Args:
         call: makes one call.
-        calls: how many to make.
-        least: how many of them leak, at least.
+        calls: the number of calls to make.
+        least: the least number of them that leak.
         collect: collects garbage, if it is to be collected.
         owners: as for `retention.Search`.
 
     Returns:
-        Leaks before what is none; None where blocks cannot be followed.
+        Leaks before what is no leak; ``None`` if blocks cannot be tracked.
 
     Raises:
-        CallFailed: if a call went wrong.
+        CallFailed: if a call failed.
     """
     read = memory_reader()
     folder = TrackerFolder()
@@ -138,16 +138,16 @@ def causes_of(
 
 
 def _chunk_size(size: int) -> int:
-    """Bytes of the C heap that a block takes, its head included."""
+    """Return the bytes of the C heap that a block takes, with its header."""
     whole = -(-(size + _CHUNK_HEAD) // _CHUNK_STEP) * _CHUNK_STEP
     return max(_SMALLEST_CHUNK, whole)
 
 
 def _with_threads(holdings: list[Holding]) -> list[Holding]:
-    """The holdings; what threads have allocated belongs to what holds the threads.
+    """Return the holdings; what threads have allocated belongs to the holder of the threads.
 
     Args:
-        holdings: all that were found.
+        holdings: all holdings that were found.
     """
     holder = next((one for one in holdings if has_threads(one.objects)), None)
     if holder is None:
@@ -163,18 +163,18 @@ def _with_threads(holdings: list[Holding]) -> list[Holding]:
 
 
 def _is_of_threads(holding: Holding) -> bool:
-    """Whether most of it was allocated to start a thread, or by one."""
+    """Return whether most of it was allocated by threads, or to start them."""
     stacks = [piece.stack for piece in holding.pieces if piece.stack]
     return 2 * sum(map(is_of_thread, stacks)) > len(stacks)
 
 
 def whole(path: RetentionPath, grower: Grower | None, verdict: Verdict) -> Cause:
-    """A holder to which all memory that grows is attributed, since it cannot be divided.
+    """Return one cause for all memory that grows, which cannot be divided.
 
     Args:
-        path: to the holder.
+        path: the retention path of the holder.
         grower: the holder.
-        verdict: how it grows.
+        verdict: how the signals grow.
     """
     container, gained = (None, 0.0) if grower is None else (grower.container, grower.per_call)
     calls = 100
@@ -211,7 +211,7 @@ def _memory(holding: Holding, calls: int) -> dict[Signal, float]:
 
 
 def _resources(holding: Holding, calls: int) -> dict[Signal, float]:
-    """How many things of each kind its objects may own."""
+    """Return how many things of each kind its objects may own."""
     found: dict[Signal, float] = {}
     kinds = {id(kind): kind for kind in holding.objects}
     counts = Counter(map(id, holding.objects))
@@ -228,5 +228,5 @@ def _has_any(kind: type, names: frozenset[str]) -> bool:
 
 
 def explained(causes: Sequence[Cause], signal: Signal) -> float:
-    """How much of a signal's growth per call some causes keep together."""
+    """Return how much of a signal's growth per call some causes keep together."""
     return sum(cause.per_call.get(signal, 0.0) for cause in causes)

@@ -1,4 +1,4 @@
-"""The leak check of one callable: repeat, judge, and look into what leaks."""
+"""The leak check of one callable: repeats it, judges, and finds the cause of a leak."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ if TYPE_CHECKING:
     from pytest_memguard.recording.parts import Part
 
 NO_MATTER: Final = 1024
-"""Bytes that the first call may keep without that making a difference."""
+"""Bytes that the first call may keep without making a difference."""
 _ATE_TOO_MUCH: Final = (
     "it ate all that it may before it was certain that it leaks, and some more calls to look "
     "into it may have eaten many times that"
 )
 _MANY: Final = 500
-"""Calls that show whether a list of dead weak references is cleared now and then."""
+"""Number of calls that show whether a list of dead weak references is cleared from time to
+time."""
 _DEAD: Final = (
     "what grows are weak references to objects that are gone, and their owner may clear them "
     "away now and then"
@@ -56,9 +57,9 @@ class LeakCheck:
     """Checks one callable after another.
 
     Args:
-        blame: where to look into a leak: here, fork, none.
-        owners: tells the parts of the test runner that keep things for a whole session.
-        watcher: gets every call and reading.
+        blame: where to look for the cause of a leak: here, fork, none.
+        owners: returns the parts of the test runner that keep things for a whole session.
+        watcher: is called for every call and every reading.
     """
 
     def __init__(
@@ -78,27 +79,27 @@ class LeakCheck:
         self._free: Reader | None = None
 
     def counters(self, *, resources: bool = True) -> Counters:
-        """What is read; made once."""
+        """Return the readers of the signals; made once."""
         if resources not in self._counters:
             self._counters[resources] = Counters(resources=resources)
         return self._counters[resources]
 
     def heap(self) -> int:
-        """Bytes of the C heap now, or nought where they cannot be read."""
+        """Return the bytes in use on the C heap; 0 if they cannot be read."""
         read = self.counters().heap
         return 0 if read is None else read()
 
     def _heap_free(self) -> int:
-        """Bytes that the C heap holds free."""
+        """Return the free bytes of the C heap."""
         if self._free is None:
             self._free = heap_free()
         return self._free()
 
     def kept_since(self, heap: int, *, collect: bool) -> int:
-        """Bytes by which the C heap has grown.
+        """Return the bytes by which the C heap has grown.
 
         Args:
-            heap: what it was.
+            heap: the bytes before.
             collect: whether garbage may be collected, which is done if it matters.
         """
         kept = self.heap() - heap
@@ -113,7 +114,7 @@ class LeakCheck:
         return max(0, kept)
 
     def close(self) -> None:
-        """Leave garbage to the interpreter again; there are no more checks."""
+        """Let the interpreter collect garbage as usual: there are no more checks."""
         self._heap.close()
 
     def run(
@@ -128,11 +129,11 @@ class LeakCheck:
         """Repeat a call until there is a verdict.
 
         Args:
-            call: makes one call; raises `CallFailed` if it went wrong.
+            call: makes one call; raises `CallFailed` if it failed.
             limits: how far to go.
-            resources: whether descriptors, threads, children and tasks count.
-            respect_disabled: leave garbage alone where the collector is switched off,
-                because it was the callable that did so.
+            resources: whether descriptors, threads, child processes and tasks count.
+            respect_disabled: whether to collect no garbage if the collector is disabled,
+                because the callable has disabled it.
             kept: `kept_since` of the very first call, which was made elsewhere.
         """
         start = Clock.seconds()
@@ -189,7 +190,7 @@ class LeakCheck:
     def _with_left_behind(
         self, verdict: Verdict, case: Case, looks: WatchedLooks, limits: Limits
     ) -> Verdict:
-        """Note what a check leaves; the verdict, with the reason for a limit that was low."""
+        """Note what a check leaves behind; add the reason for a low limit to the verdict."""
         row = looks.row()
         looks.look(row, settle=False)
         now = dict(zip(looks.signals, row, strict=True))
@@ -202,7 +203,7 @@ class LeakCheck:
 
 
 def _clean(verdict: Verdict, signals: Sequence[Signal]) -> Verdict:
-    """A verdict of clean, unless nothing that was read shows memory."""
+    """Return a verdict of clean, or unclear if no signal of memory could be read."""
     verdict = replace(verdict, rounds=())
     if MEMORY_SIGNALS.isdisjoint(signals):
         return replace(verdict, state="unclear", reason=_BLIND)
@@ -210,7 +211,7 @@ def _clean(verdict: Verdict, signals: Sequence[Signal]) -> Verdict:
 
 
 def _divided(reading: LeakReading, parts: Sequence[Part], freed: int) -> LeakReading:
-    """The reading of the first leak, with the others."""
+    """Return the reading of the first leak, with the others."""
     if not parts:
         return reading
     alone = len(parts) == 1
@@ -225,13 +226,13 @@ def _divided(reading: LeakReading, parts: Sequence[Part], freed: int) -> LeakRea
 
 
 def _accounted(part: Part, freed: int, *, alone: bool) -> tuple[Verdict, Blame]:
-    """A part with the numbers of all calls; the rounds are those of all parts together."""
+    """Return a part with numbers for all calls; the rounds belong to all parts together."""
     verdict = part.verdict if alone else replace(part.verdict, rounds=())
     return scaled_to_all_calls(verdict, part.blame, freed)
 
 
 def _doubted(call: Callable[[], None], verdict: Verdict, blame: Blame) -> Verdict:
-    """A verdict of leaking, unless what was found does not bear it out."""
+    """Return a verdict of leaking, or unclear if the cause does not confirm it."""
     if _found_nothing(blame):
         return untraced(verdict)
     try:
@@ -242,14 +243,14 @@ def _doubted(call: Callable[[], None], verdict: Verdict, blame: Blame) -> Verdic
 
 
 def _found_nothing(blame: Blame) -> bool:
-    """Whether calls under all instruments showed nothing that stays."""
+    """Return whether calls under all trackers showed nothing that stays."""
     return bool(blame.calls) and not (blame.lines or blame.types or blame.path or blame.notes)
 
 
 def call_of(
     function: Callable[..., object], /, *args: object, **kwargs: object
 ) -> Callable[[], None]:
-    """A function and its arguments as one call of a check."""
+    """Return a function with its arguments as a call of a check."""
 
     def call() -> None:
         try:
@@ -262,12 +263,12 @@ def call_of(
 
 
 def check_leaks(function: Callable[..., object], /, *args: object, **kwargs: object) -> Verdict:
-    """Call a function again and again, and fail if it keeps more with every call.
+    """Call a function repeatedly, and fail if it keeps more with every call.
 
-    The first call counts as the function's own: what it raises is passed on.
+    An exception in the first call is the function's own and is raised as it is.
 
     Args:
-        function: what to call.
+        function: the function to call.
         args: its arguments.
         kwargs: its named arguments.
 
@@ -275,7 +276,7 @@ def check_leaks(function: Callable[..., object], /, *args: object, **kwargs: obj
         The verdict, unless it is leaking.
 
     Raises:
-        LeakDetected: if it leaks.
+        LeakDetected: if the function leaks.
     """
     enabled = gc.isenabled()
     check = LeakCheck()

@@ -1,4 +1,4 @@
-"""Looks closer at what no allocation and no collector tells of a leak."""
+"""Looks for the cause of what trackers and the garbage collector do not show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CALLS: Final = 6
 _CALLS_IF_SELDOM: Final = 24
 _LEAST_CALLS: Final = 2
 _SECONDS: Final = 2.5
-"""Of calls at most, for each closer look."""
+"""The most seconds of calls for each of the two searches."""
 _SLOWER: Final = 20
 """How many times as long a call may take while its lines are watched."""
 _INSIDE_SECONDS: Final = 1.0
@@ -35,15 +35,15 @@ def looked_closer(
     seldom: bool,
     seconds: float,
 ) -> tuple[Blame, Found]:
-    """The blame, and what was found, with what a closer look adds, where there is a need.
+    """Return the cause and what was found, completed if something is missing.
 
     Args:
         call: makes one call.
-        blame: what is known so far.
-        found: likewise.
-        verdict: how it grows.
+        blame: the cause so far.
+        found: what was found so far.
+        verdict: how the signals grow.
         seldom: whether not every call leaks.
-        seconds: what a call takes.
+        seconds: the duration of a call.
     """
     most = _CALLS_IF_SELDOM if seldom else _CALLS
     in_time = _SECONDS / max(seconds, 1e-9)
@@ -64,7 +64,7 @@ def looked_closer(
 def _looked_inside(
     call: Callable[[], None], calls: int, blame: Blame, found: Found
 ) -> tuple[Blame, Found]:
-    """What grows inside of an object, if anything does."""
+    """Return what grows inside an object, if anything does."""
     gc.unfreeze()
     try:
         inside = grown_inside(call, calls, _INSIDE_SECONDS)
@@ -78,7 +78,7 @@ def _looked_inside(
 
 
 def _gauges(blame: Blame, found: Found, verdict: Verdict) -> list[Gauge]:
-    """What to watch: what no allocation tells."""
+    """Return what to watch: what allocations do not show."""
     signals = [rate.signal for rate in verdict.rates]
     if "Python threads" in signals and "native threads" in signals:
         signals.remove("native threads")
@@ -89,7 +89,7 @@ def _gauges(blame: Blame, found: Found, verdict: Verdict) -> list[Gauge]:
 
 
 def _watched(call: Callable[[], None], calls: int, blame: Blame, gauges: list[Gauge]) -> Blame:
-    """The blame with lines that were seen to open, start or add what stays."""
+    """Return the cause with the lines that opened, started or added what stays."""
     if not gauges:
         return blame
     watch = Watch(gauges)

@@ -1,4 +1,4 @@
-"""The leaks of this process that were followed to their end once."""
+"""The leaks whose cause was found in this process, to recognise them in other tests."""
 
 from __future__ import annotations
 
@@ -14,50 +14,52 @@ if TYPE_CHECKING:
     from pytest_memguard.recording.blame import Grower
 
 _OFF: Final = 0.04
-"""Share by which blocks and things may be off what as many items as here keep there."""
+"""Share by which blocks and things may differ from what the same number of items keep
+elsewhere."""
 _AS_FED_BYTES: Final = 3.0
-"""How many times as many bytes as there an item may keep here: they depend on the data, and
-the allocators hand them out in larger pieces."""
+"""How many times as many bytes an item may keep here as elsewhere: they depend on the data, and
+allocators hand them out in larger pieces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Explained:
-    """A leak that was followed to its end."""
+    """A leak whose cause was found."""
 
     blame: Blame
-    """Who did it."""
+    """Its cause."""
     verdict: Verdict
-    """How it grew."""
+    """How its signals grew."""
     grower: Grower | None
     """The container that grows with it, if there is one."""
 
 
 class KnownLeaks:
-    """The leaks this process has explained: each is followed to its end once."""
+    """The leaks of this process: the cause of each is looked for only once."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Explained] = {}
 
     def has(self, fingerprint: str, verdict: Verdict) -> bool:
-        """Whether a leak of this name that grows at a like rate is known."""
+        """Return whether a leak with this fingerprint and about the same rate is known."""
         known = self._known.get(fingerprint)
         return known is not None and _is_alike(_ratio(verdict, known.verdict))
 
     def fed_by(
         self, call: Callable[[], None], verdict: Verdict, collect: Callable[[], None]
     ) -> Blame | None:
-        """What is known of a leak whose container a few calls feed, if there is one.
+        """Return the cause of a known leak whose container grows with a few calls.
 
         Args:
             call: makes one call.
-            verdict: how it grows.
+            verdict: how the signals grow.
             collect: collects garbage, if it is to be collected.
 
         Returns:
-            Who did it, with the numbers of the leak that is known at the rate of this one.
+            The known cause with its numbers at the rate of these calls; ``None`` if there is
+            none.
 
         Raises:
-            CallFailed: if a call went wrong.
+            CallFailed: if a call failed.
         """
         for known in self._known.values():
             if known.grower is None or not _is_alike(_ratio(verdict, known.verdict)):
@@ -69,14 +71,14 @@ class KnownLeaks:
         return None
 
     def add(self, blame: Blame, verdict: Verdict, grower: Grower | None) -> None:
-        """Remember one that was followed to its end."""
+        """Remember a leak whose cause was found."""
         if blame.fingerprint:
             explained = _Explained(blame=blame, verdict=verdict, grower=grower)
             self._known.setdefault(blame.fingerprint, explained)
 
 
 def _ratio(verdict: Verdict, before: Verdict) -> float:
-    """How many times as fast as there what grows most here grows; 0 if that did not grow."""
+    """Return how many times as fast as before the first signal grows; 0 if it did not."""
     if not verdict.rates:
         return 0.0
     rate = verdict.rates[0]
@@ -86,7 +88,7 @@ def _ratio(verdict: Verdict, before: Verdict) -> float:
 
 
 def _is_as_fed(rate: Rate, before: Verdict, fed: float) -> bool:
-    """Whether a signal grows as fast as there, given how many more items there are here."""
+    """Return whether a signal grows as fast as before, for this number of items."""
     known = next((r.per_call for r in before.rates if r.signal == rate.signal), 0.0)
     expected = known * fed
     if rate.signal in BYTE_SIGNALS:
@@ -102,7 +104,7 @@ def _is_alike(ratio: float) -> bool:
 
 
 def _at_rate(blame: Blame, ratio: float) -> Blame:
-    """The same with lines that keep so many times as much."""
+    """Return a cause with lines that keep so many times as much."""
     lines = tuple(
         replace(
             line,

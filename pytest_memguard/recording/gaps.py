@@ -1,4 +1,4 @@
-"""What may be impossible to measure, as gaps and the header of a run name it."""
+"""Names of what may be impossible to measure, for gaps and the header of a run."""
 
 from __future__ import annotations
 

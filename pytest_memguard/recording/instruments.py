@@ -33,32 +33,32 @@ _NOT_PINNED: Final = Gap(
     reason="that takes glibc 2.33 or later; what earlier tests freed may move a peak",
 )
 URGENT_GARBAGE_FACTOR: Final = 5
-"""Times the tolerance from which garbage is collected, however long that takes."""
+"""From so many times the tolerance on, garbage is collected however long that takes."""
 
 
 class Instruments:
-    """What this process can measure with, and the gaps: what it cannot, and why.
+    """What this process can measure with, and the gaps: what it cannot measure, and why.
 
     Args:
-        probes: what makes a probe of each further metric, by its name.
-        gaps: takes what is missing.
-        pins_allocator: whether peaks will be stored or compared, so that the mmap threshold
-            is pinned and free chunks of the C heap are reserved.
+        probes: makes a probe for each further metric, by its name.
+        gaps: takes what cannot be measured.
+        pins_allocator: whether peaks will be stored or compared, so that the mmap threshold is
+            pinned and free chunks of the C heap are reserved.
 
     Attributes:
-        probes: what makes a probe, by the metric's name; of those that need no tracker.
-        mark: the kernel's mark; ``None`` where it cannot be used.
-        resident: peak of resident memory, by the mark, by sampling, or only its bounds.
+        probes: makes a probe for each metric that needs no tracker, by its name.
+        mark: the high-water mark; ``None`` if it cannot be used.
+        resident: measures peak RSS: by the mark, by sampling, or only its bounds.
         settle: trims the C heap, unless that is expensive and matters less than so many bytes.
         slack_estimator: bounds the slack; ``None`` if the allocators have no statistics.
         collection_watch: measures what garbage collections free during a phase.
-        folder: where memray's files go.
-        no_heap: why memray cannot be used; empty where it can.
-        gaps: everything that is missing, for the report.
-        base: where the mark was put back to after the last test; 0 if it is not known.
-        clean_level: resident bytes without any garbage; what lies above may be some.
-        collection_due: when garbage is to be collected if there may be too much of it.
-        free_chunks: reserves those of the C heap; ``None`` unless peaks will be stored or
+        folder: makes memray's files.
+        no_heap: why memray cannot be used; empty if it can.
+        gaps: everything that cannot be measured.
+        base: where the mark was reset to after the last test; 0 if unknown.
+        clean_level: resident bytes without garbage; what is above may be garbage.
+        collection_due: when garbage is collected if there may be too much of it.
+        free_chunks: reserves free chunks of the C heap; ``None`` unless peaks will be stored or
             compared and the C library is glibc.
     """
 
@@ -98,7 +98,7 @@ class Instruments:
 
     @property
     def no_heap(self) -> str:
-        """Why memray cannot be used; empty where it can. Imports it the first time."""
+        """Why memray cannot be used; empty if it can. The first access imports memray."""
         if self._no_heap is None:
             try:
                 import_memray()
@@ -124,17 +124,18 @@ class Instruments:
     def collect_if_grown(self, level: int, tolerance: int, *, often: bool = False) -> bool:
         """Collect garbage if there may be enough of it to matter.
 
-        Garbage counts into the level a test starts from; collected during the test, it
-        makes slack that the test's peak does not show. That takes milliseconds: half a
-        percent of the time, unless there may be five times as much as is tolerable.
+        Garbage is part of the level at the start of a test. If it is collected during the test,
+        it becomes slack that the test's peak does not show. Collecting takes milliseconds, so
+        at most half a percent of the time is spent on it, unless there may be five times as
+        much garbage as is tolerable.
 
         Args:
             level: resident bytes now.
             tolerance: bytes that do not matter.
-            often: forty times as much time may be spent.
+            often: whether forty times as much time may be spent.
 
         Returns:
-            Whether garbage was collected; the level is another one then.
+            Whether garbage was collected, which changes the level.
         """
         grown = level - self.clean_level
         if grown <= tolerance:
@@ -153,11 +154,11 @@ class Instruments:
         return True
 
     def grown_by_us(self, size: int) -> None:
-        """Note bytes by which measuring itself has made the process larger: no garbage."""
+        """Note bytes by which measuring has made the process larger: they are no garbage."""
         self.clean_level += size
 
     def close(self) -> None:
-        """Remove what lies on disk, and let the kernel's mark go."""
+        """Remove files, drop fillers, and release the high-water mark."""
         self.collection_watch.end()
         self.folder.close()
         if self.slack_estimator is not None:

@@ -1,4 +1,4 @@
-"""What leaks that were checked have left in this process, so that later tests have enough."""
+"""Limits what a check may use up by what earlier leaking tests have left in this process."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from pytest_memguard.leaks import Signal
 from pytest_memguard.recording.repeat import Limits
 
 _SELECTABLE: Final = 1024
-"""Descriptors up to which ``select`` works, and how many many systems allow."""
+"""Number of descriptors that ``select`` supports, and that many systems allow."""
 _SHARE: Final = 0.8
 """Share of the descriptors that may be open after a check."""
 _TIMES: Final = 4
 _TIMES_THREADS: Final = 20
-"""How many times what one check may use up all of them may: of memory, and of threads."""
+"""How many times what one check may use up all checks may use up together: memory, threads."""
 _AFTERWARDS: Final = 1 / 8
-"""Share of it that a check may use up after that."""
+"""Share of its own limit that a check may use up after that."""
 
 
 class LeftBehind:
-    """Sums up what checks have left, and limits what the next one may use up.
+    """Adds up what checks have left behind, and limits the next check.
 
-    Each check of a leaking test leaves as much as its calls have leaked. What several hundred
-    open files or threads are to a suite, it cannot know: `select` fails for descriptors from
-    1024 on.
+    Each check of a leaking test leaves what its calls have leaked. It cannot know what hundreds
+    of open files or threads mean to a suite: `select` fails for descriptors from 1024 on.
     """
 
     def __init__(self) -> None:
@@ -34,11 +33,11 @@ class LeftBehind:
         self._most_open = 0
 
     def limited(self, limits: Limits, count_open: Callable[[], int] | None) -> Limits:
-        """The limits of the next check.
+        """Return the limits of the next check.
 
         Args:
-            limits: of a check by itself.
-            count_open: counts open descriptors, where that can be done.
+            limits: the limits of a check by itself.
+            count_open: counts open descriptors; ``None`` if that is not possible.
         """
         files = limits.files
         if count_open is not None:
@@ -56,30 +55,30 @@ class LeftBehind:
         )
 
     def add(self, growth: Mapping[Signal, int]) -> None:
-        """Add what a check has left.
+        """Add what a check has left behind.
 
         Args:
-            growth: of each signal.
+            growth: by how much each signal grew.
         """
         self._left.update({signal: max(0, grown) for signal, grown in growth.items()})
 
 
 def _what_is_left(limit: int, times: int, left: int) -> int:
-    """What a check may use up of memory or threads.
+    """Return what a check may use up of memory or threads.
 
     Args:
-        limit: of a check by itself.
-        times: how many times that all checks may use up.
-        left: by checks before it.
+        limit: the limit of a check by itself.
+        times: how many times that limit all checks may use up together.
+        left: what earlier checks have left behind.
     """
     return max(int(limit * _AFTERWARDS), min(limit, times * limit - left))
 
 
 def _most_open(is_open: int) -> int:
-    """Descriptors that may be open after a check.
+    """Return how many descriptors may be open after a check.
 
     Args:
-        is_open: how many are before the first one; a suite that needs many uses no `select`.
+        is_open: how many are open before the first check; a suite with many uses no `select`.
     """
     try:
         import resource

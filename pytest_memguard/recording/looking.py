@@ -1,4 +1,4 @@
-"""The protocol by which a leak check reads its signals."""
+"""The protocol through which a leak check reads its signals."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pytest_memguard.leaks import Signal
 
 
 class Looking(Protocol):
-    """How the signals are read: `recording.looks.Looks`, or what stands for it."""
+    """Reads the signals: `recording.looks.Looks`, or a replacement."""
 
     @property
     def signals(self) -> Sequence[Signal]:
-        """What is read, in the order of a row."""
+        """The signals, in the order of a row."""
 
     def row(self) -> array[int]:
-        """Room for one reading of every signal."""
+        """Return an array for one reading of every signal."""
 
     def look(
         self,
@@ -33,10 +33,10 @@ class Looking(Protocol):
         """Collect garbage."""
 
     def collect_frozen(self, *, always: bool = False, explained: bool = False) -> bool:
-        """Collect garbage of the whole heap; whether there was any."""
+        """Collect garbage of the whole heap, and return whether there was any."""
 
     def settle(self, *, types: bool = True) -> None:
-        """Collect garbage once the caches that fill with use are empty."""
+        """Empty caches that fill with use, and collect garbage."""
 
     def keep_caches(self) -> None:
-        """Empty the standard library's caches no more."""
+        """Stop emptying the standard library's caches."""

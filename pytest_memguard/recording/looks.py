@@ -1,4 +1,4 @@
-"""Looks at the process between calls: lets it settle, reads every signal, waits for some."""
+"""Reads the signals of a leak check between calls, once the process has settled."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from pytest_memguard.probes.counters import Counters
 
 _COLLECTIONS: Final = 3
 MOMENT: Final = 0.001
-"""Seconds after which a thread that has done its work is gone, with what it referred to."""
+"""Seconds after which a thread that has finished is gone, with what it referred to."""
 _PATIENCE: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
 class Looks:
-    """Reads what leaks show in.
+    """Reads the signals of a leak check.
 
     Args:
-        counters: what to read.
-        respect_disabled: leave garbage alone where the collector is switched off, because
-            it was the callable that did so.
-        frozen: whether the check has frozen the heap, so that it may thaw it.
+        counters: reads the single signals.
+        respect_disabled: whether to collect no garbage if the collector is disabled, because
+            the callable has disabled it.
+        frozen: whether the check has frozen the heap, so that it may unfreeze it.
 
     Attributes:
-        signals: what is read, in the order of a row.
+        signals: the signals, in the order of a row.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Looks:
         self._has_tcache = sys.platform == "linux" and "C heap" in counters.signals
 
     def row(self) -> array[int]:
-        """Room for one reading of every signal."""
+        """Return an array for one reading of every signal."""
         return self._counters.row()
 
     def look(
@@ -64,13 +64,13 @@ class Looks:
         types: bool = False,
         before: array[int] | None = None,
     ) -> None:
-        """Read every signal, once garbage is gone.
+        """Collect garbage, and read every signal.
 
         Args:
-            row: from `row`.
-            settle: empty caches that fill with use, and fill the thread cache.
-            types: empty the interpreter's alone, of what types have under a name.
-            before: an earlier reading; resources above it get a moment to go.
+            row: an array from `row`.
+            settle: whether to empty caches that fill with use, and to fill the thread cache.
+            types: whether to empty the interpreter's type cache even otherwise.
+            before: an earlier reading; resources above it get some time to disappear.
         """
         if settle and self._empties:
             forget_caches()
@@ -92,17 +92,17 @@ class Looks:
                 return
 
     def collect_frozen(self, *, always: bool = False, explained: bool = False) -> bool:
-        """Collect garbage of the whole heap, which takes as long as the heap is large.
+        """Collect garbage of the whole heap, which takes longer the larger the heap is.
 
-        What was alive when the heap was frozen, is let go by a later call and is part of a
-        reference cycle stays otherwise, and so does what it takes in meanwhile.
+        An object that was alive when the heap was frozen may be dropped by a later call. If it
+        is part of a reference cycle, it stays otherwise, and so does everything that it holds.
 
         Args:
-            always: do so before each reading from now on.
-            explained: the heap was frozen to explain a leak, even if it was frozen before.
+            always: whether to do so before each reading from now on.
+            explained: whether the search for a cause has frozen the heap.
 
         Returns:
-            Whether there was any.
+            Whether there was any garbage.
         """
         self._frozen = self._frozen or explained
         if not self._frozen or (self._respect_disabled and not gc.isenabled()):
@@ -114,10 +114,10 @@ class Looks:
         return found > 0
 
     def settle(self, *, types: bool = True) -> None:
-        """Collect garbage once the caches that fill with use are empty.
+        """Empty caches that fill with use, and collect garbage.
 
         Args:
-            types: also the interpreter's, of what types have under a name.
+            types: whether to empty the interpreter's type cache as well.
         """
         if self._empties:
             forget_caches()
@@ -126,7 +126,7 @@ class Looks:
             forget_types()
 
     def keep_caches(self) -> None:
-        """Empty the standard library's caches no more: growth came from that."""
+        """Stop emptying the standard library's caches: growth came from that."""
         self._empties = False
 
     def _read(self, row: array[int], *, settle: bool) -> None:
@@ -135,10 +135,10 @@ class Looks:
         self._counters.read(row)
 
     def _wait(self, row: array[int], before: array[int], *, settle: bool) -> None:
-        """Give resources that are on their way out a moment, as long as that helps.
+        """Give resources some time to disappear, as long as that helps.
 
-        So is memory of a thread that has done its work: it waits for the interpreter's lock
-        until the collection is over, and what C code keeps for it goes after it was joined.
+        Memory of a thread that has finished gets it too: the thread waits for the interpreter's
+        lock until the collection is over, and C code releases its memory after it was joined.
         """
         if settle and not self._impatient:
             for seconds in _PATIENCE:
@@ -162,11 +162,11 @@ def _is_above(row: array[int], before: array[int], columns: Sequence[int]) -> bo
 
 
 def forget_caches() -> None:
-    """Empty the caches of the standard library that fill with use.
+    """Empty caches of the standard library that fill with use.
 
     The list is a part of what CPython's own leak hunt empties (test.libregrtest.utils,
-    clear_caches): those that cost nothing but time when they are empty. linecache is left
-    alone, since it also keeps sources that exist nowhere else.
+    clear_caches): caches that cost nothing but time when they are empty. linecache is left
+    alone, because it also has sources that exist nowhere else.
     """
     for module, name, clear in _CACHES:
         loaded = sys.modules.get(module)
@@ -180,17 +180,17 @@ def forget_caches() -> None:
 
 
 def forget_types() -> None:
-    """Empty the interpreter's cache of what types have under a name.
+    """Empty the interpreter's cache of the attributes of types.
 
-    It keeps the name, too, and finds it by its place in memory. Native code that makes one
-    each time it asks a type fills it by as many entries; there are 4,096. Emptying it takes
-    some 20 microseconds, and several times that until it is filled again.
+    It keeps the name of an attribute, and finds it by the address of the name. Native code that
+    makes a new name for each access fills it; it has 4,096 entries. Emptying it takes some 20
+    microseconds, and several times that until it is filled again.
     """
     _CLEAR_TYPES()
 
 
 def _forget_paths(cache: dict[str, Any]) -> None:
-    """Drop the latest entries of a cache by path, as far as their files are gone."""
+    """Remove the latest entries of a cache by path, as long as their files are gone."""
     for path in reversed(list(cache)):
         if os.path.exists(path):  # noqa: PTH110  a Path for each would be growth
             return

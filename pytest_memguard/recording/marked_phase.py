@@ -1,4 +1,4 @@
-"""Measures a phase by the high-water mark alone, also where a collection frees memory in it."""
+"""Measures a phase by the high-water mark alone, even if a collection frees memory."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class MarkedPhase:
-    """A phase that is measured by the kernel's high-water mark and nothing else.
+    """A phase that is measured by the high-water mark and nothing else.
 
     Args:
-        mark: the kernel's.
+        mark: the high-water mark.
 
     Attributes:
         region: what is known of the phase.
@@ -30,7 +30,7 @@ class MarkedPhase:
         self._mark = mark
 
     def collected(self, collection: Collection) -> None:
-        """Note the peak so far, and reset the mark: what comes next is counted from there."""
+        """Note the peak so far, and reset the mark: later peaks count from there."""
         mark = self._mark
         if not self.region.concerns(collection):
             self.region.reach(collection.generation)
@@ -41,12 +41,12 @@ class MarkedPhase:
 
 
 class MarkedPhaseWatch(CollectionWatch):
-    """Watches collections for a phase that is measured by the mark, or for a recorder.
+    """Watches collections during a phase that the mark or a recorder measures.
 
     Args:
         probe: reads what the process has in use.
-        trim: trims the C heap, so that resident memory shows what went.
-        mark: the kernel's; ``None`` where every phase is measured by a recorder.
+        trim: trims the C heap, so that resident memory shows what was freed.
+        mark: the high-water mark; ``None`` if a recorder measures every phase.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class MarkedPhaseWatch(CollectionWatch):
         self._phase = MarkedPhase(mark) if mark is not None else None
 
     def begin(self, base: int) -> None:
-        """Watch a phase that is measured by the kernel's mark alone.
+        """Watch a phase that is measured by the high-water mark alone.
 
         Args:
-            base: bytes the mark was reset to.
+            base: bytes that the mark was reset to.
         """
         phase = self._phase
         if phase is not None:
@@ -67,7 +67,7 @@ class MarkedPhaseWatch(CollectionWatch):
             self.listen(phase)
 
     def pass_on(self, listener: Listener) -> Region | None:
-        """Let another listener go on in the middle of a phase.
+        """Let another listener continue in the middle of a phase.
 
         Returns:
             What is known of the phase so far, if it was measured by the mark alone.
@@ -81,14 +81,13 @@ class MarkedPhaseWatch(CollectionWatch):
         return known
 
     def end_marked(self, mark: int) -> Region | None:
-        """Watch no longer, and return what is known of a phase measured by the mark.
+        """Stop watching, and return what is known of a phase measured by the mark.
 
         Args:
             mark: the highest resident bytes since the mark was reset.
 
         Returns:
-            The region; one in which no collection freed anything is used again in the next
-            phase.
+            The region. If no collection freed anything in it, the next phase reuses it.
         """
         phase = self._phase
         if phase is None or self._listener is not phase:

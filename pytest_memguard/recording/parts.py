@@ -1,4 +1,4 @@
-"""The leaks of one callable, one by one: each with its numbers, lines, holder and name."""
+"""Divides the leak of a callable into several, each with its own numbers, lines and holder."""
 
 from __future__ import annotations
 
@@ -40,30 +40,32 @@ if TYPE_CHECKING:
     from pytest_memguard.recording.causes import Cause
 
 _EXPLAINED: Final = 0.75
-"""Share of a signal's growth from which on the holders found explain it."""
+"""The holders found explain a signal if they keep this share of its growth."""
 _AS_MEASURED: Final = 1.5
-"""How many times as much as the holders found keep may grow for their shares to be scaled."""
+"""Shares are scaled to the growth if it is at most so many times what the holders keep."""
 _TOO_MUCH: Final = 1.3
 """How many times as much as is left to explain blocks without a holder may be."""
 _UNSURE: Final = 0.25
-"""Share of the growth that holders may have been found to keep though they do not."""
+"""Share of the growth that always remains to be explained: holders may be mistaken."""
 _MAIN: Final = 0.3
-"""Share of the blocks of a lost object that are from the line that makes it, at least."""
+"""Least share of the blocks of a lost object that are from the line that makes it."""
 _CONTENTS: Final = 0.25
-"""Share of all bytes that the contents of a container are themselves for their lines to do."""
+"""Least share of all bytes that the contents of a container must be for their lines to
+suffice."""
 _WATCHED_CALLS: Final = 6
 _FAR_TOO_MUCH: Final = 10
-"""How many times as much as grows may have been seen to stay, to be what grows."""
+"""Growth seen in a few calls is ignored if it is more than so many times the growth per
+call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One of the leaks."""
+    """One of several leaks."""
 
     verdict: Verdict
-    """With the rates of this leak alone."""
+    """The verdict, with the rates of this leak alone."""
     blame: Blame
-    """Who did it."""
+    """Its cause."""
     grower: Grower | None
     """The container that grows with it, if there is one."""
 
@@ -75,17 +77,17 @@ def parts_of(
     call: Callable[[], None],
     collect: Callable[[], None],
 ) -> tuple[Part, ...]:
-    """Divide a verdict: each cause with what it keeps, then what nothing was found to keep.
+    """Divide a verdict: each cause with what it keeps, then what no cause explains.
 
     Args:
-        causes: the holders and places that leak.
+        causes: the holders and lines that leak.
         verdict: leaking.
         excluded: what grows and is no leak.
         call: makes one call.
         collect: collects garbage, if it is to be collected.
 
     Raises:
-        CallFailed: if a call went wrong.
+        CallFailed: if a call failed.
     """
     causes = without_populations(_with_lost(causes))
     causes = _within(causes, verdict) or causes
@@ -116,7 +118,7 @@ def parts_of(
 
 
 def _joined(parts: Sequence[Part]) -> list[Part]:
-    """Those of one name as one: they are one leak."""
+    """Return the parts; parts with the same fingerprint are one leak."""
     found: dict[str, Part] = {}
     for number, part in enumerate(parts):
         name = part.blame.fingerprint or str(number)
@@ -154,13 +156,13 @@ def _as_one(first: Part, second: Part) -> Part:
 
 
 def _is_known(part: Part, causes: Sequence[Cause]) -> bool:
-    """Whether memory was seen to grow only where it is known to, or nowhere."""
+    """Return whether memory was seen to grow only at lines of known causes, or nowhere."""
     known = {line_of_shared(piece.stack)[:2] for cause in causes for piece in cause.pieces}
     return all((line.file, line.line) in known for line in part.blame.lines[:1])
 
 
 def _add(parts: list[Part], new: Part) -> None:
-    """Add what was watched, to the part that is from the same line if there is one."""
+    """Add a part that was watched, to the part with the same line if there is one."""
     places = {(line.file, line.line) for line in new.blame.lines[:1]}
     for index, part in enumerate(parts):
         lines = part.blame.lines
@@ -174,10 +176,10 @@ def _add(parts: list[Part], new: Part) -> None:
 
 
 def _with_lost(causes: Sequence[Cause]) -> list[Cause]:
-    """The causes, what nothing holds as one with others from the same lines.
+    """Return the causes; what nothing holds is joined to others from the same lines.
 
-    Small blocks are what an object was made of that is lost; C memory beside something held,
-    or beside lost objects, is what C code keeps of it.
+    Small blocks may be parts of an object that is lost. C memory beside a held or a lost object
+    is what C code keeps of it.
     """
     found: list[Cause] = []
     for cause in causes:
@@ -190,7 +192,7 @@ def _with_lost(causes: Sequence[Cause]) -> list[Cause]:
 
 
 def _are_one(one: Cause, other: Cause) -> bool:
-    """Whether two causes are one: lost objects, or something and C memory beside it."""
+    """Return whether two causes are one: lost objects, or an object and C memory beside it."""
     held = [cause for cause in (one, other) if cause.path is not None]
     if len(held) > 1:
         return False
@@ -204,23 +206,24 @@ def _are_one(one: Cause, other: Cause) -> bool:
 
 
 def _has_as_many(held: Cause, lost: Cause) -> bool:
-    """Whether what is held has as many blocks of the lines that most lost ones are from.
+    """Return whether a held object has as many blocks from the main lines of lost ones.
 
-    They are a part of it that no object tells of: what a class has in tables of its bases.
+    Then they are parts of it that the garbage collector does not see: what a class has in the
+    tables of its bases, for example.
     """
     mine, others = _lines_of(held), _lines_of(lost)
     return any(0 < others[line] <= mine[line] for line in _main_lines(lost))
 
 
 def _main_lines(cause: Cause) -> set[tuple[str, int, str]]:
-    """The lines that most blocks are from: memory that was used before has another line."""
+    """Return the lines of most blocks; reused memory may have other lines."""
     lines = _lines_of(cause)
     least = _MAIN * sum(lines.values())
     return {line for line, count in lines.items() if count >= least}
 
 
 def _lines_of(cause: Cause) -> Counter[tuple[str, int, str]]:
-    """How many blocks are from each line."""
+    """Return the number of blocks from each line."""
     return Counter(line_of_shared(piece.stack) for piece in cause.pieces if piece.stack)
 
 
@@ -232,12 +235,12 @@ def _merged(one: Cause, other: Cause) -> Cause:
 
 
 def _within(causes: Sequence[Cause], verdict: Verdict) -> list[Cause]:
-    """The causes that are not more than what grows, those whose holder grows first.
+    """Return the causes that are not more than what grows; holders that grow come first.
 
-    Blocks without one may be there in the place of others, as in a list that is renewed. So may
-    those of a holder that does not grow: each call may put a copy in its place. Those that
-    pytest's own lines have left come last: they count only if the others do not explain
-    half of what grows.
+    Blocks without a holder may have replaced others, as in a list that is renewed. So may those
+    of a holder that does not grow: each call may put a copy in its place. Blocks that pytest's
+    own lines have left come last: they count only if the others do not explain half of what
+    grows.
     """
     left = {r.signal: r.per_call for r in verdict.rates if r.signal in MEMORY_SIGNALS}
     rates = dict(left)
@@ -257,18 +260,18 @@ def _within(causes: Sequence[Cause], verdict: Verdict) -> list[Cause]:
 
 
 def _certainty(cause: Cause) -> tuple[bool, bool, bool]:
-    """What sorts first the causes that are surest to leak."""
+    """Return a key that sorts the causes that are surest to leak first."""
     return not cause.holding.gained, cause.path is None, _is_pytests(cause)
 
 
 def _is_pytests(cause: Cause) -> bool:
-    """Whether nothing holds the blocks, and only lines of pytest have left them."""
+    """Return whether nothing holds the blocks, and only lines of pytest have left them."""
     lines = _main_lines(cause)
     return cause.path is None and bool(lines) and all(is_pytest(line[0]) for line in lines)
 
 
 def _scale(rate: Rate, causes: Sequence[Cause]) -> float:
-    """What the shares measured in a few calls are multiplied by to fit the rate of all."""
+    """Return the factor from the shares measured in a few calls to the rate of all calls."""
     known = sum(cause.per_call.get(rate.signal, 0.0) for cause in causes)
     if known <= 0 or rate.signal not in MEMORY_SIGNALS:
         return 1.0
@@ -297,15 +300,15 @@ def _has_resources(verdict: Verdict) -> bool:
 def origins_of(
     causes: Sequence[Cause], call: Callable[[], None], collect: Callable[[], None]
 ) -> list[list[Origin]]:
-    """Where the contents of the containers were made, from as many more calls.
+    """Return where the contents of containers were made, from as many more calls.
 
     Args:
-        causes: their holders.
+        causes: the holders of the contents.
         call: makes one call.
         collect: collects garbage, if it is to be collected.
 
     Raises:
-        CallFailed: if a call went wrong.
+        CallFailed: if a call failed.
     """
     none: list[list[Origin]] = [[] for _ in causes]
     if tracemalloc.is_tracing() or all(cause.holding.grower is None for cause in causes):
@@ -355,12 +358,12 @@ def _notes(cause: Cause) -> tuple[str, ...]:
 def _with_what_objects_hide(
     lines: tuple[LeakLine, ...], made: Sequence[Origin], known: Sequence[Piece]
 ) -> tuple[LeakLine, ...]:
-    """Lines that made objects, with a share of the small blocks that no object tells of.
+    """Return lines that made objects, with a share of the blocks that belong to no object.
 
-    Such are the values of an instance's attributes, for one.
+    The values of an instance's attributes are such blocks, for example.
 
     Args:
-        lines: of the objects.
+        lines: the lines of the objects.
         made: the objects.
         known: all blocks.
     """
@@ -385,7 +388,7 @@ def _size_of(verdict: Verdict) -> float:
 
 
 def _is_left(rate: Rate, causes: Sequence[Cause]) -> bool:
-    """Whether a signal grows by more than the causes explain."""
+    """Return whether a signal grows by more than the causes explain."""
     known = sum(cause.per_call.get(rate.signal, 0.0) for cause in causes)
     if rate.signal not in MEMORY_SIGNALS:
         return known < _EXPLAINED * rate.per_call
@@ -398,7 +401,7 @@ def _is_left(rate: Rate, causes: Sequence[Cause]) -> bool:
 
 
 def _table_growth(cause: Cause) -> float:
-    """Bytes per call of the tables of all that grew, if they did in none of the few calls."""
+    """Return bytes per call of the tables of all holders, if none grew in the few calls."""
     holding = cause.holding
     length = length_of(holding.grower)
     if not length or cause.per_call.get("C heap", 0.0) > 0:
@@ -415,7 +418,7 @@ def _gauge_of(signal: Signal) -> Gauge | None:
 
 
 def _watched(verdict: Verdict, call: Callable[[], None], collect: Callable[[], None]) -> Part:
-    """Growth that no block explains, with the lines after which there was more."""
+    """Return growth that no block explains, with the lines after which it appeared."""
     gauge = _gauge_of(verdict.rates[0].signal)
     lines: tuple[LeakLine, ...] = ()
     made = 0

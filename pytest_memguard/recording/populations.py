@@ -1,4 +1,4 @@
-"""Joins what many containers gained that a growing one holds: each call adds to all of them."""
+"""Joins the causes of many containers in one holder, if each call adds to all of them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from pytest_memguard.recording.causes import Cause
 
 _FEWEST: Final = 8
-"""Containers below a growing one from which on all are one leak: half as many as calls made,
+"""From so many containers below a growing one on, all are one leak: half as many as calls made,
 each of which may have added one."""
 _DEPTH: Final = 5
 _MOST: Final = 20_000
 _LEADS_ELSEWHERE: Final = (type, ModuleType, FunctionType)
-"""What refers to far more than it holds."""
+"""Types whose objects refer to far more than they hold."""
 
 
 def without_populations(causes: Sequence[Cause]) -> list[Cause]:
-    """The causes, those of many containers that another one holds joined to its own.
+    """Return the causes; those of many containers in another one are joined to it.
 
     Args:
-        causes: the holders and places that leak.
+        causes: the holders and lines that leak.
     """
     found = list(causes)
     for home in causes:
@@ -39,11 +39,11 @@ def without_populations(causes: Sequence[Cause]) -> list[Cause]:
 
 
 def combined(first: Cause, others: Sequence[Cause]) -> Cause:
-    """A cause with what others keep.
+    """Return a cause with what others keep added.
 
     Args:
-        first: whose holder is named.
-        others: of the same leak.
+        first: the cause whose holder is named.
+        others: causes of the same leak.
     """
     every = (first, *others)
     signals = {signal for cause in every for signal in cause.per_call}
@@ -58,7 +58,7 @@ def combined(first: Cause, others: Sequence[Cause]) -> Cause:
 
 
 def _added(types: Iterable[TypeGrowth]) -> tuple[TypeGrowth, ...]:
-    """The growth of types, added up where one is there several times."""
+    """Return the growth of types, with several entries of one type added up."""
     found: dict[str, TypeGrowth] = {}
     for growth in types:
         known = found.get(growth.type)
@@ -71,7 +71,7 @@ def _added(types: Iterable[TypeGrowth]) -> tuple[TypeGrowth, ...]:
 
 
 def _held_by(home: Cause, causes: Sequence[Cause]) -> list[Cause]:
-    """The causes whose containers that of another one holds, on short ways."""
+    """Return the causes whose containers the container of another one holds, on short paths."""
     if home.holding.grower is None or not any(cause is home for cause in causes):
         return []
     below = _reached(home.holding.grower)

@@ -1,4 +1,4 @@
-"""Lets a leak check be watched while it lasts: how many calls it made, and what it has read."""
+"""Lets a leak check be watched while it runs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pytest_memguard.recording.looks import Looks
 
 
 class Progress(Protocol):
-    """Watches a check; nothing it keeps may become more with the calls."""
+    """Watches a leak check; what it keeps must not grow with the calls."""
 
     def called(self) -> None:
-        """One more call has been made."""
+        """Note that one more call was made."""
 
     def has_read(self, signals: Sequence[Signal], row: array[int]) -> None:
-        """Every signal has been read."""
+        """Note a reading of every signal."""
 
 
 class WatchedLooks(Looks):
-    """Reads the same, and passes it on.
+    """Reads the signals, and passes each reading on.
 
     Args:
-        counters: what to read.
+        counters: reads the single signals.
         respect_disabled: as for `Looks`.
-        frozen: as for `Looks`, too.
+        frozen: as for `Looks`.
         watcher: gets every reading.
     """
 
@@ -50,14 +50,14 @@ class WatchedLooks(Looks):
         types: bool = False,
         before: array[int] | None = None,
     ) -> None:
-        """Read every signal, and pass them on."""
+        """Read every signal, and pass the reading on."""
         super().look(row, settle=settle, types=types, before=before)
         if self._watcher is not None:
             self._watcher.has_read(self.signals, row)
 
 
 def watched(call: Callable[[], None], watcher: Progress | None) -> Callable[[], None]:
-    """A call that counts; the call itself where nothing watches."""
+    """Return a call that reports to a watcher; the call itself without a watcher."""
     if watcher is None:
         return call
 

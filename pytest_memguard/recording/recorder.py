@@ -1,4 +1,4 @@
-"""Opens and closes regions of time, each with a level and a peak of its own."""
+"""Measures regions of time, each with a level and a peak of its own."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _SHARE_OF_TIME: Final = 10
 
 
 class Recorder:
-    """Keeps the peaks of nested and overlapping regions apart, though a meter has one mark.
+    """Separates the peaks of nested and overlapping regions, although a meter has one peak.
 
-    Whenever a region opens or closes, the mark so far is noted in every open region, then
-    put back. Regions may be opened and closed from any thread.
+    Whenever a region opens or closes, the peak so far is noted in every open region, and then
+    reset. Regions may be opened and closed by any thread.
 
     Args:
-        meters: resident memory first.
-        settle: gives free pages back before a look.
-        watch: measures what garbage collections free, if the regions have to know.
+        meters: the meters, resident memory first.
+        settle: trims the C heap before a reading.
+        watch: measures what garbage collections free, if the regions need that.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Recorder:
         self._collect_due = 0.0
 
     def adopt(self, region: Region) -> None:
-        """Take over a region that was opened by putting the first meter's mark back."""
+        """Add a region that was opened by resetting the first meter."""
         self._open.append(region)
 
     @property
@@ -66,17 +66,17 @@ class Recorder:
                 region.highs[0] = max(region.highs[0], region.levels[0])
 
     def start(self, names: Container[str] | None = None) -> None:
-        """Get the meters ready.
+        """Start the meters.
 
         Args:
-            names: metrics of those that are needed beside the first; ``None``: all.
+            names: names of the metrics that are needed beside the first; ``None`` for all.
         """
         for number, meter in enumerate(self.meters):
             if not number or names is None or meter.metric.name in names:
                 meter.start()
 
     def stop(self) -> None:
-        """Let the meters rest."""
+        """Stop the meters."""
         for meter in self.meters:
             meter.stop()
 
@@ -84,8 +84,8 @@ class Recorder:
         """Begin a region.
 
         Args:
-            collect: collect garbage before the first look.
-            first: do so however much time that has taken lately.
+            collect: whether to collect garbage before the first reading.
+            first: whether to do so however much time that has taken lately.
         """
         region = Region()
         with self._lock:
@@ -107,8 +107,8 @@ class Recorder:
 
         Args:
             region: what `open` returned.
-            collect: collect garbage, and give pages back, before the last look.
-            first: do so however much time that has taken lately.
+            collect: whether to collect garbage and trim before the last reading.
+            first: whether to do so however much time that has taken lately.
         """
         region.seconds = self._now() - region.started
         with self._lock:
@@ -138,7 +138,7 @@ class Recorder:
                 region.collected(level, collection)
 
     def _collect(self, *, first: bool) -> bool:
-        """Collect garbage, in a tenth of the time at most; a region run often adds up."""
+        """Collect garbage, in at most a tenth of the time: a stage may run many times."""
         start = self._now()
         if not first and start < self._collect_due:
             return False

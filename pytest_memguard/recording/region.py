@@ -1,4 +1,4 @@
-"""A stretch of time with levels and peaks of its own, and what older memory hides of them."""
+"""A region of time with levels and peaks of its own, and what freed memory hides of them."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from pytest_memguard.model import Bound
 
 
 class Region:
-    """A stretch of time being measured; the recorder fills it in.
+    """A region of time that is being measured; the recorder fills it in.
 
-    ``levels`` and ``highs`` hold one number of bytes per meter, resident memory first.
+    ``levels`` and ``highs`` have one number of bytes for each meter, resident memory first.
 
-    A garbage collection in the meantime frees memory that was there before the region, and
-    what the test allocates next can take its place: the high-water mark does not show it.
-    So the bytes that were freed are added to every later reading. How many of them were
-    older than the region is known within bounds. What the test has itself is never less than
-    nothing, so if less is resident afterwards than when the region began, at least that much
-    was older; at most all of it was. Of later collections that reach a generation only what
-    they free beyond the test's own memory counts: it has let go of older memory meanwhile.
+    A garbage collection in the region may free memory that was there before, and what the test
+    allocates next can take its place without raising the high-water mark. So the freed bytes
+    are added to all later readings. How many of them were older than the region is known within
+    bounds. The test's own memory is never negative: if less is resident after a collection than
+    when the region began, at least the difference was older; at most all freed bytes were.
+    Later collections of the same generation count only as far as they free more than the test's
+    own memory: then it has let go of older memory meanwhile.
 
     Attributes:
-        levels: where each meter stood at the start.
-        highs: the highest each stood since, with the least that was freed added.
-        top: the highest the first one can have stood, with the most that can have been freed.
-        resident: the highest the first one really stood.
-        after: where each stood at the end.
-        missed: bytes that each may have missed above its highest; ``None`` for any number.
-        least_freed: bytes of memory older than the region that collections freed, at least.
-        most_freed: bytes of it that collections freed, at most.
-        reached: the oldest generation whose garbage has been collected since the start.
-        is_blind: whether a collection may have gone unseen.
+        levels: the level of each meter at the start.
+        highs: the highest level of each since, with the least that was freed added.
+        top: the highest possible level of the first meter, with the most that was freed added.
+        resident: the highest level that the first meter really had.
+        after: the level of each at the end.
+        missed: bytes that each may have missed above its highest level; ``None`` for any
+            number.
+        least_freed: the least bytes of older memory that collections freed.
+        most_freed: the most bytes of older memory that collections freed.
+        reached: the oldest generation whose garbage was collected since the start.
+        is_blind: whether a collection may have been missed.
     """
 
     __slots__ = (
@@ -60,15 +61,15 @@ class Region:
         self.is_blind = False
 
     def begin(self, levels: list[int]) -> None:
-        """Take the levels at the start, in bytes."""
+        """Set the levels at the start, in bytes."""
         self.levels, self.highs = levels, levels.copy()
         self._forget(levels[0])
 
     def begin_again(self, level: int) -> None:
-        """Begin once more with the level of the one meter there is, in bytes.
+        """Begin again with the level of the only meter, in bytes.
 
-        Nothing is allocated but numbers: this is done while slack is filled, when an object of
-        another size would open an arena and keep it alive.
+        Nothing but numbers is allocated: slack is being filled, and an object of another size
+        would open an arena and keep it alive.
         """
         self.levels[0] = self.highs[0] = level
         self._forget(level)
@@ -81,11 +82,11 @@ class Region:
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing is known of it but its levels: no collection freed anything."""
+        """Whether it has nothing but levels: no collection freed anything."""
         return not (self.most_freed or self.is_blind)
 
     def note(self, meter: int, high: int) -> None:
-        """Take the highest level of a meter since the last note, in bytes."""
+        """Note the highest level of a meter since the last note, in bytes."""
         if meter == 0:
             self.resident = max(self.resident, high)
             self.top = max(self.top, high + self.most_freed)
@@ -93,10 +94,10 @@ class Region:
         self.highs[meter] = max(self.highs[meter], high)
 
     def collected(self, level: int, collection: Collection) -> None:
-        """Take what a collection freed, after `note`.
+        """Note what a collection freed, after `note`.
 
         Args:
-            level: resident bytes when it had ended.
+            level: resident bytes after the collection.
             collection: what it freed.
         """
         older = self._older(collection)
@@ -105,16 +106,16 @@ class Region:
         self.most_freed = max(self.most_freed + older, self.least_freed)
 
     def reach(self, generation: int) -> None:
-        """Note that the garbage of a generation, and of younger ones, has been collected."""
+        """Note that the garbage of a generation, and of younger ones, was collected."""
         self.reached = max(self.reached, done_by(generation))
 
     def concerns(self, collection: Collection) -> bool:
-        """Whether a collection may have freed memory that is older than the region."""
+        """Return whether a collection may have freed memory that is older than the region."""
         left = self.levels[0] - collection.left
         return self._older(collection) > 0 or left > self.least_freed
 
     def _older(self, collection: Collection) -> int:
-        """Bytes older than the region that a collection freed, at most."""
+        """Return the most bytes older than the region that a collection may have freed."""
         if collection.generation > self.reached:
             return collection.freed
         # what the test has itself goes first
@@ -122,38 +123,38 @@ class Region:
         return max(0, collection.freed - max(own, collection.grown))
 
     def lose_sight(self) -> None:
-        """Note that a collection may have gone unseen, and freed whatever there was."""
+        """Note that a collection may have been missed, and may have freed anything."""
         self.top += self.levels[0]
         self.is_blind = True
 
     def rise(self, meter: int = 0) -> int:
-        """Bytes the peak lies above the level at the start, at least."""
+        """Return the least bytes that the peak lies above the level at the start."""
         if meter >= len(self.levels):  # the meter came later
             return 0
         return self.highs[meter] - self.levels[meter]
 
     def unseen(self, meter: int = 0) -> int | None:
-        """Bytes the peak may be above its rise, as the meter cannot see all; ``None``: any."""
+        """Return bytes above the rise that the meter may have missed; ``None``: any number."""
         return self.missed[meter] if meter < len(self.missed) else 0
 
     def hidden(self) -> int:
-        """Bytes by which the peak may lie above `rise`, because older memory was freed."""
+        """Return bytes above the rise that the peak may have reached in freed older memory."""
         return max(0, self.top - self.highs[0])
 
     def growth(self, meter: int = 0) -> int:
-        """Bytes the level moved from start to end."""
+        """Return the bytes by which the level changed from start to end."""
         return self.after[meter] - self.levels[meter]
 
 
 def doubt(region: Region, slack: int, dropped_bytes: int) -> tuple[int, Bound]:
-    """By how much the peak of a region may lie above its rise, and why most of it.
+    """Return by how much the peak of a region may lie above its rise, and the main reason.
 
     The peak is never higher than what is resident in the whole process.
 
     Args:
-        region: it has ended.
-        slack: bytes that were free inside the allocators at its start, at most.
-        dropped_bytes: older memory that went away without a collection.
+        region: a region that has ended.
+        slack: the most bytes of slack at its start.
+        dropped_bytes: older memory that was freed without a collection.
     """
     hidden = region.hidden()
     reasons: dict[Bound, int] = {
@@ -166,14 +167,15 @@ def doubt(region: Region, slack: int, dropped_bytes: int) -> tuple[int, Bound]:
 
 
 def dropped(start: int, end: int, freed: int) -> int:
-    """Bytes of memory from before a test that went away in it, as far as its end shows.
+    """Return the bytes of older memory that were freed during a test, as far as its end shows.
 
-    Memory that is dropped while the test runs hides as much of its peak. No counter tells how
-    much went; but where the process is smaller at the end than it was, at least that much did.
+    Memory that is dropped while the test runs hides as much of its peak. No counter shows how
+    much that was; but if the process is smaller at the end than at the start, at least that
+    much.
 
     Args:
         start: resident bytes when the test, or its call, began.
         end: resident bytes when the call had ended.
-        freed: bytes that collections freed, which count by themselves.
+        freed: bytes that collections freed, which count separately.
     """
     return max(0, start - end - freed - RSS_RESOLUTION)

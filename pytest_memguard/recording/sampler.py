@@ -1,4 +1,4 @@
-"""A thread that looks at resident memory every so often, where the kernel keeps no mark."""
+"""Samples resident memory in a thread, if the kernel has no mark that can be reset."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ INTERVAL_SECONDS: Final = 0.002
 
 
 class SampledResident:
-    """The highest of many looks; a meter whose peak is a lower bound.
+    """A meter whose peak is the highest of many samples, and so a lower bound.
 
-    The lifetime high-water mark bounds what the looks have missed: the peak cannot lie above
-    it, and where it has risen since `restart` the process was there. If it falls, something
-    else has put it back, and it is not used any more.
+    The lifetime peak bounds what the samples have missed: the true peak cannot be above it, and
+    if it has risen since `restart`, the process has reached it. If it falls, other code has
+    reset it, and it is not used any more.
 
-    The thread lives only between `start` and `stop`: Python 3.12 warns about forks in a
-    process with more than one.
+    The thread runs only between `start` and `stop`: Python 3.12 warns about forks in a process
+    with several threads.
 
     Args:
         level: returns resident bytes.
-        lifetime: returns the lifetime high-water mark in bytes; ``None`` where there is none.
-        interval: seconds between looks.
+        lifetime: returns the lifetime peak in bytes; ``None`` if there is none.
+        interval: seconds between samples.
     """
 
     metric = RSS
@@ -52,7 +52,7 @@ class SampledResident:
 
     @staticmethod
     def interval_ms() -> int:
-        """The time between two looks, in milliseconds."""
+        """Return the time between two samples, in milliseconds."""
         return round(INTERVAL_SECONDS * 1000)
 
     def start(self) -> None:
@@ -68,14 +68,14 @@ class SampledResident:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         if self._thread is not None and self._stop is not None:
             self._stop.set()
             self._thread.join()
         self._thread = self._stop = None
 
     def level(self) -> int:
-        """Return the level in bytes; the one before and `lost` says why, if nothing tells."""
+        """Return the level in bytes; the last one if it cannot be read, as `lost` says."""
         try:
             self._latest = self._read_level()
         except Unmeasurable as error:
@@ -83,14 +83,14 @@ class SampledResident:
         return self._latest
 
     def restart(self) -> int:
-        """Forget the highest look, and return the level in bytes."""
+        """Forget the highest sample, and return the level in bytes."""
         with self._lock:
             self._mark = self._lifetime_mark()
             self._high = level = self.level()
         return level
 
     def read(self) -> tuple[int, int]:
-        """Return the level and the highest since `restart` that is known of, in bytes."""
+        """Return the level and the highest known one since `restart`, in bytes."""
         level = self.level()
         with self._lock:
             self._high = max(self._high, level)
@@ -102,7 +102,7 @@ class SampledResident:
             return level, self._high
 
     def missed(self, start: int, high: int) -> int | None:  # noqa: ARG002  a Meter's
-        """Bytes by which the level may have been above ``high`` between two looks."""
+        """Return the bytes by which the level may have exceeded ``high`` between samples."""
         if self._lifetime is None:
             return None
         return max(0, self._lifetime() + DRIFT - high)

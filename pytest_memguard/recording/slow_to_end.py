@@ -1,4 +1,4 @@
-"""Threads, child processes and tasks that end by themselves a while after the call."""
+"""Waits for threads, child processes and tasks that end by themselves after the call."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from pytest_memguard.values import dataclass
 _SLOW: Final[frozenset[Signal]] = frozenset(
     {"Python threads", "native threads", "child processes", "asyncio tasks"}
 )
-"""What may end by itself a while after the call."""
+"""Signals of things that may end by themselves after the call."""
 _LONGEST: Final = 5.0
-"""Seconds that it is waited for once, before it is called a leak."""
+"""The most seconds to wait for them once, before they are called a leak."""
 _MORE_CALLS: Final = 10
-"""Calls that show whether anything else stays."""
+"""Number of calls that show whether anything else stays."""
 _SHARE_OF_TIME: Final = 0.25
 """Share of the time of a check that waiting may take."""
 _FIRST_SHARE: Final = 0.5
 _LATER_SHARE: Final = 0.22
-"""Share of that if none of it ends; and once that was in vain for several callables."""
+"""Shares of that time to wait if none of them ends: at first, and once that has failed for
+several callables."""
 _TRIES: Final = 50
 _SEVERAL: Final = 3
-"""How many of them have to be there."""
+"""The least number of them to wait for."""
 _HARDLY_ANY: Final = 0.1
-"""Share of what was there that may be left for all of it to have ended."""
+"""Share of them that may be left for all to count as ended."""
 
 
 class Patience:
-    """How long to wait in a run.
+    """How long to wait in this run.
 
     Attributes:
-        in_vain: for how many callables threads were waited for that did not end.
+        in_vain: number of callables whose threads did not end while the check waited.
     """
 
     def __init__(self) -> None:
@@ -44,34 +45,34 @@ class Patience:
 
     @property
     def share(self) -> float:
-        """Share of the longest wait after which it is given up if nothing has ended."""
+        """Share of the longest wait after which the check gives up if nothing has ended."""
         return _FIRST_SHARE if self.in_vain < _SEVERAL else _LATER_SHARE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """What has ended."""
+    """Things that have ended."""
 
     names: str
-    """Of its signals."""
+    """Names of their signals."""
     seconds: float
-    """How long it took."""
+    """How long that took."""
     stays: tuple[Signal, ...]
-    """What grows beside it, and stays."""
+    """Signals that grow beside them and stay."""
 
 
 class SlowToEnd:
-    """Waits for what calls have started and that ends by itself.
+    """Waits for things that calls have started and that end by themselves.
 
-    A thread that looks once a second whether it is to end is there for a second more. Many
-    calls in a second leave many of them, and each later second no more.
+    A thread that checks once a second whether to end exists for up to a second. Many calls in a
+    second leave many such threads, and later calls no more.
 
     Args:
         call: makes one call.
-        looks: reads what leaks show in.
+        looks: reads the signals.
         start: a reading from before the first call.
         seconds: of the whole check.
-        patience: that of the run.
+        patience: how long to wait in this run.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class SlowToEnd:
         self._has_waited = False
 
     def wait(self) -> Ended | None:
-        """Wait once, if there is anything to wait for; what has ended, if all of it has."""
+        """Wait once, if there is anything to wait for; return what has ended, if all has."""
         if self._has_waited:
             return None
         self._look(self._now, settle=False)
@@ -113,12 +114,12 @@ class SlowToEnd:
         )
 
     def _wait_for(self, slow: set[Signal], before: array[int], share: float) -> int:
-        """Wait until nearly all of something has ended; after how many tries, 0 if never.
+        """Wait until nearly all things have ended; return the number of tries, or 0.
 
         Args:
-            slow: its signals.
-            before: a reading without any of it.
-            share: of the tries after which none of it may be as it was.
+            slow: their signals.
+            before: a reading without any of them.
+            share: of the tries after which some must have ended.
         """
         columns = [i for i, signal in enumerate(self._signals) if signal in slow]
         most = {i: self._now[i] - before[i] for i in columns}
@@ -133,10 +134,9 @@ class SlowToEnd:
         return 0
 
     def _stays_without(self, slow: set[Signal]) -> tuple[Signal, ...]:
-        """What some more calls leave behind once their threads and the like have ended.
+        """Return the signals that more calls raise once their threads and the like have ended.
 
-        Memory of the C library that was a thread's is used again by the next one, so only
-        blocks and what is counted one by one tell.
+        C memory of a thread is reused by the next one, so only blocks and things are compared.
         """
         self._before[:] = self._now
         for _ in range(_MORE_CALLS):

@@ -1,4 +1,4 @@
-"""Named stages of a test: nesting, repetition, and what each added."""
+"""Named stages of a test: nested, repeated, and what each added."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _open: ContextVar[tuple[Entry, ...]] = ContextVar("memguard_stages", default=())
 
 
 class Marker(Protocol):
-    """Sets boundaries in a stream of allocations, where one is being written."""
+    """Sets boundaries in a stream of allocations that is being written."""
 
     def mark(self) -> int:
-        """Set one, and return its number."""
+        """Set a boundary, and return its number."""
 
 
 class StageSum:
-    """What the runs of one stage add up to; bytes and seconds."""
+    """The sum of the runs of one stage, in bytes and seconds."""
 
     __slots__ = (
         "ceiling",
@@ -62,7 +62,7 @@ class StageSum:
     def add(
         self, region: Region, slack: int, start_level: int, window: tuple[int, int] | None
     ) -> None:
-        """Count one run in."""
+        """Add one run."""
         self.count += 1
         self.delta += region.growth()
         self.cumul = region.after[0] - start_level
@@ -91,13 +91,13 @@ class Run(NamedTuple):
 
 
 class StageLog:
-    """The stages of one test, in the order they were first entered.
+    """The stages of one test, in the order in which they were first entered.
 
     Args:
         recorder: measures them.
-        slack: returns the bytes of slack, given the smallest limit on the stage about to
-            begin, or ``None`` where there is no limit on it.
-        before_first: called before the first of them.
+        slack: returns the bytes of slack, given the smallest limit on the stage that is about
+            to begin, or ``None`` if it has no limit.
+        before_first: called before the first stage.
         warn: share of a budget above which to warn.
     """
 
@@ -151,14 +151,14 @@ class StageLog:
                 self.inline[run.budget] = higher(self.inline.get(run.budget), peak)
 
     def forget_windows(self) -> None:
-        """Forget the boundaries of a stream that has been read."""
+        """Forget the boundaries of a stream that was read."""
         for stage_sum in self.sums.values():
             stage_sum.windows.clear()
             stage_sum.highest = None
 
 
 class Entry:
-    """A stage that has been entered; without a log where no test is measured."""
+    """A stage that was entered; it has no log if no test is measured."""
 
     __slots__ = ("log", "name", "run")
 
@@ -173,10 +173,10 @@ class Host(Protocol):
 
     @property
     def wants_stages(self) -> bool:
-        """Whether stages without a budget are of interest too."""
+        """Whether stages without a budget are measured too."""
 
     def stage_log(self) -> StageLog | None:
-        """The log its stages go to; nothing where no test is running."""
+        """Return the log for stages; ``None`` if no test is running."""
 
 
 class Stage:
@@ -262,8 +262,8 @@ def _wrapper(function: Callable[..., Any], again: Callable[[], Stage]) -> Callab
 def stage(name: str, *, budget: object = None) -> Stage:
     """Name a part of a test, from any code, as a context manager or a decorator.
 
-    Where no test is being measured this does nothing, and costs next to nothing. Stages
-    within stages are called ``load/parse``; the same stage again adds up.
+    If no test is being measured this does nothing, and costs next to nothing. Stages within
+    stages are called ``load/parse``; several runs of a stage are added up.
 
     Args:
         name: what the report calls it.

@@ -1,4 +1,4 @@
-"""Stands for a meter of resident memory where nothing tells how much of it there is."""
+"""A meter of peak RSS for when resident memory cannot be read: it knows bounds only."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pytest_memguard.probes.lifetime_peak import DRIFT
 
 
 class UnreadResident:
-    """Knows bounds of a peak by the lifetime high-water mark, and no level.
+    """Knows bounds of a peak from the lifetime peak, and no level.
 
-    The process used at least what the mark has risen by: it was above the old mark by that
-    much, and the level at the start was not above it. It used at most the whole mark. Its
-    other numbers mean nothing, as `lost` says. If the mark falls, something else has put it
-    back, and it is not used any more.
+    The process used at least what the lifetime peak has risen by: it was above the old one by
+    that much, and the level at the start was not above it. It used at most the whole lifetime
+    peak. Its other numbers are not valid, as `lost` says. If the lifetime peak falls, other
+    code has reset it, and it is not used any more.
 
     Args:
-        lost: why nothing tells the level.
-        lifetime: returns the lifetime high-water mark in bytes; ``None`` where there is none.
+        lost: why the level cannot be read.
+        lifetime: returns the lifetime peak in bytes; ``None`` if there is none.
     """
 
     metric = RSS
@@ -33,29 +33,29 @@ class UnreadResident:
         self._start = 0
 
     def start(self) -> None:
-        """Nothing to do: the kernel always counts."""
+        """Do nothing: the kernel always measures."""
 
     def stop(self) -> None:
-        """Nothing to undo."""
+        """Do nothing."""
 
     def level(self) -> int:
-        """Return the mark in bytes, which is no level; 0 where there is none."""
+        """Return the lifetime peak in bytes, which is no level; 0 if there is none."""
         return self._lifetime() if self._lifetime is not None else 0
 
     def restart(self) -> int:
-        """Note where the mark is, and return that in bytes."""
+        """Remember the lifetime peak, and return it in bytes."""
         self._start = self.level()
         return self._start
 
     def read(self) -> tuple[int, int]:
-        """Return the mark, and how far it has surely risen above that at `restart`."""
+        """Return the lifetime peak, and how far it has surely risen since `restart`."""
         mark = self.level()
         if mark < self._start:
             self._lifetime = None
         return mark, max(self._start, mark - DRIFT)
 
     def missed(self, start: int, high: int) -> int | None:
-        """Bytes by which the peak may be more than ``high - start``: up to the whole mark."""
+        """Return by how many bytes the peak may exceed ``high - start``."""
         if self._lifetime is None:
             return None
         return max(0, self._lifetime() + DRIFT - (high - start))

@@ -1,4 +1,4 @@
-"""Chooses what stands for the kernel's mark where that cannot be put back."""
+"""Chooses the meter of peak RSS if the kernel has no mark that can be reset."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pytest_memguard.recording.unread import UnreadResident
 
 
 def meter_without_mark() -> tuple[Meter, str]:
-    """A meter of resident memory that does without, and a sentence about what it misses.
+    """Return a meter of resident memory, and a sentence about what it misses.
 
-    It samples the level. Where nothing tells the level, the meter's `lost` says why, and only
-    the lifetime high-water mark gives bounds of a peak.
+    It samples the level. If the level cannot be read, the meter's `lost` says why, and only the
+    lifetime peak bounds a peak.
     """
     try:
         level = resident_reader()
