@@ -1,10 +1,11 @@
 """Finds the object whose C memory leads to blocks that no other object refers to.
 
-The garbage collector knows nothing of tables that C code keeps, such as SQLite's table of
-functions. Here pointers are followed from all objects of types written in C through the chunks
-of glibc's heap, each word that leads into a chunk taken for a pointer, as in conservative
-collectors (Boehm and Weiser, 1988). Of each type the object that is fewest chunks away may be
-the holder; of those it is the one with the shortest chain of references.
+The garbage collector does not see tables of C code, such as SQLite's table of functions. Here
+pointers are followed from all objects of types written in C through the chunks of glibc's heap;
+each word that is an address in a chunk is taken for a pointer, as in conservative garbage
+collectors (H.-J. Boehm and M. Weiser, "Garbage Collection in an Uncooperative Environment",
+1988). For each type, the object that is fewest chunks away may be the holder; among those it is
+the one with the shortest chain of references.
 """
 
 from __future__ import annotations
@@ -24,31 +25,33 @@ from pytest_memguard.attribution.retention import Search, retention_path
 from pytest_memguard.leaks import RetentionPath
 
 Read = Callable[[int, int], bytes]
-"""Reads memory: so many bytes from an address, or none."""
+"""Reads a number of bytes at an address; returns no bytes if it is not mapped."""
 _WORD: Final = 8
 _FLAGS: Final = 7
-"""Bits of a chunk's size that tell other things."""
+"""Bits of a chunk's size that are flags."""
 _BEFORE_IN_USE: Final = 1
-"""The one of these bits that says of the chunk before that it is in use."""
+"""The flag that the chunk before is in use."""
 _SMALLEST: Final = 32
 _LARGEST_HEAP: Final = 1 << 28
-"""Bytes of a heap that is read."""
+"""Bytes of the largest heap that is read."""
 _LARGEST_OBJECT: Final = 1 << 12
 _DEALLOC: Final = 48
-"""Where a type has the function that frees its objects."""
+"""Offset in a type of the function that frees its objects."""
 _BUFFER: Final = 160
-"""Where it has what gives their bytes to others: numbers and texts, such as an array's."""
+"""Offset of the functions that give other code access to its bytes, which are numbers or
+texts."""
 _NOT_ASKED: Final = ("builtins", "memray")
-"""Modules whose objects are known by other ways, or which note every block there is."""
+"""Modules whose objects are known otherwise, or which have notes of every block."""
 _FOUND: Final = 0.75
-"""Share of the blocks that an object has to lead to: an old pointer leads to one of them."""
+"""Least share of the blocks that an object must lead to: an old pointer leads to one of
+them."""
 _AT_ONCE: Final = 5_000
 _MOST_CHUNKS: Final = 300_000
-"""Chunks to which objects lead, at most."""
+"""The most chunks that objects may lead to."""
 _MOST_IN_A_ROW: Final = 3
-"""Blocks that stay on one way, at most: an entry of a table, one before it, and its data."""
+"""The most surviving blocks on one path: an entry of a table, one before it, and its data."""
 _MOST_ASKED: Final = 4
-"""Objects of which is asked what holds them."""
+"""The most objects whose holders are searched for."""
 
 
 class Chunks:
@@ -67,7 +70,7 @@ class Chunks:
         self._starts = array("Q", self._walk())
 
     def _walk(self) -> Iterator[int]:
-        """The words at which chunks begin, each behind its header."""
+        """Yield the index of the word at which each chunk begins, after its header."""
         words, at = self._words, 0
         while at + 1 < len(words):
             size = words[at + 1] & ~_FLAGS
@@ -77,14 +80,14 @@ class Chunks:
             at += size // _WORD
 
     def index(self, address: int) -> int | None:
-        """The chunk that an address lies in."""
+        """Return the chunk that contains an address."""
         if not self._base <= address < self._end or not self._starts:
             return None
         at = bisect_right(self._starts, (address - self._base) // _WORD) - 1
         return at if at >= 0 else None
 
     def below(self, index: int) -> set[int]:
-        """The chunks that the words of one lead into."""
+        """Return the chunks that the words of one chunk lead into."""
         if index + 1 == len(self._starts):  # what malloc has not given out yet
             return set()
         if not self._words[self._starts[index + 1] - 1] & _BEFORE_IN_USE:
@@ -97,19 +100,19 @@ class Chunks:
         return self.all_of(words) - {index}
 
     def all_of(self, words: Iterable[int]) -> set[int]:
-        """The chunks that some words lead into."""
+        """Return the chunks that some words lead into."""
         low, high = self._base, self._end
         found = {self.index(word) for word in words if low <= word < high}
         return {index for index in found if index is not None}
 
 
 class Graph:
-    """What leads to what: objects to chunks, and chunks to others.
+    """Which chunks objects lead to, and which chunks those lead to.
 
     Args:
-        chunks: of the heap.
+        chunks: the chunks of the heap.
         sources: the objects.
-        firsts: the chunks that each of them leads into itself.
+        firsts: the chunks that each object leads into directly.
         deadline: by `time.thread_time`.
     """
 
@@ -127,10 +130,10 @@ class Graph:
                 self._above.setdefault(other, []).append(index)
 
     def nearest(self, blocks: Sequence[int]) -> list[Any]:
-        """The objects that lead to most of some blocks: of each type the nearest, but a few.
+        """Return a few objects that lead to most of some blocks, the nearest of each type.
 
         Args:
-            blocks: where they begin.
+            blocks: the addresses of the blocks.
         """
         indices = map(self._chunks.index, blocks)
         wanted = {index for index in indices if index is not None and index in self._below}
@@ -148,7 +151,7 @@ class Graph:
         return [self._sources[number] for _, number in sorted(ranked.values())[:_MOST_ASKED]]
 
     def _leading_to(self, wanted: Iterable[int]) -> set[int]:
-        """The chunks that lead to some of these, which are among them."""
+        """Return the chunks that lead to some chunks, which are among them."""
         found = set(wanted)
         waiting = list(found)
         while waiting:
@@ -158,15 +161,16 @@ class Graph:
         return found
 
     def _steps(self, start: set[int], wanted: set[int], among: set[int]) -> list[int]:
-        """How many chunks away those are that are wanted, from some others.
+        """Return how many chunks away wanted chunks are from others.
 
-        A way may go through a few of them: the entries of one row of a hash table. Memory that
-        was never written to has links of free chunks in it, which go through any number.
+        A path may go through a few wanted chunks: the entries of one row of a hash table.
+        Memory that was never written to contains links of free chunks, which may go through any
+        number.
 
         Args:
-            start: where the ways begin.
+            start: where the paths begin.
             wanted: where they end.
-            among: the chunks they may go through.
+            among: the chunks that they may go through.
         """
         found: list[int] = []
         seen = set(start)
@@ -184,11 +188,11 @@ class Graph:
         return found
 
     def _after(self, level: set[int], among: set[int]) -> set[int]:
-        """What some chunks lead to."""
+        """Return what some chunks lead to."""
         return {other for index in level for other in self._below[index] & among}
 
     def _reached(self, start: set[int]) -> dict[int, set[int]]:
-        """What each chunk leads to, of those to which the objects lead; none if too many."""
+        """Return the links between chunks that objects lead to; none if too many."""
         found: dict[int, set[int]] = {}
         waiting = list(start)
         while waiting:
@@ -203,13 +207,13 @@ class Graph:
 
 
 class CMemory:
-    """Looks for who holds blocks in C memory, with one look at the heap for all of them.
+    """Searches for the holders of blocks in C memory, after reading the heap once.
 
     Args:
         addresses: of glibc's heap.
         read: reads memory.
-        search: finds out what holds an object.
-        is_new: whether an object is a part of what stays.
+        search: searches for what holds an object.
+        is_new: returns whether an object is part of what stays.
     """
 
     def __init__(
@@ -226,10 +230,10 @@ class CMemory:
         self._graph: Graph | None = None
 
     def holder(self, blocks: Sequence[int]) -> RetentionPath | None:
-        """What leads to most of some blocks, if one object does.
+        """Return the path to the object that leads to most of some blocks, if there is one.
 
         Args:
-            blocks: where they begin; those outside of the heap are left out.
+            blocks: the addresses of the blocks; those outside of the heap are ignored.
         """
         blocks = [block for block in blocks if block in self._addresses]
         if not blocks or len(self._addresses) > _LARGEST_HEAP:
@@ -243,9 +247,9 @@ class CMemory:
         return self._path_to(self._graph.nearest(blocks))
 
     def _path_to(self, sources: Sequence[Any]) -> RetentionPath | None:
-        """The shortest: a connection may hold statements that lead to its tables as well.
+        """Return the shortest path: statements of a connection lead to its tables, too.
 
-        None if a cache or the test runner holds it, whose growth would not count.
+        ``None`` if a cache or the test runner holds the object, whose growth would not count.
         """
         self._search.leave_out({id(sources)})
         found = [
@@ -264,7 +268,7 @@ class CMemory:
         return replace(path, steps=(*path.steps, step), holder=f"{path.holder}, C memory")
 
     def _body(self, source: Any) -> Iterable[int]:
-        """The words of an object itself, without the objects that it refers to."""
+        """Return the words of an object itself, without the objects that it refers to."""
         size = min(raw.basic_size(type(source)), _LARGEST_OBJECT)
         words = array("Q")
         text = self._read(id(source), size // _WORD * _WORD)
@@ -272,7 +276,7 @@ class CMemory:
         return set(words).difference(map(id, raw.referents(source)))
 
     def _sources(self) -> list[Any]:
-        """The objects of types written in C outside of the interpreter's core."""
+        """Return the objects of types written in C outside of the interpreter's core."""
         freed = self._freed_by(_Plain)
         kinds: dict[int, bool] = {}
         found: dict[int, Any] = {}
@@ -291,7 +295,7 @@ class CMemory:
         return list(found.values())
 
     def _is_of_c(self, kind: type, freed: bytes) -> bool:
-        """Whether objects of a type have memory that its own C code manages."""
+        """Return whether objects of a type have memory that its own C code manages."""
         bases = [cls for cls in raw.mro(kind) if cls is not object]
         packages = {raw.class_name(cls)[0].partition(".")[0] for cls in bases}
         if packages.intersection(_NOT_ASKED) or self._has_bytes(kind):

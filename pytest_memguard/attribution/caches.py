@@ -1,4 +1,4 @@
-"""Caches that tell their bound: growth in one of them ends by itself."""
+"""Recognises caches with a limit: growth in them ends by itself."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ _deque_bound = deque.__dict__["maxlen"].__get__
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """The bound of a cache that is not full."""
+    """The limit of a cache that is not full."""
 
     words: str
-    """The cache, its bound and how full it is."""
+    """The cache, its limit and how full it is."""
     enforced: bool
-    """Whether the interpreter keeps to it; what others claim of theirs may not be so."""
+    """Whether the interpreter enforces it; claims of other code may be wrong."""
     limit: int
-    """Entries at most."""
+    """The most entries."""
 
 
 def bounded_by(
     grower: object, owners: Sequence[object] = (), *, name: str = ""
 ) -> Bound | None:
-    """Why growth in a container ends by itself.
+    """Return why growth in a container ends by itself.
 
     Args:
         grower: the container.
-        owners: the objects that hold it, the nearest first: a bound may be theirs.
+        owners: the objects that hold it, the nearest first: the limit may be theirs.
         name: what to call it.
 
     Returns:
-        The bound; None if there is none, or if it was passed already.
+        The limit; ``None`` if there is none, or if it was exceeded already.
     """
     for candidate in (grower, *owners):
         kind = type(candidate)
@@ -92,9 +92,9 @@ def _bound_of(obj: object) -> int | None:
 
 
 def _is_about(owner: object, used: int) -> bool:
-    """Whether an owner's bound can be that of a container with so much in it.
+    """Return whether an owner's limit can be that of a container of this length.
 
-    One that has other things in other containers may mean those.
+    If the owner has other things in other containers, it may be the limit of those.
     """
     others = [raw.length(value) for _, value in raw.attributes(owner) if _may_grow(value)]
     return all(length in {0, used} for length in others)

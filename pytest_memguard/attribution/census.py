@@ -1,4 +1,4 @@
-"""Tells the types of very many objects: counts them, and picks out the containers."""
+"""Finds the types of very many objects: counts them, and selects containers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Portion:
     """Some objects, with a code for the type of each.
 
     Args:
-        objects: these.
+        objects: the objects.
         codes: a byte for each, by `Census`.
     """
 
@@ -34,7 +34,7 @@ class Portion:
         self._codes = codes
 
     def containers(self) -> tuple[list[Any], list[int]]:
-        """Containers and their lengths."""
+        """Return containers and their lengths."""
         plain = list(compress(self.objects, self._codes.translate(_IS_PLAIN)))
         lengths = list(map(len, plain))
         is_odd = self._codes.translate(_IS_ODD)
@@ -45,22 +45,22 @@ class Portion:
         return (plain, lengths)
 
     def holders(self) -> Iterable[Any]:
-        """All but those of types that are said to hold nothing of interest."""
+        """Return all objects but those of types that are known to hold nothing of interest."""
         return compress(self.objects, self._codes.translate(_IS_HOLDER))
 
 
 class Census:
     """Counts objects by type, and gives each type a code.
 
-    All are counted, or one in a few, which is quicker: then counts are estimates.
+    Either all objects are counted, or one in a few, which is faster and gives estimates.
 
-    Hashing a type may run its metaclass's code. Where there is such a metaclass, types are
-    told apart by their ids, which takes longer.
+    Hashing a type may run code of its metaclass. If there is such a metaclass, types are
+    distinguished by their ids, which is slower.
 
     Args:
-        odd: types of containers that are known beforehand, beside the plain ones.
+        odd: types of containers that are known beforehand, beside the common ones.
         no_holders: types whose objects hold nothing of interest.
-        every: counts one object in so many.
+        every: one object in so many is counted.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Census:
         self.leave_out(no_holders)
 
     def leave_out(self, types: Iterable[type]) -> None:
-        """From now on, objects of these types hold nothing of interest."""
+        """Treat objects of these types as holding nothing of interest from now on."""
         for kind in types:
             self._types[self._key(kind)] = kind
             if not self._codes[self._key(kind)] & _NO_HOLDER:
@@ -95,11 +95,11 @@ class Census:
         return map(id, types) if self._by_id else types
 
     def portion(self, chunk: Sequence[Any]) -> Portion:
-        """Some objects, not counted: of types not known yet, none is a container."""
+        """Return some objects without counting them; unknown types are no containers."""
         return Portion(chunk, self._coded(self._kinds(chunk)))
 
     def counted(self, chunk: Sequence[Any]) -> Portion:
-        """Some objects, counted."""
+        """Return some objects, counted."""
         kinds = list(self._kinds(chunk))
         self._counts.update(kinds[:: self._every])
         codes = self._coded(kinds)
@@ -116,18 +116,18 @@ class Census:
         return bytes(map(self._codes.__getitem__, kinds))
 
     def common(self, least: int) -> list[type]:
-        """Types of which there are more objects than that."""
+        """Return types of which there are more objects than a number."""
         least //= self._every
         common = compress(self._counts, map(least.__lt__, self._counts.values()))
         return [self._types[kind] for kind in common]
 
     def odd(self) -> list[type]:
-        """Types of containers found so far, beside the plain ones."""
+        """Return types of containers found so far, beside the common ones."""
         codes = self._codes
         return [kind for key, kind in self._types.items() if codes[key] & _ODD]
 
     def by_name(self) -> Counter[str]:
-        """Counts by type name: classes made anew in every call share theirs."""
+        """Return counts by type name; classes that every call makes anew share a name."""
         named: Counter[str] = Counter()
         for kind, count in self._counts.items():
             named[raw.type_name(self._types[kind])] += count
@@ -139,7 +139,7 @@ def _is_container(cls: type) -> bool:
 
 
 def _types_hash_alike() -> bool:
-    """Whether no class has a metaclass with a hash or an equality of its own."""
+    """Return whether no metaclass has a hash or an equality of its own."""
     seen = {id(object)}
     found: list[type] = [object]
     for cls in found:
@@ -161,7 +161,7 @@ def _hashes_differently(meta: type) -> bool:
 
 
 def subclasses(cls: type) -> list[type]:
-    """The classes right below a class."""
+    """Return the direct subclasses of a class."""
     try:
         return type.__subclasses__(cls)
     except TypeError:  # a class that is only half made

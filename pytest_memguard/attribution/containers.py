@@ -1,4 +1,4 @@
-"""The containers that may have grown: which hold what is new, and which to ask about first."""
+"""Selects the containers that may have grown, by what is new in them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _MOST_TRIES: Final = 3
 
 
 class Containers:
-    """Containers that grew, in the order in which to look for their holders.
+    """Containers that grew, in the order in which to search for their holders.
 
     Args:
-        grown: these, and by how much.
-        survivors: what is new.
-        calls: how many were made.
-        most: how many of them to keep.
+        grown: the containers, and by how much they grew.
+        survivors: the new objects.
+        calls: the number of calls made.
+        most: how many containers to keep.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class Containers:
 
 
 def holders(survivors: Survivors, least: int) -> Grown:
-    """Containers that were there at the start and hold much that is new, and how much.
+    """Return old containers that hold many new objects, and how many.
 
-    They are found by what refers to a few of the new objects of each type, and then to a
-    few of those that the first containers do not lead to.
+    They are found by what refers to a few of the new objects of each type, and then to a few of
+    those that the first containers do not lead to.
 
     Args:
-        survivors: what is new, and counted.
-        least: how much of a container has to be new.
+        survivors: the new objects, counted.
+        least: how many items of a container must be new.
     """
     found: Grown = []
     known = survivors.ids | survivors.own
@@ -73,11 +73,11 @@ def holders(survivors: Survivors, least: int) -> Grown:
 
 
 def gained_by(container: Any, new: Collection[int]) -> int:
-    """How many of a container's items are new; 0 if it is no container.
+    """Return how many of a container's items are new; 0 if it is no container.
 
     Args:
-        container: anything.
-        new: ids of what is new.
+        container: any object.
+        new: ids of new objects.
     """
     length = raw.length(container)
     if not length or issubclass(type(container), raw.FIXED):

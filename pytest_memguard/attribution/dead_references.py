@@ -1,4 +1,4 @@
-"""Weak references to objects that are gone: their owner may clear them away later."""
+"""Recognises weak references to dead objects, which their owner may remove later."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pytest_memguard.leaks import Blame, Verdict
 
 _TYPE: Final = raw.type_name(ReferenceType)
 _ALL: Final = 0.9
-"""Share of the blocks that grow which they have to be to be all that grows."""
+"""Share of the growing blocks that they must be for nothing else to grow."""
 _CALLS: Final = 2
 _TRIES: Final = 2
-"""How often to look, since the owner may clear them away just then."""
+"""Number of tries, because the owner may remove them in one of them."""
 
 
 def only_dead_references(call: Callable[[], None], verdict: Verdict, blame: Blame) -> bool:
-    """Whether calls leave nothing but dead weak references.
+    """Return whether calls leave nothing but dead weak references.
 
-    An SQLite connection, for one, clears its list of them after every 200 cursors.
+    An SQLite connection, for example, removes them after every 200 cursors.
 
     Args:
-        call: makes one call; it is called a few times if weak references grow.
+        call: makes one call; called a few times if weak references grow.
         verdict: leaking.
-        blame: what grows.
+        blame: the cause.
     """
     blocks = next((rate.per_call for rate in verdict.rates if rate.signal == "blocks"), 0.0)
     made = sum(growth.count for growth in blame.types if growth.type == _TYPE)
@@ -36,7 +36,7 @@ def only_dead_references(call: Callable[[], None], verdict: Verdict, blame: Blam
 
 
 def _dead_from(call: Callable[[], None]) -> int:
-    """How many more there are after a few calls."""
+    """Return how many more there are after a few calls."""
     before = _dead()
     for _ in range(_CALLS):
         call()

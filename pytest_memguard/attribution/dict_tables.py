@@ -1,8 +1,8 @@
-"""Tables of dicts that the interpreter had kept for reuse, and who got them last.
+"""Finds which code got tables of dicts that the interpreter had kept for reuse.
 
-When a small dict goes, CPython keeps its table for the next one. It tells tracemalloc of
-objects that get the memory of others, but not of tables: such a table seems to be allocated
-where the dict was made that is long gone.
+When a small dict is freed, CPython keeps its table for the next one. It reports to tracemalloc
+objects that get the memory of others, but not tables: such a table seems to be allocated where
+a dict was made that no longer exists.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from pytest_memguard.attribution import raw
 
 _WORD: Final = 8
 _TABLE_IN_DICT: Final = 4 * _WORD
-"""Where in a dict the pointer to its table is."""
+"""Offset of a dict's pointer to its table."""
 _EMPTY: Final = dict.__sizeof__({})
 SMALLEST_TABLE: Final = dict.__sizeof__({"": None}) - _EMPTY
-"""Bytes of the table of a dict with one entry, and with a few: the only ones that are kept."""
+"""Bytes of the table of a dict with one entry or a few, the only ones that are kept."""
 
 Moved = tuple[int, tracemalloc.Traceback, tracemalloc.Traceback]
-"""Bytes of a table, the stack that allocated it, and the one that made the dict it is in."""
+"""Bytes of a table, the stack that allocated it, and the stack that made its dict."""
 
 
 def _lookup() -> Callable[[int, int], Any]:
-    """The interpreter's own function that tells who allocated the memory at an address."""
+    """Return the interpreter's function that finds what allocated the memory at an address."""
     try:
         function = ctypes.pythonapi._PyTraceMalloc_GetTraceback  # noqa: SLF001  its name
     except AttributeError:
@@ -42,17 +42,17 @@ _frames_at: Final = _lookup()
 
 
 def traceback_at(address: int) -> tracemalloc.Traceback | None:
-    """Who allocated the memory at an address, as far as tracemalloc knows."""
+    """Return the stack that allocated the memory at an address, if tracemalloc knows it."""
     frames = _frames_at(0, address)
     return None if frames is None else tracemalloc.Traceback(frames)
 
 
 def moved_tables(grower: object = None) -> Counter[Moved]:
-    """The tables that new dicts have got from others; the heap was frozen before the calls.
+    """Return tables that new dicts have got from others; the heap was frozen before the calls.
 
     Args:
-        grower: what was there before and holds new dicts. The collector does not follow those
-            of them that hold nothing it follows, so they are looked for in what may hold them.
+        grower: an old object that holds new dicts. Dicts without tracked contents are not
+            tracked, so they are searched for in what may hold them.
     """
     moves: Counter[Moved] = Counter()
     size = _EMPTY + SMALLEST_TABLE
@@ -71,5 +71,5 @@ def moved_tables(grower: object = None) -> Counter[Moved]:
 
 
 def _table_of(held: dict[Any, Any]) -> int:
-    """Where the table of a dict is."""
+    """Return the address of the table of a dict."""
     return ctypes.c_size_t.from_address(id(held) + _TABLE_IN_DICT).value

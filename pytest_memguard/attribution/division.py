@@ -1,4 +1,4 @@
-"""Divides what calls left behind among the holders that keep it: each keeps so many blocks."""
+"""Divides the blocks that calls left behind among the holders that keep them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from pytest_memguard.values import dataclass
 _START_SHARE: Final = 0.4
 _MOST_HOLDERS: Final = 24
 _SHARED: Final = 0.5
-"""Share of the growth looked for that two containers have in common if they keep one thing."""
+"""Two containers keep the same things if they share this part of the growth looked for."""
 _PART_OF_GROWTH: Final = 0.5
-"""Share of the blocks that a part of the calls leaves of an even leak, from which on it did."""
+"""A part of the calls shows an even leak if it leaves this share of the expected blocks."""
 _FEWEST: Final = 4
-"""Blocks that it takes to tell in which parts they were made."""
+"""The least number of blocks that show in which parts of the calls they were made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,32 +41,32 @@ class Holding:
     """What one holder keeps."""
 
     path: RetentionPath | None
-    """To the holder; None if no Python object was found."""
+    """Retention path of the holder; ``None`` if no Python object holds the blocks."""
     pieces: tuple[Piece, ...]
     """The blocks."""
     types: tuple[TypeGrowth, ...]
-    """Types of its objects that became more with every call."""
+    """Types of its objects of which there are more with every call."""
     objects: tuple[type, ...]
     """The type of each of its objects."""
     grower: object = None
     """The container, if it is one that grew."""
     gained: int = 0
-    """By how much."""
+    """By how many items it grew."""
     buffer: int = 0
-    """Bytes of the container's own buffer among the blocks: it does not grow in step."""
+    """Bytes of the container's own buffer among the blocks: it does not grow evenly."""
     containers: tuple[Any, ...] = ()
-    """All that grew with it, which have tables of their own."""
+    """All containers that grew with it, which have tables of their own."""
     others: tuple[str, ...] = ()
     """Names of further holders of the same blocks."""
 
 
 class Division:
-    """Looks at the live process before and after calls whose blocks are all followed.
+    """Examines the process before and after calls whose blocks are all tracked.
 
-    In between the heap is frozen, as with `growth.Growth`.
+    The heap is frozen in between, as with `growth.Growth`.
 
     Args:
-        seconds: limit for the work on both sides together, in CPU time of this thread.
+        seconds: the most CPU time of this thread for the work before and after.
         owners: as for `retention.Search`.
     """
 
@@ -95,18 +95,21 @@ class Division:
         collect: Callable[[], object],
         heap: range = range(0),
     ) -> list[Holding] | None:
-        """Collect garbage, look again, and divide; the heap is not frozen afterwards.
+        """Collect garbage, examine the process again, and divide the blocks.
+
+        The heap is not frozen afterwards.
 
         Args:
-            pieces: reads the blocks that are still there, by address; None if it cannot.
+            pieces: reads the blocks that are still allocated, by address; returns ``None`` if
+                it cannot.
             read: reads memory, as for `marking.Marker`.
-            calls: how many of the calls leaked, at least.
-            parts: how many calls each part of them has.
+            calls: the least number of calls that leaked.
+            parts: the number of calls in each part of them.
             collect: collects garbage, if it is to be collected.
             heap: addresses of glibc's heap, where C code may keep what it holds.
 
         Returns:
-            The holdings, leaks before caches that fill; None if the blocks are not known.
+            The holdings, leaks before caches that fill; ``None`` if the blocks are not known.
         """
         collect()
         collects = gc.isenabled()
@@ -186,21 +189,21 @@ class Division:
 def _without_renewed(
     heaps: Sequence[Heap], pieces: Sequence[Piece], parts: Sequence[int]
 ) -> list[Heap]:
-    """The heaps without structures that each call renews, and without what came once.
+    """Return the heaps without renewed structures, and without what appeared once.
 
-    A leak has blocks from each of the later parts of the calls. A renewed structure has those
+    A leak has blocks from each of the later parts of the calls. A renewed structure has blocks
     of the last call alone.
 
     Args:
-        heaps: these.
+        heaps: the heaps.
         pieces: all blocks.
-        parts: how many calls each part of them has.
+        parts: the number of calls in each part of them.
     """
     return [heap for heap in heaps if _goes_on([pieces[i] for i in heap.held], parts)]
 
 
 def _goes_on(pieces: Sequence[Piece], calls: Sequence[int]) -> bool:
-    """Whether each of the later parts of the calls left a good part of some blocks."""
+    """Return whether each of the later parts of the calls left a good part of some blocks."""
     parts = [piece.part for piece in pieces if piece.stack]
     if len(parts) < _FEWEST:
         return True
@@ -228,20 +231,20 @@ class _Group:
 
     @property
     def holds_nothing(self) -> bool:
-        """Whether it has sets of weak references alone: others hold what those refer to."""
+        """Whether it consists of sets of weak references, which hold nothing."""
         sets = all(type(container) is set for container, _ in self.containers)
         return self.is_weak and bool(self.containers) and sets
 
     @property
     def rank(self) -> int:
-        """Leaks come first, then what the test runner keeps, then caches that fill."""
+        """A key that sorts leaks first, then the test runner's, then caches that fill."""
         if self.path is None:
             return 0
         return 2 if self.path.bounded else int(bool(self.path.owner))
 
 
 class _Hands:
-    """Finds out who holds which blocks, and hands each block to one of them."""
+    """Finds out what holds which blocks, and assigns each block to one holder."""
 
     def __init__(
         self,
@@ -259,7 +262,7 @@ class _Hands:
         self._groups: list[_Group] = []
 
     def add(self, grown: Grown, values: Sequence[tuple[RetentionPath, Any, Any, int]]) -> None:
-        """Add containers that grew, those together that keep the same; and values that grew."""
+        """Add containers that grew, joined if they keep the same things, and values."""
         containers = Containers(grown, self._survivors, self._calls, most=_MOST_HOLDERS)
         for index, container in enumerate(containers.objects):
             pair = (container, -containers.keys[index][2])
@@ -280,9 +283,9 @@ class _Hands:
             self._groups.append(group)
 
     def _join_inner(self) -> None:
-        """Join lists that only the C code of another container refers to, to that container.
+        """Join lists that only the C code of another container refers to to that container.
 
-        `io.StringIO` has what was written to it in such a list before it is read.
+        `io.StringIO` keeps what was written to it in such a list until it is read.
         """
         inner = {
             id(container): group
@@ -299,9 +302,9 @@ class _Hands:
                 self._groups = [one for one in self._groups if one is not group]
 
     def add_threads(self) -> None:
-        """Add what threads have allocated to the group that holds them, which need no search.
+        """Add what threads have allocated to the group that holds the threads.
 
-        A thread has C memory and objects that only its own stack refers to.
+        A thread has C memory, and objects that only its own stack refers to.
         """
         holder = next(filter(self._has_threads, self._groups), None)
         if holder is None:
@@ -314,10 +317,11 @@ class _Hands:
         holder.held |= mine
 
     def take_weak(self) -> list[_Group]:
-        """Take out the containers of weak references that keep nothing another group keeps.
+        """Remove containers of weak references that keep nothing of another group.
 
-        What they refer to is held by something that is no container that grows. Those that
-        another group keeps join it: a context variable's, which is known later.
+        What they refer to is held by something that is no container that grows. Containers that
+        keep the same as another group join it: that of a context variable, which is known
+        later.
         """
         weak = [group for group in self._groups if group.is_weak]
         self._groups = [group for group in self._groups if not group.is_weak]
@@ -331,14 +335,15 @@ class _Hands:
         return left
 
     def return_weak(self, weak: Sequence[_Group], heaps: Sequence[Heap]) -> list[Heap]:
-        """Add weak references to what holds the objects that they refer to.
+        """Add weak references to the holder of the objects that they refer to.
 
         Args:
-            weak: what `take_weak` has returned; groups again where nothing was found to.
-            heaps: what belongs together, though no container holds it.
+            weak: what `take_weak` returned; they become groups again if there is no such
+                holder.
+            heaps: blocks that belong together, though no container holds them.
 
         Returns:
-            The heaps that have blocks still.
+            The heaps that still have blocks.
         """
         for group in weak:
             holders = (heap for heap in heaps if heap.path is not None)
@@ -355,11 +360,11 @@ class _Hands:
         return has_threads(map(type, self._marker.objects(group.held)))
 
     def _add_tables(self, containers: Sequence[Any]) -> None:
-        """Add the tables of further containers to the groups that keep the same.
+        """Add the tables of further containers to the groups that keep the same things.
 
-        Where each call adds to all lists that calls before it have made, they are many. So are
-        sets of weak references that abstract classes have, if each call asks all of them: the
-        references belong to the group that has what they refer to.
+        There are many such containers if each call adds to all lists that earlier calls have
+        made. So are the sets of weak references of abstract classes, if each call asks all of
+        them: the references belong to the group that has the objects they refer to.
         """
         groups = [(group, self._marker.object_ids(group.held)) for group in self._groups]
         for container in containers:
@@ -373,10 +378,10 @@ class _Hands:
                     break
 
     def _add_references(self, container: Any) -> bool:
-        """Add a set of weak references to the group that has what the new ones refer to.
+        """Add a set of weak references to the group that has the objects its new ones refer to.
 
         Returns:
-            Whether it is one.
+            Whether the container is such a set.
         """
         if type(container) is not set or not _is_reference(next(iter(container), None)):
             return False
@@ -396,7 +401,7 @@ class _Hands:
             group.path, group.grower, group.gained = found
 
     def _join(self, new: _Group) -> None:
-        """Add a group, or join it to the one that keeps the same things."""
+        """Add a group, or join it to the group that keeps the same things."""
         for group in self._groups:
             alike = group.rank == new.rank or group.is_weak or new.is_weak
             if alike and self._keep_the_same(group, new):
@@ -410,11 +415,11 @@ class _Hands:
 
     @staticmethod
     def _take_path(group: _Group, new: _Group) -> None:
-        """Take the path of a group that keeps the same, or note it as another one.
+        """Take the path of a group that keeps the same things, or note it as a further one.
 
         Args:
-            group: is joined.
-            new: joins it.
+            group: the group that is joined.
+            new: the group that joins it.
         """
         path = new.path
         if path is None:
@@ -433,7 +438,7 @@ class _Hands:
         return len(group.held & new.held) >= max(1.0, _SHARED * self._calls)
 
     def shared_out(self) -> list[Holding]:
-        """Every group with the blocks that no group before it has."""
+        """Yield every group with the blocks that no group before it has."""
         found = []
         claimed: set[int] = set()
         for group in sorted(self._groups, key=lambda group: group.rank):
@@ -466,15 +471,15 @@ class _Hands:
         )
 
     def unclaimed(self) -> set[int]:
-        """Blocks that no group has."""
+        """Return the blocks that no group has."""
         claimed: set[int] = set().union(*(group.held for group in self._groups))
         return set(range(len(self._pieces))) - claimed
 
     def registered(self, heaps: Sequence[Heap]) -> list[Heap]:
-        """The heaps, less those of functions registered with atexit.
+        """Return the heaps without those of functions registered with atexit.
 
-        The interpreter tells how many there are, and nothing refers to them. So if they become
-        more, what nothing holds is theirs.
+        The interpreter reports how many there are, and nothing refers to them. So if their
+        number grows, blocks that nothing holds belong to them.
         """
         registry = next(
             (g for g in self._groups if g.path is not None and is_atexit(g.path)), None
@@ -489,7 +494,7 @@ class _Hands:
         return [heap for heap in heaps if heap.path is not None]
 
     def holding_of(self, heap: Heap) -> Holding:
-        """What belongs together, though no container holds it."""
+        """Return blocks that belong together as a holding, though no container holds them."""
         return Holding(
             path=heap.path,
             pieces=with_main_line(heap, self._marker, self._pieces),
@@ -503,14 +508,14 @@ def _is_reference(held: object) -> bool:
 
 
 def _go_by_themselves(objects: Sequence[Any], path: RetentionPath | None) -> bool:
-    """Whether some are weak references that go with what they refer to.
+    """Return whether some objects are weak references that go away with what they refer to.
 
-    Abstract classes have sets of such for the classes that they were asked about, with
-    callbacks; and every class has a dict for its subclasses, which no object refers to.
+    Abstract classes have sets of such references, with callbacks, for the classes that they
+    were asked about. And every class has a dict for its subclasses, which no object refers to.
 
     Args:
-        objects: these.
-        path: to the container; None if no object holds it.
+        objects: the objects.
+        path: the retention path of the container; ``None`` if no object holds it.
     """
     return bool(objects) and all(
         _is_reference(held)
@@ -520,7 +525,7 @@ def _go_by_themselves(objects: Sequence[Any], path: RetentionPath | None) -> boo
 
 
 def _is_data(container: Any) -> bool:
-    """Whether a container is the ``data`` of one of weak references."""
+    """Return whether a container is the ``data`` of a container of weak references."""
     for holder in gc.get_referrers(container):
         if is_weak_container(holder):
             return True

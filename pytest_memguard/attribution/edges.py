@@ -1,4 +1,4 @@
-"""Words for the steps from a holder to what it holds."""
+"""Names the steps from a holder to what it holds."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from pytest_memguard.attribution import naming, raw
 from pytest_memguard.values import dataclass
 
 ITEM: Final = "[...]"
-"""Stands for any key or index in a name that has to stay the same."""
+"""Any key or index in a name that has to stay the same."""
 _MOST_ITEMS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """From one object to another that it holds, perhaps through some that tell nothing."""
+    """The step from an object to another that it holds, perhaps through uninteresting ones."""
 
     words: str
-    """For people: ``key 'req-17'``; empty where the next step says it all."""
+    """For display: ``key 'req-17'``; empty if the next step says it all."""
     name: str
     """What it adds to a name that has to stay the same: ``.registry``."""
     length: int = 1
-    """Objects it goes on by."""
+    """Number of objects that it passes."""
     attribute: bool = True
-    """Whether what is held is described beside it, not as a step of its own."""
+    """Whether what is held is described beside it, and not as a step of its own."""
 
 
 Way = Callable[[Sequence[Any]], Step | None]
 
 
 def follow(chain: Sequence[Any]) -> Step:
-    """The first step along a chain of objects of which each holds the next.
+    """Return the first step along a chain of objects of which each holds the next.
 
     Args:
         chain: at least two objects.
@@ -56,7 +56,7 @@ def follow(chain: Sequence[Any]) -> Step:
 
 
 def _through_namespace(chain: Sequence[Any]) -> Step | None:
-    """From a class, a module or an instance, by way of its dict."""
+    """Return the step from a class, a module or an instance through its dict."""
     holder, held = chain[:2]
     if issubclass(type(holder), type):
         return _of_class(chain)
@@ -92,7 +92,7 @@ def _attribute(holder: object, name: str, length: int) -> Step:
 
 
 def _through_function(chain: Sequence[Any]) -> Step | None:
-    """From a function to its closure's variables and its defaults."""
+    """Return the step from a function to variables of its closure, or its defaults."""
     function, held = chain[:2]
     if type(function) is not FunctionType or len(chain) < 3:
         return None
@@ -112,7 +112,7 @@ def _through_function(chain: Sequence[Any]) -> Step | None:
 
 
 def _through_weak_container(chain: Sequence[Any]) -> Step | None:
-    """From a dict of weak references to its ``data``, which is the same thing to people."""
+    """Return the step from a container of weak references to its ``data``."""
     if not naming.is_weak_container(chain[0]):
         return None
     data = (raw.instance_dict(chain[0]) or {}).get("data")
@@ -123,10 +123,10 @@ def _through_weak_container(chain: Sequence[Any]) -> Step | None:
 
 
 def _through_thread_local(chain: Sequence[Any]) -> Step | None:
-    """From a `threading.local` to an attribute that one thread sees.
+    """Return the step from a `threading.local` to an attribute that one thread sees.
 
-    In C it has a dict of the threads' dicts. In Python it has the dict of the thread that
-    used it last, and by way of another object those of all threads.
+    The version in C has a dict of the threads' dicts. That in Python has the dict of the thread
+    that used it last and, through another object, those of all threads.
     """
     known = {raw.class_name(cls) for cls in raw.mro(type(chain[0]))}
     if ("_thread", "_local") in known:
@@ -146,7 +146,7 @@ def _through_thread_local(chain: Sequence[Any]) -> Step | None:
 
 
 def _through_context(chain: Sequence[Any]) -> Step | None:
-    """From a context to the value of one of its variables."""
+    """Return the step from a context to the value of one of its variables."""
     if type(chain[0]) is not Context:
         return None
     for variable, value in chain[0].items():
@@ -158,7 +158,7 @@ def _through_context(chain: Sequence[Any]) -> Step | None:
 
 
 def _through_lru_cache(chain: Sequence[Any]) -> Step | None:
-    """From a cached function to its results, past the dict it keeps them in."""
+    """Return the step from a cached function to its results, past the dict that has them."""
     if type(chain[0]) is not raw.LRU_CACHE:
         return None
     if type(chain[1]) is dict and raw.instance_dict(chain[0]) is not chain[1]:
@@ -172,7 +172,7 @@ def _through_lru_cache(chain: Sequence[Any]) -> Step | None:
 
 
 def _through_frame(chain: Sequence[Any]) -> Step | None:
-    """From something suspended, or a frame, to a local variable."""
+    """Return the step from a frame, or something suspended, to a local variable."""
     frame, length = chain[0], 1
     if raw.is_exactly(frame, *naming.GENERATORS):
         frame = getattr(frame, naming.GENERATORS[type(frame)])
@@ -192,7 +192,7 @@ def _through_frame(chain: Sequence[Any]) -> Step | None:
 
 
 def _to_item(chain: Sequence[Any]) -> Step | None:
-    """From a container to one of its items."""
+    """Return the step from a container to one of its items."""
     holder, held = chain[:2]
     if issubclass(type(holder), dict):
         for key, value in reversed(raw.items(holder)):
@@ -216,7 +216,7 @@ def _item(words: str) -> Step:
 
 
 def _to_attribute(chain: Sequence[Any]) -> Step | None:
-    """From an object to an attribute of its own."""
+    """Return the step from an object to an attribute of its own."""
     holder, held = chain[:2]
     for name, value in raw.attributes(holder):
         if value is held:
@@ -229,7 +229,7 @@ def _to_attribute(chain: Sequence[Any]) -> Step | None:
 
 
 def _through_error(chain: Sequence[Any]) -> Step | None:
-    """From an error to its traceback and other errors, and along a traceback."""
+    """Return the step from an exception to its traceback or others, and along a traceback."""
     kind = type(chain[0])
     if not issubclass(kind, BaseException) and kind is not TracebackType:
         return None
@@ -246,7 +246,7 @@ _OF_ERRORS: Final = (
 
 
 def _through_fixture(chain: Sequence[Any]) -> Step | None:
-    """From what pytest keeps for a fixture to the fixture's value."""
+    """Return the step from what pytest keeps for a fixture to the fixture's value."""
     if raw.class_name(type(chain[0])) != ("_pytest.fixtures", "FixtureDef"):
         return None
     kept = dict(raw.attributes(chain[0])).get("cached_result")
@@ -272,13 +272,13 @@ _WAYS: Final[tuple[Way, ...]] = (
 
 
 def key_of(mapping: Any, value: object) -> str | None:
-    """The name under which a namespace holds a value; the plainest if there are several."""
+    """Return the name under which a namespace holds a value; the plainest of several."""
     names = [raw.text(key) for key, held in raw.items(mapping) if held is value]
     return min(names, key=lambda name: (name.startswith("__"), name), default=None)
 
 
 def index_of(sequence: Any, value: object) -> int | None:
-    """Where in a list, tuple or deque an object is at last, itself and not an equal one."""
+    """Return the last index of this very object, not of an equal one."""
     kinds = (list, tuple, deque)
     walk = next(kind.__iter__ for kind in kinds if issubclass(type(sequence), kind))
     found = None

@@ -1,4 +1,4 @@
-"""Old objects that lead to what is new, where the way up from survivors leads nowhere."""
+"""Finds old objects that lead to new ones, if the search from the new ones fails."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _MOST_ASKED: Final = 100
 
 
 def chains_from_above(survivors: Survivors, search: Search, least: int) -> list[Chain]:
-    """The chains by way of an old object from which most of what is new is reached.
+    """Return chains through an old object from which most new objects are reached.
 
-    Survivors that refer to each other both ways, as a list that is linked twice, have none
-    among them that no other holds, and any of them may be far from the one that something
-    else holds. So here all old objects are asked, in one scan of the heap.
+    If new objects refer to each other both ways, like those of a doubly linked list, no object
+    among them is held by no other, and any of them may be far from the one that an old object
+    holds. So all old objects are examined here, in one scan of the heap.
 
     Args:
-        survivors: what is new.
-        search: looks for holders.
-        least: new objects that have to be reached.
+        survivors: the new objects.
+        search: searches for holders.
+        least: the least number of new objects that must be reached.
     """
     entries = _entries(survivors, search)
     found = [
@@ -47,7 +47,7 @@ def chains_from_above(survivors: Survivors, search: Search, least: int) -> list[
 
 
 def _entries(survivors: Survivors, search: Search) -> Generator[tuple[Any, Any], None, None]:
-    """Old objects that refer to something new, and what that is."""
+    """Yield old objects that refer to new ones, and those."""
     new = survivors.ids
     everything = gc.get_objects()
     for start in range(0, len(everything), _CHUNK):

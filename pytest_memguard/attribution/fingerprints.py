@@ -1,4 +1,4 @@
-"""Names for leaks, the same in every run, test and machine, and another for each leak."""
+"""Makes fingerprints: one for each leak, the same in every run, test and machine."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pytest_memguard.leaks import Blame, LeakLine
 _SHARED: Final = ("parameters of a test",)
 """Holders of leaks that have nothing in common."""
 _REGISTRIES: Final = ("context variables",)
-"""Holders of leaks that a second part of the name tells apart."""
+"""Holders of leaks that a second part of the name distinguishes."""
 _CACHE_OF: Final = "functools.lru_cache of "
 _TEST_FILE: Final = re.compile(r"(test_.*|.*_test|conftest)\.py$")
 _TRACED: Final = "the test starts tracemalloc, so not all lines may be known"
-"""What the name of a leak without lines is made from, in files that exist, too."""
+"""Part of the fingerprint of a leak without lines; stored files have it."""
 _UNEVEN: Final = 48
 _WIDE: Final = 16
 _OFTEN: Final = 0.5
@@ -26,26 +26,26 @@ _OF_PYTEST: Final = ("pytest", "_pytest", "pluggy")
 
 
 def fingerprint(blame: Blame) -> str:
-    """A name for a leak without addresses, counts, line numbers or folders.
+    """Return a name for a leak without addresses, counts, line numbers or folders.
 
-    The holder goes first: two tests that feed the same registry show the same leak, whatever
+    The holder comes first: two tests that add to the same registry show the same leak, whatever
     lines they allocate on. A registry of the standard library is shared by leaks of all
-    projects, so the type that is kept belongs to their names, or the line that allocates it.
-    Where nothing holds it, function, C functions, and type or size of the blocks tell one leak
-    from another.
+    projects, so the type that is kept is part of the name, or the line that allocates it. If
+    nothing holds the leak, function, C functions, and type or size of the blocks distinguish
+    it.
 
     Args:
-        blame: who did it.
+        blame: the cause.
 
     Returns:
-        Twelve characters; none if nothing is known of it.
+        Twelve characters; empty if nothing is known.
     """
     subject = _subject(blame)
     return _hashed(subject) if subject else ""
 
 
 def is_registry(holder: str) -> bool:
-    """Whether a holder is one that leaks of all projects may have.
+    """Return whether leaks of all projects may have a holder.
 
     Args:
         holder: its name.
@@ -54,10 +54,10 @@ def is_registry(holder: str) -> bool:
 
 
 def former_fingerprint(blame: Blame) -> str:
-    """The name that earlier versions gave a leak, where it was another one.
+    """Return the fingerprint that earlier versions gave a leak, if it differs.
 
     Args:
-        blame: who did it, with its present name.
+        blame: the cause, with its present fingerprint.
     """
     if blame.path is not None and blame.path.holder:
         name = _hashed(f"held by {blame.path.holder.partition(', thread ')[0]}")
@@ -88,7 +88,7 @@ def _subject(blame: Blame) -> str:
 
 
 def _is_shared(holder: str) -> bool:
-    """Whether leaks that have nothing in common may have this holder."""
+    """Return whether leaks that have nothing in common may have this holder."""
     if holder.startswith(_SHARED):
         return True
     parts = holder.removeprefix(_CACHE_OF).split(", ")
@@ -101,14 +101,14 @@ def _is_of_library(name: str) -> bool:
 
 
 def _own_type(blame: Blame) -> str:
-    """The first type that is neither builtin nor of the standard library or pytest, if any."""
+    """Return the first type that is not builtin, nor of the standard library or pytest."""
     return min((growth.type for growth in blame.types if _is_own(growth.type)), default="")
 
 
 def _kept_type(blame: Blame) -> str:
-    """The type that a leak is named after, if types are known.
+    """Return the type that a leak is named after, if types are known.
 
-    The first by name: how many objects of each there are differs a little from run to run.
+    It is the first by name: the number of objects of each differs a little from run to run.
     """
     names = (growth.type for growth in blame.types)
     return min(names, key=lambda name: (not _is_own(name), "." not in name, name), default="")
@@ -120,7 +120,7 @@ def _is_own(name: str) -> bool:
 
 
 def _naming_line(lines: Sequence[LeakLine]) -> LeakLine | None:
-    """The line to name a leak after: what is called rather than the test that calls it."""
+    """Return the line that a leak is named after: not that of the test, if possible."""
     if not lines or lines[0].left:
         return lines[0] if lines else None
     return min(lines, key=lambda line: (_is_of_test(line), not line.native))
@@ -131,13 +131,13 @@ def _is_of_test(line: LeakLine) -> bool:
 
 
 def _place(line: LeakLine) -> str:
-    """File and function; of a test that calls leaking C code itself, the file."""
+    """Return file and function; only the file of a test that calls leaking C code itself."""
     file = PurePath(line.file).name
     return file if line.native and _is_of_test(line) else f"{file}:{line.function}"
 
 
 def _size_class(line: LeakLine, calls: int) -> str:
-    """About how large the blocks are, so coarse that it is the same the next time."""
+    """Return about how large the blocks are, so coarsely that it is the same the next time."""
     if line.count < max(1, _OFTEN * calls):
         return ""  # it grows in place, or now and then
     if line.block:

@@ -1,4 +1,4 @@
-"""Which objects became more while a leaking test was repeated, and what holds them."""
+"""Finds which objects became more while a leaking test was repeated, and what holds them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pytest_memguard.leaks import RetentionPath, TypeGrowth
 from pytest_memguard.values import dataclass
 
 STEADY: Final = 0.9
-"""Growth per call from which on it is steady: some calls may find a place that was free."""
+"""Growth per call from which on it is steady: some calls may reuse free places."""
 _NOBODY: Final = "no module, class or thread was found to hold the survivors"
 _NOBODY_OR_CYCLES: Final = (
     f"{_NOBODY}; the garbage collector is off, so they may hold each other"
@@ -36,9 +36,10 @@ _SEARCH_SHARE: Final = 0.3
 _LEAST_SECONDS: Final = 0.1
 _SMALL_PART: Final = 0.25
 _REPLACED: Final = 0.25
-"""Share of the growth looked for: where more is gone meanwhile, types are counted again."""
+"""If more than this share of the growth looked for is gone meanwhile, types are counted
+again."""
 _REPLACED_ONCE: Final = 16
-"""Objects that may be gone beside: pytest replaces 14, however often a test is repeated."""
+"""So many objects may be gone as well: pytest replaces 14, however often a test is repeated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,32 +47,32 @@ class Found:
     """What the repetitions left behind."""
 
     types: tuple[TypeGrowth, ...] = ()
-    """Types whose objects became more with every call, the most numerous first."""
+    """Types of which there are more objects with every call, the most numerous first."""
     path: RetentionPath | None = None
-    """What holds the survivors; None if no Python object does."""
+    """Retention path to the new objects; ``None`` if no Python object holds them."""
     notes: tuple[str, ...] = ()
     """What could not be found out, and why."""
     grower: object = None
-    """What the path leads to, if that is what grew: `values.length_of` tells its length."""
+    """The end of the path, if it is what grew; `values.length_of` returns its length."""
     gained: int = 0
-    """How much longer it became."""
+    """By how much it grew."""
     sure: bool = True
-    """Whether a look that measures all containers would tell no more."""
+    """Whether measuring all containers would show nothing more."""
 
 
 class Growth:
-    """Looks at the live process before and after repetitions.
+    """Examines the process before and after repetitions.
 
-    In between the heap is frozen (`gc.freeze`), so that whatever the garbage collector
-    follows at the end is new. A heap that was frozen before is unfrozen, and after `finish`
-    it is not frozen. In between, nobody else may freeze or unfreeze it.
+    The heap is frozen in between (`gc.freeze`), so that everything that the garbage collector
+    tracks at the end is new. A heap that was frozen before is unfrozen, and after `finish` it
+    is not frozen. No other code may freeze or unfreeze it in between.
 
-    A container that grew holds what is new, and that is quick to find. Whoever wants to know
-    of growth by things that the collector does not follow, or that replaced others, has to
-    measure all containers, before and after.
+    A container that grew holds new objects, which are quick to find. Growth by things that are
+    not tracked, or that replaced others, shows only if all containers are measured before and
+    after.
 
     Attributes:
-        replaced: whether new objects may have replaced others, where nothing was measured.
+        replaced: whether new objects may have replaced others, if nothing was measured.
     """
 
     def __init__(
@@ -83,17 +84,17 @@ class Growth:
         counts: bool = True,
         owners: Owners = (),
     ) -> None:
-        """Look at the process; garbage should have been collected just before.
+        """Examine the process; garbage should have been collected just before.
 
         Args:
-            seconds: limit for this and for `finish` together, in CPU time of this thread, so
-                that a busy machine does not decide what is found. A scan of the whole heap
-                that was begun is not broken off.
-            measures: whether to measure all containers. If not, what is found may not be
-                sure; then it is empty. If it is, it is still to be seen whether `Found.grower`
-                grows on, since its items may have replaced others.
-            shortest: length of a container from which on it is measured.
-            counts: whether objects are counted by type, in case that some are replaced.
+            seconds: the most CPU time of this thread for this and for `finish`, so that a busy
+                machine does not decide what is found. A scan of the whole heap is not
+                interrupted.
+            measures: whether to measure all containers. Without it the result may be unsure,
+                and then it is empty. If it is not, it remains to be checked whether
+                `Found.grower` keeps growing, because its items may have replaced others.
+            shortest: containers of at least this length are measured.
+            counts: whether to count objects by type, in case some are replaced.
             owners: as for `retention.Search`.
         """
         self._owners = owners
@@ -117,10 +118,10 @@ class Growth:
         self.replaced = False
 
     def finish(self, *, calls: int, collect: Callable[[], object] = gc.collect) -> Found:
-        """Collect garbage, look again, and find out what holds the survivors.
+        """Collect garbage, examine the process again, and find what holds the new objects.
 
         Args:
-            calls: how many were made since.
+            calls: the number of calls made since.
             collect: collects garbage, if it is to be collected.
         """
         left_over = max(_LEAST_SECONDS, self._seconds)
@@ -156,7 +157,7 @@ class Growth:
             return found
 
     def _survivors(self) -> tuple[Survivors, bool]:
-        """What is new, and whether the heap stayed frozen and nothing else was frozen."""
+        """Return the new objects, and whether the heap stayed frozen as it was."""
         objects = gc.get_objects()
         ids = set(map(id, objects))
         undisturbed = id(self._mark) in ids and id(self) not in ids
@@ -166,7 +167,7 @@ class Growth:
 
 
 class NoCollection:
-    """No garbage collection in the middle of a look."""
+    """A context without garbage collections."""
 
     def __enter__(self) -> None:
         self._enabled = gc.isenabled()
@@ -178,7 +179,7 @@ class NoCollection:
 
 
 class _Look:
-    """The second look, and what follows from both."""
+    """The state after the repetitions, and what follows from both states."""
 
     def __init__(
         self,
@@ -211,7 +212,7 @@ class _Look:
         self._measured = False
 
     def glance(self) -> Found:
-        """What the new objects tell by themselves: no container was measured."""
+        """Return what the new objects show by themselves, without measured containers."""
         self._replaces(gc.get_objects(), _REPLACED_ONCE)
         types = () if self.replaced else self._survivors.count(self._least)
         if not types:
@@ -226,16 +227,16 @@ class _Look:
         return Found(types=types, path=path, grower=self._grower, gained=self._gained)
 
     def _replaces(self, everything: Sequence[Any], may_be_gone: int = 0) -> None:
-        """Note whether new objects may have replaced others of their types, that are gone."""
+        """Note whether new objects may have replaced others of their types, which are gone."""
         gone = self._total - len(everything)
         self.replaced = gone > _REPLACED * self._least + may_be_gone
 
     def found(self, sizes: Sizes, values: dict[str, int]) -> Found:
-        """Everything.
+        """Return what both states show together.
 
         Args:
-            sizes: from the first look.
-            values: likewise.
+            sizes: the sizes before.
+            values: the values before.
         """
         everything = gc.get_objects()
         ids, deadline = self._survivors.ids, self._scans_end
@@ -314,9 +315,9 @@ class _Look:
         )
 
     def _unmeasured_grower(self, objects: tuple[Any, ...]) -> tuple[object, int]:
-        """The container on a chain that holds something new for every call.
+        """Return the container on a chain that holds something new for every call.
 
-        Where not all of the heap was measured, nobody knows how large it was before.
+        If only a part of the heap was measured, its size before is not known.
         """
         new = self._survivors.ids
         for held in objects:

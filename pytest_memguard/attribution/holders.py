@@ -1,4 +1,4 @@
-"""What holds a container that grew: the path to it, the same one every time."""
+"""Finds what holds a container that grew: the path to it, the same one every time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MOST_TIES: Final = 3
 def holder_of(
     containers: Containers, survivors: Survivors, search: Search
 ) -> tuple[RetentionPath, object, int] | None:
-    """The path to the container that tells most, the container, and by how much it grew.
+    """Return the path to the most informative container, the container, and its growth.
 
     Args:
-        containers: those that grew, the most telling first.
-        survivors: what is new.
-        search: looks for holders.
+        containers: the containers that grew, the most informative first.
+        survivors: the new objects.
+        search: searches for holders.
     """
     best: list[tuple[str, RetentionPath, object, int]] = []
     key = None
@@ -44,7 +44,7 @@ def holder_of(
 
 
 def _chains_to(container: Any, survivors: Survivors, search: Search) -> list[Chain]:
-    """A chain to an item of a container, if there is one."""
+    """Return a chain to an item of a container, if there is one."""
     item = survivors.item_of(container)
     found = search.chains([container])[:1]
     if not found and not search.timed_out:

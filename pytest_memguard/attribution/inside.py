@@ -1,4 +1,4 @@
-"""Finds texts, bytes, arrays and numbers that grow inside of objects, and are no containers."""
+"""Finds texts, bytes, arrays and numbers that grow inside objects."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _LARGE: Final = 200
 _MOST_ASKED: Final = 3
 
 Pair = tuple[Any, "dict[Any, Any] | None"]
-"""A value, and the dict it is in, where the collector does not follow that."""
+"""A value, and the untracked dict that it is in, if it is in one."""
 Inside = tuple[RetentionPath, Value, int]
-"""What holds it, how long it is, and by how much it grew."""
+"""What holds the value, the value, and by how much it grew."""
 
 
 def grown_inside(call: Callable[[], None], calls: int, seconds: float) -> Inside | None:
-    """What grows inside of an object while a call is made twice as many times as that.
+    """Return what grows inside an object while a call is made repeatedly.
 
     Args:
         call: makes one call.
-        calls: how many, before and again after one was found that may grow.
-        seconds: limit for the search, in CPU time of this thread.
+        calls: the number of calls, made again once something was found that may grow.
+        seconds: the most CPU time of this thread for the search.
 
     Raises:
-        CallFailed: if a call went wrong.
+        CallFailed: if a call failed.
     """
     deadline = time.thread_time() + seconds
     then = {id(value): extent(value) for value, _ in _large_values(deadline)}
@@ -66,7 +66,7 @@ def grown_inside(call: Callable[[], None], calls: int, seconds: float) -> Inside
 def _held(
     target: Any, mapping: dict[Any, Any] | None, avoid: set[int], deadline: float
 ) -> tuple[RetentionPath, Value] | None:
-    """What holds a value, and how to ask for the length of all that is like it there."""
+    """Return what holds a value, and how to read the length of all values like it there."""
     search = Search(avoid=avoid, deadline=deadline)
     for chain in search.chains([target if mapping is None else mapping])[:1]:
         objects = chain.objects if mapping is None else (*chain.objects, target)
@@ -86,7 +86,7 @@ def _length_inside(holder: Any) -> int:
 
 
 def _large_values(deadline: float) -> list[Pair]:
-    """What is long among the values that objects hold, each once."""
+    """Return long values that objects hold, each once."""
     found: dict[int, Pair] = {}
     objects = gc.get_objects()
     for start in range(0, len(objects), _CHUNK):
@@ -99,9 +99,9 @@ def _large_values(deadline: float) -> list[Pair]:
 
 
 def _values_of(holders: Iterable[Any]) -> Iterator[Pair]:
-    """Values of the kinds in question that objects hold, directly or in a dict of such.
+    """Return values of these kinds that objects hold, directly or in an untracked dict.
 
-    The collector does not follow a dict that holds nothing else.
+    The garbage collector does not track a dict that holds nothing else.
     """
     held = raw.referents(*holders)
     for value in compress(held, map(_KINDS.__contains__, map(id, map(type, held)))):

@@ -1,4 +1,4 @@
-"""Lines that allocate blocks which stay, in step with the number of calls."""
+"""Finds the lines whose allocations stay in proportion to the number of calls."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _CALLS_C: Final = re.compile(
     r"|_?PyVectorcall|(cfunction|method|methoddescr|builtin|slot|wrap|type|object)_"
     r"(vectorcall|call|tp_call|descriptor_call)|wrapper_call|descr_call"
 )
-"""How the interpreter calls C functions: what comes before them is none of theirs."""
+"""How the interpreter calls C functions: what precedes them is its own."""
 _ALIKE: Final = 0.75
-"""Share of a line's blocks that are of one size for all to be called alike."""
+"""Share of a line's blocks that must have one size for all to be called alike."""
 _REPLACED: Final = 1.5
-"""How many times the blocks that stay with each call a line may have left in the few calls."""
+"""How many times as many blocks as stay per call a line may have left in the few calls."""
 _SOME: Final = 2
-"""Blocks it may have left beside."""
+"""So many more blocks are allowed."""
 _ALLOCATORS = re.compile(r"malloc|calloc|realloc|mmap|memray|operator new|aligned_alloc|posix")
 
 Stack = Sequence[tuple[str, str, int]]
@@ -44,7 +44,7 @@ Line = tuple[str, int, str]
 
 
 class Blocks(Protocol):
-    """Blocks from one place, as `probes.survivors.Survivors` tells them."""
+    """Blocks from one stack, such as `probes.surviving_blocks.SurvivingBlocks`."""
 
     @property
     def stack(self) -> tuple[tuple[str, str, int], ...]:
@@ -56,7 +56,7 @@ class Blocks(Protocol):
 
     @property
     def count(self) -> int:
-        """How many."""
+        """Number of blocks."""
 
     @property
     def size(self) -> int:
@@ -72,7 +72,7 @@ class Blocks(Protocol):
 
     @property
     def block(self) -> int:
-        """Bytes of each, if they are known to be alike."""
+        """Bytes of each block, if they are known to be alike; otherwise 0."""
 
 
 def leak_lines(
@@ -82,19 +82,19 @@ def leak_lines(
     blocks: float | None = None,
     heap: float = 0.0,
 ) -> tuple[LeakLine, ...]:
-    """The lines whose surviving blocks follow the number of calls, the largest first.
+    """Return the lines whose surviving blocks follow the number of calls, the largest first.
 
-    A line is the innermost one outside the standard library. Where no line's blocks become
-    more, one that holds more than half of all bytes is named. A line that left more blocks
-    than stay has replaced others, unless there is no other line. Lines of pytest are named
-    where there are no others: it may have called a C function.
+    A line is the innermost one outside the standard library. If no line's blocks grow in
+    number, one with more than half of all bytes is named. A line that left more blocks than
+    stay has replaced others and is left out, unless it is the only one. Lines of pytest are
+    named if there are no others: pytest may have called a C function.
 
     Args:
-        survivors: what the calls left behind.
-        calls: how many there were.
-        per_call: what is known to stay with each; less than one where not every call leaks.
-        blocks: Python's blocks known to stay with each, if they are counted.
-        heap: bytes of the C heap known to stay with each. Python's code has some memory from
+        survivors: the blocks that the calls left behind.
+        calls: the number of calls.
+        per_call: blocks known to stay per call; less than one if not every call leaks.
+        blocks: Python's blocks known to stay per call, if they are counted.
+        heap: bytes of the C heap known to stay per call. Python's own code gets some memory
             there that is not counted among its blocks.
     """
     sums: dict[Line, _Sum] = {}
@@ -124,12 +124,12 @@ class _Sum:
     of_python: int = 0
     small: int = 0
     largest: Blocks | None = None
-    """The largest part of it, whose stack and C functions stand for the line's."""
+    """The largest part of it, whose stack and C functions represent the line."""
     alike: int = 0
-    """How many of its blocks are as large as those of that part."""
+    """Number of its blocks that have the size of those of that part."""
 
     def plus(self, found: Blocks) -> _Sum:
-        """With some more."""
+        """Return the sum with more blocks."""
         known = self.largest
         same = 0 if known is not None and known.block != found.block else self.alike
         if known is not None and found.size < known.size:
@@ -150,12 +150,12 @@ _NOTHING: Final = _Sum()
 
 
 def _without_replaced(steady: dict[Line, _Sum], blocks: float, heap: float) -> dict[Line, _Sum]:
-    """Without lines that left more than stays, if the others explain what stays.
+    """Return the lines without those that left more than stays, unless they are needed.
 
     Args:
         steady: the lines.
-        blocks: Python's blocks that stay of so many calls.
-        heap: bytes of the C heap that do.
+        blocks: Python's blocks that stay of these calls.
+        heap: bytes of the C heap that stay of these calls.
     """
     most, bytes_most = _REPLACED * blocks + _SOME, _REPLACED * heap
     fit = {
@@ -185,10 +185,10 @@ def _leak_line(line: Line, one: _Sum) -> LeakLine:
 
 
 def line_of(stack: Stack) -> Line:
-    """The line to name: the innermost outside the standard library, pytest and our own code.
+    """Return the line to name: the innermost outside the standard library, pytest and our code.
 
-    A C function has no frame of its own. Where pytest called it for a line of a test, as
-    `pytest.raises` does, it is that line; where it did so of itself, it is pytest's.
+    A C function has no frame of its own. If pytest called it for a line of a test, as
+    `pytest.raises` does, that line is returned; if it called it by itself, the line of pytest.
     """
     frames = _of_call(stack)
     named = [frame for frame in frames if is_named(frame[1])]
@@ -217,11 +217,11 @@ def forget_stacks() -> None:
 def with_function(
     stack: Stack, name: Callable[[str, int], str]
 ) -> tuple[tuple[str, str, int], ...]:
-    """A stack with the function of the line to name alone: finding one means reading a file.
+    """Return a stack with the function of the line to name; others would take reading files.
 
     Args:
-        stack: whose functions are not known.
-        name: tells the function of a file and line.
+        stack: a stack without functions.
+        name: returns the function of a file and line.
     """
     named = line_of(stack)[:2]
     return tuple(
@@ -231,17 +231,17 @@ def with_function(
 
 
 def is_ours(stack: Stack) -> bool:
-    """Whether our own code has allocated a block."""
+    """Return whether our own code has allocated a block."""
     return bool(stack) and is_our_file(stack[0][1])
 
 
 def is_our_file(file: str) -> bool:
-    """Whether a file belongs to this package."""
+    """Return whether a file belongs to this package."""
     return file.startswith(_OURS)
 
 
 def _of_call(stack: Stack) -> list[tuple[str, str, int]]:
-    """The frames of the call, without those of the check that makes it."""
+    """Return the frames of the call, without those of the check that makes it."""
     frames: list[tuple[str, str, int]] = []
     for frame in stack:
         if frame[1].startswith(_OURS):
@@ -253,7 +253,7 @@ def _of_call(stack: Stack) -> list[tuple[str, str, int]]:
 
 
 def caller_of(stack: Stack) -> str:
-    """File and line of the tested project, where the line to name is an installed package's."""
+    """Return the calling line in the tested project, if the line to name is installed."""
     if not _is_installed(line_of(stack)[0]):
         return ""
     for _, file, line in stack:
@@ -267,10 +267,10 @@ def _is_installed(file: str) -> bool:
 
 
 def c_functions(native: Sequence[str]) -> tuple[str, ...]:
-    """C functions of extensions, without those of allocators and the interpreter.
+    """Return C functions of extensions, without those of allocators and the interpreter.
 
     Args:
-        native: under the innermost Python frame, innermost first.
+        native: C functions called from the innermost Python frame, innermost first.
     """
     own: list[str] = []
     for name in native:
@@ -291,14 +291,14 @@ _OURS: Final = f"{Path(__file__).parent.parent}{os.sep}"
 
 
 def is_named(file: str) -> bool:
-    """Whether a line of this file is one to name, and not the one that called it."""
+    """Return whether lines of this file are named, and not the lines that call them."""
     if file.startswith(("<", _OURS)):
         return False  # frozen modules and generated code: who called it says more
     return not file.startswith(_STDLIB) or f"{os.sep}site-packages{os.sep}" in file
 
 
 def is_pytest(file: str) -> bool:
-    """Whether a file is pytest's own, or its plugin manager's."""
+    """Return whether a file belongs to pytest or its plugin manager."""
     return file.startswith(_PYTEST)
 
 

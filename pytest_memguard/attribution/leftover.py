@@ -1,4 +1,4 @@
-"""Blocks that no container holds: grouped by what refers to what, and by who allocated them."""
+"""Groups blocks that no container holds, by what refers to them and what allocated them."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 _CHUNK: Final = 2_000
 _KINDS_FROM: Final = 3
 _MORE: Final = 3
-"""How many times as many objects others have to be that a few are joined to."""
+"""A few objects join others of which there are at least so many times as many."""
 _STRAY: Final = 0.25
-"""Share of the blocks from the main line from which on those from another line belong there."""
+"""Blocks from another line belong to a group if they are this share of those from its main
+line."""
 _SELDOM: Final = 0.5
-"""Share of the parts of a group below which what they have is no part of them."""
+"""What less than this share of the parts of a group have is no part of them."""
 _FOUND: Final = 0.75
-"""Share of the objects of a leak that are found, at least: others may seem to be held by
-memory in which old pointers lie."""
+"""Least share of the objects of a leak that is found: old pointers may seem to hold others."""
 
 _HELD: Final = 0.5
-"""Share of the blocks of a leak that a holder has, at least, for which they are no leak."""
+"""Least share of the blocks of a leak that a holder must have for them to be no leak."""
 _SEVERAL: Final = 4
-"""Objects from which on it can be that many are renewed, each by itself."""
+"""The least number of objects that may be renewed one by one."""
 _HAVE_OBJECTS: Final = 0.5
-"""Share of the blocks which no other refers to that lead to objects, if objects are a part."""
+"""Objects are a part of a heap if this share of its blocks at the top leads to objects."""
 
 
 class Heap:
@@ -65,21 +65,21 @@ class Heap:
         """Whether they are memory that C code has taken for itself."""
 
     def add(self, other: Heap) -> None:
-        """Take the blocks of another one."""
+        """Add the blocks of another heap."""
         self.held |= other.held
         self.parts += other.parts
         self.with_objects += other.with_objects
 
     @property
     def tops(self) -> int:
-        """How many blocks among them no other refers to."""
+        """Return how many of the blocks no other of them refers to."""
         return len(self.parts)
 
     @property
     def has_objects(self) -> bool:
-        """Whether objects are a part of it, and not a few that only seem to be.
+        """Return whether objects are a part of it, and not only a few that seem to be.
 
-        Memory that C code has taken and not written to may have old pointers in it.
+        Memory that C code has allocated and not written to may contain old pointers.
         """
         return self.with_objects > 0 and self.with_objects >= _HAVE_OBJECTS * self.tops
 
@@ -92,15 +92,15 @@ def leftover(
     search: Search,
     least: int,
 ) -> list[Heap]:
-    """Groups of blocks of which there are so many from one line.
+    """Return groups of blocks of which there are enough from one line.
 
     Args:
         unclaimed: indices of the blocks.
-        survivors: what is new.
-        marker: knows what refers to what.
+        survivors: the new objects.
+        marker: finds what refers to what.
         pieces: all blocks.
-        search: looks for holders.
-        least: blocks of one line that it takes.
+        search: searches for holders.
+        least: the least number of blocks of one line.
     """
     by_place: dict[tuple[str, ...], Heap] = {}
     left = set(unclaimed)
@@ -133,7 +133,7 @@ def leftover(
 
 
 def _is_ours(index: int, marker: Marker, pieces: Sequence[Piece]) -> bool:
-    """Whether a block is our own code's, and is not used for another object by now."""
+    """Return whether our own code allocated a block, and no other object has got it since."""
     piece = pieces[index]
     return piece.of_instruments or (is_ours(piece.stack) and not marker.may_be_reused(index))
 
@@ -141,15 +141,15 @@ def _is_ours(index: int, marker: Marker, pieces: Sequence[Piece]) -> bool:
 def _return_strays(
     by_place: dict[tuple[str, ...], Heap], marker: Marker, pieces: Sequence[Piece]
 ) -> None:
-    """Take out what few parts of a group have: return it to the group of its line, if any.
+    """Return what only a few parts of a group have to the group of its line, if there is one.
 
-    Only old pointers lead to it, in memory that C code has taken and not written to. A text is
-    missed most: it is the only block of its call. What has no group stays where an object
-    refers to it.
+    Only old pointers lead to it, in memory that C code has allocated and not written to. A text
+    would be missed most, because it is the only block of its call. What has no group stays
+    where an object refers to it.
 
     Args:
         by_place: the groups, which are changed.
-        marker: knows what refers to what.
+        marker: finds what refers to what.
         pieces: all blocks.
     """
     for heap in by_place.values():
@@ -170,14 +170,15 @@ def _return_strays(
 def _lines_or_none(
     blocks: Iterable[int], pieces: Sequence[Piece]
 ) -> set[tuple[tuple[str, str, int], ...]]:
-    """Lines of some blocks; nothing, too, if one has none."""
+    """Return the lines of some blocks; none if one block has no line."""
     return {pieces[index].stack[:1] for index in blocks}
 
 
 def _join_reused(by_place: dict[tuple[str, ...], Heap], pieces: Sequence[Piece]) -> None:
-    """Join few objects to more of the same types that have blocks from the same line.
+    """Join a few objects to many of the same types with blocks from the same line.
 
-    The memory of the few was another object's before, and was allocated at another line.
+    The memory of the few belonged to other objects before, which were allocated at another
+    line.
 
     Args:
         by_place: the groups, which are changed.
@@ -207,10 +208,10 @@ def _lines(
 
 
 def with_main_line(heap: Heap, marker: Marker, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
-    """The blocks of a group, those that may have been used before with its main line.
+    """Return the blocks of a group, with its main line for those that may be reused.
 
     The interpreter keeps dicts, lists and tuples for reuse. Their memory was allocated where
-    the first of them was made, which has nothing to do with the leak.
+    the first object in it was made, which has nothing to do with the leak.
 
     Args:
         heap: the group.
@@ -251,11 +252,11 @@ def with_main_line(heap: Heap, marker: Marker, pieces: Sequence[Piece]) -> tuple
 def _strays(
     heap: Heap, lines: Counter[Any], marker: Marker, pieces: Sequence[Piece]
 ) -> set[int]:
-    """Single large blocks to which only an old pointer in other memory leads.
+    """Return single large blocks to which only old pointers lead.
 
     Args:
         heap: the group.
-        lines: how many of its blocks are from each line.
+        lines: the number of its blocks from each line.
         marker: knows which blocks are objects.
         pieces: all blocks.
     """
@@ -279,21 +280,21 @@ def replaced(
     gone: int,
     unchanged: Callable[[Sequence[Any]], set[int]],
 ) -> set[int]:
-    """Blocks that are in containers which have not grown: there were others in their place.
+    """Return blocks in containers that have not grown: they replaced others.
 
-    A cache that is full is one, or a structure that is renewed; the environment, too, where
-    each call sets all its variables, though the collector does not follow their dict. So are
-    many that each have a few new objects, if as many others are gone: the methods that each
-    call binds to all objects of some kind.
+    A full cache is such a container, and so is a structure that is renewed. The environment is
+    one if each call sets all its variables, though the garbage collector does not track their
+    dict. So are many containers that each have a few new objects, if as many others are gone:
+    the methods that each call binds to all objects of some kind.
 
     Args:
         unclaimed: indices of the blocks that no container has that grew.
-        marker: knows what refers to what.
-        everything: the objects that the collector follows.
-        leave_out: ids of containers that are not asked about.
-        least: new items that such a container has.
-        gone: objects that were there before the calls, and are there no more.
-        unchanged: tells ids of those containers that have not grown at all.
+        marker: finds what refers to what.
+        everything: the objects that the garbage collector tracks.
+        leave_out: ids of containers to ignore.
+        least: the least number of new items that such a container has.
+        gone: objects that existed before the calls and no longer exist.
+        unchanged: returns the ids of those containers that have not grown at all.
     """
     wanted = marker.object_ids(unclaimed)
     found: set[int] = set()
@@ -331,10 +332,10 @@ def _place_of(
     pieces: Sequence[Piece],
     known: Mapping[tuple[str, ...], Heap],
 ) -> tuple[str, ...]:
-    """What one leak has in common: the line, and what is allocated there.
+    """Return what the blocks of one leak have in common: the line, and what is allocated there.
 
-    An object whose memory was used before has no line of its own; then it is that of a leak of
-    the same type that has blocks from the same line.
+    An object in reused memory has no line of its own. It gets that of a leak of the same type
+    with blocks from the same line.
     """
     kinds = tuple(raw.type_name(type(held)) for held in marker.objects([top]))
     if marker.is_plain_dict(top):  # most are used again: their lines tell nothing
@@ -352,9 +353,9 @@ def _place_of(
 
 
 def _tops(unclaimed: set[int], marker: Marker, pieces: Sequence[Piece]) -> list[int]:
-    """The blocks, those first that none of the others refers to, and objects before others.
+    """Return the blocks, first those that no other refers to, and objects before others.
 
-    Native memory may have pointers in it that mean nothing any more.
+    Native memory may contain pointers that are no longer valid.
     """
     below = {other for index in unclaimed for other in marker.below(index)}
 
@@ -368,7 +369,7 @@ def _tops(unclaimed: set[int], marker: Marker, pieces: Sequence[Piece]) -> list[
 def _find_holder(
     heap: Heap, survivors: Survivors, marker: Marker, search: Search, least: int
 ) -> None:
-    """Find out what holds the objects among the blocks, if there are any."""
+    """Find what holds the objects among the blocks, if there are any."""
     own = Survivors(marker.objects(heap.held), set())
     search.leave_out(own.own)
     heap.types = own.count(math.ceil(_FOUND * least))
@@ -384,9 +385,9 @@ def _find_holder(
 
 
 def _holds(chain: Chain, heap: Heap, survivors: Survivors, marker: Marker) -> bool:
-    """Whether what a chain leads to holds a good part of the blocks.
+    """Return whether the end of a chain holds a good part of the blocks.
 
-    One that it holds may lie in memory that was allocated where the others were lost.
+    A single one that it holds may be in memory that was allocated where the others were lost.
     """
     old = [held for held in chain.objects if id(held) not in survivors.ids]
     held = marker.held_by(old[-1]) if old else set()
@@ -394,9 +395,9 @@ def _holds(chain: Chain, heap: Heap, survivors: Survivors, marker: Marker) -> bo
 
 
 def _gets_others(chain: Chain, survivors: Survivors, least: int) -> bool:
-    """Whether a container on the way has as many new items without having grown.
+    """Return whether a container on a chain has as many new items without having grown.
 
-    It got them in the place of others: a cache that is full, a generation that is renewed.
+    It got them in place of others: a full cache, or a generation that is renewed.
     """
     return any(
         gained_by(held, survivors.ids) >= least

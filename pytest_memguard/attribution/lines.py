@@ -1,4 +1,4 @@
-"""Allocations by source line: the innermost line of the user's own code names each."""
+"""Sums up allocations by source line: the innermost line of the user's own code."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _FRAMES: Final = 40
 
 
 class CallSites:
-    """Adds up allocations by the line that should be looked at.
+    """Sums up allocations by the line that should be looked at.
 
-    That is the innermost line outside the standard library and installed packages; where
-    there is none, the innermost line. Our own frames never count.
+    That is the innermost line outside the standard library and installed packages; if there is
+    none, the innermost line. Frames of this package never count.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class CallSites:
         self._sizes: dict[tuple[str, int, str], list[int]] = {}
 
     def add(self, record: Any, *, size: int, count: int, kept: int = 0) -> None:
-        """Count a memray record's stack in.
+        """Add the stack of a memray record.
 
         Args:
             record: has ``stack_trace(max_stacks=...)``.
@@ -42,7 +42,7 @@ class CallSites:
         entry[2] += kept
 
     def largest(self, limit: int, *, with_kept: bool = False) -> tuple[CallSite, ...]:
-        """The lines that held most, the largest first."""
+        """Return the lines that held most, the largest first."""
         ranked = sorted(
             self._sizes.items(),
             key=lambda item: (-max(item[1][0], item[1][2]), item[0]),
@@ -80,7 +80,7 @@ def _foreign_folders() -> tuple[str, ...]:
 
 
 def sites_at_peak(records: Iterable[Any], limit: int) -> tuple[CallSite, ...]:
-    """The lines behind memray's high-water records, the largest first."""
+    """Return the lines of memray's records at the high-water mark, the largest first."""
     sites = CallSites()
     for record in records:
         sites.add(record, size=record.size, count=record.n_allocations)

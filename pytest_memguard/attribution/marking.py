@@ -1,9 +1,9 @@
-"""Divides the blocks that stayed among what holds them, by following pointers in memory.
+"""Finds which blocks an object holds, by following pointers in memory.
 
-The garbage collector tells which objects a container refers to, but nothing of their buffers,
-of memory that C code has taken, or of objects that it does not follow. Here each word of a
-block is taken for a pointer if it leads into another block that stayed, as conservative
-collectors do. References to memory that was there before the calls are not followed, so one
+The garbage collector reports which objects a container refers to, but not their buffers, memory
+that C code has allocated, or objects that it does not track. Here each word of a block that is
+an address in another surviving block is taken for a pointer, as in conservative garbage
+collectors. References to memory that existed before the calls are not followed, so that one
 holder does not reach what another one holds.
 """
 
@@ -25,21 +25,23 @@ from pytest_memguard.values import dataclass
 
 _WORD: Final = 8
 _HEAD: Final = 16
-"""Bytes in front of an object that the collector follows: links to other such objects."""
+"""Bytes in front of an object that the garbage collector tracks: links to other such
+objects."""
 _VALUES_IN_DICT: Final = 5 * _WORD
-"""Where in a dict the pointer to its values is, if another object has its keys."""
+"""Offset of a dict's pointer to its values, if another object has its keys."""
 _VALUES_FOLLOW_HEAD: Final = sys.version_info >= (3, 13)
-"""Whether a word before a dict's values, and behind the address it has, counts them."""
+"""Whether a word with their number precedes a dict's values, and the address points after
+it."""
 _MOST_BYTES: Final = 1 << 23
-"""Bytes of one block that are read."""
+"""The most bytes of one block that are read."""
 
 
 class Piece(Protocol):
-    """A block, as `probes.living.Block` tells it."""
+    """A block, such as `probes.block_tracker.Block`."""
 
     @property
     def address(self) -> int:
-        """Where it begins."""
+        """Its address."""
 
     @property
     def size(self) -> int:
@@ -51,7 +53,7 @@ class Piece(Protocol):
 
     @property
     def native(self) -> tuple[str, ...]:
-        """C functions under the innermost Python frame, innermost first."""
+        """C functions called from the innermost Python frame, innermost first."""
 
     @property
     def of_python(self) -> bool:
@@ -59,23 +61,23 @@ class Piece(Protocol):
 
     @property
     def small(self) -> int:
-        """Its bytes, if it lies in one of Python's arenas."""
+        """Its bytes, if it is in one of Python's arenas; otherwise 0."""
 
     @property
     def block(self) -> int:
-        """Bytes of each of several that are alike."""
+        """Bytes of each block, if there are several alike."""
 
     @property
     def in_c_heap(self) -> bool:
-        """Whether the C library gave its memory out."""
+        """Whether its memory is from the C library."""
 
     @property
     def of_instruments(self) -> bool:
-        """Whether it is there because allocations are followed."""
+        """Whether it exists only because allocations are tracked."""
 
     @property
     def count(self) -> int:
-        """How many blocks this is."""
+        """Number of blocks."""
 
     @property
     def part(self) -> int:
@@ -84,38 +86,38 @@ class Piece(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reused:
-    """The memory of an object that the interpreter had kept for reuse: it is an old block."""
+    """An old block, kept by the interpreter for reuse, that a new object has got."""
 
     address: int
-    """Where it begins."""
+    """Its address."""
     size: int
     """Its bytes."""
     stack: tuple[tuple[str, str, int], ...] = ()
-    """Nothing: it was not allocated by these calls."""
+    """Empty: these calls did not allocate it."""
     native: tuple[str, ...] = ()
-    """Likewise."""
+    """Empty as well."""
     of_python: bool = True
-    """It is one of Python's."""
+    """It is from Python's allocators."""
     in_c_heap: bool = False
     """It is small."""
     of_instruments: bool = False
-    """An object of the calls lies in it."""
+    """It contains an object of the calls."""
     small: int = 0
     """It was in an arena before."""
     block: int = 0
-    """It is one."""
+    """It is a single block."""
     count: int = 1
-    """One block."""
+    """It is a single block."""
     part: int = 0
-    """Not known: it is an old block."""
+    """Unknown: it is an old block."""
 
 
 def with_reused(pieces: Sequence[Piece], new: Iterable[Any]) -> list[Piece]:
-    """The blocks, and those that new objects got again, by address.
+    """Return the blocks together with old blocks that new objects have got, by address.
 
     Args:
-        pieces: the blocks that stayed, by address.
-        new: the objects that were not there before.
+        pieces: the surviving blocks, by address.
+        new: the new objects.
     """
     starts = array("Q", (piece.address for piece in pieces))
     more = []
@@ -128,16 +130,16 @@ def with_reused(pieces: Sequence[Piece], new: Iterable[Any]) -> list[Piece]:
 
 
 class Marker:
-    """Finds out which blocks an object holds.
+    """Finds which surviving blocks an object holds.
 
-    What an object that the collector follows refers to, it tells itself. Of its buffers only
-    further buffers from the same line are taken from memory: they may have room at the end,
-    where pointers of former owners lie. All other memory is taken as it is.
+    What a tracked object refers to is known from the garbage collector. Of its buffers, only
+    further buffers from the same line are followed: a buffer may have unused space at its end
+    with old pointers in it. All other memory is followed as it is.
 
     Args:
-        pieces: the blocks that stayed, by address.
-        new: the objects that the garbage collector follows and that were not there before.
-        read: reads memory: so many bytes from an address, or none.
+        pieces: the surviving blocks, by address.
+        new: the new objects that the garbage collector tracks.
+        read: reads a number of bytes at an address; returns no bytes if it is not mapped.
     """
 
     def __init__(
@@ -164,47 +166,47 @@ class Marker:
 
     @property
     def own(self) -> set[int]:
-        """Ids of what holds objects here."""
+        """Return the ids of objects here that hold others."""
         return {id(self), id(vars(self)), id(self._tracked), id(self._pieces)}
 
     def held_by(self, holder: Any) -> set[int]:
-        """Indices of the blocks that an object holds, directly or through other new ones.
+        """Return the indices of the blocks that an object holds, also through new ones.
 
         Args:
-            holder: a container that was there before, or a value.
+            holder: a container that existed before, or a value.
         """
         return self._reached(self._roots(holder))
 
     def reached(self, index: int) -> set[int]:
-        """Indices of a block and of those that it holds."""
+        """Return the indices of a block and of those that it holds."""
         return self._reached([(index, False)])
 
     def below(self, index: int) -> set[int]:
-        """Indices of the blocks that a block refers to itself."""
+        """Return the indices of the blocks that a block refers to directly."""
         return {other for other, _ in self._next(index, buffer=False)}
 
     def objects(self, indices: Iterable[int]) -> list[Any]:
-        """The objects that lie in some of the blocks and that the collector follows."""
+        """Return the objects in some blocks that the garbage collector tracks."""
         return [self._tracked[index] for index in indices if index in self._tracked]
 
     def object_ids(self, indices: Iterable[int]) -> set[int]:
-        """Where the objects among some blocks are, and where what lies in front of them is."""
+        """Return the addresses of objects in some blocks, and of what lies in front of them."""
         objects = [index for index in indices if self.is_object(index)]
         found = {self._starts[index] for index in objects}
         found |= {start + _HEAD for start in found}
         return found | {id(self._tracked[index]) for index in objects if index in self._tracked}
 
     def plain_objects(self, ids: Iterable[int]) -> set[int]:
-        """Indices of the blocks of some objects, if the collector does not follow them."""
+        """Return the indices of the blocks of untracked objects."""
         return {index for index in self.indices_of(ids) if index not in self._tracked}
 
     def indices_of(self, ids: Iterable[int]) -> set[int]:
-        """Indices of the blocks of some objects."""
+        """Return the indices of the blocks of some objects."""
         found = {self._index(one) for one in ids}
         return {index for index in found if index is not None}
 
     def native(self, indices: Iterable[int]) -> list[int]:
-        """Where the blocks among some are that C code has taken for itself."""
+        """Return the addresses of those blocks that C code has allocated for itself."""
         return [
             self._starts[index]
             for index in indices
@@ -212,17 +214,17 @@ class Marker:
         ]
 
     def is_new(self, held: object) -> bool:
-        """Whether an object lies in one of the blocks."""
+        """Return whether an object is in one of the blocks."""
         return self._index(id(held)) is not None
 
     def referred_to(self, weak: Iterable[Any]) -> set[int]:
-        """Indices of the blocks of what weak references refer to."""
+        """Return the indices of the blocks that weak references refer to."""
         held = (ReferenceType.__call__(reference) for reference in weak)
         found = {self._index(id(one)) for one in held if one is not None}
         return {index for index in found if index is not None}
 
     def is_object(self, index: int) -> bool:
-        """Whether a block is a Python object, one that the collector follows or another."""
+        """Return whether a block is a Python object, tracked or not."""
         if index not in self._objects:
             head = array("Q")
             size = min(self._ends[index] - self._starts[index], 4 * _WORD) // _WORD * _WORD
@@ -232,9 +234,9 @@ class Marker:
         return self._objects[index]
 
     def may_be_reused(self, index: int) -> bool:
-        """Whether a block is an object of a builtin type, or a table, that may be reused.
+        """Return whether a block is a builtin object, or a table, that may be reused.
 
-        The interpreter keeps the smallest tables of dicts, as it keeps dicts.
+        The interpreter keeps the smallest tables of dicts for reuse, as it keeps dicts.
         """
         held = self._tracked.get(index)
         if held is not None:
@@ -246,18 +248,18 @@ class Marker:
         return self.is_plain_dict(index) or self._is_a(float, self._starts[index])
 
     def is_plain_dict(self, index: int) -> bool:
-        """Whether a block is a dict that the collector does not follow."""
+        """Return whether a block is a dict that the garbage collector does not track."""
         return index not in self._tracked and self._is_a(dict, self._starts[index] + _HEAD)
 
     def words_in(self, held: Any) -> set[int]:
-        """The words of an object's own memory: addresses, for the most part."""
+        """Return the words of an object's own memory, mostly addresses."""
         size = raw.basic_size(type(held)) // _WORD * _WORD
         words = array("Q")
         words.frombytes(self._read(id(held), size))
         return set(words)
 
     def buffers(self, container: Any) -> set[int]:
-        """Indices of the blocks that are a container's own memory, not its items."""
+        """Return the indices of the blocks that are a container's own memory, not its items."""
         kind = type(container)
         words = self._words(id(container), raw.basic_size(kind))
         found = set(map(self._index, words)) - {self._index(id(container))}
@@ -268,9 +270,9 @@ class Marker:
         return {index for index in known if not self.is_object(index)} | values
 
     def _values_of(self, held: Any) -> set[int]:
-        """The block with the values of an instance's attributes, unless they are in a dict.
+        """Return the block with an instance's attributes, unless they are in a dict.
 
-        If the first of them is a class, the block itself looks like an object of that class.
+        If the first value is a class, the block itself looks like an object of that class.
         """
         words = self._words(id(held) - 2 * _HEAD, _HEAD)
         found = {self._index(word) for word in words if not self._is_a(dict, word)}
@@ -280,7 +282,7 @@ class Marker:
         return values
 
     def _is_a(self, kind: type, address: int) -> bool:
-        """Whether there is an object of a builtin type at an address."""
+        """Return whether there is an object of a builtin type at an address."""
         found = self._read(address + _WORD, _WORD)
         return int.from_bytes(found, sys.byteorder) == id(kind)
 
@@ -296,7 +298,10 @@ class Marker:
         return {index for index, _ in seen}
 
     def _next(self, index: int, *, buffer: bool) -> list[tuple[int, bool]]:
-        """What a block refers to, and whether as its buffer, which refers to buffers alone."""
+        """Return what a block refers to, and whether as its buffer.
+
+        A buffer refers only to further buffers.
+        """
         key = (index, buffer)
         if key not in self._below:
             held = self._tracked.get(index)
@@ -312,14 +317,14 @@ class Marker:
         return self._below[key]
 
     def _may_be_part(self, buffer: int, other: int) -> bool:
-        """Whether a buffer may refer to a block: one of the same line, and no object."""
+        """Return whether a buffer may refer to a block of the same line, no object."""
         if self.is_object(other):
             return False
         pieces = self._pieces
         return line_of_shared(pieces[buffer].stack) == line_of_shared(pieces[other].stack)
 
     def _of_tracked(self, held: Any) -> list[tuple[int, bool]]:
-        """What an object refers to: objects, as it tells the collector, and buffers."""
+        """Return what a tracked object refers to: objects and buffers."""
         if issubclass(type(held), ReferenceType):
             return []
         parts = [held]
@@ -339,10 +344,10 @@ class Marker:
         return found
 
     def _in_old_memory(self, holders: Sequence[Any]) -> list[Any]:
-        """Dicts and tuples that lie in memory the interpreter had kept, and have new contents.
+        """Return untracked dicts and tuples in reused memory, whose contents are new.
 
-        The collector does not follow them, so they are not among the new objects; what nothing
-        else refers to belongs to what does.
+        The garbage collector does not track them, so they are not among the new objects.
+        Whatever nothing else refers to belongs to the object that refers to them.
         """
         told = [held for holder in holders for held in raw.referents(holder)]
         counts = _reference_counts(told)
@@ -356,10 +361,10 @@ class Marker:
         ]
 
     def _of_plain_dict(self, index: int) -> list[tuple[int, bool]]:
-        """What a dict refers to that the collector does not follow: objects, and tables.
+        """Return what an untracked dict refers to: objects and tables.
 
-        Its values may be in a block of their own, which is not always written in front of
-        them or behind, so that pointers of former owners lie there.
+        Its values may be in a block of their own that is not completely written, so that it has
+        old pointers before or after them.
         """
         address = self._starts[index] + _HEAD + _VALUES_IN_DICT
         values = int.from_bytes(self._read(address, _WORD), sys.byteorder)
@@ -370,15 +375,16 @@ class Marker:
         return [(other, False) for other in self._pointers(index)]
 
     def _values_at(self, address: int, index: int) -> list[int]:
-        """What may be pointers in a block of values, which a dict has at this address."""
+        """Return possible pointers in the values of a dict, which are at this address."""
         if _VALUES_FOLLOW_HEAD:
             return self._words(address + _WORD, _WORD * sum(self._read(address, 1)))
         return self._words(address, self._ends[index] - address)
 
     def _plain_objects(self, held: Any) -> list[int]:
-        """Indices of objects in its own memory that the collector does not follow.
+        """Return the indices of untracked objects in an object's own memory.
 
-        Types written in C need not tell of those: `io.BytesIO` of its bytes, for one.
+        Types written in C need not report those to the garbage collector: `io.BytesIO` does not
+        report its bytes, for example.
         """
         words = self._words(id(held), raw.basic_size(type(held)))
         found = {word: self._index(word) for word in words}
@@ -403,7 +409,7 @@ class Marker:
         return list(found - {index})
 
     def _words(self, address: int, size: int) -> list[int]:
-        """What may be pointers into blocks that stayed."""
+        """Return the words of memory that may be pointers into surviving blocks."""
         text = self._read(address, size // _WORD * _WORD)
         words = array("Q")
         words.frombytes(text[: len(text) // _WORD * _WORD])
@@ -411,29 +417,32 @@ class Marker:
         return [word for word in words if low <= word < high]
 
     def _index(self, address: int) -> int | None:
-        """The block that an address lies in."""
+        """Return the index of the block that contains an address."""
         at = bisect_right(self._starts, address) - 1
         return at if at >= 0 and address < self._ends[at] else None
 
 
 def _reference_counts(told: Sequence[Any]) -> list[int]:
-    """How many references there are to each of some objects, ours among them."""
+    """Return the reference counts of some objects, our own references included."""
     return [sys.getrefcount(held) for held in told]
 
 
 _HOLDER: Final[list[Any]] = [{}]
 _ONE_REFERENCE: Final = _reference_counts(raw.referents(_HOLDER))[0]
-"""What is counted of an object that one other refers to."""
+"""The reference count of an object that one other object refers to."""
 
 
 def referents(held: Any) -> list[Any]:
-    """What an object refers to; a dict does not tell the collector of keys that are text."""
+    """Return what an object refers to.
+
+    The garbage collector leaves out keys of a dict that are text.
+    """
     keys = [key for key, _ in raw.items(held)] if issubclass(type(held), dict) else []
     return [*raw.referents(held), *keys]
 
 
 def type_ids() -> frozenset[int]:
-    """Where the types are that there are."""
+    """Return the ids of all types."""
     found: dict[int, type] = {id(object): object}
     waiting: list[type] = [object]
     while waiting:

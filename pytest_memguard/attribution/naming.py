@@ -1,4 +1,4 @@
-"""Words for objects and keys, made without running code of theirs."""
+"""Describes objects and keys without running their code."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _INT_BITS: Final = 256
 
 
 def is_weak_container(obj: object) -> bool:
-    """Whether it is a dict or set of weak references, asked past its metaclass."""
+    """Return whether it is a container of weak references, without asking its metaclass."""
     return any(cls is weak for cls in raw.mro(type(obj)) for weak in WEAK_CONTAINERS)
 
 
 def key_words(key: object) -> str:
-    """A key as it is written, if that takes no code of the key's; else its type.
+    """Return a key as it is written, if that runs no code of the key; else its type.
 
     Returns:
         At most 40 characters.
@@ -85,7 +85,7 @@ def _written_tuple(key: tuple[Any, ...]) -> str:
 
 
 def fill(obj: object) -> str:
-    """How much is in a container: ``96 entries``; empty if it is none."""
+    """Return the size of a container in words: ``96 entries``; empty for anything else."""
     told = raw.measure(type(obj))
     inner = (raw.instance_dict(obj) or {}).get("data") if is_weak_container(obj) else None
     if inner is not None:
@@ -100,7 +100,7 @@ def _counted(length: int, unit: str) -> str:
 
 
 def described(obj: Any) -> str:
-    """What an object is: ``dict, 96 entries``, ``app.Request``, ``function app.f``."""
+    """Return a description of an object: ``dict, 96 entries``, ``function app.f``."""
     kind = type(obj)
     special = _special(obj, kind)
     if special:
@@ -127,7 +127,7 @@ def _special(obj: Any, kind: type) -> str:
 
 
 def is_thread(obj: object) -> bool:
-    """Whether it is a `threading.Thread`."""
+    """Return whether it is a `threading.Thread`."""
     return any(raw.class_name(cls) == ("threading", "Thread") for cls in raw.mro(type(obj)))
 
 
@@ -139,7 +139,7 @@ def _thread(obj: object) -> str:
 
 
 def callable_name(obj: Any) -> str:
-    """The name of a function, class or module, or of the function that a wrapper is for."""
+    """Return the name of a function, class or module, or of the function in a wrapper."""
     if raw.is_exactly(obj, FunctionType):
         return raw.dotted(obj)
     if raw.is_exactly(obj, MethodType):
@@ -157,11 +157,11 @@ def callable_name(obj: Any) -> str:
 
 
 def module_name(module: Any) -> str:
-    """What a module calls itself."""
+    """Return a module's own name."""
     return raw.text((raw.instance_dict(module) or {}).get("__name__")) or "without a name"
 
 
 def frame_words(frame: FrameType) -> str:
-    """Function, file and line: ``f, file.py:12``."""
+    """Return function, file and line: ``f, file.py:12``."""
     code = frame.f_code
     return f"{code.co_name}, {Path(code.co_filename).name}:{frame.f_lineno}"

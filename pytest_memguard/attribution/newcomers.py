@@ -1,4 +1,4 @@
-"""The objects that are new: their types, how they hang together, and which to ask about."""
+"""The new objects: their types, how they refer to each other, and which to search from."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _LEAST_EXAMPLES: Final = 2
 
 
 class Survivors:
-    """Objects that were not there at the start.
+    """Objects that did not exist at the start.
 
-    They are held here for as long as this lives, so its time has to be short.
+    This object holds them, so it must not live long.
 
     Args:
-        objects: these, this thread's frames among them.
-        leave_out: ids of objects that are of no interest.
+        objects: the objects, with this thread's frames among them.
+        leave_out: ids of objects to ignore.
     """
 
     def __init__(self, objects: list[Any], leave_out: set[int]) -> None:
@@ -46,7 +46,7 @@ class Survivors:
         self._is_in_new_block: Callable[[object], bool] = _is_never
 
     def know_blocks(self, is_new: Callable[[object], bool]) -> None:
-        """Take what tells whether an object lies in new memory, be it followed or not.
+        """Take a function that returns whether an object is in new memory, tracked or not.
 
         Args:
             is_new: such as `marking.Marker.is_new`.
@@ -55,22 +55,22 @@ class Survivors:
 
     @property
     def own(self) -> set[int]:
-        """Ids of what holds survivors, or their ids, here."""
+        """Return the ids of objects here that hold new objects, or their ids."""
         return {id(self.objects), id(self.ids), id(self), id(self.__dict__)}
 
     def count(
         self, least: int, then: Counter[str] | None = None, now: Counter[str] | None = None
     ) -> tuple[TypeGrowth, ...]:
-        """Find out which types grew.
+        """Find out of which types there are more objects.
 
         Args:
-            least: objects more that it takes.
-            then: how many objects there were by type name; None if that is not known.
-            now: how many there are; likewise.
+            least: the least growth in number.
+            then: the number of objects by type name before; ``None`` if unknown.
+            now: the number of objects by type name now; ``None`` if unknown.
 
         Returns:
-            Classes written in Python first, builtin ones last, of each the most numerous
-            first: what is made of the others, they say.
+            Classes written in Python first, builtin ones last, the most numerous of each first:
+            what is made of other objects says more than those.
         """
         tiers = {raw.type_name(kind): _tier(kind) for kind in self._kinds()}
         every: Counter[str] = Counter(name for name, _ in self._named())
@@ -86,7 +86,7 @@ class Survivors:
         )
 
     def reached(self, container: Any) -> set[int]:
-        """Ids of what is new and held by a container, through new objects alone."""
+        """Return the ids of what is new and held by a container, through new objects alone."""
         seen: set[int] = set()
         frontier = [container]
         while frontier and len(seen) < _MOST_REACHED:
@@ -100,11 +100,11 @@ class Survivors:
         return seen
 
     def examples(self, without: set[int], least: int) -> list[Any]:
-        """A few of the latest survivors of each type that grew, if there are enough of it.
+        """Return a few of the latest new objects of each type that grew, if there are enough.
 
         Args:
-            without: ids of survivors that are of no interest.
-            least: survivors that a type has to have beside those.
+            without: ids of new objects to ignore.
+            least: the least number of other new objects of a type.
         """
         by_name: dict[str, list[Any]] = {}
         for name, held in self._named():
@@ -116,7 +116,7 @@ class Survivors:
         return [held for objects in many for held in objects[:each]]
 
     def item_of(self, container: Any) -> tuple[Any, ...]:
-        """One item of a container that grew, a new one if that can be told."""
+        """Return one item of a container that grew, a new one if possible."""
         items = list(_last_items(container))
         fresh = [held for held in items if id(held) in self.ids and not _is_weak(held)]
         if not fresh:  # text and numbers, which the collector does not follow
@@ -127,9 +127,9 @@ class Survivors:
         return tuple((fresh or items)[:1])
 
     def targets(self) -> list[Any]:
-        """A few survivors to ask about: such that no other survivor holds, if there are any.
+        """Return a few new objects to search from, such that no other new object holds, if any.
 
-        Those of classes of one's own come before lists and dicts.
+        Objects of classes of the tested code come before lists and dicts.
         """
         found = [(name, held) for name, held in self._named() if name in self.counts]
         found = [pair for pair in found if not _is_weak(pair[1])] or found
@@ -145,7 +145,7 @@ class Survivors:
         return list({id(held): held for held in islice(chosen, _MOST_TARGETS)}.values())
 
     def _named(self) -> Iterator[tuple[str, Any]]:
-        """The latest survivors, each with its type's name."""
+        """Return the latest new objects, each with the name of its type."""
         names: dict[int, str] = {}
         for held in self.objects[: -_MOST_LOOKED_AT - 1 : -1]:
             kind = type(held)
@@ -155,12 +155,12 @@ class Survivors:
                 yield (names[id(kind)], held)
 
     def _kinds(self) -> Iterable[type]:
-        """The types of the latest survivors."""
+        """Return the types of the latest new objects."""
         kinds = map(type, self.objects[: -_MOST_LOOKED_AT - 1 : -1])
         return {id(kind): kind for kind in kinds}.values()
 
     def _sizes(self) -> dict[str, float]:
-        """Average bytes of an object, by the type's name."""
+        """Return the average bytes of an object, by the name of its type."""
         counts: Counter[str] = Counter()
         sums: Counter[str] = Counter()
         for name, held in self._named():
@@ -171,7 +171,7 @@ class Survivors:
 
 
 def _tier(kind: type) -> int:
-    """How much a type tells, 0 the most."""
+    """Return how informative a type is, 0 for the most."""
     module = raw.class_name(kind)[0]
     if module in {"", "builtins"}:
         return 2
@@ -189,7 +189,7 @@ def _is_never(held: object) -> bool:  # noqa: ARG001  stands for what is asked
 
 
 def _first_items(container: Any) -> list[Any]:
-    """Items of a container that has an order, from its front."""
+    """Return items of an ordered container from its front."""
     if not issubclass(type(container), (list, deque)):
         return []
     try:
@@ -199,7 +199,7 @@ def _first_items(container: Any) -> list[Any]:
 
 
 def _last_items(container: Any) -> Iterator[Any]:
-    """Items of a container, those that were added last first as far as it has an order."""
+    """Return items of a container, the last ones first if it has an order."""
     kind = type(container)
     if issubclass(kind, dict):
         for key, value in raw.items(container)[: -_MOST_ITEMS - 1 : -1]:

@@ -1,7 +1,7 @@
-"""Lines that made the objects which a container holds, as the interpreter itself knows them.
+"""Finds the lines that made the objects in a container, as the interpreter knows them.
 
-The interpreter reuses the memory of tuples, lists and others: where it was allocated says
-nothing of who got it last. tracemalloc follows that, object by object.
+The interpreter reuses the memory of tuples, lists and other objects: where it was allocated
+does not show which code got it last. tracemalloc records that for each object.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 24
 _LONG_HEAD: Final = 32
-"""Bytes in front of an instance whose attributes are told of there."""
+"""Bytes in front of an instance whose attributes are referred to there."""
 _MOST: Final = 100_000
 
 Name = Callable[[Any], tuple[tuple[str, str, int], ...]]
-"""Turns what tracemalloc knows of an object into function, file and line of its frames."""
+"""Converts what tracemalloc knows of an object to function, file and line of its frames."""
 
 _IS_BLIND: Final = sys.version_info < (3, 12)
-"""Whether tracemalloc does not find instances whose attributes are told of in front of them."""
+"""Whether tracemalloc does not find instances whose attributes are referred to in front."""
 _SMALL: Final = 512
-"""Bytes up to which a block lies in one of Python's arenas."""
+"""Bytes up to which a block is in one of Python's arenas."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,23 +43,23 @@ class Origin:
     native: tuple[str, ...] = ()
     """tracemalloc knows no C functions."""
     count: int = 1
-    """It is one."""
+    """It is a single block."""
     of_python: bool = True
     """It is from Python's allocators."""
     block: int = 0
-    """Those of other objects are not alike."""
+    """Blocks of other objects are not alike."""
 
     @property
     def small(self) -> int:
-        """Its bytes, if the block lies in an arena."""
+        """Its bytes, if the block is in an arena; otherwise 0."""
         return self.size if self.size <= _SMALL else 0
 
 
 def _traceback_of(held: Any) -> Any:
-    """Where an object was allocated; None if that is not known.
+    """Return where an object was allocated; ``None`` if unknown.
 
-    tracemalloc of CPython 3.11 does not find instances whose attributes are told of in front
-    of them, since it looks for a shorter head (python/cpython#101407 mended 3.12).
+    tracemalloc of CPython 3.11 does not find instances whose attributes are referred to in
+    front of them, because it expects a shorter header (fixed in 3.12 by python/cpython#101407).
     """
     told = tracemalloc.get_object_traceback(held)
     if told is None and _IS_BLIND and raw.has_words_in_front(type(held)):
@@ -68,7 +68,7 @@ def _traceback_of(held: Any) -> Any:
 
 
 class Origins:
-    """Follows the objects that some calls make; to be used while the heap is frozen.
+    """Records the objects that some calls make, while the heap is frozen.
 
     Args:
         name: names the frames that tracemalloc knows.
@@ -80,14 +80,14 @@ class Origins:
         tracemalloc.start(_FRAMES)
 
     def stop(self) -> None:
-        """Follow them no longer."""
+        """Stop recording."""
         tracemalloc.stop()
 
     def of(self, containers: Sequence[object]) -> list[list[Origin]]:
-        """For each container, where those of its contents were made that are new.
+        """Return for each container where its new contents were made.
 
         Args:
-            containers: each gets what none before it has.
+            containers: each gets contents that none before it has.
         """
         new = {id(held) for held in gc.get_objects()}
         seen: set[int] = set()
@@ -109,7 +109,7 @@ class Origins:
 
     @staticmethod
     def _fresh(held: Iterable[Any], new: set[int], seen: set[int]) -> list[Any]:
-        """What has not been seen, once each, without the classes that were there before."""
+        """Return what was not seen before, once each, without classes that existed before."""
         fresh = {
             id(one): one
             for one in held

@@ -1,4 +1,4 @@
-"""Which module a shared object belongs to: the one whose code makes it, no importing one."""
+"""Finds the module that an object belongs to: the one whose code makes it."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from pytest_memguard.attribution.edges import key_of
 
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _LARGEST: Final = 4_000_000
-"""Characters of a source file that is still read."""
+"""Characters of the largest source file that is read."""
 _TESTS: Final = 2
-"""The rank of test modules, the highest of those that may have made what they hold."""
+"""The rank of test modules, the highest rank of modules that may have made what they hold."""
 _FILES: Final = 64
-"""Files whose answers are kept: names are asked for once, but of the same modules."""
+"""Number of files whose answers are kept: names are asked for once, but of the same modules."""
 
 
 class Ownership(IntEnum):
-    """What a module has to do with an object that it has a name for; the lower, the more."""
+    """How a module relates to an object that it has a name for; the lower, the closer."""
 
     MAKES = 0
-    """Its code assigns what it makes to the name."""
+    """Its code assigns something that it makes to the name."""
     RENAMES = 1
     """Its code assigns something that has a name elsewhere."""
     UNKNOWN = 2
-    """There is no source to tell."""
+    """There is no source."""
     IMPORTS = 3
     """Its code does not assign to the name."""
 
 
 Claim = tuple[int, int, int, bool, str]
-"""How good a claim to an object is; the lower, the better."""
+"""How strong a claim to an object is; the lower, the stronger."""
 
 
 def claim(rank: int, name: str, holder: Any, objects: Sequence[Any]) -> Claim:
-    """How good a claim the root of a chain has to what it holds.
+    """Return how strong the claim of a chain's root to what it holds is.
 
-    Which other modules have been imported must not decide. So a module whose code makes what
-    it has a name for comes first, be it a package or a test; then one of the package that the
-    type of the object is from.
+    The answer must not depend on which other modules were imported. So a module whose code
+    makes the object comes first, whether in a package or a test; then one of the package that
+    has the object's type.
 
     Args:
-        rank: of the root.
-        name: the root's.
+        rank: rank of the root.
+        name: name of the root.
         holder: the root itself, a module rather than its namespace.
         objects: the chain, from the root down.
     """
@@ -66,11 +66,11 @@ def claim(rank: int, name: str, holder: Any, objects: Sequence[Any]) -> Claim:
 
 
 def ownership(module: ModuleType, name: str) -> Ownership:
-    """What a module's source says of one of its variables.
+    """Return what a module's source does with one of its variables.
 
     Args:
-        module: that has the variable.
-        name: the variable's.
+        module: the module.
+        name: the variable.
     """
     file = raw.text((raw.instance_dict(module) or {}).get("__file__"))
     return _ownership(file, name) if file.endswith(".py") else Ownership.UNKNOWN
@@ -93,7 +93,7 @@ def _ownership(file: str, name: str) -> Ownership:
 
 
 def _values(body: list[ast.stmt], name: str, *, is_global: bool) -> Iterator[ast.AST | None]:
-    """What statements assign to a module's variable; None where that is no expression."""
+    """Yield what statements assign to a variable; ``None`` if it is no expression."""
     for statement in body:
         if isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
             if is_global and statement.name == name:

@@ -1,4 +1,4 @@
-"""Reads objects without running code of theirs: names, attributes, lengths and sizes."""
+"""Reads objects without running their code: names, attributes, lengths and sizes."""
 
 from __future__ import annotations
 
@@ -36,24 +36,25 @@ _HEAP_TYPE: Final = 1 << 9
 _IMMUTABLE_TYPE: Final = 1 << 8
 _MANAGED_DICT: Final = 1 << 4
 _HAS_HEADER: Final = 1 << 14
-"""Of types whose objects the collector may follow; they have a header even if it does not."""
+"""Flag of types whose objects the garbage collector may track; they have a header in any
+case."""
 _SHOWS_FREED: Final = sys.hexversion >> 16 == 0x30C
-"""Whether it is CPython 3.12."""
+"""Whether this is CPython 3.12."""
 
 
 def _nothing() -> None:
-    """Wrapped once, to know the type of such wrappers."""
+    """Be wrapped once, to get the type of such wrappers."""
 
 
 LRU_CACHE: Final[type] = type(lru_cache(_nothing))
 """The type of what `functools.lru_cache` returns."""
 _of_module: Final = vars(ModuleType)["__dict__"].__get__
 PLAIN: Final = (dict, list, set)
-"""Containers so common that they are measured many at a time."""
+"""Containers so common that many are measured at once."""
 
 
 def lru_fill(wrapper: Any) -> tuple[int | None, int]:
-    """Bound and length of a `functools.lru_cache`."""
+    """Return bound and length of a `functools.lru_cache`."""
     told = LRU_CACHE.cache_info(wrapper)  # type: ignore[attr-defined]  # on the C type
     return (told[2], told[3])
 
@@ -79,30 +80,30 @@ MEASURES: Final[tuple[tuple[type, Callable[[Any], int], str], ...]] = (
     (str, str.__len__, "characters"),
     (bytes, bytes.__len__, "bytes"),
 )
-"""Whose length is asked how, and what it counts."""
+"""For each type, how its length is read, and what that counts."""
 _MEASURES_OF: Final = {id(base): (length, unit) for base, length, unit in MEASURES}
-"""The same by the type's id: most objects are of no subclass."""
+"""The same by the id of the type: most objects are of no subclass."""
 FIXED: Final = (tuple, frozenset, str, bytes)
 """Those of them that never change."""
 
 
 def namespace(cls: type) -> Mapping[str, Any]:
-    """The class's own ``__dict__``."""
+    """Return a class's own ``__dict__``."""
     found: Mapping[str, Any] = _namespace_of(cls)
     return found
 
 
 def mro(cls: type) -> tuple[type, ...]:
-    """The class and its bases, in order; none where the garbage collector has cleared it.
+    """Return a class and its bases, in order; none if the garbage collector has cleared it.
 
-    A class that is its own metaclass is cleared, and stays.
+    A class that is its own metaclass is cleared and stays.
     """
     found: tuple[type, ...] | None = _mro_of(cls)
     return found or ()
 
 
 def class_name(cls: type) -> tuple[str, str]:
-    """Module and qualified name of a class; either may be empty."""
+    """Return module and qualified name of a class; either may be empty."""
     try:
         module, name = _module_of(cls), _qualname_of(cls)
     except AttributeError:  # the module of a class that hides it
@@ -111,33 +112,33 @@ def class_name(cls: type) -> tuple[str, str]:
 
 
 def is_made_in_python(cls: type) -> bool:
-    """Whether a class was written in Python, as far as its name and kind tell."""
+    """Return whether a class was written in Python, as far as its name and kind show."""
     # newer versions make types of C modules like classes, but such as nobody can change
     kind = _flags_of(cls) & (_HEAP_TYPE | _IMMUTABLE_TYPE)
     return kind == _HEAP_TYPE and not class_name(cls)[0].startswith("_")
 
 
 def has_words_in_front(cls: type) -> bool:
-    """Whether two words before an object of this type tell where its attributes are."""
+    """Return whether two words before an object of this type say where its attributes are."""
     return bool(_flags_of(cls) & _MANAGED_DICT)
 
 
 def basic_size(cls: type) -> int:
-    """Bytes of an object of this type, without items and what stands in front of it."""
+    """Return the bytes of an object of this type, without its items and what precedes it."""
     size: int = _basic_size_of(cls)
     return size
 
 
 def type_name(cls: type) -> str:
-    """The name for people: with its module, unless it is a builtin."""
+    """Return the name of a type for display, with its module unless it is a builtin."""
     module, name = class_name(cls)
     return name if module in {"", "builtins"} else f"{module}.{name}"
 
 
 def is_exactly(obj: object, *kinds: type) -> bool:
-    """Whether an object is of one of these types and of no subclass.
+    """Return whether an object is of one of these types and not of a subclass.
 
-    Looking its type up in a set would hash it, which may run its metaclass's code.
+    Looking its type up in a set would hash it, which may run code of its metaclass.
     """
     kind = type(obj)
     for candidate in kinds:  # noqa: SIM110  a generator takes three times as long
@@ -147,12 +148,12 @@ def is_exactly(obj: object, *kinds: type) -> bool:
 
 
 def text(value: object) -> str:
-    """The value if it is a string and nothing more special, else an empty one."""
+    """Return the value if it is exactly a string, else an empty one."""
     return value if type(value) is str else ""
 
 
 def measure(cls: type) -> tuple[Callable[[Any], int], str] | None:
-    """How to ask objects of a type for their length, and what is counted."""
+    """Return how to read the length of objects of a type, and what it counts."""
     known = _MEASURES_OF.get(id(cls))
     if known is not None:
         return known
@@ -163,7 +164,7 @@ def measure(cls: type) -> tuple[Callable[[Any], int], str] | None:
 
 
 def length(obj: object) -> int | None:
-    """How much is in a container; None if it is none, or closed."""
+    """Return the length of a container; ``None`` if it is none, or closed."""
     found = measure(type(obj))
     try:
         return None if found is None else found[0](obj)
@@ -172,7 +173,7 @@ def length(obj: object) -> int | None:
 
 
 def instance_dict(obj: object) -> dict[str, Any] | None:
-    """The object's attributes that are kept in a dict, if there is one."""
+    """Return the dict with an object's attributes, if there is one."""
     if type(obj) is ModuleType:
         of_module: dict[str, Any] | None = _of_module(obj)
         return of_module
@@ -191,7 +192,7 @@ def instance_dict(obj: object) -> dict[str, Any] | None:
 
 
 def slots(obj: object) -> Iterator[tuple[str, Any]]:
-    """Attributes kept in slots, and the members of types written in C."""
+    """Return attributes in slots, and the members of types written in C."""
     for cls in mro(type(obj)):
         for name, descriptor in list(namespace(cls).items()):
             if type(descriptor) is MemberDescriptorType and name != "__dict__":
@@ -202,7 +203,7 @@ def slots(obj: object) -> Iterator[tuple[str, Any]]:
 
 
 def attributes(obj: object) -> Iterator[tuple[str, Any]]:
-    """Attributes of an object, from its dict and from slots."""
+    """Return attributes of an object, from its dict and from slots."""
     for name, value in items(instance_dict(obj) or {}):
         if type(name) is str:
             yield (name, value)
@@ -210,7 +211,7 @@ def attributes(obj: object) -> Iterator[tuple[str, Any]]:
 
 
 def items(mapping: Any) -> list[tuple[Any, Any]]:
-    """Entries of a dict of any kind, as they were at some moment."""
+    """Return the entries of a dict of any kind, as they were at some moment."""
     tries = (_try_items(mapping) for _ in range(_TRIES))
     return next((found for found in tries if found is not None), [])
 
@@ -223,7 +224,7 @@ def _try_items(mapping: Any) -> list[tuple[Any, Any]] | None:
 
 
 def modules() -> list[tuple[str, ModuleType]]:
-    """The modules there are, by the names they are known under."""
+    """Return the modules by the names they are known under."""
     return [
         (name, module)
         for name, module in items(sys.modules)
@@ -232,11 +233,11 @@ def modules() -> list[tuple[str, ModuleType]]:
 
 
 def referents(*holders: Any) -> list[Any]:
-    """What objects refer to, as the garbage collector follows it.
+    """Return what objects refer to, as the garbage collector reports it.
 
-    In CPython 3.12 the module ``_asyncio`` shows objects there that it keeps for reuse. They
-    have no references, so whoever drops such a list frees them a second time, and the next
-    collection never ends. What that module refers to is left out.
+    In CPython 3.12 the module ``_asyncio`` reports objects that it keeps for reuse. They have
+    no references, so dropping such a list frees them a second time, and the next collection
+    never ends. What that module refers to is left out.
 
     Args:
         holders: any objects.
@@ -248,14 +249,14 @@ def referents(*holders: Any) -> list[Any]:
 
 
 def tables(container: object) -> list[Any]:
-    """The objects whose own memory a container's items are in."""
+    """Return the objects whose own memory holds a container's items."""
     if type(container) is LRU_CACHE:
         return [part for part in referents(container) if type(part) is dict]
     return [container] if length(container) is not None else []
 
 
 def own_size(obj: object) -> int:
-    """Bytes of the object itself, if a type written in C tells; else 0."""
+    """Return the bytes of an object itself, if a type in C reports them; else 0."""
     for cls in mro(type(obj)):
         told = namespace(cls).get("__sizeof__")
         if told is None:
@@ -267,10 +268,9 @@ def own_size(obj: object) -> int:
 
 
 def block_sizes(obj: object) -> tuple[int, ...]:
-    """Bytes of each block that an object is made of: itself, and its table if it has one.
+    """Return the bytes of each block of an object: itself, and its table if it has one.
 
-    What has items that lie in the object itself, such as a tuple or a number, is one block; so
-    is text.
+    An object with its items inside, such as a tuple, a number or text, is one block.
     """
     kind = type(obj)
     header = _TRACKED_HEADER if _flags_of(kind) & _HAS_HEADER else 0
@@ -284,7 +284,7 @@ def block_sizes(obj: object) -> tuple[int, ...]:
 
 
 def local_values(frame: FrameType) -> dict[str, Any]:
-    """The local variables of a frame, and no trace left of the question."""
+    """Return the local variables of a frame, and leave no trace of the access."""
     values = frame.f_locals
     if type(values) is not dict and type(values).__name__ != "FrameLocalsProxy":
         return {}
@@ -298,6 +298,6 @@ def local_values(frame: FrameType) -> dict[str, Any]:
 
 
 def dotted(function: FunctionType) -> str:
-    """Module and qualified name of a function."""
+    """Return module and qualified name of a function."""
     module, name = text(function.__module__), text(function.__qualname__)
     return f"{module}.{name}" if module else name

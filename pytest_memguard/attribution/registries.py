@@ -1,4 +1,4 @@
-"""Names for what registries of the interpreter hold, which are the same ones for everything."""
+"""Names what registries of the interpreter hold, which are the same for all code."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _CALLED: Final = ("_target", "function")
 """Attributes of a thread, or of a timer, with what it runs."""
 
 _MANY: Final = 6
-"""New values of one type from which on each call is taken to make a variable for its own."""
+"""If so many new values have one type, each call is taken to make a variable for its own."""
 
 
 def shared_name(name: str, objects: Sequence[Any], new: set[int]) -> str:
-    """The name of a holder, with what tells the leaks of a shared registry apart.
+    """Return the name of a holder, with what distinguishes the leaks of a shared registry.
 
     Args:
-        name: of the holder.
-        objects: the chain from its root to the survivor.
-        new: ids of what was not there at the start.
+        name: name of the holder.
+        objects: the chain from its root to the new object.
+        new: ids of objects that did not exist at the start.
     """
     if name.startswith(_THREADS):
         thread = next(filter(naming.is_thread, objects), None)
@@ -35,7 +35,7 @@ def shared_name(name: str, objects: Sequence[Any], new: set[int]) -> str:
 
 
 def thread_kind(thread: Any) -> str:
-    """What a thread is, the same for all that do the same: its class, or what it runs."""
+    """Return the kind of a thread: its class, or what it runs."""
     kind = raw.type_name(type(thread))
     if kind.partition(".")[0] not in sys.stdlib_module_names:
         return kind
@@ -45,13 +45,13 @@ def thread_kind(thread: Any) -> str:
 
 
 def kind_in_context(objects: Sequence[Any], new: set[int]) -> str:
-    """The type that each call sets a context variable of its own to; nothing if none does.
+    """Return the type for whose values each call makes a context variable, or nothing.
 
-    The collector does not follow variables, but their values.
+    The garbage collector tracks their values, but not the variables.
 
     Args:
-        objects: the chain from its root to the survivor.
-        new: ids of what was not there at the start.
+        objects: the chain from its root to the new object.
+        new: ids of objects that did not exist at the start.
     """
     if type(objects[0]) is not Context:
         return ""

@@ -1,4 +1,4 @@
-"""Peaks of the stretches between boundaries, from memray's stream of allocations."""
+"""Computes peaks between boundaries from memray's stream of allocations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_memguard.values import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codes:
-    """What stands for what in a stream; memray's versions number functions differently."""
+    """Numbers and sizes in a stream; memray's versions number functions differently."""
 
     boundary: int
     """Bytes of the mappings that are boundaries."""
@@ -24,19 +24,19 @@ class Codes:
 
 
 class Event(Protocol):
-    """What we read of a memray allocation record."""
+    """What is read of a memray allocation record."""
 
     @property
     def address(self) -> int:
-        """Where the block is."""
+        """Address of the block."""
 
     @property
     def size(self) -> int:
-        """Its bytes; of a release, what was released."""
+        """Its bytes; for a deallocation, what was released."""
 
     @property
     def allocator(self) -> int:
-        """Which function was called."""
+        """Number of the function that was called."""
 
     @property
     def tid(self) -> int:
@@ -44,46 +44,46 @@ class Event(Protocol):
 
     @property
     def stack_id(self) -> int:
-        """The stack it was called from."""
+        """The stack that called it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """What happened from one boundary to the next (or to the end)."""
+    """What happened from one boundary to the next, or to the end."""
 
     level: int
-    """Bytes living at its start, of those allocated since tracking began."""
+    """Bytes allocated at its start, of those allocated since tracking began."""
     high: int
-    """The most that lived at once in it."""
+    """The most bytes allocated at the same time in it."""
     high_event: int
     """Number of the event at which that was."""
     own_level: int
-    """As ``level``, of blocks the boundaries' own thread allocated."""
+    """Like ``level``, for blocks that the boundaries' own thread allocated."""
     own_high: int
-    """As ``high``, likewise."""
+    """Like ``high``, for these blocks."""
     own_high_event: int
-    """As ``high_event``, likewise."""
+    """Like ``high_event``, for these blocks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """The whole stream, cut at its boundaries; the first stretch starts at boundary 0."""
+    """The whole stream, divided at its boundaries; the first stretch starts at boundary 0."""
 
     boundaries: int
-    """How many there are."""
+    """Number of boundaries."""
     stretches: tuple[Stretch, ...]
     thread: int
     """memray's number of the thread that set the boundaries."""
 
     def peak(self, first: int, last: int, *, own: bool = False) -> int:
-        """Rise above the level at boundary ``first``, up to boundary ``last``."""
+        """Return the rise above the level at boundary ``first``, up to boundary ``last``."""
         part = self.stretches[first:last]
         if own:
             return max((s.own_high for s in part), default=0) - self.stretches[first].own_level
         return max((s.high for s in part), default=0) - self.stretches[first].level
 
     def high_event(self, first: int, last: int, *, own: bool = False) -> int:
-        """The event at which the peak between two boundaries was."""
+        """Return the event of the peak between two boundaries."""
         part = self.stretches[first:last]
         if own:
             return max(part, key=lambda s: s.own_high).own_high_event
@@ -91,13 +91,13 @@ class Replay:
 
 
 class _Living:
-    """The blocks alive, by address, with partly released mappings kept right."""
+    """The allocated blocks by address; mappings may be released in parts."""
 
     def __init__(self) -> None:
         self.blocks: dict[int, tuple[int, int, int]] = {}
 
     def release(self, event: Event, codes: Codes) -> tuple[int, int, int] | None:
-        """Drop a block, and return what of it went: size, thread, stack."""
+        """Remove a block, and return what of it went: size, thread, stack."""
         block = self.blocks.pop(event.address, None)
         if block is None or event.allocator != codes.munmap:
             return block
@@ -109,7 +109,7 @@ class _Living:
 
 
 class _Tally:
-    """Bytes living now, and the most since the last boundary."""
+    """Bytes allocated now, and the most since the last boundary."""
 
     def __init__(self) -> None:
         self.now = self.level = self.high = self.high_event = 0
@@ -120,18 +120,18 @@ class _Tally:
         self.high_event = number
 
     def add(self, size: int, number: int) -> None:
-        """Count a block in."""
+        """Add a block."""
         self.now += size
         if self.now > self.high:
             self.high, self.high_event = self.now, number
 
 
 def replay(events: Iterable[Event], codes: Codes) -> Replay:
-    """Follow the stream once.
+    """Read the stream once.
 
     Args:
-        events: in order.
-        codes: what stands for what in it.
+        events: the events, in order.
+        codes: numbers and sizes in the stream.
     """
     living = _Living()
     everyone, own = _Tally(), _Tally()
@@ -177,11 +177,11 @@ class Held:
     event: Event
     """One of its allocations, to read the stack from."""
     size: int
-    """Bytes living at the peak."""
+    """Bytes allocated at the peak."""
     count: int
-    """Blocks living at the peak."""
+    """Blocks allocated at the peak."""
     kept: int
-    """Bytes living at the last boundary."""
+    """Bytes still allocated at the last boundary."""
 
 
 def held_between(
@@ -193,7 +193,7 @@ def held_between(
     high_event: int,
     thread: int | None = None,
 ) -> Sequence[Held]:
-    """What lived at the peak between two boundaries, and what of it stayed, by stack.
+    """Return what was allocated at the peak between two boundaries, and what stayed, by stack.
 
     Args:
         events: the same stream, from its start.
@@ -201,7 +201,7 @@ def held_between(
         first: number of the boundary where the stretch starts.
         last: number of the boundary where it ends.
         high_event: number of the event of its peak.
-        thread: only the blocks of this one.
+        thread: only blocks of this thread count.
     """
     living = _Living()
     samples: dict[int, Event] = {}

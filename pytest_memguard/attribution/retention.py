@@ -1,4 +1,4 @@
-"""What keeps a survivor alive: the shortest chain of references from a root to it."""
+"""Finds what keeps an object alive: the shortest chain of references from a root to it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pytest_memguard.values import dataclass
 _LEVELS: Final = 60
 _SURE_LEVELS: Final = 6
 _FURTHER: Final = 5
-"""Levels from one at which only one of many alike leads to a root: another may lead there."""
+"""After a level at which only one of many alike leads to a root, so many levels may follow."""
 _MOST_REACHED: Final = 2_000
 _OWN_PARAMETER: Final = "an argument of a mark: the test grows its own parameter"
 _OURS: Final = "pytest_memguard."
@@ -40,22 +40,22 @@ _WEAK_KEY: Final = "held by the value of its own weak key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """Objects of which each holds the next, and where they start."""
+    """Objects of which each holds the next, and the root where they start."""
 
     root: Root
-    """What the first one is."""
+    """The root."""
     objects: tuple[Any, ...]
-    """From the root down."""
+    """The objects, from the root down."""
     lead: Step | None = None
-    """How the root holds the first object, where the root is no object itself."""
+    """How the root holds the first object, if the root is no object itself."""
     crowded: bool = False
-    """Whether a step of it is one of many like it: what they all refer to is not theirs."""
+    """Whether one of them is one of many alike: what all of them refer to is not theirs."""
 
 
 class Search:
-    """Looks for what holds an object, level by level, until a root is reached.
+    """Searches for what holds an object, level by level, until a root is reached.
 
-    Every level is one scan of the heap for what refers to any of a few objects.
+    Each level is one scan of the heap for objects that refer to any of a few objects.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class Search:
         new: Collection[int] = frozenset(),
         lost: bool = True,
     ) -> None:
-        """Prepare.
+        """Prepare a search.
 
         Args:
-            avoid: ids of objects that hold others for the sake of the search only.
+            avoid: ids of objects that hold others only for the search itself.
             deadline: by `time.thread_time`; no new level is begun after it.
             owners: parts of the test runner that keep things for a whole session.
-            new: ids of what was not there at the start, as far as that is known: survivors
-                refer back to what holds them, so what is old is asked about first.
-            lost: whether a container counts as a holder that C code alone holds.
+            new: ids of objects that did not exist at the start, as far as known: new objects
+                refer back to what holds them, so old ones are examined first.
+            lost: whether a container counts as a holder that only C code holds.
         """
         self._names_lost = lost
         self.deadline = deadline
@@ -85,18 +85,18 @@ class Search:
         self.timed_out = False
 
     def leave_out(self, ids: set[int]) -> None:
-        """Take no notice of some more objects, which hold others for our sake only."""
+        """Ignore more objects, which hold others only for the search itself."""
         self._avoid |= ids
 
     def leaves_out(self, held: object) -> bool:
-        """Whether no notice is taken of an object."""
+        """Return whether an object is ignored."""
         return id(held) in self._avoid
 
     def chains(self, targets: Sequence[Any]) -> list[Chain]:
-        """The shortest chains to any of the targets, the most telling first.
+        """Return the shortest chains to any of the targets, the most informative first.
 
         Args:
-            targets: survivors, or a container that grew.
+            targets: new objects, or a container that grew.
         """
         walk = Walk(targets, self._new)
         self._avoid |= walk.own
@@ -131,13 +131,13 @@ class Search:
         return (chain.crowded, told)
 
     def chain_from_nobody(self, target: Any, item: tuple[Any, ...]) -> Chain | None:
-        """A chain from C code to what nothing else holds; None if anything does.
+        """Return a chain from C code to a container that nothing else holds.
 
         A container of weak references holds nothing: classes have one of their subclasses.
 
         Args:
-            target: a container that grew, and no root was found for it.
-            item: what it holds, if that is to be told.
+            target: a container that grew and for which no root was found.
+            item: what it holds, if the chain is to include it.
         """
         if not self._names_lost or not item or issubclass(type(item[0]), ReferenceType):
             return None
@@ -166,7 +166,7 @@ class Search:
         return found
 
     def _climb(self, walk: Walk) -> int:
-        """Add what refers to the frontier; where that begins among the nodes."""
+        """Add the objects that refer to the frontier; return the index of the first."""
         first = len(walk.nodes)
         wanted = {id(walk.nodes[i]): i for i in walk.frontier}
         held = tuple(walk.nodes[i] for i in walk.frontier)
@@ -193,7 +193,7 @@ def _chain(walk: Walk, root: Root, index: int, lead: Step | None = None) -> Chai
 
 
 def _has_a_name(held: object) -> bool:
-    """Whether it is a function or a class, which a module may know under its own name."""
+    """Return whether it is a function or class, which a module may have under its own name."""
     kind = type(held)
     return kind is FunctionType or kind is raw.LRU_CACHE or issubclass(kind, type)
 
@@ -207,9 +207,9 @@ def _is_mark(held: object) -> bool:
 
 
 def _is_ours(held: object) -> bool:
-    """Whether it is an object of this package, which holds others to measure them.
+    """Return whether it is an object of this package, which holds others to measure them.
 
-    So does a frame of ours, which a traceback of the test's may keep alive.
+    A frame of this package is one too, and a traceback of the test may keep it alive.
     """
     if type(held) is FrameType:
         return is_our_file(held.f_code.co_filename)
@@ -217,7 +217,7 @@ def _is_ours(held: object) -> bool:
 
 
 def stack_frames() -> set[int]:
-    """Ids of the current thread's frames: what they hold is not held for good."""
+    """Return the ids of the current thread's frames, which hold objects only for a while."""
     frame: FrameType | None = sys._getframe()  # noqa: SLF001  # as inspect does
     found = set()
     while frame is not None:
@@ -227,7 +227,7 @@ def stack_frames() -> set[int]:
 
 
 def _variable_of(walk: Walk) -> list[Chain]:
-    """A chain that starts in a local variable of a function that is running.
+    """Return a chain that starts in a local variable of a running function.
 
     The garbage collector does not see those while the function runs.
     """
@@ -252,13 +252,13 @@ def _variable_of(walk: Walk) -> list[Chain]:
 def retention_path(
     chain: Chain, *, roots: Roots, new: set[int], grower: object = None
 ) -> RetentionPath:
-    """A chain in words.
+    """Return a chain in words.
 
     Args:
-        chain: from a root to a survivor.
-        roots: those it was found with.
-        new: ids of what was not there at the start.
-        grower: the container on the chain that grew; None if none did.
+        chain: from a root to a new object.
+        roots: the roots that it was found with.
+        new: ids of objects that did not exist at the start.
+        grower: the container on the chain that grew; ``None`` if none did.
     """
     objects = [roots.whole(chain.objects[0]), *chain.objects]
     if objects[0] is objects[1]:
@@ -296,7 +296,7 @@ def retention_path(
 def _names_holder(
     objects: list[Any], at: int, step: Step, grown_at: int | None, new: set[int]
 ) -> bool:
-    """Whether a step is on the way to what grows, or to what was replaced."""
+    """Return whether a step is on the way to what grows, or to what was replaced."""
     if grown_at is not None:
         return at + step.length <= grown_at
     return at == 0 or not any(id(held) in new for held in objects[1 : at + 1])
@@ -311,7 +311,7 @@ def _words(step: Step, held: Any) -> list[str]:
 
 
 def _owners(objects: list[Any], grown_at: int) -> list[Any]:
-    """What a container belongs to: what it is an attribute of, and what that wraps."""
+    """Return what a container belongs to: what has it as an attribute, and what that wraps."""
     before = objects[max(0, grown_at - 2) : grown_at]
     if len(before) == 2 and raw.instance_dict(before[0]) is not before[1]:
         del before[0]
@@ -325,7 +325,7 @@ def _bounded(objects: list[Any], grown_at: int | None, name: str) -> Bound | Non
 
 
 def _remark(objects: list[Any], grown_at: int | None, roots: Roots) -> str:
-    """Whether what a dict with weak keys holds is what holds its keys."""
+    """Return a remark if a value in a dict with weak keys holds its own key."""
     for owner in _owners(objects, grown_at) if grown_at is not None else ():
         if any(cls is WeakKeyDictionary for cls in raw.mro(type(owner))):
             for reference, value in raw.items(objects[grown_at or 0])[-3:]:

@@ -1,4 +1,4 @@
-"""Where a chain of references starts: modules, classes, functions, threads."""
+"""Finds where chains of references start: modules, classes, functions, threads."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from pytest_memguard.attribution.session_owners import MACHINERY, Owners, reache
 from pytest_memguard.values import dataclass
 
 LAST_RESORT: Final = 9
-"""The rank of what is told where nothing else is found: the interpreter's memory of the last
-exception, what the import system puts into modules, and the parameters of a test, which a mark
-of the test names better."""
+"""The rank of roots that are named only if there are no others: the interpreter's memory of the
+last exception, what the import system puts into modules, and the parameters of a test, which a
+mark of the test names better."""
 PARAMETERS: Final = "parameters of a test"
 _HAVE_PARAMETERS: Final = (("_pytest.python", "CallSpec"), ("_pytest.python", "CallSpec2"))
-"""What has them; the second is its name before pytest 9."""
+"""Classes of pytest with parameters; the second is the name before pytest 9."""
 _OF_IMPORT: Final = ("__loader__", "__spec__")
-"""What the import system puts into every module: it says nothing of who holds a loader."""
+"""What the import system puts into every module: it does not hold a loader for its own sake."""
 _RUNNER: Final = "pytest"
 _OWNED: Final = 3
 """The rank of what belongs to the test runner."""
 _FRONTED: Final = ("posix", "nt")
-"""Modules that show nothing which `os` does not show, and nobody knows."""
+"""Modules whose content `os` shows under a name that users know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """A place that is not held by anything worth telling."""
+    """A place that is not held by anything worth naming."""
 
     words: str
-    """For people: ``module app.cache``."""
+    """For display: ``module app.cache``."""
     name: str
     """Without what changes from run to run: ``app.cache``."""
     rank: int = 0
-    """The lower, the more it tells."""
+    """The lower, the more informative."""
     owner: str = ""
-    """The part of the test runner that this is."""
+    """The part of the test runner that it is."""
 
 
 class Roots:
-    """Knows the modules there are, and finds what can be named through them.
+    """Knows all modules, and finds what can be named through them.
 
     Args:
         owners: parts of the test runner that keep things for a whole session.
@@ -70,19 +70,19 @@ class Roots:
                     self._modules[id(place)] = root
 
     def whole(self, holder: Any) -> Any:
-        """The module, for its namespace; anything else as it is."""
+        """Return the module for its namespace; anything else as it is."""
         return self._of_namespace.get(id(holder), holder)
 
     def is_module(self, identity: int) -> bool:
-        """Whether a module, or the namespace of one, has this id."""
+        """Return whether a module, or the namespace of one, has this id."""
         return identity in self._modules
 
     def of(self, holder: Any, child: object = None) -> Root | None:
-        """The root that an object is, if it is one.
+        """Return the root that an object is; ``None`` if it is none.
 
         Args:
             holder: the object.
-            child: what it holds on the way to the survivor.
+            child: what it holds on the way to the new object.
         """
         known = self._modules.get(id(holder))
         if known is not None:
@@ -95,10 +95,10 @@ class Roots:
         return found
 
     def owner_of(self, root: Root, above: Sequence[Any]) -> str:
-        """The part of the test runner that keeps what a root leads to, if one does.
+        """Return the part of the test runner that keeps what a root leads to, if one does.
 
-        What the standard library knows of may be an object of the test runner: a hook for
-        imports, a handler of logs. What a test's own module refers to is the test's.
+        What the standard library holds may be an object of the test runner: an import hook, a
+        log handler. What a test's own module refers to is the test's.
 
         Args:
             root: where a chain starts.
@@ -134,7 +134,7 @@ class Roots:
 
 
 def _signal_handlers() -> dict[int, Root]:
-    """Roots for what is called on a signal: C code alone holds it."""
+    """Return roots for handlers of signals, which only C code holds."""
     found: dict[int, Root] = {}
     for number in signal.valid_signals():
         words = f"handler of {getattr(number, 'name', f'signal {number}')}"
@@ -166,7 +166,7 @@ def _module_root(name: str, module: ModuleType, owner: str) -> Root:
 
 
 def _of_module(root: Root, holder: Any, child: object) -> Root:
-    """A module as a root, of the last rank where it holds something for the interpreter."""
+    """Return a module as a root, of the last rank if it holds something for the interpreter."""
     if type(holder) is not dict or child is None:
         return root
     names = [str(name) for name, value in raw.items(holder) if value is child]
@@ -177,7 +177,7 @@ def _of_module(root: Root, holder: Any, child: object) -> Root:
 
 
 def _named(obj: object, module: str, qualname: str) -> Root | None:
-    """The root for a class or function that is found again by its own name."""
+    """Return the root for a class or function that can be found by its own name."""
     found: Any = sys.modules.get(module)
     if not qualname or found is None:
         return None
@@ -196,7 +196,7 @@ def _named(obj: object, module: str, qualname: str) -> Root | None:
 
 
 def _of_pytest(obj: object, kind: type) -> Root | None:
-    """What pytest keeps for a fixture or a test; they are known here by their names alone."""
+    """Return a root for what pytest keeps for a fixture or a test, recognised by its names."""
     told = raw.class_name(kind)
     if told in _HAVE_PARAMETERS:
         return Root(words=PARAMETERS, name=PARAMETERS, rank=LAST_RESORT)
@@ -208,20 +208,20 @@ def _of_pytest(obj: object, kind: type) -> Root | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """A local variable of a function that is running."""
+    """A local variable of a running function."""
 
     root: Root
-    """The thread, or the function where it is this thread's."""
+    """The thread; for the current thread, the function."""
     name: str
     """Its name."""
     frame: FrameType
-    """Where it is."""
+    """Its frame."""
 
 
 def local_variables() -> dict[int, Variable]:
-    """Local variables of functions that are running, by their values' ids.
+    """Return local variables of running functions, by the ids of their values.
 
-    Of this thread those of pytest and of the check itself are left out.
+    Those of pytest and of the leak check in the current thread are left out.
     """
     threads = {
         (raw.instance_dict(thread) or {}).get("_ident"): naming.described(thread)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pytest_memguard.attribution import raw
 
 MACHINERY: Final = ("_pytest", "pytest", "pluggy")
-"""Packages that the test runner itself is."""
+"""Packages that make up the test runner."""
 Owners = Sequence[tuple[Any, str]]
 """Objects, and what each is called: ``plugin syrupy``."""
 _MOST: Final = 20_000
@@ -18,13 +18,13 @@ _CODE: Final = (BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodTy
 
 
 def reached_from(owners: Owners) -> dict[int, str]:
-    """Ids of objects that plugins keep, each with the plugin that does.
+    """Return ids of objects that plugins keep, each with its plugin.
 
-    What is reached by way of modules, classes and functions, or through the test runner, is
-    not attributed to a plugin.
+    What is reached through modules, classes and functions, or through the test runner, is not
+    attributed to a plugin.
 
     Args:
-        owners: all of them.
+        owners: all parts of the test runner.
     """
     found: dict[int, str] = {id(owner): name for owner, name in owners}
     for owner, name in owners:
@@ -43,7 +43,7 @@ def reached_from(owners: Owners) -> dict[int, str]:
 
 
 def _leads_anywhere(held: object) -> bool:
-    """Whether everything there is can be reached through an object."""
+    """Return whether every object can be reached through an object."""
     kind = type(held)
     if issubclass(kind, type) or issubclass(kind, _CODE):
         return True

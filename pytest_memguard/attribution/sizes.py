@@ -1,4 +1,4 @@
-"""How many objects of each type there are, and how large the containers: then and now."""
+"""Counts objects by type and measures containers, before and after calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMMON: Final = 50_000
 _LONG: Final = 12
 _MOST_LONG: Final = 50_000
 _SAMPLE: Final = 16
-"""One object in so many is counted where counts are not asked for: to see what is common."""
+"""One object in so many is counted if counts are not needed, to find common types."""
 _WITHOUT_DICTS: Final = (set, frozenset)
 """Types whose objects cannot hold a dict."""
 
@@ -29,7 +29,7 @@ Grown = list[tuple[Any, int]]
 
 
 class Sizes:
-    """What was there at the start: counts by type, and the length of every container.
+    """What existed at the start: counts by type, and the length of every container.
 
     Nothing is kept alive: containers are remembered by their ids, which mean something only
     together with the knowledge of which objects are new.
@@ -43,13 +43,13 @@ class Sizes:
         shortest: int = 0,
         counts: bool = True,
     ) -> None:
-        """Look at all of them.
+        """Examine all objects.
 
         Args:
-            objects: those that the garbage collector follows.
-            deadline: by `time.thread_time`; what is not looked at then is not known.
-            shortest: length of a container from which on it is of interest.
-            counts: whether objects are counted.
+            objects: the objects that the garbage collector tracks.
+            deadline: by `time.thread_time`; what is not examined by then is not known.
+            shortest: containers of at least this length are of interest.
+            counts: whether to count objects.
         """
         self._tracked = _Lengths(shortest)
         self._untracked = _Lengths(shortest)
@@ -86,16 +86,16 @@ class Sizes:
         count: bool,
         leave_out: set[int],
     ) -> tuple[Grown, Counter[str]]:
-        """Containers of the start that have grown, and how many objects there are now.
+        """Return containers that have grown, and how many objects there are now.
 
         Args:
-            objects: those that the garbage collector follows now.
-            least: growth to care about.
-            new: ids of the objects that it did not follow at the start. A dict among them
-                may be an old one: those that hold nothing worth following are not followed.
+            objects: the objects that the garbage collector tracks now.
+            least: the least growth.
+            new: ids of the objects that it did not track at the start. A dict among them may be
+                an old one: dicts without tracked contents are not tracked.
             deadline: by `time.thread_time`.
             count: whether to count objects by type.
-            leave_out: ids of containers that are not asked about.
+            leave_out: ids of containers to ignore.
         """
         known = new.union(leave_out, map(id, vars(self).values()))
         fresh = [held for held in objects_of(objects, new) if type(held) is dict]
@@ -118,19 +118,19 @@ class Sizes:
         return (self._tracked.grown(old, least) + grown, census.by_name())
 
     def unchanged(self, containers: Sequence[Any]) -> set[int]:
-        """Ids of those containers that were there at the start, and have not grown at all."""
+        """Return the ids of containers that existed at the start and have not grown at all."""
         return self._tracked.unchanged(containers) | self._untracked.unchanged(containers)
 
     def grown_near(self, least: int) -> Grown:
-        """Dicts of module variables that the garbage collector does not follow, and have grown.
+        """Return untracked dicts in module variables that have grown.
 
-        It is a matter of milliseconds.
+        That takes milliseconds.
         """
         near = {id(held): held for held in untracked_dicts(_namespaces())}
         return self._untracked.grown(list(near.values()), least)
 
     def grown_far(self, objects: Sequence[Any], least: int, deadline: float) -> Grown:
-        """Such dicts, wherever they are held."""
+        """Return untracked dicts that have grown, wherever they are held."""
         found: dict[int, Any] = {}
         census = Census(no_holders=self._no_holders)
         for chunk in _chunks(objects, deadline):
@@ -142,12 +142,12 @@ class Sizes:
 
 
 def objects_of(objects: Sequence[Any], ids: Container[int]) -> Iterable[Any]:
-    """Those that have one of these ids."""
+    """Return the objects that have one of these ids."""
     return compress(objects, map(ids.__contains__, map(id, objects)))
 
 
 def _chunks(objects: Sequence[Any], deadline: float) -> Iterator[Sequence[Any]]:
-    """Portions that are looked at in some milliseconds, until the time is over."""
+    """Yield portions that take some milliseconds each, until the time is over."""
     for start in range(0, len(objects), _CHUNK):
         if time.thread_time() > deadline:
             return
@@ -155,20 +155,20 @@ def _chunks(objects: Sequence[Any], deadline: float) -> Iterator[Sequence[Any]]:
 
 
 def _without(ids: set[int], portion: Portion) -> Iterable[Any]:
-    """What may hold something of interest, but not the objects with these ids."""
+    """Return objects that may hold something of interest, without those with these ids."""
     if ids and not ids.isdisjoint(map(id, portion.objects)):
         return [held for held in portion.holders() if id(held) not in ids]
     return portion.holders()
 
 
 class _Lengths:
-    """Lengths by id, in a tenth of the room that a dict would take.
+    """Lengths by id, in a tenth of the memory that a dict would take.
 
-    Those of long containers are in a dict as well, as long as they are few: of what is
-    long later, most was so before, and is found at once.
+    Lengths of long containers are in a dict as well, as long as they are few: most containers
+    that are long later were long before, and are found at once.
 
     Args:
-        shortest: length from which on they are of interest.
+        shortest: containers of at least this length are of interest.
 
     Attributes:
         long: lengths of long containers, by id.
@@ -205,11 +205,11 @@ class _Lengths:
         return long
 
     def grown(self, containers: Sequence[Any], least: int) -> Grown:
-        """Those of the containers that have grown by so much."""
+        """Return those of the containers that have grown by enough."""
         return [one for one in self._changes(containers) if one[1] >= least]
 
     def unchanged(self, containers: Sequence[Any]) -> set[int]:
-        """Ids of those that are known, and have not grown."""
+        """Return the ids of those that are known and have not grown."""
         return {id(container) for container, growth in self._changes(containers) if growth <= 0}
 
     def _changes(self, containers: Sequence[Any]) -> list[tuple[Any, int]]:
@@ -221,7 +221,7 @@ class _Lengths:
         ]
 
     def _of(self, ids: set[int]) -> dict[int, int]:
-        """The lengths of those that are known."""
+        """Return the lengths of those that are known."""
         found = {held: self.long[held] for held in ids & self.long.keys()}
         others = ids - found.keys()
         if others:
@@ -235,7 +235,7 @@ def _namespaces() -> list[Any]:
 
 
 def untracked_dicts(holders: Iterable[Any]) -> list[dict[Any, Any]]:
-    """Dicts that some objects refer to and that the collector does not follow.
+    """Return dicts that some objects refer to and that the garbage collector does not track.
 
     Args:
         holders: the objects.

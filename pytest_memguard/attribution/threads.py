@@ -1,4 +1,4 @@
-"""Tells what belongs to threads: their objects, and blocks allocated to start or run one."""
+"""Recognises what belongs to threads: objects, and blocks allocated to start or run one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pytest_memguard.attribution import raw
 
 
 def has_threads(kinds: Iterable[type]) -> bool:
-    """Whether one of these types is `threading.Thread` or a subclass of it."""
+    """Return whether one of these types is `threading.Thread` or a subclass of it."""
     return any(map(_is_thread, kinds))
 
 
 def is_of_thread(stack: Sequence[tuple[str, str, int]]) -> bool:
-    """Whether a block was allocated to start a thread, or by one.
+    """Return whether a block was allocated to start a thread, or by one.
 
     Args:
         stack: function, file and line of every Python frame.

@@ -1,4 +1,4 @@
-"""Growth that no container shows: values of modules, context variables, exit functions."""
+"""Growth that no container shows: module variables, context variables, exit functions."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _EXIT: Final = "functions registered with atexit"
 _ATEXIT: Final = "atexit"
 _CONTEXT: Final = "context variables"
 _MANY: Final = 6
-"""Context variables set to one type from which on each call is taken to make one."""
+"""If so many context variables have values of one type, each call is taken to make one."""
 
 
 def module_values() -> dict[str, int]:
-    """Lengths of the values of module variables that grow by being replaced or in place.
+    """Return lengths of module variables that grow by being replaced or in place.
 
-    The garbage collector follows few of them. The numbers of exit functions and of context
-    variables are among them: nothing that can be seen holds the first, and the collector
-    follows no variable whose value it need not follow.
+    The garbage collector tracks few of them. The numbers of exit functions and of context
+    variables are among them: nothing visible holds the former, and a variable whose value is
+    not tracked is not tracked either.
     """
     found = {_EXIT: _exit_functions(), _CONTEXT: _context_variables()}
     found |= {f"{_CONTEXT} of {kind}": count for kind, count in _kinds_in_context().items()}
@@ -40,7 +40,7 @@ class Value:
     """Something that has a length, though it is no container.
 
     Args:
-        length: how long it is now.
+        length: returns the present length.
     """
 
     def __init__(self, length: Callable[[], int]) -> None:
@@ -48,25 +48,25 @@ class Value:
 
 
 def extent(value: Any) -> int:
-    """How long a value is; of a whole number, how many bytes it takes."""
+    """Return the length of a value; for a whole number, its bytes."""
     if type(value) is int:
         return (value.bit_length() + 7) // 8
     return raw.length(value) or 0
 
 
 def length_of(grower: object) -> int:
-    """How much is in a container or a `Value` by now."""
+    """Return the present length of a container or a `Value`."""
     if type(grower) is Value:
         return grower.length()
     return raw.length(grower) or 0
 
 
 def grown_value(then: dict[str, int], least: int) -> tuple[RetentionPath, Value, int] | None:
-    """What grew most of what `module_values` told, and by how much.
+    """Return what grew most since `module_values`, and by how much.
 
     Args:
-        then: what it told.
-        least: growth to care about.
+        then: what `module_values` returned.
+        least: the least growth.
     """
     found = grown_values(then, least)
     if not found:
@@ -78,11 +78,11 @@ def grown_value(then: dict[str, int], least: int) -> tuple[RetentionPath, Value,
 def grown_values(
     then: dict[str, int], least: int
 ) -> list[tuple[RetentionPath, object, Value, int]]:
-    """All that grew of what `module_values` told: path, object, its length, and by how much.
+    """Return all that grew since `module_values`: path, object, its length, and by how much.
 
     Args:
-        then: what it told.
-        least: growth to care about.
+        then: what `module_values` returned.
+        least: the least growth.
     """
     found: list[tuple[RetentionPath, object, Value, int]] = []
     more = _exit_functions() - then[_EXIT]
@@ -114,17 +114,17 @@ def grown_values(
 
 
 def exits_grew(then: dict[str, int], least: int) -> bool:
-    """Whether more functions are registered with atexit than were.
+    """Return whether more functions are registered with atexit than before.
 
     Args:
-        then: what `module_values` told.
-        least: growth to care about.
+        then: what `module_values` returned.
+        least: the least growth.
     """
     return _exit_functions() - then[_EXIT] >= least
 
 
 def is_atexit(path: RetentionPath) -> bool:
-    """Whether a path leads to the functions that are called when the interpreter ends."""
+    """Return whether a path leads to the functions registered with atexit."""
     return path.holder == _ATEXIT
 
 
@@ -156,7 +156,7 @@ def _kinds_in_context() -> Counter[str]:
 
 
 def _kind_that_grew(then: dict[str, int]) -> str:
-    """The type that each call sets a context variable of its own to; nothing if none does."""
+    """Return the type for whose values each call makes a context variable, or nothing."""
     kinds = _kinds_in_context()
     more = Counter({k: n - then.get(f"{_CONTEXT} of {k}", 0) for k, n in kinds.items()})
     kind, count = more.most_common(1)[0]

@@ -1,4 +1,4 @@
-"""The way up from survivors: what has been found to hold them, and which holders come next."""
+"""The search upwards from new objects: which holders were found, and which come next."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from weakref import ReferenceType
 _WIDEST: Final = 24
 _MOST_REFERRERS: Final = 2_000
 _ALIKE: Final = 2
-"""Holders that look alike of which one round takes no more before it takes others."""
+"""One round takes so many holders that look alike before it takes others."""
 _CROWD: Final = 16
-"""Holders of one object that look alike, beyond which none of them is what holds it."""
+"""If more holders of one object look alike, none of them is what really holds it."""
 
 
 class Walk:
-    """How far a search has come.
+    """The state of a search.
 
     Attributes:
-        nodes: the targets, and what was found above them.
-        frontier: positions of the nodes whose holders are asked for next.
+        nodes: the targets, and the objects found above them.
+        frontier: positions of the nodes whose holders come next.
     """
 
     def __init__(self, targets: Sequence[Any], new: Collection[int]) -> None:
-        """Begin.
+        """Begin a search.
 
         Args:
             targets: where it starts.
-            new: ids of what was not there at the start.
+            new: ids of objects that did not exist at the start.
         """
         self.nodes = list(targets)
         self.frontier = list(range(len(self.nodes)))
@@ -42,19 +42,19 @@ class Walk:
 
     @property
     def own(self) -> set[int]:
-        """Ids of what holds objects here."""
+        """Return the ids of objects here that hold others."""
         return {id(self.nodes), id(self)}
 
     @property
     def seen(self) -> set[int]:
-        """Ids of what need not be reached again."""
+        """Return the ids of objects that need not be reached again."""
         return self._seen
 
     def add(self, holder: Any, below: list[int]) -> None:
-        """Add what holds nodes, unless it was reached as well before.
+        """Add an object that holds nodes, unless it was reached as well before.
 
         Args:
-            holder: an object.
+            holder: the object.
             below: the positions of the nodes that it holds, at least one.
         """
         held = next((index for index in below if index not in self._crowded), None)
@@ -67,14 +67,14 @@ class Walk:
         self._below.append(held)
 
     def pair(self, index: int) -> tuple[Any, Any]:
-        """An object and what it holds on the way down."""
+        """Return an object, and what it holds on the way down."""
         below = self._below[index]
         return (self.nodes[index], None if below < 0 else self.nodes[below])
 
     def go_on(self, first: int, reached: set[int]) -> None:
-        """Go on with so many of the nodes added last, the likelier holders first.
+        """Continue with a number of the nodes added last, the likelier holders first.
 
-        The others have their turn where these lead nowhere.
+        The others follow if these lead nowhere.
 
         Args:
             first: where those begin.
@@ -95,7 +95,7 @@ class Walk:
             self.frontier = [index for index in added if index not in reached]
 
     def _find_crowds(self, added: list[int], looks: list[Hashable]) -> None:
-        """Note which nodes are one of many, or hold what is; they may be reached otherwise."""
+        """Note which nodes are one of many alike, or hold such a node."""
         total = Counter(
             (self._below[index], look) for index, look in zip(added, looks, strict=True)
         )
@@ -107,11 +107,11 @@ class Walk:
                 self._seen.discard(id(self.nodes[index]))
 
     def objects(self, index: int) -> tuple[Any, ...]:
-        """The objects from one of the nodes down."""
+        """Return the objects from one of the nodes down."""
         return tuple(self.nodes[place] for place in self._down(index))
 
     def is_crowded(self, index: int) -> bool:
-        """Whether one of them is one of many that look alike and hold the next."""
+        """Return whether one of them is one of many that look alike and hold the next."""
         return index in self._crowded
 
     def _down(self, index: int) -> Iterator[int]:
@@ -123,15 +123,15 @@ class Walk:
 def likeliest(
     referrers: Sequence[Any], new: Collection[int], is_root: Callable[[int], bool]
 ) -> list[Any]:
-    """So many of what refers to something, so that the many do not hide the few.
+    """Return a number of referrers, chosen so that many alike do not hide the few others.
 
-    What everything refers back to (a session, the root of a tree) has referrers by the
-    thousand, most of them alike and many of them new, and one or two that hold it.
+    An object that everything refers back to (a session, the root of a tree) has thousands of
+    referrers. Most of them are alike, many of them new, and one or two hold it.
 
     Args:
         referrers: all of them.
-        new: ids of what was not there at the start.
-        is_root: whether an object is a root for certain, by its id.
+        new: ids of objects that did not exist at the start.
+        is_root: returns whether an object is certainly a root, by its id.
     """
     if len(referrers) <= _MOST_REFERRERS:
         return list(referrers)
@@ -150,9 +150,9 @@ def likeliest(
 def _order(
     holders: Sequence[Any], looks: Sequence[Hashable], new: Collection[int]
 ) -> list[int]:
-    """The positions of holders, those first that are the likelier to lead to a root.
+    """Return the positions of holders, the likelier to lead to a root first.
 
-    A few of each look come before the rest, then what is old before what is new.
+    A few of each look come before the rest, and old ones before new ones.
     """
     total = Counter(looks)
     so_far: Counter[Hashable] = Counter()
@@ -165,7 +165,7 @@ def _order(
 
 
 def _look(holder: Any) -> Hashable:
-    """What holders of one kind have in common: the type, and of a dict length and first key."""
+    """Return what holders of one kind share: type, and length and first key of a dict."""
     kind = type(holder)
     if kind is not dict:
         return id(kind)  # hashing a type may run code of its metaclass's

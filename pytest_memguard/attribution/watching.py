@@ -1,4 +1,4 @@
-"""Watches calls line by line, for what no allocation tells: who opens, starts and adds."""
+"""Watches calls line by line for growth without allocations: files, threads, items."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _FOLDERS: Final = ("/proc/self/fd", "/dev/fd")
 
 
 class Gauge(Protocol):
-    """Something that grows, asked again and again."""
+    """Something that grows and is read again and again."""
 
     name: str
-    """What of: a signal, or what holds the leak."""
+    """What it measures: a signal, or what holds the leak."""
 
     def look(self, line: Line | None) -> None:
-        """Lay to a line what is new since the last look; to nobody if there is none."""
+        """Attribute what is new since the last reading to a line, if there is one."""
 
     def left(self) -> Counter[Line]:
-        """How much each line has left behind."""
+        """Return how much each line has left behind."""
 
 
 class Marks:
@@ -38,7 +38,7 @@ class Marks:
 
     Args:
         name: the signal.
-        read: the numbers there are.
+        read: returns the present numbers.
     """
 
     def __init__(self, name: str, read: Callable[[], set[str]]) -> None:
@@ -48,14 +48,14 @@ class Marks:
         self._makers: dict[str, Line | None] = {}
 
     def look(self, line: Line | None) -> None:
-        """Note who made what is new."""
+        """Note which line made what is new."""
         now = self._read()
         if now != self._known:
             self._makers.update(dict.fromkeys(now - self._known, line))
             self._known = now
 
     def left(self) -> Counter[Line]:
-        """How many of those that are still there each line has made."""
+        """Return how many of the things that still exist each line has made."""
         makers = (self._makers.get(mark) for mark in self._known)
         return Counter(line for line in makers if line is not None)
 
@@ -64,8 +64,8 @@ class Fill:
     """A gauge of something that has a length.
 
     Args:
-        name: what it is.
-        length: how long it is now.
+        name: what it measures.
+        length: returns the present length.
     """
 
     def __init__(self, name: str, length: Callable[[], int]) -> None:
@@ -75,7 +75,7 @@ class Fill:
         self._left: Counter[Line] = Counter()
 
     def look(self, line: Line | None) -> None:
-        """Note by how much it has grown, or shrunk."""
+        """Note by how much it has grown or shrunk."""
         now = self._length()
         if now != self._known:
             if line is not None:
@@ -83,12 +83,12 @@ class Fill:
             self._known = now
 
     def left(self) -> Counter[Line]:
-        """By how much each line made it grow."""
+        """Return by how much each line made it grow."""
         return +self._left
 
 
 def gauge_of(signal: Signal) -> Gauge | None:
-    """A gauge of a resource, where the platform lists it one by one."""
+    """Return a gauge of a resource, if the platform lists its things one by one."""
     read = {
         "open files": _descriptors,
         "Python threads": lambda: _python_threads,
@@ -140,13 +140,13 @@ def _children() -> Callable[[], set[str]] | None:
 
 
 class Watch:
-    """Looks at gauges before and after every line of code that is nobody's machinery.
+    """Reads gauges before and after every line of the code under test.
 
-    What happens in the standard library belongs to the line that called it, and what
-    happens in pytest to nobody. This thread's lines alone are followed.
+    What happens in the standard library belongs to the line that called it, and what happens in
+    pytest to no line. Only lines of this thread are traced.
 
     Args:
-        gauges: what to look at.
+        gauges: the gauges to read.
     """
 
     def __init__(self, gauges: Sequence[Gauge]) -> None:
@@ -157,13 +157,13 @@ class Watch:
 
     @property
     def is_over(self) -> bool:
-        """Whether so many lines were run that no more are looked at."""
+        """Whether so many lines were run that no more are watched."""
         return self._looks >= _MOST_LOOKS
 
     def during(self, call: Callable[[], None]) -> None:
         """Make one call under watch.
 
-        A tracer that is there, of a debugger or for coverage, has a break meanwhile.
+        A tracer that is set, by a debugger or for coverage, is suspended meanwhile.
         """
         before = sys.gettrace()
         self._go_on(None)
@@ -175,7 +175,7 @@ class Watch:
             self._go_on(None)
 
     def _go_on(self, line: Line | None) -> None:
-        """Lay what is new to the line so far, and what comes to another one."""
+        """Attribute what is new to the line so far, and what comes to another one."""
         self._looks += 1
         for gauge in self._gauges:
             gauge.look(self._line)
@@ -208,7 +208,7 @@ def _line(frame: FrameType) -> Line:
 
 
 def _caller(frame: FrameType | None) -> Line | None:
-    """The line that goes on after one has returned; nobody's, if it is pytest's."""
+    """Return the line that continues after one has returned; ``None`` if it is pytest's."""
     stack = []
     while frame is not None:
         function, file, line = frame.f_code.co_name, frame.f_code.co_filename, frame.f_lineno
@@ -223,12 +223,12 @@ def _caller(frame: FrameType | None) -> Line | None:
 def with_watched(
     lines: tuple[LeakLine, ...], gauges: Sequence[Gauge], share: float
 ) -> tuple[LeakLine, ...]:
-    """Lines with what the watch has seen of them; those first that were seen.
+    """Return lines with what was seen of them, those that were seen first.
 
     Args:
-        lines: those whose blocks stay.
-        gauges: what was looked at.
-        share: how many times as many calls the blocks are from.
+        lines: the lines whose blocks stay.
+        gauges: the gauges that were read.
+        share: ratio of the number of calls that the blocks are from to those watched.
     """
     left: dict[Line, list[tuple[str, int]]] = {}
     for gauge in gauges:
@@ -245,12 +245,12 @@ def with_watched(
 def with_left(
     lines: tuple[LeakLine, ...], watched: tuple[LeakLine, ...], share: float
 ) -> tuple[LeakLine, ...]:
-    """Lines with what others, of the same place, were seen to leave behind.
+    """Return lines with what others at the same place were seen to leave behind.
 
     Args:
-        lines: those whose blocks stay.
-        watched: those that were watched.
-        share: how many times as many calls the blocks are from.
+        lines: the lines whose blocks stay.
+        watched: the lines that were watched.
+        share: ratio of the number of calls that the blocks are from to those watched.
     """
     seen = {(line.file, line.line): line for line in watched}
     known = {(line.file, line.line) for line in lines}
