@@ -65,11 +65,13 @@ def last(rounds: Sequence[Round], least_calls: float, least_rounds: int) -> Sequ
 def evened(rounds: Sequence[Round]) -> list[Round]:
     """Return the rounds, with each that was cut short joined to the one before."""
     found: list[Round] = []
+    size = 0  # of the latest that was not cut short
     for a_round in rounds:
-        if found and a_round.calls < found[-1].calls:
+        if a_round.calls < size:
             found[-1] = joined((found[-1], a_round))
         else:
             found.append(a_round)
+            size = a_round.calls
     return found
 
 

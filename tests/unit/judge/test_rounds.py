@@ -130,7 +130,9 @@ def test_last(calls, count, kept) -> None:
         pytest.param([3, 3, 6], [3, 3, 6], id="none-cut-short"),
         pytest.param([3, 2], [5], id="one-cut-short"),
         pytest.param([2, 5, 3], [2, 8], id="shorter-than-the-one-before-alone"),
-        pytest.param([3, 2, 3], [8], id="shorter-than-what-was-joined"),
+        pytest.param([3, 2, 3], [5, 3], id="shorter-than-what-was-joined"),
+        pytest.param([3, 2, 1, 2], [8], id="several-cut-short"),
+        pytest.param([3, 3, 1, 3, 3, 6, 60], [3, 4, 3, 3, 6, 60], id="one-among-many"),
         pytest.param([3, 2, 6], [5, 6], id="longer-than-what-was-joined"),
     ],
 )
