@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context
+from functools import partial
 from typing import Any, Final
 
 from pytest_memguard.attribution import naming, raw
 
 _THREADS: Final = "threading."
+_THREAD: Final = ", thread "
+"""Stands in a name before the kind of thread."""
 _CALLED: Final = ("_target", "function")
 """Attributes of a thread, or of a timer, with what it runs."""
 
@@ -29,7 +33,7 @@ def shared_name(name: str, objects: Sequence[Any], new: set[int]) -> str:
     """
     if name.startswith(_THREADS):
         thread = next(filter(naming.is_thread, objects), None)
-        return name if thread is None else f"{name}, thread {thread_kind(thread)}"
+        return name if thread is None else f"{name}{_THREAD}{thread_kind(thread)}"
     kind = kind_in_context(objects, new)
     return f"context variables, made by each call, of {kind}" if kind else name
 
@@ -42,6 +46,22 @@ def thread_kind(thread: Any) -> str:
     known = raw.instance_dict(thread) or {}
     called = next((known[key] for key in _CALLED if known.get(key) is not None), None)
     return kind if called is None else naming.callable_name(called)
+
+
+def thread_counter(holder: str) -> Callable[[], int] | None:
+    """Counts the threads of the kind that the name of a holder ends with, if there is one.
+
+    The interpreter's registry of threads grows with those of every kind.
+
+    Args:
+        holder: its name, as `shared_name` makes it.
+    """
+    kind = holder.partition(_THREAD)[2]
+    return partial(_threads_of, kind) if kind else None
+
+
+def _threads_of(kind: str) -> int:
+    return sum(thread_kind(thread) == kind for thread in threading.enumerate())
 
 
 def kind_in_context(objects: Sequence[Any], new: set[int]) -> str:

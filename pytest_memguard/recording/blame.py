@@ -18,13 +18,14 @@ from pytest_memguard.attribution.fingerprints import (
 )
 from pytest_memguard.attribution.growth import STEADY, Found, Growth
 from pytest_memguard.attribution.leak_lines import leak_lines
+from pytest_memguard.attribution.registries import thread_counter
 from pytest_memguard.attribution.session_owners import Owners
-from pytest_memguard.attribution.values import length_of
+from pytest_memguard.attribution.values import Value, length_of
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import can_fork, run_in_fork
 from pytest_memguard.judge.growth_scales import measured_rate
 from pytest_memguard.leak_wire import blame_from_json, blame_to_json
-from pytest_memguard.leaks import STARTS_TRACEMALLOC, Blame, Verdict
+from pytest_memguard.leaks import STARTS_TRACEMALLOC, Blame, RetentionPath, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.python_blocks import TracingStopped, traced_again
 from pytest_memguard.probes.surviving_blocks import SurvivingBlocks, SurvivorTracker, warm_up
@@ -188,7 +189,7 @@ def _look(
         )
     collect()
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)
-    return named(blame), _grower(blame, found, per_call)
+    return named(blame), _grower(blame, found, per_call) or thread_grower(blame.path, verdict)
 
 
 def _made_sure(
@@ -233,6 +234,18 @@ def _grower(blame: Blame, found: Found, per_call: float) -> Grower | None:
     """Return the container that grows, unless another leak may add to it as well."""
     shared = blame.path is None or is_registry(blame.path.holder)
     return None if shared or found.gained <= 0 else Grower(found.grower, per_call)
+
+
+def thread_grower(path: RetentionPath | None, verdict: Verdict) -> Grower | None:
+    """The threads of a kind, where the interpreter's registry of them is the holder.
+
+    Args:
+        path: to the holder.
+        verdict: how fast threads become more.
+    """
+    count = thread_counter(path.holder) if path is not None else None
+    per_call = verdict.rate_of("Python threads")
+    return Grower(Value(count), per_call) if count is not None and per_call > 0 else None
 
 
 def with_own_sizes(

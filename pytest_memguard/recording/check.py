@@ -50,6 +50,7 @@ _DEAD: Final = (
     "away now and then"
 )
 _FILES: Final = "{}; {} files are open by now, and tests after it need some"
+_THREADS: Final = "{}; leaks that were checked have left {} threads running"
 _BLIND: Final = "no signal that shows memory can be read here (blocks, C heap, USS)"
 
 
@@ -198,6 +199,9 @@ class LeakCheck:
         self._left_behind.add(grown)
         if verdict.state == "unclear" and grown.get("open files", 0) >= limits.files:
             reason = _FILES.format(verdict.reason, now["open files"])
+            return replace(verdict, reason=reason)
+        if verdict.state == "unclear" and grown.get("native threads", 0) >= limits.threads:
+            reason = _THREADS.format(verdict.reason, self._left_behind.threads)
             return replace(verdict, reason=reason)
         return verdict
 

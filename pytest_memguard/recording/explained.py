@@ -89,10 +89,12 @@ def _ratio(verdict: Verdict, before: Verdict) -> float:
 
 def _is_as_fed(rate: Rate, before: Verdict, fed: float) -> bool:
     """Return whether a signal grows as fast as before, for this number of items."""
-    known = next((r.per_call for r in before.rates if r.signal == rate.signal), 0.0)
-    expected = known * fed
+    known = before.rate_of(rate.signal)
     if rate.signal in BYTE_SIGNALS:
+        # one that was too uneven to be named is about as large as the other
+        expected = fed * (known or max(map(before.rate_of, BYTE_SIGNALS)))
         return expected / _AS_FED_BYTES <= rate.per_call <= _AS_FED_BYTES * expected
+    expected = known * fed
     off = abs(rate.per_call - expected)
     return known > 0 and off <= FLOORS[rate.signal] + _OFF * expected
 

@@ -19,6 +19,8 @@ _TIMES_THREADS: Final = 20
 """How many times what one check may use up all checks may use up together: memory, threads."""
 _AFTERWARDS: Final = 1 / 8
 """Share of its own limit that a check may use up after that."""
+_FOR_A_VERDICT: Final = 12
+"""Number of calls, each of which leaves a thread, that a verdict takes."""
 
 
 class LeftBehind:
@@ -46,13 +48,20 @@ class LeftBehind:
                 self._most_open = _most_open(is_open)
             files = min(files, max(1, self._most_open - is_open))
         memory = max(self._left["C heap"], self._left["USS"])
-        threads = max(self._left["Python threads"], self._left["native threads"])
         return replace(
             limits,
             files=files,
             memory=_what_is_left(limits.memory, _TIMES, memory),
-            threads=_what_is_left(limits.threads, _TIMES_THREADS, threads),
+            threads=max(
+                min(limits.threads, _FOR_A_VERDICT),
+                _what_is_left(limits.threads, _TIMES_THREADS, self.threads),
+            ),
         )
+
+    @property
+    def threads(self) -> int:
+        """Threads that checks have left."""
+        return max(self._left["Python threads"], self._left["native threads"])
 
     def add(self, growth: Mapping[Signal, int]) -> None:
         """Add what a check has left behind.

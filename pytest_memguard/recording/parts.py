@@ -31,7 +31,7 @@ from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, LeakLine, Rate, Signal,
 from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.signal_readers import heap_used
 from pytest_memguard.probes.surviving_blocks import frames
-from pytest_memguard.recording.blame import Grower, named
+from pytest_memguard.recording.blame import Grower, named, thread_grower
 from pytest_memguard.recording.populations import combined, without_populations
 from pytest_memguard.values import dataclass
 
@@ -345,7 +345,9 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
         notes=_notes(cause),
     )
     holding = cause.holding
-    grower = Grower(holding.grower, holding.gained / cause.calls) if holding.gained else None
+    grower = thread_grower(cause.path, verdict)
+    if grower is None and holding.gained:
+        grower = Grower(holding.grower, holding.gained / cause.calls)
     return Part(verdict=verdict, blame=named(blame), grower=grower)
 
 

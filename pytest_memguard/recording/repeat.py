@@ -149,7 +149,8 @@ class Repetition:
         self._earlier[:] = self._first
         self._looks_clean = False
         self._clean_at = 0.0
-        self._disturbed = self._harmed = self._too_slow = False
+        self._disturbed = self._too_slow = False
+        self._eats: Signal | None = None
         self._slow = SlowToEnd(
             self._call_once, looks, self._start, limits.seconds, patience or Patience()
         )
@@ -305,8 +306,9 @@ class Repetition:
     def _ask(self, *, is_over: bool = False) -> Verdict | None:
         """Ask once whether it is known who does it.
 
-        What only ate all that it may is not looked into, nor what would: if it grows by a share
-        of itself with every call, some more calls may eat a hundred times that.
+        What only ate all memory that it may is not looked into, nor what would: if it grows by
+        a share of itself with every call, some more calls may eat a hundred times that. Some
+        more files or threads do less harm than a leak without an explanation.
 
         Args:
             is_over: whether there are no more calls.
@@ -314,7 +316,8 @@ class Repetition:
         is_early = not is_over and self._spent() < self._not_before
         if self._on_suspicion is None or (is_early and self._is_known is None):
             return None
-        so_far = final(self._series(), "", self._least_calls())
+        eaten = self._eats is not None and self._eats not in BYTE_SIGNALS
+        so_far = final(self._series(), "", self._least_calls(), at_limit=eaten)
         if so_far.state != "leaking" or self._would_eat():
             return None
         ended = self._ended_by_themselves()
@@ -394,7 +397,7 @@ class Repetition:
         if verdict.state == "unclear":
             verdict = self._ended_by_themselves() or verdict
         longest = max((a_round.calls for a_round in verdict.rounds), default=0)
-        if verdict.state != "leaking" or self._harmed or longest > SHORT_ROUND_CALLS:
+        if verdict.state != "leaking" or self._eats is not None or longest > SHORT_ROUND_CALLS:
             return verdict
         return self._confirm(verdict, 2 * longest)
 
@@ -405,7 +408,7 @@ class Repetition:
         in them a reason to be unclear.
         """
         series = self._series()
-        verdict = final(series, stopped, self._least_calls(), at_limit=self._harmed)
+        verdict = final(series, stopped, self._least_calls(), at_limit=self._eats is not None)
         unasked = self._looks_clean and not self._limits.least
         if verdict.state == "unclear" and unasked and not is_large(series):
             return Verdict(state="clean", calls=verdict.calls, rounds=series)
@@ -437,7 +440,7 @@ class Repetition:
         return 2 * min(next_size(self._done), SHORT_ROUND_CALLS) + 1 if few else 0
 
     def _least_calls(self) -> int:
-        return LEAST_ROUNDS if self._harmed else LEAST_CALLS
+        return LEAST_CALLS if self._eats is None else LEAST_ROUNDS
 
     def _round(self, size: int, *, settle: bool) -> None:
         """Make so many calls, and keep how far every signal moved.
@@ -514,7 +517,7 @@ class Repetition:
             return "and no more rounds can be kept"
         for signal, grown in zip(self._signals, self._grown, strict=True):
             if grown > 0 and signal != "blocks" and grown >= self._most(signal, limits):
-                self._harmed = True
+                self._eats = signal
                 lost = format_size(grown) if signal in BYTE_SIGNALS else f"{grown} {signal}"
                 return f"and {lost} are lost already"
         return ""

@@ -713,6 +713,33 @@ def test_a_slow_test_that_fills_a_cache(run, written):
     assert "a cache is filling: functools.lru_cache(maxsize=50000)" in verdict["reason"]
 
 
+def test_threads_of_many_leaks(run, written):
+    """Threads of one kind are one leak: explained once, and told by few calls after that."""
+    source = """
+        import threading
+        import pytest
+
+        STOP = threading.Event()
+
+        class Poller(threading.Thread):
+            def run(self):
+                STOP.wait()
+
+        @pytest.mark.parametrize("n", range(5))
+        def test_polls(n):
+            Poller(daemon=True).start()
+    """
+    ini = ("-o", "mem_leak_stop_at=256 MB, 200 files, 30 threads")
+    result = run(source, "--mem-leak-check", JSON, "-p", "no:randomly", *ini)
+    result.assert_outcomes(failed=5)
+    leaks = [test["leak"] for test in written().values()]
+    assert len({leak["blame"]["fingerprint"] for leak in leaks}) == 1
+    assert all(leak["calls"] < 60 for leak in leaks[1:])
+    result.stdout.fnmatch_lines(
+        ["leaking: *, 5 tests: *; held by threading._active, thread test_it.Poller (leaking)"]
+    )
+
+
 OPENS = """
     import os
     import pytest

@@ -41,7 +41,7 @@ def test_where_files_cannot_be_counted() -> None:
         ({"C heap": 700 * MIB, "Python threads": 940}, 256, 50),
         ({"C heap": 700 * MIB, "USS": 900 * MIB}, 124, 50),
         ({"native threads": 980}, 256, 20),
-        ({"USS": 5_000 * MIB, "Python threads": 4_000}, 32, 6),
+        ({"USS": 5_000 * MIB, "Python threads": 4_000}, 32, 12),
         ({"USS": -5 * MIB}, 256, 50),
     ],
 )

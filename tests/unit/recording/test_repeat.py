@@ -243,6 +243,18 @@ def test_growth_that_would_eat_more_than_it_may(repeated, share) -> None:
     assert asked == []
 
 
+@pytest.mark.parametrize("signal", ["Python threads", "open files", "C heap"])
+def test_what_ate_all_threads_is_looked_into(repeated, signal) -> None:
+    """Some more threads or files do less harm than some more memory."""
+    asked: list[Verdict] = []
+    limits = Limits(threads=12, files=12, memory=1200)
+    grown = 100 if signal == "C heap" else 1
+    verdict = repeated({signal: grown}, limits, on_suspicion=asked.append).verdict()
+    assert verdict.state == "leaking"
+    assert verdict.calls < 20
+    assert len(asked) == (signal != "C heap")
+
+
 @pytest.mark.parametrize("start", [16, 64, 128, 256])
 def test_growth_that_doubles_leaks(repeated, start) -> None:
     """What doubles is looked at after each call once it is much, as long as there is room."""
