@@ -74,7 +74,7 @@ class Simulated:
         """Room for one reading."""
         return array("q", [0])
 
-    def look(self, row: array[int], **_: object) -> None:
+    def read(self, row: array[int], **_: object) -> None:
         """Read the series where it is now."""
         row[0] = max(-_MOST, min(_MOST, round(self._level(self.calls))))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from pytest_memguard.leaks import Blame, LeakReading, Round, Signal
+from pytest_memguard.leaks import Diagnosis, LeakReading, Round, Signal
 
 LISTED_GROWTH: Final[dict[Signal, int]] = {"blocks": 1000, "C heap": 65_536, "USS": 1_048_576}
 """Growth that is listed although it stopped; a thousand blocks are about 64 KiB."""
@@ -13,7 +13,7 @@ LISTED_COUNT: Final = 8
 """The same for files, threads and other things that are counted."""
 
 
-def may_be_python_memory(blame: Blame, signals: Iterable[Signal]) -> bool:
+def may_be_python_memory(diagnosis: Diagnosis, signals: Iterable[Signal]) -> bool:
     """Return whether a leak without a known holder may be Python's memory.
 
     It may be if blocks grew, or if one block grows in place: a value that each call replaces by
@@ -21,9 +21,9 @@ def may_be_python_memory(blame: Blame, signals: Iterable[Signal]) -> bool:
     """
     if "blocks" in signals:
         return True
-    if not blame.lines:
+    if not diagnosis.lines:
         return "C heap" in signals
-    return blame.lines[0].size > 0 and blame.lines[0].count < blame.calls / 2
+    return diagnosis.lines[0].size > 0 and diagnosis.lines[0].count < diagnosis.calls / 2
 
 
 SMALL_BLOCK: Final = 256
@@ -37,11 +37,11 @@ def bytes_per_call(reading: LeakReading) -> float | None:
     used. Without a line that shows the size of Python's blocks, resident pages are: small
     blocks are not in the C heap.
     """
-    blame, traced = reading.blame, 0.0
-    if blame is not None and blame.per_call is not None:
-        return blame.per_call
-    if blame is not None and blame.calls:
-        traced = sum(line.size for line in blame.lines) / blame.calls
+    diagnosis, traced = reading.diagnosis, 0.0
+    if diagnosis is not None and diagnosis.per_call is not None:
+        return diagnosis.per_call
+    if diagnosis is not None and diagnosis.calls:
+        traced = sum(line.size for line in diagnosis.lines) / diagnosis.calls
     measured = [r.per_call for r in reading.verdict.rates if r.signal == "C heap"]
     pages = [r.per_call for r in reading.verdict.rates if r.signal == "USS"]
     blocks = sum(r.per_call for r in reading.verdict.rates if r.signal == "blocks")
@@ -58,7 +58,7 @@ def is_worth_listing(reading: LeakReading) -> bool:
     Args:
         reading: of a test that is settling.
     """
-    path = reading.blame.path if reading.blame is not None else None
+    path = reading.diagnosis.path if reading.diagnosis is not None else None
     if path is not None and path.bounded:
         return True
     return is_large(reading.verdict.rounds)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from pytest_memguard.formats import Json
 from pytest_memguard.leaks import (
-    Blame,
+    Diagnosis,
     Kept,
     LeakLine,
     LeakReading,
@@ -48,24 +48,24 @@ def verdict_from_json(data: Json) -> Verdict:
     )
 
 
-def blame_to_json(blame: Blame) -> Json:
+def diagnosis_to_json(diagnosis: Diagnosis) -> Json:
     """Return what causes a leak as plain JSON."""
     return {
-        "calls": blame.calls,
-        "lines": [asdict(line) | {"left": dict(line.left)} for line in blame.lines],
-        "types": [asdict(growth) for growth in blame.types],
-        "path": None if blame.path is None else asdict(blame.path),
-        "notes": list(blame.notes),
-        "fingerprint": blame.fingerprint,
-        "former_fingerprint": blame.earlier_fingerprint,
-        "bytes_per_call": blame.per_call,
+        "calls": diagnosis.calls,
+        "lines": [asdict(line) | {"left": dict(line.left)} for line in diagnosis.lines],
+        "types": [asdict(growth) for growth in diagnosis.types],
+        "path": None if diagnosis.path is None else asdict(diagnosis.path),
+        "notes": list(diagnosis.notes),
+        "fingerprint": diagnosis.fingerprint,
+        "former_fingerprint": diagnosis.earlier_fingerprint,
+        "bytes_per_call": diagnosis.per_call,
     }
 
 
-def blame_from_json(data: Json) -> Blame:
+def diagnosis_from_json(data: Json) -> Diagnosis:
     """Return what causes a leak from its plain form."""
     path = data["path"]
-    return Blame(
+    return Diagnosis(
         calls=data["calls"],
         lines=tuple(
             LeakLine(
@@ -90,7 +90,7 @@ def leak_to_json(leak: LeakReading) -> Json:
     """Return the result of a leak check as plain JSON."""
     return {
         "verdict": verdict_to_json(leak.verdict),
-        "blame": None if leak.blame is None else blame_to_json(leak.blame),
+        "blame": None if leak.diagnosis is None else diagnosis_to_json(leak.diagnosis),
         "accepted": leak.accepted,
         "calls": leak.calls,
         "seconds": leak.seconds,
@@ -103,7 +103,7 @@ def leak_from_json(data: Json) -> LeakReading:
     """Return the result of a leak check from its plain form."""
     return LeakReading(
         verdict=verdict_from_json(data["verdict"]),
-        blame=None if data["blame"] is None else blame_from_json(data["blame"]),
+        diagnosis=None if data["blame"] is None else diagnosis_from_json(data["blame"]),
         accepted=data["accepted"],
         calls=data["calls"],
         seconds=data["seconds"],

@@ -140,7 +140,7 @@ class RetentionPath:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blame:
+class Diagnosis:
     """The cause of a leak."""
 
     calls: int
@@ -183,7 +183,7 @@ class LeakReading:
 
     verdict: Verdict
     """The verdict."""
-    blame: Blame | None = None
+    diagnosis: Diagnosis | None = None
     """The cause; ``None`` if it was not looked for."""
     accepted: str = ""
     """Why the leak does not fail the test; usually empty."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_memguard.attribution import growth, retention
 from pytest_memguard.leaks import Rate, Verdict
-from pytest_memguard.recording import blame
+from pytest_memguard.recording import diagnosis
 
 MILLION = 1_100_000
 """Objects up to which an explanation has to be complete, those of a bare process included."""
@@ -22,13 +22,13 @@ CALLS = 30
 """What a verdict rests on, about."""
 LINES, TYPES, PATH, REST = "lines", "types", "path", "rest"
 _PARTS: tuple[tuple[Any, str, str], ...] = (
-    (blame, "warm_up", LINES),
-    (blame.SurvivorTracker, "start", LINES),
-    (blame.SurvivorTracker, "stop", LINES),
-    (blame.SurvivorTracker, "read", LINES),
-    (blame, "leak_lines", LINES),
-    (blame.Growth, "__init__", TYPES),
-    (blame.Growth, "finish", TYPES),
+    (diagnosis, "warm_up", LINES),
+    (diagnosis.SurvivorTracker, "start", LINES),
+    (diagnosis.SurvivorTracker, "stop", LINES),
+    (diagnosis.SurvivorTracker, "read", LINES),
+    (diagnosis, "leak_lines", LINES),
+    (diagnosis.HeapGrowth, "__init__", TYPES),
+    (diagnosis.HeapGrowth, "finish", TYPES),
     (retention.Search, "__init__", PATH),
     (retention.Search, "chains", PATH),
     (growth, "retention_path", PATH),
@@ -135,7 +135,7 @@ def explain(leak: Callable[[], None], objects: int) -> dict[str, float]:
     before = peak()
     start = time.perf_counter()
     try:
-        told, _ = blame.look_into(leak, verdict, gc.collect, fork=False)
+        told, _ = diagnosis.diagnose(leak, verdict, gc.collect, fork=False)
     finally:
         for place, name, function, _ in kept:
             setattr(place, name, function)

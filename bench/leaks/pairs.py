@@ -112,12 +112,12 @@ def _run(arguments: Sequence[str], folder: Path) -> None:
     )
 
 
-def _named(blame: dict[str, Any] | None) -> str:
-    if blame is None:
+def _named(diagnosis: dict[str, Any] | None) -> str:
+    if diagnosis is None:
         return ""
-    if blame["path"] is not None:
-        return str(blame["path"]["holder"])
-    return str(blame["lines"][0]["function"]) if blame["lines"] else ""
+    if diagnosis["path"] is not None:
+        return str(diagnosis["path"]["holder"])
+    return str(diagnosis["lines"][0]["function"]) if diagnosis["lines"] else ""
 
 
 def is_right(pair: tuple[Kind, Kind], names: list[str]) -> bool:

@@ -143,7 +143,7 @@ def show(answers: dict[str, dict[Case, Answer]]) -> None:
         if tables.wrong(said):
             print(f"\nWrong: {name}\n{tables.mistakes(said)}")
     if ours := answers.get("pytest-memguard"):
-        print(f"\nBlame: pytest-memguard, leaks found\n{tables.blame(ours)}")
+        print(f"\nBlame: pytest-memguard, leaks found\n{tables.diagnosis(ours)}")
 
 
 if __name__ == "__main__":

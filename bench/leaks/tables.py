@@ -140,10 +140,10 @@ CHECKS: Mapping[str, Callable[[Case, Answer], bool | None]] = {
     "type": type_right,
     "holder": holder_right,
 }
-"""What the blame of a leak that was found must get right."""
+"""What the diagnosis of a leak that was found must get right."""
 
 
-def blame(answers: Answers) -> str:
+def diagnosis(answers: Answers) -> str:
     """How often line, type and holder of the leaks that were found are right, and where not."""
     found = {
         case: answer

@@ -137,7 +137,7 @@ def memguard(place: Place, case: Case) -> Iterator[tuple[str, Answer]]:
 
 
 def _reading(leak: Mapping[str, Any], notes: Mapping[str, Any]) -> Answer:
-    verdict, blame = leak["verdict"], leak.get("blame") or {}
+    verdict, diagnosis = leak["verdict"], leak.get("blame") or {}
     rates = [
         f"{rate['signal']} {rate['per_call']:.3g} per call" for rate in verdict.get("rates", ())
     ]
@@ -146,9 +146,9 @@ def _reading(leak: Mapping[str, Any], notes: Mapping[str, Any]) -> Answer:
         calls=verdict["calls"],
         seconds=notes.get("watched", {}).get("seconds", leak.get("seconds")),
         said="; ".join(filter(None, [verdict.get("reason", ""), *rates])),
-        lines=tuple(place for line in blame.get("lines", ()) for place in _places(line)),
-        types=tuple(growth["type"] for growth in blame.get("types", ())),
-        holder=(blame.get("path") or {}).get("holder") or "",
+        lines=tuple(place for line in diagnosis.get("lines", ()) for place in _places(line)),
+        types=tuple(growth["type"] for growth in diagnosis.get("types", ())),
+        holder=(diagnosis.get("path") or {}).get("holder") or "",
     )
 
 

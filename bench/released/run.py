@@ -97,14 +97,14 @@ def output(command: Sequence[object], folder: Path) -> str:
 
 def read(pair: Pair, version: str, leak: dict[str, Any], measured: dict[str, Any]) -> Answer:
     """The answer, from the JSON of a run."""
-    blame = leak["blame"] or {"lines": [], "path": None, "bytes_per_call": None}
+    diagnosis = leak["blame"] or {"lines": [], "path": None, "bytes_per_call": None}
     rates = {rate["signal"]: rate["per_call"] for rate in leak["verdict"]["rates"]}
-    lines, path = blame["lines"], blame["path"]
+    lines, path = diagnosis["lines"], diagnosis["path"]
     grown = measured["traced"] or measured["pages"]
     return Answer(
         version=version,
         state=leak["verdict"]["state"],
-        said=blame["bytes_per_call"] or 0.0,
+        said=diagnosis["bytes_per_call"] or 0.0,
         blocks=rates.get("blocks", 0.0),
         measured=grown,
         measured_blocks=measured["blocks"],

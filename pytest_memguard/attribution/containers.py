@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.sizes import Grown
 
 _MOST_CONTAINERS: Final = 6
@@ -25,7 +25,7 @@ class Containers:
     """
 
     def __init__(
-        self, grown: Grown, survivors: Survivors, calls: int, *, most: int = _MOST_CONTAINERS
+        self, grown: Grown, survivors: NewObjects, calls: int, *, most: int = _MOST_CONTAINERS
     ) -> None:
         reached = [len(survivors.reached(container)) for container, _ in grown]
         # growth by the same amount in every call is no chance
@@ -40,7 +40,7 @@ class Containers:
         """How much of what is new the first of them holds."""
 
 
-def holders(survivors: Survivors, least: int) -> Grown:
+def holders(survivors: NewObjects, least: int) -> Grown:
     """Return old containers that hold many new objects, and how many.
 
     They are found by what refers to a few of the new objects of each type, and then to a few of

@@ -8,7 +8,7 @@ from typing import Final
 from weakref import ReferenceType
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.leaks import Blame, Verdict
+from pytest_memguard.leaks import Diagnosis, Verdict
 
 _TYPE: Final = raw.type_name(ReferenceType)
 _ALL: Final = 0.9
@@ -18,7 +18,9 @@ _TRIES: Final = 2
 """Number of tries, because the owner may remove them in one of them."""
 
 
-def only_dead_references(call: Callable[[], None], verdict: Verdict, blame: Blame) -> bool:
+def only_dead_references(
+    call: Callable[[], None], verdict: Verdict, diagnosis: Diagnosis
+) -> bool:
     """Return whether calls leave nothing but dead weak references.
 
     An SQLite connection, for example, removes them after every 200 cursors.
@@ -26,11 +28,11 @@ def only_dead_references(call: Callable[[], None], verdict: Verdict, blame: Blam
     Args:
         call: makes one call; called a few times if weak references grow.
         verdict: leaking.
-        blame: the cause.
+        diagnosis: the cause.
     """
     blocks = next((rate.per_call for rate in verdict.rates if rate.signal == "blocks"), 0.0)
-    made = sum(growth.count for growth in blame.types if growth.type == _TYPE)
-    if not blocks or made < _ALL * blocks * blame.calls:
+    made = sum(growth.count for growth in diagnosis.types if growth.type == _TYPE)
+    if not blocks or made < _ALL * blocks * diagnosis.calls:
         return False
     return any(_dead_from(call) >= _ALL * blocks * _CALLS for _ in range(_TRIES))
 

@@ -15,9 +15,9 @@ from pytest_memguard.attribution.containers import Containers
 from pytest_memguard.attribution.growth import STEADY, NoCollection
 from pytest_memguard.attribution.holders import holder_of
 from pytest_memguard.attribution.leftover import Heap, leftover, replaced, with_main_line
-from pytest_memguard.attribution.marking import Marker, Piece, with_reused
+from pytest_memguard.attribution.marking import BlockMarker, Piece, with_reused
 from pytest_memguard.attribution.naming import is_weak_container
-from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Search, stack_frames
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.sizes import Grown, Sizes
@@ -119,7 +119,7 @@ class Division:
             if collects:  # what was alive at the start, is in a cycle and was replaced
                 gc.collect()
             gone = self._total + len(new) - len(gc.get_objects())
-            survivors = Survivors(new, set())
+            survivors = NewObjects(new, set())
             del new
             blocks = pieces()
             if blocks is None:
@@ -128,7 +128,7 @@ class Division:
 
     def _divided(
         self,
-        survivors: Survivors,
+        survivors: NewObjects,
         blocks: Sequence[Piece],
         read: Callable[[int, int], bytes],
         calls: int,
@@ -139,7 +139,7 @@ class Division:
         deadline = time.thread_time() + self._seconds
         least = max(1, math.ceil(STEADY * calls))
         known = with_reused(blocks, survivors.objects)
-        marker = Marker(known, survivors.objects, read)
+        marker = BlockMarker(known, survivors.objects, read)
         survivors.know_blocks(marker.is_new)
         own = survivors.own | marker.own
         everything = gc.get_objects()
@@ -248,8 +248,8 @@ class _Hands:
 
     def __init__(
         self,
-        survivors: Survivors,
-        marker: Marker,
+        survivors: NewObjects,
+        marker: BlockMarker,
         pieces: Sequence[Piece],
         search: Search,
         calls: int,
@@ -461,7 +461,7 @@ class _Hands:
         return Holding(
             path=group.path,
             pieces=tuple(self._pieces[index] for index in sorted(held - buffers)),
-            types=Survivors(objects, set()).count(max(1, math.ceil(STEADY * self._calls))),
+            types=NewObjects(objects, set()).count(max(1, math.ceil(STEADY * self._calls))),
             objects=tuple(map(type, objects)),
             grower=group.grower,
             gained=group.gained,

@@ -26,7 +26,7 @@ _MOST_ITEMS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ChainStep:
     """The step from an object to another that it holds, perhaps through uninteresting ones."""
 
     words: str
@@ -39,10 +39,10 @@ class Step:
     """Whether what is held is described beside it, and not as a step of its own."""
 
 
-Way = Callable[[Sequence[Any]], Step | None]
+Way = Callable[[Sequence[Any]], ChainStep | None]
 
 
-def follow(chain: Sequence[Any]) -> Step:
+def follow(chain: Sequence[Any]) -> ChainStep:
     """Return the first step along a chain of objects of which each holds the next.
 
     Args:
@@ -52,10 +52,10 @@ def follow(chain: Sequence[Any]) -> Step:
         step = way(chain)
         if step is not None:
             return step
-    return Step(words="(inside)", name="")
+    return ChainStep(words="(inside)", name="")
 
 
-def _through_namespace(chain: Sequence[Any]) -> Step | None:
+def _through_namespace(chain: Sequence[Any]) -> ChainStep | None:
     """Return the step from a class, a module or an instance through its dict."""
     holder, held = chain[:2]
     if issubclass(type(holder), type):
@@ -66,7 +66,7 @@ def _through_namespace(chain: Sequence[Any]) -> Step | None:
     return None
 
 
-def _of_class(chain: Sequence[Any]) -> Step | None:
+def _of_class(chain: Sequence[Any]) -> ChainStep | None:
     names = [key for key, value in _entries(chain[0]) if value is chain[1]]
     if names:
         return _attribute(chain[0], min(names), 1)
@@ -75,7 +75,7 @@ def _of_class(chain: Sequence[Any]) -> Step | None:
         if names:
             return _attribute(chain[0], min(names), 2)
     if type(chain[1]) is tuple and len(chain) > 2 and issubclass(type(chain[2]), type):
-        return Step(words="base class", name=", base class", length=2)
+        return ChainStep(words="base class", name=", base class", length=2)
     return None
 
 
@@ -83,15 +83,15 @@ def _entries(cls: type) -> list[tuple[str, Any]]:
     return [(raw.text(key), value) for key, value in list(raw.namespace(cls).items())]
 
 
-def _attribute(holder: object, name: str, length: int) -> Step:
+def _attribute(holder: object, name: str, length: int) -> ChainStep:
     if issubclass(type(holder), ModuleType):
-        return Step(words=name, name=f".{name}", length=length)
+        return ChainStep(words=name, name=f".{name}", length=length)
     if issubclass(type(holder), type):
-        return Step(words=f"attribute {name}", name=f".{name}", length=length)
-    return Step(words=f".{name}", name=f".{name}", length=length)
+        return ChainStep(words=f"attribute {name}", name=f".{name}", length=length)
+    return ChainStep(words=f".{name}", name=f".{name}", length=length)
 
 
-def _through_function(chain: Sequence[Any]) -> Step | None:
+def _through_function(chain: Sequence[Any]) -> ChainStep | None:
     """Return the step from a function to variables of its closure, or its defaults."""
     function, held = chain[:2]
     if type(function) is not FunctionType or len(chain) < 3:
@@ -100,7 +100,7 @@ def _through_function(chain: Sequence[Any]) -> Step | None:
         position = index_of(held, chain[2]) or 0
         name = function.__code__.co_freevars[position]
         words = f"closure variable {name}"
-        return Step(words=words, name=f", {words}", length=min(3, len(chain) - 1))
+        return ChainStep(words=words, name=f", {words}", length=min(3, len(chain) - 1))
     if held is function.__defaults__:
         names = function.__code__.co_varnames[: function.__code__.co_argcount]
         name = names[(index_of(held, chain[2]) or 0) - len(held or ())]
@@ -108,21 +108,21 @@ def _through_function(chain: Sequence[Any]) -> Step | None:
         name = key_of(held, chain[2]) or ""
     else:
         return None
-    return Step(words=f"default of {name}", name=f", default of {name}", length=2)
+    return ChainStep(words=f"default of {name}", name=f", default of {name}", length=2)
 
 
-def _through_weak_container(chain: Sequence[Any]) -> Step | None:
+def _through_weak_container(chain: Sequence[Any]) -> ChainStep | None:
     """Return the step from a container of weak references to its ``data``."""
     if not naming.is_weak_container(chain[0]):
         return None
     data = (raw.instance_dict(chain[0]) or {}).get("data")
     for position, held in enumerate(chain[1:3], start=1):
         if held is data:
-            return Step(words="", name="", length=position)
+            return ChainStep(words="", name="", length=position)
     return None
 
 
-def _through_thread_local(chain: Sequence[Any]) -> Step | None:
+def _through_thread_local(chain: Sequence[Any]) -> ChainStep | None:
     """Return the step from a `threading.local` to an attribute that one thread sees.
 
     The version in C has a dict of the threads' dicts. That in Python has the dict of the thread
@@ -142,10 +142,10 @@ def _through_thread_local(chain: Sequence[Any]) -> Step | None:
     name = key_of(chain[length - 1], chain[length])
     if name is None:
         return None
-    return Step(words=f".{name} of one thread", name=f".{name}", length=length)
+    return ChainStep(words=f".{name} of one thread", name=f".{name}", length=length)
 
 
-def _through_context(chain: Sequence[Any]) -> Step | None:
+def _through_context(chain: Sequence[Any]) -> ChainStep | None:
     """Return the step from a context to the value of one of its variables."""
     if type(chain[0]) is not Context:
         return None
@@ -153,25 +153,25 @@ def _through_context(chain: Sequence[Any]) -> Step | None:
         for position, held in enumerate(chain[1:], start=1):
             if held is value:
                 words = f"context variable {variable.name}"
-                return Step(words=words, name=f", {words}", length=position)
+                return ChainStep(words=words, name=f", {words}", length=position)
     return None
 
 
-def _through_lru_cache(chain: Sequence[Any]) -> Step | None:
+def _through_lru_cache(chain: Sequence[Any]) -> ChainStep | None:
     """Return the step from a cached function to its results, past the dict that has them."""
     if type(chain[0]) is not raw.LRU_CACHE:
         return None
     if type(chain[1]) is dict and raw.instance_dict(chain[0]) is not chain[1]:
         if len(chain) == 2:
-            return Step(words="results", name="")
-        return Step(words="cached call", name=ITEM, length=2, attribute=False)
+            return ChainStep(words="results", name="")
+        return ChainStep(words="cached call", name=ITEM, length=2, attribute=False)
     known = [name for name, value in raw.attributes(chain[0]) if value is chain[1]]
     if known:
         return _attribute(chain[0], known[0], 1)
-    return Step(words="cached call", name=ITEM, attribute=False)
+    return ChainStep(words="cached call", name=ITEM, attribute=False)
 
 
-def _through_frame(chain: Sequence[Any]) -> Step | None:
+def _through_frame(chain: Sequence[Any]) -> ChainStep | None:
     """Return the step from a frame, or something suspended, to a local variable."""
     frame, length = chain[0], 1
     if raw.is_exactly(frame, *naming.GENERATORS):
@@ -187,11 +187,11 @@ def _through_frame(chain: Sequence[Any]) -> Step | None:
         if value is held:
             words = f"local variable {name} of {naming.frame_words(frame)}"
             stable = f", local variable {name} of {frame.f_code.co_name}"
-            return Step(words=words, name=stable, length=length)
+            return ChainStep(words=words, name=stable, length=length)
     return None
 
 
-def _to_item(chain: Sequence[Any]) -> Step | None:
+def _to_item(chain: Sequence[Any]) -> ChainStep | None:
     """Return the step from a container to one of its items."""
     holder, held = chain[:2]
     if issubclass(type(holder), dict):
@@ -211,24 +211,24 @@ def _to_item(chain: Sequence[Any]) -> Step | None:
     return None
 
 
-def _item(words: str) -> Step:
-    return Step(words=words, name=ITEM, attribute=False)
+def _item(words: str) -> ChainStep:
+    return ChainStep(words=words, name=ITEM, attribute=False)
 
 
-def _to_attribute(chain: Sequence[Any]) -> Step | None:
+def _to_attribute(chain: Sequence[Any]) -> ChainStep | None:
     """Return the step from an object to an attribute of its own."""
     holder, held = chain[:2]
     for name, value in raw.attributes(holder):
         if value is held:
             return _attribute(holder, name, 1)
     if type(holder) is CellType or type(holder) is MappingProxyType:
-        return Step(words="", name="")
+        return ChainStep(words="", name="")
     if issubclass(type(holder), ReferenceType):
-        return Step(words="weakref callback", name=", weakref callback")
+        return ChainStep(words="weakref callback", name=", weakref callback")
     return None
 
 
-def _through_error(chain: Sequence[Any]) -> Step | None:
+def _through_error(chain: Sequence[Any]) -> ChainStep | None:
     """Return the step from an exception to its traceback or others, and along a traceback."""
     kind = type(chain[0])
     if not issubclass(kind, BaseException) and kind is not TracebackType:
@@ -245,14 +245,14 @@ _OF_ERRORS: Final = (
 )
 
 
-def _through_fixture(chain: Sequence[Any]) -> Step | None:
+def _through_fixture(chain: Sequence[Any]) -> ChainStep | None:
     """Return the step from what pytest keeps for a fixture to the fixture's value."""
     if raw.class_name(type(chain[0])) != ("_pytest.fixtures", "FixtureDef"):
         return None
     kept = dict(raw.attributes(chain[0])).get("cached_result")
     for position, held in enumerate(chain[1:-1], start=1):
         if held is kept and type(kept) is tuple and kept and kept[0] is chain[position + 1]:
-            return Step(words="value", name="", length=position + 1)
+            return ChainStep(words="value", name="", length=position + 1)
     return None
 
 

@@ -12,14 +12,14 @@ from typing import Any, Final
 from weakref import ReferenceType
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Chain, Search
 
 _CHUNK: Final = 2_000
 _MOST_ASKED: Final = 100
 
 
-def chains_from_above(survivors: Survivors, search: Search, least: int) -> list[Chain]:
+def chains_from_above(survivors: NewObjects, search: Search, least: int) -> list[Chain]:
     """Return chains through an old object from which most new objects are reached.
 
     If new objects refer to each other both ways, like those of a doubly linked list, no object
@@ -46,7 +46,7 @@ def chains_from_above(survivors: Survivors, search: Search, least: int) -> list[
     return []
 
 
-def _entries(survivors: Survivors, search: Search) -> Generator[tuple[Any, Any], None, None]:
+def _entries(survivors: NewObjects, search: Search) -> Generator[tuple[Any, Any], None, None]:
     """Yield old objects that refer to new ones, and those."""
     new = survivors.ids
     everything = gc.get_objects()

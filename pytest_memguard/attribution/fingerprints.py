@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
-from pytest_memguard.leaks import Blame, LeakLine
+from pytest_memguard.leaks import Diagnosis, LeakLine
 
 _SHARED: Final = ("parameters of a test",)
 """Holders of leaks that have nothing in common."""
@@ -25,7 +25,7 @@ _OFTEN: Final = 0.5
 _OF_PYTEST: Final = ("pytest", "_pytest", "pluggy")
 
 
-def fingerprint(blame: Blame) -> str:
+def fingerprint(diagnosis: Diagnosis) -> str:
     """Return a name for a leak without addresses, counts, line numbers or folders.
 
     The holder comes first: two tests that add to the same registry show the same leak, whatever
@@ -35,12 +35,12 @@ def fingerprint(blame: Blame) -> str:
     it.
 
     Args:
-        blame: the cause.
+        diagnosis: the cause.
 
     Returns:
         Twelve characters; empty if nothing is known.
     """
-    subject = _subject(blame)
+    subject = _subject(diagnosis)
     return _hashed(subject) if subject else ""
 
 
@@ -53,38 +53,38 @@ def is_registry(holder: str) -> bool:
     return _is_shared(holder.partition(", ")[0]) or holder.startswith(_REGISTRIES)
 
 
-def former_fingerprint(blame: Blame) -> str:
+def former_fingerprint(diagnosis: Diagnosis) -> str:
     """Return the fingerprint that earlier versions gave a leak, if it differs.
 
     Args:
-        blame: the cause, with its present fingerprint.
+        diagnosis: the cause, with its present fingerprint.
     """
-    if blame.path is not None and blame.path.holder:
-        name = _hashed(f"held by {blame.path.holder.partition(', thread ')[0]}")
-    elif blame.lines:
-        line = blame.lines[0]
+    if diagnosis.path is not None and diagnosis.path.holder:
+        name = _hashed(f"held by {diagnosis.path.holder.partition(', thread ')[0]}")
+    elif diagnosis.lines:
+        line = diagnosis.lines[0]
         name = _hashed(f"{PurePath(line.file).name}:{line.function}")
     else:
         return ""
-    return name if name != blame.fingerprint else ""
+    return name if name != diagnosis.fingerprint else ""
 
 
 def _hashed(subject: str) -> str:
     return hashlib.sha256(subject.encode()).hexdigest()[:12]
 
 
-def _subject(blame: Blame) -> str:
-    holder = blame.path.holder if blame.path is not None else ""
-    line = _naming_line(blame.lines)
+def _subject(diagnosis: Diagnosis) -> str:
+    holder = diagnosis.path.holder if diagnosis.path is not None else ""
+    line = _naming_line(diagnosis.lines)
     if holder and not _is_shared(holder):
         return f"held by {holder}"
     if holder:
-        own = _own_type(blame) or (_place(line) if line is not None else "")
+        own = _own_type(diagnosis) or (_place(line) if line is not None else "")
         return f"held by {holder}, {own}" if own else f"held by {holder}"
     if line is not None:
-        kept = _kept_type(blame) or _size_class(line, blame.calls)
+        kept = _kept_type(diagnosis) or _size_class(line, diagnosis.calls)
         return "; ".join(part for part in (_place(line), *line.native, kept) if part)
-    return _TRACED if blame.traced else ""
+    return _TRACED if diagnosis.traced else ""
 
 
 def _is_shared(holder: str) -> bool:
@@ -100,17 +100,17 @@ def _is_of_library(name: str) -> bool:
     return re.split(r"[.\[]", name, maxsplit=1)[0] in sys.stdlib_module_names
 
 
-def _own_type(blame: Blame) -> str:
+def _own_type(diagnosis: Diagnosis) -> str:
     """Return the first type that is not builtin, nor of the standard library or pytest."""
-    return min((growth.type for growth in blame.types if _is_own(growth.type)), default="")
+    return min((growth.type for growth in diagnosis.types if _is_own(growth.type)), default="")
 
 
-def _kept_type(blame: Blame) -> str:
+def _kept_type(diagnosis: Diagnosis) -> str:
     """Return the type that a leak is named after, if types are known.
 
     It is the first by name: the number of objects of each differs a little from run to run.
     """
-    names = (growth.type for growth in blame.types)
+    names = (growth.type for growth in diagnosis.types)
     return min(names, key=lambda name: (not _is_own(name), "." not in name, name), default="")
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pytest_memguard.attribution.containers import Containers, gained_by, holders
 from pytest_memguard.attribution.entries import chains_from_above
 from pytest_memguard.attribution.holders import holder_of
-from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.raw import length
 from pytest_memguard.attribution.retention import (
     Chain,
@@ -43,7 +43,7 @@ _REPLACED_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class GrowthFound:
     """What the repetitions left behind."""
 
     types: tuple[TypeGrowth, ...] = ()
@@ -60,7 +60,7 @@ class Found:
     """Whether measuring all containers would show nothing more."""
 
 
-class Growth:
+class HeapGrowth:
     """Examines the process before and after repetitions.
 
     The heap is frozen in between (`gc.freeze`), so that everything that the garbage collector
@@ -92,7 +92,7 @@ class Growth:
                 interrupted.
             measures: whether to measure all containers. Without it the result may be unsure,
                 and then it is empty. If it is not, it remains to be checked whether
-                `Found.grower` keeps growing, because its items may have replaced others.
+                `GrowthFound.grower` keeps growing, because its items may have replaced others.
             shortest: containers of at least this length are measured.
             counts: whether to count objects by type, in case some are replaced.
             owners: as for `retention.Search`.
@@ -117,7 +117,7 @@ class Growth:
         self._seconds = seconds - (time.thread_time() - started)
         self.replaced = False
 
-    def finish(self, *, calls: int, collect: Callable[[], object] = gc.collect) -> Found:
+    def finish(self, *, calls: int, collect: Callable[[], object] = gc.collect) -> GrowthFound:
         """Collect garbage, examine the process again, and find what holds the new objects.
 
         Args:
@@ -152,16 +152,16 @@ class Growth:
                 )
             if self._sizes is not None:
                 return look.found(self._sizes, self._values)
-            found = look.glance() if undisturbed else Found(sure=False)
+            found = look.glance() if undisturbed else GrowthFound(sure=False)
             self.replaced = look.replaced or not undisturbed
             return found
 
-    def _survivors(self) -> tuple[Survivors, bool]:
+    def _survivors(self) -> tuple[NewObjects, bool]:
         """Return the new objects, and whether the heap stayed frozen as it was."""
         objects = gc.get_objects()
         ids = set(map(id, objects))
         undisturbed = id(self._mark) in ids and id(self) not in ids
-        survivors = Survivors(objects if undisturbed else [], {id(self._mark)})
+        survivors = NewObjects(objects if undisturbed else [], {id(self._mark)})
         self._mark = None
         return (survivors, undisturbed)
 
@@ -183,7 +183,7 @@ class _Look:
 
     def __init__(
         self,
-        survivors: Survivors,
+        survivors: NewObjects,
         *,
         frozen: int,
         not_frozen: int,
@@ -211,27 +211,27 @@ class _Look:
         self._complete = True
         self._measured = False
 
-    def glance(self) -> Found:
+    def glance(self) -> GrowthFound:
         """Return what the new objects show by themselves, without measured containers."""
         self._replaces(gc.get_objects(), _REPLACED_ONCE)
         types = () if self.replaced else self._survivors.count(self._least)
         if not types:
-            return Found(sure=False)
+            return GrowthFound(sure=False)
         survivors = self._survivors
         containers = Containers(holders(survivors, self._least), survivors, self._calls)
         if containers.reach < max(1, _SMALL_PART * survivors.counts.total()):
-            return Found(sure=False)
+            return GrowthFound(sure=False)
         path = self._path(containers)
         if path is None or time.thread_time() > self._scans_end:
-            return Found(sure=False)
-        return Found(types=types, path=path, grower=self._grower, gained=self._gained)
+            return GrowthFound(sure=False)
+        return GrowthFound(types=types, path=path, grower=self._grower, gained=self._gained)
 
     def _replaces(self, everything: Sequence[Any], may_be_gone: int = 0) -> None:
         """Note whether new objects may have replaced others of their types, which are gone."""
         gone = self._total - len(everything)
         self.replaced = gone > _REPLACED * self._least + may_be_gone
 
-    def found(self, sizes: Sizes, values: dict[str, int]) -> Found:
+    def found(self, sizes: Sizes, values: dict[str, int]) -> GrowthFound:
         """Return what both states show together.
 
         Args:
@@ -273,7 +273,7 @@ class _Look:
                 path, self._grower, self._gained = value
         if path is None and types and not self.notes:
             self.notes.append(self._nobody)
-        return Found(
+        return GrowthFound(
             types=types,
             path=path,
             notes=tuple(self.notes),

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from pytest_memguard.attribution.containers import Containers
-from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Chain, Search, retention_path
 from pytest_memguard.leaks import RetentionPath
 
@@ -15,7 +15,7 @@ _MOST_TIES: Final = 3
 
 
 def holder_of(
-    containers: Containers, survivors: Survivors, search: Search
+    containers: Containers, survivors: NewObjects, search: Search
 ) -> tuple[RetentionPath, object, int] | None:
     """Return the path to the most informative container, the container, and its growth.
 
@@ -43,7 +43,7 @@ def holder_of(
     return path, grower, gained
 
 
-def _chains_to(container: Any, survivors: Survivors, search: Search) -> list[Chain]:
+def _chains_to(container: Any, survivors: NewObjects, search: Search) -> list[Chain]:
     """Return a chain to an item of a container, if there is one."""
     item = survivors.item_of(container)
     found = search.chains([container])[:1]

@@ -17,8 +17,8 @@ from pytest_memguard.attribution.leak_lines import (
     is_pytest,
     line_of_shared,
 )
-from pytest_memguard.attribution.marking import Marker, referents
-from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.marking import BlockMarker, referents
+from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Chain, Search, retention_path
 from pytest_memguard.attribution.sizes import untracked_dicts
 
@@ -86,8 +86,8 @@ class Heap:
 
 def leftover(
     unclaimed: set[int],
-    survivors: Survivors,
-    marker: Marker,
+    survivors: NewObjects,
+    marker: BlockMarker,
     pieces: Sequence[Piece],
     search: Search,
     least: int,
@@ -132,14 +132,14 @@ def leftover(
     return list(found.values())
 
 
-def _is_ours(index: int, marker: Marker, pieces: Sequence[Piece]) -> bool:
+def _is_ours(index: int, marker: BlockMarker, pieces: Sequence[Piece]) -> bool:
     """Return whether our own code allocated a block, and no other object has got it since."""
     piece = pieces[index]
     return piece.of_instruments or (is_ours(piece.stack) and not marker.may_be_reused(index))
 
 
 def _return_strays(
-    by_place: dict[tuple[str, ...], Heap], marker: Marker, pieces: Sequence[Piece]
+    by_place: dict[tuple[str, ...], Heap], marker: BlockMarker, pieces: Sequence[Piece]
 ) -> None:
     """Return what only a few parts of a group have to the group of its line, if there is one.
 
@@ -207,7 +207,9 @@ def _lines(
     return {pieces[index].stack[:1] for index in blocks if pieces[index].stack}
 
 
-def with_main_line(heap: Heap, marker: Marker, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+def with_main_line(
+    heap: Heap, marker: BlockMarker, pieces: Sequence[Piece]
+) -> tuple[Piece, ...]:
     """Return the blocks of a group, with its main line for those that may be reused.
 
     The interpreter keeps dicts, lists and tuples for reuse. Their memory was allocated where
@@ -250,7 +252,7 @@ def with_main_line(heap: Heap, marker: Marker, pieces: Sequence[Piece]) -> tuple
 
 
 def _strays(
-    heap: Heap, lines: Counter[Any], marker: Marker, pieces: Sequence[Piece]
+    heap: Heap, lines: Counter[Any], marker: BlockMarker, pieces: Sequence[Piece]
 ) -> set[int]:
     """Return single large blocks to which only old pointers lead.
 
@@ -272,7 +274,7 @@ def _strays(
 
 def replaced(
     unclaimed: set[int],
-    marker: Marker,
+    marker: BlockMarker,
     everything: Sequence[Any],
     leave_out: set[int],
     least: int,
@@ -328,7 +330,7 @@ def replaced(
 def _place_of(
     top: int,
     held: set[int],
-    marker: Marker,
+    marker: BlockMarker,
     pieces: Sequence[Piece],
     known: Mapping[tuple[str, ...], Heap],
 ) -> tuple[str, ...]:
@@ -352,7 +354,7 @@ def _place_of(
     return ("", "", "", *kinds)
 
 
-def _tops(unclaimed: set[int], marker: Marker, pieces: Sequence[Piece]) -> list[int]:
+def _tops(unclaimed: set[int], marker: BlockMarker, pieces: Sequence[Piece]) -> list[int]:
     """Return the blocks, first those that no other refers to, and objects before others.
 
     Native memory may contain pointers that are no longer valid.
@@ -367,10 +369,10 @@ def _tops(unclaimed: set[int], marker: Marker, pieces: Sequence[Piece]) -> list[
 
 
 def _find_holder(
-    heap: Heap, survivors: Survivors, marker: Marker, search: Search, least: int
+    heap: Heap, survivors: NewObjects, marker: BlockMarker, search: Search, least: int
 ) -> None:
     """Find what holds the objects among the blocks, if there are any."""
-    own = Survivors(marker.objects(heap.held), set())
+    own = NewObjects(marker.objects(heap.held), set())
     search.leave_out(own.own)
     heap.types = own.count(math.ceil(_FOUND * least))
     chains = search.chains(own.targets()) if heap.types else []
@@ -384,7 +386,7 @@ def _find_holder(
             heap.path = path
 
 
-def _holds(chain: Chain, heap: Heap, survivors: Survivors, marker: Marker) -> bool:
+def _holds(chain: Chain, heap: Heap, survivors: NewObjects, marker: BlockMarker) -> bool:
     """Return whether the end of a chain holds a good part of the blocks.
 
     A single one that it holds may be in memory that was allocated where the others were lost.
@@ -394,7 +396,7 @@ def _holds(chain: Chain, heap: Heap, survivors: Survivors, marker: Marker) -> bo
     return len(held & heap.held) >= _HELD * len(heap.held)
 
 
-def _gets_others(chain: Chain, survivors: Survivors, least: int) -> bool:
+def _gets_others(chain: Chain, survivors: NewObjects, least: int) -> bool:
     """Return whether a container on a chain has as many new items without having grown.
 
     It got them in place of others: a full cache, or a generation that is renewed.

@@ -129,7 +129,7 @@ def with_reused(pieces: Sequence[Piece], new: Iterable[Any]) -> list[Piece]:
     return sorted([*pieces, *more], key=lambda piece: piece.address)
 
 
-class Marker:
+class BlockMarker:
     """Finds which surviving blocks an object holds.
 
     What a tracked object refers to is known from the garbage collector. Of its buffers, only

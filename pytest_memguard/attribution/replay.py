@@ -171,7 +171,7 @@ def _stretch(everyone: _Tally, own: _Tally) -> Stretch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldByStack:
     """What one call stack had allocated between two boundaries."""
 
     event: Event
@@ -192,7 +192,7 @@ def held_between(
     last: int,
     high_event: int,
     thread: int | None = None,
-) -> Sequence[Held]:
+) -> Sequence[HeldByStack]:
     """Return what was allocated at the peak between two boundaries, and what stayed, by stack.
 
     Args:
@@ -221,7 +221,7 @@ def held_between(
             at_peak = _by_stack(living)
     kept = _by_stack(living)
     return [
-        Held(
+        HeldByStack(
             event=samples[stack],
             size=at_peak.get(stack, [0, 0])[0],
             count=at_peak.get(stack, [0, 0])[1],

@@ -12,7 +12,7 @@ from weakref import ReferenceType, WeakKeyDictionary
 
 from pytest_memguard.attribution import naming, raw
 from pytest_memguard.attribution.caches import Bound, bounded_by
-from pytest_memguard.attribution.edges import ITEM, Step, follow
+from pytest_memguard.attribution.edges import ITEM, ChainStep, follow
 from pytest_memguard.attribution.leak_lines import is_our_file
 from pytest_memguard.attribution.owners import Claim, claim
 from pytest_memguard.attribution.registries import kind_in_context, shared_name
@@ -46,7 +46,7 @@ class Chain:
     """The root."""
     objects: tuple[Any, ...]
     """The objects, from the root down."""
-    lead: Step | None = None
+    lead: ChainStep | None = None
     """How the root holds the first object, if the root is no object itself."""
     crowded: bool = False
     """Whether one of them is one of many alike: what all of them refer to is not theirs."""
@@ -187,7 +187,7 @@ class Search:
         return first
 
 
-def _chain(walk: Walk, root: Root, index: int, lead: Step | None = None) -> Chain:
+def _chain(walk: Walk, root: Root, index: int, lead: ChainStep | None = None) -> Chain:
     crowded = walk.is_crowded(index)
     return Chain(root=root, objects=walk.objects(index), lead=lead, crowded=crowded)
 
@@ -245,7 +245,7 @@ def _variable_of(walk: Walk) -> list[Chain]:
     stable = f"{variable.frame.f_code.co_name}, local variable {variable.name}"
     if not variable.root.name:
         words = f"local variable {variable.name}"
-    lead = Step(words=words, name=stable)
+    lead = ChainStep(words=words, name=stable)
     return [_chain(walk, variable.root, index, lead)]
 
 
@@ -294,7 +294,7 @@ def retention_path(
 
 
 def _names_holder(
-    objects: list[Any], at: int, step: Step, grown_at: int | None, new: set[int]
+    objects: list[Any], at: int, step: ChainStep, grown_at: int | None, new: set[int]
 ) -> bool:
     """Return whether a step is on the way to what grows, or to what was replaced."""
     if grown_at is not None:
@@ -302,7 +302,7 @@ def _names_holder(
     return at == 0 or not any(id(held) in new for held in objects[1 : at + 1])
 
 
-def _words(step: Step, held: Any) -> list[str]:
+def _words(step: ChainStep, held: Any) -> list[str]:
     if not step.words:
         return []
     if step.attribute:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from pytest_memguard.leak_sizes import bytes_per_call
-from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, KnownLeak, LeakReading, ignored_by
+from pytest_memguard.leaks import MEMORY_SIGNALS, Diagnosis, KnownLeak, LeakReading, ignored_by
 from pytest_memguard.sizes import format_size
 
 
@@ -38,7 +38,7 @@ def with_acceptance(
     tolerated = tolerance if sum(sizes) <= tolerance else 0
 
     def reason(part: LeakReading) -> str:
-        named = part.blame is not None and part.blame.fingerprint
+        named = part.diagnosis is not None and part.diagnosis.fingerprint
         return (
             within_tolerance(part, tolerated)
             or accepted_by(part, marker, ini, known, nodeid)
@@ -87,37 +87,40 @@ def accepted_by(
         known: leaks accepted before, by fingerprint.
         nodeid: the test.
     """
-    blame = reading.blame
-    if blame is None:
+    diagnosis = reading.diagnosis
+    if diagnosis is None:
         return ""
     for patterns, where in ((marker, "the marker's ignore"), (ini, "mem_leak_ignore")):
         for pattern in patterns:
-            if matches(pattern, blame):
+            if matches(pattern, diagnosis):
                 return ignored_by(where, pattern)
-    if blame.fingerprint and blame.fingerprint in known:
-        return f"known leak {blame.fingerprint} (.memguard/leaks.json)"
-    if blame.earlier_fingerprint in known and nodeid in known[blame.earlier_fingerprint].tests:
+    if diagnosis.fingerprint and diagnosis.fingerprint in known:
+        return f"known leak {diagnosis.fingerprint} (.memguard/leaks.json)"
+    if (
+        diagnosis.earlier_fingerprint in known
+        and nodeid in known[diagnosis.earlier_fingerprint].tests
+    ):
         return (
-            f"known leak {blame.earlier_fingerprint} (.memguard/leaks.json), "
-            f"which is called {blame.fingerprint} now"
+            f"known leak {diagnosis.earlier_fingerprint} (.memguard/leaks.json), "
+            f"which is called {diagnosis.fingerprint} now"
         )
     return ""
 
 
-def matches(pattern: str, blame: Blame) -> bool:
+def matches(pattern: str, diagnosis: Diagnosis) -> bool:
     """Return whether a pattern matches the function, file, module, type or holder of a leak.
 
     Only the line that allocates most and the type that grows most are compared.
     """
     names: list[str] = []
-    if blame.lines:
-        line = blame.lines[0]
+    if diagnosis.lines:
+        line = diagnosis.lines[0]
         path = PurePosixPath(line.file.replace("\\", "/"))
         names += [line.function, str(path), path.name]
         parts = path.with_suffix("").parts
         names += [".".join(parts[start:]) for start in range(len(parts))]
-    names += [growth.type for growth in blame.types[:1]]
-    if blame.path is not None:
-        holder = blame.path.holder.partition(", thread ")[0]
-        names += [blame.path.holder, holder, holder.rpartition(".")[0]]
+    names += [growth.type for growth in diagnosis.types[:1]]
+    if diagnosis.path is not None:
+        holder = diagnosis.path.holder.partition(", thread ")[0]
+        names += [diagnosis.path.holder, holder, holder.rpartition(".")[0]]
     return any(fnmatchcase(name, pattern) for name in names if name)

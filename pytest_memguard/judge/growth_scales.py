@@ -17,7 +17,7 @@ from pytest_memguard.judge.rounds import (
 )
 from pytest_memguard.judge.slopes import growth_of
 from pytest_memguard.leaks import (
-    Blame,
+    Diagnosis,
     Rate,
     Round,
     Signal,
@@ -79,25 +79,25 @@ class Scales:
 
 
 def scales_of(
-    verdict: Verdict, blame: Blame, rates: dict[Signal, Rate], pages: Rate | None
+    verdict: Verdict, diagnosis: Diagnosis, rates: dict[Signal, Rate], pages: Rate | None
 ) -> Scales:
     """Return the factors for the lines and types of a leak.
 
     Args:
         verdict: leaking, with the growth over all calls.
-        blame: the cause as the few calls under the tracker showed it.
+        diagnosis: the cause as the few calls under the tracker showed it.
         rates: the rates of the signals that grow.
         pages: the rate of resident pages, if they surely grow.
     """
-    calls = max(1, blame.calls)
-    small = sum(line.small for line in blame.lines) / calls
-    others = [line for line in blame.lines if line.size > line.small]
+    calls = max(1, diagnosis.calls)
+    small = sum(line.small for line in diagnosis.lines) / calls
+    others = [line for line in diagnosis.lines if line.size > line.small]
     shown = sum(line.size - line.small for line in others) / calls
     heap = rates.get("C heap")
-    stay, seen = _python_blocks(verdict, blame)
+    stay, seen = _python_blocks(verdict, diagnosis)
     blocks, arenas = _of_python(stay, seen, small, shown, heap)
     most = inf if stay is None else stay
-    steady, blocks = _of_steady(most, blocks, blame)
+    steady, blocks = _of_steady(most, blocks, diagnosis)
     in_place = (
         bool(others)
         and arenas == 1
@@ -106,7 +106,7 @@ def scales_of(
     shown += (1 - arenas) * small
     small = arenas * sum(
         line.small * (steady if _is_steady(line.of_python, calls, most) else blocks) / calls
-        for line in blame.lines
+        for line in diagnosis.lines
     )
     if steady == blocks == 1 and arenas == 1 and stay is not None and seen:
         small *= max(1.0, stay / seen)  # blocks that no line shows count as alike
@@ -117,7 +117,7 @@ def scales_of(
     else:
         large_bytes = uneven_growth(verdict, small, shown, pages, in_place=in_place)
         large = large_bytes / shown if shown else 1.0
-        if blame.path is not None:
+        if diagnosis.path is not None:
             large_bytes = max(large_bytes, growth_of_table(verdict))
     return Scales(
         most=most,
@@ -130,7 +130,7 @@ def scales_of(
     )
 
 
-def _python_blocks(verdict: Verdict, blame: Blame) -> tuple[float | None, float]:
+def _python_blocks(verdict: Verdict, diagnosis: Diagnosis) -> tuple[float | None, float]:
     """Return the number of Python's blocks that stay per call: over all calls, and by lines.
 
     The first is ``None`` if the interpreter does not count its blocks.
@@ -138,7 +138,7 @@ def _python_blocks(verdict: Verdict, blame: Blame) -> tuple[float | None, float]
     stay = next((r.per_call for r in verdict.rates if r.signal == "blocks"), None)
     if stay is None:
         stay = measured_rate(verdict.rounds, "blocks")
-    seen = sum(line.of_python for line in blame.lines) / max(1, blame.calls)
+    seen = sum(line.of_python for line in diagnosis.lines) / max(1, diagnosis.calls)
     return (None if stay is None else max(0.0, stay)), seen
 
 
@@ -175,7 +175,7 @@ def _is_steady(count: int, calls: int, most: float) -> bool:
     return fits and count + 1 >= calls > _FEW_CALLS and (count + 1) % calls <= 2
 
 
-def _of_steady(stay: float, scale: float, blame: Blame) -> tuple[float, float]:
+def _of_steady(stay: float, scale: float, diagnosis: Diagnosis) -> tuple[float, float]:
     """Return the factors for the blocks of steady lines, and of other lines.
 
     The few calls show steady lines as they are. Of other lines they show too many blocks if
@@ -184,10 +184,10 @@ def _of_steady(stay: float, scale: float, blame: Blame) -> tuple[float, float]:
     Args:
         stay: blocks per call over all calls; infinite if they are not counted.
         scale: the factor if all lines are alike.
-        blame: the cause, with the lines.
+        diagnosis: the cause, with the lines.
     """
-    calls = max(1, blame.calls)
-    counts = [line.of_python for line in blame.lines]
+    calls = max(1, diagnosis.calls)
+    counts = [line.of_python for line in diagnosis.lines]
     steady = sum(count for count in counts if _is_steady(count, calls, stay)) / calls
     others = sum(counts) / calls - steady
     if scale == 1 or not 0 < steady < stay or not others:

@@ -21,7 +21,7 @@ from pytest_memguard.judge.rounds import (
 )
 from pytest_memguard.judge.slopes import NOT_FALLING, growth_of
 from pytest_memguard.leak_sizes import SMALL_BLOCK
-from pytest_memguard.leaks import Blame, LeakLine, Rate, TypeGrowth, Verdict
+from pytest_memguard.leaks import Diagnosis, LeakLine, Rate, TypeGrowth, Verdict
 
 LINES: Final = 10
 """The number of lines that are shown."""
@@ -36,8 +36,8 @@ _FREE_SHARE: Final = 0.5
 
 
 def scaled_to_all_calls(
-    verdict: Verdict, blame: Blame, freed: int = 0
-) -> tuple[Verdict, Blame]:
+    verdict: Verdict, diagnosis: Diagnosis, freed: int = 0
+) -> tuple[Verdict, Diagnosis]:
     """Return a verdict and its cause with numbers that hold for all calls.
 
     Pages that the C heap holds free do not count: a block that is replaced by a larger one in
@@ -45,7 +45,7 @@ def scaled_to_all_calls(
 
     Args:
         verdict: leaking.
-        blame: the cause as the few calls under the tracker showed it.
+        diagnosis: the cause as the few calls under the tracker showed it.
         freed: bytes by which free memory in the C heap grew during the check.
 
     Returns:
@@ -54,15 +54,15 @@ def scaled_to_all_calls(
     """
     rates = {rate.signal: rate for rate in verdict.rates}
     pages = _pages(verdict)
-    scales = scales_of(verdict, blame, rates, pages)
+    scales = scales_of(verdict, diagnosis, rates, pages)
     rest = scales.small_bytes + scales.large_bytes
-    unsized = "blocks" in rates and not blame.lines  # only pages show their size
+    unsized = "blocks" in rates and not diagnosis.lines  # only pages show their size
     most = _FREE_SHARE * (pages.per_call - rest) * verdict.calls if pages is not None else 0.0
     if freed >= most > 0 and not unsized:
         pages = None
-        scales = scales_of(verdict, blame, rates, pages)
+        scales = scales_of(verdict, diagnosis, rates, pages)
         rest = scales.small_bytes + scales.large_bytes
-    lines = tuple(_scaled(line, scales, blame.calls) for line in blame.lines)
+    lines = tuple(_scaled(line, scales, diagnosis.calls) for line in diagnosis.lines)
     known: float | None = rest or None
     if unsized and rest < SMALL_BLOCK * rates["blocks"].per_call:
         known = None  # small blocks are not in the C heap
@@ -71,12 +71,12 @@ def scaled_to_all_calls(
         if "USS" not in rates:
             verdict = replace(verdict, rates=(*verdict.rates, pages))
     types = tuple(
-        _scaled_type(growth, scales.of_blocks(growth.count, blame.calls))
-        for growth in blame.types
+        _scaled_type(growth, scales.of_blocks(growth.count, diagnosis.calls))
+        for growth in diagnosis.types
     )
     if scales.steady != scales.blocks:
         lines = tuple(sorted(lines, key=lambda line: line.size, reverse=True))
-    return verdict, replace(blame, lines=lines[:LINES], types=types, per_call=known)
+    return verdict, replace(diagnosis, lines=lines[:LINES], types=types, per_call=known)
 
 
 def _pages(verdict: Verdict) -> Rate | None:

@@ -113,14 +113,14 @@ def accepted_leaks(outcomes: Iterable[Outcome]) -> dict[str, KnownLeak]:
         if outcome.leak is None or outcome.leak.verdict.state != "leaking":
             continue
         for part in outcome.leak.parts:
-            blame = part.blame
-            if blame is None or not blame.fingerprint:
+            diagnosis = part.diagnosis
+            if diagnosis is None or not diagnosis.fingerprint:
                 continue
-            line = blame.lines[0] if blame.lines else None
-            leak = found.get(blame.fingerprint) or KnownLeak(
-                fingerprint=blame.fingerprint,
-                holder=blame.path.holder if blame.path is not None else "",
+            line = diagnosis.lines[0] if diagnosis.lines else None
+            leak = found.get(diagnosis.fingerprint) or KnownLeak(
+                fingerprint=diagnosis.fingerprint,
+                holder=diagnosis.path.holder if diagnosis.path is not None else "",
                 line=f"{line.file}: {line.function}" if line is not None else "",
             )
-            found[blame.fingerprint] = replace(leak, tests=(*leak.tests, outcome.nodeid))
+            found[diagnosis.fingerprint] = replace(leak, tests=(*leak.tests, outcome.nodeid))
     return found

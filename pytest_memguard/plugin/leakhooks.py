@@ -302,7 +302,7 @@ class LeakHooks:
         """The tests under which leaks of this one were explained before, by fingerprint."""
         found = {}
         for part in reading.parts:
-            name = part.blame.fingerprint if part.blame is not None else ""
+            name = part.diagnosis.fingerprint if part.diagnosis is not None else ""
             if name and part.verdict.rates:
                 # what else a container keeps open is a leak of its own
                 key = (name, part.verdict.rates[0].signal)
@@ -324,8 +324,10 @@ def relative(reading: LeakReading, root: str) -> LeakReading:
         root: the folder, with a separator at its end.
     """
     more = tuple(relative(part, root) for part in reading.more)
-    blame = reading.blame
-    if blame is not None:
-        lines = tuple(replace(line, file=line.file.removeprefix(root)) for line in blame.lines)
-        blame = replace(blame, lines=lines)
-    return replace(reading, blame=blame, more=more)
+    diagnosis = reading.diagnosis
+    if diagnosis is not None:
+        lines = tuple(
+            replace(line, file=line.file.removeprefix(root)) for line in diagnosis.lines
+        )
+        diagnosis = replace(diagnosis, lines=lines)
+    return replace(reading, diagnosis=diagnosis, more=more)

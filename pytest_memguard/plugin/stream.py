@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_memguard.attribution.lines import CallSites
-from pytest_memguard.attribution.replay import Codes, Held, Replay, held_between, replay
+from pytest_memguard.attribution.replay import Codes, HeldByStack, Replay, held_between, replay
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.heap import BOUNDARY_SIZE, HeapFile
 from pytest_memguard.probes.memray_module import import_memray
@@ -23,7 +23,7 @@ class Stream:
     totals: Replay
     """What was alive when."""
 
-    def held(self, first: int, last: int, *, own: bool = False) -> Sequence[Held]:
+    def held(self, first: int, last: int, *, own: bool = False) -> Sequence[HeldByStack]:
         """What was alive at the highest point between two marks, stack by stack.
 
         Args:

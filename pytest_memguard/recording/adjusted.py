@@ -10,7 +10,7 @@ from typing import Final
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.leaks import BYTE_SIGNALS, Signal
-from pytest_memguard.recording.looking import Looking
+from pytest_memguard.recording.signal_reading import SignalReading
 
 _WHOLE: Final = 0.15
 """A measured number of blocks per item within this distance of a whole number counts as
@@ -64,24 +64,24 @@ def _evened(signal: Signal, per_item: float) -> float:
     return float(whole) if is_whole else per_item
 
 
-class AdjustedLooks:
+class AdjustedSignals:
     """Reads all signals, without the shares of some holders.
 
     Args:
-        looks: reads the signals.
+        reader: reads the signals.
         shares: the holders, and what they take.
     """
 
-    def __init__(self, looks: Looking, shares: Sequence[Share]) -> None:
-        self._looks = looks
+    def __init__(self, reader: SignalReading, shares: Sequence[Share]) -> None:
+        self._reader = reader
         self._shares = shares
-        self.signals = tuple(looks.signals)
+        self.signals = tuple(reader.signals)
 
     def row(self) -> array[int]:
         """Return an array for one reading of every signal."""
-        return self._looks.row()
+        return self._reader.row()
 
-    def look(
+    def read(
         self,
         row: array[int],
         *,
@@ -90,23 +90,23 @@ class AdjustedLooks:
         before: array[int] | None = None,
     ) -> None:
         """Read every signal into a row, and subtract the shares."""
-        self._looks.look(row, settle=settle, types=types, before=before)
+        self._reader.read(row, settle=settle, types=types, before=before)
         for index, signal in enumerate(self.signals):
             for share in self._shares:
                 row[index] -= share.taken(signal)
 
     def collect(self) -> None:
         """Collect garbage."""
-        self._looks.collect()
+        self._reader.collect()
 
     def collect_frozen(self, *, always: bool = False, explained: bool = False) -> bool:
         """Collect garbage of the whole heap, and return whether there was any."""
-        return self._looks.collect_frozen(always=always, explained=explained)
+        return self._reader.collect_frozen(always=always, explained=explained)
 
     def settle(self, *, types: bool = True) -> None:
         """Empty caches that fill with use, and collect garbage."""
-        self._looks.settle(types=types)
+        self._reader.settle(types=types)
 
     def keep_caches(self) -> None:
         """Stop emptying the standard library's caches."""
-        self._looks.keep_caches()
+        self._reader.keep_caches()

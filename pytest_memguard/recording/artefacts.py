@@ -9,7 +9,7 @@ from typing import Final
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.leaks import Verdict
-from pytest_memguard.recording.looking import Looking
+from pytest_memguard.recording.signal_reading import SignalReading
 
 AGAIN: Final = 8
 """Number of calls after which it is checked whether something makes a difference."""
@@ -32,19 +32,19 @@ class Artefacts:
     Args:
         call: makes one call.
         calls: makes a number of calls, and calls a function after every few of them.
-        looks: reads the signals.
+        reader: reads the signals.
     """
 
     def __init__(
         self,
         call: Callable[[], None],
         calls: Callable[[int, Callable[[], None]], None],
-        looks: Looking,
+        reader: SignalReading,
     ) -> None:
         self._call = call
         self._calls = calls
-        self._looks = looks
-        self._before, self._after = looks.row(), looks.row()
+        self._reader = reader
+        self._before, self._after = reader.row(), reader.row()
         self._is_asked = False
 
     def account_for(self, so_far: Verdict, left: int) -> bool:
@@ -72,28 +72,28 @@ class Artefacts:
             so_far: how the signals grow.
             explained: whether the search for the cause has frozen the heap.
         """
-        looks = self._looks
+        reader = self._reader
         if self._freezes():
             return False
-        was_garbage = looks.collect_frozen(explained=explained)
+        was_garbage = reader.collect_frozen(explained=explained)
         if not was_garbage and not explained:  # what explains leaks has collected it already
             return False
         # the first time it was also what earlier calls left
         self._calls(AGAIN, self._settle)
-        looks.look(self._before, settle=True)
-        if not looks.collect_frozen():
+        reader.read(self._before, settle=True)
+        if not reader.collect_frozen():
             return False
-        looks.look(self._after, settle=True)
+        reader.read(self._after, settle=True)
         rates = {rate.signal: rate.per_call for rate in so_far.rates}
-        for index, signal in enumerate(looks.signals):
+        for index, signal in enumerate(reader.signals):
             went = self._before[index] - self._after[index]
             if went >= _WAS_GARBAGE * AGAIN * rates.get(signal, inf):
-                looks.collect_frozen(always=True)
+                reader.collect_frozen(always=True)
                 return True
         return False
 
     def _settle(self) -> None:
-        self._looks.settle(types=False)
+        self._reader.settle(types=False)
 
     def _freezes(self) -> bool:
         """Return whether a call freezes the heap itself: then it keeps what it freezes."""
@@ -109,25 +109,25 @@ class Artefacts:
         be kept for ever: an evaluated type hint, for example. If so, no cache is emptied from
         now on. The caches have to be full first.
         """
-        looks = self._looks
+        reader = self._reader
         rates = {rate.signal: rate.per_call for rate in so_far.rates}
         if "blocks" not in rates:
             return False  # what such caches keep are objects
-        at = list(looks.signals).index("blocks")
+        at = list(reader.signals).index("blocks")
         self._call()
-        looks.look(self._before, settle=False, types=True)
-        looks.look(self._after, settle=True)
+        reader.read(self._before, settle=False, types=True)
+        reader.read(self._after, settle=True)
         if self._after[at] >= self._before[at]:
             return False  # the call has put nothing into them
         self._call()
-        looks.look(self._after, settle=False, types=True)
+        reader.read(self._after, settle=False, types=True)
         end = Clock.seconds() + _SECONDS
         for _ in range(min(_FILLED, left // _CALLS_LEFT) // AGAIN):
             self._before[:] = self._after
-            self._calls(AGAIN, looks.collect)
-            looks.look(self._after, settle=False, types=True)
+            self._calls(AGAIN, reader.collect)
+            reader.read(self._after, settle=False, types=True)
             if self._after[at] - self._before[at] < _GROWS_ON * AGAIN * rates["blocks"]:
-                looks.keep_caches()
+                reader.keep_caches()
                 return True
             if Clock.seconds() > end:
                 break

@@ -13,28 +13,28 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.leaks import (
     MEMORY_SIGNALS,
     STARTS_TRACEMALLOC,
-    Blame,
+    Diagnosis,
     Kept,
     RetentionPath,
     Signal,
     Verdict,
 )
-from pytest_memguard.recording.adjusted import AdjustedLooks, Share
+from pytest_memguard.recording.adjusted import AdjustedSignals, Share
 from pytest_memguard.recording.calls import OutOfTime, TimedCall
-from pytest_memguard.recording.explained import KnownLeaks
-from pytest_memguard.recording.looking import Looking
-from pytest_memguard.recording.looks import Looks
+from pytest_memguard.recording.diagnosed_leaks import DiagnosedLeaks
 from pytest_memguard.recording.repeat import (
     FEWEST_CALLS,
     CallFailed,
     Limits,
     Repetition,
 )
+from pytest_memguard.recording.settled_signals import SettledSignals
+from pytest_memguard.recording.signal_reading import SignalReading
 from pytest_memguard.recording.slow_to_end import Patience
 
 if TYPE_CHECKING:
-    from pytest_memguard.recording.blame import Grower
     from pytest_memguard.recording.causes import Cause
+    from pytest_memguard.recording.diagnosis import GrowingContainer
     from pytest_memguard.recording.parts import Part
 
 _MOST_TURNS: Final = 3
@@ -81,7 +81,7 @@ _SMALL_PART: Final = 0.5
 
 
 class Case:
-    """Repeats one callable, and looks into what grows.
+    """Repeats one callable, and reader into what grows.
 
     Where a cache fills, or the test runner keeps something, the callable is repeated once
     more, and what those take is left out of all readings. So the verdict on one holder ends
@@ -91,7 +91,7 @@ class Case:
         call: makes one call.
         where: where to look into a leak: here, fork, none.
         known: leaks that were explained before.
-        looks: reads what leaks show in.
+        reader: reads what leaks show in.
         limits: how far to go.
         owners: tells the parts of the test runner, as for `retention.Search`.
         first: bytes that the very first call kept, which was made elsewhere.
@@ -109,16 +109,16 @@ class Case:
         self,
         call: Callable[[], None],
         where: str,
-        known: KnownLeaks,
-        looks: Looks,
+        known: DiagnosedLeaks,
+        reader: SettledSignals,
         limits: Limits,
         owners: Callable[[], Owners],
         first: int = 0,
         patience: Patience | None = None,
     ) -> None:
         self.calls = 0
-        self.blame: Blame | None = None
-        self.grower: Grower | None = None
+        self.diagnosis: Diagnosis | None = None
+        self.grower: GrowingContainer | None = None
         self.parts: tuple[Part, ...] = ()
         self.kept: tuple[Kept, ...] = ()
         self.filling = ""
@@ -126,7 +126,7 @@ class Case:
         self._uncounted = call
         self._where = where
         self._known = known
-        self._looks = looks
+        self._reader = reader
         self._limits = limits
         self._owners = owners
         self._first = first
@@ -147,7 +147,7 @@ class Case:
     def verdict(self) -> Verdict:
         """Repeat the call until there is a verdict on what grows, and on what is left of it."""
         self._started = Clock.seconds()
-        looks: Looking = self._looks
+        reader: SignalReading = self._reader
         limits = self._limits
         while True:
             self._goes_on = False
@@ -156,7 +156,7 @@ class Case:
             first = self._first if self._turns == 1 else 0
             repetition = Repetition(
                 self._call,
-                looks,
+                reader,
                 limits,
                 self._on_suspicion,
                 first,
@@ -170,7 +170,7 @@ class Case:
             self._ask_for_more(verdict)
             if not self._goes_on:
                 return self._told(verdict)
-            looks = self._adjusted()
+            reader = self._adjusted()
             calls = limits.calls - (self.calls - before)
             limits = replace(
                 self._limits,
@@ -206,13 +206,13 @@ class Case:
         return False
 
     def _explain(self, so_far: Verdict) -> Verdict | None:
-        blame = self._look(so_far)
+        diagnosis = self._diagnose(so_far)
         settled = self._divide(so_far)
         if settled is not None:
             return settled
-        return so_far if self._needs_no_more(blame, so_far) else None
+        return so_far if self._needs_no_more(diagnosis, so_far) else None
 
-    def _needs_no_more(self, blame: Blame, so_far: Verdict) -> bool:
+    def _needs_no_more(self, diagnosis: Diagnosis, so_far: Verdict) -> bool:
         """Whether more calls would tell nothing that is not known of the only leak there is.
 
         It has been followed to its end before, or its holder is none that could turn out to
@@ -220,8 +220,8 @@ class Case:
         """
         if len(self._leaks) > 1 or self._excluded:
             return False
-        never_ends = blame.path is not None and blame.path.never_evicts
-        return never_ends or self._known.has(blame.fingerprint, so_far)
+        never_ends = diagnosis.path is not None and diagnosis.path.never_evicts
+        return never_ends or self._known.has(diagnosis.fingerprint, so_far)
 
     def _not_before(self) -> float:
         """Seconds before which a leak is not explained.
@@ -238,12 +238,12 @@ class Case:
         if self._has_no_time():
             return None
         try:
-            blame = self._known.fed_by(self._timed, so_far, self._looks.collect)
-            if blame is None:
+            diagnosis = self._known.fed_by(self._timed, so_far, self._reader.collect)
+            if diagnosis is None:
                 return None
-            from pytest_memguard.recording.blame import with_own_sizes  # loaded by then
+            from pytest_memguard.recording.diagnosis import with_own_sizes  # loaded by then
 
-            self.blame = with_own_sizes(blame, self._timed, self._looks.collect)
+            self.diagnosis = with_own_sizes(diagnosis, self._timed, self._reader.collect)
         except CallFailed:
             return None  # the look to come says so
         except Exception as error:  # noqa: BLE001  as above
@@ -251,33 +251,33 @@ class Case:
             return None
         return so_far
 
-    def _look(self, verdict: Verdict) -> Blame:
-        from pytest_memguard.recording.blame import look_into  # rarely needed
+    def _diagnose(self, verdict: Verdict) -> Diagnosis:
+        from pytest_memguard.recording.diagnosis import diagnose  # rarely needed
 
         fork = self._where == "fork"
         try:
-            blame, self.grower = look_into(
+            diagnosis, self.grower = diagnose(
                 self._timed,
                 verdict,
-                self._looks.settle,
+                self._reader.settle,
                 fork=fork,
                 seconds=_INTO_IT * self._limits.seconds,
                 owners=self._owners(),
             )
         except CallFailed as failed:
-            blame = Blame(calls=0, notes=(_note_of(failed),))
+            diagnosis = Diagnosis(calls=0, notes=(_note_of(failed),))
         if fork:  # the child's count is lost with it
-            self.calls += blame.calls
-        self.blame = blame
+            self.calls += diagnosis.calls
+        self.diagnosis = diagnosis
         if self._timed.is_over:
-            self.blame = replace(blame, is_cut_short=True)
+            self.diagnosis = replace(diagnosis, is_cut_short=True)
             self._add_note(_SLOW.format(self._timed.spent))
-        return blame
+        return diagnosis
 
     def _divide(self, so_far: Verdict) -> Verdict | None:
         """Divide the growth among its holders; a verdict if there is nothing left to judge."""
-        from pytest_memguard.recording.blame import calls_for
         from pytest_memguard.recording.causes import causes_of
+        from pytest_memguard.recording.diagnosis import calls_for
 
         start = Clock.seconds()
         try:
@@ -285,7 +285,7 @@ class Case:
                 self._timed()
                 calls, least = calls_for(Clock.seconds() - start, so_far)
                 causes = causes_of(
-                    self._timed, calls, least, self._looks.settle, self._owners()
+                    self._timed, calls, least, self._reader.settle, self._owners()
                 )
             except OutOfTime as failed:  # a cache that fills is one all the same
                 self._note(failed)
@@ -360,9 +360,9 @@ class Case:
         self._add_note(_note_of(failed))
 
     def _add_note(self, note: str) -> None:
-        blame = self.blame or Blame(calls=0)
-        notes = dict.fromkeys((*blame.notes, note))
-        self.blame = replace(blame, notes=tuple(notes))
+        diagnosis = self.diagnosis or Diagnosis(calls=0)
+        notes = dict.fromkeys((*diagnosis.notes, note))
+        self.diagnosis = replace(diagnosis, notes=tuple(notes))
 
     def _leave_out_renewed(self, verdict: Verdict) -> None:
         """Once more without containers that are emptied now and then, if others grow on."""
@@ -387,12 +387,12 @@ class Case:
             or verdict.calls >= _MANY_CALLS
             or self._least >= _MANY_CALLS
             or self._turns >= _MOST_TURNS
-            or self.blame is None
-            or self.blame.is_cut_short
-            or self.blame.traced
+            or self.diagnosis is None
+            or self.diagnosis.is_cut_short
+            or self.diagnosis.traced
         ):
             return
-        stays = sum(line.size for line in self.blame.lines) / max(1, self.blame.calls)
+        stays = sum(line.size for line in self.diagnosis.lines) / max(1, self.diagnosis.calls)
         if stays < _ACCOUNTS * verdict.rate_of("C heap") and not self._starts_tracemalloc():
             self._least = _MANY_CALLS
             self._in_doubt = verdict
@@ -401,15 +401,15 @@ class Case:
     def _starts_tracemalloc(self) -> bool:
         """Whether the test starts tracemalloc, which is noted; one more call tells."""
         from pytest_memguard.probes.python_blocks import stops_tracing
-        from pytest_memguard.recording.blame import named
+        from pytest_memguard.recording.diagnosis import named
 
         try:
             stops = stops_tracing(self._call)
         except CallFailed:
             return False
-        if stops and self.blame is not None:
-            notes = (*self.blame.notes, STARTS_TRACEMALLOC)
-            self.blame = named(replace(self.blame, notes=notes, traced=True))
+        if stops and self.diagnosis is not None:
+            notes = (*self.diagnosis.notes, STARTS_TRACEMALLOC)
+            self.diagnosis = named(replace(self.diagnosis, notes=notes, traced=True))
         return stops
 
     def _undivided(self, so_far: Verdict) -> list[Cause]:
@@ -419,7 +419,7 @@ class Case:
         """
         from pytest_memguard.recording.causes import whole
 
-        path = self.blame.path if self.blame is not None else None
+        path = self.diagnosis.path if self.diagnosis is not None else None
         if path is None or not (path.bounded or path.owner):
             return []
         return [whole(path, self.grower, so_far)]
@@ -457,12 +457,12 @@ class Case:
         for number in range(calls):
             self._call()
             if number % _TIDY == 0:
-                self._looks.settle()
+                self._reader.settle()
                 if Clock.seconds() > end:
                     return True
         return length_of(grower) <= path.limit
 
-    def _adjusted(self) -> AdjustedLooks:
+    def _adjusted(self) -> AdjustedSignals:
         shares = [
             Share(
                 cause.holding.grower,
@@ -473,14 +473,14 @@ class Case:
             )
             for cause in self._excluded
         ]
-        return AdjustedLooks(self._looks, shares)
+        return AdjustedSignals(self._reader, shares)
 
     def _told(self, verdict: Verdict) -> Verdict:
         """The verdict on what is left, with what was left out, and the leaks one by one."""
         self.kept = tuple(_kept(cause) for cause in self._excluded if _owner(cause))
         filling = [cause.path.bounded for cause in self._excluded if cause.path is not None]
         self.filling = "; ".join(filter(None, filling))
-        if verdict.state == "leaking" and self.blame is not None and self._divided_at:
+        if verdict.state == "leaking" and self.diagnosis is not None and self._divided_at:
             others = self._part(verdict)
             if self._excluded and not others:
                 # a mistake in measuring what is left out: nothing else was found to grow
@@ -498,7 +498,7 @@ class Case:
 
     def _note_other_holders(self) -> None:
         """Note what else holds the only leak there is."""
-        path = self.blame.path if self.blame is not None else None
+        path = self.diagnosis.path if self.diagnosis is not None else None
         if path is None or len(self._leaks) != 1:
             return
         grower = self.grower.container if self.grower is not None else None
@@ -508,13 +508,13 @@ class Case:
 
     def _forget_runners_list(self) -> None:
         """Name no list of the test runner's that is only reached: what it keeps is left out."""
-        blame = self.blame
-        if blame is None or blame.path is None or not blame.path.owner:
+        diagnosis = self.diagnosis
+        if diagnosis is None or diagnosis.path is None or not diagnosis.path.owner:
             return
-        from pytest_memguard.recording.blame import named
+        from pytest_memguard.recording.diagnosis import named
 
         self.grower = None
-        self.blame = named(replace(blame, path=None))
+        self.diagnosis = named(replace(diagnosis, path=None))
 
     def _part(self, verdict: Verdict) -> bool:
         """Divide a leak into its parts, where it has several or something else grows beside.
@@ -526,7 +526,7 @@ class Case:
 
         leaks = [cause for cause in self._leaks if self._grew_on(cause)]
         try:
-            parts = parts_of(leaks, verdict, self._excluded, self._timed, self._looks.settle)
+            parts = parts_of(leaks, verdict, self._excluded, self._timed, self._reader.settle)
         except CallFailed as failed:
             self._note(failed)
             return True
@@ -548,7 +548,7 @@ class Case:
         ):
             self.parts = (self._with_notes(parts[0]), *parts[1:])
         elif parts:
-            self._add_path(parts[0].blame.path)
+            self._add_path(parts[0].diagnosis.path)
         return bool(self.parts or leaks)
 
     def _add_path(self, path: RetentionPath | None) -> None:
@@ -556,22 +556,22 @@ class Case:
 
         Where both have found the same one, the division knows better which of its items is new.
         """
-        known = self.blame.path if self.blame is not None else None
-        if path is None or self.blame is None or (known and known.holder != path.holder):
+        known = self.diagnosis.path if self.diagnosis is not None else None
+        if path is None or self.diagnosis is None or (known and known.holder != path.holder):
             return
-        from pytest_memguard.recording.blame import named
+        from pytest_memguard.recording.diagnosis import named
 
-        self.blame = named(replace(self.blame, path=path))
+        self.diagnosis = named(replace(self.diagnosis, path=path))
 
     def _only_reached(self, part: Part) -> bool:
         """Whether the holder named does not grow, and the blocks are held elsewhere, or not.
 
         It has new objects in the place of others, as a structure that each call renews.
         """
-        path = self.blame.path if self.blame is not None else None
+        path = self.diagnosis.path if self.diagnosis is not None else None
         if path is None or self.grower is not None:
             return False
-        other = part.blame.path
+        other = part.diagnosis.path
         return other is None or (part.grower is not None and other.steps[:1] != path.steps[:1])
 
     def _accounts_for_as_much(self, part: Part) -> bool:
@@ -579,16 +579,18 @@ class Case:
 
         It knows of memory that was used before, which has the line of its first use.
         """
-        blame, blocks = self.blame, part.verdict.rate_of("blocks")
-        if blame is None or blame.path is not None or part.blame.path is not None:
+        diagnosis, blocks = self.diagnosis, part.verdict.rate_of("blocks")
+        if diagnosis is None or diagnosis.path is not None or part.diagnosis.path is not None:
             return False
-        missing, left = (_blocks_missing(one, blocks) for one in (blame, part.blame))
+        missing, left = (_blocks_missing(one, blocks) for one in (diagnosis, part.diagnosis))
         return blocks > 0 and left <= missing + _NO_MATTER * blocks
 
     def _with_notes(self, part: Part) -> Part:
         """A part with what could not be found out about the test as a whole."""
-        notes = self.blame.notes if self.blame is not None else ()
-        return replace(part, blame=replace(part.blame, notes=(*part.blame.notes, *notes)))
+        notes = self.diagnosis.notes if self.diagnosis is not None else ()
+        return replace(
+            part, diagnosis=replace(part.diagnosis, notes=(*part.diagnosis.notes, *notes))
+        )
 
     def _grew_on(self, cause: Cause) -> bool:
         """Whether a container has gone on growing since it was found to grow."""
@@ -599,10 +601,10 @@ class Case:
         return gained >= _SMALL_PART * holding.gained * calls / cause.calls
 
 
-def _blocks_missing(blame: Blame, blocks: float) -> float:
+def _blocks_missing(diagnosis: Diagnosis, blocks: float) -> float:
     """How many of the blocks of a call its lines do not account for, or have too many of."""
-    told = sum(line.of_python for line in blame.lines)
-    return abs(blocks - told / max(1, blame.calls))
+    told = sum(line.of_python for line in diagnosis.lines)
+    return abs(blocks - told / max(1, diagnosis.calls))
 
 
 def _note_of(failed: CallFailed) -> str:

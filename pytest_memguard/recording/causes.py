@@ -21,7 +21,7 @@ from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.attribution.marking import Piece
-    from pytest_memguard.recording.blame import Grower
+    from pytest_memguard.recording.diagnosis import GrowingContainer
 
 _MOST_OTHERS: Final = 2
 """How many further holders are named."""
@@ -168,7 +168,7 @@ def _is_of_threads(holding: Holding) -> bool:
     return 2 * sum(map(is_of_thread, stacks)) > len(stacks)
 
 
-def whole(path: RetentionPath, grower: Grower | None, verdict: Verdict) -> Cause:
+def whole(path: RetentionPath, grower: GrowingContainer | None, verdict: Verdict) -> Cause:
     """Return one cause for all memory that grows, which cannot be divided.
 
     Args:

@@ -18,7 +18,7 @@ from pytest_memguard.judge.leak import untraced
 from pytest_memguard.judge.per_call import scaled_to_all_calls
 from pytest_memguard.leaks import (
     MEMORY_SIGNALS,
-    Blame,
+    Diagnosis,
     LeakReading,
     Signal,
     Verdict,
@@ -26,11 +26,11 @@ from pytest_memguard.leaks import (
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.probes.signal_readers import Reader, heap_free
 from pytest_memguard.recording.case import Case
-from pytest_memguard.recording.explained import KnownLeaks
+from pytest_memguard.recording.diagnosed_leaks import DiagnosedLeaks
 from pytest_memguard.recording.left_behind import LeftBehind
-from pytest_memguard.recording.looks import MOMENT, forget_caches
-from pytest_memguard.recording.progress import Progress, WatchedLooks, watched
+from pytest_memguard.recording.progress import Progress, WatchedSignals, watched
 from pytest_memguard.recording.repeat import CallFailed, Limits
+from pytest_memguard.recording.settled_signals import MOMENT, forget_caches
 from pytest_memguard.recording.slow_to_end import Patience
 
 if TYPE_CHECKING:
@@ -58,21 +58,21 @@ class LeakCheck:
     """Checks one callable after another.
 
     Args:
-        blame: where to look for the cause of a leak: here, fork, none.
+        where: where to look for the cause of a leak: here, fork, none.
         owners: returns the parts of the test runner that keep things for a whole session.
         watcher: is called for every call and every reading.
     """
 
     def __init__(
         self,
-        blame: str = "here",
+        where: str = "here",
         owners: Callable[[], Owners] = tuple,
         watcher: Progress | None = None,
     ) -> None:
-        self._blame = blame
+        self._where = where
         self._owners = owners
         self._watcher = watcher
-        self._known = KnownLeaks()
+        self._known = DiagnosedLeaks()
         self._patience = Patience()
         self._left_behind = LeftBehind()
         self._heap = WholeHeap()
@@ -142,7 +142,7 @@ class LeakCheck:
         self._heap.collect()
         if frozen:
             gc.freeze()  # collections in between look at what is new alone
-        looks = WatchedLooks(
+        reader = WatchedSignals(
             self.counters(resources=resources),
             respect_disabled=respect_disabled,
             frozen=frozen,
@@ -153,7 +153,7 @@ class LeakCheck:
         count = self.counters(resources=resources).open_files
         limits = self._left_behind.limited(limits, count)
         case = Case(
-            call, self._blame, self._known, looks, limits, self._owners, kept, self._patience
+            call, self._where, self._known, reader, limits, self._owners, kept, self._patience
         )
         try:
             verdict = case.verdict()
@@ -162,39 +162,41 @@ class LeakCheck:
             if frozen:
                 gc.unfreeze()
         if verdict.state in {"leaking", "unclear"}:
-            verdict = self._with_left_behind(verdict, case, looks, limits)
+            verdict = self._with_left_behind(verdict, case, reader, limits)
         if verdict.state == "clean":
-            verdict = _clean(verdict, looks.signals)
-        blame = case.blame if verdict.state == "leaking" or case.filling else None
-        if verdict.state == "leaking" and blame is None and self._blame != "none":
-            blame = Blame(calls=0, notes=(_ATE_TOO_MUCH,))
-        if verdict.state == "leaking" and blame is not None:
-            verdict = _doubted(call, verdict, blame)
-            blame = blame if verdict.state == "leaking" else None
+            verdict = _clean(verdict, reader.signals)
+        diagnosis = case.diagnosis if verdict.state == "leaking" or case.filling else None
+        if verdict.state == "leaking" and diagnosis is None and self._where != "none":
+            diagnosis = Diagnosis(calls=0, notes=(_ATE_TOO_MUCH,))
+        if verdict.state == "leaking" and diagnosis is not None:
+            verdict = _doubted(call, verdict, diagnosis)
+            diagnosis = diagnosis if verdict.state == "leaking" else None
         reading = LeakReading(
             verdict=verdict,
-            blame=blame,
+            diagnosis=diagnosis,
             calls=case.calls,
             seconds=Clock.seconds() - start,
             kept=case.kept,
         )
         if verdict.state != "leaking":
             return reading
-        if not case.parts and blame is not None:
-            self._known.add(blame, verdict, case.grower)
-            verdict, blame = scaled_to_all_calls(verdict, blame, self._heap_free() - free)
-            reading = replace(reading, verdict=verdict, blame=blame)
+        if not case.parts and diagnosis is not None:
+            self._known.add(diagnosis, verdict, case.grower)
+            verdict, diagnosis = scaled_to_all_calls(
+                verdict, diagnosis, self._heap_free() - free
+            )
+            reading = replace(reading, verdict=verdict, diagnosis=diagnosis)
         for part in case.parts:
-            self._known.add(part.blame, part.verdict, part.grower)
+            self._known.add(part.diagnosis, part.verdict, part.grower)
         return _divided(reading, case.parts, self._heap_free() - free)
 
     def _with_left_behind(
-        self, verdict: Verdict, case: Case, looks: WatchedLooks, limits: Limits
+        self, verdict: Verdict, case: Case, reader: WatchedSignals, limits: Limits
     ) -> Verdict:
         """Note what a check leaves behind; add the reason for a low limit to the verdict."""
-        row = looks.row()
-        looks.look(row, settle=False)
-        now = dict(zip(looks.signals, row, strict=True))
+        row = reader.row()
+        reader.read(row, settle=False)
+        now = dict(zip(reader.signals, row, strict=True))
         grown = {signal: now[signal] - value for signal, value in case.start.items()}
         self._left_behind.add(grown)
         if verdict.state == "unclear" and grown.get("open files", 0) >= limits.files:
@@ -219,36 +221,38 @@ def _divided(reading: LeakReading, parts: Sequence[Part], freed: int) -> LeakRea
     if not parts:
         return reading
     alone = len(parts) == 1
-    (verdict, blame), *others = (_accounted(part, freed, alone=alone) for part in parts)
+    (verdict, diagnosis), *others = (_accounted(part, freed, alone=alone) for part in parts)
     more = tuple(
-        LeakReading(verdict=replace(verdict, rounds=()), blame=blame)
-        for verdict, blame in others
+        LeakReading(verdict=replace(verdict, rounds=()), diagnosis=diagnosis)
+        for verdict, diagnosis in others
     )
     if others:
         verdict = replace(verdict, rounds=reading.verdict.rounds)
-    return replace(reading, verdict=verdict, blame=blame, more=more)
+    return replace(reading, verdict=verdict, diagnosis=diagnosis, more=more)
 
 
-def _accounted(part: Part, freed: int, *, alone: bool) -> tuple[Verdict, Blame]:
+def _accounted(part: Part, freed: int, *, alone: bool) -> tuple[Verdict, Diagnosis]:
     """Return a part with numbers for all calls; the rounds belong to all parts together."""
     verdict = part.verdict if alone else replace(part.verdict, rounds=())
-    return scaled_to_all_calls(verdict, part.blame, freed)
+    return scaled_to_all_calls(verdict, part.diagnosis, freed)
 
 
-def _doubted(call: Callable[[], None], verdict: Verdict, blame: Blame) -> Verdict:
+def _doubted(call: Callable[[], None], verdict: Verdict, diagnosis: Diagnosis) -> Verdict:
     """Return a verdict of leaking, or unclear if the cause does not confirm it."""
-    if _found_nothing(blame):
+    if _found_nothing(diagnosis):
         return untraced(verdict)
     try:
-        doubtful = verdict.calls < _MANY and only_dead_references(call, verdict, blame)
+        doubtful = verdict.calls < _MANY and only_dead_references(call, verdict, diagnosis)
     except CallFailed:
         doubtful = False
     return replace(verdict, state="unclear", reason=_DEAD) if doubtful else verdict
 
 
-def _found_nothing(blame: Blame) -> bool:
+def _found_nothing(diagnosis: Diagnosis) -> bool:
     """Return whether calls under all trackers showed nothing that stays."""
-    return bool(blame.calls) and not (blame.lines or blame.types or blame.path or blame.notes)
+    return bool(diagnosis.calls) and not (
+        diagnosis.lines or diagnosis.types or diagnosis.path or diagnosis.notes
+    )
 
 
 def call_of(

@@ -27,11 +27,11 @@ from pytest_memguard.attribution.watching import (
     with_watched,
 )
 from pytest_memguard.judge.rounds import FLOORS
-from pytest_memguard.leaks import MEMORY_SIGNALS, Blame, LeakLine, Rate, Signal, Verdict
+from pytest_memguard.leaks import MEMORY_SIGNALS, Diagnosis, LeakLine, Rate, Signal, Verdict
 from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.signal_readers import heap_used
 from pytest_memguard.probes.surviving_blocks import frames
-from pytest_memguard.recording.blame import Grower, named, thread_grower
+from pytest_memguard.recording.diagnosis import GrowingContainer, named, thread_grower
 from pytest_memguard.recording.populations import combined, without_populations
 from pytest_memguard.values import dataclass
 
@@ -64,9 +64,9 @@ class Part:
 
     verdict: Verdict
     """The verdict, with the rates of this leak alone."""
-    blame: Blame
+    diagnosis: Diagnosis
     """Its cause."""
-    grower: Grower | None
+    grower: GrowingContainer | None
     """The container that grows with it, if there is one."""
 
 
@@ -121,7 +121,7 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
     """Return the parts; parts with the same fingerprint are one leak."""
     found: dict[str, Part] = {}
     for number, part in enumerate(parts):
-        name = part.blame.fingerprint or str(number)
+        name = part.diagnosis.fingerprint or str(number)
         known = found.get(name)
         found[name] = part if known is None else _as_one(known, part)
     return list(found.values())
@@ -141,36 +141,38 @@ def _as_one(first: Part, second: Part) -> Part:
                 high=known.high + rate.high,
             )
         )
-    lines = {(line.file, line.line, line.function): line for line in first.blame.lines}
-    for line in second.blame.lines:
+    lines = {(line.file, line.line, line.function): line for line in first.diagnosis.lines}
+    for line in second.diagnosis.lines:
         same = lines.get((line.file, line.line, line.function))
         lines[line.file, line.line, line.function] = (
             line
             if same is None
             else replace(same, count=same.count + line.count, size=same.size + line.size)
         )
-    types = (*first.blame.types, *second.blame.types)
-    blame = replace(first.blame, lines=tuple(lines.values()), types=types)
+    types = (*first.diagnosis.types, *second.diagnosis.types)
+    diagnosis = replace(first.diagnosis, lines=tuple(lines.values()), types=types)
     verdict = replace(first.verdict, rates=tuple(rates.values()))
-    return replace(first, verdict=verdict, blame=blame)
+    return replace(first, verdict=verdict, diagnosis=diagnosis)
 
 
 def _is_known(part: Part, causes: Sequence[Cause]) -> bool:
     """Return whether memory was seen to grow only at lines of known causes, or nowhere."""
     known = {line_of_shared(piece.stack)[:2] for cause in causes for piece in cause.pieces}
-    return all((line.file, line.line) in known for line in part.blame.lines[:1])
+    return all((line.file, line.line) in known for line in part.diagnosis.lines[:1])
 
 
 def _add(parts: list[Part], new: Part) -> None:
     """Add a part that was watched, to the part with the same line if there is one."""
-    places = {(line.file, line.line) for line in new.blame.lines[:1]}
+    places = {(line.file, line.line) for line in new.diagnosis.lines[:1]}
     for index, part in enumerate(parts):
-        lines = part.blame.lines
+        lines = part.diagnosis.lines
         if places & {(line.file, line.line) for line in lines}:
             verdict = replace(part.verdict, rates=(*part.verdict.rates, *new.verdict.rates))
-            share = part.blame.calls / max(1, new.blame.calls)
-            blame = replace(part.blame, lines=with_left(lines, new.blame.lines, share))
-            parts[index] = replace(part, verdict=verdict, blame=blame)
+            share = part.diagnosis.calls / max(1, new.diagnosis.calls)
+            diagnosis = replace(
+                part.diagnosis, lines=with_left(lines, new.diagnosis.lines, share)
+            )
+            parts[index] = replace(part, verdict=verdict, diagnosis=diagnosis)
             return
     parts.append(new)
 
@@ -337,7 +339,7 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
             lines = _with_what_objects_hide(lines, made, known)
     else:
         lines = leak_lines(known, cause.calls, per_call)
-    blame = Blame(
+    diagnosis = Diagnosis(
         calls=cause.calls,
         lines=lines,
         types=cause.holding.types,
@@ -347,8 +349,8 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
     holding = cause.holding
     grower = thread_grower(cause.path, verdict)
     if grower is None and holding.gained:
-        grower = Grower(holding.grower, holding.gained / cause.calls)
-    return Part(verdict=verdict, blame=named(blame), grower=grower)
+        grower = GrowingContainer(holding.grower, holding.gained / cause.calls)
+    return Part(verdict=verdict, diagnosis=named(diagnosis), grower=grower)
 
 
 def _notes(cause: Cause) -> tuple[str, ...]:
@@ -434,5 +436,5 @@ def _watched(verdict: Verdict, call: Callable[[], None], collect: Callable[[], N
         left = sum(amount for line in lines for _, amount in line.left)
         if left > _FAR_TOO_MUCH * made * verdict.rates[0].per_call:
             lines = ()  # what a few calls need for once hides what each of them keeps
-    blame = named(Blame(calls=made, lines=lines))
-    return Part(verdict=verdict, blame=blame, grower=None)
+    diagnosis = named(Diagnosis(calls=made, lines=lines))
+    return Part(verdict=verdict, diagnosis=diagnosis, grower=None)

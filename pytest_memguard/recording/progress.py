@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pytest_memguard.leaks import Signal
 from pytest_memguard.probes.counters import Counters
-from pytest_memguard.recording.looks import Looks
+from pytest_memguard.recording.settled_signals import SettledSignals
 
 
 class Progress(Protocol):
@@ -21,13 +21,13 @@ class Progress(Protocol):
         """Note a reading of every signal."""
 
 
-class WatchedLooks(Looks):
+class WatchedSignals(SettledSignals):
     """Reads the signals, and passes each reading on.
 
     Args:
         counters: reads the single signals.
-        respect_disabled: as for `Looks`.
-        frozen: as for `Looks`.
+        respect_disabled: as for `SettledSignals`.
+        frozen: as for `SettledSignals`.
         watcher: gets every reading.
     """
 
@@ -42,7 +42,7 @@ class WatchedLooks(Looks):
         super().__init__(counters, respect_disabled=respect_disabled, frozen=frozen)
         self._watcher = watcher
 
-    def look(
+    def read(
         self,
         row: array[int],
         *,
@@ -51,7 +51,7 @@ class WatchedLooks(Looks):
         before: array[int] | None = None,
     ) -> None:
         """Read every signal, and pass the reading on."""
-        super().look(row, settle=settle, types=types, before=before)
+        super().read(row, settle=settle, types=types, before=before)
         if self._watcher is not None:
             self._watcher.has_read(self.signals, row)
 

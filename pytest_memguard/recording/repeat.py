@@ -27,7 +27,7 @@ from pytest_memguard.leak_sizes import is_large
 from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
 from pytest_memguard.parsing import StopAt
 from pytest_memguard.recording.artefacts import AGAIN, Artefacts
-from pytest_memguard.recording.looking import Looking
+from pytest_memguard.recording.signal_reading import SignalReading
 from pytest_memguard.recording.slow_to_end import Patience, SlowToEnd
 from pytest_memguard.sizes import format_size
 from pytest_memguard.values import dataclass
@@ -100,7 +100,7 @@ class Repetition:
 
     Args:
         call: makes one call; raises `CallFailed` if it went otherwise than the first.
-        looks: reads what leaks show in.
+        reader: reads what leaks show in.
         limits: how far to go.
         on_suspicion: asked once, with the verdict so far, when something has grown steadily
             for a while; a verdict it returns ends the check.
@@ -117,7 +117,7 @@ class Repetition:
     def __init__(
         self,
         call: Callable[[], None],
-        looks: Looking,
+        reader: SignalReading,
         limits: Limits,
         on_suspicion: Suspicion | None = None,
         kept: int = 0,
@@ -126,24 +126,24 @@ class Repetition:
         not_before: float = 0.0,
     ) -> None:
         self._call = call
-        self._look = looks.look
-        self._collect, self._settle = looks.collect, partial(looks.settle, types=False)
-        self._signals = tuple(looks.signals)
+        self._read = reader.read
+        self._collect, self._settle = reader.collect, partial(reader.settle, types=False)
+        self._signals = tuple(reader.signals)
         self._limits = limits
         self._on_suspicion = on_suspicion
         self._is_known = is_known
         self._not_before = not_before
         self._now = Clock.seconds
-        self._start, self._noted, self._before, self._after = (looks.row() for _ in range(4))
+        self._start, self._noted, self._before, self._after = (reader.row() for _ in range(4))
         # room for all the numbers there can be, so that keeping them is no growth
         self._kept = array("q", bytes(8 * _MOST_ROUNDS * (len(self._signals) + 1)))
         self._rounds = 0
         self._done = 0
         self.calls = 0
         self._started = 0.0
-        self._grown = looks.row()
-        self._earlier = looks.row()
-        self._first = looks.row()
+        self._grown = reader.row()
+        self._earlier = reader.row()
+        self._first = reader.row()
         if kept and "C heap" in self._signals:
             self._first[self._signals.index("C heap")] = kept
         self._earlier[:] = self._first
@@ -152,9 +152,9 @@ class Repetition:
         self._disturbed = self._too_slow = False
         self._eats: Signal | None = None
         self._slow = SlowToEnd(
-            self._call_once, looks, self._start, limits.seconds, patience or Patience()
+            self._call_once, reader, self._start, limits.seconds, patience or Patience()
         )
-        self._artefacts = Artefacts(self._call_once, self._calls, looks)
+        self._artefacts = Artefacts(self._call_once, self._calls, reader)
 
     @property
     def start(self) -> dict[Signal, int]:
@@ -164,7 +164,7 @@ class Repetition:
     def verdict(self) -> Verdict:
         """Repeat the call as often as it takes."""
         self._started = self._now()
-        self._look(self._start, settle=False)
+        self._read(self._start, settle=False)
         self._noted[:] = self._start
         try:
             clean = self._screen()
@@ -179,7 +179,7 @@ class Repetition:
         """Clean, if a few calls leave nothing at all behind."""
         quickest = self._warm_up()
         if quickest * _FEWEST > self._limits.seconds - self._spent():
-            self._look(self._before, settle=False)
+            self._read(self._before, settle=False)
             self._note_growth(self._before)
             self._too_slow = not self._does_harm()
             return None
@@ -206,7 +206,7 @@ class Repetition:
                 break  # the next one cannot be the second without growth
             if grew:  # it may have been a cache of the standard library: empty them from now on
                 settle = True
-                self._look(self._after, settle=True)
+                self._read(self._after, settle=True)
                 self._noted[:] = self._after
                 self._call_once()
         self._rounds = 0
@@ -272,7 +272,7 @@ class Repetition:
     def _try(self) -> Verdict:
         # what the first look of this kind leaves behind goes with the call after it
         self._disturbed = True
-        self._look(self._after, settle=True)
+        self._read(self._after, settle=True)
         while True:
             stopped = self._stopped()
             if stopped:
@@ -334,12 +334,12 @@ class Repetition:
             if known is not None or is_early:
                 return known
         ask, self._on_suspicion = self._on_suspicion, None
-        self._look(self._before, settle=True)
+        self._read(self._before, settle=True)
         frozen = gc.get_freeze_count()
         verdict = ask(so_far)
         self._disturbed = True
         if verdict is None:
-            self._look(self._after, settle=True)
+            self._read(self._after, settle=True)
             self._leave_out_instruments(so_far)
             left = self._limits.calls - self.calls
             if gc.get_freeze_count() != frozen and left > AGAIN + LEAST_CALLS:
@@ -451,18 +451,18 @@ class Repetition:
             size: how many.
             settle: empty caches before each look.
         """
-        # both looks in the same place, and our frame made an object before the first: the
+        # both reader in the same place, and our frame made an object before the first: the
         # call may do so by asking for its callers, and it stays one until we return
         sys._getframe()  # noqa: SLF001
         first = not settle and not self._rounds
-        self._look(self._before, settle=settle, types=first)
+        self._read(self._before, settle=settle, types=first)
         if first and self._does_harm():
             return
         self._calls(size, self._settle if settle else self._collect)
-        self._look(self._after, settle=settle, before=self._before if settle else None)
+        self._read(self._after, settle=settle, before=self._before if settle else None)
         if not settle and self._has_grown(size):
             # blocks may be the interpreter's; it was asked to forget before the first round
-            self._look(self._after, settle=False, types=True, before=self._before)
+            self._read(self._after, settle=False, types=True, before=self._before)
         width = len(self._after)
         at = self._rounds * (width + 1)
         self._kept[at] = size

@@ -60,7 +60,7 @@ class SampledResident:
         if self._thread is None:
             self._stop = threading.Event()
             self._thread = threading.Thread(
-                target=self._look,
+                target=self._sample,
                 args=(self._stop,),
                 name="memguard-sampler",
                 daemon=True,
@@ -110,7 +110,7 @@ class SampledResident:
     def _lifetime_mark(self) -> int:
         return self._lifetime() if self._lifetime is not None else 0
 
-    def _look(self, stop: threading.Event) -> None:
+    def _sample(self, stop: threading.Event) -> None:
         while not stop.wait(self._interval):
             level = self.level()
             with self._lock:

@@ -9,7 +9,7 @@ from operator import sub
 from typing import Final
 
 from pytest_memguard.leaks import BYTE_SIGNALS, Signal
-from pytest_memguard.recording.looking import Looking
+from pytest_memguard.recording.signal_reading import SignalReading
 from pytest_memguard.values import dataclass
 
 _SLOW: Final[frozenset[Signal]] = frozenset(
@@ -50,7 +50,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class EndedThings:
     """Things that have ended."""
 
     names: str
@@ -69,7 +69,7 @@ class SlowToEnd:
 
     Args:
         call: makes one call.
-        looks: reads the signals.
+        reader: reads the signals.
         start: a reading from before the first call.
         seconds: of the whole check.
         patience: how long to wait in this run.
@@ -78,26 +78,26 @@ class SlowToEnd:
     def __init__(
         self,
         call: Callable[[], None],
-        looks: Looking,
+        reader: SignalReading,
         start: array[int],
         seconds: float,
         patience: Patience,
     ) -> None:
         self._call = call
-        self._look = looks.look
-        self._signals = tuple(looks.signals)
+        self._read = reader.read
+        self._signals = tuple(reader.signals)
         self._start = start
-        self._now, self._before = looks.row(), looks.row()
+        self._now, self._before = reader.row(), reader.row()
         self._patience = patience
         # a timeout of the test's may leave little time, which finding the cause needs as well
         self._pause = min(_LONGEST, _SHARE_OF_TIME * seconds) / _TRIES
         self._has_waited = False
 
-    def wait(self) -> Ended | None:
+    def wait(self) -> EndedThings | None:
         """Wait once, if there is anything to wait for; return what has ended, if all has."""
         if self._has_waited:
             return None
-        self._look(self._now, settle=False)
+        self._read(self._now, settle=False)
         there = dict(zip(self._signals, map(sub, self._now, self._start), strict=True))
         slow = {signal for signal in _SLOW if there.get(signal, 0) >= _SEVERAL}
         if not slow:
@@ -107,7 +107,7 @@ class SlowToEnd:
         if not tries:
             self._patience.in_vain += 1
             return None
-        return Ended(
+        return EndedThings(
             names=" and ".join(sorted(slow)),
             seconds=tries * self._pause,
             stays=self._stays_without(slow),
@@ -125,7 +125,7 @@ class SlowToEnd:
         most = {i: self._now[i] - before[i] for i in columns}
         for tries in range(1, _TRIES + 1):
             time.sleep(self._pause)
-            self._look(self._now, settle=False)
+            self._read(self._now, settle=False)
             left = {i: self._now[i] - before[i] for i in columns}
             if all(left[i] <= _HARDLY_ANY * most[i] for i in columns):
                 return tries
@@ -141,7 +141,7 @@ class SlowToEnd:
         self._before[:] = self._now
         for _ in range(_MORE_CALLS):
             self._call()
-        self._look(self._now, settle=False)
+        self._read(self._now, settle=False)
         self._wait_for(slow, self._before, 1.0)
         grown = dict(zip(self._signals, map(sub, self._now, self._before), strict=True))
         return tuple(

@@ -23,10 +23,10 @@ from pytest_memguard.units import parse_size
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_open: ContextVar[tuple[Entry, ...]] = ContextVar("memguard_stages", default=())
+_open: ContextVar[tuple[EnteredStage, ...]] = ContextVar("memguard_stages", default=())
 
 
-class Marker(Protocol):
+class BoundaryMarker(Protocol):
     """Sets boundaries in a stream of allocations that is being written."""
 
     def mark(self) -> int:
@@ -78,14 +78,14 @@ class StageSum:
         self.peaks = [max(peak, region.rise(i)) for i, peak in enumerate(self.peaks)]
 
 
-class Run(NamedTuple):
+class StageRun(NamedTuple):
     """One run of a stage, while it lasts."""
 
     path: str
     budget: Budget | None
     region: Region
     slack: int
-    tracker: Marker | None
+    tracker: BoundaryMarker | None
     first: int
     fresh: bool
 
@@ -116,10 +116,10 @@ class StageLog:
         self.inline: dict[Budget, Peak] = {}
         self.unfinished = 0
         self.start_level = 0
-        self.tracker: Marker | None = None
+        self.tracker: BoundaryMarker | None = None
         self._lock = threading.Lock()
 
-    def enter(self, path: str, budget: Budget | None) -> Run:
+    def enter(self, path: str, budget: Budget | None) -> StageRun:
         """Begin a run of a stage."""
         with self._lock:
             fresh = path not in self.sums
@@ -134,9 +134,9 @@ class StageLog:
         if budget is not None:
             budget = replace(budget, stage=path, warn=self._warn)
         first = tracker.mark() if tracker else -1
-        return Run(path, budget, region, slack, tracker, first, fresh)
+        return StageRun(path, budget, region, slack, tracker, first, fresh)
 
-    def leave(self, run: Run) -> None:
+    def leave(self, run: StageRun) -> None:
         """End a run of a stage."""
         same = run.tracker is not None and run.tracker is self.tracker
         window = (run.first, run.tracker.mark()) if run.tracker and same else None
@@ -157,12 +157,12 @@ class StageLog:
             stage_sum.highest = None
 
 
-class Entry:
+class EnteredStage:
     """A stage that was entered; it has no log if no test is measured."""
 
     __slots__ = ("log", "name", "run")
 
-    def __init__(self, name: str, log: StageLog | None, run: Run | None) -> None:
+    def __init__(self, name: str, log: StageLog | None, run: StageRun | None) -> None:
         self.name = name
         self.log = log
         self.run = run
@@ -188,7 +188,7 @@ class Stage:
         self._name = name
         self._budget = budget
         self._host = host
-        self._entered: list[Entry] = []
+        self._entered: list[EnteredStage] = []
 
     def __enter__(self) -> None:
         host = self._host
@@ -197,12 +197,12 @@ class Stage:
             host = current if self._budget is not None or current.wants_stages else None
         log = host.stage_log() if host is not None else None
         if log is None:
-            self._entered.append(Entry(self._name, None, None))
+            self._entered.append(EnteredStage(self._name, None, None))
             return
         # what another test has left open is none of this one's
         outer = tuple(entry for entry in _open.get() if entry.log is log)
         path = "/".join([*(entry.name for entry in outer), self._name])
-        entry = Entry(self._name, log, log.enter(path, self._budget))
+        entry = EnteredStage(self._name, log, log.enter(path, self._budget))
         self._entered.append(entry)
         _open.set((*outer, entry))
 

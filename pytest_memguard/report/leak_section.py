@@ -54,7 +54,7 @@ def leaks_section(
     )
     lines += [_used(pattern, checked) for pattern in ignore]
     parts = [part for o in checked if o.leak is not None for part in o.leak.parts]
-    seen = {part.blame.fingerprint for part in parts if part.blame is not None}
+    seen = {part.diagnosis.fingerprint for part in parts if part.diagnosis is not None}
     tests = {outcome.nodeid for outcome in checked}
     gone = [
         leak
@@ -108,9 +108,9 @@ def _clean(readings: Sequence[tuple[str, LeakReading]]) -> list[str]:
 def _called_now(leak: KnownLeak, checked: Sequence[Outcome]) -> str:
     """Return the present fingerprints of a known leak, from the tests that showed it."""
     names = {
-        outcome.leak.blame.fingerprint
+        outcome.leak.diagnosis.fingerprint
         for outcome in checked
-        if outcome.nodeid in leak.tests and outcome.leak is not None and outcome.leak.blame
+        if outcome.nodeid in leak.tests and outcome.leak is not None and outcome.leak.diagnosis
     } - {""}
     return f"; its tests show {', '.join(sorted(names))} now" if names else ""
 
@@ -155,7 +155,7 @@ def leaks_by_name(outcomes: Sequence[Outcome]) -> dict[str, list[Leak]]:
         if leak is None or leak.verdict.state != "leaking":
             continue
         for part in leak.parts:
-            name = part.blame.fingerprint if part.blame is not None else ""
+            name = part.diagnosis.fingerprint if part.diagnosis is not None else ""
             groups.setdefault(name or outcome.nodeid, []).append((outcome, part))
     return groups
 

@@ -11,7 +11,7 @@ from pytest_memguard.leak_sizes import (
 )
 from pytest_memguard.leaks import (
     BYTE_SIGNALS,
-    Blame,
+    Diagnosis,
     LeakReading,
     Rate,
     RetentionPath,
@@ -62,7 +62,7 @@ def leak_sentence(reading: LeakReading) -> str:
     seldom = all(rate.per_call < 0.9 for rate in verdict.rates)
     over = f"measured over {verdict.calls} calls"
     where = f", {over}" if seldom else f", in each of {verdict.calls} calls"
-    who = _who(reading.blame)
+    who = _who(reading.diagnosis)
     return one_line(f"keeps {', '.join(kept)} per call{where}{who}")
 
 
@@ -76,13 +76,13 @@ def kept_text(rate: Rate) -> str:
     return f"{number} {'child processes' if plural == 'processes' else plural}"
 
 
-def _who(blame: Blame | None) -> str:
-    if blame is None:
+def _who(diagnosis: Diagnosis | None) -> str:
+    if diagnosis is None:
         return ""
-    if blame.path is not None and blame.path.holder:
-        return f"; held by {blame.path.holder}"
-    if blame.lines:
-        line = blame.lines[0]
+    if diagnosis.path is not None and diagnosis.path.holder:
+        return f"; held by {diagnosis.path.holder}"
+    if diagnosis.lines:
+        line = diagnosis.lines[0]
         place = f", {line.file}:{line.line}" if line.line else ""
         done = "allocated" if line.count else "left"
         return f"; {done} by {line.function}{place}"
@@ -131,9 +131,9 @@ def _one_leak(
     reading: LeakReading, explained: Mapping[str, str], rounds: list[str], title: str = ""
 ) -> str:
     """Return the text of one leak, or the test under which it is explained."""
-    blame, verdict = reading.blame, reading.verdict
+    diagnosis, verdict = reading.diagnosis, reading.verdict
     title = title or leak_line(reading)
-    known = explained.get(blame.fingerprint, "") if blame is not None else ""
+    known = explained.get(diagnosis.fingerprint, "") if diagnosis is not None else ""
     if known:
         where = one_line(f"This leak is explained under {known}.")
         return f"{one_line(title)}\n\n{where}"
@@ -141,8 +141,8 @@ def _one_leak(
     rates = [_interval(rate) for rate in verdict.rates]
     if rates:
         parts.append("\n".join(rates))
-    if blame is not None:
-        parts += _blamed(blame, [rate.signal for rate in verdict.rates])
+    if diagnosis is not None:
+        parts += _blamed(diagnosis, [rate.signal for rate in verdict.rates])
     elif verdict.state == "leaking":
         parts.append(_NOT_DIAGNOSED)
     return "\n\n".join(parts)
@@ -160,13 +160,13 @@ def _number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-def _without_holder(blame: Blame, signals: Sequence[Signal]) -> str:
+def _without_holder(diagnosis: Diagnosis, signals: Sequence[Signal]) -> str:
     """Return the sentence for a leak of which no holder was found."""
-    if blame.is_cut_short:
+    if diagnosis.is_cut_short:
         return "What holds it was not found in the time there was."
     if not _OF_MEMORY.intersection(signals):
         return "No Python object holds it."
-    if may_be_python_memory(blame, signals):
+    if may_be_python_memory(diagnosis, signals):
         return (
             "No Python object was found to hold it: it is text, bytes or numbers inside of "
             "something, or C code has lost it."
@@ -174,40 +174,40 @@ def _without_holder(blame: Blame, signals: Sequence[Signal]) -> str:
     return "No Python object holds it: the memory is native."
 
 
-def _blamed(blame: Blame, signals: Sequence[Signal]) -> list[str]:
+def _blamed(diagnosis: Diagnosis, signals: Sequence[Signal]) -> list[str]:
     parts = []
-    if blame.path is not None:
-        parts.append(path_text(blame.path))
-    elif not blame.types and blame.calls:
-        parts.append(_without_holder(blame, signals))
-    if blame.lines:
-        table = leak_line_table(blame.lines, blame.calls)
+    if diagnosis.path is not None:
+        parts.append(path_text(diagnosis.path))
+    elif not diagnosis.types and diagnosis.calls:
+        parts.append(_without_holder(diagnosis, signals))
+    if diagnosis.lines:
+        table = leak_line_table(diagnosis.lines, diagnosis.calls)
         what = (
             "Lines that leave something behind"
-            if any(line.left for line in blame.lines)
+            if any(line.left for line in diagnosis.lines)
             else "Lines whose allocations stay"
         )
-        parts.append(f"{what}, over {blame.calls} more calls:\n{table}")
-        parts += _unaccounted(blame)
-    if blame.types:
-        table = type_table(blame.types, blame.calls)
+        parts.append(f"{what}, over {diagnosis.calls} more calls:\n{table}")
+        parts += _unaccounted(diagnosis)
+    if diagnosis.types:
+        table = type_table(diagnosis.types, diagnosis.calls)
         parts.append(f"Objects that become more:\n{table}")
-    parts += [one_line(f"Note: {note}.") for note in blame.notes]
-    parts.append(one_line(_advice(blame)))
+    parts += [one_line(f"Note: {note}.") for note in diagnosis.notes]
+    parts.append(one_line(_advice(diagnosis)))
     return parts
 
 
-def _unaccounted(blame: Blame) -> list[str]:
+def _unaccounted(diagnosis: Diagnosis) -> list[str]:
     """Return the sentence that lines account for only a part of the growth, if so."""
-    lines = sum(line.size for line in blame.lines) / blame.calls
-    if blame.per_call is None or lines >= _ALL * blame.per_call:
+    lines = sum(line.size for line in diagnosis.lines) / diagnosis.calls
+    if diagnosis.per_call is None or lines >= _ALL * diagnosis.per_call:
         return []
-    if not lines and any(line.left for line in blame.lines):
+    if not lines and any(line.left for line in diagnosis.lines):
         return []  # the lines left resources, which are not counted in bytes
-    if blame.per_call < _IN_BYTES:
-        known, whole = f"{lines:,.0f}", f"{blame.per_call:,.0f} bytes"
+    if diagnosis.per_call < _IN_BYTES:
+        known, whole = f"{lines:,.0f}", f"{diagnosis.per_call:,.0f} bytes"
     else:
-        known, whole = format_size(lines), format_size(blame.per_call)
+        known, whole = format_size(lines), format_size(diagnosis.per_call)
     return [f"The lines account for {known} of {whole} per call."]
 
 
@@ -217,10 +217,10 @@ def path_text(path: RetentionPath) -> str:
     return f"{text}\n{one_line(f'({path.remark})')}" if path.remark else text
 
 
-def _advice(blame: Blame) -> str:
-    if not blame.fingerprint:
+def _advice(diagnosis: Diagnosis) -> str:
+    if not diagnosis.fingerprint:
         return "Leave the test out with @pytest.mark.mem_no_leak_check(reason=...) if need be."
     return (
-        f"Fingerprint {blame.fingerprint}; --mem-leak-accept writes it to "
+        f"Fingerprint {diagnosis.fingerprint}; --mem-leak-accept writes it to "
         ".memguard/leaks.json, and it fails no more."
     )

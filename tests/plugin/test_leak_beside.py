@@ -145,8 +145,10 @@ def test_a_limit_that_is_not_kept(run, written):
     assert leak["blame"]["path"]["holder"] == "test_it.CACHE.data"
 
 
-def _named(blame) -> str:
-    return blame["path"]["holder"] if blame["path"] else blame["lines"][0]["function"]
+def _named(diagnosis) -> str:
+    return (
+        diagnosis["path"]["holder"] if diagnosis["path"] else diagnosis["lines"][0]["function"]
+    )
 
 
 def test_dead_cursors_of_a_connection(run, written):

@@ -25,7 +25,7 @@ def test_a_leak_raises(run, check):
             {check}(keep)
         reading = caught.value.reading
         assert reading.verdict.state == "leaking"
-        assert reading.blame.path.holder == "test_it.KEPT"
+        assert reading.diagnosis.path.holder == "test_it.KEPT"
         assert isinstance(caught.value, AssertionError)
 
     def test_clean(memguard):

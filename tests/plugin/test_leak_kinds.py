@@ -371,10 +371,10 @@ def test_who_opened_what_nobody_knows_any_more(run, written):
         "--mem-leak-calls=40",
         JSON,
     )
-    blame = written()["test_size"]["leak"]["blame"]
-    (line, *_) = blame["lines"]
+    diagnosis = written()["test_size"]["leak"]["blame"]
+    (line, *_) = diagnosis["lines"]
     assert (line["function"], line["line"]) == ("size", 5)
-    assert line["left"]["open files"] == blame["calls"]
+    assert line["left"]["open files"] == diagnosis["calls"]
     result.stdout.fnmatch_lines(["*left by size, test_*.py:5*", "+1 open files*"])
 
 

@@ -622,13 +622,13 @@ def test_where_a_leak_is_looked_into(run, written, where):
         JSON,
     )
     result.assert_outcomes(failed=1)
-    blame = written()["test_leak"]["leak"]["blame"]
+    diagnosis = written()["test_leak"]["leak"]["blame"]
     if where == "none":
-        assert blame is None
+        assert diagnosis is None
         result.stdout.no_fnmatch_line("Held by: *")
     else:
-        assert blame["path"]["holder"] == "test_it.KEPT"
-        assert blame["lines"][0]["file"] == "test_it.py"
+        assert diagnosis["path"]["holder"] == "test_it.KEPT"
+        assert diagnosis["lines"][0]["file"] == "test_it.py"
         result.stdout.fnmatch_lines(["Held by: module test_it -> KEPT *"])
 
 

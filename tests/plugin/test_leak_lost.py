@@ -45,8 +45,11 @@ def _leaks(run, written, *bodies: str) -> dict[str, tuple[str, float]]:
     assert {leak["verdict"]["state"] for leak in leaks} == {"leaking"}
     blames = [part["blame"] for leak in leaks for part in (leak, *leak["more"])]
     return {
-        blame["lines"][0]["function"]: (blame["fingerprint"], blame["bytes_per_call"])
-        for blame in blames
+        diagnosis["lines"][0]["function"]: (
+            diagnosis["fingerprint"],
+            diagnosis["bytes_per_call"],
+        )
+        for diagnosis in blames
     }
 
 

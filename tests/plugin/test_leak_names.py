@@ -56,8 +56,11 @@ def _leaks(written) -> dict[str, tuple[str, str]]:
     """Fingerprint and holder of each test's leak."""
     found = {}
     for name, test in written().items():
-        blame = test["leak"]["blame"]
-        found[name] = (blame["fingerprint"], (blame["path"] or {"holder": ""})["holder"])
+        diagnosis = test["leak"]["blame"]
+        found[name] = (
+            diagnosis["fingerprint"],
+            (diagnosis["path"] or {"holder": ""})["holder"],
+        )
     return found
 
 

@@ -69,10 +69,10 @@ TYPE_CACHE = """
 
 def _numbers(written) -> tuple[float, dict[str, float]]:
     """Bytes per call, and blocks per call by function."""
-    blame = written()["test_it"]["leak"]["blame"]
-    calls = blame["calls"]
-    lines = {line["function"]: line["count"] / calls for line in blame["lines"]}
-    return blame["bytes_per_call"], lines
+    diagnosis = written()["test_it"]["leak"]["blame"]
+    calls = diagnosis["calls"]
+    lines = {line["function"]: line["count"] / calls for line in diagnosis["lines"]}
+    return diagnosis["bytes_per_call"], lines
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,8 @@ def test_what_a_plugin_keeps(pytester, run, written):
     assert tests["test_clean"]["leak"]["verdict"]["state"] == "clean"
     (kept,) = tests["test_clean"]["leak"]["kept"]
     assert kept["owner"] == "plugin keeper"
-    blame = tests["test_leak"]["leak"]["blame"]
-    assert blame["path"]["holder"] == "conftest.REGISTRY"
+    diagnosis = tests["test_leak"]["leak"]["blame"]
+    assert diagnosis["path"]["holder"] == "conftest.REGISTRY"
     result.stdout.fnmatch_lines(["kept by plugin keeper: 3 blocks per call, not counted (*"])
 
 

@@ -385,10 +385,10 @@ def test_item_at_the_front(run, written):
 def test_a_dict_with_memory_of_a_fixture(run, written):
     """What C code has lost has its own line, not that of a dict that was there before."""
     run(FREE_LIST, "--mem-leak-check", "--mem-leak-calls=120", JSON).assert_outcomes(failed=1)
-    blame = written()["test_it"]["leak"]["blame"]
-    assert {line["function"] for line in blame["lines"]} == {"test_it"}
-    found = sum(line["count"] for line in blame["lines"])
-    assert found == pytest.approx(2 * blame["calls"], abs=4)
+    diagnosis = written()["test_it"]["leak"]["blame"]
+    assert {line["function"] for line in diagnosis["lines"]} == {"test_it"}
+    found = sum(line["count"] for line in diagnosis["lines"])
+    assert found == pytest.approx(2 * diagnosis["calls"], abs=4)
 
 
 def test_abstract_classes_that_are_asked_about_others(run, written):

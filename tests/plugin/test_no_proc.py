@@ -261,7 +261,7 @@ CONFTEST = {
     "test_sampled": """
 from pytest_memguard.recording.sampler import SampledResident
 
-SampledResident._look = lambda *_: None  # as if each peak were shorter than the interval
+SampledResident._sample = lambda *_: None  # as if each peak were shorter than the interval
 """
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_memguard.baselines import BaselineValue, FailRule
 from pytest_memguard.leaks import (
-    Blame,
+    Diagnosis,
     LeakLine,
     LeakReading,
     Rate,
@@ -95,7 +95,7 @@ LEAK = LeakReading(
         reason="steady",
         rounds=(Round(calls=3, growth=(("blocks", 9), ("C heap", 96))),),
     ),
-    blame=Blame(
+    diagnosis=Diagnosis(
         calls=16,
         lines=(
             LeakLine(

@@ -61,7 +61,7 @@ def test_no_sentence_decides() -> None:
     [
         "finding.text.endswith('over')",
         "'over' in finding.text",
-        "note not in blame.notes",
+        "note not in diagnosis.notes",
         "verdict.reason.removesuffix('.')",
     ],
 )

@@ -14,20 +14,20 @@ EACH = 7
 TOOLS = f"""
 import json
 from pytest_memguard.probes.counters import Counters
-from pytest_memguard.recording.looks import Looks
+from pytest_memguard.recording.settled_signals import SettledSignals
 
 SIZES, EACH = {SIZES!r}, {EACH}
-looks = Looks(Counters(resources=False))
+looks = SettledSignals(Counters(resources=False))
 column = looks.signals.index("C heap") if "C heap" in looks.signals else None
 before, after = looks.row(), looks.row()
 
 def grown():
-    looks.look(after, settle=True)
+    looks.read(after, settle=True)
     return after[column] - before[column]
 
 if column is not None:
-    looks.look(before, settle=True)
-    looks.look(before, settle=True)
+    looks.read(before, settle=True)
+    looks.read(before, settle=True)
 """
 
 

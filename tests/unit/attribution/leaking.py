@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from pytest_memguard.attribution.growth import Found, Growth
+from pytest_memguard.attribution.growth import GrowthFound, HeapGrowth
 
 CALLS = 16
 NAME = "leaking_app"
@@ -34,7 +34,7 @@ def module(source: str) -> Iterator[ModuleType]:
 
 def found_in(
     source: str, *, calls: int = CALLS, seconds: float = 30.0, measures: bool = True
-) -> Found:
+) -> GrowthFound:
     """What is found after so many calls of the ``leak`` that the source defines.
 
     The limit is high: how quickly a busy machine gets there is not what most tests ask.
@@ -45,11 +45,11 @@ def found_in(
 
 def found_after(
     made: ModuleType, *, calls: int = CALLS, seconds: float = 30.0, measures: bool = True
-) -> Found:
+) -> GrowthFound:
     """What is found after so many calls, the first one apart."""
     made.leak(0)
     gc.collect()
-    growth = Growth(measures=measures, seconds=seconds)
+    growth = HeapGrowth(measures=measures, seconds=seconds)
     for number in range(calls):
         made.leak(number + 1)
     return growth.finish(calls=calls)

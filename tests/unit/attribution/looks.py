@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_memguard.attribution.growth import Found
+from pytest_memguard.attribution.growth import GrowthFound
 from tests.support.fresh_process import fresh
 from tests.unit.attribution import leaking
 
 
-def _found(source: str, options: dict[str, float]) -> Found:
+def _found(source: str, options: dict[str, float]) -> GrowthFound:
     found = leaking.found_in(source, **options)
     return replace(found, grower=None)  # that stays where it lives
 
 
-def found_in(source: str, **options: float) -> Found:
+def found_in(source: str, **options: float) -> GrowthFound:
     """What `leaking.found_in` finds, in a process of its own."""
-    found: Found = fresh(_found, source, options)
+    found: GrowthFound = fresh(_found, source, options)
     return found
 
 

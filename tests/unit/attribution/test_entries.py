@@ -6,7 +6,7 @@ import gc
 import time
 
 from pytest_memguard.attribution.entries import chains_from_above
-from pytest_memguard.attribution.newcomers import Survivors
+from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Search
 
 LARGE = 10_000
@@ -30,7 +30,7 @@ def test_no_list_of_all_objects_stays() -> None:
     new = [[number] for number in range(300)]
     for one, two in zip(old, new, strict=True):
         one.new = two
-    survivors = Survivors(list(new), {id(new), id(old)})
+    survivors = NewObjects(list(new), {id(new), id(old)})
     deadline = time.thread_time() + 60
     gc.disable()
     try:

@@ -13,7 +13,7 @@ from pytest_memguard.attribution.fingerprints import (
     is_registry,
 )
 from pytest_memguard.leaks import (
-    Blame,
+    Diagnosis,
     LeakLine,
     RetentionPath,
     TypeGrowth,
@@ -24,17 +24,17 @@ OF_TEST = LeakLine(file="tests/test_io.py", line=9, function="test_load", count=
 NATIVE = replace(LINE, native=("io_parse", "io_open"))
 
 
-def held(holder: str, *types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Blame:
+def held(holder: str, *types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Diagnosis:
     """A leak that something holds."""
     return replace(
         lost(*types, lines=lines), path=RetentionPath(steps=("module",), holder=holder)
     )
 
 
-def lost(*types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Blame:
+def lost(*types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Diagnosis:
     """A leak that nothing holds."""
     grown = tuple(TypeGrowth(type=name, count=16, size=160) for name in types)
-    return Blame(calls=16, lines=lines, types=grown)
+    return Diagnosis(calls=16, lines=lines, types=grown)
 
 
 @pytest.mark.parametrize(
@@ -149,13 +149,13 @@ def test_a_line_that_was_watched_goes_first() -> None:
 
 def test_nothing_known_has_no_name() -> None:
     """Only what tracemalloc keeps of each start is known without a line."""
-    assert fingerprint(Blame(calls=16)) == ""
-    assert fingerprint(Blame(calls=16, traced=True))
-    assert former_fingerprint(Blame(calls=16)) == ""
+    assert fingerprint(Diagnosis(calls=16)) == ""
+    assert fingerprint(Diagnosis(calls=16, traced=True))
+    assert former_fingerprint(Diagnosis(calls=16)) == ""
 
 
 @pytest.mark.parametrize(
-    ("blame", "subject"),
+    ("diagnosis", "subject"),
     [
         pytest.param(lost("dict"), "io.py:load", id="line"),
         pytest.param(lost("dict", lines=(OF_TEST, LINE)), "test_io.py:test_load", id="first"),
@@ -168,10 +168,10 @@ def test_nothing_known_has_no_name() -> None:
         pytest.param(held("app.CACHE", "app.Row"), "", id="the-same"),
     ],
 )
-def test_former_names(blame, subject) -> None:
+def test_former_names(diagnosis, subject) -> None:
     """A leak that has another name than before has that of before as well."""
     name = hashlib.sha256(subject.encode()).hexdigest()[:12] if subject else ""
-    assert former_fingerprint(replace(blame, fingerprint=fingerprint(blame))) == name
+    assert former_fingerprint(replace(diagnosis, fingerprint=fingerprint(diagnosis))) == name
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.attribution.growth import Found
+from pytest_memguard.attribution.growth import GrowthFound
 from tests.unit.attribution.leaking import CALLS, NAME
 from tests.unit.attribution.looks import found_in
 
@@ -82,7 +82,7 @@ def test_the_same_is_found(source, holder):
 )
 def test_what_has_to_be_measured(source):
     """Where new objects alone do not tell who holds them, nothing is said but that."""
-    assert Found(sure=False) == found_in(source, measures=False)
+    assert GrowthFound(sure=False) == found_in(source, measures=False)
 
 
 def test_entries_are_counted_once():

@@ -11,7 +11,7 @@ import weakref
 import pytest
 
 from pytest_memguard.attribution import census, sizes
-from pytest_memguard.attribution.growth import Found, Growth
+from pytest_memguard.attribution.growth import GrowthFound, HeapGrowth
 from pytest_memguard.attribution.values import length_of
 from tests.support.fresh_process import alone
 from tests.unit.attribution import leaking
@@ -111,7 +111,7 @@ def test_local_classes_count_together():
 )
 def test_nothing_is_found(source):
     """Without objects that stay there is nothing to tell."""
-    assert Found() == found_in(source)
+    assert GrowthFound() == found_in(source)
 
 
 @alone
@@ -123,7 +123,7 @@ def test_cycles_are_collected_though_collection_is_off():
         assert not gc.isenabled()
     finally:
         gc.enable()
-    assert Found() == found
+    assert GrowthFound() == found
 
 
 @alone
@@ -133,7 +133,7 @@ def test_cycles_that_nobody_is_to_collect():
     try:
         with module("def leak(n):\n  r = Request()\n  r.me = r") as made:
             made.leak(0)
-            growth = Growth(seconds=30.0)
+            growth = HeapGrowth(seconds=30.0)
             for number in range(CALLS):
                 made.leak(number)
             found = growth.finish(calls=CALLS, collect=lambda: None)
@@ -305,7 +305,7 @@ def test_held_by_a_running_function():
     """Survivors that a function holds while it runs are its local variable's."""
     kept = []
     gc.collect()
-    growth = Growth(seconds=30)
+    growth = HeapGrowth(seconds=30)
     for _ in range(CALLS):
         kept.append({1, 2})  # noqa: PERF401  # one by one, as calls would
     found = growth.finish(calls=CALLS)
@@ -323,7 +323,7 @@ def test_a_bound_of_a_running_functions_cache():
     cached = functools.lru_cache(maxsize=5000)(lambda number: [number])
     cached(0)
     gc.collect()
-    growth = Growth(seconds=30)
+    growth = HeapGrowth(seconds=30)
     for number in range(CALLS):
         cached(number + 1)
     path = growth.finish(calls=CALLS).path
@@ -341,7 +341,7 @@ def test_a_million_objects():
         made.leak(0)
         gc.collect()
         started = time.thread_time()
-        growth = Growth()
+        growth = HeapGrowth()
         for number in range(CALLS):
             made.leak(number)
         found = growth.finish(calls=CALLS)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_memguard.attribution.marking import Marker, with_reused
+from pytest_memguard.attribution.marking import BlockMarker, with_reused
 from pytest_memguard.probes.block_tracker import BlockTracker, memory_reader
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.surviving_blocks import warm_up
@@ -46,7 +46,7 @@ def _held(head: str, body: str) -> tuple[int, int, int]:
         new = gc.get_objects()
         gc.unfreeze()
         pieces = with_reused(tracker.read() or [], new)
-        marker = Marker(pieces, new, memory_reader())
+        marker = BlockMarker(pieces, new, memory_reader())
         held, other = marker.held_by(made.H), marker.held_by(made.OTHER)
         buffers = marker.buffers(made.H) | marker.buffers(made.OTHER)
         return len(held - buffers), len(other - buffers), len(held & other)

@@ -15,14 +15,14 @@ from pytest_memguard.judge.accepted_leaks import (
 from pytest_memguard.leaks import KnownLeak, LeakReading, Rate, Signal
 from tests.support.sample_values import LEAK
 
-BLAME = LEAK.blame
+BLAME = LEAK.diagnosis
 assert BLAME is not None
 
 
 def leaking(*signals: Signal, per_call: float = 3.0) -> LeakReading:
     """A reading without a cause in which these signals grow."""
     rates = tuple(Rate(signal=s, per_call=per_call, low=2.9, high=3.1) for s in signals)
-    return replace(LEAK, verdict=replace(LEAK.verdict, rates=rates), blame=None)
+    return replace(LEAK, verdict=replace(LEAK.verdict, rates=rates), diagnosis=None)
 
 
 @pytest.mark.parametrize(
@@ -94,24 +94,24 @@ def test_patterns_for_the_holder(pattern, fits) -> None:
 def test_only_what_grows_most_counts() -> None:
     """Lines and types further down are not matched."""
     line, growth = BLAME.lines[0], BLAME.types[0]
-    blame = replace(
+    diagnosis = replace(
         BLAME,
         path=None,
         lines=(replace(line, file="first.py", function="first"), line),
         types=(replace(growth, type="first.Type"), growth),
     )
-    assert matches("first", blame)
-    assert matches("first.Type", blame)
-    assert not matches("put", blame)
-    assert not matches("app.cache.Request", blame)
+    assert matches("first", diagnosis)
+    assert matches("first.Type", diagnosis)
+    assert not matches("put", diagnosis)
+    assert not matches("app.cache.Request", diagnosis)
 
 
 def test_paths_of_windows() -> None:
     """A path with backslashes is matched with slashes."""
     line = replace(BLAME.lines[0], file="app\\sub\\cache.py")
-    blame = replace(BLAME, path=None, types=(), lines=(line,))
-    assert matches("app/sub/*", blame)
-    assert matches("sub.cache", blame)
+    diagnosis = replace(BLAME, path=None, types=(), lines=(line,))
+    assert matches("app/sub/*", diagnosis)
+    assert matches("sub.cache", diagnosis)
 
 
 def test_nothing_known_fits_nothing() -> None:
@@ -142,12 +142,12 @@ def test_accepted(marker, ini, known, expected) -> None:
 
 def test_without_blame_nothing_is_accepted() -> None:
     """A leak that was not looked into is neither known nor ignored."""
-    assert accepted_by(replace(LEAK, blame=None), ("*",), ("*",), KNOWN) == ""
+    assert accepted_by(replace(LEAK, diagnosis=None), ("*",), ("*",), KNOWN) == ""
 
 
 def test_without_fingerprint_nothing_is_known() -> None:
     """A leak without a name is no known leak."""
-    nameless = replace(LEAK, blame=replace(BLAME, fingerprint=""))
+    nameless = replace(LEAK, diagnosis=replace(BLAME, fingerprint=""))
     assert accepted_by(nameless, (), (), {"": KnownLeak(fingerprint="")}) == ""
 
 
@@ -161,7 +161,7 @@ def test_without_fingerprint_nothing_is_known() -> None:
 )
 def test_a_former_name(nodeid, tests, accepted) -> None:
     """It may have been that of several leaks, so it counts for the tests it had then."""
-    reading = replace(LEAK, blame=replace(BLAME, earlier_fingerprint="old0old0old0"))
+    reading = replace(LEAK, diagnosis=replace(BLAME, earlier_fingerprint="old0old0old0"))
     known = {"old0old0old0": KnownLeak(fingerprint="old0old0old0", tests=tests)}
     reason = accepted_by(reading, (), (), known, nodeid)
     expected = (
@@ -174,15 +174,15 @@ def test_patterns_for_threads() -> None:
     """A pattern for all threads, or the module, fits a leak of threads of one kind."""
     assert BLAME.path is not None
     path = replace(BLAME.path, holder="threading._active, thread app.Poller")
-    blame = replace(BLAME, path=path, lines=(), types=())
+    diagnosis = replace(BLAME, path=path, lines=(), types=())
     for pattern in ("threading", "threading._active", "*, thread app.Poller"):
-        assert matches(pattern, blame)
-    assert not matches("app.Poller", blame)
+        assert matches(pattern, diagnosis)
+    assert not matches("app.Poller", diagnosis)
 
 
 OTHER = replace(
     leaking("open files", per_call=1.0),
-    blame=replace(BLAME, fingerprint="other", path=None, lines=(), types=()),
+    diagnosis=replace(BLAME, fingerprint="other", path=None, lines=(), types=()),
 )
 TWO = replace(LEAK, more=(OTHER,))
 

@@ -7,7 +7,7 @@ import pytest
 from pytest_memguard.judge.per_call import LINES, scaled_to_all_calls
 from pytest_memguard.leak_sizes import bytes_per_call
 from pytest_memguard.leaks import (
-    Blame,
+    Diagnosis,
     LeakLine,
     LeakReading,
     Rate,
@@ -52,9 +52,9 @@ def line(number: int, count: float, size: float, *, small: float = 0) -> LeakLin
 
 def told(verdict: Verdict, *lines: LeakLine) -> tuple[float | None, list[float]]:
     """Bytes per call, and those of each line."""
-    verdict, blame = scaled_to_all_calls(verdict, Blame(calls=CALLS, lines=lines))
-    reading = LeakReading(verdict=verdict, blame=blame)
-    return bytes_per_call(reading), [one.size / CALLS for one in blame.lines]
+    verdict, diagnosis = scaled_to_all_calls(verdict, Diagnosis(calls=CALLS, lines=lines))
+    reading = LeakReading(verdict=verdict, diagnosis=diagnosis)
+    return bytes_per_call(reading), [one.size / CALLS for one in diagnosis.lines]
 
 
 FLAT = [0] * ROUNDS
@@ -230,12 +230,12 @@ PAGES = [300_000] * ROUNDS
 def test_pages_that_grow_in_most_rounds(pages, named) -> None:
     """They are named, and are the number per call, if they are a multiple of the rest."""
     verdict = leaking([rate("blocks", 3)], blocks=[30] * ROUNDS, pages=pages)
-    verdict, blame = scaled_to_all_calls(
-        verdict, Blame(calls=CALLS, lines=(line(1, 3, 400, small=400),))
+    verdict, diagnosis = scaled_to_all_calls(
+        verdict, Diagnosis(calls=CALLS, lines=(line(1, 3, 400, small=400),))
     )
     assert [one.signal for one in verdict.rates] == ["blocks"] + ["USS"] * named
     expected = verdict.rates[-1].per_call if named else 400
-    assert blame.per_call == pytest.approx(expected)
+    assert diagnosis.per_call == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -244,19 +244,19 @@ def test_pages_that_grow_in_most_rounds(pages, named) -> None:
 def test_pages_that_the_heap_holds_free(freed, per_call) -> None:
     """They are holes that something larger each time leaves, not memory that stays."""
     verdict = leaking([rate("C heap", 270)], heap=[2_700] * ROUNDS, pages=[11_000] * ROUNDS)
-    blame = Blame(calls=CALLS, lines=(line(1, 1, 270),))
-    _, blame = scaled_to_all_calls(verdict, blame, freed)
-    assert blame.per_call == pytest.approx(per_call)
+    diagnosis = Diagnosis(calls=CALLS, lines=(line(1, 1, 270),))
+    _, diagnosis = scaled_to_all_calls(verdict, diagnosis, freed)
+    assert diagnosis.per_call == pytest.approx(per_call)
 
 
 def test_types_are_scaled_as_blocks_are() -> None:
     """Types were seen in the same few calls."""
     types = (TypeGrowth(type="app.Row", count=4 * CALLS, size=400 * CALLS),)
     lines = (line(1, 4, 400, small=400),)
-    _, blame = scaled_to_all_calls(
-        leaking([rate("blocks", 2)]), Blame(calls=CALLS, lines=lines, types=types)
+    _, diagnosis = scaled_to_all_calls(
+        leaking([rate("blocks", 2)]), Diagnosis(calls=CALLS, lines=lines, types=types)
     )
-    (growth,) = blame.types
+    (growth,) = diagnosis.types
     assert (growth.count, growth.size) == (2 * CALLS, 200 * CALLS)
 
 
@@ -288,8 +288,8 @@ def test_what_a_holder_takes(heap, held, per_call) -> None:
     """A table grows in steps, too uneven for a verdict, which belong to what it holds."""
     path = RetentionPath(steps=("module app",), holder="app.CACHE") if held else None
     verdict = leaking([rate("blocks", 2)], blocks=[20] * ROUNDS, heap=heap)
-    blame = Blame(calls=CALLS, lines=(line(1, 2, 32, small=32),), path=path)
-    assert scaled_to_all_calls(verdict, blame)[1].per_call == pytest.approx(per_call, abs=1)
+    diagnosis = Diagnosis(calls=CALLS, lines=(line(1, 2, 32, small=32),), path=path)
+    assert scaled_to_all_calls(verdict, diagnosis)[1].per_call == pytest.approx(per_call, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -321,11 +321,11 @@ def test_lines_that_leave_as_many_in_each_call(seen, stay, expected) -> None:
         for number, count in enumerate(seen)
     )
     types = tuple(TypeGrowth(type=f"app.T{n}", count=n, size=n) for n in seen)
-    blame = Blame(calls=calls, lines=lines, types=types)
-    _, blame = scaled_to_all_calls(leaking([rate("blocks", stay)]), blame)
-    counts = {line.line: line.count / calls for line in blame.lines}
+    diagnosis = Diagnosis(calls=calls, lines=lines, types=types)
+    _, diagnosis = scaled_to_all_calls(leaking([rate("blocks", stay)]), diagnosis)
+    counts = {line.line: line.count / calls for line in diagnosis.lines}
     assert [counts[n] for n in range(len(seen))] == pytest.approx(expected, abs=0.04)
-    assert blame.per_call == pytest.approx(64 * sum(expected), rel=0.01)
+    assert diagnosis.per_call == pytest.approx(64 * sum(expected), rel=0.01)
 
 
 @pytest.mark.parametrize("freed", [0, 10**7])
@@ -334,8 +334,8 @@ def test_pages_where_no_line_tells_how_large_blocks_are(freed) -> None:
     rates = [rate("blocks", 1_454), rate("C heap", 38_000), rate("USS", 195_000)]
     moved = {"blocks": [14_540] * ROUNDS, "heap": [380_000] * ROUNDS}
     verdict = leaking(rates, **moved, pages=[1_950_000] * ROUNDS)
-    _, blame = scaled_to_all_calls(verdict, Blame(calls=0), freed)
-    assert blame.per_call == pytest.approx(195_000)
+    _, diagnosis = scaled_to_all_calls(verdict, Diagnosis(calls=0), freed)
+    assert diagnosis.per_call == pytest.approx(195_000)
 
 
 @pytest.mark.parametrize(

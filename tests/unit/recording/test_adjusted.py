@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from pytest_memguard.recording.adjusted import AdjustedLooks, Share
+from pytest_memguard.recording.adjusted import AdjustedSignals, Share
 
 
 class Readings:
@@ -19,7 +19,7 @@ class Readings:
         """Room for one reading."""
         return array("q", bytes(8 * 3))
 
-    def look(self, row, **_) -> None:
+    def read(self, row, **_) -> None:
         """Read."""
         row[:] = array("q", self.now)
 
@@ -37,10 +37,10 @@ class Readings:
         """There are none."""
 
 
-def read(looks: AdjustedLooks) -> list[int]:
+def read(looks: AdjustedSignals) -> list[int]:
     """One reading."""
     row = looks.row()
-    looks.look(row, settle=True)
+    looks.read(row, settle=True)
     return list(row)
 
 
@@ -50,7 +50,7 @@ def test_what_a_cache_takes_with_each_item():
     per_call = {"blocks": 3.06, "open files": 1.0}
     share = Share(cache, 16, 16, per_call, lambda: 0)
     readings = Readings()
-    looks = AdjustedLooks(readings, [share])
+    looks = AdjustedSignals(readings, [share])
     assert read(looks) == [0, 0, 0]
     cache += [4, 5]
     size = 8 * 5 + 56 - (8 * 3 + 56)
@@ -67,7 +67,7 @@ def test_what_is_taken_with_each_call():
     calls = [10]
     share = Share(None, 0, 16, {"blocks": 2.0}, lambda: calls[0])
     readings = Readings()
-    looks = AdjustedLooks(readings, [share])
+    looks = AdjustedSignals(readings, [share])
     calls[0] += 4
     readings.now = [9, 0, 0]
     assert read(looks) == [1, 0, 0]

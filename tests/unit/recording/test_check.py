@@ -21,7 +21,7 @@ from pytest_memguard.leak_sizes import bytes_per_call
 from pytest_memguard.leaks import (
     MEMORY_SIGNALS,
     STARTS_TRACEMALLOC,
-    Blame,
+    Diagnosis,
     LeakReading,
     Rate,
     Round,
@@ -29,8 +29,8 @@ from pytest_memguard.leaks import (
 )
 from pytest_memguard.probes.surviving_blocks import SurvivorTracker
 from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
-from pytest_memguard.recording.looks import forget_caches
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
+from pytest_memguard.recording.settled_signals import forget_caches
 from tests.support.fresh_process import alone
 
 KEPT: list[Any] = []
@@ -65,9 +65,9 @@ def keep() -> None:
     KEPT.append([Thing() for _ in range(20)])
 
 
-def run(call: Callable[[], None], blame: str = "here", **limits: Any) -> LeakReading:
+def run(call: Callable[[], None], where: str = "here", **limits: Any) -> LeakReading:
     """Check a call."""
-    return LeakCheck(blame).run(call, Limits(**{"calls": 150, **limits}))
+    return LeakCheck(where).run(call, Limits(**{"calls": 150, **limits}))
 
 
 @alone
@@ -75,13 +75,13 @@ def test_a_leak_is_explained() -> None:
     """A leak has its holder, line, type and a name."""
     reading = run(keep)
     assert reading.verdict.state == "leaking"
-    blame = reading.blame
-    assert blame is not None
-    assert blame.path is not None
-    assert blame.path.holder == f"{__name__}.KEPT"
-    assert blame.lines[0].file == __file__
-    assert blame.types[0].type == f"{__name__}.Thing"
-    assert len(blame.fingerprint) == 12
+    diagnosis = reading.diagnosis
+    assert diagnosis is not None
+    assert diagnosis.path is not None
+    assert diagnosis.path.holder == f"{__name__}.KEPT"
+    assert diagnosis.lines[0].file == __file__
+    assert diagnosis.types[0].type == f"{__name__}.Thing"
+    assert len(diagnosis.fingerprint) == 12
     assert reading.calls > reading.verdict.calls
 
 
@@ -90,23 +90,23 @@ def test_clean() -> None:
     """A clean call has no rounds to show, and nobody looks into it."""
     reading = run(lambda: None)
     assert reading.verdict.state == "clean"
-    assert (reading.verdict.rounds, reading.blame, reading.accepted) == ((), None, "")
+    assert (reading.verdict.rounds, reading.diagnosis, reading.accepted) == ((), None, "")
     assert reading.calls < 40  # the first of a process is not as quick on CPython 3.12
     assert 0 < reading.seconds < 5
 
 
 def test_nobody_looks_where_that_is_not_wanted() -> None:
-    """Without blame the verdict stands alone."""
+    """Without diagnosis the verdict stands alone."""
     reading = run(keep, "none")
-    assert (reading.verdict.state, reading.blame) == ("leaking", None)
+    assert (reading.verdict.state, reading.diagnosis) == ("leaking", None)
 
 
 @pytest.mark.parametrize("where", ["here", "fork"])
 @alone
 def test_the_name_of_a_leak_does_not_depend_on_where(where) -> None:
     """In a child the same leak has the same name."""
-    blames = [run(keep, where).blame, run(keep).blame]
-    first, second = (blame.fingerprint for blame in blames if blame is not None)
+    blames = [run(keep, where).diagnosis, run(keep).diagnosis]
+    first, second = (diagnosis.fingerprint for diagnosis in blames if diagnosis is not None)
     assert first == second
 
 
@@ -115,9 +115,9 @@ def test_the_same_leak_is_explained_once() -> None:
     """A check remembers what it has explained; a second look takes fewer calls."""
     check = LeakCheck()
     first, second = (check.run(keep, Limits(calls=150)) for _ in range(2))
-    assert first.blame is not None
-    assert second.blame is not None
-    assert first.blame.fingerprint == second.blame.fingerprint
+    assert first.diagnosis is not None
+    assert second.diagnosis is not None
+    assert first.diagnosis.fingerprint == second.diagnosis.fingerprint
     assert second.verdict.state == "leaking"
     assert second.calls < first.calls
 
@@ -152,9 +152,9 @@ def test_garbage_is_collected_in_the_blame_though_the_collector_is_off() -> None
         reading = LeakCheck().run(call, Limits(calls=150), respect_disabled=False)
     finally:
         gc.enable()
-    assert reading.blame is not None
-    assert [growth.type for growth in reading.blame.types] == [f"{__name__}.Thing", "list"]
-    assert {line.function for line in reading.blame.lines} <= {"keep", "<listcomp>"}
+    assert reading.diagnosis is not None
+    assert [growth.type for growth in reading.diagnosis.types] == [f"{__name__}.Thing", "list"]
+    assert {line.function for line in reading.diagnosis.lines} <= {"keep", "<listcomp>"}
 
 
 @alone
@@ -186,7 +186,7 @@ def test_a_call_that_fails_under_the_instruments() -> None:
     first = first - 20
     reading = run(call, calls=100)
     assert reading.verdict.state in {"leaking", "unclear"}
-    told = reading.verdict.reason + str(reading.blame.notes if reading.blame else "")
+    told = reading.verdict.reason + str(reading.diagnosis.notes if reading.diagnosis else "")
     assert "worn out" in told
 
 
@@ -209,19 +209,19 @@ def test_calls_that_are_slow_under_the_instruments() -> None:
         reading = run(call, calls=60, seconds=2.0)
     assert reading.verdict.state == "leaking"
     assert reading.seconds < 12
-    assert "was cut short: " in str(reading.blame.notes if reading.blame else "")
+    assert "was cut short: " in str(reading.diagnosis.notes if reading.diagnosis else "")
 
 
 @alone
-@pytest.mark.parametrize("broken", ["blame.look_into", "causes.causes_of", "parts.parts_of"])
+@pytest.mark.parametrize("broken", ["diagnosis.diagnose", "causes.causes_of", "parts.parts_of"])
 def test_an_error_of_ours(broken) -> None:
     """It is a note at the leak, and no error of the test."""
     error = TypeError("of ours")
     with patch(f"pytest_memguard.recording.{broken}", side_effect=error):
         reading = run(keep)
     assert reading.verdict.state == "leaking"
-    assert reading.blame is not None
-    assert any("(TypeError: of ours)" in note for note in reading.blame.notes)
+    assert reading.diagnosis is not None
+    assert any("(TypeError: of ours)" in note for note in reading.diagnosis.notes)
 
 
 def test_the_heap_is_as_frozen_as_before() -> None:
@@ -274,14 +274,16 @@ def test_for_everybody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("blame", "state"),
+    ("diagnosis", "state"),
     [
-        pytest.param(Blame(calls=16), "unclear", id="nothing-found"),
-        pytest.param(Blame(calls=16, notes=("memray is missing",)), "leaking", id="not-looked"),
-        pytest.param(Blame(calls=0), "leaking", id="no-calls"),
+        pytest.param(Diagnosis(calls=16), "unclear", id="nothing-found"),
+        pytest.param(
+            Diagnosis(calls=16, notes=("memray is missing",)), "leaking", id="not-looked"
+        ),
+        pytest.param(Diagnosis(calls=0), "leaking", id="no-calls"),
     ],
 )
-def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, blame, state) -> None:
+def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, diagnosis, state) -> None:
     """The C heap alone, growing unevenly, leaks only if no instrument could tell."""
     rounds = tuple(
         Round(calls=3, growth=(("C heap", moved),)) for moved in (60, 180, 90, 150, 60, 180)
@@ -295,18 +297,18 @@ def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, blame, state)
 
     monkeypatch.setattr(Repetition, "verdict", verdict)
     monkeypatch.setattr(
-        "pytest_memguard.recording.blame.look_into", lambda *_, **__: (blame, None)
+        "pytest_memguard.recording.diagnosis.diagnose", lambda *_, **__: (diagnosis, None)
     )
     reading = run(lambda: None)
     assert reading.verdict.state == state
-    assert (reading.blame is None) == (state == "unclear")
+    assert (reading.diagnosis is None) == (state == "unclear")
 
 
 def test_stacks_are_kept_for_no_longer_than_the_check() -> None:
     """Lines are found once for all blocks of a stack, and the stacks are let go of."""
     leaking = run(lambda: KEPT.append([Thing(), Thing()]))
-    assert leaking.blame is not None
-    assert leaking.blame.lines
+    assert leaking.diagnosis is not None
+    assert leaking.diagnosis.lines
     assert line_of_shared.cache_info().currsize == 0
 
 
@@ -330,14 +332,14 @@ def test_growth_of_the_c_heap_that_no_block_accounts_for(monkeypatch, call, turn
         return leaking
 
     monkeypatch.setattr(Repetition, "verdict", verdict)
-    out_of_time = (Blame(calls=16, notes=("there was no time",)), None)
+    out_of_time = (Diagnosis(calls=16, notes=("there was no time",)), None)
     monkeypatch.setattr(
-        "pytest_memguard.recording.blame.look_into", lambda *_, **__: out_of_time
+        "pytest_memguard.recording.diagnosis.diagnose", lambda *_, **__: out_of_time
     )
-    blame = run(call).blame
+    diagnosis = run(call).diagnosis
     assert len(asked) == turns
-    assert blame is not None
-    assert (STARTS_TRACEMALLOC in blame.notes) == (turns == 1)
+    assert diagnosis is not None
+    assert (STARTS_TRACEMALLOC in diagnosis.notes) == (turns == 1)
 
 
 def test_a_check_that_is_blind_to_memory() -> None:

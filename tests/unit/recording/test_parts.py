@@ -57,7 +57,7 @@ def _divided(causes, verdict, excluded=()) -> list[tuple[str, dict[str, float]]]
     parts = parts_of(causes, verdict, excluded, lambda: None, lambda: None)
     return [
         (
-            part.blame.lines[0].function if part.blame.lines else "",
+            part.diagnosis.lines[0].function if part.diagnosis.lines else "",
             {rate.signal: rate.per_call for rate in part.verdict.rates},
         )
         for part in parts
@@ -195,6 +195,6 @@ def test_containers_below_a_growing_one(lists, names) -> None:
     causes += [_named(_grown(one), "app.ALL[...]") for one in below]
     verdict = _verdict(blocks=1.0 + lists, heap=5_000.0)
     parts = parts_of(causes, verdict, (), lambda: None, lambda: None)
-    held = {part.blame.path.holder for part in parts if part.blame.path is not None}
+    held = {part.diagnosis.path.holder for part in parts if part.diagnosis.path is not None}
     assert sorted(held) == names
     assert (len(parts) == 1) is (lists == 8)  # else the C heap is another one

@@ -17,9 +17,9 @@ import pytest
 
 from pytest_memguard.leaks import Signal, Verdict
 from pytest_memguard.probes.counters import Counters
-from pytest_memguard.recording import looks
-from pytest_memguard.recording.looks import Looks, forget_caches
+from pytest_memguard.recording import settled_signals
 from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
+from pytest_memguard.recording.settled_signals import SettledSignals, forget_caches
 from pytest_memguard.sizes import MIB
 
 SIGNALS: tuple[Signal, ...] = ("blocks", "C heap", "USS", "open files", "Python threads")
@@ -64,7 +64,7 @@ def counters() -> FakeCounters:
 def naps(monkeypatch) -> list[float]:
     """Seconds slept; sleeping takes no time."""
     slept: list[float] = []
-    monkeypatch.setattr(looks.time, "sleep", slept.append)
+    monkeypatch.setattr(settled_signals.time, "sleep", slept.append)
     return slept
 
 
@@ -89,7 +89,7 @@ def repeated(counters: FakeCounters, clock) -> Callable[..., Repetition]:
 
         calls: list[None] = []
         fake: Any = counters
-        seen = Looks(fake, respect_disabled=respect_disabled)
+        seen = SettledSignals(fake, respect_disabled=respect_disabled)
         return Repetition(call, seen, limits or Limits(), **more)
 
     return repeated
@@ -149,7 +149,7 @@ def test_thread_cache_that_settling_fills_is_no_growth(repeated, counters, monke
     def fill() -> None:
         counters.now["C heap"] = max(counters.now["C heap"], 32_000)
 
-    monkeypatch.setattr(looks, "fill_tcache", fill)
+    monkeypatch.setattr(settled_signals, "fill_tcache", fill)
     repetition = repeated(lambda number: {"blocks": 4} if number in (4, 8) else {})
     assert repetition.verdict().state == "clean"
     assert repetition.calls < 60
@@ -183,7 +183,9 @@ def test_no_more_garbage_at_a_time_in_long_rounds(counters) -> None:
     gc.collect()
     gc.disable()  # only the check collects
     try:
-        Repetition(call, Looks(fake, respect_disabled=False), Limits(calls=300)).verdict()
+        Repetition(
+            call, SettledSignals(fake, respect_disabled=False), Limits(calls=300)
+        ).verdict()
     finally:
         if enabled:
             gc.enable()
@@ -435,7 +437,7 @@ def test_a_call_that_fails(counters) -> None:
             raise CallFailed(msg)
 
     calls: list[int] = []
-    verdict = Repetition(call, Looks(counters), Limits()).verdict()
+    verdict = Repetition(call, SettledSignals(counters), Limits()).verdict()
     assert verdict.state == "unclear"
     assert verdict.reason == "call 4 of the repetition went wrong: KeyError: 'x'"
 
@@ -447,7 +449,7 @@ def test_other_exceptions_pass_on(counters) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Repetition(call, Looks(counters), Limits()).verdict()
+        Repetition(call, SettledSignals(counters), Limits()).verdict()
 
 
 def test_resources_are_waited_for(counters, clock, naps) -> None:
@@ -461,8 +463,8 @@ def test_resources_are_waited_for(counters, clock, naps) -> None:
         naps.append(seconds)
         counters.now["open files"] = 0
 
-    looks.time.sleep = nap  # undone by the fixture that replaced it first
-    verdict = Repetition(call, Looks(counters), Limits()).verdict()
+    settled_signals.time.sleep = nap  # undone by the fixture that replaced it first
+    verdict = Repetition(call, SettledSignals(counters), Limits()).verdict()
     assert verdict.state in {"clean", "settling"}
     assert naps
     assert max(naps) == 0.001
@@ -558,8 +560,8 @@ def test_garbage_is_collected_unless_the_call_forbids_it(
 ) -> None:
     """Garbage stays where the collector was switched off by the call itself."""
     collected: list[int] = []
-    monkeypatch.setattr(looks.gc, "isenabled", lambda: enabled)
-    monkeypatch.setattr(looks.gc, "collect", lambda _: collected.append(1))
+    monkeypatch.setattr(settled_signals.gc, "isenabled", lambda: enabled)
+    monkeypatch.setattr(settled_signals.gc, "collect", lambda _: collected.append(1))
     repeated({}, respect_disabled=respect).verdict()
     assert bool(collected) == collects
 
@@ -568,7 +570,7 @@ def test_garbage_does_not_pile_up_in_long_rounds(repeated, monkeypatch) -> None:
     """Rounds become longer, and the garbage that lies about at one time does not."""
     calls: list[int] = []
     collected: list[int] = []
-    monkeypatch.setattr(looks.gc, "collect", lambda _: collected.append(len(calls)))
+    monkeypatch.setattr(settled_signals.gc, "collect", lambda _: collected.append(len(calls)))
 
     def growth(number: int) -> dict[str, int]:
         calls.append(number)
@@ -584,10 +586,10 @@ def test_garbage_does_not_pile_up_in_long_rounds(repeated, monkeypatch) -> None:
 def test_garbage_of_the_first_look(counters, monkeypatch, warmup) -> None:
     """No more of it at a time than in the warm-up, since it would need more pages."""
     collected = [0]
-    monkeypatch.setattr(looks.gc, "collect", lambda _: collected.append(len(calls)))
+    monkeypatch.setattr(settled_signals.gc, "collect", lambda _: collected.append(len(calls)))
     calls: list[None] = []
     limits = Limits(warmup=warmup)
-    verdict = Repetition(lambda: calls.append(None), Looks(counters), limits).verdict()
+    verdict = Repetition(lambda: calls.append(None), SettledSignals(counters), limits).verdict()
     assert verdict.state == "clean"
     first_look = [number for number in collected if number >= warmup]
     most = max(later - before for before, later in itertools.pairwise(first_look))
@@ -599,8 +601,8 @@ def test_garbage_of_long_rounds_stays_where_the_call_forbids_to_collect(
 ) -> None:
     """Where the call switched the collector off, its garbage counts in long rounds too."""
     collected: list[int] = []
-    monkeypatch.setattr(looks.gc, "isenabled", lambda: False)
-    monkeypatch.setattr(looks.gc, "collect", lambda _: collected.append(1))
+    monkeypatch.setattr(settled_signals.gc, "isenabled", lambda: False)
+    monkeypatch.setattr(settled_signals.gc, "collect", lambda _: collected.append(1))
     verdict = repeated({"blocks": 1}, Limits(calls=300)).verdict()
     assert max(a_round.calls for a_round in verdict.rounds) > 20
     assert collected == []
@@ -630,15 +632,15 @@ def test_caches_are_forgotten() -> None:
 )
 def test_names_that_types_were_asked_for_do_not_stay(how) -> None:
     """A look may empty the cache that keeps a name as often as it was made anew."""
-    seen = Looks(Counters(resources=False))
+    seen = SettledSignals(Counters(resources=False))
     blocks = seen.signals.index("blocks")
     before, after = seen.row(), seen.row()
     for row in (before, after, before):  # what the first ones leave behind is not counted
-        seen.look(row, **how)
+        seen.read(row, **how)
     names = [b"bit_length".decode() for _ in range(200)]
     while names:
         getattr(5, names.pop())
-    seen.look(after, **how)
+    seen.read(after, **how)
     assert after[blocks] - before[blocks] < 20
 
 
@@ -651,7 +653,7 @@ def test_names_that_a_call_makes_are_no_growth() -> None:
             getattr(5, names.pop())
 
     only_blocks: Any = RealBlocks()
-    repetition = Repetition(ask, Looks(only_blocks), Limits())
+    repetition = Repetition(ask, SettledSignals(only_blocks), Limits())
     assert repetition.verdict().state == "clean"
     assert repetition.calls == 10
 

@@ -183,7 +183,7 @@ def of_failure(name) -> str:
 def leak_explained(name) -> str:
     """A leak that another test of that name has explained."""
     leak = outcome_of(name).leak
-    return leak_text(leak, {leak.blame.fingerprint: name})
+    return leak_text(leak, {leak.diagnosis.fingerprint: name})
 
 
 def of_history(name) -> str:

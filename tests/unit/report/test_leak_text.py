@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.leaks import (
-    Blame,
+    Diagnosis,
     Kept,
     KnownLeak,
     LeakLine,
@@ -37,7 +37,7 @@ PATH = RetentionPath(
     holder="app.cache._REGISTRY",
     remark="held by the value of its own weak key",
 )
-BLAME = Blame(
+BLAME = Diagnosis(
     calls=16,
     lines=(LINE, OTHER_LINE),
     types=(TYPE,),
@@ -47,7 +47,7 @@ BLAME = Blame(
 )
 
 
-DESCRIPTOR = Blame(
+DESCRIPTOR = Diagnosis(
     calls=16,
     lines=(
         LeakLine(
@@ -68,17 +68,17 @@ def rate(signal: Signal, per_call: float, spread: float = 0.0) -> Rate:
     return Rate(signal=signal, per_call=per_call, low=low, high=high)
 
 
-def leaking(*rates: Rate, blame: Blame | None = None, rounds: int = 2) -> LeakReading:
+def leaking(*rates: Rate, diagnosis: Diagnosis | None = None, rounds: int = 2) -> LeakReading:
     """A leak with these rates, the same in every round."""
     series = tuple(
         Round(calls=3, growth=tuple((r.signal, round(3 * r.per_call)) for r in rates))
         for _ in range(rounds)
     )
     verdict = Verdict(state="leaking", calls=24, rates=rates, rounds=series)
-    return LeakReading(verdict=verdict, blame=blame, calls=40, seconds=0.25)
+    return LeakReading(verdict=verdict, diagnosis=diagnosis, calls=40, seconds=0.25)
 
 
-LEAK = leaking(rate("blocks", 3, 0.1), rate("C heap", 96.0), blame=BLAME)
+LEAK = leaking(rate("blocks", 3, 0.1), rate("C heap", 96.0), diagnosis=BLAME)
 
 
 @pytest.mark.parametrize(
@@ -126,19 +126,19 @@ LEAK = leaking(rate("blocks", 3, 0.1), rate("C heap", 96.0), blame=BLAME)
             id="plurals",
         ),
         pytest.param(
-            leaking(rate("blocks", 1), blame=replace(BLAME, path=None)),
+            leaking(rate("blocks", 1), diagnosis=replace(BLAME, path=None)),
             "keeps 1 block, 248 bytes per call, in each of 24 calls; "
             "allocated by put, app/cache.py:17 (leaking)",
             id="no-holder",
         ),
         pytest.param(
-            leaking(rate("open files", 2), blame=DESCRIPTOR),
+            leaking(rate("open files", 2), diagnosis=DESCRIPTOR),
             "keeps 2 open files per call, in each of 24 calls; "
             "left by read, app/io.py:4 (leaking)",
             id="no-allocation",
         ),
         pytest.param(
-            leaking(rate("asyncio tasks", 1), blame=Blame(calls=0)),
+            leaking(rate("asyncio tasks", 1), diagnosis=Diagnosis(calls=0)),
             "keeps 1 asyncio task per call, in each of 24 calls (leaking)",
             id="nobody-known",
         ),
@@ -159,7 +159,7 @@ def test_one_line(reading, line) -> None:
     assert leak_line(reading) == line
 
 
-NATIVE = Blame(
+NATIVE = Diagnosis(
     calls=16,
     lines=(
         LeakLine(file="<no Python frame>", line=0, function="native code", count=16, size=1),
@@ -173,15 +173,19 @@ NATIVE = Blame(
         pytest.param("leak", LEAK, id="all"),
         pytest.param("leak_long", leaking(rate("USS", 8192.0), rounds=11), id="many-rounds"),
         pytest.param(
-            "leak_native", leaking(rate("C heap", 32, 1.5), blame=NATIVE), id="native"
+            "leak_native", leaking(rate("C heap", 32, 1.5), diagnosis=NATIVE), id="native"
         ),
         pytest.param(
-            "leak_descriptor", leaking(rate("open files", 2), blame=DESCRIPTOR), id="descriptor"
+            "leak_descriptor",
+            leaking(rate("open files", 2), diagnosis=DESCRIPTOR),
+            id="descriptor",
         ),
         pytest.param(
             "leak_unexplained",
             leaking(
-                rate("open files", 1), blame=Blame(calls=0, notes=("a call failed",)), rounds=0
+                rate("open files", 1),
+                diagnosis=Diagnosis(calls=0, notes=("a call failed",)),
+                rounds=0,
             ),
             id="unexplained",
         ),
@@ -207,7 +211,7 @@ def test_held_by_nobody(signal, count, text) -> None:
     """Where no holder was found, it is native only if Python's blocks do not grow."""
     line = LeakLine(file="app.py", line=4, function="f", count=count or 0, size=800)
     lines = () if count is None else (line,)
-    reading = leaking(rate(signal, 2), blame=Blame(calls=16, lines=lines))
+    reading = leaking(rate(signal, 2), diagnosis=Diagnosis(calls=16, lines=lines))
     assert text in leak_text(reading)
 
 
@@ -221,7 +225,7 @@ def test_a_leak_that_was_explained() -> None:
 
 def test_several_leaks() -> None:
     """Each leak has a text of its own; one that is accepted has a line."""
-    other = leaking(rate("open files", 1), blame=replace(DESCRIPTOR, fingerprint="fedcba"))
+    other = leaking(rate("open files", 1), diagnosis=replace(DESCRIPTOR, fingerprint="fedcba"))
     text = leak_text(replace(LEAK, more=(other, replace(other, accepted="known leak"))))
     first, *rest = text.split("\n\n")
     assert first.startswith("3 leaks: keeps 3 blocks, ")
@@ -358,7 +362,7 @@ def test_a_filling_cache_is_told() -> None:
     path = RetentionPath(steps=("app.cached",), bounded="functools.lru_cache(maxsize=9)")
     leak = LeakReading(
         verdict=Verdict(state="settling", calls=9, reason="a cache is filling"),
-        blame=Blame(calls=16, path=path),
+        diagnosis=Diagnosis(calls=16, path=path),
     )
     lines = leaks_section([outcome("test_it", leak=leak)], {})
     assert lines[1:] == ["settling: test_a.py::test_it: a cache is filling"]
@@ -405,16 +409,16 @@ def test_who_is_accepted_and_who_is_not() -> None:
 )
 def test_what_lines_do_not_account_for(per_call, text) -> None:
     """It is said where it is more than allocators round up."""
-    blame = Blame(calls=16, lines=(LINE,), per_call=per_call)
-    said = leak_text(leaking(rate("blocks", 3), blame=blame), "")
+    diagnosis = Diagnosis(calls=16, lines=(LINE,), per_call=per_call)
+    said = leak_text(leaking(rate("blocks", 3), diagnosis=diagnosis), "")
     assert text in said
     assert ("The lines account for" in said) == bool(text)
 
 
 def test_what_a_known_leak_is_called_now() -> None:
     """A leak that was not seen may be one with another name, as its tests show."""
-    blame = Blame(calls=16, lines=(LINE,), fingerprint="new0new0new0")
-    reading = leaking(rate("blocks", 3), blame=blame)
+    diagnosis = Diagnosis(calls=16, lines=(LINE,), fingerprint="new0new0new0")
+    reading = leaking(rate("blocks", 3), diagnosis=diagnosis)
     shown = replace(outcome("test_a", "leaking"), leak=reading)
     known = KnownLeak(fingerprint="old0old0old0", holder="app.X", tests=(shown.nodeid,))
     lines = leaks_section([shown], {"old0old0old0": known})

@@ -15,7 +15,7 @@ BUDGET = Budget(limit=200 * MIB, where="the marker")
 OVER = Finding(rule="over-budget", budget=BUDGET, peak=rss(212), text="it is over", raised=True)
 LEAKING = replace(LEAK, accepted="")
 UNCLEAR = replace(
-    LEAKING, blame=None, verdict=replace(LEAK.verdict, state="unclear", reason="noise")
+    LEAKING, diagnosis=None, verdict=replace(LEAK.verdict, state="unclear", reason="noise")
 )
 
 

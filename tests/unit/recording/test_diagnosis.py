@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pytest_memguard.leaks import Rate, Verdict
-from pytest_memguard.recording import blame
+from pytest_memguard.recording import diagnosis
 from tests.support.fresh_process import fresh
 from tests.unit.attribution.leaking import NAME, module
 
@@ -24,7 +24,7 @@ def _looked_into(source: str) -> tuple[str, str, bool, bool]:
             made.leak()
         gc.collect()
         gc.freeze()
-        told, grower = blame.look_into(made.leak, verdict, gc.collect, fork=False)
+        told, grower = diagnosis.diagnose(made.leak, verdict, gc.collect, fork=False)
         fed = grower is not None and grower.fed_by(made.leak, gc.collect) > 0
         frozen = gc.get_freeze_count() > 0
     return told.path.holder, told.path.bounded, fed, frozen
@@ -58,7 +58,7 @@ def _begun_within(seconds: float) -> tuple[int, list[str], str]:
     rate = Rate(signal="blocks", per_call=1.0, low=1.0, high=1.0)
     verdict = Verdict(state="leaking", calls=30, rates=(rate,))
     calls, begun = [], []
-    traced_again, looked_closer = blame.traced_again, blame.looked_closer
+    traced_again, searched_further = diagnosis.traced_again, diagnosis.searched_further
     with module("L = []\ndef leak(): L.append(Request())") as made:
 
         def call() -> None:
@@ -66,11 +66,13 @@ def _begun_within(seconds: float) -> tuple[int, list[str], str]:
             time.sleep(0.01)
             made.leak()
 
-        blame.traced_again = lambda *a: begun.append("traced again") or traced_again(*a)
-        blame.looked_closer = lambda *a, **k: begun.append("closer") or looked_closer(*a, **k)
+        diagnosis.traced_again = lambda *a: begun.append("traced again") or traced_again(*a)
+        diagnosis.searched_further = lambda *a, **k: (
+            begun.append("closer") or searched_further(*a, **k)
+        )
         gc.collect()
         gc.freeze()
-        told, _ = blame.look_into(call, verdict, gc.collect, fork=False, seconds=seconds)
+        told, _ = diagnosis.diagnose(call, verdict, gc.collect, fork=False, seconds=seconds)
     return len(calls), begun, told.path.holder
 
 
@@ -100,7 +102,7 @@ def _few_calls() -> tuple[int, str]:
 
         gc.collect()
         gc.freeze()
-        told, _ = blame.look_into(call, verdict, gc.collect, fork=False, seconds=0.0)
+        told, _ = diagnosis.diagnose(call, verdict, gc.collect, fork=False, seconds=0.0)
     return len(calls), told.path.holder
 
 

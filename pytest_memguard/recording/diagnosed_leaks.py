@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.judge.rounds import FLOORS
-from pytest_memguard.leaks import BYTE_SIGNALS, Blame, Rate, Verdict
+from pytest_memguard.leaks import BYTE_SIGNALS, Diagnosis, Rate, Verdict
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
-    from pytest_memguard.recording.blame import Grower
+    from pytest_memguard.recording.diagnosis import GrowingContainer
 
 _OFF: Final = 0.04
 """Share by which blocks and things may differ from what the same number of items keep
@@ -25,15 +25,15 @@ allocators hand them out in larger pieces."""
 class _Explained:
     """A leak whose cause was found."""
 
-    blame: Blame
+    diagnosis: Diagnosis
     """Its cause."""
     verdict: Verdict
     """How its signals grew."""
-    grower: Grower | None
+    grower: GrowingContainer | None
     """The container that grows with it, if there is one."""
 
 
-class KnownLeaks:
+class DiagnosedLeaks:
     """The leaks of this process: the cause of each is looked for only once."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class KnownLeaks:
 
     def fed_by(
         self, call: Callable[[], None], verdict: Verdict, collect: Callable[[], None]
-    ) -> Blame | None:
+    ) -> Diagnosis | None:
         """Return the cause of a known leak whose container grows with a few calls.
 
         Args:
@@ -67,14 +67,16 @@ class KnownLeaks:
             fed = known.grower.fed_by(call, collect)
             # what grows faster than its items grow has another cause beside this one
             if fed and all(_is_as_fed(rate, known.verdict, fed) for rate in verdict.rates):
-                return _at_rate(known.blame, _ratio(verdict, known.verdict))
+                return _at_rate(known.diagnosis, _ratio(verdict, known.verdict))
         return None
 
-    def add(self, blame: Blame, verdict: Verdict, grower: Grower | None) -> None:
+    def add(
+        self, diagnosis: Diagnosis, verdict: Verdict, grower: GrowingContainer | None
+    ) -> None:
         """Remember a leak whose cause was found."""
-        if blame.fingerprint:
-            explained = _Explained(blame=blame, verdict=verdict, grower=grower)
-            self._known.setdefault(blame.fingerprint, explained)
+        if diagnosis.fingerprint:
+            explained = _Explained(diagnosis=diagnosis, verdict=verdict, grower=grower)
+            self._known.setdefault(diagnosis.fingerprint, explained)
 
 
 def _ratio(verdict: Verdict, before: Verdict) -> float:
@@ -100,12 +102,14 @@ def _is_as_fed(rate: Rate, before: Verdict, fed: float) -> bool:
 
 
 def _is_alike(ratio: float) -> bool:
-    from pytest_memguard.recording.blame import ALIKE  # loaded already where a leak is known
+    from pytest_memguard.recording.diagnosis import (
+        ALIKE,
+    )  # loaded already where a leak is known
 
     return 1 / ALIKE <= ratio <= ALIKE
 
 
-def _at_rate(blame: Blame, ratio: float) -> Blame:
+def _at_rate(diagnosis: Diagnosis, ratio: float) -> Diagnosis:
     """Return a cause with lines that keep so many times as much."""
     lines = tuple(
         replace(
@@ -115,10 +119,10 @@ def _at_rate(blame: Blame, ratio: float) -> Blame:
             of_python=round(ratio * line.of_python),
             small=round(ratio * line.small),
         )
-        for line in blame.lines
+        for line in diagnosis.lines
     )
     types = tuple(
         replace(growth, count=round(ratio * growth.count), size=round(ratio * growth.size))
-        for growth in blame.types
+        for growth in diagnosis.types
     )
-    return replace(blame, lines=lines, types=types)
+    return replace(diagnosis, lines=lines, types=types)

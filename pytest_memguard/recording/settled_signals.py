@@ -24,7 +24,7 @@ MOMENT: Final = 0.001
 _PATIENCE: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
-class Looks:
+class SettledSignals:
     """Reads the signals of a leak check.
 
     Args:
@@ -56,7 +56,7 @@ class Looks:
         """Return an array for one reading of every signal."""
         return self._counters.row()
 
-    def look(
+    def read(
         self,
         row: array[int],
         *,

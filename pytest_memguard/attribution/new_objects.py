@@ -26,7 +26,7 @@ _MOST_EXAMPLES: Final = 12
 _LEAST_EXAMPLES: Final = 2
 
 
-class Survivors:
+class NewObjects:
     """Objects that did not exist at the start.
 
     This object holds them, so it must not live long.

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.attribution.growth import Found
+from pytest_memguard.attribution.growth import GrowthFound
 from pytest_memguard.attribution.inside import grown_inside
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.attribution.watching import Fill, Gauge, Watch, gauge_of, with_watched
 from pytest_memguard.leak_sizes import may_be_python_memory
-from pytest_memguard.leaks import Blame, Verdict
+from pytest_memguard.leaks import Diagnosis, Verdict
 from pytest_memguard.recording.calls import OutOfTime
 from pytest_memguard.recording.repeat import CallFailed
 
@@ -26,20 +26,20 @@ _SLOWER: Final = 20
 _INSIDE_SECONDS: Final = 1.0
 
 
-def looked_closer(
+def searched_further(
     call: Callable[[], None],
-    blame: Blame,
-    found: Found,
+    diagnosis: Diagnosis,
+    found: GrowthFound,
     verdict: Verdict,
     *,
     seldom: bool,
     seconds: float,
-) -> tuple[Blame, Found]:
+) -> tuple[Diagnosis, GrowthFound]:
     """Return the cause and what was found, completed if something is missing.
 
     Args:
         call: makes one call.
-        blame: the cause so far.
+        diagnosis: the cause so far.
         found: what was found so far.
         verdict: how the signals grow.
         seldom: whether not every call leaks.
@@ -49,21 +49,21 @@ def looked_closer(
     in_time = _SECONDS / max(seconds, 1e-9)
     try:
         signals = [rate.signal for rate in verdict.rates]
-        nobody = blame.path is None and not blame.types
-        if nobody and may_be_python_memory(blame, signals) and in_time >= 2 * most:
-            blame, found = _looked_inside(call, most, blame, found)
+        nobody = diagnosis.path is None and not diagnosis.types
+        if nobody and may_be_python_memory(diagnosis, signals) and in_time >= 2 * most:
+            diagnosis, found = _looked_inside(call, most, diagnosis, found)
         watched = max(_LEAST_CALLS, min(most, int(in_time / _SLOWER)))
-        return _watched(call, watched, blame, _gauges(blame, found, verdict)), found
+        return _watched(call, watched, diagnosis, _gauges(diagnosis, found, verdict)), found
     except OutOfTime:
-        return blame, found
+        return diagnosis, found
     except CallFailed as failed:
         note = f"a call that was looked at more closely failed: {failed}"
-        return replace(blame, notes=(*blame.notes, note)), found
+        return replace(diagnosis, notes=(*diagnosis.notes, note)), found
 
 
 def _looked_inside(
-    call: Callable[[], None], calls: int, blame: Blame, found: Found
-) -> tuple[Blame, Found]:
+    call: Callable[[], None], calls: int, diagnosis: Diagnosis, found: GrowthFound
+) -> tuple[Diagnosis, GrowthFound]:
     """Return what grows inside an object, if anything does."""
     gc.unfreeze()
     try:
@@ -71,30 +71,34 @@ def _looked_inside(
     finally:
         gc.freeze()
     if inside is None:
-        return blame, found
+        return diagnosis, found
     path, value, gained = inside
-    gained = round(gained * blame.calls / calls)
-    return replace(blame, path=path), replace(found, path=path, grower=value, gained=gained)
+    gained = round(gained * diagnosis.calls / calls)
+    return replace(diagnosis, path=path), replace(found, path=path, grower=value, gained=gained)
 
 
-def _gauges(blame: Blame, found: Found, verdict: Verdict) -> list[Gauge]:
+def _gauges(diagnosis: Diagnosis, found: GrowthFound, verdict: Verdict) -> list[Gauge]:
     """Return what to watch: what allocations do not show."""
     signals = [rate.signal for rate in verdict.rates]
     if "Python threads" in signals and "native threads" in signals:
         signals.remove("native threads")
     gauges = [gauge for gauge in map(gauge_of, signals) if gauge is not None]
-    if not blame.lines and blame.path is not None and found.gained > 0:
-        gauges.append(Fill(blame.path.holder, lambda: length_of(found.grower)))
+    if not diagnosis.lines and diagnosis.path is not None and found.gained > 0:
+        gauges.append(Fill(diagnosis.path.holder, lambda: length_of(found.grower)))
     return gauges
 
 
-def _watched(call: Callable[[], None], calls: int, blame: Blame, gauges: list[Gauge]) -> Blame:
+def _watched(
+    call: Callable[[], None], calls: int, diagnosis: Diagnosis, gauges: list[Gauge]
+) -> Diagnosis:
     """Return the cause with the lines that opened, started or added what stays."""
     if not gauges:
-        return blame
+        return diagnosis
     watch = Watch(gauges)
     made = 0
     while made < calls and not watch.is_over:
         watch.during(call)
         made += 1
-    return replace(blame, lines=with_watched(blame.lines, gauges, blame.calls / made))
+    return replace(
+        diagnosis, lines=with_watched(diagnosis.lines, gauges, diagnosis.calls / made)
+    )

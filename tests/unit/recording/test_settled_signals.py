@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pytest_memguard.probes.counters import Counters
-from pytest_memguard.recording import looks
-from pytest_memguard.recording.looks import Looks, forget_types
+from pytest_memguard.recording import settled_signals
+from pytest_memguard.recording.settled_signals import SettledSignals, forget_types
 from tests.support.fresh_process import alone
 
 HOW = pytest.mark.parametrize("settle", [False, True])
@@ -34,7 +34,7 @@ def run_in_a_thread() -> None:
 @alone
 def test_a_block_that_a_thread_frees_is_no_growth(settle) -> None:
     """With every thread, the one that starts it has a cached block less, till it gets seven."""
-    seen = Looks(Counters(resources=False))
+    seen = SettledSignals(Counters(resources=False))
     if "C heap" not in seen.signals:
         pytest.skip("the C library does not tell")
     heap = seen.signals.index("C heap")
@@ -42,7 +42,7 @@ def test_a_block_that_a_thread_frees_is_no_growth(settle) -> None:
     levels = [0] * 20
     for number in range(20):
         run_in_a_thread()
-        seen.look(row, settle=settle)
+        seen.read(row, settle=settle)
         levels[number] = row[heap]
     late = levels[4:]
     assert max(late) - min(late) < 100, levels
@@ -63,16 +63,16 @@ def test_names_that_finalizers_ask_for_do_not_stay() -> None:
             while names:
                 getattr(5, names.pop())
 
-    seen = Looks(Counters(resources=False))
+    seen = SettledSignals(Counters(resources=False))
     blocks = seen.signals.index("blocks")
     before, after = seen.row(), seen.row()
     for row in (before, after, before):
         Asking()
-        seen.look(row, settle=True)
+        seen.read(row, settle=True)
     gc.collect()
-    seen.look(before, settle=True)
+    seen.read(before, settle=True)
     Asking()
-    seen.look(after, settle=True)
+    seen.read(after, settle=True)
     assert after[blocks] - before[blocks] < 20
 
 
@@ -82,17 +82,17 @@ def test_a_thread_that_is_about_to_end_gets_a_moment(settle) -> None:
     """What it lets go of in the meantime is no growth, to the block."""
     held: list[Any] = []
     waited = time.sleep
-    looks.time.sleep = lambda _: held.clear()  # type: ignore[assignment]
+    settled_signals.time.sleep = lambda _: held.clear()  # type: ignore[assignment]
     try:
-        seen = Looks(Counters(resources=False))
+        seen = SettledSignals(Counters(resources=False))
         blocks = seen.signals.index("blocks")
         before, after = seen.row(), seen.row()
         for _ in range(3):
-            seen.look(before, settle=settle, types=True)
+            seen.read(before, settle=settle, types=True)
             held.append([object() for _ in range(10)])
-            seen.look(after, settle=settle, types=True, before=before)
+            seen.read(after, settle=settle, types=True, before=before)
     finally:
-        looks.time.sleep = waited
+        settled_signals.time.sleep = waited
     assert after[blocks] == before[blocks], (after[blocks], before[blocks])
 
 

@@ -9,8 +9,8 @@ from typing import Protocol
 from pytest_memguard.leaks import Signal
 
 
-class Looking(Protocol):
-    """Reads the signals: `recording.looks.Looks`, or a replacement."""
+class SignalReading(Protocol):
+    """Reads the signals: `recording.reader.Looks`, or a replacement."""
 
     @property
     def signals(self) -> Sequence[Signal]:
@@ -19,7 +19,7 @@ class Looking(Protocol):
     def row(self) -> array[int]:
         """Return an array for one reading of every signal."""
 
-    def look(
+    def read(
         self,
         row: array[int],
         *,

@@ -16,7 +16,7 @@ from pytest_memguard.attribution.fingerprints import (
     former_fingerprint,
     is_registry,
 )
-from pytest_memguard.attribution.growth import STEADY, Found, Growth
+from pytest_memguard.attribution.growth import STEADY, GrowthFound, HeapGrowth
 from pytest_memguard.attribution.leak_lines import leak_lines
 from pytest_memguard.attribution.registries import thread_counter
 from pytest_memguard.attribution.session_owners import Owners
@@ -24,14 +24,14 @@ from pytest_memguard.attribution.values import Value, length_of
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import can_fork, run_in_fork
 from pytest_memguard.judge.growth_scales import measured_rate
-from pytest_memguard.leak_wire import blame_from_json, blame_to_json
-from pytest_memguard.leaks import STARTS_TRACEMALLOC, Blame, RetentionPath, Verdict
+from pytest_memguard.leak_wire import diagnosis_from_json, diagnosis_to_json
+from pytest_memguard.leaks import STARTS_TRACEMALLOC, Diagnosis, RetentionPath, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.python_blocks import TracingStopped, traced_again
 from pytest_memguard.probes.surviving_blocks import SurvivingBlocks, SurvivorTracker, warm_up
 from pytest_memguard.recording.calls import LEAST, in_time, make_calls
-from pytest_memguard.recording.closer import looked_closer
-from pytest_memguard.recording.looks import forget_types
+from pytest_memguard.recording.further_search import searched_further
+from pytest_memguard.recording.settled_signals import forget_types
 
 _CALLS: Final = 16
 _CALLS_IF_SELDOM: Final = 24
@@ -56,7 +56,7 @@ _NOT_ASKED: Final = (
 )
 
 
-def look_into(
+def diagnose(
     call: Callable[[], None],
     verdict: Verdict,
     collect: Callable[[], None],
@@ -64,7 +64,7 @@ def look_into(
     fork: bool,
     seconds: float = inf,
     owners: Owners = (),
-) -> tuple[Blame, Grower | None]:
+) -> tuple[Diagnosis, GrowingContainer | None]:
     """Find out what keeps the memory.
 
     Args:
@@ -82,20 +82,21 @@ def look_into(
         CallFailed: if a call failed.
     """
     if not fork:
-        return _look(call, verdict, collect, seconds, owners)
+        return _diagnosed(call, verdict, collect, seconds, owners)
     if not can_fork():
         note = "this platform cannot fork (--mem-leak-blame=fork)"
-        return Blame(calls=0, notes=(note,)), None
+        return Diagnosis(calls=0, notes=(note,)), None
     result = run_in_fork(
-        lambda: blame_to_json(_look(call, verdict, collect, seconds, owners)[0]), _FORK_SECONDS
+        lambda: diagnosis_to_json(_diagnosed(call, verdict, collect, seconds, owners)[0]),
+        _FORK_SECONDS,
     )
     if result.problem:
         note = f"no answer from the forked child: {result.problem}"
-        return Blame(calls=0, notes=(note,)), None
-    return blame_from_json(result.value), None
+        return Diagnosis(calls=0, notes=(note,)), None
+    return diagnosis_from_json(result.value), None
 
 
-class Grower:
+class GrowingContainer:
     """A container that grows with a leak, to find out whether other calls add to it too.
 
     This object keeps the container alive, which is harmless: it leaks.
@@ -131,13 +132,13 @@ class Grower:
         return ratio if 1 / ALIKE <= ratio <= ALIKE else 0.0
 
 
-def _look(
+def _diagnosed(
     call: Callable[[], None],
     verdict: Verdict,
     collect: Callable[[], None],
     limit: float,
     owners: Owners,
-) -> tuple[Blame, Grower | None]:
+) -> tuple[Diagnosis, GrowingContainer | None]:
     start = Clock.seconds()
     call()
     seconds = Clock.seconds() - start
@@ -151,7 +152,7 @@ def _look(
     # without memray, or beside tracemalloc, lines take no further calls that would confirm it;
     # and there is no time for such of a slow callable
     measures = bool(warm_up()) or tracemalloc.is_tracing() or calls < _CALLS
-    growth = Growth(measures=measures, seconds=_GROWTH_SECONDS, owners=owners)
+    growth = HeapGrowth(measures=measures, seconds=_GROWTH_SECONDS, owners=owners)
     try:
         gc.collect()  # of the frozen heap nothing but free lists, which would hide blocks
         tracker.start()
@@ -182,25 +183,27 @@ def _look(
             note, traced = STARTS_TRACEMALLOC, True
     if glanced and not _goes_on(found, length_of(found.grower) - before, least):
         found = in_time(partial(measure, calls, least), found)
-    blame = replace(_blame(calls, survivors, found, verdict, note), traced=traced)
+    diagnosis = replace(_diagnosis(calls, survivors, found, verdict, note), traced=traced)
     if Clock.seconds() < end:
-        blame, found = looked_closer(
-            call, blame, found, verdict, seldom=per_call < 1, seconds=seconds
+        diagnosis, found = searched_further(
+            call, diagnosis, found, verdict, seldom=per_call < 1, seconds=seconds
         )
     collect()
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)
-    return named(blame), _grower(blame, found, per_call) or thread_grower(blame.path, verdict)
+    return named(diagnosis), _grower(diagnosis, found, per_call) or thread_grower(
+        diagnosis.path, verdict
+    )
 
 
 def _made_sure(
-    found: Found,
+    found: GrowthFound,
     verdict: Verdict,
-    measure: Callable[..., Found],
+    measure: Callable[..., GrowthFound],
     calls: int,
     least: int,
     *,
     counts: bool,
-) -> Found:
+) -> GrowthFound:
     """Return what grows, measured in more calls if the first ones did not show it surely.
 
     Args:
@@ -224,20 +227,22 @@ def _made_sure(
     return found
 
 
-def named(blame: Blame) -> Blame:
+def named(diagnosis: Diagnosis) -> Diagnosis:
     """Return a cause with its fingerprint, and the one that earlier versions gave it."""
-    blame = replace(blame, fingerprint=fingerprint(blame))
-    return replace(blame, earlier_fingerprint=former_fingerprint(blame))
+    diagnosis = replace(diagnosis, fingerprint=fingerprint(diagnosis))
+    return replace(diagnosis, earlier_fingerprint=former_fingerprint(diagnosis))
 
 
-def _grower(blame: Blame, found: Found, per_call: float) -> Grower | None:
+def _grower(
+    diagnosis: Diagnosis, found: GrowthFound, per_call: float
+) -> GrowingContainer | None:
     """Return the container that grows, unless another leak may add to it as well."""
-    shared = blame.path is None or is_registry(blame.path.holder)
-    return None if shared or found.gained <= 0 else Grower(found.grower, per_call)
+    shared = diagnosis.path is None or is_registry(diagnosis.path.holder)
+    return None if shared or found.gained <= 0 else GrowingContainer(found.grower, per_call)
 
 
-def thread_grower(path: RetentionPath | None, verdict: Verdict) -> Grower | None:
-    """The threads of a kind, where the interpreter's registry of them is the holder.
+def thread_grower(path: RetentionPath | None, verdict: Verdict) -> GrowingContainer | None:
+    """Return the threads of a kind, where the interpreter's registry of them is the holder.
 
     Args:
         path: to the holder.
@@ -245,37 +250,39 @@ def thread_grower(path: RetentionPath | None, verdict: Verdict) -> Grower | None
     """
     count = thread_counter(path.holder) if path is not None else None
     per_call = verdict.rate_of("Python threads")
-    return Grower(Value(count), per_call) if count is not None and per_call > 0 else None
+    return (
+        GrowingContainer(Value(count), per_call) if count is not None and per_call > 0 else None
+    )
 
 
 def with_own_sizes(
-    blame: Blame, call: Callable[[], None], collect: Callable[[], None]
-) -> Blame:
+    diagnosis: Diagnosis, call: Callable[[], None], collect: Callable[[], None]
+) -> Diagnosis:
     """Return a cause with the sizes of the small blocks that another call leaves behind.
 
     Args:
-        blame: the cause of the call that showed the leak first, at the rate of the other call.
+        diagnosis: of the call that showed the leak first, at the rate of the other call.
         call: makes the other call.
         collect: collects garbage, if it is to be collected.
 
     Raises:
         CallFailed: if a call failed.
     """
-    known = sum(line.small for line in blame.lines) / max(1, blame.calls)
+    known = sum(line.small for line in diagnosis.lines) / max(1, diagnosis.calls)
     if not known:
-        return blame
+        return diagnosis
     try:
         found = traced_again(call, _FEEDING_CALLS, _settled(collect), [], moved_tables)
     except TracingStopped:
-        return blame
+        return diagnosis
     times = sum(blocks.small for blocks in found) / _FEEDING_CALLS / known
     if times <= 0:
-        return blame
+        return diagnosis
     resized = []
-    for line in blame.lines:
+    for line in diagnosis.lines:
         small = round(times * line.small)
         resized.append(replace(line, small=small, size=line.size - line.small + small))
-    return replace(blame, lines=tuple(resized))
+    return replace(diagnosis, lines=tuple(resized))
 
 
 def _settled(collect: Callable[[], None]) -> Callable[[], None]:
@@ -312,7 +319,7 @@ def _measured(
     shortest: int = 0,
     counts: bool = True,
     owners: Owners = (),
-) -> Found:
+) -> GrowthFound:
     """Return what grows during more calls, with containers measured before and after.
 
     Args:
@@ -324,7 +331,9 @@ def _measured(
         counts: whether new objects may have replaced others.
         owners: as for `retention.Search`.
     """
-    growth = Growth(seconds=_GROWTH_SECONDS, shortest=shortest, counts=counts, owners=owners)
+    growth = HeapGrowth(
+        seconds=_GROWTH_SECONDS, shortest=shortest, counts=counts, owners=owners
+    )
     try:
         for _ in range(calls):
             call()
@@ -333,7 +342,7 @@ def _measured(
         gc.freeze()  # as the check had it
 
 
-def _goes_on(found: Found, growth: int, least: int) -> bool:
+def _goes_on(found: GrowthFound, growth: int, least: int) -> bool:
     """Return whether a holder keeps growing, so that new objects did not only replace others.
 
     Args:
@@ -345,19 +354,19 @@ def _goes_on(found: Found, growth: int, least: int) -> bool:
     return growth >= (1 if is_filling else STEADY * least)
 
 
-def _blame(
+def _diagnosis(
     calls: int,
     survivors: list[SurvivingBlocks],
-    found: Found,
+    found: GrowthFound,
     verdict: Verdict,
     note: str,
-) -> Blame:
+) -> Diagnosis:
     per_call = _blocks_per_call(verdict)
     known = measured_rate(verdict.rounds, "blocks")
     heap = max(0.0, measured_rate(verdict.rounds, "C heap") or 0.0)
     lines = leak_lines(survivors, calls, per_call, known, heap)
     notes = tuple(text for text in (note, *found.notes) if text)
-    return Blame(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)
+    return Diagnosis(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)
 
 
 def _blocks_per_call(verdict: Verdict) -> float:
