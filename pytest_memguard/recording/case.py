@@ -1,4 +1,4 @@
-"""One callable under suspicion: who keeps what, and how much of it is a leak."""
+"""Checks one suspected callable: repeats it, divides its growth by holder, judges the rest."""
 
 from __future__ import annotations
 
@@ -39,30 +39,31 @@ if TYPE_CHECKING:
 
 _MOST_TURNS: Final = 3
 _LEAST_CALLS: Final = 2 * FEWEST_CALLS
-"""Calls that a test is repeated at least once growth was found that is no leak."""
+"""Fewest further calls once some growth has turned out to be no leak."""
 _HARMLESS: Final = 2
-"""The part of the memory and of the time there is that filling a cache may take."""
+"""Filling a cache may take one part in so many of the memory and of the time limit."""
 _BEYOND: Final = 1.1
-"""How much further than to its limit a cache is filled, to see whether it keeps to it."""
+"""By what factor a cache is filled beyond its limit, to see whether it enforces it."""
 _TIDY: Final = 16
-"""Calls after which everything settles meanwhile."""
+"""Calls after which caches are emptied and garbage is collected while a cache is filled."""
 _INTO_IT: Final = 1 / 4
-"""Share of the time of a check that may go into looking into a leak."""
+"""Share of the check's time that one search for the cause of a leak may take."""
 _SECONDS_PER_OBJECT: Final = 3e-6
-"""Time that explaining a leak takes for each object of the heap, on a machine that is busy:
-1.3 us were measured on an idle one."""
+"""Seconds that a diagnosis takes per object of the heap on a busy machine; on an idle one, 1.3
+us were measured."""
 _BEFORE: Final = 1 / 2
-"""Share of the time after which a leak is explained where that takes more than its share."""
+"""Share of the check's time before which no diagnosis starts, if one would take more than its
+share."""
 _AT_MOST: Final = 1 / 2
-"""The same share, after which no calls are made that explain more."""
+"""Share of the check's time after which no more calls are made for a diagnosis."""
 _FAILED: Final = "a call under the instruments failed: {}"
 _SLOW: Final = "explaining it was cut short: {}"
 _BROKEN: Final = "memguard failed to explain it ({}: {}); please report that"
 _LEAST_SECONDS: Final = 2.0
-"""Seconds to its timeout that a test must have left, or its leak is not explained."""
+"""Fewest seconds that must be left until the test's timeout for a diagnosis."""
 _TIMEOUT: Final = "not explained: the timeout of the test left {:.1f} s for it"
 _MANY_CALLS: Final = 500
-"""Calls that growth of the C heap has to last, where no block was found to stay."""
+"""Calls that growth of the C heap must last, if no block of it was found to stay."""
 _SLACK: Final = (
     "the C heap grew by {} bytes per call, but no block of it was found to stay, as with the "
     f"allocator's own slack; {_MANY_CALLS} calls tell, and not so many could be made"
@@ -71,38 +72,39 @@ _UNSEEN: Final = (
     "a cache is filling: {}; there was no time to see whether anything grows beside it"
 )
 _LONGER: Final = 3
-"""How many times as many calls it takes to tell whether a container grows on."""
+"""How many times as many calls show whether a container keeps growing."""
 _NO_MATTER: Final = 0.1
-"""Share of the blocks by which lines that are surer may account for fewer."""
+"""Lines that are more reliable are preferred even if they account for this share of the blocks
+less."""
 _ACCOUNTS: Final = 0.25
-"""Share of that growth from which on blocks that stay account for it."""
+"""Share of the growth of the C heap from which on the blocks that stay account for it."""
 _SMALL_PART: Final = 0.5
-"""Growth of less than this share of what is left out may be a mistake in measuring that."""
+"""Growth below this share of what is left out may be an error in measuring what is left out."""
 
 
 class Case:
-    """Repeats one callable, and reader into what grows.
+    """Repeats one callable, and reads what grows.
 
-    Where a cache fills, or the test runner keeps something, the callable is repeated once
-    more, and what those take is left out of all readings. So the verdict on one holder ends
-    nothing: whatever grows beside it is judged like any other growth.
+    If a cache fills or the test runner keeps something, the callable is repeated once more, and
+    what these take is subtracted from all readings. So a verdict on one holder does not end the
+    check: whatever grows beside it is judged like any other growth.
 
     Args:
         call: makes one call.
-        where: where to look into a leak: here, fork, none.
-        known: leaks that were explained before.
-        reader: reads what leaks show in.
-        limits: how far to go.
-        owners: tells the parts of the test runner, as for `retention.Search`.
-        first: bytes that the very first call kept, which was made elsewhere.
-        patience: how long to wait in this run for what ends by itself.
+        where: where to look for the cause of a leak: here, fork or none.
+        known: leaks that this run has diagnosed already.
+        reader: reads the signals.
+        limits: the limits of the check.
+        owners: finds the parts of the test runner, as for `retention.Search`.
+        first: bytes that the very first call kept, which was made before.
+        patience: how long this run may wait for threads and the like to end.
 
     Attributes:
-        calls: made in all.
-        parts: the leaks, with what each keeps.
+        calls: number of calls made in all.
+        parts: the leaks, each with what it keeps.
         kept: what the test runner keeps.
-        filling: the caches that fill, in words.
-        start: what was read before the first call.
+        filling: description of the caches that fill.
+        start: the readings before the first call.
     """
 
     def __init__(
@@ -145,7 +147,7 @@ class Case:
         self._timed = TimedCall(self._call, _AT_MOST * limits.seconds)
 
     def verdict(self) -> Verdict:
-        """Repeat the call until there is a verdict on what grows, and on what is left of it."""
+        """Repeat the call until there is a verdict on all growth that is not left out."""
         self._started = Clock.seconds()
         reader: SignalReading = self._reader
         limits = self._limits
@@ -186,7 +188,7 @@ class Case:
         self._uncounted()
 
     def _on_suspicion(self, so_far: Verdict) -> Verdict | None:
-        """Look into it; a verdict if that settles it."""
+        """Look for the cause of growth, and return a verdict if what is found decides it."""
         if self._where == "none":
             return None
         if self._has_no_time():
@@ -198,7 +200,7 @@ class Case:
             return None
 
     def _has_no_time(self) -> bool:
-        """Whether the test's timeout leaves no time to look into a leak, which is noted."""
+        """Return whether too little time is left until the test's timeout; note it if so."""
         left = self._limits.end - Clock.seconds()
         if left < _LEAST_SECONDS:
             self._add_note(_TIMEOUT.format(max(0.0, left)))
@@ -213,10 +215,10 @@ class Case:
         return so_far if self._needs_no_more(diagnosis, so_far) else None
 
     def _needs_no_more(self, diagnosis: Diagnosis, so_far: Verdict) -> bool:
-        """Whether more calls would tell nothing that is not known of the only leak there is.
+        """Return whether more calls could show nothing new about the only leak.
 
-        It has been followed to its end before, or its holder is none that could turn out to
-        have a limit.
+        That is so if this run has checked the same leak to the end before, or if its holder is
+        of a kind that never evicts anything.
         """
         if len(self._leaks) > 1 or self._excluded:
             return False
@@ -224,17 +226,17 @@ class Case:
         return never_ends or self._known.has(diagnosis.fingerprint, so_far)
 
     def _not_before(self) -> float:
-        """Seconds before which a leak is not explained.
+        """Return the seconds of the check before which no leak is diagnosed.
 
-        Explaining takes long where the heap is large. A verdict must not rest on the few calls
-        that were made before because there is no time left for more.
+        A diagnosis takes long if the heap is large. Without this, the verdict might rest on the
+        few calls made before it, because no time would be left for more.
         """
         seconds = self._limits.seconds
         takes = _SECONDS_PER_OBJECT * gc.get_freeze_count()
         return _BEFORE * seconds if takes > _INTO_IT * seconds else 0.0
 
     def _feeds_a_known_one(self, so_far: Verdict) -> Verdict | None:
-        """The verdict, if each call feeds a container that is known to leak."""
+        """Return a verdict if each call adds to a container that is known to leak."""
         if self._has_no_time():
             return None
         try:
@@ -275,7 +277,7 @@ class Case:
         return diagnosis
 
     def _divide(self, so_far: Verdict) -> Verdict | None:
-        """Divide the growth among its holders; a verdict if there is nothing left to judge."""
+        """Divide the growth among its holders; return a verdict if nothing is left to judge."""
         from pytest_memguard.recording.causes import causes_of
         from pytest_memguard.recording.diagnosis import calls_for
 
@@ -325,7 +327,7 @@ class Case:
         return None
 
     def _without_more_calls(self, so_far: Verdict, new: Sequence[Cause]) -> Verdict | None:
-        """What can be said of a cache that fills where there is no time for a second look.
+        """Return the verdict on a cache that fills, if there is no time to repeat without it.
 
         Args:
             so_far: the growth of everything.
@@ -344,19 +346,19 @@ class Case:
         return replace(so_far, state="unclear", rates=(), reason=_UNSEEN.format(words))
 
     def _has_time(self) -> bool:
-        """Whether the calls that a verdict takes can be made once more."""
+        """Return whether the calls that a verdict takes can be made once more in time."""
         spent = Clock.seconds() - self._started
         return spent * (1 + _LEAST_CALLS / max(1, self.calls)) < self._limits.seconds
 
     def _is_left_out(self, cause: Cause) -> bool:
-        """Whether it is a container whose share is taken off already."""
+        """Return whether a cause is a container whose share is subtracted already."""
         grower = cause.holding.grower
         return grower is not None and any(
             grower is one.holding.grower for one in self._excluded
         )
 
     def _note(self, failed: CallFailed) -> None:
-        """Note that growth could not be divided, since a call went wrong."""
+        """Note that the growth could not be divided because a call went wrong."""
         self._add_note(_note_of(failed))
 
     def _add_note(self, note: str) -> None:
@@ -365,7 +367,7 @@ class Case:
         self.diagnosis = replace(diagnosis, notes=tuple(notes))
 
     def _leave_out_renewed(self, verdict: Verdict) -> None:
-        """Once more without containers that are emptied now and then, if others grow on."""
+        """Repeat the call without containers that were emptied in between, if others grow."""
         if self._goes_on or verdict.state != "unclear" or self._turns >= _MOST_TURNS:
             return
         renewed = [cause for cause in self._leaks if not self._grew_on(cause)]
@@ -374,10 +376,10 @@ class Case:
             self._goes_on = True
 
     def _ask_for_more(self, verdict: Verdict) -> None:
-        """Once more, over many calls, where the C heap alone grows and no block of it stays.
+        """Repeat the call many times more, if only the C heap grows and no block of it stays.
 
         The allocator's own slack grows by less and less for some hundred calls. A test that
-        starts tracemalloc is known to leak, and its blocks cannot be followed.
+        starts tracemalloc is left out: it is known to leak, and its blocks cannot be followed.
         """
         signals = {rate.signal for rate in verdict.rates}
         if (
@@ -399,7 +401,7 @@ class Case:
             self._goes_on = True
 
     def _starts_tracemalloc(self) -> bool:
-        """Whether the test starts tracemalloc, which is noted; one more call tells."""
+        """Return whether the test starts tracemalloc, as one more call shows; note it if so."""
         from pytest_memguard.probes.python_blocks import stops_tracing
         from pytest_memguard.recording.diagnosis import named
 
@@ -413,9 +415,9 @@ class Case:
         return stops
 
     def _undivided(self, so_far: Verdict) -> list[Cause]:
-        """What there is to say where blocks cannot be followed one by one.
+        """Return the causes where blocks cannot be followed one by one.
 
-        Then all memory that grows is taken to be the holder's.
+        All memory that grows is then attributed to the holder that was found.
         """
         from pytest_memguard.recording.causes import whole
 
@@ -430,7 +432,7 @@ class Case:
         return "" if path is None else f"{path.holder} {path.limit}"
 
     def _beside(self, so_far: Verdict) -> bool:
-        """Whether something grows for which no block was found, and which is not small."""
+        """Return whether considerable growth is left for which no block was found."""
         from pytest_memguard.recording.causes import explained
 
         return any(
@@ -440,9 +442,9 @@ class Case:
         )
 
     def _keeps_limit(self, cause: Cause) -> bool:
-        """Whether growth ends by itself; where only a name says so, fill the cache and see.
+        """Return whether a cache keeps to its limit; if only its name says so, fill it and see.
 
-        Where that takes more calls than there may be, the name is believed.
+        If filling it would take too many calls or too much memory, its name is trusted.
         """
         path, grower = cause.path, cause.holding.grower
         if path is None or path.enforced or path.owner or not cause.holding.gained:
@@ -476,7 +478,7 @@ class Case:
         return AdjustedSignals(self._reader, shares)
 
     def _told(self, verdict: Verdict) -> Verdict:
-        """The verdict on what is left, with what was left out, and the leaks one by one."""
+        """Return the verdict on what is left; set the leak's parts and what was left out."""
         self.kept = tuple(_kept(cause) for cause in self._excluded if _owner(cause))
         filling = [cause.path.bounded for cause in self._excluded if cause.path is not None]
         self.filling = "; ".join(filter(None, filling))
@@ -497,7 +499,7 @@ class Case:
         return verdict
 
     def _note_other_holders(self) -> None:
-        """Note what else holds the only leak there is."""
+        """Note which other objects hold the only leak."""
         path = self.diagnosis.path if self.diagnosis is not None else None
         if path is None or len(self._leaks) != 1:
             return
@@ -507,7 +509,10 @@ class Case:
             self._add_note(note)
 
     def _forget_runners_list(self) -> None:
-        """Name no list of the test runner's that is only reached: what it keeps is left out."""
+        """Drop a holder of the test runner's that the objects are only reached from.
+
+        What the test runner keeps is left out of the growth, so it is not the cause.
+        """
         diagnosis = self.diagnosis
         if diagnosis is None or diagnosis.path is None or not diagnosis.path.owner:
             return
@@ -517,10 +522,10 @@ class Case:
         self.diagnosis = named(replace(diagnosis, path=None))
 
     def _part(self, verdict: Verdict) -> bool:
-        """Divide a leak into its parts, where it has several or something else grows beside.
+        """Divide a leak into its parts, if it has several or if something else grows beside it.
 
         Returns:
-            Whether anything was found that grows, besides what is left out.
+            Whether anything grows apart from what is left out.
         """
         from pytest_memguard.recording.parts import parts_of
 
@@ -552,9 +557,9 @@ class Case:
         return bool(self.parts or leaks)
 
     def _add_path(self, path: RetentionPath | None) -> None:
-        """Name a holder that only the division has found: an object's C memory, for one.
+        """Add a holder that only the division has found, such as an object's C memory.
 
-        Where both have found the same one, the division knows better which of its items is new.
+        If both found the same holder, the division knows better which of its items is new.
         """
         known = self.diagnosis.path if self.diagnosis is not None else None
         if path is None or self.diagnosis is None or (known and known.holder != path.holder):
@@ -564,9 +569,9 @@ class Case:
         self.diagnosis = named(replace(self.diagnosis, path=path))
 
     def _only_reached(self, part: Part) -> bool:
-        """Whether the holder named does not grow, and the blocks are held elsewhere, or not.
+        """Return whether the holder named does not grow, and is not what holds the blocks.
 
-        It has new objects in the place of others, as a structure that each call renews.
+        Such a holder has new objects in place of others, as a structure that each call renews.
         """
         path = self.diagnosis.path if self.diagnosis is not None else None
         if path is None or self.grower is not None:
@@ -575,9 +580,10 @@ class Case:
         return other is None or (part.grower is not None and other.steps[:1] != path.steps[:1])
 
     def _accounts_for_as_much(self, part: Part) -> bool:
-        """Whether the lines of the division account for as much of what nothing holds.
+        """Return whether the division's lines account for as many of the unheld blocks.
 
-        It knows of memory that was used before, which has the line of its first use.
+        They are preferred because the division knows of memory that was in use before, whose
+        line is that of its first use.
         """
         diagnosis, blocks = self.diagnosis, part.verdict.rate_of("blocks")
         if diagnosis is None or diagnosis.path is not None or part.diagnosis.path is not None:
@@ -586,14 +592,14 @@ class Case:
         return blocks > 0 and left <= missing + _NO_MATTER * blocks
 
     def _with_notes(self, part: Part) -> Part:
-        """A part with what could not be found out about the test as a whole."""
+        """Return a part with the notes on what could not be found out about the whole test."""
         notes = self.diagnosis.notes if self.diagnosis is not None else ()
         return replace(
             part, diagnosis=replace(part.diagnosis, notes=(*part.diagnosis.notes, *notes))
         )
 
     def _grew_on(self, cause: Cause) -> bool:
-        """Whether a container has gone on growing since it was found to grow."""
+        """Return whether a container has kept growing since it was found to grow."""
         holding, calls = cause.holding, self.calls - self._divided_at
         if not holding.gained or calls < _LONGER * cause.calls:
             return True
@@ -602,7 +608,7 @@ class Case:
 
 
 def _blocks_missing(diagnosis: Diagnosis, blocks: float) -> float:
-    """How many of the blocks of a call its lines do not account for, or have too many of."""
+    """Return by how many blocks per call a diagnosis's lines differ from those that stay."""
     told = sum(line.of_python for line in diagnosis.lines)
     return abs(blocks - told / max(1, diagnosis.calls))
 

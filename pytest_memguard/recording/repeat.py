@@ -1,4 +1,4 @@
-"""Calls something again and again, reads what leaks show in, and asks the judge."""
+"""Calls a function repeatedly, reads the signals in rounds, and applies the leak rule."""
 
 from __future__ import annotations
 
@@ -33,85 +33,89 @@ from pytest_memguard.sizes import format_size
 from pytest_memguard.values import dataclass
 
 WARMUP: Final = 2
-"""Calls nobody reads, unless asked otherwise."""
+"""Calls before the first reading, unless the user sets another number."""
 _SCREEN: Final = 4
 _SCREENS: Final = 3
-"""Calls of a round of the first look, and how many of them there may be."""
+"""Calls per round of the fast path, and the most rounds of it."""
 _FEWEST: Final = 2 * _SCREEN
-"""Calls after the warm-up without which nothing can be told."""
+"""Calls after the warm-up below which no verdict is possible."""
 _MOST_ROUNDS: Final = 200
 _INSTRUMENTED: Final = 16
-"""Calls under instruments, about, that an explanation takes."""
+"""Approximate number of calls that one search for a cause makes under tracing."""
 _EXPLAINED: Final = 6 * _INSTRUMENTED
-"""Calls that all instruments together take, about."""
+"""Approximate number of calls that all searches for a cause make together."""
 _EVER_MORE: Final = 4
-"""Rounds, each with more growth per call than the one before, that show it to be faster and
-faster."""
+"""Consecutive rounds, each with more growth per call than the one before, that show
+accelerating growth."""
 _HARMLESS: Final = 32
-"""The part of a limit that one call may take before every call is looked at."""
+"""If a single call takes more than one part in so many of a limit, the signals are read after
+every call."""
 FEWEST_CALLS: Final = 34
-"""With fewer calls nothing is called leaking."""
+"""Fewest calls with which a test is reported as leaking."""
 _MANY_CALLS: Final = 120
-"""With so many the last rounds are not short."""
+"""With at least so many calls allowed, the last rounds are long enough without a reserve."""
 _STOP_AT: Final = StopAt()  # its defaults are those of a check as well
 _PAUSE: Final = 1 / 10
-"""Share of the time there is that may go into calls after which growth in steps may show,
-where none was seen."""
+"""Share of the time limit that a clean-looking test may be repeated for, in case it grows in
+steps."""
 _THREADS: Final[frozenset[Signal]] = frozenset({"Python threads", "native threads"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How far a check goes."""
+    """The limits of a leak check."""
 
     calls: int = 2000
-    """Calls at most."""
+    """Most calls."""
     seconds: float = 20.0
-    """Seconds at most."""
+    """Most seconds."""
     whole: float = 0.0
-    """Seconds of which these are what is left; 0 if they are all there is."""
+    """The check's whole time in seconds, if `seconds` is only what is left of it; else 0."""
     least: int = 0
-    """Calls that a verdict of clean rests on at least, warm-up and all."""
+    """Fewest calls, with the warm-up, before a verdict of clean."""
     warmup: int = WARMUP
-    """Calls nobody reads."""
+    """Calls before the first reading."""
     memory: int = _STOP_AT.memory
-    """Bytes a leak may use up."""
+    """Bytes that the test may leak before the check stops."""
     files: int = _STOP_AT.files
-    """Descriptors, child processes or tasks it may use up."""
+    """File descriptors, child processes or tasks that it may leak before the check stops."""
     threads: int = _STOP_AT.threads
-    """Threads it may use up."""
+    """Threads that it may leak before the check stops."""
     end: float = inf
-    """When, by `Clock.seconds`, a timeout ends the test, check and all."""
+    """When a timeout ends the test together with the check, by `Clock.seconds`."""
 
 
 class CallFailed(Exception):  # noqa: N818  a state of the repetition, not an error of ours
-    """A repetition did not do what the first call did; its text says what happened."""
+    """A call did not do what the first call did; the text says what happened."""
 
 
 Suspicion = Callable[[Verdict], Verdict | None]
 
 
 class Repetition:
-    """Follows a callable until the judge has a verdict or a limit is reached.
+    """Repeats a call until the leak rule has a verdict or a limit is reached.
 
-    Three steps, each only if the one before calls for it: a few calls that show most
-    callables to be clean; rounds that become longer, with everything settled before each
-    look; and, where something grows steadily, the question who holds it.
+    There are three steps, and each is taken only if the one before leaves the verdict open: a
+    few calls, which show most tests to be clean; rounds of more and more calls, with caches
+    emptied before each reading; and, once something has grown steadily, the search for its
+    cause.
 
     Args:
-        call: makes one call; raises `CallFailed` if it went otherwise than the first.
-        reader: reads what leaks show in.
-        limits: how far to go.
-        on_suspicion: asked once, with the verdict so far, when something has grown steadily
-            for a while; a verdict it returns ends the check.
-        kept: bytes of the C heap that the very first call kept, which was made before.
-        patience: how long to wait in this run for what ends by itself.
-        is_known: asked once, before `on_suspicion`, whether it is a leak that is known.
-        not_before: seconds of the check before which `on_suspicion` is not asked, unless there
-            are no more calls.
+        call: makes one call; raises `CallFailed` if it did not go as the first one did.
+        reader: reads the signals.
+        limits: the limits of the check.
+        on_suspicion: called once, with the verdict so far, after something has grown steadily
+            for a while; if it returns a verdict, the check ends with that.
+        kept: bytes of the C heap that the very first call kept, which was made before the
+            repetition.
+        patience: how long this run may wait for threads and the like to end.
+        is_known: called once, before `on_suspicion`; returns a verdict if the leak is one that
+            the run has diagnosed already.
+        not_before: seconds of the check before which `on_suspicion` is not called, unless no
+            more calls are possible.
 
     Attributes:
-        calls: made so far.
+        calls: number of calls made so far.
     """
 
     def __init__(
@@ -135,7 +139,7 @@ class Repetition:
         self._not_before = not_before
         self._now = Clock.seconds
         self._start, self._noted, self._before, self._after = (reader.row() for _ in range(4))
-        # room for all the numbers there can be, so that keeping them is no growth
+        # allocated in advance for all rounds, so that keeping a round is no growth
         self._kept = array("q", bytes(8 * _MOST_ROUNDS * (len(self._signals) + 1)))
         self._rounds = 0
         self._done = 0
@@ -158,11 +162,11 @@ class Repetition:
 
     @property
     def start(self) -> dict[Signal, int]:
-        """What was read before the first call, with what the instruments took."""
+        """Return the readings before the first call, plus bytes that instruments took."""
         return dict(zip(self._signals, self._start, strict=True))
 
     def verdict(self) -> Verdict:
-        """Repeat the call as often as it takes."""
+        """Repeat the call until there is a verdict, and return it."""
         self._started = self._now()
         self._read(self._start, settle=False)
         self._noted[:] = self._start
@@ -176,7 +180,7 @@ class Repetition:
             )
 
     def _screen(self) -> Verdict | None:
-        """Clean, if a few calls leave nothing at all behind."""
+        """Take the fast path: return a verdict of clean if a few calls leave nothing behind."""
         quickest = self._warm_up()
         if quickest * _FEWEST > self._limits.seconds - self._spent():
             self._read(self._before, settle=False)
@@ -203,7 +207,7 @@ class Repetition:
             self._note_growth(self._after)
             grew = self._grew()
             if grew and self._rounds > screens - 2:
-                break  # the next one cannot be the second without growth
+                break  # no two rounds in a row can be without growth any more
             if grew:  # it may have been a cache of the standard library: empty them from now on
                 settle = True
                 self._read(self._after, settle=True)
@@ -213,7 +217,7 @@ class Repetition:
         return None
 
     def _warm_up(self) -> float:
-        """Make the calls nobody reads; seconds of the quickest."""
+        """Make the warm-up calls, and return how many seconds the fastest of them took."""
         quickest, spent = inf, 0.0
         for _ in range(self._limits.warmup):
             if self._stopped():
@@ -224,25 +228,30 @@ class Repetition:
         return quickest if quickest < inf else 0.0
 
     def _spent(self) -> float:
-        """Seconds since the check began."""
+        """Return the seconds since the check began."""
         return self._now() - self._started
 
     def _passes(self) -> bool:
-        # not in there: its locals would count
+        # not inlined: its local variables would count as blocks
         return self._rounds > 1 and shows_no_growth(self._series())
 
     def _may_pause(self) -> bool:
-        """Whether more calls are called for: by the user, or by what the first call kept."""
+        """Return whether a test that looks clean needs more calls.
+
+        The user may have asked for them, or the first call may have kept so much that it can be
+        one step of growth that comes in steps.
+        """
         if self.calls < self._limits.least:
             return True
         series, kept = self._series(), self._first
         return any(is_pausing(series, s, kept[i]) for i, s in enumerate(self._signals))
 
     def _note_growth(self, row: array[int]) -> None:
-        """Note what has grown since the latest note; not pages, which first calls leave free.
+        """Add what has grown since the last note to the growth before the rounds.
 
-        Readings with and without caches settled are not compared: what fills the thread cache
-        in the former would count as growth.
+        USS is left out: the first calls leave free pages behind. Readings before and after
+        caches are emptied are not compared: what fills the thread cache again would count as
+        growth.
         """
         for index, signal in enumerate(self._signals):
             if signal != "USS":
@@ -250,15 +259,15 @@ class Repetition:
         self._noted[:] = row
 
     def _growths(self) -> dict[Signal, int]:
-        """By how much each signal grew before the rounds."""
+        """Return how much each signal grew before the rounds."""
         return dict(zip(self._signals, self._earlier, strict=True))
 
     def _grew(self) -> bool:
-        """Whether something grew in the latest round."""
+        """Return whether something grew in the latest round."""
         return not is_flat(self._round_at(self._rounds - 1))
 
     def _does_harm(self) -> bool:
-        """Whether a single call has taken so much that every further one must be looked at."""
+        """Return whether a single call takes so much that a reading must follow every call."""
         limits = self._limits
         for index, signal in enumerate(self._signals):
             grown = self._before[index] - self._start[index]
@@ -270,7 +279,7 @@ class Repetition:
         return False
 
     def _try(self) -> Verdict:
-        # what the first look of this kind leaves behind goes with the call after it
+        # what the first reading with caches emptied leaves behind is gone after the next call
         self._disturbed = True
         self._read(self._after, settle=True)
         while True:
@@ -278,7 +287,7 @@ class Repetition:
             if stopped:
                 return self._final(stopped)
             if self._disturbed:
-                # likewise what the instruments leave behind
+                # likewise for what the instruments leave behind
                 self._disturbed = False
                 self._call_once()
                 continue
@@ -290,7 +299,7 @@ class Repetition:
                 return verdict
 
     def _conclude(self) -> Verdict | None:
-        """The verdict that needs no further calls, if that is so."""
+        """Return a verdict if no further calls are needed for one."""
         if self.calls < self._limits.least:
             return None
         verdict = early_verdict(self._series(), self._growths())
@@ -299,19 +308,22 @@ class Repetition:
         return verdict
 
     def _has_waited(self) -> bool:
-        """Whether a callable that looked clean was given all the time that steps may take."""
+        """Return whether a test that looked clean was repeated long enough to show steps."""
         waited = self._spent() - self._clean_at
         return self._looks_clean and waited > _PAUSE * self._limits.seconds
 
     def _ask(self, *, is_over: bool = False) -> Verdict | None:
-        """Ask once whether it is known who does it.
+        """Have the cause of steady growth looked for, once.
 
-        What only ate all memory that it may is not looked into, nor what would: if it grows by
-        a share of itself with every call, some more calls may eat a hundred times that. Some
-        more files or threads do less harm than a leak without an explanation.
+        No cause is looked for if the memory limit is used up, or if the search would use it up:
+        where growth per call rises with every call, some more calls may take a hundred times as
+        much. Some more files or threads do less harm than a leak without a diagnosis.
 
         Args:
-            is_over: whether there are no more calls.
+            is_over: whether no more calls are possible.
+
+        Returns:
+            A verdict that ends the check, if there is one.
         """
         is_early = not is_over and self._spent() < self._not_before
         if self._on_suspicion is None or (is_early and self._is_known is None):
@@ -348,7 +360,7 @@ class Repetition:
         return verdict
 
     def _ended_by_themselves(self) -> Verdict | None:
-        """A verdict if threads and the like, and what they hold, are only slow to end."""
+        """Return a verdict if what grew were threads and the like that only end late."""
         ended = self._slow.wait()
         if ended is None:
             return None
@@ -362,10 +374,10 @@ class Repetition:
         return replace(verdict, state="unclear", reason=reason)
 
     def _would_eat(self) -> bool:
-        """Whether the calls that look into growth would eat more than it may.
+        """Return whether the calls of a search for the cause would leak more than the limit.
 
-        They are many. Where each call keeps a share more than the one before, the last of them
-        keeps a multiple of all so far.
+        The search makes many calls. If each call keeps a constant factor more than the one
+        before, the last of them keeps a multiple of all that was kept so far.
         """
         rounds = range(max(0, self._rounds - _EVER_MORE), self._rounds)
         if len(rounds) < _EVER_MORE:
@@ -381,9 +393,9 @@ class Repetition:
         return False
 
     def _leave_out_instruments(self, so_far: Verdict) -> None:
-        """Do not count as lost what the instruments took: tables of symbols, for one.
+        """Do not count the memory that instruments took, such as symbol tables, as leaked.
 
-        What the calls under them lost is counted, at the rate that is known.
+        What the calls under the instruments leaked, at the rate known so far, is still counted.
         """
         rates = {rate.signal: rate.per_call for rate in so_far.rates}
         for index, signal in enumerate(self._signals):
@@ -402,10 +414,10 @@ class Repetition:
         return self._confirm(verdict, 2 * longest)
 
     def _by_the_rule(self, stopped: str) -> Verdict:
-        """The verdict on all rounds.
+        """Return the verdict of the leak rule on all rounds.
 
-        More calls than usual, made because of the first one alone, do not make a little noise
-        in them a reason to be unclear.
+        If the first call alone was the reason for more calls than usual, a little noise in
+        these does not make the verdict unclear.
         """
         series = self._series()
         verdict = final(series, stopped, self._least_calls(), at_limit=self._eats is not None)
@@ -423,7 +435,7 @@ class Repetition:
         return verdict
 
     def _confirm(self, verdict: Verdict, size: int) -> Verdict:
-        """Make one more round, longer than any before."""
+        """Make one more round, longer than any before, and return the verdict after it."""
         if self.calls + size >= self._limits.calls:
             reason = f"{verdict.calls} calls are too few to tell, {_most(self._limits.calls)}"
             return replace(verdict, state="unclear", reason=reason)
@@ -435,7 +447,7 @@ class Repetition:
 
     @property
     def _reserve(self) -> int:
-        """Calls kept for a last round where all others are short."""
+        """Return how many calls are kept for a long last round, if the limit is low."""
         few = FEWEST_CALLS <= self._limits.calls < _MANY_CALLS
         return 2 * min(next_size(self._done), SHORT_ROUND_CALLS) + 1 if few else 0
 
@@ -443,16 +455,16 @@ class Repetition:
         return LEAST_CALLS if self._eats is None else LEAST_ROUNDS
 
     def _round(self, size: int, *, settle: bool) -> None:
-        """Make so many calls, and keep how far every signal moved.
+        """Make one round of calls, and keep by how much each signal changed.
 
-        If it is the first one of the first look, none are made where one call does harm.
+        The first round of the fast path is not made if a single call does harm.
 
         Args:
-            size: how many.
-            settle: empty caches before each look.
+            size: number of calls.
+            settle: whether to empty caches before each reading.
         """
-        # both reader in the same place, and our frame made an object before the first: the
-        # call may do so by asking for its callers, and it stays one until we return
+        # both readings are made in this function, and its frame is made an object before the
+        # first: a call that asks for its callers makes it one, and it stays until we return
         sys._getframe()  # noqa: SLF001
         first = not settle and not self._rounds
         self._read(self._before, settle=settle, types=first)
@@ -461,7 +473,7 @@ class Repetition:
         self._calls(size, self._settle if settle else self._collect)
         self._read(self._after, settle=settle, before=self._before if settle else None)
         if not settle and self._has_grown(size):
-            # blocks may be the interpreter's; it was asked to forget before the first round
+            # new blocks may be the interpreter's type caches: clear them, as before this round
             self._read(self._after, settle=False, types=True, before=self._before)
         width = len(self._after)
         at = self._rounds * (width + 1)
@@ -474,14 +486,14 @@ class Repetition:
 
     @property
     def _at_once(self) -> int:
-        """Calls whose garbage needs no more pages than that of the warm-up."""
+        """Return the most calls between collections of garbage: as many as in the warm-up."""
         return min(_SCREEN, max(1, self._limits.warmup))
 
     def _calls(self, left: int, tidy: Callable[[], None]) -> None:
-        """Make so many calls, with no more garbage at a time than the warm-up leaves.
+        """Make calls, and never let more garbage pile up than in the warm-up.
 
-        Rounds become longer. If garbage lay about for as long as they take, or caches were
-        filled for as long, each would need more pages than all before it.
+        Rounds become longer. If garbage were collected or caches emptied only at the end of a
+        round, each round would need more pages than all those before it.
         """
         at_once = self._at_once
         while left > at_once:
@@ -493,7 +505,7 @@ class Repetition:
             self._call_once()
 
     def _has_grown(self, calls: int) -> bool:
-        """Whether there are new blocks, or more of the C heap than a flat round takes."""
+        """Return whether there are new blocks, or more of the C heap than in a flat round."""
         return any(
             after - before > (allowance(signal, calls) if signal == "C heap" else 0)
             for signal, before, after in zip(
@@ -507,7 +519,7 @@ class Repetition:
         self.calls += 1
 
     def _stopped(self) -> str:
-        """Why no further calls are made, if so."""
+        """Return the reason why no further calls are made; empty if they go on."""
         limits = self._limits
         if self.calls >= limits.calls - self._reserve:
             return _most(limits.calls)
@@ -523,7 +535,7 @@ class Repetition:
         return ""
 
     def _out_of_time(self) -> str:
-        """Words for the end of the time."""
+        """Return the message for the end of the time limit."""
         # what is left of another limit, such as a timeout's, has many digits
         seconds = self._limits.whole or self._limits.seconds
         most = f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
@@ -535,7 +547,7 @@ class Repetition:
         return f"and at {figure} s each there is no time for enough in the {most}"
 
     def _affordable(self) -> int:
-        """Calls that can be made before a limit is reached, as far as one can tell."""
+        """Return how many calls can be made before a limit is reached, at the rates so far."""
         limits = self._limits
         left = limits.calls - self._reserve - self.calls
         per_call = self._spent() / max(1, self.calls)
@@ -552,10 +564,11 @@ class Repetition:
         return max(1, left)
 
     def _next_rate(self, signal: Signal) -> float:
-        """How fast a signal may grow in the next round: faster, if it did in the latest one.
+        """Return the expected growth per call of a signal in the next round.
 
-        What doubles with each call would else eat all that it may in a round or two, too few
-        to tell.
+        It is more than in the latest round if growth has sped up. A leak that doubles with each
+        call would otherwise use up the limit within a round or two, which are too few for a
+        verdict.
         """
         before, latest = (
             self._rate_at(number, signal) for number in (self._rounds - 2, self._rounds - 1)
@@ -565,7 +578,7 @@ class Repetition:
         return latest
 
     def _rate_at(self, number: int, signal: Signal) -> float:
-        """Growth per call in a round; 0 if there was none."""
+        """Return the growth per call in one round; 0 if there was no such round."""
         if number < 0:
             return 0.0
         a_round = self._round_at(number)
@@ -590,6 +603,6 @@ class Repetition:
 
 
 def _most(calls: int) -> str:
-    """Words for the end of the calls."""
+    """Return the message for the end of the calls."""
     more = f"; a leak takes {FEWEST_CALLS} to be told" if calls < FEWEST_CALLS else ""
     return f"and {calls} is the most there may be{more}"
