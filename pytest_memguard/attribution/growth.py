@@ -27,9 +27,9 @@ from pytest_memguard.values import dataclass
 
 STEADY: Final = 0.9
 """Growth per call from which on it is steady: some calls may reuse free places."""
-_NOBODY: Final = "no module, class or thread was found to hold the survivors"
-_NOBODY_OR_CYCLES: Final = (
-    f"{_NOBODY}; the garbage collector is off, so they may hold each other"
+_NO_HOLDER: Final = "no module, class or thread was found that holds the new objects"
+_NO_HOLDER_OR_CYCLES: Final = (
+    f"{_NO_HOLDER}; the garbage collector is off, so they may hold each other"
 )
 _START_SHARE: Final = 0.6
 _SEARCH_SHARE: Final = 0.3
@@ -128,7 +128,7 @@ class HeapGrowth:
         deadline = time.thread_time() + left_over
         collect()
         collects = gc.isenabled()
-        nobody = _NOBODY if collects else _NOBODY_OR_CYCLES
+        no_holder = _NO_HOLDER if collects else _NO_HOLDER_OR_CYCLES
         with NoCollection():
             survivors, undisturbed = self._survivors()
             not_frozen = len(gc.get_objects())
@@ -142,7 +142,7 @@ class HeapGrowth:
                 calls=calls,
                 scans_end=deadline - _SEARCH_SHARE * left_over,
                 deadline=deadline,
-                nobody=nobody,
+                no_holder=no_holder,
                 owners=self._owners,
                 values=self._values,
             )
@@ -190,7 +190,7 @@ class _Look:
         calls: int,
         scans_end: float,
         deadline: float,
-        nobody: str,
+        no_holder: str,
         owners: Owners,
         values: dict[str, int],
     ) -> None:
@@ -205,7 +205,7 @@ class _Look:
         self._scans_end = scans_end
         self._deadline = deadline
         self.notes: list[str] = []
-        self._nobody = nobody
+        self._no_holder = no_holder
         self._grower: object = None
         self._gained = 0
         self._complete = True
@@ -272,7 +272,7 @@ class _Look:
             if value is not None:
                 path, self._grower, self._gained = value
         if path is None and types and not self.notes:
-            self.notes.append(self._nobody)
+            self.notes.append(self._no_holder)
         return GrowthFound(
             types=types,
             path=path,
@@ -302,7 +302,7 @@ class _Look:
             chains = chains_from_above(self._survivors, search, self._least)
             path = self._path_along(chains, search)
         if path is None and search.timed_out:
-            self.notes.append("time ran out while looking for what holds the survivors")
+            self.notes.append("time ran out while looking for what holds the new objects")
         return path
 
     def _path_along(self, chains: list[Chain], search: Search) -> RetentionPath | None:

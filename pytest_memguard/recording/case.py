@@ -66,7 +66,8 @@ _MANY_CALLS: Final = 500
 """Calls that growth of the C heap must last, if no block of it was found to stay."""
 _SLACK: Final = (
     "the C heap grew by {} bytes per call, but no block of it was found to stay, as with the "
-    f"allocator's own slack; {_MANY_CALLS} calls tell, and not so many could be made"
+    f"allocator's own slack; it takes {_MANY_CALLS} calls to tell, and so many could not be "
+    "made"
 )
 _UNSEEN: Final = (
     "a cache is filling: {}; there was no time to see whether anything grows beside it"

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 NO_MATTER: Final = 1024
 """Bytes that the first call may keep without making a difference."""
-_ATE_TOO_MUCH: Final = (
-    "it ate all that it may before it was certain that it leaks, and some more calls to look "
-    "into it may have eaten many times that"
+_NEAR_MEMORY_LIMIT: Final = (
+    "no cause was looked for: memory came near its limit before the leak was certain, and the "
+    "calls of a search might have taken many times as much"
 )
 _MANY: Final = 500
 """Number of calls that show whether a list of dead weak references is cleared from time to
@@ -167,7 +167,7 @@ class LeakCheck:
             verdict = _clean(verdict, reader.signals)
         diagnosis = case.diagnosis if verdict.state == "leaking" or case.filling else None
         if verdict.state == "leaking" and diagnosis is None and self._where != "none":
-            diagnosis = Diagnosis(calls=0, notes=(_ATE_TOO_MUCH,))
+            diagnosis = Diagnosis(calls=0, notes=(_NEAR_MEMORY_LIMIT,))
         if verdict.state == "leaking" and diagnosis is not None:
             verdict = _doubted(call, verdict, diagnosis)
             diagnosis = diagnosis if verdict.state == "leaking" else None

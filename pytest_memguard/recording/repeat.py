@@ -604,5 +604,7 @@ class Repetition:
 
 def _most(calls: int) -> str:
     """Return the message for the end of the calls."""
-    more = f"; a leak takes {FEWEST_CALLS} to be told" if calls < FEWEST_CALLS else ""
+    more = (
+        f"; at least {FEWEST_CALLS} are needed to report a leak" if calls < FEWEST_CALLS else ""
+    )
     return f"and {calls} is the most there may be{more}"

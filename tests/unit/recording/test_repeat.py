@@ -333,12 +333,13 @@ def test_no_more_calls_than_allowed(repeated, calls) -> None:
     assert calls - 13 <= repetition.calls <= calls  # a last round is kept for short ones
 
 
-def test_the_number_of_calls_is_told(repeated) -> None:
+def test_the_number_of_calls_is_stated(repeated) -> None:
     """A check that could not go on says how far it came."""
     verdict = repeated({"blocks": 1}, Limits(calls=9)).verdict()
     assert verdict.state == "unclear"
     assert verdict.reason.endswith(
-        "calls are too few to tell, and 9 is the most there may be; a leak takes 34 to be told"
+        "calls are too few to tell, and 9 is the most there may be; "
+        "at least 34 are needed to report a leak"
     )
 
 
