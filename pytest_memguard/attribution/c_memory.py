@@ -261,7 +261,9 @@ class CMemory:
             return None
         _, number, chain = min(found, key=itemgetter(0, 1))
         source = sources[number]
-        path = retention_path(chain, roots=self._search.roots, new=set(), grower=source)
+        path = retention_path(
+            chain, roots=self._search.roots, new=set(), growing_container=source
+        )
         if path.owner or path.bounded:  # what may be chance excuses nothing
             return None
         step = f"C memory of {naming.described(source)}"

@@ -32,28 +32,30 @@ class Bound:
 
 
 def bounded_by(
-    grower: object, owners: Sequence[object] = (), *, name: str = ""
+    growing_container: object, owners: Sequence[object] = (), *, name: str = ""
 ) -> Bound | None:
     """Return why growth in a container ends by itself.
 
     Args:
-        grower: the container.
+        growing_container: the container.
         owners: the objects that hold it, the nearest first: the limit may be theirs.
         name: what to call it.
 
     Returns:
         The limit; ``None`` if there is none, or if it was exceeded already.
     """
-    for candidate in (grower, *owners):
+    for candidate in (growing_container, *owners):
         kind = type(candidate)
         if kind is raw.LRU_CACHE:
             bound, used = raw.lru_fill(candidate)
             called = name.removeprefix("functools.lru_cache of ")
             what = f"functools.lru_cache(maxsize={bound})"
-            return _told(what, f" of {called}" if called else "", used, bound, enforced=True)
-        used = raw.length(grower) or 0
+            return _unreached_bound(
+                what, f" of {called}" if called else "", used, bound, enforced=True
+            )
+        used = raw.length(growing_container) or 0
         bound = _bound_of(candidate)
-        if candidate is not grower and not _is_about(candidate, used):
+        if candidate is not growing_container and not _is_about(candidate, used):
             continue
         if bound is not None and bound > used:
             is_deque = issubclass(kind, deque) and _deque_bound(candidate) == bound
@@ -61,11 +63,11 @@ def bounded_by(
             if is_deque:
                 what = f"{raw.type_name(kind)}(maxlen={bound})"
             what = f"{name}: {what}" if name else what
-            return _told(what, "", used, bound, enforced=is_deque)
-    return _pattern_cache(grower)
+            return _unreached_bound(what, "", used, bound, enforced=is_deque)
+    return _pattern_cache(growing_container)
 
 
-def _told(
+def _unreached_bound(
     what: str, name: str, used: int, bound: int | None, *, enforced: bool
 ) -> Bound | None:
     if bound is None or used >= bound:
@@ -110,10 +112,12 @@ def _is_bound(key: Any, value: object) -> bool:
     return _MANGLED.sub("", key, count=1).strip("_").lower() in _BOUND_NAMES
 
 
-def _pattern_cache(grower: object) -> Bound | None:
+def _pattern_cache(growing_container: object) -> Bound | None:
     known = vars(re)
     for cache, limit in _PATTERN_CACHES:
-        if known.get(cache) is grower and type(known.get(limit)) is int:
+        if known.get(cache) is growing_container and type(known.get(limit)) is int:
             what = f"the cache of patterns, re.{cache}"
-            return _told(what, "", raw.length(grower) or 0, known[limit], enforced=True)
+            return _unreached_bound(
+                what, "", raw.length(growing_container) or 0, known[limit], enforced=True
+            )
     return None

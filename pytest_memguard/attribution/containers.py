@@ -19,15 +19,15 @@ class Containers:
 
     Args:
         grown: the containers, and by how much they grew.
-        survivors: the new objects.
+        new_objects: the new objects.
         calls: the number of calls made.
         most: how many containers to keep.
     """
 
     def __init__(
-        self, grown: Grown, survivors: NewObjects, calls: int, *, most: int = _MOST_CONTAINERS
+        self, grown: Grown, new_objects: NewObjects, calls: int, *, most: int = _MOST_CONTAINERS
     ) -> None:
-        reached = [len(survivors.reached(container)) for container, _ in grown]
+        reached = [len(new_objects.reached(container)) for container, _ in grown]
         # growth by the same amount in every call is no chance
         keys = [
             (-reach, growth % calls != 0, -growth)
@@ -40,21 +40,21 @@ class Containers:
         """How much of what is new the first of them holds."""
 
 
-def holders(survivors: NewObjects, least: int) -> Grown:
+def holders(new_objects: NewObjects, least: int) -> Grown:
     """Return old containers that hold many new objects, and how many.
 
     They are found by what refers to a few of the new objects of each type, and then to a few of
     those that the first containers do not lead to.
 
     Args:
-        survivors: the new objects, counted.
+        new_objects: the new objects, counted.
         least: how many items of a container must be new.
     """
     found: Grown = []
-    known = survivors.ids | survivors.own
+    known = new_objects.ids | new_objects.own
     reached: set[int] = set()
     for _ in range(_MOST_TRIES):
-        targets = survivors.examples(reached, least)
+        targets = new_objects.examples(reached, least)
         if not targets:
             break
         known.add(id(targets))
@@ -62,13 +62,13 @@ def holders(survivors: NewObjects, least: int) -> Grown:
         for holder in gc.get_referrers(*targets):
             if id(holder) not in known:
                 known.add(id(holder))
-                gained = gained_by(holder, survivors.ids)
+                gained = gained_by(holder, new_objects.ids)
                 if gained >= least:
                     fresh.append((holder, gained))
         if not fresh:
             break
         found += fresh
-        reached.update(*(survivors.reached(holder) for holder, _ in fresh))
+        reached.update(*(new_objects.reached(holder) for holder, _ in fresh))
     return found
 
 

@@ -47,17 +47,17 @@ def traceback_at(address: int) -> tracemalloc.Traceback | None:
     return None if frames is None else tracemalloc.Traceback(frames)
 
 
-def moved_tables(grower: object = None) -> Counter[Moved]:
+def moved_tables(growing_container: object = None) -> Counter[Moved]:
     """Return tables that new dicts have got from others; the heap was frozen before the calls.
 
     Args:
-        grower: an old object that holds new dicts. Dicts without tracked contents are not
-            tracked, so they are searched for in what may hold them.
+        growing_container: an old object that holds new dicts. Dicts without tracked contents
+            are not tracked, so they are searched for in what may hold them.
     """
     moves: Counter[Moved] = Counter()
     size = _EMPTY + SMALLEST_TABLE
     new = gc.get_objects()
-    held = raw.referents(*new, *raw.tables(grower))
+    held = raw.referents(*new, *raw.tables(growing_container))
     for one in {id(one): one for one in (*new, *held) if type(one) is dict}.values():
         if dict.__sizeof__(one) != size:
             continue

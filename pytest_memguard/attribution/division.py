@@ -48,7 +48,7 @@ class Holding:
     """Types of its objects of which there are more with every call."""
     objects: tuple[type, ...]
     """The type of each of its objects."""
-    grower: object = None
+    growing_container: object = None
     """The container, if it is one that grew."""
     gained: int = 0
     """By how many items it grew."""
@@ -119,16 +119,16 @@ class Division:
             if collects:  # what was alive at the start, is in a cycle and was replaced
                 gc.collect()
             gone = self._total + len(new) - len(gc.get_objects())
-            survivors = NewObjects(new, set())
+            new_objects = NewObjects(new, set())
             del new
             blocks = pieces()
             if blocks is None:
                 return None
-            return self._divided(survivors, blocks, read, calls, parts, heap, gone)
+            return self._divided(new_objects, blocks, read, calls, parts, heap, gone)
 
     def _divided(
         self,
-        survivors: NewObjects,
+        new_objects: NewObjects,
         blocks: Sequence[Piece],
         read: Callable[[int, int], bytes],
         calls: int,
@@ -138,27 +138,27 @@ class Division:
     ) -> list[Holding]:
         deadline = time.thread_time() + self._seconds
         least = max(1, math.ceil(STEADY * calls))
-        known = with_reused(blocks, survivors.objects)
-        marker = BlockMarker(known, survivors.objects, read)
-        survivors.know_blocks(marker.is_new)
-        own = survivors.own | marker.own
+        known = with_reused(blocks, new_objects.objects)
+        marker = BlockMarker(known, new_objects.objects, read)
+        new_objects.know_blocks(marker.is_new)
+        own = new_objects.own | marker.own
         everything = gc.get_objects()
         grown, _ = self._sizes.grown(
             everything,
             least,
-            survivors.ids,
+            new_objects.ids,
             deadline,
             count=False,
             leave_out=own,
         )
         grown += self._sizes.grown_near(least)
         del everything
-        search = Search(avoid=own, deadline=deadline, owners=self._owners, new=survivors.ids)
-        hands = _Hands(survivors, marker, known, search, calls)
+        search = Search(avoid=own, deadline=deadline, owners=self._owners, new=new_objects.ids)
+        hands = _Hands(new_objects, marker, known, search, calls)
         hands.add(grown, grown_values(self._values, least))
         hands.add_threads()
         weak = hands.take_weak()
-        left = leftover(hands.unclaimed(), survivors, marker, known, search, least)
+        left = leftover(hands.unclaimed(), new_objects, marker, known, search, least)
         if left:
             everything = gc.get_objects()
             if any(heap.path is None for heap in left):
@@ -175,7 +175,7 @@ class Division:
                 unchanged=self._sizes.unchanged,
             )
             del everything
-            left = leftover(unclaimed, survivors, marker, known, search, least)
+            left = leftover(unclaimed, new_objects, marker, known, search, least)
         left = hands.return_weak(weak, left)
         left = hands.registered(_without_renewed(left, known, parts))
         c_memory = CMemory(addresses, read, search, marker.is_new)
@@ -220,7 +220,7 @@ class _Group:
         self.containers = containers
         self.held = held
         self.path: RetentionPath | None = None
-        self.grower: object = None
+        self.growing_container: object = None
         self.gained = 0
         self.is_weak = False
         """Whether it is a container of weak references, which go with what they refer to."""
@@ -248,13 +248,13 @@ class _Hands:
 
     def __init__(
         self,
-        survivors: NewObjects,
+        new_objects: NewObjects,
         marker: BlockMarker,
         pieces: Sequence[Piece],
         search: Search,
         calls: int,
     ) -> None:
-        self._survivors = survivors
+        self._new_objects = new_objects
         self._marker = marker
         self._pieces = pieces
         self._search = search
@@ -263,7 +263,7 @@ class _Hands:
 
     def add(self, grown: Grown, values: Sequence[tuple[RetentionPath, Any, Any, int]]) -> None:
         """Add containers that grew, joined if they keep the same things, and values."""
-        containers = Containers(grown, self._survivors, self._calls, most=_MOST_HOLDERS)
+        containers = Containers(grown, self._new_objects, self._calls, most=_MOST_HOLDERS)
         for index, container in enumerate(containers.objects):
             pair = (container, -containers.keys[index][2])
             group = _Group([pair], self._marker.held_by(container))
@@ -277,9 +277,9 @@ class _Hands:
         self._join_inner()
         asked = set(map(id, containers.objects))
         self._add_tables([one for one, _ in grown if id(one) not in asked])
-        for path, value, grower, gained in values:
+        for path, value, growing_container, gained in values:
             group = _Group([], self._marker.held_by(value))
-            group.path, group.grower, group.gained = path, grower, gained
+            group.path, group.growing_container, group.gained = path, growing_container, gained
             self._groups.append(group)
 
     def _join_inner(self) -> None:
@@ -395,10 +395,10 @@ class _Hands:
         return True
 
     def _find_path(self, group: _Group) -> None:
-        containers = Containers(group.containers, self._survivors, self._calls)
-        found = holder_of(containers, self._survivors, self._search)
+        containers = Containers(group.containers, self._new_objects, self._calls)
+        found = holder_of(containers, self._new_objects, self._search)
         if found is not None:
-            group.path, group.grower, group.gained = found
+            group.path, group.growing_container, group.gained = found
 
     def _join(self, new: _Group) -> None:
         """Add a group, or join it to the group that keeps the same things."""
@@ -425,12 +425,16 @@ class _Hands:
         if path is None:
             return
         if group.path is None or (group.is_weak and not new.is_weak):
-            group.path, group.grower, group.gained = path, new.grower, new.gained
+            group.path, group.growing_container, group.gained = (
+                path,
+                new.growing_container,
+                new.gained,
+            )
         elif not new.is_weak and path.holder != group.path.holder:
             # of holders that grow alike, the same one has to be named every time
             if new.gained == group.gained and path.holder < group.path.holder:
                 group.others[group.path.holder] = None
-                group.path, group.grower = path, new.grower
+                group.path, group.growing_container = path, new.growing_container
             else:
                 group.others[path.holder] = None
 
@@ -463,7 +467,7 @@ class _Hands:
             pieces=tuple(self._pieces[index] for index in sorted(held - buffers)),
             types=NewObjects(objects, set()).count(max(1, math.ceil(STEADY * self._calls))),
             objects=tuple(map(type, objects)),
-            grower=group.grower,
+            growing_container=group.growing_container,
             gained=group.gained,
             buffer=sum(self._pieces[index].size for index in buffers),
             containers=tuple(container for container, _ in group.containers),

@@ -19,7 +19,7 @@ _CHUNK: Final = 2_000
 _MOST_ASKED: Final = 100
 
 
-def chains_from_above(survivors: NewObjects, search: Search, least: int) -> list[Chain]:
+def chains_from_above(new_objects: NewObjects, search: Search, least: int) -> list[Chain]:
     """Return chains through an old object from which most new objects are reached.
 
     If new objects refer to each other both ways, like those of a doubly linked list, no object
@@ -27,13 +27,13 @@ def chains_from_above(survivors: NewObjects, search: Search, least: int) -> list
     holds. So all old objects are examined here, in one scan of the heap.
 
     Args:
-        survivors: the new objects.
+        new_objects: the new objects.
         search: searches for holders.
         least: the least number of new objects that must be reached.
     """
-    entries = _entries(survivors, search)
+    entries = _entries(new_objects, search)
     found = [
-        (len(survivors.reached(holder)), holder, held)
+        (len(new_objects.reached(holder)), holder, held)
         for holder, held in islice(entries, _MOST_ASKED)
     ]
     entries.close()  # its list of all objects has the iterator over it, which would hold it
@@ -46,9 +46,9 @@ def chains_from_above(survivors: NewObjects, search: Search, least: int) -> list
     return []
 
 
-def _entries(survivors: NewObjects, search: Search) -> Generator[tuple[Any, Any], None, None]:
+def _entries(new_objects: NewObjects, search: Search) -> Generator[tuple[Any, Any], None, None]:
     """Yield old objects that refer to new ones, and those."""
-    new = survivors.ids
+    new = new_objects.ids
     everything = gc.get_objects()
     for start in range(0, len(everything), _CHUNK):
         if time.thread_time() > search.deadline:

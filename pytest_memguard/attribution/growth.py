@@ -52,7 +52,7 @@ class GrowthFound:
     """Retention path to the new objects; ``None`` if no Python object holds them."""
     notes: tuple[str, ...] = ()
     """What could not be found out, and why."""
-    grower: object = None
+    growing_container: object = None
     """The end of the path, if it is what grew; `values.length_of` returns its length."""
     gained: int = 0
     """By how much it grew."""
@@ -92,7 +92,8 @@ class HeapGrowth:
                 interrupted.
             measures: whether to measure all containers. Without it the result may be unsure,
                 and then it is empty. If it is not, it remains to be checked whether
-                `GrowthFound.grower` keeps growing, because its items may have replaced others.
+                `GrowthFound.growing_container` keeps growing, because its items may have
+                replaced others.
             shortest: containers of at least this length are measured.
             counts: whether to count objects by type, in case some are replaced.
             owners: as for `retention.Search`.
@@ -130,13 +131,13 @@ class HeapGrowth:
         collects = gc.isenabled()
         no_holder = _NO_HOLDER if collects else _NO_HOLDER_OR_CYCLES
         with NoCollection():
-            survivors, undisturbed = self._survivors()
+            new_objects, undisturbed = self._new_objects()
             not_frozen = len(gc.get_objects())
             gc.unfreeze()
             if collects:  # what was alive at the start, is in a cycle and was replaced
                 gc.collect()
             look = _Look(
-                survivors,
+                new_objects,
                 frozen=self._total,
                 not_frozen=not_frozen,
                 calls=calls,
@@ -156,14 +157,14 @@ class HeapGrowth:
             self.replaced = look.replaced or not undisturbed
             return found
 
-    def _survivors(self) -> tuple[NewObjects, bool]:
+    def _new_objects(self) -> tuple[NewObjects, bool]:
         """Return the new objects, and whether the heap stayed frozen as it was."""
         objects = gc.get_objects()
         ids = set(map(id, objects))
         undisturbed = id(self._mark) in ids and id(self) not in ids
-        survivors = NewObjects(objects if undisturbed else [], {id(self._mark)})
+        new_objects = NewObjects(objects if undisturbed else [], {id(self._mark)})
         self._mark = None
-        return (survivors, undisturbed)
+        return (new_objects, undisturbed)
 
 
 class NoCollection:
@@ -183,7 +184,7 @@ class _Look:
 
     def __init__(
         self,
-        survivors: NewObjects,
+        new_objects: NewObjects,
         *,
         frozen: int,
         not_frozen: int,
@@ -195,7 +196,7 @@ class _Look:
         values: dict[str, int],
     ) -> None:
         self._owners = owners
-        self._survivors = survivors
+        self._new_objects = new_objects
         self._calls = calls
         self._least = max(1, math.ceil(STEADY * calls))
         # what is registered for the end is often registered with a list in C code as well
@@ -206,7 +207,7 @@ class _Look:
         self._deadline = deadline
         self.notes: list[str] = []
         self._no_holder = no_holder
-        self._grower: object = None
+        self._growing_container: object = None
         self._gained = 0
         self._complete = True
         self._measured = False
@@ -214,17 +215,22 @@ class _Look:
     def glance(self) -> GrowthFound:
         """Return what the new objects show by themselves, without measured containers."""
         self._replaces(gc.get_objects(), _REPLACED_ONCE)
-        types = () if self.replaced else self._survivors.count(self._least)
+        types = () if self.replaced else self._new_objects.count(self._least)
         if not types:
             return GrowthFound(sure=False)
-        survivors = self._survivors
-        containers = Containers(holders(survivors, self._least), survivors, self._calls)
-        if containers.reach < max(1, _SMALL_PART * survivors.counts.total()):
+        new_objects = self._new_objects
+        containers = Containers(holders(new_objects, self._least), new_objects, self._calls)
+        if containers.reach < max(1, _SMALL_PART * new_objects.counts.total()):
             return GrowthFound(sure=False)
         path = self._path(containers)
         if path is None or time.thread_time() > self._scans_end:
             return GrowthFound(sure=False)
-        return GrowthFound(types=types, path=path, grower=self._grower, gained=self._gained)
+        return GrowthFound(
+            types=types,
+            path=path,
+            growing_container=self._growing_container,
+            gained=self._gained,
+        )
 
     def _replaces(self, everything: Sequence[Any], may_be_gone: int = 0) -> None:
         """Note whether new objects may have replaced others of their types, which are gone."""
@@ -239,7 +245,7 @@ class _Look:
             values: the values before.
         """
         everything = gc.get_objects()
-        ids, deadline = self._survivors.ids, self._scans_end
+        ids, deadline = self._new_objects.ids, self._scans_end
         if sizes.counts is not None:
             self._replaces(everything)
         grown, now = sizes.grown(
@@ -248,18 +254,18 @@ class _Look:
             ids,
             deadline,
             count=self.replaced,
-            leave_out=self._survivors.own,
+            leave_out=self._new_objects.own,
         )
         complete = sizes.complete and time.thread_time() < deadline
         then = sizes.counts if self.replaced and complete else None
-        types = self._survivors.count(self._least, then, now)
-        containers = Containers(grown, self._survivors, self._calls)
+        types = self._new_objects.count(self._least, then, now)
+        containers = Containers(grown, self._new_objects, self._calls)
         if not containers.reach:
             grown += sizes.grown_near(self._least)
             if not grown:
                 grown = sizes.grown_far(everything, self._least, self._deadline)
             complete = complete and time.thread_time() < self._deadline
-            containers = Containers(grown, self._survivors, self._calls)
+            containers = Containers(grown, self._new_objects, self._calls)
         self._complete, self._measured = complete, True
         if not complete:
             self.notes.append("the heap is too large for the time: not all was measured")
@@ -270,36 +276,36 @@ class _Look:
         if path is None:
             value = grown_value(values, self._least)
             if value is not None:
-                path, self._grower, self._gained = value
+                path, self._growing_container, self._gained = value
         if path is None and types and not self.notes:
             self.notes.append(self._no_holder)
         return GrowthFound(
             types=types,
             path=path,
             notes=tuple(self.notes),
-            grower=self._grower,
+            growing_container=self._growing_container,
             gained=self._gained,
         )
 
     def _path(self, containers: Containers, *, evident: bool = True) -> RetentionPath | None:
         own = {id(containers.objects), id(containers.__dict__), id(containers)}
         search = Search(
-            avoid=own | self._survivors.own,
+            avoid=own | self._new_objects.own,
             deadline=self._deadline,
             owners=self._owners,
-            new=self._survivors.ids,
+            new=self._new_objects.ids,
             lost=self._names_lost,
         )
         path = None
-        if evident and containers.reach < _SMALL_PART * self._survivors.counts.total():
-            chains = search.chains(self._survivors.targets())
+        if evident and containers.reach < _SMALL_PART * self._new_objects.counts.total():
+            chains = search.chains(self._new_objects.targets())
             path = self._path_along(chains, search)
         if path is None:
-            found = holder_of(containers, self._survivors, search)
+            found = holder_of(containers, self._new_objects, search)
             if found is not None:
-                path, self._grower, self._gained = found
-        if path is None and evident and self._measured and self._survivors.counts:
-            chains = chains_from_above(self._survivors, search, self._least)
+                path, self._growing_container, self._gained = found
+        if path is None and evident and self._measured and self._new_objects.counts:
+            chains = chains_from_above(self._new_objects, search, self._least)
             path = self._path_along(chains, search)
         if path is None and search.timed_out:
             self.notes.append("time ran out while looking for what holds the new objects")
@@ -309,17 +315,22 @@ class _Look:
         if not chains:
             return None
         if not self._complete:
-            self._grower, self._gained = self._unmeasured_grower(chains[0].objects)
+            self._growing_container, self._gained = self._unmeasured_container(
+                chains[0].objects
+            )
         return retention_path(
-            chains[0], roots=search.roots, new=self._survivors.ids, grower=self._grower
+            chains[0],
+            roots=search.roots,
+            new=self._new_objects.ids,
+            growing_container=self._growing_container,
         )
 
-    def _unmeasured_grower(self, objects: tuple[Any, ...]) -> tuple[object, int]:
+    def _unmeasured_container(self, objects: tuple[Any, ...]) -> tuple[object, int]:
         """Return the container on a chain that holds something new for every call.
 
         If only a part of the heap was measured, its size before is not known.
         """
-        new = self._survivors.ids
+        new = self._new_objects.ids
         for held in objects:
             if id(held) not in new and length(held) is not None:
                 gained = gained_by(held, new)

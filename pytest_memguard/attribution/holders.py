@@ -15,13 +15,13 @@ _MOST_TIES: Final = 3
 
 
 def holder_of(
-    containers: Containers, survivors: NewObjects, search: Search
+    containers: Containers, new_objects: NewObjects, search: Search
 ) -> tuple[RetentionPath, object, int] | None:
     """Return the path to the most informative container, the container, and its growth.
 
     Args:
         containers: the containers that grew, the most informative first.
-        survivors: the new objects.
+        new_objects: the new objects.
         search: searches for holders.
     """
     best: list[tuple[str, RetentionPath, object, int]] = []
@@ -30,24 +30,24 @@ def holder_of(
         container = containers.objects[index]
         if best and (its_key != key or len(best) >= _MOST_TIES):
             break
-        for chain in _chains_to(container, survivors, search):
+        for chain in _chains_to(container, new_objects, search):
             path = retention_path(
-                chain, roots=search.roots, new=survivors.ids, grower=container
+                chain, roots=search.roots, new=new_objects.ids, growing_container=container
             )
             key = its_key
             best.append((path.holder, path, container, -its_key[2]))
     if not best:
         return None
     # of containers that grow alike, the same one has to be named every time
-    _, path, grower, gained = min(best, key=itemgetter(0))
-    return path, grower, gained
+    _, path, growing_container, gained = min(best, key=itemgetter(0))
+    return path, growing_container, gained
 
 
-def _chains_to(container: Any, survivors: NewObjects, search: Search) -> list[Chain]:
+def _chains_to(container: Any, new_objects: NewObjects, search: Search) -> list[Chain]:
     """Return a chain to an item of a container, if there is one."""
-    item = survivors.item_of(container)
+    item = new_objects.item_of(container)
     found = search.chains([container])[:1]
     if not found and not search.timed_out:
-        chain = search.chain_from_nobody(container, item)
+        chain = search.chain_from_c_code(container, item)
         return [] if chain is None else [chain]
     return [replace(chain, objects=(*chain.objects, *item)) for chain in found]

@@ -75,7 +75,7 @@ def _held(
                 replace(chain, objects=objects),
                 roots=search.roots,
                 new={id(target)},
-                grower=target,
+                growing_container=target,
             )
             return path, Value(partial(_length_inside, objects[-2]))
     return None

@@ -76,7 +76,7 @@ class Blocks(Protocol):
 
 
 def leak_lines(
-    survivors: Iterable[Blocks],
+    surviving: Iterable[Blocks],
     calls: int,
     per_call: float,
     blocks: float | None = None,
@@ -90,7 +90,7 @@ def leak_lines(
     named if there are no others: pytest may have called a C function.
 
     Args:
-        survivors: the blocks that the calls left behind.
+        surviving: the blocks that the calls left behind.
         calls: the number of calls.
         per_call: blocks known to stay per call; less than one if not every call leaks.
         blocks: Python's blocks known to stay per call, if they are counted.
@@ -98,7 +98,7 @@ def leak_lines(
             there that is not counted among its blocks.
     """
     sums: dict[Line, _Sum] = {}
-    for found in survivors:
+    for found in surviving:
         line = line_of_shared(found.stack)
         sums[line] = sums.get(line, _NOTHING).plus(found)
     least = _SHARE * calls * min(1.0, per_call or 1.0) - (per_call < 1)

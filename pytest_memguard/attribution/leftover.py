@@ -33,8 +33,8 @@ _MORE: Final = 3
 _STRAY: Final = 0.25
 """Blocks from another line belong to a group if they are this share of those from its main
 line."""
-_SELDOM: Final = 0.5
-"""What less than this share of the parts of a group have is no part of them."""
+_LEAST_SHARE_OF_PARTS: Final = 0.5
+"""A line that fewer than this share of a group's parts have does not belong to the group."""
 _FOUND: Final = 0.75
 """Least share of the objects of a leak that is found: old pointers may seem to hold others."""
 
@@ -86,7 +86,7 @@ class Heap:
 
 def leftover(
     unclaimed: set[int],
-    survivors: NewObjects,
+    new_objects: NewObjects,
     marker: BlockMarker,
     pieces: Sequence[Piece],
     search: Search,
@@ -96,7 +96,7 @@ def leftover(
 
     Args:
         unclaimed: indices of the blocks.
-        survivors: the new objects.
+        new_objects: the new objects.
         marker: finds what refers to what.
         pieces: all blocks.
         search: searches for holders.
@@ -123,7 +123,7 @@ def leftover(
         if max(heap.tops, *lines.values(), 0) < least or not lines:
             continue
         heap.held -= _strays(heap, lines, marker, pieces)
-        _find_holder(heap, survivors, marker, search, least)
+        _find_holder(heap, new_objects, marker, search, least)
         if heap.replaces:
             continue
         name = heap.path.holder if heap.path is not None else repr(place)
@@ -154,7 +154,7 @@ def _return_strays(
     """
     for heap in by_place.values():
         counts = Counter(line for part in heap.parts for line in _lines_or_none(part, pieces))
-        few = _SELDOM * heap.tops
+        few = _LEAST_SHARE_OF_PARTS * heap.tops
         strays = sorted(i for i in heap.held if counts[pieces[i].stack[:1]] < few)
         for index in strays:
             home = by_place.get(_place_of(index, {index}, marker, pieces, {}), heap)
@@ -369,7 +369,7 @@ def _tops(unclaimed: set[int], marker: BlockMarker, pieces: Sequence[Piece]) -> 
 
 
 def _find_holder(
-    heap: Heap, survivors: NewObjects, marker: BlockMarker, search: Search, least: int
+    heap: Heap, new_objects: NewObjects, marker: BlockMarker, search: Search, least: int
 ) -> None:
     """Find what holds the objects among the blocks, if there are any."""
     own = NewObjects(marker.objects(heap.held), set())
@@ -379,30 +379,32 @@ def _find_holder(
     if heap.types and not chains:
         chains = chains_from_above(own, search, math.ceil(_FOUND * least))
     if chains:
-        heap.replaces = _gets_others(chains[0], survivors, least)
-        path = retention_path(chains[0], roots=search.roots, new=survivors.ids, grower=None)
+        heap.replaces = _gets_others(chains[0], new_objects, least)
+        path = retention_path(
+            chains[0], roots=search.roots, new=new_objects.ids, growing_container=None
+        )
         excuses = path.owner or path.bounded
-        if not excuses or _holds(chains[0], heap, survivors, marker):
+        if not excuses or _holds(chains[0], heap, new_objects, marker):
             heap.path = path
 
 
-def _holds(chain: Chain, heap: Heap, survivors: NewObjects, marker: BlockMarker) -> bool:
+def _holds(chain: Chain, heap: Heap, new_objects: NewObjects, marker: BlockMarker) -> bool:
     """Return whether the end of a chain holds a good part of the blocks.
 
     A single one that it holds may be in memory that was allocated where the others were lost.
     """
-    old = [held for held in chain.objects if id(held) not in survivors.ids]
+    old = [held for held in chain.objects if id(held) not in new_objects.ids]
     held = marker.held_by(old[-1]) if old else set()
     return len(held & heap.held) >= _HELD * len(heap.held)
 
 
-def _gets_others(chain: Chain, survivors: NewObjects, least: int) -> bool:
+def _gets_others(chain: Chain, new_objects: NewObjects, least: int) -> bool:
     """Return whether a container on a chain has as many new items without having grown.
 
     It got them in place of others: a full cache, or a generation that is renewed.
     """
     return any(
-        gained_by(held, survivors.ids) >= least
+        gained_by(held, new_objects.ids) >= least
         for held in chain.objects
-        if id(held) not in survivors.ids
+        if id(held) not in new_objects.ids
     )

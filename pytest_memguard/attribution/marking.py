@@ -277,7 +277,7 @@ class BlockMarker:
         words = self._words(id(held) - 2 * _HEAD, _HEAD)
         found = {self._index(word) for word in words if not self._is_a(dict, word)}
         values = {index for index in found if index is not None and index not in self._tracked}
-        # the object tells of all of them; what lies in front of them is not always written
+        # the object refers to all of them; the words before them are not always written
         self._below.update({(index, True): [] for index in values})
         return values
 
@@ -329,16 +329,16 @@ class BlockMarker:
             return []
         parts = [held]
         if type(held) is raw.LRU_CACHE:
-            # its results are in a dict of its own, by links that nothing else tells of
+            # its results are in a dict of its own, by links that nothing else reports
             parts += raw.tables(held)
         parts += self._in_old_memory(parts)
         found: list[tuple[int, bool]] = []
         for part in parts:
-            told = map(self._index, map(id, referents(part)))
-            found += [(index, False) for index in told if index is not None]
+            indexes = map(self._index, map(id, referents(part)))
+            found += [(index, False) for index in indexes if index is not None]
             found += [(index, True) for index in self.buffers(part)]
             found += [(index, False) for index in self._plain_objects(part)]
-        if issubclass(type(held), type):  # a class does not tell of its names
+        if issubclass(type(held), type):  # a class does not report its names
             names = map(self._index, self._words(id(held), raw.basic_size(type(held))))
             found += [(index, False) for index in names if index is not None]
         return found
@@ -349,11 +349,11 @@ class BlockMarker:
         The garbage collector does not track them, so they are not among the new objects.
         Whatever nothing else refers to belongs to the object that refers to them.
         """
-        told = [held for holder in holders for held in raw.referents(holder)]
-        counts = _reference_counts(told)
+        held_objects = [held for holder in holders for held in raw.referents(holder)]
+        counts = _reference_counts(held_objects)
         return [
             held
-            for held, count in zip(told, counts, strict=True)
+            for held, count in zip(held_objects, counts, strict=True)
             if count <= _ONE_REFERENCE
             and raw.is_exactly(held, dict, tuple)
             and not gc.is_tracked(held)
@@ -422,9 +422,9 @@ class BlockMarker:
         return at if at >= 0 and address < self._ends[at] else None
 
 
-def _reference_counts(told: Sequence[Any]) -> list[int]:
+def _reference_counts(held_objects: Sequence[Any]) -> list[int]:
     """Return the reference counts of some objects, our own references included."""
-    return [sys.getrefcount(held) for held in told]
+    return [sys.getrefcount(held) for held in held_objects]
 
 
 _HOLDER: Final[list[Any]] = [{}]

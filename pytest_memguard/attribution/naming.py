@@ -86,12 +86,12 @@ def _written_tuple(key: tuple[Any, ...]) -> str:
 
 def fill(obj: object) -> str:
     """Return the size of a container in words: ``96 entries``; empty for anything else."""
-    told = raw.measure(type(obj))
+    measure = raw.measure(type(obj))
     inner = (raw.instance_dict(obj) or {}).get("data") if is_weak_container(obj) else None
     if inner is not None:
         return _counted(raw.length(inner) or 0, "entries")
     length = raw.length(obj)
-    return "" if told is None or length is None else _counted(length, told[1])
+    return "" if measure is None or length is None else _counted(length, measure[1])
 
 
 def _counted(length: int, unit: str) -> str:

@@ -61,10 +61,10 @@ def _traceback_of(held: Any) -> Any:
     tracemalloc of CPython 3.11 does not find instances whose attributes are referred to in
     front of them, because it expects a shorter header (fixed in 3.12 by python/cpython#101407).
     """
-    told = tracemalloc.get_object_traceback(held)
-    if told is None and _IS_BLIND and raw.has_words_in_front(type(held)):
-        told = traceback_at(id(held) - _LONG_HEAD)
-    return told
+    traceback = tracemalloc.get_object_traceback(held)
+    if traceback is None and _IS_BLIND and raw.has_words_in_front(type(held)):
+        traceback = traceback_at(id(held) - _LONG_HEAD)
+    return traceback
 
 
 class Origins:
@@ -99,9 +99,9 @@ class Origins:
         while waiting and len(seen) < _MOST:
             for held in self._fresh(referents(waiting.pop()), new, seen):
                 seen.add(id(held))
-                told = _traceback_of(held)
-                if told is not None:
-                    stack = self._name(told)
+                traceback = _traceback_of(held)
+                if traceback is not None:
+                    stack = self._name(traceback)
                     found += [Origin(stack=stack, size=n) for n in raw.block_sizes(held)]
                 if id(held) in new:
                     waiting.append(held)

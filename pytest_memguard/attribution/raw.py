@@ -55,8 +55,8 @@ PLAIN: Final = (dict, list, set)
 
 def lru_fill(wrapper: Any) -> tuple[int | None, int]:
     """Return bound and length of a `functools.lru_cache`."""
-    told = LRU_CACHE.cache_info(wrapper)  # type: ignore[attr-defined]  # on the C type
-    return (told[2], told[3])
+    info = LRU_CACHE.cache_info(wrapper)  # type: ignore[attr-defined]  # on the C type
+    return (info[2], info[3])
 
 
 def _lru_length(wrapper: Any) -> int:
@@ -113,7 +113,7 @@ def class_name(cls: type) -> tuple[str, str]:
 
 def is_made_in_python(cls: type) -> bool:
     """Return whether a class was written in Python, as far as its name and kind show."""
-    # newer versions make types of C modules like classes, but such as nobody can change
+    # newer versions make types of C modules like classes, but immutable
     kind = _flags_of(cls) & (_HEAP_TYPE | _IMMUTABLE_TYPE)
     return kind == _HEAP_TYPE and not class_name(cls)[0].startswith("_")
 
@@ -258,11 +258,11 @@ def tables(container: object) -> list[Any]:
 def own_size(obj: object) -> int:
     """Return the bytes of an object itself, if a type in C reports them; else 0."""
     for cls in mro(type(obj)):
-        told = namespace(cls).get("__sizeof__")
-        if told is None:
+        sizeof = namespace(cls).get("__sizeof__")
+        if sizeof is None:
             continue
-        if is_exactly(told, MethodDescriptorType, WrapperDescriptorType):
-            size = told(obj)
+        if is_exactly(sizeof, MethodDescriptorType, WrapperDescriptorType):
+            size = sizeof(obj)
             return size + _TRACKED_HEADER if type(size) is int else 0
     return 0
 
@@ -291,7 +291,7 @@ def local_values(frame: FrameType) -> dict[str, Any]:
     found = dict(values)
     if sys.version_info < (3, 13) and frame.f_code.co_flags & CO_OPTIMIZED:
         # the frame keeps this copy and so what is in it; three references are the frame's,
-        # ours and the question's: nobody else is looking at it
+        # ours and that of getrefcount's argument: no other code uses the copy
         if sys.getrefcount(values) <= 3:
             values.clear()
     return found

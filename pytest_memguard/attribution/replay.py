@@ -90,7 +90,7 @@ class Replay:
         return max(part, key=lambda s: s.high).high_event
 
 
-class _Living:
+class _LiveBlocks:
     """The allocated blocks by address; mappings may be released in parts."""
 
     def __init__(self) -> None:
@@ -133,13 +133,13 @@ def replay(events: Iterable[Event], codes: Codes) -> Replay:
         events: the events, in order.
         codes: numbers and sizes in the stream.
     """
-    living = _Living()
+    live = _LiveBlocks()
     everyone, own = _Tally(), _Tally()
     stretches: list[Stretch] = []
     thread, boundaries = -1, 0
     for number, event in enumerate(events):
         if event.allocator in codes.releases:
-            gone = living.release(event, codes)  # a boundary's mapping is not among the living
+            gone = live.release(event, codes)  # a boundary's mapping is no live block
             if gone is not None:
                 everyone.now -= gone[0]
                 own.now -= gone[0] if gone[1] == thread else 0
@@ -151,7 +151,7 @@ def replay(events: Iterable[Event], codes: Codes) -> Replay:
             everyone.cut(number)
             own.cut(number)
         else:
-            living.blocks[event.address] = (event.size, event.tid, event.stack_id)
+            live.blocks[event.address] = (event.size, event.tid, event.stack_id)
             everyone.add(event.size, number)
             if event.tid == thread:
                 own.add(event.size, number)
@@ -203,23 +203,23 @@ def held_between(
         high_event: number of the event of its peak.
         thread: only blocks of this thread count.
     """
-    living = _Living()
+    live = _LiveBlocks()
     samples: dict[int, Event] = {}
     boundary = -1
     at_peak: dict[int, list[int]] = {}
     for number, event in enumerate(events):
         if event.allocator in codes.releases:
-            living.release(event, codes)
+            live.release(event, codes)
         elif event.size == codes.boundary and event.allocator == codes.mmap:
             boundary += 1
             if boundary == last:
                 break
         elif boundary >= first and (thread is None or event.tid == thread):
-            living.blocks[event.address] = (event.size, event.tid, event.stack_id)
+            live.blocks[event.address] = (event.size, event.tid, event.stack_id)
             samples.setdefault(event.stack_id, event)
         if number == high_event:
-            at_peak = _by_stack(living)
-    kept = _by_stack(living)
+            at_peak = _by_stack(live)
+    kept = _by_stack(live)
     return [
         HeldByStack(
             event=samples[stack],
@@ -231,9 +231,9 @@ def held_between(
     ]
 
 
-def _by_stack(living: _Living) -> dict[int, list[int]]:
+def _by_stack(live: _LiveBlocks) -> dict[int, list[int]]:
     sums: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-    for size, _, stack in living.blocks.values():
+    for size, _, stack in live.blocks.values():
         entry = sums[stack]
         entry[0] += size
         entry[1] += 1

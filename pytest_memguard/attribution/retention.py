@@ -127,10 +127,10 @@ class Search:
 
     def _claim(self, chain: Chain) -> tuple[bool, Claim]:
         root, objects = chain.root, chain.objects
-        told = claim(root.rank, root.name, self.roots.whole(objects[0]), objects)
-        return (chain.crowded, told)
+        rank = claim(root.rank, root.name, self.roots.whole(objects[0]), objects)
+        return (chain.crowded, rank)
 
-    def chain_from_nobody(self, target: Any, item: tuple[Any, ...]) -> Chain | None:
+    def chain_from_c_code(self, target: Any, item: tuple[Any, ...]) -> Chain | None:
         """Return a chain from C code to a container that nothing else holds.
 
         A container of weak references holds nothing: classes have one of their subclasses.
@@ -250,7 +250,7 @@ def _variable_of(walk: Walk) -> list[Chain]:
 
 
 def retention_path(
-    chain: Chain, *, roots: Roots, new: set[int], grower: object = None
+    chain: Chain, *, roots: Roots, new: set[int], growing_container: object = None
 ) -> RetentionPath:
     """Return a chain in words.
 
@@ -258,12 +258,12 @@ def retention_path(
         chain: from a root to a new object.
         roots: the roots that it was found with.
         new: ids of objects that did not exist at the start.
-        grower: the container on the chain that grew; ``None`` if none did.
+        growing_container: the container on the chain that grew; ``None`` if none did.
     """
     objects = [roots.whole(chain.objects[0]), *chain.objects]
     if objects[0] is objects[1]:
         del objects[0]
-    grown_at = next((i for i, held in enumerate(objects) if held is grower), None)
+    grown_at = next((i for i, held in enumerate(objects) if held is growing_container), None)
     steps, name = [chain.root.words], chain.root.name
     if chain.lead is None and (grown_at == 0 or type(objects[0]) is raw.LRU_CACHE):
         steps = [f"{chain.root.words} ({naming.fill(objects[0])})"]
@@ -278,7 +278,7 @@ def retention_path(
         at += step.length
         steps += _words(step, objects[at])
     if grown_at is None:
-        # which of a container's items were replaced is not told either
+        # which of a container's items were replaced is not named either
         name = name.removesuffix(ITEM)
     bound = _bounded(objects, grown_at, name)
     return RetentionPath(

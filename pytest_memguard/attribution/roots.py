@@ -121,8 +121,8 @@ class Roots:
         if kind is FunctionType:
             return _named(holder, raw.text(holder.__module__), raw.text(holder.__qualname__))
         if kind is raw.LRU_CACHE:
-            told = raw.instance_dict(holder) or {}
-            names = (raw.text(told.get(key)) for key in ("__module__", "__qualname__"))
+            attributes = raw.instance_dict(holder) or {}
+            names = (raw.text(attributes.get(key)) for key in ("__module__", "__qualname__"))
             return _named(holder, *names)
         if issubclass(kind, type):
             return _named(holder, *raw.class_name(holder))
@@ -143,15 +143,15 @@ def _signal_handlers() -> dict[int, Root]:
         except ValueError:  # a number that the platform keeps to itself
             continue
         if handler is not None and not issubclass(type(handler), int):
-            told = f"{words} ({naming.described(handler)})"
-            found[id(handler)] = Root(words=told, name=words, rank=1)
+            described = f"{words} ({naming.described(handler)})"
+            found[id(handler)] = Root(words=described, name=words, rank=1)
     return found
 
 
 def _module_root(name: str, module: ModuleType, owner: str) -> Root:
-    told = naming.module_name(module)
-    if sys.modules.get(told) is module:
-        name = told
+    own_name = naming.module_name(module)
+    if sys.modules.get(own_name) is module:
+        name = own_name
     last = name.rpartition(".")[2]
     if name.partition(".")[0] in MACHINERY:
         rank, owner = _OWNED, owner or _RUNNER
@@ -197,10 +197,10 @@ def _named(obj: object, module: str, qualname: str) -> Root | None:
 
 def _of_pytest(obj: object, kind: type) -> Root | None:
     """Return a root for what pytest keeps for a fixture or a test, recognised by its names."""
-    told = raw.class_name(kind)
-    if told in _HAVE_PARAMETERS:
+    class_name = raw.class_name(kind)
+    if class_name in _HAVE_PARAMETERS:
         return Root(words=PARAMETERS, name=PARAMETERS, rank=LAST_RESORT)
-    if told != ("_pytest.fixtures", "FixtureDef"):
+    if class_name != ("_pytest.fixtures", "FixtureDef"):
         return None
     name = raw.text((raw.instance_dict(obj) or {}).get("argname"))
     return Root(words=f"fixture {name}", name=f"fixture {name}", rank=5)

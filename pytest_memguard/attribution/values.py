@@ -54,11 +54,11 @@ def extent(value: Any) -> int:
     return raw.length(value) or 0
 
 
-def length_of(grower: object) -> int:
+def length_of(growing_container: object) -> int:
     """Return the present length of a container or a `Value`."""
-    if type(grower) is Value:
-        return grower.length()
-    return raw.length(grower) or 0
+    if type(growing_container) is Value:
+        return growing_container.length()
+    return raw.length(growing_container) or 0
 
 
 def grown_value(then: dict[str, int], least: int) -> tuple[RetentionPath, Value, int] | None:

@@ -254,13 +254,13 @@ def with_left(
     """
     seen = {(line.file, line.line): line for line in watched}
     known = {(line.file, line.line) for line in lines}
-    told = tuple(
+    known_lines = tuple(
         _with_more(line, seen[line.file, line.line], share)
         if (line.file, line.line) in seen
         else line
         for line in lines
     )
-    return (*told, *(line for place, line in seen.items() if place not in known))
+    return (*known_lines, *(line for place, line in seen.items() if place not in known))
 
 
 def _with_more(line: LeakLine, watched: LeakLine, share: float) -> LeakLine:

@@ -121,7 +121,7 @@ class Case:
     ) -> None:
         self.calls = 0
         self.diagnosis: Diagnosis | None = None
-        self.grower: GrowingContainer | None = None
+        self.growing_container: GrowingContainer | None = None
         self.parts: tuple[Part, ...] = ()
         self.kept: tuple[Kept, ...] = ()
         self.filling = ""
@@ -172,7 +172,7 @@ class Case:
             self._leave_out_renewed(verdict)
             self._ask_for_more(verdict)
             if not self._goes_on:
-                return self._told(verdict)
+                return self._concluded(verdict)
             reader = self._adjusted()
             calls = limits.calls - (self.calls - before)
             limits = replace(
@@ -259,7 +259,7 @@ class Case:
 
         fork = self._where == "fork"
         try:
-            diagnosis, self.grower = diagnose(
+            diagnosis, self.growing_container = diagnose(
                 self._timed,
                 verdict,
                 self._reader.settle,
@@ -306,8 +306,12 @@ class Case:
             cause for cause in causes if cause not in excluded and not self._is_left_out(cause)
         ]
         self._divided_at = self.calls
-        self._length = length_of(self.grower.container) if self.grower is not None else 0
-        self._lengths = {id(c): length_of(c.holding.grower) for c in self._leaks}
+        self._length = (
+            length_of(self.growing_container.container)
+            if self.growing_container is not None
+            else 0
+        )
+        self._lengths = {id(c): length_of(c.holding.growing_container) for c in self._leaks}
         known = {self._name(cause) for cause in self._excluded}
         new = [cause for cause in excluded if self._name(cause) not in known]
         if new and self._turns < _MOST_TURNS:
@@ -353,9 +357,9 @@ class Case:
 
     def _is_left_out(self, cause: Cause) -> bool:
         """Return whether a cause is a container whose share is subtracted already."""
-        grower = cause.holding.grower
-        return grower is not None and any(
-            grower is one.holding.grower for one in self._excluded
+        growing_container = cause.holding.growing_container
+        return growing_container is not None and any(
+            growing_container is one.holding.growing_container for one in self._excluded
         )
 
     def _note(self, failed: CallFailed) -> None:
@@ -425,7 +429,7 @@ class Case:
         path = self.diagnosis.path if self.diagnosis is not None else None
         if path is None or not (path.bounded or path.owner):
             return []
-        return [whole(path, self.grower, so_far)]
+        return [whole(path, self.growing_container, so_far)]
 
     @staticmethod
     def _name(cause: Cause) -> str:
@@ -447,11 +451,11 @@ class Case:
 
         If filling it would take too many calls or too much memory, its name is trusted.
         """
-        path, grower = cause.path, cause.holding.grower
+        path, growing_container = cause.path, cause.holding.growing_container
         if path is None or path.enforced or path.owner or not cause.holding.gained:
             return True
         gained = cause.holding.gained / cause.calls
-        missing = (path.limit - length_of(grower)) / gained
+        missing = (path.limit - length_of(growing_container)) / gained
         calls = round(missing * _BEYOND) + 1
         eaten = calls * cause.per_call.get("USS", 0.0)
         if self.calls + calls > self._limits.calls or eaten > self._limits.memory / _HARMLESS:
@@ -463,12 +467,12 @@ class Case:
                 self._reader.settle()
                 if Clock.seconds() > end:
                     return True
-        return length_of(grower) <= path.limit
+        return length_of(growing_container) <= path.limit
 
     def _adjusted(self) -> AdjustedSignals:
         shares = [
             Share(
-                cause.holding.grower,
+                cause.holding.growing_container,
                 cause.holding.gained,
                 cause.calls,
                 cause.per_call,
@@ -478,7 +482,7 @@ class Case:
         ]
         return AdjustedSignals(self._reader, shares)
 
-    def _told(self, verdict: Verdict) -> Verdict:
+    def _concluded(self, verdict: Verdict) -> Verdict:
         """Return the verdict on what is left; set the leak's parts and what was left out."""
         self.kept = tuple(_kept(cause) for cause in self._excluded if _owner(cause))
         filling = [cause.path.bounded for cause in self._excluded if cause.path is not None]
@@ -504,8 +508,10 @@ class Case:
         path = self.diagnosis.path if self.diagnosis is not None else None
         if path is None or len(self._leaks) != 1:
             return
-        grower = self.grower.container if self.grower is not None else None
-        note = self._leaks[0].other_holders(path, grower)
+        growing_container = (
+            self.growing_container.container if self.growing_container is not None else None
+        )
+        note = self._leaks[0].other_holders(path, growing_container)
         if note:
             self._add_note(note)
 
@@ -519,7 +525,7 @@ class Case:
             return
         from pytest_memguard.recording.diagnosis import named
 
-        self.grower = None
+        self.growing_container = None
         self.diagnosis = named(replace(diagnosis, path=None))
 
     def _part(self, verdict: Verdict) -> bool:
@@ -539,8 +545,16 @@ class Case:
         except Exception as error:  # noqa: BLE001  as above
             self._add_note(_BROKEN.format(type(error).__name__, error))
             return True
-        was = length_of(self.grower.container) if self.grower is not None else 0
-        grew = self.grower is None or was > self._length or self.calls == self._divided_at
+        was = (
+            length_of(self.growing_container.container)
+            if self.growing_container is not None
+            else 0
+        )
+        grew = (
+            self.growing_container is None
+            or was > self._length
+            or self.calls == self._divided_at
+        )
         if len(parts) == 1 and not self._excluded:
             parts = (replace(parts[0], verdict=verdict),)
         if len(parts) > 1 or (
@@ -575,10 +589,12 @@ class Case:
         Such a holder has new objects in place of others, as a structure that each call renews.
         """
         path = self.diagnosis.path if self.diagnosis is not None else None
-        if path is None or self.grower is not None:
+        if path is None or self.growing_container is not None:
             return False
         other = part.diagnosis.path
-        return other is None or (part.grower is not None and other.steps[:1] != path.steps[:1])
+        return other is None or (
+            part.growing_container is not None and other.steps[:1] != path.steps[:1]
+        )
 
     def _accounts_for_as_much(self, part: Part) -> bool:
         """Return whether the division's lines account for as many of the unheld blocks.
@@ -604,14 +620,14 @@ class Case:
         holding, calls = cause.holding, self.calls - self._divided_at
         if not holding.gained or calls < _LONGER * cause.calls:
             return True
-        gained = length_of(holding.grower) - self._lengths[id(cause)]
+        gained = length_of(holding.growing_container) - self._lengths[id(cause)]
         return gained >= _SMALL_PART * holding.gained * calls / cause.calls
 
 
 def _blocks_missing(diagnosis: Diagnosis, blocks: float) -> float:
     """Return by how many blocks per call a diagnosis's lines differ from those that stay."""
-    told = sum(line.of_python for line in diagnosis.lines)
-    return abs(blocks - told / max(1, diagnosis.calls))
+    accounted = sum(line.of_python for line in diagnosis.lines)
+    return abs(blocks - accounted / max(1, diagnosis.calls))
 
 
 def _note_of(failed: CallFailed) -> str:

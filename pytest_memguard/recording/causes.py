@@ -60,15 +60,15 @@ class Cause:
     is_population: bool = False
     """Whether it stands for many containers in one, which each call adds to."""
 
-    def other_holders(self, path: RetentionPath, grower: object) -> str:
+    def other_holders(self, path: RetentionPath, growing_container: object) -> str:
         """Return what else holds it, in words; empty if nothing was found.
 
         Args:
             path: the retention path of the holder that is named.
-            grower: that holder.
+            growing_container: that holder.
         """
         names = dict.fromkeys(self.holding.others)
-        if self.path is not None and grower is not self.holding.grower:
+        if self.path is not None and growing_container is not self.holding.growing_container:
             names = {self.path.holder: None, **names}
         names.pop(path.holder, None)
         if not names:
@@ -168,22 +168,28 @@ def _is_of_threads(holding: Holding) -> bool:
     return 2 * sum(map(is_of_thread, stacks)) > len(stacks)
 
 
-def whole(path: RetentionPath, grower: GrowingContainer | None, verdict: Verdict) -> Cause:
+def whole(
+    path: RetentionPath, growing_container: GrowingContainer | None, verdict: Verdict
+) -> Cause:
     """Return one cause for all memory that grows, which cannot be divided.
 
     Args:
         path: the retention path of the holder.
-        grower: the holder.
+        growing_container: the holder.
         verdict: how the signals grow.
     """
-    container, gained = (None, 0.0) if grower is None else (grower.container, grower.per_call)
+    container, gained = (
+        (None, 0.0)
+        if growing_container is None
+        else (growing_container.container, growing_container.per_call)
+    )
     calls = 100
     holding = Holding(
         path=path,
         pieces=(),
         types=(),
         objects=(),
-        grower=container,
+        growing_container=container,
         gained=round(gained * calls),
     )
     rates = {r.signal: r.per_call for r in verdict.rates if r.signal in MEMORY_SIGNALS}
@@ -204,7 +210,11 @@ def _memory(holding: Holding, calls: int) -> dict[Signal, float]:
     blocks = sum(piece.of_python for piece in holding.pieces)
     heap = sum(_chunk_size(piece.size) for piece in holding.pieces if piece.in_c_heap)
     every = sum(_chunk_size(piece.size) for piece in holding.pieces)
-    if holding.grower is not None and len(holding.pieces) == 1 and holding.gained > calls:
+    if (
+        holding.growing_container is not None
+        and len(holding.pieces) == 1
+        and holding.gained > calls
+    ):
         # one block that grows in place, of which most was there before
         heap = every = min(holding.gained, every)
     return {"blocks": blocks / calls, "C heap": heap / calls, "USS": every / calls}

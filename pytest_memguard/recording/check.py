@@ -181,13 +181,13 @@ class LeakCheck:
         if verdict.state != "leaking":
             return reading
         if not case.parts and diagnosis is not None:
-            self._known.add(diagnosis, verdict, case.grower)
+            self._known.add(diagnosis, verdict, case.growing_container)
             verdict, diagnosis = scaled_to_all_calls(
                 verdict, diagnosis, self._heap_free() - free
             )
             reading = replace(reading, verdict=verdict, diagnosis=diagnosis)
         for part in case.parts:
-            self._known.add(part.diagnosis, part.verdict, part.grower)
+            self._known.add(part.diagnosis, part.verdict, part.growing_container)
         return _divided(reading, case.parts, self._heap_free() - free)
 
     def _with_left_behind(

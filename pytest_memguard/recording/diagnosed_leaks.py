@@ -29,7 +29,7 @@ class _Explained:
     """Its cause."""
     verdict: Verdict
     """How its signals grew."""
-    grower: GrowingContainer | None
+    growing_container: GrowingContainer | None
     """The container that grows with it, if there is one."""
 
 
@@ -62,20 +62,22 @@ class DiagnosedLeaks:
             CallFailed: if a call failed.
         """
         for known in self._known.values():
-            if known.grower is None or not _is_alike(_ratio(verdict, known.verdict)):
+            if known.growing_container is None or not _is_alike(_ratio(verdict, known.verdict)):
                 continue
-            fed = known.grower.fed_by(call, collect)
+            fed = known.growing_container.fed_by(call, collect)
             # what grows faster than its items grow has another cause beside this one
             if fed and all(_is_as_fed(rate, known.verdict, fed) for rate in verdict.rates):
                 return _at_rate(known.diagnosis, _ratio(verdict, known.verdict))
         return None
 
     def add(
-        self, diagnosis: Diagnosis, verdict: Verdict, grower: GrowingContainer | None
+        self, diagnosis: Diagnosis, verdict: Verdict, growing_container: GrowingContainer | None
     ) -> None:
         """Remember a leak whose cause was found."""
         if diagnosis.fingerprint:
-            explained = _Explained(diagnosis=diagnosis, verdict=verdict, grower=grower)
+            explained = _Explained(
+                diagnosis=diagnosis, verdict=verdict, growing_container=growing_container
+            )
             self._known.setdefault(diagnosis.fingerprint, explained)
 
 

@@ -34,9 +34,9 @@ from pytest_memguard.recording.further_search import searched_further
 from pytest_memguard.recording.settled_signals import forget_types
 
 _CALLS: Final = 16
-_CALLS_IF_SELDOM: Final = 24
-_SELDOM: Final = 4
-"""A leak in every fourth call still has a holder that grows."""
+_CALLS_IF_SPARSE: Final = 24
+_CALLS_PER_LEAK: Final = 4
+"""Most calls per growth of a holder: it still counts as growing in every fourth call."""
 _ENOUGH_CALLS: Final = 30
 """The least number of calls of a check in which the holder has grown."""
 _SECONDS: Final = 2.5
@@ -163,34 +163,34 @@ def _diagnosed(
             tracker.stop()
         calls, least = made, min(least, made)
         found = growth.finish(calls=least, collect=collect)
-        survivors = tracker.read()
+        surviving = tracker.read()
         glanced = found.sure and not measures
         measure = partial(_measured, call, collect=collect, owners=owners)
         found = _made_sure(found, verdict, measure, calls, least, counts=growth.replaced)
     finally:
         folder.close()
         gc.freeze()  # as the check had it; garbage was collected before it was thawed
-    before = length_of(found.grower)
+    before = length_of(found.growing_container)
     note, traced = tracker.note, False
     if not note and Clock.seconds() >= end:
         note = _NOT_ASKED
     elif not note:
         try:
-            moved = partial(moved_tables, found.grower)
-            again = partial(traced_again, call, calls, collect, survivors, moved)
-            survivors = in_time(again, survivors)
+            moved = partial(moved_tables, found.growing_container)
+            again = partial(traced_again, call, calls, collect, surviving, moved)
+            surviving = in_time(again, surviving)
         except TracingStopped:
             note, traced = STARTS_TRACEMALLOC, True
-    if glanced and not _goes_on(found, length_of(found.grower) - before, least):
+    if glanced and not _goes_on(found, length_of(found.growing_container) - before, least):
         found = in_time(partial(measure, calls, least), found)
-    diagnosis = replace(_diagnosis(calls, survivors, found, verdict, note), traced=traced)
+    diagnosis = replace(_diagnosis(calls, surviving, found, verdict, note), traced=traced)
     if Clock.seconds() < end:
         diagnosis, found = searched_further(
-            call, diagnosis, found, verdict, seldom=per_call < 1, seconds=seconds
+            call, diagnosis, found, verdict, sparse=per_call < 1, seconds=seconds
         )
     collect()
-    per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SELDOM)
-    return named(diagnosis), _grower(diagnosis, found, per_call) or thread_grower(
+    per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SPARSE)
+    return named(diagnosis), _growing_container(diagnosis, found, per_call) or growing_threads(
         diagnosis.path, verdict
     )
 
@@ -217,12 +217,12 @@ def _made_sure(
     per_call = _blocks_per_call(verdict)
     if not found.sure:
         made = min(verdict.calls, _ENOUGH_CALLS) + calls
-        shortest = int(STEADY * made / _SELDOM)  # what grows has had so much already
+        shortest = int(STEADY * made / _CALLS_PER_LEAK)  # what grows has had so much already
         more = partial(measure, calls, least, shortest=shortest, counts=counts)
         found = in_time(more, found)
     if found.path is None and not found.types and per_call >= 1:
         # a leak on every third call may still leave several blocks per call on the whole
-        more = partial(measure, _CALLS_IF_SELDOM, _CALLS_IF_SELDOM // _SELDOM)
+        more = partial(measure, _CALLS_IF_SPARSE, _CALLS_IF_SPARSE // _CALLS_PER_LEAK)
         found = in_time(more, found)
     return found
 
@@ -233,15 +233,19 @@ def named(diagnosis: Diagnosis) -> Diagnosis:
     return replace(diagnosis, earlier_fingerprint=former_fingerprint(diagnosis))
 
 
-def _grower(
+def _growing_container(
     diagnosis: Diagnosis, found: GrowthFound, per_call: float
 ) -> GrowingContainer | None:
     """Return the container that grows, unless another leak may add to it as well."""
     shared = diagnosis.path is None or is_registry(diagnosis.path.holder)
-    return None if shared or found.gained <= 0 else GrowingContainer(found.grower, per_call)
+    return (
+        None
+        if shared or found.gained <= 0
+        else GrowingContainer(found.growing_container, per_call)
+    )
 
 
-def thread_grower(path: RetentionPath | None, verdict: Verdict) -> GrowingContainer | None:
+def growing_threads(path: RetentionPath | None, verdict: Verdict) -> GrowingContainer | None:
     """Return the threads of a kind, where the interpreter's registry of them is the holder.
 
     Args:
@@ -304,10 +308,10 @@ def calls_for(seconds: float, verdict: Verdict, limit: float = inf) -> tuple[int
         limit: seconds for all trackers together.
     """
     is_steady = _blocks_per_call(verdict) >= 1
-    calls = _CALLS if is_steady else _CALLS_IF_SELDOM
+    calls = _CALLS if is_steady else _CALLS_IF_SPARSE
     in_time = min(_SECONDS, limit / _RUNS) / max(seconds, 1e-9)
     calls = max(LEAST, int(min(calls, in_time)))
-    return calls, calls if is_steady else calls // _SELDOM
+    return calls, calls if is_steady else calls // _CALLS_PER_LEAK
 
 
 def _measured(
@@ -356,7 +360,7 @@ def _goes_on(found: GrowthFound, growth: int, least: int) -> bool:
 
 def _diagnosis(
     calls: int,
-    survivors: list[SurvivingBlocks],
+    surviving: list[SurvivingBlocks],
     found: GrowthFound,
     verdict: Verdict,
     note: str,
@@ -364,7 +368,7 @@ def _diagnosis(
     per_call = _blocks_per_call(verdict)
     known = measured_rate(verdict.rounds, "blocks")
     heap = max(0.0, measured_rate(verdict.rounds, "C heap") or 0.0)
-    lines = leak_lines(survivors, calls, per_call, known, heap)
+    lines = leak_lines(surviving, calls, per_call, known, heap)
     notes = tuple(text for text in (note, *found.notes) if text)
     return Diagnosis(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)
 

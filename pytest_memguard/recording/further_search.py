@@ -17,7 +17,7 @@ from pytest_memguard.recording.calls import OutOfTime
 from pytest_memguard.recording.repeat import CallFailed
 
 _CALLS: Final = 6
-_CALLS_IF_SELDOM: Final = 24
+_CALLS_IF_SPARSE: Final = 24
 _LEAST_CALLS: Final = 2
 _SECONDS: Final = 2.5
 """The most seconds of calls for each of the two searches."""
@@ -32,7 +32,7 @@ def searched_further(
     found: GrowthFound,
     verdict: Verdict,
     *,
-    seldom: bool,
+    sparse: bool,
     seconds: float,
 ) -> tuple[Diagnosis, GrowthFound]:
     """Return the cause and what was found, completed if something is missing.
@@ -42,15 +42,15 @@ def searched_further(
         diagnosis: the cause so far.
         found: what was found so far.
         verdict: how the signals grow.
-        seldom: whether not every call leaks.
+        sparse: whether not every call leaks.
         seconds: the duration of a call.
     """
-    most = _CALLS_IF_SELDOM if seldom else _CALLS
+    most = _CALLS_IF_SPARSE if sparse else _CALLS
     in_time = _SECONDS / max(seconds, 1e-9)
     try:
         signals = [rate.signal for rate in verdict.rates]
-        nobody = diagnosis.path is None and not diagnosis.types
-        if nobody and may_be_python_memory(diagnosis, signals) and in_time >= 2 * most:
+        no_holder = diagnosis.path is None and not diagnosis.types
+        if no_holder and may_be_python_memory(diagnosis, signals) and in_time >= 2 * most:
             diagnosis, found = _looked_inside(call, most, diagnosis, found)
         watched = max(_LEAST_CALLS, min(most, int(in_time / _SLOWER)))
         return _watched(call, watched, diagnosis, _gauges(diagnosis, found, verdict)), found
@@ -74,7 +74,9 @@ def _looked_inside(
         return diagnosis, found
     path, value, gained = inside
     gained = round(gained * diagnosis.calls / calls)
-    return replace(diagnosis, path=path), replace(found, path=path, grower=value, gained=gained)
+    return replace(diagnosis, path=path), replace(
+        found, path=path, growing_container=value, gained=gained
+    )
 
 
 def _gauges(diagnosis: Diagnosis, found: GrowthFound, verdict: Verdict) -> list[Gauge]:
@@ -84,7 +86,7 @@ def _gauges(diagnosis: Diagnosis, found: GrowthFound, verdict: Verdict) -> list[
         signals.remove("native threads")
     gauges = [gauge for gauge in map(gauge_of, signals) if gauge is not None]
     if not diagnosis.lines and diagnosis.path is not None and found.gained > 0:
-        gauges.append(Fill(diagnosis.path.holder, lambda: length_of(found.grower)))
+        gauges.append(Fill(diagnosis.path.holder, lambda: length_of(found.growing_container)))
     return gauges
 
 

@@ -31,7 +31,7 @@ from pytest_memguard.leaks import MEMORY_SIGNALS, Diagnosis, LeakLine, Rate, Sig
 from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.signal_readers import heap_used
 from pytest_memguard.probes.surviving_blocks import frames
-from pytest_memguard.recording.diagnosis import GrowingContainer, named, thread_grower
+from pytest_memguard.recording.diagnosis import GrowingContainer, growing_threads, named
 from pytest_memguard.recording.populations import combined, without_populations
 from pytest_memguard.values import dataclass
 
@@ -66,7 +66,7 @@ class Part:
     """The verdict, with the rates of this leak alone."""
     diagnosis: Diagnosis
     """Its cause."""
-    grower: GrowingContainer | None
+    growing_container: GrowingContainer | None
     """The container that grows with it, if there is one."""
 
 
@@ -313,7 +313,9 @@ def origins_of(
         CallFailed: if a call failed.
     """
     none: list[list[Origin]] = [[] for _ in causes]
-    if tracemalloc.is_tracing() or all(cause.holding.grower is None for cause in causes):
+    if tracemalloc.is_tracing() or all(
+        cause.holding.growing_container is None for cause in causes
+    ):
         return none
     functions = Functions()
     gc.freeze()
@@ -322,7 +324,7 @@ def origins_of(
         for _ in range(causes[0].calls):
             call()
         collect()
-        return origins.of([cause.holding.grower for cause in causes])
+        return origins.of([cause.holding.growing_container for cause in causes])
     finally:
         origins.stop()
 
@@ -347,15 +349,19 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
         notes=_notes(cause),
     )
     holding = cause.holding
-    grower = thread_grower(cause.path, verdict)
-    if grower is None and holding.gained:
-        grower = GrowingContainer(holding.grower, holding.gained / cause.calls)
-    return Part(verdict=verdict, diagnosis=named(diagnosis), grower=grower)
+    growing_container = growing_threads(cause.path, verdict)
+    if growing_container is None and holding.gained:
+        growing_container = GrowingContainer(
+            holding.growing_container, holding.gained / cause.calls
+        )
+    return Part(
+        verdict=verdict, diagnosis=named(diagnosis), growing_container=growing_container
+    )
 
 
 def _notes(cause: Cause) -> tuple[str, ...]:
     path = cause.path
-    others = "" if path is None else cause.other_holders(path, cause.holding.grower)
+    others = "" if path is None else cause.other_holders(path, cause.holding.growing_container)
     return (others,) if others else ()
 
 
@@ -407,7 +413,7 @@ def _is_left(rate: Rate, causes: Sequence[Cause]) -> bool:
 def _table_growth(cause: Cause) -> float:
     """Return bytes per call of the tables of all holders, if none grew in the few calls."""
     holding = cause.holding
-    length = length_of(holding.grower)
+    length = length_of(holding.growing_container)
     if not length or cause.per_call.get("C heap", 0.0) > 0:
         return 0.0
     tables = [table for one in holding.containers for table in raw.tables(one)]
@@ -437,4 +443,4 @@ def _watched(verdict: Verdict, call: Callable[[], None], collect: Callable[[], N
         if left > _FAR_TOO_MUCH * made * verdict.rates[0].per_call:
             lines = ()  # what a few calls need for once hides what each of them keeps
     diagnosis = named(Diagnosis(calls=made, lines=lines))
-    return Part(verdict=verdict, diagnosis=diagnosis, grower=None)
+    return Part(verdict=verdict, diagnosis=diagnosis, growing_container=None)

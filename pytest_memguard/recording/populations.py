@@ -72,11 +72,13 @@ def _added(types: Iterable[TypeGrowth]) -> tuple[TypeGrowth, ...]:
 
 def _held_by(home: Cause, causes: Sequence[Cause]) -> list[Cause]:
     """Return the causes whose containers the container of another one holds, on short paths."""
-    if home.holding.grower is None or not any(cause is home for cause in causes):
+    if home.holding.growing_container is None or not any(cause is home for cause in causes):
         return []
-    below = _reached(home.holding.grower)
+    below = _reached(home.holding.growing_container)
     return [
-        cause for cause in causes if cause is not home and id(cause.holding.grower) in below
+        cause
+        for cause in causes
+        if cause is not home and id(cause.holding.growing_container) in below
     ]
 
 

@@ -11,7 +11,7 @@ from tests.unit.attribution import leaking
 
 def _found(source: str, options: dict[str, float]) -> GrowthFound:
     found = leaking.found_in(source, **options)
-    return replace(found, grower=None)  # that stays where it lives
+    return replace(found, growing_container=None)  # that stays where it lives
 
 
 def found_in(source: str, **options: float) -> GrowthFound:

@@ -30,12 +30,12 @@ def test_no_list_of_all_objects_stays() -> None:
     new = [[number] for number in range(300)]
     for one, two in zip(old, new, strict=True):
         one.new = two
-    survivors = NewObjects(list(new), {id(new), id(old)})
+    new_objects = NewObjects(list(new), {id(new), id(old)})
     deadline = time.thread_time() + 60
     gc.disable()
     try:
         before = large_lists()
-        chains_from_above(survivors, Search(avoid=set(), deadline=deadline), least=1)
+        chains_from_above(new_objects, Search(avoid=set(), deadline=deadline), least=1)
         assert large_lists() <= before
     finally:
         gc.enable()

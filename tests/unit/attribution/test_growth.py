@@ -181,9 +181,9 @@ def test_what_grew_can_be_asked_again(source, gained):
     with module(source) as made:
         found = found_after(made)
         assert found.gained == gained
-        before = length_of(found.grower)
+        before = length_of(found.growing_container)
         made.leak(1)
-        assert length_of(found.grower) - before == gained // CALLS
+        assert length_of(found.growing_container) - before == gained // CALLS
 
 
 @pytest.mark.parametrize(

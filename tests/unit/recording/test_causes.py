@@ -163,6 +163,6 @@ def test_what_a_holder_must_have_to_excuse_growth(has, excuses) -> None:
     heap = Heap()
     heap.held = set(range(12))
     chain = SimpleNamespace(objects=(old, new))
-    survivors = SimpleNamespace(ids={id(new)})
+    new_objects = SimpleNamespace(ids={id(new)})
     marker = SimpleNamespace(held_by=lambda held: has if held is old else set())
-    assert _holds(chain, heap, survivors, marker) == excuses
+    assert _holds(chain, heap, new_objects, marker) == excuses

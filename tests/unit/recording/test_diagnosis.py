@@ -24,8 +24,11 @@ def _looked_into(source: str) -> tuple[str, str, bool, bool]:
             made.leak()
         gc.collect()
         gc.freeze()
-        told, grower = diagnosis.diagnose(made.leak, verdict, gc.collect, fork=False)
-        fed = grower is not None and grower.fed_by(made.leak, gc.collect) > 0
+        told, growing_container = diagnosis.diagnose(made.leak, verdict, gc.collect, fork=False)
+        fed = (
+            growing_container is not None
+            and growing_container.fed_by(made.leak, gc.collect) > 0
+        )
         frozen = gc.get_freeze_count() > 0
     return told.path.holder, told.path.bounded, fed, frozen
 

@@ -137,7 +137,10 @@ def _grown(*containers: object) -> Cause:
     """A block per call in some containers that grew by one item per call."""
     cause = _held(*[_block(OWN)] * CALLS)
     holding = replace(
-        cause.holding, grower=containers[0], gained=CALLS, containers=tuple(containers)
+        cause.holding,
+        growing_container=containers[0],
+        gained=CALLS,
+        containers=tuple(containers),
     )
     return replace(cause, holding=holding)
 
