@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
@@ -32,6 +33,8 @@ _NOTE_SIZE: Final = 123_457
 """Size of a block that marks the end of a part of the calls in the stream of allocations;
 hardly anything else has this size."""
 _NOTED: Final = _NOTE_SIZE + sys.getsizeof(b"")
+_REPLACED_SHARE: Final = 0.5
+"""Share of a thread's blocks that must have replaced older ones for all of them to do so."""
 _MEMORY: Final = "/proc/self/mem"
 
 
@@ -52,6 +55,8 @@ class Block:
     count: int = 1
     """How many blocks this is: one."""
 
+    is_mapped: bool = False
+    """Whether the system mapped it, and no allocator knows of it."""
     of_instruments: bool = False
     """Whether it exists only because allocations are tracked."""
     part: int = 0
@@ -65,12 +70,12 @@ class Block:
     @property
     def small(self) -> int:
         """Its bytes, if it is in an arena of Python's allocators; otherwise 0."""
-        return 0 if self.in_c_heap else self.size
+        return 0 if self.in_c_heap or self.is_mapped else self.size
 
     @property
     def in_c_heap(self) -> bool:
         """Whether its memory is from the C library."""
-        return not self.of_python or self.size > _SMALL
+        return not self.is_mapped and (not self.of_python or self.size > _SMALL)
 
 
 class BlockTracker:
@@ -131,15 +136,20 @@ class BlockTracker:
 def _live_blocks(reader: Any, kinds: Any) -> list[Block] | None:
     frees = {int(kinds.FREE), int(kinds.MUNMAP), int(kinds.PYMALLOC_FREE)}
     alive: dict[int, tuple[Any, int]] = {}
-    part = 0
+    freed: Counter[int] = Counter()
+    part, thread = 0, None
     for record in reader.get_allocation_records():
         if record.allocator in frees:
-            alive.pop(record.address, None)
+            if alive.pop(record.address, None) is None:
+                freed[record.tid] += 1
         else:
             alive[record.address] = (record, part)
-            part += record.size == _NOTED and _is_note(record)
+            if record.size == _NOTED and _is_note(record):
+                part, thread = part + 1, record.tid
     if len(alive) > _MOST_BLOCKS:
         return None
+    if thread is not None:
+        alive = _without_replaced(alive, freed, thread)
     of_python = {
         int(kinds.PYMALLOC_MALLOC),
         int(kinds.PYMALLOC_CALLOC),
@@ -154,9 +164,31 @@ def _live_blocks(reader: Any, kinds: Any) -> list[Block] | None:
             part,
             of_python=record.allocator in of_python
             and not (record.size <= _SMALL and record.address in heap),
+            is_mapped=record.allocator == int(kinds.MMAP),
         )
         for _, (record, part) in sorted(alive.items(), key=itemgetter(0))
     ]
+
+
+def _without_replaced(
+    alive: dict[int, tuple[Any, int]], freed: Counter[int], own: int
+) -> dict[int, tuple[Any, int]]:
+    """Return the blocks without those of threads that freed as many older ones meanwhile.
+
+    A thread that was there before, and waits in a loop, replaces a lock each time.
+
+    Args:
+        alive: the records of the blocks, by address.
+        freed: how many blocks from before each thread has freed.
+        own: the thread that made the calls.
+    """
+    made = Counter(record.tid for record, _ in alive.values())
+    replacing = {
+        thread
+        for thread, count in made.items()
+        if thread != own and freed[thread] >= _REPLACED_SHARE * count
+    }
+    return {address: known for address, known in alive.items() if known[0].tid not in replacing}
 
 
 def _is_note(record: Any) -> bool:
@@ -177,7 +209,12 @@ def heap_addresses() -> range:
 
 
 def _block(
-    record: Any, stacks: dict[tuple[int, int], tuple[Any, Any]], part: int, *, of_python: bool
+    record: Any,
+    stacks: dict[tuple[int, int], tuple[Any, Any]],
+    part: int,
+    *,
+    of_python: bool,
+    is_mapped: bool,
 ) -> Block:
     key = (record.stack_id, getattr(record, "native_stack_id", 0))
     if key not in stacks:
@@ -190,6 +227,7 @@ def _block(
         stack=stack,
         native=native,
         of_python=of_python,
+        is_mapped=is_mapped,
         of_instruments=is_of_instruments(native),
         part=part,
     )

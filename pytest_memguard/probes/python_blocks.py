@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
+import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -21,6 +23,8 @@ from pytest_memguard.probes.surviving_blocks import (
 )
 
 _FRAMES: Final = 24
+_A_ROUND: Final = 0.25
+"""Seconds that most loops of threads take for a round."""
 _BEFORE: Final = 4
 """One in so many of the calls is made before the first snapshot."""
 _MOST_BLOCKS: Final = 100_000
@@ -68,6 +72,7 @@ def traced_again(
     blocks = sys.getallocatedblocks()
     tracemalloc.start(_FRAMES)
     try:
+        _let_threads_go_round()
         # the same line makes all calls: it is a part of their stacks
         before, after = (
             _snapshot(call, times, collect, blocks, moved)
@@ -83,6 +88,16 @@ def traced_again(
         *_completed((s for s in traced if s is not None), survivors),
         *(s for s in survivors if not s.of_python),
     ]
+
+
+def _let_threads_go_round() -> None:
+    """Give other threads time to replace what they have with something that is traced.
+
+    One that waits in a loop replaces a lock each time. What takes the place of untraced blocks
+    would count as growth.
+    """
+    if threading.active_count() > 1:
+        time.sleep(_A_ROUND)
 
 
 def stops_tracing(call: Callable[[], None]) -> bool:

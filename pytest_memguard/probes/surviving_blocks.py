@@ -152,14 +152,15 @@ def _read(file: TrackerFile) -> list[SurvivingBlocks]:
             native = tuple(f[0] for f in record.native_stack_trace(max_stacks=_NATIVE))
         except NotImplementedError:
             native = ()
-        if is_of_instruments(native):
-            continue
+        stack = tuple(record.stack_trace(max_stacks=_FRAMES))
+        if is_of_instruments(native) or (record.allocator == kinds.MMAP and not stack):
+            continue  # mapped by the interpreter for a thread: no part of the C heap
         is_python = record.allocator in of_python
         # one record is one place, so its blocks are mostly alike
         is_small = is_python and record.size <= SMALL * record.n_allocations
         found.append(
             SurvivingBlocks(
-                stack=tuple(record.stack_trace(max_stacks=_FRAMES)),
+                stack=stack,
                 native=native,
                 count=record.n_allocations,
                 size=record.size,

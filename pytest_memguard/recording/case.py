@@ -77,6 +77,9 @@ _LONGER: Final = 3
 _NO_MATTER: Final = 0.1
 """Lines that are more reliable are preferred even if they account for this share of the blocks
 less."""
+_FAR_OFF: Final = 0.5
+"""Share of the blocks by which lines are far off; others must be twice as close to them."""
+_TWICE: Final = 2
 _ACCOUNTS: Final = 0.25
 """Share of the growth of the C heap from which on the blocks that stay account for it."""
 _SMALL_PART: Final = 0.5
@@ -563,7 +566,7 @@ class Case:
                 self._excluded
                 or not grew
                 or self._only_reached(parts[0])
-                or self._accounts_for_as_much(parts[0])
+                or self._accounts_for_more(parts[0])
             )
         ):
             self.parts = (self._with_notes(parts[0]), *parts[1:])
@@ -577,7 +580,7 @@ class Case:
         If both found the same holder, the division knows better which of its items is new.
         """
         known = self.diagnosis.path if self.diagnosis is not None else None
-        if path is None or self.diagnosis is None or (known and known.holder != path.holder):
+        if path is None or self.diagnosis is None or (known and not _is_same(known, path)):
             return
         from pytest_memguard.recording.diagnosis import named
 
@@ -596,17 +599,23 @@ class Case:
             part.growing_container is not None and other.steps[:1] != path.steps[:1]
         )
 
-    def _accounts_for_as_much(self, part: Part) -> bool:
-        """Return whether the division's lines account for as many of the unheld blocks.
+    def _accounts_for_more(self, part: Part) -> bool:
+        """Return whether the division's lines are preferred to those of the first look.
 
-        They are preferred because the division knows of memory that was in use before, whose
-        line is that of its first use.
+        The division knows of memory that was in use before, whose line is that of its first
+        use, and of objects that take the place of others only some calls later. It is preferred
+        for blocks without a holder unless its lines account for fewer of them, and for blocks
+        with the same holder if the other lines are far off.
         """
         diagnosis, blocks = self.diagnosis, part.verdict.rate_of("blocks")
-        if diagnosis is None or diagnosis.path is not None or part.diagnosis.path is not None:
+        if diagnosis is None or blocks <= 0:
             return False
-        missing, left = (_blocks_missing(one, blocks) for one in (diagnosis, part.diagnosis))
-        return blocks > 0 and left <= missing + _NO_MATTER * blocks
+        both = (diagnosis, part.diagnosis)
+        missing, left = (_blocks_missing(one, blocks) for one in both)
+        holders = [one.path.holder if one.path is not None else "" for one in both]
+        if holders == ["", ""]:
+            return left <= missing + _NO_MATTER * blocks
+        return holders[0] == holders[1] and missing > _FAR_OFF * blocks > _TWICE * left
 
     def _with_notes(self, part: Part) -> Part:
         """Return a part with the notes on what could not be found out about the whole test."""
@@ -622,6 +631,11 @@ class Case:
             return True
         gained = length_of(holding.growing_container) - self._lengths[id(cause)]
         return gained >= _SMALL_PART * holding.gained * calls / cause.calls
+
+
+def _is_same(known: RetentionPath, path: RetentionPath) -> bool:
+    """Return whether a path leads to the same holder, which it may name more precisely."""
+    return path.holder == known.holder or path.holder.startswith(f"{known.holder}, ")
 
 
 def _blocks_missing(diagnosis: Diagnosis, blocks: float) -> float:

@@ -91,6 +91,7 @@ def parts_of(
     """
     causes = without_populations(_with_lost(causes))
     causes = _within(causes, verdict) or causes
+    causes = _with_memory_of_threads(causes, verdict)
     scales = {rate.signal: _scale(rate, causes) for rate in verdict.rates}
     chosen = [
         (cause, rates) for cause in causes if (rates := _rates_of(cause, verdict, scales))
@@ -270,6 +271,21 @@ def _is_pytests(cause: Cause) -> bool:
     """Return whether nothing holds the blocks, and only lines of pytest have left them."""
     lines = _main_lines(cause)
     return cause.path is None and bool(lines) and all(is_pytest(line[0]) for line in lines)
+
+
+def _with_memory_of_threads(causes: Sequence[Cause], verdict: Verdict) -> list[Cause]:
+    """The causes, with what the C heap grew by beside their blocks as memory of threads.
+
+    The C library and the dynamic linker allocate for each new thread what no tool sees.
+    """
+    several = list(causes)
+    index = next((i for i, one in enumerate(several) if "Python threads" in one.per_call), None)
+    rest = verdict.rate_of("C heap") - sum(one.per_call.get("C heap", 0.0) for one in several)
+    if index is not None and rest > 0:
+        known = several[index].per_call
+        more = {**known, "C heap": known.get("C heap", 0.0) + rest}
+        several[index] = replace(several[index], per_call=more)
+    return several
 
 
 def _scale(rate: Rate, causes: Sequence[Cause]) -> float:

@@ -245,3 +245,48 @@ def test_tables_of_dicts_that_are_gone(run, written):
     kept = next(leak for leak in two if "LISTS" in leak["blame"]["path"]["holder"])
     (line,) = kept["blame"]["lines"]
     assert line["count"] / kept["blame"]["calls"] == pytest.approx(5, rel=0.1)
+
+
+def test_objects_that_take_the_place_of_others_many_calls_later(run, written):
+    """Of a list of the latest hundred and one that grows, the line of the latter is named."""
+    source = """
+        KEPT, LATEST = [], []
+
+        class Handler:
+            pass
+
+        def test_it():
+            KEPT.append(Handler())
+            LATEST.append([{n: str(n + 1000)} for n in range(10)])
+            if len(LATEST) > 100:
+                del LATEST[0]
+    """
+    run(source, *CHECK).assert_outcomes(failed=1)
+    blame = written()["test_it"]["leak"]["blame"]
+    (line,) = blame["lines"]
+    assert line["function"] == "test_it"
+    assert line["count"] / blame["calls"] == pytest.approx(2, abs=0.2)
+    assert [kind["type"] for kind in blame["types"]] == ["test_it.Handler"]
+
+
+def test_memory_of_threads_beside_a_list(run, written):
+    """What the system maps for a thread is no memory of the C heap, and no other leak's."""
+    source = """
+        import threading
+
+        KEPT, STOP = [], threading.Event()
+
+        def test_it():
+            KEPT.append(bytearray(3000))
+            threading.Thread(target=STOP.wait, daemon=True).start()
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=200", "--mem-leak-seconds=40", JSON)
+    run(source, *flags).assert_outcomes(failed=1)
+    leak = written()["test_it"]["leak"]
+    sizes = {part["blame"]["path"]["holder"]: part for part in (leak, *leak["more"])}
+    assert len(sizes) == 2
+    kept = sizes["test_it.KEPT"]["blame"]
+    size = sum(line["size"] for line in kept["lines"]) / kept["calls"]
+    assert size == pytest.approx(3_080, rel=0.1)
+    functions = {line["function"] for part in sizes.values() for line in part["blame"]["lines"]}
+    assert "native code" not in functions
