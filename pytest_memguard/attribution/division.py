@@ -6,10 +6,11 @@ import gc
 import math
 import time
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any, Final
 from weakref import ReferenceType
 
-from pytest_memguard.attribution import raw
+from pytest_memguard.attribution import exit_functions, raw
 from pytest_memguard.attribution.c_memory import CMemory
 from pytest_memguard.attribution.containers import Containers
 from pytest_memguard.attribution.growth import STEADY, NoCollection
@@ -18,7 +19,7 @@ from pytest_memguard.attribution.leftover import Heap, leftover, replaced, with_
 from pytest_memguard.attribution.marking import BlockMarker, Piece, with_reused
 from pytest_memguard.attribution.naming import is_weak_container
 from pytest_memguard.attribution.new_objects import NewObjects
-from pytest_memguard.attribution.retention import Search, stack_frames
+from pytest_memguard.attribution.retention import Search, retention_path, stack_frames
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.sizes import Grown, Sizes
 from pytest_memguard.attribution.threads import has_threads, is_of_thread
@@ -488,14 +489,36 @@ class _Hands:
         registry = next(
             (g for g in self._groups if g.path is not None and is_atexit(g.path)), None
         )
-        if registry is None:
+        if registry is None or registry.path is None:
             return list(heaps)
-        lost = [group for group in self._groups if group.path is None or group.holds_nothing]
-        held = [group.held for group in lost]
-        held += [heap.held for heap in heaps if heap.path is None]
-        registry.held |= set().union(*held)
+        lost = [
+            group
+            for group in self._groups
+            if (group.path is None and not self._is_of_c_code(group)) or group.holds_nothing
+        ]
+        theirs = [heap for heap in heaps if heap.path is None and heap.may_be_registered]
+        registry.held |= set().union(*(g.held for g in lost), *(heap.held for heap in theirs))
+        called = exit_functions.callbacks(registry.held, self._marker)
+        registry.path = exit_functions.with_names(registry.path, called)
         self._groups = [group for group in self._groups if group not in lost]
-        return [heap for heap in heaps if heap.path is not None]
+        return [heap for heap in heaps if heap not in theirs]
+
+    def _is_of_c_code(self, group: _Group) -> bool:
+        """Return whether a group is a list of functions that C code alone holds; name it then.
+
+        The interpreter has such lists of what is to be called when the process forks.
+        """
+        for container, _ in group.containers:
+            item = self._new_objects.item_of(container)
+            if type(container) is list and item and type(item[0]) is FunctionType:
+                group.path = retention_path(
+                    self._search.chain_of_c_code(container, item),
+                    roots=self._search.roots,
+                    new=self._new_objects.ids,
+                    growing_container=container,
+                )
+                return True  # not as what grows: leaks of other tests share the list
+        return False
 
     def holding_of(self, heap: Heap) -> Holding:
         """Return blocks that belong together as a holding, though no container holds them."""

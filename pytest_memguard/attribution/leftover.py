@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.containers import gained_by
 from pytest_memguard.attribution.entries import chains_from_above
+from pytest_memguard.attribution.exit_functions import may_be_registered
 from pytest_memguard.attribution.leak_lines import (
     c_functions,
     is_ours,
@@ -63,6 +64,8 @@ class Heap:
         """Whether blocks that no other refers to are objects of which the type is known."""
         self.is_native = False
         """Whether they are memory that C code has taken for itself."""
+        self.may_be_registered = True
+        """Whether the registry of `atexit` may refer to all of them."""
 
     def add(self, other: Heap) -> None:
         """Add the blocks of another heap."""
@@ -115,6 +118,7 @@ def leftover(
         heap.with_objects += bool(marker.objects(held))
         heap.is_of_objects = bool(marker.objects([top])) or marker.is_plain_dict(top)
         heap.is_native = pieces[top].in_c_heap and not marker.is_object(top)
+        heap.may_be_registered &= may_be_registered(top, marker)
     _return_strays(by_place, marker, pieces)
     _join_reused(by_place, pieces)
     found: dict[str, Heap] = {}

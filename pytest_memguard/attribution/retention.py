@@ -144,6 +144,16 @@ class Search:
         for holder in gc.get_referrers(target):
             if id(holder) not in self._avoid and type(holder) is not FrameType:
                 return None
+        return self.chain_of_c_code(target, item)
+
+    @staticmethod
+    def chain_of_c_code(target: Any, item: tuple[Any, ...]) -> Chain:
+        """Return a chain from C code to a container of which it is known that it holds it.
+
+        Args:
+            target: the container, which grew.
+            item: what it holds.
+        """
         kinds = [raw.type_name(type(held)) for held in (target, *item)]
         if type(item[0]) is FunctionType:  # one such list is not like another
             kinds[-1] = f"functions such as {naming.callable_name(item[0])}"

@@ -8,6 +8,7 @@ import pytest
 
 from tests.plugin.leaky import JSON
 
+LONG_CHECK = ("--mem-leak-check", "--mem-leak-calls=200", "--mem-leak-seconds=40", JSON)
 CHECK = ("--mem-leak-check", "--mem-leak-calls=60", "--mem-leak-seconds=10", JSON)
 UNEVEN = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
 """Calls enough for growth that is now and then twice as much in a call."""
@@ -325,7 +326,7 @@ def test_lists_of_one_mock(run, written):
         class TestSecond(Base):
             pass
     """
-    run(source, *CHECK, "--mem-leak-calls=200").assert_outcomes(failed=2)
+    run(source, *LONG_CHECK).assert_outcomes(failed=2)
     for test in written().values():
         leaks = [test["leak"], *test["leak"]["more"]]
         holders = [leak["blame"]["path"]["holder"] for leak in leaks]
@@ -364,5 +365,89 @@ def test_what_is_registered_for_exit_and_for_forks(run, written):
         name: tests[name]["leak"]["blame"]["path"]["holder"]
         for name in ("test_both", "test_forks")
     }
-    assert holders["test_both"] == "atexit"
+    assert holders["test_both"] == "atexit, test_it.Provider.shutdown"
     assert "test_it.test_forks.<locals>.<lambda>" in holders["test_forks"]
+
+
+def test_what_is_registered_for_exit_is_named_by_its_function(run, written):
+    """Two providers are two leaks, and one is the same whatever its objects have."""
+    source = """
+        import atexit
+
+        class Attribute:
+            pass
+
+        class Tracer:
+            def __init__(self):
+                self.attribute = Attribute()
+                atexit.register(self.close)
+
+            def close(self):
+                pass
+
+        class Logger:
+            def __init__(self, attribute):
+                self.attribute = attribute
+                atexit.register(self.close)
+
+            def close(self):
+                pass
+
+        def test_tracer():
+            Tracer()
+
+        def test_logger():
+            Logger(Attribute())
+
+        def test_logger_alone():
+            Logger(None)
+    """
+    run(source, *LONG_CHECK).assert_outcomes(failed=3)
+    tests = written()
+    names = {name: test["leak"]["blame"]["fingerprint"] for name, test in tests.items()}
+    assert names["test_logger"] == names["test_logger_alone"] != names["test_tracer"]
+    holder = tests["test_tracer"]["leak"]["blame"]["path"]["holder"]
+    assert holder == "atexit, test_it.Tracer.close"
+
+
+@pytest.mark.parametrize(
+    ("beside", "words"),
+    [
+        pytest.param(
+            "os.register_at_fork(after_in_child=lambda: lost.clear())",
+            "a list of functions such as test_it.test_it.<locals>.<lambda> that C code alone "
+            "holds",
+            id="for-forks",
+        ),
+        pytest.param(
+            "ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))", "", id="lost-by-c-code"
+        ),
+    ],
+)
+def test_what_is_not_registered_for_exit(run, written, beside, words):
+    """A function registered with atexit holds nothing of what leaks beside it."""
+    source = f"""
+        import atexit
+        import ctypes
+        import os
+
+        class Provider:
+            def __init__(self):
+                self.parts = [object() for _ in range(5)]
+
+            def close(self):
+                pass
+
+        def test_it():
+            atexit.register(Provider().close)
+            lost = [bytearray(30) for _ in range(20)]
+            {beside}
+    """
+    run(source, *LONG_CHECK).assert_outcomes(failed=1)
+    (test,) = written().values()
+    leaks = [test["leak"], *test["leak"]["more"]]
+    holders = [(leak["blame"]["path"] or {}).get("holder", "") for leak in leaks]
+    blocks = [leak["verdict"]["rates"][0]["per_call"] for leak in leaks]
+    assert holders == [words, "atexit, test_it.Provider.close"]
+    assert blocks[0] > 40
+    assert blocks[1] < 12

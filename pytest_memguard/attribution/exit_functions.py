@@ -1,0 +1,60 @@
+"""Finds functions registered with atexit among new objects: nothing else refers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_memguard.attribution import naming, raw
+
+if TYPE_CHECKING:
+    from pytest_memguard.attribution.marking import BlockMarker
+    from pytest_memguard.leaks import RetentionPath
+
+_MOST_NAMES: Final = 2
+_ARGUMENTS: Final = (tuple, dict)
+
+
+def may_be_registered(top: int, marker: BlockMarker) -> bool:
+    """Return whether the registry may refer to a block itself.
+
+    It has C memory, callables, and their arguments. A list that C code has lost is none of it.
+
+    Args:
+        top: the index of a block that no other new block refers to.
+        marker: knows which blocks are objects.
+    """
+    held = marker.objects([top])
+    if not held:
+        return True  # memory of C code, or an object that the collector does not track
+    return callable(held[0]) or raw.is_exactly(held[0], *_ARGUMENTS)
+
+
+def callbacks(blocks: Iterable[int], marker: BlockMarker) -> list[Any]:
+    """Return the callables among some blocks that no other object in them refers to.
+
+    Args:
+        blocks: indices of the blocks.
+        marker: knows which blocks are objects.
+    """
+    objects = {index: held for index in blocks for held in marker.objects([index])}
+    below = {other for index in objects for other in marker.below(index)}
+    return [held for index, held in objects.items() if index not in below and callable(held)]
+
+
+def with_names(path: RetentionPath, called: Iterable[Any]) -> RetentionPath:
+    """Return the path to the registry with the names of the functions in it.
+
+    Args:
+        path: to the registry.
+        called: the functions; there may be none, if each call registers an old one.
+    """
+    names = sorted(set(map(naming.callable_name, called)))[:_MOST_NAMES]
+    if not names:
+        return path
+    words = " and ".join(names)
+    *steps, last = path.steps
+    return replace(
+        path, holder=f"{path.holder}, {words}", steps=(*steps, f"{last}, of {words}")
+    )
