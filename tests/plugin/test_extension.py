@@ -68,37 +68,47 @@ def installed(pytester, monkeypatch):
 
 
 @pytest.fixture
-def run(pytester, installed):  # noqa: ARG001  for its effect
-    """Run pytest, which finds the example installed; in a process of its own if asked to."""
+def run_extended(pytester, run, installed):  # noqa: ARG001  for its effect
+    """Run pytest with the example, loaded by the name of its entry point."""
 
-    def run(source, *flags, opens=0, subprocess=False):
-        pytester.makepyfile(test_it=source)
+    def run_extended(source, *flags, opens=0):
         (pytester.path / "n.json").write_text(json.dumps(opens), encoding="utf-8")
-        method = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
-        return method("-p", "no:randomly", "-p", "no:asyncio", *flags)
+        plugins = ["memguard_extras", *(["xdist.plugin"] if "-n" in flags else [])]
+        return run(source, *flags, plugins=plugins)
 
-    return run
+    return run_extended
+
+
+LEFT_OPEN = [
+    "4 descriptors are left open, and fd_budget allows 2 (fd_budget)",
+    "*= fd_budget =*",
+    "test_it.py::test_leaves: 4 descriptors are left open, and fd_budget allows 2",
+]
 
 
 @pytest.mark.parametrize("flags", [("-n", "2"), ("--mem-budget=4GB",)])
-def test_check(run, flags):
+def test_check(run_extended, flags):
     """Another plugin's check fails tests by its own marker, with a section of its own."""
-    result = run(LEAVES, *flags, subprocess=True)
+    result = run_extended(LEAVES, *flags)
     result.assert_outcomes(passed=2, errors=1)
-    result.stdout.fnmatch_lines(
-        [
-            "4 descriptors are left open, and fd_budget allows 2 (fd_budget)",
-            "*= fd_budget =*",
-            "test_it.py::test_leaves: 4 descriptors are left open, and fd_budget allows 2",
-        ]
-    )
+    result.stdout.fnmatch_lines(LEFT_OPEN)
 
 
-def test_markers(run):
+def test_pytest_finds_it(pytester, installed):  # noqa: ARG001  for its effect
+    """Once it is installed, no option is needed to load it."""
+    pytester.makepyfile(test_it=LEAVES)
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(LEFT_OPEN)
+
+
+def test_markers(run_extended):
     """Its marker is known, and its arguments are looked at before the first test."""
-    run("", "--markers").stdout.fnmatch_lines(["@pytest.mark.fd_budget(limit): fail the test*"])
+    run_extended("", "--markers").stdout.fnmatch_lines(
+        ["@pytest.mark.fd_budget(limit): fail the test*"]
+    )
     source = "import pytest\n@pytest.mark.fd_budget('many')\ndef test_it(): pass"
-    result = run(source, "--strict-markers")
+    result = run_extended(source, "--strict-markers")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         ["*memguard: test_it.py::test_it, fd_budget: fd_budget takes one whole number*"]
@@ -106,11 +116,11 @@ def test_markers(run):
 
 
 @pytest.mark.parametrize("flags", [(), ("-n", "1")])
-def test_budget(run, flags):
+def test_budget(run_extended, flags):
     """A budget in the metric of another plugin's probe is one in its unit."""
     if not flags:
-        run(BUDGET.format(limit=5), opens=5).assert_outcomes(passed=1)
-    result = run(BUDGET.format(limit=5), *flags, opens=7, subprocess=bool(flags))
+        run_extended(BUDGET.format(limit=5), opens=5).assert_outcomes(passed=1)
+    result = run_extended(BUDGET.format(limit=5), *flags, opens=7)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["open descriptors 7 descriptors is 2 descriptors over the budget of 5 descriptors *"]
@@ -118,15 +128,15 @@ def test_budget(run, flags):
     result.stdout.no_fnmatch_line("*llocation*")
 
 
-def test_bad_limit(run):
+def test_bad_limit(run_extended):
     """A limit that is no number of them is named as such."""
-    result = run(BUDGET.format(limit="'5 MB'"))
+    result = run_extended(BUDGET.format(limit="'5 MB'"))
     result.stderr.fnmatch_lines(["*'5 MB' is not a number of descriptors: write a whole*"])
 
 
-def test_report(run, pytester):
+def test_report(run_extended, pytester):
     """Report, JSON and user properties have the numbers in their unit."""
-    result = run(BUDGET.format(limit=5), "--mem", "--mem-json=out.json", opens=4)
+    result = run_extended(BUDGET.format(limit=5), "--mem", "--mem-json=out.json", opens=4)
     result.stdout.fnmatch_lines(["test_it.py::test_it *5 descriptors *80%"])
     data = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))
     call = next(phase for phase in data["tests"][0]["phases"] if phase["name"] == "call")
@@ -136,23 +146,23 @@ def test_report(run, pytester):
     assert peaks["descriptors"]["method"] == "probe"
 
 
-def test_baseline(run, pytester):
+def test_baseline(run_extended, pytester):
     """The baseline keeps exact numbers, and a tenth more is a regression."""
-    run(BUDGET.format(limit=50), "--mem-save", opens=20).assert_outcomes(passed=1)
+    run_extended(BUDGET.format(limit=50), "--mem-save", opens=20).assert_outcomes(passed=1)
     text = (pytester.path / ".memguard/baseline.json").read_text(encoding="utf-8")
     assert '"metric": "descriptors", "unit": "descriptors"' in text
     assert '{"peak": 20}' in text
-    run(BUDGET.format(limit=50), "--mem-compare", opens=22).assert_outcomes(passed=1)
-    result = run(BUDGET.format(limit=50), "--mem-compare", opens=23)
+    run_extended(BUDGET.format(limit=50), "--mem-compare", opens=22).assert_outcomes(passed=1)
+    result = run_extended(BUDGET.format(limit=50), "--mem-compare", opens=23)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["open descriptors 23 descriptors is 3 descriptors (15%) above the baseline of 20 *"]
     )
 
 
-def test_renderer(run, pytester):
+def test_renderer(run_extended, pytester):
     """Another plugin's format is one of those that the option knows."""
-    run(BUDGET.format(limit=5), "--mem-output", "peaks=peaks.csv", opens=4)
+    run_extended(BUDGET.format(limit=5), "--mem-output", "peaks=peaks.csv", opens=4)
     with (pytester.path / "peaks.csv").open(encoding="utf-8") as file:
         rows = {row["metric"]: row for row in csv.DictReader(file)}
     assert rows["descriptors"] == {
@@ -162,25 +172,25 @@ def test_renderer(run, pytester):
     }
 
 
-def test_unknown_format(run):
+def test_unknown_format(run_extended):
     """A format that nobody has is refused, with those there are."""
-    result = run("def test_it(): pass", "--mem-output", "pdf=out.pdf")
+    result = run_extended("def test_it(): pass", "--mem-output", "pdf=out.pdf")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         ["*--mem-output: 'pdf' is not one of bencher, csv, *, peaks, *"]
     )
 
 
-def test_own_formats(run, pytester):
+def test_own_formats(run_extended, pytester):
     """Our own formats are written in the same way, several in one run."""
     flags = ("--mem-output=csv=a.csv", "--mem-output=markdown=a.md", "--mem-output=json=a.json")
-    run("def test_it(): pass", *flags).assert_outcomes(passed=1)
+    run_extended("def test_it(): pass", *flags).assert_outcomes(passed=1)
     assert (pytester.path / "a.csv").read_text(encoding="utf-8").startswith("test,metric,")
     assert "test_it" in (pytester.path / "a.md").read_text(encoding="utf-8")
     assert json.loads((pytester.path / "a.json").read_text(encoding="utf-8"))["tests"]
 
 
-def test_probe_without_its_device(run):
+def test_probe_without_its_device(run_extended):
     """A budget that the probe cannot measure is reported as not measured, with its reason."""
     source = """
         import pytest
@@ -189,7 +199,7 @@ def test_probe_without_its_device(run):
         def test_it():
             pass
     """
-    result = run(source)
+    result = run_extended(source)
     result.assert_outcomes(passed=1)
     result.stdout.re_match_lines(
         [".*budget of 1.00 GiB on peak GPU memory .* was not checked: (PyTorch|there is no).*"]
@@ -215,25 +225,25 @@ ADDED = """
 """Tests that get a marker when they have been collected."""
 
 
-def test_marker_added_in_setup(run):
+def test_marker_added_in_setup(run_extended):
     """A fixture adds a check's marker in time: the test is judged by it."""
-    result = run(ADDED.format(limit=2))
+    result = run_extended(ADDED.format(limit=2))
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["3 descriptors are left open, and fd_budget allows 2 *"])
 
 
-def test_bad_marker_added_in_setup(run):
+def test_bad_marker_added_in_setup(run_extended):
     """A fixture that adds a marker which makes no sense fails the test, as with our own."""
-    result = run(ADDED.format(limit="'many'"))
+    result = run_extended(ADDED.format(limit="'many'"))
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         ["*test_in_setup, fd_budget: fd_budget takes one whole number*"]
     )
 
 
-def test_marker_added_in_call(run):
+def test_marker_added_in_call(run_extended):
     """A marker that the test adds during its call is reported as not heeded."""
-    result = run(ADDED.format(limit=9))
+    result = run_extended(ADDED.format(limit=9))
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
         ["*test_in_call*the check fd_budget could not be made: the test added the marker*"]
@@ -255,18 +265,17 @@ BELOW_ROOT = """
 
 
 @pytest.mark.parametrize("flags", [(), ("--mem",), ("--mem-budget=4GB",), ("-n", "1")])
-def test_check_below_the_root(pytester, flags):
+def test_check_below_the_root(pytester, run, flags):
     """A conftest below the root comes too late to add a check, and the report says so."""
     folder = pytester.mkdir("below")
-    method = pytester.runpytest_subprocess if "-n" in flags else pytester.runpytest_inprocess
     (folder / "conftest.py").write_text(textwrap.dedent(BELOW_ROOT), encoding="utf-8")
     (folder / "test_it.py").write_text("def test_it(): pass\n", encoding="utf-8")
-    result = method("-p", "no:asyncio", *flags)
+    result = run(None, *flags, plugins=["xdist.plugin"] if "-n" in flags else [])
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*the checks of *below*conftest.py: they are not made: *"])
 
 
-def test_hooks_are_called_once(pytester):
+def test_hooks_are_called_once(pytester, run):
     """An extension makes its checks and probes once in a run."""
     pytester.makeconftest("""
         from pytest_memguard import Check
@@ -282,8 +291,7 @@ def test_hooks_are_called_once(pytester):
         def pytest_memguard_checks():
             return [Once()]
     """)
-    pytester.makepyfile("def test_it(): pass")
-    result = pytester.runpytest_inprocess("--mem", "-p", "no:asyncio")
+    result = run("def test_it(): pass", "--mem")
     result.assert_outcomes(passed=1)
 
 
@@ -314,17 +322,17 @@ BROKEN = """
 """
 
 
-def test_errors_of_others(pytester):
+def test_errors_of_others(pytester, run):
     """What raises in another plugin's code fails no test, and is told."""
     pytester.makeconftest(BROKEN)
-    pytester.makepyfile("""
+    source = """
         import pytest
 
         @pytest.mark.mem_budget(1, metric="broken")
         def test_it():
             pass
-    """)
-    result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:asyncio")
+    """
+    result = run(source)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines_random(
         [
@@ -334,7 +342,7 @@ def test_errors_of_others(pytester):
     )
 
 
-def test_check_that_asks_for_the_heap(pytester):
+def test_check_that_asks_for_the_heap(pytester, run):
     """The heap is traced for our own checks only; to ask for it is a usage error."""
     pytester.makeconftest("""
         from pytest_memguard import Check
@@ -354,13 +362,12 @@ def test_check_that_asks_for_the_heap(pytester):
         def pytest_memguard_checks():
             return [Asks()]
     """)
-    pytester.makepyfile("def test_it(): pass")
-    result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:asyncio")
+    result = run("def test_it(): pass")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*the check asks asks for the metric heap, which no probe*"])
 
 
-def test_probe_that_may_miss_a_peak(pytester):
+def test_probe_that_may_miss_a_peak(pytester, run):
     """Where a probe says that nothing bounds what it missed, a budget is undecided."""
     pytester.makeconftest("""
         from pytest_memguard import Metric, Probe
@@ -377,14 +384,14 @@ def test_probe_that_may_miss_a_peak(pytester):
         def pytest_memguard_probes():
             return [Sampled()]
     """)
-    pytester.makepyfile("""
+    source = """
         import pytest
 
         @pytest.mark.mem_budget(1, metric="sampled")
         def test_it():
             pass
-    """)
-    result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:asyncio")
+    """
+    result = run(source)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*sampled things was sampled, 0 things at the highest*"])
 
@@ -397,7 +404,7 @@ def test_probe_that_may_miss_a_peak(pytester):
         ("'rss'", "its metric is no pytest_memguard.Metric"),
     ],
 )
-def test_bad_probes(pytester, metric, problem):
+def test_bad_probes(pytester, run, metric, problem):
     """A probe that cannot be used is refused before the first test."""
     pytester.makeconftest(f"""
         from pytest_memguard import Metric, Probe
@@ -408,13 +415,12 @@ def test_bad_probes(pytester, metric, problem):
         def pytest_memguard_probes():
             return [Mine()]
     """)
-    pytester.makepyfile("def test_it(): pass")
-    result = pytester.runpytest_inprocess("--mem", "-p", "no:asyncio")
+    result = run("def test_it(): pass", "--mem")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*the probe *Mine: *{problem}"])
 
 
-def test_a_metric_is_gone_with_its_run(pytester):
+def test_a_metric_is_gone_with_its_run(pytester, run):
     """The next run in the same process knows nothing of it."""
     from pytest_memguard.metrics import METRICS
 
@@ -430,17 +436,17 @@ def test_a_metric_is_gone_with_its_run(pytester):
         def pytest_memguard_probes():
             return [Mine()]
     """)
-    pytester.makepyfile("""
+    source = """
         from pytest_memguard.metrics import METRICS
 
         def test_it():
             assert "mine" in METRICS
-    """)
-    pytester.runpytest_inprocess("--mem", "-p", "no:asyncio").assert_outcomes(passed=1)
+    """
+    run(source, "--mem", here=True).assert_outcomes(passed=1)
     assert "mine" not in METRICS
 
 
-def test_failure_in_one_line(pytester):
+def test_failure_in_one_line(pytester, run):
     """The failure of another plugin's check is one line, at the test's own."""
     pytester.makeconftest("""
         from pytest_memguard import Check, Violation
@@ -457,12 +463,11 @@ def test_failure_in_one_line(pytester):
         def pytest_memguard_checks():
             return [Refuses()]
     """)
-    pytester.makepyfile(test_it="def test_it(): pass")
-    result = pytester.runpytest_inprocess("-p", "no:asyncio", "--tb=line")
+    result = run("def test_it(): pass", "--tb=line")
     result.stdout.fnmatch_lines(["*test_it.py:1: CheckFailed: not this one (refuses)"])
 
 
-def test_measure(run):
+def test_measure(run_extended):
     """A test reads numbers of another plugin's metric, which print in its unit."""
     source = """
         import os
@@ -475,4 +480,4 @@ def test_measure(run):
             assert measured.peak == 1003
             assert repr(measured).startswith("<open descriptors 1,003, growth 1,003, ")
     """
-    run(source).assert_outcomes(passed=1)
+    run_extended(source).assert_outcomes(passed=1)
