@@ -10,12 +10,10 @@ import pytest
 from tests.support import fresh_process
 from tests.support.postgres_server import Cluster, cluster
 
-LONG = ("test_lint.py", "test_workflows.py")
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest tests be the first, so that no worker waits for another in the end."""
-    items.sort(key=lambda item: item.path.name not in LONG)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep fast tests and slow ones apart."""
+    config.pluginmanager.import_plugin("tests.support.fast_subset")
 
 
 @pytest.fixture(scope="session", autouse=True)

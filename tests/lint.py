@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PYTHON_FOLDERS = ("pytest_memguard", "tests", "bench", "docs", "examples", "conftest.py")
+PYTHON_FOLDERS = (
+    *("pytest_memguard", "tests", "bench", "docs", "examples"),
+    *("conftest.py", "noxfile.py"),
+)
 
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "format", "--check", "--quiet", *PYTHON_FOLDERS),

@@ -112,6 +112,7 @@ class GitHub:
         return [status for status, _ in found], "".join(printed for _, printed in found)
 
 
+@pytest.mark.slow
 def test_github(scratch):
     """Save a baseline; a growth turns a shard red and is commented on; saving accepts it.
 
@@ -202,6 +203,7 @@ class GitLab:
         ]
 
 
+@pytest.mark.slow
 def test_gitlab(scratch):
     """Save a baseline; a growth turns a shard red and is commented on; saving accepts it."""
     gitlab = GitLab(scratch)

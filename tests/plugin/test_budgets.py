@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.fast
+
 OVER = """
     def test_it():
         bytearray(30 << 20)

@@ -8,6 +8,8 @@ import pytest
 
 from pytest_memguard.option_table import OPTIONS
 
+pytestmark = pytest.mark.fast
+
 MARKERS = ("mem_budget", "mem_leak_check", "mem_no_leak_check", "mem_regression")
 
 

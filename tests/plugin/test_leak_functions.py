@@ -6,6 +6,8 @@ import pytest
 
 from tests.plugin.leaky import CHECK, JSON, KEEP, QUICK, states
 
+pytestmark = pytest.mark.fast
+
 BOTH = [
     pytest.param("memguard.check_leaks", id="fixture"),
     pytest.param("pytest_memguard.check_leaks", id="package"),

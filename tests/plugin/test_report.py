@@ -11,6 +11,8 @@ import pytest
 
 from pytest_memguard.cli import main
 
+pytestmark = pytest.mark.fast
+
 SCHEMA = Path(__file__).parents[2] / "docs" / "mem-json.schema.json"
 SUITE = """
     import pytest

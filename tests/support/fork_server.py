@@ -66,7 +66,7 @@ def _end(work: Callable[[], None]) -> NoReturn:
 
 
 def main() -> None:
-    """Fork for each order that is read, and report the child's number and how it ended."""
+    """Fork for each order, and print the child's number, how it ended and its CPU time."""
     module = importlib.import_module(sys.argv[1])
     getattr(module, "prepare", lambda: None)()
     gc.collect()
@@ -80,8 +80,9 @@ def main() -> None:
             break
         sys.stdout.write(f"{child}\n")
         sys.stdout.flush()
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        sys.stdout.write(f"{status}\n")
+        _, status, used = os.wait4(child, 0)
+        seconds = used.ru_utime + used.ru_stime
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)} {seconds}\n")
         sys.stdout.flush()
     else:
         return

@@ -35,6 +35,7 @@ class _Server:
 
     def __init__(self, module: str) -> None:
         """Start it."""
+        self.cpu_seconds = 0.0
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.fork_server", module],
             cwd=_ROOT,
@@ -65,9 +66,11 @@ class _Server:
         timer = threading.Timer(_PATIENCE, os.kill, (child, signal.SIGKILL))
         timer.start()
         try:
-            return int(out.readline())
+            status, seconds = out.readline().split()
         finally:
             timer.cancel()
+        self.cpu_seconds += float(seconds)
+        return int(status)
 
     def stop(self) -> None:
         """End it, so that its time counts among that of the tests."""
@@ -82,6 +85,11 @@ def stop() -> None:
     while _running:
         _running.pop().stop()
     server.cache_clear()
+
+
+def cpu_seconds() -> float:
+    """What all forks have used."""
+    return sum(each.cpu_seconds for each in _running)
 
 
 def fresh(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -63,6 +63,7 @@ def import_each(modules, before="") -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("modules", "before"),
     [

@@ -330,6 +330,7 @@ def test_a_bound_of_a_running_functions_cache():
     assert path.bounded.startswith("functools.lru_cache(maxsize=5000)")
 
 
+@pytest.mark.slow
 def test_a_million_objects():
     """A heap of a million objects is looked at twice in a few seconds of work at most."""
     gc.disable()

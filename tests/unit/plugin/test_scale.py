@@ -105,6 +105,7 @@ def compare_with_baseline(run: Run, _: Path) -> None:
     assert comparison.counts().endswith("as before")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("report", "limit"),
     [

@@ -41,6 +41,7 @@ def leak():
 ROUNDS = 6
 
 
+@pytest.mark.slow
 @alone
 def test_a_structure_that_each_call_renews() -> None:
     """Its blocks are the latest call's: they are no growth, whatever seems to hold them."""

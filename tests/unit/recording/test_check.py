@@ -101,6 +101,7 @@ def test_nobody_looks_where_that_is_not_wanted() -> None:
     assert (reading.verdict.state, reading.diagnosis) == ("leaking", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["here", "fork"])
 @alone
 def test_the_name_of_a_leak_does_not_depend_on_where(where) -> None:
@@ -260,6 +261,7 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @alone
 def test_for_everybody() -> None:
     """The package's function raises for a leak and returns the verdict otherwise."""
@@ -273,6 +275,7 @@ def test_for_everybody() -> None:
         check_leaks({}.__getitem__, "mine")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("diagnosis", "state"),
     [

@@ -93,6 +93,7 @@ baselines = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(baselines)
 def test_what_is_written_is_read(baseline) -> None:

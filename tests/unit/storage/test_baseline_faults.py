@@ -210,6 +210,7 @@ def test_read_only_folder_without_a_file(make_read_only, small_disk) -> None:
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.slow
 def test_fifty_thousand_tests(tmp_path) -> None:
     """Reading and comparing 50,000 tests takes seconds, not minutes."""
     path = tmp_path / "baseline.json"
