@@ -195,14 +195,6 @@ HELPER = """
 
     REGISTRY = Registry()
 """
-USES = """
-    import pytest
-    from app.helper import REGISTRY
-
-    {marker}
-    def test_it():
-        REGISTRY.put()
-"""
 
 
 @pytest.fixture
@@ -214,48 +206,55 @@ def app(pytester: pytest.Pytester) -> Path:
     return folder
 
 
-PATTERNS = [
-    pytest.param("made", id="function"),
-    pytest.param("app/*", id="folder"),
-    pytest.param("app.helper.Request", id="type"),
-    pytest.param("*.REGISTRY*", id="holder"),
-]
+IGNORED = {
+    "function": "made",
+    "folder": "app/*",
+    "type": "app.helper.Request",
+    "holder": "*.REGISTRY*",
+    "list": ["nothing", "app/*"],
+    "tuple": ("*REGISTRY*",),
+    "module": "helper",  # without its package
+}
+OTHERS = {"method": "put", "package": "app"}
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_ignored_by_the_config_file(pytester, run, pattern):
-    """A pattern of mem_leak_ignore lets a leak pass, and the report says which one did."""
-    pytester.makeini(
-        f"[pytest]\nmem_leak_ignore =\n    # not ours\n    nothing\n    {pattern}\n"
+def test_ignored_by_the_marker(run, written):
+    """A pattern of the marker lets the leak of its test pass; it fits whole names alone."""
+    tests = "".join(
+        f"""
+    @pytest.mark.mem_leak_check(ignore={ignore!r})
+    def test_{name}():
+        REGISTRY.put()
+"""
+        for name, ignore in {**IGNORED, **OTHERS}.items()
     )
-    result = run(USES.format(marker=""), *FLAGS)
+    head = "import pytest\n    from app.helper import REGISTRY\n"
+    result = run(f"\n    {head}{tests}", "--mem-leak-calls=120", JSON)
+    result.assert_outcomes(passed=len(IGNORED), failed=len(OTHERS))
+    accepted = {name: test["leak"]["accepted"] for name, test in written().items()}
+    for name, ignore in IGNORED.items():
+        pattern = ignore if isinstance(ignore, str) else ignore[-1]
+        assert accepted[f"test_{name}"] == f"the marker's ignore has the pattern {pattern!r}"
+    for name in OTHERS:
+        assert accepted[f"test_{name}"] == ""
+
+
+@pytest.mark.usefixtures("app")
+def test_ignored_by_the_config_file(pytester, run):
+    """A pattern of mem_leak_ignore lets a leak pass, and the report says which one did."""
+    pytester.makeini("[pytest]\nmem_leak_ignore =\n    # not ours\n    nothing\n    app/*\n")
+    source = """
+        from app.helper import REGISTRY
+
+        def test_it():
+            REGISTRY.put()
+    """
+    result = run(source, *FLAGS)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
             "1 test checked for leaks: 0 clean, 1 leaking (1 of them accepted); *",
-            f"leaking: *; mem_leak_ignore has the pattern {pattern!r}",
+            "leaking: *; mem_leak_ignore has the pattern 'app/[*]'",
         ]
     )
-
-
-@pytest.mark.usefixtures("app")
-@pytest.mark.parametrize(
-    "ignore", ["'app.helper.Request'", "['nothing', 'app/*']", "('*REGISTRY*',)"]
-)
-def test_ignored_by_the_marker(run, ignore):
-    """A pattern of the marker lets the leak of its test pass."""
-    marker = f"@pytest.mark.mem_leak_check(ignore={ignore})"
-    result = run(USES.format(marker=marker), "--mem-leak-calls=120")
-    result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["leaking: *; the marker's ignore has the pattern *"])
-
-
-@pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("pattern", ["put", "helper", "app"])
-def test_other_patterns(pytester, run, pattern):
-    """A pattern fits whole names; what it does not fit fails."""
-    pytester.makeini(f"[pytest]\nmem_leak_ignore = {pattern}\n")
-    outcomes = run(USES.format(marker=""), *FLAGS).parseoutcomes()
-    # "helper" is the module without its package
-    assert outcomes == ({"passed": 1} if pattern == "helper" else {"failed": 1})
