@@ -50,11 +50,3 @@ def test_pair(pairs, named, names):
     pair = tuple(kinds[name] for name in names)
     told = named(*pair)
     assert pairs.is_right(pair, told), told
-
-
-@pytest.mark.parametrize("kind", ["objects", "lost", "thread"])
-def test_one_leak_is_one(pairs, named, kind):
-    """A leak alone is not taken for several."""
-    (planted,) = (one for one in pairs.KINDS if one.name == kind)
-    (name,) = named(planted)
-    assert planted.told in name
