@@ -12,7 +12,7 @@ from tests.histories.search import search
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the truth is read from /proc")
 
-HISTORIES = 48
+HISTORIES = 32
 PARTS = 4
 """Parts, so that several workers can take one."""
 

@@ -64,19 +64,19 @@ COUNTED = """
 
     import pytest
 
-    pytestmark = pytest.mark.mem_budget(61, metric="heap")
+    pytestmark = pytest.mark.mem_budget(31, metric="heap")
 
     def test_blocks():
-        [bytes(500) for _ in range(80_000)]
+        [bytes(500) for _ in range(40_000)]
 
     def test_lists():
-        [[] for _ in range(600_000)]
+        [[] for _ in range(300_000)]
 
     def test_texts():
-        [str(number) for number in range(700_000)]
+        [str(number) for number in range(350_000)]
 
     def test_threads():
-        threads = [threading.Thread(target=bytearray, args=(1 << 20,)) for _ in range(40)]
+        threads = [threading.Thread(target=bytearray, args=(1 << 20,)) for _ in range(20)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -89,9 +89,9 @@ COUNTED = """
         import mmap
         path = tmp_path / "large"
         with path.open("wb") as file:
-            file.truncate(50 << 20)
+            file.truncate(25 << 20)
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as text:
-            assert sum(text[at] for at in range(0, 50 << 20, 4096)) == 0
+            assert sum(text[at] for at in range(0, 25 << 20, 4096)) == 0
 """
 
 
