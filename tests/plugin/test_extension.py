@@ -97,7 +97,8 @@ def test_check(run_extended, flags):
 def test_pytest_finds_it(pytester, installed):  # noqa: ARG001  for its effect
     """Once it is installed, no option is needed to load it."""
     pytester.makepyfile(test_it=LEAVES)
-    result = pytester.runpytest_subprocess()
+    slow = ("anyio", "asyncio", "hypothesispytest", "memray", "randomly", "xdist")
+    result = pytester.runpytest_subprocess(*(f"-pno:{name}" for name in slow))
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(LEFT_OPEN)
 

@@ -23,13 +23,19 @@ SLOW = """
         time.sleep(0.15)
         KEPT.append([object() for _ in range(5000)])
 """
-SHORTER = SLOW.replace("0.15", "0.08")
-"""A check of more than the second after which it would be shown."""
+SHORTER = SLOW.replace("0.15", "0.02")
+"""A check that would be shown if `SOON`."""
+SOON = """
+    from pytest_memguard.plugin import terminal_line
+
+    terminal_line._PATIENCE = terminal_line._PAUSE = 0.1
+"""
+"""Shows a check after a tenth of a second, not after one."""
 FUNCTION = """
     import time
 
     def slow():
-        time.sleep(0.15)
+        time.sleep(0.02)
 
     def test_slow(memguard):
         memguard.check_leaks(slow)
@@ -50,6 +56,8 @@ def screen(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Screen
 
     def run(source: str, *flags: str) -> str:
         pytester.makepyfile(test_it=source)
+        if source != SLOW:
+            pytester.makeconftest(SOON)
         command = [sys.executable, "-m", "pytest", "-p", "pytest_memguard.plugin.hooks"]
         master, slave = pty.openpty()
         child = subprocess.Popen(
@@ -117,8 +125,9 @@ def test_a_terminal_that_cannot_move(screen, monkeypatch):
     assert CLEAR not in screen(SHORTER, *FLAGS)
 
 
-def test_no_terminal(run):
+def test_no_terminal(pytester, run):
     """Where output goes to a file, nothing is added to it."""
+    pytester.makeconftest(SOON)
     result = run(SHORTER, *FLAGS, subprocess=True)
     assert "\x1b" not in result.stdout.str() + result.stderr.str()
     assert " s left" not in result.stdout.str()
