@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from textwrap import dedent
+
 import pytest
 
 from tests.plugin.leaky import JSON
@@ -31,7 +34,6 @@ BACK = """
             self.transaction = Transaction()
 
     MANAGER = Manager()
-    LOST = []
 
     class Resource:
         def __init__(self):
@@ -45,6 +47,8 @@ LOCAL = BACK.replace("MANAGER = Manager()", "MANAGER = Local()").replace(
     "    class Manager:", "    import threading\n\n    class Local(threading.local):"
 )
 FIRST = """
+    LOST = []
+
     def test_first():
         LOST.append({1: [2]})
 """
@@ -52,34 +56,45 @@ AND_MORE = """        LOST.append([])
 """
 
 
-@pytest.mark.parametrize(
-    ("source", "holder", "remark"),
-    [
-        pytest.param(
-            WEAK_KEY.replace("{value}", "(made,)"),
-            "Orders.BAD",
-            "held by the value of its own weak key",
-            id="weak-key-of-a-class",
-        ),
-        pytest.param(
-            WEAK_KEY.replace("{value}", "(made, traceback.format_stack())"),
-            "Orders.BAD",
-            "held by the value of its own weak key",
-            id="weak-key-with-text",
-        ),
-        pytest.param(BACK, "MANAGER.transaction.resources", "", id="refers-back"),
-        pytest.param(LOCAL, "MANAGER.transaction.resources", "", id="thread-local"),
-    ],
-)
-@pytest.mark.parametrize("before", ["", FIRST], ids=["alone", "after-another"])
-def test_one_leak(run, written, source, holder, remark, before):
-    """One leak is named once, by what holds it, whatever leaked before it."""
-    text = source.replace("    def test_it", f"{before}\n    def test_it")
-    run(text, "--mem-leak-check", "--mem-leak-calls=120", JSON)
+OWN_VALUE = "held by the value of its own weak key"
+LEAKS = {
+    "weak_key_of_a_class": (WEAK_KEY.replace("{value}", "(made,)"), "Orders.BAD", OWN_VALUE),
+    "weak_key_with_text": (
+        WEAK_KEY.replace("{value}", "(made, traceback.format_stack())"),
+        "Orders.BAD",
+        OWN_VALUE,
+    ),
+    "refers_back": (BACK, "MANAGER.transaction.resources", ""),
+    "thread_local": (LOCAL, "MANAGER.transaction.resources", ""),
+}
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_one_leak(run, written, name):
+    """One leak is named once, by what holds it."""
+    source, holder, remark = LEAKS[name]
+    run(source, "--mem-leak-check", "--mem-leak-calls=120", JSON)
     leak = written()["test_it"]["leak"]
     path = leak["blame"]["path"]
     assert (f"test_it.{holder}", remark) == (path["holder"], path["remark"])
     assert not leak.get("more")
+
+
+def test_one_leak_after_others(pytester, run):
+    """It is named by the same holder after others, in one process."""
+    (pytester.path / "test_first.py").write_text(dedent(FIRST))
+    for name, (source, _, _) in LEAKS.items():
+        (pytester.path / f"test_{name}.py").write_text(dedent(source))
+    files = [f"test_{name}.py" for name in ("first", *LEAKS)]
+    run(None, "--mem-leak-check", "--mem-leak-calls=120", JSON, *files)
+    tests = json.loads((pytester.path / "out.json").read_text())["tests"]
+    leaks = {test["file"]: test["leak"] for test in tests}
+    assert set(files) == set(leaks)
+    for name, (_, holder, remark) in LEAKS.items():
+        leak = leaks[f"test_{name}.py"]
+        path = leak["blame"]["path"]
+        assert (f"test_{name}.{holder}", remark) == (path["holder"], path["remark"])
+        assert not leak.get("more")
 
 
 def test_weak_key_beside_another_leak(run, written):
