@@ -45,13 +45,16 @@ LEAK = """
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 @pytest.mark.parametrize(
-    "source",
+    ("source", "number"),
     [
-        pytest.param(BUDGET, id="budget"),
-        pytest.param(MEASURE, id="measure"),
-        pytest.param(LEAK, id="leak"),
+        pytest.param(BUDGET, signal.SIGTERM, id="budget-terminated"),
+        pytest.param(BUDGET, signal.SIGKILL, id="budget-killed"),
+        pytest.param(BUDGET, signal.SIGINT, id="budget-interrupted"),
+        pytest.param(MEASURE, signal.SIGKILL, id="measure-killed"),
+        pytest.param(LEAK, signal.SIGTERM, id="leak-terminated"),
+        pytest.param(LEAK, signal.SIGKILL, id="leak-killed"),
+        pytest.param(LEAK, signal.SIGINT, id="leak-interrupted"),
     ],
 )
 def test_nothing_is_left(pytester, source, number) -> None:
