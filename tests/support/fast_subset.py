@@ -15,6 +15,7 @@ import pytest
 from tests.support import fresh_process
 
 SLOW_FOLDERS = ("tests/bench/", "tests/histories/", "tests/plugin/")
+LONGEST = ("test_canonical.py", "test_lint.py", "test_workflows.py")
 LARGEST_SHARE = 0.25
 """The most that the fast tests may use of the CPU time of all."""
 _started = pytest.StashKey[float]()
@@ -43,11 +44,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests and let them be first, so that no worker waits for one in the end."""
+    """Mark the slow tests, and let the longest be first, so that no worker waits in the end."""
     for item in items:
         if item.nodeid.startswith(SLOW_FOLDERS) and not item.get_closest_marker("fast"):
             item.add_marker("slow")
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -43,6 +44,7 @@ class Item:
     def __init__(self, nodeid: str, *markers: str) -> None:
         """Begin with its own markers."""
         self.nodeid = nodeid
+        self.path = Path(nodeid.partition("::")[0])
         self.markers = set(markers)
 
     def add_marker(self, name: str) -> None:
@@ -54,18 +56,27 @@ class Item:
         return name if name in self.markers else None
 
 
-def test_which_tests_are_slow():
-    """The folder decides unless a marker does, and slow tests come first."""
-    fast = [
-        Item("tests/unit/test_a.py::test_it"),
-        Item("tests/plugin/test_b.py::test_it", "fast"),
-    ]
-    slow = [
-        Item("tests/unit/test_c.py::test_it", "slow"),
-        Item("tests/plugin/test_d.py::test_it"),
-    ]
-    items = [*fast, *slow]
+@pytest.mark.parametrize(
+    ("item", "slow"),
+    [
+        pytest.param(Item("tests/unit/test_a.py::test_it"), False, id="unit"),
+        pytest.param(Item("tests/unit/test_a.py::test_it", "slow"), True, id="marked-as-slow"),
+        pytest.param(Item("tests/plugin/test_a.py::test_it"), True, id="plugin"),
+        pytest.param(
+            Item("tests/plugin/test_a.py::test_it", "fast"), False, id="marked-as-fast"
+        ),
+    ],
+)
+def test_which_tests_are_slow(item, slow):
+    """The folder decides, unless a marker does."""
+    pytest_collection_modifyitems([item])
+
+    assert slow == ("slow" in item.markers)
+
+
+def test_order():
+    """The longest tests are run first, so that no worker waits for one in the end."""
+    items = [Item("tests/unit/test_a.py::test_it"), Item("tests/test_lint.py::test_lint")]
     pytest_collection_modifyitems(items)
 
-    assert [*slow, *fast] == items
-    assert ["slow" in item.markers for item in items] == [True, True, False, False]
+    assert [item.path.name for item in items] == ["test_lint.py", "test_a.py"]
