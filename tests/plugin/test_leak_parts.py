@@ -440,7 +440,7 @@ def test_bytes_of_attributes(run, written):
         FIRST, SECOND = Mock(return_value=1), Mock(return_value=1)
 
         def test_it():
-            for number in range(20):
+            for number in range(6):
                 FIRST(), SECOND(1000.5 + number)
     """
     flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
@@ -449,8 +449,8 @@ def test_bytes_of_attributes(run, written):
     said = sorted(part["blame"]["bytes_per_call"] for part in (leak, *leak["more"]))
     first, second = Mock(return_value=1), Mock(return_value=1)
     calls = (
-        lambda: [first() for _ in range(20)],
-        lambda: [second(1000.5 + number) for number in range(20)],
+        lambda: [first() for _ in range(6)],
+        lambda: [second(1000.5 + number) for number in range(6)],
     )
     assert said == pytest.approx(sorted(map(_bytes_per_call, calls)), rel=0.15)
 
