@@ -512,7 +512,7 @@ class _Hands:
             item = self._new_objects.item_of(container)
             if type(container) is list and item and type(item[0]) is FunctionType:
                 group.path = retention_path(
-                    self._search.chain_of_c_code(container, item),
+                    self._search.chain_from_c_code(container, item),
                     roots=self._search.roots,
                     new=self._new_objects.ids,
                     growing_container=container,

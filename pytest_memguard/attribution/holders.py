@@ -48,6 +48,6 @@ def _chains_to(container: Any, new_objects: NewObjects, search: Search) -> list[
     item = new_objects.item_of(container)
     found = search.chains([container])[:1]
     if not found and not search.timed_out:
-        chain = search.chain_from_c_code(container, item)
+        chain = search.chain_if_unheld(container, item)
         return [] if chain is None else [chain]
     return [replace(chain, objects=(*chain.objects, *item)) for chain in found]

@@ -130,7 +130,7 @@ class Search:
         rank = claim(root.rank, root.name, self.roots.whole(objects[0]), objects)
         return (chain.crowded, rank)
 
-    def chain_from_c_code(self, target: Any, item: tuple[Any, ...]) -> Chain | None:
+    def chain_if_unheld(self, target: Any, item: tuple[Any, ...]) -> Chain | None:
         """Return a chain from C code to a container that nothing else holds.
 
         A container of weak references holds nothing: classes have one of their subclasses.
@@ -144,10 +144,10 @@ class Search:
         for holder in gc.get_referrers(target):
             if id(holder) not in self._avoid and type(holder) is not FrameType:
                 return None
-        return self.chain_of_c_code(target, item)
+        return self.chain_from_c_code(target, item)
 
     @staticmethod
-    def chain_of_c_code(target: Any, item: tuple[Any, ...]) -> Chain:
+    def chain_from_c_code(target: Any, item: tuple[Any, ...]) -> Chain:
         """Return a chain from C code to a container of which it is known that it holds it.
 
         Args:

@@ -600,7 +600,7 @@ class Case:
         )
 
     def _accounts_for_more(self, part: Part) -> bool:
-        """Return whether the division's lines are preferred to those of the first look.
+        """Return whether the division's lines are preferred to those of the diagnosis.
 
         The division knows of memory that was in use before, whose line is that of its first
         use, and of objects that take the place of others only some calls later. It is preferred

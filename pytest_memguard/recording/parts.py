@@ -335,7 +335,7 @@ def origins_of(
         return none
     functions = Functions()
     gc.freeze()
-    origins = Origins(lambda told: with_function(frames(told), functions.name))
+    origins = Origins(lambda traceback: with_function(frames(traceback), functions.name))
     try:
         for _ in range(causes[0].calls):
             call()
