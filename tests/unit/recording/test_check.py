@@ -33,6 +33,8 @@ from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
 from pytest_memguard.recording.settled_signals import forget_caches
 from tests.support.fresh_process import alone
 
+pytestmark = pytest.mark.slow  # each explains a leak
+
 KEPT: list[Any] = []
 
 
@@ -101,7 +103,6 @@ def test_nobody_looks_where_that_is_not_wanted() -> None:
     assert (reading.verdict.state, reading.diagnosis) == ("leaking", None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("where", ["here", "fork"])
 @alone
 def test_the_name_of_a_leak_does_not_depend_on_where(where) -> None:
@@ -261,7 +262,6 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.slow
 @alone
 def test_for_everybody() -> None:
     """The package's function raises for a leak and returns the verdict otherwise."""
@@ -275,7 +275,6 @@ def test_for_everybody() -> None:
         check_leaks({}.__getitem__, "mine")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("diagnosis", "state"),
     [
