@@ -25,13 +25,13 @@ if TYPE_CHECKING:
         Violation,
     )
     from pytest_memguard.leaks import Verdict
+    from pytest_memguard.measure.stages import stage
     from pytest_memguard.metrics import Metric
     from pytest_memguard.model import Run
     from pytest_memguard.plugin.fixture import Measure, MemGuard
     from pytest_memguard.probes import Probe
     from pytest_memguard.probes.process import Snapshot
     from pytest_memguard.recording.check import check_leaks
-    from pytest_memguard.recording.stages import stage
     from pytest_memguard.units import Size
 
 __all__ = [
@@ -87,7 +87,7 @@ _HOMES = {
     "Verdict": "leaks",
     "Violation": "extension",
     "check_leaks": "recording.check",
-    "stage": "recording.stages",
+    "stage": "measure.stages",
 }
 
 

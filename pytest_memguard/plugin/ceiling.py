@@ -16,18 +16,18 @@ import pytest
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.slack_thresholds import ignored_slack
+from pytest_memguard.measure.stage_host import set_current
 from pytest_memguard.plugin.header import header
 from pytest_memguard.plugin.keys import START
 from pytest_memguard.plugin.names import has_checks, has_marker_of_ours, names_in_use
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.property_readers import properties_are_read
 from pytest_memguard.probes.lifetime_peak import LifetimePeak
-from pytest_memguard.recording.stage_host import set_current
 
 if TYPE_CHECKING:
+    from pytest_memguard.measure.stages import StageLog
     from pytest_memguard.plugin.collector import Collector
     from pytest_memguard.plugin.items import ItemHooks
-    from pytest_memguard.recording.stages import StageLog
     from pytest_memguard.settings import Settings
 
 

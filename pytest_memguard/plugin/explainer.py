@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.model import BREACHES, Finding, Outcome
 from pytest_memguard.plugin.explain import RERUN_SECONDS, Suspects, leaves_question, rerun
 from pytest_memguard.plugin.memray_user import memray_user
 from pytest_memguard.plugin.running import Ended, Running
-from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import format_size
 

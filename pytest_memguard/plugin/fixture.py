@@ -12,6 +12,9 @@ from pytest_memguard.errors import ConfigError, Unmeasurable
 from pytest_memguard.judge.budget import judge
 from pytest_memguard.judge.slack_thresholds import ignored_slack, tracker_threshold
 from pytest_memguard.leaks import Verdict
+from pytest_memguard.measure.instruments import Instruments
+from pytest_memguard.measure.recorder import Recorder
+from pytest_memguard.measure.stages import Host, Stage, StageLog, stage_budget
 from pytest_memguard.metrics import METRICS, RSS
 from pytest_memguard.plugin.found import fail_with
 from pytest_memguard.plugin.function_leaks import FunctionLeaks
@@ -20,9 +23,6 @@ from pytest_memguard.plugin.keys import ITEMS, START
 from pytest_memguard.plugin.options import is_off
 from pytest_memguard.probes.heap import HeapTracker
 from pytest_memguard.probes.process import Snapshot, take_snapshot
-from pytest_memguard.recording.instruments import Instruments
-from pytest_memguard.recording.recorder import Recorder
-from pytest_memguard.recording.stages import Host, Stage, StageLog, stage_budget
 from pytest_memguard.sizes import MIB
 from pytest_memguard.units import Count, Size
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_memguard.escapes import one_line
+from pytest_memguard.measure.gaps import NO_MARK, NO_RESIDENT
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Gap
-from pytest_memguard.recording.gaps import NO_MARK, NO_RESIDENT
 from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import format_size
 

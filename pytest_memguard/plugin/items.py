@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_memguard.escapes import one_line
+from pytest_memguard.measure.instruments import Instruments
+from pytest_memguard.measure.stage_host import set_current
 from pytest_memguard.model import Budget, Finding, Outcome, PhaseName
 from pytest_memguard.plugin.careful import CarefulHooks, SetupHooks
 from pytest_memguard.plugin.explain import Suspects
@@ -28,8 +30,6 @@ from pytest_memguard.plugin.properties import set_properties
 from pytest_memguard.plugin.pytest_internals.items import has_failed
 from pytest_memguard.plugin.quick import QuickHooks
 from pytest_memguard.plugin.running import Ended, Running
-from pytest_memguard.recording.instruments import Instruments
-from pytest_memguard.recording.stage_host import set_current
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:

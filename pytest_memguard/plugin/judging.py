@@ -18,8 +18,8 @@ from pytest_memguard.probes.heap import HeapFile
 from pytest_memguard.sizes import format_size
 
 if TYPE_CHECKING:
+    from pytest_memguard.measure.stages import StageLog
     from pytest_memguard.plugin.stream import Stream
-    from pytest_memguard.recording.stages import StageLog
 
 SITES: Final = 10
 _TOO_MANY_EVENTS: Final = 30_000_000

@@ -10,16 +10,16 @@ from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.peak_bounds import marked_peak
 from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION, SlackThresholds
+from pytest_memguard.measure.region import Region, dropped
 from pytest_memguard.model import PhaseReading
 from pytest_memguard.plugin.needs import NO_LIMIT_TOLERANCE, NOTABLE_RISE_BYTES, Demands
-from pytest_memguard.recording.region import Region, dropped
 
 if TYPE_CHECKING:
+    from pytest_memguard.measure.instruments import Instruments
+    from pytest_memguard.measure.stages import StageLog
     from pytest_memguard.model import Finding, PhaseName
     from pytest_memguard.plugin.measuring import Measurement
     from pytest_memguard.probes.peak_rss import PeakRss
-    from pytest_memguard.recording.instruments import Instruments
-    from pytest_memguard.recording.stages import StageLog
 
 _seconds = Clock.seconds
 _BEFORE_CALL_ENDS: Final[tuple[PhaseName, ...]] = ("setup", "call")

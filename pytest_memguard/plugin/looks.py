@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.look import Look
 from pytest_memguard.plugin.memray_user import memray_user
 from pytest_memguard.plugin.needs import Demands, Needs
 from pytest_memguard.plugin.pytest_internals.items import setup_nodes
 from pytest_memguard.plugin.running import Running
-from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_memguard.measure.stages import StageLog
     from pytest_memguard.plugin.measuring import Measurement
     from pytest_memguard.plugin.plans import Plan
-    from pytest_memguard.recording.stages import StageLog
 
 
 class Quick(Protocol):

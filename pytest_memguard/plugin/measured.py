@@ -13,6 +13,7 @@ from pytest_memguard.judge.peak_bounds import (
     unseen_below,
 )
 from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
+from pytest_memguard.measure.region import doubt, dropped
 from pytest_memguard.metrics import HEAP, RSS
 from pytest_memguard.model import (
     Bound,
@@ -23,16 +24,15 @@ from pytest_memguard.model import (
     PhaseReading,
     StageReading,
 )
-from pytest_memguard.recording.region import doubt, dropped
 
 if TYPE_CHECKING:
     from pytest_memguard.extension import Readings
+    from pytest_memguard.measure.recorder import Recorder
+    from pytest_memguard.measure.region import Region
+    from pytest_memguard.measure.stages import StageLog
     from pytest_memguard.plugin.needs import Needs
     from pytest_memguard.plugin.plans import Plan
     from pytest_memguard.probes.heap import HeapFile
-    from pytest_memguard.recording.recorder import Recorder
-    from pytest_memguard.recording.region import Region
-    from pytest_memguard.recording.stages import StageLog
 
 
 class Measured:

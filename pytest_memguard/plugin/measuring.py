@@ -15,6 +15,9 @@ from pytest_memguard.judge.slack_thresholds import (
     strictest,
     thresholds_for,
 )
+from pytest_memguard.measure.recorder import Recorder
+from pytest_memguard.measure.region import Region
+from pytest_memguard.measure.stages import StageLog
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import BREACHES, Finding, PhaseName, PhaseReading, StageReading
 from pytest_memguard.plugin.judging import PhaseJudge
@@ -22,13 +25,10 @@ from pytest_memguard.plugin.measured import Measured
 from pytest_memguard.plugin.needs import NO_LIMIT_TOLERANCE, Needs
 from pytest_memguard.plugin.tracking import Tracking
 from pytest_memguard.probes.heap import HeapFile
-from pytest_memguard.recording.recorder import Recorder
-from pytest_memguard.recording.region import Region
-from pytest_memguard.recording.stages import StageLog
 
 if TYPE_CHECKING:
+    from pytest_memguard.measure.instruments import Instruments
     from pytest_memguard.plugin.plans import Plan
-    from pytest_memguard.recording.instruments import Instruments
 
 
 class Measurement:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 REGRESSION_MARKER: Final = "mem_regression"
 LEAK_MARKERS: Final = frozenset({"mem_leak_check", "mem_no_leak_check"})
-STAGES_MODULE: Final = "pytest_memguard.recording.stages"
+STAGES_MODULE: Final = "pytest_memguard.measure.stages"
 LATE_MARKERS: Final = "memguard_late_markers"
 """Name under which an xdist worker reports markers that came while its tests ran."""
 _MARKERS: Final = {"mem_budget", REGRESSION_MARKER} | LEAK_MARKERS

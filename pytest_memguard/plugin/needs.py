@@ -11,8 +11,8 @@ from pytest_memguard.judge.slack_thresholds import (
     RSS_RESOLUTION,
     SlackThresholds,
 )
+from pytest_memguard.measure.instruments import URGENT_GARBAGE_FACTOR
 from pytest_memguard.plugin.properties import LIMIT
-from pytest_memguard.recording.instruments import URGENT_GARBAGE_FACTOR
 from pytest_memguard.sizes import MIB
 from pytest_memguard.values import dataclass
 

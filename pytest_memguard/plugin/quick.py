@@ -19,12 +19,12 @@ from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
     from pytest_memguard.allocator.slack_estimator import SlackEstimator
+    from pytest_memguard.measure.instruments import Instruments
     from pytest_memguard.plugin.look import Look
     from pytest_memguard.plugin.looks import Looks
     from pytest_memguard.plugin.needs import Demands
     from pytest_memguard.plugin.running import Running
     from pytest_memguard.probes.peak_rss import PeakRss
-    from pytest_memguard.recording.instruments import Instruments
 
 
 class Care(Protocol):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.metrics import PYTHON
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.collector import Collector
@@ -27,7 +28,6 @@ from pytest_memguard.plugin.names import (
 )
 from pytest_memguard.plugin.options import refuse, settings_of, usage_error
 from pytest_memguard.plugin.plans import Plan, Planner, make_plan
-from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import Settings, default_budgets
 
 if TYPE_CHECKING:

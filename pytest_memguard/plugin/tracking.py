@@ -12,9 +12,9 @@ from pytest_memguard.plugin.needs import Needs
 from pytest_memguard.probes.heap import HeapFile, HeapTracker
 
 if TYPE_CHECKING:
+    from pytest_memguard.measure.instruments import Instruments
+    from pytest_memguard.measure.stages import StageLog
     from pytest_memguard.plugin.plans import Plan
-    from pytest_memguard.recording.instruments import Instruments
-    from pytest_memguard.recording.stages import StageLog
 
 
 class Tracking:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import pytest
 
 import pytest_memguard
-from pytest_memguard.recording.stage_host import set_current
+from pytest_memguard.measure.stage_host import set_current
 from tests.support.forked_pytest import fresh_pytest
 from tests.support.fresh_process import AVAILABLE
 

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_memguard.allocator import mmap_threshold
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.recording import instruments
+from pytest_memguard.measure import instruments
 
 
 def refuse(*_: object) -> None:
@@ -129,7 +129,7 @@ def test_no_thread_of_ours_around_tests_without_budgets(pytester, run):
     """The sampling thread lives in the phases that have a budget, and in no others."""
     pytester.makeconftest("""
         from pytest_memguard.errors import Unmeasurable
-        from pytest_memguard.recording import instruments
+        from pytest_memguard.measure import instruments
 
         def refuse():
             raise Unmeasurable("the kernel said no")
@@ -259,7 +259,7 @@ def test_header_names_missing_memray(run):
     ("name", "module", "subject"),
     [
         ("SlackProbe", "pytest_memguard.probes.slack", "slack inside the process"),
-        ("Trimmer", "pytest_memguard.recording.instruments", "free pages of the C heap"),
+        ("Trimmer", "pytest_memguard.measure.instruments", "free pages of the C heap"),
     ],
 )
 def test_allocators_that_do_not_tell(run, monkeypatch, name, module, subject):

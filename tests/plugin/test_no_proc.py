@@ -259,7 +259,7 @@ def test_measure(memguard):
 )
 CONFTEST = {
     "test_sampled": """
-from pytest_memguard.recording.sampler import SampledResident
+from pytest_memguard.measure.sampler import SampledResident
 
 SampledResident._sample = lambda *_: None  # as if each peak were shorter than the interval
 """

@@ -441,7 +441,7 @@ def test_filling_more(filling, clock) -> None:
 def test_real_slack_is_filled_for_a_while() -> None:
     """Small blocks find no free place while it is filled, and make the process larger."""
     code = (
-        "from pytest_memguard.recording.instruments import Instruments\n"
+        "from pytest_memguard.measure.instruments import Instruments\n"
         "made = Instruments()\n"
         "estimator, level = made.slack_estimator, made.resident.level\n"
         "kept = [bytes(200) for _ in range(200_000)]\n"

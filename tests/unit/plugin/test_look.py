@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.clock import Clock
+from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.plugin.look import Look
 from pytest_memguard.plugin.measuring import Measurement
 from pytest_memguard.plugin.needs import Demands, Needs
 from pytest_memguard.plugin.plans import make_plan
-from pytest_memguard.recording.instruments import Instruments
 from pytest_memguard.settings import default_budgets, resolve
 
 

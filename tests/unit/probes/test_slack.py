@@ -81,7 +81,7 @@ def test_real_chunks_that_were_given_back_are_no_slack() -> None:
     """Of what malloc has freed only what is still resident counts, wherever threads ran."""
     code = (
         "import ctypes, threading\n"
-        "from pytest_memguard.recording.instruments import Instruments\n"
+        "from pytest_memguard.measure.instruments import Instruments\n"
         "made = Instruments()\n"
         "watch, level = made.slack_estimator, made.resident.level\n"
         "libc = ctypes.CDLL(None)\n"

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.peak_bounds import higher, marked_peak
+from pytest_memguard.measure import stage_host
+from pytest_memguard.measure.recorder import Recorder
+from pytest_memguard.measure.region import Region
 from pytest_memguard.model import Budget, Peak
-from pytest_memguard.recording import stage_host
-from pytest_memguard.recording.recorder import Recorder
-from pytest_memguard.recording.region import Region
 from pytest_memguard.units import parse_size
 
 Function = TypeVar("Function", bound=Callable[..., Any])

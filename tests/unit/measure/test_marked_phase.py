@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_memguard.recording.marked_phase import MarkedPhaseWatch
-from pytest_memguard.recording.region import Region
+from pytest_memguard.measure.marked_phase import MarkedPhaseWatch
+from pytest_memguard.measure.region import Region
 from pytest_memguard.sizes import MIB
 from tests.support.fake_collections import FakeProcess, Listener, collect
 

@@ -13,6 +13,8 @@ from pytest_memguard.allocator.slack_estimator import SlackEstimator
 from pytest_memguard.allocator.trim import Trimmer, Untrimmed
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.measure.gaps import NO_MARK, NO_RESETS, NO_RESIDENT
+from pytest_memguard.measure.marked_phase import MarkedPhaseWatch
 from pytest_memguard.metrics import PYTHON
 from pytest_memguard.model import Gap
 from pytest_memguard.probes import Meter
@@ -20,8 +22,6 @@ from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.in_use import InUseProbe
 from pytest_memguard.probes.memray_module import import_memray, missing_files
 from pytest_memguard.probes.peak_rss import PeakRss
-from pytest_memguard.recording.gaps import NO_MARK, NO_RESETS, NO_RESIDENT
-from pytest_memguard.recording.marked_phase import MarkedPhaseWatch
 
 if TYPE_CHECKING:  # only runs that store or compare peaks reserve free chunks
     from pytest_memguard.allocator.free_chunks import FreeChunks
@@ -171,7 +171,7 @@ class Instruments:
         try:
             self.mark = PeakRss()
         except Unmeasurable as error:
-            from pytest_memguard.recording.without_mark import meter_without_mark
+            from pytest_memguard.measure.without_mark import meter_without_mark
 
             meter, instead = meter_without_mark()
             gap = Gap(subject=NO_MARK, reason=f"{error}; {instead}")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pytest_memguard.allocator.freed import Collection, done_by
-from pytest_memguard.recording.region import Region, doubt, dropped
+from pytest_memguard.measure.region import Region, doubt, dropped
 from pytest_memguard.sizes import KIB
 
 RSS_RESOLUTION = 256 * KIB

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from pytest_memguard.recording.recorder import Recorder, Region
+from pytest_memguard.measure.recorder import Recorder, Region
 from tests.support.fakes import FakeMeter
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.recording import without_mark
-from pytest_memguard.recording.without_mark import meter_without_mark
+from pytest_memguard.measure import without_mark
+from pytest_memguard.measure.without_mark import meter_without_mark
 
 
 def refuse(*_: object) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_memguard.recording.instruments import Instruments
+from pytest_memguard.measure.instruments import Instruments
 
 COST = 0.01
 TOLERANCE = 1000

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.measure.sampler import INTERVAL_SECONDS, SampledResident
 from pytest_memguard.probes.lifetime_peak import DRIFT
-from pytest_memguard.recording.sampler import INTERVAL_SECONDS, SampledResident
 
 PATIENCE = 10  # seconds, for a thread that is never this slow
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_memguard.measure.unread import UnreadResident
 from pytest_memguard.probes.lifetime_peak import DRIFT
-from pytest_memguard.recording.unread import UnreadResident
 
 MARK = 10 * DRIFT
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.allocator.freed import OLDEST
 from pytest_memguard.clock import Clock
-from pytest_memguard.recording.region import Region
+from pytest_memguard.measure.region import Region
 
 if TYPE_CHECKING:
     from pytest_memguard.allocator.collection_watch import CollectionWatch

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_memguard.allocator.collection_watch import CollectionWatch
-from pytest_memguard.recording.region import Region
+from pytest_memguard.measure.region import Region
 
 if TYPE_CHECKING:
     from pytest_memguard.allocator.collection_watch import Listener

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.measure.sampler import SampledResident
+from pytest_memguard.measure.unread import UnreadResident
 from pytest_memguard.probes import Meter
 from pytest_memguard.probes.lifetime_peak import lifetime_peak_reader
 from pytest_memguard.probes.resident import resident_reader
-from pytest_memguard.recording.sampler import SampledResident
-from pytest_memguard.recording.unread import UnreadResident
 
 
 def meter_without_mark() -> tuple[Meter, str]:

@@ -1,0 +1,1 @@
+"""Measures a test: what is known of it, the meters, its stages, and what they need."""
