@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_memguard.allocator.collection_watch import CollectionWatch
-from pytest_memguard.measure.region import Region
+from pytest_memguard.measure.region import Region, empty_region
 
 if TYPE_CHECKING:
     from pytest_memguard.allocator.collection_watch import Listener
@@ -26,7 +26,7 @@ class MarkedPhase:
     """
 
     def __init__(self, mark: PeakRss) -> None:
-        self.region = _empty()
+        self.region = empty_region()
         self._mark = mark
 
     def collected(self, collection: Collection) -> None:
@@ -55,54 +55,33 @@ class MarkedPhaseWatch(CollectionWatch):
         super().__init__(probe, trim)
         self._phase = MarkedPhase(mark) if mark is not None else None
 
-    def begin(self, base: int) -> None:
-        """Watch a phase that is measured by the high-water mark alone.
+    def begin(self, region: Region, base: int) -> None:
+        """Watch a phase that is measured by the kernel's mark alone.
 
         Args:
-            base: bytes that the mark was reset to.
+            region: takes what is known of the phase.
+            base: bytes the mark was reset to.
         """
+        region.begin_again(base)
         phase = self._phase
         if phase is not None:
-            phase.region.begin_again(base)
+            phase.region = region
             self.listen(phase)
 
-    def pass_on(self, listener: Listener) -> Region | None:
-        """Let another listener continue in the middle of a phase.
-
-        Returns:
-            What is known of the phase so far, if it was measured by the mark alone.
-        """
-        phase = self._phase
-        if phase is None or self._listener is not phase:
+    def pass_on(self, listener: Listener) -> None:
+        """Let another listener go on in the middle of a phase, if it was watched until now."""
+        if self._phase is None or self._listener is not self._phase:
             self.listen(listener)
-            return None
-        known, phase.region = phase.region, _empty()
-        self._listener = listener
-        return known
+        else:
+            self._listener = listener
 
-    def end_marked(self, mark: int) -> Region | None:
-        """Stop watching, and return what is known of a phase measured by the mark.
+    def end_marked(self, region: Region, mark: int) -> None:
+        """Watch no longer, and note the peak of a phase measured by the mark.
 
         Args:
+            region: what is known of the phase.
             mark: the highest resident bytes since the mark was reset.
-
-        Returns:
-            The region. If no collection freed anything in it, the next phase reuses it.
         """
-        phase = self._phase
-        if phase is None or self._listener is not phase:
-            self.end()
-            return None
-        region = phase.region
         region.note(0, mark)
         if not self.end():
             region.lose_sight()
-        if not region.is_plain:
-            phase.region = _empty()
-        return region
-
-
-def _empty() -> Region:
-    region = Region()
-    region.begin([0])
-    return region

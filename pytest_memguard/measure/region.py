@@ -85,6 +85,18 @@ class Region:
         """Whether it has nothing but levels: no collection freed anything."""
         return not (self.most_freed or self.is_blind)
 
+    def lower(self, size: int) -> None:
+        """Move the start and the peak down: so many bytes went that were none of its own."""
+        self.levels[0] -= size
+        self.highs[0] -= size
+        self.top -= size
+        self.resident -= size
+
+    def keep_first_meter(self) -> None:
+        """Forget all meters but that of resident memory: others are going to be read."""
+        for numbers in (self.levels, self.highs, self.after, self.missed):
+            del numbers[1:]
+
     def note(self, meter: int, high: int) -> None:
         """Note the highest level of a meter since the last note, in bytes."""
         if meter == 0:
@@ -144,6 +156,13 @@ class Region:
     def growth(self, meter: int = 0) -> int:
         """Return the bytes by which the level changed from start to end."""
         return self.after[meter] - self.levels[meter]
+
+
+def empty_region() -> Region:
+    """A region of one meter that has not begun: its places are there before it does."""
+    region = Region()
+    region.begin([0])
+    return region
 
 
 def doubt(region: Region, slack: int, dropped_bytes: int) -> tuple[int, Bound]:

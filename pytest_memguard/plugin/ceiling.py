@@ -178,7 +178,7 @@ class Ceiling:
         """Set up the session while tests run."""
         items = self._start_measuring(session)
         items.begin(session)
-        set_current(items.looks)
+        set_current(items.tests)
         return items
 
     def start_in_test(self) -> None:
@@ -193,7 +193,7 @@ class Ceiling:
     def stage_log(self) -> StageLog | None:
         """The log of a stage that is about to begin."""
         self.start_in_test()
-        return self.items.looks.stage_log() if self.started else None
+        return self.items.tests.stage_log() if self.started else None
 
 
 class Calls:

@@ -10,7 +10,7 @@ from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.model import BREACHES, Finding, Outcome
 from pytest_memguard.plugin.explain import RERUN_SECONDS, Suspects, leaves_question, rerun
 from pytest_memguard.plugin.memray_user import memray_user
-from pytest_memguard.plugin.running import Ended, Running
+from pytest_memguard.plugin.so_far import PhaseEnd, SoFar
 from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import format_size
 
@@ -32,7 +32,7 @@ class Explainer:
         settings: the run's.
         instruments: the process's.
         suspects: the tests that the next run tracks from the start.
-        running: the test that runs.
+        so_far: reads what is known of the test that runs.
         run_again: called in a forked child, makes ready for a second run.
     """
 
@@ -41,30 +41,30 @@ class Explainer:
         settings: Settings,
         instruments: Instruments,
         suspects: Suspects,
-        running: Running,
+        so_far: SoFar,
         run_again: Callable[[], None],
     ) -> None:
         self._how = settings.explain
         self._instruments = instruments
         self._suspects = suspects
-        self._running = running
+        self._so_far = so_far
         self._run_again = run_again
 
-    def explain(self, ended: Ended, finding: Finding) -> Finding:
+    def explain(self, ended: PhaseEnd, finding: Finding) -> Finding:
         """The finding with its lines or a sentence about them.
 
         Args:
             ended: where it is.
             finding: a breach or an open question.
         """
-        finding = replace(finding, sites=self._running.relative(finding.sites))
+        finding = replace(finding, sites=self._so_far.relative(finding.sites))
         if finding.sites or not leaves_question(finding):
             return finding
         if self._how == "never":
             return replace(
                 finding, advice="Allocation lines were not recorded: --mem-explain=never."
             )
-        no_heap = ended.measurement.no_tracker or self._instruments.no_heap
+        no_heap = self._no_tracker() or self._instruments.no_heap
         no_heap = no_heap or memray_user(ended.item)
         if no_heap:
             return replace(finding, advice=f"Allocation lines are not available: {no_heap}.")
@@ -76,9 +76,14 @@ class Explainer:
             return replace(finding, advice=f"A test is not run once more {why}.")
         return self._by_rerun(ended, finding)
 
-    def _by_rerun(self, ended: Ended, finding: Finding) -> Finding:
+    def _no_tracker(self) -> str:
+        """Why memray could not be used when the test needed it; empty if it could."""
+        detail = self._so_far.measurement.detail
+        return detail.no_tracker if detail is not None else ""
+
+    def _by_rerun(self, ended: PhaseEnd, finding: Finding) -> Finding:
         phase = ended.phase
-        seconds = max(RERUN_SECONDS, 20 * ended.measurement.measured.seconds(phase))
+        seconds = max(RERUN_SECONDS, 20 * self._so_far.state.phase(phase).region.seconds)
 
         def again() -> Callable[[], Any]:
             self._run_again()
@@ -106,7 +111,7 @@ class Explainer:
         reached = f", which peaked at {format_size(peak.value)}" if peak else ""
         return replace(
             finding,
-            sites=self._running.relative(same[0].sites),
+            sites=self._so_far.relative(same[0].sites),
             advice="The lines are those of a second run in a forked child "
             f"(--mem-explain=rerun){reached}.",
         )
@@ -114,15 +119,15 @@ class Explainer:
     def _answer(self) -> Any:
         """In the child, after the second run: what it found."""
         self._instruments.folder.close()
-        look = self._running.look
-        if look is None:
+        state = self._so_far.state
+        if not state.is_measured:
             return None
         from pytest_memguard.wire import outcome_to_json
 
         return outcome_to_json(
             Outcome(
                 nodeid="",
-                phases=look.phase_readings(),
-                findings=tuple(look.detail_now().findings),
+                phases=self._so_far.measurement.phase_readings(),
+                findings=tuple(state.findings),
             )
         )

@@ -96,12 +96,12 @@ class MemGuard:
         self, items: ItemHooks | None, leaks: FunctionLeaks | None, *, off: bool
     ) -> None:
         self._leaks = leaks
-        repeated = items is not None and items.looks.paused
-        self._look = items.looks.look_now() if items is not None else None
+        repeated = items is not None and items.tests.paused
+        self._measurement = items.tests.measured_now() if items is not None else None
         self._instruments = items.instruments if items is not None else None
         self._host: Host | None = self
-        if self._look is not None and items is not None:
-            self._host = items.looks
+        if self._measurement is not None and items is not None:
+            self._host = items.tests
         elif off or repeated:  # the stages of a repetition are not told
             self._host = None
         self._may_fill = not repeated  # filler in a repeated test looks like a leak
@@ -231,8 +231,8 @@ class MemGuard:
 
     def _recorder_for(self, metric: str) -> tuple[Recorder, int]:
         """The test's own recorder if it can: regions of one mark must know each other."""
-        if self._look is not None:
-            recorder = self._look.detail_now().recorder
+        if self._measurement is not None:
+            recorder = self._measurement.detail_now().recorder
             for index, meter in enumerate(recorder.meters):
                 if meter.metric.name == metric and meter.running:
                     return recorder, index
@@ -247,8 +247,8 @@ class MemGuard:
         return self._recorders[metric]
 
     def _measure_heap(self, measure: Measure) -> Iterator[Measure]:
-        if self._look is not None:
-            self._look.detail_now().yield_tracker()
+        if self._measurement is not None:
+            self._measurement.detail_now().yield_tracker()
         tracker = HeapTracker(self._tools().folder)
         start = Clock.seconds()
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,11 @@ from pytest_memguard.escapes import one_line
 from pytest_memguard.model import Finding
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.failures import Breach, Regressed, Violated
-from pytest_memguard.plugin.running import Ended, Running
+from pytest_memguard.plugin.measured_tests import MeasuredTests
+from pytest_memguard.plugin.so_far import PhaseEnd, SoFar
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
-    from pytest_memguard.plugin.measuring import Measurement
     from pytest_memguard.plugin.regressions import RegressionCheck
 
 
@@ -49,7 +49,8 @@ class Found:
 
     Args:
         settings: the run's.
-        running: the test that runs.
+        tests: tells whether one is run once more.
+        so_far: reads what is known of the one that runs.
         explainer: adds lines to findings.
         regressions: decides about limits that the baseline sets, if there is one.
     """
@@ -57,16 +58,18 @@ class Found:
     def __init__(
         self,
         settings: Settings,
-        running: Running,
+        tests: MeasuredTests,
+        so_far: SoFar,
         explainer: Explainer,
         regressions: RegressionCheck | None,
     ) -> None:
         self._regressions = regressions
         self._warns = settings.mode == "warn"
-        self._running = running
+        self._tests = tests
+        self._so_far = so_far
         self._explainer = explainer
 
-    def act(self, ended: Ended, found: Sequence[Finding]) -> None:
+    def act(self, ended: PhaseEnd, found: Sequence[Finding]) -> None:
         """Tell what was found, and fail the test where that is due.
 
         Args:
@@ -80,7 +83,7 @@ class Found:
         """
         __tracebackhide__ = True
         item, failed = ended.item, ended.failed
-        if not self._running.again:
+        if not self._tests.runs_again:
             found = self._considered(ended, found)
             breaches = [f for f in found if f.rule == "over-budget"]
             regressed = [f for f in found if self._fails(item, f)]
@@ -93,42 +96,45 @@ class Found:
                 for finding in breaches + regressed
             ]
             explained += [replace(finding, raised=not failed) for finding in violations]
-            ended.measurement.replace_findings(
-                dict(zip(breaches + regressed + violations, explained, strict=True))
-            )
+            self._replace(dict(zip(breaches + regressed + violations, explained, strict=True)))
             fatal = [finding for finding in explained if finding.raised]
             if fatal:
-                self._fail(item, ended.measurement, fatal)
+                self._fail(item, fatal)
         for finding in found:
             over = finding.rule == "over-budget" and self._warns
             if finding.rule == "near-budget" or over:
                 _warn(item, one_line(f"{finding.text} ({finding.rule})"), failed=failed)
 
-    def _considered(self, ended: Ended, found: Sequence[Finding]) -> list[Finding]:
+    def _considered(self, ended: PhaseEnd, found: Sequence[Finding]) -> list[Finding]:
         """Findings with what the regression check makes of those that are its own."""
-        check, item, measurement = self._regressions, ended.item, ended.measurement
+        check, item = self._regressions, ended.item
         if check is None or all(finding.budget.baseline_value is None for finding in found):
             return list(found)
-        so_far = self._running.so_far(item, measurement)
+        so_far = self._so_far.outcome(item)
         may_run_again = not ended.failed and ended.phase != "teardown"
-        seconds = measurement.measured.seconds("call") if may_run_again else None
+        call = self._so_far.state.call
+        seconds = call.region.seconds if may_run_again else None
         new: dict[Finding, Finding | None] = {}
         for finding in found:
             if finding.budget.baseline_value is not None:
-                mine = replace(finding, sites=self._running.relative(finding.sites))
+                mine = replace(finding, sites=self._so_far.relative(finding.sites))
                 new[finding] = check.consider(item, mine, so_far, seconds)
-        measurement.replace_findings(new)
+        self._replace(new)
         return [kept for finding in found if (kept := new.get(finding, finding)) is not None]
 
     def _fails(self, item: pytest.Item, finding: Finding) -> bool:
         return self._regressions is not None and self._regressions.fails(item.nodeid, finding)
 
-    def _fail(
-        self, item: pytest.Item, measurement: Measurement, fatal: Sequence[Finding]
-    ) -> None:
+    def _replace(self, new: Mapping[Finding, Finding | None]) -> None:
+        """Put findings, or none, in place of others."""
+        state = self._so_far.state
+        kept = (new.get(finding, finding) for finding in state.findings)
+        state.findings = [finding for finding in kept if finding is not None]
+
+    def _fail(self, item: pytest.Item, fatal: Sequence[Finding]) -> None:
         from pytest_memguard.report.failure import failure_text
 
-        so_far = self._running.so_far(item, measurement, fatal)
+        so_far = self._so_far.outcome(item, fatal)
         more = []
         for finding in fatal:
             if finding.budget.baseline_value is not None and self._regressions is not None:

@@ -56,7 +56,7 @@ class FunctionLeaks:
         heap = leaks.heap()
         function(*args, **kwargs)
         kept = leaks.kept_since(heap, collect=enabled)
-        if self._items.looks.paused:
+        if self._items.tests.paused:
             return Verdict(state="clean", calls=1, reason="the test itself is being repeated")
         plan = LeakPlanner(settings).defaults
         line = self._config.stash.get(LINE, None)

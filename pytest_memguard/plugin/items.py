@@ -11,25 +11,25 @@ import pytest
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.measure.instruments import Instruments
+from pytest_memguard.measure.measurement import Measurement
+from pytest_memguard.measure.requirements import Requirements
 from pytest_memguard.measure.stage_host import set_current
 from pytest_memguard.model import Budget, Finding, Outcome, PhaseName
-from pytest_memguard.plugin.careful import CarefulHooks, SetupHooks
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.failures import Regressed
+from pytest_memguard.plugin.fast_hooks import FastHooks
 from pytest_memguard.plugin.found import Found
 from pytest_memguard.plugin.last_failure import forget_last_failure
-from pytest_memguard.plugin.look import Look
-from pytest_memguard.plugin.looks import Looks
+from pytest_memguard.plugin.measured_tests import MeasuredTests
 from pytest_memguard.plugin.names import is_marker_of_ours
-from pytest_memguard.plugin.needs import Needs
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.outcomes import OutcomeHooks
 from pytest_memguard.plugin.plans import Planner
 from pytest_memguard.plugin.properties import set_properties
 from pytest_memguard.plugin.pytest_internals.items import has_failed
-from pytest_memguard.plugin.quick import QuickHooks
-from pytest_memguard.plugin.running import Ended, Running
+from pytest_memguard.plugin.slow_hooks import SetupHooks, SlowHooks
+from pytest_memguard.plugin.so_far import PhaseEnd, SoFar
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class ItemHooks:
         confirm: measures tests again, if asked for.
 
     Attributes:
-        looks: makes the look at a test.
+        tests: begins to measure them.
         reports: makes outcomes.
     """
 
@@ -77,15 +77,16 @@ class ItemHooks:
         self.planner = planner
         self.checks = checks
         self.instruments = instruments
-        self._running = running = Running(f"{root}/")
         self._register = register
+        self.tests = tests = MeasuredTests(settings, instruments, suspects, self._activate)
+        self._state = tests.state
+        self._so_far = so_far = SoFar(tests.state, tests.measurement, f"{root}/")
         self.reports = OutcomeHooks(
-            settings, suspects, running, sink, worker, register, confirm
+            settings, suspects, tests, so_far, sink, worker, register, confirm
         )
-        self.looks = Looks(settings, instruments, suspects, running, self.reports.activate)
-        explainer = Explainer(settings, instruments, suspects, running, self._run_again)
+        explainer = Explainer(settings, instruments, suspects, so_far, self._run_again)
         self.regressions = regressions
-        self._found = Found(settings, running, explainer, regressions)
+        self._found = Found(settings, tests, so_far, explainer, regressions)
         self._torn_early: list[Finding] | None = None
         self._measures_setup = False
         if settings.measures_all or suspects:
@@ -93,34 +94,37 @@ class ItemHooks:
         register(self._hooks(), "memguard-tests")
 
     def _hooks(self) -> object:
-        """The hooks around a test: quick ones where the kernel helps."""
+        """The hooks around a test: a fast path where the kernel helps."""
         mark, estimator = self.instruments.mark, self.instruments.slack_estimator
         if mark is None or estimator is None:
-            return CarefulHooks(self)
-        quick = QuickHooks(self.looks, self._running, self, self.instruments, mark, estimator)
-        self.looks.quick = quick
-        return quick
+            return SlowHooks(self)
+        self.tests.has_fast_path = True
+        return FastHooks(self.tests, self, self.instruments, mark, estimator)
+
+    def _activate(self) -> None:
+        """Have reports made: there is going to be something in them."""
+        self.reports.activate()
 
     @property
     def leak(self) -> LeakReading | None:
         """What the leak check said of the test that runs."""
-        return self._running.leak
+        return self._state.leak
 
     @leak.setter
     def leak(self, reading: LeakReading) -> None:
-        self._running.leak = reading
+        self._state.leak = reading
         self.reports.activate()
 
     @property
     def measures_again(self) -> bool:
         """Whether this is a child in which a test is run once more."""
-        return self._running.again
+        return self.tests.runs_again
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Make ready for the first test; let stages be told to us meanwhile."""
         self.begin(session)
-        before = set_current(self.looks)
+        before = set_current(self.tests)
         try:
             return (yield)
         finally:
@@ -128,14 +132,14 @@ class ItemHooks:
 
     def begin(self, session: pytest.Session) -> None:
         """Make ready for the next test, be it the first of the run or not."""
-        if self.looks.begin_session(session):
+        if self.tests.begin_session(session):
             self._measure_setup()
 
     def _measure_setup(self) -> None:
-        """Have setup measured where it has a budget, or somebody wants to know."""
+        """Have setup measured where it has a budget, or something asks for what it uses."""
         if not self._measures_setup:
             self._measures_setup = True
-            self._register(SetupHooks(self._running, self.looks, self._act), "memguard-setup")
+            self._register(SetupHooks(self.tests, self._act), "memguard-setup")
 
     # Tests that a high-water mark alone has bounded so far
 
@@ -147,15 +151,15 @@ class ItemHooks:
             setup: bytes by which the mark has risen since the call of the test before.
         """
         forget_last_failure()
-        look = self.looks.make(item)
-        if look.detail is None:
-            look.adopt_setup(0, 0)
-            look.rose_in_setup(setup)
-            if look.setup_was_too_much:
+        measurement = self.tests.begin(item)
+        if self._state.detail is None:
+            measurement.begin_after_setup(0, 0)
+            measurement.rose_in_setup(setup)
+            if self._state.setup_exceeds_limit:
                 self.reports.activate()
-            look.collect_late()
+            measurement.collect_late()
         else:
-            look.begin_late("setup")
+            measurement.begin_late("setup")
 
     def begin_in_fixture(self, ended: pytest.Item | None) -> None:
         """Go on with a test in the middle of its setup.
@@ -163,9 +167,9 @@ class ItemHooks:
         Args:
             ended: the test whose call has ended last: if it is that one, it is torn down.
         """
-        look = self.looks.look_now()
-        if look is not None and look.item is ended:
-            self._running.look = None
+        measurement = self.tests.measured_now()
+        if measurement is not None and self._state.item is ended:
+            self._state.forget()
 
     def take_over_call(
         self,
@@ -185,59 +189,55 @@ class ItemHooks:
             started: when the call began.
             was_reset: whether a test has reset the mark, which tells nothing then.
         """
-        self.looks.plans.pop(item.nodeid, None)  # it had no budget of its own when it began
-        self._running.markers = tuple(m for m in item.own_markers if not is_marker_of_ours(m))
-        look = self.looks.make(item)
-        look.adopt_bounded_call(before, after, started)
+        self.tests.plans.pop(item.nodeid, None)  # it had no budget of its own when it began
+        self._state.markers = tuple(m for m in item.own_markers if not is_marker_of_ours(m))
+        self.tests.begin(item).begin_bounded_call(before, after, started)
         if was_reset and self.instruments.mark is not None:
             self.instruments.mark.note_reset()
 
     # The phases
 
     def set_up(self, item: pytest.Item) -> None:
-        """A test has been set up that a quick look cannot take on.
+        """A test has been set up that the fast path cannot take on.
 
         Raises:
             BudgetExceeded: if a stage in a fixture exceeded its budget.
         """
-        look = self._running.look
         forget_last_failure()  # before garbage is collected: it holds some
-        if look is not None and look.open == "setup":  # since a stage in a fixture
-            self._act(item, look, "setup", look.end("setup"))
+        if self._state.is_measured and self._state.open == "setup":  # a stage in a fixture
+            self._act(item, "setup", self.tests.measurement.end("setup"))
         else:
-            self.looks.make_after_setup(item).collect_late()
+            self.tests.begin_after_setup(item).collect_late()
 
     def call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Measure a call for which a quick look is not enough."""
-        running = self._running
-        look = running.look
-        if self.looks.paused:
+        """Measure a call for which the fast path is not enough."""
+        tests, state = self.tests, self._state
+        if tests.paused:
             return (yield)
-        running.markers = tuple(
-            item.own_markers
-        )  # before slack is filled: it stays for a while
-        if look is not None:
-            if look.open == "setup":  # a stage in a fixture, and nobody has seen its end
-                self._act(item, look, "setup", look.end("setup"))
-            if len(item.own_markers) != self.looks.marked.get(item.nodeid, 0):
-                self._plan_again(item, look)
+        state.markers = tuple(item.own_markers)  # before slack is filled: it stays for a while
+        measurement = tests.measured()
+        if measurement is not None:
+            if state.open == "setup":  # a stage in a fixture, and no hook has seen its end
+                self._act(item, "setup", measurement.end("setup"))
+            if len(item.own_markers) != tests.marked.get(item.nodeid, 0):
+                self._plan_again(item, measurement)
             forget_last_failure()
-            look.begin("call")
-        running.phase, running.item = "call", item
+            measurement.begin("call")
+        state.open, state.item = "call", item
         modules = len(sys.modules)  # ours are there by now
         try:
             result = yield
         except BaseException:
-            running.imports = len(sys.modules) - modules
+            state.imports = len(sys.modules) - modules
             self.end_call(item, failed=True)
             raise
-        running.imports = max(0, len(sys.modules) - modules)
+        state.imports = max(0, len(sys.modules) - modules)
         self.end_call(item, failed=False)
-        if look is not None and not running.again:
-            self._refuse_new(item, look)
+        if measurement is not None and not tests.runs_again:
+            self._refuse_new(item)
         return result
 
-    def _refuse_new(self, item: pytest.Item, look: Look) -> None:
+    def _refuse_new(self, item: pytest.Item) -> None:
         """Fail a test that the baseline does not have, where that counts.
 
         Raises:
@@ -247,7 +247,8 @@ class ItemHooks:
         check = self.regressions
         finding = check.judge_new(item) if check is not None else None
         if finding is not None:
-            look.detail_now().findings.append(finding)
+            self.tests.measurement.detail_now()
+            self._state.findings.append(finding)
             raise Regressed(one_line(f"{finding.text} ({finding.rule})"), [finding])
 
     def end_call(self, item: pytest.Item, *, failed: bool) -> None:
@@ -258,20 +259,21 @@ class ItemHooks:
             pytest.fail.Exception: if it added a marker that makes no sense.
         """
         __tracebackhide__ = True
-        running = self._running
-        running.phase = running.item = None
-        look = running.look or self.looks.take_over()
+        measurement = self.tests.measured()
+        if measurement is None:
+            self._state.open = self._state.item = None
         late = self._late_findings(item, failed=failed)
-        if look is None and late:
-            look = self.looks.make(item)
-            look.begin_late("call")
-        if look is None:
+        if measurement is None and late:
+            measurement = self.tests.begin(item)
+            measurement.begin_late("call")
+        if measurement is None:
             return
-        found = self._checked(item, look, "call", look.end("call"))
+        found = self._checked(item, "call", measurement.end("call"))
         if late:
-            look.detail_now().findings.extend(late)
+            measurement.detail_now()
+            self._state.findings.extend(late)
             found = [*(found or ()), *late]
-        self._act(item, look, "call", found, failed=failed)
+        self._act(item, "call", found, failed=failed)
 
     def _late_findings(self, item: pytest.Item, *, failed: bool) -> list[Finding]:
         """A finding for each marker of a check that the test has added while it ran.
@@ -279,7 +281,7 @@ class ItemHooks:
         Raises:
             pytest.fail.Exception: if one of them makes no sense.
         """
-        planner, before = self.planner, self._running.markers
+        planner, before = self.planner, self._state.markers
         if len(item.own_markers) == len(before):
             return []
         from pytest_memguard.plugin.late_markers import late_findings
@@ -304,23 +306,22 @@ class ItemHooks:
     def tear_down(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
-        """Measure teardown where a quick look is not enough."""
-        running = self._running
-        look = running.look or self.looks.take_over()
-        if self.looks.paused:
+        """Measure teardown where the fast path is not enough."""
+        measurement = self.tests.measured()
+        if self.tests.paused:
             return (yield)
-        if look is None and self.looks.plan_of(item) is not None:  # its setup has failed
-            look = self.looks.make_after_setup(item)
-        if look is None:
+        if measurement is None and self.tests.plan_of(item) is not None:  # its setup failed
+            measurement = self.tests.begin_after_setup(item)
+        if measurement is None:
             return (yield from self._tear_down_unmeasured(item, nextitem))
         if self._torn_early is not None:
             result = yield
             torn, self._torn_early = self._torn_early, None
-            self._act(item, look, "teardown", torn)
+            self._act(item, "teardown", torn)
             return result
-        if look.open is not None:  # its setup has failed in a stage
-            look.end(look.open)
-        look.begin("teardown")
+        if self._state.open is not None:  # its setup has failed in a stage
+            measurement.end(self._state.open)
+        measurement.begin("teardown")
         try:
             result = yield
         except BaseException:
@@ -333,17 +334,18 @@ class ItemHooks:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
         """Measure nothing in a teardown, unless it has a stage with a budget."""
-        running = self._running
-        running.phase, running.item = "teardown", item
+        state = self._state
+        state.open, state.item = "teardown", item
         failed = True
         try:
             result = yield
             failed = False
         finally:
-            running.phase = running.item = None
-            if running.look is not None:
+            if state.is_measured:
                 self.end_test(item, failed=failed)
-            self.looks.begin_after(nextitem)
+            else:
+                state.open = state.item = None
+            self.tests.begin_after(nextitem)
         return result
 
     def end_test(self, item: pytest.Item, *, failed: bool) -> None:
@@ -353,65 +355,67 @@ class ItemHooks:
             BudgetExceeded: if a budget was exceeded and the test has not failed itself.
         """
         __tracebackhide__ = True
-        look = self._running.look or self.looks.take_over()
-        if look is not None:
-            self._act(item, look, "teardown", self._end_teardown(item, look), failed=failed)
+        measurement = self.tests.measured()
+        if measurement is not None:
+            found = self._end_teardown(item, measurement)
+            self._act(item, "teardown", found, failed=failed)
 
-    def _end_teardown(self, item: pytest.Item, look: Look) -> list[Finding] | None:
+    def _end_teardown(
+        self, item: pytest.Item, measurement: Measurement
+    ) -> list[Finding] | None:
         """Stop measuring the last phase, and judge what stays of the test."""
-        found = look.end("teardown")
-        plan = look.plan
+        found = measurement.end("teardown")
+        state = self._state
+        plan = state.plan
         if plan is not None and plan.growth is not None:
-            found = self._judge_growth(look, plan.growth, found)
-        asked = plan is not None or self.looks.keeps_all or look.detail is not None
-        if asked and not self._running.again:  # or it had no stages, and nobody asks
-            phases = look.detail.phase_readings() if look.detail is not None else ()
-            limit = plan.main_limit if plan is not None else None
-            numbers = None if look.lost else look.peak_and_growth()
+            found = self._judge_growth(measurement, plan.growth, found)
+        detail = measurement.detail
+        asked = plan is not None or self.tests.keeps_all or detail is not None
+        if asked and not self.tests.runs_again:  # or it had no stages, and nothing asks
+            phases = detail.phase_readings() if detail is not None else ()
+            limit = plan.requirements.main_limit if plan is not None else None
+            numbers = None if measurement.lost else measurement.peak_and_growth()
             set_properties(item, numbers, limit, phases)
-        found = self._checked(item, look, "teardown", found)
+        found = self._checked(item, "teardown", found)
         if not self.reports.active:
-            self._running.look = None
+            state.forget()
         return found
 
     def _checked(
-        self,
-        item: pytest.Item,
-        look: Look,
-        phase: PhaseName,
-        found: list[Finding] | None,
+        self, item: pytest.Item, phase: PhaseName, found: list[Finding] | None
     ) -> list[Finding] | None:
         """What was found, with what checks of other plugins have to say."""
-        if self.checks is None or look.detail is None or self._running.again:
+        detail = self.tests.measurement.detail
+        if self.checks is None or detail is None or self.tests.runs_again:
             return found
-        more = self.checks.judge(item.nodeid, look.detail.measured.readings(), phase)
-        look.detail.findings += more
+        more = self.checks.judge(item.nodeid, detail.peaks.readings(), phase)
+        self._state.findings += more
         return [*(found or ()), *more]
 
     def _judge_growth(
-        self, look: Look, limit: Budget, found: list[Finding] | None
+        self, measurement: Measurement, limit: Budget, found: list[Finding] | None
     ) -> list[Finding] | None:
         """Hold what a test left behind against the baseline; everything found then."""
         if limit.baseline_value is None:
             return found
-        if look.lost:
+        if measurement.lost:
             from pytest_memguard.judge.budget import not_measured
 
-            grown: Finding | None = not_measured(limit, look.lost)
+            grown: Finding | None = not_measured(limit, measurement.lost)
         else:
             from pytest_memguard.judge.regression_findings import number_finding
 
-            _, growth = look.peak_and_growth()
+            _, growth = measurement.peak_and_growth()
             grown = number_finding(limit, limit.baseline_value, growth)
         if grown is None:
             return found
-        look.detail_now().findings.append(grown)
+        measurement.detail_now()
+        self._state.findings.append(grown)
         return [*(found or ()), grown]
 
     def _act(
         self,
         item: pytest.Item,
-        look: Look,
         phase: PhaseName,
         found: list[Finding] | None,
         *,
@@ -423,15 +427,16 @@ class ItemHooks:
             BudgetExceeded: if a budget was exceeded and the test has not failed itself.
         """
         __tracebackhide__ = True
-        if look.setup_was_too_much:
+        if self._state.setup_exceeds_limit:
             self.reports.activate()
         if not found:
             return
         # unittest's own failures do not raise; pytest puts them in place afterwards
         failed = failed or has_failed(item)
-        self._found.act(Ended(item, look.detail_now(), phase, failed), found)
+        self.tests.measurement.detail_now()
+        self._found.act(PhaseEnd(item, phase, failed), found)
 
-    def _plan_again(self, item: pytest.Item, look: Look) -> None:
+    def _plan_again(self, item: pytest.Item, measurement: Measurement) -> None:
         """Find the plan of a test whose markers changed during setup.
 
         Raises:
@@ -440,8 +445,8 @@ class ItemHooks:
         planner = self.planner
         plan = planner.plan(item)
         self._refuse_markers(planner)
-        look.plan_again(self.looks.demands_of(plan, item.nodeid))
-        if look.setup_was_too_much:
+        measurement.plan_again(plan, self.tests.requirements_of(plan, item.nodeid))
+        if self._state.setup_exceeds_limit:
             self.reports.activate()
 
     # Tests that are repeated
@@ -452,29 +457,31 @@ class ItemHooks:
         Raises:
             MemoryRegression: if it is more than was.
         """
-        look, check = self._running.look, self.regressions
-        limit = look.plan.leak if look is not None and look.plan is not None else None
-        if look is None or limit is None or check is None:
+        state, check = self._state, self.regressions
+        limit = state.plan.leak if state.is_measured and state.plan is not None else None
+        if limit is None or check is None:
             return
         finding = check.judge_leak(limit, reading)
         if finding is not None:
-            look.detail_now().findings.append(finding)
-            self._act(item, look, "call", [finding])
+            self.tests.measurement.detail_now()
+            state.findings.append(finding)
+            self._act(item, "call", [finding])
 
     def measure_early_teardown(self, item: pytest.Item, tear_down: Callable[[], None]) -> None:
         """Measure the teardown of a test that is going to be repeated.
 
         What it breaches is raised when pytest asks for the teardown.
         """
-        look = self._running.look or self.looks.take_over()
-        if look is not None and look.open is None:
-            look.begin("teardown")
-        self.looks.paused = self._running.is_taken = True
+        tests = self.tests
+        measurement = tests.measured()
+        if measurement is not None and self._state.open is None:
+            measurement.begin("teardown")
+        tests.paused = tests.is_taken = True
         tear_down()
-        self.looks.paused = self._running.is_taken = False
-        if look is not None:
+        tests.paused = tests.is_taken = False
+        if measurement is not None:
             self.reports.activate()
-            self._torn_early = self._end_teardown(item, look) or []
+            self._torn_early = self._end_teardown(item, measurement) or []
 
     def repeat(self, *, lasts: bool) -> None:
         """Measure nothing while a test is repeated, and forget then what is no longer so.
@@ -482,32 +489,30 @@ class ItemHooks:
         Args:
             lasts: whether it is being repeated from now on; if not, it has been.
         """
-        self.looks.paused = self._running.is_taken = lasts
+        self.tests.paused = self.tests.is_taken = lasts
         if not lasts:
-            self.looks.begin_anew()
+            self.tests.begin_anew()
 
     # Tests that are run once more
 
     def _run_again(self) -> None:
         """In a forked child: make ready for a run under the exact tracker."""
-        self._again(Needs(track=True))
+        self._again(Requirements(track=True))
 
-    def _again(self, needs: Needs) -> None:
-        self.looks.again(needs)
+    def _again(self, requirements: Requirements) -> None:
+        self.tests.again(requirements)
         self._measure_setup()
-        self._running.again, self._running.look = True, None
-        self.reports.activate()  # or the look would be gone at the end
+        self.reports.activate()  # or what is known would be gone at the end
 
     def measure_again(self, item: pytest.Item) -> Any:
         """In a forked child: run a test with everything it needs, and tell what it used."""
         from pytest_memguard.plugin.pytest_internals.running import runtestprotocol
 
-        self._again(Needs(record=True))
+        self._again(Requirements(record=True))
         reports = runtestprotocol(item, log=False, nextitem=None)
-        running = self._running
-        look: Look | None = getattr(running, "look", None)  # set by the hooks
+        state = self._state
         self.instruments.folder.close()
-        if look is None:
+        if not state.is_measured:
             return None
         from pytest_memguard.wire import outcome_to_json
 
@@ -515,9 +520,9 @@ class ItemHooks:
             Outcome(
                 nodeid=item.nodeid,
                 result="passed" if all(report.passed for report in reports) else "failed",
-                phases=look.phase_readings(),
-                stages=running.stages(look.detail),
-                imports=running.imports,
+                phases=self.tests.measurement.phase_readings(),
+                stages=self._so_far.stages(),
+                imports=state.imports,
             )
         )
 
@@ -528,7 +533,7 @@ class ItemHooks:
         if output is not None:
             gaps = self.instruments.gaps
             output[GAPS] = [{"subject": gap.subject, "reason": gap.reason} for gap in gaps]
-        look = self._running.look
-        if look is not None and look.detail is not None:
-            look.detail.abandon()
+        detail = self.tests.measurement.detail
+        if detail is not None:
+            detail.abandon()
         self.instruments.close()

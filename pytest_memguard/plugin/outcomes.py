@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_memguard.model import Finding, Outcome
+from pytest_memguard.model import BREACHES, Finding, Outcome
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.failures import TextAlone
-from pytest_memguard.plugin.running import Running
+from pytest_memguard.plugin.measured_tests import MeasuredTests
+from pytest_memguard.plugin.so_far import SoFar
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.confirm import Confirm
-    from pytest_memguard.plugin.look import Look
 
 
 class OutcomeHooks:
@@ -28,7 +28,8 @@ class OutcomeHooks:
     Args:
         settings: the run's.
         suspects: the tests that were tracked from the start.
-        running: the test that runs.
+        tests: tells which of them are measured.
+        so_far: reads what is known of the one that runs.
         sink: takes an outcome; ``None`` in a worker, whose outcomes travel on reports.
         worker: xdist's name for this process.
         register: makes pytest call these hooks from now on.
@@ -42,7 +43,8 @@ class OutcomeHooks:
         self,
         settings: Settings,
         suspects: Suspects,
-        running: Running,
+        tests: MeasuredTests,
+        so_far: SoFar,
         sink: Callable[[Outcome], None] | None,
         worker: str,
         register: Callable[[object, str], object],
@@ -53,7 +55,10 @@ class OutcomeHooks:
         self._left_out: Mapping[str, str] = {}
         self._settings = settings
         self._suspects = suspects
-        self._running = running
+        self._tests = tests
+        self._so_far = so_far
+        self._state = tests.state
+        self._measurement = tests.measurement
         self._sink = sink
         self._worker = worker
         self._register = register
@@ -81,54 +86,55 @@ class OutcomeHooks:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the peak into the call's report; after teardown, hand the outcome on."""
         report = yield
-        running = self._running
-        look = running.look
-        if running.again:
+        state = self._state
+        if self._tests.runs_again:
             return report
         if call.when == "setup":
             self._results = {}
         self._results[call.when] = result_of(report)
         if report.failed:
             point_at_test(item, call, report)
-        if call.when == "call" and look is not None:
-            self._complete_call_report(report, look)
+        if call.when == "call" and state.is_measured:
+            self._complete_call_report(report)
         elif call.when == "teardown":
-            running.look = None
-            if self._has_something_to_tell(item, look):
-                self._hand_on(item, look, report)
-            running.leak = None
+            if self._has_something_to_tell(item):
+                self._hand_on(item, report)
+            if not state.is_fast:
+                state.forget()
+            state.leak = None
         return report
 
-    def _has_something_to_tell(self, item: pytest.Item, look: Look | None) -> bool:
-        nodeid = item.nodeid
-        if self._running.leak is not None or nodeid in self._left_out:
+    def _has_something_to_tell(self, item: pytest.Item) -> bool:
+        nodeid, state = item.nodeid, self._state
+        if state.leak is not None or nodeid in self._left_out:
             return True
-        if look is None:
-            return False
-        return (
-            look.detail is not None
+        return state.is_measured and (
+            state.detail is not None
             or self._keeps_all
             or nodeid in self._suspects
-            or look.setup_was_too_much
+            or state.setup_exceeds_limit
         )
 
-    def _complete_call_report(self, report: pytest.TestReport, look: Look) -> None:
-        if self._settings.mem and not look.lost:
-            report.memguard_peak = look.peak_and_growth()[0]  # type: ignore[attr-defined]
-        detail = look.detail
-        if report.failed and detail is not None and detail.stages.sums and not detail.breached:
+    def _complete_call_report(self, report: pytest.TestReport) -> None:
+        if self._settings.mem and not self._measurement.lost:
+            peak, _ = self._measurement.peak_and_growth()
+            report.memguard_peak = peak  # type: ignore[attr-defined]
+        detail = self._measurement.detail
+        breached = any(finding.rule in BREACHES for finding in self._state.findings)
+        if report.failed and detail is not None and detail.stages.sums and not breached:
             from pytest_memguard.report.failure import stage_lines
             from pytest_memguard.report.table import stage_table
 
-            stages = self._running.stages(detail)
+            stages = self._so_far.stages()
             call = next((p for p in detail.phase_readings() if p.name == "call"), None)
             parts = [stage_table(stages, call), *stage_lines(stages)]
             report.sections.append(("Memory stages", "\n\n".join(parts)))
 
-    def _hand_on(self, item: pytest.Item, look: Look | None, report: pytest.TestReport) -> None:
+    def _hand_on(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        state, measured = self._state, self._state.is_measured
         result = combined_result(self._results)
-        findings, notes = self._last_words(look, result) if look is not None else ((), ())
-        leak, skipped = self._running.leak, self._left_out.get(item.nodeid, "")
+        findings, notes = self._last_words(result) if measured else ((), ())
+        leak, skipped = state.leak, self._left_out.get(item.nodeid, "")
         told = findings or notes or leak or skipped
         if not (self._keeps_all or told or item.nodeid in self._suspects):
             return
@@ -139,15 +145,15 @@ class OutcomeHooks:
             line=(line or 0) + 1,
             result=result,
             worker=self._worker,
-            phases=look.phase_readings() if look is not None else (),
-            stages=self._running.stages(look.detail) if look is not None else (),
-            budgets=look.plan.budgets if look and look.plan else (),
+            phases=self._measurement.phase_readings() if measured else (),
+            stages=self._so_far.stages() if measured else (),
+            budgets=state.plan.budgets if measured and state.plan else (),
             findings=findings,
             notes=notes,
-            overhead=look.overhead if look is not None else 0.0,
+            overhead=state.overhead if measured else 0.0,
             leak=leak,
             leak_skipped=skipped,
-            imports=self._running.imports,
+            imports=state.imports,
         )
         if self._confirm is not None and self._settings.saves and not findings:
             outcome = self._confirm.exactly(outcome)
@@ -162,23 +168,22 @@ class OutcomeHooks:
             text = json.dumps(outcome_to_json(outcome))
             report.memguard = text  # type: ignore[attr-defined]
 
-    def _last_words(
-        self, look: Look, result: str
-    ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-        plan, detail = look.plan, look.detail
+    def _last_words(self, result: str) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+        state = self._state
+        plan, detail = state.plan, self._measurement.detail
         notes: tuple[str, ...] = ()
         findings: tuple[Finding, ...] = ()
-        if plan is not None and look.setup_was_too_much:
+        if plan is not None and state.setup_exceeds_limit:
             from pytest_memguard.judge.budget import uncovered_setup
 
-            notes = (uncovered_setup(plan.budgets, look.rise("setup")),)
+            notes = (uncovered_setup(plan.budgets, self._measurement.rise("setup")),)
         if detail is not None:
-            notes += tuple(detail.notes)
+            notes += tuple(state.notes)
             if detail.stages.unfinished:
                 notes += ("a stage was entered and never left; it is not in the table",)
             # a test that failed or skipped may have stopped before its stages
             ran = result in {"passed", "xpassed"}
-            findings = tuple(f for f in detail.findings if ran or f.rule != "stage-not-run")
+            findings = tuple(f for f in state.findings if ran or f.rule != "stage-not-run")
         return findings, notes
 
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 import pytest
 
 from pytest_memguard.errors import ConfigError, quoted
-from pytest_memguard.judge.slack_thresholds import (
-    SlackThresholds,
-    ignored_slack,
-    strictest,
-    thresholds_for,
-)
-from pytest_memguard.metrics import METRICS, RSS, Metric, metric_named
+from pytest_memguard.measure.requirements import Requirements
+from pytest_memguard.metrics import METRICS, RSS, metric_named
 from pytest_memguard.model import (
-    PHASES,
     Budget,
     BudgetPhase,
-    PhaseName,
     Threads,
 )
 from pytest_memguard.plugin.marker_problems import problem_lines
@@ -50,49 +42,14 @@ class Plan:
 
     budgets: tuple[Budget, ...]
     """Every limit that somebody has set."""
-    formers: tuple[Budget, ...]
-    """Limits on peaks that the baseline sets."""
+    compared: bool
+    """Whether the baseline sets any limit."""
     growth: Budget | None
     """The limit that the baseline sets on what the test leaves behind."""
     leak: Budget | None
     """The limit that it sets on what a call leaves behind, in bytes per call."""
-    thresholds: Mapping[PhaseName, SlackThresholds]
-    """What is done about slack in each phase with a limit."""
-    limits: Mapping[PhaseName, int]
-    """The smallest limit on resident memory in each phase; phases without one are absent."""
-    quiet: Mapping[PhaseName, float]
-    """The highest peaks no judge has a word to say about; phases without one are absent."""
-    special: bool
-    """Whether the kernel's mark, phase by phase, is not enough."""
-    heap: frozenset[PhaseName]
-    """Phases in which every allocation is tracked."""
-    whole: bool
-    """Whether the tracker spans the whole test."""
-    detailed: bool
-    """Whether stretches of the tracked time, or threads, must be told apart."""
-    metered: Mapping[str, frozenset[PhaseName]]
-    """Phases in which further metrics are read, by the names of these."""
-    metered_whole: bool
-    """Whether their probes must not stop in between."""
-    extra: frozenset[str] | None
-    """Metrics that checks of other plugins read; None where none has to do with the test."""
-    call_only_limit: float
-    """The limit on the call's resident memory, infinite where setup has one of its own."""
-
-    tolerance: int
-    """Bytes of garbage that do not matter to the smallest of the limits."""
-    main_limit: int | None
-    """The limit that stands for the test where there is room for one, if it has any."""
-
-    @property
-    def compared(self) -> bool:
-        """Whether the baseline sets any limit."""
-        return bool(self.formers or self.growth or self.leak)
-
-    @property
-    def judged(self) -> tuple[Budget, ...]:
-        """Every limit on a peak."""
-        return self.budgets + self.formers
+    requirements: Requirements
+    """What has to be measured for them, and for checks of other plugins."""
 
 
 def make_plan(
@@ -112,64 +69,17 @@ def make_plan(
     on_peaks = tuple(
         b for b in formers if b.baseline_value and b.baseline_value.rule.kind in _ON_PEAKS
     )
-    judged = budgets + on_peaks
-    limits: dict[PhaseName, int] = {}
-    quiet: dict[PhaseName, float] = {}
-    thresholds: dict[PhaseName, SlackThresholds] = {}
-    for phase in PHASES:
-        covering = [b for b in judged if _is_resident(b) and b.covers(phase)]
-        if covering:
-            limits[phase] = min(b.limit for b in covering)
-            quiet[phase] = min(b.limit * (b.warn or 1) for b in covering)
-            thresholds[phase] = strictest(thresholds_for(b.limit, b.before) for b in covering)
-    heap = [b for b in judged if metric_named(b.metric).is_traced]
-    metered = [b for b in judged if _is_metered(metric_named(b.metric))]
-    whole = any(b.phase == "all" and b.stage is None for b in heap)
     return Plan(
         budgets=budgets,
-        formers=on_peaks,
         growth=by_kind.get("growth"),
         leak=by_kind.get("leak"),
-        thresholds=thresholds,
-        limits=limits,
-        quiet=quiet,
-        special=extra is not None
-        or any(not _is_resident(b) or b.stage or b.phase == "all" for b in judged),
-        extra=extra,
-        heap=frozenset(phase for phase in PHASES if any(b.covers(phase) for b in heap)),
-        whole=whole,
-        detailed=whole or any(b.threads == "current" or b.stage is not None for b in heap),
-        metered={
-            **{name: _phases_of(name, metered) for name in {b.metric: None for b in metered}},
-            **dict.fromkeys(sorted(extra or ()), frozenset(PHASES)),
-        },
-        tolerance=min((p.ignore for p in thresholds.values()), default=ignored_slack(0)),
-        call_only_limit=_call_only_limit(budgets),
-        main_limit=budgets[0].limit if budgets else None,
-        metered_whole=any(b.phase == "all" and b.stage is None for b in metered),
+        compared=bool(on_peaks) or "growth" in by_kind or "leak" in by_kind,
+        requirements=Requirements(
+            limits=budgets + on_peaks,
+            metrics=extra or frozenset(),
+            readings=extra is not None,
+        ),
     )
-
-
-def _phases_of(metric: str, budgets: Sequence[Budget]) -> frozenset[PhaseName]:
-    """The phases that budgets in a metric cover."""
-    mine = [budget for budget in budgets if budget.metric == metric]
-    return frozenset(phase for phase in PHASES if any(b.covers(phase) for b in mine))
-
-
-def _is_resident(budget: Budget) -> bool:
-    return metric_named(budget.metric).is_resident
-
-
-def _is_metered(metric: Metric) -> bool:
-    """Whether a probe of its own counts it, beside that of resident memory."""
-    return not metric.is_resident and not metric.is_traced
-
-
-def _call_only_limit(budgets: tuple[Budget, ...]) -> float:
-    whole = [b for b in budgets if _is_resident(b) and b.stage is None]
-    if any(b.phase in {"setup", "all"} for b in whole):
-        return inf
-    return next((float(b.limit) for b in whole if b.phase == "call"), inf)
 
 
 class Planner:

@@ -45,6 +45,15 @@ def set_properties(
     )
 
 
+class LimitProperties(dict["int | None", tuple[str, "int | None"]]):
+    """The property with a test's budget, by the budget: tests with the same share it."""
+
+    def __missing__(self, limit: int | None) -> tuple[str, int | None]:
+        """Make the property of a budget that no test has had."""
+        made = self[limit] = (LIMIT, limit)
+        return made
+
+
 def names() -> set[str]:
     """The names of all properties that are ours."""
     return {PEAK, DELTA, LIMIT, *map(peak_property, METRICS.values())}

@@ -190,16 +190,18 @@ def plan_items(session: pytest.Session) -> None:
         plan = planner.plan(item)
         planned.append(plan)
         own = plan.budgets if plan is not None else ()
-        if own != defaults or (plan is not None and (plan.compared or plan.extra is not None)):
+        if own != defaults or (
+            plan is not None and (plan.compared or plan.requirements.readings)
+        ):
             plans[item.nodeid] = plan
     marked = {item.nodeid: len(item.own_markers) for item in session.items if item.own_markers}
-    items.looks.take_plans(default, plans, marked, staged="stage" in used)
+    items.tests.take_plans(default, plans, marked, staged="stage" in used)
     items.instruments.gaps += unmatched_patterns(config, planner)
     if has_checks(config):
         from pytest_memguard.plugin.extensions import late_hooks
 
         items.instruments.gaps += late_hooks(config)
-    if any(plan is not None and plan.heap for plan in plans.values()):
+    if any(plan is not None and plan.requirements.traced for plan in plans.values()):
         items.instruments.folder.prepare()
     show_long_checks(config, used)
     problems = planner.problems + other_problems(session, items, used)
@@ -270,12 +272,12 @@ def load_what_tests_need(used: set[str], plans: Sequence[Plan], settings: Settin
         settings: the run's.
     """
     if used or plans or settings.measures_all:
-        from pytest_memguard.plugin import measuring  # noqa: F401  for its loading
+        from pytest_memguard.measure import detail  # noqa: F401  for its loading
     if "memguard" in used:
         from pytest_memguard.plugin import fixture  # noqa: F401  for its loading
-    if settings.drill or any(plan.heap for plan in plans):
-        from pytest_memguard.plugin import stream  # noqa: F401  for its loading
-    if any(PYTHON.name in plan.metered for plan in plans):
+    if settings.drill or any(plan.requirements.traced for plan in plans):
+        from pytest_memguard.measure import stream  # noqa: F401  for its loading
+    if any(PYTHON.name in plan.requirements.metered for plan in plans):
         import tracemalloc  # noqa: F401  for its loading
 
 

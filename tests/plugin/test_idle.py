@@ -54,7 +54,7 @@ NOT_QUIET = {
     "pytest_memguard.plugin.ci",
     "pytest_memguard.plugin.fixture",
     "pytest_memguard.plugin.leakhooks",
-    "pytest_memguard.plugin.stream",
+    "pytest_memguard.measure.stream",
     "pytest_memguard.report",
     "pytest_memguard.storage.known_leaks",
     "pytest_memguard.wire",

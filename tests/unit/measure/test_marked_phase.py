@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_memguard.measure.marked_phase import MarkedPhaseWatch
-from pytest_memguard.measure.region import Region
+from pytest_memguard.measure.region import empty_region
 from pytest_memguard.sizes import MIB
 from tests.support.fake_collections import FakeProcess, Listener, collect
 
@@ -48,7 +48,7 @@ def watch(process) -> Iterator[MarkedPhaseWatch]:
 
 def test_own_garbage_of_later_collections(watch, process) -> None:
     """What was taken since the last full collection does not reset the mark when it goes."""
-    watch.begin(process.resident)
+    watch.begin(empty_region(), process.resident)
     collect(watch, process, 2, mebibytes=0)
     process.resident += 3 * MIB
     collect(watch, process, 2, mebibytes=3)
@@ -57,33 +57,35 @@ def test_own_garbage_of_later_collections(watch, process) -> None:
 
 def test_phase_by_the_mark(watch, process) -> None:
     """Without a recorder the watch keeps the peak itself, and says that the mark was reset."""
-    watch.begin(process.resident)
+    region = empty_region()
+    watch.begin(region, process.resident)
     collect(watch, process, 2)
     mark = watch._phase._mark
     assert not mark.undisturbed
-    region = watch.end_marked(mark.reset() + 5 * MIB)
+    watch.end_marked(region, mark.reset() + 5 * MIB)
     assert (region.rise() // MIB, region.hidden()) == (5, 0)
 
 
 def test_a_recorder_takes_over(watch, process) -> None:
     """What was measured by the mark so far goes on where it was."""
-    watch.begin(process.resident)
+    region = empty_region()
+    watch.begin(region, process.resident)
     collect(watch, process, 0)
     listener = Listener()
-    region = watch.pass_on(listener)
-    assert isinstance(region, Region)
+    watch.pass_on(listener)
     assert region.least_freed == 2 * MIB
     collect(watch, process, 2)
     assert listener.heard == [(2, 2)]
-    assert watch.pass_on(listener) is None
 
 
 def test_callback_that_was_taken_away(watch) -> None:
     """If the test has removed the callback, the end of the phase says so."""
-    watch.begin(10 * MIB)
+    region = empty_region()
+    watch.begin(region, 10 * MIB)
     watch._callbacks.clear()
     assert not watch.end_if_intact()
-    region = watch.end_marked(10 * MIB)
+    watch.end_marked(region, 10 * MIB)
     assert region.is_blind
-    watch.begin(10 * MIB)
-    assert not watch.end_marked(10 * MIB).is_blind
+    watch.begin(region, 10 * MIB)
+    watch.end_marked(region, 10 * MIB)
+    assert not region.is_blind

@@ -1,14 +1,11 @@
-"""Tests of plans: a marker's arguments as a budget, and what a set of budgets needs."""
+"""Tests of plans: a marker's arguments as a budget, and the budgets of a test."""
 
 from __future__ import annotations
-
-from math import inf
 
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.slack_thresholds import ignored_slack
-from pytest_memguard.model import PHASES, Budget
+from pytest_memguard.model import Budget
 from pytest_memguard.plugin.plans import SIGNATURE, budget_from_mark, make_plan
 from pytest_memguard.sizes import KIB, MIB
 
@@ -235,150 +232,9 @@ def test_arguments_are_left_as_they_are() -> None:
     assert kwargs == {"limit": 1, "metric": "heap"}
 
 
-CALL = budget(10)
-SETUP = budget(20, phase="setup")
-TEARDOWN = budget(30, phase="teardown")
-WHOLE = budget(40, phase="all")
-STAGE = budget(3, stage="load")
-NEAR = budget(50, warn=0.1)
-HEAP = budget(1, metric="heap")
-HEAP_SETUP = budget(1, metric="heap", phase="setup")
-HEAP_WHOLE = budget(1, metric="heap", phase="all")
-HEAP_STAGE = budget(1, metric="heap", stage="load")
-OWN = budget(1, metric="heap", threads="current")
-PYTHON = budget(1, metric="python")
-PYTHON_WHOLE = budget(1, metric="python", phase="all")
-PYTHON_STAGE = budget(1, metric="python", stage="load")
-
-
-@pytest.mark.parametrize(
-    ("budgets", "limits"),
-    [
-        pytest.param([], {}, id="none"),
-        pytest.param([CALL], {"call": 10}, id="call"),
-        pytest.param([SETUP, TEARDOWN], {"setup": 20, "teardown": 30}, id="setup-and-teardown"),
-        pytest.param([WHOLE], {"setup": 40, "call": 40, "teardown": 40}, id="all"),
-        pytest.param(
-            [CALL, WHOLE], {"setup": 40, "call": 10, "teardown": 40}, id="smallest-of-two"
-        ),
-        pytest.param([STAGE], {"setup": 3, "call": 3, "teardown": 3}, id="stage"),
-        pytest.param([HEAP_WHOLE, PYTHON_WHOLE], {}, id="other-metrics"),
-    ],
-)
-def test_limits(budgets, limits) -> None:
-    """Each phase has the smallest limit on resident memory that covers it."""
-    assert limits == make_plan(budgets).limits
-
-
-@pytest.mark.parametrize(
-    ("budgets", "quiet"),
-    [
-        pytest.param([], {}, id="none"),
-        pytest.param([CALL], {"call": 10}, id="limit"),
-        pytest.param([NEAR], {"call": 5}, id="share-to-warn-at"),
-        pytest.param([budget(50, warn=0)], {"call": 50}, id="no-share-at-all"),
-        pytest.param([CALL, budget(50, warn=0.5)], {"call": 10}, id="limit-below-share"),
-        pytest.param([HEAP], {}, id="other-metric"),
-    ],
-)
-def test_quiet(budgets, quiet) -> None:
-    """Each phase has the highest peak that neither fails nor warns."""
-    assert quiet == make_plan(budgets).quiet
-
-
-@pytest.mark.parametrize(
-    ("budgets", "special"),
-    [
-        pytest.param([], False, id="none"),
-        pytest.param([CALL, SETUP, TEARDOWN, NEAR], False, id="resident-by-phase"),
-        pytest.param([CALL, WHOLE], True, id="across-phases"),
-        pytest.param([STAGE], True, id="stage"),
-        pytest.param([CALL, HEAP], True, id="heap"),
-        pytest.param([PYTHON], True, id="python"),
-    ],
-)
-def test_special(budgets, special) -> None:
-    """The kernel's mark, phase by phase, is enough for plain budgets only."""
-    assert special is make_plan(budgets).special
-
-
-@pytest.mark.parametrize(
-    ("budgets", "heap", "whole", "detailed"),
-    [
-        pytest.param([CALL, PYTHON_WHOLE], set(), False, False, id="none"),
-        pytest.param([HEAP], {"call"}, False, False, id="call"),
-        pytest.param([HEAP, HEAP_SETUP], {"setup", "call"}, False, False, id="two-phases"),
-        pytest.param([HEAP_WHOLE], set(PHASES), True, True, id="all"),
-        pytest.param([HEAP_STAGE], set(PHASES), False, True, id="stage"),
-        pytest.param(
-            [budget(1, metric="heap", stage="load", phase="all")],
-            set(PHASES),
-            False,
-            True,
-            id="stage-in-all",
-        ),
-        pytest.param([OWN], {"call"}, False, True, id="own-thread"),
-    ],
-)
-def test_heap(budgets, heap, whole, detailed) -> None:
-    """The tracker runs where a budget on the heap needs it, in as much detail as it needs."""
-    plan = make_plan(budgets)
-    assert (heap, whole, detailed) == (plan.heap, plan.whole, plan.detailed)
-
-
-@pytest.mark.parametrize(
-    ("budgets", "python", "whole"),
-    [
-        pytest.param([CALL, HEAP_WHOLE], set(), False, id="none"),
-        pytest.param([PYTHON], {"call"}, False, id="call"),
-        pytest.param([PYTHON_WHOLE], set(PHASES), True, id="all"),
-        pytest.param([PYTHON_STAGE], set(PHASES), False, id="stage"),
-    ],
-)
-def test_python(budgets, python, whole) -> None:
-    """Tracemalloc runs in the phases that a budget on Python memory covers."""
-    plan = make_plan(budgets)
-    assert python == plan.metered.get("python", set())
-    assert whole == plan.metered_whole
-
-
-@pytest.mark.parametrize(
-    ("budgets", "limit"),
-    [
-        pytest.param([], inf, id="none"),
-        pytest.param([CALL], 10, id="call"),
-        pytest.param([CALL, TEARDOWN, STAGE], 10, id="call-among-others"),
-        pytest.param([CALL, SETUP], inf, id="setup-has-its-own"),
-        pytest.param([CALL, WHOLE], inf, id="setup-is-covered"),
-        pytest.param([CALL, HEAP_SETUP], 10, id="setup-has-one-of-another-metric"),
-        pytest.param([SETUP], inf, id="setup-alone"),
-        pytest.param([TEARDOWN], inf, id="teardown-alone"),
-        pytest.param([STAGE], inf, id="stage-alone"),
-        pytest.param([HEAP], inf, id="heap-alone"),
-    ],
-)
-def test_call_only_limit(budgets, limit) -> None:
-    """The call's limit is held against setup only where setup has none of its own."""
-    assert limit == make_plan(budgets).call_only_limit
-
-
-@pytest.mark.parametrize(
-    ("budgets", "limit"),
-    [
-        pytest.param([], 0, id="none"),
-        pytest.param(
-            [budget(100 * MIB), budget(90 * MIB, phase="setup")], 90 * MIB, id="smallest"
-        ),
-        pytest.param([budget(100 * MIB), HEAP], 100 * MIB, id="of-resident-memory"),
-    ],
-)
-def test_tolerance(budgets, limit) -> None:
-    """Garbage that does not matter to the smallest limit is left alone."""
-    assert ignored_slack(limit) == make_plan(budgets).tolerance
-
-
 def test_plan_keeps_the_budgets() -> None:
     """A plan has every budget, in order, and the first of them stands for the test."""
-    plan = make_plan(iter([SETUP, CALL]))
-    assert plan.budgets == (SETUP, CALL)
-    assert plan.main_limit == 20
+    setup, call = budget(20, phase="setup"), budget(10)
+    plan = make_plan(iter([setup, call]))
+    assert plan.budgets == (setup, call)
+    assert plan.requirements.main_limit == 20

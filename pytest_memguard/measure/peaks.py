@@ -1,4 +1,4 @@
-"""What has been measured of one test, phase by phase and stage by stage."""
+"""Works out the peaks of one test from what was measured, phase by phase and stage by stage."""
 
 from __future__ import annotations
 
@@ -27,65 +27,69 @@ from pytest_memguard.model import (
 
 if TYPE_CHECKING:
     from pytest_memguard.extension import Readings
+    from pytest_memguard.measure.current_test import CurrentTest
     from pytest_memguard.measure.recorder import Recorder
     from pytest_memguard.measure.region import Region
+    from pytest_memguard.measure.requirements import Requirements
     from pytest_memguard.measure.stages import StageLog
-    from pytest_memguard.plugin.needs import Needs
-    from pytest_memguard.plugin.plans import Plan
     from pytest_memguard.probes.heap import HeapFile
 
 
-class Measured:
-    """Regions of time and the peaks that follow from them.
+class Peaks:
+    """Peaks that follow from what is known of a test.
 
     Args:
-        plan: the test's budgets.
-        needs: what else is asked for.
+        state: what is known of it.
+        requirements: what it is measured for.
         recorder: has the meters.
         stages: the test's.
         anywhere: tells how much of the slack any block fits into.
 
     Attributes:
-        regions: of each phase.
-        slacks: bytes that may have been free inside the process at the start of each.
-        peaks: of each phase that has been judged, by metric.
         drilled: lines that grew, by stage.
-        settled: budgets and stages that memray has decided about.
+        settled: limits and stages that memray has decided about.
     """
 
     def __init__(
         self,
-        plan: Plan | None,
-        needs: Needs,
+        state: CurrentTest,
+        requirements: Requirements,
         recorder: Recorder,
         stages: StageLog,
         anywhere: Callable[[], int],
     ) -> None:
-        self.regions: dict[PhaseName, Region] = {}
-        self.slacks: dict[PhaseName, int] = {}
-        self.peaks: dict[PhaseName, dict[str, Peak]] = {}
         self.drilled: dict[str, tuple[CallSite, ...]] = {}
         self.settled: set[tuple[Budget, str]] = set()
         self.anywhere = anywhere
         self.meters = recorder.meters
-        self._plan = plan
-        self._needs = needs
+        self._state = state
+        self._requirements = requirements
         self._stages = stages
+
+    @property
+    def regions(self) -> dict[PhaseName, Region]:
+        """The region of each phase that has begun."""
+        return {phase.name: phase.region for phase in self._state.begun()}
+
+    def of(self, phase: PhaseName) -> dict[str, Peak]:
+        """The peaks of a phase, by metric; before it was judged, by its meters alone."""
+        return self._state.phase(phase).peaks or self._metered(phase)
 
     def rise(self, phase: PhaseName) -> int:
         """Bytes of resident memory a phase's peak lay above its start; 0 if it did not run."""
-        region = self.regions.get(phase)
-        return region.rise() if region is not None else 0
+        here = self._state.phase(phase)
+        return here.region.rise() if here.begun else 0
 
     def seconds(self, phase: PhaseName) -> float:
         """How long a phase took."""
-        region = self.regions.get(phase)
-        return region.seconds if region is not None else 0.0
+        here = self._state.phase(phase)
+        return here.region.seconds if here.begun else 0.0
 
     def peak_and_growth(self) -> tuple[int, int]:
         """Bytes of the call's peak (or setup's, without a call), and of what stayed so far."""
+        state = self._state
         regions = list(self.regions.values())
-        main = self.regions.get("call", regions[0])
+        main = state.call.region if state.call.begun else regions[0]
         return main.rise(), sum(region.growth() for region in regions if region.after)
 
     def weigh(self, phase: PhaseName, file: HeapFile | None, *, tracked: bool) -> None:
@@ -101,7 +105,7 @@ class Measured:
             if not self.meters[0].lost:
                 peaks[RSS.name] = self._resident(phase, file)
             peaks[HEAP.name] = self.heap_peak(file, file.peak, self.rise(phase))
-        self.peaks[phase] = peaks
+        self._state.phase(phase).peaks = peaks
 
     def heap_peak(self, file: HeapFile, counted: int, rise: int) -> Peak:
         """The peak of a span by memray, bounded by what resident memory shows.
@@ -116,10 +120,6 @@ class Measured:
             return held_at_peak((r.size, r.n_allocations) for r in file.at_peak()).waste
 
         return heap_peak(counted, rise, file.mapped, waste)
-
-    def peaks_of(self, phase: PhaseName) -> dict[str, Peak]:
-        """The peaks of a phase, by metric; before it was judged, by its meters alone."""
-        return self.peaks.get(phase) or self._metered(phase)
 
     def meter_of(self, budget: Budget) -> int:
         """Which of the meters counts what a budget is on."""
@@ -147,7 +147,7 @@ class Measured:
                 growth=0 if lost else region.growth(),
                 peaks=tuple(
                     peak
-                    for peak in self.peaks_of(name).values()
+                    for peak in self.of(name).values()
                     if not (lost and peak.metric == RSS.name)
                 ),
             )
@@ -198,11 +198,11 @@ class Measured:
         )
 
     def _metered(self, phase: PhaseName) -> dict[str, Peak]:
-        region, resident = self.regions[phase], self.meters[0]
+        region, resident = self._state.phase(phase).region, self.meters[0]
         slack, bound = self._doubt(phase)
         rise, unseen = region.rise(), region.unseen()
         peaks = {RSS.name: marked_peak(rise, slack, resident.method, bound, unseen=unseen)}
-        wanted = self._plan.metered if self._plan is not None else {}
+        wanted = self._requirements.metered
         for index, meter in enumerate(self.meters[1:], 1):
             if not meter.lost and phase in wanted.get(meter.metric.name, ()):
                 value = region.rise(index)
@@ -217,20 +217,20 @@ class Measured:
 
     def _doubt(self, phase: PhaseName) -> tuple[int, Bound]:
         """By how many bytes the peak may lie above the rise of the mark, and why."""
-        region = self.regions[phase]
-        gone = 0
+        here, setup = self._state.phase(phase), self._state.setup
+        region, gone = here.region, 0
         if phase == "call" and region.after:
-            start = min(region.levels[0], self.regions["setup"].levels[0])
+            start = min(region.levels[0], setup.base) if setup.begun else region.levels[0]
             gone = dropped(start, region.after[0], region.most_freed)
-        return doubt(region, self.slacks[phase], gone)
+        return doubt(region, here.slack, gone)
 
     def _resident(self, phase: PhaseName, file: HeapFile) -> Peak:
         """The peak of resident memory by mark and tracker, where the mark needs help."""
         metered = self._metered(phase)[RSS.name]
         rise = metered.value
         slack = metered.ceiling - rise
-        limit = self._plan.limits.get(phase, 0) if self._plan is not None else 0
-        thresholds = self._needs.thresholds(self._plan).get(phase)
+        limit = self._requirements.resident.get(phase, 0)
+        thresholds = self._requirements.thresholds.get(phase)
         enough = thresholds.ignore if thresholds is not None else RSS_RESOLUTION
         if slack <= enough and not rise > limit > 0:
             return metered

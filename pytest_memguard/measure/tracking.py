@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.slack_thresholds import SlackThresholds
 from pytest_memguard.model import PhaseName
-from pytest_memguard.plugin.needs import Needs
 from pytest_memguard.probes.heap import HeapFile, HeapTracker
 
 if TYPE_CHECKING:
     from pytest_memguard.measure.instruments import Instruments
+    from pytest_memguard.measure.requirements import Requirements
     from pytest_memguard.measure.stages import StageLog
-    from pytest_memguard.plugin.plans import Plan
 
 
 class Tracking:
     """The one tracker there can be, while this test has it.
 
     Args:
-        plan: the test's budgets.
-        needs: what else is asked for.
+        requirements: what the test is measured for.
         instruments: the process's.
         in_use: says why memray must not be used unless asked for, if so.
         stages: where marks of stages in the stream go.
@@ -36,8 +34,7 @@ class Tracking:
 
     def __init__(
         self,
-        plan: Plan | None,
-        needs: Needs,
+        requirements: Requirements,
         instruments: Instruments,
         in_use: Callable[[], str],
         stages: StageLog,
@@ -46,8 +43,7 @@ class Tracking:
         self.for_slack = False
         self.problem = ""
         self.boundaries: dict[PhaseName, tuple[int, int]] = {}
-        self._plan = plan
-        self._needs = needs
+        self._requirements = requirements
         self._instruments = instruments
         self._in_use = in_use
         self._stages = stages
@@ -61,12 +57,10 @@ class Tracking:
             slack: bytes of it, at most.
             thresholds: of slack, in this phase.
         """
-        plan = self._plan
         if self._tracker is not None:
             return False
-        if self._needs.track:  # in any phase: a stage in a fixture may have been too large
-            return True
-        if plan is not None and phase in plan.heap:
+        # to name lines in any phase: a stage in a fixture may have been too large
+        if self._requirements.track or phase in self._requirements.traced:
             return True
         return thresholds is not None and slack > thresholds.use_tracker
 
@@ -77,8 +71,8 @@ class Tracking:
 
     def start(self, phase: PhaseName) -> None:
         """Start it, or note why it cannot be."""
-        plan = self._plan
-        asked = plan is not None and phase in plan.heap
+        requirements = self._requirements
+        asked = phase in requirements.traced
         self.problem = self._instruments.no_heap or self._in_use()
         if self.problem:
             return
@@ -89,10 +83,10 @@ class Tracking:
             self.problem = str(error)
             return
         self.since = phase
-        for_lines = self._needs.drill or self._needs.track
+        for_lines = requirements.drill or requirements.track
         self.for_slack = not (for_lines or asked)
         # a budget on the heap is exact to the byte, and marks in the stream take some
-        if for_lines or self.for_slack or (plan and plan.detailed):
+        if for_lines or self.for_slack or requirements.traced_in_parts:
             self._stages.tracker = self._tracker
 
     def start_for_lines(self) -> str:
@@ -119,7 +113,7 @@ class Tracking:
 
     def stop(self, phase: PhaseName) -> HeapFile | None:
         """Stop it at the end of a phase, and return what it wrote."""
-        whole = self._plan is not None and self._plan.whole
+        whole = self._requirements.traced_whole
         if self._tracker is None or (whole and phase != "teardown"):
             return None
         tracker, self._tracker = self._tracker, None
@@ -140,7 +134,7 @@ class Tracking:
         """
         if self._tracker is None:
             return
-        if self._plan is not None and self._plan.heap:
+        if self._requirements.traced:
             msg = "measure('heap') cannot be used in a test with a heap budget: memray is busy"
             raise Unmeasurable(msg)
         self.abandon()

@@ -1,8 +1,8 @@
-"""One test from setup to teardown, where a look is not enough: instruments on and off."""
+"""Measures a test with more than the high-water mark: further meters, stages and memray."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
@@ -15,88 +15,75 @@ from pytest_memguard.judge.slack_thresholds import (
     strictest,
     thresholds_for,
 )
+from pytest_memguard.measure.judging import PhaseJudge
+from pytest_memguard.measure.peaks import Peaks
 from pytest_memguard.measure.recorder import Recorder
 from pytest_memguard.measure.region import Region
+from pytest_memguard.measure.requirements import NO_LIMIT_TOLERANCE
 from pytest_memguard.measure.stages import StageLog
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import BREACHES, Finding, PhaseName, PhaseReading, StageReading
-from pytest_memguard.plugin.judging import PhaseJudge
-from pytest_memguard.plugin.measured import Measured
-from pytest_memguard.plugin.needs import NO_LIMIT_TOLERANCE, Needs
-from pytest_memguard.plugin.tracking import Tracking
+from pytest_memguard.measure.tracking import Tracking
+from pytest_memguard.model import Finding, PhaseName, PhaseReading, StageReading
 from pytest_memguard.probes.heap import HeapFile
 
 if TYPE_CHECKING:
+    from pytest_memguard.measure.current_test import CurrentTest
     from pytest_memguard.measure.instruments import Instruments
-    from pytest_memguard.plugin.plans import Plan
 
 
-class Measurement:
-    """Measures one test.
+class DetailedMeasurement:
+    """Measures one test with every instrument that its requirements or its stages need.
 
     Args:
-        plan: its budgets; ``None`` if it only takes part in the report.
+        state: what is known of the test.
         instruments: the process's.
-        needs: what else is asked for.
-        memray_in_use: says why memray must not be used unless asked for, if so.
+        memray_in_use: says why memray must not be used unless a limit needs it, if so.
+        warn: share above which budgets that stages bring along warn.
 
     Attributes:
-        findings: what was found so far.
-        notes: what else there is to say of the test.
+        recorder: has the meters.
         stages: the log its stages go to.
-        measured: the numbers.
-        overhead: seconds spent on measuring.
+        peaks: works out the peaks from what was measured.
     """
 
     def __init__(
         self,
-        plan: Plan | None,
+        state: CurrentTest,
         instruments: Instruments,
-        needs: Needs,
         memray_in_use: Callable[[], str],
+        warn: float | None = None,
     ) -> None:
-        self.overhead = 0.0
-        self.findings: list[Finding] = []
-        self.notes: list[str] = []
-        self._plan = plan
-        self._needs = needs
+        self._state = state
+        requirements = self._requirements = state.required()
         self._instruments = instruments
-        wanted = plan.metered if plan is not None else ()
-        self._others = [instruments.probes[name]() for name in wanted]
+        self._others = [instruments.probes[name]() for name in requirements.metered]
         meters = [instruments.resident, *self._others]
         self._tolerance = NO_LIMIT_TOLERANCE
         self.recorder = Recorder(meters, self._settle, instruments.collection_watch)
         self.stages = StageLog(
             self.recorder,
             self._stage_slack,
-            self._start_drill if needs.drill else None,
-            needs.warn,
+            self._start_drill if requirements.drill else None,
+            warn,
         )
-        self.measured = Measured(plan, needs, self.recorder, self.stages, self._anywhere)
-        self._tracking = Tracking(plan, needs, instruments, memray_in_use, self.stages)
+        self.peaks = Peaks(state, requirements, self.recorder, self.stages, self._anywhere)
+        self._tracking = Tracking(requirements, instruments, memray_in_use, self.stages)
 
     # Phases
 
-    def adopt(self, phase: PhaseName, region: Region, slack: int, *, is_open: bool) -> None:
-        """Take over a phase that was measured with the first meter alone.
+    def go_on(self, region: Region) -> None:
+        """Go on in the middle of a phase that was measured with the first meter alone.
 
         Args:
-            phase: which.
             region: what is known of it.
-            slack: bytes that were free inside the process at its start.
-            is_open: whether it still lasts.
         """
-        self.measured.regions[phase] = region
-        self.measured.slacks[phase] = slack
-        if is_open:
-            self.stages.start_level = region.levels[0]
-            self.recorder.adopt(region)
+        self.stages.start_level = region.levels[0]
+        self.recorder.adopt(region)
 
     def begin(self, phase: PhaseName) -> None:
         """Start measuring a phase."""
         start = Clock.seconds()
-        plan, tracking = self._plan, self._tracking
-        by_phase = self._needs.thresholds(plan)
+        requirements, tracking = self._requirements, self._tracking
+        by_phase = requirements.thresholds
         thresholds = needed = by_phase.get(phase)
         if phase == "setup":
             self._collect_garbage()
@@ -105,10 +92,11 @@ class Measurement:
         if thresholds is not None:
             self._tolerance = thresholds.ignore
         slack = 0 if needed is None else self._slack(needed)
-        self.measured.slacks[phase] = slack
-        if phase == "call" and self._needs.record:
+        here = self._state.phase(phase)
+        here.slack = slack
+        if phase == "call" and requirements.record:
             self._instruments.reserve_free_chunks()
-        names = [] if plan is None else [n for n in plan.metered if phase in plan.metered[n]]
+        names = requirements.metrics_in(phase)
         start_meters = partial(self.recorder.start, names)
         if tracking.wanted(phase, slack, thresholds):
             # inside tracemalloc, never around it: each puts back the allocators it found
@@ -118,18 +106,20 @@ class Measurement:
         else:
             start_meters()
         self._instruments.collection_watch.listen(self.recorder)
-        region = self.measured.regions[phase] = self.recorder.open()
+        region = here.region = self.recorder.open()
+        here.begun = True
         self.stages.start_level = region.levels[0]
         tracking.mark_begin(phase)
         end = Clock.seconds()
         region.started = end
-        self.overhead += end - start
+        self._state.overhead += end - start
 
     def end(self, phase: PhaseName) -> list[Finding]:
         """Stop measuring a phase, and judge it."""
         start = Clock.seconds()
         self._tracking.mark_end(phase)
-        region = self.measured.regions[phase]
+        here = self._state.phase(phase)
+        region, here.ended = here.region, True
         self.recorder.close(region)
         if not self._instruments.collection_watch.end():
             region.lose_sight()
@@ -142,29 +132,29 @@ class Measurement:
         self._settle()  # free pages are no growth
         region.after[0] = self._instruments.resident.level() + filled
         file = self._tracking.stop(phase)
-        if phase == "teardown" or self._plan is None or not self._plan.metered_whole:
+        if phase == "teardown" or not self._requirements.metered_whole:
             self.recorder.stop()
         if phase == "teardown":
             self._collect_garbage()
         found = self._judge(phase, file)
         self._say_what_was_lost(found)
-        self.findings += found
-        self.overhead += Clock.seconds() - start
+        self._state.findings += found
+        self._state.overhead += Clock.seconds() - start
         return found
 
     def _judge(self, phase: PhaseName, file: HeapFile | None) -> list[Finding]:
         """What was found in a phase, but for what an earlier phase has already said."""
-        plan, tracking = self._plan, self._tracking
-        judge = PhaseJudge(phase, self.measured, self.stages, tracking, file)
+        requirements, tracking, state = self._requirements, self._tracking, self._state
+        judge = PhaseJudge(phase, self.peaks, self.stages, tracking, file)
         try:
-            note = judge.read_stream(needed=plan is not None and bool(plan.heap))
-            self.notes += [note] if note else []
-            tracked = tracking.since == phase and (plan is None or not plan.whole)
-            self.measured.weigh(phase, file, tracked=tracked)
-            if self._needs.drill:
+            note = judge.read_stream(needed=bool(requirements.traced))
+            state.notes += [note] if note else []
+            tracked = tracking.since == phase and not requirements.traced_whole
+            self.peaks.weigh(phase, file, tracked=tracked)
+            if requirements.drill:
                 judge.drill()
-            said = {(known.rule, known.budget) for known in self.findings}
-            found = judge.judge(plan.judged if plan is not None else ())
+            said = {(known.rule, known.budget) for known in state.findings}
+            found = judge.judge(requirements.limits)
             return [finding for finding in found if (finding.rule, finding.budget) not in said]
         finally:
             if file is not None:
@@ -176,18 +166,18 @@ class Measurement:
         """Note that the peak means nothing, unless a finding says so."""
         lost = self._instruments.resident.lost
         if lost and not any(finding.rule == "not-measured" for finding in found):
-            self.notes.append(f"its peak RSS may have been higher: {lost}")
+            self._state.notes.append(f"its peak RSS may have been higher: {lost}")
 
     def _collect_garbage(self) -> None:
-        limited = self._plan is not None and bool(self._plan.limits)
-        if self._needs.record:
+        requirements = self._requirements
+        if requirements.record:
             clear_free_lists()
-        if limited or self._needs.record:
-            tolerance = FOR_STORED_PEAKS.ignore
-            if self._plan is not None and limited:
-                tolerance = self._plan.tolerance
-            level = self._instruments.resident.level()
-            self._instruments.collect_if_grown(level, tolerance, often=self._needs.record)
+        if requirements.collects:
+            self._instruments.collect_if_grown(
+                self._instruments.resident.level(),
+                requirements.tolerance,
+                often=requirements.record,
+            )
 
     # Slack
 
@@ -210,8 +200,9 @@ class Measurement:
 
     def _stays_hooked(self, phase: PhaseName) -> bool:
         """Whether one of them goes on counting when a phase has ended."""
-        plan = self._plan
-        return phase != "teardown" and plan is not None and (plan.whole or plan.metered_whole)
+        requirements = self._requirements
+        whole = requirements.traced_whole or requirements.metered_whole
+        return phase != "teardown" and whole
 
     def _hook(self, *starts: Callable[[], object]) -> int:
         """Start what hooks pymalloc, whose slack cannot be measured from then on.
@@ -264,13 +255,8 @@ class Measurement:
         here, unless that would count as the test's own memory.
         """
         needed = [thresholds_for(limit)] if limit is not None else []
-        if self._plan is not None:
-            needed += [
-                thresholds_for(b.limit, b.before)
-                for b in self._plan.judged
-                if b.stage and metric_named(b.metric).is_resident
-            ]
-        if self._needs.record:
+        needed += self._requirements.stage_thresholds()
+        if self._requirements.record:
             needed.append(FOR_STORED_PEAKS)
         if not needed:
             return 0
@@ -301,7 +287,7 @@ class Measurement:
         self.recorder.discount(self._hook(self._tracking.start_for_lines))
         problem = self._tracking.problem
         if problem:
-            self.notes.append(f"the lines of its stages are not known: {problem}")
+            self._state.notes.append(f"the lines of its stages are not known: {problem}")
 
     def abandon(self) -> None:
         """Stop whatever is still running, after an interrupted test."""
@@ -319,20 +305,10 @@ class Measurement:
 
     # What the hooks ask
 
-    @property
-    def breached(self) -> bool:
-        """Whether a limit has been exceeded so far."""
-        return any(finding.rule in BREACHES for finding in self.findings)
-
-    def replace_findings(self, new: Mapping[Finding, Finding | None]) -> None:
-        """Put findings, or none, in place of others."""
-        kept = (new.get(finding, finding) for finding in self.findings)
-        self.findings = [finding for finding in kept if finding is not None]
-
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase."""
-        return self.measured.phase_readings()
+        return self.peaks.phase_readings()
 
     def stage_readings(self) -> tuple[StageReading, ...]:
         """What its stages added up to."""
-        return self.measured.stage_readings()
+        return self.peaks.stage_readings()

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.budget import judge, not_measured, stage_not_run
 from pytest_memguard.judge.peak_bounds import held_at_peak, tracked_peak, unseen_below
+from pytest_memguard.measure.peaks import Peaks
+from pytest_memguard.measure.tracking import Tracking
 from pytest_memguard.metrics import HEAP, metric_named
 from pytest_memguard.model import BREACHES, PHASES, Budget, Finding, Peak, PhaseName
-from pytest_memguard.plugin.measured import Measured
-from pytest_memguard.plugin.tracking import Tracking
 from pytest_memguard.probes.heap import HeapFile
 from pytest_memguard.sizes import format_size
 
 if TYPE_CHECKING:
     from pytest_memguard.measure.stages import StageLog
-    from pytest_memguard.plugin.stream import Stream
+    from pytest_memguard.measure.stream import Stream
 
 SITES: Final = 10
 _TOO_MANY_EVENTS: Final = 30_000_000
@@ -30,7 +30,7 @@ class PhaseJudge:
 
     Args:
         phase: it has ended.
-        measured: what is known of the test.
+        peaks: works out the test's.
         stages: the test's.
         tracking: memray's part in it.
         file: what memray wrote, if it has been stopped.
@@ -39,13 +39,13 @@ class PhaseJudge:
     def __init__(
         self,
         phase: PhaseName,
-        measured: Measured,
+        peaks: Peaks,
         stages: StageLog,
         tracking: Tracking,
         file: HeapFile | None,
     ) -> None:
         self._phase: PhaseName = phase
-        self._measured = measured
+        self._peaks = peaks
         self._stages = stages
         self._tracking = tracking
         self._file = file
@@ -69,7 +69,7 @@ class PhaseJudge:
             return (
                 f"the lines of its stages were left out: {file.length:,} allocations are many"
             )
-        from pytest_memguard.plugin.stream import read_stream
+        from pytest_memguard.measure.stream import read_stream
 
         try:
             self._stream = read_stream(file)
@@ -81,7 +81,7 @@ class PhaseJudge:
     def _read_late(self) -> None:
         """Read what memray wrote because much was free, if that has not been done."""
         if self._stream is None and self._file is not None:
-            from pytest_memguard.plugin.stream import read_stream
+            from pytest_memguard.measure.stream import read_stream
 
             with contextlib.suppress(Unmeasurable):
                 self._stream = read_stream(self._file)
@@ -93,7 +93,7 @@ class PhaseJudge:
         window = sums[path].highest if path is not None else None
         if self._stream is not None and path is not None and window is not None:
             lines = self._stream.sites(*window).largest(SITES, with_kept=True)
-            self._measured.drilled[path] = lines
+            self._peaks.drilled[path] = lines
 
     def judge(self, budgets: Sequence[Budget]) -> list[Finding]:
         """Judge every budget that has to do with this phase."""
@@ -120,20 +120,20 @@ class PhaseJudge:
         if lost:
             return [not_measured(budget, lost)]
         peak = self._whole_peak(budget) if budget.phase == "all" else None
-        peak = peak or self._measured.peaks[self._phase][budget.metric]
+        peak = peak or self._peaks.of(self._phase)[budget.metric]
         finding = judge(budget, peak, self._phase)
         return self._with_sites(self._unless_lost(budget, peak, finding))
 
     def _without_bounds(self, budget: Budget) -> str:
         """Why nothing at all is known of a budget's metric; empty if there are bounds."""
-        meter = self._measured.meters[self._measured.meter_of(budget)]
+        meter = self._peaks.meters[self._peaks.meter_of(budget)]
         return "" if meter.method == "kernel mark" else meter.lost
 
     def _unless_lost(
         self, budget: Budget, peak: Peak, finding: Finding | None
     ) -> Finding | None:
         """The finding, unless nothing tells the level and its bounds do not settle it."""
-        lost = self._measured.meters[self._measured.meter_of(budget)].lost
+        lost = self._peaks.meters[self._peaks.meter_of(budget)].lost
         if lost and peak.value <= budget.limit < peak.ceiling:
             bound = (
                 ""
@@ -145,7 +145,7 @@ class PhaseJudge:
 
     def _whole_peak(self, budget: Budget) -> Peak | None:
         """The peak so far above the level at the start of setup."""
-        measured = self._measured
+        measured = self._peaks
         index = measured.meter_of(budget)
         first = measured.regions["setup"].levels
         if index >= len(first):
@@ -154,7 +154,7 @@ class PhaseJudge:
         ceiling = 0.0
         for name in PHASES[: PHASES.index(self._phase) + 1]:
             region = measured.regions.get(name)
-            peak = measured.peaks_of(name).get(budget.metric) if region is not None else None
+            peak = measured.of(name).get(budget.metric) if region is not None else None
             if region is None or peak is None:
                 continue
             # what the test itself has is never less than nothing
@@ -166,7 +166,7 @@ class PhaseJudge:
             if index == 0:
                 least_freed += region.least_freed
                 most_freed += region.most_freed
-        here = measured.peaks[self._phase][budget.metric]
+        here = measured.of(self._phase)[budget.metric]
         high = max(value, high)
         unseen = unseen_below(max(ceiling, high), high)
         return replace(here, value=value, high=high, unseen=unseen)
@@ -180,7 +180,7 @@ class PhaseJudge:
             return [not_measured(budget, lost)]
         found: list[Finding] = []
         for path in matching:
-            peak = self._measured.stage_peak(path, self._measured.meter_of(budget))
+            peak = self._peaks.stage_peak(path, self._peaks.meter_of(budget))
             finding = judge(replace(budget, stage=path), peak, self._phase)
             if metric_named(budget.metric).is_resident:
                 finding = self._decided(finding, path)
@@ -189,7 +189,7 @@ class PhaseJudge:
 
     def _decided(self, finding: Finding | None, path: str) -> Finding | None:
         """The finding on a stage, with what the tracker saw of it, if it was undecided."""
-        lost = self._measured.meters[0].lost
+        lost = self._peaks.meters[0].lost
         if finding is None or finding.rule != "undecided" or lost:
             return finding
         windows, peak = self._stages.sums[path].windows, finding.peak
@@ -198,15 +198,15 @@ class PhaseJudge:
             self._read_late()
         stream = self._stream
         if stream is None:
-            return None if key in self._measured.settled else finding
+            return None if key in self._peaks.settled else finding
         if not windows or peak is None:
             # it ran in another phase, whose allocations may have settled it
-            return None if key in self._measured.settled else finding
-        self._measured.settled.add(key)
+            return None if key in self._peaks.settled else finding
+        self._peaks.settled.add(key)
         first, last = max(windows, key=lambda window: stream.totals.peak(*window))
         held = held_at_peak((h.size, h.count) for h in stream.held(first, last))
         slack, written = peak.ceiling - peak.value, stream.file.written
-        anywhere = self._measured.anywhere() + peak.ceiling - peak.high
+        anywhere = self._peaks.anywhere() + peak.ceiling - peak.high
         tracked = tracked_peak(peak.value, slack, held, written, anywhere, peak.method)
         return judge(finding.budget, tracked)
 
@@ -222,17 +222,17 @@ class PhaseJudge:
         if self._stream is None:
             if not budget.covers(self._phase):
                 return []  # memray ran in this phase for another reason
-            peak = self._measured.peaks[self._phase][HEAP.name]
+            peak = self._peaks.of(self._phase)[HEAP.name]
             return self._with_sites(judge(budget, peak, self._phase))
         found: list[Finding] = []
         for first, last, name in _windows(budget, self._tracking.boundaries):
-            rise = self._whole_rise() if budget.phase == "all" else self._measured.rise(name)
+            rise = self._whole_rise() if budget.phase == "all" else self._peaks.rise(name)
             found += self._judge_window(budget, self._stream, (first, last), rise, name)
         return found
 
     def _whole_rise(self) -> int:
         """Bytes by which resident memory rose above the level at the start of setup."""
-        regions = [self._measured.regions[n] for n in PHASES if n in self._measured.regions]
+        regions = [self._peaks.regions[n] for n in PHASES if n in self._peaks.regions]
         first = regions[0].levels[0]
         return max(region.levels[0] - first + region.rise() for region in regions)
 
@@ -263,7 +263,7 @@ class PhaseJudge:
         first, last = window
         value = stream.totals.peak(first, last, own=own)
         # what other threads use is resident, too, and in no count of this one's
-        peak = self._measured.heap_peak(stream.file, value, 0 if own else rise)
+        peak = self._peaks.heap_peak(stream.file, value, 0 if own else rise)
         finding = judge(budget, peak, phase)
         if finding is None or finding.rule not in BREACHES:
             return [finding] if finding is not None else []

@@ -1,0 +1,221 @@
+"""What has to be measured of a test: required by the run and by each check, and united."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+from typing import Final
+
+from pytest_memguard.judge.slack_thresholds import (
+    FOR_STORED_PEAKS,
+    RSS_RESOLUTION,
+    SlackThresholds,
+    strictest,
+    thresholds_for,
+)
+from pytest_memguard.measure.instruments import URGENT_GARBAGE_FACTOR
+from pytest_memguard.metrics import Metric, metric_named
+from pytest_memguard.model import PHASES, Budget, PhaseName
+from pytest_memguard.sizes import MIB
+
+NO_LIMIT_TOLERANCE: Final = 1 * MIB
+"""Bytes that do not matter where there is no limit."""
+NOTABLE_RISE_BYTES: Final = 2 * RSS_RESOLUTION
+"""Bytes that a test must have used for its free lists and last blocks to be worth returning."""
+
+
+class Requirements:
+    """What has to be measured of a test, and how exactly; never changed once it is made.
+
+    ``one | other`` measures enough for both. What follows from the requirements is worked out
+    here, once for all tests that have the same, because it is read around every test.
+
+    Args:
+        limits: limits on peaks that are going to be judged.
+        metrics: names of metrics that are read in every phase, though no limit is set on them.
+        readings: whether a check reads what was measured in each phase.
+        track: whether memray runs in the phases with a limit, to name allocation sites.
+        drill: whether memray runs in the call, to name those of stages.
+        record: whether the peak will be stored or compared, and must be as exact as possible.
+        bounds: whether peaks need an upper bound where there is no limit.
+
+    Attributes:
+        thresholds: what is done about slack in each phase whose judgement depends on it.
+        resident: the smallest limit on resident memory in each phase that has one.
+        no_finding_below: the highest peaks in which no check finds anything; phases without a
+            limit are absent.
+        traced: phases in which every allocation is tracked.
+        traced_whole: whether the tracker spans the whole test.
+        traced_in_parts: whether parts of the tracked time, or threads, must be told apart.
+        metered: phases in which further metrics are read, by the names of these.
+        metered_whole: whether their probes must not stop between phases.
+        tolerance: bytes of garbage that do not matter.
+        ignored_rise_bytes: how far resident memory may rise after slack has been measured.
+        urgent_garbage_bytes: garbage from which it is collected, however long that takes.
+        collects: whether garbage is collected where there may be enough to matter.
+        detailed: whether the high-water mark, phase by phase, is not enough.
+        simple: whether a limit on the peak RSS of the call is all there is.
+        most_slack: bytes of slack up to which such a call needs no tracker.
+        setup_no_finding_below: the highest peak of setup that needs no closer look.
+        call_no_finding_below: the highest peak of the call in which no check finds anything.
+        call_only_limit: the user's limit on the call's peak RSS, infinite where a limit covers
+            setup, too.
+        main_limit: the limit that stands for the test where there is room for one, if any.
+    """
+
+    __slots__ = (
+        "bounds",
+        "call_no_finding_below",
+        "call_only_limit",
+        "collects",
+        "detailed",
+        "drill",
+        "ignored_rise_bytes",
+        "limits",
+        "main_limit",
+        "metered",
+        "metered_whole",
+        "metrics",
+        "most_slack",
+        "no_finding_below",
+        "readings",
+        "record",
+        "resident",
+        "setup_no_finding_below",
+        "simple",
+        "thresholds",
+        "tolerance",
+        "traced",
+        "traced_in_parts",
+        "traced_whole",
+        "track",
+        "urgent_garbage_bytes",
+    )
+
+    def __init__(
+        self,
+        *,
+        limits: Iterable[Budget] = (),
+        metrics: frozenset[str] = frozenset(),
+        readings: bool = False,
+        track: bool = False,
+        drill: bool = False,
+        record: bool = False,
+        bounds: bool = False,
+    ) -> None:
+        self.limits = tuple(limits)
+        self.metrics = metrics
+        self.readings = readings
+        self.track = track
+        self.drill = drill
+        self.record = record
+        self.bounds = bounds
+        self._work_out_traced([b for b in self.limits if metric_named(b.metric).is_traced])
+        self._work_out_metered([b for b in self.limits if _is_metered(metric_named(b.metric))])
+        self._work_out_resident([b for b in self.limits if _is_resident(b)])
+        mine = [b for b in self.limits if b.baseline_value is None]
+        self.main_limit = mine[0].limit if mine else None
+        self.call_only_limit = _call_only_limit(mine)
+        self._work_out_short_cuts()
+
+    def __or__(self, other: Requirements) -> Requirements:
+        """Return what measures enough for both."""
+        return Requirements(
+            limits=self.limits + other.limits,
+            metrics=self.metrics | other.metrics,
+            readings=self.readings or other.readings,
+            track=self.track or other.track,
+            drill=self.drill or other.drill,
+            record=self.record or other.record,
+            bounds=self.bounds or other.bounds,
+        )
+
+    def stage_thresholds(self) -> list[SlackThresholds]:
+        """What is done about slack in a stage, for each limit there is on any stage."""
+        return [
+            thresholds_for(b.limit, b.before)
+            for b in self.limits
+            if b.stage and _is_resident(b)
+        ]
+
+    def metrics_in(self, phase: PhaseName) -> list[str]:
+        """Names of the further metrics that are read in a phase."""
+        return [name for name, phases in self.metered.items() if phase in phases]
+
+    def _work_out_traced(self, limits: Sequence[Budget]) -> None:
+        self.traced = frozenset(p for p in PHASES if any(b.covers(p) for b in limits))
+        self.traced_whole = any(b.phase == "all" and b.stage is None for b in limits)
+        self.traced_in_parts = self.traced_whole or any(
+            b.threads == "current" or b.stage is not None for b in limits
+        )
+
+    def _work_out_metered(self, limits: Sequence[Budget]) -> None:
+        self.metered: Mapping[str, frozenset[PhaseName]] = {
+            **{name: _phases_of(name, limits) for name in {b.metric: None for b in limits}},
+            **dict.fromkeys(sorted(self.metrics), frozenset(PHASES)),
+        }
+        self.metered_whole = any(b.phase == "all" and b.stage is None for b in limits)
+
+    def _work_out_resident(self, limits: Sequence[Budget]) -> None:
+        self.resident: dict[PhaseName, int] = {}
+        self.no_finding_below: dict[PhaseName, float] = {}
+        thresholds: dict[PhaseName, SlackThresholds] = {}
+        for phase in PHASES:
+            covering = [b for b in limits if b.covers(phase)]
+            if covering:
+                self.resident[phase] = min(b.limit for b in covering)
+                self.no_finding_below[phase] = min(b.limit * (b.warn or 1) for b in covering)
+                thresholds[phase] = strictest(
+                    thresholds_for(b.limit, b.before) for b in covering
+                )
+        self.tolerance = min(
+            (of_phase.ignore for of_phase in thresholds.values()),
+            default=FOR_STORED_PEAKS.ignore,
+        )
+        recorded: dict[PhaseName, SlackThresholds] = (
+            {"call": FOR_STORED_PEAKS} if self.record else {}
+        )
+        self.thresholds: Mapping[PhaseName, SlackThresholds] = {**recorded, **thresholds}
+
+    def _work_out_short_cuts(self) -> None:
+        self.ignored_rise_bytes = self.tolerance // 2
+        self.urgent_garbage_bytes = self.tolerance * URGENT_GARBAGE_FACTOR
+        self.collects = self.record or bool(self.resident)
+        self.detailed = (
+            self.track
+            or self.readings
+            or bool(self.metrics)
+            or any(not _is_resident(b) or b.stage or b.phase == "all" for b in self.limits)
+        )
+        self.simple = (
+            not self.detailed
+            and not (self.bounds or self.record)
+            and self.thresholds.keys() == {"call"}
+            and self.main_limit is not None
+        )
+        call = self.thresholds.get("call")
+        self.most_slack = call.use_tracker if call is not None else inf
+        self.setup_no_finding_below = min(self.call_only_limit, NOTABLE_RISE_BYTES)
+        self.call_no_finding_below = self.no_finding_below.get("call", inf)
+
+
+def _phases_of(metric: str, limits: Sequence[Budget]) -> frozenset[PhaseName]:
+    """The phases that limits on a metric cover."""
+    mine = [limit for limit in limits if limit.metric == metric]
+    return frozenset(phase for phase in PHASES if any(b.covers(phase) for b in mine))
+
+
+def _is_resident(limit: Budget) -> bool:
+    return metric_named(limit.metric).is_resident
+
+
+def _is_metered(metric: Metric) -> bool:
+    """Whether a probe of its own counts it, beside that of resident memory."""
+    return not metric.is_resident and not metric.is_traced
+
+
+def _call_only_limit(limits: Sequence[Budget]) -> float:
+    whole = [b for b in limits if _is_resident(b) and b.stage is None]
+    if any(b.phase in {"setup", "all"} for b in whole):
+        return inf
+    return next((float(b.limit) for b in whole if b.phase == "call"), inf)

@@ -1,0 +1,79 @@
+"""Hooks around a test that measure more than the fast path does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+import pytest
+
+from pytest_memguard.plugin.fast_hooks import SlowPath
+from pytest_memguard.plugin.last_failure import forget_last_failure
+from pytest_memguard.plugin.measured_tests import MeasuredTests
+
+
+class SetupHooks:
+    """Measures setup where it has a budget of its own, or something asks for what it uses.
+
+    Where not, its end is enough, for which pytest has a quicker kind of hook; then this one
+    says which test it is, if there is a stage in it.
+
+    Args:
+        tests: begins to measure them.
+        act: acts on what was found.
+    """
+
+    def __init__(self, tests: MeasuredTests, act: Callable[..., None]) -> None:
+        self._tests = tests
+        self._act = act
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Measure setup."""
+        tests, state = self._tests, self._tests.state
+        if tests.paused:
+            return (yield)
+        if not tests.measures_setup_of(item):
+            state.open, state.item = "setup", item
+            try:
+                return (yield)
+            finally:
+                if not state.is_measured:  # no stage has called for that
+                    state.open = None
+                    state.item = item if state.is_fast else None
+        if forget_last_failure():
+            tests.begin_anew()
+        measurement = tests.begin(item)
+        tests.is_taken = True
+        measurement.begin("setup")
+        try:
+            result = yield
+        except BaseException:
+            tests.is_taken = False
+            self._act(item, "setup", measurement.end("setup"), failed=True)
+            raise
+        tests.is_taken = False
+        self._act(item, "setup", measurement.end("setup"))
+        return result
+
+
+class SlowHooks:
+    """The hooks around a test where there is no fast path.
+
+    Args:
+        slow: what is done about a test.
+    """
+
+    def __init__(self, slow: SlowPath) -> None:
+        self._slow = slow
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Measure the call."""
+        return (yield from self._slow.call(item))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Measure teardown."""
+        return (yield from self._slow.tear_down(item, nextitem))
