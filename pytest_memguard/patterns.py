@@ -16,7 +16,7 @@ _SET: Final = r"\[(?:!|(?!!))(?:\][^\]]*|[^\]]+)\]"
 
 
 def node_pattern(value: object) -> str:
-    """Check a pattern of node ids; `plugin.globs` says what it matches.
+    """Check a pattern on node ids; `checks.globs` says what it covers.
 
     Args:
         value: what the user wrote.

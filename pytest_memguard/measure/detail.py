@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pytest_memguard.measure.current_test import CurrentTest
     from pytest_memguard.measure.instruments import Instruments
 
+    Judge: TypeAlias = Callable[[PhaseJudge, PhaseName], list[Finding]]
+
 
 class DetailedMeasurement:
     """Measures one test with every instrument that its requirements or its stages need.
@@ -37,6 +39,7 @@ class DetailedMeasurement:
         state: what is known of the test.
         instruments: the process's.
         memray_in_use: says why memray must not be used unless a limit needs it, if so.
+        judge: asks the checks what there is to say about a phase.
         warn: share above which budgets that stages bring along warn.
 
     Attributes:
@@ -50,8 +53,10 @@ class DetailedMeasurement:
         state: CurrentTest,
         instruments: Instruments,
         memray_in_use: Callable[[], str],
+        judge: Judge,
         warn: float | None = None,
     ) -> None:
+        self._ask_checks = judge
         self._state = state
         requirements = self._requirements = state.required()
         self._instruments = instruments
@@ -137,7 +142,6 @@ class DetailedMeasurement:
         if phase == "teardown":
             self._collect_garbage()
         found = self._judge(phase, file)
-        self._say_what_was_lost(found)
         self._state.findings += found
         self._state.overhead += Clock.seconds() - start
         return found
@@ -145,7 +149,7 @@ class DetailedMeasurement:
     def _judge(self, phase: PhaseName, file: HeapFile | None) -> list[Finding]:
         """What was found in a phase, but for what an earlier phase has already said."""
         requirements, tracking, state = self._requirements, self._tracking, self._state
-        judge = PhaseJudge(phase, self.peaks, self.stages, tracking, file)
+        judge = PhaseJudge(phase, self.peaks, self.stages, tracking, file, state.findings)
         try:
             note = judge.read_stream(needed=bool(requirements.traced))
             state.notes += [note] if note else []
@@ -153,19 +157,19 @@ class DetailedMeasurement:
             self.peaks.weigh(phase, file, tracked=tracked)
             if requirements.drill:
                 judge.drill()
-            said = {(known.rule, known.budget) for known in state.findings}
-            found = judge.judge(requirements.limits)
-            return [finding for finding in found if (finding.rule, finding.budget) not in said]
+            found = self._ask_checks(judge, phase)
+            self._note_what_was_lost(judge)
+            return found
         finally:
             if file is not None:
                 file.close()
                 tracking.boundaries.clear()
                 self.stages.forget_windows()
 
-    def _say_what_was_lost(self, found: Sequence[Finding]) -> None:
+    def _note_what_was_lost(self, judge: PhaseJudge) -> None:
         """Note that the peak means nothing, unless a finding says so."""
         lost = self._instruments.resident.lost
-        if lost and not any(finding.rule == "not-measured" for finding in found):
+        if lost and not judge.says_not_measured:
             self._state.notes.append(f"its peak RSS may have been higher: {lost}")
 
     def _collect_garbage(self) -> None:

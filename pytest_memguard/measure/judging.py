@@ -18,6 +18,7 @@ from pytest_memguard.probes.heap import HeapFile
 from pytest_memguard.sizes import format_size
 
 if TYPE_CHECKING:
+    from pytest_memguard.extension import Readings
     from pytest_memguard.measure.stages import StageLog
     from pytest_memguard.measure.stream import Stream
 
@@ -34,6 +35,10 @@ class PhaseJudge:
         stages: the test's.
         tracking: memray's part in it.
         file: what memray wrote, if it has been stopped.
+        known: what was found in earlier phases.
+
+    Attributes:
+        says_not_measured: whether it has found that a limit was not measured.
     """
 
     def __init__(
@@ -43,7 +48,10 @@ class PhaseJudge:
         stages: StageLog,
         tracking: Tracking,
         file: HeapFile | None,
+        known: Sequence[Finding] = (),
     ) -> None:
+        self.says_not_measured = False
+        self._said = {(finding.rule, finding.budget) for finding in known}
         self._phase: PhaseName = phase
         self._peaks = peaks
         self._stages = stages
@@ -95,19 +103,43 @@ class PhaseJudge:
             lines = self._stream.sites(*window).largest(SITES, with_kept=True)
             self._peaks.drilled[path] = lines
 
-    def judge(self, budgets: Sequence[Budget]) -> list[Finding]:
-        """Judge every budget that has to do with this phase."""
+    @property
+    def lost(self) -> str:
+        """Why nothing tells resident memory; empty if something does."""
+        return self._peaks.meters[0].lost
+
+    def peak_and_growth(self) -> tuple[int, int]:
+        """Bytes of the call's peak (or setup's, without a call), and of what stayed so far."""
+        return self._peaks.peak_and_growth()
+
+    def readings(self) -> Readings:
+        """What was measured, as checks of other plugins see it."""
+        return self._peaks.readings()
+
+    def judge_limits(self, limits: Sequence[Budget]) -> list[Finding]:
+        """Judge every limit that has to do with this phase."""
         found: list[Finding] = []
-        for budget in budgets:
-            if metric_named(budget.metric).is_traced:
-                found += self._judge_heap(budget)
+        for limit in limits:
+            if metric_named(limit.metric).is_traced:
+                found += self._judge_heap(limit)
             else:
-                found += self._judge_metered(budget)
+                found += self._judge_metered(limit)
+        return self._unless_said(found)
+
+    def judge_stage_budgets(self) -> list[Finding]:
+        """Judge the budgets that stages bring along themselves."""
+        found: list[Finding] = []
         for budget, peak in self._stages.inline.items():
             if budget.limit and budget.stage is not None:
                 finding = self._decided(judge(budget, peak, self._phase), budget.stage)
                 found += self._with_sites(self._unless_lost(budget, peak, finding))
-        return found
+        return self._unless_said(found)
+
+    def _unless_said(self, found: Sequence[Finding]) -> list[Finding]:
+        """Findings but for those that an earlier phase has reported already."""
+        new = [f for f in found if (f.rule, f.budget) not in self._said]
+        self.says_not_measured |= any(finding.rule == "not-measured" for finding in new)
+        return new
 
     # By resident memory, or by tracemalloc
 

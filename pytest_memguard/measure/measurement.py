@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,11 @@ from pytest_memguard.model import PhaseReading
 if TYPE_CHECKING:
     from typing import Any
 
+    from pytest_memguard.extension import Readings
     from pytest_memguard.measure.detail import DetailedMeasurement
     from pytest_memguard.measure.instruments import Instruments
     from pytest_memguard.measure.stages import StageLog
-    from pytest_memguard.model import Finding, PhaseName
+    from pytest_memguard.model import Budget, Finding, PhaseName
     from pytest_memguard.probes.peak_rss import PeakRss
 
 _seconds = Clock.seconds
@@ -41,6 +42,7 @@ class Measurement:
         state: what is known of the test.
         instruments: the process's.
         make_detail: makes what measures more.
+        judge: asks the checks what there is to say about a phase.
     """
 
     _mark: PeakRss
@@ -50,7 +52,9 @@ class Measurement:
         state: CurrentTest,
         instruments: Instruments,
         make_detail: Callable[[CurrentTest], DetailedMeasurement],
+        judge: Callable[[WithinLimits, PhaseName], list[Finding]],
     ) -> None:
+        self._ask_checks = judge
         self.state = state
         self._instruments = instruments
         self._make_detail = make_detail
@@ -245,20 +249,15 @@ class Measurement:
 
     def end(self, phase: PhaseName) -> list[Finding] | None:
         """Stop measuring a phase, and judge it; nothing where nothing was found."""
-        found = self._end(phase)
-        self.state.open = None
-        return found
+        try:
+            return self._end(phase)
+        finally:
+            self.state.open = None
 
     def _end(self, phase: PhaseName) -> list[Finding] | None:
         state = self.state
         if self.detail is not None:
-            found = self.detail.end(phase)
-            if phase == "setup":
-                self._weigh_setup()
-            elif phase == "teardown" and self._instruments.mark is not None:
-                self._instruments.base = self._mark.reset()
-                self._mark.start()
-            return found
+            return self._end_detailed(self.detail, phase)
         start = _seconds()
         here = state.phase(phase)
         if here.begun:
@@ -266,10 +265,25 @@ class Measurement:
             if not self._end_marked(here):
                 self._add_detail()
                 return self._end(phase)
+        found: list[Finding] = []
         if phase == "teardown":
             self._end_test()
+            if self._requirements.growth:
+                found = self._ask_checks(WithinLimits(self), phase)
         state.overhead += _seconds() - start
-        return None
+        if found:
+            self.detail_now()
+            state.findings += found
+        return found or None
+
+    def _end_detailed(self, detail: DetailedMeasurement, phase: PhaseName) -> list[Finding]:
+        found = detail.end(phase)
+        if phase == "setup":
+            self._weigh_setup()
+        elif phase == "teardown" and self._instruments.mark is not None:
+            self._instruments.base = self._mark.reset()
+            self._mark.start()
+        return found
 
     def _end_marked(self, here: PhaseState) -> bool:
         """Read the mark at the end of a phase; whether no check finds anything in it."""
@@ -408,3 +422,37 @@ class Measurement:
                 detail.go_on(here.region)
             elif not here.region.after:
                 here.region.after = [after]
+
+
+class WithinLimits:
+    """Stands for what judges a phase where the high-water mark has shown that limits hold.
+
+    Args:
+        measurement: of the test.
+    """
+
+    def __init__(self, measurement: Measurement) -> None:
+        self._measurement = measurement
+
+    @property
+    def lost(self) -> str:
+        """Why nothing tells resident memory; empty if something does."""
+        return self._measurement.lost
+
+    def peak_and_growth(self) -> tuple[int, int]:
+        """Bytes of the call's peak (or setup's, without a call), and of what stayed so far."""
+        return self._measurement.peak_and_growth()
+
+    def readings(self) -> Readings:
+        """Nothing: a check that reads more has more measured."""
+        from pytest_memguard.extension import Readings
+
+        return Readings({})
+
+    def judge_limits(self, limits: Sequence[Budget]) -> list[Finding]:  # noqa: ARG002
+        """Nothing: the peak is clearly within them."""
+        return []
+
+    def judge_stage_budgets(self) -> list[Finding]:
+        """Nothing: there has been no stage."""
+        return []

@@ -38,6 +38,7 @@ class Requirements:
         drill: whether memray runs in the call, to name those of stages.
         record: whether the peak will be stored or compared, and must be as exact as possible.
         bounds: whether peaks need an upper bound where there is no limit.
+        growth: whether a check judges what a test leaves behind.
 
     Attributes:
         thresholds: what is done about slack in each phase whose judgement depends on it.
@@ -70,6 +71,7 @@ class Requirements:
         "collects",
         "detailed",
         "drill",
+        "growth",
         "ignored_rise_bytes",
         "limits",
         "main_limit",
@@ -102,6 +104,7 @@ class Requirements:
         drill: bool = False,
         record: bool = False,
         bounds: bool = False,
+        growth: bool = False,
     ) -> None:
         self.limits = tuple(limits)
         self.metrics = metrics
@@ -110,6 +113,7 @@ class Requirements:
         self.drill = drill
         self.record = record
         self.bounds = bounds
+        self.growth = growth
         self._work_out_traced([b for b in self.limits if metric_named(b.metric).is_traced])
         self._work_out_metered([b for b in self.limits if _is_metered(metric_named(b.metric))])
         self._work_out_resident([b for b in self.limits if _is_resident(b)])
@@ -128,6 +132,7 @@ class Requirements:
             drill=self.drill or other.drill,
             record=self.record or other.record,
             bounds=self.bounds or other.bounds,
+            growth=self.growth or other.growth,
         )
 
     def stage_thresholds(self) -> list[SlackThresholds]:

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from pytest_memguard.checks.globs import matcher
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.readings import environment_key
@@ -13,7 +14,6 @@ from pytest_memguard.measure.gaps import NO_MARK
 from pytest_memguard.model import Run
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.comparing import Comparison
-from pytest_memguard.plugin.globs import matcher
 from pytest_memguard.plugin.records import Record, other_environment
 from pytest_memguard.plugin.saving import Saver, is_here
 from pytest_memguard.plugin.scope import Scope

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_memguard.checks.regression.check import RegressionCheck
 from pytest_memguard.isolation import can_fork
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.plugin.baseline_report import BaselineReport
@@ -14,7 +15,6 @@ from pytest_memguard.plugin.confirm import NO_FORK, Confirm
 from pytest_memguard.plugin.keys import ITEMS
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.plugin.records import Record, read_record, regression_check
-from pytest_memguard.plugin.regressions import RegressionCheck
 from pytest_memguard.plugin.scope import Scope
 from pytest_memguard.values import dataclass
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pytest
 
@@ -13,6 +13,12 @@ from pytest_memguard.errors import (
     LeakUnclear,
     MemoryRegression,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_memguard.checks.protocol import CheckError
+    from pytest_memguard.model import Finding
 
 Error = TypeVar("Error", bound=AssertionError)
 
@@ -42,3 +48,14 @@ Leak = _printed_alone(LeakDetected)
 Regressed = _printed_alone(MemoryRegression)
 Unclear = _printed_alone(LeakUnclear)
 Violated = _printed_alone(CheckFailed)
+
+_PRINTED: Final[dict[CheckError, type[AssertionError]]] = {
+    BudgetExceeded: Breach,
+    CheckFailed: Violated,
+    MemoryRegression: Regressed,
+}
+
+
+def printed(error: CheckError) -> Callable[[str, Sequence[Finding]], AssertionError]:
+    """The class that a test fails with, in place of a public error."""
+    return _PRINTED[error]

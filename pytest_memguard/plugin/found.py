@@ -12,13 +12,13 @@ from pytest_memguard.errors import MemoryBudgetWarning
 from pytest_memguard.escapes import one_line
 from pytest_memguard.model import Finding
 from pytest_memguard.plugin.explainer import Explainer
-from pytest_memguard.plugin.failures import Breach, Regressed, Violated
+from pytest_memguard.plugin.failures import Breach, printed
 from pytest_memguard.plugin.measured_tests import MeasuredTests
 from pytest_memguard.plugin.so_far import PhaseEnd, SoFar
-from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
-    from pytest_memguard.plugin.regressions import RegressionCheck
+    from pytest_memguard.checks.planned import Checks
+    from pytest_memguard.checks.protocol import TestCheck
 
 
 def fail_with(findings: Iterable[Finding]) -> None:
@@ -48,82 +48,71 @@ class Found:
     """Acts on findings.
 
     Args:
-        settings: the run's.
         tests: tells whether one is run once more.
         so_far: reads what is known of the one that runs.
         explainer: adds lines to findings.
-        regressions: decides about limits that the baseline sets, if there is one.
+        checks: own the findings.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        tests: MeasuredTests,
-        so_far: SoFar,
-        explainer: Explainer,
-        regressions: RegressionCheck | None,
+        self, tests: MeasuredTests, so_far: SoFar, explainer: Explainer, checks: Checks
     ) -> None:
-        self._regressions = regressions
-        self._warns = settings.mode == "warn"
+        self._checks = checks
         self._tests = tests
         self._so_far = so_far
         self._explainer = explainer
 
     def act(self, ended: PhaseEnd, found: Sequence[Finding]) -> None:
-        """Tell what was found, and fail the test where that is due.
+        """Report what was found, and fail the test where that is due.
 
         Args:
             ended: where it was found.
-            found: by the judges.
+            found: by the checks.
 
         Raises:
             BudgetExceeded: if a budget was exceeded.
-            MemoryRegression: if it used more than is on record.
+            MemoryRegression: if it used more than the baseline has of it.
             CheckFailed: if a check of another plugin has something against it.
         """
         __tracebackhide__ = True
         item, failed = ended.item, ended.failed
         if not self._tests.runs_again:
             found = self._considered(ended, found)
-            breaches = [f for f in found if f.rule == "over-budget"]
-            regressed = [f for f in found if self._fails(item, f)]
-            violations = [f for f in found if f.rule == "check-failed"]
-            explained = [
-                replace(
-                    self._explainer.explain(ended, finding),
-                    raised=not failed and (finding in regressed or not self._warns),
-                )
-                for finding in breaches + regressed
+            breaches = [
+                (check, finding)
+                for check, finding in self._checks.by_owner(found)
+                if check.is_breach(item.nodeid, finding)
             ]
-            explained += [replace(finding, raised=not failed) for finding in violations]
-            self._replace(dict(zip(breaches + regressed + violations, explained, strict=True)))
+            explained = [self._explained(ended, check, one) for check, one in breaches]
+            self._replace(
+                dict(zip((finding for _, finding in breaches), explained, strict=True))
+            )
             fatal = [finding for finding in explained if finding.raised]
             if fatal:
                 self._fail(item, fatal)
         for finding in found:
-            over = finding.rule == "over-budget" and self._warns
-            if finding.rule == "near-budget" or over:
+            if self._checks.owner(finding).warns(finding):
                 _warn(item, one_line(f"{finding.text} ({finding.rule})"), failed=failed)
 
-    def _considered(self, ended: PhaseEnd, found: Sequence[Finding]) -> list[Finding]:
-        """Findings with what the regression check makes of those that are its own."""
-        check, item = self._regressions, ended.item
-        if check is None or all(finding.budget.baseline_value is None for finding in found):
-            return list(found)
-        so_far = self._so_far.outcome(item)
-        may_run_again = not ended.failed and ended.phase != "teardown"
-        call = self._so_far.state.call
-        seconds = call.region.seconds if may_run_again else None
-        new: dict[Finding, Finding | None] = {}
-        for finding in found:
-            if finding.budget.baseline_value is not None:
-                mine = replace(finding, sites=self._so_far.relative(finding.sites))
-                new[finding] = check.consider(item, mine, so_far, seconds)
-        self._replace(new)
-        return [kept for finding in found if (kept := new.get(finding, finding)) is not None]
+    def _explained(self, ended: PhaseEnd, check: TestCheck, finding: Finding) -> Finding:
+        """A breach with what explains it, and with whether the test fails with it."""
+        if check.explains:
+            finding = self._explainer.explain(ended, finding)
+        return replace(finding, raised=not (ended.failed or check.only_warns))
 
-    def _fails(self, item: pytest.Item, finding: Finding) -> bool:
-        return self._regressions is not None and self._regressions.fails(item.nodeid, finding)
+    def _considered(self, ended: PhaseEnd, found: Sequence[Finding]) -> list[Finding]:
+        """Findings with what the checks make of them before a test fails."""
+        so_far = self._so_far.outcome(ended.item)
+        may_run_again = not ended.failed and ended.phase != "teardown"
+        seconds = self._so_far.state.call.region.seconds if may_run_again else None
+        new = {
+            finding: self._checks.owner(finding).consider(
+                replace(finding, sites=self._so_far.relative(finding.sites)), so_far, seconds
+            )
+            for finding in found
+        }
+        self._replace(new)
+        return [kept for finding in found if (kept := new[finding]) is not None]
 
     def _replace(self, new: Mapping[Finding, Finding | None]) -> None:
         """Put findings, or none, in place of others."""
@@ -132,16 +121,15 @@ class Found:
         state.findings = [finding for finding in kept if finding is not None]
 
     def _fail(self, item: pytest.Item, fatal: Sequence[Finding]) -> None:
+        """Fail the test with everything that does, as the first check among them does it."""
         from pytest_memguard.report.failure import failure_text
 
         so_far = self._so_far.outcome(item, fatal)
-        more = []
-        for finding in fatal:
-            if finding.budget.baseline_value is not None and self._regressions is not None:
-                more += self._regressions.below(finding, so_far)
+        owners = [self._checks.owner(finding) for finding in fatal]
+        more = [
+            line
+            for check, finding in zip(owners, fatal, strict=True)
+            for line in check.below(finding, so_far)
+        ]
         text = failure_text(fatal, so_far.stages, so_far.phase("call"), more)
-        if any(finding.rule == "over-budget" for finding in fatal):
-            raise Breach(text, fatal)
-        if all(finding.rule == "check-failed" for finding in fatal):
-            raise Violated(text, fatal)
-        raise Regressed(text, fatal)
+        raise printed(owners[0].error)(text, fatal)

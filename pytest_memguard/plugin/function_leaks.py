@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
+from pytest_memguard.checks.leak.plan import LeakPlanner
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.accepted_leaks import with_acceptance
 from pytest_memguard.leaks import KnownLeak, Verdict
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import LINE
-from pytest_memguard.plugin.leak_plans import LeakPlanner
 from pytest_memguard.plugin.leak_report import known_leaks
 from pytest_memguard.plugin.leakhooks import ACCEPTED_NOW, failure, relative
 from pytest_memguard.plugin.options import settings_of

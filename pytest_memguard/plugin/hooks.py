@@ -118,9 +118,10 @@ class OnDemand:
 
             plan_items(session)
         elif found:
-            from pytest_memguard.plugin.regression_plans import marker_problems
+            from pytest_memguard.checks.regression.plan import marker_problems
+            from pytest_memguard.plugin.marked_items import MarkedItem
 
-            problems = marker_problems(session.items)
+            problems = marker_problems(map(MarkedItem, session.items))
             if problems:
                 options.refuse(session, problems)
 

@@ -14,18 +14,18 @@ from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.measurement import Measurement
 from pytest_memguard.measure.requirements import Requirements
 from pytest_memguard.measure.stage_host import set_current
-from pytest_memguard.model import Budget, Finding, Outcome, PhaseName
+from pytest_memguard.model import Finding, Outcome, PhaseName
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.explainer import Explainer
-from pytest_memguard.plugin.failures import Regressed
+from pytest_memguard.plugin.failures import printed
 from pytest_memguard.plugin.fast_hooks import FastHooks
 from pytest_memguard.plugin.found import Found
 from pytest_memguard.plugin.last_failure import forget_last_failure
+from pytest_memguard.plugin.marked_items import MarkedItem
 from pytest_memguard.plugin.measured_tests import MeasuredTests
 from pytest_memguard.plugin.names import is_marker_of_ours
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.outcomes import OutcomeHooks
-from pytest_memguard.plugin.plans import Planner
 from pytest_memguard.plugin.properties import set_properties
 from pytest_memguard.plugin.pytest_internals.items import has_failed
 from pytest_memguard.plugin.slow_hooks import SetupHooks, SlowHooks
@@ -33,10 +33,9 @@ from pytest_memguard.plugin.so_far import PhaseEnd, SoFar
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_memguard.checks.planned import Checks
     from pytest_memguard.leaks import LeakReading
     from pytest_memguard.plugin.confirm import Confirm
-    from pytest_memguard.plugin.foreign_checks import ForeignChecks
-    from pytest_memguard.plugin.regressions import RegressionCheck
 
 
 class ItemHooks:
@@ -50,9 +49,7 @@ class ItemHooks:
         root: what paths are shown relative to.
         worker: xdist's name for this process.
         register: registers more hooks, once they are needed.
-        planner: finds the budgets of tests.
-        checks: those of other plugins, if there are any.
-        regressions: decides about limits that the baseline sets, if there is one.
+        checks: plan and judge tests.
         confirm: measures tests again, if asked for.
 
     Attributes:
@@ -69,24 +66,22 @@ class ItemHooks:
         root: Path,
         worker: str,
         register: Callable[[object, str], object],
-        planner: Planner,
-        checks: ForeignChecks | None,
-        regressions: RegressionCheck | None,
+        checks: Checks,
         confirm: Confirm | None,
     ) -> None:
-        self.planner = planner
         self.checks = checks
         self.instruments = instruments
         self._register = register
-        self.tests = tests = MeasuredTests(settings, instruments, suspects, self._activate)
+        self.tests = tests = MeasuredTests(
+            settings, instruments, suspects, checks, self._activate
+        )
         self._state = tests.state
         self._so_far = so_far = SoFar(tests.state, tests.measurement, f"{root}/")
         self.reports = OutcomeHooks(
-            settings, suspects, tests, so_far, sink, worker, register, confirm
+            settings, suspects, tests, so_far, checks, sink, worker, register, confirm
         )
         explainer = Explainer(settings, instruments, suspects, so_far, self._run_again)
-        self.regressions = regressions
-        self._found = Found(settings, tests, so_far, explainer, regressions)
+        self._found = Found(tests, so_far, explainer, checks)
         self._torn_early: list[Finding] | None = None
         self._measures_setup = False
         if settings.measures_all or suspects:
@@ -234,22 +229,22 @@ class ItemHooks:
         state.imports = max(0, len(sys.modules) - modules)
         self.end_call(item, failed=False)
         if measurement is not None and not tests.runs_again:
-            self._refuse_new(item)
+            self._fail_after_call(item)
         return result
 
-    def _refuse_new(self, item: pytest.Item) -> None:
-        """Fail a test that the baseline does not have, where that counts.
+    def _fail_after_call(self, item: pytest.Item) -> None:
+        """Fail a test where a check says so, whatever was measured.
 
         Raises:
-            MemoryRegression: if so.
+            MemoryRegression: if the baseline does not have the test, where that counts.
         """
         __tracebackhide__ = True
-        check = self.regressions
-        finding = check.judge_new(item) if check is not None else None
-        if finding is not None:
+        found = self.checks.after_call(MarkedItem(item))
+        if found is not None:
+            check, finding = found
             self.tests.measurement.detail_now()
             self._state.findings.append(finding)
-            raise Regressed(one_line(f"{finding.text} ({finding.rule})"), [finding])
+            raise printed(check.error)(one_line(f"{finding.text} ({finding.rule})"), [finding])
 
     def end_call(self, item: pytest.Item, *, failed: bool) -> None:
         """Stop measuring the call, if anybody does, and act on what was found.
@@ -268,7 +263,7 @@ class ItemHooks:
             measurement.begin_late("call")
         if measurement is None:
             return
-        found = self._checked(item, "call", measurement.end("call"))
+        found = measurement.end("call")
         if late:
             measurement.detail_now()
             self._state.findings.extend(late)
@@ -281,26 +276,26 @@ class ItemHooks:
         Raises:
             pytest.fail.Exception: if one of them makes no sense.
         """
-        planner, before = self.planner, self._state.markers
+        before = self._state.markers
         if len(item.own_markers) == len(before):
             return []
-        from pytest_memguard.plugin.late_markers import late_findings
+        from pytest_memguard.plugin.late_markers import TOO_LATE
 
-        found = late_findings(planner, self.checks, item, before)
+        test = MarkedItem(item)
+        found = self.checks.too_late(test, test.added_since(before), TOO_LATE)
         if failed:
-            planner.problems = []
-        self._refuse_markers(planner)
+            self.checks.problems = []
+        self._refuse_markers()
         return found
 
-    @staticmethod
-    def _refuse_markers(planner: Planner) -> None:
+    def _refuse_markers(self) -> None:
         """Fail the test with what is wrong with its markers, if anything is.
 
         Raises:
             pytest.fail.Exception: with a line for each problem.
         """
-        if planner.problems:
-            problems, planner.problems = planner.problems, []
+        if self.checks.problems:
+            problems, self.checks.problems = self.checks.problems, []
             raise pytest.fail.Exception("\n".join(problems), pytrace=False)
 
     def tear_down(
@@ -366,52 +361,16 @@ class ItemHooks:
         """Stop measuring the last phase, and judge what stays of the test."""
         found = measurement.end("teardown")
         state = self._state
-        plan = state.plan
-        if plan is not None and plan.growth is not None:
-            found = self._judge_growth(measurement, plan.growth, found)
-        detail = measurement.detail
+        plan, detail = state.plan, measurement.detail
         asked = plan is not None or self.tests.keeps_all or detail is not None
         if asked and not self.tests.runs_again:  # or it had no stages, and nothing asks
             phases = detail.phase_readings() if detail is not None else ()
             limit = plan.requirements.main_limit if plan is not None else None
             numbers = None if measurement.lost else measurement.peak_and_growth()
             set_properties(item, numbers, limit, phases)
-        found = self._checked(item, "teardown", found)
         if not self.reports.active:
             state.forget()
         return found
-
-    def _checked(
-        self, item: pytest.Item, phase: PhaseName, found: list[Finding] | None
-    ) -> list[Finding] | None:
-        """What was found, with what checks of other plugins have to say."""
-        detail = self.tests.measurement.detail
-        if self.checks is None or detail is None or self.tests.runs_again:
-            return found
-        more = self.checks.judge(item.nodeid, detail.peaks.readings(), phase)
-        self._state.findings += more
-        return [*(found or ()), *more]
-
-    def _judge_growth(
-        self, measurement: Measurement, limit: Budget, found: list[Finding] | None
-    ) -> list[Finding] | None:
-        """Hold what a test left behind against the baseline; everything found then."""
-        if limit.baseline_value is None:
-            return found
-        if measurement.lost:
-            from pytest_memguard.judge.budget import not_measured
-
-            grown: Finding | None = not_measured(limit, measurement.lost)
-        else:
-            from pytest_memguard.judge.regression_findings import number_finding
-
-            _, growth = measurement.peak_and_growth()
-            grown = number_finding(limit, limit.baseline_value, growth)
-        if grown is None:
-            return found
-        measurement.detail_now()
-        self._state.findings.append(grown)
-        return [*(found or ()), grown]
 
     def _act(
         self,
@@ -442,9 +401,8 @@ class ItemHooks:
         Raises:
             pytest.fail.Exception: if one of them makes no sense.
         """
-        planner = self.planner
-        plan = planner.plan(item)
-        self._refuse_markers(planner)
+        plan = self.checks.plan(MarkedItem(item))
+        self._refuse_markers()
         measurement.plan_again(plan, self.tests.requirements_of(plan, item.nodeid))
         if self._state.setup_exceeds_limit:
             self.reports.activate()
@@ -457,15 +415,14 @@ class ItemHooks:
         Raises:
             MemoryRegression: if it is more than was.
         """
-        state, check = self._state, self.regressions
-        limit = state.plan.leak if state.is_measured and state.plan is not None else None
-        if limit is None or check is None:
+        state = self._state
+        if not state.is_measured:
             return
-        finding = check.judge_leak(limit, reading)
-        if finding is not None:
+        found = self.checks.judge_leak(state.plan, reading)
+        if found:
             self.tests.measurement.detail_now()
-            state.findings.append(finding)
-            self._act(item, "call", [finding])
+            state.findings += found
+            self._act(item, "call", found)
 
     def measure_early_teardown(self, item: pytest.Item, tear_down: Callable[[], None]) -> None:
         """Measure the teardown of a test that is going to be repeated.

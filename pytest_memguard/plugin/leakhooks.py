@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 
 from pytest_memguard.attribution.session_owners import Owners
+from pytest_memguard.checks.leak.plan import LeakPlan
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.judge.accepted_leaks import with_acceptance
@@ -24,7 +25,6 @@ from pytest_memguard.plugin.collector_off import SWITCH_OFF
 from pytest_memguard.plugin.earlier_garbage import EarlierGarbage
 from pytest_memguard.plugin.failures import Leak, Unclear
 from pytest_memguard.plugin.items import ItemHooks
-from pytest_memguard.plugin.leak_plans import LeakPlan
 from pytest_memguard.plugin.owners import owners_of
 from pytest_memguard.plugin.pytest_internals.items import has_failed
 from pytest_memguard.plugin.repeats import RepeatedItem, doctest_names

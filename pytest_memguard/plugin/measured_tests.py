@@ -18,9 +18,11 @@ from pytest_memguard.plugin.pytest_internals.items import setup_nodes
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_memguard.checks.planned import Checks, TestPlan
+    from pytest_memguard.checks.protocol import Measured
     from pytest_memguard.measure.detail import DetailedMeasurement
     from pytest_memguard.measure.stages import StageLog
-    from pytest_memguard.plugin.plans import Plan
+    from pytest_memguard.model import Finding, PhaseName
 
 
 class MeasuredTests:
@@ -30,6 +32,7 @@ class MeasuredTests:
         settings: the run's.
         instruments: the process's.
         suspects: the tests to trace from the start.
+        checks: judge what was measured.
         activate: called when there is going to be something to report about a test.
 
     Attributes:
@@ -51,12 +54,14 @@ class MeasuredTests:
         settings: Settings,
         instruments: Instruments,
         suspects: Suspects,
+        checks: Checks,
         activate: Callable[[], None],
     ) -> None:
         self.state = CurrentTest()
-        self.measurement = Measurement(self.state, instruments, self._make_detail)
-        self.plans: dict[str, Plan | None] = {}
-        self.default_plan: Plan | None = None
+        self._checks = checks
+        self.measurement = Measurement(self.state, instruments, self._make_detail, self._judge)
+        self.plans: dict[str, TestPlan | None] = {}
+        self.default_plan: TestPlan | None = None
         self.marked: Mapping[str, int] = {}
         self.has_fast_path = False
         self.paused = self.is_taken = self.runs_again = self._is_staged = False
@@ -73,14 +78,14 @@ class MeasuredTests:
         self._suspects: Suspects | frozenset[str] = frozenset()
         if settings.explain == "next" and not settings.stores:
             self._suspects = suspects  # peaks under a tracker are not those of other runs
-        self._known: dict[int, tuple[Plan | None, Requirements]] = {}
-        self.last_plan: Plan | None = None
+        self._known: dict[int, tuple[TestPlan | None, Requirements]] = {}
+        self.last_plan: TestPlan | None = None
         self.last_requirements = self._of_run
 
     def take_plans(
         self,
-        default: Plan | None,
-        plans: dict[str, Plan | None],
+        default: TestPlan | None,
+        plans: dict[str, TestPlan | None],
         marked: Mapping[str, int],
         *,
         staged: bool,
@@ -128,11 +133,11 @@ class MeasuredTests:
             not self.requirements_of(plan, "").simple for plan in plans if plan is not None
         )
 
-    def plan_of(self, item: pytest.Item) -> Plan | None:
+    def plan_of(self, item: pytest.Item) -> TestPlan | None:
         """What the checks have planned for a test."""
         return self.plans.get(item.nodeid, self.default_plan)
 
-    def requirements_of(self, plan: Plan | None, nodeid: str) -> Requirements:
+    def requirements_of(self, plan: TestPlan | None, nodeid: str) -> Requirements:
         """What a test is measured for; kept for others with the same plan.
 
         Args:
@@ -144,12 +149,12 @@ class MeasuredTests:
         known = self._known.get(id(plan))  # it holds the plan
         if known is None:
             known = plan, self._required(plan)
-            if plan is None or not plan.compared:  # or no other test is like it
+            if plan is None or plan.is_shared:  # or no other test is like it
                 self._known[id(plan)] = known
         self.last_plan, self.last_requirements = known
         return self.last_requirements
 
-    def _required(self, plan: Plan | None) -> Requirements:
+    def _required(self, plan: TestPlan | None) -> Requirements:
         return self._of_run if plan is None else self._of_run | plan.requirements
 
     def measures_setup_of(self, item: pytest.Item) -> bool:
@@ -215,8 +220,12 @@ class MeasuredTests:
         self._activate()
         item = state.item
         return DetailedMeasurement(
-            state, self._instruments, lambda: memray_user(item), self._warn
+            state, self._instruments, lambda: memray_user(item), self._judge, self._warn
         )
+
+    def _judge(self, measured: Measured, phase: PhaseName) -> list[Finding]:
+        """What the checks have to say about a phase that has ended."""
+        return self._checks.judge(self.state.plan, measured, phase, again=self.runs_again)
 
     # The host of stages
 

@@ -16,6 +16,7 @@ from pytest_memguard.plugin.so_far import SoFar
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_memguard.checks.planned import Checks
     from pytest_memguard.plugin.confirm import Confirm
 
 
@@ -30,6 +31,7 @@ class OutcomeHooks:
         suspects: the tests that were tracked from the start.
         tests: tells which of them are measured.
         so_far: reads what is known of the one that runs.
+        checks: add what they know to outcomes.
         sink: takes an outcome; ``None`` in a worker, whose outcomes travel on reports.
         worker: xdist's name for this process.
         register: makes pytest call these hooks from now on.
@@ -45,6 +47,7 @@ class OutcomeHooks:
         suspects: Suspects,
         tests: MeasuredTests,
         so_far: SoFar,
+        checks: Checks,
         sink: Callable[[Outcome], None] | None,
         worker: str,
         register: Callable[[object, str], object],
@@ -57,6 +60,7 @@ class OutcomeHooks:
         self._suspects = suspects
         self._tests = tests
         self._so_far = so_far
+        self._checks = checks
         self._state = tests.state
         self._measurement = tests.measurement
         self._sink = sink
@@ -147,7 +151,6 @@ class OutcomeHooks:
             worker=self._worker,
             phases=self._measurement.phase_readings() if measured else (),
             stages=self._so_far.stages() if measured else (),
-            budgets=state.plan.budgets if measured and state.plan else (),
             findings=findings,
             notes=notes,
             overhead=state.overhead if measured else 0.0,
@@ -155,6 +158,8 @@ class OutcomeHooks:
             leak_skipped=skipped,
             imports=state.imports,
         )
+        if measured:
+            outcome = self._checks.complete(outcome, state.plan)
         if self._confirm is not None and self._settings.saves and not findings:
             outcome = self._confirm.exactly(outcome)
         if self._sink is not None and os.getpid() == self._process:
@@ -169,14 +174,10 @@ class OutcomeHooks:
             report.memguard = text  # type: ignore[attr-defined]
 
     def _last_words(self, result: str) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-        state = self._state
-        plan, detail = state.plan, self._measurement.detail
-        notes: tuple[str, ...] = ()
+        state, detail = self._state, self._measurement.detail
         findings: tuple[Finding, ...] = ()
-        if plan is not None and state.setup_exceeds_limit:
-            from pytest_memguard.judge.budget import uncovered_setup
-
-            notes = (uncovered_setup(plan.budgets, self._measurement.rise("setup")),)
+        uncovered = self._measurement.rise("setup") if state.setup_exceeds_limit else None
+        notes = tuple(self._checks.notes(state.plan, uncovered))
         if detail is not None:
             notes += tuple(state.notes)
             if detail.stages.unfinished:

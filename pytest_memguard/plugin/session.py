@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_memguard.checks.budget.check import BudgetCheck
+from pytest_memguard.checks.planned import Checks, TestPlan
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.metrics import PYTHON
@@ -19,6 +21,7 @@ from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import CHECKS, ITEMS, LINE
 from pytest_memguard.plugin.leak_report import LeakReport, known_leaks
+from pytest_memguard.plugin.marked_items import MarkedItem
 from pytest_memguard.plugin.names import (
     LEAK_MARKERS,
     REGRESSION_MARKER,
@@ -27,12 +30,12 @@ from pytest_memguard.plugin.names import (
     names_in_use,
 )
 from pytest_memguard.plugin.options import refuse, settings_of, usage_error
-from pytest_memguard.plugin.plans import Plan, Planner, make_plan
-from pytest_memguard.settings import Settings, default_budgets
+from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_memguard.checks.protocol import TestCheck
     from pytest_memguard.extension import Check
-    from pytest_memguard.plugin.foreign_checks import ForeignChecks
+    from pytest_memguard.plugin.baseline_session import BaselineParts
     from pytest_memguard.probes import Meter
 
 
@@ -66,8 +69,6 @@ def start(config: pytest.Config) -> Collector | None:
         register_reports(config, settings, collector, checks)
     instruments = Instruments(probes, gaps, pins_allocator=settings.has_baseline and runs_tests)
     if runs_tests:
-        foreign = planned_by(checks)
-        regressions = baseline.regressions if baseline is not None else None
         items = ItemHooks(
             settings,
             instruments,
@@ -76,9 +77,7 @@ def start(config: pytest.Config) -> Collector | None:
             Path(config.rootpath),
             str(worker_input["workerid"]) if worker_input is not None else "",
             config.pluginmanager.register,
-            Planner(settings, regressions.planner if regressions else None, foreign),
-            foreign,
-            regressions,
+            Checks(own_checks(settings, baseline) + foreign_checks(checks)),
             baseline.confirm if baseline is not None else None,
         )
         config.stash[ITEMS] = items
@@ -119,9 +118,9 @@ def register_reports(
 
         config.pluginmanager.register(JunitProperties(config), "memguard-junit")
     if checks:
-        from pytest_memguard.plugin.foreign_checks import ForeignSections
+        from pytest_memguard.plugin.check_sections import CheckSections
 
-        sections = ForeignSections(checks, collector.telling)
+        sections = CheckSections(checks, collector.telling)
         config.pluginmanager.register(sections, "memguard-check-sections")
     if settings.output:
         from pytest_memguard.plugin.outputs import Outputs
@@ -133,13 +132,26 @@ def register_reports(
         config.pluginmanager.register(StatusPeaks(), "memguard-status")
 
 
-def planned_by(checks: Sequence[Check]) -> ForeignChecks | None:
-    """What plans and judges tests for the checks of other plugins, if there are any."""
-    if not checks:
-        return None
-    from pytest_memguard.plugin.foreign_checks import ForeignChecks
+def own_checks(settings: Settings, baseline: BaselineParts | None) -> list[TestCheck]:
+    """The checks of this package that a run makes, in the order in which they judge.
 
-    return ForeignChecks(checks)
+    Args:
+        settings: the run's.
+        baseline: what a run with a baseline has beside others.
+    """
+    found: list[TestCheck] = [BudgetCheck(settings)]
+    if baseline is not None and baseline.regressions is not None:
+        found.append(baseline.regressions)
+    return found
+
+
+def foreign_checks(checks: Sequence[Check]) -> list[TestCheck]:
+    """Those of other plugins, made to look like our own."""
+    if not checks:
+        return []
+    from pytest_memguard.checks.foreign import ForeignCheck
+
+    return [ForeignCheck(check) for check in checks]
 
 
 def wanted_by_ci(settings: Settings) -> bool:
@@ -181,22 +193,18 @@ def plan_items(session: pytest.Session) -> None:
     settings = settings_of(config)
     items = config.stash[ITEMS]
     used = names_in_use(session.items)
-    planner = items.planner
-    defaults = tuple(default_budgets(settings))
-    default = make_plan(defaults) if defaults else None
+    checks = items.checks
+    default = checks.default_plan()
     planned = [default]
-    plans: dict[str, Plan | None] = {}
+    plans: dict[str, TestPlan | None] = {}
     for item in session.items:
-        plan = planner.plan(item)
+        plan = checks.plan(MarkedItem(item))
         planned.append(plan)
-        own = plan.budgets if plan is not None else ()
-        if own != defaults or (
-            plan is not None and (plan.compared or plan.requirements.readings)
-        ):
+        if plan is not default:
             plans[item.nodeid] = plan
     marked = {item.nodeid: len(item.own_markers) for item in session.items if item.own_markers}
     items.tests.take_plans(default, plans, marked, staged="stage" in used)
-    items.instruments.gaps += unmatched_patterns(config, planner)
+    items.instruments.gaps += unused_settings(config, checks)
     if has_checks(config):
         from pytest_memguard.plugin.extensions import late_hooks
 
@@ -204,7 +212,7 @@ def plan_items(session: pytest.Session) -> None:
     if any(plan is not None and plan.requirements.traced for plan in plans.values()):
         items.instruments.folder.prepare()
     show_long_checks(config, used)
-    problems = planner.problems + other_problems(session, items, used)
+    problems = checks.problems + other_problems(session, items, used)
     load_what_tests_need(used, [plan for plan in planned if plan is not None], settings)
     if problems:
         refuse(session, problems)
@@ -224,12 +232,10 @@ def other_problems(session: pytest.Session, items: ItemHooks, used: set[str]) ->
         problems = problems + plan_leak_checks(session, items)
     elif "memguard" in used:  # which may check functions for leaks
         problems = problems + known_leaks(config).problems()
-    if items.regressions is not None:
-        return problems + items.regressions.planner.problems
-    if REGRESSION_MARKER in used:
-        from pytest_memguard.plugin.regression_plans import marker_problems
+    if REGRESSION_MARKER in used and "regression" not in items.checks.names:
+        from pytest_memguard.checks.regression.plan import marker_problems
 
-        return problems + marker_problems(session.items)
+        return problems + marker_problems(map(MarkedItem, session.items))
     return problems
 
 
@@ -250,20 +256,17 @@ def show_long_checks(config: pytest.Config, used: set[str]) -> None:
         config.add_cleanup(line.close)
 
 
-def unmatched_patterns(config: pytest.Config, planner: Planner) -> list[Gap]:
-    """Patterns of budgets that fit no test, though every test was there."""
-    unmatched = planner.unmatched()
-    if not unmatched:
+def unused_settings(config: pytest.Config, checks: Checks) -> list[Gap]:
+    """What settings name though no test has it, where every test was there."""
+    unused = checks.unused()
+    if not unused:
         return []
     from pytest_memguard.plugin.scope import is_whole_suite
 
-    return [
-        Gap(subject=f"the pattern {glob!r} of mem_budgets", reason="it matches no test")
-        for glob in (unmatched if is_whole_suite(config) else ())
-    ]
+    return unused if is_whole_suite(config) else []
 
 
-def load_what_tests_need(used: set[str], plans: Sequence[Plan], settings: Settings) -> None:
+def load_what_tests_need(used: set[str], plans: Sequence[TestPlan], settings: Settings) -> None:
     """Load modules now: a test during which that were done would seem to use what they take.
 
     Args:
@@ -288,12 +291,12 @@ def plan_leak_checks(session: pytest.Session, items: ItemHooks) -> list[str]:
         A line for every marker that makes no sense, and one for a file of accepted leaks
         that cannot be read.
     """
-    from pytest_memguard.plugin.leak_plans import LeakPlanner
+    from pytest_memguard.checks.leak.plan import LeakPlanner
 
     config = session.config
     settings = settings_of(config)
     planner = LeakPlanner(settings)
-    plans = {item.nodeid: planner.plan(item) for item in session.items}
+    plans = {item.nodeid: planner.plan(MarkedItem(item)) for item in session.items}
     wanted = {nodeid: plan for nodeid, plan in plans.items() if plan is not None}
     if wanted:
         try:

@@ -12,10 +12,15 @@ from pytest_memguard.measure.detail import DetailedMeasurement
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.measurement import Measurement
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.model import Budget
+from pytest_memguard.model import Budget, Finding
 from pytest_memguard.sizes import MIB
 
 LIMITED = Requirements(limits=[Budget(limit=100 * MIB, where="--mem-budget")])
+
+
+def judge(measured, _) -> list[Finding]:
+    """What there is to say about the limit."""
+    return measured.judge_limits(LIMITED.limits)
 
 
 @pytest.fixture
@@ -34,7 +39,8 @@ def measurement(instruments) -> Measurement:
     made = Measurement(
         CurrentTest(),
         instruments,
-        lambda state: DetailedMeasurement(state, instruments, lambda: ""),
+        lambda state: DetailedMeasurement(state, instruments, lambda: "", judge),
+        judge,
     )
     made.begin_test("a test", None, LIMITED)
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.plugin.globs import matcher
+from pytest_memguard.checks.globs import matcher
 
 TEST = "tests/unit/test_a.py::TestA::test_x[big/1-[2]]"
 

@@ -1,12 +1,12 @@
-"""Tests of plans: a marker's arguments as a budget, and the budgets of a test."""
+"""Tests of the marker of a budget: its arguments as a budget."""
 
 from __future__ import annotations
 
 import pytest
 
+from pytest_memguard.checks.budget.marker import SIGNATURE, budget_from_mark
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.model import Budget
-from pytest_memguard.plugin.plans import SIGNATURE, budget_from_mark, make_plan
 from pytest_memguard.sizes import KIB, MIB
 
 HINT = "write a number of MiB (200) or a text with a unit ('512 KB', '200 MB', '1.5 GiB')"
@@ -230,11 +230,3 @@ def test_arguments_are_left_as_they_are() -> None:
     kwargs = {"limit": 1, "metric": "heap"}
     budget_from_mark((), kwargs, None, "the marker")
     assert kwargs == {"limit": 1, "metric": "heap"}
-
-
-def test_plan_keeps_the_budgets() -> None:
-    """A plan has every budget, in order, and the first of them stands for the test."""
-    setup, call = budget(20, phase="setup"), budget(10)
-    plan = make_plan(iter([setup, call]))
-    assert plan.budgets == (setup, call)
-    assert plan.requirements.main_limit == 20

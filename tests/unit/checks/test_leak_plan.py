@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from pytest_memguard.checks.leak.plan import LeakPlanner
 from pytest_memguard.parsing import StopAt
-from pytest_memguard.plugin.leak_plans import LeakPlanner
+from pytest_memguard.plugin.marked_items import MarkedItem
 from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import MIB
 
@@ -45,7 +46,7 @@ def plan(*marks: Any, above: tuple[Any, ...] = (), **settings: Any) -> Any:
     """The plan of a test with these markers in a class with those, and the problems."""
     planner = LeakPlanner(Settings(**settings))
     item: Any = Node("test_it", marks, Node("TestIt", above))
-    return SimpleNamespace(plan=planner.plan(item), problems=planner.problems)
+    return SimpleNamespace(plan=planner.plan(MarkedItem(item)), problems=planner.problems)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def test_problems_of_a_class_are_told_once() -> None:
     owner = Node("TestIt", (CHECK(calls=0),))
     planner = LeakPlanner(Settings())
     items: list[Any] = [Node(name, (), owner) for name in ("test_one", "test_two")]
-    assert [planner.plan(item) for item in items] == [None, None]
+    assert [planner.plan(MarkedItem(item)) for item in items] == [None, None]
     (problem,) = planner.problems
     assert problem.startswith("test_it.py:7: test_it.py::test_one, marker on TestIt: ")
 

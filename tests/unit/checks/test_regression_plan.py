@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard.baselines import BaselineEntry, FailRule
-from pytest_memguard.errors import ConfigError
-from pytest_memguard.model import Budget
-from pytest_memguard.plugin.plans import Planner
-from pytest_memguard.plugin.regression_plans import (
+from pytest_memguard.baselines import BaselineEntry, EnvironmentKey, FailRule
+from pytest_memguard.checks.budget.check import BudgetCheck
+from pytest_memguard.checks.planned import Checks
+from pytest_memguard.checks.regression.check import RegressionCheck
+from pytest_memguard.checks.regression.plan import (
     SIGNATURE,
     RegressionPlanner,
     rules_from_mark,
 )
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.model import Budget
+from pytest_memguard.plugin.marked_items import MarkedItem
 from pytest_memguard.rules import DEFAULT, parse_rule
 from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import MIB
@@ -47,7 +50,8 @@ class Node:
 
 def make_test(*marks: Any, above: tuple[Any, ...] = ()) -> Any:
     """A test with these markers in a class with those."""
-    return Node("test_it", marks, Node("TestIt", above))
+    node: Any = Node("test_it", marks, Node("TestIt", above))
+    return MarkedItem(node)
 
 
 def written(*texts: str, where: str = "--mem-fail-on") -> tuple[FailRule, ...]:
@@ -88,15 +92,16 @@ def written(*texts: str, where: str = "--mem-fail-on") -> tuple[FailRule, ...]:
 def test_whose_rules(marks, above, run, expected) -> None:
     """The closest source decides for each thing that is compared; None ends the search."""
     planner = RegressionPlanner(written(*run), {})
-    rules = planner.rules(make_test(*marks, above=above))
+    problems: list[str] = []
+    rules = planner.rules(make_test(*marks, above=above), problems)
     assert expected == sorted(rule.text for rule in rules)
-    assert planner.problems == []
+    assert problems == []
 
 
 def test_who_set_them() -> None:
     """A rule knows whether it is the test's own marker's, that of a class, or the run's."""
     item = make_test(RULE("peak:1%"), above=(RULE("growth:1MB"),))
-    rules = RegressionPlanner(written("leak:9"), {}).rules(item)
+    rules = RegressionPlanner(written("leak:9"), {}).rules(item, [])
     assert {rule.kind: rule.where for rule in rules} == {
         "peak": "the marker",
         "growth": "the marker on TestIt",
@@ -108,8 +113,9 @@ def test_problems() -> None:
     """Every rule that is none is told with its place, and the other sources still hold."""
     item = make_test(RULE("peak"), above=(RULE("much", "peak:x"),))
     planner = RegressionPlanner(written("peak:5%"), {})
-    assert [rule.text for rule in planner.rules(item)] == ["peak:5%"]
-    own, *others = planner.problems
+    problems: list[str] = []
+    assert [rule.text for rule in planner.rules(item, problems)] == ["peak:5%"]
+    own, *others = problems
     start = "test_it.py:7: test_it.py::test_it"
     assert own.startswith(f"{start}: mem_regression: 'peak' is no rule, ")
     assert [problem.partition(" is no rule")[0] for problem in others] == [
@@ -122,9 +128,10 @@ def test_problems_of_a_class_are_told_once() -> None:
     """A marker that several tests share is reported with the first of them."""
     planner = RegressionPlanner((), {})
     item = make_test(above=(RULE("much"),))
-    assert [rule.text for rule in planner.rules(item)] == ["peak:10%+2MB"]
-    assert [rule.text for rule in planner.rules(item)] == ["peak:10%+2MB"]
-    assert len(planner.problems) == 1
+    problems: list[str] = []
+    assert [rule.text for rule in planner.rules(item, problems)] == ["peak:10%+2MB"]
+    assert [rule.text for rule in planner.rules(item, problems)] == ["peak:10%+2MB"]
+    assert len(problems) == 1
 
 
 @pytest.mark.parametrize(
@@ -181,7 +188,8 @@ def heap_budget(**fields) -> Budget:
 def test_formers(known, budgets, expected) -> None:
     """Resident memory is compared, and what a budget has measured anyway."""
     entries = {metric: {"test_it.py::test_it": entry} for metric, entry in known.items()}
-    found = RegressionPlanner((), entries).formers(make_test(), budgets)
+    plan = RegressionPlanner((), entries).plan(make_test(), budgets, [])
+    found = plan.peaks if plan is not None else ()
     assert expected == [budget.metric for budget in found]
     assert all(
         budget.baseline_value and budget.baseline_value.rule is DEFAULT for budget in found
@@ -196,7 +204,13 @@ def test_tests_with_the_same_numbers_share_a_plan() -> None:
         second.nodeid: replace(ENTRY),
         other.nodeid: replace(ENTRY, peak=MIB),
     }
-    planner = Planner(Settings(), RegressionPlanner((), {"rss": entries}))
-    plans = [planner.plan(node) for node in (first, second, other)]
+    settings = Settings()
+    key = EnvironmentKey(
+        system="Linux", machine="x86_64", implementation="CPython", python="3.11"
+    )
+    regressions = RegressionCheck(settings, {"rss": (key, entries)}, "file", "/", None)
+    checks = Checks([BudgetCheck(settings), regressions])
+    nodes: list[Any] = [first, second, other]
+    plans = [checks.plan(MarkedItem(node)) for node in nodes]
     assert plans[0] is plans[1]
     assert plans[0] != plans[2]

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-import pytest
-
+from pytest_memguard.checks.protocol import MarkedTest
 from pytest_memguard.errors import ConfigError, quoted
 from pytest_memguard.patterns import name_pattern
-from pytest_memguard.plugin.marker_problems import problem_lines
 from pytest_memguard.recording.repeat import Limits
 from pytest_memguard.settings import Settings
 from pytest_memguard.units import MOST, parse_bytes
@@ -56,24 +54,18 @@ class LeakPlanner:
             threads=settings.leak_stop_at.threads,
         )
         self.defaults = LeakPlan(limits=self._limits, tolerance=settings.leak_tolerance)
-        self._marks: dict[int, tuple[pytest.Mark, LeakPlan | None]] = {}
+        self._marks: dict[int, tuple[Any, LeakPlan | None]] = {}
         self.problems: list[str] = []
 
-    def plan(self, item: pytest.Item) -> LeakPlan | None:
-        """The plan of one test, or ``None`` where nobody asks for a check."""
+    def plan(self, test: MarkedTest) -> LeakPlan | None:
+        """The plan of one test, or ``None`` if no option and no marker asks for a check."""
         base = self.defaults
-        nodes = [
-            (node, mark)
-            for name in (CHECK, NO_CHECK)
-            for node, mark in item.iter_markers_with_node(name)
-        ]
-        if not nodes:
+        markers = [*test.marked(CHECK), *test.marked(NO_CHECK)]
+        if not markers:
             return base if self._all else None
         # the closest marker decides, of whichever kind; on the same node, leaving out does
-        chain = item.listchain()
-        node, mark = max(
-            nodes, key=lambda pair: (chain.index(pair[0]), pair[1].name == NO_CHECK)
-        )
+        marker = max(markers, key=lambda one: (test.depth(one), one.mark.name == NO_CHECK))
+        mark = marker.mark
         known = self._marks.get(id(mark))
         if known is not None and known[0] is mark:
             return known[1]
@@ -84,12 +76,12 @@ class LeakPlanner:
             else:
                 plan = _from_mark(mark, base)
         except ConfigError as error:
-            self.problems += problem_lines(item, node, mark, error.problems)
+            self.problems += test.problem_lines(marker, error.problems)
         self._marks[id(mark)] = (mark, plan)
         return plan
 
 
-def _reason(mark: pytest.Mark) -> str:
+def _reason(mark: Any) -> str:
     named = dict(mark.kwargs)
     reason = mark.args[0] if mark.args else named.pop("reason", None)
     if len(mark.args) > 1 or named or not (isinstance(reason, str) and reason.strip()):
@@ -98,7 +90,7 @@ def _reason(mark: pytest.Mark) -> str:
     return reason
 
 
-def _from_mark(mark: pytest.Mark, base: LeakPlan) -> LeakPlan:
+def _from_mark(mark: Any, base: LeakPlan) -> LeakPlan:
     """Turn the marker's arguments into a plan.
 
     Raises:

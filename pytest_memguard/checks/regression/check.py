@@ -1,33 +1,44 @@
-"""The regression check in a process that runs tests: what a suspect turns out to be."""
+"""The regression check: a test fails if it uses more than the baseline has of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
-
-import pytest
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_memguard.baselines import BaselineEntry, Change, EnvironmentKey
+from pytest_memguard.checks.globs import matcher
+from pytest_memguard.checks.protocol import MarkedTest, Measured, TestCheck
+from pytest_memguard.checks.regression.plan import RegressionPlan, RegressionPlanner
+from pytest_memguard.errors import MemoryRegression
 from pytest_memguard.escapes import one_line
+from pytest_memguard.judge.budget import not_measured
 from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_limit
 from pytest_memguard.judge.regression_findings import number_finding
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
 from pytest_memguard.leak_sizes import bytes_of_all
 from pytest_memguard.leaks import LeakReading
+from pytest_memguard.measure.requirements import Requirements
 from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Budget, Finding, Outcome
-from pytest_memguard.plugin.confirm import Confirm
-from pytest_memguard.plugin.globs import matcher
-from pytest_memguard.plugin.regression_plans import RegressionPlanner
+from pytest_memguard.model import Budget, Finding, Outcome, PhaseName
 from pytest_memguard.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_memguard.checks.protocol import Limits
 
 _ACCEPTED: Final = "; accepted in this run (--mem-accept)"
 
 
-class RegressionCheck:
-    """Decides about tests that use more than is on record.
+class Confirm(Protocol):
+    """Measures a test again, where no other test has left anything."""
+
+    def ask(self, finding: Finding, so_far: Outcome, seconds: float) -> Finding | None:
+        """The finding as it is after the test has been measured again."""
+
+
+class RegressionCheck(TestCheck):
+    """Holds tests against the baseline.
 
     Args:
         settings: the run's.
@@ -36,6 +47,10 @@ class RegressionCheck:
         root: what paths are shown relative to.
         confirm: measures suspects again, if asked for.
     """
+
+    name = "regression"
+    error = MemoryRegression
+    shares_plans = False
 
     def __init__(
         self,
@@ -46,7 +61,7 @@ class RegressionCheck:
         confirm: Confirm | None,
     ) -> None:
         known = {metric: of_tests for metric, (_, of_tests) in records.items()}
-        self.planner = RegressionPlanner(settings.fail_on, known)
+        self._planner = RegressionPlanner(settings.fail_on, known)
         self._records = records
         self._strict = settings.strict
         self._where = settings.where("strict")
@@ -59,19 +74,50 @@ class RegressionCheck:
         """Whether a test may use what it uses now."""
         return any(matches(nodeid) for matches in self._accepts)
 
-    def fails(self, nodeid: str, finding: Finding) -> bool:
+    def plan(
+        self, test: MarkedTest, limits: Limits, problems: list[str]
+    ) -> RegressionPlan | None:
+        """The limits that the baseline sets for a test; ``None`` if it sets none."""
+        return self._planner.plan(test, limits(), problems)
+
+    def requirements(self, plan: RegressionPlan) -> Requirements:
+        """What has to be measured to judge by limits of the baseline."""
+        return Requirements(limits=plan.peaks, growth=plan.growth is not None)
+
+    def judge(
+        self, plan: RegressionPlan | None, measured: Measured, phase: PhaseName
+    ) -> list[Finding]:
+        """What there is to say about limits of the baseline when a phase has ended."""
+        if plan is None:
+            return []
+        found = measured.judge_limits(plan.peaks)
+        limit = plan.growth
+        if phase == "teardown" and limit is not None and limit.baseline_value is not None:
+            _, growth = (0, 0) if measured.lost else measured.peak_and_growth()
+            grown = (
+                not_measured(limit, measured.lost)
+                if measured.lost
+                else number_finding(limit, limit.baseline_value, growth)
+            )
+            found += [grown] if grown is not None else []
+        return found
+
+    def owns(self, finding: Finding) -> bool:
+        """Whether a finding is about a limit that the baseline sets, or lacks."""
+        return finding.budget.baseline_value is not None or finding.rule == "new-test"
+
+    def is_breach(self, nodeid: str, finding: Finding) -> bool:
         """Whether a test fails with a finding that `consider` has returned."""
         if finding.budget.baseline_value is None or self.accepted(nodeid):
             return False
         return self._strict or finding.rule == "regression"
 
     def consider(
-        self, item: pytest.Item, finding: Finding, so_far: Outcome, seconds: float | None
+        self, finding: Finding, so_far: Outcome, seconds: float | None
     ) -> Finding | None:
         """What is to be made of a finding about a limit that the baseline sets.
 
         Args:
-            item: the test.
             finding: what the judge said.
             so_far: what was measured of the test so far.
             seconds: what its call took; ``None`` if it must not be measured again.
@@ -85,7 +131,7 @@ class RegressionCheck:
         near = peak is not None and peak.high <= finding.budget.limit + NEGLIGIBLE_SLACK
         if finding.rule == "undecided" and near and self._confirm is None:
             return None  # so little slack does not count where no run can look closer
-        if self.accepted(item.nodeid):
+        if self.accepted(so_far.nodeid):
             return replace(finding, text=finding.text + _ACCEPTED)
         change = self._change(finding, so_far)
         if change is not None and change.text:
@@ -116,13 +162,13 @@ class RegressionCheck:
         more.append(one_line(meant))
         return more
 
-    def judge_new(self, item: pytest.Item) -> Finding | None:
+    def after_call(self, test: MarkedTest) -> Finding | None:
         """What a test fails with that the baseline does not have, where that counts."""
-        nodeid = item.nodeid
+        nodeid = test.nodeid
         _, known = self._records[RSS.name]
         if not self._strict or nodeid in known or self.accepted(nodeid):
             return None
-        if not self.planner.rules(item):
+        if not self._planner.rules(test, []):
             return None
         return Finding(
             rule="new-test",
@@ -132,12 +178,16 @@ class RegressionCheck:
             raised=True,
         )
 
-    def judge_leak(self, budget: Budget, reading: LeakReading) -> Finding | None:
-        """Compare what a call leaves behind with what is on record."""
+    def judge_leak(self, plan: RegressionPlan | None, reading: LeakReading) -> list[Finding]:
+        """Compare what a call leaves behind with what the baseline has."""
+        limit = plan.leak if plan is not None else None
         now = bytes_of_all(reading) if reading.verdict.state == "leaking" else 0
-        if budget.baseline_value is None or now is None or reading.verdict.state not in _SURE:
-            return None
-        return number_finding(budget, budget.baseline_value, round(now))
+        if limit is None or limit.baseline_value is None:
+            return []
+        if now is None or reading.verdict.state not in _SURE:
+            return []
+        finding = number_finding(limit, limit.baseline_value, round(now))
+        return [finding] if finding is not None else []
 
     def _change(self, finding: Finding, so_far: Outcome) -> Change | None:
         record = self._records.get(finding.budget.metric)

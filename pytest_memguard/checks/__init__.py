@@ -1,0 +1,1 @@
+"""Reasons to measure tests, a folder for each; none of them knows another, or pytest."""

@@ -1,0 +1,1 @@
+"""Budgets: limits on the memory of a test that the user sets."""

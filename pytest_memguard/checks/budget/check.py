@@ -1,0 +1,163 @@
+"""The budget check: a test fails if its peak memory is above a limit that the user has set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from pytest_memguard.checks.budget.marker import MARKER, budget_from_mark
+from pytest_memguard.checks.protocol import MarkedTest, Measured, PlacedMarker, TestCheck
+from pytest_memguard.errors import BudgetExceeded, ConfigError
+from pytest_memguard.judge.budget import not_measured, uncovered_setup
+from pytest_memguard.measure.requirements import Requirements
+from pytest_memguard.metrics import RSS
+from pytest_memguard.model import Budget, Finding, Gap, PhaseName
+from pytest_memguard.settings import Settings, default_budgets
+
+if TYPE_CHECKING:
+    from pytest_memguard.checks.protocol import Limits
+    from pytest_memguard.model import Outcome
+
+BudgetPlan: TypeAlias = tuple[Budget, ...]
+"""Every limit that the user has set for a test."""
+
+_DEFAULT_KEY: Final = (RSS.name, "call", None)
+_RULES: Final = {"over-budget", "near-budget", "undecided", "not-measured", "stage-not-run"}
+
+
+class BudgetCheck(TestCheck):
+    """Holds tests against budgets from markers, patterns, flags and ini keys.
+
+    Args:
+        settings: defaults, patterns, and whether breaches only warn.
+    """
+
+    name = "budget"
+    error = BudgetExceeded
+
+    def __init__(self, settings: Settings) -> None:
+        self.only_warns = settings.mode == "warn"
+        self._warn = settings.warn
+        self._default = {budget.key: budget for budget in default_budgets(settings)}
+        self._patterns = [
+            (
+                pattern.glob,
+                _matcher(pattern.glob),
+                Budget(
+                    limit=pattern.limit,
+                    where=f"the pattern {pattern.glob!r} of {settings.where('budgets')}",
+                    warn=settings.warn,
+                ),
+            )
+            for pattern in settings.budgets
+        ]
+        self._matched: set[str] = set()
+        self._marks: dict[int, tuple[Any, Budget | None]] = {}
+
+    def default_plan(self) -> BudgetPlan | None:
+        """The budgets of a test without markers that no pattern names."""
+        return tuple(b for b in self._default.values() if b.limit) or None
+
+    def plan(
+        self,
+        test: MarkedTest,
+        limits: Limits,  # noqa: ARG002  there is no check before this one
+        problems: list[str],
+    ) -> BudgetPlan | None:
+        """The budgets of one test, or ``None`` where none holds."""
+        chosen = dict(self._default)
+        for glob, matches, budget in self._patterns:
+            if matches(test.nodeid):
+                self._matched.add(glob)
+                chosen[_DEFAULT_KEY] = budget
+        marked: dict[tuple[str, str, str | None], Budget] = {}
+        for marker in test.marked(MARKER):
+            marked_budget = self._from_marker(test, marker, problems)
+            if marked_budget is not None:
+                marked.setdefault(marked_budget.key, marked_budget)
+        chosen.update(marked)
+        return tuple(budget for budget in chosen.values() if budget.limit) or None
+
+    def requirements(self, plan: BudgetPlan) -> Requirements:
+        """What has to be measured to judge by budgets."""
+        return Requirements(limits=plan)
+
+    def judge(
+        self,
+        plan: BudgetPlan | None,
+        measured: Measured,
+        phase: PhaseName,  # noqa: ARG002  each budget knows its own
+    ) -> list[Finding]:
+        """What there is to say about budgets, and about those that stages bring along."""
+        return measured.judge_limits(plan or ()) + measured.judge_stage_budgets()
+
+    def too_late(
+        self,
+        test: MarkedTest,
+        markers: Sequence[PlacedMarker],
+        reason: str,
+        problems: list[str],
+    ) -> list[Finding]:
+        """A finding for each budget that the test has added when it was too late."""
+        late = [marker for marker in markers if marker.mark.name == MARKER]
+        budgets = [self._from_marker(test, marker, problems) for marker in late]
+        return [not_measured(budget, reason) for budget in budgets if budget is not None]
+
+    def owns(self, finding: Finding) -> bool:
+        """Whether a finding is about a budget."""
+        mine = finding.budget.baseline_value is None and not finding.check
+        return mine and finding.rule in _RULES
+
+    def is_breach(self, nodeid: str, finding: Finding) -> bool:  # noqa: ARG002  of any test
+        """Whether a budget was exceeded."""
+        return finding.rule == "over-budget"
+
+    def warns(self, finding: Finding) -> bool:
+        """Whether a budget was nearly exceeded, or exceeded where that only warns."""
+        over = finding.rule == "over-budget" and self.only_warns
+        return finding.rule == "near-budget" or over
+
+    def notes(self, plan: BudgetPlan | None, uncovered: int | None) -> list[str]:
+        """That setup rose above a budget that covers the call alone, if it did."""
+        if plan is None or uncovered is None:
+            return []
+        return [uncovered_setup(plan, uncovered)]
+
+    def complete(self, outcome: Outcome, plan: BudgetPlan | None) -> Outcome:
+        """Add the budgets of the test."""
+        return outcome if plan is None else replace(outcome, budgets=plan)
+
+    def unused(self) -> list[Gap]:
+        """The patterns that none of the tests planned so far fell under."""
+        return [
+            Gap(subject=f"the pattern {glob!r} of mem_budgets", reason="it matches no test")
+            for glob, _, _ in self._patterns
+            if glob not in self._matched
+        ]
+
+    def _from_marker(
+        self, test: MarkedTest, marker: PlacedMarker, problems: list[str]
+    ) -> Budget | None:
+        mark = marker.mark
+        known = self._marks.get(id(mark))
+        if known is not None and known[0] is mark:
+            return known[1]
+        limit = mark.args[0] if mark.args else mark.kwargs.get("limit")
+        budget: Budget | None = None
+        try:
+            parameters: Mapping[str, object] | None = test.parameters()
+            budget = budget_from_mark(mark.args, mark.kwargs, parameters, marker.where)
+            if budget.warn is None:
+                budget = replace(budget, warn=self._warn)
+        except ConfigError as error:
+            problems += test.problem_lines(marker, error.problems)
+        if not callable(limit):
+            self._marks[id(mark)] = (mark, budget)
+        return budget
+
+
+def _matcher(glob: str) -> Callable[[str], bool]:
+    from pytest_memguard.checks.globs import matcher  # few suites have patterns
+
+    return matcher(glob)

@@ -1,0 +1,1 @@
+"""Leaks: tests that keep more memory, or more of another resource, with every call."""

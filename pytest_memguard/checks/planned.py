@@ -1,0 +1,172 @@
+"""All checks of a run: they plan a test together, judge it, and own what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_memguard.measure.requirements import Requirements
+from pytest_memguard.values import dataclass
+
+if TYPE_CHECKING:
+    from pytest_memguard.checks.protocol import MarkedTest, Measured, PlacedMarker, TestCheck
+    from pytest_memguard.leaks import LeakReading
+    from pytest_memguard.model import Budget, Finding, Gap, Outcome, PhaseName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestPlan:
+    """What the checks have planned for one test, or for many alike."""
+
+    __test__ = False  # no test, though its name begins like one
+
+    by_check: Mapping[str, Any]
+    """What each of them needs to judge it, by the check's name; others do not concern it."""
+    requirements: Requirements
+    """What has to be measured for all of them."""
+    is_shared: bool
+    """Whether many tests may have this plan."""
+
+
+class Checks:
+    """The checks of a run, in the order in which they judge.
+
+    Args:
+        checks: these.
+
+    Attributes:
+        problems: a line for everything that is wrong with markers of tests planned so far.
+    """
+
+    def __init__(self, checks: Sequence[TestCheck]) -> None:
+        self._checks = tuple(checks)
+        self._plans: dict[tuple[Any, ...], TestPlan | None] = {}
+        self.problems: list[str] = []
+
+    @property
+    def names(self) -> set[str]:
+        """Names of all of them."""
+        return {check.name for check in self._checks}
+
+    def plan(self, test: MarkedTest) -> TestPlan | None:
+        """The plan of a test; ``None`` if no check concerns it."""
+        plans: list[Any] = []
+
+        def limits() -> list[Budget]:
+            before = zip(self._checks, plans, strict=False)
+            return [
+                limit
+                for check, plan in before
+                if plan is not None
+                for limit in check.requirements(plan).limits
+            ]
+
+        for check in self._checks:  # each may ask for the limits of those before it
+            plans += [check.plan(test, limits, self.problems)]
+        return self._united(plans)
+
+    def default_plan(self) -> TestPlan | None:
+        """The plan of a test without markers that no pattern names."""
+        return self._united([check.default_plan() for check in self._checks])
+
+    def _united(self, plans: Sequence[Any]) -> TestPlan | None:
+        key = tuple(plans)
+        if key not in self._plans:
+            self._plans[key] = self._make(plans)
+        return self._plans[key]
+
+    def _make(self, plans: Sequence[Any]) -> TestPlan | None:
+        concerned = [
+            (check, plan)
+            for check, plan in zip(self._checks, plans, strict=True)
+            if plan is not None
+        ]
+        if not concerned:
+            return None
+        requirements = Requirements()
+        for check, plan in concerned:
+            requirements |= check.requirements(plan)
+        return TestPlan(
+            by_check={check.name: plan for check, plan in concerned},
+            requirements=requirements,
+            is_shared=all(check.shares_plans for check, _ in concerned),
+        )
+
+    def judge(
+        self, plan: TestPlan | None, measured: Measured, phase: PhaseName, *, again: bool
+    ) -> list[Finding]:
+        """What the checks have to say about a test when a phase has ended.
+
+        Args:
+            plan: the test's.
+            measured: what is known of the test.
+            phase: what has ended.
+            again: whether the test is run once more in a child.
+        """
+        return [
+            finding
+            for check in self._checks
+            if check.judges_reruns or not again
+            for finding in check.judge(_of(check, plan), measured, phase)
+        ]
+
+    def judge_leak(self, plan: TestPlan | None, reading: LeakReading) -> list[Finding]:
+        """What the checks have to say about the reading of a leak check."""
+        return [
+            finding
+            for check in self._checks
+            for finding in check.judge_leak(_of(check, plan), reading)
+        ]
+
+    def after_call(self, test: MarkedTest) -> tuple[TestCheck, Finding] | None:
+        """What a test fails with though nothing that was measured has anything against it."""
+        for check in self._checks:
+            finding = check.after_call(test)
+            if finding is not None:
+                return check, finding
+        return None
+
+    def too_late(
+        self, test: MarkedTest, markers: Sequence[PlacedMarker], reason: str
+    ) -> list[Finding]:
+        """A finding for each marker that a test has added when it was too late."""
+        return [
+            finding
+            for check in self._checks
+            for finding in check.too_late(test, markers, reason, self.problems)
+        ]
+
+    def by_owner(self, found: Sequence[Finding]) -> list[tuple[TestCheck, Finding]]:
+        """Findings with the checks that own them, in the order of the checks."""
+        return [
+            (check, finding)
+            for check in self._checks
+            for finding in found
+            if check.owns(finding)
+        ]
+
+    def owner(self, finding: Finding) -> TestCheck:
+        """The check that owns a finding."""
+        return next(check for check in self._checks if check.owns(finding))
+
+    def notes(self, plan: TestPlan | None, uncovered_setup: int | None) -> list[str]:
+        """What else the report should say about a test; arguments as a check takes them."""
+        return [
+            note
+            for check in self._checks
+            for note in check.notes(_of(check, plan), uncovered_setup)
+        ]
+
+    def complete(self, outcome: Outcome, plan: TestPlan | None) -> Outcome:
+        """Add what the checks alone know to the result of a test."""
+        for check in self._checks:
+            outcome = check.complete(outcome, _of(check, plan))
+        return outcome
+
+    def unused(self) -> list[Gap]:
+        """What settings of checks name though no test that was planned has it."""
+        return [gap for check in self._checks for gap in check.unused()]
+
+
+def _of(check: TestCheck, plan: TestPlan | None) -> Any:
+    return plan.by_check.get(check.name) if plan is not None else None

@@ -1,0 +1,1 @@
+"""Regressions: tests that use more than a baseline has of them."""
