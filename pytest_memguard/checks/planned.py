@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 from pytest_memguard.measure.requirements import Requirements
@@ -32,28 +33,42 @@ class Checks:
     """The checks of a run, in the order in which they judge.
 
     Args:
-        checks: these.
-
-    Attributes:
-        problems: a line for everything that is wrong with markers of tests planned so far.
+        make: makes those that may concern a suite, given which of our markers and fixtures it
+            uses.
     """
 
-    def __init__(self, checks: Sequence[TestCheck]) -> None:
-        self._checks = tuple(checks)
+    def __init__(self, make: Callable[[AbstractSet[str]], Sequence[TestCheck]]) -> None:
+        self._make_checks = make
+        self._checks: tuple[TestCheck, ...] = ()
+        self._measuring: tuple[TestCheck, ...] = ()
         self._plans: dict[tuple[Any, ...], TestPlan | None] = {}
-        self.problems: list[str] = []
+        self._problems: dict[TestCheck, list[str]] = {}
 
-    @property
-    def names(self) -> set[str]:
-        """Names of all of them."""
-        return {check.name for check in self._checks}
+    def begin(self, names: AbstractSet[str]) -> None:
+        """Make the checks, once the tests are known.
 
-    def plan(self, test: MarkedTest) -> TestPlan | None:
-        """The plan of a test; ``None`` if no check concerns it."""
+        Args:
+            names: our markers and fixtures that the suite uses.
+        """
+        self._checks = tuple(self._make_checks(names))
+        self._measuring = tuple(check for check in self._checks if check.measures)
+        self._problems = {check: [] for check in self._checks}
+
+    def plan(self, test: MarkedTest, *, again: bool = False) -> TestPlan | None:
+        """The plan of a test; ``None`` if no check has it measured.
+
+        Args:
+            test: with its markers.
+            again: whether it was planned before, and has other markers now.
+        """
+        if not again:
+            for check in self._checks:
+                if not check.measures:
+                    check.plan(test, list, self._problems[check])
         plans: list[Any] = []
 
         def limits() -> list[Budget]:
-            before = zip(self._checks, plans, strict=False)
+            before = zip(self._measuring, plans, strict=False)
             return [
                 limit
                 for check, plan in before
@@ -61,13 +76,25 @@ class Checks:
                 for limit in check.requirements(plan).limits
             ]
 
-        for check in self._checks:  # each may ask for the limits of those before it
-            plans += [check.plan(test, limits, self.problems)]
+        for check in self._measuring:  # each may ask for the limits of those before it
+            plans += [check.plan(test, limits, self._problems[check])]
         return self._united(plans)
+
+    def planned(self) -> None:
+        """Make ready, once all tests have been planned."""
+        for check in self._checks:
+            check.planned(self._problems[check])
+
+    def take_problems(self) -> list[str]:
+        """Lines for all that is wrong with markers of tests planned since the last call."""
+        found = [line for problems in self._problems.values() for line in problems]
+        for problems in self._problems.values():
+            problems.clear()
+        return found
 
     def default_plan(self) -> TestPlan | None:
         """The plan of a test without markers that no pattern names."""
-        return self._united([check.default_plan() for check in self._checks])
+        return self._united([check.default_plan() for check in self._measuring])
 
     def _united(self, plans: Sequence[Any]) -> TestPlan | None:
         key = tuple(plans)
@@ -78,7 +105,7 @@ class Checks:
     def _make(self, plans: Sequence[Any]) -> TestPlan | None:
         concerned = [
             (check, plan)
-            for check, plan in zip(self._checks, plans, strict=True)
+            for check, plan in zip(self._measuring, plans, strict=True)
             if plan is not None
         ]
         if not concerned:
@@ -133,7 +160,7 @@ class Checks:
         return [
             finding
             for check in self._checks
-            for finding in check.too_late(test, markers, reason, self.problems)
+            for finding in check.too_late(test, markers, reason, self._problems[check])
         ]
 
     def by_owner(self, found: Sequence[Finding]) -> list[tuple[TestCheck, Finding]]:
@@ -157,11 +184,19 @@ class Checks:
             for note in check.notes(_of(check, plan), uncovered_setup)
         ]
 
+    def reports(self, nodeid: str) -> bool:
+        """Whether a test's result says more than what was measured, whatever that was."""
+        return any(check.reports(nodeid) for check in self._checks)
+
     def complete(self, outcome: Outcome, plan: TestPlan | None) -> Outcome:
         """Add what the checks alone know to the result of a test."""
         for check in self._checks:
             outcome = check.complete(outcome, _of(check, plan))
         return outcome
+
+    def find(self, name: str) -> TestCheck | None:
+        """The check of a name, if it is one of them."""
+        return next((check for check in self._checks if check.name == name), None)
 
     def unused(self) -> list[Gap]:
         """What settings of checks name though no test that was planned has it."""

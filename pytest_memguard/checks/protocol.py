@@ -9,13 +9,13 @@ from pytest_memguard.errors import CheckFailed
 from pytest_memguard.measure.requirements import Requirements
 
 if TYPE_CHECKING:
-    from pytest_memguard.errors import BudgetExceeded, MemoryRegression
+    from pytest_memguard.errors import BudgetExceeded, LeakDetected, MemoryRegression
     from pytest_memguard.extension import Readings, TestInfo
     from pytest_memguard.leaks import LeakReading
     from pytest_memguard.model import Budget, Finding, Gap, Outcome, PhaseName
 
     Limits: TypeAlias = Callable[[], Sequence[Budget]]
-    CheckError: TypeAlias = type[BudgetExceeded | CheckFailed | MemoryRegression]
+    CheckError: TypeAlias = type[BudgetExceeded | CheckFailed | LeakDetected | MemoryRegression]
 
 
 class PlacedMarker(NamedTuple):
@@ -80,6 +80,7 @@ class TestCheck:
         error: what a test fails with.
         explains: whether its breaches get the lines that allocated.
         only_warns: whether its breaches fail no test.
+        measures: whether tests that it concerns are measured in their own run.
         judges_reruns: whether a test is judged when it is run once more in a child.
         shares_plans: whether many tests have the same plan.
     """
@@ -90,6 +91,7 @@ class TestCheck:
     error: CheckError
     explains = True
     only_warns = False
+    measures = True
     judges_reruns = True
     shares_plans = True
 
@@ -110,6 +112,13 @@ class TestCheck:
             A value that can be hashed; tests with the same share what follows from it.
         """
         return None
+
+    def planned(self, problems: list[str]) -> None:
+        """Make ready, once all tests have been planned.
+
+        Args:
+            problems: takes a line for everything that keeps the run from starting.
+        """
 
     def default_plan(self) -> Any:
         """The plan of a test without markers that no pattern names."""
@@ -204,6 +213,10 @@ class TestCheck:
                 call alone.
         """
         return []
+
+    def reports(self, nodeid: str) -> bool:  # noqa: ARG002  likewise
+        """Whether a test's result says more than what was measured, whatever that was."""
+        return False
 
     def complete(self, outcome: Outcome, plan: Any) -> Outcome:  # noqa: ARG002  likewise
         """Add what this check alone knows to the result of a test."""

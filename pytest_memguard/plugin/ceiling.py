@@ -157,7 +157,7 @@ class Ceiling:
 
     def _start_measuring(self, session: pytest.Session) -> ItemHooks:
         """Set up the session in a process that runs tests."""
-        from pytest_memguard.plugin.session import plan_items
+        from pytest_memguard.plugin.planning import plan_items
 
         if self._calls is not None:
             self._config.pluginmanager.unregister(self._calls)

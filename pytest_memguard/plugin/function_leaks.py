@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from pytest_memguard.checks.leak.plan import LeakPlanner
+from pytest_memguard.checks.leak.verdicts import LeakVerdicts
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.judge.accepted_leaks import with_acceptance
 from pytest_memguard.leaks import KnownLeak, Verdict
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import LINE
 from pytest_memguard.plugin.leak_report import known_leaks
-from pytest_memguard.plugin.leakhooks import ACCEPTED_NOW, failure, relative
+from pytest_memguard.plugin.leakhooks import failure
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.plugin.owners import owners_of
 from pytest_memguard.recording.check import LeakCheck, call_of
@@ -71,26 +71,20 @@ class FunctionLeaks:
             if line is not None:
                 line.end()
         leaks.close()
-        reading = relative(reading, f"{self._config.rootpath}{os.sep}")
-        if reading.verdict.state == "leaking":
-            reading = with_acceptance(
-                reading,
-                tolerance=plan.tolerance,
-                marker=(),
-                ini=settings.leak_ignore,
-                known=self._known(),
-                otherwise=ACCEPTED_NOW if settings.leak_accept else "",
-                nodeid=self._item.nodeid,
-            )
+        verdicts = LeakVerdicts(settings, f"{self._config.rootpath}{os.sep}")
+        reading = verdicts.accepted(
+            reading,
+            tolerance=plan.tolerance,
+            ignore=(),
+            known=self._known() if reading.verdict.state == "leaking" else {},
+            nodeid=self._item.nodeid,
+        )
         # a test may check several functions: the worst of them stands for it
         before = self._items.leak
         if before is None or _RANK[reading.verdict.state] > _RANK[before.verdict.state]:
             self._items.leak = reading
-        unclear = settings.leak_strict and reading.verdict.state == "unclear"
-        if reading.fails or unclear:
-            from pytest_memguard.report.leak_text import leak_text
-
-            raise failure(leak_text(reading), reading)
+        if verdicts.fails(reading):
+            raise failure(verdicts.text(reading, self._item.nodeid), reading)
         return reading.verdict
 
     def _known(self) -> dict[str, KnownLeak]:

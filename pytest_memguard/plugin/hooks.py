@@ -114,14 +114,13 @@ class OnDemand:
         found = names_in_use(session.items)
         if found - {REGRESSION_MARKER} or has_checks(self._config):
             self._start()
-            from pytest_memguard.plugin.session import plan_items
+            from pytest_memguard.plugin.planning import plan_items
 
             plan_items(session)
         elif found:
-            from pytest_memguard.checks.regression.plan import marker_problems
-            from pytest_memguard.plugin.marked_items import MarkedItem
+            from pytest_memguard.plugin.checks_of_run import marker_problems
 
-            problems = marker_problems(map(MarkedItem, session.items))
+            problems = marker_problems(session.items)
             if problems:
                 options.refuse(session, problems)
 

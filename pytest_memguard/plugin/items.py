@@ -283,20 +283,10 @@ class ItemHooks:
 
         test = MarkedItem(item)
         found = self.checks.too_late(test, test.added_since(before), TOO_LATE)
-        if failed:
-            self.checks.problems = []
-        self._refuse_markers()
+        problems = self.checks.take_problems()
+        if not failed:
+            refuse_markers(problems)
         return found
-
-    def _refuse_markers(self) -> None:
-        """Fail the test with what is wrong with its markers, if anything is.
-
-        Raises:
-            pytest.fail.Exception: with a line for each problem.
-        """
-        if self.checks.problems:
-            problems, self.checks.problems = self.checks.problems, []
-            raise pytest.fail.Exception("\n".join(problems), pytrace=False)
 
     def tear_down(
         self, item: pytest.Item, nextitem: pytest.Item | None
@@ -401,8 +391,8 @@ class ItemHooks:
         Raises:
             pytest.fail.Exception: if one of them makes no sense.
         """
-        plan = self.checks.plan(MarkedItem(item))
-        self._refuse_markers()
+        plan = self.checks.plan(MarkedItem(item), again=True)
+        refuse_markers(self.checks.take_problems())
         measurement.plan_again(plan, self.tests.requirements_of(plan, item.nodeid))
         if self._state.setup_exceeds_limit:
             self.reports.activate()
@@ -494,3 +484,13 @@ class ItemHooks:
         if detail is not None:
             detail.abandon()
         self.instruments.close()
+
+
+def refuse_markers(problems: list[str]) -> None:
+    """Fail a test with what is wrong with its markers, if anything is.
+
+    Raises:
+        pytest.fail.Exception: with a line for each problem.
+    """
+    if problems:
+        raise pytest.fail.Exception("\n".join(problems), pytrace=False)

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_memguard.checks.leak.accepted import accepted_leaks
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import Outcome
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.keys import KNOWN
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pytest_memguard.leaks import KnownLeak
     from pytest_memguard.storage.known_leaks import KnownLeaksFile
 
 
@@ -102,25 +98,3 @@ def known_leaks(config: pytest.Config) -> KnownLeaksFile:
     from pytest_memguard.storage.known_leaks import FILE, KnownLeaksFile
 
     return config.stash.setdefault(KNOWN, KnownLeaksFile(Path(config.rootpath) / FILE))
-
-
-def accepted_leaks(outcomes: Iterable[Outcome]) -> dict[str, KnownLeak]:
-    """The leaks of a run, by fingerprint, as they are kept."""
-    from pytest_memguard.leaks import KnownLeak
-
-    found: dict[str, KnownLeak] = {}
-    for outcome in outcomes:
-        if outcome.leak is None or outcome.leak.verdict.state != "leaking":
-            continue
-        for part in outcome.leak.parts:
-            diagnosis = part.diagnosis
-            if diagnosis is None or not diagnosis.fingerprint:
-                continue
-            line = diagnosis.lines[0] if diagnosis.lines else None
-            leak = found.get(diagnosis.fingerprint) or KnownLeak(
-                fingerprint=diagnosis.fingerprint,
-                holder=diagnosis.path.holder if diagnosis.path is not None else "",
-                line=f"{line.file}: {line.function}" if line is not None else "",
-            )
-            found[diagnosis.fingerprint] = replace(leak, tests=(*leak.tests, outcome.nodeid))
-    return found

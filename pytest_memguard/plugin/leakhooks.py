@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from pytest_memguard.attribution.session_owners import Owners
+from pytest_memguard.checks.leak.check import LeakTestCheck
 from pytest_memguard.checks.leak.plan import LeakPlan
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
-from pytest_memguard.judge.accepted_leaks import with_acceptance
-from pytest_memguard.leaks import KnownLeak, LeakReading, Signal
+from pytest_memguard.leaks import LeakReading
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.after_repetitions import AfterRepetitions
 from pytest_memguard.plugin.collector_off import SWITCH_OFF
@@ -52,9 +50,7 @@ class LeakHooks:
 
     Args:
         settings: the run's.
-        plans: of the tests to check or to leave out, by node id.
-        known: leaks accepted before, by fingerprint.
-        root: what paths are shown relative to.
+        check: has planned the tests, and decides about what their repetitions show.
         items: the hooks that measure tests and hand their outcomes on.
         after: counts the tests that fail after a repetition has gone wrong.
         line: shows a check that lasts, if there is a terminal.
@@ -63,23 +59,19 @@ class LeakHooks:
     def __init__(
         self,
         settings: Settings,
-        plans: Mapping[str, LeakPlan],
-        known: Mapping[str, KnownLeak],
-        root: Path,
+        check: LeakTestCheck,
         items: ItemHooks,
         after: AfterRepetitions,
         line: TerminalLine | None = None,
     ) -> None:
-        self._plans = plans
-        self._settings = settings
+        self._plans = check.plans
+        self._known = check.known.leaks()
+        self._verdicts = check.verdicts
         self._config: pytest.Config | None = None
         self._line = line
         self._check = LeakCheck(settings.leak_blame, self._owners, watcher=line)
-        self._known = known
-        self._root = f"{root}{os.sep}"
         self._items = items
         self._after = after
-        self._told: dict[tuple[str, Signal], str] = {}
         self._seconds = 0.0
         self._started = 0.0
         self._gc_enabled = True
@@ -161,7 +153,8 @@ class LeakHooks:
         self._garbage.note_collected()
         if reading is not None:
             self._items.leak = reading
-            self._fail(item, reading)
+            if self._verdicts.fails(reading):
+                raise failure(self._verdicts.text(reading, item.nodeid), reading)
             self._items.compare_leak(item, reading)
         return result
 
@@ -241,7 +234,13 @@ class LeakHooks:
         if repeated.went_wrong:
             self._after.went_wrong(item.nodeid)
         self._set_up = None if repeated.went_wrong else repeated
-        return self._accept(relative(reading, self._root), plan, item.nodeid)
+        return self._verdicts.accepted(
+            reading,
+            tolerance=plan.tolerance,
+            ignore=plan.ignore,
+            known=self._known,
+            nodeid=item.nodeid,
+        )
 
     def _check_again(
         self, item: pytest.Item, repeated: RepeatedItem, plan: LeakPlan, limits: Limits
@@ -270,64 +269,3 @@ class LeakHooks:
 
     def _tear_down(self, repeated: RepeatedItem) -> None:
         self._torn = repeated.tear_down()
-
-    def _accept(self, reading: LeakReading, plan: LeakPlan, nodeid: str) -> LeakReading:
-        """Say why a leak does not fail the test, if so."""
-        if reading.verdict.state != "leaking":
-            return reading
-        return with_acceptance(
-            reading,
-            tolerance=plan.tolerance,
-            marker=plan.ignore,
-            ini=self._settings.leak_ignore,
-            known=self._known,
-            otherwise=ACCEPTED_NOW if self._settings.leak_accept else "",
-            nodeid=nodeid,
-        )
-
-    def _fail(self, item: pytest.Item, reading: LeakReading) -> None:
-        """Fail the test with its verdict.
-
-        Raises:
-            Leak: if it leaks, or is unclear where that counts as much.
-        """
-        from pytest_memguard.report.leak_text import leak_text
-
-        strict = self._settings.leak_strict and reading.verdict.state == "unclear"
-        if not (reading.fails or strict):
-            return
-        raise failure(leak_text(reading, self._explained(item, reading)), reading)
-
-    def _explained(self, item: pytest.Item, reading: LeakReading) -> dict[str, str]:
-        """The tests under which leaks of this one were explained before, by fingerprint."""
-        found = {}
-        for part in reading.parts:
-            name = part.diagnosis.fingerprint if part.diagnosis is not None else ""
-            if name and part.verdict.rates:
-                # what else a container keeps open is a leak of its own
-                key = (name, part.verdict.rates[0].signal)
-                first = self._told.setdefault(key, item.nodeid)
-                if first != item.nodeid:
-                    found[name] = first
-        return found
-
-
-ACCEPTED_NOW: Final = "accepted in this run (--mem-leak-accept)"
-"""Why a leak that is accepted in this run does not fail; one without a name does."""
-
-
-def relative(reading: LeakReading, root: str) -> LeakReading:
-    """A reading with paths relative to the root, as pytest shows them.
-
-    Args:
-        reading: of one check.
-        root: the folder, with a separator at its end.
-    """
-    more = tuple(relative(part, root) for part in reading.more)
-    diagnosis = reading.diagnosis
-    if diagnosis is not None:
-        lines = tuple(
-            replace(line, file=line.file.removeprefix(root)) for line in diagnosis.lines
-        )
-        diagnosis = replace(diagnosis, lines=lines)
-    return replace(reading, diagnosis=diagnosis, more=more)

@@ -55,7 +55,6 @@ class OutcomeHooks:
     ) -> None:
         self.active = False
         self._confirm = confirm
-        self._left_out: Mapping[str, str] = {}
         self._settings = settings
         self._suspects = suspects
         self._tests = tests
@@ -75,14 +74,6 @@ class OutcomeHooks:
         if not self.active:
             self.active = True
             self._register(self, "memguard-reports")
-
-    def leave_out(self, reasons: Mapping[str, str]) -> None:
-        """Report tests that the leak check leaves out.
-
-        Args:
-            reasons: why, by node id.
-        """
-        self._left_out = reasons
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -110,7 +101,7 @@ class OutcomeHooks:
 
     def _has_something_to_tell(self, item: pytest.Item) -> bool:
         nodeid, state = item.nodeid, self._state
-        if state.leak is not None or nodeid in self._left_out:
+        if state.leak is not None or self._checks.reports(nodeid):
             return True
         return state.is_measured and (
             state.detail is not None
@@ -138,8 +129,8 @@ class OutcomeHooks:
         state, measured = self._state, self._state.is_measured
         result = combined_result(self._results)
         findings, notes = self._last_words(result) if measured else ((), ())
-        leak, skipped = state.leak, self._left_out.get(item.nodeid, "")
-        told = findings or notes or leak or skipped
+        leak = state.leak
+        told = findings or notes or leak or self._checks.reports(item.nodeid)
         if not (self._keeps_all or told or item.nodeid in self._suspects):
             return
         file, line, _ = item.location
@@ -155,11 +146,9 @@ class OutcomeHooks:
             notes=notes,
             overhead=state.overhead if measured else 0.0,
             leak=leak,
-            leak_skipped=skipped,
             imports=state.imports,
         )
-        if measured:
-            outcome = self._checks.complete(outcome, state.plan)
+        outcome = self._checks.complete(outcome, state.plan if measured else None)
         if self._confirm is not None and self._settings.saves and not findings:
             outcome = self._confirm.exactly(outcome)
         if self._sink is not None and os.getpid() == self._process:

@@ -38,7 +38,7 @@ class LeakPlan:
 
 
 class LeakPlanner:
-    """Finds each test's leak plan, and gathers what is wrong with markers on the way.
+    """Finds each test's leak plan.
 
     Args:
         settings: the run's.
@@ -55,10 +55,14 @@ class LeakPlanner:
         )
         self.defaults = LeakPlan(limits=self._limits, tolerance=settings.leak_tolerance)
         self._marks: dict[int, tuple[Any, LeakPlan | None]] = {}
-        self.problems: list[str] = []
 
-    def plan(self, test: MarkedTest) -> LeakPlan | None:
-        """The plan of one test, or ``None`` if no option and no marker asks for a check."""
+    def plan(self, test: MarkedTest, problems: list[str]) -> LeakPlan | None:
+        """The plan of one test, or ``None`` if no option and no marker asks for a check.
+
+        Args:
+            test: with its markers.
+            problems: takes a line for everything that is wrong with them.
+        """
         base = self.defaults
         markers = [*test.marked(CHECK), *test.marked(NO_CHECK)]
         if not markers:
@@ -76,7 +80,7 @@ class LeakPlanner:
             else:
                 plan = _from_mark(mark, base)
         except ConfigError as error:
-            self.problems += test.problem_lines(marker, error.problems)
+            problems += test.problem_lines(marker, error.problems)
         self._marks[id(mark)] = (mark, plan)
         return plan
 

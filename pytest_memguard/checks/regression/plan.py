@@ -96,15 +96,6 @@ class RegressionPlanner:
         return rules
 
 
-def marker_problems(tests: Iterable[MarkedTest]) -> list[str]:
-    """What is wrong with markers, in a run that compares nothing."""
-    planner = RegressionPlanner((), {})
-    problems: list[str] = []
-    for test in tests:
-        planner.rules(test, problems)
-    return problems
-
-
 def rules_from_mark(mark: Any, where: str) -> Sequence[FailRule] | None:
     """The rules of a marker; ``None`` where it switches the comparison off.
 

@@ -46,7 +46,8 @@ def plan(*marks: Any, above: tuple[Any, ...] = (), **settings: Any) -> Any:
     """The plan of a test with these markers in a class with those, and the problems."""
     planner = LeakPlanner(Settings(**settings))
     item: Any = Node("test_it", marks, Node("TestIt", above))
-    return SimpleNamespace(plan=planner.plan(MarkedItem(item)), problems=planner.problems)
+    problems: list[str] = []
+    return SimpleNamespace(plan=planner.plan(MarkedItem(item), problems), problems=problems)
 
 
 @pytest.mark.parametrize(
@@ -216,8 +217,9 @@ def test_problems_of_a_class_are_told_once() -> None:
     owner = Node("TestIt", (CHECK(calls=0),))
     planner = LeakPlanner(Settings())
     items: list[Any] = [Node(name, (), owner) for name in ("test_one", "test_two")]
-    assert [planner.plan(MarkedItem(item)) for item in items] == [None, None]
-    (problem,) = planner.problems
+    problems: list[str] = []
+    assert [planner.plan(MarkedItem(item), problems) for item in items] == [None, None]
+    (problem,) = problems
     assert problem.startswith("test_it.py:7: test_it.py::test_one, marker on TestIt: ")
 
 

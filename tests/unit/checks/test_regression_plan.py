@@ -209,7 +209,8 @@ def test_tests_with_the_same_numbers_share_a_plan() -> None:
         system="Linux", machine="x86_64", implementation="CPython", python="3.11"
     )
     regressions = RegressionCheck(settings, {"rss": (key, entries)}, "file", "/", None)
-    checks = Checks([BudgetCheck(settings), regressions])
+    checks = Checks(lambda _: [BudgetCheck(settings), regressions])
+    checks.begin(set())
     nodes: list[Any] = [first, second, other]
     plans = [checks.plan(MarkedItem(node)) for node in nodes]
     assert plans[0] is plans[1]
