@@ -7,15 +7,15 @@ from typing import Final
 import pytest
 
 from pytest_memguard.checks.globs import matcher
+from pytest_memguard.checks.regression.comparison import Comparison
+from pytest_memguard.checks.regression.saving import Saver, is_here
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.measure.gaps import NO_MARK
 from pytest_memguard.model import Run
 from pytest_memguard.plugin.collector import Collector
-from pytest_memguard.plugin.comparing import Comparison
 from pytest_memguard.plugin.records import Record, other_environment
-from pytest_memguard.plugin.saving import Saver, is_here
 from pytest_memguard.plugin.scope import Scope
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings

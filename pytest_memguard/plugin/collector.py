@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from pytest_memguard.model import Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.header import header, in_words
-from pytest_memguard.plugin.ledger import Ledger
 from pytest_memguard.plugin.options import GAPS, usage_error
+from pytest_memguard.report.result_store import ResultStore
+from pytest_memguard.report.totals import totals
 from pytest_memguard.settings import Settings
 
 
@@ -39,7 +39,7 @@ class Collector:
         self._config = config
         self._settings = settings
         self._suspects = suspects
-        self._ledger = Ledger()
+        self._results = ResultStore()
         self._sorted: Outcomes | None = None
         self._totals: tuple[Totals, ...] | None = None
         self._told = 0
@@ -55,7 +55,7 @@ class Collector:
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome."""
         self._sorted = self._totals = None
-        self._ledger.add(outcome)
+        self._results.add(outcome)
 
     def take(self, report: pytest.TestReport) -> None:
         """Take what a worker attached to its report."""
@@ -86,12 +86,12 @@ class Collector:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Store what outlives the run."""
         if self._settings.explain == "next":
-            self._suspects.update(self._ledger if self._suspects else self.telling())
+            self._suspects.update(self._results if self._suspects else self.telling())
         if self._settings.json is None or not self.worth_writing(session):
             return
         from pytest_memguard.wire import run_in_pieces
 
-        tests = len(self._ledger)
+        tests = len(self._results)
         noun = "numbers of 1 test" if tests == 1 else f"numbers of {tests:,} tests"
         self.write(session, self._path, run_in_pieces(self.run()), noun)
 
@@ -128,7 +128,7 @@ class Collector:
 
     def worth_writing(self, session: pytest.Session) -> bool:
         """Whether a file from an earlier run may be replaced: not by one of no tests."""
-        return len(self._ledger) > 0 or (
+        return len(self._results) > 0 or (
             session.exitstatus
             in {
                 pytest.ExitCode.OK,
@@ -140,7 +140,7 @@ class Collector:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the memory section: whole with --mem, otherwise only what must be seen."""
         lines = []
-        if len(self._ledger):  # a quiet run loads no tables
+        if len(self._results):  # a quiet run loads no tables
             from pytest_memguard.report.summary import notes
 
             lines = notes(self.telling(), with_failures=False)
@@ -152,7 +152,7 @@ class Collector:
             from pytest_memguard.report.summary import memory_section
 
             # not from a whole `Run`: to tell where it takes place takes longer than the table
-            section = memory_section(self._ledger, self.totals(), self._settings.top)
+            section = memory_section(self._results, self.totals(), self._settings.top)
             terminalreporter.write_line(section)
         for line in [*lines, *self.closing_lines]:
             terminalreporter.write_line(one_line(line))
@@ -160,22 +160,22 @@ class Collector:
     @property
     def tests(self) -> int:
         """How many outcomes there are so far."""
-        return len(self._ledger)
+        return len(self._results)
 
     def outcomes(self) -> Outcomes:
         """Every outcome so far, sorted by node id; made one by one, as they are read."""
         if self._sorted is None:
-            self._sorted = self._ledger.by_name()
+            self._sorted = self._results.by_name()
         return self._sorted
 
     def telling(self) -> Iterator[Outcome]:
         """Those of tests of which there is more to say than what they used."""
-        return self._ledger.telling()
+        return self._results.telling()
 
     def totals(self) -> tuple[Totals, ...]:
         """Sums over the outcomes so far, added up once for all reports."""
         if self._totals is None:
-            self._totals = totals(self._ledger)
+            self._totals = totals(self._results)
         return self._totals
 
     def run(self) -> Run:
@@ -202,59 +202,3 @@ def effective(settings: Settings) -> tuple[tuple[str, str], ...]:
         for option in OPTIONS
         if option.name in settings.sources
     )
-
-
-def totals(outcomes: Iterable[Outcome]) -> tuple[Totals, ...]:
-    """Sums per process, then of the whole run; every outcome is looked at once."""
-    sums: defaultdict[str, _Sum] = defaultdict(_Sum)
-    for outcome in outcomes:
-        sums[outcome.worker].add(outcome)
-    per_worker = [sums[worker].totals(worker) for worker in sorted(sums)]
-    if len(per_worker) == 1 and not per_worker[0].worker:
-        return tuple(per_worker)
-    whole = Totals(
-        worker="",
-        tests=sum(t.tests for t in per_worker),
-        start=sum(t.start for t in per_worker),
-        end=sum(t.end for t in per_worker),
-        highest=sum(t.highest for t in per_worker),
-        overhead=sum(t.overhead for t in per_worker),
-    )
-    return (*per_worker, whole)
-
-
-class _Sum:
-    """What the tests of one process used so far, in bytes and seconds."""
-
-    def __init__(self) -> None:
-        self.tests = self.highest = self.end = 0
-        self.start: int | None = None
-        self.overhead = 0.0
-
-    def add(self, outcome: Outcome) -> None:
-        """Count the test that ended next."""
-        self.tests += 1
-        self.overhead += outcome.overhead
-        for phase in outcome.phases:
-            peak = phase.peak()
-            if peak is None:  # nothing tells resident memory
-                continue
-            if self.start is None:
-                self.start = phase.level
-            self.end = phase.level + phase.growth
-            self.highest = max(self.highest, phase.level + peak.value)
-
-    def totals(self, worker: str) -> Totals:
-        """All of it.
-
-        Args:
-            worker: xdist's name for the process.
-        """
-        return Totals(
-            worker=worker,
-            tests=self.tests,
-            start=self.start or 0,
-            end=self.end,
-            highest=self.highest,
-            overhead=self.overhead,
-        )

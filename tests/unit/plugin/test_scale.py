@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.baselines import Baseline, BaselineEntry
+from pytest_memguard.checks.regression.comparison import Comparison
+from pytest_memguard.checks.regression.saving import Saver
 from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.model import Budget, Outcome, PhaseReading, Run
-from pytest_memguard.plugin.comparing import Comparison
 from pytest_memguard.plugin.history import readings_of
-from pytest_memguard.plugin.ledger import Ledger
-from pytest_memguard.plugin.saving import Saver
 from pytest_memguard.report.gitlab import code_quality
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.notices import notices
+from pytest_memguard.report.result_store import ResultStore
 from pytest_memguard.report.summary import memory_section
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
@@ -53,12 +53,12 @@ def outcome_of(number: int) -> Outcome:
     )
 
 
-def ledger_of(tests: int) -> Ledger:
+def store_of(tests: int) -> ResultStore:
     """Many tests that have run."""
-    ledger = Ledger()
+    store = ResultStore()
     for number in range(tests):
-        ledger.add(outcome_of(number))
-    return ledger
+        store.add(outcome_of(number))
+    return store
 
 
 def write_json(run: Run, folder: Path) -> None:
@@ -121,7 +121,7 @@ def compare_with_baseline(run: Run, _: Path) -> None:
 def test_memory_of_a_report(tmp_path, report: Callable[[Run, Path], None], limit: int) -> None:
     """While a report is made, a test takes no more of it than a place in an index."""
     (tmp_path / "first").mkdir()
-    report(replace(RUN, outcomes=ledger_of(20).by_name()), tmp_path / "first")
+    report(replace(RUN, outcomes=store_of(20).by_name()), tmp_path / "first")
     # the first report has loaded what it needs
     few, many = (peak_of(report, tests, tmp_path) for tests in (FEW, MANY))
     assert (many - few) / (MANY - FEW) <= limit
@@ -129,12 +129,12 @@ def test_memory_of_a_report(tmp_path, report: Callable[[Run, Path], None], limit
 
 def peak_of(report: Callable[[Run, Path], None], tests: int, folder: Path) -> int:
     """Bytes that Python allocated for a report at the highest point."""
-    ledger = ledger_of(tests)
+    store = store_of(tests)
     (folder / str(tests)).mkdir()
     gc.collect()
     tracemalloc.start()
     try:
-        report(replace(RUN, outcomes=ledger.by_name()), folder / str(tests))
+        report(replace(RUN, outcomes=store.by_name()), folder / str(tests))
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""Tests of the ledger: whatever goes in comes out, in order, once per test."""
+"""Tests of the store: whatever goes in comes out, in order, once per test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.model import Budget, Outcome, PhaseReading
-from pytest_memguard.plugin.ledger import Ledger
+from pytest_memguard.report.result_store import ResultStore
 from tests.support.sample_values import BUDGET, FINDING, OUTCOME, STAGE, heap, rss
 
 PHASE = PhaseReading(name="call", seconds=0.1, level=2**40, growth=-7, peaks=(rss(3, 4),))
@@ -59,18 +59,18 @@ OUTCOMES = [
 ]
 
 
-def ledger_of(*outcomes) -> Ledger:
-    """A ledger with these in it."""
-    ledger = Ledger()
+def store_of(*outcomes) -> ResultStore:
+    """A store with these in it."""
+    store = ResultStore()
     for outcome in outcomes:
-        ledger.add(outcome)
-    return ledger
+        store.add(outcome)
+    return store
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_gives_back_what_it_was_given(outcome) -> None:
     """An outcome comes out as it went in, kept as numbers or whole."""
-    assert [outcome] == list(ledger_of(outcome))
+    assert [outcome] == list(store_of(outcome))
 
 
 def test_keeps_the_order() -> None:
@@ -81,18 +81,18 @@ def test_keeps_the_order() -> None:
         Outcome(nodeid="a"),
         replace(PLAIN, nodeid="d", line=99),
     ]
-    ledger = ledger_of(*outcomes)
-    assert outcomes == list(ledger)
-    assert len(ledger) == 4
+    store = store_of(*outcomes)
+    assert outcomes == list(store)
+    assert len(store) == 4
 
 
 def test_by_name() -> None:
     """Tests come out by node id when that is asked for, as they were at that time."""
     first, last = replace(PLAIN, nodeid="a", worker="gw1"), replace(PLAIN, nodeid="b")
     again = replace(PLAIN, nodeid="a", worker="gw0")
-    ledger = ledger_of(last, first, again)
-    by_name = ledger.by_name()
-    ledger.add(replace(PLAIN, nodeid="c"))
+    store = store_of(last, first, again)
+    by_name = store.by_name()
+    store.add(replace(PLAIN, nodeid="c"))
     assert [first, again, last] == list(by_name)
     assert len(by_name) == 3
 
@@ -103,10 +103,10 @@ RICH = replace(PLAIN, notes=("a note",))
 def test_those_of_which_there_is_more_to_say() -> None:
     """What only used memory is left out, and the rest comes in the order it was added."""
     first, last = replace(RICH, nodeid="z"), replace(RICH, nodeid="a")
-    ledger = ledger_of(replace(PLAIN, nodeid="b"), first, replace(PLAIN, nodeid="c"), last)
-    assert [first, last] == list(ledger.telling())
-    ledger.add(replace(PLAIN, nodeid="z"))
-    assert [last] == list(ledger.telling())
+    store = store_of(replace(PLAIN, nodeid="b"), first, replace(PLAIN, nodeid="c"), last)
+    assert [first, last] == list(store.telling())
+    store.add(replace(PLAIN, nodeid="z"))
+    assert [last] == list(store.telling())
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_those_of_which_there_is_more_to_say() -> None:
 def test_rerun_replaces(before, after) -> None:
     """A test that ran again is kept once, as it was the last time."""
     other = replace(PLAIN, nodeid="other")
-    ledger = ledger_of(before, other, after)
-    assert [after, other] == list(ledger)
-    assert len(ledger) == 2
+    store = store_of(before, other, after)
+    assert [after, other] == list(store)
+    assert len(store) == 2
 
 
 @pytest.mark.parametrize("again", [PLAIN, RICH], ids=["plain", "rich"])
@@ -132,31 +132,31 @@ def test_other_process(again) -> None:
     """A test that ran in two processes is kept twice, and a rerun replaces its own."""
     elsewhere = replace(again, worker="gw1")
     rerun = replace(elsewhere, line=99)
-    assert [PLAIN, elsewhere] == list(ledger_of(PLAIN, elsewhere))
-    assert [PLAIN, rerun] == list(ledger_of(PLAIN, elsewhere, rerun))
+    assert [PLAIN, elsewhere] == list(store_of(PLAIN, elsewhere))
+    assert [PLAIN, rerun] == list(store_of(PLAIN, elsewhere, rerun))
 
 
 def test_no_process() -> None:
     """Without workers, a test is known by its name alone."""
     alone = replace(PLAIN, worker="")
-    assert [replace(alone, line=3)] == list(ledger_of(alone, replace(alone, line=3)))
+    assert [replace(alone, line=3)] == list(store_of(alone, replace(alone, line=3)))
 
 
 def test_empty() -> None:
-    """A ledger that nothing was added to has nothing in it."""
-    assert list(Ledger()) == []
-    assert len(Ledger()) == 0
+    """A store that nothing was added to has nothing in it."""
+    assert list(ResultStore()) == []
+    assert len(ResultStore()) == 0
 
 
 def test_can_be_read_twice() -> None:
     """Reading does not use the outcomes up."""
-    ledger = ledger_of(PLAIN, OUTCOME)
-    assert list(ledger) == list(ledger)
+    store = store_of(PLAIN, OUTCOME)
+    assert list(store) == list(store)
 
 
 def test_plain_tests_share_their_texts() -> None:
     """What tests of one file have in common is kept once, not once per test."""
-    first, second = ledger_of(
+    first, second = store_of(
         *(replace(PLAIN, nodeid=nodeid, budgets=(replace(BUDGET),)) for nodeid in ("a", "b"))
     )
     assert first.budgets is second.budgets
@@ -164,11 +164,11 @@ def test_plain_tests_share_their_texts() -> None:
 
 def test_plain_tests_take_little_memory() -> None:
     """A plain test takes a row of numbers, not objects of its own."""
-    ledger = Ledger()
+    store = ResultStore()
     nodeids = [f"t{number}" for number in range(500)]
     before = sys.getallocatedblocks()
     for nodeid in nodeids:
-        ledger.add(replace(PLAIN, nodeid=nodeid))
+        store.add(replace(PLAIN, nodeid=nodeid))
     blocks = sys.getallocatedblocks() - before
-    assert len(ledger) == 500
+    assert len(store) == 500
     assert blocks < 2 * 500

@@ -1,4 +1,4 @@
-"""Outcomes of many tests in little memory: plain ones are rows of numbers."""
+"""Keeps the outcomes of many tests in little memory: plain ones are rows of numbers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _Key: TypeAlias = str | tuple[str, str]
 """A node id, behind the name of the process where xdist gave it one."""
 
 
-class Ledger:
+class ResultStore:
     """Keeps one outcome per test and process: a rerun replaces the one before.
 
     A plain test (resident memory only, nothing to say) takes about 250 bytes.
@@ -148,19 +148,19 @@ class _ByName:
     """Outcomes in the order of some keys.
 
     Args:
-        ledger: has them.
+        store: has them.
         keys: the order.
     """
 
-    def __init__(self, ledger: Ledger, keys: Sequence[_Key]) -> None:
-        self._ledger = ledger
+    def __init__(self, store: ResultStore, keys: Sequence[_Key]) -> None:
+        self._results = store
         self._keys = keys
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def __iter__(self) -> Iterator[Outcome]:
-        return self._ledger.read(self._keys)
+        return self._results.read(self._keys)
 
 
 def _nodeid(key: _Key) -> str:
