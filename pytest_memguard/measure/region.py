@@ -80,11 +80,6 @@ class Region:
         self.reached = NO_GENERATION
         self.is_blind = False
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether it has nothing but levels: no collection freed anything."""
-        return not (self.most_freed or self.is_blind)
-
     def lower(self, size: int) -> None:
         """Move the start and the peak down: so many bytes went that were none of its own."""
         self.levels[0] -= size

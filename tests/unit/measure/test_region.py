@@ -94,10 +94,10 @@ def test_begins_anew() -> None:
 def test_begins_again_with_one_meter() -> None:
     """A region that is used again for one meter is the same as a new one."""
     region = region_after((100,), (80, 20, 2), (100,))
-    assert not region.is_plain
+    assert region.most_freed
     region.begin_again(50)
     region.note(0, 60)
-    assert (region.rise(), region.hidden(), region.is_plain) == (10, 0, True)
+    assert (region.rise(), region.hidden(), region.most_freed) == (10, 0, 0)
 
 
 def test_collections_that_were_not_seen() -> None:
