@@ -42,7 +42,7 @@ def read_parts(config: pytest.Config) -> BaselineParts:
 
     def measure_again(item: pytest.Item) -> Any:
         """Ask the hooks around tests, which are made with what asks for this."""
-        return config.stash[ITEMS].measure_again(item)
+        return config.stash[ITEMS].rerun.alone(item)
 
     again = settings.confirm and can_fork()
     confirm = Confirm(settings.confirm, measure_again) if again else None

@@ -144,7 +144,7 @@ class Ceiling:
         """The tests that are to be measured, since their last run left a question."""
         if self._settings.explain != "next":
             return frozenset()
-        from pytest_memguard.plugin.explain import Suspects
+        from pytest_memguard.plugin.suspects import Suspects
 
         return Suspects(getattr(self._config, "cache", None))
 

@@ -10,9 +10,9 @@ import pytest
 from pytest_memguard.escapes import one_line
 from pytest_memguard.model import Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.option_table import OPTIONS
-from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.header import header, in_words
 from pytest_memguard.plugin.options import GAPS, usage_error
+from pytest_memguard.plugin.suspects import Suspects
 from pytest_memguard.report.result_store import ResultStore
 from pytest_memguard.report.totals import totals
 from pytest_memguard.settings import Settings

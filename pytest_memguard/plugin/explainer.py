@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from pytest_memguard.measure.instruments import Instruments
-from pytest_memguard.model import BREACHES, Finding, Outcome
-from pytest_memguard.plugin.explain import RERUN_SECONDS, Suspects, leaves_question, rerun
+from pytest_memguard.model import BREACHES, Finding
 from pytest_memguard.plugin.memray_user import memray_user
+from pytest_memguard.plugin.rerun import Rerun
 from pytest_memguard.plugin.so_far import PhaseEnd, SoFar
+from pytest_memguard.plugin.suspects import Suspects, leaves_question
 from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import format_size
 
@@ -33,7 +33,7 @@ class Explainer:
         instruments: the process's.
         suspects: the tests that the next run tracks from the start.
         so_far: reads what is known of the test that runs.
-        run_again: called in a forked child, makes ready for a second run.
+        rerun: runs a test once more.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class Explainer:
         instruments: Instruments,
         suspects: Suspects,
         so_far: SoFar,
-        run_again: Callable[[], None],
+        rerun: Rerun,
     ) -> None:
         self._how = settings.explain
         self._instruments = instruments
         self._suspects = suspects
         self._so_far = so_far
-        self._run_again = run_again
+        self._rerun = rerun
 
     def explain(self, ended: PhaseEnd, finding: Finding) -> Finding:
         """The finding with its lines or a sentence about them.
@@ -83,19 +83,9 @@ class Explainer:
 
     def _by_rerun(self, ended: PhaseEnd, finding: Finding) -> Finding:
         phase = ended.phase
-        seconds = max(RERUN_SECONDS, 20 * self._so_far.state.phase(phase).region.seconds)
-
-        def again() -> Callable[[], Any]:
-            self._run_again()
-            return self._answer
-
-        value, problem = rerun(ended.item, phase, again, seconds)
-        if problem or not value:
-            why = problem or "it did not get that far"
-            return replace(finding, advice=f"{_RERUN}, without an answer: {why}.")
-        from pytest_memguard.wire import outcome_from_json
-
-        second = outcome_from_json(value)
+        second, problem = self._rerun.under_memray(ended.item, phase)
+        if second is None:
+            return replace(finding, advice=f"{_RERUN}, without an answer: {problem}.")
         same = [f for f in second.findings if f.rule in BREACHES and f.budget == finding.budget]
         if not same:
             reading = second.phase(phase)
@@ -114,20 +104,4 @@ class Explainer:
             sites=self._so_far.relative(same[0].sites),
             advice="The lines are those of a second run in a forked child "
             f"(--mem-explain=rerun){reached}.",
-        )
-
-    def _answer(self) -> Any:
-        """In the child, after the second run: what it found."""
-        self._instruments.folder.close()
-        state = self._so_far.state
-        if not state.is_measured:
-            return None
-        from pytest_memguard.wire import outcome_to_json
-
-        return outcome_to_json(
-            Outcome(
-                nodeid="",
-                phases=self._so_far.measurement.phase_readings(),
-                findings=tuple(state.findings),
-            )
         )

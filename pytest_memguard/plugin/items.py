@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.measurement import Measurement
-from pytest_memguard.measure.requirements import Requirements
 from pytest_memguard.measure.stage_host import set_current
 from pytest_memguard.model import Finding, Outcome, PhaseName
-from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.failures import printed
 from pytest_memguard.plugin.fast_hooks import FastHooks
@@ -28,8 +26,10 @@ from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.outcomes import OutcomeHooks
 from pytest_memguard.plugin.properties import set_properties
 from pytest_memguard.plugin.pytest_internals.items import has_failed
+from pytest_memguard.plugin.rerun import Rerun
 from pytest_memguard.plugin.slow_hooks import SetupHooks, SlowHooks
 from pytest_memguard.plugin.so_far import PhaseEnd, SoFar
+from pytest_memguard.plugin.suspects import Suspects
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class ItemHooks:
     Attributes:
         tests: begins to measure them.
         reports: makes outcomes.
+        rerun: runs a test once more.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class ItemHooks:
         self.reports = OutcomeHooks(
             settings, suspects, tests, so_far, checks, sink, worker, register, confirm
         )
-        explainer = Explainer(settings, instruments, suspects, so_far, self._run_again)
+        self.rerun = Rerun(tests, so_far, instruments, self._prepare_rerun)
+        explainer = Explainer(settings, instruments, suspects, so_far, self.rerun)
         self._found = Found(tests, so_far, explainer, checks)
         self._torn_early: list[Finding] | None = None
         self._measures_setup = False
@@ -442,36 +444,10 @@ class ItemHooks:
 
     # Tests that are run once more
 
-    def _run_again(self) -> None:
-        """In a forked child: make ready for a run under the exact tracker."""
-        self._again(Requirements(track=True))
-
-    def _again(self, requirements: Requirements) -> None:
-        self.tests.again(requirements)
+    def _prepare_rerun(self) -> None:
+        """In a child: have setup measured, and all kept that is known at the end."""
         self._measure_setup()
-        self.reports.activate()  # or what is known would be gone at the end
-
-    def measure_again(self, item: pytest.Item) -> Any:
-        """In a forked child: run a test with everything it needs, and tell what it used."""
-        from pytest_memguard.plugin.pytest_internals.running import runtestprotocol
-
-        self._again(Requirements(record=True))
-        reports = runtestprotocol(item, log=False, nextitem=None)
-        state = self._state
-        self.instruments.folder.close()
-        if not state.is_measured:
-            return None
-        from pytest_memguard.wire import outcome_to_json
-
-        return outcome_to_json(
-            Outcome(
-                nodeid=item.nodeid,
-                result="passed" if all(report.passed for report in reports) else "failed",
-                phases=self.tests.measurement.phase_readings(),
-                stages=self._so_far.stages(),
-                imports=state.imports,
-            )
-        )
+        self.reports.activate()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

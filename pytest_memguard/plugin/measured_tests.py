@@ -12,9 +12,9 @@ from pytest_memguard.measure.current_test import CurrentTest
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.measurement import Measurement
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.memray_user import memray_user
 from pytest_memguard.plugin.pytest_internals.items import setup_nodes
+from pytest_memguard.plugin.suspects import Suspects
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_memguard.model import BREACHES, Finding, Outcome
-from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.failures import TextAlone
 from pytest_memguard.plugin.measured_tests import MeasuredTests
 from pytest_memguard.plugin.so_far import SoFar
+from pytest_memguard.plugin.suspects import Suspects
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:

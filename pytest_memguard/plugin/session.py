@@ -15,13 +15,13 @@ from pytest_memguard.model import Gap
 from pytest_memguard.plugin.checks_of_run import checks_of
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
-from pytest_memguard.plugin.explain import Suspects
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import CHECKS, ITEMS
 from pytest_memguard.plugin.leak_report import LeakReport, known_leaks
 from pytest_memguard.plugin.names import is_extended
 from pytest_memguard.plugin.options import settings_of, usage_error
 from pytest_memguard.plugin.planning import Planning
+from pytest_memguard.plugin.suspects import Suspects
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:

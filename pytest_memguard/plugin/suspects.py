@@ -1,20 +1,19 @@
-"""How a breach gets its allocation lines: remembered for the next run, or run again at once."""
+"""Tests whose last run left a question: remembered, so that the next run traces them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import filterfalse
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import BREACHES, PHASES, Finding, Outcome, PhaseName
+from pytest_memguard.model import BREACHES, Finding, Outcome
 
 _CACHE_KEY: Final = "memguard/suspects"
 _FORMAT: Final = 1
 _MOST_REMEMBERED: Final = 1000
-RERUN_SECONDS: Final = 30.0
 
 
 class Suspects:
@@ -71,43 +70,3 @@ def leaves_question(finding: Finding) -> bool:
     asks = finding.rule in BREACHES or finding.rule == "undecided"
     metric = metric_named(finding.budget.metric)
     return asks and finding.peak is not None and metric.has_lines and not metric.is_traced
-
-
-def rerun(
-    item: pytest.Item,
-    phase: PhaseName,
-    measure_again: Callable[[], Callable[[], Any]],
-    seconds: float,
-) -> tuple[Any, str]:
-    """Run a test once more, in a forked child, with fresh function-scoped fixtures.
-
-    The child tears nothing down, neither before nor after: what a fixture would remove or
-    stop is still in use here.
-
-    Args:
-        item: the test; it is in the middle of a phase.
-        phase: that phase; the child stops after it.
-        measure_again: called in the child; prepares the measurement of the second run, and
-            returns a function that gives its answer.
-        seconds: time limit.
-
-    Returns:
-        The answer and, where there is none, the reason.
-    """
-    from pytest_memguard.isolation import run_in_fork
-    from pytest_memguard.plugin.pytest_internals.items import forget_function_scope
-    from pytest_memguard.plugin.pytest_internals.running import call_and_report
-
-    def second_run() -> Any:
-        answer = measure_again()
-        forget_function_scope(item)
-        for name in PHASES[: PHASES.index(phase) + 1]:
-            if call_and_report(item, name, log=False).failed and name != phase:
-                break
-        return answer()
-
-    try:
-        result = run_in_fork(second_run, seconds)
-    except OSError as error:
-        return None, str(error)
-    return result.value, result.problem
