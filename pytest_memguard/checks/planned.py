@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from pytest_memguard.measure.requirements import Requirements
@@ -42,6 +43,7 @@ class Checks:
         self._checks: tuple[TestCheck, ...] = ()
         self._measuring: tuple[TestCheck, ...] = ()
         self._plans: dict[tuple[Any, ...], TestPlan | None] = {}
+        self._last: tuple[list[Any], TestPlan | None] = [], None
         self._problems: dict[TestCheck, list[str]] = {}
 
     def begin(self, names: AbstractSet[str]) -> None:
@@ -96,10 +98,15 @@ class Checks:
         """The plan of a test without markers that no pattern names."""
         return self._united([check.default_plan() for check in self._measuring])
 
-    def _united(self, plans: Sequence[Any]) -> TestPlan | None:
+    def _united(self, plans: list[Any]) -> TestPlan | None:
+        """What the plans of all checks require; the same for tests with the same plans."""
+        last, united = self._last
+        if len(last) == len(plans) and all(map(is_, last, plans)):  # most are like the last
+            return united
         key = tuple(plans)
         if key not in self._plans:
             self._plans[key] = self._make(plans)
+        self._last = plans, self._plans[key]
         return self._plans[key]
 
     def _make(self, plans: Sequence[Any]) -> TestPlan | None:

@@ -31,6 +31,8 @@ class MarkedItem:
         """The markers of a name that hold for it, the closest first."""
         item = self._item
         marks = list(item.iter_markers_with_node(name))
+        if not marks:
+            return ()
         if len(marks) > 1:
             # pytest lists a parameter's marks behind those of its function
             of_parameters = getattr(getattr(item, "callspec", None), "marks", ())

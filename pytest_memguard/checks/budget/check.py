@@ -40,6 +40,7 @@ class BudgetCheck(TestCheck):
         self.only_warns = settings.mode == "warn"
         self._warn = settings.warn
         self._default = {budget.key: budget for budget in default_budgets(settings)}
+        self._default_plan = tuple(b for b in self._default.values() if b.limit) or None
         self._patterns = [
             (
                 pattern.glob,
@@ -57,7 +58,7 @@ class BudgetCheck(TestCheck):
 
     def default_plan(self) -> BudgetPlan | None:
         """The budgets of a test without markers that no pattern names."""
-        return tuple(b for b in self._default.values() if b.limit) or None
+        return self._default_plan
 
     def plan(
         self,
@@ -66,13 +67,16 @@ class BudgetCheck(TestCheck):
         problems: list[str],
     ) -> BudgetPlan | None:
         """The budgets of one test, or ``None`` where none holds."""
+        markers = test.marked(MARKER)
+        if not (markers or self._patterns):
+            return self._default_plan
         chosen = dict(self._default)
         for glob, matches, budget in self._patterns:
             if matches(test.nodeid):
                 self._matched.add(glob)
                 chosen[_DEFAULT_KEY] = budget
         marked: dict[tuple[str, str, str | None], Budget] = {}
-        for marker in test.marked(MARKER):
+        for marker in markers:
             marked_budget = self._from_marker(test, marker, problems)
             if marked_budget is not None:
                 marked.setdefault(marked_budget.key, marked_budget)
