@@ -152,13 +152,6 @@ class CurrentTest:
         """Whether it is measured by anything beside the fast path."""
         return self.requirements is not None and not self.is_fast
 
-    def required(self) -> Requirements:
-        """What it is measured for, while it is measured."""
-        if self.requirements is None:
-            msg = "no test is measured"
-            raise RuntimeError(msg)
-        return self.requirements
-
     def phase(self, name: PhaseName) -> PhaseState:
         """One of its phases."""
         if name == "call":

@@ -28,6 +28,7 @@ from pytest_memguard.probes.heap import HeapFile
 if TYPE_CHECKING:
     from pytest_memguard.measure.current_test import CurrentTest
     from pytest_memguard.measure.instruments import Instruments
+    from pytest_memguard.measure.requirements import Requirements
 
     Judge: TypeAlias = Callable[[PhaseJudge, PhaseName], list[Finding]]
 
@@ -37,6 +38,7 @@ class DetailedMeasurement:
 
     Args:
         state: what is known of the test.
+        requirements: what it is measured for.
         instruments: the process's.
         memray_in_use: says why memray must not be used unless a limit needs it, if so.
         judge: asks the checks what there is to say about a phase.
@@ -51,6 +53,7 @@ class DetailedMeasurement:
     def __init__(
         self,
         state: CurrentTest,
+        requirements: Requirements,
         instruments: Instruments,
         memray_in_use: Callable[[], str],
         judge: Judge,
@@ -58,7 +61,7 @@ class DetailedMeasurement:
     ) -> None:
         self._ask_checks = judge
         self._state = state
-        requirements = self._requirements = state.required()
+        self._requirements = requirements
         self._instruments = instruments
         self._others = [instruments.probes[name]() for name in requirements.metered]
         meters = [instruments.resident, *self._others]

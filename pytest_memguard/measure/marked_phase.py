@@ -55,14 +55,12 @@ class MarkedPhaseWatch(CollectionWatch):
         super().__init__(probe, trim)
         self._phase = MarkedPhase(mark) if mark is not None else None
 
-    def begin(self, region: Region, base: int) -> None:
+    def begin(self, region: Region) -> None:
         """Watch a phase that is measured by the kernel's mark alone.
 
         Args:
-            region: takes what is known of the phase.
-            base: bytes the mark was reset to.
+            region: takes what is known of the phase; it has begun.
         """
-        region.begin_again(base)
         phase = self._phase
         if phase is not None:
             phase.region = region

@@ -51,7 +51,7 @@ class Measurement:
         self,
         state: CurrentTest,
         instruments: Instruments,
-        make_detail: Callable[[CurrentTest], DetailedMeasurement],
+        make_detail: Callable[[Requirements], DetailedMeasurement],
         judge: Callable[[WithinLimits, PhaseName], list[Finding]],
     ) -> None:
         self._ask_checks = judge
@@ -87,7 +87,11 @@ class Measurement:
 
     @property
     def _requirements(self) -> Requirements:
-        return self.state.required()
+        found = self.state.requirements
+        if found is None:
+            msg = "no test is measured"
+            raise RuntimeError(msg)
+        return found
 
     # Tests that something else has measured so far
 
@@ -152,28 +156,28 @@ class Measurement:
         state.setup.begin(base)
         here = state.phase(phase)
         here.begin(base)
-        self._instruments.collection_watch.begin(here.region, base)
+        self._instruments.collection_watch.begin(here.region)
         here.region.started = _seconds()
 
     # The phases
 
     def begin(self, phase: PhaseName) -> None:
         """Start measuring a phase."""
-        state = self.state
+        state, detail = self.state, self.detail
         state.open = phase
-        if self.detail is not None:
-            self.detail.begin(phase)
+        if detail is not None:
+            detail.begin(phase)
             return
         start = _seconds()
         self._mark.start()
-        requirements = self._requirements
+        requirements, here = self._requirements, state.phase(phase)
         thresholds = requirements.thresholds.get(phase)
         if thresholds is not None or requirements.bounds:
-            if not self._begin_bounded(state.phase(phase), thresholds):
+            if not self._begin_bounded(here, thresholds):
                 return
         elif phase != "teardown":  # of which only the level after it is reported
-            self._begin_marked(state.phase(phase))
-        end = state.phase(phase).region.started = _seconds()
+            self._begin_marked(here)
+        end = here.region.started = _seconds()
         state.overhead += end - start
 
     def _begin_marked(self, phase: PhaseState) -> None:
@@ -187,7 +191,7 @@ class Measurement:
         if phase.name == "setup" and self._requirements.collects:
             base = self._collect_garbage(base)
         phase.begin(base)
-        instruments.collection_watch.begin(phase.region, base)
+        instruments.collection_watch.begin(phase.region)
 
     def _begin_bounded(self, phase: PhaseState, thresholds: SlackThresholds | None) -> bool:
         """Reset the peak and bound the slack; return whether the mark suffices here."""
@@ -201,7 +205,7 @@ class Measurement:
         if phase.name == "setup" and requirements.collects:
             base = self._collect_garbage(base)
         phase.begin(base)
-        instruments.collection_watch.begin(phase.region, base)
+        instruments.collection_watch.begin(phase.region)
         estimator = instruments.slack_estimator
         if estimator is None:
             return True
@@ -233,7 +237,8 @@ class Measurement:
             phase: what is about to begin.
         """
         after, before = self._mark.reset(), phase.base
-        self._instruments.collection_watch.begin(phase.region, after)
+        phase.region.begin_again(after)
+        self._instruments.collection_watch.begin(phase.region)
         filled = phase.filled_before = after - before
         self._instruments.grown_by_us(filled)
         if phase.name != "setup":  # whose level is the one after that
@@ -256,8 +261,9 @@ class Measurement:
 
     def _end(self, phase: PhaseName) -> list[Finding] | None:
         state = self.state
-        if self.detail is not None:
-            return self._end_detailed(self.detail, phase)
+        detail = self.detail
+        if detail is not None:
+            return self._end_detailed(detail, phase)
         start = _seconds()
         here = state.phase(phase)
         if here.begun:
@@ -372,8 +378,9 @@ class Measurement:
     def peak_and_growth(self) -> tuple[int, int]:
         """Bytes of the call's peak (or setup's, without a call), and of what stayed so far."""
         state = self.state
-        if self.detail is not None:
-            return self.detail.peaks.peak_and_growth()
+        detail = self.detail
+        if detail is not None:
+            return detail.peaks.peak_and_growth()
         begun = state.begun()
         main = state.call if state.call.begun else state.setup
         level = state.after or begun[-1].base
@@ -381,8 +388,9 @@ class Measurement:
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase."""
-        if self.detail is not None:
-            return self.detail.phase_readings()
+        detail = self.detail
+        if detail is not None:
+            return detail.phase_readings()
         return tuple(
             PhaseReading(
                 name=here.name,
@@ -408,7 +416,7 @@ class Measurement:
 
     def _add_detail(self) -> DetailedMeasurement:
         state = self.state
-        detail = state.detail = self._make_detail(state)
+        detail = state.detail = self._make_detail(self._requirements)
         if state.open == "teardown" and not state.teardown.begun:
             state.teardown.begin(self._mark.reset())
         self._hand_over_to(detail)

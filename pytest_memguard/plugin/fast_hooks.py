@@ -227,7 +227,8 @@ class FastHooks:
         if base <= self._inherited_peak:
             base = self._below_inherited.level()
         call = self._call
-        self._watch_collections.begin(call.region, base)
+        call.region.begin_again(base)
+        self._watch_collections.begin(call.region)
         now = call.region.started = self._now()
         if now - start > EXPENSIVE_SECONDS:
             settle.cheap = False

@@ -213,14 +213,19 @@ class MeasuredTests:
         mark = self._instruments.mark
         self._instruments.base = mark.reset() if mark is not None else 0
 
-    def _make_detail(self, state: CurrentTest) -> DetailedMeasurement:
+    def _make_detail(self, requirements: Requirements) -> DetailedMeasurement:
         """What measures more than the high-water mark; there will be more to report."""
         from pytest_memguard.measure.detail import DetailedMeasurement
 
         self._activate()
-        item = state.item
+        state, item = self.state, self.state.item
         return DetailedMeasurement(
-            state, self._instruments, lambda: memray_user(item), self._judge, self._warn
+            state,
+            requirements,
+            self._instruments,
+            lambda: memray_user(item),
+            self._judge,
+            self._warn,
         )
 
     def _judge(self, measured: Measured, phase: PhaseName) -> list[Finding]:

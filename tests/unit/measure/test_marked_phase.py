@@ -48,7 +48,9 @@ def watch(process) -> Iterator[MarkedPhaseWatch]:
 
 def test_own_garbage_of_later_collections(watch, process) -> None:
     """What was taken since the last full collection does not reset the mark when it goes."""
-    watch.begin(empty_region(), process.resident)
+    region = empty_region()
+    region.begin_again(process.resident)
+    watch.begin(region)
     collect(watch, process, 2, mebibytes=0)
     process.resident += 3 * MIB
     collect(watch, process, 2, mebibytes=3)
@@ -58,7 +60,8 @@ def test_own_garbage_of_later_collections(watch, process) -> None:
 def test_phase_by_the_mark(watch, process) -> None:
     """Without a recorder the watch keeps the peak itself, and says that the mark was reset."""
     region = empty_region()
-    watch.begin(region, process.resident)
+    region.begin_again(process.resident)
+    watch.begin(region)
     collect(watch, process, 2)
     mark = watch._phase._mark
     assert not mark.undisturbed
@@ -69,7 +72,8 @@ def test_phase_by_the_mark(watch, process) -> None:
 def test_a_recorder_takes_over(watch, process) -> None:
     """What was measured by the mark so far goes on where it was."""
     region = empty_region()
-    watch.begin(region, process.resident)
+    region.begin_again(process.resident)
+    watch.begin(region)
     collect(watch, process, 0)
     listener = Listener()
     watch.pass_on(listener)
@@ -81,11 +85,13 @@ def test_a_recorder_takes_over(watch, process) -> None:
 def test_callback_that_was_taken_away(watch) -> None:
     """If the test has removed the callback, the end of the phase says so."""
     region = empty_region()
-    watch.begin(region, 10 * MIB)
+    region.begin_again(10 * MIB)
+    watch.begin(region)
     watch._callbacks.clear()
     assert not watch.end_if_intact()
     watch.end_marked(region, 10 * MIB)
     assert region.is_blind
-    watch.begin(region, 10 * MIB)
+    region.begin_again(10 * MIB)
+    watch.begin(region)
     watch.end_marked(region, 10 * MIB)
     assert not region.is_blind
