@@ -114,8 +114,8 @@ def scales_of(
         small *= max(1.0, stay / seen)  # blocks that no line shows count as alike
     if heap is not None:
         large_bytes = growth_in_place(verdict, heap, pages, in_place=in_place)
-        most = large_bytes if in_place else max(large_bytes, pages.per_call if pages else 0.0)
-        large = _scale(most, shown, both=in_place)
+        stays = large_bytes if in_place else max(large_bytes, pages.per_call if pages else 0.0)
+        large = _scale(stays, shown, both=in_place)
     else:
         large_bytes = uneven_growth(verdict, small, shown, pages, in_place=in_place)
         large = large_bytes / shown if shown else 1.0
