@@ -432,8 +432,9 @@ class _Hands:
                 new.gained,
             )
         elif not new.is_weak and path.holder != group.path.holder:
-            # of holders that grow alike, the same one has to be named every time
-            if new.gained == group.gained and path.holder < group.path.holder:
+            # of holders in one object that grow alike, the same one is named every time
+            siblings = path.holder.rpartition(".")[0] == group.path.holder.rpartition(".")[0]
+            if siblings and new.gained == group.gained and path.holder < group.path.holder:
                 group.others[group.path.holder] = None
                 group.path, group.growing_container = path, new.growing_container
             else:
