@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+from weakref import ReferenceType
 
 from pytest_memguard.attribution import naming, raw
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from pytest_memguard.leaks import RetentionPath
 
 _MOST_NAMES: Final = 2
+_REGISTERED_SHARE: Final = 0.5
+"""Each call registers a function as often as another, or this much less; others are strays."""
 _ARGUMENTS: Final = (tuple, dict)
 
 
@@ -40,7 +44,13 @@ def callbacks(blocks: Iterable[int], marker: BlockMarker) -> list[Any]:
     """
     objects = {index: held for index in blocks for held in marker.objects([index])}
     below = {other for index in objects for other in marker.below(index)}
-    return [held for index, held in objects.items() if index not in below and callable(held)]
+    return [
+        held
+        for index, held in objects.items()
+        if index not in below
+        and callable(held)
+        and not issubclass(type(held), ReferenceType)  # which goes with what it refers to
+    ]
 
 
 def with_names(path: RetentionPath, called: Iterable[Any]) -> RetentionPath:
@@ -50,10 +60,12 @@ def with_names(path: RetentionPath, called: Iterable[Any]) -> RetentionPath:
         path: to the registry.
         called: the functions; there may be none, if each call registers an old one.
     """
-    names = sorted(set(map(naming.callable_name, called)))[:_MOST_NAMES]
-    if not names:
+    counts = Counter(map(naming.callable_name, called))
+    if not counts:
         return path
-    words = " and ".join(names)
+    least = _REGISTERED_SHARE * max(counts.values())
+    names = sorted(name for name, count in counts.items() if count >= least)
+    words = " and ".join(names[:_MOST_NAMES])
     *steps, last = path.steps
     return replace(
         path, holder=f"{path.holder}, {words}", steps=(*steps, f"{last}, of {words}")

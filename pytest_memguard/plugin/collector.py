@@ -13,9 +13,9 @@ from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.header import header, in_words
 from pytest_memguard.plugin.options import GAPS, usage_error
 from pytest_memguard.plugin.suspects import Suspects
-from pytest_memguard.report.result_store import ResultStore
-from pytest_memguard.report.totals import totals
+from pytest_memguard.result_store import ResultStore
 from pytest_memguard.settings import Settings
+from pytest_memguard.totals import totals
 
 
 class Collector:

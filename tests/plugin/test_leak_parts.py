@@ -283,7 +283,9 @@ RAISED = """
         pytest.param(ADDS_TO_ALL, None, "test_it.WATCHERS", id="each-adds-to-all"),
         pytest.param(COUNTERS, None, "test_it.HANDLERS", id="numbers-of-old-counters"),
         pytest.param(BYTES, None, "test_it.KEPT", id="bytes-that-only-c-code-knows"),
-        pytest.param(ATEXIT, None, "atexit", id="functions-called-at-exit"),
+        pytest.param(
+            ATEXIT, None, "atexit, test_it.Lock.release", id="functions-called-at-exit"
+        ),
         pytest.param(SET_AGAIN, 202, "test_it.KEPT", id="entries-that-are-set-again"),
         pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
         pytest.param(
@@ -294,7 +296,12 @@ RAISED = """
         ),
         pytest.param(EMPTIED, None, "test_it.KEPT", id="lists-that-were-emptied"),
         pytest.param(RAISED, None, "test_it.ERROR.__traceback__", id="one-error-raised-again"),
-        pytest.param(ENDED, 38, "atexit", id="an-ended-thread-that-atexit-has"),
+        pytest.param(
+            ENDED,
+            38,
+            "atexit, test_it.Publisher.stop",
+            id="an-ended-thread-that-atexit-has",
+        ),
     ],
 )
 def test_one_leak(run, written, source, blocks, holder):

@@ -19,8 +19,8 @@ from pytest_memguard.plugin.history import readings_of
 from pytest_memguard.report.gitlab import code_quality
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.notices import notices
-from pytest_memguard.report.result_store import ResultStore
 from pytest_memguard.report.summary import memory_section
+from pytest_memguard.result_store import ResultStore
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import MIB

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.model import Budget, Outcome, PhaseReading
-from pytest_memguard.report.result_store import ResultStore
+from pytest_memguard.result_store import ResultStore
 from tests.support.sample_values import BUDGET, FINDING, OUTCOME, STAGE, heap, rss
 
 PHASE = PhaseReading(name="call", seconds=0.1, level=2**40, growth=-7, peaks=(rss(3, 4),))
