@@ -302,9 +302,9 @@ def test_lists_of_one_mock(run, written):
             def __call__(self, function):
                 @wraps(function)
                 def wrapper(*args):
-                    for number in range(50):
+                    for number in range(20):
                         self.clock()
-                    for number in range(10):
+                    for number in range(5):
                         self.gauge(number)
                     return function(*args)
                 return wrapper
