@@ -23,7 +23,7 @@ from pytest_memguard.probes.surviving_blocks import (
 )
 
 _FRAMES: Final = 24
-_A_ROUND: Final = 0.25
+_ROUND_SECONDS: Final = 0.25
 """Seconds that most loops of threads take for a round."""
 _BEFORE: Final = 4
 """One in so many of the calls is made before the first snapshot."""
@@ -97,11 +97,11 @@ def _let_threads_go_round() -> None:
     would count as growth.
     """
     if threading.active_count() > 1:
-        time.sleep(_A_ROUND)
+        time.sleep(_ROUND_SECONDS)
 
 
 def stops_tracing(call: Callable[[], None]) -> bool:
-    """Whether a call ends our use of tracemalloc: it uses tracemalloc itself.
+    """Return whether a call ends our use of tracemalloc: it uses tracemalloc itself.
 
     Args:
         call: makes one call.

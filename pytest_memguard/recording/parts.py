@@ -274,7 +274,7 @@ def _is_pytests(cause: Cause) -> bool:
 
 
 def _with_memory_of_threads(causes: Sequence[Cause], verdict: Verdict) -> list[Cause]:
-    """The causes, with what the C heap grew by beside their blocks as memory of threads.
+    """Return the causes; what the C heap grew by beside their blocks is memory of threads.
 
     The C library and the dynamic linker allocate for each new thread what no tool sees.
     """

@@ -154,7 +154,7 @@ class Repetition:
         self._looks_clean = False
         self._clean_at = 0.0
         self._disturbed = self._too_slow = False
-        self._eats: Signal | None = None
+        self._used_up: Signal | None = None
         self._slow = SlowToEnd(
             self._call_once, reader, self._start, limits.seconds, patience or Patience()
         )
@@ -328,8 +328,8 @@ class Repetition:
         is_early = not is_over and self._spent() < self._not_before
         if self._on_suspicion is None or (is_early and self._is_known is None):
             return None
-        eaten = self._eats is not None and self._eats not in BYTE_SIGNALS
-        so_far = final(self._series(), "", self._least_calls(), at_limit=eaten)
+        at_limit = self._used_up is not None and self._used_up not in BYTE_SIGNALS
+        so_far = final(self._series(), "", self._least_calls(), at_limit=at_limit)
         if so_far.state != "leaking" or self._would_eat():
             return None
         ended = self._ended_by_themselves()
@@ -409,7 +409,11 @@ class Repetition:
         if verdict.state == "unclear":
             verdict = self._ended_by_themselves() or verdict
         longest = max((a_round.calls for a_round in verdict.rounds), default=0)
-        if verdict.state != "leaking" or self._eats is not None or longest > SHORT_ROUND_CALLS:
+        if (
+            verdict.state != "leaking"
+            or self._used_up is not None
+            or longest > SHORT_ROUND_CALLS
+        ):
             return verdict
         return self._confirm(verdict, 2 * longest)
 
@@ -420,7 +424,9 @@ class Repetition:
         these does not make the verdict unclear.
         """
         series = self._series()
-        verdict = final(series, stopped, self._least_calls(), at_limit=self._eats is not None)
+        verdict = final(
+            series, stopped, self._least_calls(), at_limit=self._used_up is not None
+        )
         unasked = self._looks_clean and not self._limits.least
         if verdict.state == "unclear" and unasked and not is_large(series):
             return Verdict(state="clean", calls=verdict.calls, rounds=series)
@@ -452,7 +458,7 @@ class Repetition:
         return 2 * min(next_size(self._done), SHORT_ROUND_CALLS) + 1 if few else 0
 
     def _least_calls(self) -> int:
-        return LEAST_CALLS if self._eats is None else LEAST_ROUNDS
+        return LEAST_CALLS if self._used_up is None else LEAST_ROUNDS
 
     def _round(self, size: int, *, settle: bool) -> None:
         """Make one round of calls, and keep by how much each signal changed.
@@ -529,7 +535,7 @@ class Repetition:
             return "and no more rounds can be kept"
         for signal, grown in zip(self._signals, self._grown, strict=True):
             if grown > 0 and signal != "blocks" and grown >= self._most(signal, limits):
-                self._eats = signal
+                self._used_up = signal
                 lost = format_size(grown) if signal in BYTE_SIGNALS else f"{grown} {signal}"
                 return f"and {lost} are lost already"
         return ""

@@ -290,3 +290,32 @@ def test_memory_of_threads_beside_a_list(run, written):
     assert size == pytest.approx(3_080, rel=0.1)
     functions = {line["function"] for part in sizes.values() for line in part["blame"]["lines"]}
     assert "native code" not in functions
+
+
+def test_what_other_threads_replace(run, written):
+    """Threads that wait in a loop replace their locks, which is no leak beside another."""
+    source = """
+        import threading
+
+        KEPT = []
+
+        def beat():
+            stop = threading.Event()
+            while not stop.wait(0.05):
+                pass
+
+        for _ in range(20):
+            threading.Thread(target=beat, daemon=True).start()
+
+        def test_it():
+            class Local:
+                pass
+
+            KEPT.append(Local)
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", "--mem-leak-seconds=40", JSON)
+    run(source, *flags).assert_outcomes(failed=1)
+    leak = written()["test_it"]["leak"]
+    assert leak["more"] == []
+    functions = {line["function"] for line in leak["blame"]["lines"]}
+    assert functions <= {"test_it", "Local"}
