@@ -33,14 +33,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if path not in _COSTS:
         _COSTS[path] = costs = {}
         repeated = RepeatedItem(item)
-        repeated.tear_down()
-        gc.collect()
         with repeated:
+            repeated.tear_down()
+            gc.collect()
             costs["repetition"] = _microseconds(repeated, _TIMES)
             check = LeakCheck()
             calls = check.run(repeated, Limits()).calls
             costs["check"] = _microseconds(lambda: check.run(repeated, Limits()), _CHECKS)
             costs["check"] /= calls
+        repeated.set_up()
     return result
 
 
