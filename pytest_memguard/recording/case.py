@@ -143,6 +143,7 @@ class Case:
         self._lengths: dict[int, int] = {}
         self._length = 0
         self._turns = 0
+        self._heap_size = -1
         self._started = 0.0
         self._goes_on = False
         self._least = limits.least
@@ -168,7 +169,7 @@ class Case:
                 first,
                 self._patience,
                 self._feeds_a_known_one if self._where != "none" else None,
-                self._not_before(),
+                self._not_before,
             )
             verdict = repetition.verdict()
             self.start = self.start or repetition.start
@@ -235,8 +236,10 @@ class Case:
         A diagnosis takes long if the heap is large. Without this, the verdict might rest on the
         few calls made before it, because no time would be left for more.
         """
+        if self._heap_size < 0:
+            self._heap_size = gc.get_freeze_count()  # the interpreter counts one by one
         seconds = self._limits.seconds
-        takes = _SECONDS_PER_OBJECT * gc.get_freeze_count()
+        takes = _SECONDS_PER_OBJECT * self._heap_size
         return _BEFORE * seconds if takes > _INTO_IT * seconds else 0.0
 
     def _feeds_a_known_one(self, so_far: Verdict) -> Verdict | None:

@@ -111,8 +111,8 @@ class Repetition:
         patience: how long this run may wait for threads and the like to end.
         is_known: called once, before `on_suspicion`; returns a verdict if the leak is one that
             the run has diagnosed already.
-        not_before: seconds of the check before which `on_suspicion` is not called, unless no
-            more calls are possible.
+        not_before: returns the seconds of the check before which `on_suspicion` is not called,
+            unless no more calls are possible; called once something seems to leak.
 
     Attributes:
         calls: number of calls made so far.
@@ -127,7 +127,7 @@ class Repetition:
         kept: int = 0,
         patience: Patience | None = None,
         is_known: Suspicion | None = None,
-        not_before: float = 0.0,
+        not_before: Callable[[], float] = float,
     ) -> None:
         self._call = call
         self._read = reader.read
@@ -325,27 +325,44 @@ class Repetition:
         Returns:
             A verdict that ends the check, if there is one.
         """
-        is_early = not is_over and self._spent() < self._not_before
-        if self._on_suspicion is None or (is_early and self._is_known is None):
+        if self._on_suspicion is None:
             return None
         at_limit = self._used_up is not None and self._used_up not in BYTE_SIGNALS
         so_far = final(self._series(), "", self._least_calls(), at_limit=at_limit)
-        if so_far.state != "leaking" or self._would_eat():
+        if so_far.state != "leaking":
+            return None
+        is_early = not is_over and self._spent() < self._not_before()
+        if (is_early and self._is_known is None) or self._would_eat():
             return None
         ended = self._ended_by_themselves()
-        if ended is not None:
+        if ended is not None or self._begins_anew(so_far):
             return ended
-        if self._artefacts.account_for(so_far, self._affordable()):
-            self._rounds = self._done = 0
-            self._disturbed = True
-            return None
         if self._is_known is not None:
-            ask, self._is_known = self._is_known, None
-            known = ask(so_far)
-            self._disturbed = True
+            known = self._is_known(so_far)
+            self._is_known, self._disturbed = None, True
             if known is not None or is_early:
                 return known
-        ask, self._on_suspicion = self._on_suspicion, None
+        return self._diagnose(so_far, self._on_suspicion)
+
+    def _begins_anew(self, so_far: Verdict) -> bool:
+        """Return whether artefacts account for growth; then all rounds are forgotten."""
+        if not self._artefacts.account_for(so_far, self._affordable()):
+            return False
+        self._rounds = self._done = 0
+        self._disturbed = True
+        return True
+
+    def _diagnose(self, so_far: Verdict, ask: Suspicion) -> Verdict | None:
+        """Have the cause looked for, and leave out what that has taken.
+
+        Args:
+            so_far: leaking.
+            ask: looks for the cause.
+
+        Returns:
+            A verdict that ends the check, if there is one.
+        """
+        self._on_suspicion = None
         self._read(self._before, settle=True)
         frozen = gc.get_freeze_count()
         verdict = ask(so_far)

@@ -520,7 +520,9 @@ def test_what_takes_long_is_asked_late(repeated, calls, least) -> None:
     """Where explaining takes long, most calls that the verdict rests on are made before it."""
     asked: list[Verdict] = []
     limits = Limits(calls=calls, seconds=2.0)
-    repetition = repeated({"blocks": 2}, limits, on_suspicion=asked.append, not_before=1.0)
+    repetition = repeated(
+        {"blocks": 2}, limits, on_suspicion=asked.append, not_before=lambda: 1.0
+    )
     assert repetition.verdict().state == "leaking"
     assert [so_far.state for so_far in asked] == ["leaking"]
     assert asked[0].calls >= least
@@ -537,7 +539,11 @@ def test_known_leaks_are_asked_for_at_once(repeated, known) -> None:
 
     limits = Limits(calls=200, seconds=2.0)
     repetition = repeated(
-        {"blocks": 2}, limits, on_suspicion=lambda _: None, is_known=is_known, not_before=1.0
+        {"blocks": 2},
+        limits,
+        on_suspicion=lambda _: None,
+        is_known=is_known,
+        not_before=lambda: 1.0,
     )
     assert repetition.verdict().state == "leaking"
     assert len(asked) == 1
