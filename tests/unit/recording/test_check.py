@@ -306,6 +306,15 @@ def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, diagnosis, st
     assert (reading.diagnosis is None) == (state == "unclear")
 
 
+def test_a_clean_check_does_not_count_the_heap(monkeypatch) -> None:
+    """The interpreter counts frozen objects one by one: it is asked once, before all are."""
+    counted = []
+    count = gc.get_freeze_count
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: counted.append(1) or count())
+    assert run(lambda: None).verdict.state == "clean"
+    assert len(counted) == 1
+
+
 def test_stacks_are_kept_for_no_longer_than_the_check() -> None:
     """Lines are found once for all blocks of a stack, and the stacks are let go of."""
     leaking = run(lambda: KEPT.append([Thing(), Thing()]))
