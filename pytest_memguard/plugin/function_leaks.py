@@ -44,7 +44,7 @@ class FunctionLeaks:
         """Check one function.
 
         Raises:
-            LeakDetected: if it leaks, and nobody has accepted that.
+            LeakDetected: if it leaks, and the leak was not accepted.
         """
         enabled = gc.isenabled()
         settings = settings_of(self._config)

@@ -63,7 +63,7 @@ class HistoryReport:
             self._crashed.append(str(getattr(gateway, "id", "a worker")))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note a test whose process died: nobody is left to tell of it."""
+        """Note a test whose process died and reports nothing any more."""
         # one that is to be run again (pytest-rerunfailures) has another outcome here
         if str(report.when) == _CRASH and report.outcome == "failed":
             gateway = getattr(getattr(report, "node", None), "gateway", None)

@@ -171,7 +171,7 @@ class Silence:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self) -> Generator[None, object, object]:
-        """Run a test with nobody to measure its stages."""
+        """Run a test whose stages are not measured."""
         from pytest_memguard.measure.stage_host import set_current
 
         before = set_current(None)

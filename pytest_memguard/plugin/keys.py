@@ -1,4 +1,4 @@
-"""Where what a session has made is kept for whoever asks for it later."""
+"""Keys under which a session keeps what other parts of the plugin ask for later."""
 
 from __future__ import annotations
 

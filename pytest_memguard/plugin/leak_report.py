@@ -78,7 +78,7 @@ class LeakReport:
 
         try:
             known = known_leaks(self._config).leaks()
-        except ConfigError as error:  # whoever needed it has said so
+        except ConfigError as error:  # the check that needs it has reported it
             known, self._lines = {}, list(error.problems)
         lines = leaks_section(outcomes, known, self._settings.leak_ignore)
         if self._settings.leak_accept and not lines:

@@ -1,4 +1,4 @@
-"""What other plugins, JUnit files among them, are told of a test's memory."""
+"""Properties of tests with their memory, for other plugins and JUnit files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a test again as if nobody were looking: fresh fixtures, no reports, no output."""
+"""Runs a test again unseen by pytest and plugins: fresh fixtures, no reports, no output."""
 
 from __future__ import annotations
 

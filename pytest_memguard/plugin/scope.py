@@ -1,4 +1,4 @@
-"""Which tests a run could have seen: all there are, or some that somebody picked."""
+"""Which tests a run could have seen: all there are, or some that the user picked."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Scope:
         self._seen: list[frozenset[str]] = []
 
     def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
-        """Note that somebody left tests out."""
+        """Note that tests were left out."""
         if list(items):
             self._part = "tests were deselected"
 
@@ -103,7 +103,7 @@ class Scope:
 
 
 def is_whole_suite(config: pytest.Config) -> bool:
-    """Whether nobody picked some of the tests."""
+    """Whether no flag picked some of the tests."""
     picked: Any = config.getoption("keyword") or config.getoption("markexpr")
     source = getattr(config, "args_source", None)
     return not picked and getattr(source, "name", "") != "ARGS"

@@ -59,9 +59,9 @@ def leak_sentence(reading: LeakReading) -> str:
     size = bytes_per_call(reading)
     if size is not None:
         kept.append(f"{size:,.0f} bytes" if size < _IN_BYTES else format_size(size))
-    seldom = all(rate.per_call < 0.9 for rate in verdict.rates)
+    sparse = all(rate.per_call < 0.9 for rate in verdict.rates)
     over = f"measured over {verdict.calls} calls"
-    where = f", {over}" if seldom else f", in each of {verdict.calls} calls"
+    where = f", {over}" if sparse else f", in each of {verdict.calls} calls"
     who = _who(reading.diagnosis)
     return one_line(f"keeps {', '.join(kept)} per call{where}{who}")
 

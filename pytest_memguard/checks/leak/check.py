@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class LeakTestCheck(TestCheck):
     """Finds the tests to repeat, and says what becomes of what their repetitions show.
 
-    What repeats a test is told by `plans`; nothing is measured in the test's own run.
+    The hooks that repeat tests read `plans`; nothing is measured in the test's own run.
 
     Args:
         settings: the run's.

@@ -47,7 +47,7 @@ class Saver:
         Args:
             run: the whole run; its outcomes are sorted by node id.
             gone: tests on record that no longer exist.
-            part: why nobody can tell which those are; empty if somebody can.
+            part: why it is not known which those are; empty if it is known.
 
         Returns:
             Lines for the report.
