@@ -48,11 +48,16 @@ def verdict_from_json(data: Json) -> Verdict:
     )
 
 
-def diagnosis_to_json(diagnosis: Diagnosis) -> Json:
-    """Return what causes a leak as plain JSON."""
+def diagnosis_to_json(diagnosis: Diagnosis, *, stored: bool = True) -> Json:
+    """Return what causes a leak as plain JSON.
+
+    Args:
+        diagnosis: the cause.
+        stored: whether to leave out what only the fingerprint depends on, which is known.
+    """
     return {
         "calls": diagnosis.calls,
-        "lines": [asdict(line) | {"left": dict(line.left)} for line in diagnosis.lines],
+        "lines": [_line_to_json(line, stored=stored) for line in diagnosis.lines],
         "types": [asdict(growth) for growth in diagnosis.types],
         "path": None if diagnosis.path is None else asdict(diagnosis.path),
         "notes": list(diagnosis.notes),
@@ -60,6 +65,11 @@ def diagnosis_to_json(diagnosis: Diagnosis) -> Json:
         "former_fingerprint": diagnosis.earlier_fingerprint,
         "bytes_per_call": diagnosis.per_call,
     }
+
+
+def _line_to_json(line: LeakLine, *, stored: bool) -> Json:
+    data = asdict(line) | {"left": dict(line.left)}
+    return {key: value for key, value in data.items() if key != "typical" or not stored}
 
 
 def diagnosis_from_json(data: Json) -> Diagnosis:

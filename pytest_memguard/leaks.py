@@ -102,6 +102,8 @@ class LeakLine:
     """Bytes of blocks that are in Python's arenas, not in the C heap."""
     block: int = 0
     """Bytes of each block, if all have the same size."""
+    typical: int = 0
+    """Bytes of each of those blocks that every call leaves, on average; it is not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,10 +120,17 @@ def _is_own(name: str) -> bool:
 
 
 def _naming_line(lines: Sequence[LeakLine]) -> LeakLine | None:
-    """Return the line that a leak is named after: not that of the test, if possible."""
+    """Return the line that a leak is named after: not that of the test, if possible.
+
+    A table that happened to grow does not decide which line is the largest.
+    """
     if not lines or lines[0].left:
         return lines[0] if lines else None
-    return min(lines, key=lambda line: (_is_of_test(line), not line.native))
+
+    def key(line: LeakLine) -> tuple[bool, bool, int]:
+        return _is_of_test(line), not line.native, -line.count * line.typical
+
+    return min(lines, key=key)
 
 
 def _is_of_test(line: LeakLine) -> bool:
@@ -142,7 +149,7 @@ def _size_class(line: LeakLine, calls: int) -> str:
         return ""  # it grows in place, or now and then
     if line.block:
         return f"blocks of up to {1 << (line.block - 1).bit_length()} bytes"
-    most, size = _UNEVEN, line.size / line.count
+    most, size = _UNEVEN, line.typical or line.size / line.count
     while size > most:
         most *= _WIDE
     return f"blocks of about {most} bytes"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sysconfig
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -97,56 +99,41 @@ def leak_lines(
         heap: bytes of the C heap known to stay per call. Python's own code gets some memory
             there that is not counted among its blocks.
     """
-    sums: dict[Line, _Sum] = {}
+    by_line: dict[Line, list[Blocks]] = {}
     for found in surviving:
-        line = line_of_shared(found.stack)
-        sums[line] = sums.get(line, _NOTHING).plus(found)
-    least = _SHARE * calls * min(1.0, per_call or 1.0) - (per_call < 1)
-    steady = {line: one for line, one in sums.items() if one.count >= max(2, least)}
+        by_line.setdefault(line_of_shared(found.stack), []).append(found)
+    sums = {line: _sum_of(several) for line, several in by_line.items()}
+    least = max(2, _SHARE * calls * min(1.0, per_call or 1.0) - (per_call < 1))
+    steady = {line: one for line, one in sums.items() if one.count >= least}
     if blocks is not None:
         steady = _without_replaced(steady, blocks * calls, heap * calls)
     if not steady:  # one block that grows in place
         others = {line: one for line, one in sums.items() if not is_pytest(line[0])}
         whole = sum(one.size for one in sums.values())
         steady = {line: one for line, one in others.items() if 2 * one.size > whole}
-        steady = {line: one for line, one in steady.items() if one.count < max(2, least)}
+        steady = {line: one for line, one in steady.items() if one.count < least}
     own = {line: one for line, one in steady.items() if not is_pytest(line[0])}
     ranked = sorted((own or steady).items(), key=lambda item: (-item[1].size, item[0]))
-    return tuple(_leak_line(line, one) for line, one in ranked)
+    return tuple(_leak_line(line, one, by_line[line], least) for line, one in ranked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sum:
     """What one line left behind."""
 
-    count: int = 0
-    size: int = 0
-    of_python: int = 0
-    small: int = 0
-    largest: Blocks | None = None
-    """The largest part of it, whose stack and C functions represent the line."""
-    alike: int = 0
-    """Number of its blocks that have the size of those of that part."""
-
-    def plus(self, found: Blocks) -> _Sum:
-        """Return the sum with more blocks."""
-        known = self.largest
-        same = 0 if known is not None and known.block != found.block else self.alike
-        if known is not None and found.size < known.size:
-            largest, alike = known, self.alike + found.count * (found.block == known.block)
-        else:
-            largest, alike = found, same + found.count
-        return _Sum(
-            count=self.count + found.count,
-            size=self.size + found.size,
-            of_python=self.of_python + (found.count if found.of_python else 0),
-            small=self.small + found.small,
-            largest=largest,
-            alike=alike,
-        )
+    count: int
+    size: int
+    of_python: int
+    small: int
 
 
-_NOTHING: Final = _Sum()
+def _sum_of(blocks: Sequence[Blocks]) -> _Sum:
+    return _Sum(
+        count=sum(one.count for one in blocks),
+        size=sum(one.size for one in blocks),
+        of_python=sum(one.count for one in blocks if one.of_python),
+        small=sum(one.small for one in blocks),
+    )
 
 
 def _without_replaced(steady: dict[Line, _Sum], blocks: float, heap: float) -> dict[Line, _Sum]:
@@ -167,21 +154,75 @@ def _without_replaced(steady: dict[Line, _Sum], blocks: float, heap: float) -> d
     return fit if explained >= blocks / 2 or blocks < _SOME else steady
 
 
-def _leak_line(line: Line, one: _Sum) -> LeakLine:
+def _leak_line(line: Line, one: _Sum, blocks: Sequence[Blocks], least: float) -> LeakLine:
     file, number, function = line
-    stack, native = (one.largest.stack, one.largest.native) if one.largest else ((), ())
+    groups = _steady_groups(blocks, least)
+    main = max(groups, key=lambda native: (sum(b.size for b in groups[native]), native))
+    several = [block for group in groups.values() for block in group]
     return LeakLine(
         file=file,
         line=number,
         function=function,
         count=one.count,
         size=one.size,
-        native=c_functions(native),
-        caller=caller_of(stack),
+        native=_in_common(main, groups)[:_NATIVE],
+        caller=caller_of(max(groups[main], key=lambda block: block.size).stack),
         of_python=one.of_python,
         small=one.small,
-        block=one.largest.block if one.largest and one.alike >= _ALIKE * one.count else 0,
+        block=_block_size(blocks),
+        typical=sum(b.size for b in several) // max(1, sum(b.count for b in several)),
     )
+
+
+def _steady_groups(
+    blocks: Sequence[Blocks], least: float
+) -> dict[tuple[str, ...], list[Blocks]]:
+    """Return the blocks of a line by C functions, without those that only some calls left.
+
+    A table that happens to grow during the calls may be larger than all that they leave. It
+    must not give the leak another name.
+
+    Args:
+        blocks: all blocks of the line.
+        least: the least number of blocks of a group.
+    """
+    names = {native: _own_functions(native) for native in {one.native for one in blocks}}
+    groups: dict[tuple[str, ...], list[Blocks]] = {}
+    for block in blocks:
+        groups.setdefault(names[block.native], []).append(block)
+    steady = {
+        native: several
+        for native, several in groups.items()
+        if sum(block.count for block in several) >= least
+    }
+    return steady or groups
+
+
+def _in_common(main: tuple[str, ...], groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the C functions that those of the other groups come from as well.
+
+    Which of several blocks of one C function is the largest depends on the data.
+
+    Args:
+        main: the C functions of the largest group, innermost first.
+        groups: those of all groups; one that has none of them in common does not count.
+    """
+    common = main
+    for other in groups:
+        same = 0
+        while same < min(len(common), len(other)) and common[-1 - same] == other[-1 - same]:
+            same += 1
+        common = common[len(common) - same :] if same else common
+    return common
+
+
+def _block_size(blocks: Sequence[Blocks]) -> int:
+    """Return the size of each block, if most have the same; otherwise 0."""
+    counts: Counter[int] = Counter()
+    for block in blocks:
+        counts[block.block] += block.count
+    size, count = max(counts.items(), key=itemgetter(1, 0))
+    return size if count >= _ALIKE * counts.total() else 0
 
 
 def line_of(stack: Stack) -> Line:
@@ -272,13 +313,18 @@ def c_functions(native: Sequence[str]) -> tuple[str, ...]:
     Args:
         native: C functions called from the innermost Python frame, innermost first.
     """
+    return _own_functions(native)[:_NATIVE]
+
+
+def _own_functions(native: Sequence[str]) -> tuple[str, ...]:
+    """Return all C functions of extensions; see `c_functions`."""
     own: list[str] = []
     for name in native:
         if _CALLS_C.match(name) or (own and _INTERPRETER.match(name)):
             break
         if name and not _ALLOCATORS.search(name) and not _INTERPRETER.match(name):
             own.append(name)
-    return tuple(own[:_NATIVE])
+    return tuple(own)
 
 
 _STDLIB: Final = tuple(

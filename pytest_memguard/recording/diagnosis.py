@@ -87,7 +87,9 @@ def diagnose(
         note = "this platform cannot fork (--mem-leak-blame=fork)"
         return Diagnosis(calls=0, notes=(note,)), None
     result = run_in_fork(
-        lambda: diagnosis_to_json(_diagnosed(call, verdict, collect, seconds, owners)[0]),
+        lambda: diagnosis_to_json(
+            _diagnosed(call, verdict, collect, seconds, owners)[0], stored=False
+        ),
         _FORK_SECONDS,
     )
     if result.problem:

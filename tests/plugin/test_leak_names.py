@@ -196,6 +196,27 @@ def test_leaks_of_one_function(run, written):
     assert _leaks(written) == {name: first[name] for name in later}
 
 
+def test_memory_of_c_code_beside_a_table_that_is_renewed(run, written):
+    """The C library keeps every value of a variable; a larger block changes no name."""
+    source = """
+        import itertools, os
+        import pytest
+
+        NUMBERS, TABLE = itertools.count(), [None]
+
+        def test_sets():
+            os.putenv("GUARDED", f"{next(NUMBERS):060}")
+
+        @pytest.mark.parametrize("late", [0, 5, 10])
+        def test_renews(late):
+            n = next(NUMBERS)
+            once = (n + late) % 16 == 0
+            TABLE[0], _ = [n] * 2000 if once else TABLE[0], os.putenv("GUARDED", f"{n:060}")
+    """
+    run(source, "--mem-leak-check", JSON).assert_outcomes(failed=4)
+    assert len(set(_leaks(written).values())) == 1
+
+
 def test_names_of_earlier_versions(pytester, run):
     """One thread accepted under a former name is known for its tests, and no other thread."""
     (pytester.path / ".memguard").mkdir()

@@ -21,6 +21,7 @@ from pytest_memguard.leaks import (
 
 LINE = LeakLine(file="src/app/io.py", line=3, function="load", count=16, size=384)
 OF_TEST = LeakLine(file="tests/test_io.py", line=9, function="test_load", count=16, size=9999)
+SAVES = replace(LINE, function="save")
 NATIVE = replace(LINE, native=("io_parse", "io_open"))
 
 
@@ -72,6 +73,16 @@ def lost(*types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Diagnosis:
         ),
         pytest.param(lost("list", "dict"), lost("dict", "list"), id="order-of-types"),
         pytest.param(lost("app.Row", "dict"), lost("dict", "app.Row"), id="own-type-first"),
+        pytest.param(
+            lost(lines=(replace(NATIVE, typical=38),)),
+            lost(lines=(replace(NATIVE, typical=38, count=17, size=9000),)),
+            id="a-table-that-grew-once",
+        ),
+        pytest.param(
+            lost(lines=(replace(LINE, typical=24), replace(SAVES, typical=20))),
+            lost(lines=(replace(SAVES, typical=20, size=9000), replace(LINE, typical=24))),
+            id="a-table-that-grew-once-at-another-line",
+        ),
         pytest.param(
             lost(lines=(replace(LINE, count=1, size=9000),)),
             lost(lines=(replace(LINE, count=2, size=99_000),)),

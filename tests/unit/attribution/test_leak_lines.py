@@ -76,6 +76,62 @@ def test_blocks_of_a_line_are_added_up() -> None:
     assert (line.file, line.function) == ("app.py", "put")
 
 
+SET = ("add_to_environ", "putenv", "cfunction_vectorcall_O")
+FIND = ("search", *SET)
+OTHER = ("open_it", "connect", "cfunction_vectorcall_O")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "native", "typical"),
+    [
+        pytest.param([at(3, 16, 640, SET)], ("add_to_environ", "putenv"), 40, id="one-group"),
+        pytest.param(
+            [at(3, 16, 640, SET), at(3, 16, 384, FIND)],
+            ("add_to_environ", "putenv"),
+            32,
+            id="in-common",
+        ),
+        pytest.param(
+            [at(3, 16, 640, SET), at(3, 16, 896, FIND)],
+            ("add_to_environ", "putenv"),
+            48,
+            id="in-common-whichever-is-the-larger",
+        ),
+        pytest.param(
+            [at(3, 16, 640, SET), at(3, 1, 2_200)],
+            ("add_to_environ", "putenv"),
+            40,
+            id="a-table-that-grew-once",
+        ),
+        pytest.param(
+            [at(3, 16, 640, SET), at(3, 1, 2_200, OTHER)],
+            ("add_to_environ", "putenv"),
+            40,
+            id="another-c-function-once",
+        ),
+        pytest.param(
+            [at(3, 16, 640, SET), at(3, 16, 900, OTHER)],
+            ("open_it", "connect"),
+            48,
+            id="nothing-in-common",
+        ),
+        pytest.param([at(3, 16, 640), at(3, 16, 384, SET)], (), 32, id="objects-above-all"),
+        pytest.param(
+            [*[at(3, 1, 40, SET)] * 8, *[at(3, 1, 24, FIND)] * 8],
+            ("add_to_environ", "putenv"),
+            32,
+            id="no-group-is-steady-alone",
+        ),
+    ],
+)
+def test_c_functions_of_a_line(blocks, native, typical) -> None:
+    """They are those of the blocks that every call leaves, in whatever order they are found."""
+    for several in (blocks, blocks[::-1]):
+        (line,) = leak_lines(several, 16, 1)
+        assert (line.native, line.typical) == (native, typical)
+        assert line.size == sum(block.size for block in blocks)
+
+
 def test_one_block_that_grows_in_place() -> None:
     """Where no line's blocks become more, one that holds most of the bytes is named."""
     found = leak_lines([at(1, 1, 9000), at(2, 1, 100)], 16, 1)
