@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 from pytest_memguard.values import dataclass
@@ -24,6 +25,7 @@ MEMORY_SIGNALS: Final[frozenset[Signal]] = frozenset({"blocks", "C heap", "USS"}
 """Signals of memory; a check without any of them cannot see memory leaks."""
 STARTS_TRACEMALLOC: Final = "the test starts tracemalloc, so not all lines may be known"
 """A note on a cause: CPython itself keeps some bytes each time tracemalloc starts."""
+_KEY: Final = re.compile(r"\['[^'\]]*'\]|\[-?\d+\]")
 LeakState = Literal["clean", "leaking", "settling", "unclear"]
 
 
@@ -126,7 +128,8 @@ class RetentionPath:
     """The steps in words, from the root to the object: ``module app.cache``, ``_REGISTRY``
     (dict)."""
     holder: str = ""
-    """The step that grows, without counts, keys or addresses: ``app.cache._REGISTRY``."""
+    """The step that grows, without counts or addresses: ``app.cache._REGISTRY``. Of keys, only
+    those that the source code spells out are part of it."""
     bounded: str = ""
     """Why growth ends by itself: ``functools.lru_cache(maxsize=128)``; usually empty."""
     remark: str = ""
@@ -222,6 +225,15 @@ class KnownLeak:
     """File and function that allocate it, for display."""
     tests: tuple[str, ...] = ()
     """The tests that showed it when it was accepted."""
+
+
+def without_keys(holder: str) -> str:
+    """Return the name of a holder with ``[...]`` for each key.
+
+    Args:
+        holder: such as ``app.STORES['users'].documents``.
+    """
+    return _KEY.sub("[...]", holder)
 
 
 def ignored_by(where: str, pattern: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from dataclasses import replace
 from itertools import islice
 from types import (
     CellType,
@@ -37,6 +38,8 @@ class ChainStep:
     """Number of objects that it passes."""
     attribute: bool = True
     """Whether what is held is described beside it, and not as a step of its own."""
+    key: object = None
+    """The key of a dict that leads to it."""
 
 
 Way = Callable[[Sequence[Any]], ChainStep | None]
@@ -199,7 +202,7 @@ def _to_item(chain: Sequence[Any]) -> ChainStep | None:
             if value is held:
                 if issubclass(type(key), ReferenceType):
                     return _item("value of a weak key")
-                return _item(f"key {naming.key_words(key)}")
+                return replace(_item(f"key {naming.key_words(key)}"), key=key)
             if key is held:
                 return _item("a key")
     if issubclass(type(holder), (list, tuple, deque)):

@@ -6,10 +6,11 @@ import hashlib
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Final
 
-from pytest_memguard.leaks import Diagnosis, LeakLine
+from pytest_memguard.leaks import Diagnosis, LeakLine, without_keys
 
 _SHARED: Final = ("parameters of a test",)
 """Holders of leaks that have nothing in common."""
@@ -50,6 +51,7 @@ def is_registry(holder: str) -> bool:
     Args:
         holder: its name.
     """
+    holder = without_keys(holder)
     return _is_shared(holder.partition(", ")[0]) or holder.startswith(_REGISTRIES)
 
 
@@ -60,7 +62,12 @@ def former_fingerprint(diagnosis: Diagnosis) -> str:
         diagnosis: the cause, with its present fingerprint.
     """
     if diagnosis.path is not None and diagnosis.path.holder:
-        name = _hashed(f"held by {diagnosis.path.holder.partition(', thread ')[0]}")
+        holder = without_keys(diagnosis.path.holder)
+        if holder != diagnosis.path.holder:
+            path = replace(diagnosis.path, holder=holder)
+            name = _hashed(_subject(replace(diagnosis, path=path)))
+        else:
+            name = _hashed(f"held by {holder.partition(', thread ')[0]}")
     elif diagnosis.lines:
         line = diagnosis.lines[0]
         name = _hashed(f"{PurePath(line.file).name}:{line.function}")
@@ -89,6 +96,7 @@ def _subject(diagnosis: Diagnosis) -> str:
 
 def _is_shared(holder: str) -> bool:
     """Return whether leaks that have nothing in common may have this holder."""
+    holder = without_keys(holder)
     if holder.startswith(_SHARED):
         return True
     parts = holder.removeprefix(_CACHE_OF).split(", ")

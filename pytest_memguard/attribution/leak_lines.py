@@ -295,15 +295,16 @@ def _of_call(stack: Stack) -> list[tuple[str, str, int]]:
 
 def caller_of(stack: Stack) -> str:
     """Return the calling line in the tested project, if the line to name is installed."""
-    if not _is_installed(line_of(stack)[0]):
+    if not is_installed(line_of(stack)[0]):
         return ""
     for _, file, line in stack:
-        if is_named(file) and not _is_installed(file) and not is_pytest(file):
+        if is_named(file) and not is_installed(file) and not is_pytest(file):
             return f"{file}:{line}"
     return ""
 
 
-def _is_installed(file: str) -> bool:
+def is_installed(file: str) -> bool:
+    """Return whether a file belongs to an installed package."""
     return any(f"{os.sep}{folder}{os.sep}" in file for folder in _INSTALLED)
 
 

@@ -12,7 +12,8 @@ from weakref import ReferenceType, WeakKeyDictionary
 
 from pytest_memguard.attribution import naming, raw
 from pytest_memguard.attribution.caches import Bound, bounded_by
-from pytest_memguard.attribution.edges import ITEM, ChainStep, follow
+from pytest_memguard.attribution.constant_keys import is_constant, written_key
+from pytest_memguard.attribution.edges import ChainStep, follow
 from pytest_memguard.attribution.leak_lines import is_our_file
 from pytest_memguard.attribution.owners import Claim, claim
 from pytest_memguard.attribution.registries import kind_in_context, shared_name
@@ -274,7 +275,7 @@ def retention_path(
     if objects[0] is objects[1]:
         del objects[0]
     grown_at = next((i for i, held in enumerate(objects) if held is growing_container), None)
-    steps, name = [chain.root.words], chain.root.name
+    steps, name, last = [chain.root.words], chain.root.name, ""
     if chain.lead is None and (grown_at == 0 or type(objects[0]) is raw.LRU_CACHE):
         steps = [f"{chain.root.words} ({naming.fill(objects[0])})"]
     if chain.lead is not None:
@@ -284,12 +285,13 @@ def retention_path(
     while at < len(objects) - 1:
         step = follow(objects[at:])
         if _names_holder(objects, at, step, grown_at, new):
-            name += step.name
+            part = _step_name(step, name, is_new=id(objects[at + step.length]) in new)
+            name, last = name + part, part or last
         at += step.length
         steps += _words(step, objects[at])
     if grown_at is None:
         # which of a container's items were replaced is not named either
-        name = name.removesuffix(ITEM)
+        name = name.removesuffix(last) if last.startswith("[") else name
     bound = _bounded(objects, grown_at, name)
     return RetentionPath(
         steps=tuple(steps),
@@ -301,6 +303,19 @@ def retention_path(
         owner=chain.root.owner or roots.owner_of(chain.root, objects[: grown_at or 0]),
         remark=_remark(objects, grown_at, roots) or _OWN_PARAMETER * (".pytestmark" in name),
     )
+
+
+def _step_name(step: ChainStep, name: str, *, is_new: bool) -> str:
+    """Return what a step adds to the name of a holder: the key of a dict, if it is constant.
+
+    Args:
+        step: the step.
+        name: the name so far.
+        is_new: whether it leads to an object that did not exist at the start.
+    """
+    if step.key is None or is_new or not is_constant(step.key, name):
+        return step.name
+    return written_key(step.key)
 
 
 def _names_holder(

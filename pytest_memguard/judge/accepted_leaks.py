@@ -8,7 +8,14 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from pytest_memguard.leak_sizes import bytes_per_call
-from pytest_memguard.leaks import MEMORY_SIGNALS, Diagnosis, KnownLeak, LeakReading, ignored_by
+from pytest_memguard.leaks import (
+    MEMORY_SIGNALS,
+    Diagnosis,
+    KnownLeak,
+    LeakReading,
+    ignored_by,
+    without_keys,
+)
 from pytest_memguard.sizes import format_size
 
 
@@ -121,6 +128,7 @@ def matches(pattern: str, diagnosis: Diagnosis) -> bool:
         names += [".".join(parts[start:]) for start in range(len(parts))]
     names += [growth.type for growth in diagnosis.types[:1]]
     if diagnosis.path is not None:
-        holder = diagnosis.path.holder.partition(", thread ")[0]
-        names += [diagnosis.path.holder, holder, holder.rpartition(".")[0]]
+        holder = without_keys(diagnosis.path.holder)
+        container = holder.partition(", thread ")[0]
+        names += [diagnosis.path.holder, holder, container, container.rpartition(".")[0]]
     return any(fnmatchcase(name, pattern) for name in names if name)

@@ -177,6 +177,16 @@ def test_nothing_known_has_no_name() -> None:
             id="thread",
         ),
         pytest.param(held("app.CACHE", "app.Row"), "", id="the-same"),
+        pytest.param(
+            held("app.STORES['users'].rows", "app.Row"),
+            "held by app.STORES[...].rows",
+            id="a-key",
+        ),
+        pytest.param(
+            held("logging.root.manager[3].handlers", "app.Row"),
+            "held by logging.root.manager[...].handlers, app.Row",
+            id="a-key-of-a-registry",
+        ),
     ],
 )
 def test_former_names(diagnosis, subject) -> None:
@@ -196,6 +206,8 @@ def test_former_names(diagnosis, subject) -> None:
         ("functools.lru_cache of json.loads", True),
         ("functools.lru_cache of app.shape", False),
         ("app.cache._REGISTRY", False),
+        ("app.STORES['sys, x'].rows", False),
+        ("logging.Logger.manager.loggerDict['app.views'].handlers", True),
         ("fixture visits", False),
         ("handler of SIGUSR2", False),
     ],
