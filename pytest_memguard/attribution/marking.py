@@ -21,6 +21,7 @@ from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.census import subclasses
 from pytest_memguard.attribution.dict_tables import SMALLEST_TABLE
 from pytest_memguard.attribution.leak_lines import line_of_shared
+from pytest_memguard.attribution.thread_locals import is_thread_local, stand_ins
 from pytest_memguard.values import dataclass
 
 _WORD: Final = 8
@@ -339,9 +340,16 @@ class BlockMarker:
             found += [(index, True) for index in self.buffers(part)]
             found += [(index, False) for index in self._plain_objects(part)]
         if issubclass(type(held), type):  # a class does not report its names
-            names = map(self._index, self._words(id(held), raw.basic_size(type(held))))
-            found += [(index, False) for index in names if index is not None]
+            found += self._in_own_memory(held)
+        if is_thread_local(held):  # nor a local the functions that clear up after it
+            found += self._in_own_memory(held)
+            found += [(index, False) for index in self.indices_of(map(id, stand_ins(held)))]
         return found
+
+    def _in_own_memory(self, held: Any) -> list[tuple[int, bool]]:
+        """Return what the words of an object's own memory point to."""
+        words = map(self._index, self._words(id(held), raw.basic_size(type(held))))
+        return [(index, False) for index in words if index is not None]
 
     def _in_old_memory(self, holders: Sequence[Any]) -> list[Any]:
         """Return untracked dicts and tuples in reused memory, whose contents are new.
