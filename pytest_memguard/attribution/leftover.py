@@ -21,6 +21,7 @@ from pytest_memguard.attribution.leak_lines import (
 from pytest_memguard.attribution.marking import BlockMarker, referents
 from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Chain, Search, retention_path
+from pytest_memguard.attribution.runners_blocks import code_file, made_by_runner
 from pytest_memguard.attribution.sizes import untracked_dicts
 
 if TYPE_CHECKING:
@@ -217,14 +218,19 @@ def with_main_line(
     """Return the blocks of a group, with its main line for those that may be reused.
 
     The interpreter keeps dicts, lists and tuples for reuse. Their memory was allocated where
-    the first object in it was made, which has nothing to do with the leak.
+    the first object in it was made, which has nothing to do with the leak. What the test runner
+    has made, such as the frames that a traceback keeps, stays where it is.
 
     Args:
         heap: the group.
         marker: knows which blocks are objects.
         pieces: all blocks.
     """
-    reused = {index for index in heap.held if marker.may_be_reused(index)}
+    reused = {
+        index
+        for index in heap.held
+        if marker.may_be_reused(index) and code_file(marker, index) is None
+    }
     # where all may be, lines of objects are better than those of their tables, unless only
     # the test runner's are known of them
     sure = heap.held - reused or {index for index in heap.held if marker.is_object(index)}
@@ -245,9 +251,12 @@ def with_main_line(
         return tuple(pieces[index] for index in sorted(heap.held))
     (main, _), *_ = lines.most_common(1)
     model = next(piece for piece in others if line_of_shared(piece.stack) == main)
+    runners = made_by_runner(heap.held, marker, pieces) if not is_pytest(main[0]) else set()
 
     def settled(index: int) -> Piece:
         piece: Any = pieces[index]
+        if index in runners:  # frames of this package have no line worth naming
+            return cast("Piece", replace(piece, stack=()) if is_ours(piece.stack) else piece)
         if index not in reused or (piece.stack and line_of_shared(piece.stack) in lines):
             return cast("Piece", piece)
         return cast("Piece", replace(piece, stack=model.stack, native=model.native))

@@ -340,6 +340,73 @@ def test_errors_that_are_parameters(run, written):
         assert "memguard" not in str(test["leak"]["blame"]["path"])
 
 
+def test_a_thread_local_in_a_traceback(run, written):
+    """What the interpreter keeps of a `threading.local` belongs to what holds the local."""
+    source = """
+        import threading
+        from unittest.mock import Mock
+        import pytest
+
+        class Client:
+            def __init__(self):
+                self.local = threading.local()
+
+            def send(self, error):
+                function = Mock(side_effect=error)
+                try:
+                    function()
+                except ValueError:
+                    pass
+
+        @pytest.mark.parametrize("error", [ValueError("a"), ValueError("b")])
+        def test_it(error):
+            client = Client()
+            client.send(error)
+            mock = Mock()
+            function = lambda: mock
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
+    run(source, *flags).assert_outcomes(failed=2)
+    for test in written().values():
+        assert test["leak"]["more"] == []
+        assert test["leak"]["blame"]["path"]["holder"].endswith(".__traceback__")
+
+
+def test_blocks_of_pytest_in_a_traceback(run, written):
+    """They are attributed to no line of the tests, though another leak is beside them."""
+    source = """
+        import pytest
+        from unittest.mock import Mock
+
+        KEPT = []
+
+        def send(error):
+            function = Mock(side_effect=error)
+            try:
+                function()
+            except ValueError:
+                pass
+
+        @pytest.mark.parametrize("error", [ValueError("a")])
+        def test_alone(error):
+            send(error)
+
+        @pytest.mark.parametrize("error", [ValueError("a")])
+        def test_beside(error):
+            send(error)
+            KEPT.append(bytearray(3000))
+    """
+    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
+    run(source, *flags).assert_outcomes(failed=2)
+    alone, beside = (test["leak"] for _, test in sorted(written().items()))
+    assert [len(leak["more"]) for leak in (alone, beside)] == [0, 1]
+    blocks = [
+        sum(line["count"] for line in diagnosis["lines"]) / diagnosis["calls"]
+        for diagnosis in (alone["blame"], beside["blame"])
+    ]
+    assert blocks[1] == pytest.approx(blocks[0], rel=0.25)
+
+
 def test_lines_of_two_leaks(run, written):
     """Each has the lines that made its objects, instances of classes among them."""
     source = """
