@@ -79,6 +79,16 @@ class LineEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """What the first call in a process fills for good: a cache, a table, a registry."""
+
+    holder: str
+    """What holds it: ``data.table``."""
+    size: int
+    """Bytes of its Python objects."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineEntry:
     """The numbers of one test in one environment, in a baseline or in one run."""
 
@@ -101,6 +111,11 @@ class BaselineEntry:
     imports: int = 0
     """Number of modules that the call imported for the first time: its peak includes their
     memory."""
+    cold: int = 0
+    """Peak of the first call in a process, in bytes, where it is higher than that of later ones
+    because it fills something for good; 0 if it is not, or was not measured."""
+    fills: tuple[Fill, ...] = ()
+    """What that call fills."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +130,8 @@ class BaselineValue:
     """The rule."""
     imports: int = 0
     """Number of modules that the call had imported for the first time."""
+    cold: int = 0
+    """The cold peak on record in bytes, if the value is a peak and differs from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +142,8 @@ class Baseline:
         default_factory=dict
     )
     """The entries of each environment, by node id."""
+    measured_cold: frozenset[EnvironmentKey] = frozenset()
+    """The environments in which every notable test was measured cold when it was saved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

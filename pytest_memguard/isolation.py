@@ -81,9 +81,12 @@ class ForkServer:
     Args:
         function: called with a request, in a child for each; returns something that JSON can
             represent.
+        prepare: called once in the server, before the first request.
     """
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, function: Callable[[Any], Any], prepare: Callable[[], object] = bool
+    ) -> None:
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
         with warnings.catch_warnings():
@@ -92,7 +95,7 @@ class ForkServer:
         if self._pid == 0:
             os.close(self._requests)
             os.close(self._answers)
-            _serve(function, requests, answers)
+            _serve(function, prepare, requests, answers)
         os.close(requests)
         os.close(answers)
 
@@ -135,11 +138,17 @@ class ForkServer:
         _wait(pid)
 
 
-def _serve(function: Callable[[Any], Any], requests: int, answers: int) -> NoReturn:
+def _serve(
+    function: Callable[[Any], Any],
+    prepare: Callable[[], object],
+    requests: int,
+    answers: int,
+) -> NoReturn:
     """Answer requests until there are no more."""
     try:
         os.setsid()
         _own_output()
+        prepare()
         with os.fdopen(requests, encoding="utf-8") as lines:
             while line := lines.readline().strip():
                 asked = json.loads(line)

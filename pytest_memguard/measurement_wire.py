@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
-from pytest_memguard.baselines import BaselineValue, FailRule
+from pytest_memguard.baselines import BaselineValue, FailRule, Fill
 from pytest_memguard.formats import Json
 from pytest_memguard.model import (
     Budget,
@@ -46,6 +47,7 @@ def baseline_value_to_json(value: BaselineValue) -> Json:
         "at_least_bytes": value.low,
         "imports": value.imports,
         "rule": asdict(rule),
+        **({"cold_bytes": value.cold} if value.cold else {}),
     }
 
 
@@ -56,7 +58,18 @@ def baseline_value_from_json(data: Json) -> BaselineValue:
         low=data["at_least_bytes"],
         imports=data["imports"],
         rule=FailRule(**data["rule"]),
+        cold=data.get("cold_bytes", 0),
     )
+
+
+def fills_to_json(fills: Sequence[Fill]) -> list[Json]:
+    """Return what a first call fills as plain JSON."""
+    return [{"holder": fill.holder, "bytes": fill.size} for fill in fills]
+
+
+def fills_from_json(data: Sequence[Json]) -> tuple[Fill, ...]:
+    """Return what a first call fills from its plain form."""
+    return tuple(Fill(holder=fill["holder"], size=fill["bytes"]) for fill in data)
 
 
 def budget_to_json(budget: Budget) -> Json:

@@ -11,7 +11,7 @@ from pytest_memguard.values import dataclass
 if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads neither
     from collections.abc import Iterator
 
-    from pytest_memguard.baselines import BaselineValue
+    from pytest_memguard.baselines import BaselineValue, Fill
     from pytest_memguard.leaks import LeakReading
 
 PhaseName = Literal["setup", "call", "teardown"]
@@ -28,12 +28,15 @@ Rule = Literal[
     "stage-not-run",
     "regression",
     "unsure",
+    "known-fill",
     "new-test",
     "check-failed",
 ]
 
 BREACHES: frozenset[Rule] = frozenset({"over-budget", "regression"})
 """Rules for a peak that is above its limit."""
+QUIET: frozenset[Rule] = frozenset({"known-fill"})
+"""Rules for what is no problem; the files that are written have them, the terminal a count."""
 PHASES: tuple[PhaseName, ...] = ("setup", "call", "teardown")
 
 
@@ -224,6 +227,10 @@ class Outcome:
     imports: int = 0
     """Number of modules that the call imported for the first time: its peak includes their
     memory."""
+    cold: Peak | None = None
+    """Peak of the first call in a fresh process, where it is higher than that of the second."""
+    fills: tuple[Fill, ...] = ()
+    """What that first call fills for good."""
 
     def phase(self, name: PhaseName) -> PhaseReading | None:
         """Return one phase; ``None`` if the test did not reach it."""

@@ -324,10 +324,11 @@ OPTIONS: tuple[Option, ...] = (
         flag="--mem-confirm",
         ini="mem_confirm",
         metavar="N",
-        default="0",
-        help="Measure a suspect again, up to N times, in a fresh child process before "
-        "--mem-compare calls it a regression; and before --mem-save stores it, a test whose "
-        "peak earlier tests may hide in part.",
+        default="1",
+        help="Measure a suspect again, up to N times, in a fresh child process, and call it "
+        "twice there, before --mem-compare calls it a regression: what the first call fills "
+        "for good (caches, tables) is told from what each call uses. --mem-save does so with "
+        "every test that uses more than 1 MiB. 0: not at all.",
     ),
     Option(
         "accept",

@@ -49,7 +49,7 @@ class Settings:
     compare: str | None = None
     baseline: str = BASELINE
     fail_on: tuple[FailRule, ...] = ()
-    confirm: int = 0
+    confirm: int = 1
     accept: tuple[str, ...] = ()
     prune: bool = False
     strict: bool = False

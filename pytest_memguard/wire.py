@@ -13,8 +13,12 @@ from pytest_memguard.leak_wire import leak_from_json, leak_to_json
 from pytest_memguard.measurement_wire import (
     budget_from_json,
     budget_to_json,
+    fills_from_json,
+    fills_to_json,
     finding_from_json,
     finding_to_json,
+    peak_from_json,
+    peak_to_json,
     phase_from_json,
     phase_to_json,
     stage_from_json,
@@ -29,7 +33,10 @@ from pytest_memguard.model import (
     Totals,
 )
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+# 1: first format.
+# 2: for a test cold and fills, and for what it is compared with cold_bytes.
+_FORMATS: Final = range(1, FORMAT + 1)
 
 
 def outcome_to_json(outcome: Outcome) -> Json:
@@ -50,6 +57,8 @@ def outcome_to_json(outcome: Outcome) -> Json:
         "leak": None if outcome.leak is None else leak_to_json(outcome.leak),
         "leak_skipped": outcome.leak_skipped,
         "imports": outcome.imports,
+        **({} if outcome.cold is None else {"cold": peak_to_json(outcome.cold)}),
+        **({"fills": fills_to_json(outcome.fills)} if outcome.fills else {}),
     }
 
 
@@ -70,6 +79,8 @@ def outcome_from_json(data: Json) -> Outcome:
         leak=None if data["leak"] is None else leak_from_json(data["leak"]),
         leak_skipped=data["leak_skipped"],
         imports=data["imports"],
+        cold=peak_from_json(data["cold"]) if "cold" in data else None,
+        fills=fills_from_json(data.get("fills", ())),
     )
 
 
@@ -140,7 +151,7 @@ def run_from_json(data: object, source: str) -> Run:
     if not isinstance(data, Mapping) or not (ours or is_newer(data, FORMAT)):
         msg = f"{source} is not a file that --mem-json wrote"
         raise ConfigError(msg)
-    if type(data["format"]) is not int or data["format"] != FORMAT:
+    if type(data["format"]) is not int or data["format"] not in _FORMATS:
         msg = f"{source} has {other_format(data['format'], FORMAT)}"
         raise ConfigError(msg)
     try:

@@ -39,6 +39,7 @@ def limits(entry: BaselineEntry, rules: Iterable[FailRule], metric: str) -> list
                     low=low if low < before else None,
                     rule=rule,
                     imports=entry.imports,
+                    cold=entry.cold if rule.kind == "peak" else 0,
                 ),
             )
             known = tightest.get((rule.kind, stage))

@@ -8,6 +8,7 @@ from math import ceil, floor, log10
 from typing import Final
 
 from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
+from pytest_memguard.judge.cold_and_warm import NOTABLE
 from pytest_memguard.judge.noise import (
     READINGS,
     assumed,
@@ -42,6 +43,27 @@ def merged(
     Returns:
         The entry, with rounded numbers.
     """
+    return _with_cold(_merged(before, now, metric), before, now, metric)
+
+
+def _with_cold(
+    entry: BaselineEntry, before: BaselineEntry | None, now: BaselineEntry, metric: str
+) -> BaselineEntry:
+    """Return the entry with the cold peak of a reading that has one, or else of the entry."""
+    source = rounded(now, metric)
+    if before is not None and (
+        not now.cold or abs(now.cold - before.cold) <= assumed(before.cold, metric)
+    ):
+        source = before
+    differs = source.cold > entry.peak + NOTABLE
+    return replace(
+        entry,
+        cold=source.cold if differs else 0,
+        fills=source.fills if differs else (),
+    )
+
+
+def _merged(before: BaselineEntry | None, now: BaselineEntry, metric: str) -> BaselineEntry:
     if before is None or now.imports < before.imports:
         fresh = rounded(now, metric)
         if before is None or now.leak is not None:
@@ -63,7 +85,14 @@ def merge_baselines(old: Baseline, new: Baseline) -> Baseline:
         for nodeid, now in entries.items():
             stored[nodeid] = merged(stored.get(nodeid), now, environment.metric)
         environments[environment] = stored
-    return Baseline(environments=environments)
+    cold = frozenset(
+        environment
+        for environment in environments
+        if all(
+            environment in p.measured_cold for p in (old, new) if environment in p.environments
+        )
+    )
+    return Baseline(environments=environments, measured_cold=cold)
 
 
 def rounded(entry: BaselineEntry, metric: str = RSS.name) -> BaselineEntry:
@@ -78,6 +107,8 @@ def rounded(entry: BaselineEntry, metric: str = RSS.name) -> BaselineEntry:
         peak=round_up(entry.peak, least),
         ceiling=round_up(entry.ceiling, least) if entry.ceiling > entry.peak else 0,
         growth=_nearest(entry.growth, least),
+        cold=round_up(entry.cold, least) if entry.cold > entry.peak else 0,
+        fills=tuple(replace(fill, size=_nearest(fill.size, KIB)) for fill in entry.fills),
         spread=round_up(entry.spread, least),
         readings=min(entry.readings, READINGS),
         stages=tuple(

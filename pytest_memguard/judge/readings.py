@@ -147,6 +147,8 @@ def pooled(several: Iterable[BaselineEntry]) -> BaselineEntry:
 
 def _entry(outcome: Outcome, peak: Peak, root: str) -> BaselineEntry:
     resident = metric_named(peak.metric).is_resident
+    cold = outcome.cold
+    is_cold = cold is not None and cold.metric == peak.metric
     return BaselineEntry(
         peak=peak.value,
         growth=outcome.growth if resident else 0,
@@ -164,6 +166,8 @@ def _entry(outcome: Outcome, peak: Peak, root: str) -> BaselineEntry:
         lines=_lines(outcome, peak.metric, root),
         leak=_leak(outcome) if resident else None,
         imports=outcome.imports,
+        cold=cold.value if cold is not None and is_cold else 0,
+        fills=outcome.fills if is_cold else (),
     )
 
 

@@ -17,6 +17,7 @@ from pytest_memguard.baselines import (
     RuleKind,
 )
 from pytest_memguard.judge import change_sentences as sentences
+from pytest_memguard.judge.cold_and_warm import is_filled_as_before
 from pytest_memguard.judge.grown_parts import grown_lines
 from pytest_memguard.judge.limits import is_by_noise, limits
 from pytest_memguard.judge.noise import imports_may_explain
@@ -48,7 +49,7 @@ def kind_of(budget: Budget, stored: BaselineValue, now: int, top: int) -> Change
     if stored.rule.kind in _OF_PEAKS:
         limit += metric_named(budget.metric).tolerance(budget.limit)
     if now > limit:
-        return "regression"
+        return "same" if is_filled_as_before(budget, stored, now, top) else "regression"
     lowest = stored.before if stored.low is None else stored.low
     if top > limit or now - lowest > limit - stored.before:
         return "unsure"

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
-from pytest_memguard.baselines import BaselineValue
+from pytest_memguard.baselines import BaselineValue, Fill
 from pytest_memguard.judge.bound_reasons import REASONS
 from pytest_memguard.judge.change_sentences import above, allowed, subject
+from pytest_memguard.judge.cold_and_warm import (
+    NO_FILLS,
+    Against,
+    KnownFills,
+    TwoCalls,
+    cold_limit,
+)
 from pytest_memguard.judge.limits import is_by_noise
 from pytest_memguard.judge.regression import change_of, kind_of
 from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import Budget, Finding, Peak
+from pytest_memguard.model import Budget, Finding, Peak, Rule
+from pytest_memguard.sizes import format_size
 
 
 def peak_finding(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding | None:
@@ -59,35 +68,117 @@ def _grown(budget: Budget, stored: BaselineValue, now: int) -> str:
     return above(change_of(budget, stored, now), by_noise=is_by_noise(budget))
 
 
-def confirmed(finding: Finding, readings: Sequence[int], problem: str) -> Finding:
-    """Return a finding that a fresh process has confirmed, or could not check.
+def after_two_calls(
+    finding: Finding,
+    told: Sequence[TwoCalls],
+    verdict: Against | None,
+    problem: str,
+    known: KnownFills = NO_FILLS,
+) -> Finding | None:
+    """Return a finding as it is after two calls in a fresh process.
 
     Args:
-        finding: about a number above its limit.
-        readings: bytes measured in fresh processes, all above the limit.
-        problem: why there are not as many readings as were wanted; empty if there are.
+        finding: about a number above its limit, or whose upper bound is above it.
+        told: the peaks of these calls, one pair for each process, the latest last.
+        verdict: what the latest say against the test; ``None`` if there are none.
+        problem: why there are none.
+        known: what the tests of the baseline fill.
+
+    Returns:
+        ``None`` where that has answered what was nothing but a question.
     """
-    if not readings:
+    stored = finding.budget.baseline_value
+    if verdict is None or stored is None:
         why = problem or "it did not pass there"
         text = f"{finding.text}; it could not be measured again in a fresh process: {why}"
         return replace(finding, text=text)
-    text = f"{finding.text}; measured again in a fresh process: {_in_words(finding, readings)}"
-    return replace(finding, rule="regression", text=text)
+    calls = told[-1]
+    if verdict is Against.NOTHING and finding.rule != "regression":
+        return None
+    if verdict in _OF_FILLS:
+        text = _fill_sentence(finding, stored, calls, verdict, known)
+        return replace(finding, rule=_OF_FILLS[verdict], text=text)
+    rule, end = _OF_USE[verdict]
+    if verdict is Against.TOO_CLOSE:
+        amount = metric_named(finding.budget.metric).amount
+        inexact = calls.cold if calls.cold.value <= finding.budget.limit else calls.warm
+        end = end.format(high=amount(inexact.high if inexact is not None else 0))
+        rule = finding.rule if inexact is calls.cold else rule
+    words = _in_words(finding, told)
+    text = f"{finding.text}; measured again in a fresh process: {words}{end}"
+    return replace(finding, rule=rule, text=text)
 
 
-def not_confirmed(finding: Finding, readings: Sequence[int]) -> Finding:
-    """Return a finding that a fresh process has not confirmed.
+_OF_USE: Final[Mapping[Against, tuple[Rule, str]]] = {
+    Against.NOTHING: ("unsure", ", so it is not held against it (--mem-confirm)"),
+    Against.USE_GREW: ("regression", ""),
+    Against.TOO_CLOSE: ("undecided", ", which may be up to {high}"),
+    Against.NOT_REPEATABLE: (
+        "unsure",
+        (
+            "; it does not pass a second time there, so what it fills for good (caches, "
+            "tables) cannot be told from what each call uses"
+        ),
+    ),
+}
+"""The rule of a finding after a verdict, and the end of its sentence."""
+_OF_FILLS: Final[Mapping[Against, Rule]] = {
+    Against.FILL_GREW: "regression",
+    Against.FILL_IS_NEW: "regression",
+    Against.FILL_IS_KNOWN: "known-fill",
+    Against.FILL_MAY_BE_KNOWN: "unsure",
+}
+"""The rule of a finding that turns out to be about what the first call fills for good."""
 
-    Args:
-        finding: about a number above its limit.
-        readings: bytes measured in fresh processes; the last is within the limit.
-    """
-    text = (
-        f"{finding.text}; measured again in a fresh process: {_in_words(finding, readings)}, "
-        "so it is not held against it (--mem-confirm)"
+
+def _fill_sentence(
+    finding: Finding,
+    stored: BaselineValue,
+    calls: TwoCalls,
+    verdict: Against,
+    known: KnownFills,
+) -> str:
+    """Return the sentence about what the first call fills for good."""
+    budget = finding.budget
+    amount = metric_named(budget.metric).amount
+    later = amount(calls.warm.value if calls.warm is not None else 0)
+    first = f"the first call in a process takes {amount(calls.cold.value)}"
+    if calls.fills:
+        first += f" and fills {_holders(calls.fills)}"
+    first += f", the next one takes {later}"
+    if verdict is Against.FILL_IS_KNOWN:
+        return f"{first}, as on record{_first_of(calls.fills, known)}"
+    change = change_of(budget, stored, calls.cold.value)
+    if verdict is Against.FILL_GREW:
+        cold = replace(change, before=stored.cold, allowed=cold_limit(budget, stored))
+        return f"cold {above(cold, by_noise=False)}; {first}"
+    grown = above(change, by_noise=is_by_noise(budget))
+    if verdict is Against.FILL_IS_NEW:
+        return f"{grown}; {first}, and no test on record fills as much of that"
+    return (
+        f"{grown}; {first}: the baseline does not say whether another test filled that when it "
+        "was saved (--mem-save stores it)"
     )
-    return replace(finding, rule="unsure", text=text)
 
 
-def _in_words(finding: Finding, readings: Sequence[int]) -> str:
-    return " and ".join(map(metric_named(finding.budget.metric).amount, readings))
+def _first_of(fills: Sequence[Fill], known: KnownFills) -> str:
+    """Return which test filled it when the baseline was saved, if that is known."""
+    for fill in fills:
+        if fill.holder in known.by_holder:
+            return f": {known.by_holder[fill.holder].nodeid} filled it when it was saved"
+    return ""
+
+
+def _holders(fills: Sequence[Fill]) -> str:
+    """Return the holder of most of what is filled, and how many others there are."""
+    first, *others = fills
+    more = f" and {len(others)} more" if others else ""
+    return f"{first.holder} ({format_size(first.size)}){more}"
+
+
+def _in_words(finding: Finding, told: Sequence[TwoCalls]) -> str:
+    amount = metric_named(finding.budget.metric).amount
+    first = " and ".join(amount(calls.cold.value) for calls in told)
+    warm = told[-1].warm
+    again = "" if warm is None else f", and {amount(warm.value)} when it is called once more"
+    return f"{first}{again}"

@@ -15,6 +15,7 @@ from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.measure.gaps import NO_MARK
 from pytest_memguard.model import Run
 from pytest_memguard.plugin.collector import Collector
+from pytest_memguard.plugin.confirm import KEY, Confirm
 from pytest_memguard.plugin.records import Record, other_environment
 from pytest_memguard.plugin.scope import Scope
 from pytest_memguard.rules import closest
@@ -33,11 +34,19 @@ class BaselineReport:
         settings: the run's.
         scope: knows which tests there are.
         record: what is on record, and where it is kept.
+        confirm: measures tests again, if any does.
     """
 
     def __init__(
-        self, collector: Collector, settings: Settings, scope: Scope, record: Record
+        self,
+        collector: Collector,
+        settings: Settings,
+        scope: Scope,
+        record: Record,
+        confirm: Confirm | None,
     ) -> None:
+        self._confirm = confirm
+        self._measured_again, self._seconds_again = 0, 0.0
         self._collector = collector
         self._settings = settings
         self._scope = scope
@@ -47,7 +56,8 @@ class BaselineReport:
         stores = settings.saves or bool(settings.accept)
         path = record.saved
         file = record.shown(path)
-        self._saver = Saver(settings, path, file, self._root) if stores else None
+        cold = confirm is not None
+        self._saver = Saver(settings, path, file, self._root, cold=cold) if stores else None
         self._lines: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
@@ -74,9 +84,32 @@ class BaselineReport:
                 self._lines.append(one_line(f"nothing was saved: {error}"))
                 _fail(session)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """Add what a worker has measured again."""
+        count, seconds = getattr(node, "workeroutput", {}).get(KEY, (0, 0.0))
+        self._count_again(count, seconds)
+
+    def _count_again(self, count: int, seconds: float) -> None:
+        self._measured_again += count
+        self._seconds_again += seconds
+
+    def _again_in_words(self) -> list[str]:
+        """How many tests were measured again, and how long that took."""
+        if self._confirm is not None:
+            self._count_again(self._confirm.count, self._confirm.seconds)
+        if not self._measured_again:
+            return []
+        from pytest_memguard.report.table import format_seconds
+
+        times = "once" if self._measured_again == 1 else f"{self._measured_again:,} times"
+        took = format_seconds(self._seconds_again)
+        return [f"measured again in a fresh process: {times}, {took} (--mem-confirm)"]
+
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the section."""
+        self._lines += self._again_in_words()
         if self._lines:
             terminalreporter.write_sep("=", "baseline")
             for line in self._lines:

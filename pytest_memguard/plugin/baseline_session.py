@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from pytest_memguard.checks.globs import matcher
 from pytest_memguard.checks.regression.check import RegressionCheck
 from pytest_memguard.isolation import can_fork
 from pytest_memguard.measure.instruments import Instruments
+from pytest_memguard.model import Outcome
 from pytest_memguard.plugin.baseline_report import BaselineReport
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.confirm import NO_FORK, Confirm
@@ -44,8 +46,15 @@ def read_parts(config: pytest.Config) -> BaselineParts:
         """Ask the hooks around tests, which are made with what asks for this."""
         return config.stash[ITEMS].rerun.alone(item)
 
+    accepted = [matcher(glob) for glob in settings.accept]
+
+    def is_stored(outcome: Outcome) -> bool:
+        if settings.saves and not outcome.findings:
+            return True
+        return any(matches(outcome.nodeid) for matches in accepted)
+
     again = settings.confirm and can_fork()
-    confirm = Confirm(settings.confirm, measure_again) if again else None
+    confirm = Confirm(settings.confirm, measure_again, is_stored) if again else None
     compares = settings.compares and record.old is not None
     regressions = regression_check(settings, record, confirm) if compares else None
     return BaselineParts(record=record, confirm=confirm, regressions=regressions)
@@ -69,7 +78,7 @@ def register_baseline(
     scope = Scope(config)
     config.pluginmanager.register(scope, "memguard-scope")
     if collector is not None:
-        report = BaselineReport(collector, settings, scope, parts.record)
+        report = BaselineReport(collector, settings, scope, parts.record, parts.confirm)
         config.pluginmanager.register(report, "memguard-baseline")
     if instruments is None:
         return

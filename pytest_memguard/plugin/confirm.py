@@ -6,19 +6,24 @@ import contextlib
 import gc
 import importlib
 import sys
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Container, Generator, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.isolation import ForkServer, can_fork
-from pytest_memguard.judge.regression_findings import confirmed, not_confirmed
+from pytest_memguard.clock import Clock
+from pytest_memguard.isolation import ChildResult, ForkServer, can_fork
+from pytest_memguard.judge.cold_and_warm import NOTABLE, KnownFills, TwoCalls, against
+from pytest_memguard.judge.regression_findings import after_two_calls
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
+from pytest_memguard.measurement_wire import fills_from_json, fills_to_json
 from pytest_memguard.model import Finding, Gap, Outcome, Peak
-from pytest_memguard.sizes import format_size
+from pytest_memguard.values import dataclass
 from pytest_memguard.wire import outcome_from_json
 
+KEY: Final = "memguard_measured_again"
+"""What a worker sends the number and the seconds of its measurements under."""
 SECONDS: Final = 60.0
 NO_FORK: Final = Gap(
     subject="--mem-confirm",
@@ -26,30 +31,67 @@ NO_FORK: Final = Gap(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """What two calls in a fresh process have shown of a test."""
+
+    cold: Outcome | None = None
+    """Of the first call, if it passed."""
+    warm: Outcome | None = None
+    """Of the second one, if it passed."""
+    calls: TwoCalls | None = None
+    """The peaks of both."""
+    problem: str = ""
+    """Why there are none."""
+
+
 class Confirm:
     """Asks the process that was forked after the collection, and has run no test.
 
     Args:
-        times: measurements at most.
+        times: how often a suspect is measured again at most.
         measure: runs a test once more where it is called, and returns its outcome as JSON.
+        stores: whether the numbers of a test are going to be stored, whatever was found.
+
+    Attributes:
+        count: how many measurements were made.
+        seconds: how long they took.
     """
 
-    def __init__(self, times: int, measure: Callable[[pytest.Item], Any]) -> None:
+    def __init__(
+        self,
+        times: int,
+        measure: Callable[[pytest.Item], Any],
+        stores: Callable[[Outcome], bool],
+    ) -> None:
         self._times = times
+        self._stores = stores
         self._measure = measure
         self._items: Mapping[str, pytest.Item] = {}
         self._server: ForkServer | None = None
+        self._large: set[int] = set()
+        self._latest = ""
+        self._answers: list[ChildResult] = []
+        self.count = 0
+        self.seconds = 0.0
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Fork once the tests are known, before the first of them."""
         self._items = {item.nodeid: item for item in session.items}
         if can_fork() and session.items and not session.config.getoption("collectonly"):
-            self._server = ForkServer(self._again)
+            self._server = ForkServer(self._again, self._look_around)
         try:
             return (yield)
         finally:
             self.close()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell the controller how much was measured again."""
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[KEY] = [self.count, self.seconds]
 
     def close(self) -> None:
         """Let the process end."""
@@ -57,13 +99,16 @@ class Confirm:
             self._server.close()
             self._server = None
 
-    def ask(self, finding: Finding, so_far: Outcome, seconds: float) -> Finding | None:
+    def ask(
+        self, finding: Finding, so_far: Outcome, seconds: float, known: KnownFills
+    ) -> Finding | None:
         """The finding as it is after the test has been measured again.
 
         Args:
             finding: a suspect.
             so_far: what was measured of the test.
             seconds: what its call took.
+            known: what the tests of the baseline fill.
 
         Returns:
             A regression, a finding that is not held against the test, or nothing where
@@ -72,54 +117,53 @@ class Confirm:
         stored = finding.budget.baseline_value
         if stored is None:
             return finding
-        readings: list[int] = []
-        problem = ""
-        for _ in range(self._times):
-            outcome, problem = self.measure(so_far, seconds, stored.imports)
-            peak = _peak(outcome, finding) if outcome is not None else None
-            if peak is None:
+        told: list[TwoCalls] = []
+        result: Finding | None = finding
+        for number in range(self._times):
+            answer = self._answer(so_far, seconds, number)
+            again = _again_from(answer, lambda outcome: _peak(outcome, finding))
+            verdict = None
+            if again.calls is not None:
+                told.append(again.calls)
+                verdict = against(finding.budget, stored, again.calls, known)
+            result = after_two_calls(finding, told, verdict, again.problem, known)
+            if result is None or result.rule != "regression":
                 break
-            limit = finding.budget.limit
-            if peak.value <= limit < peak.high and peak.high - peak.value > NEGLIGIBLE_SLACK:
-                low, high = format_size(peak.value), format_size(peak.high)
-                problem = f"it lies between {low} and {high} there"
-                break
-            readings.append(peak.value)
-            if peak.value <= limit:
-                if finding.rule == "regression":
-                    return not_confirmed(finding, readings)
-                return None  # the question is answered
-        return confirmed(finding, readings, problem)
+        return result
 
-    def exactly(self, outcome: Outcome) -> Outcome:
-        """A test's outcome with the peaks it has where no other test has left slack.
+    def cold(self, outcome: Outcome) -> Outcome:
+        """A test's outcome with the peaks it has where no other test has run before.
 
         Args:
             outcome: of a test whose numbers are to be stored; it comes back as it is where
-                its peak is exact, or cannot be measured again.
+                its peak does not matter, or cannot be measured again.
         """
         call = outcome.phase("call")
         peak = call.peak() if call is not None else None
-        if call is None or peak is None or peak.high - peak.value <= NEGLIGIBLE_SLACK:
+        if call is None or peak is None or peak.high <= NOTABLE:
             return outcome
-        if outcome.result != "passed":
+        if outcome.result != "passed" or not self._stores(outcome):
             return outcome
-        again, _ = self.measure(outcome, call.seconds, outcome.imports)
-        other = again.phase("call") if again is not None else None
-        if again is None or other is None:
+        again = _again_from(self._answer(outcome, call.seconds, 0), _call_peak)
+        if again.calls is None or again.cold is None:
             return outcome
-        phases = (
-            replace(phase, peaks=other.peaks) if phase.name == "call" else phase
-            for phase in outcome.phases
-        )
-        return replace(
-            outcome, phases=tuple(phases), stages=again.stages, imports=again.imports
-        )
+        first = again.calls.cold
+        differs = again.calls.filled > NOTABLE
+        exact = peak.high - peak.value <= NEGLIGIBLE_SLACK
+        better = again.warm if differs else again.cold
+        other = better.phase("call") if better is not None else None
+        if other is not None and (differs or not exact):
+            phases = (
+                replace(phase, peaks=other.peaks) if phase.name == "call" else phase
+                for phase in outcome.phases
+            )
+            outcome = replace(outcome, phases=tuple(phases))
+            if not differs:
+                outcome = replace(outcome, stages=again.cold.stages, imports=again.cold.imports)
+        return replace(outcome, cold=first, fills=again.calls.fills if differs else ())
 
-    def measure(
-        self, here: Outcome, seconds: float, imports: int
-    ) -> tuple[Outcome | None, str]:
-        """Measure a test where no other test has left anything.
+    def _answer(self, here: Outcome, seconds: float, number: int) -> ChildResult:
+        """Measure a test twice where no other test has left anything.
 
         What was loaded here before its call is loaded there, too: the first to use a library
         pays for it, and that would be this test.
@@ -127,52 +171,102 @@ class Confirm:
         Args:
             here: what was measured of the test here.
             seconds: what its call took.
-            imports: modules its call may load for the first time; if there are more, it is
-                run again.
-
-        Returns:
-            What it used if it passed there, and otherwise why that is not known.
+            number: of the measurement, from 0; a second finding on a test rests on the same.
         """
         if self._server is None:
-            return None, "there is no such process"
-        loaded = list(sys.modules)
-        request = {
-            "nodeid": here.nodeid,
-            "imports": imports,
-            "loaded": loaded[: len(loaded) - here.imports],
-        }
-        answer = self._server.ask(request, max(SECONDS, 40 * seconds))
-        if answer.problem or not answer.value:
-            return None, answer.problem or "it did not get that far"
-        outcome = outcome_from_json(answer.value)
-        return (outcome, "") if outcome.result == "passed" else (None, "it did not pass there")
+            return ChildResult(problem="there is no such process")
+        if self._latest != here.nodeid:
+            self._latest, self._answers = here.nodeid, []
+        if number == len(self._answers):
+            loaded = list(sys.modules)
+            request = {
+                "nodeid": here.nodeid,
+                "loaded": loaded[: len(loaded) - here.imports],
+            }
+            start = Clock.seconds()
+            self._answers.append(self._server.ask(request, max(SECONDS, 80 * seconds)))
+            self.count += 1
+            self.seconds += Clock.seconds() - start
+        return self._answers[number]
+
+    def _look_around(self) -> None:
+        """In the process that is forked for the next ones: note what is there already."""
+        from pytest_memguard.attribution.fills import large_values
+
+        self._large = large_values()
 
     def _again(self, request: Mapping[str, Any]) -> Any:
-        """In a child of its own: run the test; again if it had more to import than allowed.
-
-        A first run leaves slack behind, so that a second one is less exact.
-        """
+        """In a child of its own: run the test twice, and name what the first run fills."""
         item = self._items[request["nodeid"]]
-        _load(request["loaded"])
-        answer = self._measure(item)
-        if answer is None or answer["imports"] <= request["imports"]:
-            return answer
+        if _load(request["loaded"]):
+            self._look_around()
         gc.collect()
-        return self._measure(item)
+        gc.freeze()  # what the collector tracks after the calls is new
+        cold = self._measure(item)
+        gc.collect()
+        warm = self._measure(item) if _passed(cold) is not None else None
+        return {"cold": cold, "warm": warm, "fills": _fills(cold, warm, self._large)}
 
 
-def _load(names: Iterable[str]) -> None:
-    """Import modules that another process has; those that are made otherwise stay away."""
-    for name in names:
-        if name not in sys.modules:
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
+def _again_from(answer: ChildResult, peak_of: Callable[[Outcome], Peak | None]) -> Again:
+    """What an answer says about one of the test's peaks."""
+    if answer.problem or not answer.value:
+        return Again(problem=answer.problem or "it did not get that far")
+    cold, warm = (_passed(answer.value[name]) for name in ("cold", "warm"))
+    first = peak_of(cold) if cold is not None else None
+    if cold is None or first is None:
+        return Again(problem="it did not pass there")
+    calls = TwoCalls(
+        cold=first,
+        warm=peak_of(warm) if warm is not None else None,
+        fills=fills_from_json(answer.value["fills"]),
+    )
+    return Again(cold=cold, warm=warm, calls=calls)
+
+
+def _fills(cold: Any, warm: Any, before: Container[int]) -> Any:
+    """What holds what the first run has left, where that is worth a search."""
+    peaks = [_call_peak(outcome_from_json(one)) for one in (cold, warm) if one is not None]
+    values = [peak.value for peak in peaks if peak is not None]
+    if len(values) != 2 or values[0] - values[1] <= NOTABLE:
+        return []
+    from pytest_memguard.attribution.fills import fills
+
     gc.collect()
+    return fills_to_json(fills(before))
+
+
+def _passed(answer: Any) -> Outcome | None:
+    """The outcome of a run that has passed."""
+    outcome = outcome_from_json(answer) if answer is not None else None
+    return outcome if outcome is not None and outcome.result == "passed" else None
+
+
+def _load(names: Iterable[str]) -> bool:
+    """Import modules that another process has; those that are made otherwise stay away.
+
+    Returns:
+        Whether there were any.
+    """
+    missing = [name for name in names if name not in sys.modules]
+    for name in missing:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    return bool(missing)
+
+
+def _call_peak(outcome: Outcome) -> Peak | None:
+    call = outcome.phase("call")
+    return call.peak() if call is not None else None
 
 
 def _peak(outcome: Outcome, finding: Finding) -> Peak | None:
     """What a second measurement says about what a finding is about."""
     budget = finding.budget
+    stored = budget.baseline_value
+    if stored is not None and stored.rule.kind == "growth":
+        growth = max(0, outcome.growth)
+        return Peak(metric=budget.metric, value=growth, high=growth, method="kernel mark")
     if budget.stage is not None:
         stage = next((s for s in outcome.stages if s.path == budget.stage), None)
         return stage.peak(budget.metric) if stage is not None else None

@@ -103,7 +103,7 @@ class Found:
     def _considered(self, ended: PhaseEnd, found: Sequence[Finding]) -> list[Finding]:
         """Findings with what the checks make of them before a test fails."""
         so_far = self._so_far.outcome(ended.item)
-        may_run_again = not ended.failed and ended.phase != "teardown"
+        may_run_again = not ended.failed
         seconds = self._so_far.state.call.region.seconds if may_run_again else None
         new = {
             finding: self._checks.owner(finding).consider(

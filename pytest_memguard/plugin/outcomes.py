@@ -149,8 +149,8 @@ class OutcomeHooks:
             imports=state.imports,
         )
         outcome = self._checks.complete(outcome, state.plan if measured else None)
-        if self._confirm is not None and self._settings.saves and not findings:
-            outcome = self._confirm.exactly(outcome)
+        if self._confirm is not None:
+            outcome = self._confirm.cold(outcome)
         if self._sink is not None and os.getpid() == self._process:
             self._sink(outcome)
         else:

@@ -133,12 +133,12 @@ def regression_check(
         record: what is on record.
         confirm: measures suspects again, if asked for.
     """
-    environments = record.old.environments if record.old is not None else {}
+    old = record.old or Baseline()
     here = environment()
     found = {name: environment_key(here, name) for name in METRICS}
     records: dict[str, tuple[EnvironmentKey, Mapping[str, BaselineEntry]]] = {
-        name: (environment, environments.get(environment, {}))
+        name: (environment, old.environments.get(environment, {}))
         for name, environment in found.items()
     }
     file, root = record.shown(record.saved), str(record.root)
-    return RegressionCheck(settings, records, file, root, confirm)
+    return RegressionCheck(settings, records, old.measured_cold, file, root, confirm)

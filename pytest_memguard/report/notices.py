@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-from pytest_memguard.model import Finding, Outcome, Run
+from pytest_memguard.model import QUIET, Finding, Outcome, Run
 from pytest_memguard.report.failure import failure_text, finding_sentence
 from pytest_memguard.report.leak_section import leaks_by_name
 from pytest_memguard.report.leak_text import leak_sentence, leak_text
@@ -102,6 +102,8 @@ def _order(notice: Notice) -> tuple[bool, int, int, str]:
 
 def _of_findings(outcome: Outcome) -> Iterable[Notice]:
     for finding in outcome.findings:
+        if finding.rule in QUIET:
+            continue
         accepted = finding.rule == "regression" and not finding.raised
         if accepted or (finding.raised and outcome.result not in _FAILED):
             continue

@@ -9,7 +9,7 @@ from heapq import nsmallest
 from itertools import chain
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import Outcome, Totals
+from pytest_memguard.model import QUIET, Outcome, Totals
 from pytest_memguard.report.failure import headline, stage_lines
 from pytest_memguard.report.table import format_seconds, stage_table, test_table
 from pytest_memguard.sizes import format_size
@@ -114,7 +114,7 @@ def notes(outcomes: Iterable[Outcome], *, with_failures: bool) -> list[str]:
         headlines = [
             headline(finding)
             for finding in outcome.findings
-            if with_failures or not finding.raised
+            if (with_failures or not finding.raised) and finding.rule not in QUIET
         ]
         lines += [
             one_line(f"{outcome.nodeid}: {text}") for text in (*headlines, *outcome.notes)

@@ -12,6 +12,7 @@ from pytest_memguard.baselines import (
     Baseline,
     BaselineEntry,
     EnvironmentKey,
+    Fill,
     LineEntry,
     StageEntry,
 )
@@ -22,6 +23,8 @@ from pytest_memguard.sizes import KIB
 from pytest_memguard.storage.baseline_writer import FORMAT, KEY_FIELDS
 
 # 1: first format.
+# 2: measured_cold, and for a test cold and fills.
+_FORMATS: Final = range(1, FORMAT + 1)
 
 _MEND: Final = "mend it or move it away"
 _CONFLICT: Final = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)
@@ -109,12 +112,13 @@ def _baseline(data: object) -> Baseline:
         msg = f"it is no file that --mem-save wrote; {_MEND}"
         raise _Wrong(msg)
     number = data["format"]
-    if type(number) is not int or number != FORMAT:
+    if type(number) is not int or number not in _FORMATS:
         raise _format(number)
     if not isinstance(data["environments"], list):
         msg = f"environments is no list; {_MEND}"
         raise _Wrong(msg, '"environments"')
     environments: dict[EnvironmentKey, dict[str, BaselineEntry]] = {}
+    measured_cold: set[EnvironmentKey] = set()
     met: dict[str, int] = {}
     shared: dict[BaselineEntry, BaselineEntry] = {}
     for index, part in enumerate(data["environments"]):
@@ -123,12 +127,14 @@ def _baseline(data: object) -> Baseline:
         if environment in environments:
             msg = f"environment {index + 1} is one that came before; make one of the two"
             raise _Wrong(msg, '"system"', index)
+        if _is_true(part, "measured_cold", index):
+            measured_cold.add(environment)
         # many tests have the same numbers, which are rounded: one entry for all of these
         environments[environment] = {
             nodeid: shared.setdefault(entry, entry)
             for nodeid, entry in _entries(tests, met, scale)
         }
-    return Baseline(environments=environments)
+    return Baseline(environments=environments, measured_cold=frozenset(measured_cold))
 
 
 def _environment(part: object, index: int) -> tuple[EnvironmentKey, Json]:
@@ -145,6 +151,14 @@ def _environment(part: object, index: int) -> tuple[EnvironmentKey, Json]:
         msg = f"environment {index + 1} has no tests; {_MEND}"
         raise _Wrong(msg, '"system"', index)
     return EnvironmentKey(**{name: str(text) for name, text in texts.items()}), tests
+
+
+def _is_true(part: Json, name: str, index: int) -> bool:
+    value = part.get(name, False)
+    if type(value) is not bool:
+        msg = f"environment {index + 1} has {value!r:.40} for {name}; {_MEND}"
+        raise _Wrong(msg, f'"{name}"')
+    return value
 
 
 def _scale(part: Json, environment: EnvironmentKey, index: int) -> int:
@@ -172,8 +186,10 @@ def _entries(
         met[nodeid] = met.get(nodeid, 0) + 1
 
 
-_SIZES: Final = frozenset({"peak", "ceiling", "growth", "spread"})
-_KEYS: Final = frozenset({"readings", "imports", "stages", "lines", "leak_bytes_per_call"})
+_SIZES: Final = frozenset({"peak", "ceiling", "growth", "spread", "cold"})
+_KEYS: Final = frozenset(
+    {"readings", "imports", "stages", "lines", "leak_bytes_per_call", "fills"}
+)
 
 
 def _entry(data: object, scale: int) -> BaselineEntry:
@@ -185,9 +201,9 @@ def _entry(data: object, scale: int) -> BaselineEntry:
     if unknown:
         msg = f"{min(unknown)!r} is no key of this format"
         raise _Wrong(msg)
-    stages, lines = data.get("stages", []), data.get("lines", [])
-    if not isinstance(stages, list) or not isinstance(lines, list):
-        msg = "stages or lines are no list"
+    stages, lines, fills = (data.get(name, []) for name in ("stages", "lines", "fills"))
+    if not all(isinstance(rows, list) for rows in (stages, lines, fills)):
+        msg = "stages, lines or fills are no list"
         raise _Wrong(msg)
     leak = data.get("leak_bytes_per_call")
     if leak is not None and (type(leak) not in {int, float} or not 0 <= leak < inf):
@@ -203,6 +219,8 @@ def _entry(data: object, scale: int) -> BaselineEntry:
         stages=tuple(_stage(stage, scale) for stage in stages),
         lines=tuple(map(_line, lines)),
         leak=None if leak is None else float(leak),
+        cold=_whole(data, f"cold{unit}") * scale,
+        fills=tuple(map(_fill, fills)),
     )
 
 
@@ -226,6 +244,15 @@ def _stage(data: object, scale: int) -> StageEntry:
             )
     msg = f"{data!r:.40} is no stage (name, peak, what it added)"
     raise _Wrong(msg)
+
+
+def _fill(data: object) -> Fill:
+    match data:
+        case [str(holder), int(size)] if size >= 0 and type(size) is int:
+            return Fill(holder=holder, size=size * KIB)
+        case _:
+            msg = f"{data!r:.40} is no fill (holder, size)"
+            raise _Wrong(msg)
 
 
 def _line(data: object) -> LineEntry:

@@ -16,7 +16,7 @@ from pytest_memguard.formats import Json
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.sizes import KIB
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 KEY_FIELDS: Final = ("system", "machine", "implementation", "python", "metric")
 
 
@@ -34,7 +34,8 @@ def dump_baseline(baseline: Baseline) -> Iterator[str]:
             metric = metric_named(environment.metric)
             names = {name: getattr(environment, name) for name in KEY_FIELDS}
             unit = {} if metric.is_memory else {"unit": metric.unit}
-            yield f'{separator}  {json.dumps(names | unit)[:-1]}, "tests": {{\n'
+            cold = {"measured_cold": True} if environment in baseline.measured_cold else {}
+            yield f'{separator}  {json.dumps(names | unit | cold)[:-1]}, "tests": {{\n'
             yield from _dump_entries(entries, KIB if metric.is_memory else 1)
             yield "\n  }}"
             separator = ",\n"
@@ -73,6 +74,8 @@ def _entry_to_json(entry: BaselineEntry, scale: int) -> Json:
         f"spread{unit}": _scaled(entry.spread, scale),
         "readings": entry.readings if entry.readings > 1 else 0,
         "imports": entry.imports,
+        f"cold{unit}": _scaled(entry.cold, scale),
+        "fills": [[fill.holder, _scaled(fill.size)] for fill in entry.fills],
         "stages": [_stage_to_json(stage, scale) for stage in entry.stages],
         "lines": [[x.file, x.line, x.function, _scaled(x.size)] for x in entry.lines],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_memguard.baselines import BaselineValue, FailRule
+from pytest_memguard.baselines import BaselineValue, FailRule, Fill
 from pytest_memguard.leaks import (
     Diagnosis,
     LeakLine,
@@ -51,6 +51,7 @@ BUDGET = Budget(
     baseline_value=BaselineValue(
         before=150 * MIB,
         low=140 * MIB,
+        cold=170 * MIB,
         rule=FailRule(
             kind="stage",
             share=0.1,
@@ -140,6 +141,8 @@ OUTCOME = Outcome(
     leak=LEAK,
     leak_skipped="known to be odd",
     imports=12,
+    cold=PEAK,
+    fills=(Fill(holder="data.table", size=28 * MIB),),
 )
 RUN = Run(
     environment=Environment(

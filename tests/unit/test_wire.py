@@ -188,6 +188,17 @@ def test_other_format(number) -> None:
     assert str(caught.value).startswith(words)
 
 
+def test_the_first_format() -> None:
+    """A file of the first format is read: it has no cold peaks."""
+    data = run_to_json(RUN)
+    data["format"] = 1
+    for test in data["tests"]:
+        for key in {"cold", "fills"} & test.keys():
+            del test[key]
+    found = run_from_json(data, "old.json")
+    assert [test.cold for test in found.outcomes] == [None, None]
+
+
 def _delete(*path):
     def damage(data) -> None:
         for key in path[:-1]:

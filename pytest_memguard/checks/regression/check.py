@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -13,6 +13,7 @@ from pytest_memguard.checks.regression.plan import RegressionPlan, RegressionPla
 from pytest_memguard.errors import MemoryRegression
 from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.budget import not_measured
+from pytest_memguard.judge.cold_and_warm import KnownFills, known_fills
 from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_limit
 from pytest_memguard.judge.regression_findings import number_finding
@@ -33,7 +34,9 @@ _ACCEPTED: Final = "; accepted in this run (--mem-accept)"
 class Confirm(Protocol):
     """Measures a test again, where no other test has left anything."""
 
-    def ask(self, finding: Finding, so_far: Outcome, seconds: float) -> Finding | None:
+    def ask(
+        self, finding: Finding, so_far: Outcome, seconds: float, known: KnownFills
+    ) -> Finding | None:
         """The finding as it is after the test has been measured again."""
 
 
@@ -43,6 +46,7 @@ class RegressionCheck(TestCheck):
     Args:
         settings: the run's.
         records: what is on record here, by metric: the environment, and entries by node id.
+        measured_cold: the environments on record whose notable tests were measured cold.
         file: the baseline, as a message names it.
         root: what paths are shown relative to.
         confirm: measures suspects again, if asked for.
@@ -56,6 +60,7 @@ class RegressionCheck(TestCheck):
         self,
         settings: Settings,
         records: Mapping[str, tuple[EnvironmentKey, Mapping[str, BaselineEntry]]],
+        measured_cold: Container[EnvironmentKey],
         file: str,
         root: str,
         confirm: Confirm | None,
@@ -63,6 +68,8 @@ class RegressionCheck(TestCheck):
         known = {metric: of_tests for metric, (_, of_tests) in records.items()}
         self._planner = RegressionPlanner(settings.fail_on, known)
         self._records = records
+        self._measured_cold = measured_cold
+        self._fills: dict[str, KnownFills] = {}
         self._strict = settings.strict
         self._where = settings.where("strict")
         self._confirm = confirm
@@ -110,6 +117,8 @@ class RegressionCheck(TestCheck):
         """Whether a test fails with a finding that `consider` has returned."""
         if finding.budget.baseline_value is None or self.accepted(nodeid):
             return False
+        if finding.rule == "known-fill":
+            return False
         return self._strict or finding.rule == "regression"
 
     def consider(
@@ -138,9 +147,18 @@ class RegressionCheck(TestCheck):
             finding = replace(finding, text=change.text)
         if finding.rule == "regression" and change is not None and change.kind == "unsure":
             finding = replace(finding, rule="unsure")
-        if self._confirm is None or finding.peak is None or seconds is None:
+        if self._confirm is None or seconds is None or _kind(finding) == "leak":
             return finding
-        return self._confirm.ask(finding, so_far, seconds)
+        known = self._known_fills(finding.budget.metric)
+        return self._confirm.ask(finding, so_far, seconds, known)
+
+    def _known_fills(self, metric: str) -> KnownFills:
+        """What the tests on record fill; made once."""
+        if metric not in self._fills:
+            environment, known = self._records[metric]
+            is_complete = environment in self._measured_cold
+            self._fills[metric] = known_fills(known, is_complete=is_complete)
+        return self._fills[metric]
 
     def below(self, finding: Finding, so_far: Outcome) -> list[str]:
         """What stands below the sentence of a failure.
@@ -202,6 +220,12 @@ class RegressionCheck(TestCheck):
 
 
 _SURE: Final = {"clean", "leaking"}
+
+
+def _kind(finding: Finding) -> str:
+    """The kind of the rule that a finding is about; empty if the baseline has no number."""
+    stored = finding.budget.baseline_value
+    return "" if stored is None else stored.rule.kind
 
 
 def _quoted(nodeid: str) -> str:

@@ -16,6 +16,10 @@ _COUNTED: Final = {
     "regression": ("1 regression", "{:,} regressions"),
     "accepted": ("1 accepted", "{:,} accepted"),
     "unsure": ("1 unsure", "{:,} unsure"),
+    "known-fill": (
+        "1 fills what another test had filled",
+        "{:,} fill what other tests had filled",
+    ),
     "improvement": ("1 improvement", "{:,} improvements"),
     "new": ("1 new", "{:,} new"),
     "gone": ("1 gone", "{:,} gone"),
@@ -131,6 +135,8 @@ class Comparison:
             return "regression"
         if any(f.rule in _ACCEPTABLE for f in found) and self._accepted(outcome.nodeid):
             return "accepted"
+        if found and all(f.rule == "known-fill" for f in found):
+            return "known-fill"
         return "unsure" if found else ""
 
     def _judged(self, nodeid: str, found: Mapping[str, BaselineEntry]) -> str:

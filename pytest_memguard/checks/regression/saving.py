@@ -30,10 +30,14 @@ class Saver:
         path: the file.
         file: what a message calls it.
         root: folder that paths of lines are made relative to.
+        cold: whether notable tests are measured cold as well.
     """
 
-    def __init__(self, settings: Settings, path: Path, file: str, root: str) -> None:
+    def __init__(
+        self, settings: Settings, path: Path, file: str, root: str, *, cold: bool
+    ) -> None:
         self._path = path
+        self._cold = cold
         self._file = file
         self._root = root
         self._all = settings.saves
@@ -85,13 +89,14 @@ class Saver:
                 yield change
 
         table = changes_table(counted(), _SHOWN)
+        cold = _cold_in_words(before, after)
         many = "1 test" if tests == 1 else f"{tests:,} tests"
         if not kinds:
-            return [f"saved in {self._file}: {many}, as on record before"]
+            return [f"saved in {self._file}: {many}, as on record before{cold}"]
         new, dropped = kinds["new"], kinds["gone"]
         changed = kinds.total() - new - dropped
         counts = f"{new:,} new, {changed:,} changed, {dropped:,} dropped"
-        line = f"saved in {self._file}: {many}; entries: {counts}"
+        line = f"saved in {self._file}: {many}; entries: {counts}{cold}"
         return [line, *filter(None, [table])]
 
     def _changed(
@@ -105,6 +110,7 @@ class Saver:
         # many tests have the same numbers, which are rounded: one entry for all of these
         shared: dict[BaselineEntry, BaselineEntry] = {}
         tests = 0
+        measured: dict[EnvironmentKey, set[str]] = {}
         for nodeid, several in by_test(run.outcomes):
             found = pooled_entries(several, self._root)
             tests += bool(found)
@@ -119,6 +125,7 @@ class Saver:
                 store = _accepted if accepted else merged
                 new = store(stored.get(nodeid), entry, metric)
                 stored[nodeid] = shared.setdefault(new, new)
+                measured.setdefault(environment, set()).add(nodeid)
         environments.update(changed)
         if self._prune:
             for environment, entries in environments.items():
@@ -126,7 +133,25 @@ class Saver:
                     environments[environment] = {
                         n: e for n, e in entries.items() if n not in gone
                     }
-        return Baseline(environments=environments), tests
+        cold = set(before.measured_cold) if before else set()
+        for environment, nodeids in measured.items():
+            was_cold = environment in cold or nodeids.issuperset(environments[environment])
+            (cold.add if self._cold and was_cold else cold.discard)(environment)
+        return Baseline(environments=environments, measured_cold=frozenset(cold)), tests
+
+
+def _cold_in_words(before: Baseline | None, after: Baseline) -> str:
+    """Of how many tests the cold peak is new or another one."""
+    old = before.environments if before is not None else {}
+    changed = sum(
+        known is None or known.cold != entry.cold
+        for environment, tests in after.environments.items()
+        for nodeid, entry in tests.items()
+        if entry.cold or old.get(environment, {}).get(nodeid, entry).cold
+        for known in [old.get(environment, {}).get(nodeid)]
+    )
+    many = "1 test" if changed == 1 else f"{changed:,} tests"
+    return f"; cold peak of {many}" if changed else ""
 
 
 def _is_unsure(several: Sequence[Outcome]) -> bool:

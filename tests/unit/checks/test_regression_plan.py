@@ -208,7 +208,7 @@ def test_tests_with_the_same_numbers_share_a_plan() -> None:
     key = EnvironmentKey(
         system="Linux", machine="x86_64", implementation="CPython", python="3.11"
     )
-    regressions = RegressionCheck(settings, {"rss": (key, entries)}, "file", "/", None)
+    regressions = RegressionCheck(settings, {"rss": (key, entries)}, (), "file", "/", None)
     checks = Checks(lambda _: [BudgetCheck(settings), regressions])
     checks.begin(set())
     nodes: list[Any] = [first, second, other]

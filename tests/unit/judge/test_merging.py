@@ -12,6 +12,7 @@ from pytest_memguard.baselines import (
     Baseline,
     BaselineEntry,
     EnvironmentKey,
+    Fill,
     LineEntry,
     StageEntry,
 )
@@ -376,3 +377,37 @@ def test_baselines() -> None:
             elsewhere: {"a": entry(7)},
         }
     )
+
+
+FILLS = (Fill(holder="data.table", size=28 * MIB),)
+COLD = entry(0, cold=28 * MIB, fills=FILLS)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        pytest.param(None, COLD, 28 * MIB, id="first"),
+        pytest.param(COLD, entry(0, cold=29 * MIB, fills=FILLS), 28 * MIB, id="as-before"),
+        pytest.param(COLD, entry(0, cold=40 * MIB, fills=FILLS), 40 * MIB, id="more"),
+        pytest.param(COLD, entry(0, cold=10 * MIB, fills=FILLS), 10 * MIB, id="less"),
+        pytest.param(COLD, entry(0.5), 28 * MIB, id="not-measured-cold"),
+        pytest.param(entry(5), COLD, 28 * MIB, id="measured-for-the-first-time"),
+        pytest.param(entry(5), entry(5, cold=5 * MIB), 0, id="no-colder"),
+        pytest.param(COLD, entry(0, cold=MIB // 2), 0, id="fills-no-longer"),
+    ],
+)
+def test_cold(before, now, expected) -> None:
+    """The cold peak stays within the noise, and where a run has not measured it."""
+    found = merged(before, now)
+    assert found.cold == pytest.approx(expected, rel=0.02)
+    assert bool(found.fills) is bool(expected)
+
+
+def test_measured_cold() -> None:
+    """A merged baseline knows the fills of an environment if all parts do."""
+    old = Baseline(environments={PLACE: {"a": COLD}}, measured_cold=frozenset({PLACE}))
+    new = Baseline(environments={PLACE: {"b": COLD}}, measured_cold=frozenset({PLACE}))
+    assert merge_baselines(old, new).measured_cold == {PLACE}
+    assert merge_baselines(Baseline(), new).measured_cold == {PLACE}
+    assert merge_baselines(replace(old, measured_cold=frozenset()), new).measured_cold == set()
+    assert merge_baselines(old, replace(new, measured_cold=frozenset())).measured_cold == set()

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import BaselineValue, FailRule
+from pytest_memguard.baselines import BaselineValue, FailRule, Fill
+from pytest_memguard.judge.cold_and_warm import Against, KnownFill, KnownFills, TwoCalls
 from pytest_memguard.judge.regression_findings import (
-    confirmed,
-    not_confirmed,
+    after_two_calls,
     number_finding,
     peak_finding,
 )
@@ -145,53 +145,124 @@ def test_number(kind, before, limit, now, text) -> None:
     assert expected == found
 
 
+def two(cold, warm, *fills) -> TwoCalls:
+    """Peaks of two calls in MiB, and what the first one fills."""
+    found = tuple(Fill(holder=holder, size=size * MIB) for holder, size in fills)
+    return TwoCalls(cold=rss(cold), warm=None if warm is None else rss(warm), fills=found)
+
+
 @pytest.mark.parametrize("rule", ["regression", "undecided"])
 @pytest.mark.parametrize(
-    ("readings", "problem", "expected", "text"),
+    ("told", "verdict", "expected", "text"),
     [
         pytest.param(
-            [30 * MIB, 31 * MIB],
-            "",
+            [two(30, 29), two(31, 30.5)],
+            Against.USE_GREW,
             "regression",
-            "it has grown; measured again in a fresh process: 30.0 MiB and 31.0 MiB",
-            id="shown-again",
+            "it has grown; measured again in a fresh process: 30.0 MiB and 31.0 MiB, and "
+            "30.5 MiB when it is called once more",
+            id="use-grew",
         ),
         pytest.param(
-            [30 * MIB],
-            "it did not pass there",
-            "regression",
-            "it has grown; measured again in a fresh process: 30.0 MiB",
-            id="shown-again-once",
+            [two(30, None)],
+            Against.NOT_REPEATABLE,
+            "unsure",
+            "it has grown; measured again in a fresh process: 30.0 MiB; it does not pass a "
+            "second time there, so what it fills for good (caches, tables) cannot be told from "
+            "what each call uses",
+            id="not-repeatable",
         ),
         pytest.param(
             [],
-            "the child died (signal 9)",
+            None,
             None,
             "it has grown; it could not be measured again in a fresh process: the child died "
             "(signal 9)",
             id="not-measured",
         ),
         pytest.param(
-            [],
-            "",
-            None,
-            "it has grown; it could not be measured again in a fresh process: it did not pass "
-            "there",
-            id="not-measured-for-no-reason",
+            [two(38, 1, ("data.table", 37), ("data.names", 1))],
+            Against.FILL_GREW,
+            "regression",
+            "cold peak RSS 38.0 MiB is 8.0 MiB (27%) above the baseline of 30.0 MiB; peak:10% "
+            "(--mem-fail-on) allows up to 33.0 MiB; the first call in a process takes 38.0 MiB "
+            "and fills data.table (37.0 MiB) and 1 more, the next one takes 1.0 MiB",
+            id="fill-grew",
+        ),
+        pytest.param(
+            [two(38, 1, ("data.table", 37))],
+            Against.FILL_IS_NEW,
+            "regression",
+            "peak RSS 38.0 MiB is 18.0 MiB (90%) above the baseline of 20.0 MiB; peak:10% "
+            "(--mem-fail-on) allows up to 22.0 MiB; the first call in a process takes 38.0 MiB "
+            "and fills data.table (37.0 MiB), the next one takes 1.0 MiB, and no test on "
+            "record fills as much of that",
+            id="fill-is-new",
+        ),
+        pytest.param(
+            [two(38, 1, ("data.table", 37))],
+            Against.FILL_IS_KNOWN,
+            "known-fill",
+            "the first call in a process takes 38.0 MiB and fills data.table (37.0 MiB), the "
+            "next one takes 1.0 MiB, as on record: test_a filled it when it was saved",
+            id="fill-is-known",
+        ),
+        pytest.param(
+            [two(38, 1)],
+            Against.FILL_IS_KNOWN,
+            "known-fill",
+            "the first call in a process takes 38.0 MiB, the next one takes 1.0 MiB, as on "
+            "record",
+            id="fill-without-a-name",
+        ),
+        pytest.param(
+            [two(38, 1)],
+            Against.FILL_MAY_BE_KNOWN,
+            "unsure",
+            "peak RSS 38.0 MiB is 18.0 MiB (90%) above the baseline of 20.0 MiB; peak:10% "
+            "(--mem-fail-on) allows up to 22.0 MiB; the first call in a process takes "
+            "38.0 MiB, the next one takes 1.0 MiB: the baseline does not say whether another "
+            "test filled that when it was saved (--mem-save stores it)",
+            id="fill-may-be-known",
         ),
     ],
 )
-def test_confirmed(rule, readings, problem, expected, text) -> None:
-    """What is shown again is a regression; what could not be looked at stays what it was."""
-    found = confirmed(replace(SUSPECT, rule=rule), readings, problem)
-    assert replace(SUSPECT, rule=expected or rule, text=text) == found
+def test_after_two_calls(rule, told, verdict, expected, text) -> None:
+    """The two calls decide the rule, and the sentence has their numbers."""
+    stored = replace(VALUE, cold=30 * MIB)
+    suspect = replace(SUSPECT, rule=rule, budget=replace(BUDGET, baseline_value=stored))
+    found = after_two_calls(suspect, told, verdict, "the child died (signal 9)", KNOWN)
+    assert replace(suspect, rule=expected or rule, text=text) == found
 
 
-def test_not_confirmed() -> None:
-    """What a fresh process does not show is unsure, with all of its readings."""
+KNOWN = KnownFills(
+    is_complete=True,
+    by_holder={"data.table": KnownFill(nodeid="test_a", size=37 * MIB, took=37 * MIB)},
+)
+
+
+def test_not_shown_again() -> None:
+    """What a fresh process does not show is unsure; a question it answers is gone."""
+    told = [two(30, 29), two(20.5, 20)]
     text = (
-        "it has grown; measured again in a fresh process: 30.0 MiB and 20.5 MiB, so it is not "
-        "held against it (--mem-confirm)"
+        "it has grown; measured again in a fresh process: 30.0 MiB and 20.5 MiB, and 20.0 MiB "
+        "when it is called once more, so it is not held against it (--mem-confirm)"
     )
-    found = not_confirmed(SUSPECT, [30 * MIB, 41 * MIB // 2])
+    found = after_two_calls(SUSPECT, told, Against.NOTHING, "")
     assert replace(SUSPECT, rule="unsure", text=text) == found
+    question = replace(SUSPECT, rule="undecided")
+    assert after_two_calls(question, told, Against.NOTHING, "") is None
+
+
+def test_too_close() -> None:
+    """A peak whose upper bound is above the limit leaves a suspect what it was."""
+    told = [TwoCalls(cold=rss(21, 25), warm=rss(20))]
+    found = after_two_calls(SUSPECT, told, Against.TOO_CLOSE, "")
+    assert found is not None
+    assert found.rule == "regression"
+    assert found.text.endswith("once more, which may be up to 25.0 MiB")
+    told = [TwoCalls(cold=rss(30), warm=rss(20, 24))]
+    found = after_two_calls(SUSPECT, told, Against.TOO_CLOSE, "")
+    assert found is not None
+    assert found.rule == "undecided"
+    assert found.text.endswith("once more, which may be up to 24.0 MiB")

@@ -91,7 +91,8 @@ def append_to_history(run: Run, folder: Path) -> None:
 def save_baseline(run: Run, folder: Path) -> None:
     """Save a baseline where there is none."""
     settings = Settings(save=".memguard/baseline.json")
-    told = Saver(settings, folder / "baseline.json", "it", "").save(run, frozenset(), "")
+    saver = Saver(settings, folder / "baseline.json", "it", "", cold=False)
+    told = saver.save(run, frozenset(), "")
     assert "new" in told[0]
 
 

@@ -107,7 +107,7 @@ def test_the_file_is_for_reviews() -> None:
     """A test has a line, in the order of names; what is not set is not written."""
     text = text_of(BASELINE)
     assert [line.strip()[:40] for line in text.splitlines()] == [
-        '{"format": 1, "environments": [',
+        '{"format": 2, "environments": [',
         '{"system": "Linux", "machine": "x86_64",',
         '"t.py::test_b": {"peak_kib": 0}',
         "}},",
@@ -122,7 +122,7 @@ def test_the_file_is_for_reviews() -> None:
     ]
     assert '"python": "3.9"' in text.splitlines()[1]
     assert '"metric": "heap"' in text.splitlines()[4]
-    assert json.loads(text)["format"] == 1
+    assert json.loads(text)["format"] == 2
 
 
 def test_order_of_writing_does_not_matter() -> None:
@@ -180,13 +180,13 @@ def test_the_form_of_the_examples_is_right() -> None:
         pytest.param("{}", "it is no file that --mem-save wrote", id="empty-object"),
         pytest.param('{"format": 1, "tests": []}', "it is no file that --mem-save", id="run"),
         pytest.param(
-            '{"format": 2, "environments": []}',
-            "line 1: it has format 2, this version reads format 1; a newer pytest-memguard",
+            '{"format": 3, "environments": []}',
+            "line 1: it has format 3, this version reads format 2; a newer pytest-memguard",
             id="newer",
         ),
         pytest.param(
             '{"format": "1", "environments": []}',
-            "line 1: it has format '1', this version reads format 1",
+            "line 1: it has format '1', this version reads format 2",
             id="format-text",
         ),
         pytest.param(
@@ -240,7 +240,7 @@ def test_the_form_of_the_examples_is_right() -> None:
         ),
         pytest.param(
             file_with('"t.py::b": {"peak_kib": 1, "stages": 5}'),
-            "line 3: stages or lines are no list",
+            "line 3: stages, lines or fills are no list",
             id="stages-a-number",
         ),
         *(

@@ -1,0 +1,174 @@
+"""Tells what a test uses each time from what the first call in a process fills for good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Final
+
+from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, Fill
+from pytest_memguard.judge.noise import assumed, margin
+from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
+from pytest_memguard.metrics import metric_named
+from pytest_memguard.model import Budget, Peak
+from pytest_memguard.sizes import MIB
+from pytest_memguard.values import dataclass
+
+NOTABLE: Final = MIB
+"""Bytes: whoever uses no more has nothing filled that matters, and is not measured again."""
+
+
+class Against(Enum):
+    """What two calls in a fresh process say against a test that exceeded its limit."""
+
+    NOTHING = "within the limit there"
+    USE_GREW = "the second call exceeds the limit as well"
+    FILL_GREW = "the first call fills more than it did"
+    FILL_IS_NEW = "the first call fills what the baseline does not know"
+    FILL_IS_KNOWN = "the first call fills what is on record"
+    FILL_MAY_BE_KNOWN = "the baseline does not say what was filled"
+    TOO_CLOSE = "the upper bound is above the limit"
+    NOT_REPEATABLE = "it could not be called a second time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoCalls:
+    """Peaks of two calls of a test in a process in which no other test has run."""
+
+    cold: Peak
+    """Of the first call."""
+    warm: Peak | None
+    """Of the second one; ``None`` if it did not pass."""
+    fills: tuple[Fill, ...] = ()
+    """What holds that which the first has left for the second."""
+
+    @property
+    def filled(self) -> int:
+        """Bytes by which the first peak is above the second: what stays, and what that took."""
+        return 0 if self.warm is None else max(0, self.cold.value - self.warm.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFills:
+    """What the tests of a baseline fill, whichever of them comes first."""
+
+    is_complete: bool
+    """Whether all notable tests were measured cold when they were saved."""
+    by_holder: Mapping[str, KnownFill]
+    """By holder, the test that fills most of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFill:
+    """What a test of the baseline fills."""
+
+    nodeid: str
+    """The test."""
+    size: int
+    """Bytes."""
+    took: int
+    """Bytes by which the test's cold peak is above its warm one: filling takes memory that does
+    not stay, too."""
+
+
+NO_FILLS: Final = KnownFills(is_complete=False, by_holder={})
+"""What is known without a baseline."""
+
+
+def known_fills(entries: Mapping[str, BaselineEntry], *, is_complete: bool) -> KnownFills:
+    """Return what the entries of one environment, by node id, say about fills."""
+    found: dict[str, KnownFill] = {}
+    for nodeid, entry in entries.items():
+        for fill in entry.fills:
+            known = found.get(fill.holder)
+            if known is None or fill.size > known.size:
+                found[fill.holder] = KnownFill(
+                    nodeid=nodeid, size=fill.size, took=max(0, entry.cold - entry.peak)
+                )
+    return KnownFills(is_complete=is_complete, by_holder=found)
+
+
+def against(
+    budget: Budget, stored: BaselineValue, calls: TwoCalls, known: KnownFills
+) -> Against:
+    """Judge a test that exceeded a limit of the baseline by two calls in a fresh process.
+
+    Like is compared with like: the second call with the peak on record, the first one with the
+    cold peak on record.
+
+    Args:
+        budget: the limit.
+        stored: the baseline value that it was made from.
+        calls: the peaks of both calls.
+        known: what the tests of the baseline fill.
+    """
+    limit = budget.limit + metric_named(budget.metric).tolerance(budget.limit)
+    cold, warm = calls.cold, calls.warm
+    if cold.value <= limit:
+        return Against.TOO_CLOSE if _may_exceed(cold, limit) else Against.NOTHING
+    if warm is None:
+        is_as_before = stored.cold and cold.value <= cold_limit(budget, stored)
+        return Against.FILL_IS_KNOWN if is_as_before else Against.NOT_REPEATABLE
+    if warm.value > limit:
+        return Against.USE_GREW
+    if _may_exceed(warm, limit):
+        return Against.TOO_CLOSE
+    return _against_fill(budget, stored, calls, known)
+
+
+def _against_fill(
+    budget: Budget, stored: BaselineValue, calls: TwoCalls, known: KnownFills
+) -> Against:
+    """Judge what the first call fills for good, where the second is within the limit."""
+    if stored.cold:
+        grew = calls.cold.value > cold_limit(budget, stored)
+        return Against.FILL_GREW if grew else Against.FILL_IS_KNOWN
+    if grown_fills(calls.fills, known, stored.rule, budget.metric):
+        return Against.FILL_IS_NEW if known.is_complete else Against.FILL_MAY_BE_KNOWN
+    tests = {
+        test.nodeid: test.took
+        for fill in calls.fills
+        if (test := known.by_holder.get(fill.holder)) is not None
+    }
+    took = sum(tests.values())
+    most = took + max(NOTABLE, margin(stored.rule, took, budget.metric))
+    is_known = bool(tests) and calls.filled <= most
+    return Against.FILL_IS_KNOWN if is_known else Against.FILL_MAY_BE_KNOWN
+
+
+def cold_limit(budget: Budget, stored: BaselineValue) -> int:
+    """Return the highest cold peak that the rule of a limit allows; 0 if none is on record."""
+    if not stored.cold:
+        return 0
+    more = margin(stored.rule, stored.cold, budget.metric)
+    return stored.cold + max(more, assumed(stored.cold, budget.metric))
+
+
+def is_filled_as_before(budget: Budget, stored: BaselineValue, now: int, top: int) -> bool:
+    """Return whether a peak is the cold one on record: neither more nor clearly less.
+
+    Args:
+        budget: the limit, which the peak exceeds.
+        stored: the baseline value that it was made from.
+        now: the peak in bytes.
+        top: its upper bound.
+    """
+    limit = cold_limit(budget, stored)
+    return bool(limit) and top <= limit and now >= 2 * stored.cold - limit
+
+
+def grown_fills(
+    fills: Sequence[Fill], known: KnownFills, rule: FailRule, metric: str
+) -> list[Fill]:
+    """Return the fills that are more than any test of the baseline fills of the same holder."""
+    grown = []
+    for fill in fills:
+        before = known.by_holder.get(fill.holder)
+        was = 0 if before is None else before.size
+        if fill.size > was + max(NOTABLE, margin(rule, was, metric)):
+            grown.append(fill)
+    return grown
+
+
+def _may_exceed(peak: Peak, limit: int) -> bool:
+    return peak.high > limit and peak.high - peak.value > NEGLIGIBLE_SLACK

@@ -1,0 +1,198 @@
+"""What the first call in a process fills for good is told from what each call uses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+TABLE = """
+    import functools
+
+    MIB = 24
+
+    @functools.lru_cache(maxsize=None)
+    def table():
+        return [bytes(1000) for _ in range(MIB * 1000)]
+
+    def names():
+        return [b""] + [bytes(1000) for _ in range({names} * 1000)]
+"""
+TESTS = """
+    import data
+
+    def test_a():
+        assert data.table()
+
+    def test_b():
+        assert data.table() and data.names()
+"""
+ONE = "test_it.py::test_b"
+
+
+@pytest.fixture(autouse=True)
+def fill(pytester):
+    """Set how many MiB the table has, and how many each call of another function uses."""
+
+    def fill(table=24, names=0):
+        text = TABLE.format(names=names).replace("MIB = 24", f"MIB = {table}")
+        pytester.makepyfile(data=text)
+
+    fill()
+    return fill
+
+
+@pytest.fixture
+def saved(run):
+    """Save a baseline in which the first test has filled the table."""
+    result = run(TESTS, "--mem-save")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "saved in *: 2 tests; entries: 2 new, 0 changed, 0 dropped; cold peak of 1 test",
+            "measured again in a fresh process: * (--mem-confirm)",
+        ]
+    )
+
+
+def entries(pytester):
+    """What the baseline has of each test."""
+    file = pytester.path / ".memguard" / "baseline.json"
+    (environment,) = json.loads(file.read_text(encoding="utf-8"))["environments"]
+    assert environment["measured_cold"] is True
+    return {name.rpartition("::")[2]: entry for name, entry in environment["tests"].items()}
+
+
+@pytest.mark.usefixtures("saved")
+def test_saved(pytester):
+    """The baseline has both peaks of the test that fills, and what it fills."""
+    found = entries(pytester)
+    assert found["test_a"]["peak_kib"] <= 1024
+    assert 23 << 10 <= found["test_a"]["cold_kib"] <= 28 << 10
+    ((holder, size),) = found["test_a"]["fills"]
+    assert holder == "functools.lru_cache of data.table"
+    assert 23 << 10 <= size <= 28 << 10
+    assert "cold_kib" not in found["test_b"]
+
+
+@pytest.mark.usefixtures("saved")
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param((ONE,), id="alone"),
+        pytest.param(("-k", "test_b"), id="by-keyword"),
+        pytest.param(("--mem-strict", ONE), id="strict"),
+        pytest.param(("--mem-fail-on=growth:5MB", ONE), id="growth"),
+    ],
+)
+def test_another_was_first(run, flags):
+    """A test is no regression where it fills what another one had filled."""
+    result = run(TESTS, "--mem-compare", *flags)
+    result.assert_outcomes(passed=1, deselected="-k" in flags)
+    result.stdout.fnmatch_lines(
+        [
+            "compared with *: 1 fills what another test had filled",
+            "measured again in a fresh process: once, * (--mem-confirm)",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*known-fill*")
+
+
+@pytest.mark.usefixtures("saved")
+def test_in_the_json_file(run, pytester):
+    """The file has the sentence: how much, what holds it, and who filled it before."""
+    run(TESTS, "--mem-compare", "--mem-json=out.json", ONE)
+    (test,) = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))["tests"]
+    (finding,) = test["findings"]
+    assert finding["rule"] == "known-fill"
+    assert "fills functools.lru_cache of data.table (" in finding["text"]
+    assert finding["text"].endswith(
+        "as on record: test_it.py::test_a filled it when it was saved"
+    )
+
+
+@pytest.mark.usefixtures("saved")
+def test_in_workers(run):
+    """Each worker has a first test of its own."""
+    result = run(TESTS, "--mem-compare", "-n2", plugins=["xdist.plugin"])
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["compared with *: 1 fills what another test had filled, 1 as before"]
+    )
+
+
+@pytest.mark.usefixtures("saved")
+def test_as_before(run):
+    """The test that fills as it did is not measured again."""
+    result = run(TESTS, "--mem-compare")
+    result.stdout.fnmatch_lines(["compared with *: 2 as before"])
+    result.stdout.no_fnmatch_line("measured again *")
+
+
+@pytest.mark.usefixtures("saved")
+@pytest.mark.parametrize("which", ["", ONE], ids=["whole", "alone"])
+def test_fill_grew(run, fill, which):
+    """More that is filled is a regression of the test that fills it, and of no other."""
+    fill(table=34)
+    result = run(TESTS, "--mem-compare", *filter(None, [which]))
+    result.assert_outcomes(failed=1, passed=0 if which else 1)
+    result.stdout.fnmatch_lines(
+        ["*the first call in a process takes * and fills *data.table (*, the next one takes*"]
+    )
+
+
+@pytest.mark.usefixtures("saved")
+@pytest.mark.parametrize("which", ["", ONE], ids=["whole", "alone"])
+def test_use_grew(run, fill, which):
+    """What each call uses is compared with what each call used, beside a fill or not."""
+    fill(names=6)
+    result = run(TESTS, "--mem-compare", *filter(None, [which]))
+    result.assert_outcomes(failed=1, passed=0 if which else 1)
+    result.stdout.fnmatch_lines(["* MiB when it is called once more (regression)"])
+
+
+def test_once_only(run):
+    """A test that passes only once is not held to what it may have filled."""
+    once = """
+    import data
+    CALLED = []
+
+    def test_a():
+        data.table()
+
+    def test_b():
+        assert data.table() and not CALLED
+        CALLED.append(1)
+    """
+    run(once, "--mem-save")
+    result = run(once, "--mem-compare", ONE)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["*; it does not pass a second time there, *(unsure)", "compared with *: 1 unsure"]
+    )
+
+
+@pytest.mark.usefixtures("saved")
+def test_a_file_of_the_first_format(run, pytester):
+    """A baseline of an earlier version says nothing of fills, so nothing is held against it."""
+    file = pytester.path / ".memguard" / "baseline.json"
+    text = file.read_text(encoding="utf-8")
+    text = text.replace('"format": 2', '"format": 1').replace(', "measured_cold": true', "")
+    cut = text[: text.index(', "cold_kib"')] + text[text.index("]]}") + 2 :]
+    file.write_text(cut, encoding="utf-8")
+    result = run(TESTS, "--mem-compare", ONE)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*the baseline does not say whether another test filled *"])
+    run(TESTS, "--mem-save")
+    assert json.loads(file.read_text(encoding="utf-8"))["format"] == 2
+    run(TESTS, "--mem-compare", "--mem-strict", ONE).assert_outcomes(passed=1)
+
+
+@pytest.mark.usefixtures("saved")
+def test_accepted(run, fill, pytester):
+    """What is accepted is stored cold as well."""
+    before = entries(pytester)["test_a"]["cold_kib"]
+    fill(table=34)
+    run(TESTS, "--mem-compare", "--mem-accept=*test_a").assert_outcomes(passed=2)
+    assert entries(pytester)["test_a"]["cold_kib"] > before + (8 << 10)
+    run(TESTS, "--mem-compare").assert_outcomes(passed=2)

@@ -1,0 +1,74 @@
+"""Tests of what a call has filled for good: in forks, since the heap is frozen for that."""
+
+from __future__ import annotations
+
+import functools
+import gc
+from typing import Any
+
+from pytest_memguard.attribution.fills import fills, large_values
+from pytest_memguard.isolation import run_in_fork
+
+REGISTRY: dict[str, Any] = {}
+SMALL: list[Any] = []
+
+
+@functools.cache
+def cached() -> list[bytes]:
+    """A table that the first call makes."""
+    return [bytes(1000) for _ in range(2000)]
+
+
+class Holder:
+    """Has a table in its class."""
+
+    names: dict[int, str] = {}  # noqa: RUF012  shared on purpose
+
+
+def filled(call) -> dict[str, int]:
+    """What a call fills, by holder, in kilobytes."""
+
+    def child() -> list[tuple[str, int]]:
+        before = large_values()
+        gc.collect()
+        gc.freeze()
+        call()
+        gc.collect()
+        return [(fill.holder, fill.size // 1000) for fill in fills(before)]
+
+    result = run_in_fork(child, 30)
+    assert not result.problem
+    return dict(result.value)
+
+
+def test_holders() -> None:
+    """A cache, a dict of a module and one of a class are named, with what they hold."""
+
+    def call() -> None:
+        cached()
+        REGISTRY["rows"] = [bytes(1000) for _ in range(1000)]
+        Holder.names.update((number, "n" * 1000) for number in map(str, range(500)))
+        SMALL.append([1, 2, 3])
+
+    found = filled(call)
+    assert next(iter(found)) == f"functools.lru_cache of {__name__}.cached"
+    assert 2000 <= found[f"functools.lru_cache of {__name__}.cached"] <= 2200
+    assert 1000 <= found[f"{__name__}.REGISTRY"] <= 1100
+    assert f"{__name__}.SMALL" not in found
+
+
+def test_what_the_collector_does_not_track() -> None:
+    """Texts, bytes and dicts of nothing else are found by what holds them."""
+
+    def call() -> None:
+        REGISTRY["text"] = "t" * 500_000
+        Holder.numbers = {str(number): number for number in range(10_000)}  # type: ignore[attr-defined]
+
+    found = filled(call)
+    assert found[f"{__name__}.REGISTRY"] == 500
+    assert 500 <= found[f"{__name__}.Holder.numbers"] <= 1500
+
+
+def test_what_does_not_stay() -> None:
+    """Objects that are gone after the call fill nothing."""
+    assert filled(lambda: [bytes(1000) for _ in range(5000)] and None) == {}

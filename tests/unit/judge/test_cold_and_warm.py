@@ -1,0 +1,116 @@
+"""Tests of what two calls in a fresh process say against a test."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, Fill
+from pytest_memguard.judge.cold_and_warm import (
+    Against,
+    KnownFill,
+    TwoCalls,
+    against,
+    is_filled_as_before,
+    known_fills,
+)
+from pytest_memguard.model import Budget
+from pytest_memguard.sizes import MIB
+from tests.support.sample_values import rss
+
+RULE = FailRule(kind="peak", share=0.1, floor=2 * MIB, text="peak:10%+2MB")
+
+
+def limit(before=0, cold=0) -> tuple[Budget, BaselineValue]:
+    """The limit that a warm peak on record sets, and a cold one beside it; in MiB."""
+    stored = BaselineValue(before=before * MIB, rule=RULE, cold=cold * MIB)
+    allowed = before * MIB + max(int(0.1 * before * MIB), 2 * MIB)
+    return Budget(limit=allowed, where="default", baseline_value=stored), stored
+
+
+def fill(holder, size) -> Fill:
+    """What is filled, in MiB."""
+    return Fill(holder=holder, size=size * MIB)
+
+
+TABLE = fill("data.table", 28)
+RECORD = {
+    "test_a": BaselineEntry(peak=0, growth=0, cold=28 * MIB, fills=(TABLE,)),
+    "test_b": BaselineEntry(peak=0, growth=0),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "cold", "calls", "expected"),
+    [
+        pytest.param(0, 0, (rss(1), rss(0)), Against.NOTHING, id="a-neighbour's"),
+        pytest.param(20, 0, (rss(30), rss(29)), Against.USE_GREW, id="each-call-uses-more"),
+        pytest.param(0, 28, (rss(33), rss(3)), Against.USE_GREW, id="use-grew-beside-a-fill"),
+        pytest.param(0, 28, (rss(28), rss(0)), Against.FILL_IS_KNOWN, id="fills-as-before"),
+        pytest.param(0, 28, (rss(30), rss(0)), Against.FILL_IS_KNOWN, id="as-the-rule-allows"),
+        pytest.param(0, 28, (rss(32), rss(0)), Against.FILL_GREW, id="fills-more"),
+        pytest.param(
+            0, 0, (rss(28), rss(0), TABLE), Against.FILL_IS_KNOWN, id="another-was-1st"
+        ),
+        pytest.param(
+            0,
+            0,
+            (rss(33), rss(0), fill("data.table", 33)),
+            Against.FILL_IS_NEW,
+            id="more-of-it",
+        ),
+        pytest.param(
+            0, 0, (rss(9), rss(0), fill("data.names", 9)), Against.FILL_IS_NEW, id="a-new-cache"
+        ),
+        pytest.param(
+            0, 0, (rss(9), rss(0)), Against.FILL_MAY_BE_KNOWN, id="no-object-holds-the-memory"
+        ),
+        pytest.param(0, 0, (rss(9), None), Against.NOT_REPEATABLE, id="once-only"),
+        pytest.param(0, 28, (rss(28), None), Against.FILL_IS_KNOWN, id="once-only-as-before"),
+        pytest.param(20, 0, (rss(21, 30), rss(20)), Against.TOO_CLOSE, id="first-inexact"),
+        pytest.param(20, 0, (rss(30), rss(20, 30)), Against.TOO_CLOSE, id="second-inexact"),
+    ],
+)
+def test_against(before, cold, calls, expected) -> None:
+    """Like is compared with like: warm with warm, and cold with cold."""
+    first, second, *fills = calls
+    two = TwoCalls(cold=first, warm=second, fills=tuple(fills))
+    known = known_fills(RECORD, is_complete=True)
+    assert against(*limit(before, cold), two, known) is expected
+
+
+@pytest.mark.parametrize(
+    "fills",
+    [pytest.param((fill("data.names", 9),), id="named"), pytest.param((), id="unnamed")],
+)
+def test_an_incomplete_record(fills) -> None:
+    """Where tests were not measured cold, a fill may be one that another test had made."""
+    known = known_fills(RECORD, is_complete=False)
+    calls = TwoCalls(cold=rss(9), warm=rss(0), fills=fills)
+    assert against(*limit(), calls, known) is Against.FILL_MAY_BE_KNOWN
+
+
+def test_known_fills() -> None:
+    """Of tests that fill the same, the one that fills most is remembered."""
+    more = BaselineEntry(peak=0, growth=0, cold=30 * MIB, fills=(fill("data.table", 30),))
+    known = known_fills({**RECORD, "test_c": more}, is_complete=True)
+    assert known.by_holder == {
+        "data.table": KnownFill(nodeid="test_c", size=30 * MIB, took=30 * MIB)
+    }
+
+
+@pytest.mark.parametrize(
+    ("cold", "now", "top", "expected"),
+    [
+        pytest.param(28, 28, 28, True, id="the-same"),
+        pytest.param(28, 26, 26, True, id="a-little-less"),
+        pytest.param(28, 30, 30, True, id="a-little-more"),
+        pytest.param(28, 31, 31, False, id="more"),
+        pytest.param(28, 10, 10, False, id="less: each call may use that"),
+        pytest.param(28, 28, 40, False, id="perhaps-more"),
+        pytest.param(0, 28, 28, False, id="none-on-record"),
+    ],
+)
+def test_filled_as_before(cold, now, top, expected) -> None:
+    """A peak near the cold one on record needs no second look."""
+    budget, stored = limit(0, cold)
+    assert is_filled_as_before(budget, stored, now * MIB, top * MIB) is expected
