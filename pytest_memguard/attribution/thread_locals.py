@@ -25,12 +25,8 @@ def stand_ins(held: object) -> list[Any]:
     Args:
         held: a `threading.local`.
     """
-    weak = [
-        key
-        for part in raw.referents(held)
-        if type(part) is dict
-        for key, _ in raw.items(part)
-        if issubclass(type(key), ReferenceType)
-    ]
+    parts = [part for part in raw.referents(held) if raw.is_exactly(part, dict, set)]
+    members = [one for part in parts for one in raw.referents(part)]
+    weak = [one for one in members if issubclass(type(one), ReferenceType)]
     found = map(ReferenceType.__call__, weak)
     return [one for one in found if one is not None]

@@ -20,7 +20,7 @@ HOLDERS = {
     "text-keys": ("H = {}", "H[f'key {n}'] = None", "==1"),
     "classes-in-lists": ("H = []", "H.append([n + 1000, int])", ">=3"),
     "deque": ("H = collections.deque()", "H.append([n + 1000])", ">=3"),
-    "thread-locals": ("H = []", "H.append(threading.local())", ">=8"),
+    "thread-locals": ("H = []", "H.append(threading.local())", ">=7"),
     "lru-cache": (
         "@functools.lru_cache(None)\ndef H(s): return [s]",
         "H(f'text {n}')",
