@@ -543,7 +543,7 @@ def test_folders_with_a_conftest_each(run, pytester, written):
     [
         pytest.param(
             "def pytest_generate_tests(metafunc): metafunc.parametrize",
-            "parameters of a test.params[...][...]",
+            "parameters of a test.params['graph']['edges']",
             id="by-a-hook",
         ),
         pytest.param("@pytest.mark.parametrize", "test_it.test_it.pytestmark", id="by-a-mark"),
