@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import inspect
 import os
 import pkgutil
 import sys
@@ -35,7 +36,16 @@ def load() -> None:
         if not info.name.endswith("__main__") and info.name != _HOOKS
     ]
     builtin = [f"_pytest.{name}" for name in default_plugins]
-    for name in (*builtin, "execnet", "memray", "psutil", "tabulate", *ours):
+    others = (
+        "_pytest._argcomplete",
+        "execnet",
+        "faulthandler",
+        "memray",
+        "pdb",
+        "psutil",
+        "tabulate",
+    )
+    for name in (*builtin, *others, *ours):
         importlib.import_module(name)
 
 
@@ -43,6 +53,8 @@ def prepare() -> None:
     """Load everything, and what memray itself loads later."""
     load()
     warm_up()  # memray looks up the names of all that is loaded when it is first used
+    # pytest shows the source of a failure; to find it, inspect notes the file of every module
+    inspect.getmodule(prepare.__code__)
 
 
 def _map_code() -> None:
