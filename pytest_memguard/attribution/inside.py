@@ -31,6 +31,8 @@ Inside = tuple[RetentionPath, Value, int]
 def grown_inside(call: Callable[[], None], calls: int, seconds: float) -> Inside | None:
     """Return what grows inside an object while a call is made repeatedly.
 
+    The whole heap is searched, and frozen afterwards.
+
     Args:
         call: makes one call.
         calls: the number of calls, made again once something was found that may grow.
@@ -40,9 +42,16 @@ def grown_inside(call: Callable[[], None], calls: int, seconds: float) -> Inside
         CallFailed: if a call failed.
     """
     deadline = time.thread_time() + seconds
+    gc.unfreeze()
+    try:
+        return _grown_inside(call, calls, deadline)
+    finally:
+        gc.freeze()
+
+
+def _grown_inside(call: Callable[[], None], calls: int, deadline: float) -> Inside | None:
     then = {id(value): extent(value) for value, _ in _large_values(deadline)}
-    for _ in range(calls):
-        call()
+    _repeat(call, calls)
     fresh = [
         pair for pair in _large_values(deadline) if then.get(id(pair[0])) != extent(pair[0])
     ]
@@ -55,12 +64,21 @@ def grown_inside(call: Callable[[], None], calls: int, seconds: float) -> Inside
     ]
     fresh.clear()
     before = [value.length() for _, value in asked]
-    for _ in range(calls):
-        call()
+    _repeat(call, calls)
     for (path, value), length in zip(asked, before, strict=True):
         if value.length() - length >= calls:
             return path, value, value.length() - length
     return None
+
+
+def _repeat(call: Callable[[], None], calls: int) -> None:
+    """Make calls with a frozen heap: each collects garbage, which takes long on a large one."""
+    gc.freeze()
+    try:
+        for _ in range(calls):
+            call()
+    finally:
+        gc.unfreeze()
 
 
 def _held(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -65,11 +64,7 @@ def _looked_inside(
     call: Callable[[], None], calls: int, diagnosis: Diagnosis, found: GrowthFound
 ) -> tuple[Diagnosis, GrowthFound]:
     """Return what grows inside an object, if anything does."""
-    gc.unfreeze()
-    try:
-        inside = grown_inside(call, calls, _INSIDE_SECONDS)
-    finally:
-        gc.freeze()
+    inside = grown_inside(call, calls, _INSIDE_SECONDS)
     if inside is None:
         return diagnosis, found
     path, value, gained = inside
