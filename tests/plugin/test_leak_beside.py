@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.plugin.leaky import JSON
@@ -96,16 +98,16 @@ SAME = "KEPT = []\ndef leak():\n    KEPT.append(LAST[-1])\n"
 TEST = "def test_it():\n    fill()\n    leak()\n"
 
 
-def _checked(run, source: str) -> None:
-    flags = ("--mem-leak-check", "--mem-leak-calls=300", "--mem-leak-seconds=30")
-    run(f"{HEAD}\n{source}", *flags, JSON)
+def _leak(leaks, source: str) -> dict[str, Any]:
+    found: dict[str, Any] = leaks(f"{HEAD}\n{source}", calls=300, seconds=30)["test_it"]["leak"]
+    return found
 
 
 @pytest.mark.parametrize("cache", CACHES)
-def test_a_cache_that_fills_is_no_leak(run, written, cache):
-    """By itself it passes, full or not."""
-    _checked(run, CACHES[cache] + TEST.replace("    leak()\n", ""))
-    assert written()["test_it"]["leak"]["verdict"]["state"] in {"clean", "settling"}
+def test_a_cache_that_fills_is_no_leak(leaks, cache):
+    """By itself it is clean, full or not."""
+    leak = _leak(leaks, CACHES[cache] + TEST.replace("    leak()\n", ""))
+    assert leak["verdict"]["state"] in {"clean", "settling"}
 
 
 @pytest.mark.parametrize(
@@ -129,18 +131,16 @@ def test_a_cache_that_fills_is_no_leak(run, written, cache):
         pytest.param(LRU, TEXT, "test_it.TEXT", id="text-beside-lru"),
     ],
 )
-def test_what_leaks_beside_it_is_found(run, written, cache, leak, named):
+def test_what_leaks_beside_it_is_found(leaks, cache, leak, named):
     """A cache explains its own share of the growth, and no more."""
-    _checked(run, cache + leak + TEST)
-    found = written()["test_it"]["leak"]
+    found = _leak(leaks, cache + leak + TEST)
     assert found["verdict"]["state"] == "leaking"
     assert named in [_named(part["blame"]) for part in (found, *found["more"])]
 
 
-def test_a_limit_that_is_not_kept(run, written):
+def test_a_limit_that_is_not_kept(leaks):
     """What grows beyond the limit that it claims is a leak."""
-    _checked(run, BROKEN_LIMIT + TEST.replace("    leak()\n", ""))
-    leak = written()["test_it"]["leak"]
+    leak = _leak(leaks, BROKEN_LIMIT + TEST.replace("    leak()\n", ""))
     assert leak["verdict"]["state"] == "leaking"
     assert leak["blame"]["path"]["holder"] == "test_it.CACHE.data"
 

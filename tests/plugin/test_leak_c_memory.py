@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-from tests.plugin.leaky import JSON
-
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads glibc's heap")
 
 SOURCE = """
@@ -44,17 +42,16 @@ def lost():
 """
 
 
-def _leaks(run, written, body: str) -> list[dict]:
-    run(f"{SOURCE}def test_it(): {body}\n", "--mem-leak-check", "--mem-leak-calls=300", JSON)
-    (test,) = written().values()
+def _found(leaks, body: str) -> list[dict]:
+    (test,) = leaks(f"{SOURCE}def test_it(): {body}\n", calls=300).values()
     assert test["leak"]["verdict"]["state"] == "leaking"
     return [test["leak"], *test["leak"]["more"]]
 
 
 @pytest.mark.parametrize("function", ["registered", "unused", "collated"])
-def test_a_table_of_sqlite(run, written, function) -> None:
+def test_a_table_of_sqlite(leaks, function) -> None:
     """Its connection holds the functions, though no Python object refers to them."""
-    (leak,) = _leaks(run, written, f"{function}()")
+    (leak,) = _found(leaks, f"{function}()")
     path = leak["blame"]["path"]
     assert path["holder"].endswith(".CONNECTION, C memory")
     assert path["steps"][-2:] == [
@@ -64,8 +61,8 @@ def test_a_table_of_sqlite(run, written, function) -> None:
     assert leak["blame"]["lines"][0]["function"] == function
 
 
-def test_memory_that_is_lost(run, written) -> None:
+def test_memory_that_is_lost(leaks) -> None:
     """Nothing holds it, whatever C memory lives beside it."""
-    (leak,) = _leaks(run, written, "lost()")
+    (leak,) = _found(leaks, "lost()")
     assert leak["blame"]["path"] is None
     assert leak["blame"]["lines"][0]["function"] == "lost"

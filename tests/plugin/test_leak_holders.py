@@ -70,11 +70,10 @@ LEAKS = {
 
 
 @pytest.mark.parametrize("name", LEAKS)
-def test_one_leak(run, written, name):
+def test_one_leak(leaks, name):
     """One leak is named once, by what holds it."""
     source, holder, remark = LEAKS[name]
-    run(source, "--mem-leak-check", "--mem-leak-calls=120", JSON)
-    leak = written()["test_it"]["leak"]
+    leak = leaks(source)["test_it"]["leak"]
     path = leak["blame"]["path"]
     assert (f"test_it.{holder}", remark) == (path["holder"], path["remark"])
     assert not leak.get("more")
@@ -97,16 +96,15 @@ def test_one_leak_after_others(pytester, run):
         assert not leak.get("more")
 
 
-def test_weak_key_beside_another_leak(run, written):
+def test_weak_key_beside_another_leak(leaks):
     """Weak references to classes, which go with them, hide neither of two holders."""
     text = WEAK_KEY.replace("{value}", "(made,)") + AND_MORE
-    run(text, "--mem-leak-check", "--mem-leak-calls=120", JSON)
-    leak = written()["test_it"]["leak"]
+    leak = leaks(text)["test_it"]["leak"]
     paths = [leak["blame"]["path"], *(part["blame"]["path"] for part in leak["more"])]
     assert {path["holder"] for path in paths} == {"test_it.Orders.BAD", "test_it.LOST"}
 
 
-def test_several_holders_of_one_leak(run, written):
+def test_several_holders_of_one_leak(leaks):
     """Further holders are named: emptying the one that is named would free nothing."""
     source = """
         class Registry:
@@ -128,9 +126,7 @@ def test_several_holders_of_one_leak(run, written):
         def test_one():
             ONLY.append([Node()])
     """
-    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON, "-p", "no:randomly")
-    run(source, *flags).assert_outcomes(failed=2)
-    tests = written()
+    tests = leaks(source)
     two, one = (tests[name]["leak"]["blame"] for name in ("test_two", "test_one"))
     assert two["path"]["holder"] == "test_it.REGISTRY.by_name"
     assert two["notes"] == [

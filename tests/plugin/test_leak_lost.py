@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.plugin.leaky import JSON
-
 SOURCE = """
 import ctypes, functools, itertools
 
@@ -37,13 +35,12 @@ ALONE: dict[str, tuple[str, float]] = {}
 BYTES = {"lose": 264, "take": 512, "text": 353}
 
 
-def _leaks(run, written, *bodies: str) -> dict[str, tuple[str, float]]:
+def _found(leaks, *bodies: str) -> dict[str, tuple[str, float]]:
     """Fingerprint and bytes per call by the function that leaks, of a test for each body."""
     tests = (f"def test_{number}(): {body}\n" for number, body in enumerate(bodies))
-    run(SOURCE + "".join(tests), "--mem-leak-check", "--mem-leak-calls=300", JSON)
-    leaks = [test["leak"] for test in written().values()]
-    assert {leak["verdict"]["state"] for leak in leaks} == {"leaking"}
-    blames = [part["blame"] for leak in leaks for part in (leak, *leak["more"])]
+    found = [test["leak"] for test in leaks(SOURCE + "".join(tests), calls=300).values()]
+    assert {leak["verdict"]["state"] for leak in found} == {"leaking"}
+    blames = [part["blame"] for leak in found for part in (leak, *leak["more"])]
     return {
         diagnosis["lines"][0]["function"]: (
             diagnosis["fingerprint"],
@@ -63,12 +60,12 @@ def _leaks(run, written, *bodies: str) -> dict[str, tuple[str, float]]:
         pytest.param("take(); cached(next(N))", ("take",), id="memory-beside-a-cache"),
     ],
 )
-def test_what_nothing_holds(run, written, body, functions):
+def test_what_nothing_holds(leaks, body, functions):
     """Each has the name that it has alone, and its bytes, whatever grows beside it."""
     for function in functions:
         if function not in ALONE:
-            ALONE.update(_leaks(run, written, f"{function}()"))
-    beside = _leaks(run, written, body)
+            ALONE.update(_found(leaks, f"{function}()"))
+    beside = _found(leaks, body)
     assert {name: found[0] for name, found in beside.items()} == {
         function: ALONE[function][0] for function in functions
     }

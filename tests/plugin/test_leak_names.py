@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from textwrap import dedent
 
 import pytest
 
 from tests.plugin.leaky import JSON
 
-LONG_CHECK = ("--mem-leak-check", "--mem-leak-calls=200", "--mem-leak-seconds=40", JSON)
 CHECK = ("--mem-leak-check", "--mem-leak-calls=60", "--mem-leak-seconds=10", JSON)
-UNEVEN = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
-"""Calls enough for growth that is now and then twice as much in a call."""
 THREADS = """
     import threading
 
@@ -42,22 +40,16 @@ THREADS = """
         threading.Thread(target=watch, daemon=True).start()
 
     def test_send():
-        threading.Timer(1e6, send).start()
-
-    import pytest
-
-    @pytest.fixture(scope="session", autouse=True)
-    def stop():
-        yield
-        for thread in threading.enumerate():
-            getattr(thread, "cancel", STOP.set)()
+        timer = threading.Timer(1e6, send)
+        timer.daemon = True
+        timer.start()
 """
 
 
-def _leaks(written) -> dict[str, tuple[str, str]]:
+def _names(tests) -> dict[str, tuple[str, str]]:
     """Fingerprint and holder of each test's leak."""
     found = {}
-    for name, test in written().items():
+    for name, test in tests.items():
         diagnosis = test["leak"]["blame"]
         found[name] = (
             diagnosis["fingerprint"],
@@ -66,19 +58,19 @@ def _leaks(written) -> dict[str, tuple[str, str]]:
     return found
 
 
-def test_threads_are_told_apart(run, written):
+def test_threads_are_told_apart(leaks):
     """By class, by what they run, and by what a timer runs."""
-    run(THREADS, *CHECK, "-k", "not mailer").assert_outcomes(failed=3, deselected=1)
-    leaks = _leaks(written)
-    assert len({name for name, _ in leaks.values()}) == 3
-    assert {test: holder.rpartition(" ")[2] for test, (_, holder) in leaks.items()} == {
+    names = _names(leaks(THREADS, calls=60))
+    assert len({name for name, _ in names.values()}) == 4
+    assert {test: holder.rpartition(" ")[2] for test, (_, holder) in names.items()} == {
         "test_poller": "test_it.Poller",
+        "test_mailer": "test_it.Mailer",
         "test_watch": "test_it.watch",
         "test_send": "test_it.send",
     }
 
 
-def test_context_variables(run, written):
+def test_context_variables(leaks):
     """A variable has a name; those that each call makes are told by what they hold."""
     source = """
         from contextvars import ContextVar
@@ -102,8 +94,8 @@ def test_context_variables(run, written):
         def test_that_the_collector_does_not_follow():
             ContextVar("v").set(object())
     """
-    run(source, *UNEVEN).assert_outcomes(failed=4)
-    assert {name: holder for name, (_, holder) in _leaks(written).items()} == {
+    names = _names(leaks(source))  # a call may have twice as much now and then
+    assert {name: holder for name, (_, holder) in names.items()} == {
         "test_first": "context variables, context variable first",
         "test_second": "context variables, context variable second",
         "test_made": "context variables, made by each call, of test_it.Span",
@@ -111,11 +103,11 @@ def test_context_variables(run, written):
             "context variables, made by each call, of object"
         ),
     }
-    assert len({name for name, _ in _leaks(written).values()}) == 4
+    assert len({name for name, _ in names.values()}) == 4
 
 
 @pytest.mark.parametrize("value", ["[]", "object()"])
-def test_a_context_evicts_nothing(run, written, value):
+def test_a_context_evicts_nothing(leaks, value):
     """No limit can end what makes a variable per call, so it is not followed any further."""
     source = f"""
         from contextvars import ContextVar
@@ -128,8 +120,7 @@ def test_a_context_evicts_nothing(run, written, value):
         def test_changed():
             CHANGED.set((*CHANGED.get(), {value}))
     """
-    run(source, "--mem-leak-check", "--mem-leak-calls=250", JSON).assert_outcomes(failed=2)
-    tests = written()
+    tests = leaks(source, calls=250)
     assert {name: test["leak"]["calls"] > 240 for name, test in tests.items()} == {
         "test_made": False,
         "test_changed": True,
@@ -149,10 +140,10 @@ def test_whoever_has_imported_it(pytester, run, written, imported):
     run(
         f"{imports}from shop import CARTS\ndef test_it(): CARTS.append([])", *CHECK
     ).assert_outcomes(failed=1)
-    assert _leaks(written)["test_it"][1] == "shop.CARTS"
+    assert _names(written())["test_it"][1] == "shop.CARTS"
 
 
-def test_a_handler_of_a_logger(run, written):
+def test_a_handler_of_a_logger(leaks):
     """It is held by logging, whichever module has a logger."""
     source = """
         import logging
@@ -166,14 +157,11 @@ def test_a_handler_of_a_logger(run, written):
         def test_it():
             logging.getLogger("mine.own").addHandler(Handler())
     """
-    run(source, *CHECK).assert_outcomes(failed=1)
-    assert _leaks(written)["test_it"][1].startswith("logging.")
+    assert _names(leaks(source, calls=60))["test_it"][1].startswith("logging.")
 
 
 LOST = """
     import ctypes
-
-    import pytest
 
     keep = ctypes.pythonapi.Py_IncRef
     keep.argtypes = [ctypes.py_object]
@@ -181,41 +169,44 @@ LOST = """
     def lose(make):
         keep(make())
 
-    @pytest.mark.parametrize("make", [lambda: float("2.5"), lambda: bytes(3000), dict])
-    def test_it(make):
-        lose(make)
+    MADE = [lambda: float("2.5"), lambda: bytes(3000), dict]
 """
 
 
-def test_leaks_of_one_function(run, written):
+def test_leaks_of_one_function(leaks):
     """Type or size tell them apart, the next time and in another order, too."""
-    run(LOST, *CHECK).assert_outcomes(failed=3)
-    first = _leaks(written)
+
+    def names(*numbers: int) -> dict[str, tuple[str, str]]:
+        tests = (f"def test_{n}(): lose(MADE[{n}])\n" for n in numbers)
+        return _names(leaks(dedent(LOST) + "".join(tests), calls=60))
+
+    first = names(0, 1, 2)
     assert len({name for name, _ in first.values()}) == 3
-    later = list(first)[:0:-1]
-    run(LOST, *CHECK, *(f"test_it.py::{name}" for name in later)).assert_outcomes(failed=2)
-    assert _leaks(written) == {name: first[name] for name in later}
+    assert names(2, 1) == {name: first[name] for name in ("test_2", "test_1")}
 
 
-def test_memory_of_c_code_beside_a_table_that_is_renewed(run, written):
+def test_memory_of_c_code_beside_a_table_that_is_renewed(leaks):
     """The C library keeps every value of a variable; a larger block changes no name."""
     source = """
         import itertools, os
-        import pytest
 
         NUMBERS, TABLE = itertools.count(), [None]
 
         def test_sets():
             os.putenv("GUARDED", f"{next(NUMBERS):060}")
 
-        @pytest.mark.parametrize("late", [0, 5, 10])
-        def test_renews(late):
+        def renew(late):
             n = next(NUMBERS)
             once = (n + late) % 16 == 0
             TABLE[0], _ = [n] * 2000 if once else TABLE[0], os.putenv("GUARDED", f"{n:060}")
+
+        def test_renews(): renew(0)
+        def test_renews_later(): renew(5)
+        def test_renews_last(): renew(10)
     """
-    run(source, "--mem-leak-check", JSON).assert_outcomes(failed=4)
-    assert len(set(_leaks(written).values())) == 1
+    names = _names(leaks(source, calls=2000))
+    assert len(names) == 4
+    assert len(set(names.values())) == 1
 
 
 def test_names_of_earlier_versions(pytester, run):
@@ -257,11 +248,11 @@ def test_id(): MADE[id(REGISTRY)].append(bytearray(300))
 """
 
 
-def test_keys_of_one_dict(run, written):
+def test_keys_of_one_dict(leaks):
     """A key that the source code spells out names a leak; one that the run makes does not."""
-    run(KEYS, *CHECK).assert_outcomes(failed=7)
-    found = _leaks(written)
-    both = {written()["test_both"]["leak"]["more"][0]["blame"]["fingerprint"]}
+    tests = leaks(KEYS, calls=60)
+    found = _names(tests)
+    both = {tests["test_both"]["leak"]["more"][0]["blame"]["fingerprint"]}
     assert both | {found.pop("test_both")[0]} == {found["test_a"][0], found["test_b"][0]}
     assert {name: holder for name, (_, holder) in found.items()} == {
         "test_a": "test_it.REGISTRY['a']",
@@ -307,7 +298,7 @@ def test_keys_that_were_not_named_before(pytester, run):
             def test_it():
                 PEER.received += b"x" * 250
             """,
-            "PEER.received",
+            "test_it.PEER.received",
             id="bytes-of-an-object",
         ),
         pytest.param(
@@ -317,7 +308,7 @@ def test_keys_that_were_not_named_before(pytester, run):
             def test_it():
                 PAGES["body"] += "x" * 250
             """,
-            "PAGES*",
+            "test_it.PAGES[...]",
             id="text-in-a-dict",
         ),
         pytest.param(
@@ -331,16 +322,16 @@ def test_keys_that_were_not_named_before(pytester, run):
             def test_it():
                 SEEN.bits <<= 2_000
             """,
-            "SEEN.bits",
+            "test_it.SEEN.bits",
             id="number-of-an-object",
         ),
     ],
 )
-def test_values_that_are_replaced_by_longer_ones(run, source, holder):
+def test_values_that_are_replaced_by_longer_ones(leaks, source, holder):
     """Bytes, texts and numbers that no collector follows are held by what has them."""
-    result = run(source, "--mem-leak-check", "--mem-leak-calls=300", "-rf")
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([f"leaking: *; held by *.{holder} (leaking)"])
+    leak = leaks(source, calls=300)["test_it"]["leak"]
+    assert leak["verdict"]["state"] == "leaking"
+    assert leak["blame"]["path"]["holder"] == holder
 
 
 def test_what_atexit_holds_is_one_leak(run, written):
@@ -366,7 +357,7 @@ def test_what_atexit_holds_is_one_leak(run, written):
     assert {line["function"] for line in lines} == {"test_it"}
 
 
-def test_lists_of_one_mock(run, written):
+def test_lists_of_one_mock(leaks):
     """Of several lists that grow alike, the same one is named for all leaks of all tests."""
     source = """
         from functools import wraps
@@ -378,34 +369,32 @@ def test_lists_of_one_mock(run, written):
 
             def __call__(self, function):
                 @wraps(function)
-                def wrapper(*args):
-                    for number in range(20):
+                def wrapper():
+                    for number in range(8):
                         self.clock()
-                    for number in range(5):
+                    for number in range(2):
                         self.gauge(number)
-                    return function(*args)
+                    return function()
                 return wrapper
 
-        class Base:
-            @Watched()
-            def test_it(self):
-                pass
-
-        class TestFirst(Base):
+        @Watched()
+        def watched():
             pass
 
-        class TestSecond(Base):
-            pass
+        def test_first():
+            watched()
+
+        def test_second():
+            watched()
     """
-    run(source, *LONG_CHECK).assert_outcomes(failed=2)
-    for test in written().values():
-        leaks = [test["leak"], *test["leak"]["more"]]
-        holders = [leak["blame"]["path"]["holder"] for leak in leaks]
+    for test in leaks(source).values():
+        parts = [test["leak"], *test["leak"]["more"]]
+        holders = [part["blame"]["path"]["holder"] for part in parts]
         lists = [holder.rpartition("self.")[2] for holder in holders]
         assert lists == ["clock._mock_call_args_list", "gauge._mock_call_args_list"]
 
 
-def test_what_is_registered_for_exit_and_for_forks(run, written):
+def test_what_is_registered_for_exit_and_for_forks(leaks):
     """Of two registries in C code, the one for the end holds the object, and is named."""
     source = """
         import atexit
@@ -430,8 +419,7 @@ def test_what_is_registered_for_exit_and_for_forks(run, written):
         def test_forks():
             os.register_at_fork(after_in_child=lambda: None)
     """
-    run(source, *CHECK, "-p", "no:randomly").assert_outcomes(failed=2)
-    tests = written()
+    tests = leaks(source, calls=60)
     holders = {
         name: tests[name]["leak"]["blame"]["path"]["holder"]
         for name in ("test_both", "test_forks")
@@ -440,7 +428,7 @@ def test_what_is_registered_for_exit_and_for_forks(run, written):
     assert "test_it.test_forks.<locals>.<lambda>" in holders["test_forks"]
 
 
-def test_what_is_registered_for_exit_is_named_by_its_function(run, written):
+def test_what_is_registered_for_exit_is_named_by_its_function(leaks):
     """Two providers are two leaks, and one is the same whatever its objects have."""
     source = """
         import atexit
@@ -473,8 +461,7 @@ def test_what_is_registered_for_exit_is_named_by_its_function(run, written):
         def test_logger_alone():
             Logger(None)
     """
-    run(source, *LONG_CHECK).assert_outcomes(failed=3)
-    tests = written()
+    tests = leaks(source, calls=200, seconds=40)
     names = {name: test["leak"]["blame"]["fingerprint"] for name, test in tests.items()}
     assert names["test_logger"] == names["test_logger_alone"] != names["test_tracer"]
     holder = tests["test_tracer"]["leak"]["blame"]["path"]["holder"]
@@ -495,7 +482,7 @@ def test_what_is_registered_for_exit_is_named_by_its_function(run, written):
         ),
     ],
 )
-def test_what_is_not_registered_for_exit(run, written, beside, words):
+def test_what_is_not_registered_for_exit(leaks, beside, words):
     """A function registered with atexit holds nothing of what leaks beside it."""
     source = f"""
         import atexit
@@ -514,11 +501,10 @@ def test_what_is_not_registered_for_exit(run, written, beside, words):
             lost = [bytearray(30) for _ in range(20)]
             {beside}
     """
-    run(source, *LONG_CHECK).assert_outcomes(failed=1)
-    (test,) = written().values()
-    leaks = [test["leak"], *test["leak"]["more"]]
-    holders = [(leak["blame"]["path"] or {}).get("holder", "") for leak in leaks]
-    blocks = [leak["verdict"]["rates"][0]["per_call"] for leak in leaks]
+    leak = leaks(source, calls=200, seconds=40)["test_it"]["leak"]
+    parts = [leak, *leak["more"]]
+    holders = [(part["blame"]["path"] or {}).get("holder", "") for part in parts]
+    blocks = [part["verdict"]["rates"][0]["per_call"] for part in parts]
     assert holders == [words, "atexit, test_it.Provider.close"]
     assert blocks[0] > 40
     assert blocks[1] < 12

@@ -67,9 +67,9 @@ TYPE_CACHE = """
 """
 
 
-def _numbers(written) -> tuple[float, dict[str, float]]:
+def _numbers(tests) -> tuple[float, dict[str, float]]:
     """Bytes per call, and blocks per call by function."""
-    diagnosis = written()["test_it"]["leak"]["blame"]
+    diagnosis = tests["test_it"]["leak"]["blame"]
     calls = diagnosis["calls"]
     lines = {line["function"]: line["count"] / calls for line in diagnosis["lines"]}
     return diagnosis["bytes_per_call"], lines
@@ -86,7 +86,7 @@ def test_what_grows_in_place(run, written, source, low, high):
     """The whole of it is not what a few calls have added."""
     # it grows in steps of a tenth: one more or less of them matters in few calls
     run(source, *CHECK, "--mem-leak-calls=600").assert_outcomes(failed=1)
-    size, lines = _numbers(written)
+    size, lines = _numbers(written())
     assert low <= size <= high
     assert list(lines) == ["test_it"]
 
@@ -106,17 +106,17 @@ def test_tolerance_for_what_grows_in_place(run, tolerance, outcome):
         pytest.param(TYPE_CACHE, 23, 25, "lose", id="names-in-the-cache-of-types"),
     ],
 )
-def test_what_no_call_keeps(run, written, source, low, high, function):
+def test_what_no_call_keeps(leaks, source, low, high, function):
     """What a call replaces, moves or leaves in the interpreter's cache is none of the leak."""
-    result = run(source, *CHECK)
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["keeps 1 block, ?? bytes per call, in each of * calls; *"])
-    size, lines = _numbers(written)
+    tests = leaks(source, calls=600)
+    (rate,) = tests["test_it"]["leak"]["verdict"]["rates"]
+    assert (rate["signal"], round(rate["per_call"], 1)) == ("blocks", 1.0)
+    size, lines = _numbers(tests)
     assert low <= size <= high
     assert lines == {function: pytest.approx(1.0, abs=0.07)}
 
 
-def test_a_test_that_starts_tracemalloc(run, written):
+def test_a_test_that_starts_tracemalloc(leaks):
     """What tracemalloc keeps of other blocks is not said to be theirs, and the note tells."""
     source = """
         import tracemalloc
@@ -132,10 +132,10 @@ def test_a_test_that_starts_tracemalloc(run, written):
 
         KEPT = []
     """
-    result = run(source, *CHECK)
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["Note: the test starts tracemalloc, *"])
-    _, lines = _numbers(written)
+    tests = leaks(source, calls=600)
+    (note,) = tests["test_it"]["leak"]["blame"]["notes"]
+    assert note.startswith("the test starts tracemalloc, ")
+    _, lines = _numbers(tests)
     # the list that the comprehension makes may lie where work had its own
     assert lines.get("work", 0) <= 1
 
@@ -181,7 +181,7 @@ def test_pages_that_grow_in_most_rounds(run, written):
     result = run(source, *CHECK)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["USS: * bytes per call, *", "*account for * of * per call."])
-    assert 20_000 <= _numbers(written)[0] <= 30_000
+    assert 20_000 <= _numbers(written())[0] <= 30_000
 
 
 def test_another_test_with_larger_objects(run, written):
@@ -232,10 +232,9 @@ TABLES = """
 """
 
 
-def test_tables_of_dicts_that_are_gone(run, written):
+def test_tables_of_dicts_that_are_gone(leaks):
     """The table that a dict left for the next one belongs to the line that made the next."""
-    run(TABLES, "-p", "no:randomly", *CHECK).assert_outcomes(failed=2)
-    tests = written()
+    tests = leaks(TABLES, calls=600)
     lines = tests["test_one"]["leak"]["blame"]["lines"]
     assert [line["function"] for line in lines] == ["store"]
     assert lines[0]["count"] / tests["test_one"]["leak"]["blame"]["calls"] == pytest.approx(2)
@@ -247,7 +246,7 @@ def test_tables_of_dicts_that_are_gone(run, written):
     assert line["count"] / kept["blame"]["calls"] == pytest.approx(5, rel=0.1)
 
 
-def test_objects_that_take_the_place_of_others_many_calls_later(run, written):
+def test_objects_that_take_the_place_of_others_many_calls_later(leaks):
     """Of a list of the latest hundred and one that grows, the line of the latter is named."""
     source = """
         KEPT, LATEST = [], []
@@ -261,15 +260,14 @@ def test_objects_that_take_the_place_of_others_many_calls_later(run, written):
             if len(LATEST) > 100:
                 del LATEST[0]
     """
-    run(source, *CHECK).assert_outcomes(failed=1)
-    blame = written()["test_it"]["leak"]["blame"]
+    blame = leaks(source, calls=600)["test_it"]["leak"]["blame"]
     (line,) = blame["lines"]
     assert line["function"] == "test_it"
     assert line["count"] / blame["calls"] == pytest.approx(2, abs=0.2)
     assert [kind["type"] for kind in blame["types"]] == ["test_it.Handler"]
 
 
-def test_memory_of_threads_beside_a_list(run, written):
+def test_memory_of_threads_beside_a_list(leaks):
     """What the system maps for a thread is no memory of the C heap, and no other leak's."""
     source = """
         import threading
@@ -280,9 +278,7 @@ def test_memory_of_threads_beside_a_list(run, written):
             KEPT.append(bytearray(3000))
             threading.Thread(target=STOP.wait, daemon=True).start()
     """
-    flags = ("--mem-leak-check", "--mem-leak-calls=200", "--mem-leak-seconds=40", JSON)
-    run(source, *flags).assert_outcomes(failed=1)
-    leak = written()["test_it"]["leak"]
+    leak = leaks(source, calls=200, seconds=40)["test_it"]["leak"]
     sizes = {part["blame"]["path"]["holder"]: part for part in (leak, *leak["more"])}
     assert len(sizes) == 2
     kept = sizes["test_it.KEPT"]["blame"]
@@ -292,7 +288,7 @@ def test_memory_of_threads_beside_a_list(run, written):
     assert "native code" not in functions
 
 
-def test_what_other_threads_replace(run, written):
+def test_what_other_threads_replace(leaks):
     """Threads that wait in a loop replace their locks, which is no leak beside another."""
     source = """
         import threading
@@ -313,9 +309,7 @@ def test_what_other_threads_replace(run, written):
 
             KEPT.append(Local)
     """
-    flags = ("--mem-leak-check", "--mem-leak-calls=120", "--mem-leak-seconds=40", JSON)
-    run(source, *flags).assert_outcomes(failed=1)
-    leak = written()["test_it"]["leak"]
+    leak = leaks(source, calls=120, seconds=40)["test_it"]["leak"]
     assert leak["more"] == []
     functions = {line["function"] for line in leak["blame"]["lines"]}
     assert functions <= {"test_it", "Local"}

@@ -6,6 +6,7 @@ import gc
 import sys
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -271,7 +272,6 @@ RAISED = """
     ("source", "blocks", "holder"),
     [
         pytest.param(COPIED, 5, "weakref.finalize._registry", id="a-set-that-is-copied"),
-        pytest.param(ENVIRONMENT, 20, "test_it.KEPT", id="the-environment-set-again"),
         pytest.param(HANDLERS, 6, "test_it.HANDLERS", id="lists-that-all-grow"),
         pytest.param(
             LISTENERS,
@@ -287,7 +287,6 @@ RAISED = """
             ATEXIT, None, "atexit, test_it.Lock.release", id="functions-called-at-exit"
         ),
         pytest.param(SET_AGAIN, 202, "test_it.KEPT", id="entries-that-are-set-again"),
-        pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
         pytest.param(
             IN_CONTEXT,
             None,
@@ -304,17 +303,34 @@ RAISED = """
         ),
     ],
 )
-def test_one_leak(run, written, source, blocks, holder):
+def test_one_leak(leaks, source, blocks, holder):
     """It has one holder and all of the growth."""
-    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
-    run(source, *flags).assert_outcomes(failed=1)
-    (test,) = written().values()
-    leak = test["leak"]
+    leak = leaks(source)["test_it"]["leak"]
     assert leak["more"] == []
-    assert (leak["blame"]["path"] or {"holder": ""})["holder"] == holder
-    rates = {rate["signal"]: rate["per_call"] for rate in leak["verdict"]["rates"]}
+    assert leak["blame"]["path"]["holder"] == holder
+    rates = _rates(leak)
     assert "blocks" in rates
     assert blocks is None or rates["blocks"] == pytest.approx(blocks, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("source", "blocks", "holder"),
+    [
+        pytest.param(ENVIRONMENT, 20, "test_it.KEPT", id="the-environment-set-again"),
+        pytest.param(LOST, 4, "", id="lost-beside-a-structure-that-is-renewed"),
+    ],
+)
+def test_one_leak_beside_what_a_fixture_renews(run, written, source, blocks, holder):
+    """It has one holder, if any, and all of the growth."""
+    run(source, "--mem-leak-check", "--mem-leak-calls=120", JSON).assert_outcomes(failed=1)
+    leak = written()["test_it"]["leak"]
+    assert leak["more"] == []
+    assert (leak["blame"]["path"] or {"holder": ""})["holder"] == holder
+    assert _rates(leak)["blocks"] == pytest.approx(blocks, rel=0.25)
+
+
+def _rates(leak: dict[str, Any]) -> dict[str, float]:
+    return {rate["signal"]: rate["per_call"] for rate in leak["verdict"]["rates"]}
 
 
 def test_errors_that_are_parameters(run, written):
@@ -410,7 +426,7 @@ def test_blocks_of_pytest_in_a_traceback(run, written):
     assert blocks[1] == pytest.approx(blocks[0], rel=0.25)
 
 
-def test_lines_of_two_leaks(run, written):
+def test_lines_of_two_leaks(leaks):
     """Each has the lines that made its objects, instances of classes among them."""
     source = """
         A, B = [], []
@@ -427,9 +443,7 @@ def test_lines_of_two_leaks(run, written):
             A.append(Jar())
             B.append(Box())
     """
-    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
-    run(source, *flags).assert_outcomes(failed=1)
-    leak = written()["test_it"]["leak"]
+    leak = leaks(source)["test_it"]["leak"]
     told = [
         {
             line["line"]: line["count"] / part["blame"]["calls"]
@@ -444,7 +458,7 @@ def test_lines_of_two_leaks(run, written):
     assert boxes[10] == pytest.approx(1, rel=0.6)
 
 
-def test_item_at_the_front(run, written):
+def test_item_at_the_front(leaks):
     """The example of what a list holds is one of its new items, wherever they are."""
     source = """
         PATHS = ["x" * 14]
@@ -452,11 +466,8 @@ def test_item_at_the_front(run, written):
         def test_it():
             PATHS.insert(0, "/".join(["srv", str(len(PATHS)), "y" * 40]))
     """
-    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
-    run(source, *flags).assert_outcomes(failed=1)
-    assert not written()["test_it"]["leak"]["blame"]["path"]["steps"][-1].endswith(
-        "14 characters"
-    )
+    path = leaks(source)["test_it"]["leak"]["blame"]["path"]
+    assert not path["steps"][-1].endswith("14 characters")
 
 
 def test_a_dict_with_memory_of_a_fixture(run, written):
@@ -468,15 +479,14 @@ def test_a_dict_with_memory_of_a_fixture(run, written):
     assert found == pytest.approx(2 * diagnosis["calls"], abs=4)
 
 
-def test_abstract_classes_that_are_asked_about_others(run, written):
+def test_abstract_classes_that_are_asked_about_others(leaks):
     """Each has a set of weak references to those; all of them belong to the list of classes."""
-    run(ABSTRACT, "--mem-leak-check", "--mem-leak-calls=120", JSON).assert_outcomes(failed=1)
-    leak = written()["test_it"]["leak"]
+    leak = leaks(ABSTRACT)["test_it"]["leak"]
     assert leak["more"] == []
     assert leak["blame"]["path"]["holder"].startswith("test_it.Parser.KNOWN")
 
 
-def test_bytes_of_objects_that_have_tables(run, written):
+def test_bytes_of_objects_that_have_tables(leaks):
     """A list with its table is two blocks, and the sizes of both are known."""
     source = """
         KEPT, OTHER = [], []
@@ -485,9 +495,7 @@ def test_bytes_of_objects_that_have_tables(run, written):
             KEPT.append([[i] for i in range(100)])
             OTHER.append(object())
     """
-    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
-    run(source, *flags).assert_outcomes(failed=1)
-    leak = written()["test_it"]["leak"]
+    leak = leaks(source)["test_it"]["leak"]
     assert len(leak["more"]) == 1
     # 101 lists of 56 bytes, 100 of them with tables of 8, and the table of the outer one
     expected = 101 * 56 + 100 * 8 + 100 * 8
@@ -509,7 +517,7 @@ def _bytes_per_call(call: Callable[[], object]) -> float:
     return (after - before) / 100
 
 
-def test_bytes_of_attributes(run, written):
+def test_bytes_of_attributes(leaks):
     """The values of an instance's attributes are blocks that no object tells of."""
     source = """
         from unittest.mock import Mock
@@ -520,9 +528,7 @@ def test_bytes_of_attributes(run, written):
             for number in range(6):
                 FIRST(), SECOND(1000.5 + number)
     """
-    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
-    run(source, *flags).assert_outcomes(failed=1)
-    leak = written()["test_it"]["leak"]
+    leak = leaks(source)["test_it"]["leak"]
     said = sorted(part["blame"]["bytes_per_call"] for part in (leak, *leak["more"]))
     first, second = Mock(return_value=1), Mock(return_value=1)
     calls = (
@@ -532,7 +538,7 @@ def test_bytes_of_attributes(run, written):
     assert said == pytest.approx(sorted(map(_bytes_per_call, calls)), rel=0.15)
 
 
-def test_types_of_a_structure_that_each_call_renews(run, written):
+def test_types_of_a_structure_that_each_call_renews(leaks):
     """Its objects do not become more, though the old ones are in cycles and were frozen."""
     source = """
         KEPT = []
@@ -550,14 +556,12 @@ def test_types_of_a_structure_that_each_call_renews(run, written):
             LATEST.append(LATEST)
             KEPT.append(Request())
     """
-    flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
-    run(source, *flags).assert_outcomes(failed=1)
-    leak = written()["test_it"]["leak"]
+    leak = leaks(source)["test_it"]["leak"]
     assert leak["more"] == leak["kept"] == []
     assert [growth["type"] for growth in leak["blame"]["types"]] == ["test_it.Request"]
 
 
-def test_a_leak_beside_one_that_is_known(run, written):
+def test_a_leak_beside_one_that_is_known(leaks):
     """What another test has shown already does not hide what this one leaves beside it."""
     source = """
         KNOWN, OTHER = [], []
@@ -575,23 +579,22 @@ def test_a_leak_beside_one_that_is_known(run, written):
             leak()
             OTHER.append(object())
     """
-    flags = ("--mem-leak-check", "--mem-leak-calls=120", "-p", "no:randomly", JSON)
-    run(source, *flags).assert_outcomes(failed=3)
+    tests = leaks(source)
     held = {
         name: [
             part["blame"]["path"]["holder"] for part in (test["leak"], *test["leak"]["more"])
         ]
-        for name, test in written().items()
+        for name, test in tests.items()
     }
     assert held == {
         "test_first": ["test_it.KNOWN"],
         "test_same": ["test_it.KNOWN"],
         "test_with_another": ["test_it.KNOWN", "test_it.OTHER"],
     }
-    assert written()["test_same"]["leak"]["calls"] < 100  # followed to its end once
+    assert tests["test_same"]["leak"]["calls"] < 100  # followed to its end once
 
 
-def test_texts_that_a_stream_holds(run, written):
+def test_texts_that_a_stream_holds(leaks):
     """A stream holds what was written to it, beside another leak as well as alone."""
     source = """
         import io
@@ -616,9 +619,7 @@ def test_texts_that_a_stream_holds(run, written):
         def test_text():
             WRITER.write(str(len(NODES)))
     """
-    flags = ("--mem-leak-check", "--mem-leak-calls=300", JSON, "-p", "no:randomly")
-    run(source, *flags).assert_outcomes(failed=2)
-    tests = written()
+    tests = leaks(source, calls=300)
     first = tests["test_both"]["leak"]
     holders = {
         leak["blame"]["path"]["holder"]: leak["blame"]["fingerprint"]

@@ -1,0 +1,91 @@
+"""Leak checks of functions in a process without pytest, whose heap is small.
+
+Such a check takes half the CPU time of one in a run of pytest: a search for a cause walks
+the whole heap several times, and each call under trackers costs what it allocates, of which
+the hooks around a test are the most.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+from types import FunctionType
+from typing import Any
+
+import pytest_memguard
+from pytest_memguard.leak_wire import leak_to_json
+from pytest_memguard.probes.surviving_blocks import warm_up
+from pytest_memguard.recording.check import LeakCheck, call_of
+from pytest_memguard.recording.repeat import Limits
+from tests.support.fresh_process import AVAILABLE, fresh
+
+_PACKAGES = ("attribution", "probes", "recording")
+_MODULE = "test_it"
+_ROOT = Path(__file__).parents[2]
+
+
+def prepare() -> None:
+    """Load what a search for a cause would load, and what memray does."""
+    root = Path(pytest_memguard.__path__[0])
+    for package in _PACKAGES:
+        for info in pkgutil.iter_modules([str(root / package)]):
+            importlib.import_module(f"pytest_memguard.{package}.{info.name}")
+    warm_up()
+
+
+def _checked(folder: str, calls: int, seconds: float) -> str:
+    """Check all functions of the module that are named like tests; return the JSON.
+
+    Args:
+        folder: where the module is.
+        calls: the most calls of each function.
+        seconds: the most seconds for each.
+    """
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    module = importlib.import_module(_MODULE)
+    tests = {
+        name: value
+        for name, value in vars(module).items()
+        if name.startswith("test_") and isinstance(value, FunctionType)
+    }
+    check, limits = LeakCheck(), Limits(calls=calls, seconds=seconds)
+    found = {name: {"leak": _leak(check, test, limits)} for name, test in tests.items()}
+    return json.dumps(found)
+
+
+def _leak(check: LeakCheck, test: Callable[[], object], limits: Limits) -> dict[str, Any]:
+    heap = check.heap()
+    test()
+    kept = check.kept_since(heap, collect=True)
+    return leak_to_json(check.run(call_of(test), limits, kept=kept))
+
+
+def checked(
+    folder: Path, source: str, *, calls: int = 120, seconds: float = 20.0
+) -> dict[str, Any]:
+    """Return the leaks of each function of a source, in the form of ``--mem-json``.
+
+    Args:
+        folder: an empty folder, which gets the source as test_it.py.
+        source: a module with functions that are named like tests and have no arguments.
+        calls: the most calls of each function.
+        seconds: the most seconds for each.
+    """
+    (folder / f"{_MODULE}.py").write_text(dedent(source), encoding="utf-8")
+    arguments = (str(folder), calls, seconds)
+    text = fresh(_checked, *arguments) if AVAILABLE else _in_new_interpreter(*arguments)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _in_new_interpreter(*arguments: object) -> str:
+    code = f"from {__name__} import _checked; print(_checked(*{arguments!r}))"
+    return subprocess.check_output([sys.executable, "-c", code], cwd=_ROOT, text=True)
