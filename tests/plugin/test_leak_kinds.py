@@ -378,7 +378,7 @@ def test_who_opened_what_nobody_knows_any_more(run, written):
     result.stdout.fnmatch_lines(["*left by size, test_*.py:5*", "+1 open files*"])
 
 
-def test_a_class_that_is_its_own_metaclass(run, written):
+def test_a_class_that_is_its_own_metaclass(leaks):
     """Garbage collection clears it, and it stays: it leaks, and can be looked into."""
     source = """
     class Meta(type):
@@ -391,8 +391,7 @@ def test_a_class_that_is_its_own_metaclass(run, written):
         class Own(Meta, metaclass=Meta):
             pass
     """
-    run(source, "--mem-leak-check", "--mem-leak-calls=120", JSON).assert_outcomes(failed=1)
-    leak = written()["test_leak"]["leak"]
+    leak = leaks(source)["test_leak"]["leak"]
     assert leak["verdict"]["state"] == "leaking"
     assert leak["blame"]["lines"][0]["function"] == "__new__"
 
@@ -439,7 +438,7 @@ def test_a_leak_beside_such_a_cycle(run, written):
 
 
 @pytest.mark.parametrize("made", ["Parent()", "a = []; a.append(a)"])
-def test_garbage_that_the_test_freezes(run, written, made):
+def test_garbage_that_the_test_freezes(leaks, made):
     """A test that freezes the heap hides garbage from the collector for ever: it leaks."""
     source = f"""
         import gc
@@ -452,12 +451,10 @@ def test_garbage_that_the_test_freezes(run, written, made):
             {made}
             gc.freeze()
     """
-    run(source, "--mem-leak-check", "--mem-leak-calls=300", JSON).assert_outcomes(failed=1)
-    (test,) = written().values()
-    assert test["leak"]["verdict"]["state"] == "leaking"
+    assert states(leaks(source, calls=300)) == {"test_it": "leaking"}
 
 
-def test_growth_that_emptying_caches_makes(run, written):
+def test_growth_that_emptying_caches_makes(leaks):
     """A type hint in typing's cache is evaluated once, and holds one class, not many."""
     source = """
         from typing import Optional, get_type_hints
@@ -472,16 +469,13 @@ def test_growth_that_emptying_caches_makes(run, written):
             HINTS[Node] = dict(Node.__annotations__)
             get_type_hints(Node, None, {"Node": Node})
     """
-    run(source, "--mem-leak-check", JSON).assert_outcomes(passed=1)
-    (test,) = written().values()
-    assert test["leak"]["verdict"]["state"] in {"clean", "settling"}
+    assert states(leaks(source, calls=2000)) == {"test_it": "clean"}
     kept = source.replace("HINTS[Node] =", "HINTS[Node] = Node,")
-    run(kept, "--mem-leak-check", "--mem-leak-calls=300", JSON).assert_outcomes(failed=1)
-    (test,) = written().values()
-    assert test["leak"]["blame"]["path"]["holder"].startswith("test_it.HINTS")
+    path = leaks(kept, calls=300)["test_it"]["leak"]["blame"]["path"]
+    assert path["holder"].startswith("test_it.HINTS")
 
 
-def test_threads_that_are_slow_to_end(run, written):
+def test_threads_that_are_slow_to_end(leaks):
     """What each call leaves for a second is no leak, though many calls leave many at a time."""
     source = """
         import threading
@@ -491,15 +485,14 @@ def test_threads_that_are_slow_to_end(run, written):
             data = [object() for _ in range(50)]
             threading.Thread(target=lambda: time.sleep(1) or data, daemon=True).start()
     """
-    run(source, "--mem-leak-check", JSON).assert_outcomes(passed=1)
-    verdict = written()["test_it"]["leak"]["verdict"]
+    verdict = leaks(source, calls=2000)["test_it"]["leak"]["verdict"]
     assert verdict["state"] == "settling"
     assert "Python threads that calls leave are gone" in verdict["reason"].replace(
         "Python threads and native threads", "Python threads"
     )
 
 
-def test_leak_beside_threads_that_are_slow_to_end(run, written):
+def test_leak_beside_threads_that_are_slow_to_end(leaks):
     """An open file that each call leaves is no pass because the call's threads end later."""
     source = """
         import os
@@ -512,7 +505,6 @@ def test_leak_beside_threads_that_are_slow_to_end(run, written):
             KEPT.append(os.open(os.devnull, os.O_RDONLY))
             threading.Thread(target=time.sleep, args=(1,), daemon=True).start()
     """
-    run(source, "--mem-leak-check", JSON)
-    verdict = written()["test_it"]["leak"]["verdict"]
+    verdict = leaks(source, calls=2000)["test_it"]["leak"]["verdict"]
     assert verdict["state"] in {"unclear", "leaking"}
     assert "file" in str(verdict)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.plugin.leaky import JSON, states
 
 CHECK = ("--mem-leak-check", "--mem-leak-blame=none", JSON)
+MANY: dict[str, Any] = {"where": "none", "calls": 2000}
 LEAKS = {
     "arena": """
         BLOCKS, LEFT = [], 0
@@ -75,17 +78,15 @@ INNOCENT = {
 
 
 @pytest.mark.parametrize("case", LEAKS)
-def test_a_leak_in_steps(run, written, case):
+def test_a_leak_in_steps(leaks, case):
     """What grows in steps, unevenly or by a share of itself is a leak like any other."""
-    run(LEAKS[case], *CHECK).assert_outcomes(failed=1)
-    assert states(written()) == {"test_it": "leaking"}
+    assert states(leaks(LEAKS[case], **MANY)) == {"test_it": "leaking"}
 
 
 @pytest.mark.parametrize("case", INNOCENT)
-def test_a_buffer_that_does_not_leak(run, written, case):
+def test_a_buffer_that_does_not_leak(leaks, case):
     """What is emptied, full or taken once is none."""
-    run(INNOCENT[case], *CHECK).assert_outcomes(passed=1)
-    assert states(written())["test_it"] in {"clean", "settling"}
+    assert states(leaks(INNOCENT[case], **MANY)) == {"test_it": "clean"}
 
 
 def test_calls_show_what_is_rare(run, written):
@@ -132,7 +133,7 @@ def test_calls_show_what_is_rare(run, written):
 
 
 @pytest.mark.parametrize(("sleep", "state"), [(0.02, "unclear"), (0, "leaking")])
-def test_c_heap_without_a_block_that_stays(run, written, sleep, state):
+def test_c_heap_without_a_block_that_stays(leaks, sleep, state):
     """It has to go on for some hundred calls, as the allocator's own slack does not."""
     source = f"""
         import ctypes
@@ -145,11 +146,10 @@ def test_c_heap_without_a_block_that_stays(run, written, sleep, state):
             allocate(90)
     """
     seconds = 2 if sleep else 20  # calls without a sleep are over sooner, on an idle machine
-    run(source, "--mem-leak-check", f"--mem-leak-seconds={seconds}", JSON)
-    assert written()["test_it"]["leak"]["verdict"]["state"] == state
+    assert states(leaks(source, calls=2000, seconds=seconds)) == {"test_it": state}
 
 
-def test_a_slow_test_that_starts_tracemalloc(run, written):
+def test_a_slow_test_that_starts_tracemalloc(leaks):
     """Each start and stop of tracemalloc keeps some bytes, which no block accounts for."""
     source = """
         import time
@@ -161,6 +161,6 @@ def test_a_slow_test_that_starts_tracemalloc(run, written):
             assert [str(n) * 3 for n in range(1_000)]
             tracemalloc.stop()
     """
-    flags = ("--mem-leak-calls=150", "--mem-leak-seconds=30")
-    run(source, "--mem-leak-check", *flags, JSON).assert_outcomes(failed=1)
-    assert written()["test_it"]["leak"]["blame"]["notes"]
+    leak = leaks(source, calls=150, seconds=30)["test_it"]["leak"]
+    assert leak["verdict"]["state"] == "leaking"
+    assert leak["blame"]["notes"]

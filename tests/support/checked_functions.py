@@ -40,11 +40,12 @@ def prepare() -> None:
     warm_up()
 
 
-def _checked(folder: str, calls: int, seconds: float) -> str:
+def _checked(folder: str, where: str, calls: int, seconds: float) -> str:
     """Check all functions of the module that are named like tests; return the JSON.
 
     Args:
         folder: where the module is.
+        where: where to look for the cause of a leak.
         calls: the most calls of each function.
         seconds: the most seconds for each.
     """
@@ -56,7 +57,7 @@ def _checked(folder: str, calls: int, seconds: float) -> str:
         for name, value in vars(module).items()
         if name.startswith("test_") and isinstance(value, FunctionType)
     }
-    check, limits = LeakCheck(), Limits(calls=calls, seconds=seconds)
+    check, limits = LeakCheck(where), Limits(calls=calls, seconds=seconds)
     found = {name: {"leak": _leak(check, test, limits)} for name, test in tests.items()}
     return json.dumps(found)
 
@@ -69,18 +70,19 @@ def _leak(check: LeakCheck, test: Callable[[], object], limits: Limits) -> dict[
 
 
 def checked(
-    folder: Path, source: str, *, calls: int = 120, seconds: float = 20.0
+    folder: Path, source: str, *, where: str = "here", calls: int = 120, seconds: float = 20.0
 ) -> dict[str, Any]:
     """Return the leaks of each function of a source, in the form of ``--mem-json``.
 
     Args:
         folder: an empty folder, which gets the source as test_it.py.
         source: a module with functions that are named like tests and have no arguments.
+        where: where to look for the cause of a leak: here or none.
         calls: the most calls of each function.
         seconds: the most seconds for each.
     """
     (folder / f"{_MODULE}.py").write_text(dedent(source), encoding="utf-8")
-    arguments = (str(folder), calls, seconds)
+    arguments = (str(folder), where, calls, seconds)
     text = fresh(_checked, *arguments) if AVAILABLE else _in_new_interpreter(*arguments)
     found: dict[str, Any] = json.loads(text)
     return found
