@@ -424,12 +424,11 @@ def test_a_cycle_that_lives_until_the_next_call(run, written):
     assert test["leak"]["verdict"]["state"] == "clean"
 
 
-def test_a_leak_beside_such_a_cycle(run, written):
+def test_a_leak_beside_such_a_cycle(leaks):
     """The whole heap is collected before each reading then, and the leak has its own number."""
-    source = f"{LISTENERS}\nKEPT = []\ndef test_it(listening): KEPT.append([])\n"
-    run(source, "--mem-leak-check", "--mem-leak-calls=300", JSON).assert_outcomes(failed=1)
-    (test,) = written().values()
-    leak = test["leak"]
+    head = LISTENERS.replace("@pytest.fixture\n", "")
+    source = f"{head}\nKEPT = []\ndef test_it():\n    listening()\n    KEPT.append([])\n"
+    leak = leaks(source, calls=300)["test_it"]["leak"]
     assert leak["more"] == []
     assert leak["blame"]["path"]["holder"] == "test_it.KEPT"
     rates = leak["verdict"]["rates"]

@@ -75,7 +75,7 @@ def checked(
     """Return the leaks of each function of a source, in the form of ``--mem-json``.
 
     Args:
-        folder: an empty folder, which gets the source as test_it.py.
+        folder: gets the source as test_it.py; its modules can be imported.
         source: a module with functions that are named like tests and have no arguments.
         where: where to look for the cause of a leak: here or none.
         calls: the most calls of each function.
