@@ -82,6 +82,7 @@ class HeapGrowth:
         measures: bool = True,
         shortest: int = 0,
         counts: bool = True,
+        collected: bool = False,
         owners: Owners = (),
     ) -> None:
         """Examine the process; garbage should have been collected just before.
@@ -96,13 +97,15 @@ class HeapGrowth:
                 replaced others.
             shortest: containers of at least this length are measured.
             counts: whether to count objects by type, in case some are replaced.
+            collected: whether the whole heap was collected just before, and has not been frozen
+                since: `finish` leaves it like that. Then garbage is young, if there is any.
             owners: as for `retention.Search`.
         """
         self._owners = owners
         started = time.thread_time()
         gc.unfreeze()
         if gc.isenabled():  # garbage that was frozen: it does not go in place of what is new
-            gc.collect()
+            gc.collect(1 if collected else 2)
         with NoCollection():
             stack_frames()  # frames become objects when they are asked for: not later
             self._values = module_values()

@@ -208,6 +208,8 @@ def _made_sure(
 ) -> GrowthFound:
     """Return what grows, measured in more calls if the first ones did not show it surely.
 
+    The heap is not frozen, as `HeapGrowth.finish` leaves it.
+
     Args:
         found: what they showed.
         verdict: how the signals grow.
@@ -220,7 +222,7 @@ def _made_sure(
     if not found.sure:
         made = min(verdict.calls, _ENOUGH_CALLS) + calls
         shortest = int(STEADY * made / _CALLS_PER_LEAK)  # what grows has had so much already
-        more = partial(measure, calls, least, shortest=shortest, counts=counts)
+        more = partial(measure, calls, least, shortest=shortest, counts=counts, collected=True)
         found = in_time(more, found)
     if found.path is None and not found.types and per_call >= 1:
         # a leak on every third call may still leave several blocks per call on the whole
@@ -324,6 +326,7 @@ def _measured(
     collect: Callable[[], None],
     shortest: int = 0,
     counts: bool = True,
+    collected: bool = False,
     owners: Owners = (),
 ) -> GrowthFound:
     """Return what grows during more calls, with containers measured before and after.
@@ -335,10 +338,15 @@ def _measured(
         collect: collects garbage, if it is to be collected.
         shortest: containers of at least this length are measured.
         counts: whether new objects may have replaced others.
+        collected: as for `HeapGrowth`.
         owners: as for `retention.Search`.
     """
     growth = HeapGrowth(
-        seconds=_GROWTH_SECONDS, shortest=shortest, counts=counts, owners=owners
+        seconds=_GROWTH_SECONDS,
+        shortest=shortest,
+        counts=counts,
+        collected=collected,
+        owners=owners,
     )
     try:
         for _ in range(calls):
