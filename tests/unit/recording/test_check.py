@@ -301,6 +301,7 @@ def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, diagnosis, st
     monkeypatch.setattr(
         "pytest_memguard.recording.diagnosis.diagnose", lambda *_, **__: (diagnosis, None)
     )
+    monkeypatch.setattr("pytest_memguard.recording.causes.causes_of", lambda *_: [])
     reading = run(lambda: None)
     assert reading.verdict.state == state
     assert (reading.diagnosis is None) == (state == "unclear")
@@ -315,6 +316,7 @@ def test_a_clean_check_does_not_count_the_heap(monkeypatch) -> None:
     assert len(counted) == 1
 
 
+@alone
 def test_stacks_are_kept_for_no_longer_than_the_check() -> None:
     """Lines are found once for all blocks of a stack, and the stacks are let go of."""
     leaking = run(lambda: KEPT.append([Thing(), Thing()]))
@@ -347,6 +349,7 @@ def test_growth_of_the_c_heap_that_no_block_accounts_for(monkeypatch, call, turn
     monkeypatch.setattr(
         "pytest_memguard.recording.diagnosis.diagnose", lambda *_, **__: out_of_time
     )
+    monkeypatch.setattr("pytest_memguard.recording.causes.causes_of", lambda *_: [])
     diagnosis = run(call).diagnosis
     assert len(asked) == turns
     assert diagnosis is not None
