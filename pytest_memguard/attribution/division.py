@@ -269,6 +269,8 @@ class _Hands:
             pair = (container, -containers.keys[index][2])
             group = _Group([pair], self._marker.held_by(container))
             self._find_path(group)
+            if group.rank:  # C memory that no leak needs may be that of another object
+                group.held = self._marker.held_by(container, within_lines=True)
             objects = self._marker.objects(group.held)
             group.is_weak = _is_data(container) or _go_by_themselves(objects, group.path)
             if group.is_weak:  # what they refer to, others hold

@@ -23,7 +23,8 @@ _ARGUMENTS: Final = (tuple, dict)
 def may_be_registered(top: int, marker: BlockMarker) -> bool:
     """Return whether the registry may refer to a block itself.
 
-    It has C memory, callables, and their arguments. A list that C code has lost is none of it.
+    It has memory from Python's allocators, callables, and their arguments. A list that C code
+    has lost is none of it, nor what a C library has allocated.
 
     Args:
         top: the index of a block that no other new block refers to.
@@ -31,7 +32,8 @@ def may_be_registered(top: int, marker: BlockMarker) -> bool:
     """
     held = marker.objects([top])
     if not held:
-        return True  # memory of C code, or an object that the collector does not track
+        # the registry's own memory, or an object that the collector does not track
+        return not marker.is_of_c_library(top)
     return callable(held[0]) or raw.is_exactly(held[0], *_ARGUMENTS)
 
 

@@ -325,7 +325,7 @@ def replaced(
                 continue
             hits = list(filter(wanted.__contains__, map(id, referents(holder))))
             if len(hits) >= least:
-                found |= marker.held_by(holder)
+                found |= marker.held_by(holder, within_lines=True)
             elif hits:
                 # many may have one each: numbers that the counters of old objects come to
                 plain.update(hits)

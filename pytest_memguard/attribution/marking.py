@@ -135,7 +135,9 @@ class BlockMarker:
 
     What a tracked object refers to is known from the garbage collector. Of its buffers, only
     further buffers from the same line are followed: a buffer may have unused space at its end
-    with old pointers in it. All other memory is followed as it is.
+    with old pointers in it. What a C library has allocated for an object is followed to all
+    that the library has allocated: each of its functions is called on a line of its own. All
+    other memory is followed as it is.
 
     Args:
         pieces: the surviving blocks, by address.
@@ -170,13 +172,16 @@ class BlockMarker:
         """Return the ids of objects here that hold others."""
         return {id(self), id(vars(self)), id(self._tracked), id(self._pieces)}
 
-    def held_by(self, holder: Any) -> set[int]:
+    def held_by(self, holder: Any, *, within_lines: bool = False) -> set[int]:
         """Return the indices of the blocks that an object holds, also through new ones.
 
         Args:
             holder: a container that existed before, or a value.
+            within_lines: whether buffers are followed only to buffers from the same line, even
+                in memory of a C library: a statement of SQLite refers to functions that belong
+                to the connection.
         """
-        return self._reached(self._roots(holder))
+        return self._reached(self._roots(holder), within_lines=within_lines)
 
     def reached(self, index: int) -> set[int]:
         """Return the indices of a block and of those that it holds."""
@@ -213,6 +218,11 @@ class BlockMarker:
             for index in indices
             if self._pieces[index].in_c_heap and not self.is_object(index)
         ]
+
+    def is_of_c_library(self, index: int) -> bool:
+        """Return whether a block is from the C library, and not through Python's allocators."""
+        piece = self._pieces[index]
+        return piece.in_c_heap and not piece.of_python
 
     def is_new(self, held: object) -> bool:
         """Return whether an object is in one of the blocks."""
@@ -287,13 +297,16 @@ class BlockMarker:
         found = self._read(address + _WORD, _WORD)
         return int.from_bytes(found, sys.byteorder) == id(kind)
 
-    def _reached(self, start: Iterable[tuple[int, bool]]) -> set[int]:
+    def _reached(
+        self, start: Iterable[tuple[int, bool]], *, within_lines: bool = False
+    ) -> set[int]:
         seen = set(start)
         waiting = list(seen)
         while waiting:
             index, buffer = waiting.pop()
             for step in self._next(index, buffer=buffer):
-                if step not in seen:
+                leaves = within_lines and buffer and not self._are_of_one_line(index, step[0])
+                if step not in seen and not leaves:
                     seen.add(step)
                     waiting.append(step)
         return {index for index, _ in seen}
@@ -318,11 +331,19 @@ class BlockMarker:
         return self._below[key]
 
     def _may_be_part(self, buffer: int, other: int) -> bool:
-        """Return whether a buffer may refer to a block of the same line, no object."""
+        """Return whether a buffer may refer to a block, which is no object.
+
+        The block is from the same line, or both are from a C library.
+        """
         if self.is_object(other):
             return False
+        if self.is_of_c_library(buffer) and self.is_of_c_library(other):
+            return True
+        return self._are_of_one_line(buffer, other)
+
+    def _are_of_one_line(self, one: int, other: int) -> bool:
         pieces = self._pieces
-        return line_of_shared(pieces[buffer].stack) == line_of_shared(pieces[other].stack)
+        return line_of_shared(pieces[one].stack) == line_of_shared(pieces[other].stack)
 
     def _of_tracked(self, held: Any) -> list[tuple[int, bool]]:
         """Return what a tracked object refers to: objects and buffers."""

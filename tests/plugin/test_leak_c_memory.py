@@ -66,3 +66,55 @@ def test_memory_that_is_lost(leaks) -> None:
     (leak,) = _found(leaks, "lost()")
     assert leak["blame"]["path"] is None
     assert leak["blame"]["lines"][0]["function"] == "lost"
+
+
+CONNECTED = """
+    import atexit
+    import sqlite3
+    import weakref
+
+    KEPT = []
+
+    def close(reference):
+        pass
+
+    class Store:
+        def __init__(self):
+            self.connection = sqlite3.connect(":memory:")
+            self.connection.execute("create table t (a)")
+            KEPT.append(self)
+            {more}
+
+    def test_it():
+        Store()
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "names"),
+    [
+        pytest.param("pass", ["test_it.KEPT"], id="alone"),
+        pytest.param(
+            "atexit.register(close, weakref.ref(self))",
+            ["atexit", "test_it.KEPT"],
+            id="beside-atexit",
+        ),
+    ],
+)
+def test_memory_of_an_object_from_several_lines(leaks, more, names) -> None:
+    """All that sqlite allocates for a connection is its holder's, on whatever line."""
+    leak = leaks(CONNECTED.format(more=more))["test_it"]["leak"]
+    parts = {
+        part["blame"]["path"]["holder"].partition(",")[0]: part
+        for part in (leak, *leak["more"])
+    }
+    assert sorted(parts) == names
+    whole = leak["verdict"]["rates"]
+    heap = {
+        name: rate["per_call"]
+        for name, part in parts.items()
+        for rate in part["verdict"]["rates"]
+        if rate["signal"] == "C heap"
+    }
+    assert heap["test_it.KEPT"] > 30_000, whole  # a connection with a table takes 32 KB
+    assert sum(heap.values()) - heap["test_it.KEPT"] < 200
