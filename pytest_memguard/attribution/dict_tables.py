@@ -19,6 +19,8 @@ from pytest_memguard.attribution import raw
 _WORD: Final = 8
 _TABLE_IN_DICT: Final = 4 * _WORD
 """Offset of a dict's pointer to its table."""
+_TABLES: Final = ((dict, _TABLE_IN_DICT), (list, 3 * _WORD), (set, 5 * _WORD))
+"""Types with a table, and the offset of the pointer to it."""
 _EMPTY: Final = dict.__sizeof__({})
 SMALLEST_TABLE: Final = dict.__sizeof__({"": None}) - _EMPTY
 """Bytes of the table of a dict with one entry or a few, the only ones that are kept."""
@@ -47,6 +49,19 @@ def traceback_at(address: int) -> tracemalloc.Traceback | None:
     return None if frames is None else tracemalloc.Traceback(frames)
 
 
+def table_traceback(held: Any) -> tracemalloc.Traceback | None:
+    """Return the stack that allocated the table of a list, dict or set, if it is known.
+
+    A table that the interpreter may have kept for reuse is not known.
+    """
+    offset = next((where for kind, where in _TABLES if type(held) is kind), None)
+    if offset is None:
+        return None
+    if type(held) is dict and dict.__sizeof__(held) == _EMPTY + SMALLEST_TABLE:
+        return None
+    return traceback_at(_word_at(id(held) + offset))
+
+
 def moved_tables(growing_container: object = None) -> Counter[Moved]:
     """Return tables that new dicts have got from others; the heap was frozen before the calls.
 
@@ -72,4 +87,8 @@ def moved_tables(growing_container: object = None) -> Counter[Moved]:
 
 def _table_of(held: dict[Any, Any]) -> int:
     """Return the address of the table of a dict."""
-    return ctypes.c_size_t.from_address(id(held) + _TABLE_IN_DICT).value
+    return _word_at(id(held) + _TABLE_IN_DICT)
+
+
+def _word_at(address: int) -> int:
+    return ctypes.c_size_t.from_address(address).value

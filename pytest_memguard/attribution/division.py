@@ -53,6 +53,8 @@ class Holding:
     """The container, if it is one that grew."""
     gained: int = 0
     """By how many items it grew."""
+    attribute_values: tuple[Piece, ...] = ()
+    """Those of the blocks that have attributes of instances, and are no objects themselves."""
     buffer: int = 0
     """Bytes of the container's own buffer among the blocks: it does not grow evenly."""
     containers: tuple[Any, ...] = ()
@@ -473,6 +475,9 @@ class _Hands:
             objects=tuple(map(type, objects)),
             growing_container=group.growing_container,
             gained=group.gained,
+            attribute_values=tuple(
+                self._pieces[index] for index in self._marker.attribute_values(held)
+            ),
             buffer=sum(self._pieces[index].size for index in buffers),
             containers=tuple(container for container, _ in group.containers),
             others=tuple(group.others),

@@ -280,6 +280,11 @@ class BlockMarker:
         values = self._values_of(container) if raw.has_words_in_front(kind) else set()
         return {index for index in known if not self.is_object(index)} | values
 
+    def attribute_values(self, indices: set[int]) -> set[int]:
+        """Return which of some blocks have the attributes of instances that are among them."""
+        instances = filter(_has_words_in_front, self.objects(indices))
+        return indices & set().union(*map(self._values_of, instances))
+
     def _values_of(self, held: Any) -> set[int]:
         """Return the block with an instance's attributes, unless they are in a dict.
 
@@ -449,6 +454,10 @@ class BlockMarker:
         """Return the index of the block that contains an address."""
         at = bisect_right(self._starts, address) - 1
         return at if at >= 0 and address < self._ends[at] else None
+
+
+def _has_words_in_front(held: object) -> bool:
+    return raw.has_words_in_front(type(held))
 
 
 def _reference_counts(held_objects: Sequence[Any]) -> list[int]:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.attribution.dict_tables import traceback_at
+from pytest_memguard.attribution.dict_tables import table_traceback, traceback_at
 from pytest_memguard.attribution.marking import referents
 from pytest_memguard.values import dataclass
 
@@ -101,10 +101,18 @@ class Origins:
                 seen.add(id(held))
                 traceback = _traceback_of(held)
                 if traceback is not None:
-                    stack = self._name(traceback)
-                    found += [Origin(stack=stack, size=n) for n in raw.block_sizes(held)]
+                    found += self._blocks_of(held, traceback)
                 if id(held) in new:
                     waiting.append(held)
+        return found
+
+    def _blocks_of(self, held: Any, traceback: Any) -> list[Origin]:
+        """Return the blocks of an object: a table may have grown on another line."""
+        own, *table = raw.block_sizes(held) or (0,)
+        found = [Origin(stack=self._name(traceback), size=own)] if own else []
+        if table:
+            stack = self._name(table_traceback(held) or traceback)
+            found += [Origin(stack=stack, size=size) for size in table]
         return found
 
     @staticmethod

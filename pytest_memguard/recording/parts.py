@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.leak_lines import (
+    Blocks,
     is_pytest,
     leak_lines,
     line_of_shared,
@@ -351,10 +352,12 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
     # where the contents themselves were made, unless they are a small part of what they hold
     enough = sum(one.size for one in made) >= _CONTENTS * sum(one.size for one in known)
     if made and enough:
-        lines = leak_lines(made, cause.calls, per_call)
         grown = next((r.per_call for r in verdict.rates if r.signal == "blocks"), 0.0)
-        if per_call <= _TOO_MUCH * grown:  # or much of what was found does not stay
-            lines = _with_what_objects_hide(lines, made, known)
+        stays = per_call <= _TOO_MUCH * grown  # or much of what was found does not
+        values = [one for one in cause.holding.attribute_values if one.stack and stays]
+        lines = leak_lines([*made, *values], cause.calls, per_call)
+        if stays:
+            lines = _with_what_objects_hide(lines, [*made, *values], known)
     else:
         lines = leak_lines(known, cause.calls, per_call)
     diagnosis = Diagnosis(
@@ -382,15 +385,15 @@ def _notes(cause: Cause) -> tuple[str, ...]:
 
 
 def _with_what_objects_hide(
-    lines: tuple[LeakLine, ...], made: Sequence[Origin], known: Sequence[Piece]
+    lines: tuple[LeakLine, ...], made: Sequence[Blocks], known: Sequence[Piece]
 ) -> tuple[LeakLine, ...]:
-    """Return lines that made objects, with a share of the blocks that belong to no object.
+    """Return lines that made objects, with a share of the blocks that have no line.
 
-    The values of an instance's attributes are such blocks, for example.
+    The collector does not follow all objects, and C code has memory of its own.
 
     Args:
-        lines: the lines of the objects.
-        made: the objects.
+        lines: the lines of the objects, and of the attributes of instances.
+        made: those blocks.
         known: all blocks.
     """
     mine, every = ([one.small for one in several if one.small] for several in (made, known))

@@ -48,11 +48,12 @@ def combined(first: Cause, others: Sequence[Cause]) -> Cause:
     every = (first, *others)
     signals = {signal for cause in every for signal in cause.per_call}
     pieces = tuple(piece for cause in every for piece in cause.pieces)
+    values = tuple(one for cause in every for one in cause.holding.attribute_values)
     types = _added(growth for cause in every for growth in cause.holding.types)
     return replace(
         first,
         pieces=pieces,
-        holding=replace(first.holding, pieces=pieces, types=types),
+        holding=replace(first.holding, pieces=pieces, types=types, attribute_values=values),
         per_call={s: sum(c.per_call.get(s, 0.0) for c in every) for s in signals},
     )
 

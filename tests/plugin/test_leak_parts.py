@@ -450,6 +450,45 @@ def test_lines_of_two_leaks(leaks):
     assert boxes[10] == pytest.approx(1, rel=0.6)
 
 
+def test_lines_of_attributes_and_tables(leaks):
+    """They are blocks of the lines that set the attributes and filled the dict."""
+    source = """
+        A, B = [], []
+
+        class Node:
+            def __init__(self):
+                self.keys = {}
+                for i in range(13):
+                    self.keys[i] = Key(self)
+
+        class Key:
+            def __init__(self, owner):
+                self.owner, self.call = owner, self.run
+
+            def run(self):
+                pass
+
+        def test_it():
+            A.append(Node())
+            B.append([bytearray(5000), str(id(B))])
+    """
+    leak = leaks(source)["test_it"]["leak"]
+    nodes = next(
+        part["blame"]
+        for part in (leak, *leak["more"])
+        if part["blame"]["path"]["holder"] == "test_it.A"
+    )
+    blocks, size = (
+        {line["line"]: line[what] / nodes["calls"] for line in nodes["lines"]}
+        for what in ("count", "size")
+    )
+    apart = sys.version_info < (3, 13)  # later, attributes are in the memory of the instance
+    assert blocks[8] == pytest.approx(27 if apart else 14, rel=0.1)
+    assert blocks[12] == pytest.approx(13, rel=0.1)
+    assert size[8] > 1.5 * size[12]  # 13 instances and the table of the dict
+    assert blocks[6] < 2.5
+
+
 def test_item_at_the_front(leaks):
     """The example of what a list holds is one of its new items, wherever they are."""
     source = """
