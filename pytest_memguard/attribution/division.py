@@ -22,7 +22,7 @@ from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Search, retention_path, stack_frames
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.sizes import Grown, Sizes
-from pytest_memguard.attribution.threads import has_threads, is_of_thread
+from pytest_memguard.attribution.threads import has_threads, is_of_thread, on_stacks
 from pytest_memguard.attribution.values import grown_values, is_atexit, module_values
 from pytest_memguard.leaks import RetentionPath, TypeGrowth
 from pytest_memguard.values import dataclass
@@ -309,7 +309,8 @@ class _Hands:
     def add_threads(self) -> None:
         """Add what threads have allocated to the group that holds the threads.
 
-        A thread has C memory, and objects that only its own stack refers to.
+        A thread has C memory, and objects that only its own stack refers to. Those may be in
+        memory that was allocated elsewhere before.
         """
         holder = next(filter(self._has_threads, self._groups), None)
         if holder is None:
@@ -319,6 +320,8 @@ class _Hands:
         below = set().union(*map(self._marker.reached, sorted(mine)))
         # what has a stack of its own may only seem to be reached, by an old pointer
         mine |= {index for index in below & unclaimed if not self._pieces[index].stack}
+        values = self._marker.indices_of(map(id, on_stacks(self._marker.objects(holder.held))))
+        mine |= unclaimed & set().union(*map(self._marker.reached, sorted(values)))
         holder.held |= mine
 
     def take_weak(self) -> list[_Group]:

@@ -339,7 +339,7 @@ _OURS: Final = f"{Path(__file__).parent.parent}{os.sep}"
 
 def is_named(file: str) -> bool:
     """Return whether lines of this file are named, and not the lines that call them."""
-    if file.startswith(("<", _OURS)):
+    if file.startswith(("<", _OURS, *_TRACKER)):
         return False  # frozen modules and generated code: who called it says more
     return not file.startswith(_STDLIB) or f"{os.sep}site-packages{os.sep}" in file
 
@@ -359,3 +359,5 @@ def _folders(*packages: str) -> tuple[str, ...]:
 
 
 _PYTEST: Final = _folders("_pytest", "pluggy")
+_TRACKER: Final = _folders("memray")
+"""Where the tracker runs in the calls: it sets the names of threads."""

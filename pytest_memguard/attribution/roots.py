@@ -12,6 +12,8 @@ from types import FrameType, FunctionType, ModuleType
 from typing import Any, Final
 
 from pytest_memguard.attribution import naming, raw
+from pytest_memguard.attribution.leak_lines import is_named
+from pytest_memguard.attribution.registries import thread_kind
 from pytest_memguard.attribution.session_owners import MACHINERY, Owners, reached_from
 from pytest_memguard.values import dataclass
 
@@ -224,17 +226,18 @@ def local_variables() -> dict[int, Variable]:
     Those of pytest and of the leak check in the current thread are left out.
     """
     threads = {
-        (raw.instance_dict(thread) or {}).get("_ident"): naming.described(thread)
+        (raw.instance_dict(thread) or {}).get("_ident"): thread
         for thread in threading.enumerate()
     }
     found: dict[int, Variable] = {}
     for ident, innermost in sys._current_frames().items():  # noqa: SLF001  # no other way
         frame: FrameType | None = innermost
-        root = Root(words=threads.get(ident, "thread"), name="thread, ", rank=6)
         here = ident == threading.get_ident()
         while frame is not None:
             if here:
                 root = Root(words=f"running {naming.frame_words(frame)}", name="", rank=7)
+            else:
+                root = _of_thread(threads.get(ident), frame)
             if not (here and _is_machinery(frame)):
                 for name, value in raw.local_values(frame).items():
                     variable = Variable(root=root, name=name, frame=frame)
@@ -242,6 +245,33 @@ def local_variables() -> dict[int, Variable]:
             frame = frame.f_back
     del innermost, frame  # this function's own is among them, and would hold itself
     return found
+
+
+def _of_thread(thread: object, frame: FrameType) -> Root:
+    """Return a thread as a root of a variable in one of its frames.
+
+    All projects have threads that wait in the same functions of the standard library: there,
+    the name says what the thread runs.
+
+    Args:
+        thread: the thread; ``None`` if it is not known.
+        frame: the frame.
+    """
+    words = "thread" if thread is None else naming.described(thread)
+    runs = ""
+    if not is_named(frame.f_code.co_filename):
+        runs = _own_function(frame) or ("" if thread is None else thread_kind(thread))
+    return Root(words=words, name=f"thread {runs}, " if runs else "thread, ", rank=6)
+
+
+def _own_function(frame: FrameType | None) -> str:
+    """Return the innermost function outside the standard library that leads to a frame."""
+    while frame is not None and not is_named(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    module = raw.text(frame.f_globals.get("__name__"))
+    return f"{module}.{frame.f_code.co_name}"
 
 
 def _is_machinery(frame: FrameType) -> bool:

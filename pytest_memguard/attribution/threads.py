@@ -1,11 +1,14 @@
-"""Recognises what belongs to threads: objects, and blocks allocated to start or run one."""
+"""Recognises what belongs to threads: objects, stacks, and blocks allocated to run one."""
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from types import FrameType
+from typing import Any
 
-from pytest_memguard.attribution import raw
+from pytest_memguard.attribution import naming, raw
 
 
 def has_threads(kinds: Iterable[type]) -> bool:
@@ -20,6 +23,24 @@ def is_of_thread(stack: Sequence[tuple[str, str, int]]) -> bool:
         stack: function, file and line of every Python frame.
     """
     return any(file == threading.__file__ for _, file, _ in stack)
+
+
+def on_stacks(objects: Iterable[Any]) -> Iterator[Any]:
+    """Yield the values of local variables of the threads among some objects.
+
+    Nothing else refers to some of them: the garbage collector does not see variables of a
+    function that runs.
+
+    Args:
+        objects: the objects.
+    """
+    innermost = sys._current_frames()  # noqa: SLF001  # no other way
+    for thread in filter(naming.is_thread, objects):
+        ident = (raw.instance_dict(thread) or {}).get("_ident")
+        frame: FrameType | None = None if type(ident) is not int else innermost.get(ident)
+        while frame is not None:
+            yield from raw.local_values(frame).values()
+            frame = frame.f_back
 
 
 def _is_thread(kind: type) -> bool:

@@ -221,10 +221,13 @@ def _memory(holding: Holding, calls: int) -> dict[Signal, float]:
 
 
 def _resources(holding: Holding, calls: int) -> dict[Signal, float]:
-    """Return how many things of each kind its objects may own."""
+    """Return how many things of each kind its objects may own.
+
+    Each call may make a class of its own: classes of one name count as one.
+    """
     found: dict[Signal, float] = {}
-    kinds = {id(kind): kind for kind in holding.objects}
-    counts = Counter(map(id, holding.objects))
+    kinds = {raw.class_name(kind): kind for kind in holding.objects}
+    counts = Counter(map(raw.class_name, holding.objects))
     for signal, names in _RELEASED_BY.items():
         owning = (key for key, kind in kinds.items() if _has_any(kind, names))
         most = max((counts[key] for key in owning), default=0)

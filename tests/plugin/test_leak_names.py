@@ -46,6 +46,31 @@ THREADS = """
 """
 
 
+WAITING = """
+    import socket
+    import threading
+    from selectors import DefaultSelector, EVENT_READ
+
+    STOP = socket.socketpair()
+
+    class Server:
+        def __init__(self):
+            self.selector = DefaultSelector()
+            self.selector.register(STOP[0], EVENT_READ)
+
+    def names(text):
+        return [letter for letter in text]
+
+    def test_it():
+        class Waiter(threading.Thread):
+            def run(self):
+                Server().selector.select()
+
+        names("abc")
+        Waiter(daemon=True).start()
+"""
+
+
 def _names(tests) -> dict[str, tuple[str, str]]:
     """Fingerprint and holder of each test's leak."""
     found = {}
@@ -68,6 +93,15 @@ def test_threads_are_told_apart(leaks):
         "test_watch": "test_it.watch",
         "test_send": "test_it.send",
     }
+
+
+def test_a_thread_that_waits_is_one_leak(leaks):
+    """What only its stack refers to is its own, and so is a class made for each thread."""
+    leak = leaks(WAITING, calls=60)["test_it"]["leak"]
+    assert [part["blame"]["path"] for part in leak["more"]] == []
+    assert leak["blame"]["path"]["holder"].startswith("threading._active, thread test_it.")
+    kept = {rate["signal"]: rate["per_call"] for rate in leak["verdict"]["rates"]}
+    assert kept["Python threads"] == pytest.approx(1, rel=0.2)
 
 
 def test_context_variables(leaks):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
 
+from pytest_memguard.attribution.division import Holding
 from pytest_memguard.attribution.leftover import Heap, _holds
-from pytest_memguard.recording.causes import Cause, causes_of
+from pytest_memguard.recording.causes import Cause, _resources, causes_of
 from tests.support.fresh_process import alone
 from tests.unit.attribution.leaking import NAME, module
 
@@ -24,6 +26,13 @@ def _causes(leak: Callable[[], None]) -> list[Cause]:
     gc.unfreeze()
     assert causes is not None
     return causes
+
+
+def test_objects_of_classes_that_each_call_makes() -> None:
+    """Classes of one name are one kind: each object of them may have a thread, say."""
+    kinds = tuple(type("Waiter", (Thread,), {}) for _ in range(16))
+    holding = Holding(path=None, pieces=(), types=(), objects=kinds)
+    assert _resources(holding, 16)["Python threads"] == 1
 
 
 RENEWED = """
