@@ -17,6 +17,7 @@ from pytest_memguard.attribution.growth import STEADY, NoCollection
 from pytest_memguard.attribution.holders import holder_of
 from pytest_memguard.attribution.leftover import Heap, leftover, replaced, with_main_line
 from pytest_memguard.attribution.marking import BlockMarker, Piece, with_reused
+from pytest_memguard.attribution.moved_tables import moved, share_added
 from pytest_memguard.attribution.naming import is_weak_container
 from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Search, retention_path, stack_frames
@@ -29,6 +30,10 @@ from pytest_memguard.values import dataclass
 
 _START_SHARE: Final = 0.4
 _MOST_HOLDERS: Final = 24
+_MOST_ROUNDS: Final = 3
+"""How many times so many containers are looked at, if others keep something else."""
+_MOST_FURTHER: Final = 2_000
+"""The most containers of which one item is looked at."""
 _SHARED: Final = 0.5
 """Two containers keep the same things if they share this part of the growth looked for."""
 _PART_OF_GROWTH: Final = 0.5
@@ -59,6 +64,8 @@ class Holding:
     """Bytes of the container's own buffer among the blocks: it does not grow evenly."""
     containers: tuple[Any, ...] = ()
     """All containers that grew with it, which have tables of their own."""
+    is_population: bool = False
+    """Whether there are so many of them that not all were looked at."""
     others: tuple[str, ...] = ()
     """Names of further holders of the same blocks."""
 
@@ -227,6 +234,8 @@ class _Group:
         self.gained = 0
         self.is_weak = False
         """Whether it is a container of weak references, which go with what they refer to."""
+        self.is_population = False
+        """Whether so many containers grow that some of their tables move in any few calls."""
         self.referred: set[int] = set()
         """Blocks of what those refer to."""
         self.others: dict[str, None] = {}
@@ -263,29 +272,55 @@ class _Hands:
         self._search = search
         self._calls = calls
         self._groups: list[_Group] = []
+        self._shares: dict[int, float] = {}
+        """Which part of a table that has moved was added to it."""
 
     def add(self, grown: Grown, values: Sequence[tuple[RetentionPath, Any, Any, int]]) -> None:
         """Add containers that grew, joined if they keep the same things, and values."""
-        containers = Containers(grown, self._new_objects, self._calls, most=_MOST_HOLDERS)
-        for index, container in enumerate(containers.objects):
-            pair = (container, -containers.keys[index][2])
-            group = _Group([pair], self._marker.held_by(container))
-            self._find_path(group)
-            if group.rank:  # C memory that no leak needs may be that of another object
-                group.held = self._marker.held_by(container, within_lines=True)
-            objects = self._marker.objects(group.held)
-            group.is_weak = _is_data(container) or _go_by_themselves(objects, group.path)
-            if group.is_weak:  # what they refer to, others hold
-                group.referred = self._marker.referred_to(filter(_is_reference, objects))
-                group.held |= group.referred
-            self._join(group)
+        asked: set[int] = set()
+        waiting = grown
+        for _ in range(_MOST_ROUNDS):
+            containers = Containers(waiting, self._new_objects, self._calls, most=_MOST_HOLDERS)
+            for index, container in enumerate(containers.objects):
+                self._add_container(container, -containers.keys[index][2])
+            asked.update(map(id, containers.objects))
+            waiting = self._with_more(waiting, asked)
+            if not waiting:
+                break
         self._join_inner()
-        asked = set(map(id, containers.objects))
-        self._add_tables([one for one, _ in grown if id(one) not in asked])
+        self._add_tables([pair for pair in grown if id(pair[0]) not in asked])
         for path, value, growing_container, gained in values:
             group = _Group([], self._marker.held_by(value))
             group.path, group.growing_container, group.gained = path, growing_container, gained
             self._groups.append(group)
+
+    def _add_container(self, container: Any, gained: int) -> None:
+        group = _Group([(container, gained)], self._marker.held_by(container))
+        self._find_path(group)
+        if group.rank:  # C memory that no leak needs may be that of another object
+            group.held = self._marker.held_by(container, within_lines=True)
+        objects = self._marker.objects(group.held)
+        group.is_weak = _is_data(container) or _go_by_themselves(objects, group.path)
+        if group.is_weak:  # what they refer to, others hold
+            group.referred = self._marker.referred_to(filter(_is_reference, objects))
+            group.held |= group.referred
+        self._join(group)
+
+    def _with_more(self, grown: Grown, asked: set[int]) -> Grown:
+        """Return further containers that hold something that no group has.
+
+        There may be hundreds that keep the same things, and a few beside them.
+        """
+        if len(asked) == len(grown):
+            return []
+        unclaimed = self.unclaimed()
+        others = [pair for pair in grown if id(pair[0]) not in asked]
+        return [
+            pair
+            for pair in others[:_MOST_FURTHER]
+            for item in [self._new_objects.item_of(pair[0])]
+            if not unclaimed.isdisjoint(self._marker.indices_of(map(id, item)))
+        ]
 
     def _join_inner(self) -> None:
         """Join lists that only the C code of another container refers to to that container.
@@ -367,15 +402,17 @@ class _Hands:
     def _has_threads(self, group: _Group) -> bool:
         return has_threads(map(type, self._marker.objects(group.held)))
 
-    def _add_tables(self, containers: Sequence[Any]) -> None:
+    def _add_tables(self, grown: Grown) -> None:
         """Add the tables of further containers to the groups that keep the same things.
+
+        A table that was there before and has moved keeps what it has grown by.
 
         There are many such containers if each call adds to all lists that earlier calls have
         made. So are the sets of weak references of abstract classes, if each call asks all of
         them: the references belong to the group that has the objects they refer to.
         """
         groups = [(group, self._marker.object_ids(group.held)) for group in self._groups]
-        for container in containers:
+        for container, gained in grown:
             if self._add_references(container):
                 continue
             tables = self._marker.buffers(container)
@@ -383,7 +420,17 @@ class _Hands:
             for group, held in groups:
                 if not items.isdisjoint(held):
                     group.held |= tables
+                    self._share_tables([(container, gained)])
+                    if not group.is_population:
+                        group.is_population = True
+                        self._share_tables(group.containers)
                     break
+
+    def _share_tables(self, containers: Grown) -> None:
+        """Note which parts of the tables of some containers have been added to them."""
+        for container, gained in containers:
+            share = share_added(container, gained)
+            self._shares.update(dict.fromkeys(self._marker.buffers(container), share))
 
     def _add_references(self, container: Any) -> bool:
         """Add a set of weak references to the group that has the objects its new ones refer to.
@@ -466,6 +513,7 @@ class _Hands:
         buffers = {
             index
             for container, _ in group.containers
+            if container is group.growing_container or not group.is_population
             for part in {
                 id(part): part for part in (container, *raw.tables(container))
             }.values()
@@ -473,7 +521,7 @@ class _Hands:
         }
         return Holding(
             path=group.path,
-            pieces=tuple(self._pieces[index] for index in sorted(held - buffers)),
+            pieces=self._added_pieces(held - buffers),
             types=NewObjects(objects, set()).count(max(1, math.ceil(STEADY * self._calls))),
             objects=tuple(map(type, objects)),
             growing_container=group.growing_container,
@@ -483,8 +531,19 @@ class _Hands:
             ),
             buffer=sum(self._pieces[index].size for index in buffers),
             containers=tuple(container for container, _ in group.containers),
+            is_population=group.is_population,
             others=tuple(group.others),
         )
+
+    def _added_pieces(self, indices: set[int]) -> tuple[Piece, ...]:
+        """Return the blocks, with what was added of those that have moved."""
+        found = []
+        for index in sorted(indices):
+            share = self._shares.get(index, 1.0)
+            piece = self._pieces[index] if share >= 1 else moved(self._pieces[index], share)
+            if piece is not None:
+                found.append(piece)
+        return tuple(found)
 
     def unclaimed(self) -> set[int]:
         """Return the blocks that no group has."""
@@ -509,6 +568,7 @@ class _Hands:
         ]
         theirs = [heap for heap in heaps if heap.path is None and heap.may_be_registered]
         registry.held |= set().union(*(g.held for g in lost), *(heap.held for heap in theirs))
+        self._shares.update(exit_functions.table(registry.held, self._marker, registry.gained))
         called = exit_functions.callbacks(registry.held, self._marker)
         registry.path = exit_functions.with_names(registry.path, called)
         self._groups = [group for group in self._groups if group not in lost]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import ReferenceType
 
 from pytest_memguard.attribution import naming, raw
+from pytest_memguard.attribution.values import exit_functions
 
 if TYPE_CHECKING:
     from pytest_memguard.attribution.marking import BlockMarker
@@ -18,6 +19,7 @@ _MOST_NAMES: Final = 2
 _REGISTERED_SHARE: Final = 0.5
 """Each call registers a function as often as another, or this much less; others are strays."""
 _ARGUMENTS: Final = (tuple, dict)
+_WORD: Final = 8
 
 
 def may_be_registered(top: int, marker: BlockMarker) -> bool:
@@ -35,6 +37,26 @@ def may_be_registered(top: int, marker: BlockMarker) -> bool:
         # the registry's own memory, or an object that the collector does not track
         return not marker.is_of_c_library(top)
     return callable(held[0]) or raw.is_exactly(held[0], *_ARGUMENTS)
+
+
+def table(blocks: Iterable[int], marker: BlockMarker, gained: int) -> dict[int, float]:
+    """Return the registry's own table, with the part of it that was added, if it has moved.
+
+    It is a block of C code with a pointer for each function.
+
+    Args:
+        blocks: indices of blocks.
+        marker: knows what is in the blocks.
+        gained: by how many functions the registry has grown.
+    """
+    length = exit_functions()
+    return {
+        index: gained / length
+        for index in blocks
+        if marker.size(index) >= _WORD * length
+        and not marker.is_object(index)
+        and len(marker.below(index)) >= gained
+    }
 
 
 def callbacks(blocks: Iterable[int], marker: BlockMarker) -> list[Any]:

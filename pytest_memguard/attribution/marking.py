@@ -224,6 +224,10 @@ class BlockMarker:
         piece = self._pieces[index]
         return piece.in_c_heap and not piece.of_python
 
+    def size(self, index: int) -> int:
+        """Return the bytes of a block."""
+        return self._pieces[index].size
+
     def is_new(self, held: object) -> bool:
         """Return whether an object is in one of the blocks."""
         return self._index(id(held)) is not None

@@ -29,7 +29,7 @@ def module_values() -> dict[str, int]:
     variables are among them: nothing visible holds the former, and a variable whose value is
     not tracked is not tracked either.
     """
-    found = {_EXIT: _exit_functions(), _CONTEXT: _context_variables()}
+    found = {_EXIT: exit_functions(), _CONTEXT: _context_variables()}
     found |= {f"{_CONTEXT} of {kind}": count for kind, count in _kinds_in_context().items()}
     for name, variable, value in _variables():
         found[f"{name} {variable}"] = extent(value)
@@ -85,11 +85,11 @@ def grown_values(
         least: the least growth.
     """
     found: list[tuple[RetentionPath, object, Value, int]] = []
-    more = _exit_functions() - then[_EXIT]
+    more = exit_functions() - then[_EXIT]
     if more >= least:
         steps = ("module atexit", f"{_EXIT}: {more} more")
         path = RetentionPath(steps=steps, holder=_ATEXIT)
-        found.append((path, None, Value(_exit_functions), more))
+        found.append((path, None, Value(exit_functions), more))
     more = _context_variables() - then[_CONTEXT]
     if more >= least:
         steps = (_CONTEXT, f"{_CONTEXT} of this thread: {more} more")
@@ -120,7 +120,7 @@ def exits_grew(then: dict[str, int], least: int) -> bool:
         then: what `module_values` returned.
         least: the least growth.
     """
-    return _exit_functions() - then[_EXIT] >= least
+    return exit_functions() - then[_EXIT] >= least
 
 
 def is_atexit(path: RetentionPath) -> bool:
@@ -142,7 +142,8 @@ def _variables() -> list[tuple[str, str, Any]]:
     ]
 
 
-def _exit_functions() -> int:
+def exit_functions() -> int:
+    """Return how many functions are registered with atexit."""
     count = getattr(atexit, "_ncallbacks", int)()
     return count if type(count) is int else 0
 

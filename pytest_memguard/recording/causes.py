@@ -203,6 +203,7 @@ def _cause(holding: Holding, calls: int) -> Cause:
         holding=holding,
         calls=calls,
         per_call={**_memory(holding, calls), **_resources(holding, calls)},
+        is_population=holding.is_population,
     )
 
 

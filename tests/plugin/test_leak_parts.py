@@ -489,6 +489,61 @@ def test_lines_of_attributes_and_tables(leaks):
     assert blocks[6] < 2.5
 
 
+def test_tables_of_many_lists(leaks):
+    """Those that move in a few calls keep what they have grown by, and hide no other leak."""
+    source = """
+        LISTS, OTHER = [], []
+        for n in range(1000, 1300):
+            LISTS.append([])
+            for _ in range(n):
+                LISTS[-1].append(None)
+
+        class Event:
+            pass
+
+        def test_it():
+            event = Event()
+            for rows in LISTS:
+                rows.append(event)
+            OTHER.append([bytearray(3000), str(len(OTHER))])
+    """
+    leak = leaks(source, calls=200)["test_it"]["leak"]
+    told = {
+        part["blame"]["path"]["holder"]: part["blame"]["bytes_per_call"]
+        for part in (leak, *leak["more"])
+    }
+    assert sorted(told) == ["test_it.LISTS[...]", "test_it.OTHER"]
+    assert told["test_it.LISTS[...]"] == pytest.approx(300 * 8 * 9 / 8, rel=0.5)
+    assert told["test_it.OTHER"] == pytest.approx(3200, rel=0.2)
+
+
+def test_the_table_of_atexit(leaks):
+    """It keeps the entries of the calls, wherever it lies now, and nothing of earlier ones."""
+    source = """
+        import atexit
+
+        OPEN = []
+
+        def close(number):
+            pass
+
+        for number in range(20_000):
+            atexit.register(close, number)
+
+        def test_it():
+            atexit.register(close, 1)
+            OPEN.append(bytearray(2000))
+    """
+    leak = leaks(source, calls=200)["test_it"]["leak"]
+    told = {
+        part["blame"]["path"]["holder"]: part["blame"]["bytes_per_call"]
+        for part in (leak, *leak["more"])
+    }
+    assert sorted(told) == ["atexit", "test_it.OPEN"]
+    assert told["test_it.OPEN"] == pytest.approx(2080, rel=0.1)
+    assert told["atexit"] < 150
+
+
 def test_item_at_the_front(leaks):
     """The example of what a list holds is one of its new items, wherever they are."""
     source = """
