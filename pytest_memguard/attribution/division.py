@@ -14,7 +14,7 @@ from pytest_memguard.attribution import exit_functions, raw
 from pytest_memguard.attribution.c_memory import CMemory
 from pytest_memguard.attribution.containers import Containers
 from pytest_memguard.attribution.growth import STEADY, NoCollection
-from pytest_memguard.attribution.holders import holder_of
+from pytest_memguard.attribution.holders import holder_of, is_below
 from pytest_memguard.attribution.leftover import Heap, leftover, replaced, with_main_line
 from pytest_memguard.attribution.marking import BlockMarker, Piece, with_reused
 from pytest_memguard.attribution.moved_tables import moved, share_added
@@ -240,6 +240,11 @@ class _Group:
         """Blocks of what those refer to."""
         self.others: dict[str, None] = {}
         """Names of further holders of the same blocks, in order."""
+
+    def take(self, other: _Group) -> None:
+        """Take the path of another group."""
+        self.path = other.path
+        self.growing_container, self.gained = other.growing_container, other.gained
 
     @property
     def holds_nothing(self) -> bool:
@@ -480,12 +485,16 @@ class _Hands:
         if path is None:
             return
         if group.path is None or (group.is_weak and not new.is_weak):
-            group.path, group.growing_container, group.gained = (
-                path,
-                new.growing_container,
-                new.gained,
-            )
-        elif not new.is_weak and path.holder != group.path.holder:
+            group.take(new)
+        elif new.is_weak or path.holder == group.path.holder:
+            return
+        elif is_below(group.path.holder, path.holder):
+            # what holds both is the one that has to let go, whichever of them has more
+            group.take(new)
+            group.others = {
+                name: None for name in group.others if not is_below(name, path.holder)
+            }
+        elif not is_below(path.holder, group.path.holder):
             # of holders in one object that grow alike, the same one is named every time
             siblings = path.holder.rpartition(".")[0] == group.path.holder.rpartition(".")[0]
             if siblings and new.gained == group.gained and path.holder < group.path.holder:

@@ -12,6 +12,8 @@ from pytest_memguard.attribution.retention import Chain, Search, retention_path
 from pytest_memguard.leaks import RetentionPath
 
 _MOST_TIES: Final = 3
+_PARTS: Final = (".", "[", ",")
+"""What a name continues with for a part of what it names."""
 
 
 def holder_of(
@@ -41,6 +43,11 @@ def holder_of(
     # of containers that grow alike, the same one has to be named every time
     _, path, growing_container, gained = min(best, key=itemgetter(0))
     return path, growing_container, gained
+
+
+def is_below(name: str, other: str) -> bool:
+    """Return whether one holder is a part of what another one holds, by their names."""
+    return name.startswith(other) and name.removeprefix(other).startswith(_PARTS)
 
 
 def _chains_to(container: Any, new_objects: NewObjects, search: Search) -> list[Chain]:

@@ -499,6 +499,7 @@ class Case:
                 # a mistake in measuring what is left out: nothing else was found to grow
                 verdict = replace(verdict, state="clean", rates=())
             self._forget_runners_list()
+            self._name_upper_holder()
             self._note_other_holders()
         if verdict.state == "unclear" and self._in_doubt is not None:
             doubt = self._in_doubt
@@ -508,6 +509,31 @@ class Case:
             reason = f"a cache is filling: {self.filling}"
             return replace(verdict, state="settling", reason=reason)
         return verdict
+
+    def _name_upper_holder(self) -> None:
+        """Name the holder of the only leak if what is named is a part of what that holds.
+
+        Which of them has more of what is new depends on how many calls were made before.
+        """
+        diagnosis = self.diagnosis
+        if diagnosis is None or diagnosis.path is None or len(self._leaks) != 1:
+            return
+        (cause,) = self._leaks
+        upper = "" if cause.path is None else cause.path.holder
+        if not upper:
+            return
+        from pytest_memguard.attribution.holders import is_below  # loaded by then
+        from pytest_memguard.recording.diagnosis import GrowingContainer, named
+
+        if not is_below(diagnosis.path.holder, upper):
+            return
+        holding = cause.holding
+        self.growing_container = (
+            GrowingContainer(holding.growing_container, holding.gained / cause.calls)
+            if holding.gained
+            else None
+        )
+        self.diagnosis = named(replace(diagnosis, path=cause.path))
 
     def _note_other_holders(self) -> None:
         """Note which other objects hold the only leak."""

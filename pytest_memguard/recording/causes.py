@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.division import Division, Holding
+from pytest_memguard.attribution.holders import is_below
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.threads import has_threads, is_of_thread
 from pytest_memguard.errors import Unmeasurable
@@ -71,9 +72,10 @@ class Cause:
         if self.path is not None and growing_container is not self.holding.growing_container:
             names = {self.path.holder: None, **names}
         names.pop(path.holder, None)
-        if not names:
+        beside = [name for name in names if not is_below(name, path.holder)]
+        if not beside:
             return ""
-        some = " and ".join([*names][:_MOST_OTHERS])
+        some = " and ".join(beside[:_MOST_OTHERS])
         return f"it is also held by {some}: each of its holders has to let go of it"
 
     @property
