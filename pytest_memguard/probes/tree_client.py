@@ -1,0 +1,192 @@
+"""Starts the process that samples the tree of this one, and asks it."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any, Final
+
+import psutil
+
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.tree_marks import Since
+
+INTERVAL_SECONDS: Final = 0.02 if sys.platform == "linux" else 0.2
+"""Seconds between two samples; finding descendants takes psutil milliseconds."""
+_PATIENCE_SECONDS: Final = 20.0
+_ENDED: Final = "the process that samples the process tree has ended"
+_popen: Final = subprocess.Popen  # tests replace what they find in modules
+
+
+class TreeClient:
+    """The sampler of this process, started when something first asks.
+
+    Args:
+        interval: seconds between two samples.
+
+    Attributes:
+        pid: number of the process that has started it; its forked copies start their own.
+        sampler: number of the sampler.
+        marks: names of those in use.
+
+    Raises:
+        Unmeasurable: if it does not start.
+    """
+
+    def __init__(self, interval: float = INTERVAL_SECONDS) -> None:
+        self.pid = os.getpid()
+        self._lock = threading.Lock()
+        self._problem = ""
+        self.marks: set[str] = set()
+        try:
+            self._requests, self._answers = _start(self.pid, interval)
+            self.sampler: int = self._receive()["ready"]
+            self._identity = _identity(self._requests)
+        except OSError as error:
+            msg = f"no process could be started that samples the process tree: {error}"
+            raise Unmeasurable(msg) from error
+
+    def mark(self, name: str, *, always: bool = True) -> Since:
+        """Begin to sample, and return the level and how many descendants live.
+
+        Args:
+            name: of the mark; several may be in use.
+            always: whether the level is needed if there are no descendants.
+
+        Raises:
+            Unmeasurable: if the sampler has ended.
+        """
+        self.marks.add(name)
+        return self._ask("mark", name, always=always)
+
+    def read(self, name: str) -> Since:
+        """Return what the tree has used since a mark; it goes on.
+
+        Raises:
+            Unmeasurable: if the sampler has ended.
+        """
+        return self._ask("read", name, always=True)
+
+    def read_and_mark(self, name: str) -> Since:
+        """Return what the tree has used since a mark, and begin again.
+
+        Raises:
+            Unmeasurable: if the sampler has ended.
+        """
+        return self._ask("next", name, always=False)
+
+    def drop(self, name: str) -> None:
+        """End a mark; without any the sampler waits and does nothing."""
+        if name in self.marks:
+            self.marks.discard(name)
+            with self._lock:
+                self._send({"ask": "drop", "name": name})
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the sampler is known to have ended."""
+        return bool(self._problem)
+
+    def close(self) -> None:
+        """End the sampler."""
+        if self.pid == os.getpid():
+            for pipe in (self._requests, self._answers):
+                try:
+                    pipe.close()
+                except OSError:
+                    continue
+
+    def _ask(self, what: str, name: str, *, always: bool) -> Since:
+        with self._lock:
+            if what != "mark" and name not in self.marks:  # it was another sampler's
+                raise Unmeasurable(_ENDED)
+            self._send({"ask": what, "name": name, "always": always})
+            if self._problem:
+                raise Unmeasurable(self._problem)
+            try:
+                return Since(**self._receive())
+            except (OSError, ValueError, TypeError) as error:
+                self._problem = _ENDED
+                raise Unmeasurable(_ENDED) from error
+
+    def _send(self, request: dict[str, Any]) -> None:
+        try:
+            # a test may have closed all descriptors, and opened its own since
+            if _identity(self._requests) == self._identity:
+                self._requests.write(json.dumps(request).encode() + b"\n")
+                self._requests.flush()
+                return
+        except (OSError, ValueError):
+            pass
+        self._problem = _ENDED
+
+    def _receive(self) -> dict[str, Any]:
+        if os.name == "posix":
+            from select import select
+
+            if not select([self._answers], [], [], _PATIENCE_SECONDS)[0]:
+                msg = "it does not answer"
+                raise TimeoutError(msg)
+        line = self._answers.readline()
+        if not line:
+            raise BrokenPipeError(_ENDED)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def _identity(pipe: IO[bytes]) -> tuple[int, int]:
+    """What tells a pipe from another file that has got its number."""
+    status = os.fstat(pipe.fileno())
+    return status.st_dev, status.st_ino
+
+
+def _start(pid: int, interval: float) -> tuple[IO[bytes], IO[bytes]]:
+    """Start the sampler, and return the pipes to it and from it."""
+    folders = [str(Path(__file__).parents[2]), str(Path(psutil.__file__).parents[1])]
+    code = (
+        f"import sys; sys.path[:0] = {folders!r}; "
+        "from pytest_memguard.probes.tree_sampler import main; "
+        f"main({pid}, {interval})"
+    )
+    process = _popen(
+        [sys.executable, "-I", "-S", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=os.sep,
+    )
+    if process.stdin is None or process.stdout is None:
+        raise BrokenPipeError
+    if os.name == "posix":
+        process.wait()  # it leaves the sampler behind
+    return process.stdin, process.stdout
+
+
+_client: TreeClient | None = None
+
+
+def tree_client() -> TreeClient:
+    """Return the client of this process.
+
+    Raises:
+        Unmeasurable: if the sampler cannot be started, or has ended.
+    """
+    global _client  # noqa: PLW0603  there is one process
+    if _client is None or _client.pid != os.getpid() or _client.has_ended:
+        _client = TreeClient()
+        atexit.register(_client.close)
+    return _client
+
+
+def close_client() -> None:
+    """End the sampler of this process, if there is one that nothing uses."""
+    global _client  # noqa: PLW0603  likewise
+    if _client is not None and not (_client.pid == os.getpid() and _client.marks):
+        _client.close()
+        atexit.unregister(_client.close)
+        _client = None
