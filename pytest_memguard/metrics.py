@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pytest_memguard.sizes import KIB, format_size
+from pytest_memguard.sizes import KIB, MIB, format_size
 from pytest_memguard.values import dataclass
 
 BYTES: Final = "bytes"
@@ -38,6 +38,8 @@ class Metric:
     """Whether allocation lines explain it."""
     by_thread: bool = False
     """Whether a budget may be on the test's own thread alone."""
+    includes_resident: bool = False
+    """Whether resident memory of the process is a part of it, which slack distorts, too."""
 
     @property
     def is_memory(self) -> bool:
@@ -82,17 +84,35 @@ PYTHON: Final = Metric(
     meaning="bytes of Python objects at their high-water mark",
     has_lines=True,
 )
+TREE: Final = Metric(
+    name="tree",
+    noun="peak memory of the process tree",
+    meaning="memory of the process and its descendants, what they share counted once",
+    resolution=MIB,
+    includes_resident=True,
+)
+CHILDREN: Final = Metric(
+    name="children",
+    noun="peak memory of descendants",
+    meaning="memory of the descendants, without what they share with the process",
+    resolution=MIB,
+)
+"""What descendants use; reported beside other metrics, and never limited."""
 
 _UNITS: Final[dict[str, str]] = {}
 """Units of metrics that only stored files have, by name."""
 
-METRICS: Final[dict[str, Metric]] = {metric.name: metric for metric in (RSS, HEAP, PYTHON)}
+METRICS: Final[dict[str, Metric]] = {
+    metric.name: metric for metric in (RSS, HEAP, PYTHON, TREE)
+}
 """The metrics that can be measured here, by name; plugins add theirs while a run lasts."""
 
 
 def metric_named(name: str) -> Metric:
     """Return a metric by its name; one that only a stored file has gets a plain noun."""
     known = METRICS.get(name)
+    if name == CHILDREN.name:
+        return CHILDREN
     if known is None:
         return Metric(name=name, noun=f"peak of {name}", unit=_UNITS.get(name, BYTES))
     return known

@@ -130,11 +130,14 @@ def _near(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
 
 
 def _fine(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
-    exact = metric_named(budget.metric).resolution
+    metric = metric_named(budget.metric)
+    instrument, advice = "the kernel's mark is", "; metric='heap' is exact to the byte"
+    if metric.includes_resident:
+        instrument, advice = "samples are", ""
     return (
         f"{subject(budget, phase)} {_amount(budget, peak.value)} is as near to "
-        f"{_limit(budget)} as the kernel's mark is exact ({_amount(budget, exact)}); "
-        "metric='heap' is exact to the byte"
+        f"{_limit(budget)} as {instrument} exact ({_amount(budget, metric.resolution)})"
+        f"{advice}"
     )
 
 
@@ -148,11 +151,15 @@ def _undecided(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
 
 def _unseen(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
     """Return the sentence if sampling may have missed a peak above the limit."""
+    witness = "the process's lifetime high-water mark allows"
+    unbounded = "nothing bounds what lasted less"
+    if metric_named(peak.metric).includes_resident:
+        witness = "high-water marks and page faults of its descendants allow"
+        unbounded = "SIGCHLD is ignored, and children end without a trace"
     bound = (
-        "nothing bounds what lasted less"
+        unbounded
         if peak.unseen is None
-        else "the process's lifetime high-water mark allows up to "
-        + _amount(budget, peak.high + peak.unseen)
+        else f"{witness} up to {_amount(budget, peak.high + peak.unseen)}"
     )
     return (
         f"{subject(budget, phase)} was sampled, {_amount(budget, peak.value)} at the highest, "

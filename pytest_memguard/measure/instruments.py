@@ -15,7 +15,7 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.measure.gaps import NO_MARK, NO_RESETS, NO_RESIDENT
 from pytest_memguard.measure.marked_phase import MarkedPhaseWatch
-from pytest_memguard.metrics import PYTHON
+from pytest_memguard.metrics import PYTHON, TREE
 from pytest_memguard.model import Gap
 from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import TrackerFolder
@@ -72,6 +72,7 @@ class Instruments:
         self.gaps: list[Gap] = [] if gaps is None else gaps
         self.probes: Mapping[str, Callable[[], Meter]] = {
             PYTHON.name: _python_heap,
+            TREE.name: self._tree,
             **(probes or {}),
         }
         give_back_large_blocks()
@@ -156,6 +157,15 @@ class Instruments:
     def grown_by_us(self, size: int) -> None:
         """Note bytes by which measuring has made the process larger: they are no garbage."""
         self.clean_level += size
+
+    def _tree(self) -> Meter:
+        from pytest_memguard.probes.tree import TreeProbe, sampling_in_words
+
+        subject, reason = sampling_in_words()
+        gap = Gap(subject=subject, reason=reason)
+        if gap not in self.gaps:
+            self.gaps.append(gap)
+        return TreeProbe()
 
     def close(self) -> None:
         """Remove files, drop fillers, and release the high-water mark."""

@@ -134,7 +134,14 @@ class Peaks:
         if index == 0:
             unseen = unseen_below(stage.ceiling, stage.high)
             return marked_peak(value, stage.high - value, meter.method, unseen=unseen)
-        return Peak(metric=meter.metric.name, value=value, high=value, method=meter.method)
+        unseen = unseen_below(stage.ceilings[index], value)
+        return Peak(
+            metric=meter.metric.name,
+            value=value,
+            high=value,
+            method=meter.method,
+            unseen=unseen,
+        )
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase; 0 where nothing tells resident memory."""
@@ -209,8 +216,9 @@ class Peaks:
                 peaks[meter.metric.name] = Peak(
                     metric=meter.metric.name,
                     value=value,
-                    high=value,
+                    high=value + (slack if meter.metric.includes_resident else 0),
                     method=meter.method,
+                    bound=bound,
                     unseen=region.unseen(index),
                 )
         return peaks

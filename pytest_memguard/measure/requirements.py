@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Final
 
@@ -116,7 +117,7 @@ class Requirements:
         self.growth = growth
         self._work_out_traced([b for b in self.limits if metric_named(b.metric).is_traced])
         self._work_out_metered([b for b in self.limits if _is_metered(metric_named(b.metric))])
-        self._work_out_resident([b for b in self.limits if _is_resident(b)])
+        self._work_out_resident([b for b in self.limits if _includes_resident(b)])
         mine = [b for b in self.limits if b.baseline_value is None]
         self.main_limit = mine[0].limit if mine else None
         self.call_only_limit = _call_only_limit(mine)
@@ -137,11 +138,7 @@ class Requirements:
 
     def stage_thresholds(self) -> list[SlackThresholds]:
         """What is done about slack in a stage, for each limit there is on any stage."""
-        return [
-            thresholds_for(b.limit, b.before)
-            for b in self.limits
-            if b.stage and _is_resident(b)
-        ]
+        return [_thresholds(b) for b in self.limits if b.stage and _includes_resident(b)]
 
     def metrics_in(self, phase: PhaseName) -> list[str]:
         """Names of the further metrics that are read in a phase."""
@@ -168,11 +165,11 @@ class Requirements:
         for phase in PHASES:
             covering = [b for b in limits if b.covers(phase)]
             if covering:
+                thresholds[phase] = strictest(_thresholds(b) for b in covering)
+            covering = [b for b in covering if _is_resident(b)]
+            if covering:
                 self.resident[phase] = min(b.limit for b in covering)
                 self.no_finding_below[phase] = min(b.limit * (b.warn or 1) for b in covering)
-                thresholds[phase] = strictest(
-                    thresholds_for(b.limit, b.before) for b in covering
-                )
         self.tolerance = min(
             (of_phase.ignore for of_phase in thresholds.values()),
             default=FOR_STORED_PEAKS.ignore,
@@ -185,7 +182,7 @@ class Requirements:
     def _work_out_short_cuts(self) -> None:
         self.ignored_rise_bytes = self.tolerance // 2
         self.urgent_garbage_bytes = self.tolerance * URGENT_GARBAGE_FACTOR
-        self.collects = self.record or bool(self.resident)
+        self.collects = self.record or any(_includes_resident(b) for b in self.limits)
         self.detailed = (
             self.track
             or self.readings
@@ -212,6 +209,16 @@ def _phases_of(metric: str, limits: Sequence[Budget]) -> frozenset[PhaseName]:
 
 def _is_resident(limit: Budget) -> bool:
     return metric_named(limit.metric).is_resident
+
+
+def _includes_resident(limit: Budget) -> bool:
+    return _is_resident(limit) or metric_named(limit.metric).includes_resident
+
+
+def _thresholds(limit: Budget) -> SlackThresholds:
+    """What is done about slack for a limit; memray tells nothing of other processes."""
+    found = thresholds_for(limit.limit, limit.before)
+    return found if _is_resident(limit) else replace(found, use_tracker=inf)
 
 
 def _is_metered(metric: Metric) -> bool:

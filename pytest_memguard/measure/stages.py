@@ -38,6 +38,7 @@ class StageSum:
 
     __slots__ = (
         "ceiling",
+        "ceilings",
         "count",
         "cumul",
         "delta",
@@ -54,6 +55,7 @@ class StageSum:
         self.cumul = 0
         self.seconds = 0.0
         self.peaks = [0] * meters
+        self.ceilings = [0.0] * meters
         self.high = 0
         self.ceiling = 0.0
         self.highest: tuple[int, int] | None = None
@@ -76,6 +78,13 @@ class StageSum:
             if self.highest is None or region.rise() > self.peaks[0]:
                 self.highest = window
         self.peaks = [max(peak, region.rise(i)) for i, peak in enumerate(self.peaks)]
+        self.ceilings = [max(c, _ceiling(region, i)) for i, c in enumerate(self.ceilings)]
+
+
+def _ceiling(region: Region, meter: int) -> float:
+    """Bytes that the peak of a region cannot be above."""
+    unseen = region.unseen(meter)
+    return inf if unseen is None else region.rise(meter) + unseen
 
 
 class StageRun(NamedTuple):

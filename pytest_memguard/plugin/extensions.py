@@ -10,7 +10,7 @@ import pytest
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.extension import Check, Renderer
-from pytest_memguard.metrics import METRICS, Metric, add_metric
+from pytest_memguard.metrics import CHILDREN, METRICS, Metric, add_metric
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.keys import CALLED, CHECKS
 from pytest_memguard.plugin.options import usage_error
@@ -99,9 +99,9 @@ def _problem_of(metric: object) -> str:
         return "its metric is no pytest_memguard.Metric"
     if not metric.name.isidentifier():
         return f"its metric's name {metric.name!r} is no identifier"
-    if metric.is_resident or metric.is_traced:
+    if metric.is_resident or metric.is_traced or metric.includes_resident:
         return f"its metric {metric.name} says that it is resident memory, or traced"
-    if metric.name in METRICS:
+    if metric.name in {*METRICS, CHILDREN.name}:
         return f"there is a metric {metric.name} already"
     return ""
 

@@ -136,7 +136,7 @@ class MemGuard:
         """Measure a block, for assertions of one's own: ``assert m.peak < "50 MB"``.
 
         Args:
-            metric: rss, heap, python, or that of a probe which a plugin has.
+            metric: rss, heap, python, tree, or that of a probe which a plugin has.
 
         Raises:
             ConfigError: if there is no such metric.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_memguard.checks.planned import Checks, TestPlan
-from pytest_memguard.metrics import PYTHON
+from pytest_memguard.metrics import PYTHON, TREE
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.keys import ITEMS, LINE
 from pytest_memguard.plugin.marked_items import MarkedItem
@@ -121,6 +121,10 @@ def load_what_tests_need(used: set[str], plans: Sequence[TestPlan], settings: Se
         from pytest_memguard.measure import stream  # noqa: F401  for its loading
     if any(PYTHON.name in plan.requirements.metered for plan in plans):
         import tracemalloc  # noqa: F401  for its loading
+    if any(TREE.name in plan.requirements.metered for plan in plans):
+        from pytest_memguard.probes.tree import start_sampler
+
+        start_sampler()
 
 
 def repeat_tests(config: pytest.Config, items: ItemHooks) -> None:

@@ -54,7 +54,7 @@ def test_values_are_frozen(value) -> None:
 
 def test_metrics_know_their_names() -> None:
     """A metric is found under the name a marker calls it by."""
-    assert [metric.name for metric in METRICS.values()] == ["rss", "heap", "python"]
+    assert [metric.name for metric in METRICS.values()] == ["rss", "heap", "python", "tree"]
     assert list(METRICS) == [metric.name for metric in METRICS.values()]
 
 

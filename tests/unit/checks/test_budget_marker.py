@@ -92,13 +92,13 @@ REFUSED = [
     pytest.param(
         (1,),
         {"metric": "uss"},
-        ["metric 'uss' is not one of rss, heap, python"],
+        ["metric 'uss' is not one of rss, heap, python, tree"],
         id="metric",
     ),
     pytest.param(
         (1,),
         {"metric": None},
-        ["metric None is not one of rss, heap, python"],
+        ["metric None is not one of rss, heap, python, tree"],
         id="metric-none",
     ),
     pytest.param(
@@ -183,7 +183,7 @@ REFUSED = [
         },
         [
             f"it takes one limit: {SIGNATURE}",
-            "metric 'uss' is not one of rss, heap, python",
+            "metric 'uss' is not one of rss, heap, python, tree",
             "phase 'run' is not one of setup, call, teardown, all",
             "threads 'mine' is not one of all, current",
             "stage '' is not the name of a stage",

@@ -221,6 +221,30 @@ def test_finding_holds_what_was_judged() -> None:
             id="sampled-and-unbounded",
         ),
         pytest.param(
+            replace(BUDGET, metric="tree"),
+            replace(sampled(50 * MIB, 600 * MIB), metric="tree"),
+            "peak memory of the process tree was sampled, 50.0 MiB at the highest, within the "
+            "budget of 200.0 MiB set by the marker; high-water marks and page faults of its "
+            "descendants allow up to 650.0 MiB, so a short peak above the budget may have been "
+            "missed",
+            id="tree-bounded",
+        ),
+        pytest.param(
+            replace(BUDGET, metric="tree"),
+            replace(sampled(50 * MIB, None), metric="tree"),
+            "peak memory of the process tree was sampled, 50.0 MiB at the highest, within the "
+            "budget of 200.0 MiB set by the marker; SIGCHLD is ignored, and children end "
+            "without a trace, so a short peak above the budget may have been missed",
+            id="tree-unbounded",
+        ),
+        pytest.param(
+            replace(BUDGET, limit=3 * MIB, metric="tree"),
+            replace(peak(3 * MIB + 1), metric="tree"),
+            "peak memory of the process tree 3.0 MiB is as near to the budget of 3.0 MiB set "
+            "by the marker as samples are exact (1.0 MiB)",
+            id="tree-within-the-resolution",
+        ),
+        pytest.param(
             BUDGET,
             replace(peak(300 * MIB), unseen=9 * MIB),
             "peak RSS 300.0 MiB or more is 100.0 MiB over the budget of 200.0 MiB set by the "

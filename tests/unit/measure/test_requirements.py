@@ -29,6 +29,7 @@ HEAP_WHOLE = budget(1, metric="heap", phase="all")
 HEAP_STAGE = budget(1, metric="heap", stage="load")
 OWN = budget(1, metric="heap", threads="current")
 PYTHON = budget(1, metric="python")
+TREE = budget(100, metric="tree")
 PYTHON_WHOLE = budget(1, metric="python", phase="all")
 PYTHON_STAGE = budget(1, metric="python", stage="load")
 
@@ -50,6 +51,20 @@ PYTHON_STAGE = budget(1, metric="python", stage="load")
 def test_limits(budgets, limits) -> None:
     """Each phase has the smallest limit on resident memory that covers it."""
     assert limits == Requirements(limits=budgets).resident
+
+
+def test_the_tree_includes_the_process() -> None:
+    """A limit on the tree needs slack to be known and filled, and never a tracker."""
+    needed = Requirements(limits=[TREE])
+    assert needed.resident == {}
+    assert {"call"} == needed.thresholds.keys()
+    assert inf == needed.thresholds["call"].use_tracker
+    assert ignored_slack(TREE.limit) == needed.thresholds["call"].ignore
+    assert needed.collects
+    assert needed.detailed
+    both = Requirements(limits=[TREE, CALL])
+    assert both.resident == {"call": 10}
+    assert both.thresholds["call"].use_tracker < inf
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 
 import pytest
 
@@ -184,6 +185,22 @@ def test_several_meters() -> None:
         meters[0].touch(15)
         meters[1].touch(90)
     assert log.sums["load"].peaks == [5, 70]
+
+
+def test_what_meters_may_have_missed() -> None:
+    """Each meter's peak has a ceiling: the highest of all runs, with what was missed in it."""
+    meters = [FakeMeter(10), FakeMeter(20, metric="tree")]
+    log = log_of(*meters)
+    for unseen, high in ((40, 25), (0, 50)):
+        meters[1].unseen = unseen
+        with Stage("load", None, FakeHost(lambda: log)):
+            meters[1].touch(high)
+    assert log.sums["load"].peaks == [0, 30]
+    assert log.sums["load"].ceilings == [0, 45]
+    meters[1].unseen = None
+    with Stage("load", None, FakeHost(lambda: log)):
+        pass
+    assert log.sums["load"].ceilings == [0, inf]
 
 
 def test_somebody_measures(log) -> None:
