@@ -22,6 +22,11 @@ from pytest_memguard.plugin.keys import START
 from pytest_memguard.plugin.names import has_checks, has_marker_of_ours, names_in_use
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.property_readers import properties_are_read
+from pytest_memguard.probes.ended_children import (
+    RUSAGE_CHILDREN,
+    ended_children,
+    touched_since,
+)
 from pytest_memguard.probes.lifetime_peak import LifetimePeak
 
 if TYPE_CHECKING:
@@ -217,6 +222,8 @@ class Calls:
         settings: Settings,
         suspects: Container[str],
     ) -> None:
+        from resource import getrusage  # which Windows does not have
+
         self._ceiling = ceiling
         self._read: Callable[[], int] = mark.read
         self._was_reset = mark.was_reset
@@ -226,6 +233,8 @@ class Calls:
         self._suspects = suspects
         self._now = Clock.seconds
         self._last = mark.read()
+        self._usage, self._of_children = getrusage, RUSAGE_CHILDREN
+        self._forget_children()
         self._before = 0
         self._started = 0.0
         self.item: Any = None
@@ -250,6 +259,8 @@ class Calls:
             items.begin_before_call(item, before - self._last)
             return (yield from items.call(item))
         self.item, self._started = item, self._now()
+        if self._usage(self._of_children).ru_minflt != self._child_faults:
+            self._forget_children()  # a fixture's
         try:
             result = yield
         except BaseException:
@@ -261,10 +272,28 @@ class Calls:
             or self._was_reset(0)
             or self.item is None
             or (item.own_markers and has_marker_of_ours(item))
+            or (
+                self._usage(self._of_children).ru_minflt != self._child_faults
+                and self._do_children_matter(mark - before)
+            )
         ):
             self._end(item, failed=False)
         self.item, self.ended = None, item
         return result
+
+    def _do_children_matter(self, rise: int) -> bool:
+        """Whether children that have ended may have used up what the budget left over."""
+        touched = touched_since(self._children, ended_children())
+        if touched > self._no_finding_below - rise:
+            self._children_matter = True
+        else:
+            self._forget_children()
+        return self._children_matter
+
+    def _forget_children(self) -> None:
+        """Count only children that end from now on."""
+        self._children, self._children_matter = ended_children(), False
+        self._child_faults = self._children.faults
 
     def hand_over(self) -> None:
         """Have the session go on with the call that lasts."""
@@ -279,8 +308,11 @@ class Calls:
             self.item, self.ended = None, item
             mark, was_reset = self._read(), bool(self._was_reset(0))
             late = item.own_markers and has_marker_of_ours(item)
-            if not (mark > self._no_finding_below or was_reset or late):
+            children = self._children_matter
+            if not (mark > self._no_finding_below or was_reset or late or children):
                 return
             items = self._ceiling.start_late(item.session)
             items.take_over_call(item, self._before, mark, self._started, was_reset=was_reset)
+            if children:
+                items.take_over_children(self._children)
         self._ceiling.items.end_call(item, failed=failed)

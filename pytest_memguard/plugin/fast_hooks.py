@@ -14,12 +14,14 @@ from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.measure.requirements import NOTABLE_RISE_BYTES, Requirements
 from pytest_memguard.plugin.last_failure import forget_last_failure
 from pytest_memguard.plugin.properties import DELTA, PEAK, LimitProperties, forget_ours
+from pytest_memguard.probes.ended_children import RUSAGE_CHILDREN
 from pytest_memguard.probes.peak_rss import RESET_REQUEST
 from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
     from pytest_memguard.allocator.slack_estimator import SlackEstimator
     from pytest_memguard.measure.instruments import Instruments
+    from pytest_memguard.plugin.children import ChildrenWatch
     from pytest_memguard.plugin.measured_tests import MeasuredTests
     from pytest_memguard.probes.peak_rss import PeakRss
 
@@ -44,6 +46,9 @@ class SlowPath(Protocol):
     def end_test(self, item: pytest.Item, *, failed: bool) -> None:
         """Go on at the end of a test."""
 
+    def do_children_matter(self, room: float) -> bool:
+        """Whether children that have ended may have used up what a budget left over."""
+
 
 class FastHooks:
     """Measures one test after the other, and says where the fast path is not enough.
@@ -64,11 +69,13 @@ class FastHooks:
         instruments: the process's.
         mark: the kernel's.
         estimator: bounds the slack.
+        children: follows the descendants of tests.
     """
 
     __slots__ = (
         "_below_inherited",
         "_call",
+        "_children",
         "_estimator",
         "_file",
         "_inherited_peak",
@@ -78,6 +85,7 @@ class FastHooks:
         "_mark",
         "_markers",
         "_now",
+        "_of_children",
         "_of_sys",
         "_reset_by_others",
         "_settle",
@@ -97,11 +105,13 @@ class FastHooks:
         instruments: Instruments,
         mark: PeakRss,
         estimator: SlackEstimator,
+        children: ChildrenWatch,
     ) -> None:
         self._tests = tests
         self._state = tests.state
         self._setup, self._call = tests.state.setup, tests.state.call
         self._slow = slow
+        self._children, self._of_children = children, RUSAGE_CHILDREN
         self._instruments = instruments
         self._mark = mark
         self._estimator = estimator
@@ -266,15 +276,18 @@ class FastHooks:
         if after <= self._inherited_peak:
             after = self._below_inherited.level()
         growth = after - self._setup.region.levels[0]
-        if growth > RSS_RESOLUTION:
+        region = call.region
+        rise = region.highs[0] - region.levels[0]
+        if growth > RSS_RESOLUTION or (
+            self._usage(self._of_children).ru_minflt != self._children.faults
+            and self._slow.do_children_matter((requirements.main_limit or 0) - rise)
+        ):
             self._slow.end_test(item, failed=False)
             return result
         self._instruments.base = after
         properties = item.user_properties
         if properties:
             forget_ours(properties)
-        region = call.region
-        rise = region.highs[0] - region.levels[0]
         properties += ((PEAK, rise), (DELTA, growth), self._limits[requirements.main_limit])
         state.end_fast()
         return result

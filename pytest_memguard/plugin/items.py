@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.measurement import Measurement
 from pytest_memguard.measure.stage_host import set_current
 from pytest_memguard.model import Finding, Outcome, PhaseName
+from pytest_memguard.plugin.children import ChildrenWatch
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.failures import printed
 from pytest_memguard.plugin.fast_hooks import FastHooks
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks
     from pytest_memguard.leaks import LeakReading
     from pytest_memguard.plugin.confirm import Confirm
+    from pytest_memguard.probes.ended_children import EndedChildren
 
 
 class ItemHooks:
@@ -55,6 +58,7 @@ class ItemHooks:
     Attributes:
         tests: begins to measure them.
         reports: makes outcomes.
+        children: follows the descendants of tests.
         rerun: runs a test once more.
     """
 
@@ -78,8 +82,19 @@ class ItemHooks:
         )
         self._state = tests.state
         self._so_far = so_far = SoFar(tests.state, tests.measurement, f"{root}/")
+        self.children = ChildrenWatch(tests.state, instruments.gaps)
+        self._samples = settings.mem
         self.reports = OutcomeHooks(
-            settings, suspects, tests, so_far, checks, sink, worker, register, confirm
+            settings,
+            suspects,
+            tests,
+            so_far,
+            checks,
+            sink,
+            worker,
+            register,
+            confirm,
+            self.children,
         )
         self.rerun = Rerun(tests, so_far, instruments, self._prepare_rerun)
         explainer = Explainer(settings, instruments, suspects, so_far, self.rerun)
@@ -96,7 +111,7 @@ class ItemHooks:
         if mark is None or estimator is None:
             return SlowHooks(self)
         self.tests.has_fast_path = True
-        return FastHooks(self.tests, self, self.instruments, mark, estimator)
+        return FastHooks(self.tests, self, self.instruments, mark, estimator, self.children)
 
     def _activate(self) -> None:
         """Have reports made: there is going to be something in them."""
@@ -129,6 +144,8 @@ class ItemHooks:
 
     def begin(self, session: pytest.Session) -> None:
         """Make ready for the next test, be it the first of the run or not."""
+        if self._samples:
+            self.children.sample()
         if self.tests.begin_session(session):
             self._measure_setup()
 
@@ -272,6 +289,26 @@ class ItemHooks:
             found = [*(found or ()), *late]
         self._act(item, "call", found, failed=failed)
 
+    def do_children_matter(self, room: float) -> bool:
+        """Whether children that have ended may have used up what a budget left over.
+
+        Args:
+            room: bytes between the test's own peak and its budget.
+        """
+        if not self.children.may_matter(room):
+            return False
+        self.reports.activate()
+        return True
+
+    def take_over_children(self, before: EndedChildren) -> None:
+        """Go on with a test whose children may have used a budget up.
+
+        Args:
+            before: what was known of children when it began.
+        """
+        self.children.begin(before)
+        self.reports.activate()
+
     def _late_findings(self, item: pytest.Item, *, failed: bool) -> list[Finding]:
         """A finding for each marker of a check that the test has added while it ran.
 
@@ -361,7 +398,10 @@ class ItemHooks:
             numbers = None if measurement.lost else measurement.peak_and_growth()
             set_properties(item, numbers, limit, phases)
         if not self.reports.active:
-            state.forget()
+            limit = plan.requirements.main_limit if plan is not None else None
+            room = inf if limit is None else limit - measurement.rise("call")
+            if not self.do_children_matter(room):
+                state.forget()
         return found
 
     def _act(
@@ -385,7 +425,11 @@ class ItemHooks:
         # unittest's own failures do not raise; pytest puts them in place afterwards
         failed = failed or has_failed(item)
         self.tests.measurement.detail_now()
-        self._found.act(PhaseEnd(item, phase, failed), found)
+        self.children.note()
+        try:
+            self._found.act(PhaseEnd(item, phase, failed), found)
+        finally:
+            self.children.leave_out()  # a child in which the test ran once more
 
     def _plan_again(self, item: pytest.Item, measurement: Measurement) -> None:
         """Find the plan of a test whose markers changed during setup.
@@ -439,7 +483,10 @@ class ItemHooks:
             lasts: whether it is being repeated from now on; if not, it has been.
         """
         self.tests.paused = self.tests.is_taken = lasts
-        if not lasts:
+        if lasts:
+            self.children.note()
+        else:
+            self.children.leave_out()
             self.tests.begin_anew()
 
     # Tests that are run once more
@@ -459,6 +506,7 @@ class ItemHooks:
         detail = self.tests.measurement.detail
         if detail is not None:
             detail.abandon()
+        self.children.close()
         self.instruments.close()
 
 

@@ -17,6 +17,7 @@ from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks
+    from pytest_memguard.plugin.children import ChildrenWatch
     from pytest_memguard.plugin.confirm import Confirm
 
 
@@ -36,6 +37,7 @@ class OutcomeHooks:
         worker: xdist's name for this process.
         register: makes pytest call these hooks from now on.
         confirm: measures tests again where their numbers are to be stored, if asked for.
+        children: follows the descendants of tests.
 
     Attributes:
         active: whether they are registered.
@@ -52,9 +54,11 @@ class OutcomeHooks:
         worker: str,
         register: Callable[[object, str], object],
         confirm: Confirm | None,
+        children: ChildrenWatch,
     ) -> None:
         self.active = False
         self._confirm = confirm
+        self._children = children
         self._settings = settings
         self._suspects = suspects
         self._tests = tests
@@ -92,6 +96,7 @@ class OutcomeHooks:
         if call.when == "call" and state.is_measured:
             self._complete_call_report(report)
         elif call.when == "teardown":
+            self._children.end()
             if self._has_something_to_tell(item):
                 self._hand_on(item, report)
             if not state.is_fast:
@@ -108,6 +113,7 @@ class OutcomeHooks:
             or self._keeps_all
             or nodeid in self._suspects
             or state.setup_exceeds_limit
+            or self._children.peak is not None
         )
 
     def _complete_call_report(self, report: pytest.TestReport) -> None:
@@ -129,6 +135,11 @@ class OutcomeHooks:
         state, measured = self._state, self._state.is_measured
         result = combined_result(self._results)
         findings, notes = self._last_words(result) if measured else ((), ())
+        phases = self._measurement.phase_readings() if measured else ()
+        plan = state.plan if measured else None
+        if measured and plan is not None:
+            own = next((p.peak() for p in phases if p.name == "call"), None)
+            notes += tuple(self._children.notes(plan.requirements.limits, own))
         leak = state.leak
         told = findings or notes or leak or self._checks.reports(item.nodeid)
         if not (self._keeps_all or told or item.nodeid in self._suspects):
@@ -140,7 +151,7 @@ class OutcomeHooks:
             line=(line or 0) + 1,
             result=result,
             worker=self._worker,
-            phases=self._measurement.phase_readings() if measured else (),
+            phases=self._children.in_phases(phases),
             stages=self._so_far.stages() if measured else (),
             findings=findings,
             notes=notes,
@@ -148,9 +159,10 @@ class OutcomeHooks:
             leak=leak,
             imports=state.imports,
         )
-        outcome = self._checks.complete(outcome, state.plan if measured else None)
+        outcome = self._checks.complete(outcome, plan)
         if self._confirm is not None:
             outcome = self._confirm.cold(outcome)
+            self._children.leave_out()
         if self._sink is not None and os.getpid() == self._process:
             self._sink(outcome)
         else:

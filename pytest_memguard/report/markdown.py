@@ -10,7 +10,7 @@ from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.markdown_blocks import code, details, fit, paragraph, plain, table
 from pytest_memguard.report.notices import Notice, count_by_rule, notices, whole_text
 from pytest_memguard.report.summary import by_peak, time_spent, totals_line
-from pytest_memguard.report.table import TEST_HEADERS, stage_table, test_cells
+from pytest_memguard.report.table import stage_table, test_headers, test_rows
 
 _ROWS = 50
 _DETAILS = 20
@@ -117,11 +117,10 @@ def _peaks(run: Run, top: int, *, whole: bool) -> list[list[str]]:
     shown = by_peak((outcome for outcome in run.outcomes if outcome.phases), top)
     if not shown:
         return []
-    rows = [
-        [code(cells[0]), *map(plain, cells[1:])] for cells in (test_cells(o) for o in shown)
-    ]
+    rows = [[code(cells[0]), *map(plain, cells[1:])] for cells in test_rows(shown)]
     title = "Largest peaks" if whole else "Peaks of these tests"
-    block = table(list(TEST_HEADERS), rows, right=7)
+    headers = test_headers(shown)
+    block = table(headers, rows, right=len(headers) - 1)
     return [[f"### {title}"], block, *_more(len(run.outcomes), len(shown))]
 
 

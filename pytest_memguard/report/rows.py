@@ -21,7 +21,7 @@ class Row:
     test: str
     """Node id."""
     metric: str
-    """rss, heap, python, or the metric of a plugin."""
+    """rss, heap, python, tree, children, or the metric of a plugin."""
     peak_bytes: int
     """Peak of the call; if there was no call, the higher peak of setup and teardown."""
     upper_bound_bytes: int

@@ -11,7 +11,7 @@ from itertools import chain
 from pytest_memguard.escapes import one_line
 from pytest_memguard.model import QUIET, Outcome, Totals
 from pytest_memguard.report.failure import headline, stage_lines
-from pytest_memguard.report.table import format_seconds, stage_table, test_table
+from pytest_memguard.report.table import children_peak, format_seconds, stage_table, test_table
 from pytest_memguard.sizes import format_size
 
 _SHOWN_NOTES = 20
@@ -33,7 +33,10 @@ def _peak_first(outcome: Outcome) -> tuple[int, str]:
 
 
 def _highest(outcome: Outcome) -> int:
-    return max((peak.value for phase in outcome.phases for peak in phase.peaks[:1]), default=0)
+    """Return bytes of the highest peak, children included: a test may do its work in them."""
+    own = max((peak.value for phase in outcome.phases for peak in phase.peaks[:1]), default=0)
+    children = children_peak(outcome)
+    return own + (children.value if children is not None else 0)
 
 
 def memory_section(outcomes: Iterable[Outcome], sums: Sequence[Totals], top: int) -> str:

@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.leaks import BYTE_SIGNALS, LeakLine, Round, Signal, TypeGrowth
-from pytest_memguard.metrics import metric_named
+from pytest_memguard.metrics import CHILDREN, metric_named
 from pytest_memguard.model import (
     Budget,
     CallSite,
@@ -147,10 +147,33 @@ def _measured(outcome: Outcome, budget: Budget) -> int | None:
     return max(values, default=None)
 
 
-TEST_HEADERS = ("Test", "Peak MiB", "Setup", "Call", "Teardown", "After", "Budget", "Used")
+def test_headers(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the headers of a table of tests; one of children only if any test had some."""
+    children = ["Children"] if _have_children(outcomes) else []
+    return [
+        *("Test", "Peak MiB", "Setup", "Call", "Teardown", "After"),
+        *children,
+        *("Budget", "Used"),
+    ]
 
 
-def test_cells(outcome: Outcome) -> list[str]:
+def test_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
+    """Return the cells under these headers, for each test."""
+    have_children = _have_children(outcomes)
+    return [_cells(outcome, have_children=have_children) for outcome in outcomes]
+
+
+def children_peak(outcome: Outcome) -> Peak | None:
+    """Return what the descendants of a test used; ``None`` if it had none, as far as known."""
+    peaks = (phase.peak(CHILDREN.name) for phase in outcome.phases)
+    return next((peak for peak in peaks if peak is not None), None)
+
+
+def _have_children(outcomes: Sequence[Outcome]) -> bool:
+    return any(children_peak(outcome) is not None for outcome in outcomes)
+
+
+def _cells(outcome: Outcome, *, have_children: bool) -> list[str]:
     """Return a test's name, the peaks of its phases, its growth and its budget."""
     budget, peak = outcome.tightest, outcome.peak
     measured = None if budget is None else _measured(outcome, budget)
@@ -164,6 +187,7 @@ def test_cells(outcome: Outcome) -> list[str]:
         _phase_peak(outcome, "call"),
         _phase_peak(outcome, "teardown"),
         _signed(outcome.growth) if outcome.peak is not None else "-",
+        *([_peak(children_peak(outcome))] if have_children else []),
         "-"
         if budget is None
         else metric_named(budget.metric).amount(budget.limit) + _other_budgets(outcome),
@@ -173,7 +197,7 @@ def test_cells(outcome: Outcome) -> list[str]:
 
 def test_table(outcomes: Sequence[Outcome]) -> str:
     """Return a table of tests: the peaks of their phases, their growth and their budgets."""
-    return plain_table(TEST_HEADERS, [test_cells(outcome) for outcome in outcomes])
+    return plain_table(test_headers(outcomes), test_rows(outcomes))
 
 
 def rounds_table(rounds: Sequence[Round], first: int, signals: Sequence[Signal]) -> str:

@@ -164,3 +164,10 @@ def test_many_notes(count, last) -> None:
     assert [f"test_a.py::test_{number}: note" for number in range(20)] == lines[:20]
     assert last == lines[-1]
     assert min(count, 21) == len(lines)
+
+
+def test_a_test_counts_with_its_children() -> None:
+    """A test that works in children comes before one that uses as much as they do alone."""
+    worker = outcome("test_worker", rss(100), replace(rss(150), metric="children"))
+    alone = outcome("test_alone", rss(200))
+    assert [worker, alone] == by_peak([alone, worker], 2)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.model import Budget, CallSite, Outcome, PhaseReading, StageReading
+from pytest_memguard.model import Budget, CallSite, Outcome, Peak, PhaseReading, StageReading
 from pytest_memguard.report import table
 from pytest_memguard.sizes import KIB, MIB
 from tests.support.gold_files import gold
@@ -162,11 +162,32 @@ OUTCOMES = [
 ]
 
 
+def children(value, high=None, unseen=0) -> Peak:
+    """What children used, in MiB."""
+    high = value if high is None else high
+    return Peak(
+        metric="children",
+        value=value * MIB,
+        high=high * MIB,
+        method="sampled",
+        unseen=None if unseen is None else unseen * MIB,
+    )
+
+
+WITH_CHILDREN = [
+    Outcome(nodeid="a.py::test_one", phases=(phase("call", rss(20), children(300)),)),
+    Outcome(nodeid="a.py::test_two", phases=(phase("call", rss(20), children(9, 10, 90)),)),
+    Outcome(nodeid="a.py::test_any", phases=(phase("setup", rss(20), children(9, 9, None)),)),
+    Outcome(nodeid="a.py::test_none", phases=(phase("call", rss(20)),)),
+]
+
+
 @pytest.mark.parametrize(
     ("outcomes", "name"),
     [
         pytest.param(OUTCOMES, "test_table", id="all-kinds"),
         pytest.param([], "test_table_empty", id="nothing"),
+        pytest.param(WITH_CHILDREN, "test_table_children", id="children"),
     ],
 )
 def test_test_table(outcomes, name) -> None:
