@@ -10,6 +10,7 @@ from pytest_memguard.baselines import (
     Baseline,
     BaselineEntry,
     EnvironmentKey,
+    Fill,
     LineEntry,
     StageEntry,
 )
@@ -35,7 +36,7 @@ def only(outcome, metric="rss", root="") -> BaselineEntry:
 
 
 def test_everything() -> None:
-    """Peak, bounds, growth, stages, lines, leak and imports are those of the run."""
+    """Peaks, bounds, growth, stages, lines, leak and imports are those of the run."""
     assert only(PASSED) == BaselineEntry(
         peak=120 * MIB,
         ceiling=130 * MIB,
@@ -44,6 +45,8 @@ def test_everything() -> None:
         lines=(LineEntry(file="src/rows.py", function="load_rows", line=41, size=96 * MIB),),
         leak=216.0,
         imports=12,
+        cold=120 * MIB,
+        fills=(Fill(holder="data.table", size=28 * MIB),),
     )
 
 
