@@ -99,6 +99,11 @@ class ForkServer:
         os.close(requests)
         os.close(answers)
 
+    @property
+    def pid(self) -> int:
+        """Number of the server's process; 0 if it has ended."""
+        return self._pid
+
     def ask(self, request: Any, timeout: float) -> ChildResult:
         """Call the function in a child of the server.
 

@@ -19,6 +19,7 @@ from pytest_memguard.judge.regression_findings import after_two_calls
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
 from pytest_memguard.measurement_wire import fills_from_json, fills_to_json
 from pytest_memguard.model import Finding, Gap, Outcome, Peak
+from pytest_memguard.probes import own_children
 from pytest_memguard.values import dataclass
 from pytest_memguard.wire import outcome_from_json
 
@@ -81,6 +82,7 @@ class Confirm:
         self._items = {item.nodeid: item for item in session.items}
         if can_fork() and session.items and not session.config.getoption("collectonly"):
             self._server = ForkServer(self._again, self._look_around)
+            own_children.PIDS.add(self._server.pid)
         try:
             return (yield)
         finally:
@@ -96,6 +98,7 @@ class Confirm:
     def close(self) -> None:
         """Let the process end."""
         if self._server is not None:
+            own_children.PIDS.discard(self._server.pid)
             self._server.close()
             self._server = None
 

@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 import psutil
 
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.own_children import PIDS
 from pytest_memguard.probes.tree_marks import Since
 
 INTERVAL_SECONDS: Final = 0.02 if sys.platform == "linux" else 0.2
@@ -105,7 +106,8 @@ class TreeClient:
         with self._lock:
             if what != "mark" and name not in self.marks:  # it was another sampler's
                 raise Unmeasurable(_ENDED)
-            self._send({"ask": what, "name": name, "always": always})
+            hidden = sorted(PIDS)
+            self._send({"ask": what, "name": name, "always": always, "hidden": hidden})
             if self._problem:
                 raise Unmeasurable(self._problem)
             try:

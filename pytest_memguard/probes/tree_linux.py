@@ -65,6 +65,17 @@ class LinuxTree:
         """The descendants that live."""
         return [process for process in self.below.values() if not process.is_zombie]
 
+    def hide(self, pids: Iterable[int]) -> None:
+        """Leave processes out from now on, and what they start.
+
+        Args:
+            pids: their numbers.
+        """
+        new = set(pids) - self._hidden
+        self._hidden |= new
+        for pid in new & self.below.keys():
+            self.below.pop(pid).close()
+
     def sample(self, *, exact: bool) -> TreeSample:
         """Read what the tree uses now.
 

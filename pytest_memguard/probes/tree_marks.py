@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from pytest_memguard.probes.tree_linux import TreeSample
@@ -25,6 +25,9 @@ class Tree(Protocol):
     @property
     def forgets_children(self) -> bool:
         """Whether descendants may have ended and left no trace."""
+
+    def hide(self, pids: Iterable[int]) -> None:
+        """Leave processes out from now on, and what they start."""
 
     def sample(self, *, exact: bool) -> TreeSample:
         """Read what the tree uses now."""

@@ -47,6 +47,10 @@ class PsutilTree:
         """The descendants that live."""
         return list(self._below)
 
+    def hide(self, pids: Iterable[int]) -> None:
+        """Leave processes out from now on."""
+        self._hidden |= set(pids)
+
     def sample(self, *, exact: bool) -> TreeSample:
         """Read what the tree uses now.
 
@@ -64,7 +68,8 @@ class PsutilTree:
         below = {process for process in below if process.pid not in self._hidden}
         self.seen += len(below - self._below)
         # what has lost its parent is not among them any more
-        self._below = {p for p in self._below | below if p.is_running()}
+        alive = {p for p in self._below | below if p.is_running()}
+        self._below = {process for process in alive if process.pid not in self._hidden}
         most, below_least, below_most = first, 0, 0
         for process in self._below:
             resident = _resident(process)

@@ -81,7 +81,8 @@ class Sampler:
 
         Args:
             request: ``ask`` is mark, read, next (both) or drop; ``name`` that of a mark;
-                ``always`` whether the sample is exact even if there are no descendants.
+                ``always`` whether the sample is exact even if there are no descendants;
+                ``hidden`` numbers of processes that do not count.
 
         Raises:
             OSError: if the process has ended.
@@ -90,6 +91,7 @@ class Sampler:
         if request["ask"] == "drop":
             self._marks.pop(name, None)
             return None
+        self._tree.hide(request.get("hidden", ()))
         if not self._marks:
             self._due = self._now() + self._interval
         sample = self._tree.sample(exact=bool(request.get("always")))

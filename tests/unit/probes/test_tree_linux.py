@@ -229,6 +229,16 @@ def test_own_marks_show_what_samples_have_missed(tree):
     assert nothing_new == 0
 
 
+def test_a_process_may_be_hidden_later(tree):
+    """A process that is hidden while it lives does not count any more, nor what it starts."""
+    with program(SIZE) as child:
+        assert tree.sample(exact=True).below_least > SIZE - NEAR
+        tree.hide([child.pid])
+        tree.hide([child.pid])
+        assert not tree.sample(exact=True).below_least
+        assert not tree.living
+
+
 def test_page_faults_of_the_living(tree):
     """What living processes touch is in their page faults."""
     tree.sample(exact=False)

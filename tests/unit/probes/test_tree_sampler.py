@@ -35,6 +35,10 @@ class FakeTree:
         """Faults of the living."""
         return self.living_faults
 
+    def hide(self, pids) -> None:
+        """Note what is hidden."""
+        self.hidden = list(pids)
+
     def sample(self, *, exact: bool) -> TreeSample:
         """What it uses now."""
         if self.is_gone:
@@ -174,6 +178,13 @@ def test_spikes_of_the_living_and_of_the_ended(setting):
     setting.tree.living, setting.tree.ended = [old], [process(2, mark=600, spike=70)]
     setting.sample()
     assert setting.ask("read")["spikes"] == 70
+
+
+def test_hidden_processes(setting):
+    """A question names processes that do not count, before it is answered."""
+    request = {"ask": "mark", "name": "one", "hidden": [7]}
+    setting.sampler.answer(request)
+    assert setting.tree.hidden == [7]
 
 
 def test_the_longest_gap(setting):
