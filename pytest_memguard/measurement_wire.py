@@ -14,6 +14,7 @@ from pytest_memguard.model import (
     Peak,
     PhaseReading,
     StageReading,
+    Stop,
 )
 
 
@@ -87,6 +88,7 @@ def budget_to_json(budget: Budget) -> Json:
             if budget.baseline_value is None
             else {"former": baseline_value_to_json(budget.baseline_value)}
         ),
+        **({"hard": True} if budget.hard else {}),
     }
 
 
@@ -101,6 +103,7 @@ def budget_from_json(data: Json) -> Budget:
         threads=data["threads"],
         where=data["where"],
         baseline_value=baseline_value_from_json(data["former"]) if "former" in data else None,
+        hard=data.get("hard", False),
     )
 
 
@@ -128,6 +131,38 @@ def site_from_json(data: Json) -> CallSite:
     )
 
 
+def stop_to_json(stop: Stop) -> Json:
+    """Return where a test was stopped as plain JSON."""
+    return {
+        "by": stop.by,
+        "used_bytes": stop.used,
+        "caught": stop.caught,
+        "file": stop.file,
+        "line": stop.line,
+        "function": stop.function,
+        "test_line": stop.test_line,
+        "stage": stop.stage,
+        "thread": stop.thread,
+        "words": stop.words,
+    }
+
+
+def stop_from_json(data: Json) -> Stop:
+    """Return where a test was stopped from its plain form."""
+    return Stop(
+        by=data["by"],
+        used=data["used_bytes"],
+        caught=data["caught"],
+        file=data["file"],
+        line=data["line"],
+        function=data["function"],
+        test_line=data["test_line"],
+        stage=data["stage"],
+        thread=data["thread"],
+        words=data["words"],
+    )
+
+
 def finding_to_json(finding: Finding) -> Json:
     """Return a finding as plain JSON."""
     return {
@@ -139,6 +174,7 @@ def finding_to_json(finding: Finding) -> Json:
         "advice": finding.advice,
         "raised": finding.raised,
         **({} if not finding.check else {"check": finding.check}),
+        **({} if finding.stop is None else {"stop": stop_to_json(finding.stop)}),
     }
 
 
@@ -153,6 +189,7 @@ def finding_from_json(data: Json) -> Finding:
         advice=data["advice"],
         raised=data["raised"],
         check=data.get("check", ""),
+        stop=stop_from_json(data["stop"]) if "stop" in data else None,
     )
 
 

@@ -18,10 +18,13 @@ PhaseName = Literal["setup", "call", "teardown"]
 BudgetPhase = Literal["setup", "call", "teardown", "all"]
 Threads = Literal["all", "current"]
 Method = Literal["kernel mark", "sampled", "memray", "memray estimate", "tracemalloc", "probe"]
+Ceiling = Literal["kernel limit", "watchdog"]
+"""What holds a test to a hard budget: `RLIMIT_DATA`, or a thread that samples."""
 Bound = Literal["slack", "collected", "dropped", "unseen", "uncounted"]
 """Why a measured peak may be below the true one."""
 Rule = Literal[
     "over-budget",
+    "hard-limit",
     "near-budget",
     "undecided",
     "not-measured",
@@ -33,7 +36,7 @@ Rule = Literal[
     "check-failed",
 ]
 
-BREACHES: frozenset[Rule] = frozenset({"over-budget", "regression"})
+BREACHES: frozenset[Rule] = frozenset({"over-budget", "hard-limit", "regression"})
 """Rules for a peak that is above its limit."""
 QUIET: frozenset[Rule] = frozenset({"known-fill"})
 """Rules for what is no problem; the files that are written have them, the terminal a count."""
@@ -89,6 +92,8 @@ class Budget:
     """Whose allocations count (heap only)."""
     baseline_value: BaselineValue | None = None
     """What the limit was made from, if it is one of the regression check."""
+    hard: bool = False
+    """Whether the test is stopped where it would use more."""
 
     @property
     def key(self) -> tuple[str, str, str | None]:
@@ -168,6 +173,32 @@ class PhaseReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Where a hard budget stopped a test."""
+
+    by: Ceiling
+    """What stopped it."""
+    used: int
+    """Bytes that the test had then: reserved ones for the kernel's limit, or resident ones."""
+    caught: bool = False
+    """Whether the test caught the `MemoryError`."""
+    file: str = ""
+    """Path of the line that got the `MemoryError`; empty if it is not known."""
+    line: int = 0
+    """Number of that line, from 1; 0 if it is not known."""
+    function: str = ""
+    """The function of the line."""
+    test_line: int = 0
+    """Line of the test's own file that led there; 0 if it is that line itself or not known."""
+    stage: str | None = None
+    """The innermost stage that was open."""
+    thread: str = ""
+    """The thread; empty for the test's own."""
+    words: str = ""
+    """What the error said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """The result of judging one limit; failures and warnings are made from it."""
 
@@ -187,6 +218,8 @@ class Finding:
     """Whether the test failed with it."""
     check: str = ""
     """Name of another plugin's check; empty for our own rules."""
+    stop: Stop | None = None
+    """Where the test was stopped, if the limit is a hard one and stopped it."""
 
     @property
     def slug(self) -> str:

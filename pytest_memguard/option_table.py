@@ -173,6 +173,15 @@ OPTIONS: tuple[Option, ...] = (
         help="What a breach does: fail the test, or warn.",
     ),
     Option(
+        "hard",
+        "switch",
+        flag="--mem-hard",
+        ini="mem_hard",
+        default="off",
+        help="Make every budget on peak RSS a hard one: the test gets a MemoryError at the "
+        "line that goes beyond it. A mem_budget marker with hard=... goes first.",
+    ),
+    Option(
         "explain",
         "text",
         flag="--mem-explain",

@@ -252,6 +252,7 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "budgets": _list_of("lines 'PATTERN = SIZE'", _budget_pattern),
     "warn": parse_share,
     "mode": _one_of(*MODES),
+    "hard": _switch,
     "explain": _one_of(*EXPLAIN),
     "drill": _switch,
     "leak_check": _leak_check,

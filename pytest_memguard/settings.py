@@ -33,6 +33,7 @@ class Settings:
     budgets: tuple[Pattern, ...] = ()
     warn: float | None = None
     mode: str = "fail"
+    hard: bool = False
     explain: str = "next"
     drill: bool = False
     leak_check: str = "marked"
@@ -60,14 +61,14 @@ class Settings:
     def asked_for(self) -> bool:
         """Whether any setting requests something, apart from markers and fixtures."""
         wants = self.measures_all or self.drill or bool(self.budget or self.budgets)
-        wants = wants or self.gitlab is not None or self.leak_check == "all"
+        wants = wants or self.gitlab is not None or self.leak_check == "all" or self.hard
         return wants and not self.off
 
     @property
     def asks_for_one_budget(self) -> bool:
         """Whether the settings request nothing but one budget on the call of every test."""
         more = self.measures_all or self.drill or self.budgets or self.leak_accept
-        more = more or self.gitlab is not None or self.leak_check == "all"
+        more = more or self.gitlab is not None or self.leak_check == "all" or self.hard
         return self.budget > 0 and not (more or self.off)
 
     @property
@@ -153,4 +154,11 @@ def default_budgets(settings: Settings) -> Sequence[Budget]:
     """Return the default budget of every test; none if no default is set."""
     if not settings.budget:
         return ()
-    return (Budget(limit=settings.budget, where=settings.where("budget"), warn=settings.warn),)
+    return (
+        Budget(
+            limit=settings.budget,
+            where=settings.where("budget"),
+            warn=settings.warn,
+            hard=settings.hard,
+        ),
+    )

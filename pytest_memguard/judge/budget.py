@@ -46,7 +46,7 @@ def judge(budget: Budget, peak: Peak, phase: PhaseName | None = None) -> Finding
 def not_measured(budget: Budget, reason: str) -> Finding:
     """Return the finding for a budget whose metric could not be measured."""
     noun = metric_named(budget.metric).noun
-    limit = f"the budget of {_amount(budget, budget.limit)} on {noun} set by {budget.where}"
+    limit = f"the budget of {amount(budget, budget.limit)} on {noun} set by {budget.where}"
     if budget.baseline_value is not None:
         limit = f"the rule {budget.baseline_value.rule.text} ({budget.where}) on {noun}"
     return Finding(
@@ -56,7 +56,7 @@ def not_measured(budget: Budget, reason: str) -> Finding:
 
 def stage_not_run(budget: Budget) -> Finding:
     """Return the finding for a budget on a stage that the test did not enter."""
-    limit = f"the budget of {_amount(budget, budget.limit)} for stage {budget.stage!r} set by "
+    limit = f"the budget of {amount(budget, budget.limit)} for stage {budget.stage!r} set by "
     limit += budget.where
     if budget.baseline_value is not None:
         rule = budget.baseline_value.rule.text
@@ -77,7 +77,7 @@ def uncovered_setup(budgets: Iterable[Budget], rise: int) -> str:
     """
     budget = next(b for b in budgets if b.key == (RSS.name, "call", None))
     return (
-        f"setup rose {_amount(budget, rise)}, above {_limit(budget)}, which covers only the "
+        f"setup rose {amount(budget, rise)}, above {_limit(budget)}, which covers only the "
         "call (phase='all' covers setup too)"
     )
 
@@ -97,10 +97,11 @@ def subject(budget: Budget, phase: PhaseName | None) -> str:
 
 
 def _limit(budget: Budget) -> str:
-    return f"the budget of {_amount(budget, budget.limit)} set by {budget.where}"
+    return f"the budget of {amount(budget, budget.limit)} set by {budget.where}"
 
 
-def _amount(budget: Budget, value: float) -> str:
+def amount(budget: Budget, value: float) -> str:
+    """Return an amount of a budget's metric in words: "20.0 MiB"."""
     return metric_named(budget.metric).amount(value)
 
 
@@ -115,16 +116,16 @@ def _how(peak: Peak) -> str:
 
 
 def _over(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
-    over = _amount(budget, peak.value - budget.limit)
+    over = amount(budget, peak.value - budget.limit)
     return (
-        f"{subject(budget, phase)} {_amount(budget, peak.value)}{_how(peak)} is {over} over "
+        f"{subject(budget, phase)} {amount(budget, peak.value)}{_how(peak)} is {over} over "
         f"{_limit(budget)}"
     )
 
 
 def _near(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
     return (
-        f"{subject(budget, phase)} {_amount(budget, peak.value)}{_how(peak)} is "
+        f"{subject(budget, phase)} {amount(budget, peak.value)}{_how(peak)} is "
         f"{peak.value / budget.limit:.0%} of {_limit(budget)}"
     )
 
@@ -135,16 +136,16 @@ def _fine(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
     if metric.includes_resident:
         instrument, advice = "samples are", ""
     return (
-        f"{subject(budget, phase)} {_amount(budget, peak.value)} is as near to "
-        f"{_limit(budget)} as {instrument} exact ({_amount(budget, metric.resolution)})"
+        f"{subject(budget, phase)} {amount(budget, peak.value)} is as near to "
+        f"{_limit(budget)} as {instrument} exact ({amount(budget, metric.resolution)})"
         f"{advice}"
     )
 
 
 def _undecided(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
     return (
-        f"{subject(budget, phase)} lies between {_amount(budget, peak.value)} and "
-        f"{_amount(budget, peak.high)}, {_limit(budget)} in between: {REASONS[peak.bound]}"
+        f"{subject(budget, phase)} lies between {amount(budget, peak.value)} and "
+        f"{amount(budget, peak.high)}, {_limit(budget)} in between: {REASONS[peak.bound]}"
         f"{REMEDIES[peak.bound]}"
     )
 
@@ -159,10 +160,10 @@ def _unseen(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
     bound = (
         unbounded
         if peak.unseen is None
-        else f"{witness} up to {_amount(budget, peak.high + peak.unseen)}"
+        else f"{witness} up to {amount(budget, peak.high + peak.unseen)}"
     )
     return (
-        f"{subject(budget, phase)} was sampled, {_amount(budget, peak.value)} at the highest, "
+        f"{subject(budget, phase)} was sampled, {amount(budget, peak.value)} at the highest, "
         f"within {_limit(budget)}; {bound}, so a short peak above the budget may have been "
         "missed"
     )

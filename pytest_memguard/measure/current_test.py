@@ -10,6 +10,7 @@ from pytest_memguard.model import PhaseName
 
 if TYPE_CHECKING:
     from pytest_memguard.leaks import LeakReading
+    from pytest_memguard.measure.hard_limit import Stopped
     from pytest_memguard.measure.requirements import Requirements
     from pytest_memguard.model import Finding, Peak
 
@@ -104,6 +105,7 @@ class CurrentTest:
         imports: modules that its call has loaded.
         modules: how many there were before its setup.
         markers: its own when its call began.
+        stopped: where a hard budget stopped it, if one did.
     """
 
     __slots__ = (
@@ -127,6 +129,7 @@ class CurrentTest:
         "requirements",
         "setup",
         "setup_exceeds_limit",
+        "stopped",
         "teardown",
     )
 
@@ -144,6 +147,7 @@ class CurrentTest:
         self.markers: Collection[Any] = ()
         self.findings: list[Finding] = []
         self.notes: list[str] = []
+        self.stopped: Stopped | None = None
         self._is_clean = False
         self.forget()
 
@@ -211,4 +215,5 @@ class CurrentTest:
         self.overhead = 0.0
         self.setup_exceeds_limit = False
         self.findings, self.notes = [], []
+        self.stopped = None
         self._is_clean = True

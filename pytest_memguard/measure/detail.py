@@ -152,7 +152,9 @@ class DetailedMeasurement:
     def _judge(self, phase: PhaseName, file: HeapFile | None) -> list[Finding]:
         """What was found in a phase, but for what an earlier phase has already said."""
         requirements, tracking, state = self._requirements, self._tracking, self._state
-        judge = PhaseJudge(phase, self.peaks, self.stages, tracking, file, state.findings)
+        judge = PhaseJudge(
+            phase, self.peaks, self.stages, tracking, file, state.findings, state.stopped
+        )
         try:
             note = judge.read_stream(needed=bool(requirements.traced))
             state.notes += [note] if note else []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.budget import judge, not_measured, stage_not_run
+from pytest_memguard.judge.hard_limit import hard_limit
 from pytest_memguard.judge.peak_bounds import held_at_peak, tracked_peak, unseen_below
 from pytest_memguard.measure.peaks import Peaks
 from pytest_memguard.measure.tracking import Tracking
@@ -19,6 +20,7 @@ from pytest_memguard.sizes import format_size
 
 if TYPE_CHECKING:
     from pytest_memguard.extension import Readings
+    from pytest_memguard.measure.hard_limit import Stopped
     from pytest_memguard.measure.stages import StageLog
     from pytest_memguard.measure.stream import Stream
 
@@ -36,6 +38,7 @@ class PhaseJudge:
         tracking: memray's part in it.
         file: what memray wrote, if it has been stopped.
         known: what was found in earlier phases.
+        stopped: where a hard budget stopped the test, if one did.
 
     Attributes:
         says_not_measured: whether it has found that a limit was not measured.
@@ -49,9 +52,11 @@ class PhaseJudge:
         tracking: Tracking,
         file: HeapFile | None,
         known: Sequence[Finding] = (),
+        stopped: Stopped | None = None,
     ) -> None:
         self.says_not_measured = False
         self._said = {(finding.rule, finding.budget) for finding in known}
+        self._stopped = stopped
         self._phase: PhaseName = phase
         self._peaks = peaks
         self._stages = stages
@@ -120,7 +125,9 @@ class PhaseJudge:
         """Judge every limit that has to do with this phase."""
         found: list[Finding] = []
         for limit in limits:
-            if metric_named(limit.metric).is_traced:
+            if self._stopped is not None and limit == self._stopped.budget:
+                found += self._judge_stop(limit, self._stopped)
+            elif metric_named(limit.metric).is_traced:
                 found += self._judge_heap(limit)
             else:
                 found += self._judge_metered(limit)
@@ -130,7 +137,9 @@ class PhaseJudge:
         """Judge the budgets that stages bring along themselves."""
         found: list[Finding] = []
         for budget, peak in self._stages.inline.items():
-            if budget.limit and budget.stage is not None:
+            if self._stopped is not None and budget == self._stopped.budget:
+                found += self._judge_stop(budget, self._stopped)
+            elif budget.limit and budget.stage is not None:
                 finding = self._decided(judge(budget, peak, self._phase), budget.stage)
                 found += self._with_sites(self._unless_lost(budget, peak, finding))
         return self._unless_said(found)
@@ -140,6 +149,12 @@ class PhaseJudge:
         new = [f for f in found if (f.rule, f.budget) not in self._said]
         self.says_not_measured |= any(finding.rule == "not-measured" for finding in new)
         return new
+
+    def _judge_stop(self, budget: Budget, stopped: Stopped) -> list[Finding]:
+        """The finding on a hard budget that stopped the test, in place of all others."""
+        peak = self._peaks.of(self._phase)[budget.metric]
+        stopped.is_judged = True
+        return self._with_sites(hard_limit(budget, stopped.stop, peak))
 
     # By resident memory, or by tracemalloc
 

@@ -63,6 +63,7 @@ class Requirements:
         call_only_limit: the user's limit on the call's peak RSS, infinite where a limit covers
             setup, too.
         main_limit: the limit that stands for the test where there is room for one, if any.
+        hard: the limits at which the test is stopped.
     """
 
     __slots__ = (
@@ -73,6 +74,7 @@ class Requirements:
         "detailed",
         "drill",
         "growth",
+        "hard",
         "ignored_rise_bytes",
         "limits",
         "main_limit",
@@ -118,6 +120,7 @@ class Requirements:
         self._work_out_traced([b for b in self.limits if metric_named(b.metric).is_traced])
         self._work_out_metered([b for b in self.limits if _is_metered(metric_named(b.metric))])
         self._work_out_resident([b for b in self.limits if _includes_resident(b)])
+        self.hard = tuple(b for b in self.limits if b.hard and b.limit)
         mine = [b for b in self.limits if b.baseline_value is None]
         self.main_limit = mine[0].limit if mine else None
         self.call_only_limit = _call_only_limit(mine)

@@ -143,10 +143,14 @@ class StageLog:
         if budget is not None:
             budget = replace(budget, stage=path, warn=self._warn)
         first = tracker.mark() if tracker else -1
+        if stage_host.limits is not None:
+            stage_host.limits.enter(path, budget)
         return StageRun(path, budget, region, slack, tracker, first, fresh)
 
     def leave(self, run: StageRun) -> None:
         """End a run of a stage."""
+        if stage_host.limits is not None:
+            stage_host.limits.leave(run.path)
         same = run.tracker is not None and run.tracker is self.tracker
         window = (run.first, run.tracker.mark()) if run.tracker and same else None
         self.recorder.close(run.region, collect=True, first=run.fresh)

@@ -132,4 +132,6 @@ class Found:
             for line in check.below(finding, so_far)
         ]
         text = failure_text(fatal, so_far.stages, so_far.phase("call"), more)
-        raise printed(owners[0].error)(text, fatal)
+        error = printed(owners[0].error)(text, fatal)
+        stopped = self._so_far.state.stopped
+        raise error if stopped is None else stopped.shown_by(error)

@@ -19,6 +19,8 @@ def header(settings: Settings, gaps: Sequence[Gap]) -> list[str]:
         limits.append(f"budget {format_size(settings.budget)} ({settings.where('budget')})")
     if settings.budgets:
         limits.append(f"{len(settings.budgets)} patterns ({settings.where('budgets')})")
+    if settings.hard:
+        limits.append(f"budgets on {RSS.noun} are hard ({settings.where('hard')})")
     if settings.mode == "warn":
         limits.append(f"breaches only warn ({settings.where('mode')})")
     if settings.leak_check == "all":

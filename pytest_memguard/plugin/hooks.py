@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from pytest_memguard.settings import Settings
 
 MARKER_LINE = (
-    "mem_budget(limit, *, metric='rss', phase='call', stage=None, warn=None, threads='all'): "
-    "fail the test when its peak memory rises above the limit; a bare number is MiB "
-    "(pytest-memguard)"
+    "mem_budget(limit, *, metric='rss', phase='call', stage=None, warn=None, threads='all', "
+    "hard=None): fail the test when its peak memory rises above the limit; a bare number is "
+    "MiB (pytest-memguard)"
 )
 
 LEAK_LINES = (

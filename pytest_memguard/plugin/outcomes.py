@@ -200,7 +200,8 @@ def point_at_test(
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None and call.excinfo and isinstance(call.excinfo.value, TextAlone):
         crash.message = crash.message.partition("\n")[0]
-        crash.path, crash.lineno = str(item.path), (item.location[1] or 0) + 1
+        if not call.excinfo.value.pytrace:  # the line of a hard budget is the test's own
+            crash.path, crash.lineno = str(item.path), (item.location[1] or 0) + 1
 
 
 def result_of(report: pytest.TestReport) -> str:

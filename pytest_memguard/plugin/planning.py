@@ -59,6 +59,10 @@ def plan_items(session: pytest.Session) -> None:
     if problems:
         refuse(session, problems)
     else:
+        if settings.hard or any(plan.requirements.hard for plan in measured):
+            from pytest_memguard.plugin import hard_start
+
+            hard_start.begin(config, settings, items, measured, used)
         repeat_tests(config, items)
 
 

@@ -65,11 +65,11 @@ class ProcFile:
         self._open()
         _OPEN_FILES.add(self)
 
-    def read(self, size: int) -> bytes:
-        """Return the first ``size`` bytes, at most a page, as the kernel writes them now."""
+    def read(self, size: int, offset: int = 0) -> bytes:
+        """Return ``size`` bytes, at most a page, as the kernel writes them now."""
         if not self._own.is_ours():
             self._open()
-        return self._pread(self.descriptor, size, 0)
+        return self._pread(self.descriptor, size, offset)
 
     def write(self, data: bytes) -> None:
         """Write data to the kernel."""

@@ -17,6 +17,7 @@ _DETAILS = 20
 _WORDS = {
     "regression": "regression",
     "over-budget": "over budget",
+    "hard-limit": "stopped at a hard budget",
     "check-failed": "failed by a check of another plugin",
     "near-budget": "near its budget",
     "leaking": "leaking",

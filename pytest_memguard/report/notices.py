@@ -17,6 +17,7 @@ _FAILED: Final = frozenset({"failed", "error"})
 _WEIGHTS: Final = (
     "regression",
     "leaking",
+    "hard-limit",
     "over-budget",
     "check-failed",
     "new-test",
@@ -113,8 +114,15 @@ def _of_findings(outcome: Outcome) -> Iterable[Notice]:
             finding.rule,
             finding_sentence(finding),
             name=_name(finding),
-            excess=finding.peak.value - finding.budget.limit if finding.peak else 0,
+            excess=_excess(finding),
         )
+
+
+def _excess(finding: Finding) -> int:
+    """Return the bytes above the limit; a test that was stopped before has none."""
+    if finding.peak is None or finding.stop is not None:
+        return 0
+    return finding.peak.value - finding.budget.limit
 
 
 def _name(finding: Finding) -> str:

@@ -24,6 +24,7 @@ from pytest_memguard.model import (
     PhaseReading,
     Run,
     StageReading,
+    Stop,
     Totals,
 )
 from pytest_memguard.sizes import MIB
@@ -62,6 +63,18 @@ BUDGET = Budget(
         ),
         imports=3,
     ),
+)
+STOP = Stop(
+    by="watchdog",
+    used=190 * MIB,
+    caught=True,
+    file="src/load.py",
+    line=12,
+    function="load",
+    test_line=7,
+    stage="load/parse",
+    thread="worker",
+    words="Unable to allocate 100. MiB",
 )
 SITE = CallSite(
     file="src/rows.py", line=41, function="load_rows", size=96 * MIB, count=12_000, kept=5

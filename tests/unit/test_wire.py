@@ -32,10 +32,13 @@ from tests.support.sample_values import (
     RUN,
     SITE,
     STAGE,
+    STOP,
 )
 
 KEPT = Kept(owner="plugin syrupy", holder="syrupy.kept", rates=(("blocks", 16.0),))
 OF_ANOTHER = replace(FINDING, rule="check-failed", check="fd_budget")
+HARD_BUDGET = replace(BUDGET, hard=True)
+STOPPED = replace(OF_ANOTHER, rule="hard-limit", budget=HARD_BUDGET, stop=STOP)
 BARE_BUDGET = Budget(limit=0, where="--mem-budget")
 MISSED, UNBOUNDED = replace(PEAK, unseen=7), replace(PEAK, unseen=None)
 OUTCOMES = [
@@ -51,6 +54,7 @@ OUTCOMES = [
         id="site-without-kept",
     ),
     pytest.param(replace(OUTCOME, findings=(OF_ANOTHER,)), id="check-of-another-plugin"),
+    pytest.param(replace(OUTCOME, findings=(STOPPED,)), id="stopped"),
     pytest.param(replace(OUTCOME, phases=(replace(PHASE, peaks=()),)), id="no-peaks"),
     pytest.param(
         replace(OUTCOME, phases=(replace(PHASE, peaks=(MISSED, UNBOUNDED)),)), id="sampled"
@@ -118,9 +122,10 @@ def test_run_in_pieces(outcomes) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        BUDGET,
+        HARD_BUDGET,
         SITE,
-        OF_ANOTHER,
+        STOP,
+        STOPPED,
         PHASE,
         STAGE,
         OUTCOME,

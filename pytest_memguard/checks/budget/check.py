@@ -23,7 +23,14 @@ BudgetPlan: TypeAlias = tuple[Budget, ...]
 """Every limit that the user has set for a test."""
 
 _DEFAULT_KEY: Final = (RSS.name, "call", None)
-_RULES: Final = {"over-budget", "near-budget", "undecided", "not-measured", "stage-not-run"}
+_RULES: Final = {
+    "over-budget",
+    "hard-limit",
+    "near-budget",
+    "undecided",
+    "not-measured",
+    "stage-not-run",
+}
 
 
 class BudgetCheck(TestCheck):
@@ -39,6 +46,7 @@ class BudgetCheck(TestCheck):
     def __init__(self, settings: Settings) -> None:
         self.only_warns = settings.mode == "warn"
         self._warn = settings.warn
+        self._hard = settings.hard
         self._default = {budget.key: budget for budget in default_budgets(settings)}
         self._default_plan = tuple(b for b in self._default.values() if b.limit) or None
         self._patterns = [
@@ -49,6 +57,7 @@ class BudgetCheck(TestCheck):
                     limit=pattern.limit,
                     where=f"the pattern {pattern.glob!r} of {settings.where('budgets')}",
                     warn=settings.warn,
+                    hard=settings.hard,
                 ),
             )
             for pattern in settings.budgets
@@ -114,8 +123,8 @@ class BudgetCheck(TestCheck):
         return mine and finding.rule in _RULES
 
     def is_breach(self, nodeid: str, finding: Finding) -> bool:  # noqa: ARG002  of any test
-        """Whether a budget was exceeded."""
-        return finding.rule == "over-budget"
+        """Whether a budget was exceeded, or the test stopped before."""
+        return finding.rule in {"over-budget", "hard-limit"}
 
     def warns(self, finding: Finding) -> bool:
         """Whether a budget was nearly exceeded, or exceeded where that only warns."""
@@ -151,7 +160,9 @@ class BudgetCheck(TestCheck):
         budget: Budget | None = None
         try:
             parameters: Mapping[str, object] | None = test.parameters()
-            budget = budget_from_mark(mark.args, mark.kwargs, parameters, marker.where)
+            budget = budget_from_mark(
+                mark.args, mark.kwargs, parameters, marker.where, hard=self._hard
+            )
             if budget.warn is None:
                 budget = replace(budget, warn=self._warn)
         except ConfigError as error:

@@ -12,7 +12,8 @@ from pytest_memguard.units import parse_count, parse_share, parse_size
 
 MARKER: Final = "mem_budget"
 SIGNATURE: Final = (
-    "mem_budget(limit, *, metric='rss', phase='call', stage=None, warn=None, threads='all')"
+    "mem_budget(limit, *, metric='rss', phase='call', stage=None, warn=None, threads='all', "
+    "hard=None)"
 )
 
 
@@ -21,6 +22,8 @@ def budget_from_mark(
     kwargs: Mapping[str, object],
     params: Mapping[str, object] | None,
     where: str,
+    *,
+    hard: bool = False,
 ) -> Budget:
     """Turn a marker's arguments into a budget.
 
@@ -29,6 +32,7 @@ def budget_from_mark(
         kwargs: named ones.
         params: the test's parameters, for a limit that is a function of them.
         where: the budget's source, for messages.
+        hard: whether budgets on resident memory are hard ones, unless the marker says it.
 
     Raises:
         ConfigError: with a sentence for every argument that makes no sense.
@@ -67,6 +71,11 @@ def budget_from_mark(
         warn = parse_share(named.pop("warn", None))
     except ConfigError as error:
         problems += [f"warn: {problem}" for problem in error.problems]
+    is_hard = named.pop("hard", None)
+    if is_hard is not None and not isinstance(is_hard, bool):
+        problems.append(f"hard {quoted(is_hard)} is neither True nor False")
+    elif is_hard and not metric.is_resident:
+        problems.append("hard=True needs metric='rss': no other metric can stop a test")
     problems += [f"it has no argument {name!r}: {SIGNATURE}" for name in named]
     if problems:
         raise ConfigError(*problems)
@@ -78,6 +87,7 @@ def budget_from_mark(
         stage=stage,
         warn=warn,
         threads=threads,
+        hard=metric.is_resident and (hard if is_hard is None else bool(is_hard)),
     )
 
 

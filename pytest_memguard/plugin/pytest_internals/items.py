@@ -28,6 +28,23 @@ def has_failed(item: pytest.Item) -> bool:
     return bool(getattr(item, "_excinfo", None))
 
 
+def failure_of(item: Any) -> BaseException | None:
+    """What a unittest test has failed with first."""
+    failures = getattr(item, "_excinfo", None)
+    return failures[0].value if failures else None
+
+
+def has_parts(item: pytest.Item) -> bool:
+    """Whether a test may have subtests, which are reported while it runs."""
+    is_unittest = hasattr(item, "addSubTest")
+    return is_unittest or "subtests" in getattr(item, "fixturenames", ())
+
+
+def forget_failure(item: Any) -> None:
+    """Let a unittest test have failed with nothing."""
+    item._excinfo = None
+
+
 def state_of(item: pytest.Item) -> dict[str, Any]:
     """The attributes of an item that belong to the run that lasts."""
     return {name: vars(item)[name] for name in _OF_A_RUN if name in vars(item)}
