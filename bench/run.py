@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+import hard
 import idle
 import memory
 import overhead
@@ -22,6 +23,7 @@ from scale import FULL, QUICK, Scale
 BENCHMARKS: Mapping[str, Callable[[Path, Scale], Iterator[Table]]] = {
     "overhead": overhead.tables,
     "idle": idle.tables,
+    "hard": hard.tables,
     "slowdown": slowdown.tables,
     "memory": memory.tables,
 }
