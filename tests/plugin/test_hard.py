@@ -57,7 +57,7 @@ def test_the_failure_shows_the_line(run) -> None:
         [
             ">       load(40)",
             ">           rows.append(bytearray(1 << 20))",
-            f"E * BudgetExceeded: {STOPPED}: it asked for more when it had * 19.* (hard-*",
+            f"E * BudgetExceeded: {STOPPED}: it asked for more when it had reserved *",
             f"{LINE}: BudgetExceeded",
             f"FAILED test_it.py::test_over - BudgetExceeded: {STOPPED}: *",
         ]
