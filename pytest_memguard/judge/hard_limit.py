@@ -8,6 +8,9 @@ from pytest_memguard.model import Budget, Finding, Peak, Stop
 _TOUCHED_SHARE = 0.5
 """Below this share of what was reserved, what was touched is worth a word."""
 
+_KNOWN_SHARE = 0.5
+"""Below this share of the budget, what is known to be reserved does not explain anything."""
+
 
 def hard_limit(budget: Budget, stop: Stop, peak: Peak | None) -> Finding:
     """Return the finding for a hard budget that stopped a test.
@@ -54,6 +57,8 @@ def _end(budget: Budget, stop: Stop, peak: Peak | None) -> str:
     used = amount(budget, max(0, stop.used))
     if stop.by == "watchdog":
         end = f": {subject(budget, None)} had risen {used}"
+    elif stop.used < _KNOWN_SHARE * budget.limit:  # or some of it is freed already
+        end = ": it asked for more than was left"
     else:
         end = f": it asked for more when it had reserved {used}"
         if peak is not None and peak.value < _TOUCHED_SHARE * stop.used:

@@ -109,12 +109,11 @@ def test_every_kind_of_end(run, written) -> None:
 
     @hard
     def test_threads():
-        import threading
+        import _thread, threading
         end = threading.Event()
-        threads = [threading.Thread(target=end.wait) for _ in range(8)]
         try:
-            for thread in threads:
-                thread.start()
+            for _ in range(8):
+                _thread.start_new_thread(end.wait, ())
         finally:
             end.set()
 
@@ -148,7 +147,7 @@ def test_every_kind_of_end(run, written) -> None:
         [
             "*test_it.py*: MemoryError: of the test's own",
             "*: AssertionError: not ours",
-            "*Thread.start, *, called from line * of the test's file: * MiB and touched *",
+            "*stopped the test in test_threads, *and touched *; can't start new thread *",
         ]
     )
 
@@ -343,6 +342,8 @@ def test_native_libraries_are_left_out(run) -> None:
     @hard
     def test_over():
         import numpy
+        with pytest.raises(MemoryError):
+            numpy.ones(1 << 60, "u1")
         numpy.ones(40 << 17)
     """,
         "-rf",
@@ -352,6 +353,42 @@ def test_native_libraries_are_left_out(run) -> None:
     result.stdout.fnmatch_lines(
         ["*called from line * of the test's file: *Unable to allocate*"]
     )
+
+
+def test_stacks_of_threads_are_left_out(run) -> None:
+    """Threads may reserve their stacks, as often as they like, and nothing else beyond it."""
+    result = run(
+        HEAD
+        + """
+    import threading
+
+    @hard
+    def test_threads():
+        for _ in range(3):
+            end = threading.Event()
+            threads = [threading.Thread(target=end.wait) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            end.set()
+            for thread in threads:
+                thread.join()
+
+    @hard
+    def test_in_thread():
+        errors = []
+        def work():
+            try:
+                load(60)
+            except MemoryError as error:
+                errors.append(error)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        raise errors.pop()
+    """,
+        "--tb=line",
+    )
+    result.assert_outcomes(passed=1, failed=1)
 
 
 @pytest.mark.parametrize(
