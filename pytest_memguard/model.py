@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads ne
     from collections.abc import Iterator
 
     from pytest_memguard.baselines import BaselineValue, Fill
+    from pytest_memguard.flights import LostWorker
     from pytest_memguard.leaks import LeakReading
 
 PhaseName = Literal["setup", "call", "teardown"]
@@ -361,3 +362,5 @@ class Run:
     """One for each process, then the whole run's."""
     leak_strict: bool = False
     """Whether tests fail whose leak check ends as unclear."""
+    lost: tuple[LostWorker, ...] = ()
+    """Workers of pytest-xdist that did not end by themselves."""

@@ -67,6 +67,7 @@ MODES = ("fail", "warn")
 EXPLAIN = ("next", "rerun", "never")
 LEAK_CHECK = ("all", "marked")
 LEAK_BLAME = ("here", "fork", "none")
+FLIGHT_RECORD = ("on", "workers", "off")
 BASELINE = ".memguard/baseline.json"
 
 OPTIONS: tuple[Option, ...] = (
@@ -363,6 +364,17 @@ OPTIONS: tuple[Option, ...] = (
         default="off",
         help="With --mem-compare, fail tests that are new or cannot be decided too, and runs "
         "without a baseline.",
+    ),
+    Option(
+        "flight_record",
+        "switch",
+        flag="--mem-flight-record",
+        ini="mem_flight_record",
+        choices=FLIGHT_RECORD,
+        default="workers",
+        help="Record the level of memory at each test, so that the report can say why a worker "
+        "was killed: in the workers of pytest-xdist (workers), in every run (on), or nowhere "
+        "(off).",
     ),
     Option(
         "off",

@@ -7,7 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pytest_memguard.errors import ConfigError, quoted
-from pytest_memguard.option_table import EXPLAIN, GITHUB, LEAK_BLAME, LEAK_CHECK, MODES
+from pytest_memguard.option_table import (
+    EXPLAIN,
+    FLIGHT_RECORD,
+    GITHUB,
+    LEAK_BLAME,
+    LEAK_CHECK,
+    MODES,
+)
 from pytest_memguard.sizes import MIB
 from pytest_memguard.units import (
     MOST,
@@ -114,14 +121,25 @@ def _stop(limit: object) -> tuple[str, int]:
     return "memory", size
 
 
-def _leak_check(value: object) -> str:
-    if value in LEAK_CHECK:
-        return str(value)
-    try:
-        return "all" if _switch(value) else "marked"
-    except ConfigError:
-        msg = f"{quoted(value)} is not one of {', '.join(LEAK_CHECK)}, true, false"
-        raise ConfigError(msg) from None
+def _switch_or(choices: tuple[str, ...], on: str, off: str) -> Callable[[object], str]:
+    """Return a parser of a switch that has a name for each of its positions.
+
+    Args:
+        choices: their names.
+        on: what true means.
+        off: what false means.
+    """
+
+    def parse(value: object) -> str:
+        if value in choices:
+            return str(value)
+        try:
+            return on if _switch(value) else off
+        except ConfigError:
+            msg = f"{quoted(value)} is not one of {', '.join(choices)}, true, false"
+            raise ConfigError(msg) from None
+
+    return parse
 
 
 def _path(value: object) -> str:
@@ -255,7 +273,7 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "hard": _switch,
     "explain": _one_of(*EXPLAIN),
     "drill": _switch,
-    "leak_check": _leak_check,
+    "leak_check": _switch_or(LEAK_CHECK, "all", "marked"),
     "leak_strict": _switch,
     "leak_accept": _switch,
     "leak_blame": _one_of(*LEAK_BLAME),
@@ -273,5 +291,6 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "accept": _list_of("patterns", _node_pattern),
     "prune": _switch,
     "strict": _switch,
+    "flight_record": _switch_or(FLIGHT_RECORD, "on", "off"),
 }
 """The parser of each option, by the option's name."""

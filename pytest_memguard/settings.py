@@ -54,6 +54,7 @@ class Settings:
     accept: tuple[str, ...] = ()
     prune: bool = False
     strict: bool = False
+    flight_record: str = "workers"
     sources: Mapping[str, str] = field(default_factory=dict)
     """The source of each setting that is not a default."""
 

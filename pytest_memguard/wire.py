@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.flight_wire import lost_from_json, lost_to_json
 from pytest_memguard.formats import Json, is_newer, other_format
 from pytest_memguard.leak_wire import leak_from_json, leak_to_json
 from pytest_memguard.measurement_wire import (
@@ -111,6 +112,7 @@ def run_to_json(run: Run) -> Json:
             }
             for totals in run.totals
         ],
+        **({"lost_workers": [lost_to_json(lost) for lost in run.lost]} if run.lost else {}),
         "tests": [outcome_to_json(outcome) for outcome in run.outcomes],
     }
 
@@ -174,6 +176,7 @@ def run_from_json(data: object, source: str) -> Run:
                 for totals in data["totals"]
             ),
             leak_strict=_is_on(data["settings"].get("--mem-leak-strict", "")),
+            lost=tuple(lost_from_json(lost) for lost in data.get("lost_workers", ())),
         )
     except (KeyError, TypeError, AttributeError) as error:
         msg = f"{source} lacks something a run has ({type(error).__name__}: {error})"

@@ -12,7 +12,7 @@ from typing import Final
 
 from pytest_memguard.escapes import one_line
 
-_COMMANDS: Final = ("compare", "merge", "report", "export", "log", "history")
+_COMMANDS: Final = ("compare", "merge", "report", "export", "log", "history", "postmortem")
 """Modules of this package, in the order of ``--help``.
 
 Each has ``declare(commands)``, which adds its parser and sets ``run`` on it: a function that

@@ -20,6 +20,7 @@ from pytest_memguard.report.exports import as_json, as_tsv
 from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
+from pytest_memguard.report.post_mortem import post_mortem
 from pytest_memguard.report.rows import rows_of
 from pytest_memguard.report.summary import memory_section, notes
 
@@ -101,4 +102,8 @@ def _section(run: Run, top: int) -> list[str]:
         *notes(run.outcomes, with_failures=True),
     ]
     leaks = leaks_section(run.outcomes, {})
-    return [*lines, "", "Leaks:", *leaks] if leaks else lines
+    if leaks:
+        lines += ["", "Leaks:", *leaks]
+    for lost in run.lost:
+        lines += ["", *post_mortem(lost)]
+    return lines

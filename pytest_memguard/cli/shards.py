@@ -57,6 +57,11 @@ def merge_runs(runs: Mapping[str, Run]) -> tuple[Run, tuple[str, ...]]:
         outcomes=tuple(outcome for outcomes in kept.values() for outcome in outcomes),
         totals=_totals(runs),
         leak_strict=any(run.leak_strict for run in runs.values()),
+        lost=tuple(
+            replace(lost, worker=_worker(name, lost.worker))
+            for name, run in runs.items()
+            for lost in run.lost
+        ),
     )
     return merged, tuple(twice)
 

@@ -104,6 +104,11 @@ class Ceiling:
             self._config.pluginmanager.register(waiting, "memguard-on-report")
             self._waits = True
 
+    def start_reporting(self) -> None:
+        """Set up the session for something that no test has asked for."""
+        if not self.started:
+            self._start()
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
         """Report what a worker could not measure."""

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.escapes import one_line
+from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.header import header, in_words
+from pytest_memguard.plugin.keys import LOST
 from pytest_memguard.plugin.options import GAPS, usage_error
 from pytest_memguard.plugin.suspects import Suspects
 from pytest_memguard.result_store import ResultStore
@@ -128,7 +130,7 @@ class Collector:
 
     def worth_writing(self, session: pytest.Session) -> bool:
         """Whether a file from an earlier run may be replaced: not by one of no tests."""
-        return len(self._results) > 0 or (
+        return bool(len(self._results) or self.lost()) or (
             session.exitstatus
             in {
                 pytest.ExitCode.OK,
@@ -156,6 +158,11 @@ class Collector:
             terminalreporter.write_line(section)
         for line in [*lines, *self.closing_lines]:
             terminalreporter.write_line(one_line(line))
+
+    def lost(self) -> list[LostWorker]:
+        """Workers of pytest-xdist that were lost so far."""
+        none: list[LostWorker] = []
+        return self._config.stash.get(LOST, none)
 
     @property
     def tests(self) -> int:
@@ -189,6 +196,7 @@ class Collector:
             outcomes=self.outcomes(),
             totals=self.totals(),
             leak_strict=self._settings.leak_strict,
+            lost=tuple(self.lost()),
         )
 
 

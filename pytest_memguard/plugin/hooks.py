@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -63,12 +63,51 @@ def pytest_configure(config: pytest.Config) -> None:
 
         load_checks(config)
     settings = options.settings_of(config) if options.given(config) else None
+    flight = "workers" if settings is None else settings.flight_record
+    if flight != "off" and (settings is None or not settings.off):
+        _begin_flight(config, alone=flight == "on")
     if settings is not None and settings.asked_for:
         _start(config, settings)
     elif settings is None or not settings.off:
         config.pluginmanager.register(OnDemand(config), "memguard-on-demand")
     elif STAGES_MODULE in sys.modules:
         config.pluginmanager.register(Silence(), "memguard-silence")
+
+
+def _begin_flight(config: pytest.Config, *, alone: bool) -> None:
+    """Begin a flight record where there is to be one, and look for those of lost runs.
+
+    Args:
+        config: pytest's.
+        alone: whether a run without workers has one, too.
+    """
+    worker_input = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        path = worker_input.get("memguard_flight_record")
+        if path is not None:
+            from pytest_memguard.plugin.flight_log import record_worker
+
+            record_worker(config, path, worker_input["workerid"])
+        return
+    parents = [place for place in options.flight_places(config) if place.is_dir()]
+    if parents:
+        from pytest_memguard.plugin.earlier_flights import EarlierFlights
+
+        config.pluginmanager.register(EarlierFlights(parents), "memguard-earlier-flights")
+    if alone and not config.pluginmanager.hasplugin("dsession"):
+        from pytest_memguard.plugin.flight_log import record_alone
+
+        record_alone(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give a worker of pytest-xdist its flight record."""
+    from pytest_memguard.plugin.flight_control import control_of
+
+    control = control_of(node.config)
+    if control is not None:
+        control.prepare(node)
 
 
 def _start(config: pytest.Config, settings: Settings) -> None:
@@ -158,6 +197,11 @@ class OnDemand:
             from pytest_memguard.plugin.late_markers import write_unheeded
 
             write_unheeded(terminalreporter, self._late)
+
+    def start_reporting(self) -> None:
+        """Set up the session for something that no test has asked for."""
+        if self._is_idle:
+            self._start()
 
     def _start(self) -> Collector | None:
         from pytest_memguard.plugin.session import start

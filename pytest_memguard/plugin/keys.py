@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_memguard.extension import Check
+    from pytest_memguard.flights import LostWorker
     from pytest_memguard.plugin.items import ItemHooks
     from pytest_memguard.plugin.terminal_line import TerminalLine
     from pytest_memguard.storage.known_leaks import KnownLeaksFile
@@ -26,3 +27,5 @@ KNOWN: pytest.StashKey[KnownLeaksFile] = pytest.StashKey()
 """The leaks that were accepted before."""
 LINE: pytest.StashKey[TerminalLine] = pytest.StashKey()
 """The line on a terminal that shows a leak check that lasts."""
+LOST: pytest.StashKey[list[LostWorker]] = pytest.StashKey()
+"""Workers of pytest-xdist that were lost in this run."""

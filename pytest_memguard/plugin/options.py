@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,8 @@ PROBLEMS: Final = "memguard_problems"
 """Name under which an xdist worker tells what is wrong with markers."""
 GAPS: Final = "memguard_gaps"
 """Name under which it tells what it could not measure."""
+FLIGHTS: Final = "memguard-flight"
+"""Name of the folder of flight records."""
 
 
 def usage_error(problems: Sequence[str]) -> pytest.UsageError:
@@ -178,3 +181,32 @@ def settings_of(config: pytest.Config) -> Settings:
         except ConfigError as error:
             raise usage_error(error.problems) from error
     return settings
+
+
+def flight_places(config: pytest.Config) -> list[Path]:
+    """Return where flight records may be kept: in pytest's cache, or among temporary files.
+
+    The first is beside what ``--cache-clear`` removes, because every worker clears the cache.
+
+    Args:
+        config: pytest's.
+    """
+    root = config.rootpath
+    places: list[Path] = []
+    try:
+        cache = os.path.expandvars(Path(str(config.getini("cache_dir"))).expanduser())
+    except (ValueError, KeyError, RuntimeError):  # -p no:cacheprovider
+        pass
+    else:
+        places.append(Path(root, cache, FLIGHTS))
+    if not any(map(_is_writable, places)):
+        found, user = root.stat(), getattr(os, "getuid", lambda: 0)()
+        name = f"{FLIGHTS}-{user}-{found.st_dev:x}-{found.st_ino:x}"
+        places.append(Path(tempfile.gettempdir(), name))
+    return places
+
+
+def _is_writable(place: Path) -> bool:
+    """Return whether a folder can be written, or made in the folder above that exists."""
+    there = next(path for path in (place, *place.parents) if path.exists())
+    return os.access(there, os.W_OK)

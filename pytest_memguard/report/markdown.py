@@ -9,6 +9,7 @@ from pytest_memguard.model import Outcome, Run
 from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.markdown_blocks import code, details, fit, paragraph, plain, table
 from pytest_memguard.report.notices import Notice, count_by_rule, notices, whole_text
+from pytest_memguard.report.post_mortem import lost_markdown
 from pytest_memguard.report.summary import by_peak, time_spent, totals_line
 from pytest_memguard.report.table import stage_table, test_headers, test_rows
 
@@ -21,6 +22,7 @@ _WORDS = {
     "check-failed": "failed by a check of another plugin",
     "near-budget": "near its budget",
     "leaking": "leaking",
+    "lost-worker": "lost worker",
     "unclear": "without a verdict",
     "unsure": "unsure",
     "new-test": "not on record",
@@ -44,7 +46,7 @@ def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
     listed = replace(run, outcomes=rich)
     found = notices(listed)
     errors = [notice for notice in found if notice.level == "error"]
-    blocks = [_headline(run, found, whole=whole), *_findings(found)]
+    blocks = [_headline(run, found, whole=whole), *_findings(found), *lost_markdown(run.lost)]
     blocks += _peaks(run, top, whole=whole)
     blocks += _unmeasured(listed)
     texts = {whole_text(notice): notice for notice in reversed(errors[:_DETAILS])}
@@ -92,7 +94,7 @@ def _headline(run: Run, found: Sequence[Notice], *, whole: bool) -> list[str]:
     failed.update(count_by_rule(found, "error"))
     for rule, number in failed.items():
         word = _WORDS.get(rule, rule)
-        plural = "s" if rule == "regression" and number != 1 else ""
+        plural = "s" if rule in {"regression", "lost-worker"} and number != 1 else ""
         counts.append(f"{number:,} {word}{plural}")
     warnings = sum(1 for notice in found if notice.level == "warning")
     if warnings:

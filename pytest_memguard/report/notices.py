@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
+from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import QUIET, Finding, Outcome, Run
 from pytest_memguard.report.failure import failure_text, finding_sentence
 from pytest_memguard.report.leak_section import leaks_by_name
 from pytest_memguard.report.leak_text import leak_sentence, leak_text
+from pytest_memguard.report.post_mortem import headline, subject
 from pytest_memguard.values import dataclass
 
 Level = Literal["error", "warning"]
@@ -73,6 +75,7 @@ def notices(run: Run) -> list[Notice]:
     found += _of_leaks(relevant)
     if run.leak_strict:
         found += [notice for outcome in relevant for notice in _unclear(outcome)]
+    found += map(_of_lost, run.lost)
     return sorted(found, key=_order)
 
 
@@ -86,9 +89,9 @@ def count_by_rule(found: Iterable[Notice], level: Level) -> dict[str, int]:
 
 
 def whole_text(notice: Notice) -> str:
-    """Return the text that the test failed with; empty for warnings."""
+    """Return the text that the test failed with; empty for warnings and lost workers."""
     outcome = notice.outcome
-    if notice.level == "warning":
+    if notice.level == "warning" or notice.rule == "lost-worker":
         return ""
     if notice.rule in {"leaking", "unclear"} and outcome.leak is not None:
         return leak_text(outcome.leak)
@@ -152,6 +155,14 @@ def _unclear(outcome: Outcome) -> Iterable[Notice]:
     if leak is None or leak.verdict.state != "unclear" or outcome.result not in _FAILED:
         return
     yield _notice(outcome, "error", "unclear", leak_sentence(leak))
+
+
+def _of_lost(lost: LostWorker) -> Notice:
+    """Return the notice of a lost worker, at the test that drove its memory or was running."""
+    nodeid = lost.driver_test or lost.running or lost.named or subject(lost)
+    file = nodeid.partition("::")[0] if "::" in nodeid else ""
+    outcome = Outcome(nodeid=nodeid, file=file, result="error", worker=lost.worker)
+    return _notice(outcome, "error", "lost-worker", headline(lost), name=lost.cause)
 
 
 def _notice(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_memguard.baselines import BaselineValue, FailRule, Fill
+from pytest_memguard.flights import Ending, LostWorker, Neighbour, Span
 from pytest_memguard.leaks import (
     Diagnosis,
     LeakLine,
@@ -179,4 +180,30 @@ RUN = Run(
             overhead=0.125,
         ),
     ),
+)
+LOST = LostWorker(
+    worker="gw0",
+    cause="out-of-memory",
+    ending=Ending(signal=9, highest=400 * MIB, oom_kills=1, oom_source="cgroup v2"),
+    driver="earlier",
+    driver_test="tests/test_rows.py::test_cache",
+    driver_size=250 * MIB,
+    running="tests/test_rows.py::test_next",
+    running_seconds=1.25,
+    named="tests/test_rows.py::test_other",
+    level=350 * MIB,
+    rise=50 * MIB,
+    rise_is_bound=True,
+    raised=(
+        Span(low=0, high=250 * MIB, nodeid="tests/test_rows.py::test_cache"),
+        Span(low=0, high=2 * MIB, nodeid="tests/test_rows.py::test_load"),
+    ),
+    more_tests=7,
+    more_size=3 * MIB,
+    before=95 * MIB,
+    tests=12,
+    neighbours=(Neighbour(worker="gw1", level=80 * MIB, running="test_a", rise=10 * MIB),),
+    problems=("the last line of gw0.flight is torn: '[\"st'",),
+    record=".pytest_cache/memguard-flight/1/gw0.flight",
+    time=1_796_011_200.5,
 )

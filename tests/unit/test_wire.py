@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.flights import Ending
 from pytest_memguard.leaks import Kept
 from pytest_memguard.measurement_wire import peak_to_json
 from pytest_memguard.metrics import metric_named
@@ -26,6 +27,7 @@ from tests.support.sample_values import (
     BUDGET,
     FINDING,
     LEAK,
+    LOST,
     OUTCOME,
     PEAK,
     PHASE,
@@ -41,6 +43,7 @@ HARD_BUDGET = replace(BUDGET, hard=True)
 STOPPED = replace(OF_ANOTHER, rule="hard-limit", budget=HARD_BUDGET, stop=STOP)
 BARE_BUDGET = Budget(limit=0, where="--mem-budget")
 MISSED, UNBOUNDED = replace(PEAK, unseen=7), replace(PEAK, unseen=None)
+CRASHED = replace(LOST, cause="crashed", ending=Ending(signal=11), level=None, raised=())
 OUTCOMES = [
     pytest.param(OUTCOME, id="everything-set"),
     pytest.param(Outcome(nodeid="t"), id="nothing-set"),
@@ -98,6 +101,7 @@ def test_outcome_round_trip(outcome) -> None:
             replace(RUN, settings=(("--mem-leak-strict", "False (mem_leak_strict in t.ini)"),)),
             id="not-strict",
         ),
+        pytest.param(replace(RUN, lost=(LOST, CRASHED)), id="lost-workers"),
     ],
 )
 def test_run_round_trip(run) -> None:
@@ -132,6 +136,8 @@ def test_run_in_pieces(outcomes) -> None:
         *RUN.totals,
         *RUN.gaps,
         RUN.environment,
+        LOST,
+        *LOST.neighbours,
     ],
     ids=lambda value: type(value).__name__,
 )
