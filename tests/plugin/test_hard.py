@@ -356,7 +356,7 @@ def test_native_libraries_are_left_out(run) -> None:
 
 
 def test_stacks_of_threads_are_left_out(run) -> None:
-    """Threads may reserve their stacks, as often as they like, and nothing else beyond it."""
+    """Threads may reserve their stacks, as often as they like."""
     result = run(
         HEAD
         + """
@@ -372,23 +372,10 @@ def test_stacks_of_threads_are_left_out(run) -> None:
             end.set()
             for thread in threads:
                 thread.join()
-
-    @hard
-    def test_in_thread():
-        errors = []
-        def work():
-            try:
-                load(60)
-            except MemoryError as error:
-                errors.append(error)
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-        raise errors.pop()
     """,
         "--tb=line",
     )
-    result.assert_outcomes(passed=1, failed=1)
+    result.assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(
