@@ -132,8 +132,6 @@ class _Level(NamedTuple):
     """Which."""
     path: str | None = None
     """The stage."""
-    threads: int = 0
-    """How many threads there were at the start, if there is room for further ones."""
 
 
 class _Hit(NamedTuple):
@@ -155,7 +153,6 @@ class HardLimits:
         holder: holds the process to a level.
         root: what paths are shown relative to, with a separator at its end.
         rise: returns how far resident memory has risen in the phase that lasts.
-        stack: bytes that a thread reserves for its stack, which are left out.
         stages_are_hard: whether budgets that stages bring along are hard.
 
     Attributes:
@@ -168,7 +165,6 @@ class HardLimits:
         holder: Holder,
         root: str,
         rise: Callable[[], int],
-        stack: int = 0,
         *,
         stages_are_hard: bool,
     ) -> None:
@@ -177,8 +173,6 @@ class HardLimits:
         self._holder = holder
         self._root = root
         self._rise = rise
-        self._stack = stack
-        self._threads = 0
         self._stages_are_hard = stages_are_hard
         self._used_errors: UsedErrors | None = None
         self._test: HasPath | None = None
@@ -230,9 +224,9 @@ class HardLimits:
             now = self._holder.used()
             for budget in self._covering:
                 start = self._start(now) if budget.phase == "all" else now
-                level = _Level(start + budget.limit, start, budget, None, self._count())
+                level = _Level(start + budget.limit, start, budget)
                 self._levels.append(level)
-        self._is_open, self._pauses, self._threads = True, 0, 0
+        self._is_open, self._pauses = True, 0
         if self.errors is not None:
             self.errors.begin()
         self._hold()
@@ -258,26 +252,12 @@ class HardLimits:
     def _lowest(self) -> _Level | None:
         if len(self._levels) == 1:  # around every test
             return self._levels[0]
-        return min(self._levels, key=self._most, default=None)
-
-    def _most(self, level: _Level) -> int:
-        """Bytes that a level allows, the stacks of threads begun since included."""
-        return level.most + self._stack * max(0, self._threads - level.threads)
-
-    def _count(self) -> int:
-        return threading.active_count() if self._stack else 0
-
-    def make_room(self) -> None:
-        """Leave out the stack of a thread that is about to start: little of it is touched."""
-        if self._is_open and self._stack:
-            self._threads = threading.active_count()
-            if self._is_held and not self._pauses:
-                self._hold()
+        return min(self._levels, key=lambda level: level.most, default=None)
 
     def _hold(self) -> None:
         level = self._lowest()
         if level is not None:
-            self._is_held = self._holder.hold_to(self._most(level))
+            self._is_held = self._holder.hold_to(level.most)
             self.is_lower = not self._is_held
             if self._is_held:
                 self._latest = level
@@ -350,8 +330,7 @@ class HardLimits:
             hard.append(budget)
         if hard:
             now = self._holder.used()
-            threads = self._count()
-            self._levels += [_Level(now + b.limit, now, b, path, threads) for b in hard]
+            self._levels += [_Level(now + b.limit, now, b, path) for b in hard]
             self._hold()
 
     def leave(self, path: str) -> None:

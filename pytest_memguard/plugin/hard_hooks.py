@@ -14,7 +14,6 @@ from pytest_memguard.measure.hard_limit import HardLimits, Holder
 from pytest_memguard.measure.loaded_libraries import LoadedLibraries
 from pytest_memguard.measure.spared_children import Pause, SparedChildren
 from pytest_memguard.measure.stage_host import set_limits
-from pytest_memguard.measure.thread_stacks import ThreadStacks, stack_size
 from pytest_memguard.measure.watchdog import INTERVAL_SECONDS, Watchdog
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.hard_phases import (
@@ -56,8 +55,7 @@ class HardHooks:
             return
         root = f"{config.rootpath}/"
         self._leaves_out = isinstance(holder, DataLimit)
-        stack = stack_size() if self._leaves_out else 0
-        limits = HardLimits(holder, root, _Rise(items), stack, stages_are_hard=all_hard)
+        limits = HardLimits(holder, root, _Rise(items), stages_are_hard=all_hard)
         if self._leaves_out:
             _notice_caught(limits, gaps)
         self._phases = HeldPhases(items.tests, limits, gaps, self._register, all_hard=all_hard)
@@ -84,7 +82,6 @@ class HardHooks:
         stack.callback(SparedChildren(pause).close)
         if self._leaves_out:
             stack.callback(LoadedLibraries(limits).close)
-            stack.callback(ThreadStacks(limits).close)
         if limits.errors is not None:
             stack.callback(limits.errors.close)
 

@@ -355,29 +355,6 @@ def test_native_libraries_are_left_out(run) -> None:
     )
 
 
-def test_stacks_of_threads_are_left_out(run) -> None:
-    """Threads may reserve their stacks, as often as they like."""
-    result = run(
-        HEAD
-        + """
-    import threading
-
-    @hard
-    def test_threads():
-        for _ in range(3):
-            end = threading.Event()
-            threads = [threading.Thread(target=end.wait) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            end.set()
-            for thread in threads:
-                thread.join()
-    """,
-        "--tb=line",
-    )
-    result.assert_outcomes(passed=1)
-
-
 @pytest.mark.parametrize(
     ("flags", "ini", "where"),
     [
