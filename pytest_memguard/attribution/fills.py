@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import math
+import operator
+import sys
 import time
 from collections.abc import Container, Iterator
-from itertools import filterfalse
+from itertools import compress, filterfalse
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
@@ -15,7 +18,7 @@ from pytest_memguard.baselines import Fill
 from pytest_memguard.sizes import KIB
 
 _SECONDS: Final = 2.0
-"""The most CPU time of this thread for the search."""
+"""The most CPU time of this thread to find the largest structures, and then their holders."""
 _MOST_TOPS: Final = 12
 """How many of the largest new structures are followed to what holds them."""
 _LEAST_BYTES: Final = 64 * KIB
@@ -23,6 +26,8 @@ _LEAST_BYTES: Final = 64 * KIB
 _MOST_REACHED: Final = 2_000_000
 _CHUNK: Final = 5_000
 _OURS: Final = "pytest_memguard."
+_PLAIN: Final = frozenset(map(id, (str, bytes, int, float, complex, bool, type(None))))
+"""Ids of types whose objects hold nothing."""
 
 
 def large_values() -> set[int]:
@@ -54,6 +59,7 @@ def fills(before: Container[int]) -> tuple[Fill, ...]:
     del objects
     gc.unfreeze()  # what refers to an object is not looked for among frozen ones
     tops = _largest(new, before, deadline)
+    deadline = time.thread_time() + _SECONDS
     search = Search(avoid=new.own | {id(tops)}, deadline=deadline, new=new.ids)
     search.leave_out({id(pair) for pair in tops})
     found: dict[str, int] = {}
@@ -82,7 +88,7 @@ def _largest(new: NewObjects, before: Container[int], deadline: float) -> list[t
     tops = [(held, held) for held in new.objects if id(held) not in below]
     tops += [
         (value, outermost)
-        for value, outermost in _large_values()
+        for value, outermost in _large_values(deadline)
         if id(value) not in before and id(value) not in below
     ]
     seen: set[int] = set()
@@ -113,20 +119,24 @@ def _size_below(top: Any, new: set[int], seen: set[int]) -> int:
     return total
 
 
-def _large_values() -> Iterator[tuple[Any, Any]]:
+def _large_values(deadline: float = math.inf) -> Iterator[tuple[Any, Any]]:
     """Yield the large objects that the collector does not track.
 
     Each comes with where a search for its holder has to start: at the outermost of the
     containers around it that are not tracked either, or at the object itself.
+
+    Args:
+        deadline: by `time.thread_time`; objects that are not found by then are left out.
     """
     objects = gc.get_objects()
     seen: set[int] = set()
     for start in range(0, len(objects), _CHUNK):
-        values = filterfalse(gc.is_tracked, raw.referents(*objects[start : start + _CHUNK]))
-        found = [(value, value) for value in values]
-        while found:
-            inside: list[tuple[Any, Any]] = []
-            for value, outermost in found:
+        for outermost in _untracked(objects[start : start + _CHUNK]):
+            if not len(seen) % _CHUNK and time.thread_time() > deadline:
+                return
+            found = [outermost]
+            while found:
+                value = found.pop()
                 is_container = type(value) is dict or type(value) is tuple
                 is_large = raw.own_size(value) >= _LEAST_BYTES
                 if not (is_container or is_large) or id(value) in seen:
@@ -135,5 +145,16 @@ def _large_values() -> Iterator[tuple[Any, Any]]:
                 if is_large:
                     yield value, outermost
                 if is_container:
-                    inside += [(held, outermost) for held in raw.referents(value)]
-            found = [pair for pair in inside if not gc.is_tracked(pair[0])]
+                    found += _untracked([value])
+
+
+def _untracked(holders: list[Any]) -> Iterator[Any]:
+    """Yield what objects refer to and the collector does not track.
+
+    Small texts and numbers are left out without a line of Python for each: there are millions.
+    """
+    values = list(filterfalse(gc.is_tracked, raw.referents(*holders)))
+    is_plain = list(map(_PLAIN.__contains__, map(id, map(type, values))))
+    plain = list(compress(values, is_plain))
+    yield from compress(values, map(operator.not_, is_plain))
+    yield from compress(plain, map(_LEAST_BYTES.__le__, map(sys.getsizeof, plain)))

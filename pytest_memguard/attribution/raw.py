@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import gc
 import io
 import sys
@@ -257,14 +258,25 @@ def tables(container: object) -> list[Any]:
 
 def own_size(obj: object) -> int:
     """Return the bytes of an object itself, if a type in C reports them; else 0."""
-    for cls in mro(type(obj)):
-        sizeof = namespace(cls).get("__sizeof__")
-        if sizeof is None:
-            continue
-        if is_exactly(sizeof, MethodDescriptorType, WrapperDescriptorType):
-            size = sizeof(obj)
-            return size + _TRACKED_HEADER if type(size) is int else 0
-    return 0
+    kind = type(obj)
+    sizeof = _SIZEOF_OF.get(id(kind)) or _sizeof(kind)
+    size = sizeof(obj) if sizeof is not None else None
+    return size + _TRACKED_HEADER if type(size) is int else 0
+
+
+def _sizeof(kind: type) -> Callable[[Any], Any] | None:
+    """Return what reports the size of an object of a type, if that is in C."""
+    for cls in mro(kind):
+        found: Callable[[Any], Any] | None = namespace(cls).get("__sizeof__")
+        if is_exactly(found, MethodDescriptorType, WrapperDescriptorType):
+            return found
+    return None
+
+
+_SIZEOF_OF: Final = {
+    id(kind): _sizeof(kind) for kind in vars(builtins).values() if type(kind) is type
+}
+"""The same by the id of the type: most objects are of a built-in one, which never goes."""
 
 
 def block_sizes(obj: object) -> tuple[int, ...]:

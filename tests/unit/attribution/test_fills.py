@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import gc
+import time
 from typing import Any
+
+import pytest
 
 from pytest_memguard.attribution.fills import fills, large_values
 from pytest_memguard.isolation import run_in_fork
@@ -72,3 +75,20 @@ def test_what_the_collector_does_not_track() -> None:
 def test_what_does_not_stay() -> None:
     """Objects that are gone after the call fill nothing."""
     assert filled(lambda: [bytes(1000) for _ in range(5000)] and None) == {}
+
+
+def test_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large number of objects that the collector does not track takes no longer than any."""
+    monkeypatch.setattr("pytest_memguard.attribution.fills._SECONDS", 0.02)
+
+    def child() -> float:
+        gc.freeze()
+        REGISTRY["rows"] = [{str(row): (row, str(row))} for row in range(200_000)]
+        gc.collect()
+        start = time.thread_time()
+        fills(set())
+        return time.thread_time() - start
+
+    result = run_in_fork(child, 60)
+    assert not result.problem
+    assert result.value < 0.3, result.value
