@@ -1,0 +1,52 @@
+"""Tests of what a test counts as that had nothing to say about the baseline while it ran."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_memguard.baselines import Baseline, BaselineEntry
+from pytest_memguard.checks.regression.comparison import Comparison
+from pytest_memguard.judge.readings import environment_key
+from pytest_memguard.model import Outcome, Peak, PhaseReading
+from pytest_memguard.rules import closest
+from pytest_memguard.sizes import MIB
+from tests.support.sample_values import RUN, rss
+
+NODEID = "test_it.py::test_it"
+
+
+@pytest.mark.parametrize(
+    ("entry", "peak", "counts"),
+    [
+        pytest.param(
+            BaselineEntry(peak=MIB // 8, growth=0),
+            rss(0.25, 8),
+            "1 as before",
+            id="a bound of the reading, which a second measurement has settled",
+        ),
+        pytest.param(
+            BaselineEntry(peak=MIB, growth=0, ceiling=8 * MIB),
+            rss(5),
+            "1 unsure",
+            id="a bound on record lets it pass",
+        ),
+        pytest.param(
+            BaselineEntry(peak=MIB, growth=0, ceiling=8 * MIB),
+            rss(2),
+            "1 as before",
+            id="it would pass without the bound on record",
+        ),
+    ],
+)
+def test_upper_bounds(entry: BaselineEntry, peak: Peak, counts: str) -> None:
+    """Only an upper bound on record is a question that the test could not answer."""
+    call = PhaseReading(name="call", seconds=1, level=MIB, growth=0, peaks=(peak,))
+    outcome = Outcome(nodeid=NODEID, file="test_it.py", line=1, phases=(call,))
+    environment = environment_key(RUN.environment)
+    comparison = Comparison(
+        Baseline(environments={environment: {NODEID: entry}}), closest(), ""
+    )
+    comparison.add_run(replace(RUN, outcomes=(outcome,)))
+    assert counts == comparison.counts()
