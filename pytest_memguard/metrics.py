@@ -106,6 +106,8 @@ METRICS: Final[dict[str, Metric]] = {
     metric.name: metric for metric in (RSS, HEAP, PYTHON, TREE)
 }
 """The metrics that can be measured here, by name; plugins add theirs while a run lasts."""
+OWN: Final = frozenset(METRICS)
+"""Metrics that a forked child measures of itself; a probe of a plugin may look at another."""
 
 
 def metric_named(name: str) -> Metric:

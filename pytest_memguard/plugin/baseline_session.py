@@ -42,9 +42,9 @@ def read_parts(config: pytest.Config) -> BaselineParts:
     settings = settings_of(config)
     record = read_record(config)
 
-    def measure_again(item: pytest.Item) -> Any:
+    def measure_again(item: pytest.Item, metric: str) -> Any:
         """Ask the hooks around tests, which are made with what asks for this."""
-        return config.stash[ITEMS].rerun.alone(item)
+        return config.stash[ITEMS].rerun.alone(item, metric)
 
     accepted = [matcher(glob) for glob in settings.accept]
 

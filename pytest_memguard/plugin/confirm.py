@@ -18,6 +18,7 @@ from pytest_memguard.judge.cold_and_warm import NOTABLE, KnownFills, TwoCalls, a
 from pytest_memguard.judge.regression_findings import after_two_calls
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
 from pytest_memguard.measurement_wire import fills_from_json, fills_to_json
+from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Finding, Gap, Outcome, Peak
 from pytest_memguard.probes import own_children
 from pytest_memguard.values import dataclass
@@ -51,7 +52,8 @@ class Confirm:
 
     Args:
         times: how often a suspect is measured again at most.
-        measure: runs a test once more where it is called, and returns its outcome as JSON.
+        measure: runs a test once more where it is called, with a metric beside resident memory,
+            and returns its outcome as JSON.
         stores: whether the numbers of a test are going to be stored, whatever was found.
 
     Attributes:
@@ -62,7 +64,7 @@ class Confirm:
     def __init__(
         self,
         times: int,
-        measure: Callable[[pytest.Item], Any],
+        measure: Callable[[pytest.Item, str], Any],
         stores: Callable[[Outcome], bool],
     ) -> None:
         self._times = times
@@ -71,7 +73,7 @@ class Confirm:
         self._items: Mapping[str, pytest.Item] = {}
         self._server: ForkServer | None = None
         self._large: set[int] = set()
-        self._latest = ""
+        self._latest = ("", "")
         self._answers: list[ChildResult] = []
         self.count = 0
         self.seconds = 0.0
@@ -123,7 +125,7 @@ class Confirm:
         told: list[TwoCalls] = []
         result: Finding | None = finding
         for number in range(self._times):
-            answer = self._answer(so_far, seconds, number)
+            answer = self._answer(so_far, seconds, number, finding.budget.metric)
             again = _again_from(answer, lambda outcome: _peak(outcome, finding))
             verdict = None
             if again.calls is not None:
@@ -147,7 +149,7 @@ class Confirm:
             return outcome
         if outcome.result != "passed" or not self._stores(outcome):
             return outcome
-        again = _again_from(self._answer(outcome, call.seconds, 0), _call_peak)
+        again = _again_from(self._answer(outcome, call.seconds, 0, RSS.name), _call_peak)
         if again.calls is None or again.cold is None:
             return outcome
         first = again.calls.cold
@@ -165,7 +167,7 @@ class Confirm:
                 outcome = replace(outcome, stages=again.cold.stages, imports=again.cold.imports)
         return replace(outcome, cold=first, fills=again.calls.fills if differs else ())
 
-    def _answer(self, here: Outcome, seconds: float, number: int) -> ChildResult:
+    def _answer(self, here: Outcome, seconds: float, number: int, metric: str) -> ChildResult:
         """Measure a test twice where no other test has left anything.
 
         What was loaded here before its call is loaded there, too: the first to use a library
@@ -175,15 +177,17 @@ class Confirm:
             here: what was measured of the test here.
             seconds: what its call took.
             number: of the measurement, from 0; a second finding on a test rests on the same.
+            metric: what is measured beside resident memory.
         """
         if self._server is None:
             return ChildResult(problem="there is no such process")
-        if self._latest != here.nodeid:
-            self._latest, self._answers = here.nodeid, []
+        if self._latest != (here.nodeid, metric):
+            self._latest, self._answers = (here.nodeid, metric), []
         if number == len(self._answers):
             loaded = list(sys.modules)
             request = {
                 "nodeid": here.nodeid,
+                "metric": metric,
                 "loaded": loaded[: len(loaded) - here.imports],
             }
             start = Clock.seconds()
@@ -196,6 +200,7 @@ class Confirm:
         """In the process that is forked for the next ones: note what is there already."""
         from pytest_memguard.attribution.fills import large_values
 
+        gc.unfreeze()  # what somebody has frozen is found after the calls as well
         self._large = large_values()
 
     def _again(self, request: Mapping[str, Any]) -> Any:
@@ -205,9 +210,10 @@ class Confirm:
             self._look_around()
         gc.collect()
         gc.freeze()  # what the collector tracks after the calls is new
-        cold = self._measure(item)
+        metric = request["metric"]
+        cold = self._measure(item, metric)
         gc.collect()
-        warm = self._measure(item) if _passed(cold) is not None else None
+        warm = self._measure(item, metric) if _passed(cold) is not None else None
         return {"cold": cold, "warm": warm, "fills": _fills(cold, warm, self._large)}
 
 

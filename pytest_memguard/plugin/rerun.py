@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.model import PHASES, Outcome, PhaseName
+from pytest_memguard.metrics import RSS
+from pytest_memguard.model import PHASES, Budget, Outcome, PhaseName
 
 if TYPE_CHECKING:
     from pytest_memguard.measure.instruments import Instruments
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 RERUN_SECONDS: Final = 30.0
 _TIMES_THE_PHASE: Final = 20
+_NO_LIMIT: Final = 1 << 62
 
 
 class Rerun:
@@ -77,18 +79,23 @@ class Rerun:
 
         return outcome_from_json(result.value), ""
 
-    def alone(self, item: pytest.Item) -> Any:
+    def alone(self, item: pytest.Item, metric: str = RSS.name) -> Any:
         """In a child in which no test has run: run a test, as exactly as its peak is stored.
 
         Args:
             item: the test.
+            metric: what is measured beside resident memory.
 
         Returns:
             What it used, as JSON; ``None`` where that is not known.
         """
         from pytest_memguard.plugin.pytest_internals.running import runtestprotocol
 
-        self._begin(Requirements(record=True))
+        # only what is limited is measured; no peak is as high as this
+        limits = (
+            () if metric == RSS.name else (Budget(limit=_NO_LIMIT, where="", metric=metric),)
+        )
+        self._begin(Requirements(record=True, limits=limits))
         reports = runtestprotocol(item, log=False, nextitem=None)
         passed = all(report.passed for report in reports)
         return self._answer(item.nodeid, "passed" if passed else "failed")

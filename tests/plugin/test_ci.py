@@ -366,7 +366,8 @@ def test_an_unsure_test_is_an_annotation(pytester, run):
     test = "def test_{}():\n    import heavy\n    assert heavy\n\n"
     source = test.format("first") + test.format("second")
     run(source, "--mem-save").assert_outcomes(passed=2)
-    flags = ("--mem-compare", "--mem-gitlab=quality.json", "test_it.py::test_second")
+    compare = ("--mem-compare", "--mem-confirm=0")
+    flags = (*compare, "--mem-gitlab=quality.json", "test_it.py::test_second")
     title = "title=unsure%3A test_it.py%3A%3Atest_second"
     for strict, level, severity in (
         ("", "warning", "info"),

@@ -151,6 +151,17 @@ def test_use_grew(run, fill, which):
     result.stdout.fnmatch_lines(["* MiB when it is called once more (regression)"])
 
 
+def test_another_metric(run):
+    """A budget on the heap has its own numbers compared, cold and warm as well."""
+    on_heap = TESTS.replace(
+        "    def test_", "    @pytest.mark.mem_budget(100, metric='heap')\n    def test_"
+    ).replace("import data", "import data\n    import pytest")
+    run(on_heap, "--mem-save")
+    result = run(on_heap, "--mem-compare", ONE)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["compared with *: 1 fills what another test had filled"])
+
+
 def test_once_only(run):
     """A test that passes only once is not held to what it may have filled."""
     once = """

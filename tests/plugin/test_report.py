@@ -222,7 +222,7 @@ def test_json_file(pytester, run, written):
         schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
         jsonschema.Draft202012Validator.check_schema(schema)
         jsonschema.Draft202012Validator(schema).validate(data)
-    assert data["format"] == 1
+    assert data["format"] == 2
     assert data["settings"]["--mem-budget"] == "419430400 (--mem-budget)"
     assert data["settings"]["mem_warn"] == "0.9 (mem_warn in tox.ini)"
     shutil.move(folder / "out.json", pytester.path / "out.json")
@@ -266,7 +266,7 @@ def test_json_file_is_written_whole(pytester, run):
         "--mem-json=out.json",
     )
     result.assert_outcomes(passed=1)
-    assert json.loads(path.read_text())["format"] == 1
+    assert json.loads(path.read_text())["format"] == 2
     assert [name.name for name in pytester.path.glob("*out.json*")] == ["out.json"]
 
 

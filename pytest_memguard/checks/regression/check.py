@@ -21,7 +21,7 @@ from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
 from pytest_memguard.leak_sizes import bytes_of_all
 from pytest_memguard.leaks import LeakReading
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.metrics import RSS
+from pytest_memguard.metrics import OWN, RSS
 from pytest_memguard.model import Budget, Finding, Outcome, PhaseName
 from pytest_memguard.settings import Settings
 
@@ -69,7 +69,7 @@ class RegressionCheck(TestCheck):
         self._planner = RegressionPlanner(settings.fail_on, known)
         self._records = records
         self._measured_cold = measured_cold
-        self._fills: dict[str, KnownFills] = {}
+        self._fills: KnownFills | None = None
         self._strict = settings.strict
         self._where = settings.where("strict")
         self._confirm = confirm
@@ -147,18 +147,17 @@ class RegressionCheck(TestCheck):
             finding = replace(finding, text=change.text)
         if finding.rule == "regression" and change is not None and change.kind == "unsure":
             finding = replace(finding, rule="unsure")
-        if self._confirm is None or seconds is None or _kind(finding) == "leak":
+        if self._confirm is None or seconds is None or not _can_be_confirmed(finding):
             return finding
-        known = self._known_fills(finding.budget.metric)
-        return self._confirm.ask(finding, so_far, seconds, known)
+        return self._confirm.ask(finding, so_far, seconds, self._known_fills())
 
-    def _known_fills(self, metric: str) -> KnownFills:
-        """What the tests on record fill; made once."""
-        if metric not in self._fills:
-            environment, known = self._records[metric]
+    def _known_fills(self) -> KnownFills:
+        """What the tests on record fill, as their resident memory has shown; made once."""
+        if self._fills is None:
+            environment, known = self._records[RSS.name]
             is_complete = environment in self._measured_cold
-            self._fills[metric] = known_fills(known, is_complete=is_complete)
-        return self._fills[metric]
+            self._fills = known_fills(known, is_complete=is_complete)
+        return self._fills
 
     def below(self, finding: Finding, so_far: Outcome) -> list[str]:
         """What stands below the sentence of a failure.
@@ -222,10 +221,11 @@ class RegressionCheck(TestCheck):
 _SURE: Final = {"clean", "leaking"}
 
 
-def _kind(finding: Finding) -> str:
-    """The kind of the rule that a finding is about; empty if the baseline has no number."""
+def _can_be_confirmed(finding: Finding) -> bool:
+    """Whether a forked child can measure what a finding is about."""
     stored = finding.budget.baseline_value
-    return "" if stored is None else stored.rule.kind
+    is_leak = stored is not None and stored.rule.kind == "leak"
+    return finding.budget.metric in OWN and not is_leak
 
 
 def _quoted(nodeid: str) -> str:
