@@ -132,6 +132,10 @@ class BaselineValue:
     """Number of modules that the call had imported for the first time."""
     cold: int = 0
     """The cold peak on record in bytes, if the value is a peak and differs from it."""
+    fills: tuple[Fill, ...] = ()
+    """What the first call fills on record, if there is a cold peak."""
+    is_filled: bool = False
+    """Whether a test that has run in this process fills some of that on record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

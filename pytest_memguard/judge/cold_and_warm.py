@@ -26,6 +26,7 @@ class Against(Enum):
     FILL_GREW = "the first call fills more than it did"
     FILL_IS_NEW = "the first call fills what the baseline does not know"
     FILL_IS_KNOWN = "the first call fills what is on record"
+    FILL_IS_REPORTED = "the first call fills more, for which an earlier test has failed"
     FILL_MAY_BE_KNOWN = "the baseline does not say what was filled"
     TOO_CLOSE = "the upper bound is above the limit"
     NOT_REPEATABLE = "it could not be called a second time"
@@ -147,6 +148,9 @@ def cold_limit(budget: Budget, stored: BaselineValue) -> int:
 def is_filled_as_before(budget: Budget, stored: BaselineValue, now: int, top: int) -> bool:
     """Return whether a peak is the cold one on record: neither more nor clearly less.
 
+    Where another test has filled some of it before, a peak like the cold one is no evidence:
+    the rest of what is filled, and something new, may add up to it.
+
     Args:
         budget: the limit, which the peak exceeds.
         stored: the baseline value that it was made from.
@@ -154,7 +158,9 @@ def is_filled_as_before(budget: Budget, stored: BaselineValue, now: int, top: in
         top: its upper bound.
     """
     limit = cold_limit(budget, stored)
-    return bool(limit) and top <= limit and now >= 2 * stored.cold - limit
+    return (
+        bool(limit) and not stored.is_filled and top <= limit and now >= 2 * stored.cold - limit
+    )
 
 
 def grown_fills(
@@ -168,6 +174,41 @@ def grown_fills(
         if fill.size > was + max(NOTABLE, margin(rule, was, metric)):
             grown.append(fill)
     return grown
+
+
+def grew_before(stored: BaselineValue, calls: TwoCalls, here: Peak | None) -> bool:
+    """Return whether what the first call fills has grown by more than the test has used here.
+
+    Then an earlier test of this process has filled that, under whatever name.
+
+    Args:
+        stored: the baseline value, with a cold peak.
+        calls: the peaks of both calls in a fresh process.
+        here: the peak in the process that runs the tests.
+    """
+    return here is not None and here.high < calls.cold.value - stored.cold
+
+
+def grown_holders(
+    budget: Budget, stored: BaselineValue, calls: TwoCalls, known: KnownFills
+) -> set[str]:
+    """Return the holders of what the first call fills beyond what is on record.
+
+    That is what the same test fills on record, or where it fills nothing, any other test.
+
+    Args:
+        budget: the limit.
+        stored: the baseline value that it was made from.
+        calls: the peaks of both calls.
+        known: what the tests of the baseline fill.
+    """
+    if stored.cold:
+        own = {
+            fill.holder: KnownFill(nodeid="", size=fill.size, took=0) for fill in stored.fills
+        }
+        known = KnownFills(is_complete=True, by_holder=own)
+    grown = grown_fills(calls.fills, known, stored.rule, budget.metric)
+    return {fill.holder for fill in grown}
 
 
 def _may_exceed(peak: Peak, limit: int) -> bool:

@@ -40,6 +40,7 @@ def limits(entry: BaselineEntry, rules: Iterable[FailRule], metric: str) -> list
                     rule=rule,
                     imports=entry.imports,
                     cold=entry.cold if rule.kind == "peak" else 0,
+                    fills=entry.fills if rule.kind == "peak" and entry.cold else (),
                 ),
             )
             known = tightest.get((rule.kind, stage))

@@ -74,6 +74,7 @@ def after_two_calls(
     verdict: Against | None,
     problem: str,
     known: KnownFills = NO_FILLS,
+    reported: str = "",
 ) -> Finding | None:
     """Return a finding as it is after two calls in a fresh process.
 
@@ -83,6 +84,7 @@ def after_two_calls(
         verdict: what the latest say against the test; ``None`` if there are none.
         problem: why there are none.
         known: what the tests of the baseline fill.
+        reported: the earlier test that has failed for what the first call fills.
 
     Returns:
         ``None`` where that has answered what was nothing but a question.
@@ -97,6 +99,8 @@ def after_two_calls(
         return None
     if verdict in _OF_FILLS:
         text = _fill_sentence(finding, stored, calls, verdict, known)
+        if verdict is Against.FILL_IS_REPORTED:
+            text += f"; {reported} was the first to fill it in this run, and fails for that"
         return replace(finding, rule=_OF_FILLS[verdict], text=text)
     rule, end = _OF_USE[verdict]
     if verdict is Against.TOO_CLOSE:
@@ -126,6 +130,7 @@ _OF_FILLS: Final[Mapping[Against, Rule]] = {
     Against.FILL_GREW: "regression",
     Against.FILL_IS_NEW: "regression",
     Against.FILL_IS_KNOWN: "known-fill",
+    Against.FILL_IS_REPORTED: "known-fill",
     Against.FILL_MAY_BE_KNOWN: "unsure",
 }
 """The rule of a finding that turns out to be about what the first call fills for good."""
@@ -148,6 +153,8 @@ def _fill_sentence(
     first += f", the next one takes {later}"
     if verdict is Against.FILL_IS_KNOWN:
         return f"{first}, as on record{_first_of(calls.fills, known)}"
+    if verdict is Against.FILL_IS_REPORTED:
+        return f"{first}, more than on record"
     change = change_of(budget, stored, calls.cold.value)
     if verdict is Against.FILL_GREW:
         cold = replace(change, before=stored.cold, allowed=cold_limit(budget, stored))

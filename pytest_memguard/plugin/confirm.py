@@ -14,7 +14,15 @@ import pytest
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import ChildResult, ForkServer, can_fork
-from pytest_memguard.judge.cold_and_warm import NOTABLE, KnownFills, TwoCalls, against
+from pytest_memguard.judge.cold_and_warm import (
+    NOTABLE,
+    Against,
+    KnownFills,
+    TwoCalls,
+    against,
+    grew_before,
+    grown_holders,
+)
 from pytest_memguard.judge.regression_findings import after_two_calls
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
 from pytest_memguard.measurement_wire import fills_from_json, fills_to_json
@@ -27,6 +35,7 @@ from pytest_memguard.wire import outcome_from_json
 KEY: Final = "memguard_measured_again"
 """What a worker sends the number and the seconds of its measurements under."""
 SECONDS: Final = 60.0
+_GROWN: Final = frozenset({Against.FILL_GREW, Against.FILL_IS_NEW})
 NO_FORK: Final = Gap(
     subject="--mem-confirm",
     reason="this platform has no fork; suspects are not measured again",
@@ -74,6 +83,7 @@ class Confirm:
         self._server: ForkServer | None = None
         self._large: set[int] = set()
         self._latest = ("", "")
+        self._reported: dict[str, str] = {}
         self._answers: list[ChildResult] = []
         self.count = 0
         self.seconds = 0.0
@@ -131,10 +141,34 @@ class Confirm:
             if again.calls is not None:
                 told.append(again.calls)
                 verdict = against(finding.budget, stored, again.calls, known)
-            result = after_two_calls(finding, told, verdict, again.problem, known)
+            grown, reported = set[str](), ""
+            if again.calls is not None and verdict in _GROWN:
+                grown = grown_holders(finding.budget, stored, again.calls, known)
+                reported = self._first_of(grown, finding, again.calls)
+                verdict = Against.FILL_IS_REPORTED if reported else verdict
+            result = after_two_calls(
+                finding, told, verdict, again.problem, known, reported=reported
+            )
             if result is None or result.rule != "regression":
                 break
+        else:
+            self._reported |= dict.fromkeys(grown - self._reported.keys(), so_far.nodeid)
         return result
+
+    def _first_of(self, grown: set[str], finding: Finding, calls: TwoCalls) -> str:
+        """The test that has failed for what another one would fill; empty if there is none.
+
+        Args:
+            grown: holders of what has grown.
+            finding: about the other one, which has a baseline value.
+            calls: what it does in a fresh process.
+        """
+        if grown and grown <= self._reported.keys():
+            return self._reported[min(grown)]
+        stored = finding.budget.baseline_value
+        if stored is None or not stored.cold or not grew_before(stored, calls, finding.peak):
+            return ""
+        return next(reversed(self._reported.values()), "")
 
     def cold(self, outcome: Outcome) -> Outcome:
         """A test's outcome with the peaks it has where no other test has run before.

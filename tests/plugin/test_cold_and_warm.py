@@ -207,3 +207,56 @@ def test_accepted(run, fill, pytester):
     run(TESTS, "--mem-compare", "--mem-accept=*test_a").assert_outcomes(passed=2)
     assert entries(pytester)["test_a"]["cold_kib"] > before + (8 << 10)
     run(TESTS, "--mem-compare").assert_outcomes(passed=2)
+
+
+SHARED = """
+    import functools
+
+    @functools.lru_cache(maxsize=None)
+    def table():
+        return [bytes(1000) for _ in range({table} * 1000)]
+
+    @functools.lru_cache(maxsize=None)
+    def names():
+        return [bytes(1000) for _ in range({names} * 1000)]
+"""
+BOTH = """
+    import data
+
+    def test_a():
+        assert data.table()
+
+    def test_b():
+        assert data.table() and data.names()
+"""
+
+
+@pytest.fixture
+def shared(run, pytester):
+    """Save a baseline of two tests that both need a table, and return what changes sizes."""
+
+    def change(table=12, names=6):
+        pytester.makepyfile(data=SHARED.format(table=table, names=names))
+
+    change()
+    run(BOTH, "--mem-save").assert_outcomes(passed=2)
+    return change
+
+
+def test_a_shared_fill_grew(run, shared):
+    """Growth of what several tests fill is a regression of the first one, and of no other."""
+    shared(table=18)
+    result = run(BOTH, "--mem-compare", "--mem-json=out.json")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        ["compared with *: 1 regression, 1 fills what another test had filled"]
+    )
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_a*"])
+
+
+def test_an_own_fill_grew_beside_a_shared_one(run, shared):
+    """Growth that adds up to the cold peak is found where a part of that was filled before."""
+    shared(names=18)
+    result = run(BOTH, "--mem-compare")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_b*"])

@@ -70,6 +70,7 @@ class RegressionCheck(TestCheck):
         self._records = records
         self._measured_cold = measured_cold
         self._fills: KnownFills | None = None
+        self._filled: set[str] = set()
         self._strict = settings.strict
         self._where = settings.where("strict")
         self._confirm = confirm
@@ -97,7 +98,7 @@ class RegressionCheck(TestCheck):
         """What there is to say about limits of the baseline when a phase has ended."""
         if plan is None:
             return []
-        found = measured.judge_limits(plan.peaks)
+        found = measured.judge_limits(self._after_others(plan.peaks, phase))
         limit = plan.growth
         if phase == "teardown" and limit is not None and limit.baseline_value is not None:
             _, growth = (0, 0) if measured.lost else measured.peak_and_growth()
@@ -108,6 +109,25 @@ class RegressionCheck(TestCheck):
             )
             found += [grown] if grown is not None else []
         return found
+
+    def _after_others(self, limits: tuple[Budget, ...], phase: PhaseName) -> tuple[Budget, ...]:
+        """Limits as they are where earlier tests of this process have filled something.
+
+        Args:
+            limits: on the peaks of a test.
+            phase: the one that has ended; the call fills what is on record.
+        """
+        holders = {
+            fill.holder
+            for limit in limits
+            if limit.baseline_value is not None
+            for fill in limit.baseline_value.fills
+        }
+        if holders & self._filled:
+            limits = tuple(map(_filled, limits))
+        if phase == "call":
+            self._filled |= holders
+        return limits
 
     def owns(self, finding: Finding) -> bool:
         """Whether a finding is about a limit that the baseline sets, or lacks."""
@@ -219,6 +239,14 @@ class RegressionCheck(TestCheck):
 
 
 _SURE: Final = {"clean", "leaking"}
+
+
+def _filled(limit: Budget) -> Budget:
+    """A limit of the baseline on a test some of whose fills another has made."""
+    stored = limit.baseline_value
+    if stored is None or not stored.fills:
+        return limit
+    return replace(limit, baseline_value=replace(stored, is_filled=True))
 
 
 def _can_be_confirmed(finding: Finding) -> bool:

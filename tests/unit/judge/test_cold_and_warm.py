@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, Fill
@@ -10,6 +12,8 @@ from pytest_memguard.judge.cold_and_warm import (
     KnownFill,
     TwoCalls,
     against,
+    grew_before,
+    grown_holders,
     is_filled_as_before,
     known_fills,
 )
@@ -114,3 +118,51 @@ def test_filled_as_before(cold, now, top, expected) -> None:
     """A peak near the cold one on record needs no second look."""
     budget, stored = limit(0, cold)
     assert is_filled_as_before(budget, stored, now * MIB, top * MIB) is expected
+
+
+def test_filled_by_another_test_before() -> None:
+    """A peak like the cold one is no evidence where an earlier test has filled some of it."""
+    budget, stored = limit(0, 28)
+    stored = replace(stored, is_filled=True)
+    assert not is_filled_as_before(budget, stored, 28 * MIB, 28 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("here", "expected"),
+    [
+        pytest.param(rss(3), True, id="it used less than what has grown"),
+        pytest.param(rss(3, 8), False, id="it may have used more"),
+        pytest.param(rss(6), False, id="it may have filled that"),
+        pytest.param(None, False, id="not a peak"),
+    ],
+)
+def test_grew_before(here, expected) -> None:
+    """A test that used less than what has grown was not the one that filled it."""
+    _, stored = limit(0, 28)
+    assert expected is grew_before(stored, TwoCalls(cold=rss(33), warm=rss(0)), here)
+
+
+@pytest.mark.parametrize(
+    ("cold", "own", "fills", "expected"),
+    [
+        pytest.param(28, (TABLE,), (fill("data.table", 32),), {"data.table"}, id="more-of-it"),
+        pytest.param(28, (TABLE,), (fill("data.table", 29),), set(), id="as-the-rule-allows"),
+        pytest.param(
+            9,
+            (fill("data.table", 9),),
+            (fill("data.table", 12), fill("data.names", 3)),
+            {"data.table", "data.names"},
+            id="another-test-fills-more-of-it-on-record",
+        ),
+        pytest.param(0, (), (fill("data.table", 28),), set(), id="of-another-test"),
+        pytest.param(
+            0, (), (fill("data.table", 32),), {"data.table"}, id="more-than-any-other-test"
+        ),
+    ],
+)
+def test_grown_holders(cold, own, fills, expected) -> None:
+    """What has grown is found by comparing with the same test, or else with all others."""
+    budget, stored = limit(0, cold)
+    calls = TwoCalls(cold=rss(40), warm=rss(0), fills=fills)
+    known = known_fills(RECORD, is_complete=True)
+    assert expected == grown_holders(budget, replace(stored, fills=own), calls, known)
