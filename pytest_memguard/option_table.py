@@ -338,7 +338,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Measure a suspect again, up to N times, in a fresh child process, and call it "
         "twice there, before --mem-compare calls it a regression: what the first call fills "
         "for good (caches, tables) is told from what each call uses. --mem-save does so with "
-        "every test that uses more than 1 MiB. 0: not at all.",
+        "every test that uses more than 2 MiB. 0: not at all.",
     ),
     Option(
         "accept",

@@ -14,8 +14,9 @@ from pytest_memguard.model import Budget, Peak
 from pytest_memguard.sizes import MIB
 from pytest_memguard.values import dataclass
 
-NOTABLE: Final = MIB
-"""Bytes: whoever uses no more has nothing filled that matters, and is not measured again."""
+NOTABLE: Final = 2 * MIB
+"""Bytes of a peak from which on a test is measured cold when it is saved: less is no regression
+by the default rule."""
 
 
 class Against(Enum):

@@ -162,6 +162,11 @@ def _fill_sentence(
     grown = above(change, by_noise=is_by_noise(budget))
     if verdict is Against.FILL_IS_NEW:
         return f"{grown}; {first}, and no test on record fills as much of that"
+    if known.is_complete:
+        return (
+            f"{grown}; {first}: what holds that was not found, so it may be what another test "
+            "filled when the baseline was saved"
+        )
     return (
         f"{grown}; {first}: the baseline does not say whether another test filled that when it "
         "was saved (--mem-save stores it)"

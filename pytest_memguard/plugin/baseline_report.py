@@ -11,6 +11,7 @@ from pytest_memguard.checks.regression.comparison import Comparison
 from pytest_memguard.checks.regression.saving import Saver, is_here
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
+from pytest_memguard.judge.cold_and_warm import NOTABLE
 from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.measure.gaps import NO_MARK
 from pytest_memguard.model import Run
@@ -20,6 +21,7 @@ from pytest_memguard.plugin.records import Record, other_environment
 from pytest_memguard.plugin.scope import Scope
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
+from pytest_memguard.sizes import format_size
 
 _RAN_THROUGH: Final = frozenset({pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED})
 _FAIL_IF_STRICT: Final = ("unsure", "gone")
@@ -59,6 +61,17 @@ class BaselineReport:
         cold = confirm is not None
         self._saver = Saver(settings, path, file, self._root, cold=cold) if stores else None
         self._lines: list[str] = []
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what takes longer than a plain run."""
+        if self._confirm is None or self._saver is None:
+            return []
+        size = format_size(NOTABLE)
+        line = (
+            f"memguard: tests above {size} are run twice more for the baseline, in a fresh "
+            "process (--mem-confirm)"
+        )
+        return [line]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -221,8 +221,8 @@ def two(cold, warm, *fills) -> TwoCalls:
             "unsure",
             "peak RSS 38.0 MiB is 18.0 MiB (90%) above the baseline of 20.0 MiB; peak:10% "
             "(--mem-fail-on) allows up to 22.0 MiB; the first call in a process takes "
-            "38.0 MiB, the next one takes 1.0 MiB: the baseline does not say whether another "
-            "test filled that when it was saved (--mem-save stores it)",
+            "38.0 MiB, the next one takes 1.0 MiB: what holds that was not found, so it may be "
+            "what another test filled when the baseline was saved",
             id="fill-may-be-known",
         ),
     ],
