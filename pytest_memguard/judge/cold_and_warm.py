@@ -91,7 +91,11 @@ def known_fills(entries: Mapping[str, BaselineEntry], *, is_complete: bool) -> K
 
 
 def against(
-    budget: Budget, stored: BaselineValue, calls: TwoCalls, known: KnownFills
+    budget: Budget,
+    stored: BaselineValue,
+    calls: TwoCalls,
+    known: KnownFills,
+    here: Peak | None = None,
 ) -> Against:
     """Judge a test that exceeded a limit of the baseline by two calls in a fresh process.
 
@@ -103,6 +107,7 @@ def against(
         stored: the baseline value that it was made from.
         calls: the peaks of both calls.
         known: what the tests of the baseline fill.
+        here: the peak in the process that runs the tests; ``None`` if it is not about a peak.
     """
     limit = budget.limit + metric_named(budget.metric).tolerance(budget.limit)
     cold, warm = calls.cold, calls.warm
@@ -115,7 +120,10 @@ def against(
         return Against.USE_GREW
     if _may_exceed(warm, limit):
         return Against.TOO_CLOSE
-    return _against_fill(budget, stored, calls, known)
+    verdict = _against_fill(budget, stored, calls, known)
+    if verdict is Against.FILL_IS_KNOWN and _is_far_above(here, cold, stored.rule):
+        return Against.NOTHING  # the fill explains a part of it, and no fresh process the rest
+    return verdict
 
 
 def _against_fill(
@@ -210,6 +218,14 @@ def grown_holders(
         known = KnownFills(is_complete=True, by_holder=own)
     grown = grown_fills(calls.fills, known, stored.rule, budget.metric)
     return {fill.holder for fill in grown}
+
+
+def _is_far_above(here: Peak | None, cold: Peak, rule: FailRule) -> bool:
+    """Return whether a peak is above that of a first call by more than a rule allows."""
+    if here is None:
+        return False
+    more = max(NOTABLE, margin(rule, cold.value, cold.metric), assumed(cold.value, cold.metric))
+    return here.value > cold.value + more
 
 
 def _may_exceed(peak: Peak, limit: int) -> bool:

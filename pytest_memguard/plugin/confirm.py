@@ -140,7 +140,7 @@ class Confirm:
             verdict = None
             if again.calls is not None:
                 told.append(again.calls)
-                verdict = against(finding.budget, stored, again.calls, known)
+                verdict = against(finding.budget, stored, again.calls, known, finding.peak)
             grown, reported = set[str](), ""
             if again.calls is not None and verdict in _GROWN:
                 grown = grown_holders(finding.budget, stored, again.calls, known)
@@ -234,7 +234,7 @@ class Confirm:
         """In the process that is forked for the next ones: note what is there already."""
         from pytest_memguard.attribution.fills import large_values
 
-        gc.unfreeze()  # what somebody has frozen is found after the calls as well
+        gc.unfreeze()  # what a conftest has frozen is found after the calls as well
         self._large = large_values()
 
     def _again(self, request: Mapping[str, Any]) -> Any:

@@ -93,6 +93,23 @@ def test_an_incomplete_record(fills) -> None:
     assert against(*limit(), calls, known) is Against.FILL_MAY_BE_KNOWN
 
 
+@pytest.mark.parametrize(
+    ("here", "expected"),
+    [
+        pytest.param(rss(28), Against.FILL_IS_KNOWN, id="as-much-as-the-fill"),
+        pytest.param(rss(30), Against.FILL_IS_KNOWN, id="as-much-as-the-rule-allows"),
+        pytest.param(rss(90), Against.NOTHING, id="much-more"),
+        pytest.param(None, Against.FILL_IS_KNOWN, id="no-peak"),
+    ],
+)
+@pytest.mark.parametrize("cold", [0, 28], ids=["another-was-1st", "cold-on-record"])
+def test_more_than_the_fill(here, cold, expected) -> None:
+    """A known fill explains no more than it takes in a fresh process."""
+    known = known_fills(RECORD, is_complete=True)
+    calls = TwoCalls(cold=rss(28), warm=rss(0), fills=(TABLE,))
+    assert against(*limit(0, cold), calls, known, here) is expected
+
+
 def test_known_fills() -> None:
     """Of tests that fill the same, the one that fills most is remembered."""
     more = BaselineEntry(peak=0, growth=0, cold=30 * MIB, fills=(fill("data.table", 30),))
