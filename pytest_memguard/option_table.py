@@ -337,8 +337,8 @@ OPTIONS: tuple[Option, ...] = (
         default="1",
         help="Measure a suspect again, up to N times, in a fresh child process, and call it "
         "twice there, before --mem-compare calls it a regression: what the first call fills "
-        "for good (caches, tables) is told from what each call uses. --mem-save does so with "
-        "every test that uses more than 2 MiB. 0: not at all.",
+        "for good (caches, tables) is kept apart from what each call uses. --mem-save does so "
+        "with every test that uses more than 2 MiB. 0: not at all.",
     ),
     Option(
         "accept",

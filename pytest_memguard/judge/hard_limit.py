@@ -26,7 +26,7 @@ def hard_limit(budget: Budget, stop: Stop, peak: Peak | None) -> Finding:
 
 
 def not_told(budget: Budget) -> str:
-    """Return the note for a `MemoryError` of which nobody knows whose it was."""
+    """Return the note for a `MemoryError` whose cause is not known."""
     return (
         f"the test caught a MemoryError: whether {_limit(budget)} caused it or the test itself "
         "is not known here, only on Python 3.12 and later"

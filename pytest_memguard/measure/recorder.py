@@ -132,7 +132,7 @@ class Recorder:
                 for region in self._begun():
                     region.reach(collection.generation)
                 return
-            self._note(seldom=False)
+            self._note(slow_meters=False)
             level = self.meters[0].restart()
             for region in self._begun():
                 region.collected(level, collection)
@@ -147,15 +147,15 @@ class Recorder:
         self._collect_due = end + (end - start) * _SHARE_OF_TIME
         return True
 
-    def _note(self, *, seldom: bool = True) -> list[int]:
+    def _note(self, *, slow_meters: bool = True) -> list[int]:
         """Note the peaks so far, and return the levels.
 
         Args:
-            seldom: whether to read those meters as well that take a millisecond or more.
+            slow_meters: whether to read those meters as well that take a millisecond or more.
         """
         levels = []
         for index, meter in enumerate(self.meters):
-            if meter.metric.includes_resident and not seldom:
+            if meter.metric.includes_resident and not slow_meters:
                 continue
             level, high = meter.read()
             levels.append(level)

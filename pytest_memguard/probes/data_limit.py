@@ -114,7 +114,7 @@ class DataLimit:
         """
         if not self.hold_to(self.used() + _ROOM):
             self.release()
-            return  # a lower one is in force: one that was tried out by whoever has set it
+            return  # a lower one is in force; what has set it has tried it out
         refused = False
         try:
             flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS

@@ -76,7 +76,7 @@ class PsutilTree:
             most += resident
             below_most += resident
             below_least += _private(process) if exact else 0
-        # all that is resident in the first process is in the tree, whoever shares it
+        # all that is resident in the first process is in the tree, shared or not
         least = max(below_least + (_private(self._root) if exact else 0), first)
         return TreeSample(least, max(least, most), below_least, below_most, exact=exact)
 
