@@ -76,10 +76,10 @@ class TreeProbe(Probe):
         before, level = self._started
         self._own = max(self._own, mark - level)
         high = max(self._level, since.least)
-        if not since.seen and ended.faults == self._ended.faults:
-            if mark > before or before - level <= DRIFT:  # or it may be an older mark
-                high = max(high, self._level + self._own)
-        else:
+        none_seen = not since.seen and ended.faults == self._ended.faults
+        if none_seen and (mark > before or before - level <= DRIFT):  # or it is an older mark
+            high = max(high, self._level + self._own)
+        if not none_seen or since.forgets:  # or one may have ended without a trace
             self.method = "sampled"
             new = ended.peak > max(self._ended.peak, level + self._own + DRIFT)
             if new and not since.at_start:  # or it has inherited an older peak of ours

@@ -174,6 +174,14 @@ def test_ignored_children_are_not_bounded(setting):
     assert setting.end() == (0, 0)
 
 
+def test_ignored_children_that_no_sample_has_seen(setting):
+    """A child may have ended between two samples; what this process used itself counts."""
+    setting.begin()
+    setting.own = (OWN + 30 * MIB, OWN)
+    setting.since = since(forgets=True)
+    assert setting.end() == (30, None)
+
+
 def test_phases_without_a_limit_cost_nothing(setting):
     """A probe that was not started asks nothing."""
     setting.problem = "must not be asked"
