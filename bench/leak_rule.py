@@ -21,7 +21,8 @@ if __name__ == "__main__":  # what is measured is the rule beside this file
 from tabulate import tabulate
 
 from pytest_memguard.leaks import Signal, Verdict
-from pytest_memguard.recording.repeat import Limits, Repetition
+from pytest_memguard.recording.limits import Limits
+from pytest_memguard.recording.repeat import Repetition
 
 CAPS = (2000, 350, 120, 40)
 """Calls a check may make, warm-up and all."""

@@ -20,7 +20,7 @@ from bench.leak_rule import Level, Series, at_most, check, show
 from pytest_memguard.judge.rounds import FLOORS
 from pytest_memguard.judge.stepped_growth import LEAST_STEPS, NOISE_FACTOR, steps_of
 from pytest_memguard.leaks import Signal
-from pytest_memguard.recording.repeat import Limits
+from pytest_memguard.recording.limits import Limits
 
 CAPS = (2000, 350, 120)
 """Calls a check may make; with fewer, growth in steps is not told."""

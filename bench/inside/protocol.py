@@ -14,7 +14,7 @@ from _pytest.runner import runtestprotocol
 
 from pytest_memguard.plugin.repeats import RepeatedItem, StandIn
 from pytest_memguard.recording.check import LeakCheck
-from pytest_memguard.recording.repeat import Limits
+from pytest_memguard.recording.limits import Limits
 
 _TIMES = 2000
 _CHECKS = 200

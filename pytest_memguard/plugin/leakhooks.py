@@ -29,7 +29,7 @@ from pytest_memguard.plugin.repeats import RepeatedItem, doctest_names
 from pytest_memguard.plugin.terminal_line import TerminalLine
 from pytest_memguard.plugin.time_limits import seconds_left
 from pytest_memguard.recording.check import LeakCheck
-from pytest_memguard.recording.repeat import Limits
+from pytest_memguard.recording.limits import Limits
 from pytest_memguard.settings import Settings
 
 _SHARE_OF_TIMEOUT: Final = 0.5  # explaining a leak takes up to half as long again

@@ -29,8 +29,7 @@ from pytest_memguard.plugin.quiet import (
 )
 from pytest_memguard.plugin.restored import Restored, enlarge_environ
 from pytest_memguard.plugin.temp_folders import point_back, use_again
-from pytest_memguard.recording.calls import TimedCall
-from pytest_memguard.recording.repeat import CallFailed
+from pytest_memguard.recording.calls import CallFailed, TimedCall
 
 if TYPE_CHECKING:
     from typing import Self

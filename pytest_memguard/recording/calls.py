@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import ClassVar, Final, TypeVar
 
 from pytest_memguard.clock import Clock
-from pytest_memguard.recording.repeat import CallFailed
 
 Known = TypeVar("Known")
 LEAST: Final = 6
 """The least number of calls for finding the cause of a leak."""
+
+
+class CallFailed(Exception):  # noqa: N818  a state of the repetition, not an error of ours
+    """A call did not do what the first call did; the text says what happened."""
 
 
 class OutOfTime(CallFailed):

@@ -20,14 +20,10 @@ from pytest_memguard.leaks import (
     Verdict,
 )
 from pytest_memguard.recording.adjusted import AdjustedSignals, Share
-from pytest_memguard.recording.calls import OutOfTime, TimedCall
+from pytest_memguard.recording.calls import CallFailed, OutOfTime, TimedCall
 from pytest_memguard.recording.diagnosed_leaks import DiagnosedLeaks
-from pytest_memguard.recording.repeat import (
-    FEWEST_CALLS,
-    CallFailed,
-    Limits,
-    Repetition,
-)
+from pytest_memguard.recording.limits import FEWEST_CALLS, Limits
+from pytest_memguard.recording.repeat import Repetition
 from pytest_memguard.recording.settled_signals import SettledSignals
 from pytest_memguard.recording.signal_reading import SignalReading
 from pytest_memguard.recording.slow_to_end import Patience

@@ -25,11 +25,12 @@ from pytest_memguard.leaks import (
 )
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.probes.signal_readers import Reader, heap_free
+from pytest_memguard.recording.calls import CallFailed
 from pytest_memguard.recording.case import Case
 from pytest_memguard.recording.diagnosed_leaks import DiagnosedLeaks
 from pytest_memguard.recording.left_behind import LeftBehind
+from pytest_memguard.recording.limits import Limits
 from pytest_memguard.recording.progress import Progress, WatchedSignals, watched
-from pytest_memguard.recording.repeat import CallFailed, Limits
 from pytest_memguard.recording.settled_signals import MOMENT, forget_caches
 from pytest_memguard.recording.slow_to_end import Patience
 

@@ -12,8 +12,7 @@ from pytest_memguard.attribution.values import length_of
 from pytest_memguard.attribution.watching import Fill, Gauge, Watch, gauge_of, with_watched
 from pytest_memguard.leak_sizes import may_be_python_memory
 from pytest_memguard.leaks import Diagnosis, Verdict
-from pytest_memguard.recording.calls import OutOfTime
-from pytest_memguard.recording.repeat import CallFailed
+from pytest_memguard.recording.calls import CallFailed, OutOfTime
 
 _CALLS: Final = 6
 _CALLS_IF_SPARSE: Final = 24

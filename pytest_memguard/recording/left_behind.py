@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from pytest_memguard.leaks import Signal
-from pytest_memguard.recording.repeat import Limits
+from pytest_memguard.recording.limits import Limits
 
 _SELECTABLE: Final = 1024
 """Number of descriptors that ``select`` supports, and that many systems allow."""

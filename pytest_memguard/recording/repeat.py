@@ -8,7 +8,6 @@ from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from math import inf
 from typing import Final
 
@@ -24,70 +23,28 @@ from pytest_memguard.judge.leak import (
 from pytest_memguard.judge.rounds import LEAST_ROUNDS, allowance, is_flat, joined
 from pytest_memguard.judge.stepped_growth import is_pausing
 from pytest_memguard.leak_sizes import is_large
-from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
-from pytest_memguard.parsing import StopAt
+from pytest_memguard.leaks import BYTE_SIGNALS, Signal, Verdict
 from pytest_memguard.recording.artefacts import AGAIN, Artefacts
+from pytest_memguard.recording.calls import CallFailed
+from pytest_memguard.recording.kept_rounds import KeptRounds
+from pytest_memguard.recording.limits import (
+    INSTRUMENTED,
+    MANY_CALLS,
+    AllowedCalls,
+    Limits,
+    most_calls,
+)
 from pytest_memguard.recording.signal_reading import SignalReading
 from pytest_memguard.recording.slow_to_end import Patience, SlowToEnd
-from pytest_memguard.sizes import format_size
-from pytest_memguard.values import dataclass
 
-WARMUP: Final = 2
-"""Calls before the first reading, unless the user sets another number."""
 _SCREEN: Final = 4
 _SCREENS: Final = 3
 """Calls per round of the fast path, and the most rounds of it."""
 _FEWEST: Final = 2 * _SCREEN
 """Calls after the warm-up below which no verdict is possible."""
-_MOST_ROUNDS: Final = 200
-_INSTRUMENTED: Final = 16
-"""Approximate number of calls that one search for a cause makes under tracing."""
-_EXPLAINED: Final = 6 * _INSTRUMENTED
-"""Approximate number of calls that all searches for a cause make together."""
-_EVER_MORE: Final = 4
-"""Consecutive rounds, each with more growth per call than the one before, that show
-accelerating growth."""
-_HARMLESS: Final = 32
-"""If a single call takes more than one part in so many of a limit, the signals are read after
-every call."""
-FEWEST_CALLS: Final = 34
-"""Fewest calls with which a test is reported as leaking."""
-_MANY_CALLS: Final = 120
-"""With at least so many calls allowed, the last rounds are long enough without a reserve."""
-_STOP_AT: Final = StopAt()  # its defaults are those of a check as well
 _PAUSE: Final = 1 / 10
 """Share of the time limit that a clean-looking test may be repeated for, in case it grows in
 steps."""
-_THREADS: Final[frozenset[Signal]] = frozenset({"Python threads", "native threads"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The limits of a leak check."""
-
-    calls: int = 2000
-    """Most calls."""
-    seconds: float = 20.0
-    """Most seconds."""
-    whole: float = 0.0
-    """The check's whole time in seconds, if `seconds` is only what is left of it; else 0."""
-    least: int = 0
-    """Fewest calls, with the warm-up, before a verdict of clean."""
-    warmup: int = WARMUP
-    """Calls before the first reading."""
-    memory: int = _STOP_AT.memory
-    """Bytes that the test may leak before the check stops."""
-    files: int = _STOP_AT.files
-    """File descriptors, child processes or tasks that it may leak before the check stops."""
-    threads: int = _STOP_AT.threads
-    """Threads that it may leak before the check stops."""
-    end: float = inf
-    """When a timeout ends the test together with the check, by `Clock.seconds`."""
-
-
-class CallFailed(Exception):  # noqa: N818  a state of the repetition, not an error of ours
-    """A call did not do what the first call did; the text says what happened."""
-
 
 Suspicion = Callable[[Verdict], Verdict | None]
 
@@ -139,13 +96,12 @@ class Repetition:
         self._not_before = not_before
         self._now = Clock.seconds
         self._start, self._noted, self._before, self._after = (reader.row() for _ in range(4))
-        # allocated in advance for all rounds, so that keeping a round is no growth
-        self._kept = array("q", bytes(8 * _MOST_ROUNDS * (len(self._signals) + 1)))
-        self._rounds = 0
+        self._rounds = KeptRounds(self._signals)
         self._done = 0
         self.calls = 0
         self._started = 0.0
         self._grown = reader.row()
+        self._allowed = AllowedCalls(limits, self._rounds, self._grown)
         self._earlier = reader.row()
         self._first = reader.row()
         if kept and "C heap" in self._signals:
@@ -154,7 +110,6 @@ class Repetition:
         self._looks_clean = False
         self._clean_at = 0.0
         self._disturbed = self._too_slow = False
-        self._used_up: Signal | None = None
         self._slow = SlowToEnd(
             self._call_once, reader, self._start, limits.seconds, patience or Patience()
         )
@@ -176,7 +131,7 @@ class Repetition:
         except CallFailed as failed:
             reason = f"call {self.calls + 1} of the repetition went wrong: {failed}"
             return Verdict(
-                state="unclear", calls=self.calls, rounds=self._series(), reason=reason
+                state="unclear", calls=self.calls, rounds=self._rounds.series(), reason=reason
             )
 
     def _screen(self) -> Verdict | None:
@@ -187,13 +142,13 @@ class Repetition:
             self._note_growth(self._before)
             self._too_slow = not self._does_harm()
             return None
-        screens = _SCREENS if self._limits.calls >= _MANY_CALLS else 2
+        screens = _SCREENS if self._limits.calls >= MANY_CALLS else 2
         settle = False
         for _ in range(screens):
             if self._stopped():
                 break
             self._round(_SCREEN, settle=settle)
-            if not self._rounds:
+            if not len(self._rounds):
                 self._note_growth(self._before)
                 return None
             if self._passes():
@@ -202,18 +157,18 @@ class Repetition:
                     self._looks_clean = True
                     self._clean_at = self._spent()
                     break
-                calls = _SCREEN * self._rounds
-                return Verdict(state="clean", calls=calls, rounds=self._series())
+                calls = _SCREEN * len(self._rounds)
+                return Verdict(state="clean", calls=calls, rounds=self._rounds.series())
             self._note_growth(self._after)
             grew = self._grew()
-            if grew and self._rounds > screens - 2:
+            if grew and len(self._rounds) > screens - 2:
                 break  # no two rounds in a row can be without growth any more
             if grew:  # it may have been a cache of the standard library: empty them from now on
                 settle = True
                 self._read(self._after, settle=True)
                 self._noted[:] = self._after
                 self._call_once()
-        self._rounds = 0
+        self._rounds.forget()
         return None
 
     def _warm_up(self) -> float:
@@ -233,7 +188,7 @@ class Repetition:
 
     def _passes(self) -> bool:
         # not inlined: its local variables would count as blocks
-        return self._rounds > 1 and shows_no_growth(self._series())
+        return len(self._rounds) > 1 and shows_no_growth(self._rounds.series())
 
     def _may_pause(self) -> bool:
         """Return whether a test that looks clean needs more calls.
@@ -243,7 +198,7 @@ class Repetition:
         """
         if self.calls < self._limits.least:
             return True
-        series, kept = self._series(), self._first
+        series, kept = self._rounds.series(), self._first
         return any(is_pausing(series, s, kept[i]) for i, s in enumerate(self._signals))
 
     def _note_growth(self, row: array[int]) -> None:
@@ -264,19 +219,17 @@ class Repetition:
 
     def _grew(self) -> bool:
         """Return whether something grew in the latest round."""
-        return not is_flat(self._round_at(self._rounds - 1))
+        return not is_flat(self._rounds.at(len(self._rounds) - 1))
 
     def _does_harm(self) -> bool:
         """Return whether a single call takes so much that a reading must follow every call."""
-        limits = self._limits
-        for index, signal in enumerate(self._signals):
-            grown = self._before[index] - self._start[index]
-            self._grown[index] = grown
-            if grown <= 0 or signal == "blocks":
-                continue
-            if grown > self._most(signal, limits) / _HARMLESS:
-                return True
-        return False
+        self._update_grown(self._before)
+        return self._allowed.does_harm()
+
+    def _update_grown(self, row: array[int]) -> None:
+        """Update by how much each signal has grown since the first call."""
+        for index, value in enumerate(row):
+            self._grown[index] = value - self._start[index]
 
     def _try(self) -> Verdict:
         # what the first reading with caches emptied leaves behind is gone after the next call
@@ -291,7 +244,7 @@ class Repetition:
                 self._disturbed = False
                 self._call_once()
                 continue
-            size = min(next_size(self._done), self._affordable())
+            size = min(next_size(self._done), self._left())
             self._round(size, settle=True)
             self._done += size
             verdict = self._conclude() or self._ask()
@@ -302,7 +255,7 @@ class Repetition:
         """Return a verdict if no further calls are needed for one."""
         if self.calls < self._limits.least:
             return None
-        verdict = early_verdict(self._series(), self._growths())
+        verdict = early_verdict(self._rounds.series(), self._growths())
         if verdict is None and self._has_waited():
             return self._quiet()
         return verdict
@@ -327,12 +280,14 @@ class Repetition:
         """
         if self._on_suspicion is None:
             return None
-        at_limit = self._used_up is not None and self._used_up not in BYTE_SIGNALS
-        so_far = final(self._series(), "", self._least_calls(), at_limit=at_limit)
+        at_limit = (
+            self._allowed.used_up is not None and self._allowed.used_up not in BYTE_SIGNALS
+        )
+        so_far = final(self._rounds.series(), "", self._least_calls(), at_limit=at_limit)
         if so_far.state != "leaking":
             return None
         is_early = not is_over and self._spent() < self._not_before()
-        if (is_early and self._is_known is None) or self._would_eat():
+        if (is_early and self._is_known is None) or self._allowed.would_eat():
             return None
         ended = self._ended_by_themselves()
         if ended is not None or self._begins_anew(so_far):
@@ -346,9 +301,10 @@ class Repetition:
 
     def _begins_anew(self, so_far: Verdict) -> bool:
         """Return whether artefacts account for growth; then all rounds are forgotten."""
-        if not self._artefacts.account_for(so_far, self._affordable()):
+        if not self._artefacts.account_for(so_far, self._left()):
             return False
-        self._rounds = self._done = 0
+        self._rounds.forget()
+        self._done = 0
         self._disturbed = True
         return True
 
@@ -383,31 +339,12 @@ class Repetition:
             return None
         reason = f"the {ended.names} that calls leave are gone {ended.seconds:.2g} s later"
         verdict = Verdict(
-            state="settling", calls=self.calls, rounds=self._series(), reason=reason
+            state="settling", calls=self.calls, rounds=self._rounds.series(), reason=reason
         )
         if not ended.stays:
             return verdict
         reason = f"{reason}, and {' and '.join(ended.stays)} grow beside them"
         return replace(verdict, state="unclear", reason=reason)
-
-    def _would_eat(self) -> bool:
-        """Return whether the calls of a search for the cause would leak more than the limit.
-
-        The search makes many calls. If each call keeps a constant factor more than the one
-        before, the last of them keeps a multiple of all that was kept so far.
-        """
-        rounds = range(max(0, self._rounds - _EVER_MORE), self._rounds)
-        if len(rounds) < _EVER_MORE:
-            return False
-        calls = self._round_at(self._rounds - 1).calls
-        for signal in self._signals:
-            rates = [self._rate_at(number, signal) for number in rounds]
-            if signal not in BYTE_SIGNALS or min(rates) <= 0:
-                continue
-            times = min(later / earlier for earlier, later in pairwise(rates))
-            if times > 1 and rates[-1] * times ** (_EXPLAINED / calls) > self._limits.memory:
-                return True
-        return False
 
     def _leave_out_instruments(self, so_far: Verdict) -> None:
         """Do not count the memory that instruments took, such as symbol tables, as leaked.
@@ -418,7 +355,7 @@ class Repetition:
         for index, signal in enumerate(self._signals):
             if signal in BYTE_SIGNALS:
                 taken = self._after[index] - self._before[index]
-                lost = int(_INSTRUMENTED * rates.get(signal, 0.0))
+                lost = int(INSTRUMENTED * rates.get(signal, 0.0))
                 self._start[index] += max(0, taken - lost)
 
     def _final(self, stopped: str) -> Verdict:
@@ -428,7 +365,7 @@ class Repetition:
         longest = max((a_round.calls for a_round in verdict.rounds), default=0)
         if (
             verdict.state != "leaking"
-            or self._used_up is not None
+            or self._allowed.used_up is not None
             or longest > SHORT_ROUND_CALLS
         ):
             return verdict
@@ -440,9 +377,9 @@ class Repetition:
         If the first call alone was the reason for more calls than usual, a little noise in
         these does not make the verdict unclear.
         """
-        series = self._series()
+        series = self._rounds.series()
         verdict = final(
-            series, stopped, self._least_calls(), at_limit=self._used_up is not None
+            series, stopped, self._least_calls(), at_limit=self._allowed.used_up is not None
         )
         unasked = self._looks_clean and not self._limits.least
         if verdict.state == "unclear" and unasked and not is_large(series):
@@ -451,7 +388,7 @@ class Repetition:
 
     def _quiet(self) -> Verdict | None:
         """The verdict where the calls are over and nothing grows, if that is so."""
-        series = self._series()
+        series = self._rounds.series()
         verdict = early_verdict(series)
         if verdict is None and self._looks_clean and is_flat(joined(series)):
             return Verdict(state="clean", calls=self.calls, rounds=series)
@@ -460,22 +397,19 @@ class Repetition:
     def _confirm(self, verdict: Verdict, size: int) -> Verdict:
         """Make one more round, longer than any before, and return the verdict after it."""
         if self.calls + size >= self._limits.calls:
-            reason = f"{verdict.calls} calls are too few to tell, {_most(self._limits.calls)}"
+            reason = (
+                f"{verdict.calls} calls are too few to tell, {most_calls(self._limits.calls)}"
+            )
             return replace(verdict, state="unclear", reason=reason)
         self._call_once()  # the instruments may have been here
         self._round(size, settle=True)
-        longer = self._round_at(self._rounds - 1)
-        self._rounds -= 1
+        shorter = len(self._rounds) - 1
+        longer = self._rounds.at(shorter)
+        self._rounds.forget(but=shorter)
         return confirmed(verdict, longer)
 
-    @property
-    def _reserve(self) -> int:
-        """Return how many calls are kept for a long last round, if the limit is low."""
-        few = FEWEST_CALLS <= self._limits.calls < _MANY_CALLS
-        return 2 * min(next_size(self._done), SHORT_ROUND_CALLS) + 1 if few else 0
-
     def _least_calls(self) -> int:
-        return LEAST_CALLS if self._used_up is None else LEAST_ROUNDS
+        return LEAST_CALLS if self._allowed.used_up is None else LEAST_ROUNDS
 
     def _round(self, size: int, *, settle: bool) -> None:
         """Make one round of calls, and keep by how much each signal changed.
@@ -489,7 +423,7 @@ class Repetition:
         # both readings are made in this function, and its frame is made an object before the
         # first: a call that asks for its callers makes it one, and it stays until we return
         sys._getframe()  # noqa: SLF001
-        first = not settle and not self._rounds
+        first = not settle and not len(self._rounds)
         self._read(self._before, settle=settle, types=first)
         if first and self._does_harm():
             return
@@ -498,14 +432,8 @@ class Repetition:
         if not settle and self._has_grown(size):
             # new blocks may be the interpreter's type caches: clear them, as before this round
             self._read(self._after, settle=False, types=True, before=self._before)
-        width = len(self._after)
-        at = self._rounds * (width + 1)
-        self._kept[at] = size
-        for index in range(width):
-            moved = self._after[index] - self._before[index]
-            self._kept[at + 1 + index] = moved
-            self._grown[index] = self._after[index] - self._start[index]
-        self._rounds += 1
+        self._rounds.add(size, self._before, self._after)
+        self._update_grown(self._after)
 
     @property
     def _at_once(self) -> int:
@@ -543,91 +471,10 @@ class Repetition:
 
     def _stopped(self) -> str:
         """Return the reason why no further calls are made; empty if they go on."""
-        limits = self._limits
-        if self.calls >= limits.calls - self._reserve:
-            return _most(limits.calls)
-        if self._too_slow or self._spent() >= limits.seconds:
-            return self._out_of_time()
-        if self._rounds >= _MOST_ROUNDS:
-            return "and no more rounds can be kept"
-        for signal, grown in zip(self._signals, self._grown, strict=True):
-            if grown > 0 and signal != "blocks" and grown >= self._most(signal, limits):
-                self._used_up = signal
-                lost = format_size(grown) if signal in BYTE_SIGNALS else f"{grown} {signal}"
-                return f"and {lost} are lost already"
-        return ""
+        return self._allowed.stopped(
+            self.calls, self._spent(), self._done, in_time=not self._too_slow
+        )
 
-    def _out_of_time(self) -> str:
-        """Return the message for the end of the time limit."""
-        # what is left of another limit, such as a timeout's, has many digits
-        seconds = self._limits.whole or self._limits.seconds
-        most = f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
-        most += " s it may take"
-        if self._done >= LEAST_CALLS or self._limits.whole:  # others were made before
-            return f"and the {most} are over"
-        each = self._spent() / max(1, self.calls)
-        figure = f"{each:.0f}" if each >= 10 else f"{each:.2g}"
-        return f"and at {figure} s each there is no time for enough in the {most}"
-
-    def _affordable(self) -> int:
+    def _left(self) -> int:
         """Return how many calls can be made before a limit is reached, at the rates so far."""
-        limits = self._limits
-        left = limits.calls - self._reserve - self.calls
-        per_call = self._spent() / max(1, self.calls)
-        if per_call > 0:
-            time_left = limits.seconds - self._spent()
-            left = min(left, int(time_left / per_call))
-        for signal, grown in zip(self._signals, self._grown, strict=True):
-            if grown > 0 and signal != "blocks":
-                per_call = max(grown / max(1, self.calls), self._next_rate(signal))
-                calls = int((self._most(signal, limits) - grown) / per_call)
-                # several short rounds say more than one long one
-                rounds = max(1, LEAST_ROUNDS - self._rounds)
-                left = min(left, max(1, calls // rounds))
-        return max(1, left)
-
-    def _next_rate(self, signal: Signal) -> float:
-        """Return the expected growth per call of a signal in the next round.
-
-        It is more than in the latest round if growth has sped up. A leak that doubles with each
-        call would otherwise use up the limit within a round or two, which are too few for a
-        verdict.
-        """
-        before, latest = (
-            self._rate_at(number, signal) for number in (self._rounds - 2, self._rounds - 1)
-        )
-        if 0 < before < latest and self._rounds < LEAST_ROUNDS:
-            return latest * latest / before
-        return latest
-
-    def _rate_at(self, number: int, signal: Signal) -> float:
-        """Return the growth per call in one round; 0 if there was no such round."""
-        if number < 0:
-            return 0.0
-        a_round = self._round_at(number)
-        return (a_round.of(signal) or 0) / a_round.calls
-
-    @staticmethod
-    def _most(signal: Signal, limits: Limits) -> int:
-        if signal in BYTE_SIGNALS:
-            return limits.memory
-        return limits.threads if signal in _THREADS else limits.files
-
-    def _series(self) -> tuple[Round, ...]:
-        return tuple(self._round_at(number) for number in range(self._rounds))
-
-    def _round_at(self, number: int) -> Round:
-        at = number * (len(self._after) + 1)
-        moved = self._kept[at + 1 : at + 1 + len(self._after)]
-        return Round(
-            calls=self._kept[at],
-            growth=tuple(zip(self._signals, moved, strict=True)),
-        )
-
-
-def _most(calls: int) -> str:
-    """Return the message for the end of the calls."""
-    more = (
-        f"; at least {FEWEST_CALLS} are needed to report a leak" if calls < FEWEST_CALLS else ""
-    )
-    return f"and {calls} is the most there may be{more}"
+        return self._allowed.affordable(self.calls, self._spent(), self._done)

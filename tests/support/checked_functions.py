@@ -23,7 +23,7 @@ import pytest_memguard
 from pytest_memguard.leak_wire import leak_to_json
 from pytest_memguard.probes.surviving_blocks import warm_up
 from pytest_memguard.recording.check import LeakCheck, call_of
-from pytest_memguard.recording.repeat import Limits
+from pytest_memguard.recording.limits import Limits
 from tests.support.fresh_process import AVAILABLE, fresh
 
 _PACKAGES = ("attribution", "probes", "recording")

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.recording.calls import LEAST, OutOfTime, TimedCall, in_time, make_calls
-from pytest_memguard.recording.repeat import CallFailed
+from pytest_memguard.recording.calls import (
+    LEAST,
+    CallFailed,
+    OutOfTime,
+    TimedCall,
+    in_time,
+    make_calls,
+)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,10 @@ from pytest_memguard.leaks import (
     Verdict,
 )
 from pytest_memguard.probes.surviving_blocks import SurvivorTracker
+from pytest_memguard.recording.calls import CallFailed
 from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
-from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
+from pytest_memguard.recording.limits import Limits
+from pytest_memguard.recording.repeat import Repetition
 from pytest_memguard.recording.settled_signals import forget_caches
 from tests.support.fresh_process import alone
 

@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from pytest_memguard.recording.left_behind import LeftBehind
-from pytest_memguard.recording.repeat import Limits
+from pytest_memguard.recording.limits import Limits
 from pytest_memguard.sizes import MIB
 
 LIMITS = Limits()

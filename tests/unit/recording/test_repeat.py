@@ -18,7 +18,9 @@ import pytest
 from pytest_memguard.leaks import Signal, Verdict
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording import settled_signals
-from pytest_memguard.recording.repeat import CallFailed, Limits, Repetition
+from pytest_memguard.recording.calls import CallFailed
+from pytest_memguard.recording.limits import Limits
+from pytest_memguard.recording.repeat import Repetition
 from pytest_memguard.recording.settled_signals import SettledSignals, forget_caches
 from pytest_memguard.sizes import MIB
 
