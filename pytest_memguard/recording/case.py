@@ -11,17 +11,16 @@ from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.clock import Clock
 from pytest_memguard.leaks import (
-    MEMORY_SIGNALS,
-    STARTS_TRACEMALLOC,
     Diagnosis,
     Kept,
-    RetentionPath,
     Signal,
     Verdict,
 )
-from pytest_memguard.recording.adjusted import AdjustedSignals, Share
+from pytest_memguard.recording.cache_limit import keeps_limit
 from pytest_memguard.recording.calls import CallFailed, OutOfTime, TimedCall
 from pytest_memguard.recording.diagnosed_leaks import DiagnosedLeaks
+from pytest_memguard.recording.excluded_causes import SMALL_PART, ExcludedCauses
+from pytest_memguard.recording.explanation import Explanation, failure_note
 from pytest_memguard.recording.limits import FEWEST_CALLS, Limits
 from pytest_memguard.recording.repeat import Repetition
 from pytest_memguard.recording.settled_signals import SettledSignals
@@ -36,12 +35,6 @@ if TYPE_CHECKING:
 _MOST_TURNS: Final = 3
 _LEAST_CALLS: Final = 2 * FEWEST_CALLS
 """Fewest further calls once some growth has turned out to be no leak."""
-_HARMLESS: Final = 2
-"""Filling a cache may take one part in so many of the memory and of the time limit."""
-_BEYOND: Final = 1.1
-"""By what factor a cache is filled beyond its limit, to see whether it enforces it."""
-_TIDY: Final = 16
-"""Calls after which caches are emptied and garbage is collected while a cache is filled."""
 _INTO_IT: Final = 1 / 4
 """Share of the check's time that one search for the cause of a leak may take."""
 _SECONDS_PER_OBJECT: Final = 3e-6
@@ -52,9 +45,6 @@ _BEFORE: Final = 1 / 2
 share."""
 _AT_MOST: Final = 1 / 2
 """Share of the check's time after which no more calls are made for a diagnosis."""
-_FAILED: Final = "a call under the instruments failed: {}"
-_SLOW: Final = "explaining it was cut short: {}"
-_BROKEN: Final = "memguard failed to explain it ({}: {}); please report that"
 _LEAST_SECONDS: Final = 2.0
 """Fewest seconds that must be left until the test's timeout for a diagnosis."""
 _TIMEOUT: Final = "not explained: the timeout of the test left {:.1f} s for it"
@@ -70,16 +60,8 @@ _UNSEEN: Final = (
 )
 _LONGER: Final = 3
 """How many times as many calls show whether a container keeps growing."""
-_NO_MATTER: Final = 0.1
-"""Lines that are more reliable are preferred even if they account for this share of the blocks
-less."""
-_FAR_OFF: Final = 0.5
-"""Share of the blocks by which lines are far off; others must be twice as close to them."""
-_TWICE: Final = 2
 _ACCOUNTS: Final = 0.25
 """Share of the growth of the C heap from which on the blocks that stay account for it."""
-_SMALL_PART: Final = 0.5
-"""Growth below this share of what is left out may be an error in measuring what is left out."""
 
 
 class Case:
@@ -119,8 +101,6 @@ class Case:
         patience: Patience | None = None,
     ) -> None:
         self.calls = 0
-        self.diagnosis: Diagnosis | None = None
-        self.growing_container: GrowingContainer | None = None
         self.parts: tuple[Part, ...] = ()
         self.kept: tuple[Kept, ...] = ()
         self.filling = ""
@@ -133,7 +113,8 @@ class Case:
         self._owners = owners
         self._first = first
         self._patience = patience or Patience()
-        self._excluded: list[Cause] = []
+        self._explanation = Explanation()
+        self._excluded = ExcludedCauses(lambda: self.calls)
         self._leaks: list[Cause] = []
         self._divided_at = 0
         self._lengths: dict[int, int] = {}
@@ -146,6 +127,16 @@ class Case:
         self._is_undivided = False
         self._in_doubt: Verdict | None = None
         self._timed = TimedCall(self._call, _AT_MOST * limits.seconds)
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """The lines and the holder, if they were looked for."""
+        return self._explanation.diagnosis
+
+    @property
+    def growing_container(self) -> GrowingContainer | None:
+        """What holds the objects, if it grows."""
+        return self._explanation.growing_container
 
     def verdict(self) -> Verdict:
         """Repeat the call until there is a verdict on all growth that is not left out."""
@@ -173,7 +164,7 @@ class Case:
             self._ask_for_more(verdict)
             if not self._goes_on:
                 return self._concluded(verdict)
-            reader = self._adjusted()
+            reader = self._excluded.subtracted_from(self._reader)
             calls = limits.calls - (self.calls - before)
             limits = replace(
                 self._limits,
@@ -197,14 +188,14 @@ class Case:
         try:
             return self._explain(so_far)
         except Exception as error:  # noqa: BLE001  an error of ours fails no test of the user's
-            self._add_note(_BROKEN.format(type(error).__name__, error))
+            self._explanation.broke(error)
             return None
 
     def _has_no_time(self) -> bool:
         """Return whether too little time is left until the test's timeout; note it if so."""
         left = self._limits.end - Clock.seconds()
         if left < _LEAST_SECONDS:
-            self._add_note(_TIMEOUT.format(max(0.0, left)))
+            self._explanation.add_note(_TIMEOUT.format(max(0.0, left)))
             return True
         return False
 
@@ -248,11 +239,12 @@ class Case:
                 return None
             from pytest_memguard.recording.diagnosis import with_own_sizes  # loaded by then
 
-            self.diagnosis = with_own_sizes(diagnosis, self._timed, self._reader.collect)
+            sized = with_own_sizes(diagnosis, self._timed, self._reader.collect)
+            self._explanation.found(sized)
         except CallFailed:
             return None  # the look to come says so
         except Exception as error:  # noqa: BLE001  as above
-            self._add_note(_BROKEN.format(type(error).__name__, error))
+            self._explanation.broke(error)
             return None
         return so_far
 
@@ -261,7 +253,7 @@ class Case:
 
         fork = self._where == "fork"
         try:
-            diagnosis, self.growing_container = diagnose(
+            diagnosis, container = diagnose(
                 self._timed,
                 verdict,
                 self._reader.settle,
@@ -270,13 +262,12 @@ class Case:
                 owners=self._owners(),
             )
         except CallFailed as failed:
-            diagnosis = Diagnosis(calls=0, notes=(_note_of(failed),))
+            diagnosis, container = Diagnosis(calls=0, notes=(failure_note(failed),)), None
         if fork:  # the child's count is lost with it
             self.calls += diagnosis.calls
-        self.diagnosis = diagnosis
+        self._explanation.found(diagnosis, container)
         if self._timed.is_over:
-            self.diagnosis = replace(diagnosis, is_cut_short=True)
-            self._add_note(_SLOW.format(self._timed.spent))
+            self._explanation.cut_short(self._timed.spent)
         return diagnosis
 
     def _divide(self, so_far: Verdict) -> Verdict | None:
@@ -293,7 +284,7 @@ class Case:
                     self._timed, calls, least, self._reader.settle, self._owners()
                 )
             except OutOfTime as failed:  # a cache that fills is one all the same
-                self._note(failed)
+                self._explanation.failed(failed)
                 self._is_undivided = True
                 causes = None
             if causes is None:
@@ -302,34 +293,25 @@ class Case:
                 cause for cause in causes if cause.is_no_leak and self._keeps_limit(cause)
             ]
         except CallFailed as failed:
-            self._note(failed)
+            self._explanation.failed(failed)
             return None
         self._leaks = [
-            cause for cause in causes if cause not in excluded and not self._is_left_out(cause)
+            cause
+            for cause in causes
+            if cause not in excluded and not self._excluded.has_container_of(cause)
         ]
         self._divided_at = self.calls
-        self._length = (
-            length_of(self.growing_container.container)
-            if self.growing_container is not None
-            else 0
-        )
+        self._length = self._explanation.length()
         self._lengths = {id(c): length_of(c.holding.growing_container) for c in self._leaks}
-        known = {self._name(cause) for cause in self._excluded}
-        new = [cause for cause in excluded if self._name(cause) not in known]
+        new = self._excluded.new(excluded)
         if new and self._turns < _MOST_TURNS:
-            growing = {rate.signal for rate in so_far.rates} | MEMORY_SIGNALS
-            self._excluded += [
-                replace(
-                    cause, per_call={s: n for s, n in cause.per_call.items() if s in growing}
-                )
-                for cause in new
-            ]
+            self._excluded.add_growing(new, {rate.signal for rate in so_far.rates})
             self._goes_on = self._has_time() and not self._is_undivided
             if self._goes_on:
                 return so_far
             if not self._leaks:
                 return self._without_more_calls(so_far, new)
-        if self._excluded and not self._leaks and not self._beside(so_far):
+        if self._excluded and not self._leaks and not self._excluded.beside(so_far):
             return replace(so_far, state="clean", rates=())
         return None
 
@@ -345,7 +327,7 @@ class Case:
         left = [
             rate
             for rate in so_far.rates
-            if rate.per_call > (1 + _SMALL_PART) * explained(new, rate.signal)
+            if rate.per_call > (1 + SMALL_PART) * explained(new, rate.signal)
         ]
         if not left and not self._is_undivided:
             return replace(so_far, state="clean", rates=())
@@ -357,29 +339,13 @@ class Case:
         spent = Clock.seconds() - self._started
         return spent * (1 + _LEAST_CALLS / max(1, self.calls)) < self._limits.seconds
 
-    def _is_left_out(self, cause: Cause) -> bool:
-        """Return whether a cause is a container whose share is subtracted already."""
-        growing_container = cause.holding.growing_container
-        return growing_container is not None and any(
-            growing_container is one.holding.growing_container for one in self._excluded
-        )
-
-    def _note(self, failed: CallFailed) -> None:
-        """Note that the growth could not be divided because a call went wrong."""
-        self._add_note(_note_of(failed))
-
-    def _add_note(self, note: str) -> None:
-        diagnosis = self.diagnosis or Diagnosis(calls=0)
-        notes = dict.fromkeys((*diagnosis.notes, note))
-        self.diagnosis = replace(diagnosis, notes=tuple(notes))
-
     def _leave_out_renewed(self, verdict: Verdict) -> None:
         """Repeat the call without containers that were emptied in between, if others grow."""
         if self._goes_on or verdict.state != "unclear" or self._turns >= _MOST_TURNS:
             return
         renewed = [cause for cause in self._leaks if not self._grew_on(cause)]
         if renewed and len(renewed) < len(self._leaks):
-            self._excluded += renewed
+            self._excluded.add(renewed)
             self._goes_on = True
 
     def _ask_for_more(self, verdict: Verdict) -> None:
@@ -402,24 +368,14 @@ class Case:
         ):
             return
         stays = sum(line.size for line in self.diagnosis.lines) / max(1, self.diagnosis.calls)
-        if stays < _ACCOUNTS * verdict.rate_of("C heap") and not self._starts_tracemalloc():
+        is_accounted_for = stays >= _ACCOUNTS * verdict.rate_of("C heap")
+        if not is_accounted_for and not self._explanation.starts_tracemalloc(self._call):
             self._least = _MANY_CALLS
             self._in_doubt = verdict
             self._goes_on = True
 
-    def _starts_tracemalloc(self) -> bool:
-        """Return whether the test starts tracemalloc, as one more call shows; note it if so."""
-        from pytest_memguard.probes.python_blocks import stops_tracing
-        from pytest_memguard.recording.diagnosis import named
-
-        try:
-            stops = stops_tracing(self._call)
-        except CallFailed:
-            return False
-        if stops and self.diagnosis is not None:
-            notes = (*self.diagnosis.notes, STARTS_TRACEMALLOC)
-            self.diagnosis = named(replace(self.diagnosis, notes=notes, traced=True))
-        return stops
+    def _keeps_limit(self, cause: Cause) -> bool:
+        return keeps_limit(cause, self._call, self.calls, self._limits, self._reader.settle)
 
     def _undivided(self, so_far: Verdict) -> list[Cause]:
         """Return the causes where blocks cannot be followed one by one.
@@ -433,70 +389,18 @@ class Case:
             return []
         return [whole(path, self.growing_container, so_far)]
 
-    @staticmethod
-    def _name(cause: Cause) -> str:
-        path = cause.path
-        return "" if path is None else f"{path.holder} {path.limit}"
-
-    def _beside(self, so_far: Verdict) -> bool:
-        """Return whether considerable growth is left for which no block was found."""
-        from pytest_memguard.recording.causes import explained
-
-        return any(
-            rate.signal != "blocks"
-            and rate.per_call >= _SMALL_PART * explained(self._excluded, rate.signal)
-            for rate in so_far.rates
-        )
-
-    def _keeps_limit(self, cause: Cause) -> bool:
-        """Return whether a cache keeps to its limit; if only its name says so, fill it and see.
-
-        If filling it would take too many calls or too much memory, its name is trusted.
-        """
-        path, growing_container = cause.path, cause.holding.growing_container
-        if path is None or path.enforced or path.owner or not cause.holding.gained:
-            return True
-        gained = cause.holding.gained / cause.calls
-        missing = (path.limit - length_of(growing_container)) / gained
-        calls = round(missing * _BEYOND) + 1
-        eaten = calls * cause.per_call.get("USS", 0.0)
-        if self.calls + calls > self._limits.calls or eaten > self._limits.memory / _HARMLESS:
-            return True
-        end = Clock.seconds() + self._limits.seconds / _HARMLESS
-        for number in range(calls):
-            self._call()
-            if number % _TIDY == 0:
-                self._reader.settle()
-                if Clock.seconds() > end:
-                    return True
-        return length_of(growing_container) <= path.limit
-
-    def _adjusted(self) -> AdjustedSignals:
-        shares = [
-            Share(
-                cause.holding.growing_container,
-                cause.holding.gained,
-                cause.calls,
-                cause.per_call,
-                lambda: self.calls,
-            )
-            for cause in self._excluded
-        ]
-        return AdjustedSignals(self._reader, shares)
-
     def _concluded(self, verdict: Verdict) -> Verdict:
         """Return the verdict on what is left; set the leak's parts and what was left out."""
-        self.kept = tuple(_kept(cause) for cause in self._excluded if _owner(cause))
-        filling = [cause.path.bounded for cause in self._excluded if cause.path is not None]
-        self.filling = "; ".join(filter(None, filling))
+        self.kept, self.filling = self._excluded.kept(), self._excluded.filling()
         if verdict.state == "leaking" and self.diagnosis is not None and self._divided_at:
             others = self._part(verdict)
             if self._excluded and not others:
                 # a mistake in measuring what is left out: nothing else was found to grow
                 verdict = replace(verdict, state="clean", rates=())
-            self._forget_runners_list()
-            self._name_upper_holder()
-            self._note_other_holders()
+            self._explanation.forget_runners_list()
+            if len(self._leaks) == 1:
+                self._explanation.name_upper_holder(self._leaks[0])
+                self._explanation.note_other_holders(self._leaks[0])
         if verdict.state == "unclear" and self._in_doubt is not None:
             doubt = self._in_doubt
             rate = f"{doubt.rate_of('C heap'):,.0f}"
@@ -505,56 +409,6 @@ class Case:
             reason = f"a cache is filling: {self.filling}"
             return replace(verdict, state="settling", reason=reason)
         return verdict
-
-    def _name_upper_holder(self) -> None:
-        """Name the holder of the only leak if what is named is a part of what that holds.
-
-        Which of them has more of what is new depends on how many calls were made before.
-        """
-        diagnosis = self.diagnosis
-        if diagnosis is None or diagnosis.path is None or len(self._leaks) != 1:
-            return
-        (cause,) = self._leaks
-        upper = "" if cause.path is None else cause.path.holder
-        if not upper:
-            return
-        from pytest_memguard.attribution.holders import is_below  # loaded by then
-        from pytest_memguard.recording.diagnosis import GrowingContainer, named
-
-        if not is_below(diagnosis.path.holder, upper):
-            return
-        holding = cause.holding
-        self.growing_container = (
-            GrowingContainer(holding.growing_container, holding.gained / cause.calls)
-            if holding.gained
-            else None
-        )
-        self.diagnosis = named(replace(diagnosis, path=cause.path))
-
-    def _note_other_holders(self) -> None:
-        """Note which other objects hold the only leak."""
-        path = self.diagnosis.path if self.diagnosis is not None else None
-        if path is None or len(self._leaks) != 1:
-            return
-        growing_container = (
-            self.growing_container.container if self.growing_container is not None else None
-        )
-        note = self._leaks[0].other_holders(path, growing_container)
-        if note:
-            self._add_note(note)
-
-    def _forget_runners_list(self) -> None:
-        """Drop a holder of the test runner's that the objects are only reached from.
-
-        What the test runner keeps is left out of the growth, so it is not the cause.
-        """
-        diagnosis = self.diagnosis
-        if diagnosis is None or diagnosis.path is None or not diagnosis.path.owner:
-            return
-        from pytest_memguard.recording.diagnosis import named
-
-        self.growing_container = None
-        self.diagnosis = named(replace(diagnosis, path=None))
 
     def _part(self, verdict: Verdict) -> bool:
         """Divide a leak into its parts, if it has several or if something else grows beside it.
@@ -566,88 +420,29 @@ class Case:
 
         leaks = [cause for cause in self._leaks if self._grew_on(cause)]
         try:
-            parts = parts_of(leaks, verdict, self._excluded, self._timed, self._reader.settle)
+            parts = parts_of(
+                leaks, verdict, self._excluded.causes, self._timed, self._reader.settle
+            )
         except CallFailed as failed:
-            self._note(failed)
+            self._explanation.failed(failed)
             return True
         except Exception as error:  # noqa: BLE001  as above
-            self._add_note(_BROKEN.format(type(error).__name__, error))
+            self._explanation.broke(error)
             return True
-        was = (
-            length_of(self.growing_container.container)
-            if self.growing_container is not None
-            else 0
-        )
         grew = (
             self.growing_container is None
-            or was > self._length
+            or self._explanation.length() > self._length
             or self.calls == self._divided_at
         )
         if len(parts) == 1 and not self._excluded:
             parts = (replace(parts[0], verdict=verdict),)
         if len(parts) > 1 or (
-            parts
-            and (
-                self._excluded
-                or not grew
-                or self._only_reached(parts[0])
-                or self._accounts_for_more(parts[0])
-            )
+            parts and (self._excluded or not grew or self._explanation.prefers(parts[0]))
         ):
-            self.parts = (self._with_notes(parts[0]), *parts[1:])
+            self.parts = (self._explanation.with_notes(parts[0]), *parts[1:])
         elif parts:
-            self._add_path(parts[0].diagnosis.path)
+            self._explanation.add_path(parts[0].diagnosis.path)
         return bool(self.parts or leaks)
-
-    def _add_path(self, path: RetentionPath | None) -> None:
-        """Add a holder that only the division has found, such as an object's C memory.
-
-        If both found the same holder, the division knows better which of its items is new.
-        """
-        known = self.diagnosis.path if self.diagnosis is not None else None
-        if path is None or self.diagnosis is None or (known and not _is_same(known, path)):
-            return
-        from pytest_memguard.recording.diagnosis import named
-
-        self.diagnosis = named(replace(self.diagnosis, path=path))
-
-    def _only_reached(self, part: Part) -> bool:
-        """Return whether the holder named does not grow, and is not what holds the blocks.
-
-        Such a holder has new objects in place of others, as a structure that each call renews.
-        """
-        path = self.diagnosis.path if self.diagnosis is not None else None
-        if path is None or self.growing_container is not None:
-            return False
-        other = part.diagnosis.path
-        return other is None or (
-            part.growing_container is not None and other.steps[:1] != path.steps[:1]
-        )
-
-    def _accounts_for_more(self, part: Part) -> bool:
-        """Return whether the division's lines are preferred to those of the diagnosis.
-
-        The division knows of memory that was in use before, whose line is that of its first
-        use, and of objects that take the place of others only some calls later. It is preferred
-        for blocks without a holder unless its lines account for fewer of them, and for blocks
-        with the same holder if the other lines are far off.
-        """
-        diagnosis, blocks = self.diagnosis, part.verdict.rate_of("blocks")
-        if diagnosis is None or blocks <= 0:
-            return False
-        both = (diagnosis, part.diagnosis)
-        missing, left = (_blocks_missing(one, blocks) for one in both)
-        holders = [one.path.holder if one.path is not None else "" for one in both]
-        if holders == ["", ""]:
-            return left <= missing + _NO_MATTER * blocks
-        return holders[0] == holders[1] and missing > _FAR_OFF * blocks > _TWICE * left
-
-    def _with_notes(self, part: Part) -> Part:
-        """Return a part with the notes on what could not be found out about the whole test."""
-        notes = self.diagnosis.notes if self.diagnosis is not None else ()
-        return replace(
-            part, diagnosis=replace(part.diagnosis, notes=(*part.diagnosis.notes, *notes))
-        )
 
     def _grew_on(self, cause: Cause) -> bool:
         """Return whether a container has kept growing since it was found to grow."""
@@ -655,32 +450,4 @@ class Case:
         if not holding.gained or calls < _LONGER * cause.calls:
             return True
         gained = length_of(holding.growing_container) - self._lengths[id(cause)]
-        return gained >= _SMALL_PART * holding.gained * calls / cause.calls
-
-
-def _is_same(known: RetentionPath, path: RetentionPath) -> bool:
-    """Return whether a path leads to the same holder, which it may name more precisely."""
-    return path.holder == known.holder or path.holder.startswith(f"{known.holder}, ")
-
-
-def _blocks_missing(diagnosis: Diagnosis, blocks: float) -> float:
-    """Return by how many blocks per call a diagnosis's lines differ from those that stay."""
-    accounted = sum(line.of_python for line in diagnosis.lines)
-    return abs(blocks - accounted / max(1, diagnosis.calls))
-
-
-def _note_of(failed: CallFailed) -> str:
-    return (_SLOW if isinstance(failed, OutOfTime) else _FAILED).format(failed)
-
-
-def _owner(cause: Cause) -> str:
-    return "" if cause.path is None else cause.path.owner
-
-
-def _kept(cause: Cause) -> Kept:
-    path = cause.path
-    return Kept(
-        owner=_owner(cause),
-        holder="" if path is None else path.holder,
-        rates=tuple(cause.per_call.items()),
-    )
+        return gained >= SMALL_PART * holding.gained * calls / cause.calls
