@@ -81,12 +81,9 @@ class ForkServer:
     Args:
         function: called with a request, in a child for each; returns something that JSON can
             represent.
-        prepare: called once in the server, before the first request.
     """
 
-    def __init__(
-        self, function: Callable[[Any], Any], prepare: Callable[[], object] = bool
-    ) -> None:
+    def __init__(self, function: Callable[[Any], Any]) -> None:
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
         with warnings.catch_warnings():
@@ -95,7 +92,7 @@ class ForkServer:
         if self._pid == 0:
             os.close(self._requests)
             os.close(self._answers)
-            _serve(function, prepare, requests, answers)
+            _serve(function, requests, answers)
         os.close(requests)
         os.close(answers)
 
@@ -145,7 +142,6 @@ class ForkServer:
 
 def _serve(
     function: Callable[[Any], Any],
-    prepare: Callable[[], object],
     requests: int,
     answers: int,
 ) -> NoReturn:
@@ -153,7 +149,6 @@ def _serve(
     try:
         os.setsid()
         _own_output()
-        prepare()
         with os.fdopen(requests, encoding="utf-8") as lines:
             while line := lines.readline().strip():
                 asked = json.loads(line)

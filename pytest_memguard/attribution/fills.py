@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Container, Iterator
 from itertools import compress, filterfalse
+from types import CodeType
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
@@ -28,8 +29,11 @@ _CHUNK: Final = 5_000
 _COLLECTIONS: Final = 2
 """Each lets go of dicts and tuples that hold nothing which is tracked, one level of them."""
 _OURS: Final = "pytest_memguard."
-_PLAIN: Final = frozenset(map(id, (str, bytes, int, float, complex, bool, type(None))))
-"""Ids of types whose objects hold nothing."""
+_CONTAINERS: Final = frozenset(map(id, (dict, tuple)))
+_SIZED: Final = _CONTAINERS | frozenset(map(id, (str, bytes, int)))
+"""Ids of types of which nothing but C code tells the size of an object."""
+_SMALL: Final = frozenset(map(id, (float, complex, bool, type(None), type, CodeType)))
+"""Ids of types whose objects that are not tracked are small, and hold nothing that is large."""
 
 
 def large_values() -> set[int]:
@@ -40,7 +44,7 @@ def large_values() -> set[int]:
     """
     for _ in range(_COLLECTIONS):
         gc.collect()
-    return {id(value) for value, _ in _large_values()}
+    return set(map(id, _LargeValues().found()))
 
 
 def fills(before: Container[int]) -> tuple[Fill, ...]:
@@ -90,9 +94,10 @@ def _largest(new: NewObjects, before: Container[int], deadline: float) -> list[t
     """
     below = set(map(id, raw.referents(*new.objects)))
     tops = [(held, held) for held in new.objects if id(held) not in below]
+    values = _LargeValues()
     tops += [
-        (value, outermost)
-        for value, outermost in _large_values(deadline)
+        (value, values.outermost(value))
+        for value in values.found(deadline)
         if id(value) not in before and id(value) not in below
     ]
     seen: set[int] = set()
@@ -123,42 +128,61 @@ def _size_below(top: Any, new: set[int], seen: set[int]) -> int:
     return total
 
 
-def _large_values(deadline: float = math.inf) -> Iterator[tuple[Any, Any]]:
-    """Yield the large objects that the collector does not track.
+class _LargeValues:
+    """Finds the large objects that the collector does not track, below those that it tracks.
 
-    Each comes with where a search for its holder has to start: at the outermost of the
-    containers around it that are not tracked either, or at the object itself.
-
-    Args:
-        deadline: by `time.thread_time`; objects that are not found by then are left out.
+    No line of Python runs for each small text and number: there are millions.
     """
-    objects = gc.get_objects()
-    seen: set[int] = set()
-    for start in range(0, len(objects), _CHUNK):
-        for outermost in _untracked(objects[start : start + _CHUNK]):
-            if not len(seen) % _CHUNK and time.thread_time() > deadline:
-                return
-            found = [outermost]
-            while found:
-                value = found.pop()
-                is_container = type(value) is dict or type(value) is tuple
-                is_large = raw.own_size(value) >= _LEAST_BYTES
-                if not (is_container or is_large) or id(value) in seen:
-                    continue
-                seen.add(id(value))
-                if is_large:
-                    yield value, outermost
-                if is_container:
-                    found += _untracked([value])
 
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._levels: list[list[Any]] = []
 
-def _untracked(holders: list[Any]) -> Iterator[Any]:
-    """Yield what objects refer to and the collector does not track.
+    def found(self, deadline: float = math.inf) -> Iterator[Any]:
+        """Yield them.
 
-    Small texts and numbers are left out without a line of Python for each: there are millions.
-    """
-    values = list(filterfalse(gc.is_tracked, raw.referents(*holders)))
-    is_plain = list(map(_PLAIN.__contains__, map(id, map(type, values))))
-    plain = list(compress(values, is_plain))
-    yield from compress(values, map(operator.not_, is_plain))
-    yield from compress(plain, map(_LEAST_BYTES.__le__, map(sys.getsizeof, plain)))
+        Args:
+            deadline: by `time.thread_time`; objects that are not found by then are left out.
+        """
+        objects = gc.get_objects()
+        for start in range(0, len(objects), _CHUNK):
+            self._levels = []
+            containers = objects[start : start + _CHUNK]
+            while containers:
+                if time.thread_time() > deadline:
+                    return
+                large, containers = self._untracked(containers)
+                yield from large
+                self._levels.append(containers)
+
+    def outermost(self, value: Any) -> Any:
+        """Return where a search for the holder of the value just found has to start.
+
+        Args:
+            value: that one; it is returned if an object holds it that the collector tracks.
+        """
+        for containers in reversed(self._levels):
+            for holder in containers:
+                if any(held is value for held in raw.referents(holder)):
+                    value = holder
+                    break
+        return value
+
+    def _untracked(self, holders: list[Any]) -> tuple[list[Any], list[Any]]:
+        """Return what is large, and the dicts and tuples, of what objects refer to."""
+        values = list(filterfalse(gc.is_tracked, raw.referents(*holders)))
+        is_large = map(operator.not_, map(_SMALL.__contains__, map(id, map(type, values))))
+        values = list(compress(values, is_large))
+        found = dict(zip(map(id, values), values, strict=True))  # each of them once
+        values = list(found.values())
+        types = list(map(id, map(type, values)))
+        is_sized = list(map(_SIZED.__contains__, types))
+        sized = list(compress(values, is_sized))
+        others = compress(values, map(operator.not_, is_sized))
+        large = list(compress(sized, map(_LEAST_BYTES.__le__, map(sys.getsizeof, sized))))
+        large += [value for value in others if raw.own_size(value) >= _LEAST_BYTES]
+        large = [value for value in large if id(value) not in self._seen]
+        held = set(compress(found, map(_CONTAINERS.__contains__, types))) - self._seen
+        containers = list(map(found.__getitem__, held))
+        self._seen.update(held, map(id, large))
+        return large, containers

@@ -6,8 +6,9 @@ import contextlib
 import gc
 import importlib
 import sys
-from collections.abc import Callable, Container, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -81,7 +82,6 @@ class Confirm:
         self._measure = measure
         self._items: Mapping[str, pytest.Item] = {}
         self._server: ForkServer | None = None
-        self._large: set[int] = set()
         self._latest = ("", "")
         self._reported: dict[str, str] = {}
         self._answers: list[ChildResult] = []
@@ -93,7 +93,7 @@ class Confirm:
         """Fork once the tests are known, before the first of them."""
         self._items = {item.nodeid: item for item in session.items}
         if can_fork() and session.items and not session.config.getoption("collectonly"):
-            self._server = ForkServer(self._again, self._look_around)
+            self._server = ForkServer(self._again)
             own_children.PIDS.add(self._server.pid)
         try:
             return (yield)
@@ -223,32 +223,34 @@ class Confirm:
                 "nodeid": here.nodeid,
                 "metric": metric,
                 "loaded": loaded[: len(loaded) - here.imports],
+                "names_fills": False,
             }
             start = Clock.seconds()
-            self._answers.append(self._server.ask(request, max(SECONDS, 80 * seconds)))
+            limit = max(SECONDS, 80 * seconds)
+            answer = self._server.ask(request, limit)
+            if _differs(answer):
+                # what fills is found by a walk around the heap, which few tests are worth
+                answer = _named(
+                    answer, self._server.ask({**request, "names_fills": True}, limit)
+                )
+            self._answers.append(answer)
             self.count += 1
             self.seconds += Clock.seconds() - start
         return self._answers[number]
 
-    def _look_around(self) -> None:
-        """In the process that is forked for the next ones: note what is there already."""
-        from pytest_memguard.attribution.fills import large_values
-
-        gc.unfreeze()  # what a conftest has frozen is found after the calls as well
-        self._large = large_values()
-
     def _again(self, request: Mapping[str, Any]) -> Any:
-        """In a child of its own: run the test twice, and name what the first run fills."""
+        """In a child of its own: run the test twice, or once and name what that fills."""
         item = self._items[request["nodeid"]]
-        if _load(request["loaded"]):
-            self._look_around()
-        gc.collect()
-        gc.freeze()  # what the collector tracks after the calls is new
+        _load(request["loaded"])
         metric = request["metric"]
+        if request["names_fills"]:
+            return {"fills": _fills(partial(self._measure, item, metric))}
+        gc.collect()
+        gc.freeze()  # the collections of the test need not look at what was there before
         cold = self._measure(item, metric)
         gc.collect()
         warm = self._measure(item, metric) if _passed(cold) is not None else None
-        return {"cold": cold, "warm": warm, "fills": _fills(cold, warm, self._large)}
+        return {"cold": cold, "warm": warm, "fills": []}
 
 
 def _again_from(answer: ChildResult, peak_of: Callable[[Outcome], Peak | None]) -> Again:
@@ -267,14 +269,31 @@ def _again_from(answer: ChildResult, peak_of: Callable[[Outcome], Peak | None]) 
     return Again(cold=cold, warm=warm, calls=calls)
 
 
-def _fills(cold: Any, warm: Any, before: Container[int]) -> Any:
-    """What holds what the first run has left, where that is worth a search."""
-    peaks = [_call_peak(outcome_from_json(one)) for one in (cold, warm) if one is not None]
+def _differs(answer: ChildResult) -> bool:
+    """Whether the first run took so much more than the second that it has filled something."""
+    if answer.problem or not answer.value:
+        return False
+    runs = (answer.value[name] for name in ("cold", "warm"))
+    peaks = [_call_peak(outcome_from_json(one)) for one in runs if one is not None]
     values = [peak.value for peak in peaks if peak is not None]
-    if len(values) != 2 or values[0] - values[1] <= NOTABLE:
-        return []
-    from pytest_memguard.attribution.fills import fills
+    return len(values) == len(("cold", "warm")) and values[0] - values[1] > NOTABLE
 
+
+def _named(answer: ChildResult, other: ChildResult) -> ChildResult:
+    """An answer with the names that another process has found."""
+    if other.problem or not other.value:
+        return answer
+    return replace(answer, value={**answer.value, "fills": other.value["fills"]})
+
+
+def _fills(call: Callable[[], object]) -> Any:
+    """What holds what a call has left."""
+    from pytest_memguard.attribution.fills import fills, large_values
+
+    gc.unfreeze()  # what a conftest has frozen is found after the call as well
+    before = large_values()
+    gc.freeze()  # what the collector tracks after the call is new
+    call()
     gc.collect()
     return fills_to_json(fills(before))
 
@@ -285,17 +304,12 @@ def _passed(answer: Any) -> Outcome | None:
     return outcome if outcome is not None and outcome.result == "passed" else None
 
 
-def _load(names: Iterable[str]) -> bool:
-    """Import modules that another process has; those that are made otherwise stay away.
-
-    Returns:
-        Whether there were any.
-    """
-    missing = [name for name in names if name not in sys.modules]
-    for name in missing:
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
-    return bool(missing)
+def _load(names: Iterable[str]) -> None:
+    """Import modules that another process has; those that are made otherwise stay away."""
+    for name in names:
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
 
 
 def _call_peak(outcome: Outcome) -> Peak | None:
