@@ -226,21 +226,26 @@ def _memory(holding: Holding, calls: int) -> dict[Signal, float]:
 def _resources(holding: Holding, calls: int) -> dict[Signal, float]:
     """Return how many things of each kind its objects may own.
 
-    Each call may make a class of its own: classes of one name count as one.
+    Objects of classes that inherit the same method, such as threads, each own one. Others may
+    wrap one another, as the layers of an open file do: the most of one kind count. Each call
+    may make a class of its own, so that classes of one name count as one.
     """
     found: dict[Signal, float] = {}
     kinds = {raw.class_name(kind): kind for kind in holding.objects}
     counts = Counter(map(raw.class_name, holding.objects))
     for signal, names in _RELEASED_BY.items():
-        owning = (key for key, kind in kinds.items() if _has_any(kind, names))
-        most = max((counts[key] for key in owning), default=0)
-        if most:
-            found[signal] = most / calls
+        owned: Counter[tuple[str, str]] = Counter()
+        for key, kind in kinds.items():
+            base = next((cls for cls in raw.mro(kind) if _has_any(cls, names)), None)
+            if base is not None:
+                owned[raw.class_name(base)] += counts[key]
+        if owned:
+            found[signal] = max(owned.values()) / calls
     return found
 
 
-def _has_any(kind: type, names: frozenset[str]) -> bool:
-    return any(not names.isdisjoint(raw.namespace(cls)) for cls in raw.mro(kind))
+def _has_any(cls: type, names: frozenset[str]) -> bool:
+    return not names.isdisjoint(raw.namespace(cls))
 
 
 def explained(causes: Sequence[Cause], signal: Signal) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
+from io import BufferedWriter, FileIO, TextIOWrapper
 from threading import Thread
 from types import SimpleNamespace
 
@@ -33,6 +34,16 @@ def test_objects_of_classes_that_each_call_makes() -> None:
     kinds = tuple(type("Waiter", (Thread,), {}) for _ in range(16))
     holding = Holding(path=None, pieces=(), types=(), objects=kinds)
     assert _resources(holding, 16)["Python threads"] == 1
+
+
+def test_threads_of_two_classes() -> None:
+    """Each object with the methods of a thread has one; the layers of a file share it."""
+    kinds = (type("First", (Thread,), {}), type("Second", (Thread,), {}))
+    layers = (TextIOWrapper, BufferedWriter, FileIO)
+    holding = Holding(path=None, pieces=(), types=(), objects=kinds + layers)
+    found = _resources(holding, 1)
+    assert found["Python threads"] == found["native threads"] == 2
+    assert found["open files"] == 1
 
 
 RENEWED = """
