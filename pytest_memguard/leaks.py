@@ -103,7 +103,7 @@ class LeakLine:
     small: int = 0
     """Bytes of blocks that are in Python's arenas, not in the C heap."""
     block: int = 0
-    """Bytes of each block, if all have the same size."""
+    """Bytes of most blocks, if all are about as large."""
     typical: int = 0
     """Bytes of each of those blocks that every call leaves, on average; it is not stored."""
 

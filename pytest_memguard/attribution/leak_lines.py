@@ -34,7 +34,7 @@ _CALLS_C: Final = re.compile(
 )
 """How the interpreter calls C functions: what precedes them is its own."""
 _ALIKE: Final = 0.75
-"""Share of a line's blocks that must have one size for all to be called alike."""
+"""Share of a line's blocks that must be about as large for all to be called alike."""
 _REPLACED: Final = 1.5
 """How many times as many blocks as stay per call a line may have left in the few calls."""
 _SOME: Final = 2
@@ -217,12 +217,22 @@ def _in_common(main: tuple[str, ...], groups: Iterable[tuple[str, ...]]) -> tupl
 
 
 def _block_size(blocks: Sequence[Blocks]) -> int:
-    """Return the size of each block, if most have the same; otherwise 0."""
+    """Return the size of most blocks, if all are about as large; otherwise 0.
+
+    Text that C code has lost differs by a few bytes from call to call. What counts is the least
+    power of two that is not smaller.
+    """
     counts: Counter[int] = Counter()
     for block in blocks:
         counts[block.block] += block.count
-    size, count = max(counts.items(), key=itemgetter(1, 0))
-    return size if count >= _ALIKE * counts.total() else 0
+    widths: Counter[int] = Counter()
+    for size, count in counts.items():
+        widths[(size - 1).bit_length() if size else -1] += count
+    width, count = max(widths.items(), key=itemgetter(1, 0))
+    if width < 0 or count < _ALIKE * counts.total():
+        return 0
+    alike = {size: n for size, n in counts.items() if size and (size - 1).bit_length() == width}
+    return max(alike.items(), key=itemgetter(1, 0))[0]
 
 
 def line_of(stack: Stack) -> Line:

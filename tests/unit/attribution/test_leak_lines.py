@@ -174,6 +174,23 @@ def test_what_lines_tell_of_blocks() -> None:
     assert (line.count, line.size, line.of_python) == (48, 256 + 16_000 + 640, 32)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "size"),
+    [
+        pytest.param([41, 41, 41], 41, id="one-size"),
+        pytest.param([41, 47, 47], 47, id="texts-of-several-lengths"),
+        pytest.param([41, 47, 90], 0, id="small-and-large"),
+        pytest.param([0, 0, 41], 0, id="most-are-unknown"),
+        pytest.param([64, 64, 64, 65], 64, id="one-of-four-is-larger"),
+    ],
+)
+def test_how_large_most_blocks_are(sizes, size) -> None:
+    """A name has their size: it is the same whichever texts a leaking function was given."""
+    stack = (("put", "app.py", 3),)
+    (line,) = leak_lines([Block(stack, 16, 16 * one, block=one) for one in sizes], 16, 3)
+    assert line.block == size
+
+
 @pytest.mark.parametrize(("heap", "lines"), [(512, [3]), (100, [])])
 def test_memory_that_the_interpreter_does_not_count(heap, lines) -> None:
     """What Python's code has from the C library itself shows in the C heap alone."""
