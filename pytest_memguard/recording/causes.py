@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.attribution.division import Division, Holding
+from pytest_memguard.attribution.division import Division
 from pytest_memguard.attribution.holders import is_below
+from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.threads import has_threads, is_of_thread
 from pytest_memguard.errors import Unmeasurable

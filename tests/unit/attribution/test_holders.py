@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.attribution.division import _Group, _Hands
+from pytest_memguard.attribution.holder_groups import HolderGroups, _Group
 from pytest_memguard.attribution.holders import is_below
 from pytest_memguard.leaks import RetentionPath
 
@@ -53,7 +53,7 @@ def test_holders_of_the_same_things(holders, named, others) -> None:
     """What holds the others is named, whichever was found first; others beside it are noted."""
     first, *more = map(_group, holders)
     for group in more:
-        _Hands._take_path(first, group)
+        HolderGroups._take_path(first, group)
     assert first.path is not None
     assert first.path.holder == named
     assert list(first.others) == others

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_memguard.attribution.division import Holding
+from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leftover import Heap, _holds
 from pytest_memguard.recording.causes import Cause, _resources, causes_of
 from tests.support.fresh_process import alone

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import _pytest.nodes
 import pytest
 
-from pytest_memguard.attribution.division import Holding
+from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leftover import Heap, _strays
 from pytest_memguard.leaks import Rate, RetentionPath, Verdict
 from pytest_memguard.probes.block_tracker import Block
