@@ -150,6 +150,7 @@ class Division:
             # what C code alone knows is held by old pointers as easily as by new ones
             if heap.path is None and heap.has_objects:
                 heap.path = c_memory.holder(marker.native(heap.held))
+        groups.find_second_holders()
         return [*groups.shared_out(), *map(groups.holding_of, left)]
 
 

@@ -20,6 +20,7 @@ from pytest_memguard.attribution.moved_tables import moved, share_added
 from pytest_memguard.attribution.naming import is_weak_container
 from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Search, retention_path
+from pytest_memguard.attribution.second_holder import second_holder
 from pytest_memguard.attribution.sizes import Grown
 from pytest_memguard.attribution.threads import has_threads, is_of_thread, on_stacks
 from pytest_memguard.attribution.values import is_atexit
@@ -330,6 +331,24 @@ class HolderGroups:
 
     def _keep_the_same(self, group: _Group, new: _Group) -> bool:
         return len(group.held & new.held) >= max(1.0, _SHARED * self._calls)
+
+    def find_second_holders(self) -> None:
+        """Find what else holds what the leaking containers hold, where nothing is known yet."""
+        for group in self._groups:
+            path = group.path
+            if path is None or group.rank or group.others or group.is_weak:
+                continue
+            containers = [container for container, _ in group.containers]
+            other = second_holder(
+                containers,
+                group.held,
+                self._marker,
+                self._pieces,
+                self._search,
+                self._new_objects,
+            )
+            if other is not None and other.holder:
+                group.others[other.holder] = None
 
     def shared_out(self) -> list[Holding]:
         """Return every group with the blocks that no group before it has."""

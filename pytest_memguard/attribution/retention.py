@@ -85,6 +85,16 @@ class Search:
         self.roots = Roots(owners)
         self.timed_out = False
 
+    def without(self, ids: set[int]) -> Search:
+        """Return another search until the same time, which ignores more objects.
+
+        Args:
+            ids: theirs.
+        """
+        other = Search(avoid=self._avoid | ids, deadline=self.deadline, new=self._new)
+        other.roots = self.roots
+        return other
+
     def leave_out(self, ids: set[int]) -> None:
         """Ignore more objects, which hold others only for the search itself."""
         self._avoid |= ids

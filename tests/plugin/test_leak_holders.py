@@ -134,3 +134,36 @@ def test_several_holders_of_one_leak(leaks):
     ]
     assert one["path"]["holder"] == "test_it.ONLY"
     assert one["notes"] == []
+
+
+def test_a_second_holder_that_each_call_replaces(leaks):
+    """A tuple that grows by replacement holds all of it; a variable only what is the latest."""
+    source = """
+        REGISTRATIONS, ADAPTERS, LIST, LATEST = [], {"handlers": ()}, [], None
+
+        class Handler:
+            def __init__(self):
+                self.items = [[], {}, set()]
+
+        class Registration:
+            def __init__(self, handler):
+                self.handler = handler
+
+        def test_two():
+            handler = Handler()
+            REGISTRATIONS.append(Registration(handler))
+            ADAPTERS["handlers"] += (handler,)
+
+        def test_one():
+            global LATEST
+            LATEST = Handler()
+            LIST.append(Registration(LATEST))
+    """
+    tests = leaks(source)
+    notes = {name: test["leak"]["blame"]["notes"] for name, test in tests.items()}
+    assert notes == {
+        "test_two": [
+            "it is also held by test_it.ADAPTERS: each of its holders has to let go of it"
+        ],
+        "test_one": [],
+    }
