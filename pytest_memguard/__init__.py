@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from pytest_memguard.probes import Probe
     from pytest_memguard.probes.process import Snapshot
     from pytest_memguard.recording.check import check_leaks
+    from pytest_memguard.recording.watch import Recording, watch
     from pytest_memguard.units import Size
+    from pytest_memguard.watches import Levels, WatchGrowth
 
 __all__ = [
     "BudgetExceeded",
@@ -41,6 +43,7 @@ __all__ = [
     "ConfigError",
     "LeakDetected",
     "LeakUnclear",
+    "Levels",
     "Marker",
     "Measure",
     "MemGuard",
@@ -50,6 +53,7 @@ __all__ = [
     "Probe",
     "Reading",
     "Readings",
+    "Recording",
     "Renderer",
     "Run",
     "Size",
@@ -58,8 +62,10 @@ __all__ = [
     "Unmeasurable",
     "Verdict",
     "Violation",
+    "WatchGrowth",
     "check_leaks",
     "stage",
+    "watch",
 ]
 
 _HOMES = {
@@ -69,6 +75,7 @@ _HOMES = {
     "ConfigError": "errors",
     "LeakDetected": "errors",
     "LeakUnclear": "errors",
+    "Levels": "watches",
     "Marker": "extension",
     "Measure": "plugin.fixture",
     "MemGuard": "plugin.fixture",
@@ -78,6 +85,7 @@ _HOMES = {
     "Probe": "probes",
     "Reading": "extension",
     "Readings": "extension",
+    "Recording": "recording.watch",
     "Renderer": "extension",
     "Run": "model",
     "Size": "units",
@@ -86,8 +94,10 @@ _HOMES = {
     "Unmeasurable": "errors",
     "Verdict": "leaks",
     "Violation": "extension",
+    "WatchGrowth": "watches",
     "check_leaks": "recording.check",
     "stage": "measure.stages",
+    "watch": "recording.watch",
 }
 
 

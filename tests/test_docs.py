@@ -71,6 +71,7 @@ def test_every_public_name_is_on_the_page_of_the_api():
     [
         pytest.param("stage", pytest_memguard.stage, id="stage"),
         pytest.param("check_leaks", pytest_memguard.check_leaks, id="check-leaks"),
+        pytest.param("watch", pytest_memguard.watch, id="watch"),
         pytest.param("measure", pytest_memguard.MemGuard.measure, id="measure"),
         pytest.param("snapshot", pytest_memguard.MemGuard.snapshot, id="snapshot"),
     ],

@@ -12,7 +12,7 @@ from pytest_memguard.values import dataclass
 
 NOT_FALLING: Final = 0.7
 """The least ratio of the rate in the later half of the rounds to that in the earlier half."""
-_T_975: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+T_975: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 """Student's t for a two-sided interval of 95 %, by degrees of freedom from 1."""
 _T_9999: Final = (3183.1, 70.7, 22.2, 13.03, 9.68, 8.02, 7.06, 6.44, 6.01, 5.69)
 """Student's t that chance exceeds once in 10,000 times, by degrees of freedom from 1."""
@@ -69,7 +69,7 @@ def growth_of(rounds: Sequence[Round], signal: Signal) -> GrowthEstimate:
     if freedom:
         spread = sum(n * (moved / n - mean) ** 2 for n, moved in pairs) / freedom
         error = sqrt(spread / calls)
-    half = error * quantile(_T_975, freedom)
+    half = error * quantile(T_975, freedom)
     rates = [moved / n for n, moved in pairs]
     return GrowthEstimate(
         rate=Rate(signal=signal, per_call=mean, low=mean - half, high=mean + half),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,6 +27,9 @@ from pytest_memguard.probes.heap import HeapTracker
 from pytest_memguard.probes.process import Snapshot, take_snapshot
 from pytest_memguard.sizes import MIB
 from pytest_memguard.units import Count, Size
+
+if TYPE_CHECKING:
+    from pytest_memguard.recording.watch import Recording
 
 
 class Measure:
@@ -154,6 +159,30 @@ class MemGuard:
     def snapshot(self) -> Snapshot:
         """A single reading of the process."""
         return take_snapshot()
+
+    @staticmethod
+    def watch(
+        process: object,
+        interval: float = 0.1,
+        *,
+        children: bool = True,
+        warm_up: float | None = None,
+    ) -> AbstractContextManager[Recording]:
+        """Watch another program during a block: ``with memguard.watch(server) as recording:``.
+
+        Args:
+            process: a process number, or an object with a ``pid``.
+            interval: seconds between two samples.
+            children: whether its descendants count.
+            warm_up: seconds to leave out of the verdict; a third of the time if ``None``.
+
+        Raises:
+            ConfigError: if an argument makes no sense.
+            Unmeasurable: if the process is not there, or must not be watched.
+        """
+        from pytest_memguard.recording.watch import watch  # few tests use it
+
+        return watch(process, interval, children=children, warm_up=warm_up)
 
     def check_leaks(
         self, function: Callable[..., object], /, *args: object, **kwargs: object

@@ -5,15 +5,12 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import IO, Any, Final
 
-import psutil
-
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.detached_process import start_detached
 from pytest_memguard.probes.own_children import PIDS
 from pytest_memguard.probes.tree_marks import Since
 
@@ -21,7 +18,6 @@ INTERVAL_SECONDS: Final = 0.02 if sys.platform == "linux" else 0.2
 """Seconds between two samples; finding descendants takes psutil milliseconds."""
 _PATIENCE_SECONDS: Final = 20.0
 _ENDED: Final = "the process that samples the process tree has ended"
-_popen: Final = subprocess.Popen  # tests replace what they find in modules
 
 
 class TreeClient:
@@ -149,24 +145,7 @@ def _identity(pipe: IO[bytes]) -> tuple[int, int]:
 
 def _start(pid: int, interval: float) -> tuple[IO[bytes], IO[bytes]]:
     """Start the sampler, and return the pipes to it and from it."""
-    folders = [str(Path(__file__).parents[2]), str(Path(psutil.__file__).parents[1])]
-    code = (
-        f"import sys; sys.path[:0] = {folders!r}; "
-        "from pytest_memguard.probes.tree_sampler import main; "
-        f"main({pid}, {interval})"
-    )
-    process = _popen(
-        [sys.executable, "-I", "-S", "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=os.sep,
-    )
-    if process.stdin is None or process.stdout is None:
-        raise BrokenPipeError
-    if os.name == "posix":
-        process.wait()  # it leaves the sampler behind
-    return process.stdin, process.stdout
+    return start_detached("pytest_memguard.probes.tree_sampler", f"{pid}, {interval}")
 
 
 _client: TreeClient | None = None

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import IO, Any, Final
 
+from pytest_memguard.probes.detached_process import leave_parent
 from pytest_memguard.probes.tree_linux import LinuxTree, TreeSample
 from pytest_memguard.probes.tree_marks import Tree, TreeMark
 
@@ -155,10 +156,8 @@ def main(root: int, interval: float) -> None:  # pragma: no cover  in a process 
         interval: seconds between two samples.
     """
     requests: SimpleQueue[str] = SimpleQueue()
-    if hasattr(os, "fork"):
-        if os.fork():
-            os._exit(0)  # its child belongs to no test process from now on
-        os.setsid()
+    leave_parent()
+    if os.name == "posix":
         _allow_many_files()
     tree: Tree
     if sys.platform == "linux":

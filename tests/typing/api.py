@@ -13,13 +13,17 @@ import pytest_memguard
 from pytest_memguard import (
     BudgetExceeded,
     ConfigError,
+    Levels,
     Measure,
     MemGuard,
     MemoryBudgetWarning,
+    Recording,
     Size,
     Snapshot,
     Unmeasurable,
+    WatchGrowth,
     stage,
+    watch,
 )
 
 
@@ -155,3 +159,17 @@ def test_errors() -> None:
         pass
     assert issubclass(MemoryBudgetWarning, UserWarning)
     assert_type(BudgetExceeded.slug, str)
+
+
+def test_watch(memguard: MemGuard) -> None:
+    """A recording of another program, by the fixture and without it."""
+    with memguard.watch(1) as recording, watch(1, 0.5, children=False, warm_up=2) as other:
+        assert_type(recording, Recording)
+        with recording.stage("load") as stage_of_it:
+            other.follow(2)
+        assert_type(stage_of_it.peak, Levels)
+        assert_type(stage_of_it.growth, WatchGrowth)
+    assert recording.peak.rss is not None
+    assert recording.peak.rss < "50 MB"
+    assert_type(recording.check_growth(), WatchGrowth)
+    assert_type(recording.restarts, int)

@@ -1,0 +1,149 @@
+"""The verdict on a watch in four parts: evidence, what grew, where to look, and afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final
+
+from pytest_memguard.escapes import one_line
+from pytest_memguard.report.trend_tables import BLOCKS, many, sparkline
+from pytest_memguard.report.watch_tables import duration_text, process_table
+from pytest_memguard.sizes import format_mib, format_size
+from pytest_memguard.watches import DOUBTS, Life, WatchRecord, WatchSignal
+
+_WIDTH: Final = 40
+_IDLE_SHARE: Final = 0.001
+"""Share of a core below which a program did nothing that a verdict could rest on."""
+_PLACES: Final[dict[WatchSignal, str]] = {
+    "rss": "objects that are kept (a Python program: memray attach {pid}, or a leak check of "
+    "the handler in a test: pytest --mem-leak-check)",
+    "fds": "files and sockets that are not closed: ls -l /proc/{pid}/fd",
+    "threads": "threads that do not end: py-spy dump --pid {pid}",
+    "connections": "connections that are not closed: ss -tnp | grep pid={pid}",
+    "children": "child processes that are not waited for, or do not end: ps --ppid {pid}",
+}
+
+
+def growth_sentence(record: WatchRecord) -> str:
+    """Return the verdict in a sentence, which names the program."""
+    life = _judged(record)
+    return one_line(f"process {life.pid} ({_short(life.command)}) {_state(record)}")
+
+
+def _state(record: WatchRecord) -> str:
+    growth = record.growth
+    if growth.state == "growing":
+        rates = "; ".join(f"{one.signal} {one.rate_text()}" for one in growth.growing)
+        return f"grows under load: {rates}"
+    if growth.state == "unclear":
+        return f"has no verdict: {DOUBTS[growth.doubt]}"
+    return "is flat" if growth.state == "flat" else "has reached a plateau"
+
+
+def verdict_lines(record: WatchRecord, signs: str = BLOCKS, kept: str = "") -> list[str]:
+    """Return the verdict in four parts.
+
+    Args:
+        record: the watch.
+        signs: characters of a trace, from the lowest to the highest.
+        kept: file with the recording; empty if it was not written.
+    """
+    lines = [f"Verdict: {record.growth.state}", *_evidence(record, signs)]
+    lines.append(f"What grew: {what_grew(record)}")
+    if record.growth.state in {"growing", "unclear"}:
+        lines += _where(record)
+        lines += _afterwards(record, kept)
+    return [*map(one_line, lines)]
+
+
+def what_grew(record: WatchRecord) -> str:
+    """Return which signals grew, and how fast."""
+    growth = record.growth
+    if growth.growing:
+        return "; ".join(f"{one.signal} {one.rate_text()}" for one in growth.growing)
+    if growth.state == "unclear":
+        return f"unclear: {DOUBTS[growth.doubt]}"
+    rss = growth.of("rss")
+    if growth.state == "plateau" and rss is not None and record.first.rss is not None:
+        rise = format_size(rss.before - record.first.rss)
+        return f"nothing after the warm-up; rss rose by {rise} before, and stays"
+    return "nothing"
+
+
+def _evidence(record: WatchRecord, signs: str) -> Iterator[str]:
+    growth = record.growth
+    used = f", {growth.cpu_seconds:.1f} s of processor time"
+    yield (
+        f"Evidence: {many(record.samples, 'sample')} in {duration_text(record.seconds)}; "
+        f"judged over {duration_text(growth.seconds)} after a warm-up of "
+        f"{duration_text(growth.warm_up)}{used}"
+    )
+    for signal in dict.fromkeys(("rss", *(one.signal for one in growth.growing))):
+        yield from _trace(record, signal, signs)
+    if growth.seconds and growth.cpu_seconds < _IDLE_SHARE * growth.seconds:
+        yield "  the program was idle: a verdict means something only under load"
+    if record.gone or record.begun:
+        yield f"  descendants: {record.begun} began and {record.gone} ended meanwhile"
+
+
+def _trace(record: WatchRecord, signal: WatchSignal, signs: str) -> Iterator[str]:
+    values = record.trace.levels.get(signal, ())
+    chunks = _chunks([value for value in values if value is not None])
+    if not chunks:
+        return
+    low, high = min(chunks), max(chunks)
+    line = sparkline(chunks, signs) if signal == "rss" else _scaled(chunks, signs)
+    span = (
+        f"{format_mib(low)} to {format_mib(high)} MiB"
+        if signal == "rss"
+        else f"{low:,.0f} to {high:,.0f}"
+    )
+    yield f"  {signal}: {line} ({span})"
+
+
+def _scaled(values: list[float], signs: str) -> str:
+    """Return a line of counts, whose lowest has the lowest sign."""
+    low, high = min(values), max(values)
+    top = len(signs) - 1
+    span = max(high - low, 1.0)
+    return "".join(signs[round((value - low) / span * top)] for value in values)
+
+
+def _chunks(values: list[float]) -> list[float]:
+    """Return at most so many means as fit into a line."""
+    count = min(_WIDTH, len(values))
+    bounds = [round(n * len(values) / count) for n in range(count + 1)] if count else []
+    return [sum(values[a:b]) / (b - a) for a, b in pairwise(bounds) if b > a]
+
+
+def _where(record: WatchRecord) -> Iterator[str]:
+    growth = record.growth
+    suspects: list[WatchSignal] = [one.signal for one in growth.growing] or ["rss"]
+    table = process_table(record)
+    grown = record.processes[0] if table else None
+    for number, signal in enumerate(suspects):
+        pid = grown.pid if grown is not None else growth.pid
+        head = "Where to look next" if not number else " and"
+        yield f"{head}: {_PLACES[signal].format(pid=pid)}"
+    yield from (f"  {line}" for line in table.splitlines())
+
+
+def _afterwards(record: WatchRecord, kept: str) -> Iterator[str]:
+    life = _judged(record)
+    if kept:
+        yield f"After a fix: memguard watch --against {kept} -- {_short(life.command)}"
+    else:
+        yield (
+            "After a fix: compare with this recording, if it was written "
+            "(--output DIR): memguard watch --against DIR/recording.json"
+        )
+
+
+def _judged(record: WatchRecord) -> Life:
+    pid = record.growth.pid
+    return next((life for life in reversed(record.lives) if life.pid == pid), record.lives[-1])
+
+
+def _short(command: str, most: int = 60) -> str:
+    return command if len(command) <= most else f"{command[: most - 3]}..."
