@@ -18,12 +18,13 @@ from pytest_memguard.judge.lost_worker import lost_worker
 from pytest_memguard.judge.raised_levels import course_of
 from pytest_memguard.plugin.ci import on_github
 from pytest_memguard.plugin.keys import LOST
+from pytest_memguard.plugin.options import FLIGHTS
 from pytest_memguard.plugin.pytest_internals.xdist_workers import process_of
 from pytest_memguard.probes.ended_process import PATIENCE, ending_from_status, ending_of
 from pytest_memguard.probes.oom_kills import read_oom_counter
-from pytest_memguard.recording.lost_flights import without_record
+from pytest_memguard.recording.lost_flights import is_alive, without_record
 from pytest_memguard.report.post_mortem import headline, post_mortem, short
-from pytest_memguard.storage.flight_folders import prune
+from pytest_memguard.storage.flight_folders import prune, prune_abandoned
 from pytest_memguard.storage.flight_records import read_flight
 from pytest_memguard.storage.run_folder import RunFolder
 
@@ -117,7 +118,10 @@ class LostNodes:
                 self.pytest_terminal_summary(terminal)
         if self._folder is not None and self._lost:
             self._folder.forget(self._lost)
-            prune(self._folder.path.parent)
+            parent = self._folder.path.parent
+            prune(parent)
+            if parent.name != FLIGHTS:  # among temporary files
+                prune_abandoned(parent, is_alive)
         return bool(self._lost)
 
     def _keep(self) -> None:

@@ -95,6 +95,29 @@ def prune(parent: Path, most: int = MOST_KEPT) -> None:
             remove(path)
 
 
+def prune_abandoned(parent: Path, is_alive: Callable[[Json], bool]) -> None:
+    """Remove the folders beside this one whose projects do not exist any more.
+
+    Only among temporary files there are folders of several projects beside one another.
+
+    Args:
+        parent: the folder of all runs of a project, among temporary files.
+        is_alive: returns whether the process of a ``run.json`` still exists.
+    """
+    of_user = parent.name.rsplit("-", 2)[0]  # the rest names the project
+    for other in parent.parent.glob(f"{of_user}-*"):
+        runs = lost_runs(other, is_alive)
+        if len(runs) == len(_folders(other)) and not any(map(_has_root, runs)):
+            for run in runs:
+                remove(run.path)
+
+
+def _has_root(run: LostRun) -> bool:
+    """Return whether the project of a run exists, as far as is known."""
+    root = run.about.get("root")
+    return not isinstance(root, str) or Path(root).exists()
+
+
 def _folders(parent: Path) -> list[Path]:
     try:
         names = [path for path in sorted(parent.iterdir()) if not path.name.startswith(".")]

@@ -8,9 +8,11 @@ import ctypes
 import gc
 import json
 import pkgutil
+import shutil
 import sys
+import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -92,7 +94,21 @@ class Run(Protocol):
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def no_records(pytester: pytest.Pytester) -> Iterator[None]:
+    """Remove the flight records of lost workers: without a cache they are temporary files."""
+    yield
+    found = pytester.path.stat()
+    name = f"memguard-flight-*-{found.st_dev:x}-{found.st_ino:x}"
+    for folder in Path(tempfile.gettempdir()).glob(name):
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def run(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    no_records: None,  # noqa: ARG001  it cleans up
+) -> Run:
     """Run pytest with the plugin, in a fork of a process without a past."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.flights import Flight
-from pytest_memguard.storage.flight_folders import lost_runs, prune, read_run_folder
+from pytest_memguard.storage.flight_folders import (
+    lost_runs,
+    prune,
+    prune_abandoned,
+    read_run_folder,
+)
 from pytest_memguard.storage.flight_records import header_line
 from pytest_memguard.storage.run_folder import NAME, RunFolder, mark_told
 from tests.support.sample_values import LOST
@@ -165,6 +170,25 @@ def test_prune(parent) -> None:
     (parent / "run-0" / "gw9.flight").write_text("x", encoding="ascii")
     prune(parent, 2)
     assert sorted(p.name for p in parent.iterdir()) == ["run-0", "run-1", "run-4", "run-5"]
+
+
+@pytest.mark.parametrize(
+    ("root", "alive", "stays"), [("gone", 0, False), ("", 0, True), ("gone", 1, True)]
+)
+def test_abandoned(tmp_path, root, alive, stays) -> None:
+    """Among temporary files, records of projects that are gone are removed."""
+    ours, other = (tmp_path / f"{NAME}-{os.getuid()}-1-{n}" for n in "ab")
+    foreign = tmp_path / f"{NAME}-{os.getuid() + 1}-1-c"
+    for parent in (ours, other, foreign):
+        about = {
+            "pid": 7,
+            "root": str(tmp_path / root) if parent is not ours else str(tmp_path),
+        }
+        kill(RunFolder(parent, "a", about))
+    prune_abandoned(ours, lambda _: bool(alive))
+    assert stays == other.exists()
+    assert ours.exists()
+    assert foreign.exists()
 
 
 def test_about(parent) -> None:
