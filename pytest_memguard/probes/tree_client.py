@@ -7,17 +7,18 @@ import json
 import os
 import sys
 import threading
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes.detached_process import start_detached
 from pytest_memguard.probes.own_children import PIDS
+from pytest_memguard.probes.separate_process import pipe_identity, start_separate
 from pytest_memguard.probes.tree_marks import Since
 
 INTERVAL_SECONDS: Final = 0.02 if sys.platform == "linux" else 0.2
 """Seconds between two samples; finding descendants takes psutil milliseconds."""
 _PATIENCE_SECONDS: Final = 20.0
 _ENDED: Final = "the process that samples the process tree has ended"
+_SAMPLER: Final = "pytest_memguard.probes.tree_sampler"
 
 
 class TreeClient:
@@ -41,9 +42,9 @@ class TreeClient:
         self._problem = ""
         self.marks: set[str] = set()
         try:
-            self._requests, self._answers = _start(self.pid, interval)
+            self._requests, self._answers = start_separate(_SAMPLER, self.pid, interval)
             self.sampler: int = self._receive()["ready"]
-            self._identity = _identity(self._requests)
+            self._identity = pipe_identity(self._requests)
         except OSError as error:
             msg = f"no process could be started that samples the process tree: {error}"
             raise Unmeasurable(msg) from error
@@ -115,7 +116,7 @@ class TreeClient:
     def _send(self, request: dict[str, Any]) -> None:
         try:
             # a test may have closed all descriptors, and opened its own since
-            if _identity(self._requests) == self._identity:
+            if pipe_identity(self._requests) == self._identity:
                 self._requests.write(json.dumps(request).encode() + b"\n")
                 self._requests.flush()
                 return
@@ -135,17 +136,6 @@ class TreeClient:
             raise BrokenPipeError(_ENDED)
         answer: dict[str, Any] = json.loads(line)
         return answer
-
-
-def _identity(pipe: IO[bytes]) -> tuple[int, int]:
-    """What tells a pipe from another file that has got its number."""
-    status = os.fstat(pipe.fileno())
-    return status.st_dev, status.st_ino
-
-
-def _start(pid: int, interval: float) -> tuple[IO[bytes], IO[bytes]]:
-    """Start the sampler, and return the pipes to it and from it."""
-    return start_detached("pytest_memguard.probes.tree_sampler", f"{pid}, {interval}")
 
 
 _client: TreeClient | None = None

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import IO, Any, Final
 
-from pytest_memguard.probes.detached_process import leave_parent
+from pytest_memguard.probes.separate_process import leave_parent
 from pytest_memguard.probes.tree_linux import LinuxTree, TreeSample
 from pytest_memguard.probes.tree_marks import Tree, TreeMark
 
@@ -157,8 +157,6 @@ def main(root: int, interval: float) -> None:  # pragma: no cover  in a process 
     """
     requests: SimpleQueue[str] = SimpleQueue()
     leave_parent()
-    if os.name == "posix":
-        _allow_many_files()
     tree: Tree
     if sys.platform == "linux":
         tree = LinuxTree(root, {os.getpid()})
@@ -176,10 +174,3 @@ def main(root: int, interval: float) -> None:  # pragma: no cover  in a process 
     _write(sys.stdout, {"ready": os.getpid()})
     serve(Sampler(tree, interval), requests, sys.stdout)
     os._exit(0)
-
-
-def _allow_many_files() -> None:  # pragma: no cover  likewise
-    import resource
-
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

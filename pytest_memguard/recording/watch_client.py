@@ -10,10 +10,11 @@ from typing import IO, Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.formats import Json
-from pytest_memguard.probes.detached_process import start_detached
+from pytest_memguard.probes.separate_process import start_separate
 
 _PATIENCE_SECONDS: Final = 20.0
 _ENDED: Final = "the process that watches has ended"
+_WATCHER: Final = "pytest_memguard.recording.watch_process"
 
 
 class WatchClient:
@@ -39,10 +40,9 @@ class WatchClient:
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._problem = ""
-        call = f"{pid}, {interval!r}, {warm_up!r}, {target!r}, children={children!r}"
         try:
-            self._requests, self._answers = start_detached(
-                "pytest_memguard.recording.watch_process", call
+            self._requests, self._answers = start_separate(
+                _WATCHER, pid, interval, warm_up, target, children=children
             )
         except OSError as error:
             msg = f"no process could be started that watches: {error}"

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.formats import Json
-from pytest_memguard.probes.detached_process import leave_parent
+from pytest_memguard.probes.separate_process import leave_parent
 from pytest_memguard.recording.pace import Pace
 from pytest_memguard.recording.watcher import Watcher
 from pytest_memguard.watch_wire import stage_to_json, watch_to_json

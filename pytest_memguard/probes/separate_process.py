@@ -1,0 +1,70 @@
+"""Starts a process of ours beside the one that runs tests, of which it is no child."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Final
+
+import psutil
+
+_popen: Final = subprocess.Popen  # tests replace what they find in modules
+
+
+def start_separate(
+    module: str,
+    *arguments: object,
+    errors: int | None = subprocess.DEVNULL,
+    **options: object,
+) -> tuple[IO[bytes], IO[bytes]]:
+    """Start a process that runs a function, and return the pipes to it and from it.
+
+    Args:
+        module: name of a module with a function ``main``, which calls `leave_parent` first.
+        arguments: of that function, which Python can read as they are shown.
+        errors: where its standard error goes to; ``None``: where ours does.
+        options: its keyword arguments, likewise.
+
+    Raises:
+        OSError: if it cannot be started.
+    """
+    folders = [str(Path(__file__).parents[2]), str(Path(psutil.__file__).parents[1])]
+    named = (f"{name}={value!r}" for name, value in options.items())
+    call = ", ".join((*map(repr, arguments), *named))
+    code = f"import sys; sys.path[:0] = {folders!r}; from {module} import main; main({call})"
+    process = _popen(
+        [sys.executable, "-I", "-S", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        cwd=os.sep,
+    )
+    if process.stdin is None or process.stdout is None:
+        raise BrokenPipeError
+    if os.name == "posix":
+        process.wait()  # it leaves its own child behind
+    return process.stdin, process.stdout
+
+
+def leave_parent() -> None:  # pragma: no cover  in a process of its own
+    """Go on in a child that belongs to no test process: nothing there waits for it."""
+    if hasattr(os, "fork"):
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        _allow_many_files()
+
+
+def _allow_many_files() -> None:  # pragma: no cover  likewise
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def pipe_identity(pipe: IO[bytes]) -> tuple[int, int]:
+    """Return what tells a pipe from another file that has got its number."""
+    status = os.fstat(pipe.fileno())
+    return status.st_dev, status.st_ino
