@@ -11,6 +11,7 @@ from pytest_memguard.values import dataclass
 if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads neither
     from collections.abc import Iterator
 
+    from pytest_memguard.aborts import Abort
     from pytest_memguard.baselines import BaselineValue, Fill
     from pytest_memguard.flights import LostWorker
     from pytest_memguard.leaks import LeakReading
@@ -364,3 +365,5 @@ class Run:
     """Whether tests fail whose leak check ends as unclear."""
     lost: tuple[LostWorker, ...] = ()
     """Workers of pytest-xdist that did not end by themselves."""
+    abort: Abort | None = None
+    """Why the run was stopped, if it used too much memory."""

@@ -377,6 +377,17 @@ OPTIONS: tuple[Option, ...] = (
         "(off).",
     ),
     Option(
+        "abort_at",
+        "text",
+        flag="--mem-abort-at",
+        ini="mem_abort_at",
+        metavar="SIZE",
+        default="off",
+        help="Stop the run with a report when pytest, its workers and all their children use "
+        "more than SIZE together, before the system kills it; auto: when little of the limit "
+        "of the container or machine is left; off, or 0: never.",
+    ),
+    Option(
         "off",
         "switch",
         flag="--no-mem",

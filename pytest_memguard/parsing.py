@@ -34,6 +34,8 @@ Item = TypeVar("Item")
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
+AUTO: Final = -1
+"""Stands for a size that limits of the system decide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,20 @@ def _stop(limit: object) -> tuple[str, int]:
         msg = f"{quoted(limit)} would stop every leak check at once: {hint}"
         raise ConfigError(msg)
     return "memory", size
+
+
+def _abort_at(value: object) -> int | None:
+    """Return the bytes at which a run is stopped; -1: close to a limit, ``None``: never."""
+    text = value.strip().lower() if isinstance(value, str) else value
+    if text == "auto":
+        return AUTO
+    if text is False or text in {"off", "no", "false", "none"}:
+        return None
+    try:
+        return parse_size(value) or None
+    except ConfigError as error:
+        msg = f"{error}; auto, or off"
+        raise ConfigError(msg) from error
 
 
 def _switch_or(choices: tuple[str, ...], on: str, off: str) -> Callable[[object], str]:
@@ -259,6 +275,7 @@ def _output(value: object) -> Output:
 
 PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "off": _switch,
+    "abort_at": _abort_at,
     "mem": _switch,
     "top": _count_of("tests"),
     "json": _path,

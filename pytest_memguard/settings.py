@@ -55,6 +55,7 @@ class Settings:
     prune: bool = False
     strict: bool = False
     flight_record: str = "workers"
+    abort_at: int | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     """The source of each setting that is not a default."""
 

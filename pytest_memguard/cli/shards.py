@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from pytest_memguard.aborts import Abort
 from pytest_memguard.model import Environment, Outcome, Run, Totals
 
 _WORST_FIRST: Final = ("error", "failed", "xpassed", "xfailed", "passed", "skipped")
@@ -62,8 +63,19 @@ def merge_runs(runs: Mapping[str, Run]) -> tuple[Run, tuple[str, ...]]:
             for name, run in runs.items()
             for lost in run.lost
         ),
+        abort=_abort(runs),
     )
     return merged, tuple(twice)
+
+
+def _abort(runs: Mapping[str, Run]) -> Abort | None:
+    """Return the stop of the run that used most, of those that were stopped."""
+    aborts = [(name, run.abort) for name, run in runs.items() if run.abort is not None]
+    if not aborts:
+        return None
+    name, abort = max(aborts, key=lambda pair: pair[1].used)
+    parts = (replace(part, worker=_worker(name, part.worker)) for part in abort.parts)
+    return replace(abort, parts=tuple(parts))
 
 
 def _by_test(name: str, run: Run) -> dict[str, list[Outcome]]:

@@ -59,7 +59,7 @@ class CiReport:
             return
         for path, noun, text in self._files:
             self._collector.write(session, path, text(), noun)
-        if self._summary is not None and (self._collector.tests or self._collector.lost()):
+        if self._summary is not None and self._collector.has_content:
             self._append_summary(self._summary)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -12,7 +12,7 @@ from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.header import header, in_words
-from pytest_memguard.plugin.keys import LOST
+from pytest_memguard.plugin.keys import ABORT, LOST
 from pytest_memguard.plugin.options import GAPS, usage_error
 from pytest_memguard.plugin.suspects import Suspects
 from pytest_memguard.result_store import ResultStore
@@ -128,9 +128,14 @@ class Collector:
         if session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    @property
+    def has_content(self) -> bool:
+        """Whether there are results, or something that kept tests from having any."""
+        return bool(self.tests or self.lost()) or ABORT in self._config.stash
+
     def worth_writing(self, session: pytest.Session) -> bool:
         """Whether a file from an earlier run may be replaced: not by one of no tests."""
-        return bool(len(self._results) or self.lost()) or (
+        return self.has_content or (
             session.exitstatus
             in {
                 pytest.ExitCode.OK,
@@ -197,6 +202,7 @@ class Collector:
             totals=self.totals(),
             leak_strict=self._settings.leak_strict,
             lost=tuple(self.lost()),
+            abort=self._config.stash.get(ABORT, None),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from pytest_memguard.plugin.keys import FLIGHT_FOLDER
 from pytest_memguard.plugin.options import FLIGHTS, flight_places
 from pytest_memguard.recording.begun_flights import begin_run
 from pytest_memguard.storage.run_folder import RunFolder
@@ -37,4 +38,7 @@ def make_folder(config: pytest.Config) -> tuple[RunFolder | None, str]:
     command = shlex.join(["pytest", *map(str, config.invocation_params.args)])
     if len(command) > _LONGEST:
         command = f"{command[:_LONGEST]} ..."
-    return begin_run(places, Path(config.rootpath), command)
+    folder, reason = begin_run(places, Path(config.rootpath), command)
+    if folder is not None:
+        config.stash[FLIGHT_FOLDER] = folder
+    return folder, reason

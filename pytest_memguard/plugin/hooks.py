@@ -65,7 +65,12 @@ def pytest_configure(config: pytest.Config) -> None:
     settings = options.settings_of(config) if options.given(config) else None
     flight = "workers" if settings is None else settings.flight_record
     if flight != "off" and (settings is None or not settings.off):
-        _begin_flight(config, alone=flight == "on")
+        aborts = settings is not None and settings.abort_at is not None
+        _begin_flight(config, alone=flight == "on" or aborts)
+    if settings is not None and settings.abort_at is not None and not settings.off:
+        from pytest_memguard.plugin.abort_watch import begin
+
+        begin(config, settings)
     if settings is not None and settings.asked_for:
         _start(config, settings)
     elif settings is None or not settings.off:

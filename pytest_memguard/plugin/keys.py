@@ -9,11 +9,13 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_memguard.aborts import Abort
     from pytest_memguard.extension import Check
     from pytest_memguard.flights import LostWorker
     from pytest_memguard.plugin.items import ItemHooks
     from pytest_memguard.plugin.terminal_line import TerminalLine
     from pytest_memguard.storage.known_leaks import KnownLeaksFile
+    from pytest_memguard.storage.run_folder import RunFolder
 
 ITEMS: pytest.StashKey[ItemHooks] = pytest.StashKey()
 """What measures tests in this process."""
@@ -29,3 +31,7 @@ LINE: pytest.StashKey[TerminalLine] = pytest.StashKey()
 """The line on a terminal that shows a leak check that lasts."""
 LOST: pytest.StashKey[list[LostWorker]] = pytest.StashKey()
 """Workers of pytest-xdist that were lost in this run."""
+ABORT: pytest.StashKey[Abort] = pytest.StashKey()
+"""Why this run was stopped, if it used too much memory."""
+FLIGHT_FOLDER: pytest.StashKey[RunFolder] = pytest.StashKey()
+"""Where the flight records of this run are."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
+from pytest_memguard.aborts import Abort
 from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import QUIET, Finding, Outcome, Run
+from pytest_memguard.report.abort import abort_sentence
 from pytest_memguard.report.failure import failure_text, finding_sentence
 from pytest_memguard.report.leak_section import leaks_by_name
 from pytest_memguard.report.leak_text import leak_sentence, leak_text
@@ -76,6 +78,8 @@ def notices(run: Run) -> list[Notice]:
     if run.leak_strict:
         found += [notice for outcome in relevant for notice in _unclear(outcome)]
     found += map(_of_lost, run.lost)
+    if run.abort is not None:
+        found.append(_of_abort(run.abort))
     return sorted(found, key=_order)
 
 
@@ -91,7 +95,7 @@ def count_by_rule(found: Iterable[Notice], level: Level) -> dict[str, int]:
 def whole_text(notice: Notice) -> str:
     """Return the text that the test failed with; empty for warnings and lost workers."""
     outcome = notice.outcome
-    if notice.level == "warning" or notice.rule == "lost-worker":
+    if notice.level == "warning" or notice.rule in {"lost-worker", "memory-abort"}:
         return ""
     if notice.rule in {"leaking", "unclear"} and outcome.leak is not None:
         return leak_text(outcome.leak)
@@ -163,6 +167,14 @@ def _of_lost(lost: LostWorker) -> Notice:
     file = nodeid.partition("::")[0] if "::" in nodeid else ""
     outcome = Outcome(nodeid=nodeid, file=file, result="error", worker=lost.worker)
     return _notice(outcome, "error", "lost-worker", headline(lost), name=lost.cause)
+
+
+def _of_abort(abort: Abort) -> Notice:
+    """Return the notice of a run that was stopped, at the test that had most of its memory."""
+    nodeid = next((part.nodeid for part in abort.parts if part.nodeid), "the run")
+    file = nodeid.partition("::")[0] if "::" in nodeid else ""
+    outcome = Outcome(nodeid=nodeid, file=file, result="error")
+    return _notice(outcome, "error", "memory-abort", abort_sentence(abort), name="")
 
 
 def _notice(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_memguard.aborts import Abort, Part
 from pytest_memguard.baselines import BaselineValue, FailRule, Fill
 from pytest_memguard.flights import Ending, LostWorker, Neighbour, Span
 from pytest_memguard.leaks import (
@@ -205,5 +206,25 @@ LOST = LostWorker(
     neighbours=(Neighbour(worker="gw1", level=80 * MIB, running="test_a", rise=10 * MIB),),
     problems=("the last line of gw0.flight is torn: '[\"st'",),
     record=".pytest_cache/memguard-flight/1/gw0.flight",
+    time=1_796_011_200.5,
+)
+ABORT = Abort(
+    reason="the run was stopped: it used 4.1 GiB, and --mem-abort-at allows 4.0 GiB",
+    used=4200 * MIB,
+    parts=(
+        Part(
+            nodeid="tests/test_rows.py::test_load[a b]",
+            worker="gw1",
+            size=2100 * MIB,
+            running=True,
+            children=100 * MIB,
+        ),
+        Part(nodeid="", worker="gw2", size=1000 * MIB, running=False),
+        Part(nodeid="tests/test_rows.py::test_cache", worker="", size=600 * MIB, running=False),
+    ),
+    more_tests=7,
+    more_size=200 * MIB,
+    rest=300 * MIB,
+    problems=("what gw3 had: its record is gone",),
     time=1_796_011_200.5,
 )

@@ -24,6 +24,7 @@ from pytest_memguard.wire import (
     run_to_json,
 )
 from tests.support.sample_values import (
+    ABORT,
     BUDGET,
     FINDING,
     LEAK,
@@ -102,6 +103,7 @@ def test_outcome_round_trip(outcome) -> None:
             id="not-strict",
         ),
         pytest.param(replace(RUN, lost=(LOST, CRASHED)), id="lost-workers"),
+        pytest.param(replace(RUN, abort=ABORT), id="stopped"),
     ],
 )
 def test_run_round_trip(run) -> None:
@@ -138,6 +140,8 @@ def test_run_in_pieces(outcomes) -> None:
         RUN.environment,
         LOST,
         *LOST.neighbours,
+        ABORT,
+        ABORT.parts[0],
     ],
     ids=lambda value: type(value).__name__,
 )
