@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_memguard.flights import Ending, LostWorker, Neighbour, Span
+from pytest_memguard.flights import Ending, LostWorker, Neighbour, RunAlone, Span
 from pytest_memguard.formats import Json
 
 
@@ -43,6 +43,7 @@ def lost_to_json(lost: LostWorker) -> Json:
         "problems": list(lost.problems),
         "record": lost.record,
         "time": lost.time,
+        **({} if lost.alone is None else {"alone": _alone_to_json(lost.alone)}),
     }
 
 
@@ -87,4 +88,25 @@ def lost_from_json(data: Json) -> LostWorker:
         problems=tuple(data["problems"]),
         record=data["record"],
         time=data["time"],
+        alone=_alone_from_json(data["alone"]) if "alone" in data else None,
+    )
+
+
+def _alone_to_json(alone: RunAlone) -> Json:
+    return {
+        "test": alone.nodeid,
+        "result": alone.result,
+        "workers": alone.workers,
+        "highest_rss_bytes": alone.highest,
+        "reason": alone.reason,
+    }
+
+
+def _alone_from_json(data: Json) -> RunAlone:
+    return RunAlone(
+        nodeid=data["test"],
+        result=data["result"],
+        workers=data["workers"],
+        highest=data["highest_rss_bytes"],
+        reason=data["reason"],
     )

@@ -14,6 +14,9 @@ Cause = Literal[
 """How a process was lost: the kernel killed it for lack of memory, something else sent SIGKILL,
 another signal ended it, a fault of its code did, it exited by itself, it does not answer, or
 that is not known."""
+AloneResult = Literal["passed", "skipped", "failed", "killed", "not-run", "not-alone"]
+"""How a test ended that ran once more: "killed" with its process, "not-run" if it did not,
+"not-alone" if pytest-xdist had run it again by itself, which decides."""
 Driver = Literal["running", "earlier", "several", "neighbour", "unknown", "none"]
 """What drove the memory: the test that was running, one before it, many together, a test in
 another process, something that is not known, or memory was not the reason."""
@@ -115,6 +118,22 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunAlone:
+    """How a test ended that ran once more, alone, after its worker was killed for memory."""
+
+    nodeid: str
+    """The test."""
+    result: AloneResult
+    """How it ended."""
+    workers: int
+    """Number of workers at the moment of the kill."""
+    highest: int | None = None
+    """Highest resident bytes of its process; ``None`` if they are not known."""
+    reason: str = ""
+    """Why it did not run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LostWorker:
     """A worker, or a whole run, that did not end by itself, and why."""
 
@@ -160,6 +179,8 @@ class LostWorker:
     """File of the flight record; empty if there is none."""
     time: float = 0.0
     """Seconds since 1970 of the end, or of the last line."""
+    alone: RunAlone | None = None
+    """How its test ended when it ran once more, alone."""
 
 
 def signal_name(number: int) -> str:

@@ -388,6 +388,15 @@ OPTIONS: tuple[Option, ...] = (
         "of the container or machine is left; off, or 0: never.",
     ),
     Option(
+        "rerun_killed",
+        "switch",
+        flag="--mem-rerun-killed",
+        ini="mem_rerun_killed",
+        default="off",
+        help="Run a test whose worker of pytest-xdist was killed for lack of memory once more, "
+        "alone, after all others, before it is called failed.",
+    ),
+    Option(
         "off",
         "switch",
         flag="--no-mem",

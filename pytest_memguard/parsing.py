@@ -276,6 +276,7 @@ def _output(value: object) -> Output:
 PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "off": _switch,
     "abort_at": _abort_at,
+    "rerun_killed": _switch,
     "mem": _switch,
     "top": _count_of("tests"),
     "json": _path,

@@ -56,6 +56,7 @@ class Settings:
     strict: bool = False
     flight_record: str = "workers"
     abort_at: int | None = None
+    rerun_killed: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
     """The source of each setting that is not a default."""
 

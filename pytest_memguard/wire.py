@@ -38,7 +38,7 @@ from pytest_memguard.model import (
 FORMAT: Final = 3
 # 1: first format.
 # 2: for a test cold and fills, and for what it is compared with cold_bytes.
-# 3: for a run that was stopped memory_abort.
+# 3: for a run that was stopped memory_abort, and for a lost worker alone.
 _FORMATS: Final = range(1, FORMAT + 1)
 
 

@@ -54,6 +54,15 @@ def cause_of(ending: Ending) -> Cause:
     return "crashed" if name in _FAULTS else "ended"
 
 
+def was_for_memory(lost: LostWorker) -> bool:
+    """Return whether a process was killed, and memory is a likely reason.
+
+    Args:
+        lost: what is known about it.
+    """
+    return lost.cause == "out-of-memory" or (lost.cause == "killed" and lost.driver != "none")
+
+
 def lost_worker(
     flight: Flight,
     ending: Ending,

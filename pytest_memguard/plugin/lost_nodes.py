@@ -78,7 +78,7 @@ class LostNodes:
             text = f"memguard failed to find out ({type(problem).__name__}: {problem})"
             lost = without_record(node.gateway.id, Ending(), text)
         self._lost.append(lost)
-        self._keep()
+        self.keep()
         if on_github():
             for name in ("memguard-on-demand", "memguard-ceiling"):
                 plugin = self._config.pluginmanager.get_plugin(name)
@@ -95,7 +95,7 @@ class LostNodes:
                 self._lost[at] = replace(lost, named=crashitem)
                 known = "\n".join(f"memguard: {line}" for line in short(self._lost[at]))
                 report.longrepr = f"{report.longrepr}\n{known}"
-                self._keep()
+                self.keep()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print everything that is known about lost workers."""
@@ -124,7 +124,8 @@ class LostNodes:
                 prune_abandoned(parent, is_alive)
         return bool(self._lost)
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write what is known about lost workers, in case that this process is killed, too."""
         if self._folder is not None:
             with contextlib.suppress(OSError):
                 self._folder.keep(self._lost)

@@ -166,7 +166,9 @@ def _of_lost(lost: LostWorker) -> Notice:
     nodeid = lost.driver_test or lost.running or lost.named or subject(lost)
     file = nodeid.partition("::")[0] if "::" in nodeid else ""
     outcome = Outcome(nodeid=nodeid, file=file, result="error", worker=lost.worker)
-    return _notice(outcome, "error", "lost-worker", headline(lost), name=lost.cause)
+    is_fine = lost.alone is not None and lost.alone.result in {"passed", "skipped"}
+    level: Level = "warning" if is_fine else "error"
+    return _notice(outcome, level, "lost-worker", headline(lost), name=lost.cause)
 
 
 def _of_abort(abort: Abort) -> Notice:

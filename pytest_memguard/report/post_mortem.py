@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.flights import Cause, Driver, LostWorker, signal_name
+from pytest_memguard.flights import (
+    AloneResult,
+    Cause,
+    Driver,
+    LostWorker,
+    RunAlone,
+    signal_name,
+)
 from pytest_memguard.report.markdown_blocks import code, paragraph, plain
 from pytest_memguard.sizes import format_size
 
@@ -80,6 +87,8 @@ def headline(lost: LostWorker) -> str:
     """Return one sentence: what was lost, how, and what drove the memory."""
     text = f"{subject(lost)} {cause_text(lost)}"
     driver = ": ".join(filter(None, driver_texts(lost)))
+    if lost.alone is not None:
+        driver = f"{driver}; {lost.alone.nodeid}: {alone_text(lost.alone)}"
     if driver:
         return f"{text}; memory {driver}"
     return f"{text} while {lost.running} was running" if lost.running else text
@@ -94,7 +103,13 @@ def short(lost: LostWorker) -> list[str]:
 
 def post_mortem(lost: LostWorker) -> list[str]:
     """Return everything that is known about a lost worker, as lines for a terminal."""
-    rows = [*_main_rows(lost), *_raised_rows(lost), *_neighbour_rows(lost), *_last_rows(lost)]
+    rows = [
+        *_main_rows(lost),
+        *_alone_rows(lost),
+        *_raised_rows(lost),
+        *_neighbour_rows(lost),
+        *_last_rows(lost),
+    ]
     lines = [f"{subject(lost)} {cause_text(lost)}"]
     lines += [f"  {label:{_LABEL}}{text}" for label, text in rows]
     return [one_line(line) for line in lines]
@@ -120,6 +135,26 @@ def _main_rows(lost: LostWorker) -> Iterator[tuple[str, str]]:
         return
     if lost.named and lost.named != lost.running:
         yield "", f"(pytest-xdist names {lost.named})"
+
+
+def alone_text(alone: RunAlone) -> str:
+    """Return how a test ended that ran once more: "killed with 8 workers, passes alone"."""
+    plural = "" if alone.workers == 1 else "s"
+    need = "" if alone.highest is None else f" with {format_size(alone.highest)}"
+    texts: Mapping[AloneResult, str] = {
+        "passed": f"passes alone{need}",
+        "skipped": "is skipped alone",
+        "failed": f"fails alone{need}",
+        "killed": f"is killed alone{need}, too",
+        "not-run": f"did not run once more: {alone.reason}",
+        "not-alone": "then run again by pytest-xdist, beside others",
+    }
+    return f"killed with {alone.workers} worker{plural}, {texts[alone.result]}"
+
+
+def _alone_rows(lost: LostWorker) -> Iterator[tuple[str, str]]:
+    if lost.alone is not None:
+        yield "once more", alone_text(lost.alone)
 
 
 def _course(lost: LostWorker, level: int) -> str:
@@ -173,6 +208,8 @@ def advice(lost: LostWorker) -> list[str]:
     """Return what to try, the most promising first."""
     test = shlex.quote(lost.driver_test or lost.running or lost.named)
     alone = [f"pytest -n0 --mem {test}", "  shows what it needs when it runs alone"]
+    if lost.alone is not None and lost.alone.result == "passed":
+        return ["fewer workers (-n), so that it does not meet others that need much"]
     lines: list[str] = []
     if lost.driver in {"running", "unknown"}:
         lines += alone if test != "''" else []
@@ -230,6 +267,8 @@ def _bullets(lost: LostWorker) -> Iterable[str]:
     if lost.running:
         course = f", {_course(lost, lost.level)}" if lost.level is not None else ""
         yield f"- running: {code(lost.running)}{plain(course)}"
+    if lost.alone is not None:
+        yield f"- once more: {code(lost.alone.nodeid)} {plain(alone_text(lost.alone))}"
     for span in lost.raised:
         yield f"- raised for good: {code(span.nodeid)} +{format_size(span.size)}"
     if lost.more_tests:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_memguard.aborts import Abort, Part
 from pytest_memguard.baselines import BaselineValue, FailRule, Fill
-from pytest_memguard.flights import Ending, LostWorker, Neighbour, Span
+from pytest_memguard.flights import Ending, LostWorker, Neighbour, RunAlone, Span
 from pytest_memguard.leaks import (
     Diagnosis,
     LeakLine,
@@ -207,6 +207,13 @@ LOST = LostWorker(
     problems=("the last line of gw0.flight is torn: '[\"st'",),
     record=".pytest_cache/memguard-flight/1/gw0.flight",
     time=1_796_011_200.5,
+    alone=RunAlone(
+        nodeid="tests/test_rows.py::test_next",
+        result="not-run",
+        workers=8,
+        highest=3000 * MIB,
+        reason="the run was stopped",
+    ),
 )
 ABORT = Abort(
     reason="the run was stopped: it used 4.1 GiB, and --mem-abort-at allows 4.0 GiB",

@@ -17,6 +17,17 @@ def xml_reporters(config: pytest.Config) -> list[Any] | None:
     return reporters
 
 
+def forget_xml(config: pytest.Config, report: pytest.TestReport) -> None:
+    """Let a JUnit file not have what it has of a report."""
+    from _pytest.junitxml import xml_key
+
+    xml: Any = config.stash.get(xml_key, None)
+    if xml is not None:
+        reporter = xml.node_reporter(report)
+        xml.node_reporters = {k: v for k, v in xml.node_reporters.items() if v is not reporter}
+        xml.node_reporters_ordered.remove(reporter)
+
+
 def forget_failed_subtests(item: pytest.Item) -> None:
     """Let a test count as passed though a subtest of a later run has failed."""
     key: Any = getattr(sys.modules.get("_pytest.subtests"), "failed_subtests_key", None)

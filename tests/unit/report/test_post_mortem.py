@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from pytest_memguard.flights import Ending, LostWorker
+from pytest_memguard.flights import Ending, LostWorker, RunAlone
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.markdown_blocks import SUMMARY_LIMIT
 from pytest_memguard.report.notices import notices
 from pytest_memguard.report.post_mortem import (
     advice,
+    alone_text,
     cause_text,
     driver_texts,
     headline,
@@ -21,7 +22,7 @@ from pytest_memguard.report.post_mortem import (
     short,
     when_text,
 )
-from pytest_memguard.sizes import MIB
+from pytest_memguard.sizes import GIB, MIB
 from tests.support.sample_values import LOST, RUN
 
 ROWS = "tests/test_rows.py::"
@@ -35,6 +36,7 @@ gw0 was killed by the kernel, out of memory (SIGKILL; 1 out-of-memory kill, cgro
   running          test_rows.py::test_next, for 1.2 s
                    from 350.0 MiB up to at most 400.0 MiB (+50.0 MiB)
                    (pytest-xdist names test_rows.py::test_other)
+  once more        killed with 8 workers, did not run once more: the run was stopped
   raised for good   +250.0 MiB  test_rows.py::test_cache
                       +2.0 MiB  test_rows.py::test_load
                       +3.0 MiB  7 more tests
@@ -199,8 +201,46 @@ def test_markdown() -> None:
     assert f"| **fails** | `{ROWS}test_cache` | gw0 was killed by the kernel" in text
     assert f"- raised for good: `{ROWS}test_cache` +250.0 MiB" in text
     html = MarkdownIt().render("\n\n".join("\n".join(b) for b in lost_markdown([LOST, BARE])))
-    assert html.count("<li>") == 8
+    assert html.count("<li>") == 9
     assert lost_markdown([]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        pytest.param({"result": "passed"}, "passes alone with 3.00 GiB", id="passed"),
+        pytest.param({"result": "passed", "highest": None}, "passes alone", id="not-known"),
+        pytest.param({"result": "skipped"}, "is skipped alone", id="skipped"),
+        pytest.param({"result": "failed"}, "fails alone with 3.00 GiB", id="failed"),
+        pytest.param(
+            {"result": "not-alone"}, "then run again by pytest-xdist, beside others", id="xdist"
+        ),
+        pytest.param({"result": "killed"}, "is killed alone with 3.00 GiB, too", id="killed"),
+    ],
+)
+def test_once_more(changes, text) -> None:
+    """How the test ended when it ran alone is one sentence."""
+    alone = RunAlone(nodeid="a", result="passed", workers=8, highest=3 * GIB)
+    assert alone_text(replace(alone, **changes)) == f"killed with 8 workers, {text}"
+    assert alone_text(replace(alone, workers=1)).startswith("killed with 1 worker, ")
+
+
+@pytest.mark.parametrize(
+    ("result", "level"), [("passed", "warning"), ("skipped", "warning"), ("failed", "error")]
+)
+def test_notice_of_a_test_that_passes_alone(result, level) -> None:
+    """A lost worker whose test passes alone is a warning."""
+    alone = RunAlone(nodeid="a", result=result, workers=8)
+    (notice,) = notices(replace(RUN, outcomes=(), lost=(replace(LOST, alone=alone),)))
+    assert level == notice.level
+    assert f"a: {alone_text(alone)}" in notice.text
+
+
+def test_advice_for_a_test_that_passes_alone() -> None:
+    """It needs fewer neighbours."""
+    alone = RunAlone(nodeid="a", result="passed", workers=8)
+    (line,) = advice(replace(LOST, alone=alone))
+    assert line.startswith("fewer workers (-n)")
 
 
 def test_notice() -> None:
