@@ -295,3 +295,25 @@ class WatchRecord:
     """Descendants that ended."""
     gaps: tuple[tuple[str, str], ...] = ()
     """What could not be measured, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthChange:
+    """How the growth of one signal has changed."""
+
+    before: SignalGrowth
+    """The growth in the earlier recording."""
+    after: SignalGrowth
+    """The growth now."""
+
+    @property
+    def flattened(self) -> bool:
+        """Whether it grew, and does not any more."""
+        return self.before.state == "growing" and self.after.state in {"flat", "plateau"}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it grows, or it is not known whether what grew has stopped."""
+        return self.after.state == "growing" or (
+            self.before.state == "growing" and not self.flattened
+        )

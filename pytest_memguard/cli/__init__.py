@@ -12,7 +12,10 @@ from typing import Final
 
 from pytest_memguard.escapes import one_line
 
-_COMMANDS: Final = ("compare", "merge", "report", "export", "log", "history", "postmortem")
+_COMMANDS: Final = (
+    *("compare", "merge", "report", "export", "log", "history", "postmortem"),
+    *("watch", "check"),
+)
 """Modules of this package, in the order of ``--help``.
 
 Each has ``declare(commands)``, which adds its parser and sets ``run`` on it: a function that
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="memguard",
-        description="Look at the memory numbers of test runs.",
+        description="Look at the memory numbers of test runs, and watch programs.",
         epilog="Every command has examples: memguard COMMAND --help",
     )
     parser.add_argument(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from pytest_memguard.judge.steady_growth import WARM_UP_SHARE, signal_growth
 from pytest_memguard.watches import SIGNALS, Doubt, Life, WatchGrowth, WatchTrace
+
+_MOST_AT_END: Final = 3
+"""So many samples at the end of a process may have seen its memory go."""
 
 
 def growth_of_watch(
@@ -37,6 +41,16 @@ def growth_of_watch(
     return candidates[-1] if candidates else WatchGrowth(state="unclear", doubt="short")
 
 
+def _before_its_end(points: Sequence[tuple[float, float]], finish: float) -> float:
+    """Return when a process still had all its memory: some samples may have seen it go."""
+    kept = len(points)
+    while (
+        kept > max(1, len(points) - _MOST_AT_END) and points[kept - 1][1] < points[kept - 2][1]
+    ):
+        kept -= 1
+    return points[kept - 1][0] if kept < len(points) else finish
+
+
 def _growth_of_life(
     trace: WatchTrace,
     number: int,
@@ -46,6 +60,10 @@ def _growth_of_life(
     end: float,
 ) -> WatchGrowth:
     begin, finish = max(start, life.start), min(end, life.end)
+    if life.ended:
+        finish = min(
+            finish, _before_its_end(trace.points("rss", number, begin, finish), finish)
+        )
     left_out = (finish - begin) * WARM_UP_SHARE if warm_up is None else warm_up
     signals = []
     samples = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from statistics import median
 from typing import Final
@@ -23,6 +24,7 @@ from pytest_memguard.recording.thinned_trace import ThinnedTrace
 from pytest_memguard.recording.tree_members import TreeMembers
 from pytest_memguard.recording.watch_peaks import OpenStage, Peaks
 from pytest_memguard.watches import (
+    EventKind,
     Levels,
     Life,
     StageOfWatch,
@@ -34,6 +36,8 @@ _INTERVALS: Final = 1000
 """So many of the latest times between two samples are kept."""
 _MOST_EVENTS: Final = 1000
 """So many of the latest events are kept."""
+_UNKNOWN_PROGRAMS: Final = frozenset({b"", b"0", b"1"})
+"""What the system shows of a program that is being loaded, or that it hides."""
 _SEARCH_PAUSE: Final = 0.2
 """Least seconds between two searches for the process that takes another's place."""
 
@@ -49,6 +53,7 @@ class Watcher:
         warm_up: seconds to leave out of the verdict; a third of the time if ``None``.
         now: the clock.
         open_tree: opens the readings of a process.
+        may_have_ended: whether the process may have ended already.
 
     Attributes:
         latest: the latest reading.
@@ -68,8 +73,10 @@ class Watcher:
         warm_up: float | None = None,
         now: Callable[[], float] = time.monotonic,
         open_tree: Callable[..., WatchedTree] = WatchedTree,
+        may_have_ended: bool = False,
     ) -> None:
-        check_watchable(pid)
+        if not may_have_ended:
+            check_watchable(pid)
         self._now = now
         self._interval = interval
         self._children = children
@@ -95,7 +102,7 @@ class Watcher:
         self._begun = self._gone = self._samples = 0
         self.first = self.latest = Levels()
         self.is_alive = False
-        self.follow(pid)
+        self._begin(pid)
 
     @property
     def elapsed(self) -> float:
@@ -106,6 +113,11 @@ class Watcher:
     def pid(self) -> int:
         """Number of the process that is watched, or was the last to be."""
         return self._lives[-1].pid
+
+    @property
+    def peak(self) -> Levels:
+        """The highest reading of each signal."""
+        return self._peak.levels
 
     @property
     def events(self) -> deque[WatchEvent]:
@@ -119,15 +131,16 @@ class Watcher:
             Unmeasurable: if it is not there, or must not be watched.
         """
         check_watchable(pid)
-        former = self._lives[-1].pid if self._lives else 0
+        self.take_over(pid, "followed")
+
+    def take_over(self, pid: int, kind: EventKind = "restarted") -> None:
+        """Watch the process that has taken the place of the one before; it may have ended."""
+        former = self.pid
         if self.is_alive:
             if pid == former:
                 return
             self._close_life(ended=False)
-        if former:
-            self._note(
-                WatchEvent(seconds=self.elapsed, kind="followed", pid=pid, former=former)
-            )
+        self._note(WatchEvent(seconds=self.elapsed, kind=kind, pid=pid, former=former))
         self._begin(pid)
 
     def sample(self, *, exactly: bool = False) -> bool:
@@ -241,21 +254,20 @@ class Watcher:
         pause = 50 * (time.perf_counter() - began)
         self._search_due = now + max(_SEARCH_PAUSE, pause)
         if found is not None:
-            self._note(
-                WatchEvent(
-                    seconds=self.elapsed, kind="restarted", pid=found.pid, former=former.pid
-                )
-            )
-            self._begin(found.pid)
+            self.take_over(found.pid)
 
     def _notice_new_program(self) -> None:
         """Begin a new life where the process has replaced its program: memory began anew."""
-        if self._identity is None or not self._identity.program:
+        if self._identity is None:
             return
-        program = program_of(self.pid)
-        if program in {b"", b"0", b"1", self._identity.program}:
+        pid, program, former = self.pid, program_of(self.pid), self._identity.program
+        if program in {*_UNKNOWN_PROGRAMS, former}:
             return
-        pid = self.pid
+        if former in _UNKNOWN_PROGRAMS:  # it was just being started
+            self._identity = identity_of(pid)
+            if self._identity is not None:
+                self._lives[-1] = replace(self._lives[-1], command=self._identity.text)
+            return
         self._close_life(ended=False)
         self._note(WatchEvent(seconds=self.elapsed, kind="replaced", pid=pid, former=pid))
         self._begin(pid)
@@ -300,13 +312,7 @@ class Watcher:
         return [*before, self._life(last, ended=False) if self.is_alive else last]
 
     def _life(self, life: Life, *, ended: bool) -> Life:
-        return Life(
-            pid=life.pid,
-            command=life.command,
-            start=life.start,
-            end=round(self.elapsed, 3),
-            ended=ended,
-        )
+        return replace(life, end=round(self.elapsed, 3), ended=ended)
 
     def _stage(self, stage: OpenStage) -> StageOfWatch:
         end = self.elapsed

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.report.trend_tables import BLOCKS, many, sparkline
-from pytest_memguard.report.watch_tables import duration_text, process_table
+from pytest_memguard.report.watch_tables import (
+    duration_text,
+    process_table,
+    recording_table,
+)
 from pytest_memguard.sizes import format_mib, format_size
-from pytest_memguard.watches import DOUBTS, Life, WatchRecord, WatchSignal
+from pytest_memguard.watches import DOUBTS, GrowthChange, Life, WatchRecord, WatchSignal
 
 _WIDTH: Final = 40
 _IDLE_SHARE: Final = 0.001
 """Share of a core below which a program did nothing that a verdict could rest on."""
 _PLACES: Final[dict[WatchSignal, str]] = {
-    "rss": "objects that are kept (a Python program: memray attach {pid}, or a leak check of "
-    "the handler in a test: pytest --mem-leak-check)",
+    "rss": "what is kept: of a Python program, memray attach {pid} shows the lines that "
+    "allocate it, and pytest --mem-leak-check of its code what keeps it",
     "fds": "files and sockets that are not closed: ls -l /proc/{pid}/fd",
     "threads": "threads that do not end: py-spy dump --pid {pid}",
     "connections": "connections that are not closed: ss -tnp | grep pid={pid}",
-    "children": "child processes that are not waited for, or do not end: ps --ppid {pid}",
+    "children": "children that are not waited for, or do not end: ps --ppid {pid}",
 }
 
 
@@ -51,7 +55,7 @@ def verdict_lines(record: WatchRecord, signs: str = BLOCKS, kept: str = "") -> l
     """
     lines = [f"Verdict: {record.growth.state}", *_evidence(record, signs)]
     lines.append(f"What grew: {what_grew(record)}")
-    if record.growth.state in {"growing", "unclear"}:
+    if record.growth.state == "growing" or record.growth.doubt in {"slowing", "uneven"}:
         lines += _where(record)
         lines += _afterwards(record, kept)
     return [*map(one_line, lines)]
@@ -81,7 +85,7 @@ def _evidence(record: WatchRecord, signs: str) -> Iterator[str]:
     )
     for signal in dict.fromkeys(("rss", *(one.signal for one in growth.growing))):
         yield from _trace(record, signal, signs)
-    if growth.seconds and growth.cpu_seconds < _IDLE_SHARE * growth.seconds:
+    if growth.doubt != "short" and growth.cpu_seconds < _IDLE_SHARE * growth.seconds:
         yield "  the program was idle: a verdict means something only under load"
     if record.gone or record.begun:
         yield f"  descendants: {record.begun} began and {record.gone} ended meanwhile"
@@ -124,7 +128,9 @@ def _where(record: WatchRecord) -> Iterator[str]:
     grown = record.processes[0] if table else None
     for number, signal in enumerate(suspects):
         pid = grown.pid if grown is not None else growth.pid
-        head = "Where to look next" if not number else " and"
+        head = "  and" if number else "Where to look next"
+        if _judged(record).ended and not number:
+            head += " (while it runs again)"
         yield f"{head}: {_PLACES[signal].format(pid=pid)}"
     yield from (f"  {line}" for line in table.splitlines())
 
@@ -147,3 +153,49 @@ def _judged(record: WatchRecord) -> Life:
 
 def _short(command: str, most: int = 60) -> str:
     return command if len(command) <= most else f"{command[: most - 3]}..."
+
+
+def comparison_lines(changes: Sequence[GrowthChange], name: str) -> list[str]:
+    """Return what has become of the growth in an earlier recording.
+
+    Args:
+        changes: signals that grew then, or grow now.
+        name: the file with the earlier recording.
+    """
+    lines = [_change_text(change) for change in changes]
+    return [one_line(f"Against {name}: {line}") for line in lines or ["nothing grew, or grows"]]
+
+
+def _change_text(change: GrowthChange) -> str:
+    before, after = change.before, change.after
+    if change.flattened:
+        now = "is flat" if after.state == "flat" else "has reached a plateau"
+        return f"flattened: {before.signal} grew by {before.rate_text()}, and {now}"
+    if after.state != "growing":
+        doubt = DOUBTS[after.doubt]
+        return f"not known: {before.signal} grew by {before.rate_text()}; now {doubt}"
+    if before.state != "growing":
+        return f"new: {after.signal} grows by {after.rate_text()}; it was {before.state}"
+    word = "still growing"
+    if after.high < before.low:
+        word = "growing more slowly"
+    elif after.low > before.high:
+        word = "growing faster"
+    return f"{word}: {after.signal} by {after.rate_text()}, before by {before.rate_text()}"
+
+
+def watch_report(
+    record: WatchRecord, signs: str = BLOCKS, kept: str = "", notes: Sequence[str] = ()
+) -> list[str]:
+    """Return the whole report of a watch.
+
+    Args:
+        record: the watch.
+        signs: characters of a trace, from the lowest to the highest.
+        kept: file with the recording; empty if it was not written.
+        notes: what was done about the program.
+    """
+    life = record.lives[-1]
+    lines = [one_line(f"{record.target}: process {life.pid}"), "", recording_table(record), ""]
+    lines += [one_line(note) for note in notes]
+    return [*lines, *verdict_lines(record, signs, kept)]

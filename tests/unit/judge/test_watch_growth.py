@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_memguard.judge.watch_growth import growth_of_watch
@@ -51,6 +53,22 @@ def test_lives(lives, state, pid) -> None:
     """Each process is judged alone; one that grows decides, otherwise the latest."""
     found = growth_of_watch(*watched(*lives), None)
     assert (state, pid) == (found.state, found.pid)
+
+
+@pytest.mark.parametrize(
+    ("ended", "last", "state"),
+    [
+        pytest.param(True, [1], "growing", id="seen-while-it-ended"),
+        pytest.param(True, [30, 1], "growing", id="seen-twice"),
+        pytest.param(True, [], "growing", id="not-seen"),
+        pytest.param(False, [1], "flat", id="it-lives-and-fell"),
+    ],
+)
+def test_the_end_of_a_process_is_no_fall(ended, last, state) -> None:
+    """The memory that a process gives up when it ends says nothing of its growth."""
+    trace, (life,) = watched(RISING[:30] + last)
+    life = replace(life, ended=ended)
+    assert growth_of_watch(trace, [life], None).state == state
 
 
 def test_a_count_that_grows_decides() -> None:

@@ -1,0 +1,260 @@
+"""Runs a watch to its end: samples, thresholds, diagnoses, kills and restarts."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from pytest_memguard.cli.watch_screen import Screen
+from pytest_memguard.cli.watch_settings import WatchSettings
+from pytest_memguard.cli.watched_command import (
+    EndWaiter,
+    WatchedCommand,
+    end_tree,
+    ending_text,
+)
+from pytest_memguard.judge.watch_thresholds import Threshold, ThresholdStates
+from pytest_memguard.probes.oom_kills import read_oom_counter
+from pytest_memguard.recording.diagnostic_folder import write_diagnosis
+from pytest_memguard.recording.pace import Pace
+from pytest_memguard.recording.watcher import Watcher
+from pytest_memguard.report.watch_tables import event_text
+from pytest_memguard.watches import Levels, WatchEvent, WatchRecord
+
+SUCCESSOR_SECONDS: Final = 2.0
+"""So long a process that has ended is waited for to be restarted."""
+DEFAULT_FOLDER: Final = ".memguard/watch"
+_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class WatchSession:
+    """One watch from the command line.
+
+    Args:
+        pid: number of the process.
+        settings: what the user has set.
+        target: what is watched, as the user named it.
+        command: the command, if the process is one that was started here.
+        screen: shows the watch; ``None`` for nothing.
+        now: the clock.
+
+    Attributes:
+        critical: whether a critical threshold was reached.
+        failed: whether the command failed or died.
+        notes: what happened, for the report.
+
+    Raises:
+        Unmeasurable: if the process is not there, or must not be watched.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        settings: WatchSettings,
+        target: str,
+        command: WatchedCommand | None = None,
+        screen: Screen | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._command = command
+        self._screen = screen
+        self._watcher = Watcher(
+            pid,
+            target=target,
+            interval=settings.interval,
+            children=settings.children,
+            warm_up=settings.warm_up,
+            now=now,
+            may_have_ended=command is not None,
+        )
+        self._pace = Pace(settings.interval, now)
+        self._thresholds = ThresholdStates(settings.thresholds)
+        self._restarts = 0
+        self._shown = 0
+        self._signal = 0
+        self._is_waiting = self._was_killed = False
+        self._kills = read_oom_counter().kills
+        self.critical = self.failed = False
+        self.notes: list[str] = []
+
+    def run(self) -> WatchRecord:
+        """Watch until the program, the duration or the user ends it; return the record."""
+        try:
+            with self._noticing_signals():
+                while self._goes_on():
+                    self._step()
+        finally:
+            if self._screen is not None:
+                self._screen.close()
+        record = self._watcher.record()
+        self._watcher.close()
+        if self._command is not None and self._command.status() is None:
+            end_tree(self._watcher.pid, self._command)
+        return record
+
+    def _goes_on(self) -> bool:
+        if self._signal:
+            self.notes.append(f"ended by {signal.Signals(self._signal).name}")
+            return False
+        if self._settings.duration and self._watcher.elapsed >= self._settings.duration:
+            return False
+        return self._watcher.is_alive or self._is_followed()
+
+    def _step(self) -> None:
+        self._wait(self._pace.wait_seconds())
+        if self._pace.wait_seconds() == 0:
+            self._pace.step()
+        if not self._watcher.sample():
+            self._say_events()
+            return
+        self._judge(self._watcher.latest)
+        if self._screen is not None:
+            self._screen.show(self._watcher)
+        self._say_events()
+
+    def _wait(self, seconds: float) -> None:
+        if self._settings.duration:
+            left = self._settings.duration - self._watcher.elapsed
+            seconds = max(0.0, min(seconds, left))
+        waiter = EndWaiter(self._watcher.pid)
+        try:
+            self._is_waiting = True
+            waiter.wait(seconds)
+        except InterruptedError:
+            pass
+        finally:
+            self._is_waiting = False
+            waiter.close()
+
+    # Thresholds
+
+    def _judge(self, levels: Levels) -> None:
+        watcher = self._watcher
+        reached = self._thresholds.reached(watcher.elapsed, levels, self._exactly)
+        for threshold, value in reached:
+            watcher.note_threshold(
+                WatchEvent(
+                    seconds=watcher.elapsed,
+                    kind="threshold",
+                    pid=watcher.pid,
+                    severity=threshold.severity,
+                    threshold=threshold.text,
+                    value=value,
+                )
+            )
+        critical = [one for one, _ in reached if one.severity == "critical"]
+        if critical:
+            self._act(critical[0])
+
+    def _exactly(self) -> Levels:
+        self._watcher.sample(exactly=True)
+        return self._watcher.latest
+
+    def _act(self, threshold: Threshold) -> None:
+        self.critical = True
+        self._say_events()
+        self._diagnose(f"critical: {threshold.text} was reached")
+        if self._settings.kill:
+            pid = self._watcher.pid
+            end_tree(pid, self._command)
+            self._say(f"process {pid} was ended, because {threshold.text} was reached")
+            self._was_killed = True
+            self._watcher.sample()
+            self._say_events()
+
+    # The end of the program, and its restarts
+
+    def _is_followed(self) -> bool:
+        """Return whether another process has taken the place of the one that has ended."""
+        if self._command is None:
+            return self._has_successor()
+        status = self._command.wait()
+        if self._was_killed:
+            self._was_killed = False
+            return self._start_again()
+        self._say(f"the command {ending_text(status)}{self._killed_by_kernel(status)}")
+        if status == 0:
+            return False
+        self.failed = True
+        self._diagnose(f"the command {ending_text(status)}")
+        return self._start_again()
+
+    def _has_successor(self) -> bool:
+        end = time.monotonic() + SUCCESSOR_SECONDS
+        while time.monotonic() < end and not self._signal:
+            time.sleep(min(0.05, self._settings.interval))
+            if self._watcher.sample():
+                self._thresholds.forget()
+                self._say_events()
+                return True
+        return False
+
+    def _start_again(self) -> bool:
+        if self._command is None or self._restarts >= self._settings.restart:
+            return False
+        self._restarts += 1
+        self._say(f"restart {self._restarts} of {self._settings.restart}")
+        pid = self._command.start()
+        self._thresholds.forget()
+        self._watcher.take_over(pid)
+        self._say_events()
+        return True
+
+    def _killed_by_kernel(self, status: int) -> str:
+        """Return that the kernel killed it for lack of memory, if its counter rose."""
+        before, self._kills = self._kills, read_oom_counter().kills
+        killed = status == -int(getattr(signal, "SIGKILL", 9))
+        if killed and before is not None and (self._kills or 0) > before:
+            return "; the kernel has killed a process for lack of memory"
+        return ""
+
+    def _diagnose(self, reason: str) -> None:
+        parent = Path(self._settings.output or DEFAULT_FOLDER)
+        try:
+            folder = write_diagnosis(parent, self._watcher.pid, reason, self._watcher.record())
+        except OSError as error:
+            self._say(f"no diagnosis could be written to {parent}: {error.strerror or error}")
+        else:
+            self._say(f"diagnosis: {folder}")
+
+    # What is said
+
+    def _say(self, line: str) -> None:
+        self.notes.append(line)
+        if self._screen is not None:
+            self._screen.say(line)
+
+    def _say_events(self) -> None:
+        events = list(self._watcher.events)
+        for event in events[self._shown :]:
+            if self._screen is not None:
+                self._screen.say(event_text(event))
+        self._shown = len(events)
+
+    @contextlib.contextmanager
+    def _noticing_signals(self) -> Iterator[None]:
+        """Have signals end the watch in good order; a second one ends it at once."""
+
+        def note(number: int, _: FrameType | None) -> None:
+            if self._signal:
+                raise KeyboardInterrupt
+            self._signal = number
+            if self._is_waiting:
+                raise InterruptedError
+
+        before = {}
+        for name in _SIGNALS:
+            number = getattr(signal, name, None)
+            if number is not None:
+                before[number] = signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

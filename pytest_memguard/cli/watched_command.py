@@ -1,0 +1,190 @@
+"""The command that ``memguard watch`` starts, and how programs are ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import psutil
+
+from pytest_memguard.errors import ConfigError, Unmeasurable
+
+_POLL_SECONDS: Final = 0.03
+GRACE_SECONDS: Final = 5.0
+"""Seconds from asking a program to end until it is killed."""
+
+
+class WatchedCommand:
+    """A command, started when asked for, again and again.
+
+    Args:
+        words: the command line.
+        limit: bytes that each of its processes may reserve; 0 means any number.
+        stdout: descriptor of its output; ``None`` for that of this process.
+
+    Raises:
+        ConfigError: if the limit would not hold here.
+    """
+
+    def __init__(self, words: Sequence[str], limit: int = 0, stdout: int | None = None) -> None:
+        self._words = list(words)
+        self._before_start = _limiter(limit) if limit else None
+        self._stdout = stdout
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> int:
+        """Start it, and return the number of its process.
+
+        Raises:
+            ConfigError: if it cannot be started.
+        """
+        try:
+            self.process = subprocess.Popen(
+                self._words,
+                stdout=self._stdout,
+                preexec_fn=self._before_start,  # noqa: PLW1509  there is one thread
+            )
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            reason = getattr(error, "strerror", None) or error
+            msg = f"{self._words[0]} cannot be started: {reason}"
+            raise ConfigError(msg) from error
+        return self.process.pid
+
+    def status(self) -> int | None:
+        """Return how it ended, negative for a signal; ``None`` if it has not."""
+        return None if self.process is None else self.process.poll()
+
+    def wait(self) -> int:
+        """Wait for its end, and return how it ended."""
+        return 0 if self.process is None else self.process.wait()
+
+
+def _limiter(limit: int) -> Callable[[], None]:
+    """Return what sets the limit in a new process.
+
+    Raises:
+        ConfigError: if the kernel does not hold processes to it.
+    """
+    from pytest_memguard.probes.data_limit import DataLimit
+
+    try:
+        DataLimit()
+    except Unmeasurable as error:
+        msg = f"--limit cannot be enforced here: {error}"
+        raise ConfigError(msg) from error
+    import resource  # not on Windows
+
+    def limit_data() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+    return limit_data
+
+
+def end_tree(pid: int, command: WatchedCommand | None, grace: float | None = None) -> None:
+    """End a program and its descendants: ask first, kill what does not listen.
+
+    Args:
+        pid: number of its first process.
+        command: the command, if the program is one.
+        grace: seconds between both.
+    """
+    try:
+        root = psutil.Process(pid)
+    except psutil.Error:
+        return
+    below = _below([root])
+    end = time.monotonic() + (GRACE_SECONDS if grace is None else grace)
+    _ask(root)
+    while time.monotonic() < end and _lives(root, command):
+        time.sleep(_POLL_SECONDS)
+        below |= _below([root, *below])  # it may start some still
+    asked: set[psutil.Process] = set()
+    while time.monotonic() < end and (left := {one for one in below if _lives(one, None)}):
+        for process in left - asked:
+            _ask(process)
+        asked |= left
+        time.sleep(_POLL_SECONDS)
+        below |= _below(left)
+    if _lives(root, command):
+        _kill(root)
+    end = time.monotonic() + GRACE_SECONDS  # one that waits for a disk does not end at once
+    while time.monotonic() < end and (left := {one for one in below if _lives(one, None)}):
+        below = left | _below(left)
+        for process in below:
+            _kill(process)
+        time.sleep(_POLL_SECONDS)
+    if command is not None:
+        command.wait()
+
+
+def _below(processes: Iterable[psutil.Process]) -> set[psutil.Process]:
+    """Return the descendants of some processes."""
+    found: set[psutil.Process] = set()
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            found.update(process.children(recursive=True))
+    return found
+
+
+def _kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.Error):
+        process.kill()
+
+
+def _ask(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.Error):
+        process.terminate()
+
+
+def _lives(process: psutil.Process, command: WatchedCommand | None) -> bool:
+    if command is not None and command.status() is not None:
+        return False
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def ending_text(status: int) -> str:
+    """Return how a process ended, in words."""
+    if status >= 0:
+        return f"ended with status {status}"
+    with contextlib.suppress(ValueError):
+        return f"was ended by {signal.Signals(-status).name}"
+    return f"was ended by signal {-status}"
+
+
+class EndWaiter:
+    """Waits for the end of a process, or for some time.
+
+    Args:
+        pid: number of the process.
+    """
+
+    _SLICE: Final = 0.1
+
+    def __init__(self, pid: int) -> None:
+        self._descriptor = -1
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):
+                self._descriptor = os.pidfd_open(pid)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for so many seconds, or until the process has ended."""
+        if self._descriptor >= 0:
+            from select import select
+
+            select([self._descriptor], [], [], seconds)
+        else:
+            time.sleep(seconds)
+
+    def close(self) -> None:
+        """Close its file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
