@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads ne
     from collections.abc import Iterator
 
     from pytest_memguard.aborts import Abort
+    from pytest_memguard.alerts import Alert
     from pytest_memguard.baselines import BaselineValue, Fill
     from pytest_memguard.flights import LostWorker
     from pytest_memguard.leaks import LeakReading
@@ -367,3 +368,5 @@ class Run:
     """Workers of pytest-xdist that did not end by themselves."""
     abort: Abort | None = None
     """Why the run was stopped, if it used too much memory."""
+    alerts: tuple[Alert, ...] = ()
+    """Levels of memory that processes have reached, in the order of their reports."""

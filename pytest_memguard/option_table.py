@@ -397,6 +397,14 @@ OPTIONS: tuple[Option, ...] = (
         "alone, after all others, before it is called failed.",
     ),
     Option(
+        "alert",
+        "lines",
+        ini="mem_alert",
+        default="none",
+        help="Lines 'worker rss = SIZE LEVEL, ...': report each process that runs tests whose "
+        "resident memory reaches a size, as info, warning or critical.",
+    ),
+    Option(
         "off",
         "switch",
         flag="--no-mem",

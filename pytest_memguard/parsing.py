@@ -27,6 +27,7 @@ from pytest_memguard.units import (
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
+    from pytest_memguard.alerts import AlertLevel
     from pytest_memguard.baselines import FailRule
     from pytest_memguard.past_runs import HistoryLocation
 
@@ -230,6 +231,13 @@ def _list_of(what: str, parse: Callable[[object], Item]) -> Callable[[object], S
     return parse_all
 
 
+def _alerts(value: object) -> tuple[AlertLevel, ...]:
+    """Return the levels of all lines of ``mem_alert``, the lowest first."""
+    from pytest_memguard.alert_levels import LINE, in_order, parse_line
+
+    return in_order(_list_of(f"lines '{LINE}'", parse_line)(value))
+
+
 def is_comment(entry: object) -> bool:
     """Return whether a line of the config file is a comment."""
     return isinstance(entry, str) and entry.lstrip().startswith("#")
@@ -277,6 +285,7 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "off": _switch,
     "abort_at": _abort_at,
     "rerun_killed": _switch,
+    "alert": _alerts,
     "mem": _switch,
     "top": _count_of("tests"),
     "json": _path,

@@ -13,6 +13,7 @@ from pytest_memguard.parsing import PARSERS, Output, Pattern, StopAt
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
+    from pytest_memguard.alerts import AlertLevel
     from pytest_memguard.baselines import FailRule
     from pytest_memguard.past_runs import HistoryLocation
 
@@ -57,6 +58,7 @@ class Settings:
     flight_record: str = "workers"
     abort_at: int | None = None
     rerun_killed: bool = False
+    alert: tuple[AlertLevel, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     """The source of each setting that is not a default."""
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from pytest_memguard.abort_wire import abort_from_json, abort_to_json
+from pytest_memguard.alert_wire import alert_from_json, alert_to_json
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.flight_wire import lost_from_json, lost_to_json
 from pytest_memguard.formats import Json, is_newer, other_format
@@ -38,7 +39,7 @@ from pytest_memguard.model import (
 FORMAT: Final = 3
 # 1: first format.
 # 2: for a test cold and fills, and for what it is compared with cold_bytes.
-# 3: for a run that was stopped memory_abort, and for a lost worker alone.
+# 3: for a run that was stopped memory_abort, for a lost worker alone; alerts.
 _FORMATS: Final = range(1, FORMAT + 1)
 
 
@@ -116,6 +117,7 @@ def run_to_json(run: Run) -> Json:
         ],
         **({"lost_workers": [lost_to_json(lost) for lost in run.lost]} if run.lost else {}),
         **({} if run.abort is None else {"memory_abort": abort_to_json(run.abort)}),
+        **({"alerts": [alert_to_json(one) for one in run.alerts]} if run.alerts else {}),
         "tests": [outcome_to_json(outcome) for outcome in run.outcomes],
     }
 
@@ -181,6 +183,7 @@ def run_from_json(data: object, source: str) -> Run:
             leak_strict=_is_on(data["settings"].get("--mem-leak-strict", "")),
             lost=tuple(lost_from_json(lost) for lost in data.get("lost_workers", ())),
             abort=abort_from_json(data["memory_abort"]) if "memory_abort" in data else None,
+            alerts=tuple(alert_from_json(alert) for alert in data.get("alerts", ())),
         )
     except (KeyError, TypeError, AttributeError) as error:
         msg = f"{source} lacks something a run has ({type(error).__name__}: {error})"

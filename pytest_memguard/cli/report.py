@@ -16,6 +16,7 @@ from pytest_memguard.cli.common import (
 )
 from pytest_memguard.model import Run
 from pytest_memguard.report.abort import abort_lines
+from pytest_memguard.report.alerts import alert_lines
 from pytest_memguard.report.baseline_tables import baseline_markdown, baseline_section
 from pytest_memguard.report.exports import as_json, as_tsv
 from pytest_memguard.report.leak_section import leaks_section
@@ -109,4 +110,6 @@ def _section(run: Run, top: int) -> list[str]:
         lines += ["", *post_mortem(lost)]
     if run.abort is not None:
         lines += ["", *abort_lines(run.abort)]
+    if run.alerts:
+        lines += ["", *alert_lines(run.alerts)]
     return lines

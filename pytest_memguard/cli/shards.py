@@ -64,6 +64,11 @@ def merge_runs(runs: Mapping[str, Run]) -> tuple[Run, tuple[str, ...]]:
             for lost in run.lost
         ),
         abort=_abort(runs),
+        alerts=tuple(
+            replace(alert, worker=_worker(name, alert.worker))
+            for name, run in runs.items()
+            for alert in run.alerts
+        ),
     )
     return merged, tuple(twice)
 

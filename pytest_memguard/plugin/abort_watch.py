@@ -17,7 +17,7 @@ from pytest_memguard.judge.abort import abort_of
 from pytest_memguard.model import Gap
 from pytest_memguard.parsing import AUTO
 from pytest_memguard.plugin.abort_stop import SIGNAL, AbortStop, can_be_told
-from pytest_memguard.plugin.ci import on_github
+from pytest_memguard.plugin.ci import start_reporting_on_github
 from pytest_memguard.plugin.keys import ABORT, FLIGHT_FOLDER
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.plugin.pytest_internals.xdist_workers import process_of, stop_distribution
@@ -161,17 +161,10 @@ class AbortWatch(AbortStop):
         # pytest leaves it behind; by it CI's own runs are told from runs within a test
         test = os.environ.pop("PYTEST_CURRENT_TEST", None)
         try:
-            if on_github():
-                self._start_reporting()
+            start_reporting_on_github(self._config)
         finally:
             if test is not None:
                 os.environ["PYTEST_CURRENT_TEST"] = test
-
-    def _start_reporting(self) -> None:
-        for name in ("memguard-on-demand", "memguard-ceiling"):
-            plugin: Any = self._config.pluginmanager.get_plugin(name)
-            if plugin is not None:
-                plugin.start_reporting()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:

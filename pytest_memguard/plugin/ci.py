@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -114,6 +114,20 @@ def on_github() -> bool:
     return environment.get("GITHUB_ACTIONS") == "true" and not environment.get(
         "PYTEST_CURRENT_TEST"
     )
+
+
+def start_reporting_on_github(config: pytest.Config) -> None:
+    """Set up the reports on GitHub Actions, although no test has asked for them.
+
+    Args:
+        config: pytest's, of the process that reports.
+    """
+    if not on_github():
+        return
+    for name in ("memguard-on-demand", "memguard-ceiling"):
+        plugin: Any = config.pluginmanager.get_plugin(name)
+        if plugin is not None:
+            plugin.start_reporting()
 
 
 def github_summary() -> Path | None:

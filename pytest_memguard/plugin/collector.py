@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from pytest_memguard.alerts import Alert
 from pytest_memguard.escapes import one_line
 from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.header import header, in_words
-from pytest_memguard.plugin.keys import ABORT, LOST
+from pytest_memguard.plugin.keys import ABORT, ALERTS, LOST
 from pytest_memguard.plugin.options import GAPS, usage_error
 from pytest_memguard.plugin.suspects import Suspects
 from pytest_memguard.result_store import ResultStore
@@ -131,7 +132,8 @@ class Collector:
     @property
     def has_content(self) -> bool:
         """Whether there are results, or something that kept tests from having any."""
-        return bool(self.tests or self.lost()) or ABORT in self._config.stash
+        aborted = ABORT in self._config.stash
+        return aborted or bool(self.tests or self.lost() or self._alerts())
 
     def worth_writing(self, session: pytest.Session) -> bool:
         """Whether a file from an earlier run may be replaced: not by one of no tests."""
@@ -169,6 +171,10 @@ class Collector:
         none: list[LostWorker] = []
         return self._config.stash.get(LOST, none)
 
+    def _alerts(self) -> list[Alert]:
+        none: list[Alert] = []
+        return self._config.stash.get(ALERTS, none)
+
     @property
     def tests(self) -> int:
         """How many outcomes there are so far."""
@@ -203,6 +209,7 @@ class Collector:
             leak_strict=self._settings.leak_strict,
             lost=tuple(self.lost()),
             abort=self._config.stash.get(ABORT, None),
+            alerts=tuple(self._alerts()),
         )
 
 

@@ -75,6 +75,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_memguard.plugin.rerun_killed import begin_reruns
 
         begin_reruns(config, settings)
+    if settings is not None and settings.alert and not settings.off:
+        from pytest_memguard.plugin.alerts import begin_alerts
+
+        begin_alerts(config, settings)
     if settings is not None and settings.asked_for:
         _start(config, settings)
     elif settings is None or not settings.off:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_memguard.aborts import Abort
+    from pytest_memguard.alerts import Alert
     from pytest_memguard.extension import Check
     from pytest_memguard.flights import LostWorker
     from pytest_memguard.plugin.items import ItemHooks
@@ -35,3 +36,5 @@ ABORT: pytest.StashKey[Abort] = pytest.StashKey()
 """Why this run was stopped, if it used too much memory."""
 FLIGHT_FOLDER: pytest.StashKey[RunFolder] = pytest.StashKey()
 """Where the flight records of this run are."""
+ALERTS: pytest.StashKey[list[Alert]] = pytest.StashKey()
+"""The levels of memory that processes of this run have reached."""

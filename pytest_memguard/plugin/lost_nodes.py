@@ -16,7 +16,7 @@ from pytest_memguard.escapes import one_line
 from pytest_memguard.flights import Ending, Flight, LostWorker, Neighbour
 from pytest_memguard.judge.lost_worker import lost_worker
 from pytest_memguard.judge.raised_levels import course_of
-from pytest_memguard.plugin.ci import on_github
+from pytest_memguard.plugin.ci import start_reporting_on_github
 from pytest_memguard.plugin.keys import LOST
 from pytest_memguard.plugin.options import FLIGHTS
 from pytest_memguard.plugin.pytest_internals.xdist_workers import process_of
@@ -79,11 +79,7 @@ class LostNodes:
             lost = without_record(node.gateway.id, Ending(), text)
         self._lost.append(lost)
         self.keep()
-        if on_github():
-            for name in ("memguard-on-demand", "memguard-ceiling"):
-                plugin = self._config.pluginmanager.get_plugin(name)
-                if plugin is not None:
-                    plugin.start_reporting()
+        start_reporting_on_github(self._config)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pytest_memguard.model import Outcome, Run
 from pytest_memguard.report.abort import abort_markdown
+from pytest_memguard.report.alerts import alert_markdown
 from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.markdown_blocks import code, details, fit, paragraph, plain, table
 from pytest_memguard.report.notices import Notice, count_by_rule, notices, whole_text
@@ -25,6 +26,7 @@ _WORDS = {
     "leaking": "leaking",
     "lost-worker": "lost worker",
     "memory-abort": "stop of the run",
+    "memory-alert": "memory alert",
     "unclear": "without a verdict",
     "unsure": "unsure",
     "new-test": "not on record",
@@ -49,7 +51,7 @@ def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
     found = notices(listed)
     errors = [notice for notice in found if notice.level == "error"]
     blocks = [_headline(run, found, whole=whole), *_findings(found), *lost_markdown(run.lost)]
-    blocks += abort_markdown(run.abort)
+    blocks += [*abort_markdown(run.abort), *alert_markdown(run.alerts)]
     blocks += _peaks(run, top, whole=whole)
     blocks += _unmeasured(listed)
     texts = {whole_text(notice): notice for notice in reversed(errors[:_DETAILS])}

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from pytest_memguard.aborts import Abort
+from pytest_memguard.alerts import Alert
 from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import QUIET, Finding, Outcome, Run
 from pytest_memguard.report.abort import abort_sentence
+from pytest_memguard.report.alerts import alert_sentence
 from pytest_memguard.report.failure import failure_text, finding_sentence
 from pytest_memguard.report.leak_section import leaks_by_name
 from pytest_memguard.report.leak_text import leak_sentence, leak_text
@@ -26,6 +28,7 @@ _WEIGHTS: Final = (
     "check-failed",
     "new-test",
     "near-budget",
+    "memory-alert",
     "unclear",
     "undecided",
     "unsure",
@@ -80,6 +83,7 @@ def notices(run: Run) -> list[Notice]:
     found += map(_of_lost, run.lost)
     if run.abort is not None:
         found.append(_of_abort(run.abort))
+    found += map(_of_alert, run.alerts)
     return sorted(found, key=_order)
 
 
@@ -177,6 +181,15 @@ def _of_abort(abort: Abort) -> Notice:
     file = nodeid.partition("::")[0] if "::" in nodeid else ""
     outcome = Outcome(nodeid=nodeid, file=file, result="error")
     return _notice(outcome, "error", "memory-abort", abort_sentence(abort), name="")
+
+
+def _of_alert(alert: Alert) -> Notice:
+    """Return the notice of an alert, which fails no test."""
+    nodeid = alert.nodeid or "the run"
+    file = nodeid.partition("::")[0] if "::" in nodeid else ""
+    outcome = Outcome(nodeid=nodeid, file=file, result="passed", worker=alert.worker)
+    name = f"{alert.worker} {alert.severity}"
+    return _notice(outcome, "warning", "memory-alert", alert_sentence(alert), name=name)
 
 
 def _notice(

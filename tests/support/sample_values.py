@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_memguard.aborts import Abort, Part
+from pytest_memguard.alerts import Alert
 from pytest_memguard.baselines import BaselineValue, FailRule, Fill
 from pytest_memguard.flights import Ending, LostWorker, Neighbour, RunAlone, Span
 from pytest_memguard.leaks import (
@@ -234,4 +235,12 @@ ABORT = Abort(
     rest=300 * MIB,
     problems=("what gw3 had: its record is gone",),
     time=1_796_011_200.5,
+)
+ALERT = Alert(
+    severity="critical",
+    limit=1024 * MIB,
+    highest=1200 * MIB,
+    worker="gw1",
+    nodeid="tests/test_rows.py::test_load[a b]",
+    phase="call",
 )

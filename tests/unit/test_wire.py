@@ -25,6 +25,7 @@ from pytest_memguard.wire import (
 )
 from tests.support.sample_values import (
     ABORT,
+    ALERT,
     BUDGET,
     FINDING,
     LEAK,
@@ -104,6 +105,7 @@ def test_outcome_round_trip(outcome) -> None:
         ),
         pytest.param(replace(RUN, lost=(LOST, CRASHED)), id="lost-workers"),
         pytest.param(replace(RUN, abort=ABORT), id="stopped"),
+        pytest.param(replace(RUN, alerts=(ALERT, replace(ALERT, nodeid=""))), id="alerts"),
     ],
 )
 def test_run_round_trip(run) -> None:
@@ -142,6 +144,7 @@ def test_run_in_pieces(outcomes) -> None:
         *LOST.neighbours,
         ABORT,
         ABORT.parts[0],
+        ALERT,
     ],
     ids=lambda value: type(value).__name__,
 )

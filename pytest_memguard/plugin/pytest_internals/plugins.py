@@ -43,6 +43,17 @@ def faulthandler_stderr(config: pytest.Config) -> int:
     return config.stash[fault_handler_stderr_fd_key]
 
 
+def begin_line(terminal: Any) -> None:
+    """Begin a line, if the one of the terminal has the results of tests.
+
+    Args:
+        terminal: pytest's reporter.
+    """
+    terminal.ensure_newline()
+    if getattr(terminal, "_width_of_current_line", 0):
+        terminal._tw.line()
+
+
 def builtin_hook(config: pytest.Config, name: str) -> Any:
     """A hook that calls pytest's own plugins alone."""
     manager = config.pluginmanager
