@@ -69,7 +69,6 @@ class AbortStop:
         return result
 
     def _on_signal(self, *_: object) -> None:
-        __tracebackhide__ = True
         if self.begin():
             self.stopped = True
             self.stop()
@@ -80,7 +79,6 @@ class AbortStop:
 
     def stop(self) -> None:
         """Stop the test that runs."""
-        __tracebackhide__ = True
         if self._config.getoption("usepdb", False):  # pytest would let the debugger have it
             raise pytest.exit.Exception(self._reason, returncode=1)
         raise MemoryAbort(self._reason)
@@ -100,12 +98,27 @@ class AbortStop:
             raise error
 
         call: Any = pytest.CallInfo.from_call(again, "call")
+        call.excinfo = pytest.ExceptionInfo.from_exception(_cut(error))
         report = pytest.TestReport.from_item_and_call(item, call)
         item.ihook.pytest_runtest_logreport(report=report)
 
     def _fail(self, session: pytest.Session) -> NoReturn:
         session.shouldfail = f"memguard: {self._reason}"
         raise session.Failed(session.shouldfail)
+
+
+def _cut(error: BaseException) -> BaseException:
+    """Let the traceback be that of the phase, up to where the signal has arrived."""
+    handler = AbortStop._on_signal.__code__  # noqa: SLF001  of this module
+    phase: Any = pytest.CallInfo.from_call
+    begin = entry = error.__traceback__
+    while entry is not None and entry.tb_next is not None:
+        if entry.tb_frame.f_code is phase.__func__.__code__:
+            begin = entry
+        if entry.tb_next.tb_frame.f_code is handler:
+            entry.tb_next = None
+        entry = entry.tb_next
+    return error.with_traceback(begin)
 
 
 def can_be_told() -> bool:

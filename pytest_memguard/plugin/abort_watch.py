@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import time
@@ -143,7 +144,6 @@ class AbortWatch(AbortStop):
 
     def stop(self) -> None:
         """Stop the test that runs, or all workers."""
-        __tracebackhide__ = True
         if not self._workers:
             super().stop()
         stop_distribution(self._config, self._reason)
@@ -168,8 +168,10 @@ class AbortWatch(AbortStop):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """End the process that watches."""
-        if self._watch is not None and not self._watch.close() and not self.stopped:
+        """End the process that watches, unless threads may still go on after a stop."""
+        if self._watch is not None and self.stopped:
+            atexit.register(self._watch.close)
+        elif self._watch is not None and not self._watch.close():
             self._miss(_ENDED)
         self._watch = None
 

@@ -147,6 +147,22 @@ def test_one_that_goes_on(run, pytester) -> None:
     assert not (pytester.path / "went-on").exists()
 
 
+def test_doctest(run) -> None:
+    """The traceback ends where the signal has arrived, for other kinds of tests, too."""
+    source = f"""{HELP}
+    def function():
+        '''
+        >>> len(eat(400))
+        400
+        '''
+    """
+    result = run(source, "--doctest-modules", "--mem-abort-at=200")
+    result.assert_outcomes(failed=1)
+    text = result.stdout.str()
+    assert "abort_stop" not in text
+    assert "pytest_runtestloop" not in text
+
+
 def test_during_collection(run) -> None:
     """A module that uses too much when it is imported stops the run, too."""
     result = run(f"{HELP}\n    eat(400)\n    time.sleep(20)\n", "--mem-abort-at=200")
@@ -163,7 +179,7 @@ def test_with_the_debugger(run) -> None:
     assert "(Pdb)" not in result.stdout.str()
 
 
-@pytest.mark.parametrize("flags", [(), ("-n1",), ("-q",)])
+@pytest.mark.parametrize("flags", [("-n1",), ("-q",)], ids=str)
 def test_below_it(run, flags) -> None:
     """A run that stays below ends as it would have, and leaves nothing behind."""
     source = "def test_1(): pass\ndef test_2(): assert 0"
@@ -220,13 +236,6 @@ def test_more_than_there_is(run) -> None:
     """A size above the limit is said to be one."""
     result = run("def test_it(): pass", "--mem-abort-at=100 TB")
     result.stdout.fnmatch_lines(["memguard: but there is less than that: *"])
-
-
-@pytest.mark.parametrize("value", ["off", "0", "false"])
-def test_off(run, value) -> None:
-    """It can be switched off."""
-    result = run("def test_it(): pass", f"-omem_abort_at={value}")
-    assert "stopped" not in result.stdout.str()
 
 
 def test_bad_size(run) -> None:

@@ -52,7 +52,7 @@ def suite(*, mib=40, times=1, right=True, by="SIGKILL") -> str:
 
 @pytest.mark.parametrize(
     "flags",
-    [("-n2",), ("-n1", "--mem"), ("-n2", "--dist=worksteal")],
+    [("-n2", "--dist=worksteal"), ("-n1", "--mem")],
     ids=" ".join,
 )
 def test_passes_alone(run, pytester, flags) -> None:
@@ -116,7 +116,6 @@ def test_killed_again(run) -> None:
         pytest.param(suite(by="SIGSEGV"), ["--mem-rerun-killed"], id="segfault"),
         pytest.param(suite(mib=1), ["--mem-rerun-killed"], id="no-memory"),
         pytest.param(suite(), [], id="not-asked"),
-        pytest.param(suite(), ["--mem-rerun-killed", "--no-mem"], id="no-mem"),
     ],
 )
 def test_for_other_reasons(run, source, flags) -> None:
