@@ -11,6 +11,7 @@ from pytest_memguard.flights import (
     AloneResult,
     Cause,
     Driver,
+    Ending,
     LostWorker,
     RunAlone,
     signal_name,
@@ -27,24 +28,24 @@ def subject(lost: LostWorker) -> str:
     return lost.worker or "the run"
 
 
-def cause_text(lost: LostWorker) -> str:
-    """Return how it was lost, behind its name: "was killed by ..."."""
-    ending = lost.ending
+def cause_text(cause: Cause, ending: Ending) -> str:
+    """Return how a process was lost, behind its name: "was killed by ..."."""
     name = signal_name(ending.signal) if ending.signal is not None else ""
+    kills = _counter(ending)
     texts: Mapping[Cause, str] = {
-        "out-of-memory": f"was killed by the kernel, out of memory ({name}; {_counter(lost)})",
-        "killed": f"was killed by {name} ({_counter(lost)})",
+        "out-of-memory": f"was killed by the kernel, out of memory ({name}; {kills})",
+        "killed": f"was killed by {name} ({kills})",
         "crashed": f"crashed ({name})",
         "ended": f"was ended by {name}",
         "exited": f"ended itself with exit code {ending.exit_code}",
         "disconnected": "does not answer any more, but its process still runs",
-        "unknown": f"did not come to its end, and how is not known ({_counter(lost)})",
+        "unknown": f"did not come to its end, and how is not known ({kills})",
     }
-    return texts[lost.cause]
+    return texts[cause]
 
 
-def _counter(lost: LostWorker) -> str:
-    kills, source = lost.ending.oom_kills, lost.ending.oom_source
+def _counter(ending: Ending) -> str:
+    kills, source = ending.oom_kills, ending.oom_source
     if kills is None:
         return f"out-of-memory kills not known: {source}"
     number = "1 out-of-memory kill" if kills == 1 else f"{kills or 'no'} out-of-memory kills"
@@ -85,7 +86,7 @@ def _unknown_texts(lost: LostWorker) -> tuple[str, str]:
 
 def headline(lost: LostWorker) -> str:
     """Return one sentence: what was lost, how, and what drove the memory."""
-    text = f"{subject(lost)} {cause_text(lost)}"
+    text = f"{subject(lost)} {cause_text(lost.cause, lost.ending)}"
     driver = ": ".join(filter(None, driver_texts(lost)))
     if lost.alone is not None:
         driver = f"{driver}; {lost.alone.nodeid}: {alone_text(lost.alone)}"
@@ -96,7 +97,7 @@ def headline(lost: LostWorker) -> str:
 
 def short(lost: LostWorker) -> list[str]:
     """Return a few lines: what was lost, how, what drove the memory, and what was running."""
-    lines = [f"{subject(lost)} {cause_text(lost)}"]
+    lines = [f"{subject(lost)} {cause_text(lost.cause, lost.ending)}"]
     lines += [f"{label + ': ' if label else '  '}{text}" for label, text in _main_rows(lost)]
     return [one_line(line) for line in lines]
 
@@ -110,7 +111,7 @@ def post_mortem(lost: LostWorker) -> list[str]:
         *_neighbour_rows(lost),
         *_last_rows(lost),
     ]
-    lines = [f"{subject(lost)} {cause_text(lost)}"]
+    lines = [f"{subject(lost)} {cause_text(lost.cause, lost.ending)}"]
     lines += [f"  {label:{_LABEL}}{text}" for label, text in rows]
     return [one_line(line) for line in lines]
 
@@ -254,7 +255,7 @@ def lost_markdown(workers: Sequence[LostWorker]) -> list[list[str]]:
         return []
     blocks = [["### Lost workers"]]
     for lost in workers:
-        block = [paragraph(f"{subject(lost)} {cause_text(lost)}:")]
+        block = [paragraph(f"{subject(lost)} {cause_text(lost.cause, lost.ending)}:")]
         block += ["", *_bullets(lost)]
         blocks.append(block)
     return blocks

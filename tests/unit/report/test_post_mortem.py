@@ -91,7 +91,7 @@ def test_whole() -> None:
 )
 def test_cause(cause, ending, text) -> None:
     """Each cause has its words."""
-    assert text == cause_text(replace(LOST, cause=cause, ending=ending))
+    assert text == cause_text(cause, ending)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_advice(changes, words) -> None:
 
 def test_bare() -> None:
     """What is not known takes no line."""
-    assert post_mortem(BARE) == [f"the run {cause_text(BARE)}"]
+    assert post_mortem(BARE) == [f"the run {cause_text(BARE.cause, BARE.ending)}"]
     assert post_mortem(replace(BARE, level=MIB))[1:] == [
         "  running          no test yet, at 1.0 MiB",
         "  raised for good         +0 B  no test: before the first one, or between tests",
