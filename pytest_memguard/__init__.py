@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         LeakUnclear,
         MemoryBudgetWarning,
         MemoryRegression,
+        TestDied,
         Unmeasurable,
     )
     from pytest_memguard.extension import (
@@ -58,6 +59,7 @@ __all__ = [
     "Run",
     "Size",
     "Snapshot",
+    "TestDied",
     "TestInfo",
     "Unmeasurable",
     "Verdict",
@@ -90,6 +92,7 @@ _HOMES = {
     "Run": "model",
     "Size": "units",
     "Snapshot": "probes.process",
+    "TestDied": "errors",
     "TestInfo": "extension",
     "Unmeasurable": "errors",
     "Verdict": "leaks",

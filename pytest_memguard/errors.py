@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_memguard.deaths import Death
     from pytest_memguard.leaks import LeakReading
     from pytest_memguard.model import Finding
 
@@ -109,6 +110,22 @@ class LeakUnclear(LeakDetected):
     slug = "unclear"
 
 
+class TestDied(AssertionError):  # noqa: N818  reads as the sentence it reports
+    """The process of an isolated test crashed, ended itself, or was stopped.
+
+    Args:
+        message: the text of the failure.
+        death: how it died.
+    """
+
+    __test__ = False  # no test, though its name begins like one
+    slug = "test-died"
+
+    def __init__(self, message: str, death: Death | None = None) -> None:
+        self.death = death
+        super().__init__(message)
+
+
 class Unmeasurable(RuntimeError):  # noqa: N818  a state of the machine, not a mistake
     """A number cannot be measured here; the text is the reason."""
 
@@ -127,6 +144,7 @@ for _public in (
     LeakUnclear,
     MemoryBudgetWarning,
     MemoryRegression,
+    TestDied,
     Unmeasurable,
 ):
     _public.__module__ = "pytest_memguard"

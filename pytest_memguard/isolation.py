@@ -125,6 +125,13 @@ class ForkServer:
             if answer is None:  # one that comes late would be taken for the next one's
                 self.close()
 
+    def leave(self) -> None:
+        """In a forked child: leave the server to the process that has forked it."""
+        if self._pid:
+            self._pid = 0
+            os.close(self._requests)
+            os.close(self._answers)
+
     def close(self) -> None:
         """End the server, and its child if one is running."""
         if not self._pid:

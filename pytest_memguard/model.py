@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads ne
     from pytest_memguard.aborts import Abort
     from pytest_memguard.alerts import Alert
     from pytest_memguard.baselines import BaselineValue, Fill
+    from pytest_memguard.deaths import Death
     from pytest_memguard.flights import LostWorker
     from pytest_memguard.leaks import LeakReading
 
@@ -267,6 +268,8 @@ class Outcome:
     """Peak of the first call in a fresh process, where it is higher than that of the second."""
     fills: tuple[Fill, ...] = ()
     """What that first call fills for good."""
+    death: Death | None = None
+    """How its process died, if it was isolated and that has happened."""
 
     def phase(self, name: PhaseName) -> PhaseReading | None:
         """Return one phase; ``None`` if the test did not reach it."""

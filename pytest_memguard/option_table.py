@@ -68,6 +68,7 @@ EXPLAIN = ("next", "rerun", "never")
 LEAK_CHECK = ("all", "marked")
 LEAK_BLAME = ("here", "fork", "none")
 FLIGHT_RECORD = ("on", "workers", "off")
+ISOLATE = ("test", "module", "off")
 BASELINE = ".memguard/baseline.json"
 
 OPTIONS: tuple[Option, ...] = (
@@ -364,6 +365,16 @@ OPTIONS: tuple[Option, ...] = (
         default="off",
         help="With --mem-compare, fail tests that are new or cannot be decided too, and runs "
         "without a baseline.",
+    ),
+    Option(
+        "isolate",
+        "switch",
+        flag="--mem-isolate",
+        ini="mem_isolate",
+        choices=ISOLATE,
+        default="off",
+        help="Run each test, or with =module the tests of each module, in a process of its own "
+        "that is forked before the first test; =off leaves that to mem_isolate markers.",
     ),
     Option(
         "flight_record",

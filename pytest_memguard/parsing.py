@@ -11,6 +11,7 @@ from pytest_memguard.option_table import (
     EXPLAIN,
     FLIGHT_RECORD,
     GITHUB,
+    ISOLATE,
     LEAK_BLAME,
     LEAK_CHECK,
     MODES,
@@ -318,6 +319,7 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "accept": _list_of("patterns", _node_pattern),
     "prune": _switch,
     "strict": _switch,
+    "isolate": _switch_or(ISOLATE, "test", "off"),
     "flight_record": _switch_or(FLIGHT_RECORD, "on", "off"),
 }
 """The parser of each option, by the option's name."""

@@ -168,7 +168,7 @@ def _nodeid(key: _Key) -> str:
 
 
 def _is_plain(outcome: Outcome) -> bool:
-    told = (outcome.stages, outcome.findings, outcome.notes, outcome.cold)
+    told = (outcome.stages, outcome.findings, outcome.notes, outcome.cold, outcome.death)
     of_leaks = (outcome.leak, outcome.leak_skipped)
     return (
         not any(told)

@@ -59,6 +59,7 @@ class Settings:
     abort_at: int | None = None
     rerun_killed: bool = False
     alert: tuple[AlertLevel, ...] = ()
+    isolate: str = "off"
     sources: Mapping[str, str] = field(default_factory=dict)
     """The source of each setting that is not a default."""
 
@@ -67,13 +68,14 @@ class Settings:
         """Whether any setting requests something, apart from markers and fixtures."""
         wants = self.measures_all or self.drill or bool(self.budget or self.budgets)
         wants = wants or self.gitlab is not None or self.leak_check == "all" or self.hard
-        return wants and not self.off
+        return (wants or self.isolate != "off") and not self.off
 
     @property
     def asks_for_one_budget(self) -> bool:
         """Whether the settings request nothing but one budget on the call of every test."""
         more = self.measures_all or self.drill or self.budgets or self.leak_accept
         more = more or self.gitlab is not None or self.leak_check == "all" or self.hard
+        more = more or self.isolate != "off"
         return self.budget > 0 and not (more or self.off)
 
     @property

@@ -9,6 +9,7 @@ from typing import Final
 
 from pytest_memguard.abort_wire import abort_from_json, abort_to_json
 from pytest_memguard.alert_wire import alert_from_json, alert_to_json
+from pytest_memguard.death_wire import death_from_json, death_to_json
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.flight_wire import lost_from_json, lost_to_json
 from pytest_memguard.formats import Json, is_newer, other_format
@@ -63,6 +64,7 @@ def outcome_to_json(outcome: Outcome) -> Json:
         "imports": outcome.imports,
         **({} if outcome.cold is None else {"cold": peak_to_json(outcome.cold)}),
         **({"fills": fills_to_json(outcome.fills)} if outcome.fills else {}),
+        **({} if outcome.death is None else {"death": death_to_json(outcome.death)}),
     }
 
 
@@ -85,6 +87,7 @@ def outcome_from_json(data: Json) -> Outcome:
         imports=data["imports"],
         cold=peak_from_json(data["cold"]) if "cold" in data else None,
         fills=fills_from_json(data.get("fills", ())),
+        death=death_from_json(data["death"]) if "death" in data else None,
     )
 
 

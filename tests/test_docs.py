@@ -110,8 +110,17 @@ def test_tables_of_output_fit_the_column_of_text(page):
 
 def test_every_slug_has_a_paragraph():
     """The headings of docs/messages.md are the names that messages have."""
-    others = {"leaking", "settling", "unclear", "lost-worker", "memory-abort", "memory-alert"}
-    slugs = {*get_args(Rule), *others, "bad-setting"}
+    slugs = {
+        *get_args(Rule),
+        "leaking",
+        "settling",
+        "unclear",
+        "lost-worker",
+        "memory-abort",
+        "memory-alert",
+        "test-died",
+        "bad-setting",
+    }
     headings = re.findall(r"^## (.*)$", text_of(DOCS / "messages.md"), re.MULTILINE)
 
     assert slugs == set(headings)

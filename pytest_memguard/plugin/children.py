@@ -166,6 +166,12 @@ class ChildrenWatch:
         if client is not None:
             client.close_client()
 
+    def forget_sampler(self) -> None:
+        """In a forked child: leave the sampler to the parent, whose descendants it samples."""
+        self._samples = self._lives = False
+        self._newest_pid = None
+        self._begin_next()
+
     def _read(self) -> Since | None:
         if not self._samples:
             return None

@@ -153,6 +153,7 @@ class Collector:
             from pytest_memguard.report.summary import notes
 
             lines = notes(self.telling(), with_failures=False)
+            lines += self._deaths()
         lines += [in_words(gap) for gap in self.gaps[self._told :]]
         if not (self._settings.mem or lines or self.closing_lines):
             return
@@ -165,6 +166,15 @@ class Collector:
             terminalreporter.write_line(section)
         for line in [*lines, *self.closing_lines]:
             terminalreporter.write_line(one_line(line))
+
+    def _deaths(self) -> list[str]:
+        """How many processes of isolated tests died."""
+        deaths = [outcome.death for outcome in self.telling() if outcome.death is not None]
+        if not deaths:
+            return []
+        from pytest_memguard.report.death_text import deaths_line
+
+        return [deaths_line(deaths)]
 
     def lost(self) -> list[LostWorker]:
         """Workers of pytest-xdist that were lost so far."""

@@ -93,12 +93,27 @@ class Confirm:
         """Fork once the tests are known, before the first of them."""
         self._items = {item.nodeid: item for item in session.items}
         if can_fork() and session.items and not session.config.getoption("collectonly"):
-            self._server = ForkServer(self._again)
-            own_children.PIDS.add(self._server.pid)
+            self._begin()
         try:
             return (yield)
         finally:
             self.close()
+
+    def _begin(self) -> None:
+        self._server = ForkServer(self._again)
+        own_children.PIDS.add(self._server.pid)
+
+    def begin_in_child(self) -> None:
+        """Go on in a forked child in which no test has run; it may die while it asks."""
+        if self._server is not None:
+            own_children.PIDS.discard(self._server.pid)
+            self._server.leave()
+            self._begin()
+
+    def take_counts(self) -> tuple[int, float]:
+        """Return the number and the seconds of measurements, and begin to count anew."""
+        counts, self.count, self.seconds = (self.count, self.seconds), 0, 0.0
+        return counts
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -12,6 +12,7 @@ from pytest_memguard.errors import (
     LeakDetected,
     LeakUnclear,
     MemoryRegression,
+    TestDied,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def _printed_alone(error: type[Error]) -> type[Error]:
 
 
 Breach = _printed_alone(BudgetExceeded)
+Died = _printed_alone(TestDied)
 Leak = _printed_alone(LeakDetected)
 Regressed = _printed_alone(MemoryRegression)
 Unclear = _printed_alone(LeakUnclear)

@@ -26,6 +26,9 @@ def header(settings: Settings, gaps: Sequence[Gap]) -> list[str]:
     if settings.leak_check == "all":
         most = f"{settings.leak_calls:,} calls or {settings.leak_seconds:g} s a test at most"
         limits.append(f"leak check of every test, {most} ({settings.where('leak_check')})")
+    if settings.isolate != "off":
+        where = settings.where("isolate")
+        limits.append(f"each {settings.isolate} in a process of its own ({where})")
     lines = [f"memguard: {'; '.join([_how_measured(gaps), *limits])}"]
     return [one_line(line) for line in (*lines, *(f"memguard: {in_words(g)}" for g in gaps))]
 

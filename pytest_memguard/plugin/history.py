@@ -21,11 +21,13 @@ from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.options import usage_error
 from pytest_memguard.probes.commit import current_commit
+from pytest_memguard.report.death_text import short_cause
 from pytest_memguard.settings import Settings
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history_location import FILE, check_location, open_to_write
 from pytest_memguard.storage.stored_runs import append_run
 
+_FAILED: Final = frozenset({"failed", "error"})
 _CRASH: Final = "???"
 """What pytest-xdist and pytest-forked call the phase in which a test's process died."""
 
@@ -166,8 +168,8 @@ def reading_of(outcome: Outcome) -> PastReading:
     return PastReading(
         run=0,
         nodeid=outcome.nodeid,
-        outcome=outcome.result,
-        finding=finding,
+        outcome="crashed" if outcome.death and outcome.result in _FAILED else outcome.result,
+        finding=finding if outcome.death is None else short_cause(outcome.death),
         metric=peak.metric if peak is not None else RSS.name,
         peak=peak.value if peak is not None else None,
         ceiling=peak.high if peak is not None else None,

@@ -44,6 +44,12 @@ REGRESSION_LINE = (
 )
 
 
+ISOLATE_LINE = (
+    "mem_isolate(limit=None, timeout=None): run the test in a process of its own, and stop it "
+    "above so much memory or after so many seconds (pytest-memguard)"
+)
+
+
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Make the hooks known by which other plugins add probes, checks and renderers."""
     pluginmanager.add_hookspecs(hookspecs)
@@ -56,7 +62,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make markers known; set up the session if a setting asks for it."""
-    for line in (MARKER_LINE, *LEAK_LINES, REGRESSION_LINE):
+    for line in (MARKER_LINE, *LEAK_LINES, REGRESSION_LINE, ISOLATE_LINE):
         config.addinivalue_line("markers", line)
     if is_extended(config):
         from pytest_memguard.plugin.extensions import load_checks

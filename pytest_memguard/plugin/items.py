@@ -60,6 +60,7 @@ class ItemHooks:
         reports: makes outcomes.
         children: follows the descendants of tests.
         rerun: runs a test once more.
+        confirm: measures tests again, if asked for.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class ItemHooks:
         confirm: Confirm | None,
     ) -> None:
         self.checks = checks
+        self.confirm = confirm
         self.instruments = instruments
         self._register = register
         self.tests = tests = MeasuredTests(
@@ -148,6 +150,16 @@ class ItemHooks:
             self.children.sample()
         if self.tests.begin_session(session):
             self._measure_setup()
+
+    def begin_in_child(self) -> None:
+        """Go on in a forked child, in which no test has run: its level is its own."""
+        instruments = self.instruments
+        self.children.forget_sampler()
+        if self.confirm is not None:
+            self.confirm.begin_in_child()
+        if not instruments.resident.lost:
+            instruments.clean_level = instruments.resident.level()
+        self.tests.begin_anew()
 
     def _measure_setup(self) -> None:
         """Have setup measured where it has a budget, or something asks for what it uses."""

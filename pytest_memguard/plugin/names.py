@@ -14,7 +14,8 @@ LEAK_MARKERS: Final = frozenset({"mem_leak_check", "mem_no_leak_check"})
 STAGES_MODULE: Final = "pytest_memguard.measure.stages"
 LATE_MARKERS: Final = "memguard_late_markers"
 """Name under which an xdist worker reports markers that came while its tests ran."""
-_MARKERS: Final = {"mem_budget", REGRESSION_MARKER} | LEAK_MARKERS
+ISOLATE_MARKER: Final = "mem_isolate"
+_MARKERS: Final = {"mem_budget", REGRESSION_MARKER, ISOLATE_MARKER} | LEAK_MARKERS
 
 
 def names_in_use(items: list[pytest.Item]) -> set[str]:

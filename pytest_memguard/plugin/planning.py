@@ -12,7 +12,7 @@ from pytest_memguard.metrics import PYTHON, TREE
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.keys import ITEMS, LINE
 from pytest_memguard.plugin.marked_items import MarkedItem
-from pytest_memguard.plugin.names import LEAK_MARKERS, has_checks, names_in_use
+from pytest_memguard.plugin.names import ISOLATE_MARKER, LEAK_MARKERS, has_checks, names_in_use
 from pytest_memguard.plugin.options import refuse, settings_of
 from pytest_memguard.settings import Settings
 
@@ -54,6 +54,10 @@ def plan_items(session: pytest.Session) -> None:
         items.instruments.folder.prepare()
     show_long_checks(config, used)
     problems = items.checks.take_problems()
+    if settings.isolate != "off" or ISOLATE_MARKER in used:
+        from pytest_memguard.plugin import isolation
+
+        problems += isolation.begin(session, settings, items)
     measured = [plan for plan in (default, *own.values()) if plan is not None]
     load_what_tests_need(used, measured, settings)
     if problems:

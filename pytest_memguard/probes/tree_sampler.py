@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 from typing import IO, Any, Final
 
@@ -157,13 +157,7 @@ def main(root: int, interval: float) -> None:  # pragma: no cover  in a process 
     """
     requests: SimpleQueue[str] = SimpleQueue()
     leave_parent()
-    tree: Tree
-    if sys.platform == "linux":
-        tree = LinuxTree(root, {os.getpid()})
-    else:
-        from pytest_memguard.probes.tree_psutil import PsutilTree
-
-        tree = PsutilTree(root, {os.getpid()})
+    tree = tree_of(root, {os.getpid()})
 
     def read() -> None:
         for line in sys.stdin:
@@ -174,3 +168,23 @@ def main(root: int, interval: float) -> None:  # pragma: no cover  in a process 
     _write(sys.stdout, {"ready": os.getpid()})
     serve(Sampler(tree, interval), requests, sys.stdout)
     os._exit(0)
+
+
+def tree_of(root: int, hidden: Iterable[int] = ()) -> Tree:
+    """Return the tree of a process.
+
+    Args:
+        root: its number.
+        hidden: processes that do not count, and whose descendants do not.
+
+    Raises:
+        OSError: if it has ended.
+    """
+    tree: Tree
+    if sys.platform == "linux":
+        tree = LinuxTree(root, hidden)
+    else:
+        from pytest_memguard.probes.tree_psutil import PsutilTree
+
+        tree = PsutilTree(root, hidden)
+    return tree

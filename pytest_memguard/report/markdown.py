@@ -23,6 +23,7 @@ _WORDS = {
     "hard-limit": "stopped at a hard budget",
     "check-failed": "failed by a check of another plugin",
     "near-budget": "near its budget",
+    "test-died": "died",
     "leaking": "leaking",
     "lost-worker": "lost worker",
     "memory-abort": "stop of the run",
@@ -86,7 +87,7 @@ def _sifted(run: Run, rich: list[Outcome]) -> Iterator[Outcome]:
         rich: is filled with results that have more than peaks.
     """
     for outcome in run.outcomes:
-        more = (outcome.findings, outcome.notes, outcome.stages)
+        more = (outcome.findings, outcome.notes, outcome.stages, outcome.death)
         if any(more) or outcome.leak or outcome.leak_skipped:
             rich.append(outcome)
         yield outcome

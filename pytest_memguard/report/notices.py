@@ -11,6 +11,7 @@ from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import QUIET, Finding, Outcome, Run
 from pytest_memguard.report.abort import abort_sentence
 from pytest_memguard.report.alerts import alert_sentence
+from pytest_memguard.report.death_text import death_sentence, death_text
 from pytest_memguard.report.failure import failure_text, finding_sentence
 from pytest_memguard.report.leak_section import leaks_by_name
 from pytest_memguard.report.leak_text import leak_sentence, leak_text
@@ -22,6 +23,7 @@ Level = Literal["error", "warning"]
 _FAILED: Final = frozenset({"failed", "error"})
 _WEIGHTS: Final = (
     "regression",
+    "test-died",
     "leaking",
     "hard-limit",
     "over-budget",
@@ -75,8 +77,9 @@ def notices(run: Run) -> list[Notice]:
     Args:
         run: the run.
     """
-    relevant = [outcome for outcome in run.outcomes if outcome.findings or outcome.leak]
+    relevant = [o for o in run.outcomes if o.findings or o.leak or o.death]
     found = [notice for outcome in relevant for notice in _of_findings(outcome)]
+    found += [notice for outcome in relevant for notice in _of_death(outcome)]
     found += _of_leaks(relevant)
     if run.leak_strict:
         found += [notice for outcome in relevant for notice in _unclear(outcome)]
@@ -103,6 +106,8 @@ def whole_text(notice: Notice) -> str:
         return ""
     if notice.rule in {"leaking", "unclear"} and outcome.leak is not None:
         return leak_text(outcome.leak)
+    if notice.rule == "test-died" and outcome.death is not None:
+        return death_text(outcome.death)
     raised = [finding for finding in outcome.findings if finding.raised]
     return failure_text(raised, outcome.stages, outcome.phase("call"))
 
@@ -155,6 +160,13 @@ def _of_leaks(outcomes: Sequence[Outcome]) -> Iterable[Notice]:
         if len(failing) > 1:
             text += f"; {len(failing)} tests show it"
         yield _notice(outcome, "error", "leaking", text, name=name)
+
+
+def _of_death(outcome: Outcome) -> Iterable[Notice]:
+    """Yield the notice of an isolated test whose process died, unless that was expected."""
+    death = outcome.death
+    if death is not None and outcome.result in _FAILED:
+        yield _notice(outcome, "error", "test-died", death_sentence(death), name=death.cause)
 
 
 def _unclear(outcome: Outcome) -> Iterable[Notice]:

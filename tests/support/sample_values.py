@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_memguard.aborts import Abort, Part
 from pytest_memguard.alerts import Alert
 from pytest_memguard.baselines import BaselineValue, FailRule, Fill
+from pytest_memguard.deaths import Death
 from pytest_memguard.flights import Ending, LostWorker, Neighbour, RunAlone, Span
 from pytest_memguard.leaks import (
     Diagnosis,
@@ -159,6 +160,20 @@ OUTCOME = Outcome(
     imports=12,
     cold=PEAK,
     fills=(Fill(holder="data.table", size=28 * MIB),),
+)
+DEATH = Death(
+    cause="crashed",
+    phase="teardown",
+    ending=Ending(
+        signal=11, exit_code=None, highest=90 * MIB, oom_kills=2, oom_source="cgroup v2"
+    ),
+    seconds=0.75,
+    level=60 * MIB,
+    used=30 * MIB,
+    limit=200 * MIB,
+    timeout=2.5,
+    where="the marker",
+    stack=("test_rows.py:7 in test_load",),
 )
 RUN = Run(
     environment=Environment(

@@ -27,6 +27,7 @@ from tests.support.sample_values import (
     ABORT,
     ALERT,
     BUDGET,
+    DEATH,
     FINDING,
     LEAK,
     LOST,
@@ -60,6 +61,7 @@ OUTCOMES = [
     ),
     pytest.param(replace(OUTCOME, findings=(OF_ANOTHER,)), id="check-of-another-plugin"),
     pytest.param(replace(OUTCOME, findings=(STOPPED,)), id="stopped"),
+    pytest.param(replace(OUTCOME, death=DEATH), id="died"),
     pytest.param(replace(OUTCOME, phases=(replace(PHASE, peaks=()),)), id="no-peaks"),
     pytest.param(
         replace(OUTCOME, phases=(replace(PHASE, peaks=(MISSED, UNBOUNDED)),)), id="sampled"
@@ -136,7 +138,7 @@ def test_run_in_pieces(outcomes) -> None:
         STOPPED,
         PHASE,
         STAGE,
-        OUTCOME,
+        replace(OUTCOME, death=DEATH),
         *RUN.totals,
         *RUN.gaps,
         RUN.environment,
@@ -145,6 +147,7 @@ def test_run_in_pieces(outcomes) -> None:
         ABORT,
         ABORT.parts[0],
         ALERT,
+        DEATH,
     ],
     ids=lambda value: type(value).__name__,
 )

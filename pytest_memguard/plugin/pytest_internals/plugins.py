@@ -36,6 +36,20 @@ def forget_failed_subtests(item: pytest.Item) -> None:
         failed.pop(getattr(item, "id", item.nodeid), None)
 
 
+def failed_subtests(item: pytest.Item) -> int:
+    """How many subtests of a test have failed that count as failures of the test."""
+    key: Any = getattr(sys.modules.get("_pytest.subtests"), "failed_subtests_key", None)
+    failed: dict[Any, int] = item.config.stash.get(key, {}) if key is not None else {}
+    return failed.get(getattr(item, "id", item.nodeid), 0)
+
+
+def note_failed_subtests(item: pytest.Item, count: int) -> None:
+    """Let a test count as failed because subtests of it have failed in another process."""
+    key: Any = getattr(sys.modules.get("_pytest.subtests"), "failed_subtests_key", None)
+    if key is not None:
+        item.config.stash[key][getattr(item, "id", item.nodeid)] = count
+
+
 def faulthandler_stderr(config: pytest.Config) -> int:
     """The descriptor to which faulthandler writes, which no capturing catches."""
     from _pytest.faulthandler import fault_handler_stderr_fd_key

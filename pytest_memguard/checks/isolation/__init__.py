@@ -1,0 +1,1 @@
+"""Isolation: which tests run in processes of their own, and what these may use."""

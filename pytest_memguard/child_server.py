@@ -1,0 +1,333 @@
+"""A process that is forked now, and forks children on request that send us messages."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from pytest_memguard.child_channel import Channel, Message, raised
+from pytest_memguard.clock import Clock
+from pytest_memguard.sizes import KIB
+from pytest_memguard.values import dataclass
+
+_FORK: Final = b"F"
+_KILL: Final = b"K"
+_NOTE: Final = struct.Struct("!cqq")
+_CHUNK: Final = 1 << 16
+_PATIENCE_SECONDS: Final = 10.0
+_LOST: Final = "the process that was forked before the first test has gone"
+_UNIT_OF_MAXRSS: Final = 1 if sys.platform == "darwin" else KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The end of a child, as the kernel knows it."""
+
+    status: int
+    """What `os.waitpid` has returned."""
+    highest: int
+    """The highest resident bytes of the child, or of one that it has waited for."""
+
+
+class ServerLost(RuntimeError):  # noqa: N818  reads as the sentence it reports
+    """The process that forks children has gone."""
+
+
+class Child:
+    """A child of the server.
+
+    Args:
+        server: has forked it.
+        channel: our end of the connection with it.
+
+    Attributes:
+        pid: its number.
+        ended: how it has ended; ``None`` as long as that is not known.
+    """
+
+    def __init__(self, server: ChildServer, pid: int, channel: Channel) -> None:
+        self._server = server
+        self.pid = pid
+        self.channel = channel
+        self.ended: Ended | None = None
+
+    def send(self, message: Message) -> None:
+        """Send it a message; one that has ended misses it."""
+        with contextlib.suppress(OSError):
+            self.channel.send(message)
+
+    def receive(self, seconds: float | None = None) -> Message | Ended | None:
+        """Return the next message of the child or, after the last one, how it has ended.
+
+        Args:
+            seconds: how long to wait; ``None`` for as long as it takes.
+
+        Returns:
+            ``None`` if nothing has come in that time.
+
+        Raises:
+            ServerLost: if the server has gone.
+        """
+        deadline = None if seconds is None else Clock.seconds() + seconds
+        while True:
+            message = self.channel.take()
+            if message is not None:
+                return message
+            if self.ended is not None:
+                if self.channel.read(socket.MSG_DONTWAIT):
+                    continue
+                return self.ended
+            left = None if deadline is None else max(0.0, deadline - Clock.seconds())
+            if not self._wait(left):
+                return None
+
+    def kill(self, number: int) -> None:
+        """Send it a signal; SIGKILL goes to its descendants as well."""
+        if self.ended is None:
+            self._server.kill(number)
+
+    def close(self) -> None:
+        """End it, if it has not ended by itself."""
+        self.kill(signal.SIGKILL)
+        deadline = Clock.seconds() + _PATIENCE_SECONDS
+        with contextlib.suppress(ServerLost):
+            while self.ended is None and Clock.seconds() < deadline:
+                self._wait(deadline - Clock.seconds())
+        self.channel.close()
+
+    def _wait(self, seconds: float | None) -> bool:
+        """Wait for anything from the child, or about it; return whether there was."""
+        waiting = select.poll()
+        waiting.register(self.channel.fileno(), select.POLLIN)
+        waiting.register(self._server.fileno(), select.POLLIN)
+        events = dict(waiting.poll(None if seconds is None else 1000 * seconds))
+        if self._server.fileno() in events:
+            self.ended = self._server.read_end()
+        # the end of the connection alone says nothing: the child may have closed it
+        if events.get(self.channel.fileno(), 0) and not self.channel.read(socket.MSG_DONTWAIT):
+            self._wait_for_end(seconds)
+        return bool(events)
+
+    def _wait_for_end(self, seconds: float | None) -> None:
+        if self.ended is None:
+            waiting = select.poll()
+            waiting.register(self._server.fileno(), select.POLLIN)
+            if waiting.poll(None if seconds is None else 1000 * seconds):
+                self.ended = self._server.read_end()
+
+
+class ChildServer:
+    """A process that is forked now, and has one child at a time.
+
+    Those children are not affected by anything that this process does from now on. They share
+    its output. When this process ends, the server and its child do.
+
+    Args:
+        run: called in each child with its end of the connection; the child ends after that.
+        prepare: called once in the server, before the first child.
+
+    Attributes:
+        pid: number of the server.
+    """
+
+    def __init__(
+        self, run: Callable[[Channel], object], prepare: Callable[[], object] = bool
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        flush_outputs()
+        self.pid = fork()
+        if self.pid == 0:
+            ours.close()
+            _serve(raised(theirs), run, prepare)
+        theirs.close()
+        self._control = raised(ours)
+
+    def fileno(self) -> int:
+        """Return the number of the descriptor on which it reports."""
+        return self._control.fileno()
+
+    def start(self) -> Child:
+        """Fork a child.
+
+        Raises:
+            ServerLost: if the server has gone.
+        """
+        flush_outputs()
+        ours, theirs = socket.socketpair()
+        try:
+            socket.send_fds(self._control, [_FORK], [theirs.fileno()])
+            kind, pid, _ = self._note()
+        except OSError as error:
+            ours.close()
+            raise ServerLost(_LOST) from error
+        finally:
+            theirs.close()
+        if kind != _FORK:
+            ours.close()
+            msg = f"no process could be forked: {os.strerror(pid)}"
+            raise ServerLost(msg)
+        return Child(self, pid, Channel(ours))
+
+    def kill(self, number: int) -> None:
+        """Send the child a signal."""
+        with contextlib.suppress(OSError):
+            self._control.sendall(_KILL + bytes([number]))
+
+    def read_end(self) -> Ended:
+        """Read how the child has ended.
+
+        Raises:
+            ServerLost: if the server has gone.
+        """
+        _, status, highest = self._note()
+        return Ended(status=status, highest=highest * _UNIT_OF_MAXRSS)
+
+    def close(self) -> None:
+        """End the server, and its child."""
+        self._control.close()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+    def _note(self) -> tuple[bytes, int, int]:
+        data = b""
+        while len(data) < _NOTE.size:
+            chunk = self._control.recv(_NOTE.size - len(data))
+            if not chunk:
+                raise ServerLost(_LOST)
+            data += chunk
+        kind, first, second = _NOTE.unpack(data)
+        return kind, first, second
+
+
+def fork() -> int:
+    """Fork, whatever threads there are."""
+    with warnings.catch_warnings():
+        # Python 3.12 warns about forks in a process with threads; this one is intended
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def flush_outputs() -> None:
+    """Empty the buffers of the outputs, which a forked child would write once more."""
+    for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__} - {None}:
+        with contextlib.suppress(ValueError, OSError, AttributeError):
+            stream.flush()  # type: ignore[union-attr]
+
+
+def _serve(
+    control: socket.socket, run: Callable[[Channel], object], prepare: Callable[[], object]
+) -> NoReturn:
+    """Be the server."""
+    try:
+        os.setsid()
+        prepare()
+        _Server(control, run).serve()
+    except BaseException:  # noqa: BLE001  it ends in any case
+        traceback.print_exc()
+    finally:
+        os._exit(0)  # no cleanup handlers: they belong to the parent
+
+
+class _Server:
+    """What the server does.
+
+    Args:
+        control: the connection with the process that has forked it.
+        run: what children do.
+    """
+
+    def __init__(self, control: socket.socket, run: Callable[[Channel], object]) -> None:
+        self._control = control
+        self._run = run
+        self._child = 0
+        self._wake, self._woken = os.pipe()
+        os.set_blocking(self._woken, False)
+        self._before = signal.signal(signal.SIGCHLD, _do_nothing)
+        signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+
+    def serve(self) -> None:
+        """Fork and wait for children until the other process closes the connection."""
+        waiting = select.poll()
+        waiting.register(self._control.fileno(), select.POLLIN)
+        waiting.register(self._wake, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in waiting.poll()}
+            if self._wake in ready:
+                os.read(self._wake, _CHUNK)
+            self._reap(os.WNOHANG)
+            if self._control.fileno() in ready and not self._answer():
+                self._signal(signal.SIGKILL)
+                self._reap(0)
+                return
+
+    def _answer(self) -> bool:
+        """Do what is asked for next; return whether anything was."""
+        request, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
+        if request == _FORK:
+            self._fork(socket.socket(fileno=descriptors[0]))
+        elif request == _KILL:
+            self._signal(self._control.recv(1)[0])
+        return bool(request)
+
+    def _fork(self, connection: socket.socket) -> None:
+        try:
+            pid = fork()
+        except OSError as error:
+            connection.close()
+            self._control.sendall(_NOTE.pack(b"!", error.errno or 0, 0))
+            return
+        if pid == 0:
+            self._be_child(connection)
+        connection.close()
+        self._child = pid
+        self._control.sendall(_NOTE.pack(_FORK, pid, 0))
+
+    def _be_child(self, connection: socket.socket) -> NoReturn:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, self._before)
+            os.close(self._wake)
+            os.close(self._woken)
+            self._control.close()
+            os.setsid()
+            self._run(Channel(connection))
+            status = 0
+        except BaseException:  # noqa: BLE001  the child ends in any case
+            traceback.print_exc()
+        finally:
+            flush_outputs()
+            os._exit(status)  # no cleanup handlers: they belong to the first process
+
+    def _signal(self, number: int) -> None:
+        if self._child:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if number == signal.SIGKILL:
+                    os.killpg(self._child, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child, number)
+
+    def _reap(self, options: int) -> None:
+        """Report the end of the child, if it has ended, and end what it has left behind."""
+        if not self._child:
+            return
+        pid, status, usage = os.wait4(self._child, options)
+        if pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+            self._child = 0
+            with contextlib.suppress(OSError):
+                self._control.sendall(_NOTE.pack(b"E", status, usage.ru_maxrss))
+
+
+def _do_nothing(*_: object) -> None:
+    """Be a handler: without one, a signal does not end a wait."""
