@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import select
@@ -300,13 +301,15 @@ class _Server:
             os.close(self._woken)
             self._control.close()
             os.setsid()
+            atexit._clear()  # noqa: SLF001  these handlers belong to the first process
             self._run(Channel(connection))
+            atexit._run_exitfuncs()  # noqa: SLF001  and these to this one
             status = 0
         except BaseException:  # noqa: BLE001  the child ends in any case
             traceback.print_exc()
         finally:
             flush_outputs()
-            os._exit(status)  # no cleanup handlers: they belong to the first process
+            os._exit(status)
 
     def _signal(self, number: int) -> None:
         if self._child:

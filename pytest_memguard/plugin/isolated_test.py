@@ -22,6 +22,7 @@ from pytest_memguard.plugin.keys import ITEMS
 from pytest_memguard.plugin.limit_watch import LimitWatch
 from pytest_memguard.plugin.outcomes import combined_result, result_of
 from pytest_memguard.plugin.plain_values import warning_from_plain
+from pytest_memguard.plugin.properties import PEAK
 from pytest_memguard.plugin.pytest_internals.isolated import (
     captured_output,
     failed_call,
@@ -201,6 +202,10 @@ class IsolatedTest:
         )
         error = Died(death_text(death), death)
         note_xfail(item)
+        properties = self._reports[-1].user_properties if self._reports else []
+        item.user_properties[:] = properties
+        if death.used is not None:
+            item.user_properties.append((PEAK, max(0, death.used)))
         seconds = now - self._phase_start
         call = failed_call(error, phase, time.time() - seconds, seconds)
         # other plugins' hooks rely on what they have prepared where the test ran

@@ -13,14 +13,16 @@ import pytest
 from pytest_memguard.checks.isolation.plan import IsolationPlan, IsolationPlanner
 from pytest_memguard.child_server import Child, ChildServer, Ended, ServerLost
 from pytest_memguard.isolation import can_fork
+from pytest_memguard.judge.lost_worker import cause_of
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.child_coverage import ChildCoverage
 from pytest_memguard.plugin.isolated_child import IsolatedChild
-from pytest_memguard.plugin.isolated_test import IsolatedTest
+from pytest_memguard.plugin.isolated_test import IsolatedTest, ending_of
 from pytest_memguard.plugin.marked_items import MarkedItem
 from pytest_memguard.plugin.pytest_internals.isolated import prepare_temp_folder, tear_down
 from pytest_memguard.probes import own_children
 from pytest_memguard.probes.oom_kills import read_oom_counter
+from pytest_memguard.report.post_mortem import cause_text
 
 if TYPE_CHECKING:
     from pytest_memguard.plugin.items import ItemHooks
@@ -30,30 +32,37 @@ SUBJECT: Final = "isolated tests"
 _PATIENCE_SECONDS: Final = 10.0
 
 
-def begin(session: pytest.Session, settings: Settings, items: ItemHooks) -> list[str]:
-    """Have tests isolated, if an option or a marker asks for it.
+def plan_isolation(
+    session: pytest.Session, settings: Settings, problems: list[str]
+) -> Mapping[pytest.Item, IsolationPlan]:
+    """How each test is isolated that is.
 
     Args:
         session: pytest's; its tests are known.
         settings: the run's.
-        items: measures tests.
-
-    Returns:
-        What is wrong with markers.
+        problems: takes what is wrong with markers.
     """
-    planner, problems = IsolationPlanner(settings.isolate), list[str]()
-    plans: dict[pytest.Item, IsolationPlan] = {}
-    for item in session.items:
-        plan = planner.plan(MarkedItem(item), problems)
-        if plan is not None:
-            plans[item] = plan
+    planner = IsolationPlanner(settings.isolate)
+    planned = ((item, planner.plan(MarkedItem(item), problems)) for item in session.items)
+    return {item: plan for item, plan in planned if plan is not None}
+
+
+def begin(
+    session: pytest.Session, items: ItemHooks, plans: Mapping[pytest.Item, IsolationPlan]
+) -> None:
+    """Have tests isolated, inside all hooks that prepare for the first of them.
+
+    Args:
+        session: pytest's; its tests are known.
+        items: measures tests.
+        plans: of those that are isolated.
+    """
     config = session.config
     reason = _why_not(config)
     if reason:
         items.instruments.gaps.append(Gap(subject=SUBJECT, reason=reason))
-    elif plans and not config.getoption("collectonly"):
-        config.pluginmanager.register(Isolation(session, plans), "memguard-isolation")
-    return problems
+    elif not config.getoption("collectonly"):
+        config.pluginmanager.register(Isolation(session, plans, items), "memguard-isolation")
 
 
 def _why_not(config: pytest.Config) -> str:
@@ -73,13 +82,19 @@ class Isolation:
     Args:
         session: pytest's; its tests are known.
         plans: of the tests that are isolated.
+        items: measures tests.
     """
 
     def __init__(
-        self, session: pytest.Session, plans: Mapping[pytest.Item, IsolationPlan]
+        self,
+        session: pytest.Session,
+        plans: Mapping[pytest.Item, IsolationPlan],
+        items: ItemHooks,
     ) -> None:
         self._session = session
         self._plans = plans
+        self._gaps = items.instruments.gaps
+        self._latest = ""
         self._numbers = {item: number for number, item in enumerate(session.items)}
         self._stack = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115  as long as the run
         self._side = IsolatedChild(session, self._stack, plans)
@@ -129,7 +144,7 @@ class Isolation:
     ) -> None:
         test = IsolatedTest(item, plan, self._stack, self._kills, self._coverage)
         is_last = nextitem is None or self._place(nextitem) != self._place(item)
-        following = -1 if nextitem is None or is_last else self._numbers[nextitem]
+        following = -1 if nextitem is None or is_last else self._numbers.get(nextitem, -1)
         try:
             while True:
                 is_new = self._child is None
@@ -142,10 +157,11 @@ class Isolation:
         except BaseException:
             self._interrupt()
             raise
+        self._latest = item.nodeid
         if ended is not None:
             test.report_death(ended)
         if ended is not None or is_last:
-            self._end_child()
+            self._end_child(has_died=ended is not None)
         self._tear_down_here(item, nextitem)
         test.stop_if_asked()
 
@@ -163,8 +179,12 @@ class Isolation:
             report = item.ihook.pytest_runtest_makereport(item=item, call=call)
             item.ihook.pytest_runtest_logreport(report=report)
 
-    def _end_child(self) -> None:
-        """Let the child tear down what it has set up, and end."""
+    def _end_child(self, *, has_died: bool = False) -> None:
+        """Let the child tear down what it has set up, and end.
+
+        Args:
+            has_died: whether it has, which was reported.
+        """
         child, self._child = self._child, None
         if child is None:
             return
@@ -175,7 +195,17 @@ class Isolation:
                 break
             if message[0] == "coverage":
                 self._coverage.take(message[1])
+        if not has_died:
+            self._note_end(child.ended)
         child.close()
+
+    def _note_end(self, ended: Ended | None) -> None:
+        """Say so if a process died when its tests were over."""
+        if ended is not None and ended.status:
+            ending = ending_of(ended, self._kills)
+            how = cause_text(cause_of(ending), ending)
+            reason = f"the process of {self._latest} {how} when the test was over"
+            self._gaps.append(Gap(subject=SUBJECT, reason=reason))
 
     def _interrupt(self) -> None:
         """End the child in the middle of a test, which may tear down what it has set up."""

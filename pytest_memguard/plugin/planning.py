@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +17,7 @@ from pytest_memguard.plugin.options import refuse, settings_of
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_memguard.checks.isolation.plan import IsolationPlan
     from pytest_memguard.plugin.items import ItemHooks
 
 
@@ -54,10 +55,11 @@ def plan_items(session: pytest.Session) -> None:
         items.instruments.folder.prepare()
     show_long_checks(config, used)
     problems = items.checks.take_problems()
+    isolated: Mapping[pytest.Item, IsolationPlan] = {}
     if settings.isolate != "off" or ISOLATE_MARKER in used:
-        from pytest_memguard.plugin import isolation
+        from pytest_memguard.plugin.isolation import plan_isolation
 
-        problems += isolation.begin(session, settings, items)
+        isolated = plan_isolation(session, settings, problems)
     measured = [plan for plan in (default, *own.values()) if plan is not None]
     load_what_tests_need(used, measured, settings)
     if problems:
@@ -68,6 +70,10 @@ def plan_items(session: pytest.Session) -> None:
 
             hard_start.begin(config, settings, items, measured, used)
         repeat_tests(config, items)
+        if isolated:
+            from pytest_memguard.plugin import isolation
+
+            isolation.begin(session, items, isolated)
 
 
 def plan_all(

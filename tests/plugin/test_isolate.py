@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sqlite3
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jsonschema
@@ -595,3 +599,140 @@ def test_a_server_that_was_killed(run) -> None:
         ["*the process that was forked before the first test has gone*"]
     )
     assert result.ret != 0
+
+
+def test_other_checks_inside(run) -> None:
+    """Hard budgets and leak checks work in the process of a test."""
+    result = run(
+        """
+        import pytest
+
+        KEPT = []
+
+        @pytest.mark.mem_budget(20, hard=True)
+        def test_hard():
+            rows = []
+            for _ in range(60):
+                rows.append(bytearray(1 << 20))
+
+        @pytest.mark.mem_leak_check
+        def test_leaks():
+            KEPT.append(bytearray(1000))
+
+        @pytest.mark.mem_leak_check
+        def test_clean():
+            bytearray(1000)
+        """,
+        "--mem-isolate",
+    )
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*(hard-limit)", "*LeakDetected*"], consecutive=False)
+
+
+def test_a_process_that_dies_between_tests(run) -> None:
+    """A process that dies when a test is over fails none, and is named at the end."""
+    result = run(
+        """
+        import atexit, os
+
+        def test_one():
+            atexit.register(os._exit, 9)
+
+        def test_two():
+            pass
+        """,
+        "--mem-isolate",
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["*the process of test_it.py::test_one ended itself with exit code 9 when the test*"]
+    )
+
+
+def test_what_runs_at_exit(run) -> None:
+    """A process of a test runs what the test has registered for its exit, and nothing else."""
+    source = """
+        import atexit, os
+
+        PID = os.getpid()
+
+        def note(name):
+            with open("exits", "a") as file:
+                print(name, os.getpid() == PID, file=file)
+
+        atexit.register(note, "run")
+
+        def test_it():
+            atexit.register(note, "test")
+    """
+    run(source, "--mem-isolate", subprocess=True).assert_outcomes(passed=1)
+    assert Path("exits").read_text(encoding="utf-8") == "test False\nrun True\n"
+
+
+def test_junit(run) -> None:
+    """JUnit XML has the failure of a test that died, with its peak."""
+    run(DEATHS, "--mem-isolate", "--junitxml=j.xml", "-k", "crash or large or after")
+    xml = Path("j.xml").read_text(encoding="utf-8")
+    assert 'errors="0" failures="2" skipped="0" tests="3"' in xml
+    assert re.search(r'(?s)name="test_large".*?name="memguard_peak_bytes" value="\d{8}"', xml)
+    assert "crashed (SIGSEGV) in its call" in xml
+
+
+def test_a_forked_process_that_goes_on(run) -> None:
+    """A process that a test has forked, and that returns from the test, reports nothing."""
+    result = run(
+        """
+        import os
+
+        def test_forks():
+            os.fork()
+
+        def test_after():
+            pass
+        """,
+        "--mem-isolate",
+    )
+    result.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("number", [2, 15], ids=["interrupt", "terminate"])
+def test_a_run_that_is_stopped(pytester, number) -> None:
+    """A run that is interrupted tears the test down; one that is ended leaves no process."""
+    pytester.makepyfile(
+        """
+        import os, pathlib, time
+        import pytest
+
+        @pytest.fixture
+        def note():
+            yield
+            pathlib.Path("torn").touch()
+
+        def test_slow(note):
+            pathlib.Path("new").write_text(str(os.getpid()))
+            os.rename("new", "pid")
+            time.sleep(60)
+        """
+    )
+    plugins = ["-p", "pytest_memguard.plugin.hooks", "-p", "no:cacheprovider"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-q", *plugins, "--mem-isolate"],
+        cwd=pytester.path,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while not Path("pid").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    pid = Path("pid").read_text(encoding="utf-8")
+    while Path("/proc", pid).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    if number == signal.SIGINT:
+        assert process.returncode == pytest.ExitCode.INTERRUPTED
+        assert "KeyboardInterrupt" in out
+        assert Path("torn").exists()
