@@ -92,8 +92,7 @@ class IsolatedChild:
             if kind == "run":
                 self._run(*arguments)
             else:
-                tear_down(self._session, None)
-                self._send_coverage()
+                self._end_in_the_middle()
         items.instruments.folder.close()
 
     def _run(self, number: int, following: int) -> None:
@@ -131,6 +130,13 @@ class IsolatedChild:
         if session.shouldfail or session.shouldstop:
             self._send(("stop", plain(session.shouldfail), plain(session.shouldstop)))
         self._send(end)
+
+    def _end_in_the_middle(self) -> None:
+        """Tear down what a test has left to others that are not going to run."""
+        call = tear_down(self._session, None)
+        if call is not None and call.excinfo is not None:
+            self._send(("not torn down", call.excinfo.exconly()))
+        self._send_coverage()
 
     def _send_coverage(self) -> None:
         data = measured_here()

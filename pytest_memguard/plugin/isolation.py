@@ -18,6 +18,7 @@ from pytest_memguard.model import Gap
 from pytest_memguard.plugin.child_coverage import ChildCoverage
 from pytest_memguard.plugin.isolated_child import IsolatedChild
 from pytest_memguard.plugin.isolated_test import IsolatedTest, ending_of
+from pytest_memguard.plugin.limit_watch import why_no_limit
 from pytest_memguard.plugin.marked_items import MarkedItem
 from pytest_memguard.plugin.pytest_internals.isolated import prepare_temp_folder, tear_down
 from pytest_memguard.probes import own_children
@@ -62,6 +63,8 @@ def begin(
     if reason:
         items.instruments.gaps.append(Gap(subject=SUBJECT, reason=reason))
     elif not config.getoption("collectonly"):
+        if any(plan.limit for plan in plans.values()) and (reason := why_no_limit()):
+            items.instruments.gaps.append(Gap(subject="limits of mem_isolate", reason=reason))
         config.pluginmanager.register(Isolation(session, plans, items), "memguard-isolation")
 
 
@@ -110,12 +113,13 @@ class Isolation:
         self._server = ChildServer(self._side.run, self._side.prepare)
         own_children.PIDS.add(self._server.pid)
         try:
-            result = yield
-            self._end_child()
-            self._coverage.add_to_run()
-            return result
+            return (yield)
         finally:
-            self._close()
+            try:
+                self._end_child(tear_down_first=True)  # -x stops in the middle of a module
+                self._coverage.add_to_run()
+            finally:
+                self._close()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
@@ -179,22 +183,27 @@ class Isolation:
             report = item.ihook.pytest_runtest_makereport(item=item, call=call)
             item.ihook.pytest_runtest_logreport(report=report)
 
-    def _end_child(self, *, has_died: bool = False) -> None:
-        """Let the child tear down what it has set up, and end.
+    def _end_child(self, *, has_died: bool = False, tear_down_first: bool = False) -> None:
+        """Let the child end.
 
         Args:
             has_died: whether it has, which was reported.
+            tear_down_first: whether it has to tear down what its last test needed no longer.
         """
         child, self._child = self._child, None
         if child is None:
             return
-        child.send(("tear down",))
+        if tear_down_first:
+            child.send(("tear down",))
         child.channel.finish()
         while message := child.receive(_PATIENCE_SECONDS):
             if isinstance(message, Ended):
                 break
-            if message[0] == "coverage":
-                self._coverage.take(message[1])
+            kind, *arguments = message
+            if kind == "coverage":
+                self._coverage.take(arguments[0])
+            elif kind == "not torn down":
+                self._note(f"what {self._latest} has set up was not torn down: {arguments[0]}")
         if not has_died:
             self._note_end(child.ended)
         child.close()
@@ -204,8 +213,10 @@ class Isolation:
         if ended is not None and ended.status:
             ending = ending_of(ended, self._kills)
             how = cause_text(cause_of(ending), ending)
-            reason = f"the process of {self._latest} {how} when the test was over"
-            self._gaps.append(Gap(subject=SUBJECT, reason=reason))
+            self._note(f"the process of {self._latest} {how} when the test was over")
+
+    def _note(self, reason: str) -> None:
+        self._gaps.append(Gap(subject=SUBJECT, reason=reason))
 
     def _interrupt(self) -> None:
         """End the child in the middle of a test, which may tear down what it has set up."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.clock import Clock
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.resident import resident_reader
+from pytest_memguard.probes.tree_sampler import tree_of
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.isolation.plan import IsolationPlan
@@ -77,8 +81,6 @@ class LimitWatch:
 
     def _used(self, level: int) -> int:
         """Bytes that the process tree uses above its start, at least."""
-        from pytest_memguard.probes.tree_sampler import tree_of
-
         try:
             if self._tree is None:
                 self._tree = tree_of(self._child.pid)
@@ -86,3 +88,13 @@ class LimitWatch:
         except OSError:  # it has just ended
             return self.seen
         return int(sample.most - sample.below_most + sample.below_least - level)
+
+
+def why_no_limit() -> str:
+    """Why no process can be held to a limit on its memory; empty if it can."""
+    try:
+        resident_reader()
+        tree_of(os.getpid())
+    except (Unmeasurable, OSError) as error:
+        return f"{error}; no test is stopped at its limit"
+    return ""

@@ -428,6 +428,44 @@ def test_first_failure_stops_the_run(run) -> None:
     result.assert_outcomes(passed=1, failed=2)
 
 
+@pytest.mark.parametrize("stops", [False, True], ids=["-x", "shouldstop"])
+def test_a_module_that_is_not_finished(run, stops) -> None:
+    """Fixtures of a module that stops in the middle are torn down, and problems are named."""
+    source = """
+        import pathlib
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def wide():
+            yield
+            pathlib.Path("torn").touch()
+            raise RuntimeError("too late")
+
+        def test_one(wide):
+            assert False
+
+        def test_two(wide):
+            pass
+    """
+    if stops:  # a hook of the process of the run alone, which the other one hears nothing of
+        Path("conftest.py").write_text(
+            "def pytest_runtest_logfinish(nodeid, location):\n"
+            "    SESSION.shouldstop = 'enough'\n"
+            "def pytest_sessionstart(session):\n"
+            "    global SESSION\n"
+            "    SESSION = session\n",
+            encoding="utf-8",
+        )
+    result = run(source, "--mem-isolate=module", *([] if stops else ["-x"]))
+    assert Path("torn").exists()
+    if stops:
+        result.assert_outcomes(failed=1)
+        line = "*what test_it.py::test_one has set up was not torn down: RuntimeError: too late"
+        result.stdout.fnmatch_lines([line])
+    else:
+        assert result.parseoutcomes() == run(source, "-x").parseoutcomes()
+
+
 def test_a_module_goes_on_after_a_death(run) -> None:
     """With =module, the tests behind one that died have another process."""
     result = run(
