@@ -17,10 +17,7 @@ import pytest
 
 from pytest_memguard.isolation import can_fork
 
-pytestmark = [
-    pytest.mark.fast,
-    pytest.mark.skipif(not can_fork(), reason="this platform has no fork"),
-]
+pytestmark = pytest.mark.skipif(not can_fork(), reason="this platform has no fork")
 SCHEMA = Path(__file__).parents[2] / "docs/mem-json.schema.json"
 XDIST = ["xdist.plugin"]
 KINDS = """
@@ -208,6 +205,7 @@ def test_the_report_is_the_same(run, scope) -> None:
     assert isolated.ret == plain.ret
 
 
+@pytest.mark.fast
 def test_each_test_has_a_process(run) -> None:
     """No test sees what another one has left; with =module those of the file do."""
     source = """
@@ -226,6 +224,7 @@ def test_each_test_has_a_process(run) -> None:
     run(source).assert_outcomes(passed=1, failed=1)
 
 
+@pytest.mark.fast
 def test_a_marker_isolates_its_test(run) -> None:
     """A test with the marker does not see, or leave, anything; fixtures of others live on."""
     result = run(
@@ -261,6 +260,7 @@ def test_a_marker_isolates_its_test(run) -> None:
     result.assert_outcomes(passed=4)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
 def test_deaths(run, written, workers) -> None:
     """A process that dies fails its own test with the cause, and the run goes on."""
