@@ -29,9 +29,8 @@ class ChildCoverage:
 
     def take(self, dumped: bytes) -> None:
         """Take what a child has measured."""
-        from coverage import CoverageData
-
-        data = CoverageData(no_disk=True)
+        module: Any = sys.modules["coverage"]  # this process measures as well
+        data = module.CoverageData(no_disk=True)
         data.loads(dumped)
         if self._all is None:
             self._all = data
