@@ -101,17 +101,17 @@ class Bench:
 
 def unchanged(bench: Bench, times: int) -> int:
     """Compare without a change, and count what is called a regression."""
-    false = unsure = 0
+    false = undecided = 0
     kinds = list(ORDERS.items())
     for number in range(times):
         order, flags = kinds[0] if number < times // 2 else kinds[1 + number % 2]
         said = bench.compare(*flags)
         false += sum(text.startswith("regression") for text in said.values())
-        unsure += sum(not text.startswith("regression") for text in said.values())
+        undecided += sum(not text.startswith("regression") for text in said.values())
         print(f"  {number + 1:2} of {times}, {order}: {len(said)} not as they were", flush=True)
         for name, text in said.items():
             print(f"     {name}: {text}")
-    print(f"without a change: {false} regressions and {unsure} unsure in {times} runs")
+    print(f"without a change: {false} regressions and {undecided} undecided in {times} runs")
     return false
 
 

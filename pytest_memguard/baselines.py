@@ -10,7 +10,7 @@ from pytest_memguard.metrics import RSS
 from pytest_memguard.values import dataclass
 
 RuleKind = Literal["peak", "growth", "stage", "leak"]
-ChangeKind = Literal["same", "regression", "improvement", "new", "gone", "unsure"]
+ChangeKind = Literal["same", "regression", "improvement", "new", "gone", "undecided"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from pytest_memguard.baselines import BaselineValue, FailRule, Fill
+from pytest_memguard.causes import Cause, CauseGroup
 from pytest_memguard.formats import Json
 from pytest_memguard.model import (
     Budget,
@@ -163,6 +164,46 @@ def stop_from_json(data: Json) -> Stop:
     )
 
 
+def cause_to_json(cause: Cause) -> Json:
+    """Return the cause of a regression as plain JSON."""
+    return {
+        "growth_bytes": cause.growth,
+        "lines": list(cause.lines),
+        "holder": cause.holder,
+        "is_fill": cause.is_fill,
+        "stage": cause.stage,
+        "fixtures": list(cause.fixtures),
+        "first": cause.first,
+    }
+
+
+def cause_from_json(data: Json) -> Cause:
+    """Return the cause of a regression from its plain form."""
+    return Cause(
+        growth=data["growth_bytes"],
+        lines=tuple(data["lines"]),
+        holder=data["holder"],
+        is_fill=data["is_fill"],
+        stage=data["stage"],
+        fixtures=tuple(data["fixtures"]),
+        first=data["first"],
+    )
+
+
+def group_to_json(group: CauseGroup) -> Json:
+    """Return what regressions of a run have in common as plain JSON."""
+    return {
+        "first": group.first,
+        "tests": list(group.tests),
+        "undecided": list(group.undecided),
+        "line": group.line,
+        "holder": group.holder,
+        "stage": group.stage,
+        "least_bytes": group.least,
+        "most_bytes": group.most,
+    }
+
+
 def finding_to_json(finding: Finding) -> Json:
     """Return a finding as plain JSON."""
     return {
@@ -175,13 +216,14 @@ def finding_to_json(finding: Finding) -> Json:
         "raised": finding.raised,
         **({} if not finding.check else {"check": finding.check}),
         **({} if finding.stop is None else {"stop": stop_to_json(finding.stop)}),
+        **({} if finding.cause is None else {"cause": cause_to_json(finding.cause)}),
     }
 
 
 def finding_from_json(data: Json) -> Finding:
     """Return a finding from its plain form."""
     return Finding(
-        rule=data["rule"],
+        rule="undecided" if data["rule"] == "unsure" else data["rule"],  # up to format 2
         text=data["text"],
         budget=budget_from_json(data["budget"]),
         peak=None if data["peak"] is None else peak_from_json(data["peak"]),
@@ -190,6 +232,7 @@ def finding_from_json(data: Json) -> Finding:
         raised=data["raised"],
         check=data.get("check", ""),
         stop=stop_from_json(data["stop"]) if "stop" in data else None,
+        cause=cause_from_json(data["cause"]) if "cause" in data else None,
     )
 
 

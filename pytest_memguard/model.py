@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads ne
     from pytest_memguard.aborts import Abort
     from pytest_memguard.alerts import Alert
     from pytest_memguard.baselines import BaselineValue, Fill
+    from pytest_memguard.causes import Cause
     from pytest_memguard.deaths import Death
     from pytest_memguard.flights import LostWorker
     from pytest_memguard.leaks import LeakReading
@@ -34,7 +35,6 @@ Rule = Literal[
     "not-measured",
     "stage-not-run",
     "regression",
-    "unsure",
     "known-fill",
     "new-test",
     "check-failed",
@@ -224,6 +224,8 @@ class Finding:
     """Name of another plugin's check; empty for our own rules."""
     stop: Stop | None = None
     """Where the test was stopped, if the limit is a hard one and stopped it."""
+    cause: Cause | None = None
+    """What is known of the reason, if the limit is one of the regression check."""
 
     @property
     def slug(self) -> str:

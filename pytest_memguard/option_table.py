@@ -219,7 +219,7 @@ OPTIONS: tuple[Option, ...] = (
         flag="--mem-leak-strict",
         ini="mem_leak_strict",
         default="off",
-        help="Fail tests whose leak check ends as unclear, too.",
+        help="Fail tests whose leak check ends as unclear, too; --mem-strict includes it.",
     ),
     Option(
         "leak_accept",
@@ -363,8 +363,8 @@ OPTIONS: tuple[Option, ...] = (
         flag="--mem-strict",
         ini="mem_strict",
         default="off",
-        help="With --mem-compare, fail tests that are new or cannot be decided too, and runs "
-        "without a baseline.",
+        help="Fail tests that are undecided, whose budgets could not be measured or, with "
+        "--mem-compare, that are new; such a run needs a baseline.",
     ),
     Option(
         "isolate",

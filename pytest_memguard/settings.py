@@ -114,7 +114,6 @@ class Settings:
 _NEEDS: Mapping[str, tuple[str, str, str]] = {
     "fail_on": ("--mem-fail-on", "compares", "--mem-compare"),
     "confirm": ("--mem-confirm", "has_baseline", "--mem-compare or --mem-save"),
-    "strict": ("--mem-strict", "compares", "--mem-compare"),
     "prune": ("--mem-prune", "saves", "--mem-save"),
 }
 
@@ -153,6 +152,7 @@ def resolve(given: Mapping[str, tuple[object, str]]) -> Settings:
         settings,
         save=settings.baseline if settings.save == "" else settings.save,
         compare=settings.baseline if settings.compare == "" else settings.compare,
+        leak_strict=settings.leak_strict or settings.strict,
         fail_on=rules,
     )
 

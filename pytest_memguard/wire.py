@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from pytest_memguard.abort_wire import abort_from_json, abort_to_json
 from pytest_memguard.alert_wire import alert_from_json, alert_to_json
+from pytest_memguard.cause_groups import cause_groups
+from pytest_memguard.causes import CauseGroup
 from pytest_memguard.death_wire import death_from_json, death_to_json
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.flight_wire import lost_from_json, lost_to_json
@@ -21,6 +23,7 @@ from pytest_memguard.measurement_wire import (
     fills_to_json,
     finding_from_json,
     finding_to_json,
+    group_to_json,
     peak_from_json,
     peak_to_json,
     phase_from_json,
@@ -40,8 +43,10 @@ from pytest_memguard.model import (
 FORMAT: Final = 3
 # 1: first format.
 # 2: for a test cold and fills, and for what it is compared with cold_bytes.
-# 3: for a run that was stopped memory_abort, for a lost worker alone; alerts.
+# 3: for a run that was stopped memory_abort, for a lost worker alone; alerts; the death of a
+#    test; causes of the run, and the cause of a finding; the rule unsure is undecided.
 _FORMATS: Final = range(1, FORMAT + 1)
+_STRICT: Final = ("--mem-leak-strict", "--mem-strict")
 
 
 def outcome_to_json(outcome: Outcome) -> Json:
@@ -93,6 +98,16 @@ def outcome_from_json(data: Json) -> Outcome:
 
 def run_to_json(run: Run) -> Json:
     """Return a whole run as plain JSON, which ``--mem-json`` writes."""
+    return _run_to_json(run, cause_groups(run.outcomes))
+
+
+def _run_to_json(run: Run, causes: Sequence[CauseGroup]) -> Json:
+    """Return a run as plain JSON.
+
+    Args:
+        run: the run.
+        causes: what its regressions have in common.
+    """
     environment = run.environment
     return {
         "format": FORMAT,
@@ -121,6 +136,7 @@ def run_to_json(run: Run) -> Json:
         **({"lost_workers": [lost_to_json(lost) for lost in run.lost]} if run.lost else {}),
         **({} if run.abort is None else {"memory_abort": abort_to_json(run.abort)}),
         **({"alerts": [alert_to_json(one) for one in run.alerts]} if run.alerts else {}),
+        **({"causes": [group_to_json(cause) for cause in causes]} if causes else {}),
         "tests": [outcome_to_json(outcome) for outcome in run.outcomes],
     }
 
@@ -135,7 +151,8 @@ def run_in_pieces(run: Run) -> Iterator[str]:
 
     The text of all tests at once would take thousands of bytes for each of them.
     """
-    around = json.dumps(run_to_json(replace(run, outcomes=())), indent=1)
+    causes = cause_groups(run.outcomes)
+    around = json.dumps(_run_to_json(replace(run, outcomes=()), causes), indent=1)
     head, tail = around.rsplit("[]", 1)  # the list of tests comes last
     yield head
     separator = "[\n  "
@@ -183,7 +200,7 @@ def run_from_json(data: object, source: str) -> Run:
                 )
                 for totals in data["totals"]
             ),
-            leak_strict=_is_on(data["settings"].get("--mem-leak-strict", "")),
+            leak_strict=any(_is_on(data["settings"].get(name, "")) for name in _STRICT),
             lost=tuple(lost_from_json(lost) for lost in data.get("lost_workers", ())),
             abort=abort_from_json(data["memory_abort"]) if "memory_abort" in data else None,
             alerts=tuple(alert_from_json(alert) for alert in data.get("alerts", ())),

@@ -106,15 +106,15 @@ def _details(changes: Sequence[Change]) -> Iterable[str]:
     """Yield the sentences of regressions, and of what is undecided."""
     by_test: dict[str, list[Change]] = {}
     for change in changes:
-        if change.kind in {"regression", "unsure"}:
+        if change.kind in {"regression", "undecided"}:
             by_test.setdefault(change.nodeid, []).append(change)
     for nodeid, of_test in by_test.items():
         worse = [change for change in of_test if change.kind == "regression"]
         if worse:
             yield f"\n{one_line(f'{nodeid}:')}\n{regression_text(worse)}"
-        unsure = [change for change in of_test if change.kind == "unsure"]
-        if unsure:
-            yield "\n".join(["", one_line(f"{nodeid}:"), *map(change_headline, unsure)])
+        undecided = [change for change in of_test if change.kind == "undecided"]
+        if undecided:
+            yield "\n".join(["", one_line(f"{nodeid}:"), *map(change_headline, undecided)])
 
 
 def _environments(numbers: Numbers) -> str:

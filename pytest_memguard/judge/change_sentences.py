@@ -42,8 +42,8 @@ def sentence(change: Change, was: BaselineEntry, now: BaselineEntry, *, by_noise
     """
     if change.kind == "regression":
         return f"{above(change, by_noise=by_noise)}{_stage(change, was, now)}"
-    if change.kind == "unsure":
-        return _unsure(change, was, now)
+    if change.kind == "undecided":
+        return _undecided(change, was, now)
     if change.kind == "improvement":
         return (
             f"{subject(change)} {_amount(change, change.now)} is {_difference(change)} below "
@@ -58,13 +58,13 @@ def sentence(change: Change, was: BaselineEntry, now: BaselineEntry, *, by_noise
     return ""
 
 
-def _unsure(change: Change, was: BaselineEntry, now: BaselineEntry) -> str:
+def _undecided(change: Change, was: BaselineEntry, now: BaselineEntry) -> str:
     if change.now > change.allowed:
-        return f"{_above(change)}, but {_imports(was, now)}"
+        return f"{above_baseline(change)}, but {_imports(was, now)}"
     if change.now > change.before and _was_bounded(change, was):
         return (
-            f"{_above(change)}, which is not exact: it may have been as high as it is now, as "
-            f"{REASONS['slack']}"
+            f"{above_baseline(change)}, which is not exact: it may have been as high as it is "
+            f"now, as {REASONS['slack']}"
         )
     return (
         f"{subject(change)} is {_amount(change, change.now)} or more, and may be above the "
@@ -80,7 +80,8 @@ def above(change: Change, *, by_noise: bool) -> str:
         by_noise: whether noise allows more than the rule does.
     """
     noise = " and the noise on record allow" if by_noise else " allows"
-    return f"{_above(change)}; {_rule(change)}{noise} up to {_amount(change, change.allowed)}"
+    most = _amount(change, change.allowed)
+    return f"{above_baseline(change)}; {_rule(change)}{noise} up to {most}"
 
 
 def allowed(change: Change) -> str:
@@ -124,7 +125,12 @@ def _difference(change: Change) -> str:
     return text
 
 
-def _above(change: Change) -> str:
+def above_baseline(change: Change) -> str:
+    """Return the number, and by how much it is above the baseline value.
+
+    Args:
+        change: the change, without its text.
+    """
     return (
         f"{subject(change)} {_amount(change, change.now)} is {_difference(change)} above the "
         f"baseline of {_amount(change, change.before)}"

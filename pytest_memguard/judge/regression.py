@@ -42,8 +42,8 @@ def kind_of(budget: Budget, stored: BaselineValue, now: int, top: int) -> Change
         top: its upper bound.
 
     Returns:
-        ``regression`` or ``same``; ``unsure`` if it depends on how far one of the two numbers
-        is from its upper bound.
+        ``regression`` or ``same``; ``undecided`` if it depends on how far one of the two
+        numbers is from its upper bound.
     """
     limit = budget.limit
     if stored.rule.kind in _OF_PEAKS:
@@ -52,7 +52,7 @@ def kind_of(budget: Budget, stored: BaselineValue, now: int, top: int) -> Change
         return "same" if is_filled_as_before(budget, stored, now, top) else "regression"
     lowest = stored.before if stored.low is None else stored.low
     if top > limit or now - lowest > limit - stored.before:
-        return "unsure"
+        return "undecided"
     return "same"
 
 
@@ -131,7 +131,7 @@ def judge_limit(
     kind = kind_of(budget, stored, value, top)
     of_memory = rule.kind != "leak"
     if kind == "regression" and of_memory and imports_may_explain(before, now, value - was):
-        kind = "unsure"
+        kind = "undecided"
     if kind == "same":
         spread = before.spread if rule.kind in _OF_PEAKS else 0
         is_cold = of_memory and before.imports > now.imports
@@ -197,7 +197,7 @@ def _leak_of_one_side(
     """Yield a change if only the baseline or only the reading has a number for the leak."""
     if before.leak is not None and now.leak is None:
         yield Change(
-            kind="unsure",
+            kind="undecided",
             nodeid=nodeid,
             environment=environment,
             subject="leak",

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from pytest_memguard.baselines import BaselineValue, Fill
+from pytest_memguard.causes import Cause
 from pytest_memguard.judge.bound_reasons import REASONS
-from pytest_memguard.judge.change_sentences import above, allowed, subject
+from pytest_memguard.judge.change_sentences import above, above_baseline, allowed, subject
 from pytest_memguard.judge.cold_and_warm import (
     NO_FILLS,
     Against,
@@ -39,7 +40,7 @@ def peak_finding(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding |
     if kind == "regression":
         text = _grown(budget, stored, peak.value)
         return Finding(rule="regression", budget=budget, peak=peak, text=text)
-    if kind == "same" or kind_of(budget, stored, peak.value, peak.value) == "unsure":
+    if kind == "same" or kind_of(budget, stored, peak.value, peak.value) == "undecided":
         return None
     change = change_of(budget, stored, peak.value)
     amount = metric_named(budget.metric).amount
@@ -114,14 +115,18 @@ def after_two_calls(
 
 
 _OF_USE: Final[Mapping[Against, tuple[Rule, str]]] = {
-    Against.NOTHING: ("unsure", ", so it is not held against it (--mem-confirm)"),
+    Against.NOTHING: (
+        "undecided",
+        ", so it is not held against it (--mem-confirm); compare it by itself to decide",
+    ),
     Against.USE_GREW: ("regression", ""),
     Against.TOO_CLOSE: ("undecided", ", which may be up to {high}"),
     Against.NOT_REPEATABLE: (
-        "unsure",
+        "undecided",
         (
             "; it does not pass a second time there, so what it fills for good (caches, "
-            "tables) cannot be told from what each call uses"
+            "tables) cannot be told from what each call uses: let it pass twice in one "
+            "process, or leave it out with mem_regression(None)"
         ),
     ),
 }
@@ -131,9 +136,43 @@ _OF_FILLS: Final[Mapping[Against, Rule]] = {
     Against.FILL_IS_NEW: "regression",
     Against.FILL_IS_KNOWN: "known-fill",
     Against.FILL_IS_REPORTED: "known-fill",
-    Against.FILL_MAY_BE_KNOWN: "unsure",
+    Against.FILL_MAY_BE_KNOWN: "undecided",
 }
 """The rule of a finding that turns out to be about what the first call fills for good."""
+
+
+def as_before(finding: Finding, cause: Cause) -> Finding:
+    """Return a regression in one line, which refers to the test that explains its cause.
+
+    Args:
+        finding: the regression.
+        cause: its cause, which another test has, too.
+    """
+    stored = finding.budget.baseline_value
+    text = finding.text
+    if stored is not None and finding.peak is not None:
+        text = above_baseline(change_of(finding.budget, stored, finding.peak.value))
+    return replace(finding, text=f"{text}; {_same_cause(cause)}")
+
+
+def judged_by_group(finding: Finding, cause: Cause) -> Finding:
+    """Return an undecided finding as a regression: the test calls a line that has grown.
+
+    Args:
+        finding: about a number above its limit.
+        cause: the line, and the test that explains it.
+    """
+    return replace(as_before(finding, cause), rule="regression")
+
+
+def _same_cause(cause: Cause) -> str:
+    """Return what has grown in two tests, as far as it is known of this one."""
+    if len(cause.lines) == 1:
+        return f"{cause.lines[0]} grew, as in {cause.first}, which explains it"
+    if cause.holder or cause.stage:
+        what = cause.holder or f"stage {cause.stage!r}"
+        return f"{what} grew, as in {cause.first}, which explains it"
+    return f"as much as {cause.first}, which explains it"
 
 
 def _fill_sentence(
@@ -165,7 +204,7 @@ def _fill_sentence(
     if known.is_complete:
         return (
             f"{grown}; {first}: what holds that was not found, so it may be what another test "
-            "filled when the baseline was saved"
+            "filled when the baseline was saved (--mem-accept stores it)"
         )
     return (
         f"{grown}; {first}: the baseline does not say whether another test filled that when it "

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from pytest_memguard.cause_groups import cause_groups
 from pytest_memguard.checks.globs import matcher
 from pytest_memguard.checks.regression.comparison import Comparison
 from pytest_memguard.checks.regression.saving import Saver, is_here
@@ -19,12 +20,13 @@ from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.confirm import KEY, Confirm
 from pytest_memguard.plugin.records import Record, other_environment
 from pytest_memguard.plugin.scope import Scope
+from pytest_memguard.report.cause_lines import cause_lines
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import format_size
 
 _RAN_THROUGH: Final = frozenset({pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED})
-_FAIL_IF_STRICT: Final = ("unsure", "gone")
+_FAIL_IF_STRICT: Final = ("undecided", "gone")
 _SAMPLED: Final = "peaks were sampled here: a regression that lasts a moment may be missed"
 
 
@@ -162,7 +164,10 @@ class BaselineReport:
         )
         comparison.add_run(run)
         comparison.add_gone(gone)
-        self._lines.append(f"compared with {self._file}: {comparison.counts()}")
+        groups = cause_groups(self._collector.telling())
+        causes = f" of {_causes(len(groups))}" if comparison.regressions > 1 and groups else ""
+        self._lines.append(f"compared with {self._file}: {comparison.counts(causes)}")
+        self._lines += cause_lines(groups)
         self._lines += [_SAMPLED for gap in self._collector.gaps if gap.subject == NO_MARK][:1]
         told = comparison.told
         for kind, changes in told.items():
@@ -174,6 +179,10 @@ class BaselineReport:
         for kind in failing if self._settings.strict else ():
             self._lines.append(f"tests that are {kind} fail the run (--mem-strict)")
             _fail(session)
+
+
+def _causes(number: int) -> str:
+    return "1 cause" if number == 1 else f"{number:,} causes"
 
 
 def _fail(session: pytest.Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from pytest_memguard.checks.globs import matcher
 from pytest_memguard.checks.regression.check import RegressionCheck
 from pytest_memguard.isolation import can_fork
 from pytest_memguard.measure.instruments import Instruments
-from pytest_memguard.model import Outcome
+from pytest_memguard.model import CallSite, Outcome
 from pytest_memguard.plugin.baseline_report import BaselineReport
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.confirm import NO_FORK, Confirm
@@ -46,6 +47,10 @@ def read_parts(config: pytest.Config) -> BaselineParts:
         """Ask the hooks around tests, which are made with what asks for this."""
         return config.stash[ITEMS].rerun.alone(item, metric)
 
+    def trace(item: pytest.Item, calls: int) -> Sequence[CallSite]:
+        """Ask them for lines."""
+        return config.stash[ITEMS].rerun.lines(item, calls)
+
     accepted = [matcher(glob) for glob in settings.accept]
 
     def is_stored(outcome: Outcome) -> bool:
@@ -54,7 +59,7 @@ def read_parts(config: pytest.Config) -> BaselineParts:
         return any(matches(outcome.nodeid) for matches in accepted)
 
     again = settings.confirm and can_fork()
-    confirm = Confirm(settings.confirm, measure_again, is_stored) if again else None
+    confirm = Confirm(settings.confirm, measure_again, trace, is_stored) if again else None
     compares = settings.compares and record.old is not None
     regressions = regression_check(settings, record, confirm) if compares else None
     return BaselineParts(record=record, confirm=confirm, regressions=regressions)

@@ -154,6 +154,7 @@ class Collector:
 
             lines = notes(self.telling(), with_failures=False)
             lines += self._deaths()
+            self._count_undecided(terminalreporter)
         lines += [in_words(gap) for gap in self.gaps[self._told :]]
         if not (self._settings.mem or lines or self.closing_lines):
             return
@@ -175,6 +176,12 @@ class Collector:
         from pytest_memguard.report.death_text import deaths_line
 
         return [deaths_line(deaths)]
+
+    def _count_undecided(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Have pytest's last line count tests that passed undecided; it does so in yellow."""
+        undecided = [outcome for outcome in self.telling() if is_undecided(outcome)]
+        if undecided:
+            terminalreporter.stats.setdefault("undecided", []).extend(undecided)
 
     def lost(self) -> list[LostWorker]:
         """Workers of pytest-xdist that were lost so far."""
@@ -221,6 +228,14 @@ class Collector:
             abort=self._config.stash.get(ABORT, None),
             alerts=tuple(self._alerts()),
         )
+
+
+def is_undecided(outcome: Outcome) -> bool:
+    """Whether a check of a test that passed could not decide."""
+    leak = outcome.leak
+    is_open = any(one.rule == "undecided" for one in outcome.findings)
+    is_open = is_open or (leak is not None and leak.verdict.state == "unclear")
+    return is_open and outcome.result in {"passed", "xpassed"}
 
 
 def effective(settings: Settings) -> tuple[tuple[str, str], ...]:

@@ -6,13 +6,21 @@ import contextlib
 import gc
 import importlib
 import sys
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import pytest
 
+from pytest_memguard.causes import Cause
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import ChildResult, ForkServer, can_fork
 from pytest_memguard.judge.cold_and_warm import (
@@ -26,9 +34,14 @@ from pytest_memguard.judge.cold_and_warm import (
 )
 from pytest_memguard.judge.regression_findings import after_two_calls
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
-from pytest_memguard.measurement_wire import fills_from_json, fills_to_json
+from pytest_memguard.measurement_wire import (
+    fills_from_json,
+    fills_to_json,
+    site_from_json,
+    site_to_json,
+)
 from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Finding, Gap, Outcome, Peak
+from pytest_memguard.model import CallSite, Finding, Gap, Outcome, Peak
 from pytest_memguard.probes import own_children
 from pytest_memguard.values import dataclass
 from pytest_memguard.wire import outcome_from_json
@@ -37,6 +50,17 @@ KEY: Final = "memguard_measured_again"
 """What a worker sends the number and the seconds of its measurements under."""
 SECONDS: Final = 60.0
 _GROWN: Final = frozenset({Against.FILL_GREW, Against.FILL_IS_NEW})
+_HAS_CAUSE: Final = _GROWN | {
+    Against.USE_GREW,
+    Against.NOTHING,
+    Against.TOO_CLOSE,
+    Against.NOT_REPEATABLE,
+}
+"""Verdicts after which it makes sense to ask what has grown."""
+_OF_PYTEST: Final = frozenset(
+    {"cache", "capfd", "caplog", "capsys", "monkeypatch", "request", "tmp_path", "tmpdir"}
+)
+"""Fixtures that are no reason to suppose a common cause."""
 NO_FORK: Final = Gap(
     subject="--mem-confirm",
     reason="this platform has no fork; suspects are not measured again",
@@ -64,6 +88,8 @@ class Confirm:
         times: how often a suspect is measured again at most.
         measure: runs a test once more where it is called, with a metric beside resident memory,
             and returns its outcome as JSON.
+        trace: calls a test so many times where it is called, and returns the lines that hold
+            most at the peak of the last call.
         stores: whether the numbers of a test are going to be stored, whatever was found.
 
     Attributes:
@@ -75,11 +101,13 @@ class Confirm:
         self,
         times: int,
         measure: Callable[[pytest.Item, str], Any],
+        trace: Callable[[pytest.Item, int], Sequence[CallSite]],
         stores: Callable[[Outcome], bool],
     ) -> None:
         self._times = times
         self._stores = stores
         self._measure = measure
+        self._trace = trace
         self._items: Mapping[str, pytest.Item] = {}
         self._server: ForkServer | None = None
         self._latest = ("", "")
@@ -164,11 +192,31 @@ class Confirm:
             result = after_two_calls(
                 finding, told, verdict, again.problem, known, reported=reported
             )
+            if result is not None:
+                cause = _cause(finding, again.calls, verdict, grown)
+                result = replace(result, cause=cause)
             if result is None or result.rule != "regression":
                 break
         else:
             self._reported |= dict.fromkeys(grown - self._reported.keys(), so_far.nodeid)
         return result
+
+    def lines(self, so_far: Outcome, seconds: float, *, cold: bool) -> Sequence[CallSite]:
+        """The lines that hold most at the peak of a test's call, where no other test has run.
+
+        Args:
+            so_far: what was measured of the test here.
+            seconds: what its call took.
+            cold: whether its first call is traced, which fills what stays; or the second.
+        """
+        self.count += 1
+        request = {**self._request(so_far, RSS.name), "traced_call": 1 if cold else 2}
+        return tuple(map(site_from_json, self._asked(request, seconds).value or ()))
+
+    def fixtures(self, nodeid: str) -> tuple[str, ...]:
+        """Names of the fixtures that a test uses, as far as they may be a cause."""
+        names = getattr(self._items.get(nodeid), "fixturenames", ())
+        return tuple(sorted(set(names) - _OF_PYTEST))
 
     def _first_of(self, grown: set[str], finding: Finding, calls: TwoCalls) -> str:
         """The test that has failed for what another one would fill; empty if there is none.
@@ -228,35 +276,49 @@ class Confirm:
             number: of the measurement, from 0; a second finding on a test rests on the same.
             metric: what is measured beside resident memory.
         """
-        if self._server is None:
-            return ChildResult(problem="there is no such process")
         if self._latest != (here.nodeid, metric):
             self._latest, self._answers = (here.nodeid, metric), []
         if number == len(self._answers):
-            loaded = list(sys.modules)
-            request = {
-                "nodeid": here.nodeid,
-                "metric": metric,
-                "loaded": loaded[: len(loaded) - here.imports],
-                "names_fills": False,
-            }
-            start = Clock.seconds()
-            limit = max(SECONDS, 80 * seconds)
-            answer = self._server.ask(request, limit)
+            request = self._request(here, metric)
+            answer = self._asked(request, seconds)
             if _differs(answer):
                 # what fills is found by a walk around the heap, which few tests are worth
-                answer = _named(
-                    answer, self._server.ask({**request, "names_fills": True}, limit)
-                )
+                answer = _named(answer, self._asked({**request, "names_fills": True}, seconds))
             self._answers.append(answer)
             self.count += 1
-            self.seconds += Clock.seconds() - start
         return self._answers[number]
 
+    def _request(self, here: Outcome, metric: str) -> dict[str, Any]:
+        """What the fresh process is asked for, and what is loaded here before the call."""
+        loaded = list(sys.modules)[: len(sys.modules) - here.imports]
+        return {
+            "nodeid": here.nodeid,
+            "metric": metric,
+            "loaded": loaded,
+            "names_fills": False,
+            "traced_call": 0,
+        }
+
+    def _asked(self, request: Mapping[str, Any], seconds: float) -> ChildResult:
+        """The answer of the fresh process.
+
+        Args:
+            request: for it.
+            seconds: what the call of the test took here.
+        """
+        if self._server is None:
+            return ChildResult(problem="there is no such process")
+        start = Clock.seconds()
+        answer = self._server.ask(request, max(SECONDS, 80 * seconds))
+        self.seconds += Clock.seconds() - start
+        return answer
+
     def _again(self, request: Mapping[str, Any]) -> Any:
-        """In a child of its own: run the test twice, or once and name what that fills."""
+        """In a child of its own: run the test twice, or trace it, or name what it fills."""
         item = self._items[request["nodeid"]]
         _load(request["loaded"])
+        if request["traced_call"]:
+            return list(map(site_to_json, self._trace(item, request["traced_call"])))
         metric = request["metric"]
         if request["names_fills"]:
             return {"fills": _fills(partial(self._measure, item, metric))}
@@ -266,6 +328,31 @@ class Confirm:
         gc.collect()
         warm = self._measure(item, metric) if _passed(cold) is not None else None
         return {"cold": cold, "warm": warm, "fills": []}
+
+
+def _cause(
+    finding: Finding,
+    calls: TwoCalls | None,
+    verdict: Against | None,
+    grown: Collection[str],
+) -> Cause | None:
+    """What a second measurement says about the cause of a finding.
+
+    Args:
+        finding: before that measurement.
+        calls: the peaks of both calls.
+        verdict: what they say against the test.
+        grown: holders of what has grown.
+    """
+    stored, peak = finding.budget.baseline_value, finding.peak
+    if stored is None or peak is None or calls is None or verdict not in _HAS_CAUSE:
+        return None
+    if verdict in _GROWN:
+        before = stored.cold or stored.before
+        growth, holder = calls.cold.value - before, min(grown, default="")
+        return Cause(growth=growth, holder=holder, is_fill=True)
+    more = calls.warm if verdict is Against.USE_GREW and calls.warm is not None else peak
+    return Cause(growth=more.value - stored.before)
 
 
 def _again_from(answer: ChildResult, peak_of: Callable[[Outcome], Peak | None]) -> Again:

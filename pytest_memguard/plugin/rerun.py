@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_memguard.measure.requirements import Requirements
 from pytest_memguard.metrics import RSS
-from pytest_memguard.model import PHASES, Budget, Outcome, PhaseName
+from pytest_memguard.model import PHASES, Budget, CallSite, Outcome, PhaseName
+from pytest_memguard.plugin.memray_user import memray_user
 
 if TYPE_CHECKING:
     from pytest_memguard.measure.instruments import Instruments
@@ -99,6 +100,20 @@ class Rerun:
         reports = runtestprotocol(item, log=False, nextitem=None)
         passed = all(report.passed for report in reports)
         return self._answer(item.nodeid, "passed" if passed else "failed")
+
+    def lines(self, item: pytest.Item, calls: int) -> Sequence[CallSite]:
+        """In a child in which no test has run: the lines that hold most at a call's peak.
+
+        Args:
+            item: the test.
+            calls: how often it is called; the last call counts.
+        """
+        from pytest_memguard.plugin.traced_call import lines_of_call
+
+        if self._instruments.no_heap or memray_user(item):
+            return ()
+        self._tests.paused = True  # memray can follow one thing at a time
+        return lines_of_call(item, calls, self._instruments.folder)
 
     def _begin(self, requirements: Requirements) -> None:
         self._tests.again(requirements)

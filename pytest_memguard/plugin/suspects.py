@@ -67,6 +67,11 @@ def _is_accepted(finding: Finding) -> bool:
 
 def leaves_question(finding: Finding) -> bool:
     """Whether a finding is one that the exact tracker could explain or decide."""
-    asks = finding.rule in BREACHES or finding.rule == "undecided"
-    metric = metric_named(finding.budget.metric)
-    return asks and finding.peak is not None and metric.has_lines and not metric.is_traced
+    peak, metric = finding.peak, metric_named(finding.budget.metric)
+    if peak is None or not metric.has_lines or metric.is_traced:
+        return False
+    if (
+        finding.cause is not None
+    ):  # the test that explains it is traced at once, or the next time
+        return not finding.sites and not finding.cause.first and finding.rule == "regression"
+    return finding.rule in BREACHES or finding.rule == "undecided"

@@ -12,12 +12,18 @@ from pytest_memguard.metrics import metric_named
 from pytest_memguard.report.table import aligned_table
 from pytest_memguard.sizes import format_mib, format_size
 
-_ORDER: Final[tuple[ChangeKind, ...]] = ("regression", "unsure", "improvement", "new", "gone")
+_ORDER: Final[tuple[ChangeKind, ...]] = (
+    "regression",
+    "undecided",
+    "improvement",
+    "new",
+    "gone",
+)
 CHANGE_HEADERS: Final = ("Test", "What", "Before MiB", "Now MiB", "Change", "", "Result")
 _ALIGN: Final = ("left", "left", "right", "right", "right", "right", "left")
 _PLURAL: Final = {
     "regression": "regressions",
-    "unsure": "unsure",
+    "undecided": "undecided",
     "improvement": "improvements",
     "new": "new",
     "gone": "gone",

@@ -38,7 +38,7 @@ def changes_markdown(changes: Sequence[Change], notes: Sequence[str], limit: int
         blocks.append([f"- {paragraph(note)}" for note in notes])
     worse: dict[str, list[Change]] = {}
     for change in shown:
-        if change.kind in {"regression", "unsure"}:
+        if change.kind in {"regression", "undecided"}:
             worse.setdefault(change.nodeid, []).append(change)
     blocks += [
         details(f"{of_test[0].kind}: {code(nodeid)}", _text(of_test))
@@ -57,6 +57,6 @@ def _cells(change: Change) -> list[str]:
 
 def _text(of_test: Sequence[Change]) -> str:
     regressions = [change for change in of_test if change.kind == "regression"]
-    unsure = [change_headline(change) for change in of_test if change.kind == "unsure"]
+    undecided = [change_headline(change) for change in of_test if change.kind == "undecided"]
     parts = [regression_text(regressions)] if regressions else []
-    return "\n\n".join([*parts, "\n".join(unsure)] if unsure else parts)
+    return "\n\n".join([*parts, "\n".join(undecided)] if undecided else parts)

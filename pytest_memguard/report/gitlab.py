@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pytest_memguard.escapes import well_formed
+from pytest_memguard.report.cause_lines import cause_name
 from pytest_memguard.report.notices import UNDECIDED_RULES, Notice
 from pytest_memguard.report.repository_paths import in_repository
 
@@ -39,8 +40,9 @@ def _entry(notice: Notice, prefix: str, seen: Counter[str]) -> dict[str, object]
 def _fingerprint(notice: Notice, seen: Counter[str]) -> str:
     """Return the same name in every run: GitLab recognises known findings by it alone."""
     # a leak that several tests show keeps its name when another test comes first
-    whose = "" if notice.rule == "leaking" else notice.nodeid
-    key = f"{notice.rule}\0{whose}\0{notice.name}"
+    cause = cause_name(notice.group) if notice.group is not None else ""
+    whose = "" if notice.rule == "leaking" or cause else notice.nodeid
+    key = f"{notice.rule}\0{whose}\0{cause or notice.name}"
     seen[key] += 1
     return hashlib.sha256(f"{key}\0{seen[key]}".encode("utf-8", "replace")).hexdigest()
 

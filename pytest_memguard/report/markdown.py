@@ -29,7 +29,6 @@ _WORDS = {
     "memory-abort": "stop of the run",
     "memory-alert": "memory alert",
     "unclear": "without a verdict",
-    "unsure": "unsure",
     "new-test": "not on record",
     "undecided": "undecided",
     "not-measured": "not measured",
@@ -60,6 +59,11 @@ def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
         details(f"{notice.rule}: {code(notice.nodeid)}", text)
         for text, notice in reversed(texts.items())
         if text
+    ]
+    blocks += [
+        details(f"All tests of {code(notice.nodeid)}", "\n".join(notice.group.tests))
+        for notice in errors[:_DETAILS]
+        if notice.group is not None
     ]
     leaks = leaks_section(rich, {})
     if leaks:
@@ -101,11 +105,20 @@ def _headline(run: Run, found: Sequence[Notice], *, whole: bool) -> list[str]:
     for rule, number in failed.items():
         word = _WORDS.get(rule, rule)
         plural = "s" if rule in {"regression", "lost-worker"} and number != 1 else ""
-        counts.append(f"{number:,} {word}{plural}")
+        causes = _causes(found) if rule == "regression" and number > 1 else ""
+        counts.append(f"{number:,} {word}{plural}{causes}")
     warnings = sum(1 for notice in found if notice.level == "warning")
     if warnings:
         counts.append(f"{warnings:,} warning{'' if warnings == 1 else 's'}")
     return [f"## Memory: {', '.join(counts)}"]
+
+
+def _causes(found: Sequence[Notice]) -> str:
+    """Return how many causes the regressions have; nothing if none is shared."""
+    regressions = [n for n in found if n.rule == "regression" and n.level == "error"]
+    if all(notice.group is None for notice in regressions):
+        return ""
+    return f" of {len(regressions):,} cause{'' if len(regressions) == 1 else 's'}"
 
 
 def _findings(found: Sequence[Notice]) -> list[list[str]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 from pytest_memguard.aborts import Abort
 from pytest_memguard.alerts import Alert
+from pytest_memguard.cause_groups import cause_groups
+from pytest_memguard.causes import CauseGroup
 from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import QUIET, Finding, Outcome, Run
 from pytest_memguard.report.abort import abort_sentence
 from pytest_memguard.report.alerts import alert_sentence
+from pytest_memguard.report.cause_lines import cause_sentence
 from pytest_memguard.report.death_text import death_sentence, death_text
 from pytest_memguard.report.failure import failure_text, finding_sentence
 from pytest_memguard.report.leak_section import leaks_by_name
@@ -33,14 +36,11 @@ _WEIGHTS: Final = (
     "memory-alert",
     "unclear",
     "undecided",
-    "unsure",
     "not-measured",
     "stage-not-run",
 )
 """Rules, the most important first; rules that are not listed come before them."""
-UNDECIDED_RULES: Final = frozenset(
-    {"unclear", "undecided", "unsure", "not-measured", "stage-not-run"}
-)
+UNDECIDED_RULES: Final = frozenset({"unclear", "undecided", "not-measured", "stage-not-run"})
 """Rules for something that could not be measured or decided."""
 
 
@@ -66,6 +66,8 @@ class Notice:
     """What the finding is about, without numbers and lines: the same in every run."""
     excess: int = 0
     """Bytes above the limit, if there is a limit."""
+    group: CauseGroup | None = None
+    """The cause that the finding has in common with those of other tests."""
 
 
 def notices(run: Run) -> list[Notice]:
@@ -78,7 +80,8 @@ def notices(run: Run) -> list[Notice]:
         run: the run.
     """
     relevant = [o for o in run.outcomes if o.findings or o.leak or o.death]
-    found = [notice for outcome in relevant for notice in _of_findings(outcome)]
+    groups = _shared_causes(relevant)
+    found = [notice for outcome in relevant for notice in _of_findings(outcome, groups)]
     found += [notice for outcome in relevant for notice in _of_death(outcome)]
     found += _of_leaks(relevant)
     if run.leak_strict:
@@ -91,11 +94,12 @@ def notices(run: Run) -> list[Notice]:
 
 
 def count_by_rule(found: Iterable[Notice], level: Level) -> dict[str, int]:
-    """Return the number of notices of each rule, in their order."""
+    """Return the number of notices of each rule, in their order; of a cause, its tests."""
     counts: dict[str, int] = {}
     for notice in found:
         if notice.level == level:
-            counts[notice.rule] = counts.get(notice.rule, 0) + 1
+            tests = 1 if notice.group is None else len(notice.group.tests)
+            counts[notice.rule] = counts.get(notice.rule, 0) + tests
     return counts
 
 
@@ -117,9 +121,41 @@ def _order(notice: Notice) -> tuple[bool, int, int, str]:
     return (notice.level != "error", weight, -notice.excess, notice.nodeid)
 
 
-def _of_findings(outcome: Outcome) -> Iterable[Notice]:
+def _shared_causes(outcomes: Sequence[Outcome]) -> dict[str, list[CauseGroup]]:
+    """Return the causes of each test that it has in common with others."""
+    failed = [outcome for outcome in outcomes if outcome.result in _FAILED]
+    groups: dict[str, list[CauseGroup]] = {}
+    for group in cause_groups(failed):
+        for nodeid in group.tests if len(group.tests) > 1 else ():
+            groups.setdefault(nodeid, []).append(group)
+    return groups
+
+
+def _group_of(
+    nodeid: str, finding: Finding, groups: Mapping[str, Sequence[CauseGroup]]
+) -> CauseGroup | None:
+    """Return the cause that a failure has in common with those of other tests, if it has."""
+    mine = groups.get(nodeid, ())
+    if finding.cause is None or not finding.raised or not mine:
+        return None
+    first = finding.cause.first or nodeid
+    return next((group for group in mine if group.first == first), mine[0])
+
+
+def _of_findings(
+    outcome: Outcome, groups: Mapping[str, Sequence[CauseGroup]]
+) -> Iterable[Notice]:
+    """Yield a notice for each finding of a test; a cause of many tests is one, at the first.
+
+    Args:
+        outcome: the test's result.
+        groups: causes that tests have in common, by node id.
+    """
     for finding in outcome.findings:
         if finding.rule in QUIET:
+            continue
+        group = _group_of(outcome.nodeid, finding, groups)
+        if group is not None and group.first != outcome.nodeid:
             continue
         accepted = finding.rule == "regression" and not finding.raised
         if accepted or (finding.raised and outcome.result not in _FAILED):
@@ -128,9 +164,10 @@ def _of_findings(outcome: Outcome) -> Iterable[Notice]:
             outcome,
             "error" if finding.raised else "warning",
             finding.rule,
-            finding_sentence(finding),
+            finding_sentence(finding) + (f"; {cause_sentence(group)}" if group else ""),
             name=_name(finding),
-            excess=_excess(finding),
+            excess=_excess(finding) if group is None else group.most,
+            group=group,
         )
 
 
@@ -212,6 +249,7 @@ def _notice(
     *,
     name: str = "",
     excess: int = 0,
+    group: CauseGroup | None = None,
 ) -> Notice:
     return Notice(
         level=level,
@@ -223,4 +261,5 @@ def _notice(
         outcome=outcome,
         name=name,
         excess=excess,
+        group=group,
     )

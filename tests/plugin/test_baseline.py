@@ -154,11 +154,11 @@ def test_a_record_that_is_not_exact_is_told(run, sizes, pytester):
     result = run(SUITE, "--mem-compare")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(
-        ["compared with *: 1 unsure, 1 as before", "unsure: *test_small: * is not exact*"]
+        ["compared with *: 1 undecided, 1 as before", "undecided: *test_small: * is not exact*"]
     )
     result = run(SUITE, "--mem-compare", "--mem-strict")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["tests that are unsure fail the run (--mem-strict)"])
+    result.stdout.fnmatch_lines(["tests that are undecided fail the run (--mem-strict)"])
 
 
 def test_regressions_are_not_saved(run, sizes, stored):

@@ -360,15 +360,15 @@ def test_new_tests_that_may_be(pytester, run):
 
 
 @pytest.mark.usefixtures("github")
-def test_an_unsure_test_is_an_annotation(pytester, run):
-    """A test that --mem-strict refuses as unsure is an error, and without it a warning."""
+def test_an_undecided_test_is_an_annotation(pytester, run):
+    """A test that --mem-strict refuses as undecided is an error, and without it a warning."""
     pytester.makepyfile(heavy="DATA = b'h' * (6 << 20)\n")
     test = "def test_{}():\n    import heavy\n    assert heavy\n\n"
     source = test.format("first") + test.format("second")
     run(source, "--mem-save").assert_outcomes(passed=2)
     compare = ("--mem-compare", "--mem-confirm=0")
     flags = (*compare, "--mem-gitlab=quality.json", "test_it.py::test_second")
-    title = "title=unsure%3A test_it.py%3A%3Atest_second"
+    title = "title=undecided%3A test_it.py%3A%3Atest_second"
     for strict, level, severity in (
         ("", "warning", "info"),
         ("--mem-strict", "error", "major"),
@@ -377,4 +377,4 @@ def test_an_unsure_test_is_an_annotation(pytester, run):
         (command,) = commands(result)
         assert command.startswith(f"::{level} file=test_it.py,line=5,{title}::peak RSS ")
         (entry,) = json.loads((pytester.path / "quality.json").read_text(encoding="utf-8"))
-        assert ("memguard/unsure", severity) == (entry["check_name"], entry["severity"])
+        assert ("memguard/undecided", severity) == (entry["check_name"], entry["severity"])

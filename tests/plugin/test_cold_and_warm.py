@@ -148,7 +148,8 @@ def test_use_grew(run, fill, which):
     fill(names=6)
     result = run(TESTS, "--mem-compare", *filter(None, [which]))
     result.assert_outcomes(failed=1, passed=0 if which else 1)
-    result.stdout.fnmatch_lines(["* MiB when it is called once more (regression)"])
+    largest = "largest: *, data.py:10, * MiB (regression)"
+    result.stdout.fnmatch_lines([f"* MiB when it is called once more; {largest}"])
 
 
 def test_another_metric(run):
@@ -179,7 +180,10 @@ def test_once_only(run):
     result = run(once, "--mem-compare", ONE)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
-        ["*; it does not pass a second time there, *(unsure)", "compared with *: 1 unsure"]
+        [
+            "*; it does not pass a second time there, *(undecided)",
+            "compared with *: 1 undecided",
+        ]
     )
 
 

@@ -172,7 +172,7 @@ def test_other_reports(run, run_with, pytester):
         [
             "test_it.py::test_load: the rule peak:10% * was not checked: psutil cannot *",
             "test_it.py::test_load: the rule growth:1MB * was not checked: psutil cannot *",
-            "compared with .memguard/baseline.json: 1 unsure",
+            "compared with .memguard/baseline.json: 1 undecided",
         ]
     )
     assert stored == (pytester.path / ".memguard" / "baseline.json").read_text()

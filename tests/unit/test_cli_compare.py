@@ -141,13 +141,13 @@ def test_tests_that_did_not_pass(capsys) -> None:
     )
 
 
-def test_unsure(capsys) -> None:
+def test_undecided(capsys) -> None:
     """What cannot be reported is no regression, and has its reason."""
     old = write_run("old.json", passed("a", 10))
     new = write_run("new.json", passed("a", 25, imports=100))
     assert main(["compare", old, new]) == 0
     printed = capsys.readouterr().out
-    assert "1 test: 1 unsure" in printed
+    assert "1 test: 1 undecided" in printed
     assert "t.py::a:\npeak RSS 25.0 MiB is 15.0 MiB (150%) above" in printed
     assert "but 100 modules more than on record were imported" in printed
 

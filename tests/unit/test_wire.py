@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_memguard.causes import Cause
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.flights import Ending
 from pytest_memguard.leaks import Kept
@@ -43,7 +44,16 @@ from tests.support.sample_values import (
 KEPT = Kept(owner="plugin syrupy", holder="syrupy.kept", rates=(("blocks", 16.0),))
 OF_ANOTHER = replace(FINDING, rule="check-failed", check="fd_budget")
 HARD_BUDGET = replace(BUDGET, hard=True)
-STOPPED = replace(OF_ANOTHER, rule="hard-limit", budget=HARD_BUDGET, stop=STOP)
+CAUSE = Cause(
+    growth=3,
+    lines=("shop.py:1 (f)",),
+    holder="data.table",
+    is_fill=True,
+    stage="load",
+    fixtures=("cart",),
+    first="test_a",
+)
+STOPPED = replace(OF_ANOTHER, rule="hard-limit", budget=HARD_BUDGET, stop=STOP, cause=CAUSE)
 BARE_BUDGET = Budget(limit=0, where="--mem-budget")
 MISSED, UNBOUNDED = replace(PEAK, unseen=7), replace(PEAK, unseen=None)
 CRASHED = replace(LOST, cause="crashed", ending=Ending(signal=11), level=None, raised=())

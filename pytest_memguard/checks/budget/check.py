@@ -23,6 +23,9 @@ BudgetPlan: TypeAlias = tuple[Budget, ...]
 """Every limit that the user has set for a test."""
 
 _DEFAULT_KEY: Final = (RSS.name, "call", None)
+_BREACHES: Final = frozenset({"over-budget", "hard-limit"})
+_OPEN: Final = frozenset({"undecided", "not-measured"})
+"""Rules for a budget of which it is not known whether it was kept."""
 _RULES: Final = {
     "over-budget",
     "hard-limit",
@@ -45,6 +48,7 @@ class BudgetCheck(TestCheck):
 
     def __init__(self, settings: Settings) -> None:
         self.only_warns = settings.mode == "warn"
+        self._failing = _BREACHES | (_OPEN if settings.strict else frozenset())
         self._warn = settings.warn
         self._hard = settings.hard
         self._default = {budget.key: budget for budget in default_budgets(settings)}
@@ -123,8 +127,8 @@ class BudgetCheck(TestCheck):
         return mine and finding.rule in _RULES
 
     def is_breach(self, nodeid: str, finding: Finding) -> bool:  # noqa: ARG002  of any test
-        """Whether a budget was exceeded, or the test stopped before."""
-        return finding.rule in {"over-budget", "hard-limit"}
+        """Whether a budget was exceeded, or the test stopped before; if strict, or unknown."""
+        return finding.rule in self._failing
 
     def warns(self, finding: Finding) -> bool:
         """Whether a budget was nearly exceeded, or exceeded where that only warns."""

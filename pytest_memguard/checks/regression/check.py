@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_memguard.baselines import BaselineEntry, Change, EnvironmentKey
+from pytest_memguard.cause_groups import LEAST_SHARE
 from pytest_memguard.checks.globs import matcher
 from pytest_memguard.checks.protocol import MarkedTest, Measured, TestCheck
+from pytest_memguard.checks.regression.causes_of_run import CausesOfRun, Tracer
 from pytest_memguard.checks.regression.plan import RegressionPlan, RegressionPlanner
 from pytest_memguard.errors import MemoryRegression
 from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.budget import not_measured
 from pytest_memguard.judge.cold_and_warm import KnownFills, known_fills
+from pytest_memguard.judge.grown_parts import grown_stage
 from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_limit
 from pytest_memguard.judge.regression_findings import number_finding
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 _ACCEPTED: Final = "; accepted in this run (--mem-accept)"
 
 
-class Confirm(Protocol):
+class Confirm(Tracer, Protocol):
     """Measures a test again, where no other test has left anything."""
 
     def ask(
@@ -74,6 +77,8 @@ class RegressionCheck(TestCheck):
         self._strict = settings.strict
         self._where = settings.where("strict")
         self._confirm = confirm
+        tracer = confirm if settings.explain != "never" else None
+        self._causes = CausesOfRun(tracer, root)
         self._file = file
         self._root = root
         self._accepts = [matcher(glob) for glob in settings.accept]
@@ -165,11 +170,15 @@ class RegressionCheck(TestCheck):
         change = self._change(finding, so_far)
         if change is not None and change.text:
             finding = replace(finding, text=change.text)
-        if finding.rule == "regression" and change is not None and change.kind == "unsure":
-            finding = replace(finding, rule="unsure")
-        if self._confirm is None or seconds is None or not _can_be_confirmed(finding):
-            return finding
-        return self._confirm.ask(finding, so_far, seconds, self._known_fills())
+        if finding.rule == "regression" and change is not None and change.kind == "undecided":
+            finding = replace(finding, rule="undecided")
+        confirmed: Finding | None = finding
+        if self._confirm is not None and seconds is not None and _can_be_confirmed(finding):
+            confirmed = self._confirm.ask(finding, so_far, seconds, self._known_fills())
+        if confirmed is None or seconds is None:
+            return confirmed
+        stage = self._grown_stage(confirmed, so_far)
+        return self._causes.placed(confirmed, change, stage, so_far, seconds)
 
     def _known_fills(self) -> KnownFills:
         """What the tests on record fill, as their resident memory has shown; made once."""
@@ -188,6 +197,8 @@ class RegressionCheck(TestCheck):
         """
         from pytest_memguard.report.changes import grown_table
 
+        if finding.cause is not None and finding.cause.first:
+            return []
         change = self._change(finding, so_far)
         more = []
         if change is not None and change.lines:
@@ -227,15 +238,35 @@ class RegressionCheck(TestCheck):
         return [finding] if finding is not None else []
 
     def _change(self, finding: Finding, so_far: Outcome) -> Change | None:
+        compared = self._before_and_now(finding, so_far)
+        if compared is None:
+            return None
+        environment, _ = self._records[finding.budget.metric]
+        return judge_limit(so_far.nodeid, environment, finding.budget, *compared)
+
+    def _grown_stage(self, finding: Finding, so_far: Outcome) -> str:
+        """The stage that accounts for most of a test's growth; empty if there is none."""
+        if finding.budget.stage is not None:
+            return finding.budget.stage
+        compared = self._before_and_now(finding, so_far)
+        grown = grown_stage(compared[0].stages, compared[1].stages) if compared else None
+        if compared is None or grown is None:
+            return ""
+        was, stage = grown
+        growth = stage.peak - (was.peak if was is not None else 0)
+        of_test = compared[1].peak - compared[0].peak
+        return stage.path if growth >= LEAST_SHARE * of_test else ""
+
+    def _before_and_now(
+        self, finding: Finding, so_far: Outcome
+    ) -> tuple[BaselineEntry, BaselineEntry] | None:
+        """What is on record of the test and its numbers now, if both have the metric."""
         record = self._records.get(finding.budget.metric)
         now = entries(so_far, self._root).get(finding.budget.metric)
         if finding.budget.baseline_value is None or record is None or now is None:
             return None
-        environment, known = record
-        before = known.get(so_far.nodeid)
-        if before is None:
-            return None
-        return judge_limit(so_far.nodeid, environment, finding.budget, before, now)
+        before = record[1].get(so_far.nodeid)
+        return None if before is None else (before, now)
 
 
 _SURE: Final = {"clean", "leaking"}

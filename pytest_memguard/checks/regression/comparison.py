@@ -15,7 +15,7 @@ _SHOWN: Final = 20
 _COUNTED: Final = {
     "regression": ("1 regression", "{:,} regressions"),
     "accepted": ("1 accepted", "{:,} accepted"),
-    "unsure": ("1 unsure", "{:,} unsure"),
+    "undecided": ("1 undecided", "{:,} undecided"),
     "known-fill": (
         "1 fills what another test had filled",
         "{:,} fill what other tests had filled",
@@ -119,11 +119,21 @@ class Comparison:
         kinds = sorted(self._told.items(), key=lambda item: item[1].first[0].nodeid)
         return dict(kinds)
 
-    def counts(self) -> str:
-        """How many tests there are of each kind."""
+    @property
+    def regressions(self) -> int:
+        """How many tests are regressions."""
+        return self._counts["regression"]
+
+    def counts(self, causes: str = "") -> str:
+        """How many tests there are of each kind.
+
+        Args:
+            causes: stands behind the number of regressions.
+        """
         counts = self._counts
         return ", ".join(
-            one if counts[kind] == 1 else many.format(counts[kind])
+            (one if counts[kind] == 1 else many.format(counts[kind]))
+            + (causes if kind == "regression" else "")
             for kind, (one, many) in _COUNTED.items()
             if counts[kind]
         )
@@ -137,7 +147,7 @@ class Comparison:
             return "accepted"
         if found and all(f.rule == "known-fill" for f in found):
             return "known-fill"
-        return "unsure" if found else ""
+        return "undecided" if found else ""
 
     def _judged(self, nodeid: str, found: Mapping[str, BaselineEntry]) -> str:
         """What a test counts as that had nothing to say while it ran.
@@ -179,7 +189,7 @@ def _hidden_by_record(change: Change, before: BaselineEntry) -> bool:
 
     It does know an upper bound of the reading itself: what it says of that stands.
     """
-    if change.kind != "unsure" or not change.before < change.now <= change.allowed:
+    if change.kind != "undecided" or not change.before < change.now <= change.allowed:
         return False
     more = change.allowed - _top_on_record(change, before)
     return change.now - change.before > more

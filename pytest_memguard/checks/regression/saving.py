@@ -115,7 +115,7 @@ class Saver:
             found = pooled_entries(several, self._root)
             tests += bool(found)
             accepted = any(matches(nodeid) for matches in self._accepts)
-            if not accepted and (not self._all or _is_unsure(several)):
+            if not accepted and (not self._all or _has_findings(several)):
                 continue
             for metric, entry in found.items():
                 environment = environment_key(run.environment, metric)
@@ -154,7 +154,7 @@ def _cold_in_words(before: Baseline | None, after: Baseline) -> str:
     return f"; cold peak of {many}" if changed else ""
 
 
-def _is_unsure(several: Sequence[Outcome]) -> bool:
+def _has_findings(several: Sequence[Outcome]) -> bool:
     """Whether the comparison found anything of a test, which is then not stored."""
     return any(
         finding.budget.baseline_value is not None

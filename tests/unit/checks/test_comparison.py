@@ -29,7 +29,7 @@ NODEID = "test_it.py::test_it"
         pytest.param(
             BaselineEntry(peak=MIB, growth=0, ceiling=8 * MIB),
             rss(5),
-            "1 unsure",
+            "1 undecided",
             id="a bound on record lets it pass",
         ),
         pytest.param(

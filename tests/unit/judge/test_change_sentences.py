@@ -160,14 +160,14 @@ def test_stage_that_grew(subject, before, now, expected) -> None:
     assert expected == text
 
 
-BOUNDED = replace(CHANGE, kind="unsure", now=21 * MIB)
+BOUNDED = replace(CHANGE, kind="undecided", now=21 * MIB)
 
 
 @pytest.mark.parametrize(
     ("change", "was", "now", "expected"),
     [
         pytest.param(
-            replace(CHANGE, kind="unsure"),
+            replace(CHANGE, kind="undecided"),
             entry(imports=3),
             entry(imports=4),
             "peak RSS 30.0 MiB is 10.0 MiB (50%) above the baseline of 20.0 MiB, but 1 module "
@@ -176,7 +176,7 @@ BOUNDED = replace(CHANGE, kind="unsure", now=21 * MIB)
             id="an-import",
         ),
         pytest.param(
-            replace(CHANGE, kind="unsure"),
+            replace(CHANGE, kind="undecided"),
             entry(imports=1),
             entry(imports=1202),
             "peak RSS 30.0 MiB is 10.0 MiB (50%) above the baseline of 20.0 MiB, but 1,201 "
@@ -242,8 +242,8 @@ BOUNDED = replace(CHANGE, kind="unsure", now=21 * MIB)
         ),
     ],
 )
-def test_unsure(change, was, now, expected) -> None:
-    """What is unsure has its reason: imports, or a number on either side that is not exact."""
+def test_undecided(change, was, now, expected) -> None:
+    """What is undecided has its reason: imports, or a number that is not exact."""
     assert expected == text_of(change, was, now)
 
 

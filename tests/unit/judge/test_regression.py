@@ -85,10 +85,12 @@ EXACT = BaselineEntry(peak=1000, growth=0, readings=READINGS)
         pytest.param({}, {"peak": 1100}, "same", id="as-much-as-allowed"),
         pytest.param({}, {"peak": 1101}, "regression", id="a-byte-more"),
         pytest.param({}, {"peak": 1, "ceiling": 1100}, "same", id="bound-as-allowed"),
-        pytest.param({}, {"peak": 1, "ceiling": 1101}, "unsure", id="bound-a-byte-more"),
+        pytest.param({}, {"peak": 1, "ceiling": 1101}, "undecided", id="bound-a-byte-more"),
         pytest.param({"ceiling": 1050}, {"peak": 1100}, "same", id="allowed-whatever-it-was"),
-        pytest.param({"ceiling": 1050}, {"peak": 1101}, "unsure", id="allowed-from-the-bound"),
-        pytest.param({"ceiling": 1050}, {"peak": 1150}, "unsure", id="as-the-bound-allows"),
+        pytest.param(
+            {"ceiling": 1050}, {"peak": 1101}, "undecided", id="allowed-from-the-bound"
+        ),
+        pytest.param({"ceiling": 1050}, {"peak": 1150}, "undecided", id="as-the-bound-allows"),
         pytest.param({"ceiling": 1050}, {"peak": 1151}, "regression", id="above-any-bound"),
         pytest.param({"ceiling": 900}, {"peak": 1100}, "same", id="bound-below-the-peak"),
         pytest.param({}, {"peak": 900}, "same", id="less-as-much-as-allowed"),
@@ -110,7 +112,9 @@ def test_boundaries(before, now, kind) -> None:
     ("before", "now", "kind"),
     [
         pytest.param(stage("load", 10), stage("load", 12), "same", id="as-much-as-allowed"),
-        pytest.param(stage("load", 10, 11), stage("load", 13), "unsure", id="from-its-bound"),
+        pytest.param(
+            stage("load", 10, 11), stage("load", 13), "undecided", id="from-its-bound"
+        ),
         pytest.param(stage("load", 10, 11), stage("load", 13.01), "regression", id="above-it"),
         pytest.param(stage("load", 10), stage("load", 7), "same", id="as-low-as-readings-were"),
         pytest.param(stage("load", 10), stage("load", 6.99), "improvement", id="lower"),
@@ -168,7 +172,7 @@ def test_leak_has_no_noise(before, now, rule, kind) -> None:
     ("before", "now", "expected"),
     [
         pytest.param(None, 7.0, (0, 7, "new"), id="new"),
-        pytest.param(7.0, None, (7, 0, "unsure"), id="not-checked"),
+        pytest.param(7.0, None, (7, 0, "undecided"), id="not-checked"),
         pytest.param(7.0, 9.0, (7, 9, "regression"), id="both"),
     ],
 )
@@ -229,7 +233,7 @@ def test_before_may_have_been_higher() -> None:
     assert kind_of(before, entry(12)) == "same"
     assert kind_of(before, entry(34)) == "regression"
     change = judged(before, entry(32))[0]
-    assert change.kind == "unsure"
+    assert change.kind == "undecided"
     assert change.text == (
         "peak RSS 32.0 MiB is 22.0 MiB (220%) above the baseline of 10.0 MiB, which is not "
         "exact: it may have been as high as it is now, as earlier code left slack inside "
@@ -240,7 +244,7 @@ def test_before_may_have_been_higher() -> None:
 def test_now_may_be_higher() -> None:
     """A peak that may be above the limit is not called fine."""
     change = judged(entry(10), entry(10, ceiling=30 * MIB))[0]
-    assert change.kind == "unsure"
+    assert change.kind == "undecided"
     assert "10.0 MiB or more, and may be above the 12.0 MiB that peak:10%+2MB" in change.text
 
 
@@ -253,7 +257,7 @@ def test_less_only_if_it_is_sure() -> None:
 def test_imports_explain() -> None:
     """A test that was the first to import something is not called a regression for it."""
     change = judged(entry(5), entry(25, imports=122))[0]
-    assert change.kind == "unsure"
+    assert change.kind == "undecided"
     assert change.text == (
         "peak RSS 25.0 MiB is 20.0 MiB (400%) above the baseline of 5.0 MiB, but 122 modules "
         "more than on record were imported for the first time during the call, which may be "
@@ -332,8 +336,12 @@ def test_growth_is_of_resident_memory() -> None:
         pytest.param([], [stage("load", 7)], "new", id="new"),
         pytest.param([stage("load", 7)], [], "gone", id="gone"),
         pytest.param([stage("run/load", 10)], [stage("run/load", 13)], "regression", id="end"),
-        pytest.param([stage("load", 5, 12)], [stage("load", 13)], "unsure", id="was-not-exact"),
-        pytest.param([stage("load", 10)], [stage("load", 5, 13)], "unsure", id="is-not-exact"),
+        pytest.param(
+            [stage("load", 5, 12)], [stage("load", 13)], "undecided", id="was-not-exact"
+        ),
+        pytest.param(
+            [stage("load", 10)], [stage("load", 5, 13)], "undecided", id="is-not-exact"
+        ),
     ],
 )
 def test_stage(before, now, kind) -> None:
@@ -368,7 +376,7 @@ def test_every_stage() -> None:
         pytest.param(100.0, 250.0, ["regression"], id="more"),
         pytest.param(250.0, 100.0, ["improvement"], id="less"),
         pytest.param(None, 100.0, ["new"], id="new"),
-        pytest.param(100.0, None, ["unsure"], id="not-checked"),
+        pytest.param(100.0, None, ["undecided"], id="not-checked"),
         pytest.param(None, None, [], id="never-checked"),
     ],
 )
@@ -495,7 +503,7 @@ def test_what_was_saved_is_no_regression(several, environment) -> None:
 @given(readings, readings, sizes)
 def test_more_is_never_better(before, now, more) -> None:
     """What is a regression still is one with a higher peak, and no improvement becomes one."""
-    order = ["improvement", "same", "unsure", "regression"]
+    order = ["improvement", "same", "undecided", "regression"]
     higher = replace(now, peak=now.peak + more, ceiling=now.ceiling and now.ceiling + more)
     assert order.index(kind_of(before, now)) <= order.index(kind_of(before, higher))
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import pytest
 
 from pytest_memguard.baselines import BaselineValue, FailRule, Fill
+from pytest_memguard.causes import Cause
 from pytest_memguard.judge.cold_and_warm import Against, KnownFill, KnownFills, TwoCalls
 from pytest_memguard.judge.regression_findings import (
     after_two_calls,
+    as_before,
+    judged_by_group,
     number_finding,
     peak_finding,
 )
@@ -166,10 +170,11 @@ def two(cold, warm, *fills) -> TwoCalls:
         pytest.param(
             [two(30, None)],
             Against.NOT_REPEATABLE,
-            "unsure",
+            "undecided",
             "it has grown; measured again in a fresh process: 30.0 MiB; it does not pass a "
             "second time there, so what it fills for good (caches, tables) cannot be told from "
-            "what each call uses",
+            "what each call uses: let it pass twice in one process, or leave it out with "
+            "mem_regression(None)",
             id="not-repeatable",
         ),
         pytest.param(
@@ -218,11 +223,11 @@ def two(cold, warm, *fills) -> TwoCalls:
         pytest.param(
             [two(38, 1)],
             Against.FILL_MAY_BE_KNOWN,
-            "unsure",
+            "undecided",
             "peak RSS 38.0 MiB is 18.0 MiB (90%) above the baseline of 20.0 MiB; peak:10% "
             "(--mem-fail-on) allows up to 22.0 MiB; the first call in a process takes "
             "38.0 MiB, the next one takes 1.0 MiB: what holds that was not found, so it may be "
-            "what another test filled when the baseline was saved",
+            "what another test filled when the baseline was saved (--mem-accept stores it)",
             id="fill-may-be-known",
         ),
     ],
@@ -242,14 +247,15 @@ KNOWN = KnownFills(
 
 
 def test_not_shown_again() -> None:
-    """What a fresh process does not show is unsure; a question it answers is gone."""
+    """What a fresh process does not show is undecided; a question it answers is gone."""
     told = [two(30, 29), two(20.5, 20)]
     text = (
         "it has grown; measured again in a fresh process: 30.0 MiB and 20.5 MiB, and 20.0 MiB "
-        "when it is called once more, so it is not held against it (--mem-confirm)"
+        "when it is called once more, so it is not held against it (--mem-confirm); "
+        "compare it by itself to decide"
     )
     found = after_two_calls(SUSPECT, told, Against.NOTHING, "")
-    assert replace(SUSPECT, rule="unsure", text=text) == found
+    assert replace(SUSPECT, rule="undecided", text=text) == found
     question = replace(SUSPECT, rule="undecided")
     assert after_two_calls(question, told, Against.NOTHING, "") is None
 
@@ -266,3 +272,24 @@ def test_too_close() -> None:
     assert found is not None
     assert found.rule == "undecided"
     assert found.text.endswith("once more, which may be up to 24.0 MiB")
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        pytest.param({}, "as much as test_a, which explains it", id="size"),
+        pytest.param({"lines": ("a.py:1 (f)", "b.py:1 (g)")}, "as much as test_a*", id="lines"),
+        pytest.param({"lines": ("a.py:1 (f)",)}, "a.py:1 (f) grew, as in test_a*", id="line"),
+        pytest.param({"stage": "load"}, "stage 'load' grew, as in test_a*", id="stage"),
+        pytest.param({"holder": "data.t", "stage": "load"}, "data.t grew, *", id="holder"),
+    ],
+)
+def test_same_cause(cause, expected) -> None:
+    """A regression with a cause that is explained elsewhere is one short sentence."""
+    of_test = Cause(growth=10 * MIB, first="test_a", **cause)
+    text = as_before(SUSPECT, of_test).text
+    above = "peak RSS 30.0 MiB is 10.0 MiB (50%) above the baseline of 20.0 MiB; "
+    assert fnmatchcase(text, f"{above}{expected}")
+    assert judged_by_group(replace(SUSPECT, rule="undecided"), of_test) == replace(
+        SUSPECT, text=text
+    )

@@ -54,7 +54,7 @@ CHANGES = (
         "regression", "t.py::b", 5, 25, subject="stage", stage="load", text="its stage grew"
     ),
     change("improvement", "t.py::heap", 10, 5, environment=replace(PLACE, metric="heap")),
-    change("unsure", "t.py::cold", 0, 5),
+    change("undecided", "t.py::cold", 0, 5),
     Change(
         kind="regression",
         nodeid="t.py::leak",
@@ -93,12 +93,12 @@ def test_empty_table() -> None:
         pytest.param(CHANGES[:1], "1 test: 1 the same", id="one"),
         pytest.param(
             CHANGES,
-            "8 tests: 3 regressions, 1 unsure, 1 improvement, 1 new, 1 gone, 1 the same",
+            "8 tests: 3 regressions, 1 undecided, 1 improvement, 1 new, 1 gone, 1 the same",
             id="all",
         ),
         pytest.param(
-            (change("same", "t"), change("unsure", "t", subject="stage", stage="load")),
-            "1 test: 1 unsure",
+            (change("same", "t"), change("undecided", "t", subject="stage", stage="load")),
+            "1 test: 1 undecided",
             id="the-worst-of-each",
         ),
     ],

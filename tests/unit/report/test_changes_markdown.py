@@ -46,15 +46,15 @@ def test_regression() -> None:
 
 def test_order() -> None:
     """What is worst comes first, and what is the same is only counted."""
-    kinds = ("same", "gone", "new", "improvement", "unsure", "regression")
+    kinds = ("same", "gone", "new", "improvement", "undecided", "regression")
     text = changes_markdown(
         [change(kind, f"test_{kind}") for kind in kinds], ["one | note"], COMMENT_LIMIT
     )
-    assert text.startswith("## Memory compared, 6 tests: 1 regression, 1 unsure, 1 improv")
+    assert text.startswith("## Memory compared, 6 tests: 1 regression, 1 undecided, 1 improv")
     rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
     assert rows == [
         "test_regression",
-        "test_unsure",
+        "test_undecided",
         "test_improvement",
         "test_new",
         "test_gone",
