@@ -13,12 +13,12 @@ from pytest_memguard.sizes import format_size
 
 
 def death_text(death: Death) -> str:
-    """Return the text that the test fails with: a headline, then the Python stack.
+    """Return the text that the test fails with: what happened, numbers, the Python stack.
 
     Args:
         death: how it died.
     """
-    lines = [f"{death_sentence(death)} (test-died)"]
+    lines = [f"{_what(death)} (test-died)", _when(death)]
     if death.stack:
         lines += ["Python stack, the innermost call first:"]
         lines += [f"  {line}" for line in death.stack]
@@ -31,6 +31,10 @@ def death_sentence(death: Death) -> str:
     Args:
         death: how it died.
     """
+    return f"{_what(death)}, {_when(death)}"
+
+
+def _what(death: Death) -> str:
     by = f" ({death.where})" if death.where else ""
     if death.cause == "timeout":
         what = f"was stopped at its timeout of {death.timeout:g} s{by}"
@@ -38,7 +42,12 @@ def death_sentence(death: Death) -> str:
         what = f"was stopped at its limit of {format_size(death.limit)}{by}"
     else:
         what = cause_text(death.cause, death.ending)
-    text = f"{what} in its {death.phase}, after {format_seconds(death.seconds)}"
+    return f"{what} in its {death.phase}"
+
+
+def _when(death: Death) -> str:
+    """Return after how long it died, and how high its resident memory was."""
+    text = f"after {format_seconds(death.seconds)}"
     if death.used is None or death.level is None:
         return text
     used = max(0, death.used)

@@ -169,14 +169,14 @@ DEATHS = """
         pass
 """
 CAUSES = {
-    "test_crash": "crashed (SIGSEGV) in its call, ",
-    "test_exit": "ended itself with exit code 3 in its call, ",
-    "test_abort": "crashed (SIGABRT) in its call, ",
-    "test_kill": "was killed by SIGKILL (no out-of-memory kills, * in its call, ",
-    "test_setup": "ended itself with exit code 4 in its setup, ",
-    "test_teardown": "ended itself with exit code 5 in its teardown, ",
-    "test_slow": "was stopped at its timeout of 0.2 s (the marker) in its call, ",
-    "test_large": "was stopped at its limit of 30.0 MiB (the marker) in its call, ",
+    "test_crash": "crashed (SIGSEGV) in its call",
+    "test_exit": "ended itself with exit code 3 in its call",
+    "test_abort": "crashed (SIGABRT) in its call",
+    "test_kill": "was killed by SIGKILL (no out-of-memory kills, * in its call",
+    "test_setup": "ended itself with exit code 4 in its setup",
+    "test_teardown": "ended itself with exit code 5 in its teardown",
+    "test_slow": "was stopped at its timeout of 0.2 s (the marker) in its call",
+    "test_large": "was stopped at its limit of 30.0 MiB (the marker) in its call",
 }
 
 
@@ -330,7 +330,7 @@ def test_too_brief_for_a_sample(run) -> None:
     result.assert_outcomes(passed=2, failed=1, errors=1)
     for phase in ("call", "teardown"):
         result.stdout.fnmatch_lines(
-            [f"was stopped at its limit of 30.0 MiB * in its {phase}, *"]
+            [f"was stopped at its limit of 30.0 MiB * in its {phase} (test-died)"]
         )
 
 

@@ -84,10 +84,11 @@ def test_words(died, sentence, short) -> None:
 
 
 def test_stack() -> None:
-    """The failure shows the Python stack under its headline."""
+    """The failure shows numbers and the Python stack under its headline."""
     text = death_text(death("crashed", Ending(signal=11), stack=("t.py:1 in f",)))
     assert text.splitlines() == [
-        "crashed (SIGSEGV) in its call, after 500.0 ms (test-died)",
+        "crashed (SIGSEGV) in its call (test-died)",
+        "after 500.0 ms",
         "Python stack, the innermost call first:",
         "  t.py:1 in f",
     ]
