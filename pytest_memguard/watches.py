@@ -55,6 +55,12 @@ def levels_of(values: dict[WatchSignal, int | None]) -> Levels:
     return Levels(rss=None if rss is None else Size(rss), **counts)
 
 
+def above(levels: Levels, first: Levels) -> Levels:
+    """Return by how much each reading is above another, as far as both are known."""
+    pairs = zip(SIGNALS, levels, first, strict=True)
+    return levels_of({s: a - b for s, a, b in pairs if a is not None and b is not None})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalGrowth:
     """How one signal moved under load."""

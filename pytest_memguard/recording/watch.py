@@ -18,6 +18,7 @@ from pytest_memguard.watches import (
     WatchEvent,
     WatchGrowth,
     WatchRecord,
+    above,
 )
 
 DEFAULT_INTERVAL: Final = 0.1
@@ -56,6 +57,11 @@ class WatchStage:
     def peak(self) -> Levels:
         """The highest reading of each signal."""
         return self._get().peak
+
+    @property
+    def rise(self) -> Levels:
+        """How far the highest reading of each signal is above the one at the start."""
+        return above(self._get().peak, self._get().before)
 
     @property
     def growth(self) -> WatchGrowth:
@@ -133,6 +139,12 @@ class Recording:
     def peak(self) -> Levels:
         """The highest reading of each signal: ``recording.peak.rss < "500 MB"``."""
         return self.record.peak
+
+    @property
+    def rise(self) -> Levels:
+        """How far the highest reading of each signal is above the first one."""
+        record = self.record
+        return above(record.peak, record.first)
 
     @property
     def first(self) -> Levels:
@@ -260,6 +272,7 @@ def watch(
         ConfigError: if an argument makes no sense.
         Unmeasurable: if the process is not there, or must not be watched.
     """
+    __tracebackhide__ = True
     pid = pid_of(process)
     seconds = seconds_of(interval, "interval", LEAST_INTERVAL)
     left_out = None if warm_up is None else seconds_of(warm_up, "warm_up", 0)

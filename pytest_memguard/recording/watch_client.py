@@ -10,6 +10,7 @@ from typing import IO, Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.formats import Json
+from pytest_memguard.probes.own_children import PIDS
 from pytest_memguard.probes.separate_process import start_separate
 
 _PATIENCE_SECONDS: Final = 20.0
@@ -37,6 +38,7 @@ class WatchClient:
     def __init__(
         self, pid: int, target: str, interval: float, warm_up: float | None, *, children: bool
     ) -> None:
+        __tracebackhide__ = True
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._problem = ""
@@ -49,6 +51,7 @@ class WatchClient:
             raise Unmeasurable(msg) from error
         try:
             self.watcher: int = self._receive()["ready"]
+            PIDS.add(self.watcher)
         except Unmeasurable:
             self.close()
             raise
@@ -59,6 +62,7 @@ class WatchClient:
         Raises:
             Unmeasurable: if the process that watches has ended, or cannot do it.
         """
+        __tracebackhide__ = True
         with self._lock:
             if self._owner != os.getpid():
                 msg = "a forked copy of the process that began to watch cannot ask about it"
@@ -75,11 +79,13 @@ class WatchClient:
     def close(self) -> None:
         """End the process that watches."""
         if self._owner == os.getpid():
+            PIDS.discard(getattr(self, "watcher", 0))
             for pipe in (self._requests, self._answers):
                 with contextlib.suppress(OSError):
                     pipe.close()
 
     def _receive(self) -> Json:
+        __tracebackhide__ = True
         try:
             answer = _read_answer(self._answers)
         except (OSError, ValueError) as error:

@@ -171,5 +171,6 @@ def test_watch(memguard: MemGuard) -> None:
         assert_type(stage_of_it.growth, WatchGrowth)
     assert recording.peak.rss is not None
     assert recording.peak.rss < "50 MB"
+    assert_type(recording.rise, Levels)
     assert_type(recording.check_growth(), WatchGrowth)
     assert_type(recording.restarts, int)

@@ -30,6 +30,10 @@ def test_a_server_that_leaks() -> None:
     assert {"rss"} == {one.signal for one in growth.growing}
     assert stage.growth.state == "growing"
     assert stage.peak.rss > stage.before.rss + requests * 8 * 1024
+    assert stage.rise.rss == stage.peak.rss - stage.before.rss
+    assert stage.rise.rss > "1 MB"
+    assert recording.rise.rss == recording.peak.rss - recording.first.rss
+    assert recording.rise.children == 0
     with pytest.raises(
         LeakDetected, match=r"grows under load: rss [+].*MiB per hour"
     ) as failure:
