@@ -193,7 +193,7 @@ def test_no_sampler(run, pytester):
         def refuse(*_):
             raise OSError("no more processes")
 
-        tree_client._start = refuse
+        tree_client.start_separate = refuse
         """
     )
     result = run(
