@@ -13,8 +13,10 @@ from pytest_memguard.judge.raised_levels import course_of
 from pytest_memguard.sizes import MIB
 
 SHOWN: Final = 10
-"""Number of tests that are named."""
+"""Number of tests that are named at most."""
+_ALWAYS_NAMED: Final = 3
 _LEAST_NAMED: Final = MIB
+_SHARE_NAMED: Final = 0.02
 
 
 def abort_of(
@@ -50,7 +52,9 @@ def abort_of(
         if flights and pid in workers and pid not in recorded
     ]
     parts.sort(key=lambda part: (-part.size, part.nodeid))
-    named = [part for part in parts if _has_name(part) and part.size >= _LEAST_NAMED][:SHOWN]
+    large = [part for part in parts if _has_name(part) and part.size >= _LEAST_NAMED][:SHOWN]
+    least = _SHARE_NAMED * breach.used
+    named = [part for at, part in enumerate(large) if at < _ALWAYS_NAMED or part.size >= least]
     others = [part for part in parts if part not in named]
     if sum(part.size for part in others) < _LEAST_NAMED:
         others = []

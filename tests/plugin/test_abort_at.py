@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -15,6 +18,7 @@ from pytest_memguard.sizes import MIB
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 SCHEMA = Path(__file__).parents[2] / "docs/mem-json.schema.json"
 XDIST = ["xdist.plugin"]
+GROUPS = Path("/sys/fs/cgroup/memory")
 HELP = """
     import os, subprocess, sys, time
     import pytest
@@ -107,13 +111,41 @@ def test_the_sum_of_all_workers(run, pytester) -> None:
     assert not (pytester.path / "went-on").exists()
 
 
-def test_workers_that_share_the_tests(run) -> None:
-    """Every test that is stopped fails, at its line, and no worker is lost."""
-    result = run(SUITE, "-n2", "--mem-abort-at=450MB", plugins=XDIST)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*MemoryAbort: the run was stopped: *"])
-    assert any("test_grow, running in gw" in line for line in section(result))
-    assert "crashed" not in result.stdout.str()
+@pytest.fixture
+def group() -> Iterator[Path]:
+    """A control group that may use 250 MiB, where this user may make one."""
+    path = GROUPS / f"memguard-test-{os.getpid()}"
+    try:
+        path.mkdir()
+        (path / "memory.limit_in_bytes").write_text(str(250 * MIB), encoding="ascii")
+    except OSError as error:
+        pytest.skip(f"no control group can be made: {error}")
+    yield path
+    path.rmdir()
+
+
+def test_a_real_limit(run, pytester, group) -> None:
+    """Under a limit of the kernel, a run is stopped that would have been killed."""
+    pytester.makeconftest(
+        f"""
+        import os
+
+        with open("{group}/cgroup.procs", "w") as file:
+            file.write(str(os.getpid()))
+        """
+    )
+    source = f"""
+    {HELP}
+    def test_grow():
+        eat(400)
+    """
+    killed = run(source, subprocess=True)
+    assert killed.ret == -signal.SIGKILL
+    stopped = run(source, "--mem-abort-at=auto", subprocess=True)
+    stopped.assert_outcomes(failed=1)
+    first, grown, *_ = section(stopped)
+    assert "of 250.0 MiB (cgroup v1) were left" in first
+    assert grown.endswith("test_it.py::test_grow, running")
 
 
 def test_children_count(run) -> None:

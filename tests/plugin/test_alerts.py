@@ -60,7 +60,7 @@ def ini(pytester):
     return ini
 
 
-@pytest.mark.parametrize("flags", [(), ("-v",), ("--mem",), ("--mem-budget=1GB",)], ids=str)
+@pytest.mark.parametrize("flags", [(), ("-v", "--mem"), ("--mem-budget=1GB",)], ids=str)
 def test_reported_at_once(run, ini, flags) -> None:
     """A level is reported behind the test that reaches it, and again at the end."""
     ini("200MB", "350MB")
@@ -94,11 +94,10 @@ def test_workers(run, ini, pytester) -> None:
     assert (alert["worker"], alert["test"]) == ("gw0", "test_it.py::test_call")
 
 
-@pytest.mark.parametrize("flags", [(), ("-n1",)], ids=str)
-def test_before_the_first_test(run, ini, flags) -> None:
+def test_before_the_first_test(run, ini) -> None:
     """What was there before the first test is not that test's."""
     ini("1MB", "10GB")
-    result = run("def test_it(): pass", *flags, plugins=XDIST)
+    result = run("def test_it(): pass", "-n1", plugins=XDIST)
     (line,) = alerts(result)
     assert line.endswith("before the first test")
 

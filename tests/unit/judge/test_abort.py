@@ -114,6 +114,14 @@ def test_many_tests() -> None:
     assert (more, size, rest) == (5, 10, 50)
 
 
+def test_tests_that_had_little_are_not_named() -> None:
+    """Beside the three largest, one that had less than a fiftieth is one of the others."""
+    tests = [(f"t{n}", 2) for n in range(6)]
+    parts, more, size, _ = found([(1, 0, 962)], flight(1, *tests, running="a"))
+    assert [part[0] for part in parts] == ["a", "t0", "t1"]
+    assert (more, size) == (4, 8)
+
+
 def test_named_once() -> None:
     """A test that was run twice is named once, with the sum."""
     parts, *_ = found([(1, 0, 100)], flight(1, ("a", 20), ("b", 10), ("a", 20)))
