@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from typing import Final
 
 _ABOVE_OTHERS: Final = 512
@@ -54,3 +55,40 @@ class OwnDescriptor:
         """Close it, unless its number belongs to another file."""
         if self.is_ours():
             self._close(self.number)
+
+
+class CheckedDescriptor:
+    """An open file that is told from another one by what it is, where it can bear no label.
+
+    Args:
+        number: its descriptor.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._label = self._identity()
+
+    def is_ours(self) -> bool:
+        """Return whether it is open, and its number does not belong to another file."""
+        try:
+            return self._identity() == self._label
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Close it, unless its number belongs to another file."""
+        if self.is_ours():
+            os.close(self.number)
+
+    def _identity(self) -> tuple[int, int]:
+        found = os.fstat(self.number)
+        return found.st_dev, found.st_ino
+
+
+def kept_open(number: int) -> OwnDescriptor | CheckedDescriptor:
+    """Return what keeps an open file of ours apart from files that get its number later.
+
+    Args:
+        number: its descriptor; it may be moved.
+    """
+    return OwnDescriptor(number) if sys.platform == "linux" else CheckedDescriptor(number)

@@ -17,7 +17,11 @@ from typing import Final
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.flights import Flight
 from pytest_memguard.judge.raised_levels import RaisedLevels, shortened
-from pytest_memguard.probes.descriptors import OwnDescriptor
+from pytest_memguard.probes.descriptors import (
+    CheckedDescriptor,
+    OwnDescriptor,
+    kept_open,
+)
 from pytest_memguard.probes.resident import resident_reader
 from pytest_memguard.sizes import KIB
 from pytest_memguard.storage.flight_records import (
@@ -183,40 +187,11 @@ def highest_reader() -> Callable[[], int]:
     return highest
 
 
-class _Checked:
-    """An open file that is told from another one by what it is, where it can bear no label.
-
-    Args:
-        number: its descriptor.
-    """
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self._label = self._identity()
-
-    def is_ours(self) -> bool:
-        """Return whether it is open, and its number does not belong to another file."""
-        try:
-            return self._identity() == self._label
-        except OSError:
-            return False
-
-    def close(self) -> None:
-        """Close it, unless its number belongs to another file."""
-        if self.is_ours():
-            os.close(self.number)
-
-    def _identity(self) -> tuple[int, int]:
-        found = os.fstat(self.number)
-        return found.st_dev, found.st_ino
-
-
-def _opened(path: Path, flags: int = 0) -> OwnDescriptor | _Checked:
+def _opened(path: Path, flags: int = 0) -> OwnDescriptor | CheckedDescriptor:
     """Open a file for appending.
 
     Args:
         path: the file.
         flags: further ones for `os.open`.
     """
-    number = os.open(path, _FLAGS | flags, 0o600)
-    return OwnDescriptor(number) if sys.platform == "linux" else _Checked(number)
+    return kept_open(os.open(path, _FLAGS | flags, 0o600))
