@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         MemoryRegression,
         TestDied,
         Unmeasurable,
+        WrongNeed,
     )
     from pytest_memguard.extension import (
         Check,
@@ -65,6 +66,7 @@ __all__ = [
     "Verdict",
     "Violation",
     "WatchGrowth",
+    "WrongNeed",
     "check_leaks",
     "stage",
     "watch",
@@ -98,6 +100,7 @@ _HOMES = {
     "Verdict": "leaks",
     "Violation": "extension",
     "WatchGrowth": "watches",
+    "WrongNeed": "errors",
     "check_leaks": "recording.check",
     "stage": "measure.stages",
     "watch": "recording.watch",

@@ -89,6 +89,21 @@ class CheckFailed(AssertionError):  # noqa: N818  reads as the sentence it repor
         super().__init__(message)
 
 
+class WrongNeed(AssertionError):  # noqa: N818  reads as the sentence it reports
+    """A test declares that it needs far more memory than it uses, or far less.
+
+    Args:
+        message: the text of the failure.
+        findings: what is wrong with the marker.
+    """
+
+    slug = "wrong-need"
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        self.findings = tuple(findings)
+        super().__init__(message)
+
+
 class LeakDetected(AssertionError):  # noqa: N818  reads as the sentence it reports
     """A test or an operation keeps more memory, or other resources, with every call.
 
@@ -146,5 +161,6 @@ for _public in (
     MemoryRegression,
     TestDied,
     Unmeasurable,
+    WrongNeed,
 ):
     _public.__module__ = "pytest_memguard"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads ne
     from collections.abc import Iterator
 
     from pytest_memguard.aborts import Abort
+    from pytest_memguard.admission import ParallelRun
     from pytest_memguard.alerts import Alert
     from pytest_memguard.baselines import BaselineValue, Fill
     from pytest_memguard.causes import Cause
@@ -38,6 +39,7 @@ Rule = Literal[
     "known-fill",
     "new-test",
     "check-failed",
+    "wrong-need",
 ]
 
 BREACHES: frozenset[Rule] = frozenset({"over-budget", "hard-limit", "regression"})
@@ -375,3 +377,5 @@ class Run:
     """Why the run was stopped, if it used too much memory."""
     alerts: tuple[Alert, ...] = ()
     """Levels of memory that processes have reached, in the order of their reports."""
+    parallel: ParallelRun | None = None
+    """How tests shared the memory (``--mem-parallel``), if they did."""

@@ -15,13 +15,15 @@ class Option:
     Args:
         name: a field of `settings.Settings`.
         kind: what the user writes: nothing (a switch), a text, lines in the ini file, a flag
-            that may name a file after ``=``, or a flag that may be given several times.
+            that may name a file, or another value, after ``=``, or a flag that may be given
+            several times.
         flag: the name on the command line; empty if there is none.
         ini: the name in the config file; empty if there is none.
         metavar: what ``--help`` shows for the value.
         choices: the allowed texts, if there are only a few; a switch with choices means the
             first of them, and takes another one after ``=``.
-        default_file: what a flag for a file means without one, relative to the root.
+        default_file: what a flag for a file means without one, relative to the root; or the
+            value of a flag without one.
         default: the default in words.
         help: one sentence for flag and ini key.
     """
@@ -69,6 +71,7 @@ LEAK_CHECK = ("all", "marked")
 LEAK_BLAME = ("here", "fork", "none")
 FLIGHT_RECORD = ("on", "workers", "off")
 ISOLATE = ("test", "module", "off")
+PARALLEL_ORDER = ("collected", "heavy")
 BASELINE = ".memguard/baseline.json"
 
 OPTIONS: tuple[Option, ...] = (
@@ -414,6 +417,30 @@ OPTIONS: tuple[Option, ...] = (
         default="none",
         help="Lines 'worker rss = SIZE LEVEL, ...': report each process that runs tests whose "
         "resident memory reaches a size, as info, warning or critical.",
+    ),
+    Option(
+        "parallel",
+        "file",
+        flag="--mem-parallel",
+        ini="mem_parallel",
+        metavar="SIZE",
+        default_file="auto",
+        default="off",
+        help="Let a test start only when what it is expected to need fits into what is left of "
+        "SIZE (as in --mem-parallel=8GB), for the workers of this run and all other runs of "
+        "the same user together; without a size, or with auto, what the container or machine "
+        "has left. -n auto then starts as many workers as fit.",
+    ),
+    Option(
+        "parallel_order",
+        "text",
+        flag="--mem-parallel-order",
+        ini="mem_parallel_order",
+        metavar="ORDER",
+        choices=PARALLEL_ORDER,
+        default="collected",
+        help="With --mem-parallel, the order of the tests: as they were collected, or heavy: "
+        "those that need most come first.",
     ),
     Option(
         "off",

@@ -15,11 +15,13 @@ from pytest_memguard.option_table import (
     LEAK_BLAME,
     LEAK_CHECK,
     MODES,
+    PARALLEL_ORDER,
 )
 from pytest_memguard.sizes import MIB
 from pytest_memguard.units import (
     MOST,
     as_number,
+    is_whole,
     parse_bytes,
     parse_count,
     parse_share,
@@ -191,6 +193,19 @@ def _file(value: object) -> str | None:
         return _path(value)
 
 
+def _parallel(value: object) -> int | str | None:
+    """Return the bytes that tests may use together, "auto", or ``None`` if they do not wait."""
+    if value == "auto":
+        return "auto"
+    if isinstance(value, bool) or (isinstance(value, str) and _is_switch(value)):
+        return "auto" if _switch(value) else None
+    return parse_size(value) or None
+
+
+def _is_switch(text: str) -> bool:
+    return not is_whole(text.strip()) and text.strip().lower() in _TRUE | _FALSE
+
+
 def _one_of(*choices: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         if value not in choices:
@@ -321,5 +336,7 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "strict": _switch,
     "isolate": _switch_or(ISOLATE, "test", "off"),
     "flight_record": _switch_or(FLIGHT_RECORD, "on", "off"),
+    "parallel": _parallel,
+    "parallel_order": _one_of(*PARALLEL_ORDER),
 }
 """The parser of each option, by the option's name."""

@@ -60,6 +60,8 @@ class Settings:
     rerun_killed: bool = False
     alert: tuple[AlertLevel, ...] = ()
     isolate: str = "off"
+    parallel: int | str | None = None
+    parallel_order: str = "collected"
     sources: Mapping[str, str] = field(default_factory=dict)
     """The source of each setting that is not a default."""
 
@@ -68,6 +70,7 @@ class Settings:
         """Whether any setting requests something, apart from markers and fixtures."""
         wants = self.measures_all or self.drill or bool(self.budget or self.budgets)
         wants = wants or self.gitlab is not None or self.leak_check == "all" or self.hard
+        wants = wants or self.runs_parallel
         return (wants or self.isolate != "off") and not self.off
 
     @property
@@ -76,6 +79,7 @@ class Settings:
         more = self.measures_all or self.drill or self.budgets or self.leak_accept
         more = more or self.gitlab is not None or self.leak_check == "all" or self.hard
         more = more or self.isolate != "off"
+        more = more or self.runs_parallel
         return self.budget > 0 and not (more or self.off)
 
     @property
@@ -104,6 +108,11 @@ class Settings:
         """Whether any numbers are written to a baseline."""
         return self.saves or bool(self.accept)
 
+    @property
+    def runs_parallel(self) -> bool:
+        """Whether tests wait until there is enough memory for them."""
+        return self.parallel is not None
+
     def where(self, name: str) -> str:
         """Return the source of a setting, for messages."""
         return self.sources.get(name, "the default")
@@ -115,6 +124,7 @@ _NEEDS: Mapping[str, tuple[str, str, str]] = {
     "fail_on": ("--mem-fail-on", "compares", "--mem-compare"),
     "confirm": ("--mem-confirm", "has_baseline", "--mem-compare or --mem-save"),
     "prune": ("--mem-prune", "saves", "--mem-save"),
+    "parallel_order": ("--mem-parallel-order", "runs_parallel", "--mem-parallel"),
 }
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from pytest_memguard.abort_wire import abort_from_json, abort_to_json
+from pytest_memguard.admission_wire import parallel_from_json, parallel_to_json
 from pytest_memguard.alert_wire import alert_from_json, alert_to_json
 from pytest_memguard.cause_groups import cause_groups
 from pytest_memguard.causes import CauseGroup
@@ -137,6 +138,7 @@ def _run_to_json(run: Run, causes: Sequence[CauseGroup]) -> Json:
         **({} if run.abort is None else {"memory_abort": abort_to_json(run.abort)}),
         **({"alerts": [alert_to_json(one) for one in run.alerts]} if run.alerts else {}),
         **({"causes": [group_to_json(cause) for cause in causes]} if causes else {}),
+        **({"parallel": parallel_to_json(run.parallel)} if run.parallel is not None else {}),
         "tests": [outcome_to_json(outcome) for outcome in run.outcomes],
     }
 
@@ -204,6 +206,7 @@ def run_from_json(data: object, source: str) -> Run:
             lost=tuple(lost_from_json(lost) for lost in data.get("lost_workers", ())),
             abort=abort_from_json(data["memory_abort"]) if "memory_abort" in data else None,
             alerts=tuple(alert_from_json(alert) for alert in data.get("alerts", ())),
+            parallel=parallel_from_json(data["parallel"]) if "parallel" in data else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
         msg = f"{source} lacks something a run has ({type(error).__name__}: {error})"

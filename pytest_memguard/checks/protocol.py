@@ -9,13 +9,20 @@ from pytest_memguard.errors import CheckFailed
 from pytest_memguard.measure.requirements import Requirements
 
 if TYPE_CHECKING:
-    from pytest_memguard.errors import BudgetExceeded, LeakDetected, MemoryRegression
+    from pytest_memguard.errors import (
+        BudgetExceeded,
+        LeakDetected,
+        MemoryRegression,
+        WrongNeed,
+    )
     from pytest_memguard.extension import Readings, TestInfo
     from pytest_memguard.leaks import LeakReading
     from pytest_memguard.model import Budget, Finding, Gap, Outcome, PhaseName
 
     Limits: TypeAlias = Callable[[], Sequence[Budget]]
-    CheckError: TypeAlias = type[BudgetExceeded | CheckFailed | LeakDetected | MemoryRegression]
+    CheckError: TypeAlias = type[
+        BudgetExceeded | CheckFailed | LeakDetected | MemoryRegression | WrongNeed
+    ]
 
 
 class PlacedMarker(NamedTuple):

@@ -14,6 +14,7 @@ from pytest_memguard.cli.common import (
     faults_of_file,
     read_numbers,
 )
+from pytest_memguard.escapes import one_line
 from pytest_memguard.model import Run
 from pytest_memguard.report.abort import abort_lines
 from pytest_memguard.report.alerts import alert_lines
@@ -22,6 +23,7 @@ from pytest_memguard.report.exports import as_json, as_tsv
 from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
+from pytest_memguard.report.parallel import summary_lines
 from pytest_memguard.report.post_mortem import post_mortem
 from pytest_memguard.report.rows import rows_of
 from pytest_memguard.report.summary import memory_section, notes
@@ -106,6 +108,8 @@ def _section(run: Run, top: int) -> list[str]:
     leaks = leaks_section(run.outcomes, {})
     if leaks:
         lines += ["", "Leaks:", *leaks]
+    if run.parallel is not None:
+        lines += ["", *map(one_line, summary_lines(run.parallel))]
     for lost in run.lost:
         lines += ["", *post_mortem(lost)]
     if run.abort is not None:

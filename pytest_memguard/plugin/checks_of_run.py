@@ -12,9 +12,9 @@ import pytest
 from pytest_memguard.checks.budget.check import BudgetCheck
 from pytest_memguard.checks.planned import Checks
 from pytest_memguard.checks.protocol import TestCheck
-from pytest_memguard.plugin.keys import CHECKS
+from pytest_memguard.plugin.keys import CHECKS, EXPECTED
 from pytest_memguard.plugin.marked_items import MarkedItem
-from pytest_memguard.plugin.names import LEAK_MARKERS, REGRESSION_MARKER
+from pytest_memguard.plugin.names import LEAK_MARKERS, NEEDS_MARKER, REGRESSION_MARKER
 from pytest_memguard.plugin.options import settings_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def checks_of(config: pytest.Config, regressions: RegressionCheck | None) -> Che
             BudgetCheck(settings_of(config)),
             *_leak_check(config, names),
             *([regressions] if regressions is not None else _regression_markers(names)),
+            *_needs_check(config, names),
             *_foreign_checks(config),
         ]
 
@@ -72,6 +73,14 @@ def _regression_markers(names: AbstractSet[str]) -> list[TestCheck]:
     from pytest_memguard.checks.regression.markers import RegressionMarkers
 
     return [RegressionMarkers()]
+
+
+def _needs_check(config: pytest.Config, names: AbstractSet[str]) -> list[TestCheck]:
+    if NEEDS_MARKER not in names and EXPECTED not in config.stash:
+        return []
+    from pytest_memguard.plugin.needed_memory import needs_check
+
+    return [needs_check(config, are_declared=NEEDS_MARKER in names)]
 
 
 def _foreign_checks(config: pytest.Config) -> list[TestCheck]:

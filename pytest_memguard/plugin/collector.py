@@ -13,7 +13,7 @@ from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.header import header, in_words
-from pytest_memguard.plugin.keys import ABORT, ALERTS, LOST
+from pytest_memguard.plugin.keys import ABORT, ALERTS, LOST, PARALLEL
 from pytest_memguard.plugin.options import GAPS, usage_error
 from pytest_memguard.plugin.suspects import Suspects
 from pytest_memguard.result_store import ResultStore
@@ -217,6 +217,7 @@ class Collector:
         """Everything collected so far."""
         from pytest_memguard.plugin.environment import environment
 
+        parallel = self._config.stash.get(PARALLEL, None)
         return Run(
             environment=environment(),
             settings=effective(self._settings),
@@ -227,6 +228,7 @@ class Collector:
             lost=tuple(self.lost()),
             abort=self._config.stash.get(ABORT, None),
             alerts=tuple(self._alerts()),
+            parallel=parallel() if parallel is not None else None,
         )
 
 

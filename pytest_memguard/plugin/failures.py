@@ -13,6 +13,7 @@ from pytest_memguard.errors import (
     LeakUnclear,
     MemoryRegression,
     TestDied,
+    WrongNeed,
 )
 
 if TYPE_CHECKING:
@@ -50,11 +51,13 @@ Leak = _printed_alone(LeakDetected)
 Regressed = _printed_alone(MemoryRegression)
 Unclear = _printed_alone(LeakUnclear)
 Violated = _printed_alone(CheckFailed)
+Misdeclared = _printed_alone(WrongNeed)
 
 _PRINTED: Final[dict[CheckError, type[AssertionError]]] = {
     BudgetExceeded: Breach,
     CheckFailed: Violated,
     MemoryRegression: Regressed,
+    WrongNeed: Misdeclared,
 }
 
 

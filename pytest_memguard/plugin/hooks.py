@@ -42,6 +42,11 @@ REGRESSION_LINE = (
     "mem_regression(RULE, ...): what --mem-compare lets this test grow by, as "
     "'peak:10%+2MB'; None switches it off (pytest-memguard)"
 )
+NEEDS_LINE = (
+    "mem_needs(size): skip the test where the container or machine has less memory, let it "
+    "wait for as much under --mem-parallel, and fail it if it uses far more or far less "
+    "(pytest-memguard)"
+)
 
 
 ISOLATE_LINE = (
@@ -62,7 +67,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make markers known; set up the session if a setting asks for it."""
-    for line in (MARKER_LINE, *LEAK_LINES, REGRESSION_LINE, ISOLATE_LINE):
+    lines = (MARKER_LINE, *LEAK_LINES, REGRESSION_LINE, ISOLATE_LINE, NEEDS_LINE)
+    for line in lines:
         config.addinivalue_line("markers", line)
     if is_extended(config):
         from pytest_memguard.plugin.extensions import load_checks
@@ -127,6 +133,18 @@ def pytest_configure_node(node: Any) -> None:
     control = control_of(node.config)
     if control is not None:
         control.prepare(node)
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
+    """Start no more workers than fit into the memory, if tests share that."""
+    cores = yield
+    settings = options.settings_of(config) if options.given(config) else None
+    if settings is None or settings.off or not settings.runs_parallel:
+        return cores
+    from pytest_memguard.plugin.auto_workers import number_of_workers
+
+    return number_of_workers(config, cores)
 
 
 def _start(config: pytest.Config, settings: Settings) -> None:

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_memguard.aborts import Abort
+    from pytest_memguard.admission import ParallelRun
     from pytest_memguard.alerts import Alert
     from pytest_memguard.extension import Check
     from pytest_memguard.flights import LostWorker
+    from pytest_memguard.plugin.expected_needs import ExpectedNeeds
     from pytest_memguard.plugin.items import ItemHooks
     from pytest_memguard.plugin.terminal_line import TerminalLine
     from pytest_memguard.storage.known_leaks import KnownLeaksFile
@@ -38,3 +40,9 @@ FLIGHT_FOLDER: pytest.StashKey[RunFolder] = pytest.StashKey()
 """Where the flight records of this run are."""
 ALERTS: pytest.StashKey[list[Alert]] = pytest.StashKey()
 """The levels of memory that processes of this run have reached."""
+EXPECTED: pytest.StashKey[ExpectedNeeds] = pytest.StashKey()
+"""What tests are expected to need, if they wait for memory."""
+PARALLEL: pytest.StashKey[Callable[[], ParallelRun]] = pytest.StashKey()
+"""Returns how tests shared the memory so far, if they do."""
+WORKERS_LINE: pytest.StashKey[str] = pytest.StashKey()
+"""How many workers ``-n auto`` starts, and why."""

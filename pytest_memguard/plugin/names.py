@@ -10,12 +10,18 @@ if TYPE_CHECKING:
     import pytest
 
 REGRESSION_MARKER: Final = "mem_regression"
+NEEDS_MARKER: Final = "mem_needs"
 LEAK_MARKERS: Final = frozenset({"mem_leak_check", "mem_no_leak_check"})
 STAGES_MODULE: Final = "pytest_memguard.measure.stages"
 LATE_MARKERS: Final = "memguard_late_markers"
 """Name under which an xdist worker reports markers that came while its tests ran."""
 ISOLATE_MARKER: Final = "mem_isolate"
-_MARKERS: Final = {"mem_budget", REGRESSION_MARKER, ISOLATE_MARKER} | LEAK_MARKERS
+_MARKERS: Final = {
+    "mem_budget",
+    NEEDS_MARKER,
+    REGRESSION_MARKER,
+    ISOLATE_MARKER,
+} | LEAK_MARKERS
 
 
 def names_in_use(items: list[pytest.Item]) -> set[str]:

@@ -12,7 +12,13 @@ from pytest_memguard.metrics import PYTHON, TREE
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.keys import ITEMS, LINE
 from pytest_memguard.plugin.marked_items import MarkedItem
-from pytest_memguard.plugin.names import ISOLATE_MARKER, LEAK_MARKERS, has_checks, names_in_use
+from pytest_memguard.plugin.names import (
+    ISOLATE_MARKER,
+    LEAK_MARKERS,
+    NEEDS_MARKER,
+    has_checks,
+    names_in_use,
+)
 from pytest_memguard.plugin.options import refuse, settings_of
 from pytest_memguard.settings import Settings
 
@@ -41,6 +47,10 @@ def plan_items(session: pytest.Session) -> None:
     settings = settings_of(config)
     items = config.stash[ITEMS]
     used = names_in_use(session.items)
+    if NEEDS_MARKER in used:
+        from pytest_memguard.plugin.needed_memory import skip_impossible
+
+        skip_impossible(session)
     plans = plan_all(session.items, items.checks, used)
     default = items.checks.default_plan()
     own = {nodeid: plan for nodeid, plan in plans.items() if plan is not default}

@@ -76,9 +76,26 @@ def start(config: pytest.Config) -> Collector | None:
         config.pluginmanager.register(CollectorWatch(config), "memguard-collector-watch")
     else:
         instruments.close()
+    if settings.runs_parallel:
+        begin_parallel(config, collector)
     if baseline is not None:
         register_baseline(config, baseline, collector, instruments if runs_tests else None)
     return collector
+
+
+def begin_parallel(config: pytest.Config, collector: Collector | None) -> None:
+    """Let tests wait until there is memory for them.
+
+    Args:
+        config: pytest's.
+        collector: the report's half; ``None`` in a worker.
+    """
+    from pytest_memguard.plugin import parallel_start
+
+    if collector is None:
+        parallel_start.begin_worker(config)
+    else:
+        parallel_start.begin(config, collector)
 
 
 def register_reports(

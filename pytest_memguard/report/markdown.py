@@ -11,6 +11,7 @@ from pytest_memguard.report.alerts import alert_markdown
 from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.markdown_blocks import code, details, fit, paragraph, plain, table
 from pytest_memguard.report.notices import Notice, count_by_rule, notices, whole_text
+from pytest_memguard.report.parallel import summary_lines
 from pytest_memguard.report.post_mortem import lost_markdown
 from pytest_memguard.report.summary import by_peak, time_spent, totals_line
 from pytest_memguard.report.table import stage_table, test_headers, test_rows
@@ -22,6 +23,7 @@ _WORDS = {
     "over-budget": "over budget",
     "hard-limit": "stopped at a hard budget",
     "check-failed": "failed by a check of another plugin",
+    "wrong-need": "with a wrong mem_needs marker",
     "near-budget": "near its budget",
     "test-died": "died",
     "leaking": "leaking",
@@ -73,6 +75,9 @@ def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
         for o in (by_peak(run.outcomes, top) if any(o.stages for o in rich) else ())
         if o.stages
     ]
+    if run.parallel is not None:
+        title, *rest = summary_lines(run.parallel)
+        blocks.append(details(plain(title), "\n".join(rest)))
     environment = run.environment
     where = (
         f"{environment.implementation} {environment.python}, {environment.platform}, "

@@ -31,6 +31,7 @@ _WEIGHTS: Final = (
     "hard-limit",
     "over-budget",
     "check-failed",
+    "wrong-need",
     "new-test",
     "near-budget",
     "memory-alert",

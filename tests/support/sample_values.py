@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_memguard.aborts import Abort, Part
+from pytest_memguard.admission import ExceededNeed, Need, ParallelRun, WaitedTest
 from pytest_memguard.alerts import Alert
 from pytest_memguard.baselines import BaselineValue, FailRule, Fill
 from pytest_memguard.deaths import Death
@@ -258,4 +259,29 @@ ALERT = Alert(
     worker="gw1",
     nodeid="tests/test_rows.py::test_load[a b]",
     phase="call",
+)
+
+WAITED = WaitedTest(
+    nodeid="test_a.py::test_waited",
+    worker="gw1",
+    need=Need(size=300 * MIB, source="the baseline"),
+    seconds=2.5,
+)
+EXCEEDED = ExceededNeed(
+    nodeid="test_a.py::test_large",
+    need=Need(size=20 * MIB, source="the median of this run"),
+    used=310 * MIB,
+)
+PARALLEL = ParallelRun(
+    size=1000 * MIB,
+    source="--mem-parallel",
+    reason="1.03 GiB free (cgroup v2), less a reserve of 52.6 MiB",
+    admitted=3,
+    waited=(WAITED,),
+    exceeded=(EXCEEDED,),
+    needs=600 * MIB,
+    levels=240 * MIB,
+    elsewhere=90 * MIB,
+    real=800 * MIB,
+    real_is="PSS",
 )

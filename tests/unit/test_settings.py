@@ -52,6 +52,14 @@ ACCEPTED = [
     pytest.param("flight_record", "workers", "workers", id="record-workers"),
     pytest.param("flight_record", True, "on", id="record-true"),
     pytest.param("flight_record", "no", "off", id="record-no"),
+    pytest.param("parallel", "auto", "auto", id="parallel-auto"),
+    pytest.param("parallel", "on", "auto", id="parallel-on"),
+    pytest.param("parallel", True, "auto", id="parallel-true"),
+    pytest.param("parallel", "no", None, id="parallel-no"),
+    pytest.param("parallel", "0", None, id="parallel-zero"),
+    pytest.param("parallel", 1, MIB, id="parallel-number"),
+    pytest.param("parallel", "8 GB", 8192 * MIB, id="parallel-size"),
+    pytest.param("parallel_order", "heavy", "heavy", id="parallel-order"),
     pytest.param("explain", "never", "never", id="explain-never"),
     pytest.param("explain", "rerun", "rerun", id="explain-rerun"),
     pytest.param("budgets", [], (), id="no-patterns"),
@@ -222,6 +230,7 @@ def test_every_option_has_a_setting_and_a_parser() -> None:
         for option in OPTIONS
     }
     given["warn"] = ("0.5", "warn")
+    given["parallel"] = ("auto", "parallel")
     given.update(
         {name: ("a.json", name) for name in ("json", "markdown", "gitlab", "baseline")}
     )

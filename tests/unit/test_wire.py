@@ -29,16 +29,19 @@ from tests.support.sample_values import (
     ALERT,
     BUDGET,
     DEATH,
+    EXCEEDED,
     FINDING,
     LEAK,
     LOST,
     OUTCOME,
+    PARALLEL,
     PEAK,
     PHASE,
     RUN,
     SITE,
     STAGE,
     STOP,
+    WAITED,
 )
 
 KEPT = Kept(owner="plugin syrupy", holder="syrupy.kept", rates=(("blocks", 16.0),))
@@ -118,6 +121,11 @@ def test_outcome_round_trip(outcome) -> None:
         pytest.param(replace(RUN, lost=(LOST, CRASHED)), id="lost-workers"),
         pytest.param(replace(RUN, abort=ABORT), id="stopped"),
         pytest.param(replace(RUN, alerts=(ALERT, replace(ALERT, nodeid=""))), id="alerts"),
+        pytest.param(replace(RUN, parallel=PARALLEL), id="parallel"),
+        pytest.param(
+            replace(RUN, parallel=replace(PARALLEL, waited=(), real=0)),
+            id="parallel-unmeasured",
+        ),
     ],
 )
 def test_run_round_trip(run) -> None:
@@ -158,6 +166,9 @@ def test_run_in_pieces(outcomes) -> None:
         ABORT.parts[0],
         ALERT,
         DEATH,
+        PARALLEL,
+        WAITED,
+        EXCEEDED,
     ],
     ids=lambda value: type(value).__name__,
 )
