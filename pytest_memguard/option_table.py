@@ -408,7 +408,7 @@ OPTIONS: tuple[Option, ...] = (
         ini="mem_rerun_killed",
         default="off",
         help="Run a test whose worker of pytest-xdist was killed for lack of memory once more, "
-        "alone, after all others, before it is called failed.",
+        "alone, after all others, before it is called failed. On with --mem-parallel.",
     ),
     Option(
         "alert",

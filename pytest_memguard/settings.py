@@ -113,6 +113,13 @@ class Settings:
         """Whether tests wait until there is enough memory for them."""
         return self.parallel is not None
 
+    @property
+    def reruns_killed(self) -> str:
+        """The setting by which killed tests run once more; empty if they do not."""
+        if "rerun_killed" in self.sources:
+            return self.where("rerun_killed") if self.rerun_killed else ""
+        return self.where("parallel") if self.runs_parallel else ""
+
     def where(self, name: str) -> str:
         """Return the source of a setting, for messages."""
         return self.sources.get(name, "the default")

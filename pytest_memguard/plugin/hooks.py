@@ -83,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_memguard.plugin.abort_watch import begin
 
         begin(config, settings)
-    if settings is not None and settings.rerun_killed and not settings.off:
+    if settings is not None and settings.reruns_killed and not settings.off:
         from pytest_memguard.plugin.rerun_killed import begin_reruns
 
         begin_reruns(config, settings)

@@ -39,7 +39,7 @@ def begin_reruns(config: pytest.Config, settings: Settings) -> None:
     if hasattr(config, "workerinput"):
         return
     problem = _OFF if settings.flight_record == "off" else ""
-    reruns = KilledTests(config, settings.where("rerun_killed"), problem)
+    reruns = KilledTests(config, settings.reruns_killed, problem)
     config.pluginmanager.register(reruns, "memguard-rerun-killed")
 
 

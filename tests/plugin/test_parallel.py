@@ -116,6 +116,24 @@ def test_dies_without_and_passes_with(run, monkeypatch) -> None:
     )
 
 
+def test_killed_test_runs_again(run) -> None:
+    """A test that was killed although tests wait runs once more, alone, and passes."""
+    source = """
+        import os, pytest, signal
+
+        @pytest.mark.mem_needs("60 MB")
+        def test_it():
+            block = bytearray(b"x") * (60 << 20)
+            if not os.path.exists("once"):
+                open("once", "w").close()
+                os.kill(os.getpid(), signal.SIGKILL)
+    """
+    result = run(source, "-n1", "--mem-parallel=300", plugins=XDIST, subprocess=True)
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=1)
+    assert "1 rerun" in result.stdout.str()
+
+
 @pytest.mark.parametrize("mode", ["loadgroup", "worksteal", "each"])
 def test_distributions(run, mode) -> None:
     """Every distribution works, also where every worker runs every test."""

@@ -222,6 +222,25 @@ def test_nothing_given() -> None:
     assert Settings() == resolve({})
 
 
+@pytest.mark.parametrize(
+    ("given", "reruns"),
+    [
+        pytest.param({"parallel": ("auto", "--mem-parallel")}, "--mem-parallel", id="parallel"),
+        pytest.param({"rerun_killed": (True, "the flag")}, "the flag", id="switched-on"),
+        pytest.param(
+            {"parallel": ("auto", "--mem-parallel"), "rerun_killed": ("false", "the ini key")},
+            "",
+            id="switched-off",
+        ),
+        pytest.param({"parallel": ("false", "mem_parallel")}, "", id="not-parallel"),
+        pytest.param({}, "", id="nothing"),
+    ],
+)
+def test_parallel_runs_repeat_killed_tests(given, reruns) -> None:
+    """Tests that were killed for memory run once more where tests share it, by default."""
+    assert reruns == resolve(given).reruns_killed
+
+
 def test_every_option_has_a_setting_and_a_parser() -> None:
     """The table of options, the parsers and the fields of the settings are the same list."""
     written = {"switch": "true", "text": "1", "lines": [], "file": "a.json", "list": []}
