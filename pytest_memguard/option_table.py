@@ -94,6 +94,16 @@ OPTIONS: tuple[Option, ...] = (
         help="Tests shown in the memory section, the largest peak first.",
     ),
     Option(
+        "growth",
+        "text",
+        flag="--mem-growth",
+        ini="mem_growth",
+        metavar="N",
+        default="none",
+        help="Measure every test, and show which N tests and files raised the level of "
+        "resident memory for good.",
+    ),
+    Option(
         "json",
         "text",
         flag="--mem-json",
@@ -193,7 +203,7 @@ OPTIONS: tuple[Option, ...] = (
         ini="mem_explain",
         metavar="WHEN",
         choices=EXPLAIN,
-        default="next",
+        default="next; rerun in CI",
         help="How a breach gets its allocation lines: the next run measures that test "
         "under memray, rerun does so at once in a forked child, never.",
     ),

@@ -304,6 +304,7 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "alert": _alerts,
     "mem": _switch,
     "top": _count_of("tests"),
+    "growth": _count_of("tests"),
     "json": _path,
     "markdown": _path,
     "output": _list_of("lines FORMAT=PATH", _output),

@@ -25,6 +25,7 @@ class Settings:
     off: bool = False
     mem: bool = False
     top: int = 10
+    growth: int = 0
     json: str | None = None
     markdown: str | None = None
     output: tuple[Output, ...] = ()
@@ -85,7 +86,9 @@ class Settings:
     @property
     def measures_all(self) -> bool:
         """Whether the numbers of all tests are kept, not only of those with findings."""
-        reports = self.mem or self.json or self.markdown or self.history or self.output
+        reports = (
+            self.mem or self.growth or self.json or self.markdown or self.history or self.output
+        )
         return bool(reports) or self.has_baseline
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from typing import Final
 
 from pytest_memguard.baselines import Baseline
@@ -101,8 +102,9 @@ def _text(options: argparse.Namespace) -> str:
 
 
 def _section(run: Run, top: int) -> list[str]:
+    width = shutil.get_terminal_size().columns
     lines = [
-        memory_section(run.outcomes, run.totals, top),
+        *(line.text for line in memory_section(run.outcomes, run.totals, top, width)),
         *notes(run.outcomes, with_failures=True),
     ]
     leaks = leaks_section(run.outcomes, {})

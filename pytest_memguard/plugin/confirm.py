@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import importlib
 import sys
 from collections.abc import (
     Callable,
-    Collection,
     Generator,
-    Iterable,
     Mapping,
     Sequence,
 )
@@ -20,7 +16,6 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.causes import Cause
 from pytest_memguard.clock import Clock
 from pytest_memguard.isolation import ChildResult, ForkServer, can_fork
 from pytest_memguard.judge.cold_and_warm import (
@@ -34,29 +29,26 @@ from pytest_memguard.judge.cold_and_warm import (
 )
 from pytest_memguard.judge.regression_findings import after_two_calls
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
-from pytest_memguard.measurement_wire import (
-    fills_from_json,
-    fills_to_json,
-    site_from_json,
-    site_to_json,
-)
+from pytest_memguard.measurement_wire import site_from_json, site_to_json
 from pytest_memguard.metrics import RSS
-from pytest_memguard.model import CallSite, Finding, Gap, Outcome, Peak
+from pytest_memguard.model import CallSite, Finding, Gap, Outcome
+from pytest_memguard.plugin.measured_again import (
+    GROWN,
+    again_from,
+    call_peak,
+    cause_of,
+    differs,
+    fills_of,
+    load,
+    named,
+    passed,
+    peak_of,
+)
 from pytest_memguard.probes import own_children
-from pytest_memguard.values import dataclass
-from pytest_memguard.wire import outcome_from_json
 
 KEY: Final = "memguard_measured_again"
 """What a worker sends the number and the seconds of its measurements under."""
 SECONDS: Final = 60.0
-_GROWN: Final = frozenset({Against.FILL_GREW, Against.FILL_IS_NEW})
-_HAS_CAUSE: Final = _GROWN | {
-    Against.USE_GREW,
-    Against.NOTHING,
-    Against.TOO_CLOSE,
-    Against.NOT_REPEATABLE,
-}
-"""Verdicts after which it makes sense to ask what has grown."""
 _OF_PYTEST: Final = frozenset(
     {"cache", "capfd", "caplog", "capsys", "monkeypatch", "request", "tmp_path", "tmpdir"}
 )
@@ -65,20 +57,6 @@ NO_FORK: Final = Gap(
     subject="--mem-confirm",
     reason="this platform has no fork; suspects are not measured again",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """What two calls in a fresh process have shown of a test."""
-
-    cold: Outcome | None = None
-    """Of the first call, if it passed."""
-    warm: Outcome | None = None
-    """Of the second one, if it passed."""
-    calls: TwoCalls | None = None
-    """The peaks of both."""
-    problem: str = ""
-    """Why there are none."""
 
 
 class Confirm:
@@ -179,13 +157,13 @@ class Confirm:
         result: Finding | None = finding
         for number in range(self._times):
             answer = self._answer(so_far, seconds, number, finding.budget.metric)
-            again = _again_from(answer, lambda outcome: _peak(outcome, finding))
+            again = again_from(answer, lambda outcome: peak_of(outcome, finding))
             verdict = None
             if again.calls is not None:
                 told.append(again.calls)
                 verdict = against(finding.budget, stored, again.calls, known, finding.peak)
             grown, reported = set[str](), ""
-            if again.calls is not None and verdict in _GROWN:
+            if again.calls is not None and verdict in GROWN:
                 grown = grown_holders(finding.budget, stored, again.calls, known)
                 reported = self._first_of(grown, finding, again.calls)
                 verdict = Against.FILL_IS_REPORTED if reported else verdict
@@ -193,7 +171,7 @@ class Confirm:
                 finding, told, verdict, again.problem, known, reported=reported
             )
             if result is not None:
-                cause = _cause(finding, again.calls, verdict, grown)
+                cause = cause_of(finding, again.calls, verdict, grown)
                 result = replace(result, cause=cause)
             if result is None or result.rule != "regression":
                 break
@@ -246,7 +224,7 @@ class Confirm:
             return outcome
         if outcome.result != "passed" or not self._stores(outcome):
             return outcome
-        again = _again_from(self._answer(outcome, call.seconds, 0, RSS.name), _call_peak)
+        again = again_from(self._answer(outcome, call.seconds, 0, RSS.name), call_peak)
         if again.calls is None or again.cold is None:
             return outcome
         first = again.calls.cold
@@ -281,9 +259,9 @@ class Confirm:
         if number == len(self._answers):
             request = self._request(here, metric)
             answer = self._asked(request, seconds)
-            if _differs(answer):
+            if differs(answer):
                 # what fills is found by a walk around the heap, which few tests are worth
-                answer = _named(answer, self._asked({**request, "names_fills": True}, seconds))
+                answer = named(answer, self._asked({**request, "names_fills": True}, seconds))
             self._answers.append(answer)
             self.count += 1
         return self._answers[number]
@@ -316,118 +294,15 @@ class Confirm:
     def _again(self, request: Mapping[str, Any]) -> Any:
         """In a child of its own: run the test twice, or trace it, or name what it fills."""
         item = self._items[request["nodeid"]]
-        _load(request["loaded"])
+        load(request["loaded"])
         if request["traced_call"]:
             return list(map(site_to_json, self._trace(item, request["traced_call"])))
         metric = request["metric"]
         if request["names_fills"]:
-            return {"fills": _fills(partial(self._measure, item, metric))}
+            return {"fills": fills_of(partial(self._measure, item, metric))}
         gc.collect()
         gc.freeze()  # the collections of the test need not look at what was there before
         cold = self._measure(item, metric)
         gc.collect()
-        warm = self._measure(item, metric) if _passed(cold) is not None else None
+        warm = self._measure(item, metric) if passed(cold) is not None else None
         return {"cold": cold, "warm": warm, "fills": []}
-
-
-def _cause(
-    finding: Finding,
-    calls: TwoCalls | None,
-    verdict: Against | None,
-    grown: Collection[str],
-) -> Cause | None:
-    """What a second measurement says about the cause of a finding.
-
-    Args:
-        finding: before that measurement.
-        calls: the peaks of both calls.
-        verdict: what they say against the test.
-        grown: holders of what has grown.
-    """
-    stored, peak = finding.budget.baseline_value, finding.peak
-    if stored is None or peak is None or calls is None or verdict not in _HAS_CAUSE:
-        return None
-    if verdict in _GROWN:
-        before = stored.cold or stored.before
-        growth, holder = calls.cold.value - before, min(grown, default="")
-        return Cause(growth=growth, holder=holder, is_fill=True)
-    more = calls.warm if verdict is Against.USE_GREW and calls.warm is not None else peak
-    return Cause(growth=more.value - stored.before)
-
-
-def _again_from(answer: ChildResult, peak_of: Callable[[Outcome], Peak | None]) -> Again:
-    """What an answer says about one of the test's peaks."""
-    if answer.problem or not answer.value:
-        return Again(problem=answer.problem or "it did not get that far")
-    cold, warm = (_passed(answer.value[name]) for name in ("cold", "warm"))
-    first = peak_of(cold) if cold is not None else None
-    if cold is None or first is None:
-        return Again(problem="it did not pass there")
-    calls = TwoCalls(
-        cold=first,
-        warm=peak_of(warm) if warm is not None else None,
-        fills=fills_from_json(answer.value["fills"]),
-    )
-    return Again(cold=cold, warm=warm, calls=calls)
-
-
-def _differs(answer: ChildResult) -> bool:
-    """Whether the first run took so much more than the second that it has filled something."""
-    if answer.problem or not answer.value:
-        return False
-    runs = (answer.value[name] for name in ("cold", "warm"))
-    peaks = [_call_peak(outcome_from_json(one)) for one in runs if one is not None]
-    values = [peak.value for peak in peaks if peak is not None]
-    return len(values) == len(("cold", "warm")) and values[0] - values[1] > NOTABLE
-
-
-def _named(answer: ChildResult, other: ChildResult) -> ChildResult:
-    """An answer with the names that another process has found."""
-    if other.problem or not other.value:
-        return answer
-    return replace(answer, value={**answer.value, "fills": other.value["fills"]})
-
-
-def _fills(call: Callable[[], object]) -> Any:
-    """What holds what a call has left."""
-    from pytest_memguard.attribution.fills import fills, large_values
-
-    gc.unfreeze()  # what a conftest has frozen is found after the call as well
-    before = large_values()
-    gc.freeze()  # what the collector tracks after the call is new
-    call()
-    gc.collect()
-    return fills_to_json(fills(before))
-
-
-def _passed(answer: Any) -> Outcome | None:
-    """The outcome of a run that has passed."""
-    outcome = outcome_from_json(answer) if answer is not None else None
-    return outcome if outcome is not None and outcome.result == "passed" else None
-
-
-def _load(names: Iterable[str]) -> None:
-    """Import modules that another process has; those that are made otherwise stay away."""
-    for name in names:
-        if name not in sys.modules:
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
-
-
-def _call_peak(outcome: Outcome) -> Peak | None:
-    call = outcome.phase("call")
-    return call.peak() if call is not None else None
-
-
-def _peak(outcome: Outcome, finding: Finding) -> Peak | None:
-    """What a second measurement says about what a finding is about."""
-    budget = finding.budget
-    stored = budget.baseline_value
-    if stored is not None and stored.rule.kind == "growth":
-        growth = max(0, outcome.growth)
-        return Peak(metric=budget.metric, value=growth, high=growth, method="kernel mark")
-    if budget.stage is not None:
-        stage = next((s for s in outcome.stages if s.path == budget.stage), None)
-        return stage.peak(budget.metric) if stage is not None else None
-    call = outcome.phase("call")
-    return call.peak(budget.metric) if call is not None else None

@@ -171,16 +171,26 @@ def settings_of(config: pytest.Config) -> Settings:
     Raises:
         pytest.UsageError: with a line for every value that makes no sense.
     """
+    from dataclasses import replace
+
     from pytest_memguard.errors import ConfigError
     from pytest_memguard.settings import resolve
 
     settings = config.stash.get(SETTINGS, None)
     if settings is None:
         try:
-            settings = config.stash[SETTINGS] = resolve(given(config))
+            settings = resolve(given(config))
         except ConfigError as error:
             raise usage_error(error.problems) from error
+        if is_ci() and "explain" not in settings.sources:
+            settings = replace(settings, explain="rerun")  # there is no next run to wait for
+        config.stash[SETTINGS] = settings
     return settings
+
+
+def is_ci() -> bool:
+    """Whether this is a run in CI, by the variables that pytest itself goes by."""
+    return any(os.environ.get(name) for name in ("CI", "BUILD_NUMBER"))
 
 
 def flight_places(config: pytest.Config) -> list[Path]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import BREACHES, Finding, Outcome
 from pytest_memguard.plugin.failures import TextAlone
 from pytest_memguard.plugin.measured_tests import MeasuredTests
@@ -199,9 +200,33 @@ def point_at_test(
     """
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None and call.excinfo and isinstance(call.excinfo.value, TextAlone):
-        crash.message = crash.message.partition("\n")[0]
+        error = call.excinfo.value
+        first = crash.message.partition("\n")[0]
+        numbers = short_numbers(getattr(error, "findings", ()))
+        crash.message = f"{numbers}: {first.partition(': ')[2]}" if numbers else first
         if not call.excinfo.value.pytrace:  # the line of a hard budget is the test's own
             crash.path, crash.lineno = str(item.path), (item.location[1] or 0) + 1
+            report.memguard_alone = True  # type: ignore[attr-defined]
+
+
+def short_numbers(findings: Sequence[Finding]) -> str:
+    """What was measured and what is allowed: "5.4 MiB > 2.0 MiB"; empty if it is no peak.
+
+    Args:
+        findings: what a test fails with.
+    """
+    finding = findings[0] if findings else None
+    if (
+        finding is None
+        or finding.peak is None
+        or finding.rule not in {"over-budget", "regression"}
+    ):
+        return ""
+    cause, limit = finding.cause, finding.budget.limit
+    if (cause is not None and cause.is_fill) or finding.peak.value <= limit:
+        return ""  # it is another number that is too large: the cold peak, or a bound
+    amount = metric_named(finding.budget.metric).amount
+    return f"{amount(finding.peak.value)} > {amount(limit)}"
 
 
 def result_of(report: pytest.TestReport) -> str:

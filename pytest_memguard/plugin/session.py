@@ -133,6 +133,10 @@ def register_reports(
         from pytest_memguard.plugin.outputs import Outputs
 
         config.pluginmanager.register(Outputs(config, settings, collector), "memguard-outputs")
+    if config.get_verbosity() <= 0:
+        from pytest_memguard.plugin.quiet_failures import QuietFailures
+
+        config.pluginmanager.register(QuietFailures(), "memguard-quiet-failures")
     if settings.mem and config.get_verbosity() > 0:
         from pytest_memguard.plugin.status import StatusPeaks
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Outcome, Run
 from pytest_memguard.report.abort import abort_markdown
 from pytest_memguard.report.alerts import alert_markdown
+from pytest_memguard.report.cause_lines import cause_name
+from pytest_memguard.report.failure import describe_site
 from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.markdown_blocks import code, details, fit, paragraph, plain, table
 from pytest_memguard.report.notices import Notice, count_by_rule, notices, whole_text
 from pytest_memguard.report.parallel import summary_lines
 from pytest_memguard.report.post_mortem import lost_markdown
 from pytest_memguard.report.summary import by_peak, time_spent, totals_line
-from pytest_memguard.report.table import stage_table, test_headers, test_rows
+from pytest_memguard.report.table import stage_table, test_cells
 
 _ROWS = 50
 _DETAILS = 20
+_REGRESSION_HEADERS = ("Before", "Now", "Change", "Tests", "Test", "What grew")
 _WORDS = {
     "regression": "regression",
     "over-budget": "over budget",
@@ -52,7 +56,8 @@ def markdown(run: Run, *, top: int, limit: int, whole: bool = True) -> str:
     listed = replace(run, outcomes=rich)
     found = notices(listed)
     errors = [notice for notice in found if notice.level == "error"]
-    blocks = [_headline(run, found, whole=whole), *_findings(found), *lost_markdown(run.lost)]
+    blocks = [_headline(run, found, whole=whole), *_regressions(found), *_findings(found)]
+    blocks += lost_markdown(run.lost)
     blocks += [*abort_markdown(run.abort), *alert_markdown(run.alerts)]
     blocks += _peaks(run, top, whole=whole)
     blocks += _unmeasured(listed)
@@ -126,7 +131,37 @@ def _causes(found: Sequence[Notice]) -> str:
     return f" of {len(regressions):,} cause{'' if len(regressions) == 1 else 's'}"
 
 
+def _regressions(found: Sequence[Notice]) -> list[list[str]]:
+    """Return a table of the regressions of peaks, with what they were and are."""
+    rows = [row for notice in found if (row := _numbers(notice))]
+    if not rows:
+        return []
+    return [
+        table(_REGRESSION_HEADERS, rows[:_ROWS], numbers=range(4)),
+        *_more(len(rows), _ROWS),
+    ]
+
+
+def _numbers(notice: Notice) -> list[str]:
+    """Return the cells of a regression of a peak; none of anything else."""
+    finding, group = notice.finding, notice.group
+    stored = finding.budget.baseline_value if finding is not None else None
+    if notice.rule != "regression" or finding is None or stored is None or finding.peak is None:
+        return []
+    amount = metric_named(finding.budget.metric).amount
+    growth = finding.cause.growth if finding.cause is not None else 0
+    is_fill = finding.cause is not None and finding.cause.is_fill
+    before = stored.cold if is_fill and stored.cold else stored.before
+    now = before + growth if is_fill else finding.peak.value
+    tests = 1 if group is None else len(group.tests)
+    site = describe_site(finding.sites[0]) if finding.sites else ""
+    what = cause_name(group) if group is not None else ""
+    sizes = [amount(before), amount(now), f"+{amount(now - before)}", f"{tests:,}"]
+    return [*sizes, code(notice.nodeid), plain(what or site)]
+
+
 def _findings(found: Sequence[Notice]) -> list[list[str]]:
+    found = [notice for notice in found if not _numbers(notice)]
     if not found:
         return []
     rows = [
@@ -144,10 +179,10 @@ def _peaks(run: Run, top: int, *, whole: bool) -> list[list[str]]:
     shown = by_peak((outcome for outcome in run.outcomes if outcome.phases), top)
     if not shown:
         return []
-    rows = [[code(cells[0]), *map(plain, cells[1:])] for cells in test_rows(shown)]
+    headers, cells = test_cells(shown)
+    rows = [[*map(plain, row[:-1]), code(row[-1])] for row in cells]
     title = "Largest peaks" if whole else "Peaks of these tests"
-    headers = test_headers(shown)
-    block = table(headers, rows, right=len(headers) - 1)
+    block = table(headers, rows, numbers=range(len(headers) - 1))
     return [[f"### {title}"], block, *_more(len(run.outcomes), len(shown))]
 
 

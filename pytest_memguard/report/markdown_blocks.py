@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 from pytest_memguard.escapes import visible
@@ -47,15 +47,22 @@ def _reference(match: re.Match[str]) -> str:
     return f"&#{ord(match[0])};"
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) -> list[str]:
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: int = 0,
+    numbers: Container[int] = (),
+) -> list[str]:
     """Return the lines of a table.
 
     Args:
         headers: the headers of the columns.
         rows: cells that are Markdown already.
         right: how many of the last columns hold numbers.
+        numbers: further columns that hold numbers.
     """
-    rule = ["---"] * (len(headers) - right) + ["---:"] * right
+    first = len(headers) - right
+    rule = ["---:" if n >= first or n in numbers else "---" for n in range(len(headers))]
     return [f"| {' | '.join(cells)} |" for cells in (headers, rule, *rows)]
 
 

@@ -69,6 +69,8 @@ class Notice:
     """Bytes above the limit, if there is a limit."""
     group: CauseGroup | None = None
     """The cause that the finding has in common with those of other tests."""
+    finding: Finding | None = None
+    """The finding; ``None`` if it is about a leak or a worker."""
 
 
 def notices(run: Run) -> list[Notice]:
@@ -169,6 +171,7 @@ def _of_findings(
             name=_name(finding),
             excess=_excess(finding) if group is None else group.most,
             group=group,
+            finding=finding,
         )
 
 
@@ -251,6 +254,7 @@ def _notice(
     name: str = "",
     excess: int = 0,
     group: CauseGroup | None = None,
+    finding: Finding | None = None,
 ) -> Notice:
     return Notice(
         level=level,
@@ -263,4 +267,5 @@ def _notice(
         name=name,
         excess=excess,
         group=group,
+        finding=finding,
     )

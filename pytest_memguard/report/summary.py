@@ -7,14 +7,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 from itertools import chain
+from typing import Final
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.model import QUIET, Outcome, Totals
+from pytest_memguard.report.columns import WIDTH, narrow_table
 from pytest_memguard.report.failure import headline, stage_lines
-from pytest_memguard.report.table import children_peak, format_seconds, stage_table, test_table
+from pytest_memguard.report.peak_spread import spread_line
+from pytest_memguard.report.table import (
+    children_peak,
+    format_seconds,
+    stage_table,
+    test_cells,
+    used_share,
+)
 from pytest_memguard.sizes import format_size
+from pytest_memguard.values import dataclass
 
 _SHOWN_NOTES = 20
+BOUND_LEGEND: Final = "(<= N): the peak may have been up to N; slack or sampling hides the rest"
 
 
 def by_peak(outcomes: Iterable[Outcome], top: int) -> list[Outcome]:
@@ -39,41 +50,73 @@ def _highest(outcome: Outcome) -> int:
     return own + (children.value if children is not None else 0)
 
 
-def memory_section(outcomes: Iterable[Outcome], sums: Sequence[Totals], top: int) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionLine:
+    """A line of the memory section."""
+
+    text: str
+    """The line."""
+    share: float | None = None
+    """The share of its budget that the test in the line has used, if it has one."""
+
+
+def memory_section(
+    outcomes: Iterable[Outcome], sums: Sequence[Totals], top: int, width: int = WIDTH
+) -> list[SectionLine]:
     """Return the tests with the largest peaks, their stages, and the run's total.
 
     Args:
         outcomes: the results of all measured tests; read once, and only those shown are kept.
         sums: the totals of each process, then those of the whole run.
         top: the number of tests to show.
+        width: the number of characters in a line of the table.
     """
     staged: list[Outcome] = []
+    peaks = array("q")
     spent: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
 
     def seen() -> Iterator[Outcome]:
         for outcome in outcomes:
             if outcome.stages:
                 staged.append(outcome)
+            if outcome.peak is not None:
+                peaks.append(outcome.peak.value)
             spent[outcome.worker].append(outcome.overhead)
             yield outcome
 
     shown = by_peak(seen(), top)
+    lines = _top_lines(shown, width)
+    more = sum(map(len, spent.values())) - len(shown)
     parts = []
-    if shown:
-        more = sum(map(len, spent.values())) - len(shown)
-        table = test_table(shown)
-        parts.append(
-            table if more <= 0 else f"{table}\n({more:,} more; --mem-top N shows more)"
-        )
+    if shown and more > 0:
+        lines.append(SectionLine(text=f"({more:,} more; --mem-top N shows more)"))
     for outcome in sorted(staged, key=lambda outcome: outcome.nodeid):
-        parts.append(
-            one_line(f"Stages of {outcome.nodeid}:")
-            + "\n"
-            + stage_table(outcome.stages, outcome.phase("call"))
-        )
+        title = one_line(f"Stages of {outcome.nodeid}:")
+        parts.append(f"{title}\n{stage_table(outcome.stages, outcome.phase('call'))}")
         parts += stage_lines(outcome.stages)
-    parts.append("\n".join(totals_line(totals, spent) for totals in sums))
-    return "\n\n".join(parts)
+    spread = [line] if (line := spread_line(peaks)) else []
+    parts.append("\n".join([*spread, *(totals_line(totals, spent) for totals in sums)]))
+    texts = [line for part in parts for line in ("", *part.split("\n"))]
+    return [*lines, *map(_plain_line, texts if lines else texts[1:])]
+
+
+def _plain_line(text: str) -> SectionLine:
+    return SectionLine(text=text)
+
+
+def _top_lines(shown: Sequence[Outcome], width: int) -> list[SectionLine]:
+    """Return the table of the tests with the largest peaks, and what its signs mean."""
+    if not shown:
+        return []
+    headers, rows = test_cells(shown)
+    table = narrow_table(headers, rows, width)
+    shares = [None, None, *map(used_share, shown)]
+    lines = [
+        SectionLine(text=text, share=share) for text, share in zip(table, shares, strict=True)
+    ]
+    if any("(<=" in cell for row in rows for cell in row[:-1]):
+        lines.append(SectionLine(text=BOUND_LEGEND))
+    return lines
 
 
 def time_spent(outcomes: Iterable[Outcome]) -> Mapping[str, array[float]]:

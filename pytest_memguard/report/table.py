@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from tabulate import tabulate
 
@@ -18,6 +19,7 @@ from pytest_memguard.model import (
     PhaseReading,
     StageReading,
 )
+from pytest_memguard.report.columns import filled_columns
 from pytest_memguard.sizes import KIB, MIB, format_mib
 
 
@@ -124,6 +126,20 @@ def site_table(sites: Sequence[CallSite]) -> str:
     return aligned_table(headers, rows, ["right"] * (len(headers) - 2) + ["left", "left"])
 
 
+_HEADERS: Final = (
+    "Peak MiB",
+    "Setup",
+    "Call",
+    "Teardown",
+    "After",
+    "Children",
+    "Budget",
+    "Used",
+    "Test",
+)
+_CALL: Final = _HEADERS.index("Call")
+
+
 def _phase_peak(outcome: Outcome, name: PhaseName) -> str:
     phase = outcome.phase(name)
     return _peak(phase.peak()) if phase is not None else "-"
@@ -147,20 +163,27 @@ def _measured(outcome: Outcome, budget: Budget) -> int | None:
     return max(values, default=None)
 
 
-def test_headers(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return the headers of a table of tests; one of children only if any test had some."""
-    children = ["Children"] if _have_children(outcomes) else []
-    return [
-        *("Test", "Peak MiB", "Setup", "Call", "Teardown", "After"),
-        *children,
-        *("Budget", "Used"),
-    ]
+def test_cells(outcomes: Sequence[Outcome]) -> tuple[list[str], list[list[str]]]:
+    """Return headers and cells of a table of tests, the test last.
+
+    Columns that say nothing of any test are left out, and that of the call where it is the
+    same as the peak.
+
+    Args:
+        outcomes: the results of tests.
+    """
+    rows = [_cells(outcome) for outcome in outcomes]
+    kept = filled_columns(_HEADERS, rows, ("Peak MiB", "Test"))
+    if all(row[_CALL] in {row[0], "-"} for row in rows):
+        kept = [number for number in kept if number != _CALL]
+    return [_HEADERS[number] for number in kept], [[row[n] for n in kept] for row in rows]
 
 
-def test_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
-    """Return the cells under these headers, for each test."""
-    have_children = _have_children(outcomes)
-    return [_cells(outcome, have_children=have_children) for outcome in outcomes]
+def used_share(outcome: Outcome) -> float | None:
+    """Return the share of its budget that a test has used; ``None`` if it is not known."""
+    budget = outcome.tightest
+    measured = None if budget is None else _measured(outcome, budget)
+    return None if budget is None or measured is None else measured / budget.limit
 
 
 def children_peak(outcome: Outcome) -> Peak | None:
@@ -169,35 +192,23 @@ def children_peak(outcome: Outcome) -> Peak | None:
     return next((peak for peak in peaks if peak is not None), None)
 
 
-def _have_children(outcomes: Sequence[Outcome]) -> bool:
-    return any(children_peak(outcome) is not None for outcome in outcomes)
-
-
-def _cells(outcome: Outcome, *, have_children: bool) -> list[str]:
-    """Return a test's name, the peaks of its phases, its growth and its budget."""
-    budget, peak = outcome.tightest, outcome.peak
-    measured = None if budget is None else _measured(outcome, budget)
-    used = "-"
-    if budget is not None and measured is not None:
-        used = f"{measured / budget.limit:.0%}"
+def _cells(outcome: Outcome) -> list[str]:
+    """Return the peaks of a test, its growth, its budget and its name."""
+    budget, peak, share = outcome.tightest, outcome.peak, used_share(outcome)
+    children = children_peak(outcome)
     return [
-        outcome.nodeid,
         _peak(peak),
         _phase_peak(outcome, "setup"),
         _phase_peak(outcome, "call"),
         _phase_peak(outcome, "teardown"),
-        _signed(outcome.growth) if outcome.peak is not None else "-",
-        *([_peak(children_peak(outcome))] if have_children else []),
+        _signed(outcome.growth) if peak is not None else "-",
+        _peak(children) if children is not None else "-",
         "-"
         if budget is None
         else metric_named(budget.metric).amount(budget.limit) + _other_budgets(outcome),
-        used,
+        "-" if share is None else f"{share:.0%}",
+        outcome.nodeid,
     ]
-
-
-def test_table(outcomes: Sequence[Outcome]) -> str:
-    """Return a table of tests: the peaks of their phases, their growth and their budgets."""
-    return plain_table(test_headers(outcomes), test_rows(outcomes))
 
 
 def rounds_table(rounds: Sequence[Round], first: int, signals: Sequence[Signal]) -> str:

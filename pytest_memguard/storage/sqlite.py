@@ -12,6 +12,7 @@ from typing import Final
 
 from pytest_memguard.storage.database import SqlRow, SqlValues, StoreError
 from pytest_memguard.storage.files import open_regular
+from pytest_memguard.storage.ignored import make_folder
 
 _HEADER: Final = b"SQLite format 3\x00"
 _PATIENCE: Final = 30.0  # seconds to wait for another run that is writing
@@ -41,7 +42,7 @@ class SqliteFile:
         with self._as_store_errors():
             _check_header(path)
             if create:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path)
             self._connection = self._open(path, "rwc" if create else "rw")
             try:
                 if create:

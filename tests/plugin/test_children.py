@@ -36,10 +36,10 @@ def test_a_column_of_children(run):
     result.assert_outcomes(passed=3)
     result.stdout.re_match_lines_random(
         [
-            r"Test +Peak MiB +Setup +Call +Teardown +After +Children +Budget +Used",
-            r"test_it.py::test_program( +[0-9.+-]+){5} +9[0-9][.][0-9] .*",
-            r"test_it.py::test_pool( +[0-9.+-]+){5} +[89][0-9][.][0-9] .*",
-            r"test_it.py::test_none( +[0-9.+-]+){5} +- .*",
+            r"Peak MiB .*Children  Test",
+            r".* 9[0-9][.][0-9]  test_it.py::test_program",
+            r".* [89][0-9][.][0-9]  test_it.py::test_pool",
+            r".* -  test_it.py::test_none",
         ]
     )
     result.stdout.no_fnmatch_line("*does not count*")
@@ -141,8 +141,8 @@ def test_children_of_setup_and_of_a_server(run):
     result.assert_outcomes(passed=2)
     result.stdout.re_match_lines_random(
         [
-            r"test_it.py::test_first( +[0-9.+-]+){5} +9[0-9][.][0-9] .*",
-            r"test_it.py::test_second( +[0-9.+-]+){5} +0[.][0-9] .*",
+            r".* 9[0-9][.][0-9]  test_it.py::test_first",
+            r".* 0[.][0-9]  test_it.py::test_second",
         ]
     )
 

@@ -199,7 +199,7 @@ def test_markdown_file(pytester, run):
     assert commands(result) == []
     text = (pytester.path / "deep/er/summary.md").read_text(encoding="utf-8")
     assert text.startswith("## Memory: 4 tests, 1 over budget, ")
-    assert "| `test_it.py::test_plain` | " in text
+    assert " | `test_it.py::test_plain` |" in text
 
 
 def test_gitlab_file(pytester, run):

@@ -327,7 +327,7 @@ def test_tracing_that_a_test_stops(run):
         ]
     )
     result.assert_outcomes(passed=4, failed=1)
-    result.stdout.fnmatch_lines(["FAILED test_it.py::test_after - BudgetExceeded: *"])
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_after - * > *: *"])
 
 
 def test_a_peak_that_a_test_puts_back(run):
@@ -365,8 +365,8 @@ def test_a_peak_that_a_test_puts_back(run):
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines_random(
         [
-            "FAILED test_it.py::test_over - BudgetExceeded: peak Python memory 30.* MiB *",
-            "FAILED test_it.py::test_stage - BudgetExceeded: peak Python memory *30.* MiB *",
+            "FAILED test_it.py::test_over - * > *: peak Python memory 30.* MiB *",
+            "FAILED test_it.py::test_stage - * > *: peak Python memory *30.* MiB *",
         ]
     )
 

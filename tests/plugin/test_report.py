@@ -78,10 +78,13 @@ EVERYTHING = """
 """
 
 
-def row(result: pytest.RunResult, test: str) -> list[str]:
-    """The cells of a test's row in the memory section."""
-    line = next(line for line in result.stdout.lines if line.startswith(f"{test} "))
-    return re.split(r"\s{2,}", line)
+def row(result: pytest.RunResult, test: str) -> dict[str, str]:
+    """The cells of a test's row in the memory section, by the headers of their columns."""
+    lines = result.stdout.lines
+    headers = next(line for line in lines if line.startswith("Peak MiB"))
+    line = next(line for line in lines if line.endswith(f"  {test}"))
+    pairs = zip(re.split(r"\s{2,}", headers), re.split(r"\s{2,}", line.strip()), strict=True)
+    return dict(pairs)
 
 
 def test_header(pytester, run):
@@ -110,12 +113,12 @@ def test_memory_section(pytester, run, flag):
     result.stdout.fnmatch_lines(
         [
             "*= memory =*",
-            "Test * Peak MiB * Setup * Call * Teardown * After * Budget * Used",
+            "Peak MiB * After * Budget * Used  Test",
             "-----*",
-            "test_it.py::test_large *",
-            "test_it.py::test_keeps *",
-            "test_it.py::test_small *",
-            "test_it.py::test_empty *",
+            "* test_it.py::test_large",
+            "* test_it.py::test_keeps",
+            "* test_it.py::test_small",
+            "* test_it.py::test_empty",
             "",
             (
                 "Total: 4 tests, RSS *.? MiB before, *.? MiB after, *.? MiB at its highest; "
@@ -125,19 +128,17 @@ def test_memory_section(pytester, run, flag):
         consecutive=False,
     )
     large = row(result, "test_it.py::test_large")
-    assert pytest.approx([float(cell.split()[0]) for cell in large[1:6]], abs=2) == [
-        30,
-        15,
-        30,
-        12,
-        0,
+    sizes = [
+        float(large[name].split()[0]) for name in ("Peak MiB", "Setup", "Teardown", "After")
     ]
-    assert large[6:7] == ["40.0 MiB"]
-    assert pytest.approx(int(large[7].rstrip("%")), abs=6) == 75
+    assert pytest.approx(sizes, abs=2) == [30, 15, 12, 0]
+    assert large["Budget"] == "40.0 MiB"
+    assert pytest.approx(int(large["Used"].rstrip("%")), abs=6) == 75
     keeps = row(result, "test_it.py::test_keeps")
-    assert pytest.approx(float(keeps[5]), abs=2) == 20
-    assert keeps[6] == "100.0 MiB +1"
-    assert row(result, "test_it.py::test_empty")[6:] == ["-", "-"]
+    assert pytest.approx(float(keeps["After"]), abs=2) == 20
+    assert keeps["Budget"] == "100.0 MiB +1"
+    empty = row(result, "test_it.py::test_empty")
+    assert [empty["Budget"], empty["Used"]] == ["-", "-"]
 
 
 def test_freed_memory_is_not_left_behind(run):
@@ -154,7 +155,10 @@ def test_freed_memory_is_not_left_behind(run):
         "--mem",
     )
     result.assert_outcomes(passed=3)
-    after = [float(row(result, f"test_it.py::test_it[{size}]")[5]) for size in (31, 30, 29)]
+    after = [
+        float(row(result, f"test_it.py::test_it[{size}]").get("After", 0))
+        for size in (31, 30, 29)
+    ]
     assert pytest.approx(after, abs=2) == [0, 0, 0]
 
 
@@ -165,7 +169,7 @@ def test_top(pytester, run, flag):
         pytester.makeini("[pytest]\nmem_top = 2")
     result = run(SUITE, "--mem", *([flag] if flag != "ini" else []))
     result.stdout.fnmatch_lines(
-        ["test_it.py::test_large *", "test_it.py::test_keeps *", "(2 more; --mem-top N *)"],
+        ["* test_it.py::test_large", "* test_it.py::test_keeps", "(2 more; --mem-top N *)"],
         consecutive=True,
     )
     result.stdout.no_fnmatch_line("test_it.py::test_small*")
@@ -222,7 +226,7 @@ def test_json_file(pytester, run, written):
         schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
         jsonschema.Draft202012Validator.check_schema(schema)
         jsonschema.Draft202012Validator(schema).validate(data)
-    assert data["format"] == 2
+    assert data["format"] == 3
     assert data["settings"]["--mem-budget"] == "419430400 (--mem-budget)"
     assert data["settings"]["mem_warn"] == "0.9 (mem_warn in tox.ini)"
     shutil.move(folder / "out.json", pytester.path / "out.json")
@@ -266,7 +270,7 @@ def test_json_file_is_written_whole(pytester, run):
         "--mem-json=out.json",
     )
     result.assert_outcomes(passed=1)
-    assert json.loads(path.read_text())["format"] == 2
+    assert json.loads(path.read_text())["format"] == 3
     assert [name.name for name in pytester.path.glob("*out.json*")] == ["out.json"]
 
 

@@ -59,8 +59,8 @@ def test_slack_left_by_a_neighbour(pytester, run, written, conftest):
     result.assert_outcomes(passed=3, failed=2)
     result.stdout.fnmatch_lines_random(
         [
-            "FAILED test_it.py::test_lists_over - BudgetExceeded: peak RSS *",
-            "FAILED test_it.py::test_blocks_over - BudgetExceeded: peak RSS *",
+            "FAILED test_it.py::test_lists_over - * > *: peak RSS *",
+            "FAILED test_it.py::test_blocks_over - * > *: peak RSS *",
             "PASSED test_it.py::test_lists_within",
             "PASSED test_it.py::test_blocks_within",
         ]
@@ -130,7 +130,7 @@ def test_slack_that_a_stage_with_a_budget_of_its_own_finds(run, written):
     result = run(INLINE, "--mem-json=out.json", "-rf")
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.no_fnmatch_line("*undecided*")
-    result.stdout.fnmatch_lines(["FAILED test_it.py::test_over - BudgetExceeded: *"])
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_over - * > *: *"])
     call = written()["test_filling_is_no_memory_of_the_test"]["phases"][1]
     assert call["peaks"][0]["bytes"] < 2**20
 
@@ -172,7 +172,7 @@ def test_slack_asked_for_while_pymalloc_is_hooked(run, hook):
     """An answer that knows nothing of pymalloc's pools does not mean that none is free."""
     result = run(HOOKED.format(marks=HOOKS[hook]))
     result.assert_outcomes(passed=3, failed=1)
-    result.stdout.fnmatch_lines(["*FAILED test_it.py::test_over - BudgetExceeded: *"])
+    result.stdout.fnmatch_lines(["*FAILED test_it.py::test_over - * > *: *"])
 
 
 WHOLE = """
@@ -206,7 +206,7 @@ def test_slack_stays_filled_while_pymalloc_is_hooked(run, metric):
     result = run(WHOLE.format(metric=metric), "-rfp")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.no_fnmatch_line("*undecided*")
-    result.stdout.fnmatch_lines(["FAILED test_it.py::test_over - BudgetExceeded: peak RSS *"])
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_over - * > *: peak RSS *"])
 
 
 RECORDED = """
@@ -429,8 +429,8 @@ def test_stages_beside_the_arena_of_a_thread(run):
     result.assert_outcomes(passed=4, failed=1, errors=1)
     result.stdout.fnmatch_lines_random(
         [
-            "FAILED test_it.py::test_stage?over? - BudgetExceeded: *",
-            "ERROR test_it.py::test_stage_in_setup?over? - BudgetExceeded: *",
+            "FAILED test_it.py::test_stage?over? - * > *: *",
+            "ERROR test_it.py::test_stage_in_setup?over? - * > *: *",
         ]
     )
     result.stdout.no_fnmatch_line("*undecided*")
@@ -482,7 +482,7 @@ def test_slack_that_appeared_a_moment_ago(pytester, run, conftest):
     pytester.makeconftest(conftest)
     result = run(CLEARED, "--mem-explain=never", "-rf")
     result.assert_outcomes(passed=4, failed=1)
-    result.stdout.fnmatch_lines(["FAILED test_it.py::test_over - BudgetExceeded: peak RSS *"])
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_over - * > *: peak RSS *"])
 
 
 def test_instruments_are_no_part_of_a_whole_test(run):

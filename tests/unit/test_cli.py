@@ -49,7 +49,7 @@ def test_report(stored, capsys) -> None:
     """A stored run reads as at the end of the run, breaches and notes below it."""
     assert main(["report", stored()]) == 0
     expected = [
-        memory_section(RUN.outcomes, RUN.totals, 10),
+        *(line.text for line in memory_section(RUN.outcomes, RUN.totals, 10)),
         *notes(RUN.outcomes, with_failures=True),
     ]
     expected += ["", "Leaks:", *leaks_section(RUN.outcomes, {})]
@@ -79,7 +79,7 @@ def test_top(stored, capsys, arguments, shown) -> None:
     assert main(["report", stored(replace(RUN, outcomes=many(12))), *arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [f"test_{number:03}" for number in range(shown)] == [
-        line.split()[0] for line in lines if line.startswith("test_")
+        line.split()[-1] for line in lines if line[:1] == " " and "  test_" in line[3:]
     ]
 
 

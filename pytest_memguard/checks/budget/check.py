@@ -67,6 +67,7 @@ class BudgetCheck(TestCheck):
             for pattern in settings.budgets
         ]
         self._matched: set[str] = set()
+        self._tests: list[str] = []
         self._marks: dict[int, tuple[Any, Budget | None]] = {}
 
     def default_plan(self) -> BudgetPlan | None:
@@ -84,6 +85,8 @@ class BudgetCheck(TestCheck):
         if not (markers or self._patterns):
             return self._default_plan
         chosen = dict(self._default)
+        if self._patterns:
+            self._tests.append(test.nodeid)
         for glob, matches, budget in self._patterns:
             if matches(test.nodeid):
                 self._matched.add(glob)
@@ -147,10 +150,17 @@ class BudgetCheck(TestCheck):
 
     def unused(self) -> list[Gap]:
         """The patterns that none of the tests planned so far fell under."""
+        unmatched = [glob for glob, _, _ in self._patterns if glob not in self._matched]
+        if not unmatched:
+            return []
+        from pytest_memguard.checks.budget.nearest import nearest_pattern
+
         return [
-            Gap(subject=f"the pattern {glob!r} of mem_budgets", reason="it matches no test")
-            for glob, _, _ in self._patterns
-            if glob not in self._matched
+            Gap(
+                subject=f"the pattern {glob!r} of mem_budgets",
+                reason=f"it matches no test{nearest_pattern(glob, self._tests)}",
+            )
+            for glob in unmatched
         ]
 
     def _from_marker(

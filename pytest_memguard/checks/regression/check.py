@@ -175,7 +175,8 @@ class RegressionCheck(TestCheck):
         confirmed: Finding | None = finding
         if self._confirm is not None and seconds is not None and _can_be_confirmed(finding):
             confirmed = self._confirm.ask(finding, so_far, seconds, self._known_fills())
-        if confirmed is None or seconds is None:
+        was_asked = self._confirm is not None and _can_be_confirmed(finding)
+        if confirmed is None or seconds is None or (was_asked and confirmed.cause is None):
             return confirmed
         stage = self._grown_stage(confirmed, so_far)
         return self._causes.placed(confirmed, change, stage, so_far, seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from heapq import nsmallest
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +18,14 @@ from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Environment, Outcome, Run
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
+from pytest_memguard.sizes import KIB, format_mib
 from pytest_memguard.storage.baseline import update_baseline
 
 _SHOWN: Final = 40
+_LARGEST: Final = 10
+_LEAST_SHOWN: Final = 64 * KIB
+"""Peaks that a table shows as 0.0 MiB are no news."""
+_HEADERS: Final = ("Peak MiB", "Cold MiB", "Test")
 
 
 class Saver:
@@ -89,6 +95,8 @@ class Saver:
                 yield change
 
         table = changes_table(counted(), _SHOWN)
+        if before is None:
+            table = _largest(after)
         cold = _cold_in_words(before, after)
         many = "1 test" if tests == 1 else f"{tests:,} tests"
         if not kinds:
@@ -138,6 +146,31 @@ class Saver:
             was_cold = environment in cold or nodeids.issuperset(environments[environment])
             (cold.add if self._cold and was_cold else cold.discard)(environment)
         return Baseline(environments=environments, measured_cold=frozenset(cold)), tests
+
+
+def _largest(saved: Baseline) -> str:
+    """The tests with the largest peaks of a baseline that did not exist before."""
+    from pytest_memguard.report.columns import filled_columns, narrow_table
+
+    entries = (
+        (entry, nodeid)
+        for environment, tests in saved.environments.items()
+        if environment.metric == RSS.name
+        for nodeid, entry in tests.items()
+    )
+    shown = nsmallest(
+        _LARGEST, entries, key=lambda one: (-max(one[0].peak, one[0].cold), one[1])
+    )
+    rows = [
+        [format_mib(entry.peak), format_mib(entry.cold), nodeid]
+        for entry, nodeid in shown
+        if max(entry.peak, entry.cold) >= _LEAST_SHOWN
+    ]
+    if not rows:
+        return ""
+    kept = filled_columns(_HEADERS, rows, ("Peak MiB", "Test"))
+    cells = [[row[number] for number in kept] for row in rows]
+    return "\n".join(narrow_table([_HEADERS[number] for number in kept], cells))
 
 
 def _cold_in_words(before: Baseline | None, after: Baseline) -> str:

@@ -198,7 +198,10 @@ FOR_PEOPLE = [
     pytest.param(lambda name: leak_text(outcome_of(name).leak), id="leak"),
     pytest.param(leak_explained, id="leak-explained"),
     pytest.param(
-        lambda name: memory_section([outcome_of(name)], run_of(name).totals, 9), id="memory"
+        lambda name: "\n".join(
+            line.text for line in memory_section([outcome_of(name)], run_of(name).totals, 9)
+        ),
+        id="memory",
     ),
     pytest.param(
         lambda name: "\n".join(notes([outcome_of(name)], with_failures=True)), id="notes"

@@ -45,6 +45,11 @@ ALL = Totals(
 )
 
 
+def section_text(*args) -> str:
+    """The memory section, without the shares of its lines."""
+    return "\n".join(line.text for line in memory_section(*args))
+
+
 def outcome(name, *peaks, **more) -> Outcome:
     """A test with these peaks in its call."""
     call = PhaseReading(name="call", seconds=0.5, level=MIB, growth=MIB, peaks=peaks)
@@ -92,16 +97,31 @@ def run(outcomes, *totals):
 )
 def test_memory_section(given, top, name) -> None:
     """The section has the largest tests, every test's stages, and the sums."""
-    assert gold(name) == memory_section(given.outcomes, given.totals, top)
+    assert gold(name) == section_text(given.outcomes, given.totals, top)
 
 
 def test_memory_section_of_outcomes_that_are_seen_once() -> None:
     """Outcomes may come one by one, in any order, and most of them are not kept."""
     given = run([LARGE, MIDDLE, SMALL], ALL)
-    told = memory_section(given.outcomes, given.totals, 2)
-    assert told == memory_section(iter(reversed(given.outcomes)), given.totals, 2)
+    told = section_text(given.outcomes, given.totals, 2)
+    assert told == section_text(iter(reversed(given.outcomes)), given.totals, 2)
     assert "(1 more;" in told
-    assert "more;" not in memory_section(iter(given.outcomes), given.totals, 3)
+    assert "more;" not in section_text(iter(given.outcomes), given.totals, 3)
+
+
+def test_shares() -> None:
+    """A line of a test with a budget has the share of it that was used, for its colour."""
+    shares = [line.share for line in memory_section([LARGE, MIDDLE, SMALL], [ALL], 3)]
+    assert shares[:5] == [None, None, 1.06, 0.1, None]
+
+
+def test_legend() -> None:
+    """A peak with an upper bound has a legend below the table."""
+    bounded = outcome("test_bounded", rss(20, 60))
+    text = section_text([bounded], [ALL], 3)
+    assert "20.0 (<= 60.0)" in text
+    assert text.count("(<= N): the peak may have been up to N; ") == 1
+    assert "(<= N)" not in section_text([SMALL], [ALL], 3)
 
 
 def test_by_peak() -> None:
