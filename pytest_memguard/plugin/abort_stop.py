@@ -36,6 +36,7 @@ class AbortStop:
         self.stopped = False
         self._config = config
         self._reason = reason
+        self._running: tuple[str, tuple[str, int | None, str]] | None = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -46,6 +47,15 @@ class AbortStop:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Let the signal stop the tests."""
         return (yield from self._stoppable(session))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        """Remember the test that runs; an isolated one does so in another process."""
+        self._running = nodeid, location
+
+    def pytest_runtest_logfinish(self) -> None:
+        """Forget it."""
+        self._running = None
 
     def _stoppable(self, session: pytest.Session) -> Generator[None, object, object]:
         if not can_be_told():
@@ -92,6 +102,7 @@ class AbortStop:
             (n for n in reversed(setup_nodes(session)) if isinstance(n, pytest.Item)), None
         )
         if item is None:
+            self._report_elsewhere()
             return
 
         def again() -> NoReturn:
@@ -101,6 +112,20 @@ class AbortStop:
         call.excinfo = pytest.ExceptionInfo.from_exception(_cut(error))
         report = pytest.TestReport.from_item_and_call(item, call)
         item.ihook.pytest_runtest_logreport(report=report)
+
+    def _report_elsewhere(self) -> None:
+        """Report a test as failed that runs in another process, if there is one."""
+        if self._running is not None:
+            nodeid, location = self._running
+            report = pytest.TestReport(
+                nodeid=nodeid,
+                location=location,
+                keywords={},
+                outcome="failed",
+                longrepr=f"MemoryAbort: {self._reason}",
+                when="call",
+            )
+            self._config.hook.pytest_runtest_logreport(report=report)
 
     def _fail(self, session: pytest.Session) -> NoReturn:
         session.shouldfail = f"memguard: {self._reason}"

@@ -70,6 +70,7 @@ class ProcessAlerts:
         self._reader = reader
         self._worker = worker
         self._waiting: list[Alert] = []
+        self._sent: list[Alert] = []
         self._phases: PhaseAlerts | None = None
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -87,12 +88,24 @@ class ProcessAlerts:
         if phases is not None and plugin is not phases and manager.unregister(phases):
             manager.register(phases)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self,
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Send alerts with the report of the phase; an isolated test is logged elsewhere."""
+        report = yield
+        if self._waiting:
+            _attach(report, self._waiting)
+            self._sent += self._waiting
+            self._waiting = []
+        return report
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Send alerts with the report of the phase."""
-        if self._waiting:
-            alerts, self._waiting = self._waiting, []
-            report.__dict__[_ATTRIBUTE] = json.dumps([alert_to_json(one) for one in alerts])
+        """Send what went with earlier reports, too: those of repeated calls are not logged."""
+        if self._sent:
+            _attach(report, self._sent)
+            self._sent = []
 
     def read(self, nodeid: str, phase: str) -> None:
         """Read which levels have been reached.
@@ -114,6 +127,10 @@ class ProcessAlerts:
                 phase=phase,
             )
             self._waiting.append(alert)
+
+
+def _attach(report: pytest.TestReport, alerts: Sequence[Alert]) -> None:
+    report.__dict__[_ATTRIBUTE] = json.dumps([alert_to_json(one) for one in alerts])
 
 
 class PhaseAlerts:

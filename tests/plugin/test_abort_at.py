@@ -195,6 +195,14 @@ def test_doctest(run) -> None:
     assert "pytest_runtestloop" not in text
 
 
+def test_isolated(run) -> None:
+    """A test in a process of its own fails, too."""
+    result = run(SUITE, "--mem-isolate", "--mem-abort-at=300")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_grow - MemoryAbort: the run was *"])
+    assert "test_grow, running, " in section(result)[1]
+
+
 def test_during_collection(run) -> None:
     """A module that uses too much when it is imported stops the run, too."""
     result = run(f"{HELP}\n    eat(400)\n    time.sleep(20)\n", "--mem-abort-at=200")

@@ -94,6 +94,17 @@ def test_workers(run, ini, pytester) -> None:
     assert (alert["worker"], alert["test"]) == ("gw0", "test_it.py::test_call")
 
 
+def test_isolated(run, ini) -> None:
+    """A test in a process of its own is reported, too; each is a process that runs tests."""
+    ini("150MB", "10GB")
+    result = run(SUITE, "--mem-isolate")
+    result.assert_outcomes(passed=4)
+    assert sorted(line.rpartition(":")[2] for line in alerts(result)) == [
+        "test_call",
+        "test_teardown",
+    ]
+
+
 def test_before_the_first_test(run, ini) -> None:
     """What was there before the first test is not that test's."""
     ini("1MB", "10GB")
