@@ -81,9 +81,14 @@ class ForkServer:
     Args:
         function: called with a request, in a child for each; returns something that JSON can
             represent.
+        prepare: called once in the server, before it answers the first request.
     """
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        prepare: Callable[[], object] | None = None,
+    ) -> None:
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
         with warnings.catch_warnings():
@@ -92,7 +97,7 @@ class ForkServer:
         if self._pid == 0:
             os.close(self._requests)
             os.close(self._answers)
-            _serve(function, requests, answers)
+            _serve(function, prepare, requests, answers)
         os.close(requests)
         os.close(answers)
 
@@ -149,6 +154,7 @@ class ForkServer:
 
 def _serve(
     function: Callable[[Any], Any],
+    prepare: Callable[[], object] | None,
     requests: int,
     answers: int,
 ) -> NoReturn:
@@ -158,6 +164,9 @@ def _serve(
         _own_output()
         with os.fdopen(requests, encoding="utf-8") as lines:
             while line := lines.readline().strip():
+                if prepare is not None:  # most servers are never asked
+                    prepare()
+                    prepare = None
                 asked = json.loads(line)
                 call = functools.partial(function, asked["request"])
                 result = run_in_fork(call, asked["timeout"], requests)

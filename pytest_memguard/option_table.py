@@ -208,6 +208,17 @@ OPTIONS: tuple[Option, ...] = (
         "under memray, rerun does so at once in a forked child, never.",
     ),
     Option(
+        "tracker_share",
+        "text",
+        flag="--mem-tracker-share",
+        ini="mem_tracker_share",
+        metavar="SHARE",
+        default="5%",
+        help="Share of the run's time (0.05 or 5%) for which memray may run in tests that did "
+        "not ask for it, because memory that earlier tests left free could hide their peaks; "
+        "0: never.",
+    ),
+    Option(
         "drill",
         "switch",
         flag="--mem-drill",
@@ -352,7 +363,8 @@ OPTIONS: tuple[Option, ...] = (
         help="Measure a suspect again, up to N times, in a fresh child process, and call it "
         "twice there, before --mem-compare calls it a regression: what the first call fills "
         "for good (caches, tables) is kept apart from what each call uses. --mem-save does so "
-        "with every test that uses more than 2 MiB. 0: not at all.",
+        "with every test that uses more than 2 MiB, and a budget is judged there, once, where "
+        "memory that earlier tests left free could hide the peak. 0: not at all.",
     ),
     Option(
         "accept",

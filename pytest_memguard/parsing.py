@@ -316,6 +316,7 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "mode": _one_of(*MODES),
     "hard": _switch,
     "explain": _one_of(*EXPLAIN),
+    "tracker_share": partial(parse_share, of="the run's time"),
     "drill": _switch,
     "leak_check": _switch_or(LEAK_CHECK, "all", "marked"),
     "leak_strict": _switch,

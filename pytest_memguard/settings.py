@@ -37,6 +37,7 @@ class Settings:
     mode: str = "fail"
     hard: bool = False
     explain: str = "next"
+    tracker_share: float | None = 0.05
     drill: bool = False
     leak_check: str = "marked"
     leak_strict: bool = False
@@ -132,7 +133,6 @@ class Settings:
 # config file they may stand ready for runs that use them.
 _NEEDS: Mapping[str, tuple[str, str, str]] = {
     "fail_on": ("--mem-fail-on", "compares", "--mem-compare"),
-    "confirm": ("--mem-confirm", "has_baseline", "--mem-compare or --mem-save"),
     "prune": ("--mem-prune", "saves", "--mem-save"),
     "parallel_order": ("--mem-parallel-order", "runs_parallel", "--mem-parallel"),
 }

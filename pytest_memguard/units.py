@@ -207,8 +207,12 @@ def parse_count(value: object, what: str, least: int = 1) -> int:
     return int(count)
 
 
-def parse_share(value: object) -> float | None:
+def parse_share(value: object, of: str = "the budget") -> float | None:
     """Return the share that 0.8, "0.8" or "80%" stands for; ``None`` stays, 0 means no share.
+
+    Args:
+        value: what the user wrote.
+        of: what it is a share of, for the message.
 
     Raises:
         ConfigError: if it is anything else.
@@ -221,6 +225,6 @@ def parse_share(value: object) -> float | None:
         share = float(match["number"]) / (100 if match["percent"] else 1)
     if not share < 1:  # nor is NaN
         hint = "write one below 1, as 0.8 or '80%'"
-        msg = f"{quoted(value)} is not a share of the budget: {hint}"
+        msg = f"{quoted(value)} is not a share of {of}: {hint}"
         raise ConfigError(msg)
     return share

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from math import inf
-from typing import Final
+from math import ceil, inf
+from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.metrics import RSS
 from pytest_memguard.values import dataclass
+
+if TYPE_CHECKING:
+    from pytest_memguard.model import Budget
 
 # Slack up to this share of a budget is ignored. Beyond TRACKER_SHARE the high-water mark could
 # miss so much that memray tracks the test from the start.
@@ -32,6 +35,9 @@ class SlackThresholds:
     """Bytes above which memray tracks the test: the high-water mark may miss too much."""
 
 
+LARGEST_TIGHT: Final = 400 * 1024 * 1024
+"""Bytes of a budget above which no process is forked to measure tests again: it takes memory,
+and hardly any suite leaves so much slack."""
 # Less slack is ignored where a peak is stored or compared with a stored one: it is half of what
 # the default rule allows, and another run of the same tests has about as much.
 NEGLIGIBLE_SLACK: Final = 1024 * 1024
@@ -82,6 +88,16 @@ def strictest(several: Iterable[SlackThresholds]) -> SlackThresholds:
 def tracker_threshold(limit: int) -> int:
     """Return the bytes of slack above which a test with this budget is tracked."""
     return max(int(TRACKER_SHARE * limit), RSS_RESOLUTION)
+
+
+def can_be_measured_again(budget: Budget) -> bool:
+    """Whether a fresh process can measure what slack may hide: in the call or its stages."""
+    return budget.metric == RSS.name and budget.phase == "call"
+
+
+def budget_for_slack(slack: int) -> int:
+    """Return the smallest budget, in bytes, whose tests need no tracker for so much slack."""
+    return ceil(slack / TRACKER_SHARE)
 
 
 def ignored_slack(limit: int) -> int:

@@ -152,6 +152,11 @@ class CurrentTest:
         self.forget()
 
     @property
+    def nodeid(self) -> str:
+        """The test's; empty while it is not known."""
+        return getattr(self.item, "nodeid", "")
+
+    @property
     def is_measured(self) -> bool:
         """Whether it is measured by anything beside the fast path."""
         return self.requirements is not None and not self.is_fast

@@ -74,7 +74,9 @@ class DetailedMeasurement:
             warn,
         )
         self.peaks = Peaks(state, requirements, self.recorder, self.stages, self._anywhere)
-        self._tracking = Tracking(requirements, instruments, memray_in_use, self.stages)
+        self._tracking = Tracking(
+            requirements, instruments, memray_in_use, self.stages, state.nodeid
+        )
 
     # Phases
 
@@ -170,6 +172,7 @@ class DetailedMeasurement:
                 file.close()
                 tracking.boundaries.clear()
                 self.stages.forget_windows()
+                tracking.note_time()
 
     def _note_what_was_lost(self, judge: PhaseJudge) -> None:
         """Note that the peak means nothing, unless a finding says so."""

@@ -15,6 +15,8 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.measure.gaps import NO_MARK, NO_RESETS, NO_RESIDENT
 from pytest_memguard.measure.marked_phase import MarkedPhaseWatch
+from pytest_memguard.measure.screen import Screen
+from pytest_memguard.measure.tracker_share import TrackerShare
 from pytest_memguard.metrics import PYTHON, TREE
 from pytest_memguard.model import Gap
 from pytest_memguard.probes import Meter
@@ -44,6 +46,9 @@ class Instruments:
         gaps: takes what cannot be measured.
         pins_allocator: whether peaks will be stored or compared, so that the mmap threshold is
             pinned and free chunks of the C heap are reserved.
+        tracker_share: decides whether memray may run in tests that did not ask for it; without
+            one it always may.
+        screen: decides whether slack may stay unfilled; without one it never may.
 
     Attributes:
         probes: makes a probe for each metric that needs no tracker, by its name.
@@ -53,6 +58,8 @@ class Instruments:
         slack_estimator: bounds the slack; ``None`` if the allocators have no statistics.
         collection_watch: measures what garbage collections free during a phase.
         folder: makes memray's files.
+        tracker_share: decides whether memray may run in tests that did not ask for it.
+        screen: decides whether slack may stay unfilled.
         no_heap: why memray cannot be used; empty if it can.
         gaps: everything that cannot be measured.
         base: where the mark was reset to after the last test; 0 if unknown.
@@ -68,6 +75,8 @@ class Instruments:
         gaps: list[Gap] | None = None,
         *,
         pins_allocator: bool = False,
+        tracker_share: TrackerShare | None = None,
+        screen: Screen | None = None,
     ) -> None:
         self.gaps: list[Gap] = [] if gaps is None else gaps
         self.probes: Mapping[str, Callable[[], Meter]] = {
@@ -89,6 +98,8 @@ class Instruments:
             self._in_use_probe(), self._trim_all, self.mark
         )
         self.folder = TrackerFolder()
+        self.tracker_share = tracker_share or TrackerShare()
+        self.screen = screen or Screen()
         self._no_heap: str | None = None
         if find_spec("memray") is None or missing_files():
             self.no_heap  # noqa: B018  notes the reason, and imports nothing

@@ -212,6 +212,8 @@ class Measurement:
         if thresholds is None:
             phase.slack = estimator.bound(base, tolerance, inf, fill=False)
             return True
+        if self._leaves_slack(phase, thresholds):
+            return True
         slack = estimator.bound(base, thresholds.fill_permanently, thresholds.use_tracker)
         if slack > thresholds.fill_temporarily:
             slack = estimator.fill_temporarily(
@@ -220,7 +222,9 @@ class Measurement:
         if estimator.has_filled():
             self._after_filling(phase)
         phase.slack = slack
-        if slack > thresholds.use_tracker:
+        if slack > thresholds.use_tracker and instruments.tracker_share.allows(
+            self.state.nodeid, can_be_measured_again=requirements.can_be_measured_again
+        ):
             instruments.collection_watch.end()
             phase.begun = False
             self.state.open = None  # it begins there
@@ -229,6 +233,19 @@ class Measurement:
             detail.begin(phase.name)
             return False
         return True
+
+    def _leaves_slack(self, phase: PhaseState, thresholds: SlackThresholds) -> bool:
+        """Bound the slack before a phase, if it may stay where it is; whether it does."""
+        instruments, requirements = self._instruments, self._requirements
+        estimator = instruments.slack_estimator
+        if estimator is None or not (
+            requirements.simple and requirements.can_be_measured_again
+        ):
+            return False
+        stays = instruments.screen.most(requirements.resident["call"])
+        if stays:
+            phase.slack = estimator.bound(phase.base, thresholds.ignore, stays, fill=False)
+        return phase.slack <= stays > 0
 
     def _after_filling(self, phase: PhaseState) -> None:
         """Reset the peak again where the filler has touched pages: no test has grown by them.

@@ -11,6 +11,7 @@ from pytest_memguard.judge.slack_thresholds import (
     FOR_STORED_PEAKS,
     RSS_RESOLUTION,
     SlackThresholds,
+    can_be_measured_again,
     strictest,
     thresholds_for,
 )
@@ -64,12 +65,14 @@ class Requirements:
             setup, too.
         main_limit: the limit that stands for the test where there is room for one, if any.
         hard: the limits at which the test is stopped.
+        can_be_measured_again: whether a fresh process can measure all that slack may hide.
     """
 
     __slots__ = (
         "bounds",
         "call_no_finding_below",
         "call_only_limit",
+        "can_be_measured_again",
         "collects",
         "detailed",
         "drill",
@@ -119,7 +122,9 @@ class Requirements:
         self.growth = growth
         self._work_out_traced([b for b in self.limits if metric_named(b.metric).is_traced])
         self._work_out_metered([b for b in self.limits if _is_metered(metric_named(b.metric))])
-        self._work_out_resident([b for b in self.limits if _includes_resident(b)])
+        resident = [b for b in self.limits if _includes_resident(b)]
+        self._work_out_resident(resident)
+        self.can_be_measured_again = all(can_be_measured_again(b) for b in resident)
         self.hard = tuple(b for b in self.limits if b.hard and b.limit)
         mine = [b for b in self.limits if b.baseline_value is None]
         self.main_limit = mine[0].limit if mine else None

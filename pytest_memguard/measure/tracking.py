@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.judge.slack_thresholds import SlackThresholds
+from pytest_memguard.judge.slack_thresholds import SlackThresholds, budget_for_slack
+from pytest_memguard.measure.tracker_share import TrackedTest
 from pytest_memguard.model import PhaseName
 from pytest_memguard.probes.heap import HeapFile, HeapTracker
 
@@ -24,6 +26,7 @@ class Tracking:
         instruments: the process's.
         in_use: says why memray must not be used unless asked for, if so.
         stages: where marks of stages in the stream go.
+        nodeid: the test's.
 
     Attributes:
         since: the phase it was started for; ``None`` if that was for lines of stages alone.
@@ -38,7 +41,11 @@ class Tracking:
         instruments: Instruments,
         in_use: Callable[[], str],
         stages: StageLog,
+        nodeid: str = "",
     ) -> None:
+        self._nodeid = nodeid
+        self._started = 0.0
+        self._slack = 0
         self.since: PhaseName | None = None
         self.for_slack = False
         self.problem = ""
@@ -62,7 +69,12 @@ class Tracking:
         # to name lines in any phase: a stage in a fixture may have been too large
         if self._requirements.track or phase in self._requirements.traced:
             return True
-        return thresholds is not None and slack > thresholds.use_tracker
+        self._slack = slack
+        if thresholds is None or slack <= thresholds.use_tracker:
+            return False
+        return self._instruments.tracker_share.allows(
+            self._nodeid, can_be_measured_again=self._requirements.can_be_measured_again
+        )
 
     @property
     def counts(self) -> bool:
@@ -82,7 +94,7 @@ class Tracking:
         except (Unmeasurable, OSError) as error:
             self.problem = str(error)
             return
-        self.since = phase
+        self.since, self._started = phase, Clock.seconds()
         for_lines = requirements.drill or requirements.track
         self.for_slack = not (for_lines or asked)
         # a budget on the heap is exact to the byte, and marks in the stream take some
@@ -119,6 +131,20 @@ class Tracking:
         tracker, self._tracker = self._tracker, None
         self._stages.tracker = None
         return tracker.stop()
+
+    def note_time(self) -> None:
+        """Note how long it ran, once its file has been read, unless the test asked for it."""
+        if not self.for_slack or not self._started:
+            return
+        took, self._started = Clock.seconds() - self._started, 0.0
+        self._instruments.tracker_share.note(
+            TrackedTest(
+                nodeid=self._nodeid,
+                seconds=took,
+                slack=self._slack,
+                avoided_by=budget_for_slack(self._slack),
+            )
+        )
 
     def abandon(self) -> None:
         """Stop it in the middle of a phase; what it wrote is gone."""

@@ -15,12 +15,12 @@ import pytest
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.judge.slack_thresholds import ignored_slack
+from pytest_memguard.judge.slack_thresholds import LARGEST_TIGHT, ignored_slack
 from pytest_memguard.measure.stage_host import set_current
 from pytest_memguard.plugin.header import header
-from pytest_memguard.plugin.keys import START
+from pytest_memguard.plugin.keys import PROCESS, START
 from pytest_memguard.plugin.names import has_checks, has_marker_of_ours, names_in_use
-from pytest_memguard.plugin.options import GAPS
+from pytest_memguard.plugin.options import EXTRA, GAPS
 from pytest_memguard.plugin.property_readers import properties_are_read
 from pytest_memguard.probes.ended_children import (
     RUSAGE_CHILDREN,
@@ -112,7 +112,8 @@ class Ceiling:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
         """Report what a worker could not measure."""
-        if not self.started and getattr(node, "workeroutput", {}).get(GAPS):
+        output = getattr(node, "workeroutput", {})
+        if not self.started and (output.get(GAPS) or output.get(EXTRA)):
             collector = self._start()
             if collector is not None:
                 collector.pytest_testnodedown(node)
@@ -130,6 +131,7 @@ class Ceiling:
         ):
             self._start_measuring(session)
             return
+        self._fork_early(session)
         self._calls = Calls(self, self._mark, self._settings, self._suspects())
         self._config.pluginmanager.register(self._calls, "memguard-ceiling-calls")
 
@@ -149,6 +151,19 @@ class Ceiling:
         """Let the mark go."""
         if self._mark is not None:
             self._mark.close()
+
+    def _fork_early(self, session: pytest.Session) -> None:
+        """Have a process forked in which tests can be measured again, if the budget is small.
+
+        When a test calls for the session, others have run.
+        """
+        settings = self._settings
+        if settings.confirm and settings.budget <= LARGEST_TIGHT:
+            from pytest_memguard.plugin.forked_process import process_for
+
+            process = process_for(self._config, lambda: self._start_measuring(session))
+            self._config.stash[PROCESS] = process
+            self._config.pluginmanager.register(process, "memguard-fresh-process")
 
     def _suspects(self) -> Container[str]:
         """The tests that are to be measured, since their last run left a question."""

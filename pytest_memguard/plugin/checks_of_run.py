@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_memguard.checks.budget.check import BudgetCheck
+from pytest_memguard.checks.budget.check import BudgetCheck, SecondMeasurement
 from pytest_memguard.checks.planned import Checks
 from pytest_memguard.checks.protocol import TestCheck
 from pytest_memguard.plugin.keys import CHECKS, EXPECTED
@@ -21,17 +21,20 @@ if TYPE_CHECKING:
     from pytest_memguard.checks.regression.check import RegressionCheck
 
 
-def checks_of(config: pytest.Config, regressions: RegressionCheck | None) -> Checks:
+def checks_of(
+    config: pytest.Config, regressions: RegressionCheck | None, again: SecondMeasurement
+) -> Checks:
     """The checks of a run.
 
     Args:
         config: pytest's.
         regressions: holds tests against the baseline, if there is one.
+        again: measures tests again whose budgets could not be judged.
     """
 
     def make(names: AbstractSet[str]) -> list[TestCheck]:
         return [
-            BudgetCheck(settings_of(config)),
+            BudgetCheck(settings_of(config), again),
             *_leak_check(config, names),
             *([regressions] if regressions is not None else _regression_markers(names)),
             *_needs_check(config, names),

@@ -14,6 +14,7 @@ from pytest_memguard.escapes import one_line
 from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import BREACHES, Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.option_table import OPTIONS
+from pytest_memguard.plugin.extra_measurements import ExtraMeasurements
 from pytest_memguard.plugin.header import header, in_words
 from pytest_memguard.plugin.keys import ABORT, ALERTS, LOST, PARALLEL
 from pytest_memguard.plugin.options import GAPS, usage_error
@@ -36,14 +37,21 @@ class Collector:
         settings: the run's.
         suspects: told what was found, at the end.
         gaps: what cannot be measured; what else is found to be so is added.
+        extra: knows which tests took more than the high-water mark.
 
     Raises:
         pytest.UsageError: if the JSON file could not be written in the end.
     """
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, suspects: Suspects, gaps: list[Gap]
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        suspects: Suspects,
+        gaps: list[Gap],
+        extra: ExtraMeasurements,
     ) -> None:
+        self._extra = extra
         self.gaps = gaps
         self.closing_lines: list[str] = []
         self._config = config
@@ -77,9 +85,10 @@ class Collector:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
-        """Take what an xdist worker could not measure."""
+        """Take what an xdist worker could not measure, and what took it longer."""
         gaps = [Gap(**gap) for gap in getattr(node, "workeroutput", {}).get(GAPS, ())]
         self.gaps += [gap for gap in gaps if gap not in self.gaps]
+        self._extra.take(node)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -163,6 +172,7 @@ class Collector:
             lines += self._deaths()
             self._count_undecided(terminalreporter)
         lines += [in_words(gap) for gap in self.gaps[self._told :]]
+        lines += self._extra.lines()
         settings = self._settings
         if not (settings.mem or settings.growth or lines or self.closing_lines):
             return

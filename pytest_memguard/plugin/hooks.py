@@ -214,7 +214,7 @@ class OnDemand:
         """Take what an xdist worker could not measure: late markers, and gaps."""
         output = getattr(node, "workeroutput", {})
         self._late += output.get(LATE_MARKERS, [])
-        if self._is_idle and output.get(options.GAPS):
+        if self._is_idle and (output.get(options.GAPS) or output.get(options.EXTRA)):
             collector = self._start()
             if collector is not None:
                 collector.pytest_testnodedown(node)

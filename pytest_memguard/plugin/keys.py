@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pytest_memguard.extension import Check
     from pytest_memguard.flights import LostWorker
     from pytest_memguard.plugin.expected_needs import ExpectedNeeds
+    from pytest_memguard.plugin.fresh_budgets import FreshBudgets
+    from pytest_memguard.plugin.fresh_process import FreshProcess
     from pytest_memguard.plugin.items import ItemHooks
     from pytest_memguard.plugin.terminal_line import TerminalLine
     from pytest_memguard.storage.known_leaks import KnownLeaksFile
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 ITEMS: pytest.StashKey[ItemHooks] = pytest.StashKey()
 """What measures tests in this process."""
+FRESH: pytest.StashKey[FreshBudgets] = pytest.StashKey()
+"""What measures tests again whose budgets could not be judged."""
+PROCESS: pytest.StashKey[FreshProcess] = pytest.StashKey()
+"""The process that was forked before a test called for a session."""
 CHECKS: pytest.StashKey[Sequence[Check]] = pytest.StashKey()
 """Those of other plugins, whose hooks are called once in a run."""
 CALLED: pytest.StashKey[Sequence[object]] = pytest.StashKey()

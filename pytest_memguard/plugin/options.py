@@ -23,6 +23,8 @@ PROBLEMS: Final = "memguard_problems"
 """Name under which an xdist worker tells what is wrong with markers."""
 GAPS: Final = "memguard_gaps"
 """Name under which it tells what it could not measure."""
+EXTRA: Final = "memguard_extra"
+"""Name under which it tells which tests took more than the high-water mark."""
 FLIGHTS: Final = "memguard-flight"
 """Name of the folder of flight records."""
 

@@ -10,7 +10,8 @@ import pytest
 from pytest_memguard.checks.planned import Checks, TestPlan
 from pytest_memguard.metrics import PYTHON, TREE
 from pytest_memguard.model import Gap
-from pytest_memguard.plugin.keys import ITEMS, LINE
+from pytest_memguard.plugin.forked_process import process_for
+from pytest_memguard.plugin.keys import FRESH, ITEMS, LINE
 from pytest_memguard.plugin.marked_items import MarkedItem
 from pytest_memguard.plugin.names import (
     ISOLATE_MARKER,
@@ -72,6 +73,8 @@ def plan_items(session: pytest.Session) -> None:
         isolated = plan_isolation(session, settings, problems)
     measured = [plan for plan in (default, *own.values()) if plan is not None]
     load_what_tests_need(used, measured, settings)
+    share = items.instruments.tracker_share
+    config.stash[FRESH].begin(config, measured, share, process_for)
     if problems:
         refuse(session, problems)
     else:

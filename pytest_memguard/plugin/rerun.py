@@ -80,12 +80,13 @@ class Rerun:
 
         return outcome_from_json(result.value), ""
 
-    def alone(self, item: pytest.Item, metric: str = RSS.name) -> Any:
+    def alone(self, item: pytest.Item, metric: str = RSS.name, *, track: bool = False) -> Any:
         """In a child in which no test has run: run a test, as exactly as its peak is stored.
 
         Args:
             item: the test.
             metric: what is measured beside resident memory.
+            track: whether memray tracks it.
 
         Returns:
             What it used, as JSON; ``None`` where that is not known.
@@ -96,7 +97,7 @@ class Rerun:
         limits = (
             () if metric == RSS.name else (Budget(limit=_NO_LIMIT, where="", metric=metric),)
         )
-        self._begin(Requirements(record=True, limits=limits))
+        self._begin(Requirements(record=True, track=track, limits=limits))
         reports = runtestprotocol(item, log=False, nextitem=None)
         passed = all(report.passed for report in reports)
         return self._answer(item.nodeid, "passed" if passed else "failed")

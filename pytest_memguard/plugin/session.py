@@ -11,12 +11,15 @@ import pytest
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.measure.instruments import Instruments
+from pytest_memguard.measure.tracker_share import TrackerShare
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.checks_of_run import checks_of
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
+from pytest_memguard.plugin.extra_measurements import ExtraMeasurements
+from pytest_memguard.plugin.fresh_budgets import FreshBudgets
 from pytest_memguard.plugin.items import ItemHooks
-from pytest_memguard.plugin.keys import CHECKS, ITEMS
+from pytest_memguard.plugin.keys import CHECKS, FRESH, ITEMS, PROCESS
 from pytest_memguard.plugin.leak_report import LeakReport, known_leaks
 from pytest_memguard.plugin.names import is_extended
 from pytest_memguard.plugin.options import settings_of, usage_error
@@ -53,11 +56,22 @@ def start(config: pytest.Config) -> Collector | None:
         baseline = read_parts(config)
     gaps: list[Gap] = []
     collector = None
+    fresh = FreshBudgets(settings, config.stash.get(PROCESS, None))
+    share = TrackerShare(settings.tracker_share, fresh.is_ready)
+    extra = ExtraMeasurements(share, fresh)
+    config.pluginmanager.register(extra, "memguard-extra-measurements")
+    config.stash[FRESH] = fresh
     if worker_input is None:
-        collector = Collector(config, settings, suspects, gaps)
+        collector = Collector(config, settings, suspects, gaps, extra)
         config.pluginmanager.register(collector, "memguard-report")
         register_reports(config, settings, collector, checks)
-    instruments = Instruments(probes, gaps, pins_allocator=settings.has_baseline and runs_tests)
+    instruments = Instruments(
+        probes,
+        gaps,
+        pins_allocator=settings.has_baseline and runs_tests,
+        tracker_share=share,
+        screen=fresh.screen,
+    )
     if runs_tests:
         items = ItemHooks(
             settings,
@@ -67,7 +81,7 @@ def start(config: pytest.Config) -> Collector | None:
             Path(config.rootpath),
             str(worker_input["workerid"]) if worker_input is not None else "",
             config.pluginmanager.register,
-            checks_of(config, baseline.regressions if baseline is not None else None),
+            checks_of(config, baseline.regressions if baseline is not None else None, fresh),
             baseline.confirm if baseline is not None else None,
         )
         config.stash[ITEMS] = items

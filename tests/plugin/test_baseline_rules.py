@@ -156,7 +156,7 @@ def test_a_good_marker_starts_nothing(run):
     result.stdout.no_fnmatch_line("*memguard: *")
 
 
-@pytest.mark.parametrize("flag", ["--mem-fail-on=peak:1%", "--mem-confirm=1", "--mem-prune"])
+@pytest.mark.parametrize("flag", ["--mem-fail-on=peak:1%", "--mem-prune"])
 def test_flags_that_would_do_nothing(run, flag):
     """A flag that means nothing without another one says so."""
     result = run(suite(), flag)

@@ -69,15 +69,16 @@ def test_slack_left_by_a_neighbour(pytester, run, written, conftest):
     for name, size in true.items():
         call = next(phase for phase in written()[name]["phases"] if phase["name"] == "call")
         peak = call["peaks"][0]
-        assert peak["method"] in {"kernel mark", "memray estimate"}
-        assert pytest.approx(size, abs=3) == peak["bytes"] / 2**20
+        assert peak["method"] == "kernel mark"
+        if not conftest:  # or only its bounds are known
+            assert pytest.approx(size, abs=3) == peak["bytes"] / 2**20
         assert peak["upper_bound_bytes"] >= (size - 1) << 20
 
 
 def test_peak_that_cannot_be_decided_is_told(pytester, run):
     """Where neither filler nor memray helps, the report gives both bounds and fails none."""
     pytester.makeconftest(f"{NO_FILLER}\n{NO_MEMRAY}")
-    result = run(LISTS.format(limit=8), "-k", "neighbour or lists")
+    result = run(LISTS.format(limit=8), "-k", "neighbour or lists", "--mem-confirm=0")
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=3, deselected=2)
     result.stdout.fnmatch_lines(
@@ -315,11 +316,11 @@ def test_block_of_a_thread_used_again(run):
 
 
 def test_block_of_a_thread_used_again_in_an_arena_of_its_own(run, monkeypatch):
-    """What the arena of a thread keeps may hide a block: the test is undecided then."""
+    """What the arena of a thread keeps may hide a block: the test is undecided by itself."""
     monkeypatch.setenv("MALLOC_ARENA_MAX", "8")
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", str(64 << 20))
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", str(32 << 20))
-    result = run(THREADS, subprocess=True)
+    result = run(THREADS, "--mem-confirm=0", subprocess=True)
     counts = result.parseoutcomes()
     undecided = result.stdout.str().count("(undecided)")
     assert counts["passed"] + counts.get("failed", 0) == 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from pytest_memguard.checks.budget.marker import MARKER, budget_from_mark
 from pytest_memguard.checks.protocol import MarkedTest, Measured, PlacedMarker, TestCheck
@@ -36,17 +36,28 @@ _RULES: Final = {
 }
 
 
+class SecondMeasurement(Protocol):
+    """Measures a test again, where no other test has left anything."""
+
+    def settle(
+        self, finding: Finding, so_far: Outcome, seconds: float | None
+    ) -> Finding | None:
+        """The finding as it is after the test has been measured again, where that helps."""
+
+
 class BudgetCheck(TestCheck):
     """Holds tests against budgets from markers, patterns, flags and ini keys.
 
     Args:
         settings: defaults, patterns, and whether breaches only warn.
+        again: measures tests again whose budgets could not be judged, if anything does.
     """
 
     name = "budget"
     error = BudgetExceeded
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, again: SecondMeasurement | None = None) -> None:
+        self._again = again
         self.only_warns = settings.mode == "warn"
         self._failing = _BREACHES | (_OPEN if settings.strict else frozenset())
         self._warn = settings.warn
@@ -128,6 +139,12 @@ class BudgetCheck(TestCheck):
         """Whether a finding is about a budget."""
         mine = finding.budget.baseline_value is None and not finding.check
         return mine and finding.rule in _RULES
+
+    def consider(
+        self, finding: Finding, so_far: Outcome, seconds: float | None
+    ) -> Finding | None:
+        """The finding, or what a second measurement makes of it."""
+        return finding if self._again is None else self._again.settle(finding, so_far, seconds)
 
     def is_breach(self, nodeid: str, finding: Finding) -> bool:  # noqa: ARG002  of any test
         """Whether a budget was exceeded, or the test stopped before; if strict, or unknown."""

@@ -1,0 +1,154 @@
+"""Measures tests again in a fresh process where slack keeps their budgets from being judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_memguard.clock import Clock
+from pytest_memguard.judge.slack_thresholds import LARGEST_TIGHT, can_be_measured_again
+from pytest_memguard.measure.screen import Screen
+from pytest_memguard.plugin.fresh_process import FreshProcess, can_fork
+from pytest_memguard.plugin.property_readers import properties_are_read
+from pytest_memguard.values import dataclass
+
+if TYPE_CHECKING:
+    from pytest_memguard.checks.planned import TestPlan
+    from pytest_memguard.measure.tracker_share import TrackerShare
+    from pytest_memguard.model import Budget, Finding, Outcome
+    from pytest_memguard.settings import Settings
+
+_NO_TIME: Final = (
+    "memray was not used, since it would have taken more than {share:.0%} of the run's time "
+    "({where})"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredAgain:
+    """A test that was measured again, since slack kept its budget from being judged."""
+
+    nodeid: str
+    """The test."""
+    seconds: float
+    """How long that took."""
+    avoided_by: int
+    """The smallest budget, in bytes, that its own run would have settled."""
+
+
+class FreshBudgets:
+    """Has budgets judged in a process that was forked before the first test.
+
+    Args:
+        settings: the run's.
+        process: forked for something else, if it was.
+
+    Attributes:
+        tests: those that were measured again.
+        screen: decides whether slack may stay where it is.
+    """
+
+    def __init__(self, settings: Settings, process: FreshProcess | None) -> None:
+        self._settings = settings
+        self._process = process
+        self._share: TrackerShare | None = None
+        self._reads_peaks = settings.measures_all
+        self._latest: tuple[str, Budget] | None = None
+        self.tests: list[MeasuredAgain] = []
+        self.screen = Screen(lambda: self.is_ready() and not self._reads_peaks)
+
+    def is_ready(self) -> bool:
+        """Whether there is such a process."""
+        return self._process is not None and self._process.is_ready
+
+    def begin(
+        self,
+        config: pytest.Config,
+        plans: Iterable[TestPlan],
+        share: TrackerShare,
+        make: Callable[[pytest.Config], FreshProcess],
+    ) -> None:
+        """Have the process forked before the first test, if any budget may need it.
+
+        Args:
+            config: pytest's.
+            plans: of the tests.
+            share: knows which tests had to go without memray.
+            make: makes what forks it.
+        """
+        self._share = share
+        self._reads_peaks |= properties_are_read(config.pluginmanager)
+        if self._process is not None or not self._settings.confirm or not can_fork():
+            return
+        if any(map(_is_tight, _own_budgets(plans))):
+            self._process = make(config)
+            config.pluginmanager.register(self._process, "memguard-fresh-process")
+
+    def settle(
+        self, finding: Finding, so_far: Outcome, seconds: float | None
+    ) -> Finding | None:
+        """A finding on a budget as it is after the test has been measured again.
+
+        Args:
+            finding: what the judge said.
+            so_far: what was measured of the test so far.
+            seconds: what its call took; ``None`` if it must not be run again.
+
+        Returns:
+            Nothing if the test is within its budget.
+        """
+        if finding.rule != "undecided":
+            return finding
+        from pytest_memguard.judge.fresh_budget import after_fresh, is_open, without_memray
+
+        settled: Finding | None = finding
+        process = self._process if self.is_ready() else None
+        if process is not None and is_open(finding) and seconds is not None:
+            key = (so_far.nodeid, finding.budget)
+            if key == self._latest and so_far.phase("teardown") is not None:
+                return None  # a stage is judged at the end of each phase
+            self._latest = key
+            start = Clock.seconds()
+            may_track = self._may_track(so_far)
+            calls, problem = process.calls(finding.budget, so_far, seconds, may_track)
+            settled = after_fresh(finding, calls, problem)
+            self.screen.note_doubt()
+            high = finding.peak.high if finding.peak is not None else 0
+            took = Clock.seconds() - start
+            self.tests.append(
+                MeasuredAgain(nodeid=so_far.nodeid, seconds=took, avoided_by=high)
+            )
+        if settled is not None and settled.rule == "undecided" and self._had_no_time(so_far):
+            settings = self._settings
+            share, where = settings.tracker_share or 0.0, settings.where("tracker_share")
+            settled = without_memray(settled, _NO_TIME.format(share=share, where=where))
+        return settled
+
+    def _may_track(self, so_far: Outcome) -> Callable[[], bool]:
+        """Whether memray may run in the fresh process, which counts as if it ran here."""
+
+        def may_track() -> bool:
+            share, nodeid = self._share, so_far.nodeid
+            return share is not None and share.allows(nodeid, can_be_measured_again=False)
+
+        return may_track
+
+    def _had_no_time(self, so_far: Outcome) -> bool:
+        return self._share is not None and so_far.nodeid in self._share.refused
+
+
+def _is_tight(budget: Budget) -> bool:
+    """Whether slack may keep a budget from being judged, and a fresh process may judge it."""
+    return budget.limit <= LARGEST_TIGHT and can_be_measured_again(budget)
+
+
+def _own_budgets(plans: Iterable[TestPlan]) -> Iterable[Budget]:
+    """Every limit that the user has set, of several plans."""
+    return (
+        limit
+        for plan in plans
+        for limit in plan.requirements.limits
+        if limit.baseline_value is None
+    )

@@ -1,0 +1,97 @@
+"""Tests of budgets that are judged by a fresh process."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_memguard.judge.budget import judge
+from pytest_memguard.judge.cold_and_warm import TwoCalls
+from pytest_memguard.judge.fresh_budget import after_fresh, is_open, without_memray
+from pytest_memguard.model import Budget, Peak
+from pytest_memguard.sizes import MIB
+
+LIMIT = Budget(limit=10 * MIB, where="the marker")
+
+
+def peak(low: float, high: float | None = None, metric: str = "rss") -> Peak:
+    """A peak in MiB."""
+    upper = int((low if high is None else high) * MIB)
+    return Peak(metric=metric, value=int(low * MIB), high=upper, method="kernel mark")
+
+
+HERE = judge(LIMIT, peak(2, 14))
+
+
+@pytest.mark.parametrize(
+    ("cold", "warm", "rule", "words"),
+    [
+        pytest.param(peak(7), None, None, "", id="within"),
+        pytest.param(
+            peak(12), peak(12), "over-budget", "12.0 MiB is 2.0 MiB over *: what", id="over"
+        ),
+        pytest.param(
+            peak(12), peak(7), "undecided", "12.0 MiB and the next one 7.0", id="fill"
+        ),
+        pytest.param(peak(20), peak(12), "over-budget", "12.0 MiB is 2.0", id="fill-and-over"),
+        pytest.param(peak(12), peak(7, 12), "over-budget", "12.0 MiB is", id="as-much"),
+        pytest.param(peak(12), None, "undecided", "did not pass a second time", id="once"),
+        pytest.param(peak(9, 11), None, "undecided", "between 9.0 MiB and 11.0", id="close"),
+        pytest.param(peak(0.5), None, "undecided", "only 512.0 KiB, so it depends", id="less"),
+    ],
+)
+def test_two_calls(cold, warm, rule, words) -> None:
+    """The first call alone lets a test pass; what fails it is that each call is too much."""
+    found = after_fresh(HERE, TwoCalls(cold=cold, warm=warm), "")
+    assert rule == (found and found.rule)
+    parts = words.split("*")
+    assert all(part.strip() in (found.text if found else "") for part in parts)
+
+
+def test_close_to_the_budget() -> None:
+    """A test that is within its budget there may still be close to it."""
+    limit = Budget(limit=10 * MIB, where="the marker", warn=0.8)
+    found = after_fresh(judge(limit, peak(2, 14)), TwoCalls(cold=peak(9), warm=None), "")
+    assert found.rule == "near-budget"
+
+
+@pytest.mark.parametrize("problem", ["", "it was stopped after 60 seconds"])
+def test_no_calls(problem) -> None:
+    """What a fresh process could not run stays undecided, and says why."""
+    found = after_fresh(HERE, None, problem)
+    assert found.rule == "undecided"
+    assert found.text.endswith(f"a fresh process: {problem or 'it did not pass there'}")
+
+
+@pytest.mark.parametrize(
+    ("budget", "measured", "answer"),
+    [
+        pytest.param(LIMIT, peak(2, 14), True, id="slack"),
+        pytest.param(LIMIT, peak(12), False, id="over"),
+        pytest.param(LIMIT, peak(10.1), False, id="closer-than-the-mark-is-exact"),
+        pytest.param(
+            Budget(limit=10 * MIB, where="", phase="setup"), peak(2, 14), False, id="setup"
+        ),
+        pytest.param(
+            Budget(limit=10 * MIB, where="", metric="heap"),
+            peak(2, 14, "heap"),
+            False,
+            id="heap",
+        ),
+        pytest.param(
+            LIMIT,
+            Peak(metric="rss", value=2 * MIB, high=14 * MIB, method="sampled", unseen=None),
+            False,
+            id="sampled",
+        ),
+    ],
+)
+def test_what_a_fresh_process_can_answer(budget, measured, answer) -> None:
+    """It measures what slack hides of a call; what sampling misses it would miss, too."""
+    assert answer == is_open(judge(budget, measured))
+
+
+def test_memray_had_no_time() -> None:
+    """The reason and the budget that needs no second measurement are in the sentence."""
+    found = without_memray(HERE, "memray was not used")
+    end = "; memray was not used; a budget of 14.0 MiB needs no second measurement"
+    assert found.text.endswith(end)
