@@ -132,7 +132,7 @@ class Ceiling:
             self._start_measuring(session)
             return
         self._fork_early(session)
-        self._calls = Calls(self, self._mark, self._settings, self._suspects())
+        self._calls = Calls(self, self._mark, self._settings, self._suspects(session))
         self._config.pluginmanager.register(self._calls, "memguard-ceiling-calls")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -165,13 +165,17 @@ class Ceiling:
             self._config.stash[PROCESS] = process
             self._config.pluginmanager.register(process, "memguard-fresh-process")
 
-    def _suspects(self) -> Container[str]:
-        """The tests that are to be measured, since their last run left a question."""
+    def _suspects(self, session: pytest.Session) -> Container[str]:
+        """The tests that are to be traced, since their last run left a question."""
         if self._settings.explain != "next":
             return frozenset()
-        from pytest_memguard.plugin.suspects import Suspects
+        from pytest_memguard.plugin.suspects import TRACED_LINE, Suspects, TracedLine
 
-        return Suspects(getattr(self._config, "cache", None))
+        suspects = Suspects(getattr(self._config, "cache", None))
+        suspects.choose(item.nodeid for item in session.items)
+        if suspects.traced:
+            self._config.pluginmanager.register(TracedLine(suspects), TRACED_LINE)
+        return suspects.traced
 
     def _start(self) -> Collector | None:
         from pytest_memguard.plugin.session import start

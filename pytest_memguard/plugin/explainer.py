@@ -10,13 +10,17 @@ from pytest_memguard.model import BREACHES, Finding
 from pytest_memguard.plugin.memray_user import memray_user
 from pytest_memguard.plugin.rerun import Rerun
 from pytest_memguard.plugin.so_far import PhaseEnd, SoFar
-from pytest_memguard.plugin.suspects import Suspects, leaves_question
+from pytest_memguard.plugin.suspects import MOST_TRACED, Suspects, leaves_question
 from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import format_size
 
 _NEXT: Final = (
     "Allocation lines: run this test again; the next run measures it under memray from the "
     "start (--mem-explain=next)."
+)
+_OTHERS: Final = (
+    f"Allocation lines: this run traces {MOST_TRACED} tests at most, one for each suspected "
+    "cause, and not this one; run it by itself (--mem-explain=next)."
 )
 _NO_CACHE: Final = (
     "Allocation lines need pytest's cache, which is switched off (-p no:cacheprovider), or "
@@ -69,12 +73,19 @@ class Explainer:
         if no_heap:
             return replace(finding, advice=f"Allocation lines are not available: {no_heap}.")
         if self._how == "next":
-            return replace(finding, advice=_NEXT if self._suspects.can_remember else _NO_CACHE)
+            return replace(finding, advice=self._in_next_run(ended.item.nodeid))
         if ended.failed or ended.phase == "teardown":
             in_teardown = ended.phase == "teardown"
             why = "in its teardown" if in_teardown else "when it ends otherwise"
             return replace(finding, advice=f"A test is not run once more {why}.")
         return self._by_rerun(ended, finding)
+
+    def _in_next_run(self, nodeid: str) -> str:
+        """How the next run names the lines of a test."""
+        if not self._suspects.can_remember:
+            return _NO_CACHE
+        is_spared = nodeid in self._suspects and nodeid not in self._suspects.traced
+        return _OTHERS if is_spared and self._suspects.traced else _NEXT
 
     def _no_tracker(self) -> str:
         """Why memray could not be used when the test needed it; empty if it could."""

@@ -47,7 +47,7 @@ class ItemHooks:
     Args:
         settings: the run's.
         instruments: the process's.
-        suspects: the tests to track from the start.
+        suspects: the tests whose last run left a question.
         sink: takes an outcome; ``None`` in a worker, whose outcomes travel on reports.
         root: what paths are shown relative to.
         worker: xdist's name for this process.
@@ -61,6 +61,7 @@ class ItemHooks:
         children: follows the descendants of tests.
         rerun: runs a test once more.
         confirm: measures tests again, if asked for.
+        suspects: the tests whose last run left a question.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class ItemHooks:
     ) -> None:
         self.checks = checks
         self.confirm = confirm
+        self.suspects = suspects
         self.instruments = instruments
         self._register = register
         self.tests = tests = MeasuredTests(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,7 +32,7 @@ class MeasuredTests:
     Args:
         settings: the run's.
         instruments: the process's.
-        suspects: the tests to trace from the start.
+        suspects: has the tests to trace from the start.
         checks: judge what was measured.
         activate: called when there is going to be something to report about a test.
 
@@ -75,9 +76,9 @@ class MeasuredTests:
             record=settings.saves or settings.compares,
             bounds=self.keeps_all,
         )
-        self._suspects: Suspects | frozenset[str] = frozenset()
+        self._traced: AbstractSet[str] = frozenset()
         if settings.explain == "next" and not settings.stores:
-            self._suspects = suspects  # peaks under a tracker are not those of other runs
+            self._traced = suspects.traced  # peaks under a tracker are not those of other runs
         self._known: dict[int, tuple[TestPlan | None, Requirements]] = {}
         self.last_plan: TestPlan | None = None
         self.last_requirements = self._of_run
@@ -109,7 +110,7 @@ class MeasuredTests:
         """
         self.runs_again = True
         self._of_run = requirements | Requirements(bounds=self.keeps_all)
-        self._suspects = frozenset()
+        self._traced = frozenset()
         self._warn = None
         self._known.clear()
         self.state.forget()
@@ -126,7 +127,7 @@ class MeasuredTests:
         """
         self._session = session
         self.begin_anew()
-        if not self.has_fast_path or self.keeps_all or self._suspects or self._is_staged:
+        if not self.has_fast_path or self.keeps_all or self._traced or self._is_staged:
             return True
         plans = (self.default_plan, *self.plans.values())
         return any(
@@ -144,7 +145,7 @@ class MeasuredTests:
             plan: the test's.
             nodeid: the test's.
         """
-        if nodeid in self._suspects:
+        if nodeid in self._traced:
             return self._required(plan) | Requirements(track=True)
         known = self._known.get(id(plan))  # it holds the plan
         if known is None:
@@ -162,7 +163,7 @@ class MeasuredTests:
         if not self.has_fast_path:  # measured by a thread, and only where something asks
             return self.asks(item)
         plan = self.plan_of(item)
-        if self.keeps_all or item.nodeid in self._suspects:
+        if self.keeps_all or item.nodeid in self._traced:
             return True
         return plan is not None and not self.requirements_of(plan, item.nodeid).simple
 

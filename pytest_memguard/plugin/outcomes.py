@@ -30,7 +30,7 @@ class OutcomeHooks:
 
     Args:
         settings: the run's.
-        suspects: the tests that were tracked from the start.
+        suspects: the tests whose last run left a question.
         tests: tells which of them are measured.
         so_far: reads what is known of the one that runs.
         checks: add what they know to outcomes.

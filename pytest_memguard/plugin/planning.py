@@ -57,6 +57,9 @@ def plan_items(session: pytest.Session) -> None:
     own = {nodeid: plan for nodeid, plan in plans.items() if plan is not default}
     marked = {item.nodeid: len(item.own_markers) for item in session.items if item.own_markers}
     items.tests.take_plans(default, own, marked, staged="stage" in used)
+    items.suspects.choose(
+        nodeid for nodeid, plan in plans.items() if plan is not None and has_limits(plan)
+    )
     items.instruments.gaps += unused_settings(config, items.checks)
     if has_checks(config):
         from pytest_memguard.plugin.extensions import late_hooks
@@ -87,6 +90,11 @@ def plan_items(session: pytest.Session) -> None:
             from pytest_memguard.plugin import isolation
 
             isolation.begin(session, items, isolated)
+
+
+def has_limits(plan: TestPlan) -> bool:
+    """Whether a test can have a breach whose allocation lines are printed."""
+    return bool(plan.requirements.limits)
 
 
 def plan_all(

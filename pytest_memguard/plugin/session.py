@@ -24,7 +24,7 @@ from pytest_memguard.plugin.leak_report import LeakReport, known_leaks
 from pytest_memguard.plugin.names import is_extended
 from pytest_memguard.plugin.options import settings_of, usage_error
 from pytest_memguard.plugin.planning import Planning
-from pytest_memguard.plugin.suspects import Suspects
+from pytest_memguard.plugin.suspects import TRACED_LINE, Suspects, TracedLine
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def start(config: pytest.Config) -> Collector | None:
         config.stash[ITEMS] = items
         config.pluginmanager.register(items, "memguard-items")
         config.pluginmanager.register(Planning(), "memguard-planning")
+        if suspects and settings.explain == "next" and not settings.stores:
+            register_traced_line(config, suspects)
         config.pluginmanager.register(CollectorWatch(config), "memguard-collector-watch")
     else:
         instruments.close()
@@ -110,6 +112,17 @@ def begin_parallel(config: pytest.Config, collector: Collector | None) -> None:
         parallel_start.begin_worker(config)
     else:
         parallel_start.begin(config, collector)
+
+
+def register_traced_line(config: pytest.Config, suspects: Suspects) -> None:
+    """Register what says how many tests are traced, unless it has been.
+
+    Args:
+        config: pytest's.
+        suspects: the tests.
+    """
+    if not config.pluginmanager.hasplugin(TRACED_LINE):
+        config.pluginmanager.register(TracedLine(suspects), TRACED_LINE)
 
 
 def register_reports(

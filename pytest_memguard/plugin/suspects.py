@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import filterfalse
+from math import log2
 from typing import Final
 
 import pytest
@@ -11,29 +12,39 @@ import pytest
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import BREACHES, Finding, Outcome
 
+MOST_TRACED: Final = 10
+"""Tests that one run traces at most."""
+TRACED_LINE: Final = "memguard-traced-line"
+"""The name that `TracedLine` is registered under."""
 _CACHE_KEY: Final = "memguard/suspects"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _MOST_REMEMBERED: Final = 1000
+_STEPS_PER_DOUBLING: Final = 4
 
 
 class Suspects:
     """Tests whose last run left a question that only the exact tracker answers.
 
-    They are kept in pytest's cache, so that the next run measures them under memray from
-    the start; a test is forgotten once it stays within its budgets.
+    They are kept in pytest's cache, each with what it has in common with others that fail for
+    the same reason. The next run measures one of each kind under memray from the start; a test
+    is forgotten once it stays within its budgets.
 
     Args:
         cache: pytest's; ``None`` where it is switched off.
+
+    Attributes:
+        traced: those that this run traces.
     """
 
     def __init__(self, cache: pytest.Cache | None) -> None:
         self._cache = cache
+        self._known: dict[str, str] = {}
+        self.traced: set[str] = set()
         stored = cache.get(_CACHE_KEY, None) if cache is not None else None
-        self._known: set[str] = set()
         if isinstance(stored, Mapping) and stored.get("format") == _FORMAT:
             tests = stored.get("tests")
-            if isinstance(tests, list):
-                self._known = {test for test in tests if isinstance(test, str)}
+            if isinstance(tests, Mapping):
+                self._known = {test: str(cause) for test, cause in tests.items()}
 
     @property
     def can_remember(self) -> bool:
@@ -46,18 +57,78 @@ class Suspects:
     def __contains__(self, nodeid: object) -> bool:
         return nodeid in self._known
 
+    def choose(self, nodeids: Iterable[str]) -> None:
+        """Choose the tests that this run traces: one for each suspected cause, and not many.
+
+        Args:
+            nodeids: of its tests that have a limit; only these can need allocation lines.
+        """
+        by_cause: dict[str, str] = {}
+        for nodeid in nodeids if self._known else ():
+            if nodeid in self._known and len(by_cause) < MOST_TRACED:
+                by_cause.setdefault(self._known[nodeid], nodeid)
+        self.traced.clear()
+        self.traced.update(by_cause.values())
+
     def update(self, outcomes: Iterable[Outcome]) -> None:
         """Remember the tests with an open question, forget those without; store the rest."""
-        known = set(self._known)
+        known = dict(self._known)
         for outcome in outcomes:
-            if any(map(leaves_question, filterfalse(_is_accepted, outcome.findings))):
-                known.add(outcome.nodeid)
+            open_ones = filter(leaves_question, filterfalse(_is_accepted, outcome.findings))
+            first = next(open_ones, None)
+            if first is not None:
+                known[outcome.nodeid] = cause_of(outcome.nodeid, first)
             elif outcome.phase("call") is not None:
-                known.discard(outcome.nodeid)
+                known.pop(outcome.nodeid, None)
         if known != self._known and self._cache is not None:
-            tests = sorted(known)[:_MOST_REMEMBERED]
+            tests = dict(sorted(known.items())[:_MOST_REMEMBERED])
             self._cache.set(_CACHE_KEY, {"format": _FORMAT, "tests": tests})
         self._known = known
+
+
+def cause_of(nodeid: str, finding: Finding) -> str:
+    """What a finding has in common with others of the same cause.
+
+    That is the line where it is known, else the module, the part of the test and about the
+    size.
+
+    Args:
+        nodeid: the test.
+        finding: has a peak.
+    """
+    if finding.sites:
+        site = finding.sites[0]
+        return f"{site.file}:{site.line}"
+    size = finding.peak.value if finding.peak is not None else 0
+    about = round(_STEPS_PER_DOUBLING * log2(max(size, 1)))
+    part = finding.budget.stage or finding.budget.phase
+    return f"{nodeid.partition('::')[0]} {finding.budget.metric} {part} {about}"
+
+
+def traced_line(suspects: Suspects) -> list[str]:
+    """The line at the start of a run about the tests that it traces; none without any."""
+    count = len(suspects.traced)
+    if not count:
+        return []
+    tests = "1 test is" if count == 1 else f"{count} tests are"
+    return [
+        f"memguard: {tests} traced in this run, because of the last one (--mem-explain=next)"
+    ]
+
+
+class TracedLine:
+    """Says at the start of a run how many tests it traces.
+
+    Args:
+        suspects: the tests.
+    """
+
+    def __init__(self, suspects: Suspects) -> None:
+        self._suspects = suspects
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Say so below the number of tests."""
+        return traced_line(self._suspects)
 
 
 def _is_accepted(finding: Finding) -> bool:

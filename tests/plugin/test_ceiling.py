@@ -84,7 +84,7 @@ def test_a_breach(pytester, run):
 def test_a_test_that_comes_close(pytester, run):
     """What cannot be told from a breach is a line of the report, and no failure."""
     pytester.makeconftest(FAR)
-    result = run(SUITE, "--mem-budget=305")
+    result = run(SUITE, "--mem-budget=305", "--mem-confirm=0")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["*::test_large: peak RSS lies between * (undecided)"])
 

@@ -36,8 +36,7 @@ LINES = [
 def remembered(pytester: pytest.Pytester) -> list[str]:
     """The tests that the next run is to measure under memray."""
     path = pytester.path / ".pytest_cache/v/memguard/suspects"
-    tests: list[str] = json.loads(path.read_text())["tests"] if path.exists() else []
-    return tests
+    return list(json.loads(path.read_text())["tests"]) if path.exists() else []
 
 
 def test_the_next_run_names_the_lines(pytester, run):
@@ -68,6 +67,55 @@ def test_the_next_run_names_the_lines(pytester, run):
 
     result = run(BREACH.format(size=60), cache=True)
     result.stdout.fnmatch_lines([NEXT])
+
+
+MANY = """
+    import pytest
+
+    @pytest.mark.parametrize("size", {sizes}, ids=str)
+    def test_it(size):
+        rows = bytearray(size << 20)
+"""
+OTHERS = "Allocation lines: this run traces 10 tests at most, one for each suspected cause, *"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "traced"),
+    [
+        pytest.param(list(range(62, 69)), "1 test is", id="one-cause"),
+        pytest.param([int(16 * 1.25**n) for n in range(12)], "10 tests are", id="many-causes"),
+    ],
+)
+@pytest.mark.parametrize("flag", ["--mem-budget=15", "mem_budgets"])
+def test_few_tests_are_traced(run, sizes, traced, flag):
+    """The next run traces one test for each suspected cause, ten at most, and says so."""
+    flags = [flag] if flag.startswith("--") else ["-o", "mem_budgets=* = 15 MB"]
+    source = MANY.format(sizes=sizes)
+    run(source, *flags, cache=True).assert_outcomes(failed=len(sizes))
+    result = run(source, *flags, cache=True)
+    result.assert_outcomes(failed=len(sizes))
+    line = (
+        f"memguard: {traced} traced in this run, because of the last one (--mem-explain=next)"
+    )
+    result.stdout.fnmatch_lines([line])
+    count = int(traced.split()[0])
+    text = result.stdout.str()
+    assert count == text.count("Largest allocations at the peak:")
+    assert len(sizes) - count == sum(line.startswith(OTHERS[:-1]) for line in result.outlines)
+    last = f"test_it.py::test_it[{sizes[-1]}]"
+    result = run(source, *flags, last, cache=True)  # it was not among them
+    assert "Largest allocations" in result.stdout.str()
+
+
+def test_runs_without_limits_are_not_slowed(run, written):
+    """A run that prints no allocation lines traces nothing."""
+    source = MANY.format(sizes=[60])
+    run(source, "--mem-budget=15", cache=True).assert_outcomes(failed=1)
+    result = run(source, "--mem-json=out.json", cache=True)
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*traced in this run*")
+    (call,) = (p for p in written()["test_it[60]"]["phases"] if p["name"] == "call")
+    assert [peak["metric"] for peak in call["peaks"]] == ["rss"]
 
 
 STAGES = """
