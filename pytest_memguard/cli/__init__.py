@@ -13,7 +13,7 @@ from typing import Final
 from pytest_memguard.escapes import one_line
 
 _COMMANDS: Final = (
-    *("compare", "merge", "report", "export", "log", "history", "postmortem"),
+    *("compare", "merge", "report", "export", "suggest", "log", "history", "postmortem"),
     *("watch", "check"),
 )
 """Modules of this package, in the order of ``--help``.

@@ -14,6 +14,7 @@ from pytest_memguard.storage.files import check_writable, not_regular
 from pytest_memguard.storage.schema import SCHEMA, bring_up_to_date, check_schema
 
 FILE: Final = ".memguard/history.sqlite3"
+SQLITE_HEADER: Final = b"SQLite format 3\x00"
 
 
 def open_to_write(location: HistoryLocation) -> Database:
@@ -53,6 +54,17 @@ def open_to_read(location: HistoryLocation) -> Database:
         database.close()
         raise
     return database
+
+
+def is_history(text: str) -> bool:
+    """Return whether this is the URL of a server, or the path of a SQLite file."""
+    if HistoryLocation(text=text).is_url:
+        return True
+    path = Path(text)
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
 
 
 def check_location(location: HistoryLocation) -> None:

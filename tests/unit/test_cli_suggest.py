@@ -1,0 +1,121 @@
+"""Tests of ``memguard suggest``: what it reads, prints, writes and refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
+from pytest_memguard.cli import main
+from pytest_memguard.model import Budget, Outcome, PhaseReading
+from pytest_memguard.sizes import MIB
+from pytest_memguard.storage.baseline import write_baseline
+from pytest_memguard.wire import run_to_json
+from tests.support.history_values import fill
+from tests.support.sample_values import RUN, rss
+
+PLACE = EnvironmentKey(
+    system="Linux", machine="x86_64", implementation="CPython", python="3.12"
+)
+
+
+def outcome(name: str, mebibytes: int, **more) -> Outcome:
+    """A test that was measured."""
+    call = PhaseReading(name="call", seconds=0.1, level=0, growth=0, peaks=(rss(mebibytes),))
+    return Outcome(nodeid=f"test_a.py::{name}", phases=(call,), **more)
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """A run of 20 small tests and a large one, whose budget is far above its peak."""
+    monkeypatch.chdir(tmp_path)
+    large = Budget(limit=900 * MIB, where="the marker")
+    outcomes = [outcome(f"test_{n}", 1) for n in range(20)]
+    outcomes.append(outcome("test_large", 50, budgets=(large,)))
+    outcomes.append(outcome("test_failed", 400, result="failed"))
+    run = replace(RUN, outcomes=tuple(outcomes))
+    (tmp_path / "memory.json").write_text(json.dumps(run_to_json(run)))
+    return tmp_path
+
+
+def printed(capsys, *arguments) -> str:
+    """What the command prints, if all is well with it."""
+    assert main(["suggest", *arguments]) == 0
+    output, error = capsys.readouterr()
+    assert error == ""
+    return output
+
+
+def test_a_run(file, capsys) -> None:  # noqa: ARG001  it goes there
+    """Budgets, what they are for, and those of the run that are far above."""
+    assert printed(capsys, "memory.json").splitlines() == [
+        "  Budget    Peak MiB    Tests  Pattern",
+        "--------  ----------  -------  ---------------------",
+        "   4 MiB         1.0       21  **",
+        "  65 MiB        50.0        1  test_a.py::test_large",
+        "",
+        "[pytest]",
+        "mem_budgets =",
+        "    ** = 4 MiB",
+        "    test_a.py::test_large = 65 MiB",
+        "",
+        "Budgets far above what their tests use:",
+        "  900.0 MiB for 50.0 MiB, 65 MiB would do: test_a.py::test_large",
+    ]
+    assert "test_a.py::test_large = 75 MiB" in printed(capsys, "memory.json", "--margin=50%")
+
+
+def test_written(file, capsys) -> None:
+    """The config file gets them; with --diff the change is printed and none is made."""
+    diff = printed(capsys, "memory.json", "--write", "ini", "--diff").splitlines()
+    assert diff[:2] == ["--- pytest.ini", "+++ pytest.ini"]
+    assert "+    ** = 4 MiB" in diff
+    assert not (file / "pytest.ini").exists()
+    assert printed(capsys, "memory.json", "--write", "ini") == "2 budgets: pytest.ini\n"
+    written = (file / "pytest.ini").read_text()
+    assert written == (
+        "[pytest]\nmem_budgets =\n    ** = 4 MiB\n    test_a.py::test_large = 65 MiB\n"
+    )
+    assert (
+        printed(capsys, "memory.json", "--write", "ini", "--diff")
+        == "pytest.ini has these budgets\n"
+    )
+
+
+def test_a_baseline(file, capsys) -> None:
+    """What a first call fills counts: the test may be the first in its process."""
+    tests = {"t.py::test_a": BaselineEntry(peak=5 * MIB, growth=0, cold=30 * MIB)}
+    write_baseline(file / "baseline.json", Baseline(environments={PLACE: tests}))
+    assert "    ** = 40 MiB" in printed(capsys, "baseline.json")
+
+
+def test_a_history(file, capsys) -> None:
+    """The highest peak of the latest runs counts, once."""
+    fill(file / "history.sqlite3", {"t.py::test_a": [20.0, 30.0, 20.0]})
+    lines = printed(capsys, "history.sqlite3").splitlines()
+    assert lines[2].split() == ["40", "MiB", "30.0", "1", "**"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["missing.json"], "missing.json cannot be read"),
+        (["memory.json", "--diff"], "--diff does nothing without --write ini"),
+        (["empty.json"], "empty.json has no test whose resident memory was measured"),
+    ],
+)
+def test_bad_input(file, capsys, arguments, words) -> None:
+    """What cannot be done is said in one line, with status 2."""
+    empty = replace(RUN, outcomes=())
+    (file / "empty.json").write_text(json.dumps(run_to_json(empty)))
+    assert main(["suggest", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_bad_margin(file, capsys) -> None:  # noqa: ARG001  it goes there
+    """A margin is a share below 1."""
+    with pytest.raises(SystemExit):
+        main(["suggest", "memory.json", "--margin=300%"])
+    assert "'300%' is not a share of a peak" in capsys.readouterr().err
