@@ -13,6 +13,8 @@ class Use:
     """The test."""
     high: int
     """Upper bound of its peak, in bytes."""
+    hidden: int = 0
+    """How far the upper bound is above what was surely used, in bytes."""
     budget: int | None = None
     """Its budget in that run, in bytes, if it had one."""
 

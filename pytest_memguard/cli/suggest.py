@@ -22,7 +22,12 @@ from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Run
 from pytest_memguard.past_runs import HistoryLocation
 from pytest_memguard.report.rows import rows_of_run
-from pytest_memguard.report.suggestions import budget_line, far_above_lines, suggestion_table
+from pytest_memguard.report.suggestions import (
+    budget_line,
+    far_above_lines,
+    hidden_lines,
+    suggestion_table,
+)
 from pytest_memguard.storage.config_files import config_file, with_budgets
 from pytest_memguard.storage.files import write_whole
 from pytest_memguard.storage.history_location import is_history, open_to_read
@@ -85,7 +90,9 @@ def suggest(options: argparse.Namespace) -> Answer:
     parts = [suggestion_table(found), "", "[pytest]", "mem_budgets ="]
     parts += [f"    {line}" for line in lines]
     far = far_above_lines(far_above(uses, options.margin))
-    return [*parts, *([""] if far else []), *far], 0
+    for more in (hidden_lines(uses), far):
+        parts += ["", *more] if more else []
+    return parts, 0
 
 
 def _write(lines: list[str], *, diff: bool) -> list[str]:
@@ -127,7 +134,9 @@ def _of_run(run: Run) -> Iterator[Use]:
     for row in rows_of_run(run):
         # a test that failed otherwise may have used more, had it gone on
         if row.metric == RSS.name and (row.result in _COUNT or row.findings):
-            yield Use(nodeid=row.test, high=row.upper_bound_bytes, budget=row.budget_bytes)
+            high = row.upper_bound_bytes
+            hidden = high - row.peak_bytes
+            yield Use(nodeid=row.test, high=high, hidden=hidden, budget=row.budget_bytes)
 
 
 def _of_baseline(baseline: Baseline) -> Iterator[Use]:

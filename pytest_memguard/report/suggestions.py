@@ -11,6 +11,7 @@ from pytest_memguard.sizes import MIB, format_size
 from pytest_memguard.suggested import Suggestion, Use
 
 _NAMED: Final = 20
+_HIDDEN_SHARE: Final = 0.25
 
 
 def budget_line(suggestion: Suggestion) -> str:
@@ -26,6 +27,22 @@ def suggestion_table(found: Sequence[Suggestion]) -> str:
     ]
     headers = ["Budget", "Peak MiB", "Tests", "Pattern"]
     return aligned_table(headers, rows, ["right", "right", "right", "left"])
+
+
+def hidden_lines(uses: Sequence[Use]) -> list[str]:
+    """Return the lines about tests whose peaks are hardly known: slack could hide much of them.
+
+    Args:
+        uses: of each test.
+    """
+    hidden = [use for use in uses if use.hidden > MIB and use.hidden > _HIDDEN_SHARE * use.high]
+    if not hidden:
+        return []
+    tests = "1 test" if len(hidden) == 1 else f"{len(hidden):,} tests"
+    return [
+        f"Only upper bounds are known for {tests}: earlier tests had left memory free.",
+        "pytest --mem-save measures them in a fresh process: suggest from the baseline.",
+    ]
 
 
 def far_above_lines(found: Sequence[tuple[Use, int]]) -> list[str]:

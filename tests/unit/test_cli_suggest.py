@@ -67,6 +67,18 @@ def test_a_run(file, capsys) -> None:  # noqa: ARG001  it goes there
     assert "test_a.py::test_large = 75 MiB" in printed(capsys, "memory.json", "--margin=50%")
 
 
+def test_peaks_that_are_hidden(file, capsys) -> None:
+    """Where slack could hide most of a peak, the better source is named."""
+    call = PhaseReading(name="call", seconds=0.1, level=0, growth=0, peaks=(rss(1, 50),))
+    run = replace(RUN, outcomes=(Outcome(nodeid="t.py::test_a", phases=(call,)),))
+    (file / "hidden.json").write_text(json.dumps(run_to_json(run)))
+    lines = printed(capsys, "hidden.json").splitlines()
+    assert lines[-2:] == [
+        "Only upper bounds are known for 1 test: earlier tests had left memory free.",
+        "pytest --mem-save measures them in a fresh process: suggest from the baseline.",
+    ]
+
+
 def test_written(file, capsys) -> None:
     """The config file gets them; with --diff the change is printed and none is made."""
     diff = printed(capsys, "memory.json", "--write", "ini", "--diff").splitlines()
