@@ -385,7 +385,8 @@ def test_callbacks_that_are_taken_away(run):
         @pytest.mark.mem_budget(17)
         def test_next():
             assert len(gc.callbacks) == 1
-        """
+        """,
+        "--mem-confirm=0",
     )
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*::test_empties: * the test emptied gc.callbacks, *"])
@@ -412,7 +413,7 @@ def test_errors_of_ours_are_no_warnings(pytester, run):
         def test_collects():
             gc.collect()
     """
-    result = run(source, "-W", "error")
+    result = run(source, "-W", "error", "--mem-confirm=0")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*::test_collects: peak RSS lies between *(undecided)"])
 
