@@ -6,14 +6,19 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support import fresh_process
 from tests.support.postgres_server import Cluster, cluster
 
 
+settings.register_profile("suite", deadline=None, derandomize=True)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep fast tests and slow ones apart."""
+    """Keep fast tests and slow ones apart, and have every run try the same examples."""
     config.pluginmanager.import_plugin("tests.support.fast_subset")
+    settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)

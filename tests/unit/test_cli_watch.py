@@ -26,7 +26,7 @@ while True:  # as the time goes, however busy the machine is
     kept.extend(bytes(int((time.monotonic() - start) * 30e6) - len(kept)))
     time.sleep(0.003)
 """
-GROWS_FOR_A_WHILE = GROWS.replace("while True", "while time.monotonic() < start + 1.3")
+GROWS_FOR_A_WHILE = GROWS.replace("while True", "while time.monotonic() < start + 2")
 IS_FLAT = "import time; kept = bytearray(5_000_000); time.sleep(1.1)"
 RESISTS = "import signal, time; signal.signal(15, signal.SIG_IGN); kept = bytearray(40 << 20)\n"
 
