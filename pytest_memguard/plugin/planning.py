@@ -57,8 +57,9 @@ def plan_items(session: pytest.Session) -> None:
     own = {nodeid: plan for nodeid, plan in plans.items() if plan is not default}
     marked = {item.nodeid: len(item.own_markers) for item in session.items if item.own_markers}
     items.tests.take_plans(default, own, marked, staged="stage" in used)
+    has_stages = bool(used & {"stage", "memguard"})  # which may bring budgets along
     items.suspects.choose(
-        nodeid for nodeid, plan in plans.items() if plan is not None and has_limits(plan)
+        nodeid for nodeid, plan in plans.items() if has_stages or has_limits(plan)
     )
     items.instruments.gaps += unused_settings(config, items.checks)
     if has_checks(config):
@@ -92,9 +93,9 @@ def plan_items(session: pytest.Session) -> None:
             isolation.begin(session, items, isolated)
 
 
-def has_limits(plan: TestPlan) -> bool:
+def has_limits(plan: TestPlan | None) -> bool:
     """Whether a test can have a breach whose allocation lines are printed."""
-    return bool(plan.requirements.limits)
+    return plan is not None and bool(plan.requirements.limits)
 
 
 def plan_all(
