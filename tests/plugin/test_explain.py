@@ -271,6 +271,7 @@ def test_rerun_leaves_the_output_alone(run, capture):
             print("at the end")
         """,
         "--mem-explain=rerun",
+        "-v",
         capture,
     )
     result.assert_outcomes(failed=1, warnings=1)

@@ -138,7 +138,7 @@ def test_bad_limit(run_extended):
 def test_report(run_extended, pytester):
     """Report, JSON and user properties have the numbers in their unit."""
     result = run_extended(BUDGET.format(limit=5), "--mem", "--mem-json=out.json", opens=4)
-    result.stdout.fnmatch_lines(["test_it.py::test_it *5 descriptors *80%"])
+    result.stdout.fnmatch_lines(["*5 descriptors *80%  test_it.py::test_it"])
     data = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))
     call = next(phase for phase in data["tests"][0]["phases"] if phase["name"] == "call")
     peaks = {peak["metric"]: peak for peak in call["peaks"]}

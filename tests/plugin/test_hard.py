@@ -401,8 +401,8 @@ def test_all_budgets_may_be_hard(run, pytester, flags, ini, where) -> None:
     result.stdout.fnmatch_lines_random(
         [
             f"E   BudgetExceeded: the hard budget of 20.0 MiB set by {where} stopped *",
-            "*: BudgetExceeded: peak RSS * is * over the budget of 20.0 MiB set by the marker*",
-            "*: BudgetExceeded: peak Python memory * is * over the budget of 20.0 MiB *",
+            "* > *: peak RSS * is * over the budget of 20.0 MiB set by the marker*",
+            "* > *: peak Python memory * is * over the budget of 20.0 MiB *",
             "E   BudgetExceeded: the hard budget of 20.0 MiB for stage 'parse' set by stage(*",
         ]
     )
