@@ -11,7 +11,6 @@ from hypothesis import settings
 from tests.support import fresh_process
 from tests.support.postgres_server import Cluster, cluster
 
-
 settings.register_profile("suite", deadline=None, derandomize=True)
 
 

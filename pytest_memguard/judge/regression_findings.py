@@ -69,6 +69,17 @@ def _grown(budget: Budget, stored: BaselineValue, now: int) -> str:
     return above(change_of(budget, stored, now), by_noise=is_by_noise(budget))
 
 
+def not_decided(finding: Finding, why: str) -> Finding:
+    """Return a finding on a number that must not be measured again.
+
+    Args:
+        finding: about a number above its limit, or whose upper bound is above it.
+        why: why it must not.
+    """
+    text = f"{finding.text}; it could not be measured again in a fresh process: {why}"
+    return replace(finding, rule="undecided", text=text)
+
+
 def after_two_calls(
     finding: Finding,
     told: Sequence[TwoCalls],

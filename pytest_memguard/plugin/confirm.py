@@ -27,7 +27,7 @@ from pytest_memguard.judge.cold_and_warm import (
     grew_before,
     grown_holders,
 )
-from pytest_memguard.judge.regression_findings import after_two_calls
+from pytest_memguard.judge.regression_findings import after_two_calls, not_decided
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
 from pytest_memguard.measurement_wire import site_from_json, site_to_json
 from pytest_memguard.metrics import RSS
@@ -44,6 +44,7 @@ from pytest_memguard.plugin.measured_again import (
     passed,
     peak_of,
 )
+from pytest_memguard.plugin.names import MUST_NOT_RUN_AGAIN, must_not_run_again
 from pytest_memguard.probes import own_children
 
 KEY: Final = "memguard_measured_again"
@@ -153,6 +154,8 @@ class Confirm:
         stored = finding.budget.baseline_value
         if stored is None:
             return finding
+        if must_not_run_again(self._items.get(so_far.nodeid)):
+            return not_decided(finding, MUST_NOT_RUN_AGAIN)
         told: list[TwoCalls] = []
         result: Finding | None = finding
         for number in range(self._times):
@@ -286,6 +289,8 @@ class Confirm:
         """
         if self._server is None:
             return ChildResult(problem="there is no such process")
+        if must_not_run_again(self._items.get(request["nodeid"])):
+            return ChildResult(problem=MUST_NOT_RUN_AGAIN)
         start = Clock.seconds()
         answer = self._server.ask(request, max(SECONDS, 80 * seconds))
         self.seconds += Clock.seconds() - start

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_memguard.plugin.names import MUST_NOT_RUN_AGAIN, must_not_run_again
 from pytest_memguard.probes import own_children
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ class FreshProcess:
 
         if self._server is None:
             return None, "there is no such process"
+        if must_not_run_again(self._items.get(so_far.nodeid)):
+            return None, MUST_NOT_RUN_AGAIN
         request = {
             "nodeid": so_far.nodeid,
             "metric": budget.metric,

@@ -10,6 +10,7 @@ import pytest
 from pytest_memguard.plugin import hookspecs, options
 from pytest_memguard.plugin.names import (
     LATE_MARKERS,
+    ONCE_MARKER,
     REGRESSION_MARKER,
     STAGES_MODULE,
     has_checks,
@@ -42,6 +43,10 @@ REGRESSION_LINE = (
     "mem_regression(RULE, ...): what --mem-compare lets this test grow by, as "
     "'peak:10%+2MB'; None switches it off (pytest-memguard)"
 )
+ONCE_LINE = (
+    "mem_once: never run the test a second time to measure it again or to look for leaks "
+    "(pytest-memguard)"
+)
 NEEDS_LINE = (
     "mem_needs(size): skip the test where the container or machine has less memory, let it "
     "wait for as much under --mem-parallel, and fail it if it uses far more or far less "
@@ -67,7 +72,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make markers known; set up the session if a setting asks for it."""
-    lines = (MARKER_LINE, *LEAK_LINES, REGRESSION_LINE, ISOLATE_LINE, NEEDS_LINE)
+    lines = (MARKER_LINE, *LEAK_LINES, REGRESSION_LINE, ISOLATE_LINE, NEEDS_LINE, ONCE_LINE)
     for line in lines:
         config.addinivalue_line("markers", line)
     if is_extended(config):
@@ -188,7 +193,7 @@ class OnDemand:
             pytest.UsageError: if a marker makes no sense, whether this run needs it or not.
         """
         found = names_in_use(session.items)
-        if found - {REGRESSION_MARKER} or has_checks(self._config):
+        if found - {REGRESSION_MARKER, ONCE_MARKER} or has_checks(self._config):
             self._start()
             from pytest_memguard.plugin.planning import plan_items
 

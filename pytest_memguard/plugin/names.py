@@ -16,11 +16,14 @@ STAGES_MODULE: Final = "pytest_memguard.measure.stages"
 LATE_MARKERS: Final = "memguard_late_markers"
 """Name under which an xdist worker reports markers that came while its tests ran."""
 ISOLATE_MARKER: Final = "mem_isolate"
+ONCE_MARKER: Final = "mem_once"
+MUST_NOT_RUN_AGAIN: Final = f"it must not run twice ({ONCE_MARKER})"
 _MARKERS: Final = {
     "mem_budget",
     NEEDS_MARKER,
     REGRESSION_MARKER,
     ISOLATE_MARKER,
+    ONCE_MARKER,
 } | LEAK_MARKERS
 
 
@@ -76,6 +79,11 @@ def is_marker_of_ours(mark: pytest.Mark) -> bool:
     return mark.name in _MARKERS
 
 
+def must_not_run_again(item: pytest.Item | None) -> bool:
+    """Whether a test may run only once; one that is not known may run again."""
+    return item is not None and item.get_closest_marker(ONCE_MARKER) is not None
+
+
 def late_markers(items: list[pytest.Item]) -> list[str]:
     """Tests that have a marker of ours by now, with its name: "test_a.py::test_b: mem_budget".
 
@@ -86,5 +94,5 @@ def late_markers(items: list[pytest.Item]) -> list[str]:
         f"{item.nodeid}: {mark.name}"
         for item in items
         for mark in item.own_markers
-        if mark.name in _MARKERS
+        if mark.name in _MARKERS and mark.name != ONCE_MARKER  # which asks for nothing
     ]

@@ -11,6 +11,7 @@ from pytest_memguard.measure.requirements import Requirements
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import PHASES, Budget, CallSite, Outcome, PhaseName
 from pytest_memguard.plugin.memray_user import memray_user
+from pytest_memguard.plugin.names import MUST_NOT_RUN_AGAIN, must_not_run_again
 
 if TYPE_CHECKING:
     from pytest_memguard.measure.instruments import Instruments
@@ -57,6 +58,8 @@ class Rerun:
         Returns:
             What was measured and found there and, where that is not known, the reason.
         """
+        if must_not_run_again(item):
+            return None, MUST_NOT_RUN_AGAIN
         from pytest_memguard.isolation import run_in_fork
         from pytest_memguard.plugin.pytest_internals.items import forget_function_scope
         from pytest_memguard.plugin.pytest_internals.running import call_and_report

@@ -15,10 +15,12 @@ from pytest_memguard.values import dataclass
 
 CHECK: Final = "mem_leak_check"
 NO_CHECK: Final = "mem_no_leak_check"
+ONCE: Final = "mem_once"
 CHECK_SIGNATURE: Final = (
     "mem_leak_check(calls=None, warmup=None, tolerance=0, ignore=(), resources=True)"
 )
 NO_CHECK_SIGNATURE: Final = "mem_no_leak_check(reason)"
+_MUST_NOT_RUN_AGAIN: Final = f"it must not run twice ({ONCE})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class LeakPlanner:
         """
         base = self.defaults
         markers = [*test.marked(CHECK), *test.marked(NO_CHECK)]
+        if test.marked(ONCE) and (markers or self._all):
+            return replace(base, skipped=_MUST_NOT_RUN_AGAIN)
         if not markers:
             return base if self._all else None
         # the closest marker decides, of whichever kind; on the same node, leaving out does
