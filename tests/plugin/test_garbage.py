@@ -108,7 +108,7 @@ def test_old_garbage_hides_nothing(run, source, flags):
     result = run(START + source + END, *flags)
     lines = [line for line in result.outlines if line.startswith("FAILED")]
     assert [
-        line.partition("::")[2].partition(" ")[0] for line in lines if "Budget" in line
+        line.partition("::")[2].partition(" ")[0] for line in lines if "over-budget" in line
     ] == ["test_over"]
     result.stdout.no_fnmatch_line("*test_within*undecided*")
 

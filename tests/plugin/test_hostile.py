@@ -157,7 +157,7 @@ def test_parameters(report, pytester, monkeypatch, capsys) -> None:
     result = report(PARAMETERS, "--no-summary", "--tb=no", "--no-header")
     section = result.stdout.str().partition("= memory =")[2]
     assert_harmless(section)
-    result.stdout.fnmatch_lines([r"test_it.py::test_it[[]a\n::error::boo[]] *"])
+    result.stdout.fnmatch_lines([r" *.? * test_it.py::test_it[[]a\n::error::boo[]]"])
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
     result = report(None, "--no-summary", "--tb=no", "--no-header")

@@ -50,7 +50,8 @@ def test_xdist(pytester, run, written):
     spread = run(SUITE, *flags, "-n2", plugins=["xdist.plugin"])
     assert section(spread) == section(alone)
     assert len(section(alone)) > 3
-    assert alone.parseoutcomes() == spread.parseoutcomes() == {"passed": 3, "failed": 1}
+    counts = {"passed": 3, "failed": 1, "undecided": 1}
+    assert alone.parseoutcomes() == spread.parseoutcomes() == counts
     assert states(written()) == states(tests)
     for name, test in written().items():
         assert test["worker"] in {"gw0", "gw1"}
@@ -167,7 +168,7 @@ def test_a_breach_comes_first(run, written):
     outcomes = result.parseoutcomes()
     assert (outcomes["failed"], outcomes["errors"]) == (1, 1)
     result.stdout.fnmatch_lines_random(
-        ["FAILED *test_call - * > *: *", "ERROR *test_teardown - BudgetExceeded: *"]
+        ["FAILED *test_call - * > *: *", "ERROR *test_teardown - * > *: *"]
     )
     assert states(written()) == {"test_teardown": "clean"}
 

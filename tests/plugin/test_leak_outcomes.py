@@ -518,6 +518,7 @@ def test_output_is_shown_once(run, capture, fails):
         *CHECK,
         f"--capture={capture}",
         "-rA",
+        "-v",
     )
     said = result.stdout.str() + result.stderr.str()
     times = {

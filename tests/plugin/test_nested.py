@@ -107,6 +107,7 @@ def test_heap_inside_heap(run):
             inner=60,
             after=5,
         ),
+        "-v",
         plugins=["pytester"],
     )
     result.assert_outcomes(failed=1)
