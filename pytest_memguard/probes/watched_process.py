@@ -6,14 +6,18 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import psutil
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.values import dataclass
 
+Value = TypeVar("Value")
+_EXEC_SECONDS: Final = 0.1
+"""So long the kernel may take to load a program, of which it knows no command line before."""
 _CREATED_ERROR: Final = 0.05
 """Seconds by which the time at which a process was made may be wrong."""
 _START_TIME: Final = 19
@@ -43,31 +47,41 @@ class Identity:
         return " ".join(self.command)
 
 
-def identity_of(pid: int) -> Identity | None:
-    """Return what a process is; ``None`` if it has ended."""
+def identity_of(pid: int, *, waits: bool = True) -> Identity | None:
+    """Return what a process is; ``None`` if it has ended.
+
+    Args:
+        pid: its number.
+        waits: whether to wait for the end of an exec; processes of the kernel never have one.
+    """
     try:
         process = psutil.Process(pid)
         with process.oneshot():
             if process.status() == psutil.STATUS_ZOMBIE:
                 return None
-            command = _command(process)
+            command = _command(process, waits=waits)
             return Identity(
                 pid=pid,
                 command=command,
                 user=_user(process),
                 parent=process.ppid(),
-                program=program_of(pid),
+                program=program_of(pid, waits=waits),
             )
     except (psutil.Error, OSError):
         return None
 
 
-def program_of(pid: int) -> bytes:
-    """Return what changes when a process replaces its program; empty if it is not known."""
+def program_of(pid: int, *, waits: bool = True) -> bytes:
+    """Return what changes when a process replaces its program; empty if it is not known.
+
+    Args:
+        pid: its number.
+        waits: whether to wait for the end of an exec.
+    """
     if sys.platform != "linux":
         return b""
     try:
-        return _fields(pid)[_START_CODE]
+        return _after_exec(lambda: _fields(pid)[_START_CODE], b"0", waits=waits)
     except OSError:
         return b""
 
@@ -112,7 +126,7 @@ def successor_of(former: Identity, not_before: float) -> Identity | None:
         with contextlib.suppress(psutil.Error, OSError):
             if _made(process) < not_before - _CREATED_ERROR:
                 continue
-            candidate = identity_of(process.pid)
+            candidate = identity_of(process.pid, waits=False)
             if candidate is not None and _is_like(candidate, former):
                 found.append(candidate)
     return found[0] if len(found) == 1 else None
@@ -142,12 +156,21 @@ def _is_like(candidate: Identity, former: Identity) -> bool:
     return same == (former.command, former.user, former.parent)
 
 
-def _command(process: psutil.Process) -> tuple[str, ...]:
+def _command(process: psutil.Process, *, waits: bool) -> tuple[str, ...]:
+    none: tuple[str, ...] = ()
     try:
-        command = tuple(process.cmdline())
+        command = _after_exec(lambda: tuple(process.cmdline()), none, waits=waits)
     except psutil.AccessDenied:
-        command = ()
+        command = none
     return command or (process.name(),)
+
+
+def _after_exec(read: Callable[[], Value], missing: Value, *, waits: bool) -> Value:
+    """Return what is read of a process; for a moment of exec the kernel does not have it."""
+    end = time.monotonic() + (_EXEC_SECONDS if waits else 0.0)
+    while (value := read()) == missing and time.monotonic() < end:
+        time.sleep(_EXEC_SECONDS / 50)
+    return value
 
 
 def _user(process: psutil.Process) -> object:
