@@ -24,7 +24,11 @@ def test_own_memory(tmp_path) -> None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         assert view[:: mmap.PAGESIZE]
         assert own() - before < 5 * MIB
-    block = bytearray(b"x") * (20 * MIB)
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    block = mmap.mmap(-1, 20 * MIB, private)  # none of it is memory that was freed before
+    before = own()
+    for at in range(0, 20 * MIB, mmap.PAGESIZE):
+        block[at] = 1
     assert 19 * MIB < own() - before < 25 * MIB
     assert abs(own() - own_memory_of(os.getpid())) < MIB
     assert block
