@@ -63,8 +63,8 @@ class HighestSum:
         except OSError as error:
             self.problem = f"the processes cannot be read ({error.strerror})"
             return
-        wait = INTERVAL_SECONDS
-        while not self._ends.wait(wait):
+        wait = 0.0  # a short run has a first sample as well
+        while not self._ends.wait(wait) or not self.highest:
             start = time.thread_time()
             try:
                 self._sample(tree)
