@@ -106,7 +106,7 @@ class Check:
     name: str
     markers: Sequence[str] = ()
 
-    def plan(self, test: TestInfo) -> Any:  # noqa: ARG002  others use it
+    def plan(self, test: TestInfo) -> Any:
         """Return what is needed to judge a test later; ``None`` if the check ignores it.
 
         Args:
@@ -117,7 +117,7 @@ class Check:
         """
         return None
 
-    def metrics(self, plan: Any) -> Collection[str]:  # noqa: ARG002  likewise
+    def metrics(self, plan: Any) -> Collection[str]:
         """Return the names of the metrics to measure for a test.
 
         Args:
@@ -127,9 +127,9 @@ class Check:
 
     def judge(
         self,
-        plan: Any,  # noqa: ARG002  likewise
-        readings: Readings,  # noqa: ARG002
-        phase: PhaseName,  # noqa: ARG002
+        plan: Any,
+        readings: Readings,
+        phase: PhaseName,
     ) -> Iterable[Violation]:
         """Return the violations of a test when its call or its teardown has ended.
 
@@ -140,7 +140,7 @@ class Check:
         """
         return ()
 
-    def section(self, failures: Sequence[tuple[str, str]]) -> Sequence[str]:  # noqa: ARG002
+    def section(self, failures: Sequence[tuple[str, str]]) -> Sequence[str]:
         """Return lines for a section at the end of the run; no lines for no section.
 
         Args:

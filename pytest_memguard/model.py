@@ -347,10 +347,10 @@ class Totals:
     start: int
     """Resident bytes before the first test; for the whole run, the sum over processes."""
     end: int
-    """Resident bytes after the last test; summed likewise."""
+    """Resident bytes after the last test; for the whole run, the sum over processes."""
     highest: int
-    """Highest resident bytes during any test, the process itself included; summed likewise,
-    although the processes may not have reached it at the same time."""
+    """Highest resident bytes during any test, the process itself included; for
+    the whole run the sum over processes, which may not have reached it at the same time."""
     overhead: float
     """Seconds that measuring took."""
 

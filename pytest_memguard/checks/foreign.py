@@ -51,7 +51,7 @@ class ForeignCheck(TestCheck):
     def plan(
         self,
         test: MarkedTest,
-        limits: Limits,  # noqa: ARG002  none of its business
+        limits: Limits,
         problems: list[str],
     ) -> _Plan | None:
         """What the check needs to judge a test later, with the metrics that takes."""
@@ -94,17 +94,17 @@ class ForeignCheck(TestCheck):
             found = list(self._check.judge(plan.plan, readings, phase))
             metrics = self._check.metrics(plan.plan)
             lost = _lost(metrics, readings) if phase == "teardown" else ""
-        except Exception as error:  # noqa: BLE001  likewise
+        except Exception as error:  # noqa: BLE001  another plugin's code
             found, lost = [], f"it raised {type(error).__name__}: {error}"
         findings = [_finding(self._check, violation) for violation in found]
         return [*findings, _not_made(self._check, lost)] if lost else findings
 
     def too_late(
         self,
-        test: MarkedTest,  # noqa: ARG002  the same for every test
+        test: MarkedTest,
         markers: Sequence[PlacedMarker],
         reason: str,
-        problems: list[str],  # noqa: ARG002  the check reads the markers itself
+        problems: list[str],
     ) -> list[Finding]:
         """A finding if the test has added a marker of the check during its call."""
         late: Collection[str] = {marker.mark.name for marker in markers}
@@ -114,7 +114,7 @@ class ForeignCheck(TestCheck):
         """Whether a finding is one of the check."""
         return finding.check == self._check.name
 
-    def is_breach(self, nodeid: str, finding: Finding) -> bool:  # noqa: ARG002  of any test
+    def is_breach(self, nodeid: str, finding: Finding) -> bool:
         """Whether the check has something against the test."""
         return finding.rule == "check-failed"
 

@@ -104,9 +104,9 @@ class TestCheck:
 
     def plan(
         self,
-        test: MarkedTest,  # noqa: ARG002  other checks use them
-        limits: Limits,  # noqa: ARG002
-        problems: list[str],  # noqa: ARG002
+        test: MarkedTest,
+        limits: Limits,
+        problems: list[str],
     ) -> Any:
         """What is needed to judge a test later; ``None`` if the check does not concern it.
 
@@ -131,15 +131,15 @@ class TestCheck:
         """The plan of a test without markers that no pattern names."""
         return None
 
-    def requirements(self, plan: Any) -> Requirements:  # noqa: ARG002  likewise
+    def requirements(self, plan: Any) -> Requirements:
         """What has to be measured to judge by a plan."""
         return Requirements()
 
     def judge(
         self,
-        plan: Any,  # noqa: ARG002  likewise
-        measured: Measured,  # noqa: ARG002
-        phase: PhaseName,  # noqa: ARG002
+        plan: Any,
+        measured: Measured,
+        phase: PhaseName,
     ) -> list[Finding]:
         """What there is to say about a test when a phase has ended.
 
@@ -150,20 +150,20 @@ class TestCheck:
         """
         return []
 
-    def judge_leak(self, plan: Any, reading: LeakReading) -> list[Finding]:  # noqa: ARG002
+    def judge_leak(self, plan: Any, reading: LeakReading) -> list[Finding]:
         """What there is to say about the reading of the test's leak check."""
         return []
 
-    def after_call(self, test: MarkedTest) -> Finding | None:  # noqa: ARG002  likewise
+    def after_call(self, test: MarkedTest) -> Finding | None:
         """What a test fails with though nothing that was measured has anything against it."""
         return None
 
     def too_late(
         self,
-        test: MarkedTest,  # noqa: ARG002  likewise
-        markers: Sequence[PlacedMarker],  # noqa: ARG002
-        reason: str,  # noqa: ARG002
-        problems: list[str],  # noqa: ARG002
+        test: MarkedTest,
+        markers: Sequence[PlacedMarker],
+        reason: str,
+        problems: list[str],
     ) -> list[Finding]:
         """A finding for each marker that the test has added when it was too late.
 
@@ -184,8 +184,8 @@ class TestCheck:
     def consider(
         self,
         finding: Finding,
-        so_far: Outcome,  # noqa: ARG002  likewise
-        seconds: float | None,  # noqa: ARG002
+        so_far: Outcome,
+        seconds: float | None,
     ) -> Finding | None:
         """What is to be made of a finding of this check, before a test fails with it.
 
@@ -203,15 +203,15 @@ class TestCheck:
         """Whether a finding of this check fails a test, unless the check only warns."""
         raise NotImplementedError
 
-    def warns(self, finding: Finding) -> bool:  # noqa: ARG002  likewise
+    def warns(self, finding: Finding) -> bool:
         """Whether a finding of this check is a warning of the test."""
         return False
 
-    def below(self, finding: Finding, so_far: Outcome) -> list[str]:  # noqa: ARG002  likewise
+    def below(self, finding: Finding, so_far: Outcome) -> list[str]:
         """What stands below the sentence of a failure."""
         return []
 
-    def notes(self, plan: Any, uncovered_setup: int | None) -> list[str]:  # noqa: ARG002
+    def notes(self, plan: Any, uncovered_setup: int | None) -> list[str]:
         """What else the report should say about a test.
 
         Args:
@@ -221,11 +221,11 @@ class TestCheck:
         """
         return []
 
-    def reports(self, nodeid: str) -> bool:  # noqa: ARG002  likewise
+    def reports(self, nodeid: str) -> bool:
         """Whether a test's result says more than what was measured, whatever that was."""
         return False
 
-    def complete(self, outcome: Outcome, plan: Any) -> Outcome:  # noqa: ARG002  likewise
+    def complete(self, outcome: Outcome, plan: Any) -> Outcome:
         """Add what this check alone knows to the result of a test."""
         return outcome
 

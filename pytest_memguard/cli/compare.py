@@ -49,7 +49,7 @@ def declare(commands: Commands) -> None:
     parser = add_command(commands, "compare", help_line, _EXAMPLES, run)
     what = "what pytest --mem-json or --mem-save wrote"
     parser.add_argument("old", metavar="OLD", help=what)
-    parser.add_argument("new", metavar="NEW", help="likewise")
+    parser.add_argument("new", metavar="NEW", help=what)
     parser.add_argument(
         "--fail-on",
         action="append",

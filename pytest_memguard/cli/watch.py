@@ -65,7 +65,7 @@ def _add_times(parser: argparse.ArgumentParser) -> None:
 def _add_actions(parser: argparse.ArgumentParser) -> None:
     for severity, what in (
         ("info", "print a line if one of these is reached"),
-        ("warn", "likewise"),
+        ("warn", "print a warning if one of these is reached"),
         ("critical", "write a diagnosis as well, and end with status 1"),
     ):
         parser.add_argument(f"--{severity}", metavar="THRESHOLDS", help=what)

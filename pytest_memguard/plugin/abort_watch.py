@@ -189,7 +189,7 @@ class AbortWatch(AbortStop):
         problems = []
         try:
             flights = list(self._flights())
-        except Exception as error:  # noqa: BLE001  likewise
+        except Exception as error:  # noqa: BLE001  the report must come out
             flights, problems = [], [f"the tests ({type(error).__name__}: {error})"]
         if not flights and not problems:
             problems = [f"the tests: {_no_record(self._config)}"]

@@ -99,7 +99,7 @@ class Probe:
         self._high = max(self._high, level)
         return level, self._high
 
-    def missed(self, start: int, high: int) -> int | None:  # noqa: ARG002  a Meter's
+    def missed(self, start: int, high: int) -> int | None:
         """Return by how much the level may have exceeded ``high``; ``None``: any amount."""
         return 0
 

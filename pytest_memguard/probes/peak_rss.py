@@ -167,7 +167,7 @@ class PeakRss:
         level = self.level()
         return level, max(high, level)
 
-    def missed(self, start: int, high: int) -> int | None:  # noqa: ARG002  a Meter's
+    def missed(self, start: int, high: int) -> int | None:
         """Return 0: the kernel counts every page; ``None`` if other code reset the mark."""
         return None if self.lost else 0
 

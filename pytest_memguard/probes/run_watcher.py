@@ -240,15 +240,15 @@ def main(root: int, number: int, size: int) -> None:  # pragma: no cover  in its
         os._exit(0)
 
 
-def _write(line: str) -> None:  # pragma: no cover  likewise
+def _write(line: str) -> None:  # pragma: no cover  in its own process
     os.write(1, f"{line}\n".encode())
 
 
-def _say(line: str) -> None:  # pragma: no cover  likewise
+def _say(line: str) -> None:  # pragma: no cover  in its own process
     os.write(2, f"\n{line}\n".encode())
 
 
-def _pauses(seconds: float) -> Iterator[bytes]:  # pragma: no cover  likewise
+def _pauses(seconds: float) -> Iterator[bytes]:  # pragma: no cover  in its own process
     """Wait, and yield what the run answers; an end of the pipe is the end."""
     from select import select
 

@@ -23,9 +23,9 @@ def start_separate(
 
     Args:
         module: name of a module with a function ``main``, which calls `leave_parent` first.
-        arguments: of that function, which Python can read as they are shown.
+        arguments: its arguments; Python must be able to read their repr.
         errors: where its standard error goes to; ``None``: where ours does.
-        options: its keyword arguments, likewise.
+        options: its keyword arguments; the same holds for them.
 
     Raises:
         OSError: if it cannot be started.
@@ -57,7 +57,7 @@ def leave_parent() -> None:  # pragma: no cover  in a process of its own
         _allow_many_files()
 
 
-def _allow_many_files() -> None:  # pragma: no cover  likewise
+def _allow_many_files() -> None:  # pragma: no cover  in a process of its own
     import resource
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -87,7 +87,7 @@ class TreeProbe(Probe):
         self._raise_ceiling(since, ended.peak, high)
         return since.level, high
 
-    def missed(self, start: int, high: int) -> int | None:  # noqa: ARG002  a Meter's
+    def missed(self, start: int, high: int) -> int | None:
         """Return by how many bytes the level may have exceeded ``high``; ``None``: any."""
         return None if self._ceiling is None else max(0, self._ceiling - high)
 

@@ -156,7 +156,7 @@ def tree_client() -> TreeClient:
 
 def close_client() -> None:
     """End the sampler of this process, if there is one that nothing uses."""
-    global _client  # noqa: PLW0603  likewise
+    global _client  # noqa: PLW0603  there is one process
     if _client is not None and not (_client.pid == os.getpid() and _client.marks):
         _client.close()
         atexit.unregister(_client.close)

@@ -93,7 +93,7 @@ class PsutilTree:
 
     @staticmethod
     def spikes(processes: Iterable[object], before: Mapping[int, int]) -> int:  # noqa: ARG004
-        """Return 0: likewise."""
+        """Return 0: psutil does not know what ended between two samples."""
         return 0
 
     @property

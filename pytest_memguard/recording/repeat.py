@@ -240,7 +240,7 @@ class Repetition:
             if stopped:
                 return self._final(stopped)
             if self._disturbed:
-                # likewise for what the instruments leave behind
+                # one call more, which takes up what the instruments leave behind
                 self._disturbed = False
                 self._call_once()
                 continue

@@ -134,7 +134,7 @@ def totals_line(totals: Totals, spent: Mapping[str, Iterable[float]]) -> str:
     garbage collection, and each test with stages for another one.
     """
     mine = sorted(chain(*(spent[worker] for worker in spent if totals.worker in {"", worker})))
-    median = mine[len(mine) // 2] * 1e6 if mine else 0.0
+    median = mine[len(mine) // 2] if mine else 0.0
     tests = "1 test" if totals.tests == 1 else f"{totals.tests:,} tests"
     resident = (
         f"RSS {format_size(totals.start)} before, {format_size(totals.end)} after, "
@@ -144,7 +144,8 @@ def totals_line(totals: Totals, spent: Mapping[str, Iterable[float]]) -> str:
         resident = "RSS not measured"
     return one_line(
         f"{totals.worker or 'Total'}: {tests}, {resident}; "
-        f"measuring took {format_seconds(totals.overhead)} (median {median:,.0f} us a test)"
+        f"measuring took {format_seconds(totals.overhead)} "
+        f"(median {format_seconds(median)} per test)"
     )
 
 

@@ -149,10 +149,10 @@ def _check_owner(parent: Path) -> None:
 
 if sys.platform == "win32":
 
-    def _locked(path: Path) -> int | None:  # noqa: ARG001  its process number has to do
+    def _locked(path: Path) -> int | None:  # noqa: ARG001  its process number must suffice
         return None
 
-    def is_locked(path: Path) -> bool:  # noqa: ARG001  likewise
+    def is_locked(path: Path) -> bool:  # noqa: ARG001  there is no lock
         """Return False: there is no lock."""
         return False
 

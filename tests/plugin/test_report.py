@@ -122,7 +122,7 @@ def test_memory_section(pytester, run, flag):
             "",
             (
                 "Total: 4 tests, RSS *.? MiB before, *.? MiB after, *.? MiB at its highest; "
-                "measuring took * (median * us a test)"
+                "measuring took * (median * ms per test)"
             ),
         ],
         consecutive=False,

@@ -49,7 +49,7 @@ def _be_worker(read: int, write: int) -> None:
     os.close(read)
     os.close(write)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  execnet closes it
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  likewise
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  it stays open
     line = sys.stdin.readline()
     if line:  # otherwise nobody needed this one
         exec(eval(line), {"__name__": "__main__"})  # noqa: S102, S307  as execnet has it

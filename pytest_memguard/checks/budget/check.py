@@ -88,7 +88,7 @@ class BudgetCheck(TestCheck):
     def plan(
         self,
         test: MarkedTest,
-        limits: Limits,  # noqa: ARG002  there is no check before this one
+        limits: Limits,
         problems: list[str],
     ) -> BudgetPlan | None:
         """The budgets of one test, or ``None`` where none holds."""
@@ -118,7 +118,7 @@ class BudgetCheck(TestCheck):
         self,
         plan: BudgetPlan | None,
         measured: Measured,
-        phase: PhaseName,  # noqa: ARG002  each budget knows its own
+        phase: PhaseName,
     ) -> list[Finding]:
         """What there is to say about budgets, and about those that stages bring along."""
         return measured.judge_limits(plan or ()) + measured.judge_stage_budgets()
@@ -146,7 +146,7 @@ class BudgetCheck(TestCheck):
         """The finding, or what a second measurement makes of it."""
         return finding if self._again is None else self._again.settle(finding, so_far, seconds)
 
-    def is_breach(self, nodeid: str, finding: Finding) -> bool:  # noqa: ARG002  of any test
+    def is_breach(self, nodeid: str, finding: Finding) -> bool:
         """Whether a budget was exceeded, or the test stopped before; if strict, or unknown."""
         return finding.rule in self._failing
 

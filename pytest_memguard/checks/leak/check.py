@@ -52,7 +52,7 @@ class LeakTestCheck(TestCheck):
     def plan(
         self,
         test: MarkedTest,
-        limits: Limits,  # noqa: ARG002  repetitions are not measured
+        limits: Limits,
         problems: list[str],
     ) -> Any:
         """Note how a test is checked, if it is; it need not be measured for that."""
@@ -77,17 +77,17 @@ class LeakTestCheck(TestCheck):
         plan = self.plans.get(nodeid)
         return plan is not None and bool(plan.skipped)
 
-    def complete(self, outcome: Outcome, plan: Any) -> Outcome:  # noqa: ARG002  it has its own
+    def complete(self, outcome: Outcome, plan: Any) -> Outcome:
         """Add why the test was left out, if so."""
         own = self.plans.get(outcome.nodeid)
         if own is None or not own.skipped:
             return outcome
         return replace(outcome, leak_skipped=own.skipped)
 
-    def owns(self, finding: Finding) -> bool:  # noqa: ARG002  a reading is no finding
+    def owns(self, finding: Finding) -> bool:
         """No finding: what repetitions show is a reading of its own."""
         return False
 
-    def is_breach(self, nodeid: str, finding: Finding) -> bool:  # noqa: ARG002  likewise
+    def is_breach(self, nodeid: str, finding: Finding) -> bool:
         """No finding fails a test in the name of this check."""
         return False

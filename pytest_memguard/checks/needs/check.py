@@ -65,7 +65,7 @@ class NeedsCheck(TestCheck):
     def plan(
         self,
         test: MarkedTest,
-        limits: Limits,  # noqa: ARG002  the limits of others do not matter
+        limits: Limits,
         problems: list[str],
     ) -> NeedPlan | None:
         """What a test declares; ``None`` if it is not to be measured."""
@@ -117,7 +117,7 @@ class NeedsCheck(TestCheck):
     def consider(
         self,
         finding: Finding,
-        so_far: Outcome,  # noqa: ARG002  the finding is the same, whatever else is known
+        so_far: Outcome,
         seconds: float | None,
     ) -> Finding | None:
         """The finding, if the test has come to its end: otherwise its use tells nothing."""
@@ -127,7 +127,7 @@ class NeedsCheck(TestCheck):
         """Whether a finding is about a declared need."""
         return finding.check == _CHECK
 
-    def is_breach(self, nodeid: str, finding: Finding) -> bool:  # noqa: ARG002  of any test
+    def is_breach(self, nodeid: str, finding: Finding) -> bool:
         """Whether the marker is wrong."""
         return finding.rule == "wrong-need"
 

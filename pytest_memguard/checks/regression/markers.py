@@ -28,16 +28,16 @@ class RegressionMarkers(TestCheck):
     def plan(
         self,
         test: MarkedTest,
-        limits: Limits,  # noqa: ARG002  nothing is compared
+        limits: Limits,
         problems: list[str],
     ) -> Any:
         """Read the markers of a test."""
         self._planner.rules(test, problems)
 
-    def owns(self, finding: Finding) -> bool:  # noqa: ARG002  there are none
+    def owns(self, finding: Finding) -> bool:
         """No finding."""
         return False
 
-    def is_breach(self, nodeid: str, finding: Finding) -> bool:  # noqa: ARG002  likewise
+    def is_breach(self, nodeid: str, finding: Finding) -> bool:
         """Nothing."""
         return False
