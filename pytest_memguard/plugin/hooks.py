@@ -1,4 +1,7 @@
-"""Entry point: what pytest loads in every run; each hook hands over at once."""
+"""Entry point: what pytest loads in every run; each hook hands over at once.
+
+PYTEST_DONT_REWRITE: a run in this process may load it a second time.
+"""
 
 from __future__ import annotations
 

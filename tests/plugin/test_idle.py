@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import entry_points
 
 import pytest
 
@@ -131,6 +132,32 @@ def test_quiet(pytester, run, monkeypatch, flags, needed):
         result.assert_outcomes(passed=3)
         loaded[without] = set(json.loads((pytester.path / "idle.json").read_text())["modules"])
     assert (loaded[False] - loaded[True]) & NOT_QUIET <= needed
+
+
+REWRITTEN = """
+    import sys
+
+    def pytest_unconfigure(config):
+        hook = type(config.pluginmanager.rewrite_hook)
+        names = [name for name in sys.modules if name.startswith("pytest_memguard")]
+        found = [name for name in names if type(sys.modules[name].__loader__) is hook]
+        with open("rewritten.txt", "w") as file:
+            print(len(names), *sorted(found), file=file)
+"""
+
+
+def test_no_assertions_are_rewritten(pytester, monkeypatch):
+    """Pytest rewrites what it loads before it can be kept from that, and no other module."""
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
+    monkeypatch.delenv("PYTEST_PLUGINS", raising=False)
+    pytester.makeconftest(REWRITTEN)
+    pytester.makepyfile(SUITE)
+    others = {point.name for point in entry_points(group="pytest11")} - {"memguard"}
+    result = pytester.runpytest_subprocess("--mem", *(f"-pno:{name}" for name in others))
+    result.assert_outcomes(passed=3)
+    count, *found = (pytester.path / "rewritten.txt").read_text().split()
+    assert found == ["pytest_memguard", "pytest_memguard.plugin"]
+    assert int(count) > 100
 
 
 def test_awake(pytester, run):
