@@ -21,7 +21,7 @@ Every setting is a flag, a key in pytest's config file, or both.
 | --- | --- | --- | --- | --- |
 {rows}
 
-A switch takes no value on the command line.
+On the command line a switch stands alone; a value goes behind `=`, as in `--mem=off`.
 In the config file write `true` or `false` (`1`, `0`, `yes`, `no`, `on` and `off` also work).
 
 ## Precedence

@@ -27,6 +27,8 @@ EXTRA: Final = "memguard_extra"
 """Name under which it tells which tests took more than the high-water mark."""
 FLIGHTS: Final = "memguard-flight"
 """Name of the folder of flight records."""
+_WITHOUT_VALUE: Final = ("switch", "file")
+"""Kinds of options whose flag may stand alone."""
 
 
 def usage_error(problems: Sequence[str]) -> pytest.UsageError:
@@ -52,37 +54,38 @@ def refuse(session: pytest.Session, problems: list[str]) -> None:
 
 def declare(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare every flag and ini key."""
-    words = _words_given(pluginmanager.get_plugin("pytestconfig"))
+    given = _values_given(pluginmanager.get_plugin("pytestconfig"))
     group = parser.getgroup("memguard", "memory budgets and reports (pytest-memguard)")
     for option in OPTIONS:
         if option.flag:
             group.addoption(option.flag, dest=_dest(option), default=None, **_shape(option))
-            choices: set[str] = set(option.choices) if option.kind == "switch" else set()
-            if option.kind == "file":
-                begin = f"{option.flag}="
-                choices = {w.removeprefix(begin) for w in words if w.startswith(begin)}
-            for choice in sorted(choices):
-                _declare_choice(group, option, choice)
+            if option.kind in _WITHOUT_VALUE:
+                for value in sorted({*option.choices, *given.get(option.flag, ())}):
+                    _declare_with_value(group, option, value)
         if option.ini:
             _declare_ini(parser, option)
 
 
-def _declare_choice(group: pytest.OptionGroup, option: Option, choice: str) -> None:
-    """Make ``--flag=choice`` a flag of its own.
+def _declare_with_value(group: pytest.OptionGroup, option: Option, value: str) -> None:
+    """Make ``--flag=value`` a flag of its own, whether the value makes sense or not.
 
-    A flag with an optional value would take a path behind it for that value.
+    A flag with an optional value would take a path behind it for that value, and one without
+    a value refuses any in words of argparse, which say nothing of what would be right.
     """
     group.addoption(
-        f"{option.flag}={choice}",
+        f"{option.flag}={value}",
         dest=_dest(option),
         action="store_const",
-        const=choice,
+        const=value,
         help=argparse.SUPPRESS,
     )
 
 
-def _words_given(config: Any) -> list[str]:
-    """Every word of the command line, of PYTEST_ADDOPTS and of the config file's addopts."""
+def _values_given(config: Any) -> dict[str, set[str]]:
+    """What stands behind the ``=`` of each flag that the user wrote, by flag.
+
+    Flags are on the command line, in PYTEST_ADDOPTS and in the config file's addopts.
+    """
     words = [str(word) for word in config.invocation_params.args]
     try:
         words += shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
@@ -91,7 +94,12 @@ def _words_given(config: Any) -> list[str]:
             words += Path(word[1:]).read_text(encoding="utf-8").splitlines()
     except (ValueError, OSError):
         pass  # pytest says what is wrong with them
-    return words
+    given: dict[str, set[str]] = {}
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if equals:
+            given.setdefault(flag, set()).add(value)
+    return given
 
 
 def _dest(option: Option) -> str:
@@ -99,7 +107,7 @@ def _dest(option: Option) -> str:
 
 
 def _shape(option: Option) -> dict[str, Any]:
-    if option.kind in {"switch", "file"}:
+    if option.kind in _WITHOUT_VALUE:
         const: object = option.choices[0] if option.choices else True
         if option.kind == "file":
             const = option.default_file or True  # an empty text is a mistake: --mem-save=$FILE
@@ -137,6 +145,8 @@ def given(config: pytest.Config) -> dict[str, tuple[object, str]]:
     for option in OPTIONS:
         value: object = config.getoption(_dest(option)) if option.flag else None
         source = option.flag
+        if value == "" and option.kind == "switch":
+            problems.append(f"{source}: it is empty: write {source} alone, or a value")
         if value is None and option.ini:
             source = f"{option.ini} in {file}"
             try:
@@ -164,7 +174,7 @@ def _from_file(config: pytest.Config, option: Option) -> object:
 
 def is_off(config: pytest.Config) -> bool:
     """Whether ``--no-mem`` was given."""
-    return bool(config.getoption("memguard_off"))
+    return settings_of(config).off
 
 
 def settings_of(config: pytest.Config) -> Settings:

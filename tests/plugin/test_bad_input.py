@@ -128,6 +128,14 @@ BAD_FLAGS = [
     ("--mem-budget=-1", "'-1' is not a size: *"),
     ("--mem-budget-mode=shout", "'shout' is not one of fail, warn"),
     ("--mem-explain=later", "'later' is not one of next, rerun, never"),
+    ("--mem=often", "'often' is neither true nor false"),
+    ("--mem-isolate=foo", "'foo' is not one of test, module, off, true, false"),
+    ("--mem-leak-check=foo", "'foo' is not one of all, marked, true, false"),
+    ("--mem-flight-record=foo", "'foo' is not one of on, workers, off, true, false"),
+    ("--mem-parallel=foo", "'foo' is not a size: *"),
+    ("--mem-history=", "it is empty: write the path of a file"),
+    ("--mem-compare=", "it is empty: write the path of a file, or true for the one of *"),
+    ("--no-mem=foo", "'foo' is neither true nor false"),
 ]
 TWO_BAD_MARKERS = """
     import pytest
@@ -285,6 +293,24 @@ def test_bad_flags_are_told_at_once(pytester, run):
         [*expected, "*memguard: mem_warn in tox.ini: '2' is not *"]
     )
     assert len(BAD_FLAGS) + 1 == result.stderr.str().count("memguard:")
+
+
+@pytest.mark.parametrize("flag", ["--mem", "--mem-isolate", "--mem-leak-check", "--no-mem"])
+def test_empty_values_of_switches(pytester, run, flag):
+    """A switch with an empty value, as of a variable that is not set, switches nothing off."""
+    pytester.makeini(f"[pytest]\naddopts = {flag}=")
+    result = run("def test_it(): pass")
+    assert_usage_error(result)
+    result.stderr.fnmatch_lines(
+        [f"ERROR: memguard: {flag}: it is empty: write {flag} alone, *"]
+    )
+
+
+def test_a_switch_may_have_a_value(pytester, run):
+    """What a switch accepts in the config file it accepts on the command line, too."""
+    pytester.makeini("[pytest]\nmem = true")
+    assert "highest" in run("def test_it(): pass", "--mem-drill=off").stdout.str()
+    assert "highest" not in run("def test_it(): pass", "--mem=off").stdout.str()
 
 
 @pytest.mark.parametrize(
