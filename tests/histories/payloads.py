@@ -34,6 +34,11 @@ def _shrunk(size: int) -> bytearray:
     return data
 
 
+def placed(size: int) -> list[None]:
+    """A list that has its place from the start, and is never moved as `_grown` is."""
+    return [None] * (size // 8)
+
+
 PAYLOADS: dict[str, Callable[[int], Any]] = {
     "bytearray": bytearray,
     "lists": lambda size: [[] for _ in range(size // _LIST)],

@@ -19,7 +19,7 @@ from typing import Any
 from tests.histories import operations
 from tests.histories.failures import IntendedError
 from tests.histories.model import Case, Truth
-from tests.histories.payloads import MIB, held
+from tests.histories.payloads import MIB, PAYLOADS, held, placed
 
 _ROOT = Path(__file__).parents[2]
 _MADV_POPULATE_READ = 22
@@ -64,7 +64,8 @@ def measure(
     Args:
         fixture: what memory is there before, if any.
         steps: the operations.
-        tidy: whether garbage is collected and free memory returned after each of them.
+        tidy: whether garbage is collected and free memory returned after each of them, and no
+            list is moved while it grows: the least that the test can take.
         late: whether garbage is old, so that only full collections free it.
         threshold: MiB from which the C library maps blocks, and twice as much of what is
             free it keeps; 0 for what it has at the start. It rises to the size of the
@@ -76,6 +77,8 @@ def measure(
         libc.mallopt(_M_TRIM_THRESHOLD, 2 * threshold * MIB)
     if late:
         steps = [step for step in steps if step[0] != "collect" or step == _FULL]
+    if tidy:
+        PAYLOADS["grown"] = placed  # this is a process for one measurement
     alive = held(*fixture) if fixture is not None else None
     gc.disable()
     gc.collect()

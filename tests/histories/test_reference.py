@@ -69,6 +69,15 @@ def test_list_that_grows_may_be_there_twice(reference) -> None:
     assert pytest.approx(8, abs=0.8) == truth.retaining / MIB
 
 
+def test_list_that_grows_need_not_be_there_twice(reference) -> None:
+    """A list that outgrows what the test's own garbage has left free is there twice, or not."""
+    garbage = Operation("allocate", ("blocks", 4, "finalizer"))
+    grown = Operation("allocate", ("grown", 4, "plain"))
+    collect = Operation("collect", (2,))
+    truth = reference.bounds(Case((Operation("fill_dict", (2,)), garbage, collect, grown)))
+    assert pytest.approx(6, abs=0.8) == truth.low / MIB
+
+
 def test_old_garbage_is_freed_by_a_full_collection_only(reference) -> None:
     """A collection of young objects may come too late for a test's own garbage."""
     truth = reference.bounds(Case((CYCLE, Operation("collect", (0,)), CYCLE)))
