@@ -157,7 +157,8 @@ def resolve(given: Mapping[str, tuple[object, str]]) -> Settings:
             problems += [f"{source}: {problem}" for problem in error.problems]
     if problems:
         raise ConfigError(*problems)
-    settings = Settings(sources={name: source for name, (_, source) in given.items()}, **values)
+    sources = {name: source for name, (_, source) in given.items()}
+    settings = Settings(sources=sources, **_completed(values, sources))
     problems = [
         f"{flag}: it does nothing without {other}"
         for name, (flag, needed, other) in _NEEDS.items()
@@ -167,14 +168,25 @@ def resolve(given: Mapping[str, tuple[object, str]]) -> Settings:
     ]
     if problems:
         raise ConfigError(*problems)
-    rules = tuple(replace(r, where=settings.where("fail_on")) for r in settings.fail_on)
-    return replace(
-        settings,
-        save=settings.baseline if settings.save == "" else settings.save,
-        compare=settings.baseline if settings.compare == "" else settings.compare,
-        leak_strict=settings.leak_strict or settings.strict,
-        fail_on=rules,
-    )
+    return settings
+
+
+def _completed(values: dict[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+    """Return settings with what follows from them for others.
+
+    Args:
+        values: those that are not defaults, by name.
+        sources: where each was made.
+    """
+    for name in ("save", "compare"):
+        if values.get(name) == "":
+            values[name] = values.get("baseline", BASELINE)
+    if values.get("strict"):
+        values["leak_strict"] = True
+    if "fail_on" in values:
+        where = sources["fail_on"]
+        values["fail_on"] = tuple(replace(rule, where=where) for rule in values["fail_on"])
+    return values
 
 
 def default_budgets(settings: Settings) -> Sequence[Budget]:

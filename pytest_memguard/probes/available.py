@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
+from typing import Final
 
 from pytest_memguard.sizes import KIB
 
-_AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB", re.MULTILINE)
+_AVAILABLE: Final = "\nMemAvailable:"
 
 
 def available_memory(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int:
@@ -22,9 +22,9 @@ def available_memory(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cg
         groups: folder where control groups are mounted.
     """
     bounds = []
-    match = _AVAILABLE.search(_text(proc / "meminfo"))
-    if match is not None:
-        bounds.append(int(match[1]) * KIB)
+    available = f"\n{_text(proc / 'meminfo')}".partition(_AVAILABLE)[2].split(None, 2)[:2]
+    if len(available) == 2 and available[0].isdecimal() and available[1] == "kB":
+        bounds.append(int(available[0]) * KIB)
     for limit, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
