@@ -8,7 +8,8 @@ that. The mark is not reset, and nothing else is measured.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Generator
+from collections.abc import Generator
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,7 @@ from pytest_memguard.probes.ended_children import (
     touched_since,
 )
 from pytest_memguard.probes.lifetime_peak import LifetimePeak
+from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
     from pytest_memguard.measure.stages import StageLog
@@ -165,7 +167,7 @@ class Ceiling:
             self._config.stash[PROCESS] = process
             self._config.pluginmanager.register(process, "memguard-fresh-process")
 
-    def _suspects(self, session: pytest.Session) -> Container[str]:
+    def _suspects(self, session: pytest.Session) -> AbstractSet[str]:
         """The tests that are to be traced, since their last run left a question."""
         if self._settings.explain != "next":
             return frozenset()
@@ -244,12 +246,12 @@ class Calls:
         ceiling: Ceiling,
         mark: LifetimePeak,
         settings: Settings,
-        suspects: Container[str],
+        suspects: AbstractSet[str],
     ) -> None:
-        from resource import getrusage  # which Windows does not have
+        from resource import RUSAGE_SELF, getrusage  # which Windows does not have
 
         self._ceiling = ceiling
-        self._read: Callable[[], int] = mark.read
+        self._mark = mark
         self._was_reset = mark.was_reset
         self._no_finding_below = int(settings.budget * (settings.warn or 1))
         # memory of others may be free and be used again: as much as does not matter anyway
@@ -257,7 +259,7 @@ class Calls:
         self._suspects = suspects
         self._now = Clock.seconds
         self._last = mark.read()
-        self._usage, self._of_children = getrusage, RUSAGE_CHILDREN
+        self._usage, self._of_self, self._of_children = getrusage, RUSAGE_SELF, RUSAGE_CHILDREN
         self._forget_children()
         self._before = 0
         self._started = 0.0
@@ -272,11 +274,18 @@ class Calls:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Let the call be, unless it may have used more than the budget."""
-        before = self._before = self._read()
+        """Let the call be, unless it may have used more than the budget.
+
+        What `LifetimePeak.read` does is written out, because a call costs as much as all that
+        is done here.
+        """
+        before = self._usage(self._of_self).ru_maxrss * KIB
+        if not self._mark.undisturbed:
+            before = self._mark.read()
+        self._before = before
         if (
             before > self._most
-            or item.nodeid in self._suspects
+            or (self._suspects and item.nodeid in self._suspects)
             or (item.own_markers and has_marker_of_ours(item))
         ):
             items = self._ceiling.start_late(item.session)
@@ -290,7 +299,10 @@ class Calls:
         except BaseException:
             self._end(item, failed=True)
             raise
-        mark = self._last = self._read()
+        mark = self._usage(self._of_self).ru_maxrss * KIB
+        if not self._mark.undisturbed:
+            mark = self._mark.read()
+        self._last = mark
         if (
             mark > self._no_finding_below
             or self._was_reset(0)
@@ -323,14 +335,14 @@ class Calls:
         """Have the session go on with the call that lasts."""
         item, self.item = self.item, None
         items = self._ceiling.start_late(item.session)
-        items.take_over_call(item, self._before, self._read(), self._started)
+        items.take_over_call(item, self._before, self._mark.read(), self._started)
 
     def _end(self, item: pytest.Item, *, failed: bool) -> None:
         """Judge a call that has ended, where the mark is not enough to say it is fine."""
         __tracebackhide__ = True
         if self.item is not None:
             self.item, self.ended = None, item
-            mark, was_reset = self._read(), bool(self._was_reset(0))
+            mark, was_reset = self._mark.read(), bool(self._was_reset(0))
             late = item.own_markers and has_marker_of_ours(item)
             children = self._children_matter
             if not (mark > self._no_finding_below or was_reset or late or children):
