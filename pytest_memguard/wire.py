@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from pytest_memguard.abort_wire import abort_from_json, abort_to_json
@@ -97,13 +96,8 @@ def outcome_from_json(data: Json) -> Outcome:
     )
 
 
-def run_to_json(run: Run) -> Json:
-    """Return a whole run as plain JSON, which ``--mem-json`` writes."""
-    return _run_to_json(run, cause_groups(run.outcomes))
-
-
-def _run_to_json(run: Run, causes: Sequence[CauseGroup]) -> Json:
-    """Return a run as plain JSON.
+def _run_without_tests(run: Run, causes: Sequence[CauseGroup]) -> Json:
+    """Return a run as plain JSON, with an empty list in the place of its tests.
 
     Args:
         run: the run.
@@ -139,7 +133,7 @@ def _run_to_json(run: Run, causes: Sequence[CauseGroup]) -> Json:
         **({"alerts": [alert_to_json(one) for one in run.alerts]} if run.alerts else {}),
         **({"causes": [group_to_json(cause) for cause in causes]} if causes else {}),
         **({"parallel": parallel_to_json(run.parallel)} if run.parallel is not None else {}),
-        "tests": [outcome_to_json(outcome) for outcome in run.outcomes],
+        "tests": [],
     }
 
 
@@ -154,7 +148,7 @@ def run_in_pieces(run: Run) -> Iterator[str]:
     The text of all tests at once would take thousands of bytes for each of them.
     """
     causes = cause_groups(run.outcomes)
-    around = json.dumps(_run_to_json(replace(run, outcomes=()), causes), indent=1)
+    around = json.dumps(_run_without_tests(run, causes), indent=1)
     head, tail = around.rsplit("[]", 1)  # the list of tests comes last
     yield head
     separator = "[\n  "

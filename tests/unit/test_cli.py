@@ -15,8 +15,9 @@ from pytest_memguard.cli import main
 from pytest_memguard.model import Outcome
 from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.summary import memory_section, notes
-from pytest_memguard.wire import FORMAT, run_to_json
+from pytest_memguard.wire import FORMAT
 from tests.support.sample_values import OUTCOME, RUN
+from tests.support.stored_runs import as_stored
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def stored(tmp_path):
 
     def write(run=RUN) -> str:
         path = tmp_path / "memory.json"
-        path.write_text(json.dumps(run_to_json(run)), encoding="utf-8")
+        path.write_text(json.dumps(as_stored(run)), encoding="utf-8")
         return str(path)
 
     return write

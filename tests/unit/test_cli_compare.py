@@ -17,9 +17,10 @@ from pytest_memguard.judge.readings import environment_key, readings
 from pytest_memguard.model import Budget, Outcome, PhaseReading, Totals
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import read_baseline, write_baseline
-from pytest_memguard.wire import run_from_json, run_to_json
+from pytest_memguard.wire import run_from_json
 from tests.support.large_baselines import baseline_of
 from tests.support.sample_values import OUTCOME, RUN, STAGE, heap, rss
+from tests.support.stored_runs import as_stored
 
 TOTALS = replace(RUN.totals[0], worker="")
 PLACE = environment_key(RUN.environment)
@@ -47,7 +48,7 @@ def run_of(*outcomes, **fields):
 def write_run(name, *outcomes, **fields) -> str:
     """Write a run as --mem-json does."""
     run = run_of(*outcomes, **fields)
-    Path(name).write_text(json.dumps(run_to_json(run)), encoding="utf-8")
+    Path(name).write_text(json.dumps(as_stored(run)), encoding="utf-8")
     return name
 
 
@@ -434,7 +435,7 @@ def _places_in(data, path=()):
 @given(st.data())
 def test_file_with_any_value_changed(capsys, data) -> None:
     """Whatever stands in a run in place of one value, the command ends with a status."""
-    plain = json.loads(json.dumps(run_to_json(run_of(replace(OUTCOME, result="passed")))))
+    plain = json.loads(json.dumps(as_stored(run_of(replace(OUTCOME, result="passed")))))
     path = data.draw(st.sampled_from(list(_places_in(plain))))
     at = plain
     for key in path[:-1]:

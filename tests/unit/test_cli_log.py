@@ -14,8 +14,8 @@ from pytest_memguard.model import Outcome, PhaseReading
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
 from pytest_memguard.storage.experiments import COLUMNS
-from pytest_memguard.wire import run_to_json
 from tests.support.sample_values import RUN, heap, rss
+from tests.support.stored_runs import as_stored
 
 PLACE = EnvironmentKey(
     system="Linux", machine="x86_64", implementation="CPython", python="3.12"
@@ -35,7 +35,7 @@ def store(*outcomes, name="memory.json", **more) -> None:
     """Write a run as --mem-json would."""
     run = replace(RUN, outcomes=outcomes, **more)
     with open(name, "w", encoding="utf-8") as file:  # noqa: PTH123  in the folder of the test
-        json.dump(run_to_json(run), file)
+        json.dump(as_stored(run), file)
 
 
 @pytest.fixture(autouse=True)

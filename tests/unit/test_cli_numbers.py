@@ -21,9 +21,9 @@ from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
-from pytest_memguard.wire import run_to_json
 from tests.support.gold_files import gold
 from tests.support.sample_values import RUN, rss
+from tests.support.stored_runs import as_stored
 
 PLACE = EnvironmentKey(
     system="Linux", machine="x86_64", implementation="CPython", python="3.12"
@@ -51,7 +51,7 @@ def run_file(tmp_path):
 
     def write(run=RUN) -> str:
         path = tmp_path / "memory.json"
-        path.write_text(json.dumps(run_to_json(run)), encoding="utf-8")
+        path.write_text(json.dumps(as_stored(run)), encoding="utf-8")
         return str(path)
 
     return write
@@ -253,7 +253,7 @@ COMMANDS = [
     ["report", "--json"],
     *[["export", "--format", name] for name in (*FORMATS, "gitlab")],
 ]
-WHOLE = run_to_json(RUN)
+WHOLE = as_stored(RUN)
 
 
 @settings(

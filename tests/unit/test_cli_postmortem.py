@@ -13,8 +13,8 @@ from pytest_memguard.flights import Flight
 from pytest_memguard.probes.process_identity import identity_of
 from pytest_memguard.storage.flight_records import header_line, start_line
 from pytest_memguard.storage.run_folder import NAME, RunFolder
-from pytest_memguard.wire import run_to_json
 from tests.support.sample_values import LOST, RUN
+from tests.support.stored_runs import as_stored
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_lasting_run(tmp_path, capsys) -> None:
 def test_report_and_merge(tmp_path, capsys) -> None:
     """A stored run shows its lost workers, and keeps them when it is merged."""
     for name in ("a", "b"):
-        stored = json.dumps(run_to_json(replace(RUN, lost=(LOST,))))
+        stored = json.dumps(as_stored(replace(RUN, lost=(LOST,))))
         (tmp_path / f"{name}.json").write_text(stored, encoding="utf-8")
     assert main(["report", str(tmp_path / "a.json")]) == 0
     assert "\ngw0 was killed by the kernel" in capsys.readouterr().out

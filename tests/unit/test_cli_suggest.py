@@ -12,9 +12,9 @@ from pytest_memguard.cli import main
 from pytest_memguard.model import Budget, Outcome, PhaseReading
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
-from pytest_memguard.wire import run_to_json
 from tests.support.history_values import fill
 from tests.support.sample_values import RUN, rss
+from tests.support.stored_runs import as_stored
 
 PLACE = EnvironmentKey(
     system="Linux", machine="x86_64", implementation="CPython", python="3.12"
@@ -36,7 +36,7 @@ def file(tmp_path, monkeypatch):
     outcomes.append(outcome("test_large", 50, budgets=(large,)))
     outcomes.append(outcome("test_failed", 400, result="failed"))
     run = replace(RUN, outcomes=tuple(outcomes))
-    (tmp_path / "memory.json").write_text(json.dumps(run_to_json(run)))
+    (tmp_path / "memory.json").write_text(json.dumps(as_stored(run)))
     return tmp_path
 
 
@@ -71,7 +71,7 @@ def test_peaks_that_are_hidden(file, capsys) -> None:
     """Where slack could hide most of a peak, the better source is named."""
     call = PhaseReading(name="call", seconds=0.1, level=0, growth=0, peaks=(rss(1, 50),))
     run = replace(RUN, outcomes=(Outcome(nodeid="t.py::test_a", phases=(call,)),))
-    (file / "hidden.json").write_text(json.dumps(run_to_json(run)))
+    (file / "hidden.json").write_text(json.dumps(as_stored(run)))
     lines = printed(capsys, "hidden.json").splitlines()
     assert lines[-2:] == [
         "Only upper bounds are known for 1 test: earlier tests had left memory free.",
@@ -121,7 +121,7 @@ def test_a_history(file, capsys) -> None:
 def test_bad_input(file, capsys, arguments, words) -> None:
     """What cannot be done is said in one line, with status 2."""
     empty = replace(RUN, outcomes=())
-    (file / "empty.json").write_text(json.dumps(run_to_json(empty)))
+    (file / "empty.json").write_text(json.dumps(as_stored(empty)))
     assert main(["suggest", *arguments]) == 2
     assert words in capsys.readouterr().err
 

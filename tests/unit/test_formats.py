@@ -12,8 +12,9 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import is_newer, other_format
 from pytest_memguard.storage.baseline import read_baseline
 from pytest_memguard.storage.known_leaks import read_known
-from pytest_memguard.wire import FORMAT, run_to_json
+from pytest_memguard.wire import FORMAT
 from tests.support.sample_values import RUN
+from tests.support.stored_runs import as_stored
 
 BASELINE = 2
 WORDS = "format 9, this version reads format {}; a newer pytest-memguard wrote it"
@@ -101,7 +102,7 @@ def test_reading(tmp_path, text, read, number) -> None:
 def test_commands(tmp_path, monkeypatch, capsys, text, arguments) -> None:
     """Commands that read numbers say so in one line, with status 2, and write nothing."""
     monkeypatch.chdir(tmp_path)
-    Path("good.json").write_text(json.dumps(run_to_json(RUN)), encoding="utf-8")
+    Path("good.json").write_text(json.dumps(as_stored(RUN)), encoding="utf-8")
     Path("newer.json").write_text(text, encoding="utf-8")
     assert main(arguments) == 2
     output, error = capsys.readouterr()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 from dataclasses import replace
@@ -22,7 +21,6 @@ from pytest_memguard.wire import (
     outcome_to_json,
     run_from_json,
     run_in_pieces,
-    run_to_json,
 )
 from tests.support.sample_values import (
     ABORT,
@@ -43,6 +41,7 @@ from tests.support.sample_values import (
     STOP,
     WAITED,
 )
+from tests.support.stored_runs import as_stored
 
 KEPT = Kept(owner="plugin syrupy", holder="syrupy.kept", rates=(("blocks", 16.0),))
 OF_ANOTHER = replace(FINDING, rule="check-failed", check="fd_budget")
@@ -130,7 +129,7 @@ def test_outcome_round_trip(outcome) -> None:
 )
 def test_run_round_trip(run) -> None:
     """A whole run is the same after a journey through JSON."""
-    assert run == run_from_json(by_json(run_to_json(run)), "memory.json")
+    assert run == run_from_json(as_stored(run), "memory.json")
 
 
 @pytest.mark.parametrize(
@@ -143,8 +142,8 @@ def test_run_round_trip(run) -> None:
 )
 def test_run_in_pieces(outcomes) -> None:
     """A file that is written test by test has the bytes of one that is written at once."""
-    run = replace(RUN, outcomes=outcomes)
-    assert json.dumps(run_to_json(run), indent=1) + "\n" == "".join(run_in_pieces(run))
+    text = "".join(run_in_pieces(replace(RUN, outcomes=outcomes)))
+    assert json.dumps(json.loads(text), indent=1) + "\n" == text
 
 
 @pytest.mark.parametrize(
@@ -199,7 +198,7 @@ def test_outcome_tells_its_growth() -> None:
 
 def test_run_tells_its_format() -> None:
     """A file says first which format it has."""
-    assert next(iter(run_to_json(RUN).items())) == ("format", FORMAT)
+    assert next(iter(as_stored(RUN).items())) == ("format", FORMAT)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +231,7 @@ def test_other_format(number) -> None:
 
 def test_the_first_format() -> None:
     """A file of the first format is read: it has no cold peaks."""
-    data = run_to_json(RUN)
+    data = as_stored(RUN)
     data["format"] = 1
     for test in data["tests"]:
         for key in {"cold", "fills"} & test.keys():
@@ -286,7 +285,7 @@ def _put(value, *path):
 )
 def test_damaged_file(damage, words) -> None:
     """A file of ours that lacks something says what."""
-    data = copy.deepcopy(by_json(run_to_json(RUN)))
+    data = as_stored(RUN)
     assert isinstance(run_from_json(data, "memory.json"), Run)
     damage(data)
     with pytest.raises(ConfigError) as caught:
@@ -297,7 +296,7 @@ def test_damaged_file(damage, words) -> None:
 
 def test_units_of_other_metrics() -> None:
     """A stored run has the units of metrics that only another plugin knows."""
-    data = run_to_json(RUN) | {"units": {"widgets": "widgets"}}
+    data = as_stored(RUN) | {"units": {"widgets": "widgets"}}
     run_from_json(data, "run.json")
     assert metric_named("widgets").amount(5) == "5 widgets"
     assert metric_named("unheard_of").amount(5) == "5 B"
