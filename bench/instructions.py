@@ -40,7 +40,16 @@ SITE = "site"
 _SUMMARY = re.compile(r"^summary: (\d+)", re.MULTILINE)
 _MILLION = 1e6
 _MEMGUARD = frozenset({"memguard"})
-_PYTEST = "import gc, sys; gc.disable(); import pytest; sys.exit(pytest.console_main())"
+_PYTEST = """\
+import gc, os, sys
+gc.disable()
+import pytest
+status = pytest.console_main()
+sys.stdout.flush()
+os._exit(status)  # what the interpreter does at its end depends on what it finds last
+"""
+_OFF = ("-pno:cacheprovider", "-pno:unraisableexception")
+"""Plugins of pytest that are off: one stores what ran, and one collects garbage at the end."""
 _NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": f"{{folder}}/../{SITE}"}
 
 
@@ -274,7 +283,7 @@ def _run(
     environment = {**environment, **variant.variables(suite)}
     if "PYTHONDONTWRITEBYTECODE" in environment:
         del environment["PYTHONPYCACHEPREFIX"]  # what has been installed has bytecode
-    command = [*variant.command(suite), "-pno:cacheprovider"]
+    command = [*variant.command(suite), *_OFF]
     done = subprocess.run(
         [*before, command[0], "-c", _PYTEST, *command[3:]],
         cwd=suite,
