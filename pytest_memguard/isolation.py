@@ -20,7 +20,7 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.values import dataclass
 
 _CHUNK: Final = 1 << 16
-_END: Final = b"\n"
+_END: Final = "end"
 _GRACE: Final = 10.0
 _PATIENCE: Final = 5.0
 
@@ -76,7 +76,8 @@ def run_in_fork(
 class ForkServer:
     """A child that is forked now and calls a function on request, in children of its own.
 
-    Those children are not affected by anything that this process does from now on.
+    Those children are not affected by anything that this process does from now on. A child of
+    this process may ask as well while this one does not; it may die while it asks.
 
     Args:
         function: called with a request, in a child for each; returns something that JSON can
@@ -100,6 +101,7 @@ class ForkServer:
             _serve(function, prepare, requests, answers)
         os.close(requests)
         os.close(answers)
+        self._asked = 0
 
     @property
     def pid(self) -> int:
@@ -117,25 +119,37 @@ class ForkServer:
         if not self._pid:
             return gone
         answer = None
+        self._asked += 1
+        number = f"{os.getpid()} {self._asked}"
         try:
-            _write_all(self._requests, {"request": request, "timeout": timeout})
+            message = {"number": number, "request": request, "timeout": timeout}
+            # what another process has left unfinished ends here
+            _write_all(self._requests, message, before=b"\n")
             # the other end keeps time itself
-            data, in_time = _read_all(self._answers, Clock.seconds() + timeout + _GRACE)
-            if in_time:
-                answer = ChildResult(**json.loads(data))
+            answer = self._answer(number, Clock.seconds() + timeout + _GRACE)
             return answer or ChildResult(problem="the process that was forked for it is stuck")
-        except (OSError, ValueError):
+        except OSError:
             return gone
         finally:
-            if answer is None:  # one that comes late would be taken for the next one's
+            if answer is None:
                 self.close()
 
-    def leave(self) -> None:
-        """In a forked child: leave the server to the process that has forked it."""
-        if self._pid:
-            self._pid = 0
-            os.close(self._requests)
-            os.close(self._answers)
+    def _answer(self, number: str, deadline: float) -> ChildResult | None:
+        """Return the answer to a request; ``None`` if it does not come in time.
+
+        What comes before it is the answer to a process that has died, or the rest of one.
+        """
+        while True:
+            data, in_time = _read_all(self._answers, deadline)
+            if not in_time:
+                return None
+            if not data:
+                raise BrokenPipeError
+            for line in data.splitlines():
+                with contextlib.suppress(ValueError):
+                    value, problem, to = json.loads(line)
+                    if to == number:
+                        return ChildResult(value=value, problem=problem)
 
     def close(self) -> None:
         """End the server, and its child if one is running."""
@@ -143,7 +157,7 @@ class ForkServer:
             return
         pid, self._pid = self._pid, 0
         with contextlib.suppress(OSError):
-            os.write(self._requests, _END)
+            _write_all(self._requests, _END, before=b"\n")
         os.close(self._requests)
         _read_all(self._answers, Clock.seconds() + _PATIENCE)
         os.close(self._answers)
@@ -163,14 +177,15 @@ def _serve(
         os.setsid()
         _own_output()
         with os.fdopen(requests, encoding="utf-8") as lines:
-            while line := lines.readline().strip():
+            for asked in filter(None, map(_parsed, iter(lines.readline, ""))):
+                if asked == _END:
+                    break
                 if prepare is not None:  # most servers are never asked
                     prepare()
                     prepare = None
-                asked = json.loads(line)
                 call = functools.partial(function, asked["request"])
                 result = run_in_fork(call, asked["timeout"], requests)
-                _write_all(answers, {"value": result.value, "problem": result.problem})
+                _write_all(answers, [result.value, result.problem, asked["number"]])
     finally:
         os._exit(0)  # no cleanup handlers: they belong to the parent
 
@@ -194,9 +209,17 @@ def _result(data: bytes, *, in_time: bool, timeout: float, status: int) -> Child
     return ChildResult(value=answer.get("value"), problem=answer.get("problem", ""))
 
 
-def _write_all(descriptor: int, data: Any) -> None:
+def _parsed(line: str) -> Any:
+    """Return a request; ``None`` if its process died before it had written all of it."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _write_all(descriptor: int, data: Any, before: bytes = b"") -> None:
     """Write a message: JSON and a line break."""
-    message = json.dumps(data).encode() + b"\n"
+    message = before + json.dumps(data).encode() + b"\n"
     while message:
         message = message[os.write(descriptor, message) :]
 

@@ -367,6 +367,18 @@ OPTIONS: tuple[Option, ...] = (
         "memory that earlier tests left free could hide the peak. 0: not at all.",
     ),
     Option(
+        "confirm_share",
+        "text",
+        flag="--mem-confirm-share",
+        ini="mem_confirm_share",
+        metavar="SHARE",
+        default="50%",
+        help="Share of the run's time (0.5 or 50%) for which tests may be measured again in a "
+        "fresh process because of --mem-confirm, or 10 seconds if that is more; a test for "
+        "which no time is left is undecided. 0: none; what --mem-save stores is always "
+        "measured.",
+    ),
+    Option(
         "accept",
         "list",
         flag="--mem-accept",

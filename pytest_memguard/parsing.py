@@ -333,6 +333,7 @@ PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "baseline": _path,
     "fail_on": _list_of("rules", _rule),
     "confirm": _count_of("measurements", 0),
+    "confirm_share": partial(parse_share, of="the run's time"),
     "accept": _list_of("patterns", _node_pattern),
     "prune": _switch,
     "strict": _switch,

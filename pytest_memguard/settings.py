@@ -54,6 +54,7 @@ class Settings:
     baseline: str = BASELINE
     fail_on: tuple[FailRule, ...] = ()
     confirm: int = 1
+    confirm_share: float | None = 0.5
     accept: tuple[str, ...] = ()
     prune: bool = False
     strict: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pytest_memguard.clock import Clock
+from pytest_memguard.measure.time_share import TimeShare
 from pytest_memguard.values import dataclass
 
 ALWAYS_SECONDS: Final = 0.5
@@ -29,9 +29,6 @@ class TrackedTest:
 class TrackerShare:
     """Decides whether memray may run in a test that did not ask for it.
 
-    A test is not interrupted, so what one takes is known afterwards: the next one is expected
-    to take as long as the longest so far.
-
     Args:
         share: of the run's time that memray may take; ``None`` for none of it.
         is_spared: whether a fresh process measures what slack would have hidden, so that memray
@@ -43,10 +40,8 @@ class TrackerShare:
     """
 
     def __init__(self, share: float | None = 1.0, is_spared: Callable[[], bool] = bool) -> None:
-        self._share = share or 0.0
+        self._time = TimeShare(share, ALWAYS_SECONDS)
         self._is_spared = is_spared
-        self._began = Clock.seconds()
-        self._spent = self._longest = 0.0
         self.tests: list[TrackedTest] = []
         self.refused: set[str] = set()
 
@@ -59,9 +54,7 @@ class TrackerShare:
         """
         if can_be_measured_again and self._is_spared():
             return False
-        allowed = self._share * (Clock.seconds() - self._began)
-        allowed = max(allowed, ALWAYS_SECONDS if self._share else 0.0)
-        if self._spent + self._longest <= allowed and self._share:
+        if self._time.allows():
             return True
         self.refused.add(nodeid)
         return False
@@ -69,5 +62,4 @@ class TrackerShare:
     def note(self, test: TrackedTest) -> None:
         """Note a test in which it ran."""
         self.tests.append(test)
-        self._spent += test.seconds
-        self._longest = max(self._longest, test.seconds)
+        self._time.note(test.seconds)

@@ -17,7 +17,7 @@ from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.measure.gaps import NO_MARK
 from pytest_memguard.model import Run
 from pytest_memguard.plugin.collector import Collector
-from pytest_memguard.plugin.confirm import KEY, Confirm
+from pytest_memguard.plugin.fresh_regressions import KEY, FreshRegressions
 from pytest_memguard.plugin.records import Record, other_environment
 from pytest_memguard.plugin.scope import Scope
 from pytest_memguard.report.cause_lines import cause_lines
@@ -47,7 +47,7 @@ class BaselineReport:
         settings: Settings,
         scope: Scope,
         record: Record,
-        confirm: Confirm | None,
+        confirm: FreshRegressions | None,
     ) -> None:
         self._confirm = confirm
         self._measured_again, self._seconds_again = 0, 0.0

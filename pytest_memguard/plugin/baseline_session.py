@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import pytest
 
 from pytest_memguard.checks.globs import matcher
 from pytest_memguard.checks.regression.check import RegressionCheck
 from pytest_memguard.isolation import can_fork
 from pytest_memguard.measure.instruments import Instruments
-from pytest_memguard.model import CallSite, Outcome
+from pytest_memguard.model import Outcome
 from pytest_memguard.plugin.baseline_report import BaselineReport
 from pytest_memguard.plugin.collector import Collector
-from pytest_memguard.plugin.confirm import NO_FORK, Confirm
-from pytest_memguard.plugin.keys import ITEMS
+from pytest_memguard.plugin.forked_process import process_for
+from pytest_memguard.plugin.fresh_regressions import NO_FORK, FreshRegressions
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.plugin.records import Record, read_record, regression_check
 from pytest_memguard.plugin.scope import Scope
@@ -28,7 +25,7 @@ class BaselineParts:
 
     record: Record
     """What the files hold."""
-    confirm: Confirm | None
+    confirm: FreshRegressions | None
     """Measures tests again, if asked for."""
     regressions: RegressionCheck | None
     """Decides about limits that the baseline sets, if there is one."""
@@ -42,15 +39,6 @@ def read_parts(config: pytest.Config) -> BaselineParts:
     """
     settings = settings_of(config)
     record = read_record(config)
-
-    def measure_again(item: pytest.Item, metric: str) -> Any:
-        """Ask the hooks around tests, which are made with what asks for this."""
-        return config.stash[ITEMS].rerun.alone(item, metric)
-
-    def trace(item: pytest.Item, calls: int) -> Sequence[CallSite]:
-        """Ask them for lines."""
-        return config.stash[ITEMS].rerun.lines(item, calls)
-
     accepted = [matcher(glob) for glob in settings.accept]
 
     def is_stored(outcome: Outcome) -> bool:
@@ -58,8 +46,9 @@ def read_parts(config: pytest.Config) -> BaselineParts:
             return True
         return any(matches(outcome.nodeid) for matches in accepted)
 
-    again = settings.confirm and can_fork()
-    confirm = Confirm(settings.confirm, measure_again, trace, is_stored) if again else None
+    confirm = None
+    if settings.confirm and can_fork():
+        confirm = FreshRegressions(settings.confirm, process_for(config), is_stored)
     compares = settings.compares and record.old is not None
     regressions = regression_check(settings, record, confirm) if compares else None
     return BaselineParts(record=record, confirm=confirm, regressions=regressions)

@@ -19,7 +19,7 @@ from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.slack_thresholds import LARGEST_TIGHT, ignored_slack
 from pytest_memguard.measure.stage_host import set_current
 from pytest_memguard.plugin.header import header
-from pytest_memguard.plugin.keys import PROCESS, START
+from pytest_memguard.plugin.keys import START
 from pytest_memguard.plugin.names import has_checks, has_marker_of_ours, names_in_use
 from pytest_memguard.plugin.options import EXTRA, GAPS
 from pytest_memguard.plugin.property_readers import properties_are_read
@@ -163,9 +163,7 @@ class Ceiling:
         if settings.confirm and settings.budget <= LARGEST_TIGHT:
             from pytest_memguard.plugin.forked_process import process_for
 
-            process = process_for(self._config, lambda: self._start_measuring(session))
-            self._config.stash[PROCESS] = process
-            self._config.pluginmanager.register(process, "memguard-fresh-process")
+            process_for(self._config, lambda: self._start_measuring(session))
 
     def _suspects(self, session: pytest.Session) -> AbstractSet[str]:
         """The tests that are to be traced, since their last run left a question."""

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from pytest_memguard.plugin.fresh_process import FreshProcess
-from pytest_memguard.plugin.keys import ITEMS
+from pytest_memguard.plugin.keys import ITEMS, PROCESS
+from pytest_memguard.plugin.options import settings_of
 
 
 def process_for(
     config: pytest.Config, prepare: Callable[[], object] | None = None
 ) -> FreshProcess:
-    """Return what forks a process before the first test, and measures tests there.
+    """Return the fresh process of a run, which is the same for all that ask for it.
 
     Args:
         config: pytest's.
-        prepare: sets the session up there, where it is not when that is forked.
+        prepare: sets the session up there, where it is not when the process is forked.
     """
-
-    def measure_again(item: pytest.Item, metric: str, track: bool) -> Any:  # noqa: FBT001
-        """Ask the hooks around tests, which are made with what asks for this."""
-        return config.stash[ITEMS].rerun.alone(item, metric, track=track)
-
-    return FreshProcess(measure_again, prepare)
+    process = config.stash.get(PROCESS, None)
+    if process is None:
+        # the hooks around tests are made with what asks for them
+        process = FreshProcess(settings_of(config), lambda: config.stash[ITEMS].rerun, prepare)
+        config.stash[PROCESS] = process
+        config.pluginmanager.register(process, "memguard-fresh-process")
+    return process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -16,6 +17,7 @@ from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import TestPlan
+    from pytest_memguard.judge.cold_and_warm import TwoCalls
     from pytest_memguard.measure.tracker_share import TrackerShare
     from pytest_memguard.model import Budget, Finding, Outcome
     from pytest_memguard.settings import Settings
@@ -43,16 +45,15 @@ class FreshBudgets:
 
     Args:
         settings: the run's.
-        process: forked for something else, if it was.
 
     Attributes:
         tests: those that were measured again.
         screen: decides whether slack may stay where it is.
     """
 
-    def __init__(self, settings: Settings, process: FreshProcess | None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._process = process
+        self._process: FreshProcess | None = None
         self._share: TrackerShare | None = None
         self._reads_peaks = settings.measures_all
         self._latest: tuple[str, Budget] | None = None
@@ -60,15 +61,16 @@ class FreshBudgets:
         self.screen = Screen(lambda: self.is_ready() and not self._reads_peaks)
 
     def is_ready(self) -> bool:
-        """Whether there is such a process."""
-        return self._process is not None and self._process.is_ready
+        """Whether there is such a process, and time for it to measure a test."""
+        process = self._process
+        return process is not None and process.is_ready and process.has_time
 
     def begin(
         self,
         config: pytest.Config,
         plans: Iterable[TestPlan],
         share: TrackerShare,
-        make: Callable[[pytest.Config], FreshProcess],
+        process_for: Callable[[pytest.Config], FreshProcess],
     ) -> None:
         """Have the process forked before the first test, if any budget may need it.
 
@@ -76,15 +78,12 @@ class FreshBudgets:
             config: pytest's.
             plans: of the tests.
             share: knows which tests had to go without memray.
-            make: makes what forks it.
+            process_for: returns the process of the run, or makes it.
         """
         self._share = share
         self._reads_peaks |= properties_are_read(config.pluginmanager)
-        if self._process is not None or not self._settings.confirm or not can_fork():
-            return
-        if any(map(_is_tight, _own_budgets(plans))):
-            self._process = make(config)
-            config.pluginmanager.register(self._process, "memguard-fresh-process")
+        if self._settings.confirm and can_fork() and any(map(_is_tight, _own_budgets(plans))):
+            self._process = process_for(config)
 
     def settle(
         self, finding: Finding, so_far: Outcome, seconds: float | None
@@ -101,39 +100,80 @@ class FreshBudgets:
         """
         if finding.rule != "undecided":
             return finding
-        from pytest_memguard.judge.fresh_budget import after_fresh, is_open, without_memray
+        from pytest_memguard.judge.fresh_budget import is_open, without_memray
 
         settled: Finding | None = finding
-        process = self._process if self.is_ready() else None
-        if process is not None and is_open(finding) and seconds is not None:
+        process = self._process
+        if (
+            process is not None
+            and process.is_ready
+            and seconds is not None
+            and is_open(finding)
+        ):
             key = (so_far.nodeid, finding.budget)
             if key == self._latest and so_far.phase("teardown") is not None:
                 return None  # a stage is judged at the end of each phase
             self._latest = key
-            start = Clock.seconds()
-            may_track = self._may_track(so_far)
-            calls, problem = process.calls(finding.budget, so_far, seconds, may_track)
-            settled = after_fresh(finding, calls, problem)
-            self.screen.note_doubt()
-            high = finding.peak.high if finding.peak is not None else 0
-            took = Clock.seconds() - start
-            self.tests.append(
-                MeasuredAgain(nodeid=so_far.nodeid, seconds=took, avoided_by=high)
-            )
+            settled = self._judged_again(process, finding, so_far, seconds)
         if settled is not None and settled.rule == "undecided" and self._had_no_time(so_far):
             settings = self._settings
             share, where = settings.tracker_share or 0.0, settings.where("tracker_share")
             settled = without_memray(settled, _NO_TIME.format(share=share, where=where))
         return settled
 
-    def _may_track(self, so_far: Outcome) -> Callable[[], bool]:
-        """Whether memray may run in the fresh process, which counts as if it ran here."""
+    def _judged_again(
+        self, process: FreshProcess, finding: Finding, so_far: Outcome, seconds: float
+    ) -> Finding | None:
+        """A finding as it is after the fresh process has measured the test, if it may."""
+        from pytest_memguard.judge.fresh_budget import after_fresh
 
-        def may_track() -> bool:
-            share, nodeid = self._share, so_far.nodeid
-            return share is not None and share.allows(nodeid, can_be_measured_again=False)
+        self.screen.note_doubt()
+        refusal = process.refusal(so_far.nodeid)
+        if refusal:
+            return after_fresh(finding, None, refusal)
+        start = Clock.seconds()
+        calls, problem = self._calls(process, finding.budget, so_far, seconds)
+        high = finding.peak.high if finding.peak is not None else 0
+        took = Clock.seconds() - start
+        self.tests.append(MeasuredAgain(nodeid=so_far.nodeid, seconds=took, avoided_by=high))
+        return after_fresh(finding, calls, problem)
 
-        return may_track
+    def add(self, test: MeasuredAgain) -> None:
+        """Add a test that was measured again in a forked child of this process."""
+        self.tests.append(test)
+        if self._process is not None:
+            self._process.note(test.seconds)
+
+    def take_tests(self) -> list[MeasuredAgain]:
+        """Return the tests that were measured again, and forget them."""
+        tests, self.tests = self.tests, []
+        return tests
+
+    def _calls(
+        self, process: FreshProcess, budget: Budget, so_far: Outcome, seconds: float
+    ) -> tuple[TwoCalls | None, str]:
+        """What two calls use in the fresh process, and why that is not known, if it is not.
+
+        The second call is made only if the first exceeds the budget. Where the mark is not
+        exact enough even there, memray tracks them, which counts as if it ran here.
+        """
+        from pytest_memguard.plugin.measured_again import again_from, peak_of
+
+        ask = partial(process.ask, so_far, seconds, enough=budget.limit)
+        again = again_from(ask(), lambda outcome: peak_of(outcome, budget))
+        cold = again.calls.cold if again.calls is not None else None
+        if (
+            cold is not None
+            and cold.value <= budget.limit < cold.high
+            and self._may_track(so_far)
+        ):
+            exact = again_from(ask(track=True), lambda outcome: peak_of(outcome, budget))
+            return exact.calls or again.calls, again.problem
+        return again.calls, again.problem
+
+    def _may_track(self, so_far: Outcome) -> bool:
+        share, nodeid = self._share, so_far.nodeid
+        return share is not None and share.allows(nodeid, can_be_measured_again=False)
 
     def _had_no_time(self, so_far: Outcome) -> bool:
         return self._share is not None and so_far.nodeid in self._share.refused

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_memguard.clock import Clock
+from pytest_memguard.measure.time_share import TimeShare
 from pytest_memguard.plugin.names import MUST_NOT_RUN_AGAIN, must_not_run_again
 from pytest_memguard.probes import own_children
 
 if TYPE_CHECKING:
-    from pytest_memguard.isolation import ForkServer
-    from pytest_memguard.judge.cold_and_warm import TwoCalls
-    from pytest_memguard.model import Budget, Outcome
-    from pytest_memguard.plugin.two_calls import Measure
+    from pytest_memguard.isolation import ChildResult, ForkServer
+    from pytest_memguard.model import Outcome
+    from pytest_memguard.plugin.rerun import Rerun
+    from pytest_memguard.settings import Settings
 
 _LEAST_SECONDS: Final = 60.0
 _TIMES_THE_CALL: Final = 80
+_ALWAYS_SECONDS: Final = 10.0
+"""Seconds that measuring again may take in any process, however short its run is."""
 
 
 def can_fork() -> bool:
@@ -31,22 +35,40 @@ class FreshProcess:
     """Forks the process, and asks it; what runs there is loaded when it is first asked.
 
     Args:
-        measure: runs a test once more where it is called.
-        prepare: makes ready for that, once, in the process that was forked.
+        settings: the run's.
+        rerun: returns what runs tests once more.
+        prepare: makes ready for the first question, in the process that was forked.
     """
 
-    def __init__(self, measure: Measure, prepare: Callable[[], object] | None = None) -> None:
-        self._measure = measure
+    def __init__(
+        self,
+        settings: Settings,
+        rerun: Callable[[], Rerun],
+        prepare: Callable[[], object] | None = None,
+    ) -> None:
+        self._rerun = rerun
         self._prepare = prepare
         self._items: Mapping[str, pytest.Item] = {}
         self._server: ForkServer | None = None
         self._owner = 0
+        share = settings.confirm_share
+        where = settings.sources.get("confirm_share", "the default of mem_confirm_share")
+        self._time = TimeShare(share, _ALWAYS_SECONDS)
+        self._no_time = (
+            f"there is no time left for it: second measurements may take {share or 0:.0%} of "
+            f"the run's time ({where})"
+        )
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is such a process, and this one has forked it."""
+        """Whether there is such a process, and this one may ask it."""
         mine = self._owner == os.getpid()
         return mine and self._server is not None and bool(self._server.pid)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether there is time left for another test."""
+        return self._time.allows()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -63,6 +85,10 @@ class FreshProcess:
         finally:
             self.close()
 
+    def begin_in_child(self) -> None:
+        """Go on in a forked child, while the process that has forked it waits for it."""
+        self._owner = os.getpid()
+
     def close(self) -> None:
         """Let the process end."""
         if self._server is not None and self.is_ready:
@@ -70,50 +96,51 @@ class FreshProcess:
             self._server.close()
         self._server = None
 
-    def calls(
-        self, budget: Budget, so_far: Outcome, seconds: float, may_track: Callable[[], bool]
-    ) -> tuple[TwoCalls | None, str]:
-        """What a test's calls use there, where a budget is on them.
+    def fixtures(self, nodeid: str) -> tuple[str, ...]:
+        """Names of the fixtures that a test uses."""
+        return tuple(getattr(self._items.get(nodeid), "fixturenames", ()))
+
+    def refusal(self, nodeid: str) -> str:
+        """Why a suspect is not measured again; empty if it may be.
 
         Args:
-            budget: on the call or one of its stages.
-            so_far: what was measured of the test.
-            seconds: what its call took.
-            may_track: whether memray may run there, where the mark is not exact enough.
-
-        Returns:
-            The peaks, the second one only if the first exceeds the budget, and why there are
-            none.
+            nodeid: the test.
         """
-        calls, problem = self._ask(budget, so_far, seconds)
-        cold = calls.cold if calls is not None else None
-        if cold is not None and cold.value <= budget.limit < cold.high and may_track():
-            exact, _ = self._ask(budget, so_far, seconds, track=True)
-            calls = exact or calls
-        return calls, problem
+        if must_not_run_again(self._items.get(nodeid)):
+            return MUST_NOT_RUN_AGAIN
+        return "" if self.has_time else self._no_time
 
-    def _ask(
-        self, budget: Budget, so_far: Outcome, seconds: float, *, track: bool = False
-    ) -> tuple[TwoCalls | None, str]:
-        """Have a test called; what was loaded here before its call is loaded there, too."""
-        from pytest_memguard.plugin.two_calls import calls_of
+    def ask(self, so_far: Outcome, seconds: float, **request: Any) -> ChildResult:
+        """The answer of the process about a test.
+
+        What was loaded here before the test's call is loaded there, too: the first to use a
+        library pays for it, and that would be this test.
+
+        Args:
+            so_far: what was measured of the test here.
+            seconds: what its call took here.
+            request: what `answer` in `fresh_calls` takes.
+        """
+        from pytest_memguard.isolation import ChildResult
 
         if self._server is None:
-            return None, "there is no such process"
+            return ChildResult(problem="there is no such process")
         if must_not_run_again(self._items.get(so_far.nodeid)):
-            return None, MUST_NOT_RUN_AGAIN
-        request = {
-            "nodeid": so_far.nodeid,
-            "metric": budget.metric,
-            "enough": budget.limit,
-            "track": track,
-            "loaded": list(sys.modules)[: len(sys.modules) - so_far.imports],
-        }
-        timeout = max(_LEAST_SECONDS, _TIMES_THE_CALL * seconds)
-        return calls_of(self._server.ask(request, timeout), budget)
+            return ChildResult(problem=MUST_NOT_RUN_AGAIN)
+        loaded = list(sys.modules)[: len(sys.modules) - so_far.imports]
+        request |= {"nodeid": so_far.nodeid, "loaded": loaded}
+        start = Clock.seconds()
+        answer = self._server.ask(request, max(_LEAST_SECONDS, _TIMES_THE_CALL * seconds))
+        self._time.note(Clock.seconds() - start)
+        return answer
 
-    def _answer(self, request: Mapping[str, Any]) -> Any:
-        """In a child of its own: call the test."""
-        from pytest_memguard.plugin.two_calls import call_twice
+    def note(self, seconds: float) -> None:
+        """Note what another process has spent on second measurements of this run."""
+        self._time.note(seconds)
 
-        return call_twice(self._measure, self._items[request["nodeid"]], request)
+    def _answer(self, request: dict[str, Any]) -> Any:
+        """In a child of its own: run the test."""
+        from pytest_memguard.plugin.fresh_calls import answer
+
+        item = self._items[request.pop("nodeid")]
+        return answer(self._rerun(), item, **request)

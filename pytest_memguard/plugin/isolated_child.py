@@ -15,7 +15,7 @@ import pytest
 from pytest_memguard.child_channel import Channel, Message
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.plugin.child_coverage import measured_here
-from pytest_memguard.plugin.keys import ITEMS
+from pytest_memguard.plugin.keys import FRESH, ITEMS, PROCESS
 from pytest_memguard.plugin.plain_values import plain, warning_to_plain
 from pytest_memguard.plugin.pytest_internals.isolated import leave_reports_to, tear_down
 from pytest_memguard.plugin.pytest_internals.plugins import failed_subtests
@@ -87,6 +87,8 @@ class IsolatedChild:
         self._send = channel.send
         items = self._config.stash[ITEMS]
         items.begin_in_child()
+        if (process := self._config.stash.get(PROCESS, None)) is not None:
+            process.begin_in_child()
         while message := channel.receive():
             kind, *arguments = message
             if kind == "run":
@@ -123,13 +125,19 @@ class IsolatedChild:
             os._exit(1)  # a test has forked, and its child went on
         if following < 0:
             self._send_coverage()
-        confirm = self._config.stash[ITEMS].confirm
-        if confirm is not None and confirm.count:
-            self._send(("measured again", *confirm.take_counts()))
+        self._send_second_measurements()
         session = self._session
         if session.shouldfail or session.shouldstop:
             self._send(("stop", plain(session.shouldfail), plain(session.shouldstop)))
         self._send(end)
+
+    def _send_second_measurements(self) -> None:
+        """Send what was measured again for the test, in the process that all tests share."""
+        confirm = self._config.stash[ITEMS].confirm
+        if confirm is not None and confirm.count:
+            self._send(("measured again", *confirm.take_counts()))
+        for test in self._config.stash[FRESH].take_tests():
+            self._send(("judged again", test.nodeid, test.seconds, test.avoided_by))
 
     def _end_in_the_middle(self) -> None:
         """Tear down what a test has left to others that are not going to run."""

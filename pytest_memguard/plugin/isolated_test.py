@@ -18,7 +18,8 @@ from pytest_memguard.judge.death import death_of
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Outcome, Peak, PhaseReading
 from pytest_memguard.plugin.failures import Died
-from pytest_memguard.plugin.keys import ITEMS
+from pytest_memguard.plugin.fresh_budgets import MeasuredAgain
+from pytest_memguard.plugin.keys import FRESH, ITEMS
 from pytest_memguard.plugin.limit_watch import LimitWatch
 from pytest_memguard.plugin.outcomes import combined_result, result_of
 from pytest_memguard.plugin.plain_values import warning_from_plain
@@ -139,6 +140,8 @@ class IsolatedTest:
             self._warn(*arguments)
         elif kind == "measured again":
             self._count_again(*arguments)
+        elif kind == "judged again":
+            self._judge_again(*arguments)
         elif kind == "coverage":
             self._coverage.take(arguments[0])
         elif kind == "over limit":
@@ -174,8 +177,11 @@ class IsolatedTest:
     def _count_again(self, count: int, seconds: float) -> None:
         confirm = self._config.stash[ITEMS].confirm
         if confirm is not None:
-            confirm.count += count
-            confirm.seconds += seconds
+            confirm.add_counts(count, seconds)
+
+    def _judge_again(self, nodeid: str, seconds: float, avoided_by: int) -> None:
+        test = MeasuredAgain(nodeid=nodeid, seconds=seconds, avoided_by=avoided_by)
+        self._config.stash[FRESH].add(test)
 
     # Its death
 

@@ -37,7 +37,7 @@ from pytest_memguard.settings import Settings
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks
     from pytest_memguard.leaks import LeakReading
-    from pytest_memguard.plugin.confirm import Confirm
+    from pytest_memguard.plugin.fresh_regressions import FreshRegressions
     from pytest_memguard.probes.ended_children import EndedChildren
 
 
@@ -74,7 +74,7 @@ class ItemHooks:
         worker: str,
         register: Callable[[object, str], object],
         checks: Checks,
-        confirm: Confirm | None,
+        confirm: FreshRegressions | None,
     ) -> None:
         self.checks = checks
         self.confirm = confirm
@@ -157,8 +157,6 @@ class ItemHooks:
         """Go on in a forked child, in which no test has run: its level is its own."""
         instruments = self.instruments
         self.children.forget_sampler()
-        if self.confirm is not None:
-            self.confirm.begin_in_child()
         if not instruments.resident.lost:
             instruments.clean_level = instruments.resident.level()
         self.tests.begin_anew()

@@ -27,7 +27,7 @@ ITEMS: pytest.StashKey[ItemHooks] = pytest.StashKey()
 FRESH: pytest.StashKey[FreshBudgets] = pytest.StashKey()
 """What measures tests again whose budgets could not be judged."""
 PROCESS: pytest.StashKey[FreshProcess] = pytest.StashKey()
-"""The process that was forked before a test called for a session."""
+"""The process that is forked before the first test, if anything may need it."""
 CHECKS: pytest.StashKey[Sequence[Check]] = pytest.StashKey()
 """Those of other plugins, whose hooks are called once in a run."""
 CALLED: pytest.StashKey[Sequence[object]] = pytest.StashKey()

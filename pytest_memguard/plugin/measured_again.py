@@ -1,20 +1,16 @@
-"""What runs of a test in a fresh process have shown: made there, and read here."""
+"""Reads what calls of a test in a fresh process have shown."""
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import importlib
-import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, Final
 
 from pytest_memguard.causes import Cause
 from pytest_memguard.isolation import ChildResult
 from pytest_memguard.judge.cold_and_warm import NOTABLE, Against, TwoCalls
-from pytest_memguard.measurement_wire import fills_from_json, fills_to_json
-from pytest_memguard.model import Finding, Outcome, Peak
+from pytest_memguard.measurement_wire import fills_from_json
+from pytest_memguard.model import Budget, Finding, Outcome, Peak
 from pytest_memguard.values import dataclass
 from pytest_memguard.wire import outcome_from_json
 
@@ -101,30 +97,10 @@ def named(answer: ChildResult, other: ChildResult) -> ChildResult:
     return replace(answer, value={**answer.value, "fills": other.value["fills"]})
 
 
-def fills_of(call: Callable[[], object]) -> Any:
-    """What holds what a call has left."""
-    from pytest_memguard.attribution.fills import fills, large_values
-
-    gc.unfreeze()  # what a conftest has frozen is found after the call as well
-    before = large_values()
-    gc.freeze()  # what the collector tracks after the call is new
-    call()
-    gc.collect()
-    return fills_to_json(fills(before))
-
-
 def passed(answer: Any) -> Outcome | None:
     """The outcome of a run that has passed."""
     outcome = outcome_from_json(answer) if answer is not None else None
     return outcome if outcome is not None and outcome.result == "passed" else None
-
-
-def load(names: Iterable[str]) -> None:
-    """Import modules that another process has; those that are made otherwise stay away."""
-    for name in names:
-        if name not in sys.modules:
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
 
 
 def call_peak(outcome: Outcome) -> Peak | None:
@@ -133,9 +109,8 @@ def call_peak(outcome: Outcome) -> Peak | None:
     return call.peak() if call is not None else None
 
 
-def peak_of(outcome: Outcome, finding: Finding) -> Peak | None:
-    """What a second measurement says about what a finding is about."""
-    budget = finding.budget
+def peak_of(outcome: Outcome, budget: Budget) -> Peak | None:
+    """What a second measurement says about what a limit is on: the call, or a stage."""
     stored = budget.baseline_value
     if stored is not None and stored.rule.kind == "growth":
         growth = max(0, outcome.growth)

@@ -19,7 +19,7 @@ from pytest_memguard.settings import Settings
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks
     from pytest_memguard.plugin.children import ChildrenWatch
-    from pytest_memguard.plugin.confirm import Confirm
+    from pytest_memguard.plugin.fresh_regressions import FreshRegressions
 
 
 class OutcomeHooks:
@@ -54,7 +54,7 @@ class OutcomeHooks:
         sink: Callable[[Outcome], None] | None,
         worker: str,
         register: Callable[[object, str], object],
-        confirm: Confirm | None,
+        confirm: FreshRegressions | None,
         children: ChildrenWatch,
     ) -> None:
         self.active = False

@@ -12,8 +12,8 @@ from pytest_memguard.checks.regression.check import RegressionCheck
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.metrics import METRICS
-from pytest_memguard.plugin.confirm import Confirm
 from pytest_memguard.plugin.environment import environment
+from pytest_memguard.plugin.fresh_regressions import FreshRegressions
 from pytest_memguard.plugin.options import settings_of, usage_error
 from pytest_memguard.settings import Settings
 from pytest_memguard.storage.baseline import read_baseline
@@ -124,7 +124,7 @@ def other_environment(file: str, old: Baseline, here: EnvironmentKey) -> str:
 
 
 def regression_check(
-    settings: Settings, record: Record, confirm: Confirm | None
+    settings: Settings, record: Record, confirm: FreshRegressions | None
 ) -> RegressionCheck:
     """The check for the tests of this process.
 

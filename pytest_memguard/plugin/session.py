@@ -19,7 +19,7 @@ from pytest_memguard.plugin.collector_off import CollectorWatch
 from pytest_memguard.plugin.extra_measurements import ExtraMeasurements
 from pytest_memguard.plugin.fresh_budgets import FreshBudgets
 from pytest_memguard.plugin.items import ItemHooks
-from pytest_memguard.plugin.keys import CHECKS, FRESH, ITEMS, PROCESS
+from pytest_memguard.plugin.keys import CHECKS, FRESH, ITEMS
 from pytest_memguard.plugin.leak_report import LeakReport, known_leaks
 from pytest_memguard.plugin.names import is_extended
 from pytest_memguard.plugin.options import settings_of, usage_error
@@ -56,7 +56,7 @@ def start(config: pytest.Config) -> Collector | None:
         baseline = read_parts(config)
     gaps: list[Gap] = []
     collector = None
-    fresh = FreshBudgets(settings, config.stash.get(PROCESS, None))
+    fresh = FreshBudgets(settings)
     share = TrackerShare(settings.tracker_share, fresh.is_ready)
     extra = ExtraMeasurements(share, fresh)
     config.pluginmanager.register(extra, "memguard-extra-measurements")

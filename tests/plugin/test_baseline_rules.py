@@ -303,6 +303,49 @@ def test_not_confirmed(run):
     )
 
 
+def test_no_time_to_confirm(run, size):
+    """Without time for a second measurement a suspect is undecided, with what would help."""
+    run(suite(), "--mem-save")
+    size(it=20)
+    result = run(suite(), "--mem-compare", "--mem-confirm-share=0", "--mem-explain=never")
+    result.assert_outcomes(passed=2)
+    line = (
+        "*; it could not be measured again in a fresh process: there is no time left for it: "
+        "second measurements may take 0% of the run's time (--mem-confirm-share) (undecided)"
+    )
+    result.stdout.fnmatch_lines([line])
+
+
+def test_no_time_but_a_known_cause(run, pytester):
+    """A suspect for which no time is left fails if it calls the line that made another fail."""
+    pytester.makeconftest(
+        """
+        from pytest_memguard.plugin import fresh_process
+
+        fresh_process._ALWAYS_SECONDS = 0.0
+        """
+    )
+    tests = """
+    def load(size):
+        return bytearray(size << 20)
+
+    def test_first():
+        assert load({size})
+
+    def test_second():
+        assert load({size})
+    """
+    run(tests.format(size=4), "--mem-save")
+    result = run(tests.format(size=20), "--mem-compare", "--mem-confirm-share=1%")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "peak RSS *; measured again in a fresh process: * (regression)",
+            "peak RSS *; * grew, as in *test_first, which explains it (regression)",
+        ]
+    )
+
+
 def test_confirming_in_workers(run, size):
     """Every worker has a fresh process of its own."""
     run(suite(), "--mem-save")

@@ -137,6 +137,17 @@ def test_in_workers(pytester, run):
             "(undecided)",
             id="no-memray",
         ),
+        pytest.param(
+            WITHIN, ["--mem-confirm-share=0"], "memray ran in 1 test for *% of *", id="no-time"
+        ),
+        pytest.param(
+            WITHIN,
+            ["--mem-confirm-share=0", "--mem-tracker-share=0"],
+            "*test_it: * it could not be measured again in a fresh process: there is no time "
+            "left for it: second measurements may take 0% of the run's time "
+            "(--mem-confirm-share); *",
+            id="no-time-at-all",
+        ),
     ],
 )
 def test_memray_where_no_process_can_answer(pytester, run, test, flags, line):
@@ -146,6 +157,14 @@ def test_memray_where_no_process_can_answer(pytester, run, test, flags, line):
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines([line])
     result.stdout.no_fnmatch_line("measured again *")
+
+
+def test_isolated_modules_share_the_process(pytester, run):
+    """A test in a child of the run is judged by the same fresh process, and is counted."""
+    pytester.makeconftest(NO_FILLER)
+    result = run(suite(WITHIN), "--mem-isolate=module")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines([AGAIN, "  a budget of * avoids it for *test_it"])
 
 
 def test_slack_stays_where_it_does_no_harm(pytester, run):

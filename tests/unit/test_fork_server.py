@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import select
@@ -97,6 +98,28 @@ def test_answer(server, request_, expected) -> None:
     """The answer is what the function returned or how its process ended; so is the next."""
     assert expected == server.ask(request_, LONG)
     assert ChildResult(value=1) == server.ask({"echo": 1}, LONG)
+
+
+@pytest.mark.parametrize("parts", [2, 1], ids=["waiting", "writing"])
+def test_a_child_of_ours_that_dies_while_it_asks(server, monkeypatch, parts) -> None:
+    """What it has asked, or a part of it, and the answer to that, mix with nothing else."""
+    write = isolation._write_all
+
+    def die(*_: object) -> None:
+        os._exit(1)
+
+    def write_a_part(descriptor: int, data: object, **_: bytes) -> None:
+        os.write(descriptor, json.dumps(data).encode()[:20])
+        die()
+
+    monkeypatch.setattr(isolation, "_write_all", write_a_part if parts == 1 else write)
+    monkeypatch.setattr(isolation, "_read_all", die)
+    child = os.fork()
+    if not child:
+        server.ask({"echo": "theirs"}, LONG)
+    os.waitpid(child, 0)
+    monkeypatch.undo()
+    assert ChildResult(value="ours") == server.ask({"echo": "ours"}, LONG)
 
 
 def test_too_long(server) -> None:

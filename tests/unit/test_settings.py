@@ -248,7 +248,7 @@ def test_every_option_has_a_setting_and_a_parser() -> None:
         option.name: ((option.choices or (written[option.kind],))[0], option.name)
         for option in OPTIONS
     }
-    given.update({name: ("0.5", name) for name in ("warn", "tracker_share")})
+    given.update({name: ("0.5", name) for name in ("warn", "tracker_share", "confirm_share")})
     given["parallel"] = ("auto", "parallel")
     given.update(
         {name: ("a.json", name) for name in ("json", "markdown", "gitlab", "baseline")}

@@ -1,23 +1,17 @@
-"""Measures a test again in a process that was forked before the first one."""
+"""Measures tests again in a fresh process where they seem to be regressions, or are stored."""
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import (
-    Callable,
-    Generator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 import pytest
 
+from pytest_memguard.baselines import BaselineValue
+from pytest_memguard.causes import Cause
 from pytest_memguard.clock import Clock
-from pytest_memguard.isolation import ChildResult, ForkServer, can_fork
+from pytest_memguard.isolation import ChildResult
 from pytest_memguard.judge.cold_and_warm import (
     NOTABLE,
     Against,
@@ -29,27 +23,23 @@ from pytest_memguard.judge.cold_and_warm import (
 )
 from pytest_memguard.judge.regression_findings import after_two_calls, not_decided
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
-from pytest_memguard.measurement_wire import site_from_json, site_to_json
+from pytest_memguard.measurement_wire import site_from_json
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import CallSite, Finding, Gap, Outcome
+from pytest_memguard.plugin.fresh_process import FreshProcess
 from pytest_memguard.plugin.measured_again import (
     GROWN,
     again_from,
     call_peak,
     cause_of,
     differs,
-    fills_of,
-    load,
     named,
-    passed,
     peak_of,
 )
-from pytest_memguard.plugin.names import MUST_NOT_RUN_AGAIN, must_not_run_again
-from pytest_memguard.probes import own_children
+from pytest_memguard.plugin.names import MUST_NOT_RUN_AGAIN
 
 KEY: Final = "memguard_measured_again"
 """What a worker sends the number and the seconds of its measurements under."""
-SECONDS: Final = 60.0
 _OF_PYTEST: Final = frozenset(
     {"cache", "capfd", "caplog", "capsys", "monkeypatch", "request", "tmp_path", "tmpdir"}
 )
@@ -60,15 +50,12 @@ NO_FORK: Final = Gap(
 )
 
 
-class Confirm:
-    """Asks the process that was forked after the collection, and has run no test.
+class FreshRegressions:
+    """Has suspects, and tests whose numbers are stored, measured where no test has run.
 
     Args:
         times: how often a suspect is measured again at most.
-        measure: runs a test once more where it is called, with a metric beside resident memory,
-            and returns its outcome as JSON.
-        trace: calls a test so many times where it is called, and returns the lines that hold
-            most at the peak of the last call.
+        process: measures them.
         stores: whether the numbers of a test are going to be stored, whatever was found.
 
     Attributes:
@@ -77,50 +64,27 @@ class Confirm:
     """
 
     def __init__(
-        self,
-        times: int,
-        measure: Callable[[pytest.Item, str], Any],
-        trace: Callable[[pytest.Item, int], Sequence[CallSite]],
-        stores: Callable[[Outcome], bool],
+        self, times: int, process: FreshProcess, stores: Callable[[Outcome], bool]
     ) -> None:
         self._times = times
+        self._process = process
         self._stores = stores
-        self._measure = measure
-        self._trace = trace
-        self._items: Mapping[str, pytest.Item] = {}
-        self._server: ForkServer | None = None
         self._latest = ("", "")
         self._reported: dict[str, str] = {}
         self._answers: list[ChildResult] = []
         self.count = 0
         self.seconds = 0.0
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Fork once the tests are known, before the first of them."""
-        self._items = {item.nodeid: item for item in session.items}
-        if can_fork() and session.items and not session.config.getoption("collectonly"):
-            self._begin()
-        try:
-            return (yield)
-        finally:
-            self.close()
-
-    def _begin(self) -> None:
-        self._server = ForkServer(self._again)
-        own_children.PIDS.add(self._server.pid)
-
-    def begin_in_child(self) -> None:
-        """Go on in a forked child in which no test has run; it may die while it asks."""
-        if self._server is not None:
-            own_children.PIDS.discard(self._server.pid)
-            self._server.leave()
-            self._begin()
-
     def take_counts(self) -> tuple[int, float]:
         """Return the number and the seconds of measurements, and begin to count anew."""
         counts, self.count, self.seconds = (self.count, self.seconds), 0, 0.0
         return counts
+
+    def add_counts(self, count: int, seconds: float) -> None:
+        """Count what a forked child has measured."""
+        self.count += count
+        self.seconds += seconds
+        self._process.note(seconds)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -128,13 +92,6 @@ class Confirm:
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output[KEY] = [self.count, self.seconds]
-
-    def close(self) -> None:
-        """Let the process end."""
-        if self._server is not None:
-            own_children.PIDS.discard(self._server.pid)
-            self._server.close()
-            self._server = None
 
     def ask(
         self, finding: Finding, so_far: Outcome, seconds: float, known: KnownFills
@@ -154,13 +111,16 @@ class Confirm:
         stored = finding.budget.baseline_value
         if stored is None:
             return finding
-        if must_not_run_again(self._items.get(so_far.nodeid)):
-            return not_decided(finding, MUST_NOT_RUN_AGAIN)
+        refusal = (
+            "" if self._latest[0] == so_far.nodeid else self._process.refusal(so_far.nodeid)
+        )
+        if refusal:
+            return _refused(finding, stored, refusal)
         told: list[TwoCalls] = []
         result: Finding | None = finding
         for number in range(self._times):
             answer = self._answer(so_far, seconds, number, finding.budget.metric)
-            again = again_from(answer, lambda outcome: peak_of(outcome, finding))
+            again = again_from(answer, lambda outcome: peak_of(outcome, finding.budget))
             verdict = None
             if again.calls is not None:
                 told.append(again.calls)
@@ -191,13 +151,12 @@ class Confirm:
             cold: whether its first call is traced, which fills what stays; or the second.
         """
         self.count += 1
-        request = {**self._request(so_far, RSS.name), "traced_call": 1 if cold else 2}
-        return tuple(map(site_from_json, self._asked(request, seconds).value or ()))
+        answer = self._asked(so_far, seconds, traced_call=1 if cold else 2)
+        return tuple(map(site_from_json, answer.value or ()))
 
     def fixtures(self, nodeid: str) -> tuple[str, ...]:
         """Names of the fixtures that a test uses, as far as they may be a cause."""
-        names = getattr(self._items.get(nodeid), "fixturenames", ())
-        return tuple(sorted(set(names) - _OF_PYTEST))
+        return tuple(sorted(set(self._process.fixtures(nodeid)) - _OF_PYTEST))
 
     def _first_of(self, grown: set[str], finding: Finding, calls: TwoCalls) -> str:
         """The test that has failed for what another one would fill; empty if there is none.
@@ -248,9 +207,6 @@ class Confirm:
     def _answer(self, here: Outcome, seconds: float, number: int, metric: str) -> ChildResult:
         """Measure a test twice where no other test has left anything.
 
-        What was loaded here before its call is loaded there, too: the first to use a library
-        pays for it, and that would be this test.
-
         Args:
             here: what was measured of the test here.
             seconds: what its call took.
@@ -260,54 +216,32 @@ class Confirm:
         if self._latest != (here.nodeid, metric):
             self._latest, self._answers = (here.nodeid, metric), []
         if number == len(self._answers):
-            request = self._request(here, metric)
-            answer = self._asked(request, seconds)
+            answer = self._asked(here, seconds, metric=metric)
             if differs(answer):
                 # what fills is found by a walk around the heap, which few tests are worth
-                answer = named(answer, self._asked({**request, "names_fills": True}, seconds))
+                fills = self._asked(here, seconds, metric=metric, names_fills=True)
+                answer = named(answer, fills)
             self._answers.append(answer)
             self.count += 1
         return self._answers[number]
 
-    def _request(self, here: Outcome, metric: str) -> dict[str, Any]:
-        """What the fresh process is asked for, and what is loaded here before the call."""
-        loaded = list(sys.modules)[: len(sys.modules) - here.imports]
-        return {
-            "nodeid": here.nodeid,
-            "metric": metric,
-            "loaded": loaded,
-            "names_fills": False,
-            "traced_call": 0,
-        }
-
-    def _asked(self, request: Mapping[str, Any], seconds: float) -> ChildResult:
+    def _asked(self, here: Outcome, seconds: float, **request: Any) -> ChildResult:
         """The answer of the fresh process.
 
         Args:
-            request: for it.
-            seconds: what the call of the test took here.
+            here: what was measured of the test here.
+            seconds: what its call took.
+            request: for that process.
         """
-        if self._server is None:
-            return ChildResult(problem="there is no such process")
-        if must_not_run_again(self._items.get(request["nodeid"])):
-            return ChildResult(problem=MUST_NOT_RUN_AGAIN)
         start = Clock.seconds()
-        answer = self._server.ask(request, max(SECONDS, 80 * seconds))
+        answer = self._process.ask(here, seconds, **request)
         self.seconds += Clock.seconds() - start
         return answer
 
-    def _again(self, request: Mapping[str, Any]) -> Any:
-        """In a child of its own: run the test twice, or trace it, or name what it fills."""
-        item = self._items[request["nodeid"]]
-        load(request["loaded"])
-        if request["traced_call"]:
-            return list(map(site_to_json, self._trace(item, request["traced_call"])))
-        metric = request["metric"]
-        if request["names_fills"]:
-            return {"fills": fills_of(partial(self._measure, item, metric))}
-        gc.collect()
-        gc.freeze()  # the collections of the test need not look at what was there before
-        cold = self._measure(item, metric)
-        gc.collect()
-        warm = self._measure(item, metric) if passed(cold) is not None else None
-        return {"cold": cold, "warm": warm, "fills": []}
+
+def _refused(finding: Finding, stored: BaselineValue, why: str) -> Finding:
+    """A suspect that is not measured again; where there was no time, others may explain it."""
+    undecided = not_decided(finding, why)
+    if why == MUST_NOT_RUN_AGAIN or finding.peak is None:
+        return undecided
+    return replace(undecided, cause=Cause(growth=finding.peak.value - stored.before))
