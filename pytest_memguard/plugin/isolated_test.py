@@ -27,6 +27,7 @@ from pytest_memguard.plugin.properties import PEAK
 from pytest_memguard.plugin.pytest_internals.isolated import (
     captured_output,
     failed_call,
+    forget_unread,
     note_xfail,
     passed_call,
     share_memory,
@@ -163,6 +164,7 @@ class IsolatedTest:
         self._reports.append(report)
         self._phase_start = Clock.seconds()
         item.ihook.pytest_runtest_logreport(report=report)
+        forget_unread(self._config, report)
 
     def _warn(self, data: Any, when: str, nodeid: str, location: Any) -> None:
         self._config.hook.pytest_warning_recorded.call_historic(

@@ -774,3 +774,39 @@ def test_a_run_that_is_stopped(pytester, number) -> None:
         assert process.returncode == pytest.ExitCode.INTERRUPTED
         assert "KeyboardInterrupt" in out
         assert Path("torn").exists()
+
+
+KEPT = """
+    import pytest
+
+    @pytest.fixture
+    def talks():
+        yield
+        print("torn down")
+
+    @pytest.mark.parametrize("n", range(5))
+    def test_quiet(n):
+        pass
+
+    def test_talks(talks):
+        pass
+"""
+COUNT = """
+    def pytest_sessionfinish(session):
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        kept = [report.when for report in terminal.stats.get("", [])]
+        print("kept", kept.count("setup"), kept.count("teardown"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "kept"),
+    [((), "kept 0 1"), (("--durations=3",), "kept 6 6")],
+    ids=["no-durations", "durations"],
+)
+def test_what_is_kept_of_it(run, pytester, flags, kept) -> None:
+    """The run's process keeps no report that is never shown."""
+    pytester.makeconftest(COUNT)
+    result = run(KEPT, "--mem-isolate", *flags)
+    result.assert_outcomes(passed=6)
+    result.stdout.fnmatch_lines([f"*{kept}"])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from _pytest.runner import CallInfo
 from _pytest.skipping import evaluate_xfail_marks, xfailed_key
 
 from pytest_memguard.plugin.pytest_internals.items import setup_nodes
+
+_NOTICED_SECONDS: Final = 0.1
+"""A phase that was shorter makes no difference to plugins that add up durations."""
 
 
 def leave_reports_to(
@@ -53,6 +56,27 @@ def share_memory(report: Any, item: Any, first: pytest.TestReport | None) -> Non
     report.location = item.location if location == item.location else location
     if first is not None and report.keywords == first.keywords:
         report.keywords = first.keywords
+    elif report.keywords == (keywords := dict.fromkeys(item.keywords, 1)):
+        report.keywords = keywords  # of the same strings as those of the test
+
+
+def forget_unread(config: pytest.Config, report: pytest.TestReport) -> None:
+    """Let the terminal not keep a passed setup or teardown of which it shows nothing.
+
+    pytest keeps all reports to the end of the run. Without ``--durations``, it never shows
+    these, unless they have captured output.
+
+    Args:
+        config: pytest's.
+        report: all plugins have it.
+    """
+    is_shown = report.when == "call" or not report.passed or report.sections
+    if is_shown or report.duration >= _NOTICED_SECONDS or config.option.durations is not None:
+        return
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    kept = terminal.stats.get("") if terminal is not None else None
+    if kept and kept[-1] is report:
+        del kept[-1]
 
 
 def captured_output(config: pytest.Config) -> tuple[str, str]:
