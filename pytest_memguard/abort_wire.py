@@ -13,6 +13,7 @@ def breach_to_json(breach: Breach) -> Json:
         "available": breach.available,
         "source": breach.source,
         "processes": [(one.pid, one.parent, one.size) for one in breach.processes],
+        "time": breach.time,
     }
 
 
@@ -26,6 +27,7 @@ def breach_from_json(data: Json) -> Breach:
             ProcessLevel(pid=pid, parent=parent, size=size)
             for pid, parent, size in data["processes"]
         ),
+        time=data["time"],
     )
 
 

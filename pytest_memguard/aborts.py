@@ -37,6 +37,8 @@ class Breach:
     """Whose limit that is; empty if it is not the reason."""
     processes: tuple[ProcessLevel, ...]
     """Its processes."""
+    time: float = 0.0
+    """Seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pytest_memguard.alerts import Alert
+from pytest_memguard.alerts import COUNTED, Alert
 from pytest_memguard.formats import Json
 
 
 def alert_to_json(alert: Alert) -> Json:
     """Return an alert as plain JSON."""
     return {
+        "signal": alert.signal,
+        "unit": COUNTED.get(alert.signal, "bytes"),
         "severity": alert.severity,
-        "limit_bytes": alert.limit,
-        "highest_rss_bytes": alert.highest,
+        "limit": alert.limit,
+        "highest": alert.highest,
         "worker": alert.worker,
         "test": alert.nodeid,
         "phase": alert.phase,
@@ -21,9 +23,10 @@ def alert_to_json(alert: Alert) -> Json:
 def alert_from_json(data: Json) -> Alert:
     """Return an alert from its plain form."""
     return Alert(
+        signal=data["signal"],
         severity=data["severity"],
-        limit=data["limit_bytes"],
-        highest=data["highest_rss_bytes"],
+        limit=data["limit"],
+        highest=data["highest"],
         worker=data["worker"],
         nodeid=data["test"],
         phase=data["phase"],

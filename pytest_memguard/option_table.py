@@ -450,7 +450,8 @@ OPTIONS: tuple[Option, ...] = (
         ini="mem_alert",
         default="none",
         help="Lines 'worker rss = SIZE LEVEL, ...': report each process that runs tests whose "
-        "resident memory reaches a size, as info, warning or critical.",
+        "resident memory reaches a size, as info, warning or critical. Likewise worker uss, "
+        "worker fds, worker threads and worker children, and run rss for the whole run.",
     ),
     Option(
         "parallel",

@@ -21,7 +21,11 @@ from pytest_memguard.plugin.abort_stop import SIGNAL, AbortStop, can_be_told
 from pytest_memguard.plugin.ci import start_reporting_on_github
 from pytest_memguard.plugin.keys import ABORT, FLIGHT_FOLDER
 from pytest_memguard.plugin.options import settings_of
-from pytest_memguard.plugin.pytest_internals.xdist_workers import process_of, stop_distribution
+from pytest_memguard.plugin.pytest_internals.xdist_workers import (
+    names_by_pid,
+    process_of,
+    stop_distribution,
+)
 from pytest_memguard.probes.memory_limit import memory_limit, tightest_limit
 from pytest_memguard.probes.run_watch import RunWatch
 from pytest_memguard.report.abort import abort_lines
@@ -29,6 +33,7 @@ from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import format_size
 from pytest_memguard.storage.flight_records import read_flight
 
+_WATCHER: Final = "pytest_memguard.probes.run_watcher"
 _NO_SIGNAL: Final = "this system has no signal by which a run can be told to stop"
 _NO_THREAD: Final = "pytest does not run in the main thread, which alone gets signals"
 _NO_LIMIT: Final = "no limit of a container or of the machine is known; give a SIZE"
@@ -83,7 +88,7 @@ class AbortWatch(AbortStop):
         """Start the process that watches."""
         try:
             self._prepare()
-            self._watch = RunWatch(max(self._size, 0), int(SIGNAL or 0))
+            self._watch = RunWatch(_WATCHER, int(SIGNAL or 0), max(self._size, 0))
         except Unmeasurable as error:
             self._miss(str(error))
 
@@ -136,10 +141,10 @@ class AbortWatch(AbortStop):
         """Find out which tests have the memory, once."""
         if self.stopped:
             return True
-        breach = self._watch.news() if self._watch is not None else None
-        if breach is None:
+        news = self._watch.news() if self._watch is not None else []
+        if not news:
             return False
-        self._config.stash[ABORT] = self._abort(breach)
+        self._config.stash[ABORT] = self._abort(news[-1])
         return True
 
     def stop(self) -> None:
@@ -188,17 +193,15 @@ class AbortWatch(AbortStop):
         """Return which tests had the memory; the run must not end with what goes wrong here."""
         problems = []
         try:
-            flights = list(self._flights())
+            flights = list(flights_of(self._config))
         except Exception as error:  # noqa: BLE001  the report must come out
             flights, problems = [], [f"the tests ({type(error).__name__}: {error})"]
         if not flights and not problems:
             problems = [f"the tests: {_no_record(self._config)}"]
-        processes = ((process_of(node), node.gateway.id) for node in self._workers)
-        workers = {process.pid: name for process, name in processes if process is not None}
         return abort_of(
             breach,
             flights,
-            workers,
+            names_by_pid(self._workers),
             reason=self._told(breach),
             time=time.time(),
             problems=problems,
@@ -212,12 +215,14 @@ class AbortWatch(AbortStop):
         left = f"{format_size(breach.available)} of {breach.source} were left"
         return f"the run was stopped: {left}, and it used {used} ({self._where})"
 
-    def _flights(self) -> Iterator[Flight]:
-        folder = self._config.stash.get(FLIGHT_FOLDER, None)
-        for path in sorted(folder.path.glob("*.flight")) if folder is not None else ():
-            flight = read_flight(path)
-            if flight.pid:
-                yield flight
+
+def flights_of(config: pytest.Config) -> Iterator[Flight]:
+    """Yield the flight records of a run as they are now."""
+    folder = config.stash.get(FLIGHT_FOLDER, None)
+    for path in sorted(folder.path.glob("*.flight")) if folder is not None else ():
+        flight = read_flight(path)
+        if flight.pid:
+            yield flight
 
 
 def _no_record(config: pytest.Config) -> str:

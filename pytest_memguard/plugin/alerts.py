@@ -1,28 +1,37 @@
-"""Reports processes that have reached a level of ``mem_alert``, at once and at the end."""
+"""Reports what has reached a level of ``mem_alert``, at once and at the end."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Final
 
 import pytest
 
 from pytest_memguard.alert_wire import alert_from_json, alert_to_json
-from pytest_memguard.alerts import Alert, AlertLevel
+from pytest_memguard.alerts import (
+    RUN_RSS,
+    WORKER_RSS,
+    Alert,
+    AlertLevel,
+    AlertSignal,
+    alert_amount,
+)
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.alert import level_reached, levels_left
 from pytest_memguard.plugin.ci import start_reporting_on_github
 from pytest_memguard.plugin.keys import ALERTS
 from pytest_memguard.plugin.pytest_internals.plugins import begin_line
 from pytest_memguard.probes.process_highest import ProcessHighest
+from pytest_memguard.probes.process_levels import ProcessLevels
 from pytest_memguard.report.alerts import alert_lines, alert_sentence
 from pytest_memguard.settings import Settings
-from pytest_memguard.sizes import format_size
 
 _ATTRIBUTE: Final = "memguard_alerts"
 """Name under which alerts travel with the report of a test."""
 _COLOURS: Final = {"info": {}, "warning": {"yellow": True}, "critical": {"red": True}}
+Highest = Callable[[int], int]
+"""Returns the highest reading so far; 0 if it is below a level."""
 
 
 def begin_alerts(config: pytest.Config, settings: Settings) -> None:
@@ -33,19 +42,49 @@ def begin_alerts(config: pytest.Config, settings: Settings) -> None:
         settings: the run's.
     """
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
-    reader: ProcessHighest | None = None
-    problem = ""
-    try:
-        reader = ProcessHighest()
-    except Unmeasurable as error:
-        problem = str(error)
-    if reader is not None:
+    levels: dict[AlertSignal, list[AlertLevel]] = {}
+    for level in settings.alert:
+        levels.setdefault(level.signal, []).append(level)
+    of_run = levels.pop(RUN_RSS, [])
+    readers, problems = _readers(set(levels))
+    if readers:
         worker = "" if worker_input is None else str(worker_input["workerid"])
-        alerts = ProcessAlerts(config, settings.alert, reader, worker)
+        alerts = ProcessAlerts(config, levels, readers, worker)
         config.pluginmanager.register(alerts, "memguard-process-alerts")
     if worker_input is None:
-        report = AlertReport(config, settings, problem)
+        report = AlertReport(config, settings, problems)
         config.pluginmanager.register(report, "memguard-alerts")
+        if of_run:
+            from pytest_memguard.plugin.run_alerts import RunAlerts
+
+            of_all = RunAlerts(config, of_run, report.show, report.miss)
+            config.pluginmanager.register(of_all, "memguard-run-alerts")
+
+
+def _readers(
+    signals: set[AlertSignal],
+) -> tuple[dict[AlertSignal, Highest], dict[AlertSignal, str]]:
+    """What reads signals of this process, and why some cannot be read.
+
+    Args:
+        signals: those for which there are levels.
+    """
+    readers: dict[AlertSignal, Highest] = {}
+    problems: dict[AlertSignal, str] = {}
+    if WORKER_RSS in signals:
+        try:
+            readers[WORKER_RSS] = ProcessHighest().reached
+        except Unmeasurable as error:
+            problems[WORKER_RSS] = str(error)
+    if signals - {WORKER_RSS}:
+        others = ProcessLevels(signals)
+        problems |= others.problems
+        readers |= {signal: _reading(read) for signal, read in others.readers.items()}
+    return readers, problems
+
+
+def _reading(read: Callable[[], int]) -> Highest:
+    return lambda _: read()
 
 
 class ProcessAlerts:
@@ -53,21 +92,21 @@ class ProcessAlerts:
 
     Args:
         config: pytest's.
-        levels: the lowest first.
-        reader: reads the highest resident memory.
+        levels: of each signal, the lowest first.
+        readers: of those signals that can be read.
         worker: name of the pytest-xdist worker; empty without one.
     """
 
     def __init__(
         self,
         config: pytest.Config,
-        levels: Sequence[AlertLevel],
-        reader: ProcessHighest,
+        levels: Mapping[AlertSignal, Sequence[AlertLevel]],
+        readers: Mapping[AlertSignal, Highest],
         worker: str,
     ) -> None:
         self._config = config
-        self._levels = tuple(levels)
-        self._reader = reader
+        self._levels = {signal: tuple(levels[signal]) for signal in readers}
+        self._readers = dict(readers)
         self._worker = worker
         self._waiting: list[Alert] = []
         self._sent: list[Alert] = []
@@ -114,19 +153,22 @@ class ProcessAlerts:
             nodeid: the test that runs; empty for none.
             phase: its phase.
         """
-        highest = self._reader.reached(self._levels[0].size) if self._levels else 0
-        level = level_reached(self._levels, highest)
-        if level is not None:
-            self._levels = levels_left(self._levels, highest)
-            alert = Alert(
-                severity=level.severity,
-                limit=level.size,
-                highest=highest,
-                worker=self._worker,
-                nodeid=nodeid,
-                phase=phase,
-            )
-            self._waiting.append(alert)
+        for signal, read in self._readers.items():
+            levels = self._levels[signal]
+            highest = read(levels[0].size) if levels else 0
+            level = level_reached(levels, highest)
+            if level is not None:
+                self._levels[signal] = levels_left(levels, highest)
+                alert = Alert(
+                    signal=signal,
+                    severity=level.severity,
+                    limit=level.size,
+                    highest=highest,
+                    worker=self._worker,
+                    nodeid=nodeid,
+                    phase=phase,
+                )
+                self._waiting.append(alert)
 
 
 def _attach(report: pytest.TestReport, alerts: Sequence[Alert]) -> None:
@@ -171,34 +213,61 @@ class AlertReport:
     Args:
         config: pytest's.
         settings: the run's.
-        problem: why there are none.
+        problems: why some signals cannot be read.
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings, problem: str) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Settings, problems: Mapping[AlertSignal, str]
+    ) -> None:
         self._config = config
         self._alerts: list[Alert] = config.stash.setdefault(ALERTS, [])
-        where = settings.where("alert")
-        levels = (f"{format_size(one.size)} ({one.severity})" for one in settings.alert)
-        self._line = f"memguard: alerts when worker rss reaches {', '.join(levels)}, by {where}"
-        if problem:
-            self._line = f"memguard: not measured here: {where}: {problem}"
+        self._where = settings.where("alert")
+        levels: dict[AlertSignal, list[str]] = {}
+        for one in settings.alert:
+            text = f"{alert_amount(one.signal, one.size)} ({one.severity})"
+            levels.setdefault(one.signal, []).append(text)
+        self._lines = [
+            f"memguard: alerts when {signal} reaches {', '.join(texts)}, by {self._where}"
+            for signal, texts in levels.items()
+            if signal not in problems
+        ]
+        self._gaps: list[str] = []
+        for signal, problem in problems.items():
+            self.miss(signal, problem)
 
-    def pytest_report_header(self) -> str:
+    def miss(self, signal: AlertSignal, reason: str) -> None:
+        """Say that a signal is not read, or not any more.
+
+        Args:
+            signal: which.
+            reason: why.
+        """
+        self._gaps.append(f"memguard: not measured here: {signal} ({self._where}): {reason}")
+
+    def pytest_report_header(self) -> list[str]:
         """Say which levels are reported."""
-        return self._line
+        gaps, self._gaps = self._gaps, []
+        return [*self._lines, *gaps]
+
+    def show(self, alert: Alert) -> None:
+        """Print an alert now, and keep it for the end.
+
+        Args:
+            alert: a new one.
+        """
+        self._alerts.append(alert)
+        terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            begin_line(terminal)
+            sentence = f"memguard: {alert_sentence(alert)}"
+            terminal.write_line(sentence, **_COLOURS[alert.severity])
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Print alerts that come with a report."""
         text = report.__dict__.pop(_ATTRIBUTE, None)
         for entry in json.loads(text) if text is not None else ():
-            alert = alert_from_json(entry)
-            self._alerts.append(alert)
-            terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
-            if terminal is not None:
-                begin_line(terminal)
-                sentence = f"memguard: {alert_sentence(alert)}"
-                terminal.write_line(sentence, **_COLOURS[alert.severity])
+            self.show(alert_from_json(entry))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
@@ -211,7 +280,7 @@ class AlertReport:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print them once more at the end, the worst first."""
-        if self._alerts:
+        if self._alerts or self._gaps:
             terminalreporter.write_sep("=", "memory alerts")
-        for line in alert_lines(self._alerts):
+        for line in [*alert_lines(self._alerts), *self._gaps]:
             terminalreporter.write_line(line)

@@ -77,6 +77,11 @@ class Counters:
         self._readers = tuple(reader for _, reader in working)
 
     @property
+    def readers(self) -> dict[Signal, Reader]:
+        """What reads each signal alone."""
+        return dict(zip(self.signals, self._readers, strict=True))
+
+    @property
     def resources(self) -> Sequence[int]:
         """Columns of resources: things that are counted and may disappear with a delay."""
         return [i for i, signal in enumerate(self.signals) if signal in _RESOURCES]

@@ -6,31 +6,29 @@ import contextlib
 import json
 import os
 from select import select
-from typing import IO, Final
+from typing import IO
 
 from pytest_memguard.abort_wire import breach_from_json
 from pytest_memguard.aborts import Breach
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.separate_process import pipe_identity, start_separate
 
-_WATCHER: Final = "pytest_memguard.probes.run_watcher"
-
 
 class RunWatch:
     """Starts the process that watches this one and its descendants.
 
     Args:
-        size: bytes that they may use together; 0: as much as limits of the system allow.
-        number: the signal by which this process is told to stop.
+        watcher: name of the module that watches.
+        arguments: of its function ``main``, behind the number of this process.
 
     Raises:
         Unmeasurable: if it cannot be started.
     """
 
-    def __init__(self, size: int, number: int) -> None:
+    def __init__(self, watcher: str, *arguments: object) -> None:
         try:
             self._answers, self._news = start_separate(
-                _WATCHER, os.getpid(), number, size, errors=None
+                watcher, os.getpid(), *arguments, errors=None
             )
         except OSError as error:
             msg = f"no process could be started that watches the run: {error}"
@@ -40,8 +38,8 @@ class RunWatch:
         self._text = b""
         self.has_ended = False
 
-    def news(self) -> Breach | None:
-        """Return what the watching process has seen, if it has told this one to stop."""
+    def news(self) -> list[Breach]:
+        """Return the moments that the watching process has reported since the last call."""
         while self._is_ours() and select([self._news], [], [], 0)[0]:
             data = os.read(self._news.fileno(), 1 << 16)
             if not data:
@@ -49,8 +47,7 @@ class RunWatch:
                 break
             self._text += data
         *lines, self._text = self._text.split(b"\n")
-        found = [line for line in lines if line.startswith(b"{")]
-        return breach_from_json(json.loads(found[-1])) if found else None
+        return [breach_from_json(json.loads(line)) for line in lines if line.startswith(b"{")]
 
     def stops(self) -> None:
         """Say that the run stops."""

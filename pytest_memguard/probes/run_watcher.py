@@ -149,6 +149,7 @@ class RunWatcher:
             available=None if limit is None else limit.available,
             source="" if limit is None else str(limit),
             processes=self._tree.levels(),
+            time=time.time(),
         )
 
     def kill_largest(self) -> str:
@@ -217,6 +218,29 @@ def main(root: int, number: int, size: int) -> None:  # pragma: no cover  in its
         size: bytes that it may use; 0: as much as limits of the system allow.
     """
     leave_parent()
+    watcher = RunWatcher(tree_of_run(root), size)
+
+    def tell(breach: Breach | None) -> None:
+        if breach is not None:  # the pipe would be full some time
+            write_line(json.dumps(breach_to_json(breach)))
+        os.kill(root, number)
+
+    write_line("ready")
+    try:
+        watch(watcher, tell, _say, pauses_between)
+    except OSError:
+        os._exit(0)
+
+
+def tree_of_run(root: int) -> Tree:  # pragma: no cover  in a process of its own
+    """Return the processes of a run, without this one.
+
+    Args:
+        root: number of the first process.
+
+    Raises:
+        OSError: if it has ended.
+    """
     tree: Tree
     if sys.platform == "linux":
         from pytest_memguard.probes.run_levels import LinuxRun
@@ -226,21 +250,11 @@ def main(root: int, number: int, size: int) -> None:  # pragma: no cover  in its
         from pytest_memguard.probes.run_levels_psutil import PsutilRun
 
         tree = PsutilRun(root, {os.getpid()})
-    watcher = RunWatcher(tree, size)
-
-    def tell(breach: Breach | None) -> None:
-        if breach is not None:  # the pipe would be full some time
-            _write(json.dumps(breach_to_json(breach)))
-        os.kill(root, number)
-
-    _write("ready")
-    try:
-        watch(watcher, tell, _say, _pauses)
-    except OSError:
-        os._exit(0)
+    return tree
 
 
-def _write(line: str) -> None:  # pragma: no cover  in its own process
+def write_line(line: str) -> None:  # pragma: no cover  in a process of its own
+    """Report something to the process that has started this one."""
     os.write(1, f"{line}\n".encode())
 
 
@@ -248,7 +262,7 @@ def _say(line: str) -> None:  # pragma: no cover  in its own process
     os.write(2, f"\n{line}\n".encode())
 
 
-def _pauses(seconds: float) -> Iterator[bytes]:  # pragma: no cover  in its own process
+def pauses_between(seconds: float) -> Iterator[bytes]:  # pragma: no cover  in its own process
     """Wait, and yield what the run answers; an end of the pipe is the end."""
     from select import select
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -103,6 +104,91 @@ def test_isolated(run, ini) -> None:
         "test_call",
         "test_teardown",
     ]
+
+
+MANY = """
+    import subprocess, threading, time, os
+
+    KEPT = []
+
+    def test_fds():
+        KEPT.extend(open(os.devnull) for _ in range(60))
+
+    def test_threads():
+        end = threading.Event()
+        threads = [threading.Thread(target=end.wait) for _ in range(12)]
+        KEPT.append(threads)
+        KEPT.append(end)
+        for thread in threads:
+            thread.start()
+
+    def test_children():
+        KEPT.extend(subprocess.Popen(["sleep", "60"]) for _ in range(3))
+
+    def test_uss():
+        KEPT.append(bytearray(b"x") * (150 << 20))
+
+    def test_end():
+        for one in KEPT:
+            if isinstance(one, subprocess.Popen):
+                one.kill()
+                one.wait()
+            elif isinstance(one, threading.Event):
+                one.set()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing else lists children")
+def test_other_signals(run, pytester) -> None:
+    """Open files, threads, children and pages of its own have levels as well."""
+    pytester.makeini(
+        "[pytest]\nmem_alert =\n worker fds = 60 warning, 10000 critical\n"
+        " worker threads = 10 critical\n worker children = 3 info\n worker uss = 150MB info\n"
+    )
+    result = run(MANY, "--mem-json=out.json")
+    result.assert_outcomes(passed=5)
+    told = {line.rpartition(":")[2]: line for line in alerts(result)}
+    assert {"test_fds", "test_threads", "test_children", "test_uss"} == set(told)
+    assert " open files (level 60 open files) in " in told["test_fds"]
+    assert told["test_threads"].startswith("critical: pytest reached 1")
+    assert "reached 3 child processes (level 3 child processes)" in told["test_children"]
+    assert " MiB of its own (USS) (level 150.0 MiB) in " in told["test_uss"]
+    data = json.loads((pytester.path / "out.json").read_text(encoding="utf-8"))
+    jsonschema.validate(data, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    assert {"bytes", "open files", "threads", "child processes"} == {
+        alert["unit"] for alert in data["alerts"]
+    }
+
+
+RISING = """
+    import time
+
+    def test_small():
+        pass
+
+    def test_large():
+        rows = bytearray(b"x") * (300 << 20)
+        time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "end"),
+    [
+        ((), " in test_it.py::test_large"),
+        (("-n2",), " and most of it was that of test_it.py::test_large in gw"),
+    ],
+    ids=["alone", "workers"],
+)
+def test_the_whole_run(run, pytester, flags, end) -> None:
+    """The sum of all processes has levels, and the test is named that had most."""
+    pytester.makeini("[pytest]\nmem_alert = run rss = 300MB warning, 100GB critical\n")
+    result = run(RISING, *flags, plugins=XDIST)
+    result.assert_outcomes(passed=2)
+    (line,) = alerts(result)
+    assert line.startswith("warning: the run reached 3")
+    assert end in line
+    result.stdout.fnmatch_lines([f"memguard: {line}", "*= memory alerts =*"])
 
 
 def test_before_the_first_test(run, ini) -> None:

@@ -253,6 +253,7 @@ ABORT = Abort(
     time=1_796_011_200.5,
 )
 ALERT = Alert(
+    signal="worker rss",
     severity="critical",
     limit=1024 * MIB,
     highest=1200 * MIB,

@@ -29,6 +29,17 @@ def test_line() -> None:
             ["worker rss = 512 info"], [AlertLevel(size=512 * MIB, severity="info")], id="mib"
         ),
         pytest.param([], [], id="none"),
+        pytest.param(
+            ["run rss = 4GB critical", "worker fds = 1000 critical, 50 warning", LINE],
+            [
+                WARNING,
+                CRITICAL,
+                AlertLevel(signal="worker fds", size=50, severity="warning"),
+                AlertLevel(signal="worker fds", size=1000, severity="critical"),
+                AlertLevel(signal="run rss", size=4 * GIB, severity="critical"),
+            ],
+            id="signals",
+        ),
     ],
 )
 def test_lines(lines, levels) -> None:
@@ -52,6 +63,9 @@ def test_lines(lines, levels) -> None:
         pytest.param(["worker rss = 1GB info,"], "'' does not end in", id="comma"),
         pytest.param(["worker rss = 2GB warning, 1GB critical"], "a larger size", id="order"),
         pytest.param(["worker rss = 1GB info", "worker rss = 2GB info"], "once", id="twice"),
+        pytest.param(["worker pss = 1 info"], "worker fds, worker threads,", id="signal"),
+        pytest.param(["worker fds = 1GB info"], "open files", id="count"),
+        pytest.param(["worker fds = 0 info"], "every process reaches '0 info'", id="no-count"),
         pytest.param(["worker rss = 1GB info, 1GB warning"], "larger", id="equal-sizes"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +15,16 @@ def process_of(node: Any) -> Any:
         node: xdist's controller of the worker.
     """
     return getattr(getattr(node.gateway, "_io", None), "popen", None)
+
+
+def names_by_pid(nodes: Sequence[Any]) -> dict[int, str]:
+    """Return the names of workers of this machine by the numbers of their processes.
+
+    Args:
+        nodes: xdist's controllers of the workers.
+    """
+    processes = ((process_of(node), node.gateway.id) for node in nodes)
+    return {process.pid: name for process, name in processes if process is not None}
 
 
 def stop_distribution(config: pytest.Config, reason: str) -> None:

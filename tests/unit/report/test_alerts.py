@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from markdown_it import MarkdownIt
 
 from pytest_memguard.report.alerts import (
@@ -29,6 +30,42 @@ def test_sentence() -> None:
     assert alert_sentence(BEFORE) == (
         "warning: pytest reached 1.17 GiB (level 1.00 GiB) before the first test"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        pytest.param(
+            {"signal": "worker fds", "highest": 1200, "limit": 1000},
+            "critical: gw1 reached 1,200 open files (level 1,000 open files) in t",
+            id="count",
+        ),
+        pytest.param(
+            {"signal": "worker uss"},
+            "critical: gw1 reached 1.17 GiB of its own (USS) (level 1.00 GiB) in t",
+            id="uss",
+        ),
+        pytest.param(
+            {"signal": "run rss"},
+            "critical: the run reached 1.17 GiB (level 1.00 GiB) and most of it was that of t "
+            "in gw1",
+            id="run-with-workers",
+        ),
+        pytest.param(
+            {"signal": "run rss", "worker": ""},
+            "critical: the run reached 1.17 GiB (level 1.00 GiB) in t",
+            id="run",
+        ),
+        pytest.param(
+            {"signal": "run rss", "nodeid": "", "worker": ""},
+            "critical: the run reached 1.17 GiB (level 1.00 GiB)",
+            id="run-without-a-test",
+        ),
+    ],
+)
+def test_signals(changes, sentence) -> None:
+    """Each signal has words and a unit of its own."""
+    assert sentence == alert_sentence(replace(ALERT, **{"nodeid": "t", **changes}))
 
 
 def test_the_worst_first() -> None:

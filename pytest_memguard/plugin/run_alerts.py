@@ -1,0 +1,122 @@
+"""Reports when a whole run reaches a level of ``mem_alert``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from pytest_memguard.aborts import Breach
+from pytest_memguard.alerts import RUN_RSS, Alert, AlertLevel, AlertSignal
+from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.flights import Flight
+from pytest_memguard.judge.abort import abort_of
+from pytest_memguard.judge.alert import level_reached, levels_left
+from pytest_memguard.plugin.abort_watch import flights_of
+from pytest_memguard.plugin.pytest_internals.xdist_workers import names_by_pid
+from pytest_memguard.probes.run_watch import RunWatch
+
+_WATCHER: Final = "pytest_memguard.probes.run_alert_watcher"
+_ENDED: Final = "the process that watched it has ended, or a test has closed the pipes to it"
+_ELSEWHERE: Final = "workers on other machines do not count"
+
+
+class RunAlerts:
+    """Has the memory of a run watched from the process that reports.
+
+    Args:
+        config: pytest's.
+        levels: the lowest first.
+        show: takes a new alert.
+        miss: takes a signal that is not read, or not any more, and why.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        levels: Sequence[AlertLevel],
+        show: Callable[[Alert], object],
+        miss: Callable[[AlertSignal, str], object],
+    ) -> None:
+        self._config = config
+        self._levels = tuple(levels)
+        self._show = show
+        self._miss = miss
+        self._watch: RunWatch | None = None
+        self._workers: list[Any] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Start the process that watches."""
+        try:
+            self._watch = RunWatch(_WATCHER, [level.size for level in self._levels])
+        except Unmeasurable as error:
+            self._miss(RUN_RSS, str(error))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Remember a worker of pytest-xdist."""
+        if node.gateway.spec.popen:
+            self._workers.append(node)
+        else:
+            self._miss(RUN_RSS, _ELSEWHERE)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print what was reached by now."""
+        self._read(report.nodeid, str(report.when))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Print what was reached behind the last report."""
+        try:
+            return (yield)
+        finally:
+            self._read("", "")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """End the process that watches."""
+        watch, self._watch = self._watch, None
+        if watch is not None and not watch.close() and self._levels:
+            self._miss(RUN_RSS, _ENDED)
+
+    def _read(self, nodeid: str, phase: str) -> None:
+        """Print the levels that were reached since the last report.
+
+        Args:
+            nodeid: the test that has just been reported; empty for none.
+            phase: its phase.
+        """
+        for breach in self._watch.news() if self._watch is not None else ():
+            level = level_reached(self._levels, breach.used)
+            if level is None:
+                continue
+            self._levels = levels_left(self._levels, breach.used)
+            worker = ""
+            if self._workers:
+                nodeid, worker, phase = self._most_of(breach)
+            alert = Alert(
+                signal=RUN_RSS,
+                severity=level.severity,
+                limit=level.size,
+                highest=breach.used,
+                worker=worker,
+                nodeid=nodeid,
+                phase=phase,
+            )
+            self._show(alert)
+
+    def _most_of(self, breach: Breach) -> tuple[str, str, str]:
+        """Return the test that had most, and its worker, as far as flight records show it."""
+        workers = names_by_pid(self._workers)
+        flights = [_until(breach.time, flight) for flight in flights_of(self._config)]
+        parts = abort_of(breach, flights, workers, reason="", time=0.0).parts
+        return (parts[0].nodeid, parts[0].worker, "") if parts else ("", "", "")
+
+
+def _until(time: float, flight: Flight) -> Flight:
+    """Return a flight record as it was at a moment."""
+    return replace(flight, lines=tuple(line for line in flight.lines if line.time <= time))
