@@ -26,7 +26,7 @@ Threads = Literal["all", "current"]
 Method = Literal["kernel mark", "sampled", "memray", "memray estimate", "tracemalloc", "probe"]
 Ceiling = Literal["kernel limit", "watchdog"]
 """What holds a test to a hard budget: `RLIMIT_DATA`, or a thread that samples."""
-Bound = Literal["slack", "collected", "dropped", "unseen", "uncounted"]
+Bound = Literal["slack", "foreign", "collected", "dropped", "unseen", "uncounted"]
 """Why a measured peak may be below the true one."""
 Rule = Literal[
     "over-budget",

@@ -31,6 +31,10 @@ class MeasuredSlack(FillableSlack, Protocol):
         """Bytes in use on the C heap."""
 
     @property
+    def explained(self) -> int:
+        """Bytes that CPython and glibc have from the system, in use or free."""
+
+    @property
     def malloc(self) -> int:
         """Bytes of slack in the C heap."""
 

@@ -13,6 +13,7 @@ from pytest_memguard.allocator.filler import (
     UNFILLED_POOLS,
     Filler,
 )
+from pytest_memguard.allocator.foreign_slack import ForeignSlack
 from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.allocator.measured_slack import MeasuredSlack, SlackBound
 from pytest_memguard.clock import Clock
@@ -58,10 +59,13 @@ class SlackEstimator:
         probe: measures the slack, in 0.03 to 2 milliseconds.
         resident: returns resident bytes.
         blocks: counts the small blocks in use.
+        others: bounds the slack of other allocators, which can neither be filled nor tracked.
 
     Attributes:
         filler: the blocks that stay for good.
         anywhere: bytes of the slack where blocks of any size fit.
+        foreign: the most bytes of slack that other allocators had when it was last measured;
+            no bound includes them.
     """
 
     def __init__(
@@ -69,9 +73,11 @@ class SlackEstimator:
         probe: Callable[[], MeasuredSlack],
         resident: Callable[[], int],
         blocks: Callable[[], int] = sys.getallocatedblocks,
+        others: ForeignSlack | None = None,
     ) -> None:
         self.filler = Filler()
-        self.anywhere = 0
+        self.anywhere = self.foreign = 0
+        self._others = others
         self._probe = probe
         self._resident = resident
         self._blocks = blocks
@@ -102,7 +108,7 @@ class SlackEstimator:
             return known
         self._lasted += 1
         last = self._last
-        slack = self._ask(level)
+        slack = self._ask(level, tolerance)
         if fill and last.slack > tolerance and last.small > _LEAST_FILLED_BYTES:
             self._fill(self.filler, slack, level)
         return last.slack
@@ -239,11 +245,13 @@ class SlackEstimator:
         raised, self._raised = self._raised, 0
         return raised
 
-    def _ask(self, level: int) -> MeasuredSlack:
+    def _ask(self, level: int, tolerance: float = inf) -> MeasuredSlack:
         """Measure the slack, and note what moved since as a second bound of it."""
         last = self._last
         start = self._cpu()
         slack = self._probe()
+        if self._others is not None:
+            self.foreign = self._others.bound(slack, tolerance)
         cost = self._cpu() - start
         self._highest = max(self._highest, level)
         self._most = self._most or slack.small + max(ALWAYS_ALLOWED, level // 2)

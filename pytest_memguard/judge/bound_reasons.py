@@ -8,6 +8,8 @@ from pytest_memguard.model import Bound
 
 REASONS: Final[dict[Bound, str]] = {
     "slack": "earlier code left slack inside the process that the kernel's mark does not show",
+    "foreign": "an allocator that an extension brings along may hold free memory of earlier "
+    "tests, which neither the kernel's mark nor memray shows",
     "collected": "a garbage collection in the meantime freed older memory, which can be used "
     "again without raising the kernel's mark",
     "dropped": "memory of earlier tests was released in the meantime, which can be used again "
@@ -21,6 +23,7 @@ REASONS: Final[dict[Bound, str]] = {
 _BY_ITSELF: Final = "; run the test by itself to decide"
 REMEDIES: Final[dict[Bound, str]] = {
     "slack": _BY_ITSELF,
+    "foreign": _BY_ITSELF,
     "collected": _BY_ITSELF,
     "dropped": _BY_ITSELF,
     "unseen": "",

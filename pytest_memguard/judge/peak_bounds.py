@@ -69,6 +69,17 @@ def marked_peak(
     )
 
 
+def with_foreign(peak: Peak, size: int) -> Peak:
+    """Return a peak whose upper bound includes slack of other allocators.
+
+    Args:
+        peak: by instruments that do not see it.
+        size: bytes of it, at most.
+    """
+    bound = peak.bound if peak.high - peak.value > size else "foreign"
+    return replace(peak, high=peak.high + size, bound=bound) if size else peak
+
+
 def higher(one: Peak | None, other: Peak) -> Peak:
     """Return the higher of two peaks, with bounds that hold for both.
 

@@ -42,6 +42,8 @@ def peak_finding(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding |
         return Finding(rule="regression", budget=budget, peak=peak, text=text)
     if kind == "same" or kind_of(budget, stored, peak.value, peak.value) == "undecided":
         return None
+    if peak.bound == "foreign":
+        return None  # the baseline value was measured beside other allocators as well
     change = change_of(budget, stored, peak.value)
     amount = metric_named(budget.metric).amount
     text = (

@@ -27,6 +27,7 @@ class PhaseState:
     Attributes:
         region: levels, peaks and seconds; what collections freed in the phase.
         slack: bytes of it at the start, at most.
+        foreign: bytes of slack that other allocators had then, at most, where they count.
         dropped: older memory that went away without a collection, at least.
         filled_before: by how much filling slack has raised the level before the phase.
         filled: by how much a filler that went at the end had made the process larger.
@@ -41,6 +42,7 @@ class PhaseState:
         "ended",
         "filled",
         "filled_before",
+        "foreign",
         "name",
         "peaks",
         "region",
@@ -50,7 +52,7 @@ class PhaseState:
     def __init__(self, name: PhaseName) -> None:
         self.name: PhaseName = name
         self.region = empty_region()
-        self.slack = self.dropped = self.filled_before = self.filled = 0
+        self.slack = self.foreign = self.dropped = self.filled_before = self.filled = 0
         self.begun = self.ended = False
         self.peaks: dict[str, Peak] = {}
 
@@ -61,18 +63,21 @@ class PhaseState:
 
     @property
     def hidden(self) -> int:
-        """Bytes of the peak that older memory may hide, which went away meanwhile, at most."""
-        return self.region.hidden() + self.dropped
+        """Bytes of the peak that may hide in older memory beside the slack, at most.
+
+        It went away meanwhile, or is held by other allocators.
+        """
+        return self.region.hidden() + self.dropped + self.foreign
 
     def begin(self, base: int) -> None:
         """Begin at a level, in bytes; nothing is known of the phase yet."""
         self.region.begin_again(base)
-        self.slack = self.dropped = self.filled_before = self.filled = 0
+        self.slack = self.foreign = self.dropped = self.filled_before = self.filled = 0
         self.begun, self.ended = True, False
 
     def forget(self) -> None:
         """Know nothing of the phase."""
-        self.slack = self.dropped = self.filled_before = self.filled = 0
+        self.slack = self.foreign = self.dropped = self.filled_before = self.filled = 0
         self.begun = self.ended = False
         self.peaks = {}
 

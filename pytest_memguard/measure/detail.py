@@ -101,6 +101,8 @@ class DetailedMeasurement:
                 needed = strictest(by_phase.values())  # later phases cannot fill what is free
         if thresholds is not None:
             self._tolerance = thresholds.ignore
+        if requirements.counts_foreign:
+            self._instruments.give_back(self._tolerance)
         slack = 0 if needed is None else self._slack(needed)
         here = self._state.phase(phase)
         here.slack = slack
@@ -117,7 +119,7 @@ class DetailedMeasurement:
             start_meters()
         self._instruments.collection_watch.listen(self.recorder)
         region = here.region = self.recorder.open()
-        here.begun = True
+        here.begun, here.foreign = True, self._foreign()
         self.stages.start_level = region.levels[0]
         tracking.mark_begin(phase)
         end = Clock.seconds()
@@ -256,11 +258,27 @@ class DetailedMeasurement:
             level, slack, thresholds.fill_permanently, thresholds.fill_temporarily
         )
 
+    def _foreign(self) -> int:
+        """Return the most bytes that other allocators may hold free, if they matter."""
+        estimator = self._instruments.slack_estimator
+        counts = estimator is not None and self._requirements.counts_foreign
+        return estimator.foreign if estimator is not None and counts else 0
+
     def _anywhere(self) -> int:
         estimator = self._instruments.slack_estimator
         return 0 if estimator is None else estimator.anywhere
 
     def _stage_slack(self, limit: int | None) -> int:
+        """Return the slack at the start of a stage, that of other allocators included."""
+        slack, estimator = self._own_slack(limit), self._instruments.slack_estimator
+        if estimator is None or not (limit is not None or self._requirements.counts_foreign):
+            return slack
+        if self._state.open is not None:
+            here = self._state.phase(self._state.open)
+            here.foreign = max(here.foreign, estimator.foreign)
+        return slack + estimator.foreign
+
+    def _own_slack(self, limit: int | None) -> int:
         """Return the slack at the start of a stage, if there is a limit on it.
 
         A limit that the stage states itself is not known before, so the slack is filled

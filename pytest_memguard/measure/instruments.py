@@ -26,7 +26,9 @@ from pytest_memguard.probes.memray_module import import_memray, missing_files
 from pytest_memguard.probes.peak_rss import PeakRss
 
 if TYPE_CHECKING:  # only runs that store or compare peaks reserve free chunks
+    from pytest_memguard.allocator.foreign_slack import ForeignSlack
     from pytest_memguard.allocator.free_chunks import FreeChunks
+    from pytest_memguard.allocator.other_allocators import OtherAllocators
 
 _SHARE_OF_TIME: Final = 200
 _SHARE_IF_OFTEN: Final = 5
@@ -87,6 +89,7 @@ class Instruments:
         give_back_large_blocks()
         self.mark: PeakRss | None = None
         self.resident = self._resident()
+        self._others: OtherAllocators | None = None
         self._small_bytes: Callable[[], int | None] | None = None
         self._trim = self._trimmer()
         self.settle: Trimmer | Untrimmed = self._trim or Untrimmed()
@@ -122,6 +125,25 @@ class Instruments:
             else:
                 self._no_heap = ""
         return self._no_heap
+
+    def give_back(self, tolerance: int) -> int:
+        """Have other allocators return free memory to the system, if that may matter.
+
+        Args:
+            tolerance: bytes that do not matter.
+
+        Returns:
+            Bytes by which the process has become smaller.
+        """
+        if self._others is None:
+            return 0
+        before = self.resident.level()
+        if not self._others.give_back(before, tolerance):
+            return 0
+        after = self.resident.level()
+        self._others.note(after)
+        self.grown_by_us(after - before)
+        return before - after
 
     def reserve_free_chunks(self) -> None:
         """Keep large free chunks of the C heap out of use until `release_free_chunks`."""
@@ -244,10 +266,25 @@ class Instruments:
             return probe.read()
 
         self._small_bytes = probe.read_used
-        estimator = SlackEstimator(read, self.resident.level)
+        estimator = SlackEstimator(read, self.resident.level, others=self._foreign_slack())
         # measured now, since the first test that needs it may hook pymalloc itself
         estimator.bound(self.resident.level(), 0, inf, fill=False)
         return estimator
+
+    def _foreign_slack(self) -> ForeignSlack | None:
+        """What bounds the slack of other allocators; ``None``, and a gap, without it."""
+        from pytest_memguard.allocator.foreign_slack import ForeignSlack
+        from pytest_memguard.allocator.other_allocators import OtherAllocators
+        from pytest_memguard.probes.anonymous import anonymous_exactly, anonymous_reader
+
+        try:
+            anonymous = anonymous_reader()
+        except (OSError, ValueError) as error:
+            subject = "slack of allocators that extensions bring along"
+            self.gaps.append(Gap(subject=subject, reason=f"{error}; it may hide a peak"))
+            return None
+        self._others = OtherAllocators()
+        return ForeignSlack(anonymous, anonymous_exactly, self._others.in_use)
 
     def _trim_all(self) -> None:
         """Trim the C heap, however long that takes."""

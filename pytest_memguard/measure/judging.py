@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.budget import judge, not_measured, stage_not_run
 from pytest_memguard.judge.hard_limit import hard_limit
-from pytest_memguard.judge.peak_bounds import held_at_peak, tracked_peak, unseen_below
+from pytest_memguard.judge.peak_bounds import (
+    held_at_peak,
+    tracked_peak,
+    unseen_below,
+    with_foreign,
+)
 from pytest_memguard.measure.peaks import Peaks
 from pytest_memguard.measure.tracking import Tracking
 from pytest_memguard.metrics import HEAP, metric_named
@@ -252,10 +257,11 @@ class PhaseJudge:
         self._peaks.settled.add(key)
         first, last = max(windows, key=lambda window: stream.totals.peak(*window))
         held = held_at_peak((h.size, h.count) for h in stream.held(first, last))
-        slack, written = peak.ceiling - peak.value, stream.file.written
+        foreign, written = self._peaks.foreign(self._phase), stream.file.written
+        slack = max(0, peak.ceiling - peak.value - foreign)
         anywhere = self._peaks.anywhere() + peak.ceiling - peak.high
         tracked = tracked_peak(peak.value, slack, held, written, anywhere, peak.method)
-        return judge(finding.budget, tracked)
+        return judge(finding.budget, with_foreign(tracked, foreign))
 
     # By all that was allocated
 

@@ -198,6 +198,7 @@ class Measurement:
         instruments = self._instruments
         tolerance = NO_LIMIT_TOLERANCE if thresholds is None else thresholds.ignore
         instruments.settle(tolerance)
+        given_back = instruments.give_back(tolerance)
         requirements = self._requirements
         if phase.name == "call" and requirements.record:
             instruments.reserve_free_chunks()
@@ -205,14 +206,17 @@ class Measurement:
         if phase.name == "setup" and requirements.collects:
             base = self._collect_garbage(base)
         phase.begin(base)
+        self._note_filled(phase, -given_back)
         instruments.collection_watch.begin(phase.region)
         estimator = instruments.slack_estimator
         if estimator is None:
             return True
         if thresholds is None:
             phase.slack = estimator.bound(base, tolerance, inf, fill=False)
+            self._note_foreign(phase)
             return True
         if self._leaves_slack(phase, thresholds):
+            self._note_foreign(phase)
             return True
         slack = estimator.bound(base, thresholds.fill_permanently, thresholds.use_tracker)
         if slack > thresholds.fill_temporarily:
@@ -222,6 +226,7 @@ class Measurement:
         if estimator.has_filled():
             self._after_filling(phase)
         phase.slack = slack
+        self._note_foreign(phase)
         if slack > thresholds.use_tracker and instruments.tracker_share.allows(
             self.state.nodeid, can_be_measured_again=requirements.can_be_measured_again
         ):
@@ -256,10 +261,20 @@ class Measurement:
         after, before = self._mark.reset(), phase.base
         phase.region.begin_again(after)
         self._instruments.collection_watch.begin(phase.region)
-        filled = phase.filled_before = after - before
-        self._instruments.grown_by_us(filled)
+        self._instruments.grown_by_us(after - before)
+        self._note_filled(phase, after - before)
+
+    def _note_filled(self, phase: PhaseState, size: int) -> None:
+        """Note by how many bytes measuring has raised the level before a phase."""
+        phase.filled_before += size
         if phase.name != "setup":  # whose level is the one after that
-            self.state.filled += filled
+            self.state.filled += size
+
+    def _note_foreign(self, phase: PhaseState) -> None:
+        """Note what other allocators may hold free when a phase begins, if that matters."""
+        estimator = self._instruments.slack_estimator
+        if estimator is not None and self._requirements.counts_foreign:
+            phase.foreign = estimator.foreign
 
     def _collect_garbage(self, base: int) -> int:
         """Collect garbage if there is enough to matter; the base is another one then."""

@@ -11,6 +11,7 @@ from pytest_memguard.judge.peak_bounds import (
     marked_peak,
     tracked_peak,
     unseen_below,
+    with_foreign,
 )
 from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.measure.region import doubt, dropped
@@ -119,7 +120,12 @@ class Peaks:
         def waste() -> int:
             return held_at_peak((r.size, r.n_allocations) for r in file.at_peak()).waste
 
-        return heap_peak(counted, rise, file.mapped, waste)
+        found = heap_peak(counted, rise, file.mapped, waste)
+        return with_foreign(found, max(phase.foreign for phase in self._state.phases))
+
+    def foreign(self, phase: PhaseName) -> int:
+        """Bytes that other allocators may have held free when a phase or its stages began."""
+        return self._state.phase(phase).foreign
 
     def meter_of(self, budget: Budget) -> int:
         """Which of the meters counts what a budget is on."""
@@ -230,13 +236,14 @@ class Peaks:
         if phase == "call" and region.after:
             start = min(region.levels[0], setup.base) if setup.begun else region.levels[0]
             gone = dropped(start, region.after[0], region.most_freed)
-        return doubt(region, here.slack, gone)
+        return doubt(region, here.slack, gone, here.foreign)
 
     def _resident(self, phase: PhaseName, file: HeapFile) -> Peak:
         """The peak of resident memory by mark and tracker, where the mark needs help."""
         metered = self._metered(phase)[RSS.name]
         rise = metered.value
-        slack = metered.ceiling - rise
+        foreign = self.foreign(phase)
+        slack = max(0, metered.ceiling - rise - foreign)
         limit = self._requirements.resident.get(phase, 0)
         thresholds = self._requirements.thresholds.get(phase)
         enough = thresholds.ignore if thresholds is not None else RSS_RESOLUTION
@@ -244,4 +251,5 @@ class Peaks:
             return metered
         held = held_at_peak((record.size, record.n_allocations) for record in file.at_peak())
         anywhere = self.anywhere() + metered.ceiling - metered.high  # any block may be unseen
-        return tracked_peak(rise, slack, held, file.written, anywhere, metered.method)
+        found = tracked_peak(rise, slack, held, file.written, anywhere, metered.method)
+        return with_foreign(found, foreign)

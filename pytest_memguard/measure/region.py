@@ -160,7 +160,9 @@ def empty_region() -> Region:
     return region
 
 
-def doubt(region: Region, slack: int, dropped_bytes: int) -> tuple[int, Bound]:
+def doubt(
+    region: Region, slack: int, dropped_bytes: int, foreign: int = 0
+) -> tuple[int, Bound]:
     """Return by how much the peak of a region may lie above its rise, and the main reason.
 
     The peak is never higher than what is resident in the whole process.
@@ -169,12 +171,14 @@ def doubt(region: Region, slack: int, dropped_bytes: int) -> tuple[int, Bound]:
         region: a region that has ended.
         slack: the most bytes of slack at its start.
         dropped_bytes: older memory that was freed without a collection.
+        foreign: the most bytes of slack that other allocators had at its start.
     """
     hidden = region.hidden()
     reasons: dict[Bound, int] = {
         "slack": slack,
         "unseen" if region.is_blind else "collected": hidden,
         "dropped": dropped_bytes,
+        "foreign": foreign,
     }
     most = max(0, region.resident - region.rise())
     return min(sum(reasons.values()), most), max(reasons, key=lambda bound: reasons[bound])

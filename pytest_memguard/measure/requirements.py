@@ -41,6 +41,7 @@ class Requirements:
         record: whether the peak will be stored or compared, and must be as exact as possible.
         bounds: whether peaks need an upper bound where there is no limit.
         growth: whether a check judges what a test leaves behind.
+        foreign: whether slack of other allocators matters though there is no budget.
 
     Attributes:
         thresholds: what is done about slack in each phase whose judgement depends on it.
@@ -65,6 +66,7 @@ class Requirements:
             setup, too.
         main_limit: the limit that stands for the test where there is room for one, if any.
         hard: the limits at which the test is stopped.
+        counts_foreign: whether slack of other allocators matters: to a budget, or to bounds.
         can_be_measured_again: whether a fresh process can measure all that slack may hide.
     """
 
@@ -74,8 +76,10 @@ class Requirements:
         "call_only_limit",
         "can_be_measured_again",
         "collects",
+        "counts_foreign",
         "detailed",
         "drill",
+        "foreign",
         "growth",
         "hard",
         "ignored_rise_bytes",
@@ -111,6 +115,7 @@ class Requirements:
         record: bool = False,
         bounds: bool = False,
         growth: bool = False,
+        foreign: bool = False,
     ) -> None:
         self.limits = tuple(limits)
         self.metrics = metrics
@@ -120,6 +125,7 @@ class Requirements:
         self.record = record
         self.bounds = bounds
         self.growth = growth
+        self.foreign = foreign
         self._work_out_traced([b for b in self.limits if metric_named(b.metric).is_traced])
         self._work_out_metered([b for b in self.limits if _is_metered(metric_named(b.metric))])
         resident = [b for b in self.limits if _includes_resident(b)]
@@ -127,6 +133,8 @@ class Requirements:
         self.can_be_measured_again = all(can_be_measured_again(b) for b in resident)
         self.hard = tuple(b for b in self.limits if b.hard and b.limit)
         mine = [b for b in self.limits if b.baseline_value is None]
+        shown = bounds and not record  # what is stored is compared with what is stored
+        self.counts_foreign = foreign or shown or any(map(_counts_foreign, mine))
         self.main_limit = mine[0].limit if mine else None
         self.call_only_limit = _call_only_limit(mine)
         self._work_out_short_cuts()
@@ -142,6 +150,7 @@ class Requirements:
             record=self.record or other.record,
             bounds=self.bounds or other.bounds,
             growth=self.growth or other.growth,
+            foreign=self.foreign or other.foreign,
         )
 
     def stage_thresholds(self) -> list[SlackThresholds]:
@@ -221,6 +230,10 @@ def _is_resident(limit: Budget) -> bool:
 
 def _includes_resident(limit: Budget) -> bool:
     return _is_resident(limit) or metric_named(limit.metric).includes_resident
+
+
+def _counts_foreign(limit: Budget) -> bool:
+    return _includes_resident(limit) or metric_named(limit.metric).is_traced
 
 
 def _thresholds(limit: Budget) -> SlackThresholds:

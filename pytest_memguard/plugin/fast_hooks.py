@@ -190,7 +190,7 @@ class FastHooks:
         rise = mark - region.levels[0]
         if (
             rise > NOTABLE_RISE_BYTES
-            or rise + call.slack > requirements.call_no_finding_below
+            or rise + call.slack + call.foreign > requirements.call_no_finding_below
             or not self._state.is_fast
             or not self._mark.undisturbed
             or self._reset_by_others(0)
@@ -251,7 +251,7 @@ class FastHooks:
         if slack < 0 or slack > requirements.most_slack:
             self._tests.measured()
             return False
-        call.slack, call.begun = slack, True
+        call.slack, call.foreign, call.begun = slack, estimator.foreign, True
         return True
 
     @pytest.hookimpl(wrapper=True, trylast=True)

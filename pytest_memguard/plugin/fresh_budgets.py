@@ -159,7 +159,7 @@ class FreshBudgets:
         """
         from pytest_memguard.plugin.measured_again import again_from, peak_of
 
-        ask = partial(process.ask, so_far, seconds, enough=budget.limit)
+        ask = partial(process.ask, so_far, seconds, enough=budget.limit, foreign=True)
         again = again_from(ask(), lambda outcome: peak_of(outcome, budget))
         cold = again.calls.cold if again.calls is not None else None
         if (

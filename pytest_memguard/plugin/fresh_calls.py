@@ -27,6 +27,7 @@ def answer(
     metric: str = RSS.name,
     enough: int | None = None,
     track: bool = False,
+    foreign: bool = False,
     names_fills: bool = False,
     traced_call: int = 0,
 ) -> Any:
@@ -39,6 +40,7 @@ def answer(
         metric: what is measured beside resident memory.
         enough: bytes up to which one call will do; ``None`` for two calls in any case.
         track: whether memray tracks the calls.
+        foreign: whether slack of allocators of extensions counts.
         names_fills: whether to call it once, and name what holds what that leaves.
         traced_call: the call whose lines are wanted; 0 for the peaks of both.
     """
@@ -49,13 +51,13 @@ def answer(
         return {"fills": _fills_of(lambda: rerun.alone(item, metric))}
     gc.collect()
     gc.freeze()  # the collections of the test need not look at what was there before
-    cold = rerun.alone(item, metric, track=track)
+    cold = rerun.alone(item, metric, track=track, foreign=foreign)
     gc.collect()
     once = passed(cold)
     peak = call_peak(once) if once is not None else None
     is_enough = enough is not None and peak is not None and peak.high <= enough
     again = once is not None and not is_enough
-    warm = rerun.alone(item, metric, track=track) if again else None
+    warm = rerun.alone(item, metric, track=track, foreign=foreign) if again else None
     return {"cold": cold, "warm": warm, "fills": []}
 
 

@@ -19,6 +19,7 @@ from pytest_memguard.probes.memray_module import (
     enter,
     import_memray,
 )
+from pytest_memguard.probes.ours import Ours
 from pytest_memguard.probes.surviving_blocks import is_of_instruments
 from pytest_memguard.values import dataclass
 
@@ -127,7 +128,8 @@ class BlockTracker:
         try:
             if reader.metadata.total_allocations > _MOST_RECORDS:
                 return None
-            return _live_blocks(reader, memray.AllocatorType)
+            with Ours.counted():
+                return _live_blocks(reader, memray.AllocatorType)
         finally:
             reader.close()
             self._file.close()

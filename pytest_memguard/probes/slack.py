@@ -32,6 +32,8 @@ class Slack:
     """The most bytes of resident memory in free chunks of the C heap."""
     heap: int = 0
     """Bytes in use on the C heap."""
+    explained: int = 0
+    """Bytes that CPython and glibc have from the system, in use or free."""
     hooked: bool = False
     """Whether another tool hooks pymalloc, as tracemalloc does; then there are no
     statistics."""
@@ -79,7 +81,9 @@ class SlackProbe:
         """
         malloc, anywhere = self._heap.free()
         heap = self._heap.in_use()
-        return replace(self.read_python(), malloc=malloc, anywhere=anywhere, heap=heap)
+        found = self.read_python()
+        explained = found.explained + heap + malloc
+        return replace(found, malloc=malloc, anywhere=anywhere, heap=heap, explained=explained)
 
     def read_python(self) -> Slack:
         """Measure the free memory of pymalloc, without the C heap."""
@@ -117,13 +121,14 @@ def parse_malloc_stats(text: bytes) -> Slack:
         if len(row) == _COLUMNS and row[4].isdigit()
     ]
     pools, pool_size = products[b"unused pools"]
-    _, arena_size = products.get(b"arenas", (0, 0))
+    arenas, arena_size = products.get(b"arenas", (0, 0))
     return Slack(
         blocks=tuple((size, free) for size, _, free in classes if free),
         pools=pools,
         pool_size=pool_size,
         arena_size=arena_size,
         used=sum(size * used for size, used, _ in classes),
+        explained=arenas * arena_size,
     )
 
 

@@ -18,6 +18,7 @@ from pytest_memguard.probes.memray_module import (
     enter,
     import_memray,
 )
+from pytest_memguard.probes.ours import Ours
 from pytest_memguard.probes.tracker_files import TrackerFile
 from pytest_memguard.values import dataclass
 
@@ -104,7 +105,8 @@ class SurvivorTracker:
     def read(self) -> list[SurvivingBlocks]:
         """Return the blocks that were allocated and still are."""
         if self._tracker is not None:
-            return _read(self._file)
+            with Ours.counted():
+                return _read(self._file)
         return _difference(self._before, self._after)
 
 

@@ -446,7 +446,7 @@ SLOW_COUNT = """
         time.sleep(0.002)  # a machine with other work, or a large heap
         return sys.getallocatedblocks()
 
-    SlackEstimator.__init__.__defaults__ = (count,)
+    SlackEstimator.__init__.__defaults__ = (count, None)
 """
 CLEARED = """
     import pytest

@@ -117,6 +117,7 @@ class FakeSlack:
     arena_size: int = 0
     used: int = 0
     heap: int = 0
+    explained: int = 0
     hooked: bool = False
 
     @property

@@ -12,6 +12,7 @@ from pytest_memguard.judge.peak_bounds import (
     higher,
     marked_peak,
     tracked_peak,
+    with_foreign,
 )
 from pytest_memguard.judge.slack_thresholds import (
     RSS_RESOLUTION,
@@ -211,3 +212,17 @@ def test_tracked_peak_stays_in_its_bounds(rise, slack, small, large, written) ->
     tracked = tracked_peak(rise, slack, held, written, anywhere=slack // 2)
     lowest = max(0, marked.value - min(written, 16 * MIB))
     assert lowest <= tracked.value <= tracked.high <= marked.high
+
+
+@pytest.mark.parametrize(
+    ("peak", "size", "high", "bound"),
+    [
+        pytest.param(marked_peak(10, 3, "sampled"), 0, 13, "slack", id="none"),
+        pytest.param(marked_peak(10, 3, "sampled"), 5, 18, "foreign", id="most-of-the-doubt"),
+        pytest.param(marked_peak(10, 9, "sampled"), 5, 24, "slack", id="less-of-the-doubt"),
+    ],
+)
+def test_with_foreign(peak, size, high, bound) -> None:
+    """Slack of other allocators adds to what the instruments leave open."""
+    found = with_foreign(peak, size)
+    assert (found.value, found.high, found.bound) == (10, high, bound)

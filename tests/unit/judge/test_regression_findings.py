@@ -34,6 +34,13 @@ def rule_of(limit, stored, peak) -> str | None:
     return None if finding is None else finding.rule
 
 
+def test_what_other_allocators_may_hide() -> None:
+    """It makes no question: the baseline value was measured beside it as well."""
+    peak = replace(rss(21), high=30 * MIB)
+    assert peak_finding(BUDGET, VALUE, peak) is not None
+    assert peak_finding(BUDGET, VALUE, replace(peak, bound="foreign")) is None
+
+
 @pytest.mark.parametrize(
     ("limit", "peak", "expected"),
     [

@@ -127,6 +127,11 @@ def test_doubt(expected, events, slack, gone, blind) -> None:
     assert expected == doubt(region, slack, gone)
 
 
+def test_doubt_because_of_other_allocators() -> None:
+    """What other allocators may hold free is one of the parts."""
+    assert doubt(region_after(), 4, 9, 20) == (33, "foreign")
+
+
 @pytest.mark.parametrize(
     ("expected", "start", "end", "freed"),
     [

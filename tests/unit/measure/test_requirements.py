@@ -6,6 +6,7 @@ from math import inf
 
 import pytest
 
+from pytest_memguard.baselines import BaselineValue, FailRule
 from pytest_memguard.judge.slack_thresholds import FOR_STORED_PEAKS, ignored_slack
 from pytest_memguard.measure.requirements import Requirements
 from pytest_memguard.model import PHASES, Budget
@@ -31,6 +32,8 @@ OWN = budget(1, metric="heap", threads="current")
 PYTHON = budget(1, metric="python")
 TREE = budget(100, metric="tree")
 PYTHON_WHOLE = budget(1, metric="python", phase="all")
+RULE = FailRule(kind="peak", share=0.1, where="--mem-fail-on", text="peak:10%")
+OF_BASELINE = budget(10, baseline_value=BaselineValue(before=9, rule=RULE))
 PYTHON_STAGE = budget(1, metric="python", stage="load")
 
 
@@ -51,6 +54,26 @@ PYTHON_STAGE = budget(1, metric="python", stage="load")
 def test_limits(budgets, limits) -> None:
     """Each phase has the smallest limit on resident memory that covers it."""
     assert limits == Requirements(limits=budgets).resident
+
+
+@pytest.mark.parametrize(
+    ("needed", "counts"),
+    [
+        pytest.param(Requirements(), False, id="none"),
+        pytest.param(Requirements(limits=[CALL]), True, id="resident"),
+        pytest.param(Requirements(limits=[TREE]), True, id="tree"),
+        pytest.param(Requirements(limits=[HEAP]), True, id="heap"),
+        pytest.param(Requirements(limits=[PYTHON]), False, id="python"),
+        pytest.param(Requirements(bounds=True), True, id="bounds"),
+        pytest.param(Requirements(record=True, bounds=True), False, id="stored"),
+        pytest.param(Requirements(foreign=True) | Requirements(), True, id="asked-for"),
+        pytest.param(Requirements(limits=[OF_BASELINE]), False, id="compared"),
+        pytest.param(Requirements(limits=[OF_BASELINE, CALL]), True, id="budget-beside-it"),
+    ],
+)
+def test_slack_of_other_allocators(needed, counts) -> None:
+    """It counts for the budgets of users: a baseline value was measured beside it as well."""
+    assert counts is needed.counts_foreign
 
 
 def test_the_tree_includes_the_process() -> None:

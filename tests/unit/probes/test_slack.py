@@ -44,6 +44,7 @@ def test_statistics() -> None:
         pool_size=16384,
         arena_size=1048576,
         used=135 * 16 + 1150 * 32 + 50 * 512,
+        explained=4 << 20,
     ) == parse_malloc_stats(STATISTICS)
 
 
