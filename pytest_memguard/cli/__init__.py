@@ -14,7 +14,7 @@ from pytest_memguard.escapes import one_line
 
 _COMMANDS: Final = (
     *("compare", "merge", "report", "export", "suggest", "log", "history", "postmortem"),
-    *("watch", "check"),
+    *("watch", "heapdiff", "check"),
 )
 """Modules of this package, in the order of ``--help``.
 
