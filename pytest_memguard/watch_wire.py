@@ -9,7 +9,9 @@ from typing import Any, Final
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import Json, other_format
 from pytest_memguard.watches import (
+    PROCESS_SIGNALS,
     SIGNALS,
+    IterationReading,
     Levels,
     Life,
     SignalGrowth,
@@ -48,6 +50,10 @@ def watch_to_json(record: WatchRecord) -> Json:
         "processes": [_plain(process) for process in record.processes],
         "begun": record.begun,
         "gone": record.gone,
+        "iterations": [
+            {**_plain(one), "levels": _levels(one.levels)} for one in record.iterations
+        ],
+        "snapshots": list(record.snapshots),
         "gaps": [{"subject": subject, "reason": reason} for subject, reason in record.gaps],
         "trace": {
             "seconds": list(trace.seconds),
@@ -108,6 +114,11 @@ def _watch(data: Mapping[str, Any]) -> WatchRecord:
         begun=data["begun"],
         gone=data["gone"],
         gaps=tuple((gap["subject"], gap["reason"]) for gap in data["gaps"]),
+        iterations=tuple(
+            IterationReading(**{**one, "levels": levels_of(one["levels"])})
+            for one in data.get("iterations", ())
+        ),
+        snapshots=tuple(data.get("snapshots", ())),
     )
 
 
@@ -153,7 +164,11 @@ def stage_from_json(data: Mapping[str, Any]) -> StageOfWatch:
 def _levels(levels: Levels) -> Json:
     """Return readings as plain numbers: JSON writes a `Size` as it prints."""
     values = zip(SIGNALS, levels, strict=True)
-    return {signal: None if value is None else int(value) for signal, value in values}
+    return {
+        signal: None if value is None else int(value)
+        for signal, value in values
+        if value is not None or signal in PROCESS_SIGNALS
+    }
 
 
 def _plain(value: Any) -> Json:

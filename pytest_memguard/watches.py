@@ -3,24 +3,61 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Final, Literal, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal, TypeAlias
 
 from pytest_memguard.sizes import MIB
 from pytest_memguard.units import Count, Size
 from pytest_memguard.values import dataclass
 
-WatchSignal: TypeAlias = Literal["rss", "fds", "threads", "connections", "children"]
-SIGNALS: Final[tuple[WatchSignal, ...]] = ("rss", "fds", "threads", "connections", "children")
-"""What is read of a process and its descendants; the most telling comes first."""
+ProcessSignal: TypeAlias = Literal["rss", "fds", "threads", "connections", "children"]
+NodeSignal: TypeAlias = Literal[
+    "heap_total", "heap_used", "external", "array_buffers", "heap_kept", "external_kept"
+]
+WatchSignal: TypeAlias = ProcessSignal | NodeSignal
+PROCESS_SIGNALS: Final[tuple[ProcessSignal, ...]] = (
+    *("rss", "fds", "threads", "connections", "children"),
+)
+"""What is read of every process and its descendants; the most telling comes first."""
+NODE_SIGNALS: Final[tuple[NodeSignal, ...]] = (
+    *("heap_total", "heap_used", "external", "array_buffers"),
+)
+"""What Node.js programs report of themselves (`process.memoryUsage`)."""
+KEPT_SIGNALS: Final[dict[WatchSignal, NodeSignal]] = {
+    "heap_used": "heap_kept",
+    "external": "external_kept",
+}
+"""Two of these as they were after the latest full collection: a verdict rests on that."""
+SIGNALS: Final[tuple[WatchSignal, ...]] = (
+    *(*PROCESS_SIGNALS, *NODE_SIGNALS, *KEPT_SIGNALS.values()),
+)
+"""All signals."""
+JUDGED_SIGNALS: Final[tuple[WatchSignal, ...]] = (*PROCESS_SIGNALS, *KEPT_SIGNALS)
+"""Those whose growth decides a verdict."""
+SIZE_SIGNALS: Final[frozenset[WatchSignal]] = frozenset(
+    ("rss", *NODE_SIGNALS, *KEPT_SIGNALS.values())
+)
+"""Those in bytes."""
+SIGNAL_NAMES: Final[dict[WatchSignal, str]] = {
+    **{name: name for name in PROCESS_SIGNALS},
+    "heap_total": "heapTotal",
+    "heap_used": "heapUsed",
+    "external": "external",
+    "array_buffers": "arrayBuffers",
+    "heap_kept": "heapKept",
+    "external_kept": "externalKept",
+}
+"""Their names in texts: those of Node.js are its own."""
 GrowthState: TypeAlias = Literal["flat", "plateau", "growing", "unclear"]
 Severity: TypeAlias = Literal["info", "warn", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warn", "critical")
 EventKind: TypeAlias = Literal["ended", "restarted", "replaced", "followed", "threshold"]
-Doubt: TypeAlias = Literal["", "short", "slowing", "uneven", "unread"]
+Doubt: TypeAlias = Literal[
+    "", "short", "slowing", "uneven", "unread", "uncollected", "unreported"
+]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Levels:
     """One reading of each signal, or the highest of each; ``None`` if it cannot be read."""
 
@@ -34,6 +71,18 @@ class Levels:
     """TCP connections, without sockets that listen."""
     children: Count | None = None
     """Descendants that live."""
+    heap_total: Size | None = None
+    """Bytes that V8 has for JavaScript objects; it and those below of Node.js programs."""
+    heap_used: Size | None = None
+    """Bytes of JavaScript objects, of which some may be garbage."""
+    external: Size | None = None
+    """Bytes of C++ objects that belong to JavaScript objects."""
+    array_buffers: Size | None = None
+    """Bytes of ArrayBuffers and Buffers; they are part of `external`."""
+    heap_kept: Size | None = None
+    """`heap_used` after the latest full collection."""
+    external_kept: Size | None = None
+    """`external` after the latest full collection."""
 
     def of(self, signal: WatchSignal) -> int | None:
         """Return one of them."""
@@ -44,15 +93,29 @@ class Levels:
         """Return all of them, in the order of `SIGNALS`."""
         return map(self.of, SIGNALS)
 
+    def __repr__(self) -> str:
+        values = zip(SIGNALS, self, strict=True)
+        shown = (
+            f"{signal}={value!r}"
+            for signal, value in values
+            if value is not None or signal in PROCESS_SIGNALS
+        )
+        return f"Levels({', '.join(shown)})"
 
-def levels_of(values: dict[WatchSignal, int | None]) -> Levels:
+
+def levels_of(values: Mapping[Any, int | None]) -> Levels:
     """Return readings of some signals; the others are not known."""
-    rss = values.get("rss")
-    counts: dict[str, Count | None] = {}
-    for name in SIGNALS[1:]:
-        value = values.get(name)
-        counts[name] = None if value is None else Count(value)
-    return Levels(rss=None if rss is None else Size(rss), **counts)
+    known: dict[str, Any] = {
+        signal: Size(value) if signal in SIZE_SIGNALS else Count(value)
+        for signal in SIGNALS
+        if (value := values.get(signal)) is not None
+    }
+    return Levels(**known)
+
+
+def with_more(levels: Levels, more: Mapping[Any, int | None]) -> Levels:
+    """Return readings, some of them replaced."""
+    return levels_of({**dict(zip(SIGNALS, levels, strict=True)), **more})
 
 
 def above(levels: Levels, first: Levels) -> Levels:
@@ -83,18 +146,23 @@ class SignalGrowth:
     """Why it is unclear; empty if it is not."""
 
     def __str__(self) -> str:
-        return f"{self.signal} {self.state}" + (
+        return f"{self.name} {self.state}" + (
             f" by {self.rate_text()}" if self.state == "growing" else ""
         )
+
+    @property
+    def name(self) -> str:
+        """Its name in texts."""
+        return SIGNAL_NAMES[self.signal]
 
     def rate_text(self) -> str:
         """Return the growth per hour in words, with its interval."""
         low, middle, high = map(self._amount, (self.low, self.per_hour, self.high))
-        unit = "MiB per hour" if self.signal == "rss" else "per hour"
+        unit = "MiB per hour" if self.signal in SIZE_SIGNALS else "per hour"
         return f"{middle} {unit} (95 %: {low} to {high})"
 
     def _amount(self, rate: float) -> str:
-        value = rate / MIB if self.signal == "rss" else rate
+        value = rate / MIB if self.signal in SIZE_SIGNALS else rate
         text = f"{value:+,.1f}" if abs(value) < 100 else f"{value:+,.0f}"
         return text.replace("-0.0", "+0.0") if float(text.replace(",", "")) == 0 else text
 
@@ -135,7 +203,7 @@ class WatchGrowth:
     def __str__(self) -> str:
         span = f"{self.seconds:,.1f} s after {self.warm_up:,.1f} s of warm-up"
         if self.state == "growing":
-            rates = ", ".join(f"{one.signal} {one.rate_text()}" for one in self.growing)
+            rates = ", ".join(f"{one.name} {one.rate_text()}" for one in self.growing)
             return f"growing: {rates}, over {span}"
         if self.state == "unclear":
             return f"unclear: {DOUBTS[self.doubt]}"
@@ -150,6 +218,9 @@ DOUBTS: Final[dict[Doubt, str]] = {
     "slowing": "it grows, and more and more slowly; watch longer",
     "uneven": "it rises and falls, and ends higher; watch longer, under a steady load",
     "unread": "resident memory could not be read",
+    "uncollected": "V8 has made too few full collections to tell growth from garbage; watch "
+    "longer, or start Node.js with --expose-gc",
+    "unreported": "no Node.js process has reported its memory",
 }
 """Why a verdict is unclear, in words."""
 
@@ -208,6 +279,20 @@ class StageOfWatch:
     """The highest reading of each signal in it."""
     growth: WatchGrowth
     """The verdict on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IterationReading:
+    """What a Node.js program used after so many of its iterations."""
+
+    count: int
+    """The iterations that were done."""
+    of: int
+    """All iterations, as the program has announced them; 0 if it has not."""
+    seconds: float
+    """When, in seconds since the start of the watch."""
+    levels: Levels
+    """The reading, of that process alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +386,10 @@ class WatchRecord:
     """Descendants that ended."""
     gaps: tuple[tuple[str, str], ...] = ()
     """What could not be measured, and why."""
+    iterations: tuple[IterationReading, ...] = ()
+    """Readings after a tenth of a Node.js program's iterations, two tenths, and so on."""
+    snapshots: tuple[str, ...] = ()
+    """Files with heap snapshots of a Node.js process that grew, the earlier one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

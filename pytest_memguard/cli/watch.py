@@ -23,10 +23,12 @@ _EXAMPLES: Final = """\
   memguard watch --critical rss=500MB/5min --restart 3 -- python server.py
   memguard watch --output before -- ./load-test
   memguard watch --against before/recording.json -- ./load-test
+  memguard watch --node --heap-snapshots -- node --expose-gc app.js
 
 thresholds:
   SIGNAL=LIMIT, or SIGNAL=LIMIT/TIME for growth within a time; several with commas.
-  Signals are rss, fds, threads, connections and children.
+  Signals are rss, fds, threads, connections and children; with --node also heapTotal,
+  heapUsed, external and arrayBuffers.
 
 status: 0 flat or a plateau, 1 growing, critical, or the command failed, 2 bad input"""
 _HISTORY: Final = ".memguard/history.sqlite3"
@@ -44,6 +46,7 @@ def declare(commands: Commands) -> None:
     )
     _add_times(parser)
     _add_actions(parser)
+    _add_node(parser)
     _add_outputs(parser)
 
 
@@ -89,6 +92,21 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
         "--config",
         metavar="FILE",
         help="read these settings from [watch] of a TOML or ini file",
+    )
+
+
+def _add_node(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--node",
+        action="store_true",
+        default=None,
+        help="have Node.js programs report their heap, stages and iterations",
+    )
+    parser.add_argument(
+        "--heap-snapshots",
+        action="store_true",
+        default=None,
+        help="with --node: write two heap snapshots if the program grows",
     )
 
 
@@ -142,7 +160,9 @@ def _session(options: argparse.Namespace, settings: WatchSettings) -> tuple[Watc
     """Return the watch of a process, or of a command that is started."""
     from pytest_memguard.cli.watch_screen import screen_for
     from pytest_memguard.cli.watch_session import WatchSession
+    from pytest_memguard.cli.watch_settings import check_process
     from pytest_memguard.cli.watched_command import WatchedCommand
+    from pytest_memguard.cli.watched_node import watched_node
     from pytest_memguard.probes.watched_process import check_watchable, identity_of
 
     words: list[str] = options.target
@@ -150,11 +170,9 @@ def _session(options: argparse.Namespace, settings: WatchSettings) -> tuple[Watc
         msg = "nothing to watch: name a process (4711), or a command (-- python server.py)"
         raise ConfigError(msg)
     quiet = options.quiet or options.json or options.tsv
-    command = None
+    command = node = None
     if len(words) == 1 and words[0].isascii() and words[0].isdecimal():
-        if settings.restart or settings.limit:
-            msg = "--restart and --limit are for a command: memguard watch -- COMMAND"
-            raise ConfigError(msg)
+        check_process(settings)
         pid = int(words[0][:12])
         try:
             check_watchable(pid)
@@ -164,11 +182,13 @@ def _session(options: argparse.Namespace, settings: WatchSettings) -> tuple[Watc
         name = identity.text if identity is not None else words[0]
     else:
         stdout = sys.stderr.fileno() if options.json or options.tsv else None
-        command = WatchedCommand(words, settings.limit, stdout)
+        node = watched_node(settings)
+        environment = None if node is None else node.environment()
+        command = WatchedCommand(words, settings.limit, stdout, environment)
         pid, name = command.start(), shlex.join(words)
     try:
         screen = screen_for(name, quiet=quiet)
-        return WatchSession(pid, settings, name, command, screen), name
+        return WatchSession(pid, settings, name, command, screen, node=node), name
     except Unmeasurable as error:
         ending = "" if command is None else f"; it ended with status {command.wait()}"
         msg = f"{error}{ending}"

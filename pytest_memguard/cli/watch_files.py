@@ -18,7 +18,7 @@ from pytest_memguard.storage.files import write_whole
 from pytest_memguard.storage.history_location import open_to_write
 from pytest_memguard.storage.stored_runs import append_run
 from pytest_memguard.watch_wire import watch_to_json
-from pytest_memguard.watches import SIGNALS, WatchRecord
+from pytest_memguard.watches import PROCESS_SIGNALS, SIGNALS, WatchRecord
 
 RECORDING_FILE: Final = "recording.json"
 _SAMPLES_FILE: Final = "samples.tsv"
@@ -37,9 +37,10 @@ def as_tsv(record: WatchRecord) -> str:
 
 def _rows(record: WatchRecord) -> Iterator[list[str]]:
     trace = record.trace
-    yield ["seconds", "pid", "cpu_seconds", *SIGNALS]
+    signals = [one for one in SIGNALS if one in PROCESS_SIGNALS or one in trace.levels]
+    yield ["seconds", "pid", "cpu_seconds", *signals]
     for at, seconds in enumerate(trace.seconds):
-        values = [trace.levels[signal][at] for signal in SIGNALS]
+        values = [trace.levels[signal][at] for signal in signals]
         yield [
             f"{seconds:.3f}",
             str(record.lives[trace.lives[at]].pid),

@@ -13,8 +13,8 @@ from pytest_memguard.report.watch_tables import (
     duration_text,
     level_text,
     levels_text,
+    shown_signals,
 )
-from pytest_memguard.watches import SIGNALS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -107,7 +107,7 @@ class RichScreen:
         table.add_column("Signal")
         for name in ("First", "Now", "Peak"):
             table.add_column(name, justify="right")
-        for signal in SIGNALS:
+        for signal in shown_signals(watcher.peak):
             levels = (watcher.first, watcher.latest, watcher.peak)
             cells = (level_text(signal, one.of(signal)) for one in levels)
             table.add_row(NOUNS[signal], *cells)

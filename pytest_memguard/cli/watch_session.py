@@ -6,18 +6,20 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from pytest_memguard.cli.watch_screen import Screen
-from pytest_memguard.cli.watch_settings import WatchSettings
+from pytest_memguard.cli.watch_settings import DEFAULT_FOLDER, WatchSettings
 from pytest_memguard.cli.watched_command import (
     EndWaiter,
     WatchedCommand,
     end_tree,
     ending_text,
 )
+from pytest_memguard.cli.watched_node import WatchedNode
 from pytest_memguard.judge.watch_thresholds import Threshold, ThresholdStates
 from pytest_memguard.probes.oom_kills import read_oom_counter
 from pytest_memguard.recording.diagnostic_folder import write_diagnosis
@@ -28,7 +30,6 @@ from pytest_memguard.watches import Levels, WatchEvent, WatchRecord
 
 SUCCESSOR_SECONDS: Final = 2.0
 """So long a process that has ended is waited for to be restarted."""
-DEFAULT_FOLDER: Final = ".memguard/watch"
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -42,6 +43,7 @@ class WatchSession:
         command: the command, if the process is one that was started here.
         screen: shows the watch; ``None`` for nothing.
         now: the clock.
+        node: hears of Node.js programs; ``None`` if they are not asked.
 
     Attributes:
         critical: whether a critical threshold was reached.
@@ -60,6 +62,7 @@ class WatchSession:
         command: WatchedCommand | None = None,
         screen: Screen | None = None,
         now: Callable[[], float] = time.monotonic,
+        node: WatchedNode | None = None,
     ) -> None:
         self._settings = settings
         self._command = command
@@ -72,7 +75,9 @@ class WatchSession:
             warm_up=settings.warm_up,
             now=now,
             may_have_ended=command is not None,
+            node=None if node is None else node.memory,
         )
+        self._node = node
         self._pace = Pace(settings.interval, now)
         self._thresholds = ThresholdStates(settings.thresholds)
         self._restarts = 0
@@ -92,10 +97,13 @@ class WatchSession:
         finally:
             if self._screen is not None:
                 self._screen.close()
-        record = self._watcher.record()
+        snapshots = self._take_snapshots()
+        record = replace(self._watcher.record(), snapshots=snapshots)
         self._watcher.close()
         if self._command is not None and self._command.status() is None:
             end_tree(self._watcher.pid, self._command)
+        if self._node is not None:
+            self._node.close()
         return record
 
     def _goes_on(self) -> bool:
@@ -117,6 +125,8 @@ class WatchSession:
         if self._screen is not None:
             self._screen.show(self._watcher)
         self._say_events()
+        if self._node is not None:
+            self._node.ask_for_first(self._watcher)
 
     def _wait(self, seconds: float) -> None:
         if self._settings.duration:
@@ -125,7 +135,9 @@ class WatchSession:
         waiter = EndWaiter(self._watcher.pid)
         try:
             self._is_waiting = True
-            waiter.wait(seconds)
+            end = time.monotonic() + seconds
+            while waiter.wait(max(0.0, end - time.monotonic()), self._others):
+                self._watcher.take_marks()
         except InterruptedError:
             pass
         finally:
@@ -162,6 +174,7 @@ class WatchSession:
         self._diagnose(f"critical: {threshold.text} was reached")
         if self._settings.kill:
             pid = self._watcher.pid
+            self._take_snapshots()
             end_tree(pid, self._command)
             self._say(f"process {pid} was ended, because {threshold.text} was reached")
             self._was_killed = True
@@ -222,6 +235,17 @@ class WatchSession:
             self._say(f"no diagnosis could be written to {parent}: {error.strerror or error}")
         else:
             self._say(f"diagnosis: {folder}")
+
+    @property
+    def _others(self) -> list[int]:
+        return [] if self._node is None else [self._node.memory.reports.descriptor]
+
+    def _take_snapshots(self) -> tuple[str, ...]:
+        """Take the last marks in, and return the heap snapshots of what grew."""
+        if self._node is None:
+            return ()
+        self._watcher.take_marks()
+        return self._node.ask_for_last(self._watcher)
 
     # What is said
 

@@ -14,9 +14,11 @@ from pytest_memguard.judge.watch_thresholds import Threshold, parse_duration, pa
 from pytest_memguard.storage.files import read_text
 from pytest_memguard.units import parse_count, parse_size
 from pytest_memguard.values import dataclass
-from pytest_memguard.watches import SEVERITIES
+from pytest_memguard.watches import NODE_SIGNALS, SEVERITIES
 
 SECTION: Final = "watch"
+DEFAULT_FOLDER: Final = ".memguard/watch"
+"""Folder of what is written if `--output` names none."""
 _LEAST_INTERVAL: Final = 0.01
 _LEAST_LIMIT: Final = 1 << 20
 
@@ -49,6 +51,10 @@ class WatchSettings:
     """File with an earlier recording; empty if there is none."""
     strict: bool = False
     """Whether an unclear verdict ends with status 1."""
+    node: bool = False
+    """Whether Node.js programs report their memory."""
+    heap_snapshots: bool = False
+    """Whether two heap snapshots are written of a Node.js program that grows."""
 
 
 def resolve(options: argparse.Namespace) -> WatchSettings:
@@ -77,7 +83,37 @@ def resolve(options: argparse.Namespace) -> WatchSettings:
         for text in _texts(*values[severity])
         for threshold in parse_thresholds(text, severity, values[severity][1])
     ]
-    return WatchSettings(thresholds=tuple(thresholds), **parsed)
+    settings = WatchSettings(thresholds=tuple(thresholds), **parsed)
+    _check_node(settings)
+    return settings
+
+
+def _check_node(settings: WatchSettings) -> None:
+    if settings.node:
+        return
+    if settings.heap_snapshots:
+        msg = "--heap-snapshots are of Node.js programs: add --node"
+        raise ConfigError(msg)
+    for threshold in settings.thresholds:
+        if threshold.signal in NODE_SIGNALS:
+            msg = f"{threshold.text}: only Node.js programs report this: add --node"
+            raise ConfigError(msg)
+
+
+def check_process(settings: WatchSettings) -> None:
+    """Check that nothing is set which makes sense for a command only.
+
+    Raises:
+        ConfigError: if there is.
+    """
+    for name, value in (
+        ("--restart", settings.restart),
+        ("--limit", settings.limit),
+        ("--node", settings.node),
+    ):
+        if value:
+            msg = f"{name} is for a command that is started: memguard watch -- COMMAND"
+            raise ConfigError(msg)
 
 
 def _file(name: str) -> list[tuple[str, Any]]:
@@ -187,4 +223,6 @@ _PARSERS: Final[dict[str, Callable[[Any, str], Any]]] = {
     "history": _text,
     "against": _text,
     "strict": _switch,
+    "node": _switch,
+    "heap_snapshots": _switch,
 }

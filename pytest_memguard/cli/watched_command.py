@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import psutil
@@ -26,15 +26,23 @@ class WatchedCommand:
         words: the command line.
         limit: bytes that each of its processes may reserve; 0 means any number.
         stdout: descriptor of its output; ``None`` for that of this process.
+        environment: its environment; ``None`` for that of this process.
 
     Raises:
         ConfigError: if the limit would not hold here.
     """
 
-    def __init__(self, words: Sequence[str], limit: int = 0, stdout: int | None = None) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        limit: int = 0,
+        stdout: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._words = list(words)
         self._before_start = _limiter(limit) if limit else None
         self._stdout = stdout
+        self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> int:
@@ -47,6 +55,7 @@ class WatchedCommand:
             self.process = subprocess.Popen(
                 self._words,
                 stdout=self._stdout,
+                env=self._environment,
                 preexec_fn=self._before_start,  # noqa: PLW1509  there is one thread
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
@@ -174,14 +183,24 @@ class EndWaiter:
             with contextlib.suppress(OSError):
                 self._descriptor = os.pidfd_open(pid)
 
-    def wait(self, seconds: float) -> None:
-        """Wait for so many seconds, or until the process has ended."""
-        if self._descriptor >= 0:
-            from select import select
+    def wait(self, seconds: float, others: Sequence[int] = ()) -> bool:
+        """Wait for so many seconds, or until the process has ended.
 
-            select([self._descriptor], [], [], seconds)
-        else:
+        Args:
+            seconds: how long at most.
+            others: descriptors that end it as well when they can be read.
+
+        Returns:
+            Whether one of these can be read, and the process has not ended.
+        """
+        own = [self._descriptor] if self._descriptor >= 0 else []
+        if not own and not others:
             time.sleep(seconds)
+            return False
+        from select import select
+
+        readable, _, _ = select([*own, *others], [], [], seconds)
+        return bool(readable) and self._descriptor not in readable
 
     def close(self) -> None:
         """Close its file."""

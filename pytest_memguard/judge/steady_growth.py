@@ -29,6 +29,8 @@ FLOORS: Final[Mapping[WatchSignal, float]] = {
     "threads": 1.0,
     "connections": 1.0,
     "children": 1.0,
+    "heap_used": 256.0 * KIB,  # code that V8 compiles, and what it notes of types
+    "external": 256.0 * KIB,
 }
 """Growth after the warm-up up to which a signal is flat, however long it is watched."""
 FLOOR_SHARE: Final = 0.002

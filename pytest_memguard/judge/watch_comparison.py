@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_memguard.watches import SIGNALS, GrowthChange, SignalGrowth, WatchGrowth
+from pytest_memguard.watches import JUDGED_SIGNALS, GrowthChange, SignalGrowth, WatchGrowth
 
 
 def growth_changes(before: WatchGrowth, after: WatchGrowth) -> list[GrowthChange]:
@@ -13,7 +13,7 @@ def growth_changes(before: WatchGrowth, after: WatchGrowth) -> list[GrowthChange
 
 
 def _changes(before: WatchGrowth, after: WatchGrowth) -> Iterator[GrowthChange]:
-    for signal in SIGNALS:
+    for signal in JUDGED_SIGNALS:
         unread = SignalGrowth(signal=signal, state="unclear", doubt="unread")
         change = GrowthChange(
             before=before.of(signal) or unread, after=after.of(signal) or unread

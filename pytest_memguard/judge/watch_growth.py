@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+from pytest_memguard.judge.node_growth import is_uncollected, node_state
 from pytest_memguard.judge.steady_growth import WARM_UP_SHARE, signal_growth
-from pytest_memguard.watches import SIGNALS, Doubt, Life, WatchGrowth, WatchTrace
+from pytest_memguard.watches import (
+    JUDGED_SIGNALS,
+    KEPT_SIGNALS,
+    Doubt,
+    GrowthState,
+    Life,
+    SignalGrowth,
+    WatchGrowth,
+    WatchSignal,
+    WatchTrace,
+)
 
 _MOST_AT_END: Final = 3
 """So many samples at the end of a process may have seen its memory go."""
@@ -18,6 +30,8 @@ def growth_of_watch(
     warm_up: float | None,
     start: float = 0.0,
     end: float = float("inf"),
+    *,
+    is_node: bool = False,
 ) -> WatchGrowth:
     """Judge a watch, or a span of it.
 
@@ -30,9 +44,10 @@ def growth_of_watch(
         warm_up: seconds to leave out of each; a third of its time if ``None``.
         start: seconds from the start of the watch to that of the span.
         end: seconds to its end.
+        is_node: whether Node.js should have reported its memory.
     """
     found = [
-        _growth_of_life(trace, number, life, warm_up, start, end)
+        _growth_of_life(trace, number, life, warm_up, start, end, is_node=is_node)
         for number, life in enumerate(lives)
     ]
     growing = [one for one in found if one.state == "growing"]
@@ -58,6 +73,8 @@ def _growth_of_life(
     warm_up: float | None,
     start: float,
     end: float,
+    *,
+    is_node: bool,
 ) -> WatchGrowth:
     begin, finish = max(start, life.start), min(end, life.end)
     if life.ended:
@@ -65,21 +82,21 @@ def _growth_of_life(
             finish, _before_its_end(trace.points("rss", number, begin, finish), finish)
         )
     left_out = (finish - begin) * WARM_UP_SHARE if warm_up is None else warm_up
-    signals = []
+    signals: dict[WatchSignal, SignalGrowth] = {}
     samples = 0
-    for signal in SIGNALS:
+    for signal in JUDGED_SIGNALS:
         points = trace.points(signal, number, begin, finish)
         if points:
-            signals.append(signal_growth(points, signal, warm_up))
+            kept = KEPT_SIGNALS.get(signal)
+            judged = trace.points(kept, number, begin, finish) if kept else points
+            signals[signal] = _of_signal(points, judged, signal, warm_up)
             samples = max(samples, sum(at >= points[0][0] + left_out for at, _ in points))
-    growing = any(one.state == "growing" for one in signals)
-    rss = next((one for one in signals if one.signal == "rss"), None)
-    state = "growing" if growing else rss.state if rss is not None else "unclear"
-    unread: Doubt = "unread" if signals else "short"
-    doubt = "" if growing else rss.doubt if rss is not None else unread
+    if is_uncollected(trace, number, begin + left_out, finish, signals):
+        signals["rss"] = replace(signals["rss"], state="unclear", doubt="uncollected")
+    state, doubt = _state(signals, is_node=is_node)
     return WatchGrowth(
         state=state,
-        signals=tuple(signals),
+        signals=tuple(signals.values()),
         seconds=max(0.0, finish - begin - left_out),
         warm_up=min(left_out, max(0.0, finish - begin)),
         samples=samples,
@@ -87,3 +104,32 @@ def _growth_of_life(
         pid=life.pid,
         doubt=doubt,
     )
+
+
+def _of_signal(
+    points: Sequence[tuple[float, float]],
+    judged: Sequence[tuple[float, float]],
+    signal: WatchSignal,
+    warm_up: float | None,
+) -> SignalGrowth:
+    """Judge what a signal shows once garbage is left out."""
+    if judged:
+        return signal_growth(judged, signal, warm_up)
+    level = int(points[-1][1])
+    return SignalGrowth(
+        signal=signal, state="unclear", doubt="uncollected", before=level, after=level
+    )
+
+
+def _state(
+    signals: Mapping[WatchSignal, SignalGrowth], *, is_node: bool
+) -> tuple[GrowthState, Doubt]:
+    """Return the verdict, and why there is none."""
+    if any(one.state == "growing" for one in signals.values()):
+        return "growing", ""
+    if is_node:
+        return node_state(signals)
+    rss = signals.get("rss")
+    if rss is not None:
+        return rss.state, rss.doubt
+    return "unclear", "unread" if signals else "short"

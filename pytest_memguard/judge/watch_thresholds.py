@@ -10,7 +10,15 @@ from typing import Final
 from pytest_memguard.errors import ConfigError, quoted
 from pytest_memguard.units import parse_count, parse_size
 from pytest_memguard.values import dataclass
-from pytest_memguard.watches import SIGNALS, Levels, Severity, WatchSignal
+from pytest_memguard.watches import (
+    NODE_SIGNALS,
+    PROCESS_SIGNALS,
+    SIGNAL_NAMES,
+    SIZE_SIGNALS,
+    Levels,
+    Severity,
+    WatchSignal,
+)
 
 _UNITS: Final = {"": 1, "s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = r"(?ai)\s*(\d+(?:\.\d*)?|\.\d+)\s*(s|min|m|h|d|)\s*"
@@ -75,16 +83,18 @@ def parse_thresholds(text: str, severity: Severity, what: str) -> list[Threshold
 
 def _threshold(text: str, severity: Severity, what: str) -> Threshold:
     name, equals, rest = text.partition("=")
-    signal = next((one for one in SIGNALS if one == name.strip()), None)
+    names = (*PROCESS_SIGNALS, *NODE_SIGNALS)
+    signal = next((one for one in names if SIGNAL_NAMES[one] == name.strip()), None)
     if signal is None or not equals:
         msg = (
             f"{what}: {quoted(text)} is not a threshold: write SIGNAL=LIMIT, or "
-            f"SIGNAL=LIMIT/TIME; signals are {', '.join(SIGNALS)}"
+            f"SIGNAL=LIMIT/TIME; signals are {', '.join(PROCESS_SIGNALS)}, and with --node "
+            f"{', '.join(SIGNAL_NAMES[one] for one in NODE_SIGNALS)}"
         )
         raise ConfigError(msg)
     amount, slash, time = rest.partition("/")
     try:
-        limit = parse_size(amount) if signal == "rss" else parse_count(amount, signal)
+        limit = parse_size(amount) if signal in SIZE_SIGNALS else parse_count(amount, signal)
     except ConfigError as error:
         msg = f"{what}: {quoted(text)}: {error}"
         raise ConfigError(msg) from None

@@ -6,7 +6,7 @@ from array import array
 from math import isnan, nan
 from typing import Final
 
-from pytest_memguard.watches import SIGNALS, Levels, WatchTrace
+from pytest_memguard.watches import PROCESS_SIGNALS, SIGNALS, Levels, WatchTrace
 
 MOST_ROWS: Final = 2000
 """Rows that are kept; beyond it neighbours are averaged."""
@@ -60,6 +60,7 @@ class ThinnedTrace:
             levels={
                 signal: tuple(None if isnan(value) else round(value, 2) for value in column)
                 for signal, column in zip(SIGNALS, columns[2:], strict=True)
+                if signal in PROCESS_SIGNALS or not all(map(isnan, column))
             },
         )
 

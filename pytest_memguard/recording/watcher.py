@@ -20,16 +20,22 @@ from pytest_memguard.probes.watched_process import (
     successor_of,
 )
 from pytest_memguard.probes.watched_tree import WatchedTree
+from pytest_memguard.recording.node_memory import NodeMemory, StageMark
 from pytest_memguard.recording.thinned_trace import ThinnedTrace
 from pytest_memguard.recording.tree_members import TreeMembers
 from pytest_memguard.recording.watch_peaks import OpenStage, Peaks
 from pytest_memguard.watches import (
+    KEPT_SIGNALS,
+    NODE_SIGNALS,
+    SIGNALS,
     EventKind,
     Levels,
     Life,
+    NodeSignal,
     StageOfWatch,
     WatchEvent,
     WatchRecord,
+    with_more,
 )
 
 _INTERVALS: Final = 1000
@@ -54,6 +60,7 @@ class Watcher:
         now: the clock.
         open_tree: opens the readings of a process.
         may_have_ended: whether the process may have ended already.
+        node: what its Node.js programs report; ``None`` if that is not asked for.
 
     Attributes:
         latest: the latest reading.
@@ -74,6 +81,7 @@ class Watcher:
         now: Callable[[], float] = time.monotonic,
         open_tree: Callable[..., WatchedTree] = WatchedTree,
         may_have_ended: bool = False,
+        node: NodeMemory | None = None,
     ) -> None:
         if not may_have_ended:
             check_watchable(pid)
@@ -82,6 +90,9 @@ class Watcher:
         self._children = children
         self._warm_up = warm_up
         self._open = open_tree
+        self._node = node
+        self._marked: OpenStage | None = None
+        self._reported: dict[NodeSignal, int | None] = {}
         self._target = target or str(pid)
         self._started = datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._start = now()
@@ -164,6 +175,10 @@ class Watcher:
             self._close_life(ended=True)
             self._note(WatchEvent(seconds=self.elapsed, kind="ended", pid=pid))
             return False
+        if self._node is not None:
+            pids = [use.pid for use in self._tree.processes()]
+            self._node.receive()
+            levels = with_more(levels, self._node.levels(pids))
         self._keep(levels)
         return True
 
@@ -180,6 +195,40 @@ class Watcher:
         ended = self._stage(stage)
         self._stages.append(ended)
         return ended
+
+    def take_marks(self) -> None:
+        """Begin the stages that a Node.js program has marked since the last call."""
+        if self._node is None:
+            return
+        self._node.receive()
+        for mark in self._node.take_marks():
+            self._next_stage(mark)
+
+    def _next_stage(self, mark: StageMark) -> None:
+        self.sample()
+        levels = self._as_marked(mark)
+        at = self.elapsed - max(0.0, time.monotonic() - mark.at)
+        if self._marked is not None:
+            at = max(at, self._marked.start)
+            self._marked.peak.note(levels)
+            self._stages.append(self._stage(self._marked, at, levels))
+            self._open_stages.remove(self._marked)
+            self._marked = None
+        if mark.name:
+            self._marked = OpenStage(mark.name, max(0.0, at), levels)
+            self._open_stages.append(self._marked)
+
+    def _as_marked(self, mark: StageMark) -> Levels:
+        """Return the latest reading, with what the program has said of itself."""
+        levels = zip(SIGNALS, mark.levels, strict=True)
+        said = {signal: level for signal, level in levels if level is not None}
+        if self.latest.children or len(self._lives) > 1:
+            said.pop("rss", None)  # that of the whole tree counts
+        return with_more(self._last_known(), said)
+
+    def _last_known(self) -> Levels:
+        """Return the latest reading, with what Node.js programs have reported last."""
+        return with_more(self.latest, self._reported)
 
     def note_threshold(self, event: WatchEvent) -> None:
         """Note that a threshold was reached."""
@@ -200,15 +249,16 @@ class Watcher:
             lives=lives,
             trace=trace,
             first=self.first,
-            last=self.latest,
+            last=self._last_known(),
             peak=self._peak.levels,
-            growth=growth_of_watch(trace, lives, self._warm_up),
+            growth=growth_of_watch(trace, lives, self._warm_up, is_node=self._node is not None),
             stages=(*self._stages, *map(self._stage, self._open_stages)),
             events=tuple(self._events),
             processes=self._members.grown_most(),
             begun=self._begun + (self._tree.begun if self._tree is not None else 0),
             gone=self._gone + (self._tree.gone if self._tree is not None else 0),
-            gaps=tuple(self._gaps.items()),
+            gaps=(*self._gaps.items(), *(self._node.gaps() if self._node else ())),
+            iterations=self._node.iterations(self._start) if self._node else (),
         )
 
     def close(self) -> None:
@@ -284,7 +334,10 @@ class Watcher:
         self._samples += 1
         if self._samples == 1:
             self.first = levels
+        elif self.first.heap_used is None and levels.heap_used is not None:
+            self.first = with_more(self.first, _node_levels(levels))
         self.latest = levels
+        self._reported |= {s: v for s, v in _node_levels(levels).items() if v is not None}
         tree = self._tree
         cpu = tree.cpu_seconds if tree is not None else 0.0
         self._trace.add(at, len(self._lives) - 1, cpu, levels)
@@ -314,19 +367,30 @@ class Watcher:
     def _life(self, life: Life, *, ended: bool) -> Life:
         return replace(life, end=round(self.elapsed, 3), ended=ended)
 
-    def _stage(self, stage: OpenStage) -> StageOfWatch:
-        end = self.elapsed
+    def _stage(
+        self, stage: OpenStage, end: float | None = None, after: Levels | None = None
+    ) -> StageOfWatch:
+        end = self.elapsed if end is None else end
         return StageOfWatch(
             name=stage.name,
             start=round(stage.start, 3),
             end=round(end, 3),
             before=stage.before,
-            after=self.latest,
+            after=self._last_known() if after is None else after,
             peak=stage.peak.levels,
             growth=growth_of_watch(
-                self._trace.trace(), self._known_lives(), self._warm_up, stage.start, end
+                self._trace.trace(),
+                self._known_lives(),
+                self._warm_up,
+                stage.start,
+                end,
+                is_node=self._node is not None,
             ),
         )
 
     def _note(self, event: WatchEvent) -> None:
         self._events.append(event)
+
+
+def _node_levels(levels: Levels) -> dict[NodeSignal, int | None]:
+    return {signal: levels.of(signal) for signal in (*NODE_SIGNALS, *KEPT_SIGNALS.values())}

@@ -14,7 +14,16 @@ from pytest_memguard.report.watch_tables import (
     recording_table,
 )
 from pytest_memguard.sizes import format_mib, format_size
-from pytest_memguard.watches import DOUBTS, GrowthChange, Life, WatchRecord, WatchSignal
+from pytest_memguard.watches import (
+    DOUBTS,
+    KEPT_SIGNALS,
+    SIGNAL_NAMES,
+    SIZE_SIGNALS,
+    GrowthChange,
+    Life,
+    WatchRecord,
+    WatchSignal,
+)
 
 _WIDTH: Final = 40
 _IDLE_SHARE: Final = 0.001
@@ -26,7 +35,13 @@ _PLACES: Final[dict[WatchSignal, str]] = {
     "threads": "threads that do not end: py-spy dump --pid {pid}",
     "connections": "connections that are not closed: ss -tnp | grep pid={pid}",
     "children": "children that are not waited for, or do not end: ps --ppid {pid}",
+    **dict.fromkeys(
+        KEPT_SIGNALS,
+        "what JavaScript keeps, Buffers included: memguard watch --node --heap-snapshots "
+        "writes two heap snapshots, and memguard heapdiff compares them",
+    ),
 }
+_PAIR: Final = "what is kept: memguard heapdiff {} {}"
 
 
 def growth_sentence(record: WatchRecord) -> str:
@@ -38,7 +53,7 @@ def growth_sentence(record: WatchRecord) -> str:
 def _state(record: WatchRecord) -> str:
     growth = record.growth
     if growth.state == "growing":
-        rates = "; ".join(f"{one.signal} {one.rate_text()}" for one in growth.growing)
+        rates = "; ".join(f"{one.name} {one.rate_text()}" for one in growth.growing)
         return f"grows under load: {rates}"
     if growth.state == "unclear":
         return f"has no verdict: {DOUBTS[growth.doubt]}"
@@ -65,7 +80,7 @@ def what_grew(record: WatchRecord) -> str:
     """Return which signals grew, and how fast."""
     growth = record.growth
     if growth.growing:
-        return "; ".join(f"{one.signal} {one.rate_text()}" for one in growth.growing)
+        return "; ".join(f"{one.name} {one.rate_text()}" for one in growth.growing)
     if growth.state == "unclear":
         return f"unclear: {DOUBTS[growth.doubt]}"
     rss = growth.of("rss")
@@ -83,7 +98,8 @@ def _evidence(record: WatchRecord, signs: str) -> Iterator[str]:
         f"judged over {duration_text(growth.seconds)} after a warm-up of "
         f"{duration_text(growth.warm_up)}{used}"
     )
-    for signal in dict.fromkeys(("rss", *(one.signal for one in growth.growing))):
+    own = [one.signal for one in growth.signals if one.signal in KEPT_SIGNALS]
+    for signal in dict.fromkeys(("rss", *own, *(one.signal for one in growth.growing))):
         yield from _trace(record, signal, signs)
     if growth.doubt != "short" and growth.cpu_seconds < _IDLE_SHARE * growth.seconds:
         yield "  the program was idle: a verdict means something only under load"
@@ -97,13 +113,14 @@ def _trace(record: WatchRecord, signal: WatchSignal, signs: str) -> Iterator[str
     if not chunks:
         return
     low, high = min(chunks), max(chunks)
-    line = sparkline(chunks, signs) if signal == "rss" else _scaled(chunks, signs)
+    is_size = signal in SIZE_SIGNALS
+    line = sparkline(chunks, signs) if is_size else _scaled(chunks, signs)
     span = (
         f"{format_mib(low)} to {format_mib(high)} MiB"
-        if signal == "rss"
+        if is_size
         else f"{low:,.0f} to {high:,.0f}"
     )
-    yield f"  {signal}: {line} ({span})"
+    yield f"  {SIGNAL_NAMES[signal]}: {line} ({span})"
 
 
 def _scaled(values: list[float], signs: str) -> str:
@@ -123,22 +140,35 @@ def _chunks(values: list[float]) -> list[float]:
 
 def _where(record: WatchRecord) -> Iterator[str]:
     growth = record.growth
-    suspects: list[WatchSignal] = [one.signal for one in growth.growing] or ["rss"]
     table = process_table(record)
     grown = record.processes[0] if table else None
-    for number, signal in enumerate(suspects):
-        pid = grown.pid if grown is not None else growth.pid
+    pid = grown.pid if grown is not None else growth.pid
+    for number, place in enumerate(_places(record)):
         head = "  and" if number else "Where to look next"
-        if _judged(record).ended and not number:
+        if _judged(record).ended and not number and not record.snapshots:
             head += " (while it runs again)"
-        yield f"{head}: {_PLACES[signal].format(pid=pid)}"
+        yield f"{head}: {place.format(pid=pid)}"
     yield from (f"  {line}" for line in table.splitlines())
+
+
+def _places(record: WatchRecord) -> list[str]:
+    growing = [one.signal for one in record.growth.growing]
+    kept = [signal for signal in growing if signal in KEPT_SIGNALS]
+    others = [signal for signal in growing if signal not in kept]
+    if kept:  # resident memory grows by them
+        others = [signal for signal in others if signal != "rss"]
+    places = dict.fromkeys(_PLACES[signal] for signal in kept)
+    if kept and len(record.snapshots) > 1:
+        places = {_PAIR.format(*record.snapshots): None}
+    found = [*places, *(_PLACES[signal] for signal in others)]
+    return found or [_PLACES["rss"]]
 
 
 def _afterwards(record: WatchRecord, kept: str) -> Iterator[str]:
     life = _judged(record)
     if kept:
-        yield f"After a fix: memguard watch --against {kept} -- {_short(life.command)}"
+        node = "--node " if record.growth.of("heap_used") is not None else ""
+        yield f"After a fix: memguard watch {node}--against {kept} -- {_short(life.command)}"
     else:
         yield (
             "After a fix: compare with this recording, if it was written "
@@ -170,18 +200,18 @@ def _change_text(change: GrowthChange) -> str:
     before, after = change.before, change.after
     if change.flattened:
         now = "is flat" if after.state == "flat" else "has reached a plateau"
-        return f"flattened: {before.signal} grew by {before.rate_text()}, and {now}"
+        return f"flattened: {before.name} grew by {before.rate_text()}, and {now}"
     if after.state != "growing":
         doubt = DOUBTS[after.doubt]
-        return f"not known: {before.signal} grew by {before.rate_text()}; now {doubt}"
+        return f"not known: {before.name} grew by {before.rate_text()}; now {doubt}"
     if before.state != "growing":
-        return f"new: {after.signal} grows by {after.rate_text()}; it was {before.state}"
+        return f"new: {after.name} grows by {after.rate_text()}; it was {before.state}"
     word = "still growing"
     if after.high < before.low:
         word = "growing more slowly"
     elif after.low > before.high:
         word = "growing faster"
-    return f"{word}: {after.signal} by {after.rate_text()}, before by {before.rate_text()}"
+    return f"{word}: {after.name} by {after.rate_text()}, before by {before.rate_text()}"
 
 
 def watch_report(

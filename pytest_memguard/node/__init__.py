@@ -1,0 +1,1 @@
+"""What Node.js programs load when they are watched: ``preload.cjs``."""
