@@ -327,7 +327,7 @@ class Calls:
     def _forget_children(self) -> None:
         """Count only children that end from now on."""
         self._children, self._children_matter = ended_children(), False
-        self._child_faults = self._children.faults
+        self._child_faults = self._children.counted
 
     def hand_over(self) -> None:
         """Have the session go on with the call that lasts."""

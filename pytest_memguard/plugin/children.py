@@ -38,7 +38,8 @@ class ChildrenWatch:
         gaps: takes why descendants cannot be followed.
 
     Attributes:
-        faults: page faults of children that had ended when the last test did.
+        faults: page faults of children that had ended when the last test did, as the kernel
+            counts them.
         peak: what the descendants of the test that has ended used; ``None`` if it had none.
     """
 
@@ -46,7 +47,7 @@ class ChildrenWatch:
         self._state = state
         self._gaps = gaps
         self._before: EndedChildren = ended_children()
-        self.faults = self._before.faults
+        self.faults = self._before.counted
         self.peak: Peak | None = None
         self._so_far: Peak | None = None
         self._samples = self._lives = False
@@ -89,7 +90,7 @@ class ChildrenWatch:
         touched = touched_since(self._before, now)
         if touched and touched > room:
             return True
-        self._before, self.faults = now, now.faults
+        self._before, self.faults = now, now.counted
         return False
 
     def end(self) -> None:
@@ -189,7 +190,7 @@ class ChildrenWatch:
         """Begin with the next test."""
         self._newest = self._read_newest()
         self._before = ended_children()
-        self.faults = self._before.faults
+        self.faults = self._before.counted
 
     def _read_newest(self) -> bytes | None:
         return None if self._newest_pid is None else self._newest_pid.read()

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.lifetime_peak import lifetime_peak_reader
+from pytest_memguard.probes.own_children import ENDED
 from pytest_memguard.sizes import KIB
 
 RUSAGE_CHILDREN: Final = -1
@@ -30,6 +31,8 @@ class EndedChildren(NamedTuple):
     """Their page faults that read nothing from a disk; every process has some."""
     major: int
     """Their other page faults."""
+    counted: int = 0
+    """Page faults as the kernel adds them up, those of processes of ours included."""
 
 
 def ended_children() -> EndedChildren:
@@ -39,7 +42,12 @@ def ended_children() -> EndedChildren:
     import resource
 
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return EndedChildren(usage.ru_maxrss * _UNIT, usage.ru_minflt, usage.ru_majflt)
+    return EndedChildren(
+        peak=usage.ru_maxrss * _UNIT,
+        faults=usage.ru_minflt - ENDED.minor,
+        major=usage.ru_majflt - ENDED.major,
+        counted=usage.ru_minflt,
+    )
 
 
 def touched_since(before: EndedChildren, now: EndedChildren) -> int:

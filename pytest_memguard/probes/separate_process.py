@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final
 
 import psutil
+
+from pytest_memguard.probes.own_children import SAMPLERS, wait_for
 
 _popen: Final = subprocess.Popen  # tests replace what they find in modules
 
@@ -34,18 +37,33 @@ def start_separate(
     named = (f"{name}={value!r}" for name, value in options.items())
     call = ", ".join((*map(repr, arguments), *named))
     code = f"import sys; sys.path[:0] = {folders!r}; from {module} import main; main({call})"
-    process = _popen(
-        [sys.executable, "-I", "-S", "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        cwd=os.sep,
-    )
+    process = _start_hidden([sys.executable, "-I", "-S", "-c", code], errors)
     if process.stdin is None or process.stdout is None:
         raise BrokenPipeError
     if os.name == "posix":
-        process.wait()  # it leaves its own child behind
+        wait_for(process)  # it leaves its own child behind
     return process.stdin, process.stdout
+
+
+def _start_hidden(command: Sequence[str], errors: int | None) -> subprocess.Popen[bytes]:
+    """Start a process that what samples the descendants of this one does not see."""
+    samplers = list(SAMPLERS)
+    hidden: list[int] = []
+    for sampler in samplers:
+        sampler.pause()
+    try:
+        process = _popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=os.sep,
+        )
+        hidden.append(process.pid)
+    finally:
+        for sampler in samplers:
+            sampler.resume(hidden)
+    return process
 
 
 def leave_parent() -> None:  # pragma: no cover  in a process of its own

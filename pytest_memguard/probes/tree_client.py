@@ -7,10 +7,11 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Iterable
 from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.probes.own_children import PIDS
+from pytest_memguard.probes.own_children import ENDED, PIDS, SAMPLERS
 from pytest_memguard.probes.separate_process import pipe_identity, start_separate
 from pytest_memguard.probes.tree_marks import Since
 
@@ -85,6 +86,26 @@ class TreeClient:
             with self._lock:
                 self._send({"ask": "drop", "name": name})
 
+    def pause(self) -> None:
+        """Take no samples until further notice."""
+        self._tell("pause", ())
+
+    def resume(self, hidden: Iterable[int]) -> None:
+        """Go on, and leave some more processes out."""
+        self._tell("resume", hidden)
+
+    def _tell(self, what: str, hidden: Iterable[int]) -> None:
+        """Have the sampler do something, and wait until it has."""
+        if self.pid != os.getpid() or not self.marks or self._problem:
+            return
+        with self._lock:
+            self._send({"ask": what, "name": "", "hidden": list(hidden)})
+            if not self._problem:
+                try:
+                    self._receive()
+                except (OSError, ValueError):
+                    self._problem = _ENDED
+
     @property
     def has_ended(self) -> bool:
         """Whether the sampler is known to have ended."""
@@ -103,8 +124,8 @@ class TreeClient:
         with self._lock:
             if what != "mark" and name not in self.marks:  # it was another sampler's
                 raise Unmeasurable(_ENDED)
-            hidden = sorted(PIDS)
-            self._send({"ask": what, "name": name, "always": always, "hidden": hidden})
+            more = {"hidden": sorted(PIDS), "own_faults": ENDED.minor + ENDED.major}
+            self._send({"ask": what, "name": name, "always": always, **more})
             if self._problem:
                 raise Unmeasurable(self._problem)
             try:
@@ -150,6 +171,7 @@ def tree_client() -> TreeClient:
     global _client  # noqa: PLW0603  there is one process
     if _client is None or _client.pid != os.getpid() or _client.has_ended:
         _client = TreeClient()
+        SAMPLERS[:] = [_client]
         atexit.register(_client.close)
     return _client
 
@@ -160,4 +182,5 @@ def close_client() -> None:
     if _client is not None and not (_client.pid == os.getpid() and _client.marks):
         _client.close()
         atexit.unregister(_client.close)
+        SAMPLERS.clear()
         _client = None

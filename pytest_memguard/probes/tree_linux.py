@@ -43,6 +43,7 @@ class LinuxTree:
         below: its descendants that live, or that nothing has waited for, by number.
         seen: how many descendants there have been.
         ended: descendants that have ended since the last sample.
+        own_faults: page faults of processes that do not count and have ended.
 
     Raises:
         OSError: if the first process has ended.
@@ -53,6 +54,7 @@ class LinuxTree:
         self.below: dict[int, TreeProcess] = {}
         self.seen = 0
         self.ended: list[TreeProcess] = []
+        self.own_faults = 0
         self._hidden = {root, *hidden}
         self._others: set[int] = set()
         self._newest_pid = NewestPid()
@@ -108,10 +110,11 @@ class LinuxTree:
             OSError: if the first process has ended.
         """
         self.root.update()
-        return self.root.waited_faults + sum(
+        below = sum(
             process.waited_faults + (process.faults if process.is_zombie else 0)
             for process in self.below.values()
         )
+        return self.root.waited_faults + below - self.own_faults
 
     def marks(self) -> dict[int, int]:
         """Return the own high-water marks of the descendants that live, by their number."""

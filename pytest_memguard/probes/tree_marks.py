@@ -13,6 +13,8 @@ class Tree(Protocol):
 
     seen: int
     """How many descendants there have been."""
+    own_faults: int
+    """Page faults of processes that do not count and have ended."""
 
     @property
     def ended(self) -> Sequence[Any]:

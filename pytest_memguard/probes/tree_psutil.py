@@ -33,7 +33,7 @@ class PsutilTree:
     """
 
     def __init__(self, root: int, hidden: Iterable[int] = ()) -> None:
-        self.seen = 0
+        self.seen = self.own_faults = 0
         self.ended: list[TreeProcess] = []
         self._hidden = set(hidden)
         self._below: set[psutil.Process] = set()

@@ -46,10 +46,13 @@ class Sampler:
         self._marks: dict[str, TreeMark] = {}
         self._due = self._exact_due = 0.0
         self._faults: int | None = None
+        self._is_paused = False
 
     def wait_seconds(self) -> float | None:
         """Return seconds until the next sample is due; ``None`` if nothing wants any."""
-        return max(0.0, self._due - self._now()) if self._marks else None
+        if not self._marks or self._is_paused:
+            return None
+        return max(0.0, self._due - self._now())
 
     def sample(self) -> None:
         """Take the sample that is due: an exact one where it may be the highest so far.
@@ -83,7 +86,8 @@ class Sampler:
         Args:
             request: ``ask`` is mark, read, next (both) or drop; ``name`` that of a mark;
                 ``always`` whether the sample is exact even if there are no descendants;
-                ``hidden`` numbers of processes that do not count.
+                ``hidden`` numbers of processes that do not count; ``own_faults`` page faults
+                of those that have ended. Or ``ask`` is pause or resume, for all marks.
 
         Raises:
             OSError: if the process has ended.
@@ -93,6 +97,11 @@ class Sampler:
             self._marks.pop(name, None)
             return None
         self._tree.hide(request.get("hidden", ()))
+        if request["ask"] in {"pause", "resume"}:
+            self._is_paused = request["ask"] == "pause"
+            self._due = self._now() + self._interval
+            return {}
+        self._tree.own_faults = request.get("own_faults", 0)
         if not self._marks:
             self._due = self._now() + self._interval
         sample = self._tree.sample(exact=bool(request.get("always")))

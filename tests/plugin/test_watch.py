@@ -60,3 +60,35 @@ def test_assertions_read_well(run, flags, plugins) -> None:
         r"E +rss MiB +growing .*",
     ):
         assert re.search(line, result.stdout.str())
+
+
+def test_what_watches_is_none_of_the_children(run) -> None:
+    """The process that takes the samples counts neither to a budget nor as a child."""
+    result = run(
+        """
+        import subprocess, time
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def server():
+            with subprocess.Popen(["/bin/sleep", "60"]) as process:
+                yield process
+                process.kill()
+
+        def test_sampled_from_here_on(server):
+            pass
+
+        @pytest.mark.parametrize("number", range(3))
+        @pytest.mark.mem_budget(3, metric="tree")
+        def test_watch(memguard, server, number):
+            with memguard.watch(server, interval=0.05):
+                time.sleep(0.1)
+        """,
+        "--mem",
+    )
+    result.assert_outcomes(passed=4)
+    rows = [line.split() for line in result.stdout.lines if "::test_watch[" in line]
+    head = next(line for line in result.stdout.lines if line.startswith("Peak MiB"))
+    column = head.replace("Peak MiB", "Peak").split().index("Children")
+    assert len(rows) == 3
+    assert all(float(row[column]) < 2 for row in rows)
