@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a run without a baseline, or without a leak check, loads ne
     from pytest_memguard.deaths import Death
     from pytest_memguard.flights import LostWorker
     from pytest_memguard.leaks import LeakReading
+    from pytest_memguard.watch_readings import WatchReading
 
 PhaseName = Literal["setup", "call", "teardown"]
 BudgetPhase = Literal["setup", "call", "teardown", "all"]
@@ -274,6 +275,8 @@ class Outcome:
     """What that first call fills for good."""
     death: Death | None = None
     """How its process died, if it was isolated and that has happened."""
+    watched: tuple[WatchReading, ...] = ()
+    """What it has recorded of other programs."""
 
     def phase(self, name: PhaseName) -> PhaseReading | None:
         """Return one phase; ``None`` if the test did not reach it."""

@@ -39,12 +39,14 @@ from pytest_memguard.model import (
     Run,
     Totals,
 )
+from pytest_memguard.watch_reading_wire import watched_from_json, watched_to_json
 
 FORMAT: Final = 3
 # 1: first format.
 # 2: for a test cold and fills, and for what it is compared with cold_bytes.
 # 3: for a run that was stopped memory_abort, for a lost worker alone; alerts; the death of a
-#    test; causes of the run, and the cause of a finding; the rule unsure is undecided.
+#    test; causes of the run, and the cause of a finding; the rule unsure is undecided; what
+#    a test has watched.
 _FORMATS: Final = range(1, FORMAT + 1)
 _STRICT: Final = ("--mem-leak-strict", "--mem-strict")
 
@@ -70,6 +72,7 @@ def outcome_to_json(outcome: Outcome) -> Json:
         **({} if outcome.cold is None else {"cold": peak_to_json(outcome.cold)}),
         **({"fills": fills_to_json(outcome.fills)} if outcome.fills else {}),
         **({} if outcome.death is None else {"death": death_to_json(outcome.death)}),
+        **watched_to_json(outcome.watched),
     }
 
 
@@ -93,6 +96,7 @@ def outcome_from_json(data: Json) -> Outcome:
         cold=peak_from_json(data["cold"]) if "cold" in data else None,
         fills=fills_from_json(data.get("fills", ())),
         death=death_from_json(data["death"]) if "death" in data else None,
+        watched=watched_from_json(data.get("watched", ())),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_memguard import watch_host
 from pytest_memguard.escapes import one_line
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.measurement import Measurement
@@ -141,10 +142,12 @@ class ItemHooks:
         """Make ready for the first test; let stages be told to us meanwhile."""
         self.begin(session)
         before = set_current(self.tests)
+        takes_recordings = watch_host.set_current(self.reports.watched.keep)
         try:
             return (yield)
         finally:
             set_current(before)
+            watch_host.set_current(takes_recordings)
 
     def begin(self, session: pytest.Session) -> None:
         """Make ready for the next test, be it the first of the run or not."""

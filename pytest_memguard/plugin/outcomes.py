@@ -14,6 +14,7 @@ from pytest_memguard.plugin.failures import TextAlone
 from pytest_memguard.plugin.measured_tests import MeasuredTests
 from pytest_memguard.plugin.so_far import SoFar
 from pytest_memguard.plugin.suspects import Suspects
+from pytest_memguard.plugin.watched_programs import WatchedPrograms
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class OutcomeHooks:
 
     Attributes:
         active: whether they are registered.
+        watched: what tests record of other programs.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class OutcomeHooks:
         self._keeps_all = settings.measures_all
         self._process = os.getpid()
         self._results: dict[str, str] = {}
+        self.watched = WatchedPrograms(lambda: tests.paused, self.activate)
 
     def activate(self) -> None:
         """Have these hooks called, from the next report on."""
@@ -85,6 +88,8 @@ class OutcomeHooks:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the peak into the call's report; after teardown, hand the outcome on."""
+        if self.watched.readings:
+            self.watched.set_properties(item.user_properties)
         report = yield
         state = self._state
         if self._tests.runs_again:
@@ -100,6 +105,7 @@ class OutcomeHooks:
             self._children.end()
             if self._has_something_to_tell(item):
                 self._hand_on(item, report)
+            self.watched.readings = []
             if not state.is_fast:
                 state.forget()
             state.leak = None
@@ -107,7 +113,7 @@ class OutcomeHooks:
 
     def _has_something_to_tell(self, item: pytest.Item) -> bool:
         nodeid, state = item.nodeid, self._state
-        if state.leak is not None or self._checks.reports(nodeid):
+        if state.leak is not None or self.watched.readings or self._checks.reports(nodeid):
             return True
         return state.is_measured and (
             state.detail is not None
@@ -142,7 +148,8 @@ class OutcomeHooks:
             own = next((p.peak() for p in phases if p.name == "call"), None)
             notes += tuple(self._children.notes(plan.requirements.limits, own))
         leak = state.leak
-        told = findings or notes or leak or self._checks.reports(item.nodeid)
+        watched = tuple(self.watched.readings)
+        told = findings or notes or leak or watched or self._checks.reports(item.nodeid)
         if not (self._keeps_all or told or item.nodeid in self._suspects):
             return
         file, line, _ = item.location
@@ -159,6 +166,7 @@ class OutcomeHooks:
             overhead=state.overhead if measured else 0.0,
             leak=leak,
             imports=state.imports,
+            watched=watched,
         )
         outcome = self._checks.complete(outcome, plan)
         if self._confirm is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pytest_memguard.errors import ConfigError, LeakDetected, LeakUnclear, Unmeasurable, quoted
+from pytest_memguard.recording.ended_watches import hand_on
 from pytest_memguard.recording.watch_client import WatchClient
 from pytest_memguard.report.watch_tables import recording_table
 from pytest_memguard.report.watch_verdict import growth_sentence
@@ -202,6 +203,7 @@ class Recording:
         """End the recording, and keep its numbers."""
         self._follow_target()
         self._record = self._ask("end")
+        hand_on(self._record)
 
     def __repr__(self) -> str:
         if self._record is None:

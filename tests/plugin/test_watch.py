@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -13,8 +14,10 @@ SERVER = """
     @pytest.fixture
     def server():
         code = (
-            "import sys, time; kept = []; print(1, flush=True)\\n"
-            "while True: kept.append(bytearray(40_000)); time.sleep(0.002)"
+            "import time; kept, start = bytearray(), time.monotonic(); print(1, flush=True)\\n"
+            "while True:\\n"  # as the time goes, however busy the machine is
+            "    kept.extend(bytes(int((time.monotonic() - start) * 2e7) - len(kept)))\\n"
+            "    time.sleep(0.003)"
         )
         with subprocess.Popen([sys.executable, "-S", "-c", code], stdout=-1) as process:
             process.stdout.readline()
@@ -92,3 +95,58 @@ def test_what_watches_is_none_of_the_children(run) -> None:
     column = head.replace("Peak MiB", "Peak").split().index("Children")
     assert len(rows) == 3
     assert all(float(row[column]) < 2 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("flags", "plugins"),
+    [pytest.param((), (), id="one"), pytest.param(("-n2",), ("xdist.plugin",), id="xdist")],
+)
+def test_recordings_are_in_json_and_junit(run, pytester, flags, plugins) -> None:
+    """Both have each recording of a test, once, also of a fixture and without the fixture."""
+    source = """
+        import subprocess
+        import pytest
+        import pytest_memguard
+
+        @pytest.fixture
+        def server():
+            with subprocess.Popen(["/bin/sleep", "60"]) as process:
+                yield process
+                process.kill()
+
+        @pytest.fixture
+        def watched(memguard, server):
+            with memguard.watch(server) as recording:
+                yield recording
+
+        def test_two(watched, server):
+            with pytest_memguard.watch(server) as recording, recording.stage("load"):
+                pass
+
+        @pytest.mark.mem_leak_check
+        def test_repeated(memguard, server):
+            with memguard.watch(server):
+                pass
+
+        def test_none():
+            pass
+    """
+    outputs = ("--mem-json=out.json", "--junitxml=out.xml", "--mem-leak-seconds=1")
+    run(source, *outputs, *flags, plugins=plugins)
+    data = json.loads((pytester.path / "out.json").read_text())
+    watched = {
+        test["nodeid"].partition("::")[2]: test.get("watched", []) for test in data["tests"]
+    }
+    assert {name: len(readings) for name, readings in watched.items()} == {
+        "test_two": 2,
+        "test_repeated": 1,
+        "test_none": 0,
+    }
+    inner, outer = watched["test_two"]
+    assert [stage["name"] for stage in inner["stages"]] == ["load"]
+    assert inner["command"] == outer["command"] == "/bin/sleep 60"
+    assert inner["signals"][0]["peak"] > 0
+    xml = (pytester.path / "out.xml").read_text(encoding="utf-8")
+    for name in ("memguard_watch_verdict", "memguard_watch_2_peak_bytes"):
+        assert f'name="{name}"' in xml
+    assert xml.count('value="/bin/sleep 60"') == 3

@@ -33,6 +33,7 @@ from pytest_memguard.model import (
     Totals,
 )
 from pytest_memguard.sizes import MIB
+from pytest_memguard.watch_readings import WatchedSignal, WatchedStage, WatchReading
 
 
 def rss(mib: float, high: float | None = None) -> Peak:
@@ -285,4 +286,33 @@ PARALLEL = ParallelRun(
     elsewhere=90 * MIB,
     real=800 * MIB,
     real_is="PSS",
+)
+
+
+WATCHED = WatchReading(
+    command="python server.py",
+    pid=7,
+    seconds=12.5,
+    samples=125,
+    restarts=1,
+    verdict="unclear",
+    doubt="short",
+    signals=(
+        WatchedSignal(
+            signal="rss",
+            verdict="growing",
+            first=20 * MIB,
+            last=30 * MIB,
+            peak=31 * MIB,
+            per_hour=1.5,
+            low=1.0,
+            high=2.0,
+        ),
+        WatchedSignal(signal="fds", verdict="", first=None, last=None, peak=None),
+    ),
+    stages=(
+        WatchedStage(
+            name="load", seconds=9.5, verdict="flat", before=20 * MIB, after=None, peak=31 * MIB
+        ),
+    ),
 )

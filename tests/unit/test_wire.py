@@ -40,6 +40,7 @@ from tests.support.sample_values import (
     STAGE,
     STOP,
     WAITED,
+    WATCHED,
 )
 from tests.support.stored_runs import as_stored
 
@@ -74,6 +75,7 @@ OUTCOMES = [
     pytest.param(replace(OUTCOME, findings=(OF_ANOTHER,)), id="check-of-another-plugin"),
     pytest.param(replace(OUTCOME, findings=(STOPPED,)), id="stopped"),
     pytest.param(replace(OUTCOME, death=DEATH), id="died"),
+    pytest.param(replace(OUTCOME, watched=(WATCHED, WATCHED)), id="watched"),
     pytest.param(replace(OUTCOME, phases=(replace(PHASE, peaks=()),)), id="no-peaks"),
     pytest.param(
         replace(OUTCOME, phases=(replace(PHASE, peaks=(MISSED, UNBOUNDED)),)), id="sampled"
@@ -155,7 +157,9 @@ def test_run_in_pieces(outcomes) -> None:
         STOPPED,
         PHASE,
         STAGE,
-        replace(OUTCOME, death=DEATH),
+        replace(OUTCOME, death=DEATH, watched=(WATCHED,)),
+        WATCHED,
+        WATCHED.signals[0],
         *RUN.totals,
         *RUN.gaps,
         RUN.environment,
