@@ -157,6 +157,14 @@ class SlackEstimator:
         for answer in answers:
             answer.level, answer.heap = level, heap
 
+    def fill_all(self, level: int) -> None:
+        """Fill all of the slack for good, in a process that measures one test and ends.
+
+        Args:
+            level: resident bytes now.
+        """
+        self._fill(self.filler, self._ask(level), level)
+
     def fill_temporarily(
         self, level: int, slack: int, permanently_above: int, temporarily_above: float
     ) -> int:

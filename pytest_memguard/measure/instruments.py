@@ -155,6 +155,14 @@ class Instruments:
         if self.free_chunks is not None:
             self.free_chunks.release()
 
+    def take_slack(self) -> None:
+        """Take all slack of a process that measures one test and ends: nothing hides there."""
+        from pytest_memguard.allocator.free_places import take_free_places
+
+        take_free_places()
+        if self.slack_estimator is not None:
+            self.slack_estimator.fill_all(self.resident.level())
+
     def collect_if_grown(self, level: int, tolerance: int, *, often: bool = False) -> bool:
         """Collect garbage if there may be enough of it to matter.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -17,7 +16,6 @@ from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import TestPlan
-    from pytest_memguard.judge.cold_and_warm import TwoCalls
     from pytest_memguard.measure.tracker_share import TrackerShare
     from pytest_memguard.model import Budget, Finding, Outcome
     from pytest_memguard.settings import Settings
@@ -131,12 +129,15 @@ class FreshBudgets:
         refusal = process.refusal(so_far.nodeid)
         if refusal:
             return after_fresh(finding, None, refusal)
-        start = Clock.seconds()
-        calls, problem = self._calls(process, finding.budget, so_far, seconds)
-        high = finding.peak.high if finding.peak is not None else 0
+        from pytest_memguard.plugin.measured_again import again_from, peak_of
+
+        budget, start = finding.budget, Clock.seconds()
+        answer = process.ask(so_far, seconds, enough=budget.limit, foreign=True)
+        again = again_from(answer, lambda outcome: peak_of(outcome, budget))
         took = Clock.seconds() - start
+        high = finding.peak.high if finding.peak is not None else 0
         self.tests.append(MeasuredAgain(nodeid=so_far.nodeid, seconds=took, avoided_by=high))
-        return after_fresh(finding, calls, problem)
+        return after_fresh(finding, again.calls, again.problem)
 
     def add(self, test: MeasuredAgain) -> None:
         """Add a test that was measured again in a forked child of this process."""
@@ -148,32 +149,6 @@ class FreshBudgets:
         """Return the tests that were measured again, and forget them."""
         tests, self.tests = self.tests, []
         return tests
-
-    def _calls(
-        self, process: FreshProcess, budget: Budget, so_far: Outcome, seconds: float
-    ) -> tuple[TwoCalls | None, str]:
-        """What two calls use in the fresh process, and why that is not known, if it is not.
-
-        The second call is made only if the first exceeds the budget. Where the mark is not
-        exact enough even there, memray tracks them, which counts as if it ran here.
-        """
-        from pytest_memguard.plugin.measured_again import again_from, peak_of
-
-        ask = partial(process.ask, so_far, seconds, enough=budget.limit, foreign=True)
-        again = again_from(ask(), lambda outcome: peak_of(outcome, budget))
-        cold = again.calls.cold if again.calls is not None else None
-        if (
-            cold is not None
-            and cold.value <= budget.limit < cold.high
-            and self._may_track(so_far)
-        ):
-            exact = again_from(ask(track=True), lambda outcome: peak_of(outcome, budget))
-            return exact.calls or again.calls, again.problem
-        return again.calls, again.problem
-
-    def _may_track(self, so_far: Outcome) -> bool:
-        share, nodeid = self._share, so_far.nodeid
-        return share is not None and share.allows(nodeid, can_be_measured_again=False)
 
     def _had_no_time(self, so_far: Outcome) -> bool:
         return self._share is not None and so_far.nodeid in self._share.refused

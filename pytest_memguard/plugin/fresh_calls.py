@@ -26,7 +26,6 @@ def answer(
     loaded: Iterable[str],
     metric: str = RSS.name,
     enough: int | None = None,
-    track: bool = False,
     foreign: bool = False,
     names_fills: bool = False,
     traced_call: int = 0,
@@ -39,7 +38,6 @@ def answer(
         loaded: modules that are loaded in the process that asks.
         metric: what is measured beside resident memory.
         enough: bytes up to which one call will do; ``None`` for two calls in any case.
-        track: whether memray tracks the calls.
         foreign: whether slack of allocators of extensions counts.
         names_fills: whether to call it once, and name what holds what that leaves.
         traced_call: the call whose lines are wanted; 0 for the peaks of both.
@@ -51,13 +49,13 @@ def answer(
         return {"fills": _fills_of(lambda: rerun.alone(item, metric))}
     gc.collect()
     gc.freeze()  # the collections of the test need not look at what was there before
-    cold = rerun.alone(item, metric, track=track, foreign=foreign)
+    cold = rerun.alone(item, metric, foreign=foreign)
     gc.collect()
     once = passed(cold)
     peak = call_peak(once) if once is not None else None
     is_enough = enough is not None and peak is not None and peak.high <= enough
     again = once is not None and not is_enough
-    warm = rerun.alone(item, metric, track=track, foreign=foreign) if again else None
+    warm = rerun.alone(item, metric, foreign=foreign) if again else None
     return {"cold": cold, "warm": warm, "fills": []}
 
 

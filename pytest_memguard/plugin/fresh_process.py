@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_memguard.isolation import ChildResult, ForkServer
     from pytest_memguard.model import Outcome
     from pytest_memguard.plugin.rerun import Rerun
+    from pytest_memguard.probes.code_pages import CodePages
     from pytest_memguard.settings import Settings
 
 _LEAST_SECONDS: Final = 60.0
@@ -50,6 +51,7 @@ class FreshProcess:
         self._prepare = prepare
         self._items: Mapping[str, pytest.Item] = {}
         self._server: ForkServer | None = None
+        self._code: CodePages | None = None
         self._owner = 0
         share = settings.confirm_share
         where = settings.sources.get("confirm_share", "the default of mem_confirm_share")
@@ -75,7 +77,9 @@ class FreshProcess:
         """Fork once the tests are known, before the first of them."""
         if can_fork() and session.items and not session.config.getoption("collectonly"):
             from pytest_memguard.isolation import ForkServer
+            from pytest_memguard.probes.code_pages import CodePages
 
+            self._code = CodePages()
             self._items = {item.nodeid: item for item in session.items}
             self._server = ForkServer(self._answer, self._prepare)
             self._owner = os.getpid()
@@ -142,5 +146,7 @@ class FreshProcess:
         """In a child of its own: run the test."""
         from pytest_memguard.plugin.fresh_calls import answer
 
+        if self._code is not None:
+            self._code.map_again()
         item = self._items[request.pop("nodeid")]
         return answer(self._rerun(), item, **request)

@@ -83,20 +83,12 @@ class Rerun:
 
         return outcome_from_json(result.value), ""
 
-    def alone(
-        self,
-        item: pytest.Item,
-        metric: str = RSS.name,
-        *,
-        track: bool = False,
-        foreign: bool = False,
-    ) -> Any:
-        """In a child in which no test has run: run a test, as exactly as its peak is stored.
+    def alone(self, item: pytest.Item, metric: str = RSS.name, *, foreign: bool = False) -> Any:
+        """In a child in which no test has run: run a test, with no slack that could hide it.
 
         Args:
             item: the test.
             metric: what is measured beside resident memory.
-            track: whether memray tracks it.
             foreign: whether slack of other allocators counts.
 
         Returns:
@@ -108,7 +100,8 @@ class Rerun:
         limits = (
             () if metric == RSS.name else (Budget(limit=_NO_LIMIT, where="", metric=metric),)
         )
-        self._begin(Requirements(record=True, track=track, limits=limits, foreign=foreign))
+        self._instruments.take_slack()
+        self._begin(Requirements(record=True, limits=limits, foreign=foreign))
         reports = runtestprotocol(item, log=False, nextitem=None)
         passed = all(report.passed for report in reports)
         return self._answer(item.nodeid, "passed" if passed else "failed")
