@@ -27,6 +27,7 @@ def peak_to_json(peak: Peak) -> Json:
         "upper_bound_bytes": peak.high,
         "method": peak.method,
         **({} if peak.unseen == 0 else {"unseen_bytes": peak.unseen}),
+        **({} if peak.own is None else {"own_thread_bytes": peak.own}),
     }
 
 
@@ -38,6 +39,7 @@ def peak_from_json(data: Json) -> Peak:
         high=data["upper_bound_bytes"],
         method=data["method"],
         unseen=data.get("unseen_bytes", 0),
+        own=data.get("own_thread_bytes"),
     )
 
 

@@ -67,6 +67,9 @@ class Peak:
     unseen: int | None = 0
     """Bytes by which the true peak may be above ``high``, if the instrument samples; ``None``
     if nothing bounds them."""
+    own: int | None = None
+    """The peak of what the test's own thread had allocated, in bytes; only where a budget is on
+    that."""
 
     @property
     def exact(self) -> bool:

@@ -317,6 +317,8 @@ class PhaseJudge:
         value = stream.totals.peak(first, last, own=own)
         # what other threads use is resident, too, and in no count of this one's
         peak = self._peaks.heap_peak(stream.file, value, 0 if own else rise)
+        if own and phase is not None:
+            self._peaks.note_own_thread(phase, value)
         finding = judge(budget, peak, phase)
         if finding is None or finding.rule not in BREACHES:
             return [finding] if finding is not None else []

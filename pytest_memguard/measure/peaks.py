@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_memguard.judge.heap_peak import heap_peak
@@ -122,6 +123,12 @@ class Peaks:
 
         found = heap_peak(counted, rise, file.mapped, waste)
         return with_foreign(found, max(phase.foreign for phase in self._state.phases))
+
+    def note_own_thread(self, phase: PhaseName, size: int) -> None:
+        """Note the peak of what the test's own thread had allocated in a phase, in bytes."""
+        peaks = self._state.phase(phase).peaks
+        if HEAP.name in peaks:
+            peaks[HEAP.name] = replace(peaks[HEAP.name], own=size)
 
     def foreign(self, phase: PhaseName) -> int:
         """Bytes that other allocators may have held free when a phase or its stages began."""

@@ -149,7 +149,11 @@ def _peaks(outcome: Outcome) -> Sequence[tuple[PhaseReading, Peak]]:
 
 def _budget(outcome: Outcome, peak: Peak) -> int | None:
     return min(
-        (b.limit for b in outcome.budgets if b.key == (peak.metric, "call", None)),
+        (
+            b.limit
+            for b in outcome.budgets
+            if b.key == (peak.metric, "call", None) and b.threads == "all"
+        ),
         default=None,
     )
 

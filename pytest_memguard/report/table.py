@@ -159,7 +159,8 @@ def _measured(outcome: Outcome, budget: Budget) -> int | None:
         before = 0
         if budget.phase == "all" and metric_named(budget.metric).is_resident:
             before = phase.level - outcome.phases[0].level
-        values.append(before + peak.value)
+        value = peak.own if budget.threads == "current" else peak.value
+        values += [] if value is None else [before + value]
     return max(values, default=None)
 
 

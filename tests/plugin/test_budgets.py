@@ -533,9 +533,10 @@ def test_uncovered_setup_is_told(run):
     result.stdout.no_fnmatch_line("*test_covered:*")
 
 
-def test_own_thread_only(run):
+def test_own_thread_only(run, written):
     """With threads="current" another thread's allocations do not count, the test's own do."""
-    result = run("""
+    result = run(
+        """
         import threading
         import pytest
 
@@ -555,8 +556,17 @@ def test_own_thread_only(run):
         @pytest.mark.mem_budget(20, metric="heap", threads="current")
         def test_own_thread():
             bytearray(30 << 20)
-    """)
+    """,
+        "--mem",
+        "--mem-json=out.json",
+    )
     result.assert_outcomes(passed=1, failed=2)
+    used = {line.split()[-1]: line.split()[-2] for line in result.outlines if "MiB  " in line}
+    assert used["test_it.py::test_other_thread"] == "0%"
+    assert used["test_it.py::test_own_thread"] == "150%"
+    call = next(p for p in written()["test_other_thread"]["phases"] if p["name"] == "call")
+    heap = next(peak for peak in call["peaks"] if peak["metric"] == "heap")
+    assert heap["own_thread_bytes"] < 1 << 20 < heap["bytes"]
     result.stdout.fnmatch_lines(
         [
             "*test_all_threads*",

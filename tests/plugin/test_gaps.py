@@ -311,6 +311,7 @@ def test_tracing_that_a_test_stops(run):
             tracemalloc.stop()
             tracemalloc.start()
             bytearray(30 << 20)
+            tracemalloc.stop()
 
         @pytest.mark.mem_budget(20, metric="python")
         def test_after():
@@ -319,15 +320,69 @@ def test_tracing_that_a_test_stops(run):
         def test_last():
             assert not tracemalloc.is_tracing()
     """)
-    said = "was not checked: the test stopped or cleared tracemalloc * (not-measured)"
+    said = {
+        "stops": "the test stopped or cleared tracemalloc *",
+        "clears": "the test stopped or cleared tracemalloc *",
+        "restarts": "the test started tracemalloc itself",
+    }
     result.stdout.fnmatch_lines_random(
         [
-            f"test_it.py::test_{name}: the budget of 20.0 MiB on peak Python memory * {said}"
-            for name in ("stops", "clears", "restarts")
+            f"test_it.py::test_{name}: the budget of 20.0 MiB on peak Python memory * was not "
+            f"checked: {why} (not-measured)"
+            for name, why in said.items()
         ]
     )
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["FAILED test_it.py::test_after - * > *: *"])
+
+
+def test_tracing_that_a_test_starts(run):
+    """A test that measures itself reads what it would without a budget, and is not judged."""
+    result = run("""
+        import tracemalloc
+        import pytest
+
+        real = tracemalloc.start, tracemalloc.is_tracing
+
+        @pytest.mark.mem_budget(10, metric="python")
+        def test_starts():
+            bytearray(20 << 20)
+            assert not tracemalloc.is_tracing()
+            tracemalloc.start(7)
+            assert tracemalloc.is_tracing()
+            assert tracemalloc.get_traceback_limit() == 7
+            bytearray(2 << 20)
+            assert tracemalloc.get_traced_memory()[1] < 5 << 20
+            tracemalloc.stop()
+
+        @pytest.mark.mem_budget(10, metric="python")
+        def test_leaves_it_on():
+            tracemalloc.start()
+
+        def test_it_is_on():
+            assert tracemalloc.is_tracing()
+            tracemalloc.stop()
+
+        @pytest.mark.mem_budget(10, metric="python")
+        def test_another_measurement(memguard):
+            with memguard.measure("python") as measured:
+                bytearray(3 << 20)
+            assert measured.peak > 2 << 20
+            bytearray(20 << 20)
+
+        def test_functions_are_back():
+            assert real == (tracemalloc.start, tracemalloc.is_tracing)
+            assert not tracemalloc.is_tracing()
+    """)
+    said = "was not checked: the test started tracemalloc itself (not-measured)"
+    result.stdout.fnmatch_lines_random(
+        [
+            f"test_it.py::test_{name}: the budget of 10.0 MiB on peak Python memory * {said}"
+            for name in ("starts", "leaves_it_on")
+        ]
+    )
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_another_measurement - * > *: *"])
 
 
 def test_a_peak_that_a_test_puts_back(run):
