@@ -86,7 +86,7 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit",
         metavar="SIZE",
-        help="let no process of the command reserve more (the kernel's RLIMIT_DATA)",
+        help="let the command and all that it starts use no more together",
     )
     parser.add_argument(
         "--config",
@@ -158,6 +158,7 @@ def watch(options: argparse.Namespace) -> Answer:
 
 def _session(options: argparse.Namespace, settings: WatchSettings) -> tuple[WatchSession, str]:
     """Return the watch of a process, or of a command that is started."""
+    from pytest_memguard.cli.command_limit import CommandLimit
     from pytest_memguard.cli.watch_screen import screen_for
     from pytest_memguard.cli.watch_session import WatchSession
     from pytest_memguard.cli.watch_settings import check_process
@@ -184,7 +185,8 @@ def _session(options: argparse.Namespace, settings: WatchSettings) -> tuple[Watc
         stdout = sys.stderr.fileno() if options.json or options.tsv else None
         node = watched_node(settings)
         environment = None if node is None else node.environment()
-        command = WatchedCommand(words, settings.limit, stdout, environment)
+        limit = CommandLimit(settings.limit) if settings.limit else None
+        command = WatchedCommand(words, limit, stdout, environment)
         pid, name = command.start(), shlex.join(words)
     try:
         screen = screen_for(name, quiet=quiet)

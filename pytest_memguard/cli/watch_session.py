@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from pytest_memguard.cli.command_limit import SAMPLED_SECONDS
 from pytest_memguard.cli.watch_screen import Screen
 from pytest_memguard.cli.watch_settings import DEFAULT_FOLDER, WatchSettings
 from pytest_memguard.cli.watched_command import (
@@ -26,6 +27,7 @@ from pytest_memguard.recording.diagnostic_folder import write_diagnosis
 from pytest_memguard.recording.pace import Pace
 from pytest_memguard.recording.watcher import Watcher
 from pytest_memguard.report.watch_tables import event_text
+from pytest_memguard.sizes import format_size
 from pytest_memguard.watches import Levels, WatchEvent, WatchRecord
 
 SUCCESSOR_SECONDS: Final = 2.0
@@ -67,10 +69,14 @@ class WatchSession:
         self._settings = settings
         self._command = command
         self._screen = screen
+        self._limit = None if command is None else command.limit
+        interval = settings.interval
+        if self._limit is not None and self._limit.is_sampled:
+            interval = min(interval, SAMPLED_SECONDS)
         self._watcher = Watcher(
             pid,
             target=target,
-            interval=settings.interval,
+            interval=interval,
             children=settings.children,
             warm_up=settings.warm_up,
             now=now,
@@ -78,7 +84,7 @@ class WatchSession:
             node=None if node is None else node.memory,
         )
         self._node = node
-        self._pace = Pace(settings.interval, now)
+        self._pace = Pace(interval, now)
         self._thresholds = ThresholdStates(settings.thresholds)
         self._restarts = 0
         self._shown = 0
@@ -86,7 +92,7 @@ class WatchSession:
         self._is_waiting = self._was_killed = False
         self._kills = read_oom_counter().kills
         self.critical = self.failed = False
-        self.notes: list[str] = []
+        self.notes: list[str] = [] if self._limit is None else [self._limit.text()]
 
     def run(self) -> WatchRecord:
         """Watch until the program, the duration or the user ends it; return the record."""
@@ -104,6 +110,8 @@ class WatchSession:
             end_tree(self._watcher.pid, self._command)
         if self._node is not None:
             self._node.close()
+        if self._limit is not None:
+            self._limit.close()
         return record
 
     def _goes_on(self) -> bool:
@@ -122,6 +130,7 @@ class WatchSession:
             self._say_events()
             return
         self._judge(self._watcher.latest)
+        self._enforce_limit()
         if self._screen is not None:
             self._screen.show(self._watcher)
         self._say_events()
@@ -174,12 +183,40 @@ class WatchSession:
         self._diagnose(f"critical: {threshold.text} was reached")
         if self._settings.kill:
             pid = self._watcher.pid
-            self._take_snapshots()
-            end_tree(pid, self._command)
-            self._say(f"process {pid} was ended, because {threshold.text} was reached")
-            self._was_killed = True
-            self._watcher.sample()
-            self._say_events()
+            self._end(f"process {pid} was ended, because {threshold.text} was reached")
+
+    # The limit
+
+    def _enforce_limit(self) -> None:
+        """End a command that uses too much, where the kernel does not."""
+        limit, used = self._limit, self._watcher.latest.rss or 0
+        if limit is None or not limit.is_sampled or used <= limit.size:
+            self._note_kills()
+            return
+        used = self._exactly().rss or 0
+        if used > limit.size:
+            amounts = f"{format_size(used)}, and the limit is {format_size(limit.size)}"
+            self.failed = True
+            self._diagnose(f"the limit was exceeded: {amounts}")
+            self._end(f"the command was ended: its processes used {amounts}")
+
+    def _note_kills(self) -> None:
+        """Say how many processes the kernel has ended because of the limit."""
+        kills = self._limit.new_kills() if self._limit is not None else 0
+        if self._limit is not None and kills:
+            self.failed = True
+            size = format_size(self._limit.size)
+            processes = "a process" if kills == 1 else f"{kills} processes"
+            self._say(f"the kernel has ended {processes} of the command at the limit of {size}")
+
+    def _end(self, sentence: str) -> None:
+        """End the program, and say so."""
+        self._take_snapshots()
+        end_tree(self._watcher.pid, self._command)
+        self._say(sentence)
+        self._was_killed = True
+        self._watcher.sample()
+        self._say_events()
 
     # The end of the program, and its restarts
 
@@ -188,6 +225,7 @@ class WatchSession:
         if self._command is None:
             return self._has_successor()
         status = self._command.wait()
+        self._note_kills()
         if self._was_killed:
             self._was_killed = False
             return self._start_again()

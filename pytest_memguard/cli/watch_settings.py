@@ -42,7 +42,7 @@ class WatchSettings:
     restart: int = 0
     """How often a command is started again."""
     limit: int = 0
-    """Bytes that each process of a command may reserve; 0 means any number."""
+    """Bytes that the processes of a command may use together; 0 means any number."""
     output: str = ""
     """Folder of the files; empty if none are written."""
     history: str = ""

@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import psutil
 
-from pytest_memguard.errors import ConfigError, Unmeasurable
+from pytest_memguard.cli.command_limit import CommandLimit
+from pytest_memguard.errors import ConfigError
 
 _POLL_SECONDS: Final = 0.03
 GRACE_SECONDS: Final = 5.0
@@ -24,23 +25,23 @@ class WatchedCommand:
 
     Args:
         words: the command line.
-        limit: bytes that each of its processes may reserve; 0 means any number.
+        limit: what it is held to; ``None`` if it may use any memory.
         stdout: descriptor of its output; ``None`` for that of this process.
         environment: its environment; ``None`` for that of this process.
 
-    Raises:
-        ConfigError: if the limit would not hold here.
+    Attributes:
+        limit: what it is held to.
     """
 
     def __init__(
         self,
         words: Sequence[str],
-        limit: int = 0,
+        limit: CommandLimit | None = None,
         stdout: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._words = list(words)
-        self._before_start = _limiter(limit) if limit else None
+        self.limit = limit
         self._stdout = stdout
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
@@ -51,12 +52,14 @@ class WatchedCommand:
         Raises:
             ConfigError: if it cannot be started.
         """
+        limited = self.limit is not None and os.name == "posix"
+        before_start = self.limit.begin_in_child if self.limit and limited else None
         try:
             self.process = subprocess.Popen(
                 self._words,
                 stdout=self._stdout,
                 env=self._environment,
-                preexec_fn=self._before_start,  # noqa: PLW1509  there is one thread
+                preexec_fn=before_start,  # noqa: PLW1509  there is one thread
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -71,27 +74,6 @@ class WatchedCommand:
     def wait(self) -> int:
         """Wait for its end, and return how it ended."""
         return 0 if self.process is None else self.process.wait()
-
-
-def _limiter(limit: int) -> Callable[[], None]:
-    """Return what sets the limit in a new process.
-
-    Raises:
-        ConfigError: if the kernel does not hold processes to it.
-    """
-    from pytest_memguard.probes.data_limit import DataLimit
-
-    try:
-        DataLimit()
-    except Unmeasurable as error:
-        msg = f"--limit cannot be enforced here: {error}"
-        raise ConfigError(msg) from error
-    import resource  # not on Windows
-
-    def limit_data() -> None:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-
-    return limit_data
 
 
 def end_tree(pid: int, command: WatchedCommand | None, grace: float | None = None) -> None:

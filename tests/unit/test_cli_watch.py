@@ -13,7 +13,8 @@ import threading
 import psutil
 import pytest
 
-from pytest_memguard.cli import main, watched_command
+from pytest_memguard.cli import main, memory_group, watched_command
+from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.watch_wire import watch_from_json
 from tests.support.watched_programs import sleeper, wait_until
 
@@ -223,6 +224,50 @@ def test_a_hard_limit(watch, capfd) -> None:
     capfd.readouterr()
 
 
+FOUR = """
+import subprocess, sys
+code = "import time; kept = b'x' * (60 << 20); time.sleep(9)"
+children = [subprocess.Popen([sys.executable, "-S", "-c", code]) for _ in range(4)]
+print([child.wait() for child in children])
+"""
+
+
+def test_a_limit_for_all_processes_together(watch, folder, monkeypatch) -> None:
+    """Where no control group can be made, samples hold all processes to the limit."""
+    monkeypatch.setattr("pytest_memguard.cli.command_limit.MemoryGroup", _no_group)
+    status, out, _ = watch("-q", "--limit", "150MB", "--interval", "5", *python(FOUR))
+    assert status == 1
+    assert "all processes together are sampled every 100 ms" in out
+    assert "(no groups here)" in out
+    assert "the command was ended: its processes used " in out
+    assert "and the limit is 150.0 MiB" in out
+    assert len(list(folder.glob(".memguard/watch/diagnosis-*"))) == 1
+    assert not [p for p in psutil.process_iter() if "kept = b'x'" in " ".join(_words(p))]
+
+
+def _no_group(_):
+    msg = "no groups here"
+    raise Unmeasurable(msg)
+
+
+def test_a_limit_that_the_kernel_holds(watch) -> None:
+    """Where a control group can be made, the kernel ends what is too much, and it is said."""
+    try:
+        memory_group.MemoryGroup(100 << 20).close()
+    except (Unmeasurable, OSError) as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    program = FOUR.replace("sleep(9)", "sleep(2)")
+    status, out, _ = watch("-q", "--limit", "150MB", *python(program))
+    assert status == 1
+    assert "-9" in out.partition("\n")[0]
+    assert "held by the kernel for all processes together (cgroup v" in out
+    assert "of the command at the limit of 150.0 MiB" in out
+    status, out, _ = watch(
+        "-q", "--limit", "500MB", *python(FOUR.replace("sleep(9)", "sleep(0)"))
+    )
+    assert (status, "[0, 0, 0, 0]") == (0, out.partition("\n")[0])
+
+
 def test_a_signal_ends_the_watch(watch) -> None:
     """TERM ends the watch and its command, and the report is printed at once."""
     pid = os.getpid()
@@ -271,7 +316,7 @@ def test_the_history(watch, capfd) -> None:
         ),
         pytest.param(("--limit", "1", "--", "x"), "", id="limit-of-one-mib"),
         pytest.param(("--limit", "5KB", "--", "x"), "is too little for any", id="tiny-limit"),
-        pytest.param(("--restart", "2", "1"), "--restart and --limit are for a", id="restart"),
+        pytest.param(("--restart", "2", "1"), "--restart is for a command", id="restart"),
         pytest.param(("--restart", "x", "--", "x"), "--restart: 'x' is not a n", id="count"),
         pytest.param(("--config", "none.toml", "1"), "none.toml cannot be read", id="no-file"),
         pytest.param(
