@@ -2,14 +2,17 @@
 
 A day is simulated: a real process is sampled as often as in 24 hours, with a clock that jumps
 from one sample to the next. The interval is kept against the real clock. The verdicts are those
-on a server that leaks 10 KB a request and on one with a bounded cache.
+on a server that leaks 10 KB a request and on one with a bounded cache, in Python and in Node.js
+(if there is one). Two heap snapshots are compared.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -24,6 +27,7 @@ from pytest_memguard.recording.watcher import Watcher
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from tests.support.node_programs import NODE, SERVER
 from tests.support.watched_programs import server, sleeper
 
 MIB = 1 << 20
@@ -31,6 +35,9 @@ DAY = 86_400
 SAMPLES = 20_000
 """Samples of the simulated day that are taken for real; the others cost the same."""
 SERVER_SECONDS = 3.0
+NODE_SECONDS = 4
+HEAP_OBJECTS = 72_000
+"""Sessions in a heap whose snapshots have 50 MB."""
 ROUNDS = 5
 
 
@@ -40,6 +47,9 @@ def main() -> int:
     print(f"\n{a_day().text()}", flush=True)
     print(f"\n{intervals().text()}", flush=True)
     print(f"\n{verdicts().text()}", flush=True)
+    if NODE:
+        print(f"\n{node_verdicts().text()}", flush=True)
+        print(f"\n{heap_comparison().text()}", flush=True)
     print(f"\n{load()} at the end")
     return 0
 
@@ -149,6 +159,76 @@ def _verdicts(bound: int) -> Iterator[str]:
         with server(bound) as running, watch(running) as recording:
             running.load(SERVER_SECONDS)
         yield recording.growth.state
+
+
+def node_verdicts() -> Table:
+    """The same with Node.js, from the command line; it collects before each reading."""
+    figures = []
+    for name, bound, right in (
+        ("leaks 10 KB a request", 0, {"growing"}),
+        ("keeps the last 30", 30, {"flat", "plateau"}),
+    ):
+        found = [_node_verdict(bound) for _ in range(ROUNDS)]
+        share = 100 * sum(state in right for state in found) / len(found)
+        figures.append(Figure(name=f"{name}, % right", values=[share], target=at_least(100)))
+    return Table(f"Servers in Node.js under load for {NODE_SECONDS} s", figures)
+
+
+def _node_verdict(bound: int) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "server.js").write_text(SERVER, encoding="utf-8")
+        watching = [sys.executable, "-m", "pytest_memguard", "watch", "--node", "--json"]
+        program = [NODE, "--expose-gc", "server.js", str(bound), str(NODE_SECONDS)]
+        done = subprocess.run(
+            [*watching, "--interval", "0.05", "--", *program],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        state: str = json.loads(done.stdout)["verdict"]["state"]
+        return state
+
+
+def heap_comparison() -> Table:
+    """Processor time and memory of a comparison of two heap snapshots of 50 MB."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "heap.js").write_text(_HEAP, encoding="utf-8")
+        subprocess.run([NODE, "heap.js", str(HEAP_OBJECTS)], cwd=folder, check=True)
+        files = [str(Path(folder, name)) for name in ("a.heapsnapshot", "b.heapsnapshot")]
+        size = Path(files[0]).stat().st_size / 1e6
+        comparing = [sys.executable, "-m", "pytest_memguard", "heapdiff", *files]
+        with subprocess.Popen(comparing, stdout=subprocess.DEVNULL) as process:
+            _, _, usage = os.wait4(process.pid, 0)
+            process.returncode = 0
+    used = usage.ru_utime + usage.ru_stime
+    return Table(
+        "memguard heapdiff",
+        [
+            Figure(name="size of the first snapshot, MB", values=[size]),
+            Figure(name="processor time, s", values=[used], target=at_most(30)),
+            Figure(name="highest resident MiB", values=[usage.ru_maxrss / 1024]),
+        ],
+    )
+
+
+_HEAP = """
+const v8 = require("v8");
+const kept = new Map();
+class Session {
+  constructor(n) {
+    this.id = n;
+    this.user = { name: "user" + n, tags: ["a" + n, "b" + n] };
+    this.when = new Date(n);
+  }
+}
+const count = Number(process.argv[2]);
+for (let n = 0; n < count; n++) kept.set("key" + n, new Session(n));
+v8.writeHeapSnapshot("a.heapsnapshot");
+for (let n = count; n < count * 1.2; n++) kept.set("key" + n, new Session(n));
+v8.writeHeapSnapshot("b.heapsnapshot");
+console.error(kept.size);
+"""
 
 
 if __name__ == "__main__":

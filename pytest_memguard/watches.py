@@ -12,7 +12,13 @@ from pytest_memguard.values import dataclass
 
 ProcessSignal: TypeAlias = Literal["rss", "fds", "threads", "connections", "children"]
 NodeSignal: TypeAlias = Literal[
-    "heap_total", "heap_used", "external", "array_buffers", "heap_kept", "external_kept"
+    "heap_total",
+    "heap_used",
+    "external",
+    "array_buffers",
+    "heap_kept",
+    "external_kept",
+    "uncollected",
 ]
 WatchSignal: TypeAlias = ProcessSignal | NodeSignal
 PROCESS_SIGNALS: Final[tuple[ProcessSignal, ...]] = (
@@ -28,15 +34,13 @@ KEPT_SIGNALS: Final[dict[WatchSignal, NodeSignal]] = {
     "external": "external_kept",
 }
 """Two of these as they were after the latest full collection: a verdict rests on that."""
-SIGNALS: Final[tuple[WatchSignal, ...]] = (
-    *(*PROCESS_SIGNALS, *NODE_SIGNALS, *KEPT_SIGNALS.values()),
-)
+HIDDEN_SIGNALS: Final[tuple[NodeSignal, ...]] = (*KEPT_SIGNALS.values(), "uncollected")
+"""What no table shows."""
+SIGNALS: Final[tuple[WatchSignal, ...]] = (*(*PROCESS_SIGNALS, *NODE_SIGNALS, *HIDDEN_SIGNALS),)
 """All signals."""
 JUDGED_SIGNALS: Final[tuple[WatchSignal, ...]] = (*PROCESS_SIGNALS, *KEPT_SIGNALS)
 """Those whose growth decides a verdict."""
-SIZE_SIGNALS: Final[frozenset[WatchSignal]] = frozenset(
-    ("rss", *NODE_SIGNALS, *KEPT_SIGNALS.values())
-)
+SIZE_SIGNALS: Final[frozenset[WatchSignal]] = frozenset(("rss", *NODE_SIGNALS, *HIDDEN_SIGNALS))
 """Those in bytes."""
 SIGNAL_NAMES: Final[dict[WatchSignal, str]] = {
     **{name: name for name in PROCESS_SIGNALS},
@@ -46,6 +50,7 @@ SIGNAL_NAMES: Final[dict[WatchSignal, str]] = {
     "array_buffers": "arrayBuffers",
     "heap_kept": "heapKept",
     "external_kept": "externalKept",
+    "uncollected": "uncollected",
 }
 """Their names in texts: those of Node.js are its own."""
 GrowthState: TypeAlias = Literal["flat", "plateau", "growing", "unclear"]
@@ -83,6 +88,8 @@ class Levels:
     """`heap_used` after the latest full collection."""
     external_kept: Size | None = None
     """`external` after the latest full collection."""
+    uncollected: Size | None = None
+    """Bytes of both in heaps that had no full collection yet, beside others that had one."""
 
     def of(self, signal: WatchSignal) -> int | None:
         """Return one of them."""

@@ -106,6 +106,8 @@ class WatchSession:
         snapshots = self._take_snapshots()
         record = replace(self._watcher.record(), snapshots=snapshots)
         self._watcher.close()
+        if self._node is not None:
+            self.notes += self._node.note(record.growth)
         if self._command is not None and self._command.status() is None:
             end_tree(self._watcher.pid, self._command)
         if self._node is not None:

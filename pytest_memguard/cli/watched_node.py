@@ -14,7 +14,7 @@ from pytest_memguard.errors import ConfigError, Unmeasurable
 from pytest_memguard.probes.node_reports import NodeReports, Thread
 from pytest_memguard.recording.node_memory import NodeMemory
 from pytest_memguard.recording.watcher import Watcher
-from pytest_memguard.watches import KEPT_SIGNALS
+from pytest_memguard.watches import KEPT_SIGNALS, WatchGrowth
 
 _PATIENCE_SECONDS: Final = 120.0
 """So long the end of the watch waits for a snapshot: V8 writes some 50 MB a second."""
@@ -69,6 +69,20 @@ class WatchedNode:
             if str(file) not in written:
                 file.unlink(missing_ok=True)
         return tuple(map(_shown, written))
+
+    def note(self, growth: WatchGrowth) -> list[str]:
+        """Return why there are no two snapshots of a program that grows.
+
+        Args:
+            growth: the verdict.
+        """
+        written = len(self.memory.snapshots)
+        if self._parent is None or growth.state != "growing" or written > 1:
+            return []
+        if written:
+            first = _shown(self.memory.snapshots[0])
+            return [f"the program ended before its last heap snapshot; the first is {first}"]
+        return ["no heap snapshots were written: growth was seen too late"]
 
     def _wait_for(self, count: int) -> None:
         descriptor = self.memory.reports.descriptor

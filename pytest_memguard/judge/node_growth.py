@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from pytest_memguard.sizes import MIB
 from pytest_memguard.watches import (
     KEPT_SIGNALS,
     Doubt,
@@ -15,21 +16,23 @@ from pytest_memguard.watches import (
 )
 
 _EXPLAINED_SHARE: Final = 0.5
-"""Share of the growth of resident memory that V8's own growth has to explain."""
+"""Share of a growth that something else has to have risen by to explain it."""
+_ROOM: Final = 8 * MIB
+"""Resident memory may rise by so much without the heap: by code, stacks, and free pages."""
 _STEADY: Final = frozenset(("flat", "plateau"))
 
 
-def is_uncollected(
+def uncollected(
     trace: WatchTrace,
     life: int,
     start: float,
     end: float,
     signals: Mapping[WatchSignal, SignalGrowth],
-) -> bool:
-    """Return whether resident memory grows by what V8 has reserved or not yet collected.
+) -> list[WatchSignal]:
+    """Return the signals that grow by what may be garbage, or by what V8 has reserved.
 
-    That is so if the heap and external memory rise about as much, and what was left of both
-    after full collections does not.
+    Resident memory does so if the heap and external memory rise about as much, or if it rises
+    by little; and what they keep does if it has risen in heaps that were never collected.
 
     Args:
         trace: the samples.
@@ -38,23 +41,25 @@ def is_uncollected(
         end: seconds to the end.
         signals: what each signal shows.
     """
-    rss = signals.get("rss")
-    if rss is None or rss.state != "growing" or "heap_used" not in signals:
-        return False
-    if any(signals[kept].state == "growing" for kept in KEPT_SIGNALS if kept in signals):
-        return False
-    risen = _risen(trace, "rss", life, start, end)
-    explained = sum(
-        _risen(trace, signal, life, start, end) for signal in ("heap_total", "external")
-    )
-    return explained >= _EXPLAINED_SHARE * risen
+    if "heap_used" not in signals:
+        return []
 
+    def risen(signal: WatchSignal) -> float:
+        levels = [level for _, level in trace.points(signal, life, start, end)]
+        return levels[-1] - levels[0] if levels else 0.0
 
-def _risen(
-    trace: WatchTrace, signal: WatchSignal, life: int, start: float, end: float
-) -> float:
-    levels = [level for _, level in trace.points(signal, life, start, end)]
-    return levels[-1] - levels[0] if levels else 0.0
+    growing = [name for name, one in signals.items() if one.state == "growing"]
+    found: list[WatchSignal] = [
+        signal
+        for signal, kept in KEPT_SIGNALS.items()
+        if signal in growing and risen("uncollected") >= _EXPLAINED_SHARE * risen(kept)
+    ]
+    if "rss" in growing and not (set(growing) & set(KEPT_SIGNALS)) - set(found):
+        rise = risen("rss")
+        explained = risen("heap_total") + risen("external")
+        if rise - explained < _ROOM or explained >= _EXPLAINED_SHARE * rise:
+            found.append("rss")
+    return found
 
 
 def node_state(signals: Mapping[WatchSignal, SignalGrowth]) -> tuple[GrowthState, Doubt]:

@@ -18,5 +18,12 @@ def _changes(before: WatchGrowth, after: WatchGrowth) -> Iterator[GrowthChange]:
         change = GrowthChange(
             before=before.of(signal) or unread, after=after.of(signal) or unread
         )
+        if signal == "rss" and change.after.state == "unclear" and _is_known(after):
+            continue
         if "growing" in {change.before.state, change.after.state}:
             yield change
+
+
+def _is_known(growth: WatchGrowth) -> bool:
+    """Return whether a Node.js program has a verdict, which rests on what it keeps."""
+    return growth.of("heap_used") is not None and growth.state in {"flat", "plateau"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.judge.node_growth import is_uncollected, node_state
+from pytest_memguard.judge.node_growth import node_state, uncollected
 from pytest_memguard.judge.steady_growth import WARM_UP_SHARE, signal_growth
 from pytest_memguard.watches import (
     JUDGED_SIGNALS,
@@ -91,8 +91,8 @@ def _growth_of_life(
             judged = trace.points(kept, number, begin, finish) if kept else points
             signals[signal] = _of_signal(points, judged, signal, warm_up)
             samples = max(samples, sum(at >= points[0][0] + left_out for at, _ in points))
-    if is_uncollected(trace, number, begin + left_out, finish, signals):
-        signals["rss"] = replace(signals["rss"], state="unclear", doubt="uncollected")
+    for signal in uncollected(trace, number, begin + left_out, finish, signals):
+        signals[signal] = replace(signals[signal], state="unclear", doubt="uncollected")
     state, doubt = _state(signals, is_node=is_node)
     return WatchGrowth(
         state=state,

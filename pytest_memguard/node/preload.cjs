@@ -10,6 +10,7 @@ const { performance } = require("perf_hooks");
 const GC_SHARE = 0.1; // of the time, that forced collections may take
 const MOST_READINGS = 20; // of iterations whose total is not announced
 const TENTHS = 10;
+const MOST_COLLECTIONS_MS = 1000; // for so long collections are noted before they are read
 const MOST_NAME = 200; // characters of a stage: a line has to fit into the pipe at once
 
 function threadNumber() {
@@ -47,6 +48,11 @@ class Reporter {
     this.quietly(() => this.report("reading"));
     this.timer = setInterval(() => this.quietly(() => this.tick()), this.interval);
     this.timer.unref();
+    if (this.profiler && this.interval > MOST_COLLECTIONS_MS) {
+      const read = () => this.quietly(() => this.readCollections());
+      this.profilerTimer = setInterval(read, MOST_COLLECTIONS_MS);
+      this.profilerTimer.unref();
+    }
   }
 
   // A watch must never change what a program does.
@@ -62,6 +68,9 @@ class Reporter {
 
   stop() {
     clearInterval(this.timer);
+    clearInterval(this.profilerTimer);
+    if (this.profiler) this.profiler.stop();
+    this.profiler = null;
     if (this.observer) this.observer.disconnect();
     if (this.pipe >= 0 && this.isOurs()) fs.closeSync(this.pipe);
     this.pipe = -1;
@@ -77,7 +86,15 @@ class Reporter {
     }
   }
 
+  // What a full collection has left: V8 says so itself since Node.js 18.15; before that,
+  // a reading soon afterwards has to do.
   observeCollections() {
+    const { GCProfiler } = require("v8");
+    if (GCProfiler) {
+      this.profiler = new GCProfiler();
+      this.profiler.start();
+      return;
+    }
     const { PerformanceObserver, constants } = require("perf_hooks");
     const major = constants.NODE_PERFORMANCE_GC_MAJOR;
     this.observer = new PerformanceObserver((list) => {
@@ -86,6 +103,17 @@ class Reporter {
       }
     });
     this.observer.observe({ entryTypes: ["gc"] });
+  }
+
+  readCollections() {
+    if (!this.profiler) return;
+    const { statistics } = this.profiler.stop();
+    this.profiler.start();
+    const full = statistics.filter((one) => one.gcType === "MarkSweepCompact").pop();
+    if (full) {
+      const { usedHeapSize, externalMemory } = full.afterGC.heapStatistics;
+      this.keep({ heapUsed: usedHeapSize, external: externalMemory });
+    }
   }
 
   keep(memory) {
@@ -103,6 +131,7 @@ class Reporter {
       this.keep(memory);
       return memory;
     }
+    this.readCollections();
     return process.memoryUsage();
   }
 

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 
 from pytest_memguard.probes.node_reports import NodeReport, NodeReports, Thread
 from pytest_memguard.watches import (
-    KEPT_SIGNALS,
     NODE_SIGNALS,
     IterationReading,
     Levels,
@@ -22,6 +21,11 @@ _FRESH_INTERVALS: Final = 3.0
 _FORGOTTEN_SECONDS: Final = 10.0
 """After this time without a report a thread is taken to have ended."""
 _TENTHS: Final = 10
+_KEPT: Final[tuple[tuple[NodeSignal, NodeSignal], ...]] = (
+    ("heap_used", "heap_kept"),
+    ("external", "external_kept"),
+)
+"""What a program keeps, before and after a full collection."""
 _NO_COLLECTION: Final = (
     "V8 has made no full collection, so that garbage counts; "
     "start Node.js with --expose-gc to have one before each reading"
@@ -121,11 +125,16 @@ class NodeMemory:
 
     def _sum(self, threads: Iterable[Thread]) -> dict[NodeSignal, int]:
         reports = [self._latest[thread].memory for thread in threads]
-        found: dict[NodeSignal, int] = {}
-        for signal in (*NODE_SIGNALS, *KEPT_SIGNALS.values()):
-            values = [memory[signal] for memory in reports if signal in memory]
-            if values and len(values) == len(reports):
-                found[signal] = sum(values)
+        if not reports:
+            return {}
+        found: dict[NodeSignal, int] = {
+            signal: sum(memory[signal] for memory in reports) for signal in NODE_SIGNALS
+        }
+        raw = [memory for memory in reports if "heap_kept" not in memory]
+        if len(raw) < len(reports):
+            for signal, kept in _KEPT:
+                found[kept] = sum(memory.get(kept, memory[signal]) for memory in reports)
+            found["uncollected"] = sum(memory[one] for memory in raw for one, _ in _KEPT)
         return found
 
     def iterations(self, start: float) -> tuple[IterationReading, ...]:
@@ -156,7 +165,7 @@ class NodeMemory:
 
     def _grown(self, thread: Thread) -> int:
         first, last = self._first[thread].memory, self._latest[thread].memory
-        return sum(last.get(one, 0) - first.get(one, 0) for one in KEPT_SIGNALS.values())
+        return sum(last.get(one, 0) - first.get(one, 0) for _, one in _KEPT)
 
     def gaps(self) -> list[tuple[str, str]]:
         """Return what is not known, and why."""

@@ -25,7 +25,7 @@ from pytest_memguard.recording.thinned_trace import ThinnedTrace
 from pytest_memguard.recording.tree_members import TreeMembers
 from pytest_memguard.recording.watch_peaks import OpenStage, Peaks
 from pytest_memguard.watches import (
-    KEPT_SIGNALS,
+    HIDDEN_SIGNALS,
     NODE_SIGNALS,
     SIGNALS,
     EventKind,
@@ -393,4 +393,4 @@ class Watcher:
 
 
 def _node_levels(levels: Levels) -> dict[NodeSignal, int | None]:
-    return {signal: levels.of(signal) for signal in (*NODE_SIGNALS, *KEPT_SIGNALS.values())}
+    return {signal: levels.of(signal) for signal in (*NODE_SIGNALS, *HIDDEN_SIGNALS)}

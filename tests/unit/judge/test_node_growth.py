@@ -10,7 +10,8 @@ from pytest_memguard.watches import Life, WatchTrace
 
 COUNT = 48
 FLAT = [50.0] * COUNT
-RISING = [50 + n / 4 for n in range(COUNT)]
+RISING = [50 + n / 2 for n in range(COUNT)]
+SLIGHT = [50 + n / 12 for n in range(COUNT)]
 FULL = [50 + min(n, 10) for n in range(COUNT)]
 SLOWING = [50 + 20 * min(1, n / 40) for n in range(COUNT)]
 SAWTOOTH = [50 + n % 12 for n in range(COUNT)]
@@ -68,6 +69,20 @@ def memory(rss, used, kept, external=FLAT, total=FLAT):
         ),
         pytest.param(memory(SLOWING, FLAT, FLAT), "flat", "", [], id="uneven-resident-memory"),
         pytest.param(memory(FLAT, SLOWING, SLOWING), "unclear", "slowing", [], id="heap-slows"),
+        pytest.param(
+            memory(SLIGHT, FLAT, NONE), "unclear", "uncollected", [], id="code-and-stacks"
+        ),
+        pytest.param(memory(SLIGHT, FLAT, FLAT), "flat", "", [], id="code-while-collected"),
+        pytest.param(
+            {**memory(FLAT, RISING, RISING), "uncollected": RISING},
+            *("unclear", "uncollected", []),
+            id="another-heap-is-not-collected",
+        ),
+        pytest.param(
+            {**memory(FLAT, RISING, RISING), "uncollected": FLAT},
+            *("growing", "", ["heap_used"]),
+            id="another-heap-is-idle",
+        ),
         pytest.param({"rss": FLAT}, "unclear", "unreported", [], id="no-report"),
         pytest.param({"rss": RISING}, "growing", "", ["rss"], id="no-report-and-growing"),
         pytest.param({}, "unclear", "short", [], id="nothing-read"),
