@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from _pytest.config import default_plugins
+from _pytest.fixtures import FixtureManager
 
 import pytest_memguard
 from pytest_memguard.probes.surviving_blocks import warm_up
@@ -49,9 +50,19 @@ def load() -> None:
         importlib.import_module(name)
 
 
+def _skip_search() -> None:
+    """Have pytest not search its own 2,500 names for fixtures that a decorator hides.
+
+    That takes an eighth of a small run, and no test here is about its warning.
+    """
+    if hasattr(FixtureManager, "_check_for_wrapped_fixture"):
+        FixtureManager._check_for_wrapped_fixture = lambda *_: None
+
+
 def prepare() -> None:
     """Load everything, and what memray itself loads later."""
     load()
+    _skip_search()
     warm_up()  # memray looks up the names of all that is loaded when it is first used
     # pytest shows the source of a failure; to find it, inspect notes the file of every module
     inspect.getmodule(prepare.__code__)
