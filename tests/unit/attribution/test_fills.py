@@ -11,6 +11,7 @@ import pytest
 
 from pytest_memguard.attribution.fills import fills, large_values
 from pytest_memguard.isolation import run_in_fork
+from tests.support.fresh_process import alone
 
 REGISTRY: dict[str, Any] = {}
 SMALL: list[Any] = []
@@ -45,6 +46,7 @@ def filled(call) -> dict[str, int]:
     return dict(result.value)
 
 
+@alone
 def test_holders() -> None:
     """A cache, a dict of a module and one of a class are named, with what they hold."""
 
@@ -61,6 +63,7 @@ def test_holders() -> None:
     assert f"{__name__}.SMALL" not in found
 
 
+@alone
 def test_what_the_collector_does_not_track() -> None:
     """Texts, bytes and dicts of nothing else are found by what holds them."""
 
@@ -73,6 +76,7 @@ def test_what_the_collector_does_not_track() -> None:
     assert 500 <= found[f"{__name__}.Holder.numbers"] <= 1500
 
 
+@alone
 def test_what_does_not_stay() -> None:
     """Objects that are gone after the call fill nothing."""
     assert filled(lambda: [bytes(1000) for _ in range(5000)] and None) == {}
