@@ -169,6 +169,32 @@ def run(
     return run
 
 
+_saved: dict[tuple[object, ...], str] = {}
+"""Baselines that runs have saved, by their flags and the files that they found."""
+
+
+@pytest.fixture
+def saved(pytester: pytest.Pytester, run: Run) -> Callable[..., None]:
+    """Save a baseline with a run, or the same file as such a run has saved before.
+
+    For tests of what comes after that: the same code on the same machine saves the same file.
+    """
+
+    def saved(source: str, *flags: str) -> None:
+        file = pytester.path / ".memguard" / "baseline.json"
+        (pytester.path / "test_it.py").write_text(dedent(source), encoding="utf-8")
+        found = sorted(path for path in pytester.path.iterdir() if path.is_file())
+        known = (*flags, *((path.name, path.read_bytes()) for path in found))
+        if known in _saved:
+            file.parent.mkdir()
+            file.write_text(_saved[known], encoding="utf-8")
+        else:
+            assert run(None, "--mem-save", *flags).ret == pytest.ExitCode.OK
+            _saved[known] = file.read_text(encoding="utf-8")
+
+    return saved
+
+
 @pytest.fixture
 def leaks(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Check functions of a source without pytest; returns what `written` does.

@@ -101,9 +101,9 @@ def test_save_then_compare_then_accept(run, sizes, stored):
     run(SUITE, "--mem-compare").assert_outcomes(passed=2)
 
 
-def test_saving_is_accepting_all(run, sizes, stored):
+def test_saving_is_accepting_all(run, saved, sizes, stored):
     """A whole run that saves takes what grew, and says by how much."""
-    run(SUITE, "--mem-save")
+    saved(SUITE)
     sizes(large=30)
     result = run(SUITE, "--mem-save")
     result.assert_outcomes(passed=2)
@@ -127,9 +127,9 @@ def test_saving_again_keeps_the_peaks(run, stored):
     assert peaks[0] == pytest.approx(peaks[2], abs=SLACK_KIB)
 
 
-def test_what_was_not_compared_is_not_as_before(run):
+def test_what_was_not_compared_is_not_as_before(run, saved):
     """A test that fails by itself, or is skipped, has no reading to compare."""
-    run(SUITE, "--mem-save")
+    saved(SUITE)
     more = """
     def test_fails():
         raise ValueError
@@ -142,10 +142,10 @@ def test_what_was_not_compared_is_not_as_before(run):
     result.stdout.fnmatch_lines(["compared with *: 2 as before, 2 not compared"])
 
 
-def test_a_record_that_is_not_exact_is_told(run, sizes, pytester):
+def test_a_record_that_is_not_exact_is_told(run, saved, sizes, pytester):
     """Growth that an upper bound on record may explain passes, and is named."""
     sizes(small=20)
-    run(SUITE, "--mem-save")
+    saved(SUITE)
     path = pytester.path / FILE
     lines = path.read_text(encoding="utf-8").splitlines()
     at = next(i for i, line in enumerate(lines) if "test_small" in line)
@@ -161,9 +161,9 @@ def test_a_record_that_is_not_exact_is_told(run, sizes, pytester):
     result.stdout.fnmatch_lines(["tests that are undecided fail the run (--mem-strict)"])
 
 
-def test_regressions_are_not_saved(run, sizes, stored):
+def test_regressions_are_not_saved(run, saved, sizes, stored):
     """With both flags the old file is compared with first, and what fails is not stored."""
-    run(SUITE, "--mem-save")
+    saved(SUITE)
     before = stored()
     sizes(large=30, small=9)
     result = run(SUITE, "--mem-save", "--mem-compare", "--mem-accept=test_it.py::test_small")
@@ -193,9 +193,9 @@ def test_failed_tests_are_not_saved(run, stored):
     assert set(stored()) == {"test_it.py::test_large", "test_it.py::test_small"}
 
 
-def test_improvements_and_new_tests(run, sizes):
+def test_improvements_and_new_tests(run, saved, sizes):
     """What got better, and what is new, is told and does not fail."""
-    run(SUITE, "--mem-save")
+    saved(SUITE)
     sizes(large=5)
     result = run(SUITE + "\n    def test_more():\n        pass\n", "--mem-compare")
     result.assert_outcomes(passed=3)
@@ -209,9 +209,9 @@ def test_improvements_and_new_tests(run, sizes):
     )
 
 
-def test_xfail_and_reruns_see_a_failure(run, sizes):
+def test_xfail_and_reruns_see_a_failure(run, saved, sizes):
     """A regression is a failure of the test: xfail expects it."""
-    run(SUITE, "--mem-save")
+    saved(SUITE)
     sizes(large=30)
     marked = SUITE.replace(
         "def test_large", "import pytest\n    @pytest.mark.xfail\n    def test_large"
@@ -232,9 +232,9 @@ def test_no_file(run, pytester):
     assert not (pytester.path / ".memguard").exists()
 
 
-def test_strict_fails_new_tests(run, pytester):
+def test_strict_fails_new_tests(run, saved, pytester):
     """With --mem-strict a test without an entry fails, unless it is accepted."""
-    run(SUITE, "--mem-save")
+    saved(SUITE)
     more = SUITE + "\n    def test_more():\n        pass\n"
     result = run(more, "--mem-compare", "--mem-strict", "--mem-json=out.json")
     result.assert_outcomes(passed=2, failed=1)
@@ -248,9 +248,9 @@ def test_strict_fails_new_tests(run, pytester):
     run(more, "--mem-compare", "--mem-strict").assert_outcomes(passed=3)
 
 
-def test_other_environment(run, sizes, pytester):
+def test_other_environment(run, saved, sizes, pytester):
     """Numbers of another environment are not compared with; that is said."""
-    run(SUITE, "--mem-save")
+    saved(SUITE)
     path = pytester.path / FILE
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace('"CPython"', '"PyPy"'), encoding="utf-8")

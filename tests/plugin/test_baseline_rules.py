@@ -54,10 +54,10 @@ RULES = [
 
 
 @pytest.mark.parametrize(("mark", "flags", "failed"), RULES)
-def test_rules(run, size, mark, flags, failed):
+def test_rules(run, saved, size, mark, flags, failed):
     """Flag, ini key and marker say how much more is too much; the closest one wins."""
     size(it=20)
-    run(suite(mark), "--mem-save")
+    saved(suite(mark))
     size(it=32)
     result = run(suite(mark), "--mem-compare", *flags)
     result.assert_outcomes(passed=2 - failed, failed=failed)
@@ -132,9 +132,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("flags", "mark", "problem"), BAD)
-def test_bad_rules(run, flags, mark, problem):
+def test_bad_rules(run, saved, flags, mark, problem):
     """What makes no sense is told before the first test."""
-    run(suite(), "--mem-save")
+    saved(suite())
     result = run(suite(mark), "--mem-compare", *flags)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*memguard: *{problem}"])
@@ -194,9 +194,9 @@ def test_where_the_file_is(run, pytester):
     assert (pytester.path / "here.json").exists()
 
 
-def test_gone_and_pruned(run, pytester):
+def test_gone_and_pruned(run, saved, pytester):
     """Tests that no longer exist are told, and dropped if asked to; never by a part of them."""
-    run(suite(), "--mem-save")
+    saved(suite())
     less = suite().partition("    def test_other")[0]
     result = run(less, "--mem-compare")
     result.stdout.fnmatch_lines(
@@ -215,9 +215,9 @@ def test_gone_and_pruned(run, pytester):
     assert "test_other" not in (pytester.path / FILE).read_text(encoding="utf-8")
 
 
-def test_a_part_of_the_tests(run):
+def test_a_part_of_the_tests(run, saved):
     """Tests that were not run are neither gone nor dropped."""
-    run(suite(), "--mem-save")
+    saved(suite())
     result = run(suite(), "--mem-compare", "test_it.py::test_it")
     result.stdout.fnmatch_lines(["compared with *: 1 as before"])
     result.stdout.no_fnmatch_line("gone: *")
@@ -273,9 +273,9 @@ def test_confirmed_with_what_was_imported(run, pytester, size):
     )
 
 
-def test_confirmed(run, size):
+def test_confirmed(run, saved, size):
     """With --mem-confirm a regression is measured again in a fresh process before it fails."""
-    run(suite(), "--mem-save")
+    saved(suite())
     size(it=20)
     result = run(suite(), "--mem-compare", "--mem-confirm=2")
     result.assert_outcomes(passed=1, failed=1)
@@ -346,9 +346,9 @@ def test_no_time_but_a_known_cause(run, pytester):
     )
 
 
-def test_confirming_in_workers(run, size):
+def test_confirming_in_workers(run, saved, size):
     """Every worker has a fresh process of its own."""
-    run(suite(), "--mem-save")
+    saved(suite())
     size(it=20)
     flags = ("--mem-compare", "--mem-confirm=1", "-n2")
     result = run(suite(), *flags, plugins=["xdist.plugin"])
@@ -358,9 +358,9 @@ def test_confirming_in_workers(run, size):
     )
 
 
-def test_a_child_that_dies(run, size):
+def test_a_child_that_dies(run, saved, size):
     """A test that kills the fresh process fails with what was measured, and that is said."""
-    run(suite(), "--mem-save")
+    saved(suite())
     size(it=20)
     dies = "import os\n    FIRST = os.getpid()\n" + suite().replace(
         'assert bytearray(N["it"]',

@@ -43,16 +43,9 @@ def fill(pytester):
 
 
 @pytest.fixture
-def saved(run):
+def filled_before(saved):
     """Save a baseline in which the first test has filled the table."""
-    result = run(TESTS, "--mem-save")
-    result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(
-        [
-            "saved in *: 2 tests; entries: 2 new, 0 changed, 0 dropped; cold peak of 1 test",
-            "measured again in a fresh process: * (--mem-confirm)",
-        ]
-    )
+    saved(TESTS)
 
 
 def entries(pytester):
@@ -63,9 +56,16 @@ def entries(pytester):
     return {name.rpartition("::")[2]: entry for name, entry in environment["tests"].items()}
 
 
-@pytest.mark.usefixtures("saved")
-def test_saved(pytester):
+def test_saved(run, pytester):
     """The baseline has both peaks of the test that fills, and what it fills."""
+    result = run(TESTS, "--mem-save")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "saved in *: 2 tests; entries: 2 new, 0 changed, 0 dropped; cold peak of 1 test",
+            "measured again in a fresh process: * (--mem-confirm)",
+        ]
+    )
     found = entries(pytester)
     assert found["test_a"]["peak_kib"] <= 1024
     assert 23 << 10 <= found["test_a"]["cold_kib"] <= 28 << 10
@@ -75,7 +75,7 @@ def test_saved(pytester):
     assert "cold_kib" not in found["test_b"]
 
 
-@pytest.mark.usefixtures("saved")
+@pytest.mark.usefixtures("filled_before")
 @pytest.mark.parametrize(
     "flags",
     [
@@ -98,7 +98,7 @@ def test_another_was_first(run, flags):
     result.stdout.no_fnmatch_line("*known-fill*")
 
 
-@pytest.mark.usefixtures("saved")
+@pytest.mark.usefixtures("filled_before")
 def test_in_the_json_file(run, pytester):
     """The file has the sentence: how much, what holds it, and who filled it before."""
     run(TESTS, "--mem-compare", "--mem-json=out.json", ONE)
@@ -111,7 +111,7 @@ def test_in_the_json_file(run, pytester):
     )
 
 
-@pytest.mark.usefixtures("saved")
+@pytest.mark.usefixtures("filled_before")
 def test_in_workers(run):
     """Each worker has a first test of its own."""
     result = run(TESTS, "--mem-compare", "-n2", plugins=["xdist.plugin"])
@@ -121,7 +121,7 @@ def test_in_workers(run):
     )
 
 
-@pytest.mark.usefixtures("saved")
+@pytest.mark.usefixtures("filled_before")
 def test_as_before(run):
     """The test that fills as it did is not measured again."""
     result = run(TESTS, "--mem-compare")
@@ -129,7 +129,7 @@ def test_as_before(run):
     result.stdout.no_fnmatch_line("measured again *")
 
 
-@pytest.mark.usefixtures("saved")
+@pytest.mark.usefixtures("filled_before")
 @pytest.mark.parametrize("which", ["", ONE], ids=["whole", "alone"])
 def test_fill_grew(run, fill, which):
     """More that is filled is a regression of the test that fills it, and of no other."""
@@ -141,7 +141,7 @@ def test_fill_grew(run, fill, which):
     )
 
 
-@pytest.mark.usefixtures("saved")
+@pytest.mark.usefixtures("filled_before")
 @pytest.mark.parametrize("which", ["", ONE], ids=["whole", "alone"])
 def test_use_grew(run, fill, which):
     """What each call uses is compared with what each call used, beside a fill or not."""
@@ -163,7 +163,7 @@ def test_another_metric(run):
     result.stdout.fnmatch_lines(["compared with *: 1 fills what another test had filled"])
 
 
-def test_once_only(run):
+def test_once_only(run, saved):
     """A test that passes only once is not held to what it may have filled."""
     once = """
     import data
@@ -176,7 +176,7 @@ def test_once_only(run):
         assert data.table() and not CALLED
         CALLED.append(1)
     """
-    run(once, "--mem-save")
+    saved(once)
     result = run(once, "--mem-compare", ONE)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
@@ -187,7 +187,7 @@ def test_once_only(run):
     )
 
 
-@pytest.mark.usefixtures("saved")
+@pytest.mark.usefixtures("filled_before")
 def test_a_file_of_the_first_format(run, pytester):
     """A baseline of an earlier version says nothing of fills, so nothing is held against it."""
     file = pytester.path / ".memguard" / "baseline.json"
@@ -203,7 +203,7 @@ def test_a_file_of_the_first_format(run, pytester):
     run(TESTS, "--mem-compare", "--mem-strict", ONE).assert_outcomes(passed=1)
 
 
-@pytest.mark.usefixtures("saved")
+@pytest.mark.usefixtures("filled_before")
 def test_accepted(run, fill, pytester):
     """What is accepted is stored cold as well."""
     before = entries(pytester)["test_a"]["cold_kib"]
@@ -236,14 +236,14 @@ BOTH = """
 
 
 @pytest.fixture
-def shared(run, pytester):
+def shared(saved, pytester):
     """Save a baseline of two tests that both need a table, and return what changes sizes."""
 
     def change(table=12, names=6):
         pytester.makepyfile(data=SHARED.format(table=table, names=names))
 
     change()
-    run(BOTH, "--mem-save").assert_outcomes(passed=2)
+    saved(BOTH)
     return change
 
 
