@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
 
 import pytest
 
 from tests.bench.test_leak_cases import load
+from tests.plugin.leaky import IMPATIENT
 from tests.support.forked_pytest import fresh_pytest
 
 # every kind once as the first and once as the second
@@ -35,6 +37,8 @@ def named(pairs, tmp_path, monkeypatch):
     """The names of the leaks that a check finds where some are planted."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.chdir(tmp_path)
+
+    (tmp_path / "conftest.py").write_text(dedent(IMPATIENT))
 
     def run(arguments: Sequence[str], folder: Path) -> None:
         # the benchmark makes 2,000 calls, as users do; these leaks are as clear after a few

@@ -9,6 +9,12 @@ QUICK = ("--mem-leak-calls=120", "--mem-leak-blame=none")
 CHECK = ("--mem-leak-check", *QUICK)
 """Check every test."""
 JSON = "--mem-json=out.json"
+IMPATIENT = """
+    from pytest_memguard.recording import slow_to_end
+
+    slow_to_end._LONGEST = 1.0
+"""
+"""A conftest.py with which a check waits a second, not five, for threads that may end."""
 KEEP = """
     import pytest
 

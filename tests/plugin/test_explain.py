@@ -80,16 +80,21 @@ OTHERS = "Allocation lines: this run traces 10 tests at most, one for each suspe
 
 
 @pytest.mark.parametrize(
-    ("sizes", "traced"),
+    ("flags", "sizes", "traced"),
     [
-        pytest.param(list(range(62, 69)), "1 test is", id="one-cause"),
-        pytest.param([int(16 * 1.25**n) for n in range(12)], "10 tests are", id="many-causes"),
+        pytest.param(
+            ["--mem-budget=15"], list(range(62, 69)), "1 test is", id="flag-one-cause"
+        ),
+        pytest.param(
+            ["-o", "mem_budgets=* = 15 MB"],
+            [int(16 * 1.25**n) for n in range(12)],
+            "10 tests are",
+            id="ini-many-causes",
+        ),
     ],
 )
-@pytest.mark.parametrize("flag", ["--mem-budget=15", "mem_budgets"])
-def test_few_tests_are_traced(run, sizes, traced, flag):
+def test_few_tests_are_traced(run, flags, sizes, traced):
     """The next run traces one test for each suspected cause, ten at most, and says so."""
-    flags = [flag] if flag.startswith("--") else ["-o", "mem_budgets=* = 15 MB"]
     source = MANY.format(sizes=sizes)
     run(source, *flags, cache=True).assert_outcomes(failed=len(sizes))
     result = run(source, *flags, cache=True)

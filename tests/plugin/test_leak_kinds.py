@@ -484,7 +484,7 @@ def test_threads_that_are_slow_to_end(leaks):
             data = [object() for _ in range(50)]
             threading.Thread(target=lambda: time.sleep(1) or data, daemon=True).start()
     """
-    verdict = leaks(source, calls=2000)["test_it"]["leak"]["verdict"]
+    verdict = leaks(source, calls=2000, wait=5)["test_it"]["leak"]["verdict"]
     assert verdict["state"] == "settling"
     assert "Python threads that calls leave are gone" in verdict["reason"].replace(
         "Python threads and native threads", "Python threads"
@@ -504,6 +504,6 @@ def test_leak_beside_threads_that_are_slow_to_end(leaks):
             KEPT.append(os.open(os.devnull, os.O_RDONLY))
             threading.Thread(target=time.sleep, args=(1,), daemon=True).start()
     """
-    verdict = leaks(source, calls=2000)["test_it"]["leak"]["verdict"]
+    verdict = leaks(source, calls=2000, wait=5)["test_it"]["leak"]["verdict"]
     assert verdict["state"] in {"unclear", "leaking"}
     assert "file" in str(verdict)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.plugin.leaky import CHECK, JSON, KEEP, states
+from tests.plugin.leaky import CHECK, IMPATIENT, JSON, KEEP, states
 
 SUITE = (
     KEEP
@@ -406,6 +406,7 @@ DAMAGE = """
 def test_damage_is_limited(pytester, run, written):
     """A leak of descriptors, threads or memory is known before it has eaten all there is."""
     pytester.makeini("[pytest]\nmem_leak_stop_at = 40 MB, 30 files, 25 threads\n")
+    pytester.makeconftest(IMPATIENT)
     result = run(DAMAGE, "--mem-leak-check", "--mem-leak-blame=none", JSON, "-p", "no:randomly")
     result.assert_outcomes(passed=1, failed=3)
     tests = written()
@@ -491,8 +492,9 @@ RESOURCES = """
 """
 
 
-def test_every_signal(run, written):
+def test_every_signal(pytester, run, written):
     """Sockets, tasks, C memory, garbage, and what leaks now and then are found."""
+    pytester.makeconftest(IMPATIENT)
     run(
         RESOURCES,
         "--mem-leak-check",
@@ -516,8 +518,9 @@ def test_every_signal(run, written):
         assert signal in {rate["signal"] for rate in verdict["rates"]}, name
 
 
-def test_child_processes(run, written):
+def test_child_processes(pytester, run, written):
     """A child process that is left behind by each call is found."""
+    pytester.makeconftest(IMPATIENT)
     run(
         """
         import os
@@ -715,8 +718,9 @@ def test_a_slow_test_that_fills_a_cache(run, written):
     assert "a cache is filling: functools.lru_cache(maxsize=50000)" in verdict["reason"]
 
 
-def test_threads_of_many_leaks(run, written):
+def test_threads_of_many_leaks(pytester, run, written):
     """Threads of one kind are one leak: explained once, and told by few calls after that."""
+    pytester.makeconftest(IMPATIENT)
     source = """
         import threading
         import pytest

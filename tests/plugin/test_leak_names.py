@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from tests.plugin.leaky import JSON
+from tests.plugin.leaky import IMPATIENT, JSON
 
 CHECK = ("--mem-leak-check", "--mem-leak-calls=60", "--mem-leak-seconds=10", JSON)
 THREADS = """
@@ -252,6 +252,7 @@ def test_names_of_earlier_versions(pytester, run):
     }
     text = json.dumps({"format": 1, "leaks": [entry]})
     (pytester.path / ".memguard/leaks.json").write_text(text)
+    pytester.makeconftest(IMPATIENT)
     result = run(THREADS, *CHECK, "-k", "poller or mailer")
     result.assert_outcomes(passed=1, failed=1, deselected=2)
     former = "known leak dcaa56119fe6 (.memguard/leaks.json), which is called ???????????? now"

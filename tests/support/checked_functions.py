@@ -19,28 +19,42 @@ from textwrap import dedent
 from types import FunctionType
 from typing import Any
 
-import pytest_memguard
+from pytest_memguard import attribution
 from pytest_memguard.leak_wire import leak_to_json
 from pytest_memguard.probes.surviving_blocks import warm_up
+from pytest_memguard.recording import slow_to_end
 from pytest_memguard.recording.check import LeakCheck, call_of
 from pytest_memguard.recording.limits import Limits
 from tests.support.fresh_process import AVAILABLE, fresh
 
-_PACKAGES = ("attribution", "probes", "recording")
+_LATER = (
+    "probes.block_tracker",
+    "probes.c_heap",
+    "probes.python_blocks",
+    "recording.causes",
+    "recording.diagnosis",
+    "recording.further_search",
+    "recording.parts",
+    "recording.populations",
+)
+"""Modules that a check imports when it comes to them, beside those of ``attribution``."""
 _MODULE = "test_it"
 _ROOT = Path(__file__).parents[2]
 
 
 def prepare() -> None:
-    """Load what a search for a cause would load, and what memray does."""
-    root = Path(pytest_memguard.__path__[0])
-    for package in _PACKAGES:
-        for info in pkgutil.iter_modules([str(root / package)]):
-            importlib.import_module(f"pytest_memguard.{package}.{info.name}")
+    """Load what a search for a cause would load, and what memray does.
+
+    It loads nothing else: a search takes as long as the heap is large.
+    """
+    found = pkgutil.iter_modules(attribution.__path__)
+    for name in (*(f"attribution.{info.name}" for info in found), *_LATER):
+        importlib.import_module(f"pytest_memguard.{name}")
+    importlib.import_module("psutil")
     warm_up()
 
 
-def _checked(folder: str, where: str, calls: int, seconds: float) -> str:
+def _checked(folder: str, where: str, calls: int, seconds: float, wait: float) -> str:
     """Check all functions of the module that are named like tests; return the JSON.
 
     Args:
@@ -48,7 +62,9 @@ def _checked(folder: str, where: str, calls: int, seconds: float) -> str:
         where: where to look for the cause of a leak.
         calls: the most calls of each function.
         seconds: the most seconds for each.
+        wait: the most seconds to wait for threads and the like to end by themselves.
     """
+    slow_to_end._LONGEST = wait
     os.chdir(folder)
     sys.path.insert(0, folder)
     module = importlib.import_module(_MODULE)
@@ -70,7 +86,13 @@ def _leak(check: LeakCheck, test: Callable[[], object], limits: Limits) -> dict[
 
 
 def checked(
-    folder: Path, source: str, *, where: str = "here", calls: int = 120, seconds: float = 20.0
+    folder: Path,
+    source: str,
+    *,
+    where: str = "here",
+    calls: int = 120,
+    seconds: float = 20.0,
+    wait: float = 1.0,
 ) -> dict[str, Any]:
     """Return the leaks of each function of a source, in the form of ``--mem-json``.
 
@@ -80,9 +102,10 @@ def checked(
         where: where to look for the cause of a leak: here or none.
         calls: the most calls of each function.
         seconds: the most seconds for each.
+        wait: the most seconds to wait for threads and the like to end by themselves.
     """
     (folder / f"{_MODULE}.py").write_text(dedent(source), encoding="utf-8")
-    arguments = (str(folder), where, calls, seconds)
+    arguments = (str(folder), where, calls, seconds, wait)
     text = fresh(_checked, *arguments) if AVAILABLE else _in_new_interpreter(*arguments)
     found: dict[str, Any] = json.loads(text)
     return found

@@ -207,12 +207,12 @@ def test_calls_that_are_slow_under_the_instruments() -> None:
     def call() -> None:
         keep()
         if slow:
-            time.sleep(0.2)
+            time.sleep(0.1)
 
     with patch.object(SurvivorTracker, "start", start_slowly):
-        reading = run(call, calls=60, seconds=2.0)
+        reading = run(call, calls=60, seconds=1.0)
     assert reading.verdict.state == "leaking"
-    assert reading.seconds < 12
+    assert reading.seconds < 6
     assert "was cut short: " in str(reading.diagnosis.notes if reading.diagnosis else "")
 
 
