@@ -18,7 +18,7 @@ OTHERS = [name for name in PYTHONS if name != f"{sys.version_info[0]}.{sys.versi
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after ``--`` are pytest's."""
     session.install("-q", "-e", ".[test,docs]")
-    session.run("python", "-m", "pytest", "-n", "2", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "3", *session.posargs)
 
 
 @nox.session(python=OTHERS, default=False)

@@ -130,5 +130,5 @@ def test_ci_runs_the_test_command_of_the_readme():
     """The last line of .ci/run stands in the README word for word, and CI fails if it does."""
     *_, command = text_of(ROOT / ".ci" / "run").splitlines()
 
-    assert command.endswith("-m pytest -n 2")
+    assert command.endswith("-m pytest -n 3")
     assert command in text_of(ROOT / "README.md").splitlines()
