@@ -6,6 +6,9 @@ after 500 other tests, in an order of their own. What each kind uses is measured
 process that does nothing else. A test that passes with more than its budget is a false pass,
 one that fails with less a false failure; the rest is right or undecided.
 
+With ``--drawn SEED`` the ten kinds are drawn by chance, from lists, dicts, threads, large and
+small blocks. What two processes do not measure alike is drawn anew: its peak is not known.
+
 Exits with 1 if there is a false pass, a false failure, or more than 5 % undecided.
 """
 
@@ -24,6 +27,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from drawn_workloads import HEAD, workloads
+
 MIB: Final = 1 << 20
 SIZES: Final = (5, 50, 300)
 KINDS: Final = (
@@ -39,6 +44,8 @@ KINDS: Final = (
     "threaded",
 )
 ABOVE, BELOW = 1.1, 0.9
+MOST_APART: Final = 0.03
+"""Share of its size by which a peak may differ between two processes, to be called known."""
 MOST_UNDECIDED: Final = 0.05
 WORKLOADS: Final = """
 import mmap
@@ -110,6 +117,7 @@ _NEIGHBOURS: Final = """
 import random
 
 import pytest
+from neighbours import blocks, chunks, lists, strings, threaded
 from workloads import *
 
 PINNED = []
@@ -142,9 +150,9 @@ def test_other(number):
 """
 _CHECKED: Final = """
 
-@pytest.mark.mem_budget({limit}, **{{}})
+@pytest.mark.mem_budget({limit})
 def test_{kind}_{size}_{side}():
-    assert {kind}({size}) is not {unequal}
+    assert {kind}({size}) is not ...
 """
 
 
@@ -157,19 +165,28 @@ def _level(field: str) -> int:
     raise LookupError(msg)
 
 
-def _alone(use: Callable[[int], object], size: int) -> int:
+def _used(use: Callable[[float], object], size: float, *, fill: bool) -> int:
+    """Return the peak of what a function uses here, in bytes."""
+    use(1)  # what a first call loads stays
+    lengths = range(1, 480, 16) if fill else ()
+    filler = [bytes(length) for length in lengths for _ in range(3000)]
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    before = _level("VmRSS")
+    kept = use(size)
+    peak = _level("VmHWM") - before
+    del kept, filler
+    return peak
+
+
+def _alone(use: Callable[[float], object], size: float, *, fill: bool = True) -> int:
     """Return the peak of what a function uses in a child that does nothing else, in bytes."""
     reader, writer = os.pipe()
     if not os.fork():
-        use(1)  # what a first call loads stays
-        filler = [bytes(length) for length in range(1, 480, 16) for _ in range(3000)]
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        before = _level("VmRSS")
-        kept = use(size)
-        os.write(writer, str(_level("VmHWM") - before).encode())
-        del kept, filler
-        os._exit(0)
+        try:
+            os.write(writer, str(_used(use, size, fill=fill)).encode())
+        finally:
+            os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as answer:
         peak = int(answer.read())
@@ -177,25 +194,53 @@ def _alone(use: Callable[[int], object], size: int) -> int:
     return peak
 
 
-def known_peaks() -> dict[tuple[str, int], int]:
+Peaks = dict[tuple[str, int], int]
+
+
+def known_peaks() -> Peaks:
     """Return what each workload uses where nothing else has run, in bytes."""
-    names: dict[str, object] = {}
+    names: dict[str, Callable[[float], object]] = {}
     exec(WORKLOADS, names)  # noqa: S102  the text above
-    uses: dict[str, Callable[[int], object]] = {kind: names[kind] for kind in KINDS}  # type: ignore[misc]
-    return {(kind, size): _alone(uses[kind], size) for kind in KINDS for size in SIZES}
+    return {(kind, size): _alone(names[kind], size) for kind in KINDS for size in SIZES}
 
 
-def write_suite(folder: Path, peaks: dict[tuple[str, int], int], seed: int) -> None:
+def drawn_peaks(seed: int) -> tuple[str, Peaks]:
+    """Return workloads that were drawn by chance, scaled to their sizes, and what they use."""
+    text, peaks = HEAD, Peaks()
+    for kind, source in workloads(seed):
+        names: dict[str, Callable[[float], object]] = {}
+        exec(HEAD + source, names)  # noqa: S102  the text of bench/drawn_workloads.py
+        sizes, found = {}, Peaks()
+        for size in SIZES:
+            sizes[size] = size * size * MIB / max(1, _alone(names[kind], size))
+            peak = _known(names[kind], sizes[size])
+            if abs(peak - size * MIB) > MOST_APART * size * MIB:
+                break
+            found[kind, size] = peak
+        else:
+            text += f"{source}\n\n{kind} = scaled({kind}, {sizes})\n"
+            peaks |= found
+        if len(peaks) == len(KINDS) * len(SIZES):
+            return text, peaks
+    raise AssertionError
+
+
+def _known(use: Callable[[float], object], size: float) -> int:
+    """Return the peak of a workload if it is known: the same in processes of two kinds."""
+    one, other = _alone(use, size), _alone(use, size, fill=False)
+    return max(one, other) if abs(one - other) < MOST_APART * size * MIB else 0
+
+
+def write_suite(folder: Path, text: str, peaks: Peaks, seed: int) -> None:
     """Write the neighbours and the tests with budgets, in an order of their own."""
     checked = [
-        _CHECKED.format(
-            limit=f"'{int(peak * share)} B'", kind=kind, size=size, side=side, unequal="..."
-        ).replace(", **{}", "")
+        _CHECKED.format(limit=f"'{int(peak * share)} B'", kind=kind, size=size, side=side)
         for (kind, size), peak in peaks.items()
         for side, share in (("fits", ABOVE), ("exceeds", BELOW))
     ]
     random.Random(seed).shuffle(checked)  # noqa: S311  no secret
-    (folder / "workloads.py").write_text(WORKLOADS, encoding="utf-8")
+    (folder / "workloads.py").write_text(text, encoding="utf-8")
+    (folder / "neighbours.py").write_text(WORKLOADS, encoding="utf-8")
     (folder / "test_truth.py").write_text(_NEIGHBOURS + "".join(checked), encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
 
@@ -235,12 +280,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="orders to try")
     parser.add_argument("flags", nargs="*", help="more flags for pytest, behind --")
+    parser.add_argument("--drawn", type=int, metavar="SEED", help="workloads drawn by chance")
     options = parser.parse_args()
-    peaks = known_peaks()
+    text, peaks = WORKLOADS, Peaks()
+    if options.drawn is None:
+        peaks = known_peaks()
+    else:
+        text, peaks = drawn_peaks(options.drawn)
+        print(text.removeprefix(HEAD))
     total: Counter[str] = Counter()
     for seed in range(options.runs):
         with tempfile.TemporaryDirectory() as folder:
-            write_suite(Path(folder), peaks, seed)
+            write_suite(Path(folder), text, peaks, seed)
             total += count(verdicts(Path(folder), options.flags))
     tests = sum(total.values())
     words = ", ".join(f"{number} {kind}" for kind, number in total.most_common())
