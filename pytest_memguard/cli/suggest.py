@@ -39,6 +39,7 @@ _EXAMPLES: Final = """\
   pytest --mem-json memory.json     measure every test
   memguard suggest memory.json      print budgets for them
   memguard suggest memory.json --write ini --diff
+  memguard suggest memory.json --write markers --diff
   memguard suggest .memguard/baseline.json --margin 50% --write ini
   memguard suggest .memguard/history.sqlite3
 """
@@ -65,8 +66,9 @@ def declare(commands: Commands) -> None:
     )
     parser.add_argument(
         "--write",
-        choices=["ini"],
-        help="put them into pytest's config file as mem_budgets, in place of those there",
+        choices=["ini", "markers"],
+        help="put them into pytest's config file as mem_budgets, in place of those there; or "
+        "into the tests as markers: tests that need more than most, and those that have one",
     )
     parser.add_argument(
         "--diff", action="store_true", help="with --write, print the change and make none"
@@ -76,7 +78,7 @@ def declare(commands: Commands) -> None:
 def suggest(options: argparse.Namespace) -> Answer:
     """Print budgets, or write them."""
     if options.diff and not options.write:
-        msg = "--diff does nothing without --write ini"
+        msg = "--diff does nothing without --write"
         raise ConfigError(msg)
     with faults_of_file(options.file):
         uses = _highest(_uses(options.file))
@@ -85,6 +87,10 @@ def suggest(options: argparse.Namespace) -> Answer:
         msg = f"{options.file} has no test whose resident memory was measured"
         raise ConfigError(msg)
     lines = [budget_line(suggestion) for suggestion in found]
+    if options.write == "markers":
+        from pytest_memguard.cli.suggest_markers import write_markers
+
+        return write_markers(found[0], uses, options.margin, diff=options.diff), 0
     if options.write:
         return _write(lines, diff=options.diff), 0
     parts = [suggestion_table(found), "", "[pytest]", "mem_budgets ="]

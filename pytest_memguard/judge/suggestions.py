@@ -66,6 +66,20 @@ def suggestions(uses: Iterable[Use], margin: float) -> list[Suggestion]:
     return found + of_tests
 
 
+def of_functions(uses: Iterable[Use], margin: float) -> dict[str, int]:
+    """Return the budget of each test, in bytes, by its node id without parameters.
+
+    Args:
+        uses: of each test.
+        margin: as for `suggestions`.
+    """
+    highest: dict[str, int] = {}
+    for use in uses:
+        name = _function(use.nodeid)
+        highest[name] = max(highest.get(name, 0), use.high)
+    return {name: budget_for(high, margin) for name, high in highest.items()}
+
+
 def far_above(uses: Iterable[Use], margin: float) -> list[tuple[Use, int]]:
     """Return tests whose budgets are far above what they use, with the one that would do.
 

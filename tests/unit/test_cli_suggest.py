@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import pytest
 
@@ -96,6 +97,95 @@ def test_written(file, capsys) -> None:
     )
 
 
+SOURCE = """\
+import pytest
+
+
+def test_0():
+    pass
+
+
+@pytest.mark.mem_budget(900)
+def test_1():
+    pass
+
+
+class TestB:
+    @pytest.mark.parametrize("n", [1, 2])
+    def test_large(self, n):
+        pass
+"""
+
+
+@pytest.fixture
+def tests(file):
+    """A file of tests with a run of them: one has a budget, one needs more than the others."""
+    (file / "test_a.py").write_text(SOURCE)
+    outcomes = [outcome(f"test_{n}", 1) for n in range(40)]
+    outcomes += [outcome(f"TestB::test_large[{n}]", 40 + n) for n in (1, 2)]
+    outcomes += [replace(outcome("x", 60), nodeid="gone.py::test_x")]
+    run = replace(RUN, outcomes=tuple(outcomes))
+    (file / "memory.json").write_text(json.dumps(as_stored(run)))
+    return file / "test_a.py"
+
+
+REST = [
+    "",
+    "Left as they are:",
+    "  gone.py: there is no such file of Python here",
+    "",
+    "For all other tests, in pytest's config file (--write ini has more lines):",
+    "  mem_budgets =",
+    "      ** = 4 MiB",
+]
+
+
+def test_markers(tests, capsys) -> None:
+    """Tests that need more than most get one, and those that have one another limit."""
+    command = ("memory.json", "--write", "markers")
+    diff = printed(capsys, *command, "--diff").splitlines()
+    assert tests.read_text() == SOURCE
+    changes = [line for line in diff if line[:1] in {"+", "-"}]
+    assert changes == [
+        "--- test_a.py",
+        "+++ test_a.py",
+        "-@pytest.mark.mem_budget(900)",
+        "+@pytest.mark.mem_budget(4)",
+        '+    @pytest.mark.mem_budget("55 MiB")',
+    ]
+    assert printed(capsys, *command).splitlines() == ["2 markers: test_a.py", *REST]
+    written = tests.read_text()
+    assert written != SOURCE
+    assert printed(capsys, *command).splitlines() == ["the tests have these budgets", *REST]
+    assert tests.read_text() == written
+    assert not (tests.parent / "pytest.ini").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        pytest.param(b"# coding: latin-1\n'\xe9'", "it is not UTF-8", id="encoding"),
+        pytest.param(b"def test_0(:", "it cannot be parsed: *", id="syntax"),
+    ],
+)
+def test_files_that_are_not_edited(tests, capsys, content, why) -> None:
+    """They are named with the reason, and stay as they are."""
+    tests.write_bytes(content)
+    lines = printed(capsys, "memory.json", "--write", "markers").splitlines()
+    assert [line for line in lines if fnmatchcase(line, f"  test_a.py: {why}")]
+    assert tests.read_bytes() == content
+
+
+def test_file_outside(tests, capsys, monkeypatch) -> None:
+    """Only files below the folder are edited: others are another project's."""
+    (tests.parent / "sub").mkdir()
+    run = replace(RUN, outcomes=(replace(outcome("x", 60), nodeid="../test_a.py::test_1"),))
+    (tests.parent / "sub" / "memory.json").write_text(json.dumps(as_stored(run)))
+    monkeypatch.chdir(tests.parent / "sub")
+    printed(capsys, "memory.json", "--write", "markers")
+    assert tests.read_text() == SOURCE
+
+
 def test_a_baseline(file, capsys) -> None:
     """What a first call fills counts: the test may be the first in its process."""
     tests = {"t.py::test_a": BaselineEntry(peak=5 * MIB, growth=0, cold=30 * MIB)}
@@ -114,7 +204,7 @@ def test_a_history(file, capsys) -> None:
     ("arguments", "words"),
     [
         (["missing.json"], "missing.json cannot be read"),
-        (["memory.json", "--diff"], "--diff does nothing without --write ini"),
+        (["memory.json", "--diff"], "--diff does nothing without --write"),
         (["empty.json"], "empty.json has no test whose resident memory was measured"),
     ],
 )
