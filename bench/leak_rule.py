@@ -605,13 +605,13 @@ def innocent(title: str, families: Sequence[Family], count: int) -> bool:
                     alarms,
                     f"{1e4 * alarms / count:.3g}",
                     f"{1e4 * at_most(alarms, count):.3g}" if alarms < 100 else "",
-                    *(found.share(state) for state in ("unclear", "settling", "clean")),
+                    *(found.share(state) for state in ("undecided", "settling", "clean")),
                     median(found.calls),
                     median(found.clean) if found.clean else "",
                 )
             )
     headers = ("series", "cap", "leaking", "per 10,000", "at most")
-    outcomes = ("unclear %", "settling %", "clean %", "calls", "calls if clean")
+    outcomes = ("undecided %", "settling %", "clean %", "calls", "calls if clean")
     show(f"{title} ({count:,} series per row)", headers + outcomes, rows)
     print(f"\n{wrong} of {series:,} were called leaking")
     return wrong <= math.ceil(series / 1e4)

@@ -119,10 +119,10 @@ class LeakDetected(AssertionError):  # noqa: N818  reads as the sentence it repo
         super().__init__(message)
 
 
-class LeakUnclear(LeakDetected):
-    """A leak check ended as unclear, and that fails the test (``--mem-leak-strict``)."""
+class LeakUndecided(LeakDetected):
+    """A leak check ended as undecided, and that fails the test (``--mem-leak-strict``)."""
 
-    slug = "unclear"
+    slug = "undecided"
 
 
 class TestDied(AssertionError):  # noqa: N818  reads as the sentence it reports
@@ -156,7 +156,7 @@ for _public in (
     CheckFailed,
     ConfigError,
     LeakDetected,
-    LeakUnclear,
+    LeakUndecided,
     MemoryBudgetWarning,
     MemoryRegression,
     TestDied,

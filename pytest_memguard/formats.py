@@ -32,3 +32,8 @@ def other_format(number: object, known: int) -> str:
 
 def _exceeds(number: object, known: int) -> bool:
     return type(number) is int and number > known  # True is no number here
+
+
+def present_state(state: str) -> Any:
+    """Return a state as it is called now; undecided was called unclear up to format 2."""
+    return "undecided" if state == "unclear" else state

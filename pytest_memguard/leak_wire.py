@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from pytest_memguard.formats import Json
+from pytest_memguard.formats import Json, present_state
 from pytest_memguard.leaks import (
     Diagnosis,
     Kept,
@@ -37,7 +37,7 @@ def verdict_to_json(verdict: Verdict) -> Json:
 def verdict_from_json(data: Json) -> Verdict:
     """Return a leak check's verdict from its plain form."""
     return Verdict(
-        state=data["state"],
+        state=present_state(data["state"]),
         calls=data["calls"],
         reason=data["reason"],
         rates=tuple(Rate(**rate) for rate in data["rates"]),

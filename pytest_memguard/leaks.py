@@ -26,7 +26,7 @@ MEMORY_SIGNALS: Final[frozenset[Signal]] = frozenset({"blocks", "C heap", "USS"}
 STARTS_TRACEMALLOC: Final = "the test starts tracemalloc, so not all lines may be known"
 """A note on a cause: CPython itself keeps some bytes each time tracemalloc starts."""
 _KEY: Final = re.compile(r"\['[^'\]]*'\]|\[-?\d+\]")
-LeakState = Literal["clean", "leaking", "settling", "unclear"]
+LeakState = Literal["clean", "leaking", "settling", "undecided"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Verdict:
     """The verdict on a series of rounds."""
 
     state: LeakState
-    """clean, leaking, settling or unclear."""
+    """clean, leaking, settling or undecided."""
     calls: int
     """Number of calls that the verdict rests on, without the warm-up."""
     rates: tuple[Rate, ...] = ()

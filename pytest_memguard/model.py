@@ -376,7 +376,7 @@ class Run:
     totals: tuple[Totals, ...]
     """One for each process, then the whole run's."""
     leak_strict: bool = False
-    """Whether tests fail whose leak check ends as unclear."""
+    """Whether tests fail whose leak check ends as undecided."""
     lost: tuple[LostWorker, ...] = ()
     """Workers of pytest-xdist that did not end by themselves."""
     abort: Abort | None = None

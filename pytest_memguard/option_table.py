@@ -243,7 +243,7 @@ OPTIONS: tuple[Option, ...] = (
         flag="--mem-leak-strict",
         ini="mem_leak_strict",
         default="off",
-        help="Fail tests whose leak check ends as unclear, too; --mem-strict includes it.",
+        help="Fail tests whose leak check ends as undecided, too; --mem-strict includes it.",
     ),
     Option(
         "leak_accept",

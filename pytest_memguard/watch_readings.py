@@ -12,7 +12,7 @@ class WatchedSignal:
     signal: str
     """Its name."""
     verdict: str
-    """``flat``, ``plateau``, ``growing`` or ``unclear``; empty if it was not judged."""
+    """``flat``, ``plateau``, ``growing`` or ``undecided``; empty if it was not judged."""
     first: int | None
     """The first reading; ``None`` if it could not be read."""
     last: int | None
@@ -62,7 +62,7 @@ class WatchReading:
     verdict: str
     """The verdict."""
     doubt: str = ""
-    """Why it is unclear; empty if it is not."""
+    """Why it is undecided; empty if it is not."""
     signals: tuple[WatchedSignal, ...] = ()
     """The signals."""
     stages: tuple[WatchedStage, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.formats import Json, other_format
+from pytest_memguard.formats import Json, other_format, present_state
 from pytest_memguard.watches import (
     PROCESS_SIGNALS,
     SIGNALS,
@@ -131,8 +131,12 @@ def growth_to_json(growth: WatchGrowth) -> Json:
 
 def growth_from_json(data: Mapping[str, Any]) -> WatchGrowth:
     """Return a verdict from what `growth_to_json` made."""
-    signals = tuple(SignalGrowth(**signal) for signal in data["signals"])
-    return WatchGrowth(**{**data, "signals": signals})
+    signals = tuple(
+        SignalGrowth(**{**signal, "state": present_state(signal["state"])})
+        for signal in data["signals"]
+    )
+    state = present_state(data["state"])
+    return WatchGrowth(**{**data, "state": state, "signals": signals})
 
 
 def stage_to_json(stage: StageOfWatch) -> Json:

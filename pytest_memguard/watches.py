@@ -53,7 +53,7 @@ SIGNAL_NAMES: Final[dict[WatchSignal, str]] = {
     "uncollected": "uncollected",
 }
 """Their names in texts: those of Node.js are its own."""
-GrowthState: TypeAlias = Literal["flat", "plateau", "growing", "unclear"]
+GrowthState: TypeAlias = Literal["flat", "plateau", "growing", "undecided"]
 Severity: TypeAlias = Literal["info", "warn", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warn", "critical")
 EventKind: TypeAlias = Literal["ended", "restarted", "replaced", "followed", "threshold"]
@@ -150,7 +150,7 @@ class SignalGrowth:
     after: int = 0
     """Level at the end."""
     doubt: Doubt = ""
-    """Why it is unclear; empty if it is not."""
+    """Why it is undecided; empty if it is not."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.state}" + (
@@ -179,7 +179,7 @@ class WatchGrowth:
     """The verdict on a watch, or on a stage of it."""
 
     state: GrowthState
-    """``flat``, ``plateau`` (it rose, and then stayed), ``growing`` or ``unclear``."""
+    """``flat``, ``plateau`` (it rose, and then stayed), ``growing`` or ``undecided``."""
     signals: tuple[SignalGrowth, ...] = ()
     """How each signal moved."""
     seconds: float = 0.0
@@ -193,7 +193,7 @@ class WatchGrowth:
     pid: int = 0
     """Number of the process that it is about."""
     doubt: Doubt = ""
-    """Why it is unclear; empty if it is not."""
+    """Why it is undecided; empty if it is not."""
 
     def of(self, signal: WatchSignal) -> SignalGrowth | None:
         """Return how a signal moved; ``None`` if it was not read."""
@@ -212,8 +212,8 @@ class WatchGrowth:
         if self.state == "growing":
             rates = ", ".join(f"{one.name} {one.rate_text()}" for one in self.growing)
             return f"growing: {rates}, over {span}"
-        if self.state == "unclear":
-            return f"unclear: {DOUBTS[self.doubt]}"
+        if self.state == "undecided":
+            return f"undecided: {DOUBTS[self.doubt]}"
         rss = self.of("rss")
         moved = "" if rss is None else f"rss {rss.rate_text()}, "
         return f"{self.state}: {moved}over {span}"
@@ -229,7 +229,7 @@ DOUBTS: Final[dict[Doubt, str]] = {
     "longer, or start Node.js with --expose-gc",
     "unreported": "no Node.js process has reported its memory",
 }
-"""Why a verdict is unclear, in words."""
+"""Why a verdict is undecided, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

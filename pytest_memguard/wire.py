@@ -45,8 +45,8 @@ FORMAT: Final = 3
 # 1: first format.
 # 2: for a test cold and fills, and for what it is compared with cold_bytes.
 # 3: for a run that was stopped memory_abort, for a lost worker alone; alerts; the death of a
-#    test; causes of the run, and the cause of a finding; the rule unsure is undecided; what
-#    a test has watched; for a peak own_thread_bytes.
+#    test; causes of the run, and the cause of a finding; the rule unsure and the state
+#    unclear are undecided; what a test has watched; for a peak own_thread_bytes.
 _FORMATS: Final = range(1, FORMAT + 1)
 _STRICT: Final = ("--mem-leak-strict", "--mem-strict")
 

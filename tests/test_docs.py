@@ -114,7 +114,7 @@ def test_every_slug_has_a_paragraph():
         *get_args(Rule),
         "leaking",
         "settling",
-        "unclear",
+        "undecided",
         "lost-worker",
         "memory-abort",
         "memory-alert",

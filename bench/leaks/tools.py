@@ -41,7 +41,7 @@ class Answer:
     """What a tool said of a case."""
 
     state: str
-    """leaking, clean, settling, unclear or no verdict."""
+    """leaking, clean, settling, undecided or no verdict."""
     calls: int | None = None
     """Calls it took."""
     seconds: float | None = None

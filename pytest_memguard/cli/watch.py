@@ -224,7 +224,7 @@ def _answer(
     lines = watch_report(record, signs, kept, session.notes)
     state = record.growth.state
     bad = session.critical or session.failed or state == "growing"
-    bad = bad or (settings.strict and state == "unclear")
+    bad = bad or (settings.strict and state == "undecided")
     if earlier is not None:
         changes = growth_changes(earlier.growth, record.growth)
         lines += comparison_lines(changes, settings.against)

@@ -50,7 +50,7 @@ class WatchSettings:
     against: str = ""
     """File with an earlier recording; empty if there is none."""
     strict: bool = False
-    """Whether an unclear verdict ends with status 1."""
+    """Whether an undecided verdict ends with status 1."""
     node: bool = False
     """Whether Node.js programs report their memory."""
     heap_snapshots: bool = False

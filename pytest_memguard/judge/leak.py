@@ -39,7 +39,7 @@ four at least.
 
 Whatever grows like this for as long as calls are made is called a leak, even a cache that holds
 more entries than there were calls: numbers alone cannot tell the two apart. Growth that fades
-but has not stopped is unclear, and so is growth in steps if the next step may be to come.
+but has not stopped is undecided, and so is growth in steps if the next step may be to come.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def final(
     if not is_enough(tail, least_calls):
         made = f"{calls} calls" if calls else "the first calls alone"
         reason = f"{made} are too few to tell, {stopped}"
-        return Verdict(state="unclear", calls=calls, rounds=tuple(rounds), reason=reason)
+        return Verdict(state="undecided", calls=calls, rounds=tuple(rounds), reason=reason)
     grown = [
         growth_of(tail, signal)
         for signal in signals_of(rounds)
@@ -132,10 +132,10 @@ def final(
     lasting = [
         g for g in grown if g.trend >= (STEADY_SHARE if fades(rounds, g) else NOT_FALLING)
     ]
-    reason = _why_unclear(rounds, lasting, grown)
+    reason = _why_undecided(rounds, lasting, grown)
     if reason:
         return Verdict(
-            state="unclear",
+            state="undecided",
             calls=calls,
             rates=tuple(growth.rate for growth in lasting),
             rounds=tuple(rounds),
@@ -151,7 +151,7 @@ def final(
     )
 
 
-def _why_unclear(
+def _why_undecided(
     rounds: Sequence[Round], lasting: Sequence[GrowthEstimate], grown: Sequence[GrowthEstimate]
 ) -> str:
     """Return why growth that is not certainly a leak may be one; empty if it has ended."""
@@ -175,7 +175,7 @@ def _why_unclear(
 
 
 def confirmed(verdict: Verdict, longer: Round) -> Verdict:
-    """Return the verdict of leaking, or unclear if a round twice as long does not confirm it.
+    """Return the verdict of leaking, or undecided if a round twice as long does not confirm it.
 
     Something may grow with each reading and not with each call. As long as all rounds have the
     same number of calls, it looks like a leak.
@@ -189,7 +189,7 @@ def confirmed(verdict: Verdict, longer: Round) -> Verdict:
     if moved >= CONFIRMED_SHARE * rate.per_call * longer.calls:
         return verdict
     return Verdict(
-        state="unclear",
+        state="undecided",
         calls=verdict.calls + longer.calls,
         rates=verdict.rates,
         rounds=verdict.rounds,
@@ -204,7 +204,7 @@ def untraced(verdict: Verdict) -> Verdict:
     glibc's thread cache (tcache) holds up to seven freed blocks of each size and counts them as
     used. Code that needs blocks of many sizes fills it over hundreds of calls. Then no
     allocation stays, and only the C heap grows, by a different amount in each round: such
-    growth is unclear, not leaking.
+    growth is undecided, not leaking.
 
     Args:
         verdict: leaking.
@@ -216,7 +216,7 @@ def untraced(verdict: Verdict) -> Verdict:
         return verdict
     return replace(
         verdict,
-        state="unclear",
+        state="undecided",
         reason=f"C heap grew by {growth.lowest:.3g} to {growth.highest:.3g} a call, but no "
         "allocation was found that stays: the allocator's thread cache may keep freed blocks",
     )

@@ -71,10 +71,10 @@ def node_state(signals: Mapping[WatchSignal, SignalGrowth]) -> tuple[GrowthState
     kept = [signals[signal] for signal in KEPT_SIGNALS if signal in signals]
     if not kept:
         rss = signals.get("rss")
-        return "unclear", "short" if rss is None or rss.doubt == "short" else "unreported"
+        return "undecided", "short" if rss is None or rss.doubt == "short" else "unreported"
     for one in kept:
         if one.state not in _STEADY:
-            return "unclear", one.doubt
+            return "undecided", one.doubt
     rss = signals.get("rss")
     states = {one.state for one in (*kept, *([rss] if rss is not None else []))}
     return ("plateau" if "plateau" in states else "flat"), ""

@@ -86,7 +86,7 @@ def signal_growth(
     if windows is None:
         level = int(points[-1][1]) if points else 0
         return SignalGrowth(
-            signal=signal, state="unclear", doubt="short", before=level, after=level
+            signal=signal, state="undecided", doubt="short", before=level, after=level
         )
     state, doubt = _state(windows)
     moves = windows.moves
@@ -145,7 +145,7 @@ def _state(windows: Windows) -> tuple[GrowthState, Doubt]:
     slows = _slows(windows.moves)
     if not slows and (_is_even(windows) or _is_in_steps(windows)):
         return "growing", ""
-    return "unclear", "slowing" if slows else "uneven"
+    return "undecided", "slowing" if slows else "uneven"
 
 
 def _slows(moves: Sequence[float]) -> bool:

@@ -14,11 +14,11 @@ def growth_changes(before: WatchGrowth, after: WatchGrowth) -> list[GrowthChange
 
 def _changes(before: WatchGrowth, after: WatchGrowth) -> Iterator[GrowthChange]:
     for signal in JUDGED_SIGNALS:
-        unread = SignalGrowth(signal=signal, state="unclear", doubt="unread")
+        unread = SignalGrowth(signal=signal, state="undecided", doubt="unread")
         change = GrowthChange(
             before=before.of(signal) or unread, after=after.of(signal) or unread
         )
-        if signal == "rss" and change.after.state == "unclear" and _is_known(after):
+        if signal == "rss" and change.after.state == "undecided" and _is_known(after):
             continue
         if "growing" in {change.before.state, change.after.state}:
             yield change

@@ -53,7 +53,7 @@ def growth_of_watch(
     growing = [one for one in found if one.state == "growing"]
     judged = [one for one in found if one.doubt != "short"]
     candidates = growing or judged or found
-    return candidates[-1] if candidates else WatchGrowth(state="unclear", doubt="short")
+    return candidates[-1] if candidates else WatchGrowth(state="undecided", doubt="short")
 
 
 def _before_its_end(points: Sequence[tuple[float, float]], finish: float) -> float:
@@ -92,7 +92,7 @@ def _growth_of_life(
             signals[signal] = _of_signal(points, judged, signal, warm_up)
             samples = max(samples, sum(at >= points[0][0] + left_out for at, _ in points))
     for signal in uncollected(trace, number, begin + left_out, finish, signals):
-        signals[signal] = replace(signals[signal], state="unclear", doubt="uncollected")
+        signals[signal] = replace(signals[signal], state="undecided", doubt="uncollected")
     state, doubt = _state(signals, is_node=is_node)
     return WatchGrowth(
         state=state,
@@ -117,7 +117,7 @@ def _of_signal(
         return signal_growth(judged, signal, warm_up)
     level = int(points[-1][1])
     return SignalGrowth(
-        signal=signal, state="unclear", doubt="uncollected", before=level, after=level
+        signal=signal, state="undecided", doubt="uncollected", before=level, after=level
     )
 
 
@@ -132,4 +132,4 @@ def _state(
     rss = signals.get("rss")
     if rss is not None:
         return rss.state, rss.doubt
-    return "unclear", "unread" if signals else "short"
+    return "undecided", "unread" if signals else "short"

@@ -291,7 +291,7 @@ def is_undecided(outcome: Outcome) -> bool:
     """Whether a check of a test that passed could not decide."""
     leak = outcome.leak
     is_open = any(one.rule == "undecided" for one in outcome.findings)
-    is_open = is_open or (leak is not None and leak.verdict.state == "unclear")
+    is_open = is_open or (leak is not None and leak.verdict.state == "undecided")
     return is_open and outcome.result in {"passed", "xpassed"}
 
 

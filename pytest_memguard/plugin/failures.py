@@ -10,7 +10,7 @@ from pytest_memguard.errors import (
     BudgetExceeded,
     CheckFailed,
     LeakDetected,
-    LeakUnclear,
+    LeakUndecided,
     MemoryRegression,
     TestDied,
     WrongNeed,
@@ -49,7 +49,7 @@ Breach = _printed_alone(BudgetExceeded)
 Died = _printed_alone(TestDied)
 Leak = _printed_alone(LeakDetected)
 Regressed = _printed_alone(MemoryRegression)
-Unclear = _printed_alone(LeakUnclear)
+Undecided = _printed_alone(LeakUndecided)
 Violated = _printed_alone(CheckFailed)
 Misdeclared = _printed_alone(WrongNeed)
 

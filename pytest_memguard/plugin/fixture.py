@@ -202,7 +202,7 @@ class MemGuard:
         """
         if self._leaks is None:
             function(*args, **kwargs)
-            return Verdict(state="unclear", calls=0, reason="leak checks are off (--no-mem)")
+            return Verdict(state="undecided", calls=0, reason="leak checks are off (--no-mem)")
         return self._leaks.check(function, args, kwargs)
 
     def close(self) -> None:

@@ -94,4 +94,4 @@ class FunctionLeaks:
             pytest.fail(str(error), pytrace=False)
 
 
-_RANK = {"clean": 0, "settling": 1, "unclear": 2, "leaking": 3}
+_RANK = {"clean": 0, "settling": 1, "undecided": 2, "leaking": 3}

@@ -21,7 +21,7 @@ from pytest_memguard.model import Gap
 from pytest_memguard.plugin.after_repetitions import AfterRepetitions
 from pytest_memguard.plugin.collector_off import SWITCH_OFF
 from pytest_memguard.plugin.earlier_garbage import EarlierGarbage
-from pytest_memguard.plugin.failures import Leak, Unclear
+from pytest_memguard.plugin.failures import Leak, Undecided
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.owners import owners_of
 from pytest_memguard.plugin.pytest_internals.items import has_failed
@@ -40,9 +40,9 @@ def failure(message: str, reading: LeakReading) -> LeakDetected:
 
     Args:
         message: the whole text.
-        reading: leaking, or unclear where that counts as much.
+        reading: leaking, or undecided where that counts as much.
     """
-    return (Leak if reading.verdict.state == "leaking" else Unclear)(message, reading)
+    return (Leak if reading.verdict.state == "leaking" else Undecided)(message, reading)
 
 
 class LeakHooks:

@@ -332,7 +332,7 @@ class Case:
         if not left and not self._is_undivided:
             return replace(so_far, state="clean", rates=())
         words = "; ".join(c.path.bounded or c.path.owner for c in new if c.path)
-        return replace(so_far, state="unclear", rates=(), reason=_UNSEEN.format(words))
+        return replace(so_far, state="undecided", rates=(), reason=_UNSEEN.format(words))
 
     def _has_time(self) -> bool:
         """Return whether the calls that a verdict takes can be made once more in time."""
@@ -341,7 +341,7 @@ class Case:
 
     def _leave_out_renewed(self, verdict: Verdict) -> None:
         """Repeat the call without containers that were emptied in between, if others grow."""
-        if self._goes_on or verdict.state != "unclear" or self._turns >= _MOST_TURNS:
+        if self._goes_on or verdict.state != "undecided" or self._turns >= _MOST_TURNS:
             return
         renewed = [cause for cause in self._leaks if not self._grew_on(cause)]
         if renewed and len(renewed) < len(self._leaks):
@@ -401,10 +401,10 @@ class Case:
             if len(self._leaks) == 1:
                 self._explanation.name_upper_holder(self._leaks[0])
                 self._explanation.note_other_holders(self._leaks[0])
-        if verdict.state == "unclear" and self._in_doubt is not None:
+        if verdict.state == "undecided" and self._in_doubt is not None:
             doubt = self._in_doubt
             rate = f"{doubt.rate_of('C heap'):,.0f}"
-            return replace(doubt, state="unclear", reason=_SLACK.format(rate))
+            return replace(doubt, state="undecided", reason=_SLACK.format(rate))
         if verdict.state == "clean" and self.filling:
             reason = f"a cache is filling: {self.filling}"
             return replace(verdict, state="settling", reason=reason)

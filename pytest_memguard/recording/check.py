@@ -162,7 +162,7 @@ class LeakCheck:
             forget_stacks()
             if frozen:
                 gc.unfreeze()
-        if verdict.state in {"leaking", "unclear"}:
+        if verdict.state in {"leaking", "undecided"}:
             verdict = self._with_left_behind(verdict, case, reader, limits)
         if verdict.state == "clean":
             verdict = _clean(verdict, reader.signals)
@@ -200,20 +200,20 @@ class LeakCheck:
         now = dict(zip(reader.signals, row, strict=True))
         grown = {signal: now[signal] - value for signal, value in case.start.items()}
         self._left_behind.add(grown)
-        if verdict.state == "unclear" and grown.get("open files", 0) >= limits.files:
+        if verdict.state == "undecided" and grown.get("open files", 0) >= limits.files:
             reason = _FILES.format(verdict.reason, now["open files"])
             return replace(verdict, reason=reason)
-        if verdict.state == "unclear" and grown.get("native threads", 0) >= limits.threads:
+        if verdict.state == "undecided" and grown.get("native threads", 0) >= limits.threads:
             reason = _THREADS.format(verdict.reason, self._left_behind.threads)
             return replace(verdict, reason=reason)
         return verdict
 
 
 def _clean(verdict: Verdict, signals: Sequence[Signal]) -> Verdict:
-    """Return a verdict of clean, or unclear if no signal of memory could be read."""
+    """Return a verdict of clean, or undecided if no signal of memory could be read."""
     verdict = replace(verdict, rounds=())
     if MEMORY_SIGNALS.isdisjoint(signals):
-        return replace(verdict, state="unclear", reason=_BLIND)
+        return replace(verdict, state="undecided", reason=_BLIND)
     return verdict
 
 
@@ -239,14 +239,14 @@ def _accounted(part: Part, freed: int, *, alone: bool) -> tuple[Verdict, Diagnos
 
 
 def _doubted(call: Callable[[], None], verdict: Verdict, diagnosis: Diagnosis) -> Verdict:
-    """Return a verdict of leaking, or unclear if the cause does not confirm it."""
+    """Return a verdict of leaking, or undecided if the cause does not confirm it."""
     if _found_nothing(diagnosis):
         return untraced(verdict)
     try:
         doubtful = verdict.calls < _MANY and only_dead_references(call, verdict, diagnosis)
     except CallFailed:
         doubtful = False
-    return replace(verdict, state="unclear", reason=_DEAD) if doubtful else verdict
+    return replace(verdict, state="undecided", reason=_DEAD) if doubtful else verdict
 
 
 def _found_nothing(diagnosis: Diagnosis) -> bool:

@@ -131,7 +131,7 @@ class Repetition:
         except CallFailed as failed:
             reason = f"call {self.calls + 1} of the repetition went wrong: {failed}"
             return Verdict(
-                state="unclear", calls=self.calls, rounds=self._rounds.series(), reason=reason
+                state="undecided", calls=self.calls, rounds=self._rounds.series(), reason=reason
             )
 
     def _screen(self) -> Verdict | None:
@@ -344,7 +344,7 @@ class Repetition:
         if not ended.stays:
             return verdict
         reason = f"{reason}, and {' and '.join(ended.stays)} grow beside them"
-        return replace(verdict, state="unclear", reason=reason)
+        return replace(verdict, state="undecided", reason=reason)
 
     def _leave_out_instruments(self, so_far: Verdict) -> None:
         """Do not count the memory that instruments took, such as symbol tables, as leaked.
@@ -360,7 +360,7 @@ class Repetition:
 
     def _final(self, stopped: str) -> Verdict:
         verdict = self._quiet() or self._ask(is_over=True) or self._by_the_rule(stopped)
-        if verdict.state == "unclear":
+        if verdict.state == "undecided":
             verdict = self._ended_by_themselves() or verdict
         longest = max((a_round.calls for a_round in verdict.rounds), default=0)
         if (
@@ -375,14 +375,14 @@ class Repetition:
         """Return the verdict of the leak rule on all rounds.
 
         If the first call alone was the reason for more calls than usual, a little noise in
-        these does not make the verdict unclear.
+        these does not make the verdict undecided.
         """
         series = self._rounds.series()
         verdict = final(
             series, stopped, self._least_calls(), at_limit=self._allowed.used_up is not None
         )
         unasked = self._looks_clean and not self._limits.least
-        if verdict.state == "unclear" and unasked and not is_large(series):
+        if verdict.state == "undecided" and unasked and not is_large(series):
             return Verdict(state="clean", calls=verdict.calls, rounds=series)
         return verdict
 
@@ -400,7 +400,7 @@ class Repetition:
             reason = (
                 f"{verdict.calls} calls are too few to tell, {most_calls(self._limits.calls)}"
             )
-            return replace(verdict, state="unclear", reason=reason)
+            return replace(verdict, state="undecided", reason=reason)
         self._call_once()  # the instruments may have been here
         self._round(size, settle=True)
         shorter = len(self._rounds) - 1

@@ -6,7 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
-from pytest_memguard.errors import ConfigError, LeakDetected, LeakUnclear, Unmeasurable, quoted
+from pytest_memguard.errors import (
+    ConfigError,
+    LeakDetected,
+    LeakUndecided,
+    Unmeasurable,
+    quoted,
+)
 from pytest_memguard.recording.ended_watches import hand_on
 from pytest_memguard.recording.watch_client import WatchClient
 from pytest_memguard.report.watch_tables import recording_table
@@ -189,14 +195,14 @@ class Recording:
 
         Raises:
             LeakDetected: if it grows.
-            LeakUnclear: if there is no verdict.
+            LeakUndecided: if there is no verdict.
         """
         __tracebackhide__ = True
         record = self.record
         growth = record.growth
-        if growth.state in {"growing", "unclear"}:
+        if growth.state in {"growing", "undecided"}:
             text = f"{growth_sentence(record)}\n\n{recording_table(record)}"
-            raise (LeakDetected if growth.state == "growing" else LeakUnclear)(text)
+            raise (LeakDetected if growth.state == "growing" else LeakUndecided)(text)
         return growth
 
     def end(self) -> None:

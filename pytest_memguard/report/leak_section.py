@@ -45,7 +45,7 @@ def leaks_section(
     if not checked and not skipped:
         return []
     lines = [_counts(checked, len(skipped)), *_groups(checked), *_kept(checked)]
-    lines += _some(_reasons(_in_state(checked, "unclear")), "unclear")
+    lines += _some(_reasons(_in_state(checked, "undecided")), "undecided")
     lines += _settling(_in_state(checked, "settling"))
     lines += _clean(_in_state(checked, "clean"))
     lines += _some(
@@ -130,7 +130,7 @@ def _counts(checked: Sequence[Outcome], skipped: int) -> str:
     accepted = sum(not leak.fails for leak in leaking)
     counts = [
         f"{states[state]} {state}"
-        for state in ("clean", "settling", "unclear", "leaking")
+        for state in ("clean", "settling", "undecided", "leaking")
         if states[state] or state in {"clean", "leaking"}
     ]
     if accepted:

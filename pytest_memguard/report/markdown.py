@@ -34,7 +34,6 @@ _WORDS = {
     "lost-worker": "lost worker",
     "memory-abort": "stop of the run",
     "memory-alert": "memory alert",
-    "unclear": "without a verdict",
     "new-test": "not on record",
     "undecided": "undecided",
     "not-measured": "not measured",

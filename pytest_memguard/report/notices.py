@@ -35,13 +35,12 @@ _WEIGHTS: Final = (
     "new-test",
     "near-budget",
     "memory-alert",
-    "unclear",
     "undecided",
     "not-measured",
     "stage-not-run",
 )
 """Rules, the most important first; rules that are not listed come before them."""
-UNDECIDED_RULES: Final = frozenset({"unclear", "undecided", "not-measured", "stage-not-run"})
+UNDECIDED_RULES: Final = frozenset({"undecided", "not-measured", "stage-not-run"})
 """Rules for something that could not be measured or decided."""
 
 
@@ -88,7 +87,7 @@ def notices(run: Run) -> list[Notice]:
     found += [notice for outcome in relevant for notice in _of_death(outcome)]
     found += _of_leaks(relevant)
     if run.leak_strict:
-        found += [notice for outcome in relevant for notice in _unclear(outcome)]
+        found += [notice for outcome in relevant for notice in _undecided(outcome)]
     found += map(_of_lost, run.lost)
     if run.abort is not None:
         found.append(_of_abort(run.abort))
@@ -111,8 +110,10 @@ def whole_text(notice: Notice) -> str:
     outcome = notice.outcome
     if notice.level == "warning" or notice.rule in {"lost-worker", "memory-abort"}:
         return ""
-    if notice.rule in {"leaking", "unclear"} and outcome.leak is not None:
-        return leak_text(outcome.leak)
+    if outcome.leak is not None and notice.rule in {"leaking", "undecided"}:
+        of_budget = any(f.rule == "undecided" and f.raised for f in outcome.findings)
+        if notice.rule == "leaking" or not of_budget:
+            return leak_text(outcome.leak)
     if notice.rule == "test-died" and outcome.death is not None:
         return death_text(outcome.death)
     raised = [finding for finding in outcome.findings if finding.raised]
@@ -210,12 +211,12 @@ def _of_death(outcome: Outcome) -> Iterable[Notice]:
         yield _notice(outcome, "error", "test-died", death_sentence(death), name=death.cause)
 
 
-def _unclear(outcome: Outcome) -> Iterable[Notice]:
-    """Yield the notice of a test that failed because its leak check is unclear."""
+def _undecided(outcome: Outcome) -> Iterable[Notice]:
+    """Yield the notice of a test that failed because its leak check is undecided."""
     leak = outcome.leak
-    if leak is None or leak.verdict.state != "unclear" or outcome.result not in _FAILED:
+    if leak is None or leak.verdict.state != "undecided" or outcome.result not in _FAILED:
         return
-    yield _notice(outcome, "error", "unclear", leak_sentence(leak))
+    yield _notice(outcome, "error", "undecided", leak_sentence(leak))
 
 
 def _of_lost(lost: LostWorker) -> Notice:

@@ -55,7 +55,7 @@ def _state(record: WatchRecord) -> str:
     if growth.state == "growing":
         rates = "; ".join(f"{one.name} {one.rate_text()}" for one in growth.growing)
         return f"grows under load: {rates}"
-    if growth.state == "unclear":
+    if growth.state == "undecided":
         return f"has no verdict: {DOUBTS[growth.doubt]}"
     return "is flat" if growth.state == "flat" else "has reached a plateau"
 
@@ -81,8 +81,8 @@ def what_grew(record: WatchRecord) -> str:
     growth = record.growth
     if growth.growing:
         return "; ".join(f"{one.name} {one.rate_text()}" for one in growth.growing)
-    if growth.state == "unclear":
-        return f"unclear: {DOUBTS[growth.doubt]}"
+    if growth.state == "undecided":
+        return f"undecided: {DOUBTS[growth.doubt]}"
     rss = growth.of("rss")
     if growth.state == "plateau" and rss is not None and record.first.rss is not None:
         rise = format_size(rss.before - record.first.rss)

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 from pytest_memguard.escapes import storable
+from pytest_memguard.formats import present_state
 from pytest_memguard.model import Environment
 from pytest_memguard.past_runs import Commit, PastReading, PastRun
 from pytest_memguard.storage.database import Database, SqlRow, SqlValues
@@ -261,7 +262,7 @@ def _reading(row: SqlRow) -> PastReading:
         ceiling=row[6],
         growth=row[7],
         imports=row[8],
-        leak=row[9],
+        leak=present_state(row[9]),
         seconds=row[10],
         worker=row[11],
     )

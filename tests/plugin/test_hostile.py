@@ -50,7 +50,7 @@ STAGES = r"""
 
     CALLS = []
 
-    def test_unclear():
+    def test_undecided():
         CALLS.append(None)
         if len(CALLS) > 2:
             raise ValueError(NAMES[0] + NAMES[6])

@@ -164,7 +164,7 @@ def test_dead_cursors_of_a_connection(run, written):
     run(source, "--mem-leak-check", "--mem-leak-calls=48", JSON).assert_outcomes(passed=1)
     (test,) = written().values()
     verdict = test["leak"]["verdict"]
-    assert verdict["state"] == "unclear"
+    assert verdict["state"] == "undecided"
     assert "weak references to objects that are gone" in verdict["reason"]
 
 

@@ -281,7 +281,7 @@ def test_marker_arguments(run, written):
     )
     tests = written()
     assert states(tests) == {
-        "test_few": "unclear",
+        "test_few": "undecided",
         "test_tolerated": "leaking",
         "test_not_tolerated": "leaking",
         "test_files": "leaking",
@@ -441,7 +441,7 @@ def test_no_mem_switches_all_off(pytester, run, flag):
     def test_fixture(memguard):
         calls = []
         verdict = memguard.check_leaks(calls.append, 1)
-        assert ("unclear", [1]) == (verdict.state, calls)
+        assert ("undecided", [1]) == (verdict.state, calls)
         assert "--no-mem" in verdict.reason
     """,
         "--no-mem",

@@ -312,8 +312,8 @@ def test_each_part_of_a_failing_teardown_is_run_once(run, logged):
     assert logged() == ["test", "torn", "good", "wide"]
 
 
-def test_a_teardown_that_fails_later_is_unclear(run, written):
-    """A teardown that fails in a repetition makes the verdict unclear, with the error."""
+def test_a_teardown_that_fails_later_is_undecided(run, written):
+    """A teardown that fails in a repetition makes the verdict undecided, with the error."""
     result = run(
         """
         import pytest
@@ -334,14 +334,14 @@ def test_a_teardown_that_fails_later_is_unclear(run, written):
     )
     result.assert_outcomes(passed=1)
     verdict = written()["test_it"]["leak"]["verdict"]
-    assert verdict["state"] == "unclear"
+    assert verdict["state"] == "undecided"
     assert verdict["reason"].startswith(
         "call 2 of the repetition went wrong: AssertionError: worn out"
     )
 
 
-def test_a_setup_that_fails_later_is_unclear(run, written):
-    """A fixture that can be made once only makes the verdict unclear."""
+def test_a_setup_that_fails_later_is_undecided(run, written):
+    """A fixture that can be made once only makes the verdict undecided."""
     run(
         """
         import os

@@ -51,7 +51,7 @@ def test_a_leak_raises(run, check):
 
 @pytest.mark.parametrize("check", BOTH)
 def test_the_first_calls_exception_passes_on(run, check):
-    """What the first call raises is the caller's; what a later one raises makes it unclear."""
+    """The first call's exception is the caller's; that of a later one makes it undecided."""
     run(
         f"""
         import pytest
@@ -73,7 +73,7 @@ def test_the_first_calls_exception_passes_on(run, check):
 
         def test_later(memguard):
             verdict = {check}(fails_later)
-            assert verdict.state == "unclear"
+            assert verdict.state == "undecided"
             assert "KeyError: 'later'" in verdict.reason
         """
     ).assert_outcomes(passed=2)
@@ -172,7 +172,7 @@ def test_settings_of_the_run(pytester, run):
 
 
 def test_strict(run):
-    """Where unclear counts as much as leaking, an unclear function fails."""
+    """Where undecided counts as much as leaking, an undecided function fails."""
     result = run(
         """
         CALLS = []
@@ -187,7 +187,7 @@ def test_strict(run):
         "--mem-leak-strict",
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["FAILED *LeakUnclear: unclear after *"])
+    result.stdout.fnmatch_lines(["FAILED *LeakUndecided: undecided after *"])
 
 
 def test_outside_pytest(pytester):

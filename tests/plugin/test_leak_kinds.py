@@ -331,8 +331,8 @@ def test_setup_functions(pytester, run, written):
     assert expected == (pytester.path / "log").read_text(encoding="utf-8")
 
 
-def test_a_subtest_that_fails_later_is_unclear(run, written):
-    """A subtest that fails in a repetition makes the verdict unclear, and nothing fails."""
+def test_a_subtest_that_fails_later_is_undecided(run, written):
+    """A subtest that fails in a repetition makes the verdict undecided, and nothing fails."""
     result = run(
         """
         CALLS = []
@@ -346,9 +346,9 @@ def test_a_subtest_that_fails_later_is_unclear(run, written):
         JSON,
         "-rA",
     )
-    assert states(written()) == {"test_it": "unclear"}
+    assert states(written()) == {"test_it": "undecided"}
     result.stdout.fnmatch_lines(
-        ["unclear: *: call 2 of the repetition went wrong: a subtest failed: assert 3 < 3*"]
+        ["undecided: *: call 2 of the repetition went wrong: a subtest failed: assert 3 < 3*"]
     )
     assert result.ret == pytest.ExitCode.OK
     assert "failed" not in result.parseoutcomes()
@@ -505,5 +505,5 @@ def test_leak_beside_threads_that_are_slow_to_end(leaks):
             threading.Thread(target=time.sleep, args=(1,), daemon=True).start()
     """
     verdict = leaks(source, calls=2000, wait=5)["test_it"]["leak"]["verdict"]
-    assert verdict["state"] in {"unclear", "leaking"}
+    assert verdict["state"] in {"undecided", "leaking"}
     assert "file" in str(verdict)

@@ -26,7 +26,7 @@ SUITE = (
 
     TIMES = []
 
-    def test_unclear():
+    def test_undecided():
         TIMES.append(1)
         assert len(TIMES) < 3, "worn out"
 """
@@ -213,7 +213,7 @@ def test_a_timeout_where_threads_stay(run, written):
     flags = ("--mem-leak-check", "--timeout=2", JSON)
     result = run(source, *flags, plugins=["pytest_timeout"])
     result.stdout.no_fnmatch_line("*Timeout*")
-    assert written()["test_it"]["leak"]["verdict"]["state"] in {"leaking", "unclear"}
+    assert written()["test_it"]["leak"]["verdict"]["state"] in {"leaking", "undecided"}
 
 
 @pytest.mark.parametrize("how", ["--timeout=2", "marker", "ini"])
@@ -277,9 +277,9 @@ def test_a_slow_test_is_not_called_2000_times(run, written):
     assert 10 <= leak["calls"] <= 30
     assert leak["seconds"] < 1.6
     verdict = leak["verdict"]
-    assert verdict["state"] == "unclear"
+    assert verdict["state"] == "undecided"
     assert "the 1 s it may take" in verdict["reason"]
-    result.stdout.fnmatch_lines([f"unclear: test_it.py::test_it: {verdict['reason']}"])
+    result.stdout.fnmatch_lines([f"undecided: test_it.py::test_it: {verdict['reason']}"])
 
 
 def test_a_slow_clean_test_is_called_a_few_times(run, written):
@@ -424,7 +424,7 @@ def test_damage_is_limited(pytester, run, written):
 
 
 def test_too_few_calls_before_the_damage(pytester, run, written):
-    """A leak that would eat too much before anything is certain is unclear, and says why."""
+    """A leak that would eat too much before anything is certain is undecided, and says why."""
     pytester.makeini("[pytest]\nmem_leak_stop_at = 20\n")
     run(
         """
@@ -439,7 +439,7 @@ def test_too_few_calls_before_the_damage(pytester, run, written):
     )
     leak = written()["test_it"]["leak"]
     assert leak["calls"] <= 8
-    assert leak["verdict"]["state"] == "unclear"
+    assert leak["verdict"]["state"] == "undecided"
     assert "MiB are lost already" in leak["verdict"]["reason"]
 
 
@@ -714,7 +714,7 @@ def test_a_slow_test_that_fills_a_cache(run, written):
     """
     run(source, "--mem-leak-check", "--mem-leak-seconds=2", JSON).assert_outcomes(passed=1)
     verdict = written()["test_it"]["leak"]["verdict"]
-    assert verdict["state"] in {"settling", "unclear"}  # as far as the blocks were followed
+    assert verdict["state"] in {"settling", "undecided"}  # as far as the blocks were followed
     assert "a cache is filling: functools.lru_cache(maxsize=50000)" in verdict["reason"]
 
 
@@ -774,6 +774,6 @@ def test_descriptors_of_many_leaks(run, written):
     assert tests["test_select"]["result"] == "passed"
     found = {name: test["leak"]["verdict"] for name, test in tests.items()}
     assert found["test_keeps[0]"]["state"] == "leaking"
-    assert found["test_keeps[7]"]["state"] == "unclear"
+    assert found["test_keeps[7]"]["state"] == "undecided"
     assert "files are open by now" in found["test_keeps[7]"]["reason"]
     assert "files are open by now" in result.stdout.str()

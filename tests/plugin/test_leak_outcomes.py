@@ -97,16 +97,16 @@ FAILS_LATER = """
 """
 
 
-def test_a_repetition_that_fails_is_unclear(run, written):
-    """A test that passes first and fails later is unclear, with the error, and passes."""
+def test_a_repetition_that_fails_is_undecided(run, written):
+    """A test that passes first and fails later is undecided, with the error, and passes."""
     result = run(FAILS_LATER, *CHECK, JSON, "-rA")
     result.assert_outcomes(passed=1)
-    assert states(written()) == {"test_it": "unclear"}
+    assert states(written()) == {"test_it": "undecided"}
     result.stdout.fnmatch_lines(
         [
-            "1 test checked for leaks: 0 clean, 1 unclear, 0 leaking; *",
+            "1 test checked for leaks: 0 clean, 1 undecided, 0 leaking; *",
             (
-                "unclear: test_it.py::test_it: call 2 of the repetition went wrong: "
+                "undecided: test_it.py::test_it: call 2 of the repetition went wrong: "
                 "AssertionError: worn out"
             ),
             "PASSED test_it.py::test_it",
@@ -146,14 +146,14 @@ def test_failures_after_a_repetition_that_went_wrong(run, flags):
 
 @pytest.mark.parametrize("how", ["--mem-leak-strict", "ini"])
 def test_strict(pytester, run, written, how):
-    """Where unclear counts as much as leaking, it fails with its reason."""
+    """Where undecided counts as much as leaking, it fails with its reason."""
     if how == "ini":
         pytester.makeini("[pytest]\nmem_leak_strict = true\n")
     result = run(FAILS_LATER, *CHECK, JSON, *([how] if how != "ini" else []))
     result.assert_outcomes(failed=1)
-    assert states(written()) == {"test_it": "unclear"}
+    assert states(written()) == {"test_it": "undecided"}
     result.stdout.fnmatch_lines(
-        ["FAILED *- LeakUnclear: unclear after * call 2 of the repetition went wrong: *"]
+        ["FAILED *- LeakUndecided: undecided after * call 2 of the repetition went wrong: *"]
     )
 
 
@@ -184,7 +184,7 @@ def test_other_ways_to_end_a_repetition(run, written, raising, words):
     )
     result.assert_outcomes(passed=1)
     verdict = written()["test_it"]["leak"]["verdict"]
-    assert verdict["state"] == "unclear"
+    assert verdict["state"] == "undecided"
     assert verdict["reason"].endswith(words)
 
 
@@ -582,7 +582,7 @@ def test_warnings_as_errors(run, written):
     result.assert_outcomes(passed=1)
     verdict = written()["test_it"]["leak"]["verdict"]
     assert (verdict["state"], verdict["reason"].endswith("UserWarning: said")) == (
-        "unclear",
+        "undecided",
         True,
     )
 

@@ -132,7 +132,7 @@ def test_calls_show_what_is_rare(run, written):
     result.stdout.fnmatch_lines(["clean: nothing grew in * to * calls; *calls=...*"])
 
 
-@pytest.mark.parametrize(("sleep", "state"), [(0.02, "unclear"), (0, "leaking")])
+@pytest.mark.parametrize(("sleep", "state"), [(0.02, "undecided"), (0, "leaking")])
 def test_c_heap_without_a_block_that_stays(leaks, sleep, state):
     """It has to go on for some hundred calls, as the allocator's own slack does not."""
     source = f"""

@@ -295,7 +295,7 @@ WATCHED = WatchReading(
     seconds=12.5,
     samples=125,
     restarts=1,
-    verdict="unclear",
+    verdict="undecided",
     doubt="short",
     signals=(
         WatchedSignal(

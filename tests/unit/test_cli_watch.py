@@ -91,7 +91,7 @@ def test_json_is_alone_on_standard_output(watch) -> None:
     """What the command prints goes to standard error, so that the JSON can be parsed."""
     status, out, err = watch("--json", *python("print('mine', flush=True)"))
     record = watch_from_json(json.loads(out), "x")
-    assert (status, record.growth.state) == (0, "unclear")
+    assert (status, record.growth.state) == (0, "undecided")
     assert err == "mine\n"
 
 
@@ -122,7 +122,7 @@ def test_a_command_is_ended_by_the_duration(watch) -> None:
     before = set(psutil.Process().children())  # servers of other tests
     status, out, _ = watch("-q", "--duration", "0.1", "--", "/bin/sleep", "4321")
     assert status == 0
-    assert "Verdict: unclear" in out
+    assert "Verdict: undecided" in out
     new = set(psutil.Process().children()) - before
     assert not [p for p in new if p.status() != psutil.STATUS_ZOMBIE]
 
@@ -145,7 +145,7 @@ def test_a_command_that_ends_at_once(watch, folder, code, status, words) -> None
     found, out, _ = watch(*python(code))
     assert status == found
     assert words in out
-    assert "Verdict: unclear" in out
+    assert "Verdict: undecided" in out
     assert status == len(list(folder.glob(".memguard/watch/diagnosis-*")))
 
 
@@ -170,7 +170,7 @@ def test_critical_kills_and_restarts(watch, folder) -> None:
     written = {path.name: path.read_text(encoding="utf-8") for path in folders[0].iterdir()}
     assert written["reason.txt"] == "critical: rss=25MB was reached\n"
     assert "import time" in written["tree.txt"]
-    assert "growing" in written["recording.json"] or "unclear" in written["recording.json"]
+    assert "growing" in written["recording.json"] or "undecided" in written["recording.json"]
     if sys.platform == "linux":
         assert "Pss:" in written["smaps_rollup.txt"]
         assert "0: " in written["open-files.txt"]
@@ -296,7 +296,7 @@ def test_the_history(watch, capfd) -> None:
     assert main(["history", "--file", "h.sqlite3", "watch"]) == 0
     out = capfd.readouterr().out
     assert f"watch: {sys.executable} -S -c" in out
-    assert "unclear" in out
+    assert "undecided" in out
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_the_command_line_beats_the_file(watch, folder) -> None:
     with sleeper() as process:
         status, out, _ = watch("--config", "w.ini", "--duration", "0.1", str(process.pid))
     assert status == 1  # strict
-    assert "Verdict: unclear" in out
+    assert "Verdict: undecided" in out
 
 
 @pytest.mark.parametrize(

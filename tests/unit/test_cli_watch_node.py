@@ -134,7 +134,7 @@ def test_a_program_that_is_not_node(watch) -> None:
     status, out, _ = watch("-q", "--", sys.executable, "-S", "-c", code)
     assert status == 0
     assert "heapUsed: no Node.js process has reported its memory" in out
-    assert "Verdict: unclear" in out
+    assert "Verdict: undecided" in out
     assert watch("-q", "--strict", "--", sys.executable, "-S", "-c", code)[0] == 1
 
 

@@ -304,3 +304,12 @@ def test_units_of_other_metrics() -> None:
     run_from_json(data, "run.json")
     assert metric_named("widgets").amount(5) == "5 widgets"
     assert metric_named("unheard_of").amount(5) == "5 B"
+
+
+def test_state_of_a_leak_check_in_an_older_file() -> None:
+    """What was called unclear up to format 2 is undecided."""
+    data = outcome_to_json(replace(OUTCOME, leak=LEAK))
+    data["leak"]["verdict"]["state"] = "unclear"
+    leak = outcome_from_json(data).leak
+    assert leak is not None
+    assert leak.verdict.state == "undecided"

@@ -61,9 +61,9 @@ class LeakVerdicts:
         )
 
     def fails(self, reading: LeakReading) -> bool:
-        """Whether a test fails with a reading: if it leaks, or is unclear where that counts."""
-        unclear = self._settings.leak_strict and reading.verdict.state == "unclear"
-        return reading.fails or unclear
+        """Whether a test fails with a reading: leaking, or undecided where that counts."""
+        undecided = self._settings.leak_strict and reading.verdict.state == "undecided"
+        return reading.fails or undecided
 
     def text(self, reading: LeakReading, nodeid: str) -> str:
         """What a test fails with; it names the tests that have explained its leaks before."""

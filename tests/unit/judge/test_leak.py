@@ -100,14 +100,14 @@ def test_suspects(rounds, signals) -> None:
     [
         pytest.param(
             (),
-            "unclear",
+            "undecided",
             0,
             "the first calls alone are too few to tell, " + STOPPED,
             id="none",
         ),
         pytest.param(
             series(*[3] * 6),
-            "unclear",
+            "undecided",
             18,
             "18 calls are too few to tell, " + STOPPED,
             id="few",
@@ -115,28 +115,28 @@ def test_suspects(rounds, signals) -> None:
         pytest.param(series(*[3] * 12), "leaking", 30, "", id="leaking"),
         pytest.param(
             series(9, 1, 12, 2, 9, 3, 8, 2, 9, 3),
-            "unclear",
+            "undecided",
             30,
             "blocks moved by 0.333 to 4 a call, too unevenly to tell, " + STOPPED,
             id="uneven",
         ),
         pytest.param(
             tuple(a_round(3, blocks=by, open_files=2 * by) for by in (9, 1, 12, 2, 9) * 2),
-            "unclear",
+            "undecided",
             30,
             "blocks moved by 0.333 to 4 a call, too unevenly to tell, " + STOPPED,
             id="two-uneven",
         ),
         pytest.param(
             series(*range(60, 20, -3), calls=30),
-            "unclear",
+            "undecided",
             420,
             "blocks grew by less and less, but had not stopped, " + STOPPED,
             id="fading",
         ),
         pytest.param(
             tuple(a_round(30, blocks=by, open_files=by) for by in range(60, 20, -3)),
-            "unclear",
+            "undecided",
             420,
             "blocks grew by less and less, but had not stopped, " + STOPPED,
             id="two-fading",
@@ -150,7 +150,7 @@ def test_suspects(rounds, signals) -> None:
         ),
         pytest.param(
             series(*[0] * 5, 900, *[0] * 6, calls=30),
-            "unclear",
+            "undecided",
             360,
             "blocks grew in steps, the last of them 180 calls before the end, " + STOPPED,
             id="a-late-step",
@@ -164,7 +164,7 @@ def test_suspects(rounds, signals) -> None:
         ),
         pytest.param(
             series(1, 0, 1, 0, 1, 0, 1, 0, 1, 1, signal="open files"),
-            "unclear",
+            "undecided",
             30,
             "open files grew in steps, the last of them 0 calls before the end, " + STOPPED,
             id="as-much-as-its-floor",
@@ -200,8 +200,8 @@ def test_at_limit(rounds, signals) -> None:
     """Growth that ate all it may is a leak if it was there in all of the late rounds."""
     verdict = final(rounds, STOPPED, 6, at_limit=True)
     assert signals == [rate.signal for rate in verdict.rates]
-    assert ("leaking" if signals else "unclear") == verdict.state
-    assert final(rounds, STOPPED, 6).state == "unclear"
+    assert ("leaking" if signals else "undecided") == verdict.state
+    assert final(rounds, STOPPED, 6).state == "undecided"
     for rate in verdict.rates:
         assert 0 < rate.low <= rate.per_call <= rate.high
 
@@ -219,7 +219,7 @@ def test_steps_of_a_table_that_is_full() -> None:
 
     assert [rate.signal for rate in leaking_rates(rounds(0))] == ["C heap"]
     assert leaking_rates(rounds(12)) == []
-    assert final(rounds(12), STOPPED).state == "unclear"
+    assert final(rounds(12), STOPPED).state == "undecided"
 
 
 def test_steps_beside_a_cache_that_fills() -> None:
@@ -237,9 +237,11 @@ def test_steps_beside_a_cache_that_fills() -> None:
     [
         pytest.param((30, 25, 60, 22, 30, 95, 25, 28, 70, 24, 90, 30), "leaking", id="uneven"),
         pytest.param(
-            (30, 25, 60, 22, 30, 95, 25, 28, 70, -30, 90, 30), "unclear", id="fell-once"
+            (30, 25, 60, 22, 30, 95, 25, 28, 70, -30, 90, 30), "undecided", id="fell-once"
         ),
-        pytest.param((95, 60, 90, 70, 30, 60, 25, 30, 28, 24, 26, 22), "unclear", id="falling"),
+        pytest.param(
+            (95, 60, 90, 70, 30, 60, 25, 30, 28, 24, 26, 22), "undecided", id="falling"
+        ),
     ],
 )
 def test_the_smallest_round_decides(moved, state) -> None:
@@ -326,7 +328,7 @@ def random_sizes(calls, summed=[]):  # noqa: B006  made once, the same for all
         pytest.param("blocks", pickled, 120, "settling", id="pickle-in-120"),
         # one block in eight calls, all in all
         pytest.param("blocks", ever_less, 2000, "clean", id="ever-less"),
-        pytest.param("blocks", ever_less, 350, "unclear", id="ever-less-in-350"),
+        pytest.param("blocks", ever_less, 350, "undecided", id="ever-less-in-350"),
         pytest.param("blocks", lambda n: n % 10, 2000, "clean", id="sawtooth-10"),
         pytest.param("blocks", lambda n: n % 50, 2000, "clean", id="sawtooth-50"),
         pytest.param("blocks", lambda n: n % 10, 120, "clean", id="sawtooth-10-in-120"),
@@ -342,10 +344,10 @@ def random_sizes(calls, summed=[]):  # noqa: B006  made once, the same for all
             "blocks", lambda n: min(n, 400) ** 2, 2000, "settling", id="faster-and-over"
         ),
         pytest.param("blocks", lambda n: n, 34, "leaking", id="one-in-34"),
-        pytest.param("blocks", lambda n: n, 33, "unclear", id="one-in-33"),
+        pytest.param("blocks", lambda n: n, 33, "undecided", id="one-in-33"),
         pytest.param("C heap", random_sizes, 2000, "leaking", id="random-size"),
         pytest.param("C heap", random_sizes, 120, "leaking", id="random-size-in-120"),
-        pytest.param("C heap", random_sizes, 40, "unclear", id="random-size-in-40"),
+        pytest.param("C heap", random_sizes, 40, "undecided", id="random-size-in-40"),
         pytest.param("C heap", lambda n: 32 * n, 40, "leaking", id="sixteen-bytes"),
         pytest.param("C heap", appended, 2000, "settling", id="list-below-the-floor"),
         pytest.param("C heap", in_place(40, 8), 2000, "leaking", id="an-eighth-more"),
@@ -392,8 +394,8 @@ def test_series(signal, level, cap, states) -> None:
     [
         pytest.param(6, "leaking", id="as-expected"),
         pytest.param(5, "leaking", id="nearly"),
-        pytest.param(2, "unclear", id="grew-with-the-looks"),
-        pytest.param(0, "unclear", id="nothing"),
+        pytest.param(2, "undecided", id="grew-with-the-looks"),
+        pytest.param(0, "undecided", id="nothing"),
     ],
 )
 def test_confirmed(moved, state) -> None:
@@ -402,10 +404,10 @@ def test_confirmed(moved, state) -> None:
     assert verdict.state == "leaking"
     found = confirmed(verdict, a_round(6, blocks=moved))
     assert (state, 24 if state == "leaking" else 30) == (found.state, found.calls)
-    assert (f"but by {moved} in 6 calls" in found.reason) is (state == "unclear")
+    assert (f"but by {moved} in 6 calls" in found.reason) is (state == "undecided")
 
 
-@pytest.mark.parametrize(("moved", "state"), [(7, "leaking"), (6, "unclear")])
+@pytest.mark.parametrize(("moved", "state"), [(7, "leaking"), (6, "undecided")])
 def test_confirmed_by_seven_tenths(moved, state) -> None:
     """Seven tenths of the growth that was expected are enough."""
     assert state == confirmed(final(series(*[3] * 8), STOPPED), a_round(10, blocks=moved)).state
@@ -415,21 +417,21 @@ def test_confirmed_by_the_most_telling() -> None:
     """Of several signals the first has to grow in the longer round."""
     verdict = final(tuple(a_round(3, blocks=3, open_files=3) for _ in range(8)), STOPPED)
     assert confirmed(verdict, a_round(6, blocks=6, open_files=0)) == verdict
-    assert confirmed(verdict, a_round(6, blocks=0, open_files=6)).state == "unclear"
+    assert confirmed(verdict, a_round(6, blocks=0, open_files=6)).state == "undecided"
 
 
 @pytest.mark.parametrize(
     ("growths", "state"),
     [
         pytest.param([{"C heap": 70}, {"C heap": 100}] * 6, "leaking", id="seven-tenths"),
-        pytest.param([{"C heap": 69}, {"C heap": 100}] * 6, "unclear", id="less-than-that"),
+        pytest.param([{"C heap": 69}, {"C heap": 100}] * 6, "undecided", id="less-than-that"),
         pytest.param([{"C heap": 32}] * 12, "leaking", id="even"),
-        pytest.param([{"C heap": 32}, {"C heap": 60}] * 6, "unclear", id="uneven"),
+        pytest.param([{"C heap": 32}, {"C heap": 60}] * 6, "undecided", id="uneven"),
         pytest.param([{"C heap": 32, "blocks": 1}] * 6, "leaking", id="blocks"),
     ],
 )
 def test_growth_without_an_allocation(growths, state) -> None:
-    """Uneven growth of the C heap alone, without an allocation that stays, is unclear."""
+    """Uneven growth of the C heap alone, without an allocation that stays, is undecided."""
     rounds = tuple(
         a_round(3, **{signal: 3 * moved for signal, moved in growth.items()})
         for growth in growths
@@ -437,4 +439,4 @@ def test_growth_without_an_allocation(growths, state) -> None:
     rates = tuple(Rate(signal=s, per_call=32, low=30, high=34) for s in growths[0])
     verdict = untraced(Verdict(state="leaking", calls=36, rates=rates, rounds=rounds))
     assert verdict.state == state
-    assert ("no allocation was found that stays" in verdict.reason) == (state == "unclear")
+    assert ("no allocation was found that stays" in verdict.reason) == (state == "undecided")

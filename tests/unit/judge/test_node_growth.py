@@ -65,17 +65,19 @@ def memory(rss, used, kept, external=FLAT, total=FLAT):
             memory(FLAT, SAWTOOTH, FLAT), "flat", "", [], id="garbage-between-collections"
         ),
         pytest.param(
-            memory(FLAT, RISING, NONE), "unclear", "uncollected", [], id="never-collected"
+            memory(FLAT, RISING, NONE), "undecided", "uncollected", [], id="never-collected"
         ),
         pytest.param(memory(SLOWING, FLAT, FLAT), "flat", "", [], id="uneven-resident-memory"),
-        pytest.param(memory(FLAT, SLOWING, SLOWING), "unclear", "slowing", [], id="heap-slows"),
         pytest.param(
-            memory(SLIGHT, FLAT, NONE), "unclear", "uncollected", [], id="code-and-stacks"
+            memory(FLAT, SLOWING, SLOWING), "undecided", "slowing", [], id="heap-slows"
+        ),
+        pytest.param(
+            memory(SLIGHT, FLAT, NONE), "undecided", "uncollected", [], id="code-and-stacks"
         ),
         pytest.param(memory(SLIGHT, FLAT, FLAT), "flat", "", [], id="code-while-collected"),
         pytest.param(
             {**memory(FLAT, RISING, RISING), "uncollected": RISING},
-            *("unclear", "uncollected", []),
+            *("undecided", "uncollected", []),
             id="another-heap-is-not-collected",
         ),
         pytest.param(
@@ -83,9 +85,9 @@ def memory(rss, used, kept, external=FLAT, total=FLAT):
             *("growing", "", ["heap_used"]),
             id="another-heap-is-idle",
         ),
-        pytest.param({"rss": FLAT}, "unclear", "unreported", [], id="no-report"),
+        pytest.param({"rss": FLAT}, "undecided", "unreported", [], id="no-report"),
         pytest.param({"rss": RISING}, "growing", "", ["rss"], id="no-report-and-growing"),
-        pytest.param({}, "unclear", "short", [], id="nothing-read"),
+        pytest.param({}, "undecided", "short", [], id="nothing-read"),
     ],
 )
 def test_what_decides(signals, state, doubt, growing) -> None:

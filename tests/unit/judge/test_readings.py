@@ -197,7 +197,7 @@ def test_lines_of_findings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "leak"), [("clean", 0.0), ("unclear", None), ("settling", None)]
+    ("state", "leak"), [("clean", 0.0), ("undecided", None), ("settling", None)]
 )
 def test_leak(state, leak) -> None:
     """A clean test leaks nothing; where nothing is certain there is no number."""

@@ -32,16 +32,16 @@ def memory(shape, count=60):
         pytest.param(lambda t: -9 * t, "flat", "", id="falling"),
         pytest.param(lambda t: 20 * min(1, 4 * t), "plateau", "", id="cache-full-early"),
         pytest.param(lambda t: 20 * min(1, t / 0.6), "plateau", "", id="cache-full-late"),
-        pytest.param(lambda t: 20 * min(1, t / 0.8), "unclear", "slowing", id="just-full"),
+        pytest.param(lambda t: 20 * min(1, t / 0.8), "undecided", "slowing", id="just-full"),
         pytest.param(
-            lambda t: 20 * (1 - math.exp(-4 * t)), "unclear", "slowing", id="fades-out"
+            lambda t: 20 * (1 - math.exp(-4 * t)), "undecided", "slowing", id="fades-out"
         ),
         pytest.param(lambda t: 8 * (t > 0.5), "flat", "", id="one-step-in-the-tail"),
         pytest.param(lambda t: 8 * (t > 0.1), "plateau", "", id="one-step-in-the-warm-up"),
         pytest.param(lambda t: 10 * math.sin(40 * t), "flat", "", id="waves"),
         pytest.param(lambda t: 20 * (5 * t % 1), "flat", "", id="sawtooth"),
         pytest.param(
-            lambda t: 6 * (10 * t % 1) + 20 * t, "unclear", "uneven", id="sawtooth-that-rises"
+            lambda t: 6 * (10 * t % 1) + 20 * t, "undecided", "uneven", id="sawtooth-that-rises"
         ),
     ],
 )
@@ -77,8 +77,8 @@ def test_counts(levels, state) -> None:
 @pytest.mark.parametrize(
     ("warm_up", "state"),
     [
-        pytest.param(None, "unclear", id="a-third"),
-        pytest.param(0, "unclear", id="none"),
+        pytest.param(None, "undecided", id="a-third"),
+        pytest.param(0, "undecided", id="none"),
         pytest.param(4.9, "plateau", id="named"),
     ],
 )
@@ -93,12 +93,12 @@ def test_warm_up(warm_up, state) -> None:
 def test_too_few_samples(count) -> None:
     """A short watch has no verdict, however steep its trace."""
     found = signal_growth(trace(memory(lambda t: 99 * t, count)), "rss")
-    assert (found.state, found.doubt) == ("unclear", "short")
+    assert (found.state, found.doubt) == ("undecided", "short")
 
 
 def test_samples_at_one_moment() -> None:
     """Samples without any time between them have no rate, and no verdict."""
-    assert signal_growth([(1.0, float(n * MIB)) for n in range(40)], "rss").state == "unclear"
+    assert signal_growth([(1.0, float(n * MIB)) for n in range(40)], "rss").state == "undecided"
 
 
 @pytest.mark.parametrize("count", [30, 120])

@@ -53,10 +53,10 @@ def growth(state, rate=0, doubt="") -> WatchGrowth:
         ),
         pytest.param(
             growth("growing", 60),
-            growth("unclear", doubt="short"),
+            growth("undecided", doubt="short"),
             "not known: rss grew by .*; now too few samples",
             1,
-            id="unclear",
+            id="undecided",
         ),
         pytest.param(growth("flat"), growth("growing", 5), "new: rss grows by", 1, id="new"),
         pytest.param(

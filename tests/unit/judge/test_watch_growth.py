@@ -44,9 +44,9 @@ SLOWING = [50 + 20 * min(1, n / 32) for n in range(40)]
         pytest.param([FLAT, SHORT], "flat", 100, id="restarted-at-the-end"),
         pytest.param([SHORT, FLAT], "flat", 101, id="restarted-at-the-start"),
         pytest.param([FLAT, [90] * 40], "flat", 101, id="higher-after-the-restart"),
-        pytest.param([FLAT, SLOWING], "unclear", 101, id="unclear-at-last"),
-        pytest.param([SHORT, SHORT], "unclear", 101, id="too-short"),
-        pytest.param([], "unclear", 0, id="never-seen"),
+        pytest.param([FLAT, SLOWING], "undecided", 101, id="undecided-at-last"),
+        pytest.param([SHORT, SHORT], "undecided", 101, id="too-short"),
+        pytest.param([], "undecided", 0, id="never-seen"),
     ],
 )
 def test_lives(lives, state, pid) -> None:
@@ -83,7 +83,7 @@ def test_a_count_without_a_verdict_decides_nothing() -> None:
     """Connections come and go; memory that is flat stays the verdict."""
     fds = [4 + (n * 7 % 5) + n // 6 for n in range(40)]
     found = growth_of_watch(*watched(FLAT, fds=fds), None)
-    assert found.of("fds").state in {"unclear", "growing"}
+    assert found.of("fds").state in {"undecided", "growing"}
     assert ("growing" if found.growing else "flat") == found.state
 
 
@@ -104,4 +104,4 @@ def test_memory_that_cannot_be_read() -> None:
         levels={"fds": trace.levels["fds"]},
     )
     found = growth_of_watch(blind, lives, None)
-    assert (found.state, found.doubt) == ("unclear", "unread")
+    assert (found.state, found.doubt) == ("undecided", "unread")

@@ -189,7 +189,7 @@ def test_a_call_that_fails_under_the_instruments() -> None:
     first = run(keep, "none", calls=100).calls  # by then somebody looks into it
     first = first - 20
     reading = run(call, calls=100)
-    assert reading.verdict.state in {"leaking", "unclear"}
+    assert reading.verdict.state in {"leaking", "undecided"}
     told = reading.verdict.reason + str(reading.diagnosis.notes if reading.diagnosis else "")
     assert "worn out" in told
 
@@ -280,7 +280,7 @@ def test_for_everybody() -> None:
 @pytest.mark.parametrize(
     ("diagnosis", "state"),
     [
-        pytest.param(Diagnosis(calls=16), "unclear", id="nothing-found"),
+        pytest.param(Diagnosis(calls=16), "undecided", id="nothing-found"),
         pytest.param(
             Diagnosis(calls=16, notes=("memray is missing",)), "leaking", id="not-looked"
         ),
@@ -306,7 +306,7 @@ def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, diagnosis, st
     monkeypatch.setattr("pytest_memguard.recording.causes.causes_of", lambda *_: [])
     reading = run(lambda: None)
     assert reading.verdict.state == state
-    assert (reading.diagnosis is None) == (state == "unclear")
+    assert (reading.diagnosis is None) == (state == "undecided")
 
 
 def test_a_clean_check_does_not_count_the_heap(monkeypatch) -> None:
@@ -371,7 +371,7 @@ def test_a_check_that_is_blind_to_memory() -> None:
         verdict.state,
         verdict.reason,
     ) == (
-        "unclear",
+        "undecided",
         "no signal that shows memory can be read here (blocks, C heap, USS)",
     )
 

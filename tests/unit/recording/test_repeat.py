@@ -195,9 +195,9 @@ def test_no_more_garbage_at_a_time_in_long_rounds(counters) -> None:
     assert max(most) <= 2
 
 
-@pytest.mark.parametrize(("least", "state"), [(0, "clean"), (120, "unclear")])
+@pytest.mark.parametrize(("least", "state"), [(0, "clean"), (120, "undecided")])
 def test_noise_after_a_first_call_that_kept_much(repeated, least, state) -> None:
-    """A little growth among calls that nobody asked for does not make a clean test unclear."""
+    """A little growth among extra calls does not make a clean test undecided."""
 
     def growth(number: int) -> dict[str, int]:
         return {"C heap": 9000} if number == 70 else {}
@@ -338,7 +338,7 @@ def test_no_more_calls_than_allowed(repeated, calls) -> None:
 def test_the_number_of_calls_is_stated(repeated) -> None:
     """A check that could not go on says how far it came."""
     verdict = repeated({"blocks": 1}, Limits(calls=9)).verdict()
-    assert verdict.state == "unclear"
+    assert verdict.state == "undecided"
     assert verdict.reason.endswith(
         "calls are too few to tell, and 9 is the most there may be; "
         "at least 34 are needed to report a leak"
@@ -353,7 +353,7 @@ def test_no_more_time_than_allowed(repeated, clock, seconds) -> None:
     verdict = repetition.verdict()
     assert clock.now - start <= 5 + 3 * seconds
     assert repetition.calls <= 5 / seconds + 3
-    if verdict.state == "unclear":
+    if verdict.state == "undecided":
         few = f"and at {seconds} s each there is no time for enough in the 5 s it may take"
         assert verdict.reason.endswith(few)
 
@@ -364,7 +364,7 @@ def test_the_end_of_the_time_is_told(repeated, seconds) -> None:
     limits = Limits(seconds=seconds)
     growth = repeated(lambda n: {"blocks": 500 // (1 + n * 7 % 17)}, limits, 0.1)
     verdict = growth.verdict()
-    assert verdict.state == "unclear"
+    assert verdict.state == "undecided"
     assert verdict.reason.endswith("too unevenly to tell, and the 5 s it may take are over")
 
 
@@ -383,7 +383,7 @@ def test_a_slow_call_is_not_repeated_for_nothing(repeated, seconds, calls, reaso
     verdict = repetition.verdict()
     assert repetition.calls == calls
     if reason:
-        assert verdict.state == "unclear"
+        assert verdict.state == "undecided"
         assert verdict.reason.startswith(f"the first calls alone are too few to tell, {reason}")
     else:
         assert verdict.state == "clean"
@@ -426,12 +426,12 @@ def test_damage_is_limited(repeated, growth, limits, most) -> None:
 def test_the_damage_is_told(repeated) -> None:
     """What is lost already is the reason of a verdict that comes too early."""
     verdict = repeated({"C heap": 100 * MIB}).verdict()
-    assert verdict.state == "unclear"
+    assert verdict.state == "undecided"
     assert re.search(r"and \d+\.\d MiB are lost already$", verdict.reason)
 
 
 def test_a_call_that_fails(counters) -> None:
-    """The verdict is unclear, with number and error of the call."""
+    """The verdict is undecided, with number and error of the call."""
 
     def call() -> None:
         calls.append(1)
@@ -441,7 +441,7 @@ def test_a_call_that_fails(counters) -> None:
 
     calls: list[int] = []
     verdict = Repetition(call, SettledSignals(counters), Limits()).verdict()
-    assert verdict.state == "unclear"
+    assert verdict.state == "undecided"
     assert verdict.reason == "call 4 of the repetition went wrong: KeyError: 'x'"
 
 

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 import pytest_memguard
-from pytest_memguard import ConfigError, LeakDetected, LeakUnclear, Unmeasurable
+from pytest_memguard import ConfigError, LeakDetected, LeakUndecided, Unmeasurable
 from pytest_memguard.recording.watch import watch
 from tests.support.watched_programs import Server, server, sleeper, wait_until
 
@@ -88,13 +88,13 @@ def test_an_object_with_another_process() -> None:
         assert recording.restarts == 1
 
 
-def test_a_short_recording_is_unclear() -> None:
+def test_a_short_recording_is_undecided() -> None:
     """Without samples enough there is no verdict, and a check of it fails."""
     with sleeper() as process, watch(process) as recording:
         assert recording.last.rss > 0
         assert recording.peak.children == 0
-    assert recording.growth.state == "unclear"
-    with pytest.raises(LeakUnclear, match="too few samples for a verdict"):
+    assert recording.growth.state == "undecided"
+    with pytest.raises(LeakUndecided, match="too few samples for a verdict"):
         recording.check_growth()
 
 

@@ -216,7 +216,7 @@ def test_a_process_that_ends_at_once() -> None:
         record.growth.state,
         record.growth.doubt,
         record.samples,
-    ) == ("unclear", "short", 0)
+    ) == ("undecided", "short", 0)
 
 
 def test_round_trip(process) -> None:

@@ -139,7 +139,7 @@ def test_rows_of_a_baseline() -> None:
     [
         pytest.param("clean", 0.0, id="clean"),
         pytest.param("leaking", 216.0, id="leaking"),
-        pytest.param("unclear", None, id="unclear"),
+        pytest.param("undecided", None, id="undecided"),
         pytest.param("settling", None, id="settling"),
     ],
 )

@@ -143,9 +143,9 @@ LEAK = leaking(rate("blocks", 3, 0.1), rate("C heap", 96.0), diagnosis=BLAME)
             id="nobody-known",
         ),
         pytest.param(
-            LeakReading(verdict=Verdict(state="unclear", calls=5, reason="it went wrong")),
-            "unclear after 5 calls: it went wrong (unclear)",
-            id="unclear",
+            LeakReading(verdict=Verdict(state="undecided", calls=5, reason="it went wrong")),
+            "undecided after 5 calls: it went wrong (undecided)",
+            id="undecided",
         ),
         pytest.param(
             LeakReading(verdict=Verdict(state="clean", calls=6)),
@@ -292,7 +292,7 @@ ALL = (
         (Round(calls=30, growth=(("C heap", 100_000),)),),
     ),
     outcome("test_small", "settling", "blocks grew by 18 at first, and no more after 6 calls"),
-    outcome("test_unclear", "unclear", "5 calls are too few to tell"),
+    outcome("test_undecided", "undecided", "5 calls are too few to tell"),
     outcome("test_leak", leak=LEAK),
     outcome("test_same_leak", leak=LEAK),
     outcome("test_accepted", leak=replace(LEAK, accepted="known leak 0123456789ab")),
@@ -325,7 +325,7 @@ def test_left_out_alone() -> None:
     assert lines[1:] == ["left out: test_a.py::test_it: odd"]
 
 
-@pytest.mark.parametrize("state", ["settling", "unclear"])
+@pytest.mark.parametrize("state", ["settling", "undecided"])
 def test_many(state) -> None:
     """Twenty lines of a kind are enough."""
     grew = (Round(calls=9, growth=(("blocks", 5000),)),)

@@ -14,8 +14,8 @@ from tests.support.sample_values import LEAK, RUN, rss
 BUDGET = Budget(limit=200 * MIB, where="the marker")
 OVER = Finding(rule="over-budget", budget=BUDGET, peak=rss(212), text="it is over", raised=True)
 LEAKING = replace(LEAK, accepted="")
-UNCLEAR = replace(
-    LEAKING, diagnosis=None, verdict=replace(LEAK.verdict, state="unclear", reason="noise")
+UNDECIDED = replace(
+    LEAKING, diagnosis=None, verdict=replace(LEAK.verdict, state="undecided", reason="noise")
 )
 
 
@@ -109,7 +109,7 @@ def test_windows_paths() -> None:
         pytest.param(LEAKING, "failed", [("error", "leaking", "test_a")], id="leaking"),
         pytest.param(LEAK, "passed", [], id="accepted"),
         pytest.param(LEAKING, "xfailed", [], id="expected"),
-        pytest.param(UNCLEAR, "failed", [], id="failed-otherwise"),
+        pytest.param(UNDECIDED, "failed", [], id="failed-otherwise"),
     ],
 )
 def test_leaks(leak, result, expected) -> None:
@@ -119,8 +119,8 @@ def test_leaks(leak, result, expected) -> None:
 
 def test_strict() -> None:
     """With --mem-leak-strict a check without a verdict is what the test failed with."""
-    outcomes = (outcome(leak=UNCLEAR), outcome("test_b", "passed", leak=LEAK))
-    assert found(*outcomes, leak_strict=True) == [("error", "unclear", "test_a")]
+    outcomes = (outcome(leak=UNDECIDED), outcome("test_b", "passed", leak=LEAK))
+    assert found(*outcomes, leak_strict=True) == [("error", "undecided", "test_a")]
 
 
 def test_one_leak_of_many_tests() -> None:

@@ -108,13 +108,13 @@ def test_four_parts() -> None:
             id="plateau",
         ),
         pytest.param(
-            with_state("unclear", "short"),
-            "unclear: too few samples for a verdict; watch longer, or at a shorter interval",
+            with_state("undecided", "short"),
+            "undecided: too few samples for a verdict; watch longer, or at a shorter interval",
             id="short",
         ),
         pytest.param(
-            with_state("unclear", "slowing"),
-            "unclear: it grows, and more and more slowly; watch longer",
+            with_state("undecided", "slowing"),
+            "undecided: it grows, and more and more slowly; watch longer",
             id="slowing",
         ),
     ],
