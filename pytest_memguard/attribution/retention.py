@@ -17,6 +17,7 @@ from pytest_memguard.attribution.edges import ChainStep, follow
 from pytest_memguard.attribution.leak_lines import is_our_file
 from pytest_memguard.attribution.owners import Claim, claim
 from pytest_memguard.attribution.registries import kind_in_context, shared_name
+from pytest_memguard.attribution.replaced_handlers import leads_to_its_like
 from pytest_memguard.attribution.roots import (
     LAST_RESORT,
     PARAMETERS,
@@ -180,11 +181,21 @@ class Search:
             (i, self.roots.of(*walk.pair(i)))
             for i in range(first, len(walk.nodes))
             # what each call puts in the place of its like has a name, and holds no leak
-            if not (id(walk.nodes[i]) in self._new and _has_a_name(walk.nodes[i]))
+            if not (id(walk.nodes[i]) in self._new and self._takes_a_place(walk.nodes[i]))
         ]
         found = [(i, root) for i, root in known if root is not None]
         walk.go_on(first, {i for i, _ in found})
         return found
+
+    def _takes_a_place(self, held: Any) -> bool:
+        """Return whether a new object has a place that one like it had before.
+
+        A handler of a signal that leads to earlier ones, because each call wraps the last one,
+        holds them.
+        """
+        if self.roots.is_handler(held):
+            return not leads_to_its_like(held, self._new)
+        return _has_a_name(held)
 
     def _climb(self, walk: Walk) -> int:
         """Add the objects that refer to the frontier; return the index of the first."""

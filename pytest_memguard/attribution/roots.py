@@ -79,6 +79,10 @@ class Roots:
         """Return whether a module, or the namespace of one, has this id."""
         return identity in self._modules
 
+    def is_handler(self, holder: object) -> bool:
+        """Return whether an object is the present handler of a signal."""
+        return id(holder) in self._handlers
+
     def of(self, holder: Any, child: object = None) -> Root | None:
         """Return the root that an object is; ``None`` if it is none.
 

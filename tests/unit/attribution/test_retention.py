@@ -125,6 +125,17 @@ class Handler:
     def __call__(self, number, frame): pass
 def leak(n): signal.signal(signal.SIGUSR2, Handler())
 """
+REPLACED_HANDLER = """
+import atexit, signal
+class Manager:
+    def __init__(self): self.requests = [Request()]
+    def handle(self, number, frame): pass
+    def stop(self): pass
+def leak(n):
+    manager = Manager()
+    atexit.register(manager.stop)
+    signal.signal(signal.SIGUSR2, manager.handle)
+"""
 MANY_HOLDERS = """
 class Manager:
     def __init__(self): self.kept = {}
@@ -222,6 +233,12 @@ def test_classes_that_nobody_holds():
     )
     assert found.path is None
     assert "type" in {growth.type for growth in found.types}
+
+
+def test_a_handler_that_each_call_replaces():
+    """It holds what the last call made; what has the functions of all calls holds the rest."""
+    found = found_in(REPLACED_HANDLER)
+    assert found.path.holder == "atexit"
 
 
 def test_environment():
