@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Final
 
 from pytest_memguard.formats import Json, present_state
 from pytest_memguard.leaks import (
@@ -17,7 +18,8 @@ from pytest_memguard.leaks import (
     Verdict,
 )
 
-# 1: first format.
+_NOT_STORED: Final = ("typical", "through_ffi")
+"""Fields of a line that only the fingerprint depends on."""
 
 
 def verdict_to_json(verdict: Verdict) -> Json:
@@ -69,7 +71,7 @@ def diagnosis_to_json(diagnosis: Diagnosis, *, stored: bool = True) -> Json:
 
 def _line_to_json(line: LeakLine, *, stored: bool) -> Json:
     data = asdict(line) | {"left": dict(line.left)}
-    return {key: value for key, value in data.items() if key != "typical" or not stored}
+    return {key: value for key, value in data.items() if key not in _NOT_STORED or not stored}
 
 
 def diagnosis_from_json(data: Json) -> Diagnosis:

@@ -106,6 +106,8 @@ class LeakLine:
     """Bytes of most blocks, if all are about as large."""
     typical: int = 0
     """Bytes of each of those blocks that every call leaves, on average; it is not stored."""
+    through_ffi: bool = False
+    """Whether ctypes or cffi called the C functions; it is not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ _CACHE_OF: Final = "functools.lru_cache of "
 _TEST_FILE: Final = re.compile(r"(test_.*|.*_test|conftest)\.py$")
 _TRACED: Final = "the test starts tracemalloc, so not all lines may be known"
 """Part of the fingerprint of a leak without lines; stored files have it."""
+_INNERMOST: Final = 3
+"""A line has so many C functions at most; beyond them may be the one that Python called."""
 _UNEVEN: Final = 48
 _WIDE: Final = 16
 _OFTEN: Final = 0.5
@@ -32,8 +34,8 @@ def fingerprint(diagnosis: Diagnosis) -> str:
     The holder comes first: two tests that add to the same registry show the same leak, whatever
     lines they allocate on. A registry of the standard library is shared by leaks of all
     projects, so the type that is kept is part of the name, or the line that allocates it. If
-    nothing holds the leak, function, C functions, and type or size of the blocks distinguish
-    it.
+    nothing holds the leak, the function, and type or size of the blocks distinguish it. The
+    function is that of an extension module if it allocates them, however it was called.
 
     Args:
         diagnosis: the cause.
@@ -90,8 +92,19 @@ def _subject(diagnosis: Diagnosis) -> str:
         return f"held by {holder}, {own}" if own else f"held by {holder}"
     if line is not None:
         kept = _kept_type(diagnosis) or _size_class(line, diagnosis.calls)
-        return "; ".join(part for part in (_place(line), *line.native, kept) if part)
+        return "; ".join(part for part in (*_functions(line), kept) if part)
     return _TRACED if diagnosis.traced else ""
+
+
+def _functions(line: LeakLine) -> tuple[str, ...]:
+    """Return the C functions that allocate, or file and function if there are none.
+
+    The one that Python called is left out if it only leads to others: a slot and a method may
+    lead to the same ones. What ctypes calls is not at fault, but the code that calls it.
+    """
+    if line.through_ffi or not line.native:
+        return (_place(line), *line.native)
+    return line.native[: max(1, min(len(line.native), _INNERMOST) - 1)]
 
 
 def _is_shared(holder: str) -> bool:

@@ -33,6 +33,8 @@ _CALLS_C: Final = re.compile(
     r"(vectorcall|call|tp_call|descriptor_call)|wrapper_call|descr_call"
 )
 """How the interpreter calls C functions: what precedes them is its own."""
+_FFI: Final = re.compile(r"_?ffi_call|_ctypes_|_?cdata_call|_call_function_pointer")
+"""How ctypes and cffi call C functions that know nothing of Python."""
 _ALIKE: Final = 0.75
 """Share of a line's blocks that must be about as large for all to be called alike."""
 _REPLACED: Final = 1.5
@@ -171,6 +173,7 @@ def _leak_line(line: Line, one: _Sum, blocks: Sequence[Blocks], least: float) ->
         small=one.small,
         block=_block_size(blocks),
         typical=sum(b.size for b in several) // max(1, sum(b.count for b in several)),
+        through_ffi=any(_FFI.match(name) for block in groups[main] for name in block.native),
     )
 
 

@@ -67,6 +67,16 @@ def lost(*types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Diagnosis:
             id="tests-that-call-c-code-themselves",
         ),
         pytest.param(
+            lost(lines=(NATIVE,)),
+            lost(lines=(replace(SAVES, native=("io_parse", "io_reopen")),)),
+            id="a-slot-and-a-method",
+        ),
+        pytest.param(
+            lost(lines=(replace(NATIVE, native=("io_parse",)),)),
+            lost(lines=(replace(OF_TEST, native=("io_parse",), size=384),)),
+            id="callers-of-a-c-function",
+        ),
+        pytest.param(
             lost("dict", lines=(replace(LINE, size=1000),)),
             lost("dict", lines=(replace(LINE, size=99_000),)),
             id="size-of-a-known-type",
@@ -137,6 +147,16 @@ def test_one_leak_has_one_name(one, other) -> None:
             lost(lines=(NATIVE,)),
             lost(lines=(replace(NATIVE, native=("io_close",)),)),
             id="c-functions",
+        ),
+        pytest.param(
+            lost(lines=(replace(NATIVE, native=("dup", "io_parse", "io_open")),)),
+            lost(lines=(replace(NATIVE, native=("dup", "io_close", "io_open")),)),
+            id="c-functions-with-a-common-helper",
+        ),
+        pytest.param(
+            lost(lines=(replace(LINE, native=("strdup",), through_ffi=True),)),
+            lost(lines=(replace(SAVES, native=("strdup",), through_ffi=True),)),
+            id="callers-through-ctypes",
         ),
         pytest.param(lost("dict"), lost("list"), id="types"),
         pytest.param(lost(), lost(lines=(replace(LINE, size=16_000),)), id="sizes"),
