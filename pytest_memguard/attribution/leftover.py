@@ -269,6 +269,8 @@ def _strays(
 ) -> set[int]:
     """Return single large blocks to which only old pointers lead.
 
+    The table of an object is none of them, however few there are.
+
     Args:
         heap: the group.
         lines: the number of its blocks from each line.
@@ -276,13 +278,14 @@ def _strays(
         pieces: all blocks.
     """
     few = _STRAY * max(lines.values())
-    return {
+    found = {
         index
         for index in heap.held
         if pieces[index].in_c_heap
         and lines[pieces[index].stack[:1]] < few
         and not marker.is_object(index)
     }
+    return found - marker.tables(marker.objects(heap.held)) if found else found
 
 
 def replaced(

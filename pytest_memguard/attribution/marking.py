@@ -284,6 +284,14 @@ class BlockMarker:
         values = self._values_of(container) if raw.has_words_in_front(kind) else set()
         return {index for index in known if not self.is_object(index)} | values
 
+    def tables(self, objects: Iterable[Any]) -> set[int]:
+        """Return the indices of the blocks that some objects report as their own memory.
+
+        Args:
+            objects: the objects.
+        """
+        return set().union(*map(self.buffers, filter(_has_tables, objects)))
+
     def attribute_values(self, indices: set[int]) -> set[int]:
         """Return which of some blocks have the attributes of instances that are among them."""
         instances = filter(_has_words_in_front, self.objects(indices))
@@ -458,6 +466,13 @@ class BlockMarker:
         """Return the index of the block that contains an address."""
         at = bisect_right(self._starts, address) - 1
         return at if at >= 0 and address < self._ends[at] else None
+
+
+def _has_tables(held: object) -> bool:
+    """Return whether an object has memory of its own beside its block, all of it written."""
+    kind = type(held)
+    sized = raw.measure(kind) is not None or issubclass(kind, type)
+    return sized or raw.has_words_in_front(kind)
 
 
 def _has_words_in_front(held: object) -> bool:

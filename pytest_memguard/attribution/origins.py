@@ -9,13 +9,19 @@ from __future__ import annotations
 import gc
 import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.attribution.dict_tables import table_traceback, traceback_at
+from pytest_memguard.attribution.dict_tables import moved_tables, table_traceback, traceback_at
+from pytest_memguard.attribution.leak_lines import is_our_file
 from pytest_memguard.attribution.marking import referents
+from pytest_memguard.attribution.retention import stack_frames
+from pytest_memguard.attribution.values import is_value
 from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 24
@@ -23,11 +29,14 @@ _LONG_HEAD: Final = 32
 """Bytes in front of an instance whose attributes are referred to there."""
 _MOST: Final = 100_000
 
-Name = Callable[[Any], tuple[tuple[str, str, int], ...]]
+Stack = tuple[tuple[str, str, int], ...]
+Stacks = Callable[[Any], Stack]
 """Converts what tracemalloc knows of an object to function, file and line of its frames."""
 
 _IS_BLIND: Final = sys.version_info < (3, 12)
 """Whether tracemalloc does not find instances whose attributes are referred to in front."""
+_OFTEN: Final = 0.5
+"""Large blocks of a line count if there are so many per call."""
 _SMALL: Final = 512
 """Bytes up to which a block is in one of Python's arenas."""
 
@@ -36,7 +45,7 @@ _SMALL: Final = 512
 class Origin:
     """Where an object was made, for each of its blocks."""
 
-    stack: tuple[tuple[str, str, int], ...]
+    stack: Stack
     """Function, file and line of every Python frame, innermost first."""
     size: int
     """Its bytes."""
@@ -71,11 +80,12 @@ class Origins:
     """Records the objects that some calls make, while the heap is frozen.
 
     Args:
-        name: names the frames that tracemalloc knows.
+        stack: returns the frames that tracemalloc knows. It may not make objects in code of
+            others, which would look like those of the calls.
     """
 
-    def __init__(self, name: Name) -> None:
-        self._name = cache(name)  # each call makes the same objects in the same places
+    def __init__(self, stack: Stacks) -> None:
+        self._stack = cache(stack)  # each call makes the same objects in the same places
         gc.collect()  # empties what is kept for reuse
         tracemalloc.start(_FRAMES)
 
@@ -87,20 +97,59 @@ class Origins:
         """Return for each container where its new contents were made.
 
         Args:
-            containers: each gets contents that none before it has.
+            containers: each gets contents that none before it has. The first that is no object
+                of which the contents are known gets whatever no other has.
         """
-        new = {id(held) for held in gc.get_objects()}
+        objects = gc.get_objects()
+        new = {id(held) for held in objects}
         seen: set[int] = set()
-        return [self._made(container, new, seen) for container in containers]
+        known = [None if is_value(one) else one for one in containers]
+        found = [self._made([*raw.tables(one), one], new, seen) for one in known]
+        if None in known:
+            own = stack_frames() | {id(new), id(seen), id(objects), id(found), id(self)}
+            others = [one for one in objects if id(one) not in seen | own]
+            mine = self._made([others], new, seen)
+            found[known.index(None)] = self._rest(mine, list(chain.from_iterable(found)))
+        return found
 
-    def _made(self, container: Any, new: set[int], seen: set[int]) -> list[Origin]:
+    def _rest(self, mine: Sequence[Origin], others: Sequence[Origin]) -> list[Origin]:
+        """Return all blocks that are left without those of some objects.
+
+        Args:
+            mine: blocks of the other objects; more is known to the interpreter than to the
+                garbage collector.
+            others: blocks of the objects to leave out. On a line that makes only such objects
+                all blocks belong to them.
+        """
+        own = Counter((one.stack, one.size) for one in others)
+        foreign = {one.stack for one in others} - {one.stack for one in mine}
+        left = Counter(self._every_block()) - own
+        return [
+            Origin(stack=stack, size=size)
+            for (stack, size), count in left.items()
+            if stack not in foreign
+            for _ in range(count)
+        ]
+
+    def _every_block(self) -> Counter[tuple[Stack, int]]:
+        """Return the number of blocks by where their owners were made, and by size."""
+        every: Counter[tuple[Stack, int]] = Counter()
+        moves = moved_tables()
+        for trace in tracemalloc.take_snapshot().traces:
+            if trace.domain == 0 and not _is_of_tool(trace.traceback):
+                every[self._stack(trace.traceback), trace.size] += 1
+        for (size, allocated, belongs), count in moves.items():
+            every[self._stack(allocated), size] -= count
+            every[self._stack(belongs), size] += count
+        return every
+
+    def _made(self, waiting: list[Any], new: set[int], seen: set[int]) -> list[Origin]:
         found = []
-        waiting = [*raw.tables(container), container]
         while waiting and len(seen) < _MOST:
             for held in self._fresh(referents(waiting.pop()), new, seen):
                 seen.add(id(held))
                 traceback = _traceback_of(held)
-                if traceback is not None:
+                if traceback is not None and not _is_of_tool(traceback):
                     found += self._blocks_of(held, traceback)
                 if id(held) in new:
                     waiting.append(held)
@@ -109,9 +158,9 @@ class Origins:
     def _blocks_of(self, held: Any, traceback: Any) -> list[Origin]:
         """Return the blocks of an object: a table may have grown on another line."""
         own, *table = raw.block_sizes(held) or (0,)
-        found = [Origin(stack=self._name(traceback), size=own)] if own else []
+        found = [Origin(stack=self._stack(traceback), size=own)] if own else []
         if table:
-            stack = self._name(table_traceback(held) or traceback)
+            stack = self._stack(table_traceback(held) or traceback)
             found += [Origin(stack=stack, size=size) for size in table]
         return found
 
@@ -124,3 +173,47 @@ class Origins:
             if id(one) not in seen and (id(one) in new or not issubclass(type(one), type))
         }
         return list(fresh.values())
+
+
+def _is_of_tool(traceback: Any) -> bool:
+    """Return whether the object was made for this examination."""
+    file = traceback[-1].filename
+    return is_our_file(file) or file == tracemalloc.__file__
+
+
+def without_replaced(before: Sequence[Origin], after: Sequence[Origin]) -> list[Origin]:
+    """Return the blocks that are there beside as many as before of the same origin.
+
+    What each call makes in the place of what the last one made is there once, whatever the
+    number of calls.
+
+    Args:
+        before: blocks of some calls.
+        after: blocks of those calls and of more.
+    """
+    return list((Counter(after) - Counter(before)).elements())
+
+
+def without_moved(origins: Sequence[Origin], calls: int) -> list[Origin]:
+    """Return the blocks without large ones that only some calls left on a line.
+
+    Most are tables that got another place, and had most of their contents before.
+
+    Args:
+        origins: the blocks.
+        calls: the number of calls.
+    """
+    large = Counter(one.stack for one in origins if not one.small)
+    few = {stack for stack, count in large.items() if count < _OFTEN * calls}
+    return [one for one in origins if one.small or one.stack not in few]
+
+
+def with_functions(origins: Sequence[Origin], name: Callable[[Stack], Stack]) -> list[Origin]:
+    """Return where objects were made, with the names of functions.
+
+    Args:
+        origins: without them.
+        name: adds them to a stack.
+    """
+    known = {stack: name(stack) for stack in {one.stack for one in origins}}
+    return [replace(one, stack=known[one.stack]) for one in origins]

@@ -47,6 +47,11 @@ class Value:
         self.length = length
 
 
+def is_value(growing_container: object) -> bool:
+    """Return whether something grows of which no object is known."""
+    return growing_container is None or type(growing_container) is Value
+
+
 def extent(value: Any) -> int:
     """Return the length of a value; for a whole number, its bytes."""
     if type(value) is int:

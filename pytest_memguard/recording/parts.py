@@ -7,6 +7,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.attribution import raw
@@ -17,8 +18,14 @@ from pytest_memguard.attribution.leak_lines import (
     line_of_shared,
     with_function,
 )
-from pytest_memguard.attribution.origins import Origin, Origins
-from pytest_memguard.attribution.values import length_of
+from pytest_memguard.attribution.origins import (
+    Origin,
+    Origins,
+    with_functions,
+    without_moved,
+    without_replaced,
+)
+from pytest_memguard.attribution.values import is_value, length_of
 from pytest_memguard.attribution.watching import (
     Fill,
     Gauge,
@@ -53,6 +60,8 @@ _MAIN: Final = 0.3
 _CONTENTS: Final = 0.25
 """Least share of all bytes that the contents of a container must be for their lines to
 suffice."""
+_BEFORE: Final = 4
+"""One call is made for so many calls, before which nothing counts as what they have made."""
 _WATCHED_CALLS: Final = 6
 _FAR_TOO_MUCH: Final = 10
 """Growth seen in a few calls is ignored if it is more than so many times the growth per
@@ -334,16 +343,37 @@ def origins_of(
         cause.holding.growing_container is None for cause in causes
     ):
         return none
-    functions = Functions()
+    containers = [cause.holding.growing_container for cause in causes]
     gc.freeze()
-    origins = Origins(lambda traceback: with_function(frames(traceback), functions.name))
+    origins = Origins(frames)
     try:
-        for _ in range(causes[0].calls):
-            call()
-        collect()
-        return origins.of([cause.holding.growing_container for cause in causes])
+        before, after = (
+            _made_by(call, times, collect, partial(origins.of, containers))
+            for times in (max(1, causes[0].calls // _BEFORE), causes[0].calls)
+        )
     finally:
         origins.stop()
+    made = list(map(without_replaced, before, after))
+    made = [
+        without_moved(one, cause.calls) if is_value(container) else one
+        for one, container, cause in zip(made, containers, causes, strict=True)
+    ]
+    functions = Functions()
+    return [
+        with_functions(one, lambda stack: with_function(stack, functions.name)) for one in made
+    ]
+
+
+def _made_by(
+    call: Callable[[], None],
+    times: int,
+    collect: Callable[[], None],
+    origins: Callable[[], list[list[Origin]]],
+) -> list[list[Origin]]:
+    for _ in range(times):
+        call()
+    collect()
+    return origins()
 
 
 def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
@@ -354,9 +384,12 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
     if made and enough:
         grown = next((r.per_call for r in verdict.rates if r.signal == "blocks"), 0.0)
         stays = per_call <= _TOO_MUCH * grown  # or much of what was found does not
-        values = [one for one in cause.holding.attribute_values if one.stack and stays]
+        whole = is_value(cause.holding.growing_container)  # then no block is missing
+        values = [
+            one for one in cause.holding.attribute_values if one.stack and stays and not whole
+        ]
         lines = leak_lines([*made, *values], cause.calls, per_call)
-        if stays:
+        if stays and not whole:
             lines = _with_what_objects_hide(lines, [*made, *values], known)
     else:
         lines = leak_lines(known, cause.calls, per_call)

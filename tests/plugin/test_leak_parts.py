@@ -544,6 +544,47 @@ def test_the_table_of_atexit(leaks):
     assert told["atexit"] < 150
 
 
+def test_lines_of_what_only_atexit_holds(leaks):
+    """They made its objects and tables; the interpreter may have reused memory of others."""
+    source = """
+        import atexit
+
+        OPEN = []
+
+        class Manager:
+            def __init__(self):
+                for number in range(40):
+                    setattr(self, f"name_{number}", [])
+                self.rows = [{"a": number} for number in range(20)]
+                self.codes = [compile(str(10**6 + n), "", "eval") for n in range(3)]
+
+            def stop(self):
+                pass
+
+        def test_it():
+            kept = Manager()
+            [{"b": number} for number in range(40)]
+            atexit.register(kept.stop)
+            OPEN.append(bytearray(2000))
+    """
+    leak = leaks(source, calls=200)["test_it"]["leak"]
+    told = {
+        part["blame"]["path"]["holder"]: {
+            line["line"]: (
+                line["count"] / part["blame"]["calls"],
+                line["size"] / part["blame"]["calls"],
+            )
+            for line in part["blame"]["lines"]
+        }
+        for part in (leak, *leak["more"])
+    }
+    assert sorted(told["atexit, test_it.Manager.stop"]) == [9, 10, 11, 17, 19]
+    lines = told["atexit, test_it.Manager.stop"]
+    assert lines[9][0] == pytest.approx(41, rel=0.1)
+    assert lines[9][1] == pytest.approx(41 * 56 + 2000, rel=0.3)
+    assert lines[10][0] == pytest.approx(42, rel=0.1)
+
+
 def test_item_at_the_front(leaks):
     """The example of what a list holds is one of its new items, wherever they are."""
     source = """
