@@ -42,7 +42,7 @@ def may_be_registered(top: int, marker: BlockMarker) -> bool:
 def table(blocks: Iterable[int], marker: BlockMarker, gained: int) -> dict[int, float]:
     """Return the registry's own table, with the part of it that was added, if it has moved.
 
-    It is a block of C code with a pointer for each function.
+    It is a block of C code with a pointer for each function, and no table of an object.
 
     Args:
         blocks: indices of blocks.
@@ -50,9 +50,10 @@ def table(blocks: Iterable[int], marker: BlockMarker, gained: int) -> dict[int, 
         gained: by how many functions the registry has grown.
     """
     length = exit_functions()
+    known = set(blocks)
     return {
         index: gained / length
-        for index in blocks
+        for index in known - marker.tables(marker.objects(known))
         if marker.size(index) >= _WORD * length
         and not marker.is_object(index)
         and len(marker.below(index)) >= gained
