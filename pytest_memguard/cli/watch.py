@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import sys
 from typing import TYPE_CHECKING, Final
@@ -171,7 +172,6 @@ def _session(options: argparse.Namespace, settings: WatchSettings) -> tuple[Watc
         msg = "nothing to watch: name a process (4711), or a command (-- python server.py)"
         raise ConfigError(msg)
     quiet = options.quiet or options.json or options.tsv
-    command = node = None
     if len(words) == 1 and words[0].isascii() and words[0].isdecimal():
         check_process(settings)
         pid = int(words[0][:12])
@@ -181,20 +181,24 @@ def _session(options: argparse.Namespace, settings: WatchSettings) -> tuple[Watc
             raise ConfigError(str(error)) from error
         identity = identity_of(pid)
         name = identity.text if identity is not None else words[0]
-    else:
+        screen = screen_for(name, quiet=quiet)
+        return WatchSession(pid, settings, name, None, screen), name
+    name = shlex.join(words)
+    with contextlib.ExitStack() as undo:
         stdout = sys.stderr.fileno() if options.json or options.tsv else None
         node = watched_node(settings)
-        environment = None if node is None else node.environment()
+        if node is not None:
+            undo.callback(node.close)
         limit = CommandLimit(settings.limit) if settings.limit else None
+        if limit is not None:
+            undo.callback(limit.close)
+        environment = None if node is None else node.environment()
         command = WatchedCommand(words, limit, stdout, environment)
-        pid, name = command.start(), shlex.join(words)
-    try:
+        pid = command.start()
         screen = screen_for(name, quiet=quiet)
-        return WatchSession(pid, settings, name, command, screen, node=node), name
-    except Unmeasurable as error:
-        ending = "" if command is None else f"; it ended with status {command.wait()}"
-        msg = f"{error}{ending}"
-        raise ConfigError(msg) from error
+        session = WatchSession(pid, settings, name, command, screen, node=node)
+        undo.pop_all()
+    return session, name
 
 
 def _answer(

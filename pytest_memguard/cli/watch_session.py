@@ -97,6 +97,15 @@ class WatchSession:
     def run(self) -> WatchRecord:
         """Watch until the program, the duration or the user ends it; return the record."""
         try:
+            return self._run()
+        finally:
+            if self._node is not None:
+                self._node.close()
+            if self._limit is not None:
+                self._limit.close()
+
+    def _run(self) -> WatchRecord:
+        try:
             with self._noticing_signals():
                 while self._goes_on():
                     self._step()
@@ -110,10 +119,6 @@ class WatchSession:
             self.notes += self._node.note(record.growth)
         if self._command is not None and self._command.status() is None:
             end_tree(self._watcher.pid, self._command)
-        if self._node is not None:
-            self._node.close()
-        if self._limit is not None:
-            self._limit.close()
         return record
 
     def _goes_on(self) -> bool:

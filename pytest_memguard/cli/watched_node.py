@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from datetime import UTC, datetime
@@ -12,12 +13,15 @@ from typing import Final
 from pytest_memguard.cli.watch_settings import DEFAULT_FOLDER, WatchSettings
 from pytest_memguard.errors import ConfigError, Unmeasurable
 from pytest_memguard.probes.node_reports import NodeReports, Thread
+from pytest_memguard.probes.watched_process import identity_of
 from pytest_memguard.recording.node_memory import NodeMemory
 from pytest_memguard.recording.watcher import Watcher
 from pytest_memguard.watches import KEPT_SIGNALS, WatchGrowth
 
 _PATIENCE_SECONDS: Final = 120.0
 """So long the end of the watch waits for a snapshot: V8 writes some 50 MB a second."""
+_LOOK_SECONDS: Final = 0.2
+"""Meanwhile it is looked so often whether the program still runs."""
 _NEXT_LOOK: Final = 1.2
 """The next time at which growth is judged, as a multiple of the last one."""
 
@@ -71,25 +75,34 @@ class WatchedNode:
         return tuple(map(_shown, written))
 
     def note(self, growth: WatchGrowth) -> list[str]:
-        """Return why there are no two snapshots of a program that grows.
+        """Return what the verdict does not say of the heap snapshots.
 
         Args:
             growth: the verdict.
         """
-        written = len(self.memory.snapshots)
-        if self._parent is None or growth.state != "growing" or written > 1:
-            return []
+        written = [_shown(file) for file in self.memory.snapshots]
+        if len(written) > 1:  # if it still grows at the end, the verdict names them
+            pair = f"it grew for a while: memguard heapdiff {written[0]} {written[1]}"
+            return [] if growth.state == "growing" else [pair]
         if written:
-            first = _shown(self.memory.snapshots[0])
-            return [f"the program ended before its last heap snapshot; the first is {first}"]
+            return [
+                f"the program ended before its last heap snapshot; the first is {written[0]}"
+            ]
+        if self._parent is None or growth.state != "growing":
+            return []
         return ["no heap snapshots were written: growth was seen too late"]
 
     def _wait_for(self, count: int) -> None:
+        """Wait until so many are written, the program ends, or the user does not wait."""
         descriptor = self.memory.reports.descriptor
         end = time.monotonic() + _PATIENCE_SECONDS
-        while len(self.memory.snapshots) < count and (left := end - time.monotonic()) > 0:
-            select([descriptor], [], [], left)
-            self.memory.receive()
+        with contextlib.suppress(KeyboardInterrupt):
+            while len(self.memory.snapshots) < count and time.monotonic() < end:
+                select([descriptor], [], [], _LOOK_SECONDS)
+                is_running = self._asked and identity_of(self._asked[0], waits=False)
+                self.memory.receive()
+                if not is_running:
+                    return
 
     def _new_files(self, parent: Path, thread: Thread) -> tuple[Path, Path]:
         """Make the files, which only this user can read; V8 overwrites them."""

@@ -157,8 +157,8 @@ class Reporter {
     if (fs.existsSync(name)) {
       const wanted = JSON.parse(fs.readFileSync(name, "utf8"));
       fs.unlinkSync(name);
-      this.snapshot(wanted.now);
       if (wanted.atExit) this.snapshotAtExit(wanted.atExit);
+      this.snapshot(wanted.now);
     }
   }
 
@@ -169,9 +169,19 @@ class Reporter {
   }
 
   snapshotAtExit(file) {
-    process.on("exit", () => {
+    const take = () => {
       if (this.taken !== file) this.quietly(() => this.snapshot(file));
-    });
+    };
+    process.on("exit", take);
+    for (const signal of ["SIGINT", "SIGTERM"]) {
+      const beforeTheEnd = () => {
+        if (process.listenerCount(signal) > 1) return; // the program decides what happens
+        take();
+        process.removeListener(signal, beforeTheEnd);
+        process.kill(process.pid, signal);
+      };
+      process.on(signal, beforeTheEnd);
+    }
   }
 
   stage(name) {

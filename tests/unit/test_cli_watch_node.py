@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
 import subprocess
 import sys
+import tempfile
+import threading
 
+import psutil
 import pytest
 
 from pytest_memguard.cli import main
@@ -15,6 +19,7 @@ from pytest_memguard.watch_wire import watch_from_json
 from pytest_memguard.watches import above
 from tests.support.heap_files import snapshot_text
 from tests.support.node_programs import NODE, SERVER, STAGES, needs_node
+from tests.support.watched_programs import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -136,6 +141,42 @@ def test_a_program_that_is_not_node(watch) -> None:
     assert "heapUsed: no Node.js process has reported its memory" in out
     assert "Verdict: undecided" in out
     assert watch("-q", "--strict", "--", sys.executable, "-S", "-c", code)[0] == 1
+
+
+@needs_node
+def test_a_signal_leaves_both_snapshots(watch, folder) -> None:
+    """Ctrl-C, which the program gets too, waits for its last heap snapshot."""
+    (folder / "big.js").write_text(
+        "globalThis.kept = []; setInterval(() => kept.push(new Array(9000).fill(1.5)), 20);"
+    )
+
+    def interrupt():
+        def is_written():
+            found = folder.glob(".memguard/watch/heap-*/first.heapsnapshot")
+            return any(path.stat().st_size > MIB for path in found)
+
+        if wait_until(is_written, 30):
+            (child,) = (one for one in psutil.Process().children() if "big.js" in one.cmdline())
+            child.send_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    command = ("--duration", "60", "--", NODE, "--expose-gc", "big.js")
+    status, out, _ = watch("-q", "--heap-snapshots", *command)
+    thread.join()
+    assert status == 1
+    assert "the command was ended by SIGINT" in out
+    assert "last.heapsnapshot" in out
+
+
+def test_nothing_is_left_of_a_command_that_does_not_start(watch, tmp_path, monkeypatch) -> None:
+    """The named pipe is removed, and the message is one line."""
+    (tmp_path / "temp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
+    status, out, err = watch("--limit", "1GB", "--", "no-such-program")
+    assert (status, out) == (2, "")
+    assert "no-such-program cannot be started" in err
+    assert not list((tmp_path / "temp").iterdir())
 
 
 @needs_node
