@@ -109,7 +109,7 @@ def test_tsv(watch) -> None:
 def test_a_process_lives_on(watch) -> None:
     """A watch that ends by its duration leaves the process alone."""
     with sleeper() as process:
-        status, out, _ = watch("--duration", "0.9", "--no-children", str(process.pid))
+        status, out, _ = watch("--duration", "1.5", "--no-children", str(process.pid))
         assert process.poll() is None
     assert status == 0
     assert "Verdict: flat" in out
