@@ -29,6 +29,7 @@ from pytest_memguard.storage.sqlite import SqliteFile
 from pytest_memguard.storage.stored_runs import append_run
 from pytest_memguard.wire import run_in_pieces
 from tests.support import history_values
+from tests.support.fresh_process import alone
 from tests.support.sample_values import RUN, rss
 
 FEW, MANY = 300, 800
@@ -107,6 +108,7 @@ def compare_with_baseline(run: Run, _: Path) -> None:
     assert comparison.counts().endswith("as before")
 
 
+@alone
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("report", "limit"),
