@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
+from pytest_memguard.briefs import Brief, Key, brief_of
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import (
     PHASES,
@@ -29,9 +30,6 @@ _PER_PHASE: Final = 5  # level, growth, peak, upper bound, method; level -1: it 
 _OWN: Final = 3  # line, result, modules imported
 _PER_ROW: Final = _OWN + _PER_PHASE * len(PHASES)
 
-_Key: TypeAlias = str | tuple[str, str]
-"""A node id, behind the name of the process where xdist gave it one."""
-
 
 class ResultStore:
     """Keeps one outcome per test and process: a rerun replaces the one before.
@@ -40,7 +38,7 @@ class ResultStore:
     """
 
     def __init__(self) -> None:
-        self._rows: dict[_Key, int] = {}
+        self._rows: dict[Key, int] = {}
         self._numbers = array("q")
         self._seconds = array("d")
         self._texts: list[tuple[str, str, tuple[Budget, ...]]] = []
@@ -73,7 +71,7 @@ class ResultStore:
         """The outcomes of now, sorted by node id; each is made when it is read."""
         return _ByName(self, sorted(self._rows, key=_nodeid))
 
-    def read(self, keys: Sequence[_Key]) -> Iterator[Outcome]:
+    def read(self, keys: Sequence[Key]) -> Iterator[Outcome]:
         """Some of the outcomes.
 
         Args:
@@ -81,13 +79,37 @@ class ResultStore:
         """
         return (self._outcome(key, self._rows[key]) for key in keys)
 
+    def briefs(self) -> Iterator[Brief]:
+        """What totals and tables need of each outcome."""
+        for key, row in self._rows.items():
+            rich = self._rich.get(row)
+            yield brief_of(rich) if rich is not None else self._brief(key, row)
+
     def telling(self) -> Iterator[Outcome]:
         """The outcomes that are not plain."""
         return (self._rich[row] for row in sorted(self._rich))
 
-    def _outcome(self, key: _Key, row: int) -> Outcome:
+    def _outcome(self, key: Key, row: int) -> Outcome:
         rich = self._rich.get(row)
         return rich if rich is not None else self._read(_nodeid(key), row)
+
+    def _brief(self, key: Key, row: int) -> Brief:
+        """What is needed of a plain outcome, read from its row."""
+        numbers, first = self._numbers, row * _PER_ROW + _OWN
+        start, end, highest, largest = None, 0, 0, 0
+        for at in range(first, first + len(PHASES) * _PER_PHASE, _PER_PHASE):
+            level, growth, value = numbers[at : at + 3]
+            if level >= 0:
+                start = level if start is None else start
+                end = level + growth
+                highest = max(highest, level + value)
+                largest = max(largest, value)
+        peak = largest if start is not None else None
+        if numbers[first + _PER_PHASE] >= 0:  # the call has run
+            peak = numbers[first + _PER_PHASE + 2]
+        overhead = self._seconds[row * (len(PHASES) + 1)]
+        worker, nodeid = ("", key) if isinstance(key, str) else key
+        return Brief(nodeid, worker, overhead, peak, largest, start, end, highest, key)
 
     def _share(self, value: object) -> object:
         return self._shared.setdefault(value, value)
@@ -152,7 +174,7 @@ class _ByName:
         keys: the order.
     """
 
-    def __init__(self, store: ResultStore, keys: Sequence[_Key]) -> None:
+    def __init__(self, store: ResultStore, keys: Sequence[Key]) -> None:
         self._results = store
         self._keys = keys
 
@@ -163,7 +185,7 @@ class _ByName:
         return self._results.read(self._keys)
 
 
-def _nodeid(key: _Key) -> str:
+def _nodeid(key: Key) -> str:
     return key if isinstance(key, str) else key[1]
 
 

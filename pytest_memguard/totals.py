@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from pytest_memguard.briefs import Brief, briefs
 from pytest_memguard.model import Outcome, Totals
 
 
 def totals(outcomes: Iterable[Outcome]) -> tuple[Totals, ...]:
     """Sums per process, then of the whole run; every outcome is looked at once."""
     sums: defaultdict[str, _Sum] = defaultdict(_Sum)
-    for outcome in outcomes:
-        sums[outcome.worker].add(outcome)
+    for brief in briefs(outcomes):
+        sums[brief.worker].add(brief)
     per_worker = [sums[worker].totals(worker) for worker in sorted(sums)]
     if len(per_worker) == 1 and not per_worker[0].worker:
         return tuple(per_worker)
@@ -35,18 +36,16 @@ class _Sum:
         self.start: int | None = None
         self.overhead = 0.0
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, brief: Brief) -> None:
         """Count the test that ended next."""
         self.tests += 1
-        self.overhead += outcome.overhead
-        for phase in outcome.phases:
-            peak = phase.peak()
-            if peak is None:  # nothing tells resident memory
-                continue
-            if self.start is None:
-                self.start = phase.level
-            self.end = phase.level + phase.growth
-            self.highest = max(self.highest, phase.level + peak.value)
+        self.overhead += brief.overhead
+        if brief.start is None:  # nothing tells resident memory
+            return
+        if self.start is None:
+            self.start = brief.start
+        self.end = brief.end
+        self.highest = max(self.highest, brief.highest)
 
     def totals(self, worker: str) -> Totals:
         """All of it.

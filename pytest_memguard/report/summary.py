@@ -9,13 +9,13 @@ from heapq import nsmallest
 from itertools import chain
 from typing import Final
 
+from pytest_memguard.briefs import Brief, briefs, whole
 from pytest_memguard.escapes import one_line
 from pytest_memguard.model import QUIET, Outcome, Totals
 from pytest_memguard.report.columns import WIDTH, narrow_table
 from pytest_memguard.report.failure import headline, stage_lines
 from pytest_memguard.report.peak_spread import spread_line
 from pytest_memguard.report.table import (
-    children_peak,
     format_seconds,
     stage_table,
     test_cells,
@@ -35,19 +35,16 @@ def by_peak(outcomes: Iterable[Outcome], top: int) -> list[Outcome]:
         outcomes: the results of all tests; read once, and no more than ``top`` are kept.
         top: the number of tests.
     """
-    # every outcome is read, even if none is kept
-    return nsmallest(max(top, 1), outcomes, key=_peak_first)[:top]
+    return whole(outcomes, _largest(briefs(outcomes), top))
 
 
-def _peak_first(outcome: Outcome) -> tuple[int, str]:
-    return -_highest(outcome), outcome.nodeid
+def _largest(seen: Iterable[Brief], top: int) -> list[Brief]:
+    # every one is read, even if none is kept
+    return nsmallest(max(top, 1), seen, key=_largest_first)[:top]
 
 
-def _highest(outcome: Outcome) -> int:
-    """Return bytes of the highest peak, children included: a test may do its work in them."""
-    own = max((peak.value for phase in outcome.phases for peak in phase.peaks[:1]), default=0)
-    children = children_peak(outcome)
-    return own + (children.value if children is not None else 0)
+def _largest_first(brief: Brief) -> tuple[int, str]:
+    return -brief.largest, brief.nodeid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +72,16 @@ def memory_section(
     peaks = array("q")
     spent: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
 
-    def seen() -> Iterator[Outcome]:
-        for outcome in outcomes:
-            if outcome.stages:
-                staged.append(outcome)
-            if outcome.peak is not None:
-                peaks.append(outcome.peak.value)
-            spent[outcome.worker].append(outcome.overhead)
-            yield outcome
+    def seen() -> Iterator[Brief]:
+        for brief in briefs(outcomes):
+            if isinstance(brief.of, Outcome) and brief.of.stages:
+                staged.append(brief.of)
+            if brief.peak is not None:
+                peaks.append(brief.peak)
+            spent[brief.worker].append(brief.overhead)
+            yield brief
 
-    shown = by_peak(seen(), top)
+    shown = whole(outcomes, _largest(seen(), top))
     lines = _top_lines(shown, width)
     more = sum(map(len, spent.values())) - len(shown)
     parts = []
@@ -122,8 +119,8 @@ def _top_lines(shown: Sequence[Outcome], width: int) -> list[SectionLine]:
 def time_spent(outcomes: Iterable[Outcome]) -> Mapping[str, array[float]]:
     """Return the seconds that measuring each test took, by process."""
     spent: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
-    for outcome in outcomes:
-        spent[outcome.worker].append(outcome.overhead)
+    for brief in briefs(outcomes):
+        spent[brief.worker].append(brief.overhead)
     return spent
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_memguard.briefs import brief_of, whole
 from pytest_memguard.model import Budget, Outcome, PhaseReading
 from pytest_memguard.result_store import ResultStore
 from tests.support.sample_values import BUDGET, FINDING, OUTCOME, STAGE, heap, rss
@@ -71,6 +72,15 @@ def store_of(*outcomes) -> ResultStore:
 def test_gives_back_what_it_was_given(outcome) -> None:
     """An outcome comes out as it went in, kept as numbers or whole."""
     assert [outcome] == list(store_of(outcome))
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_briefs(outcome) -> None:
+    """The numbers read from a row are those of the outcome, which is found by them."""
+    store = store_of(outcome)
+    (brief,) = store.briefs()
+    assert brief_of(outcome)[:-1] == brief[:-1]
+    assert [outcome] == whole(store, [brief])
 
 
 def test_keeps_the_order() -> None:
