@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
-from dataclasses import replace
+from itertools import compress, starmap
+from operator import mul
 from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.c_heap import CHeap
 from pytest_memguard.values import dataclass
 
+# A reading takes place around every tenth test or so: what it prints is read without loops.
+_TABLE_BEGINS: Final = b"-\n"
 _COLUMNS: Final = 5
+_NUMBER: Final = re.compile(rb"\d+")
+_PRODUCT: Final = re.compile(rb"^(\d+) (unused pools|arenas) \* (\d+)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +49,8 @@ class Slack:
     @property
     def small(self) -> int:
         """Bytes for blocks up to 512 bytes, including those that were never touched."""
-        return sum(size * count for size, count in self.blocks) + self.pools * self.pool_size
+        blocks: int = sum(starmap(mul, self.blocks))
+        return blocks + self.pools * self.pool_size
 
     @property
     def total(self) -> int:
@@ -80,17 +87,24 @@ class SlackProbe:
         The C heap must have been trimmed just before.
         """
         malloc, anywhere = self._heap.free()
-        heap = self._heap.in_use()
-        found = self.read_python()
-        explained = found.explained + heap + malloc
-        return replace(found, malloc=malloc, anywhere=anywhere, heap=heap, explained=explained)
+        return self._read(malloc, anywhere, self._heap.in_use())
 
     def read_python(self) -> Slack:
         """Measure the free memory of pymalloc, without the C heap."""
+        return self._read()
+
+    def _read(self, malloc: int = 0, anywhere: int = 0, heap: int = 0) -> Slack:
+        """Measure the free memory of pymalloc; args: those of `Slack`."""
         text = self._heap.printed(self._print)
         if not text.strip() and sys.getallocatedblocks():
-            return Slack(hooked=True)
-        return parse_malloc_stats(text)
+            return Slack(
+                hooked=True,
+                malloc=malloc,
+                anywhere=anywhere,
+                heap=heap,
+                explained=heap + malloc,
+            )
+        return parse_malloc_stats(text, malloc, anywhere, heap)
 
     def read_used(self) -> int | None:
         """Return the bytes in pymalloc's blocks; ``None`` while another tool hooks it."""
@@ -98,47 +112,37 @@ class SlackProbe:
         return None if slack.hooked else slack.used
 
 
-def parse_malloc_stats(text: bytes) -> Slack:
+def parse_malloc_stats(text: bytes, malloc: int = 0, anywhere: int = 0, heap: int = 0) -> Slack:
     """Return the free memory of pymalloc from its own statistics.
 
     Args:
         text: what CPython prints; empty if pymalloc is not in use.
+        malloc: the most bytes in free chunks of the C heap.
+        anywhere: those of them at the ends of threads' arenas.
+        heap: bytes in use on the C heap.
 
     Raises:
         Unmeasurable: if the text has another form.
     """
     if not text.strip():
-        return Slack()
+        return Slack(malloc=malloc, anywhere=anywhere, heap=heap, explained=heap + malloc)
     table, _, totals = text.partition(b"# arenas")
-    products = _products(totals)
-    if b"unused pools" not in products:
+    numbers = list(map(int, _NUMBER.findall(table.rpartition(_TABLE_BEGINS)[2])))
+    products = {name: (int(count), int(size)) for count, name, size in _PRODUCT.findall(totals)}
+    if b"unused pools" not in products or len(numbers) % _COLUMNS:
         msg = "CPython's allocator statistics have another form in this version"
         raise Unmeasurable(msg)
-    rows = [row.split() for row in table.splitlines()]
-    classes = [
-        (int(row[1]), int(row[3]), int(row[4]))
-        for row in rows
-        if len(row) == _COLUMNS and row[4].isdigit()
-    ]
+    sizes, used, free = (numbers[column::_COLUMNS] for column in (1, 3, 4))
     pools, pool_size = products[b"unused pools"]
     arenas, arena_size = products.get(b"arenas", (0, 0))
     return Slack(
-        blocks=tuple((size, free) for size, _, free in classes if free),
+        blocks=tuple(compress(zip(sizes, free, strict=True), free)),
         pools=pools,
         pool_size=pool_size,
         arena_size=arena_size,
-        used=sum(size * used for size, used, _ in classes),
-        explained=arenas * arena_size,
+        used=sum(map(mul, sizes, used)),
+        malloc=malloc,
+        anywhere=anywhere,
+        heap=heap,
+        explained=arenas * arena_size + heap + malloc,
     )
-
-
-def _products(text: bytes) -> dict[bytes, tuple[int, int]]:
-    """Return number and size by name, from lines such as "4 arenas * 1048576 bytes/arena"."""
-    found: dict[bytes, tuple[int, int]] = {}
-    for line in text.splitlines():
-        left, times, right = line.partition(b" * ")
-        number, _, name = left.strip().partition(b" ")
-        size = right.partition(b" ")[0]
-        if times and number.isdigit() and size.isdigit():
-            found[name] = int(number), int(size)
-    return found
