@@ -159,7 +159,10 @@ class StageReading:
 
     def peak(self, metric: str = RSS.name) -> Peak | None:
         """Return the peak in one metric; ``None`` if it was not measured."""
-        return next((peak for peak in self.peaks if peak.metric == metric), None)
+        for peak in self.peaks:
+            if peak.metric == metric:
+                return peak
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +182,10 @@ class PhaseReading:
 
     def peak(self, metric: str = RSS.name) -> Peak | None:
         """Return the peak in one metric; ``None`` if it was not measured."""
-        return next((peak for peak in self.peaks if peak.metric == metric), None)
+        for peak in self.peaks:
+            if peak.metric == metric:
+                return peak
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +289,10 @@ class Outcome:
 
     def phase(self, name: PhaseName) -> PhaseReading | None:
         """Return one phase; ``None`` if the test did not reach it."""
-        return next((phase for phase in self.phases if phase.name == name), None)
+        for phase in self.phases:
+            if phase.name == name:
+                return phase
+        return None
 
     @property
     def peak(self) -> Peak | None:
