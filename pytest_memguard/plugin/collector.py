@@ -15,6 +15,7 @@ from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import BREACHES, Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.extra_measurements import ExtraMeasurements
+from pytest_memguard.plugin.foreign_reports import UntilFork
 from pytest_memguard.plugin.header import header, in_words
 from pytest_memguard.plugin.keys import ABORT, ALERTS, LOST, PARALLEL
 from pytest_memguard.plugin.options import GAPS, usage_error
@@ -61,6 +62,7 @@ class Collector:
         self._sorted: Outcomes | None = None
         self._totals: tuple[Totals, ...] | None = None
         self._told = 0
+        self._foreign = UntilFork(config, self.take)
         if settings.json is not None:
             from pytest_memguard.storage.files import check_writable
 
@@ -89,12 +91,6 @@ class Collector:
         gaps = [Gap(**gap) for gap in getattr(node, "workeroutput", {}).get(GAPS, ())]
         self.gaps += [gap for gap in gaps if gap not in self.gaps]
         self._extra.take(node)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what another process attached to its report."""
-        if "memguard" in report.__dict__:
-            self.take(report)
 
     def pytest_report_header(self) -> list[str]:
         """Name metrics, limits and what cannot be measured here."""

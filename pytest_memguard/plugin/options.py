@@ -200,6 +200,14 @@ def settings_of(config: pytest.Config) -> Settings:
     return settings
 
 
+def distributes(config: pytest.Config) -> bool:
+    """Whether workers of pytest-xdist are going to run the tests."""
+    if config.getoption("collectonly"):
+        return False
+    is_on = config.getoption("dist", "no") != "no"
+    return is_on and bool(config.getoption("tx", None))
+
+
 def is_ci() -> bool:
     """Whether this is a run in CI, by the variables that pytest itself goes by."""
     return any(os.environ.get(name) for name in ("CI", "BUILD_NUMBER"))

@@ -19,7 +19,7 @@ from pytest_memguard.model import Gap
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.expected_needs import ExpectedNeeds
 from pytest_memguard.plugin.keys import EXPECTED, ITEMS, PARALLEL
-from pytest_memguard.plugin.options import settings_of, usage_error
+from pytest_memguard.plugin.options import distributes, settings_of, usage_error
 from pytest_memguard.plugin.parallel_report import ParallelReport
 from pytest_memguard.plugin.parallel_tests import LOST, ParallelTests
 from pytest_memguard.plugin.parallel_workers import (
@@ -116,14 +116,6 @@ def _begin_alone(
     order, patience = settings.parallel_order, patience_of(config)
     tests = ParallelTests(config, tokens, expected, order, waits, patience)
     config.pluginmanager.register(tests, "memguard-parallel-tests")
-
-
-def distributes(config: pytest.Config) -> bool:
-    """Whether workers of pytest-xdist are going to run the tests."""
-    if config.getoption("collectonly"):
-        return False
-    is_on = config.getoption("dist", "no") != "no"
-    return is_on and bool(config.getoption("tx", None))
 
 
 def _say_lost(config: pytest.Config, reason: str) -> None:
