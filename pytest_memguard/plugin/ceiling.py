@@ -217,7 +217,7 @@ class Ceiling:
         if self._calls.item is not None:
             self._calls.hand_over()
         else:
-            self.start_late(self._session).begin_in_fixture(self._calls.ended)
+            self.start_late(self._session).bounded.begin_in_fixture(self._calls.ended)
 
     def stage_log(self) -> StageLog | None:
         """The log of a stage that is about to begin."""
@@ -238,6 +238,28 @@ class Calls:
         item: the test whose call lasts.
         ended: the test whose call has ended last.
     """
+
+    # pluggy lists the attributes of plugins, and those in a dictionary are slower from then on
+    __slots__ = (
+        "_before",
+        "_ceiling",
+        "_child_faults",
+        "_children",
+        "_children_matter",
+        "_last",
+        "_mark",
+        "_most",
+        "_no_finding_below",
+        "_now",
+        "_of_children",
+        "_of_self",
+        "_started",
+        "_suspects",
+        "_usage",
+        "_was_reset",
+        "ended",
+        "item",
+    )
 
     def __init__(
         self,
@@ -268,7 +290,7 @@ class Calls:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Judge stages of fixtures, which have called for the session in this setup."""
         if self._ceiling.started:
-            self._ceiling.items.set_up(item)
+            self._ceiling.items.phases.set_up(item)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -287,8 +309,8 @@ class Calls:
             or (item.own_markers and has_marker_of_ours(item))
         ):
             items = self._ceiling.start_late(item.session)
-            items.begin_before_call(item, before - self._last)
-            return (yield from items.call(item))
+            items.bounded.begin_before_call(item, before - self._last)
+            return (yield from items.phases.call(item))
         self.item, self._started = item, self._now()
         if self._usage(self._of_children).ru_minflt != self._child_faults:
             self._forget_children()  # a fixture's
@@ -333,7 +355,7 @@ class Calls:
         """Have the session go on with the call that lasts."""
         item, self.item = self.item, None
         items = self._ceiling.start_late(item.session)
-        items.take_over_call(item, self._before, self._mark.read(), self._started)
+        items.bounded.take_over_call(item, self._before, self._mark.read(), self._started)
 
     def _end(self, item: pytest.Item, *, failed: bool) -> None:
         """Judge a call that has ended, where the mark is not enough to say it is fine."""
@@ -346,7 +368,9 @@ class Calls:
             if not (mark > self._no_finding_below or was_reset or late or children):
                 return
             items = self._ceiling.start_late(item.session)
-            items.take_over_call(item, self._before, mark, self._started, was_reset=was_reset)
+            items.bounded.take_over_call(
+                item, self._before, mark, self._started, was_reset=was_reset
+            )
             if children:
-                items.take_over_children(self._children)
-        self._ceiling.items.end_call(item, failed=failed)
+                items.bounded.take_over_children(self._children)
+        self._ceiling.items.phases.end_call(item, failed=failed)

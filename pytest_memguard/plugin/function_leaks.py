@@ -80,9 +80,9 @@ class FunctionLeaks:
             nodeid=self._item.nodeid,
         )
         # a test may check several functions: the worst of them stands for it
-        before = self._items.leak
+        before = self._items.repeated.leak
         if before is None or _RANK[reading.verdict.state] > _RANK[before.verdict.state]:
-            self._items.leak = reading
+            self._items.repeated.leak = reading
         if verdicts.fails(reading):
             raise failure(verdicts.text(reading, self._item.nodeid), reading)
         return reading.verdict

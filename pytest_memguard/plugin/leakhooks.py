@@ -152,10 +152,10 @@ class LeakHooks:
             self._seconds = time.perf_counter() - start
         self._garbage.note_collected()
         if reading is not None:
-            self._items.leak = reading
+            self._items.repeated.leak = reading
             if self._verdicts.fails(reading):
                 raise failure(self._verdicts.text(reading, item.nodeid), reading)
-            self._items.compare_leak(item, reading)
+            self._items.repeated.compare_leak(item, reading)
         return result
 
     @pytest.hookimpl(wrapper=True, trylast=True, specname="pytest_runtest_call")
@@ -179,12 +179,12 @@ class LeakHooks:
             return (yield)
         self._set_up = None
         self._repeating = True
-        self._items.repeat(lasts=True)
+        self._items.repeated.repeat(lasts=True)
         try:
             repeated.set_up()
         finally:
             self._repeating = False
-            self._items.repeat(lasts=False)
+            self._items.repeated.repeat(lasts=False)
         try:
             return (yield)
         finally:
@@ -225,7 +225,9 @@ class LeakHooks:
         self._repeating = True
         try:
             with repeated:
-                self._items.measure_early_teardown(item, lambda: self._tear_down(repeated))
+                self._items.phases.measure_early_teardown(
+                    item, lambda: self._tear_down(repeated)
+                )
                 if self._torn is not None:
                     return None
                 reading = self._check_again(item, repeated, plan, limits)
@@ -249,7 +251,7 @@ class LeakHooks:
         if self._line is not None:
             self._line.begin(item.nodeid, limits.seconds)
         self._repeated = repeated
-        self._items.repeat(lasts=True)
+        self._items.repeated.repeat(lasts=True)
         try:
             return self._check.run(
                 repeated,
@@ -262,7 +264,7 @@ class LeakHooks:
             if self._line is not None:
                 self._line.end()
             self._repeated = None
-            self._items.repeat(lasts=False)
+            self._items.repeated.repeat(lasts=False)
 
     def _owners(self) -> Owners:
         return () if self._config is None else owners_of(self._config)
