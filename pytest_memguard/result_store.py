@@ -27,6 +27,7 @@ _METHODS: Final[tuple[Method, ...]] = (
     "tracemalloc",
 )
 _PER_PHASE: Final = 5  # level, growth, peak, upper bound, method; level -1: it did not run
+_PHASES_AT: Final = range(0, len(PHASES) * _PER_PHASE, _PER_PHASE)
 _OWN: Final = 3  # line, result, modules imported
 _PER_ROW: Final = _OWN + _PER_PHASE * len(PHASES)
 
@@ -95,18 +96,19 @@ class ResultStore:
 
     def _brief(self, key: Key, row: int) -> Brief:
         """What is needed of a plain outcome, read from its row."""
-        numbers, first = self._numbers, row * _PER_ROW + _OWN
+        first = row * _PER_ROW + _OWN
+        numbers = self._numbers[first : first + len(PHASES) * _PER_PHASE].tolist()
         start, end, highest, largest = None, 0, 0, 0
-        for at in range(first, first + len(PHASES) * _PER_PHASE, _PER_PHASE):
-            level, growth, value = numbers[at : at + 3]
+        for at in _PHASES_AT:
+            level, value = numbers[at], numbers[at + 2]
             if level >= 0:
                 start = level if start is None else start
-                end = level + growth
-                highest = max(highest, level + value)
-                largest = max(largest, value)
+                end = level + numbers[at + 1]
+                highest = level + value if level + value > highest else highest  # noqa: FURB136  a call costs more
+                largest = value if value > largest else largest  # noqa: FURB136
         peak = largest if start is not None else None
-        if numbers[first + _PER_PHASE] >= 0:  # the call has run
-            peak = numbers[first + _PER_PHASE + 2]
+        if numbers[_PER_PHASE] >= 0:  # the call has run
+            peak = numbers[_PER_PHASE + 2]
         overhead = self._seconds[row * (len(PHASES) + 1)]
         worker, nodeid = ("", key) if isinstance(key, str) else key
         return Brief(nodeid, worker, overhead, peak, largest, start, end, highest, key)
