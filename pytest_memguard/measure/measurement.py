@@ -137,18 +137,18 @@ class Measurement:
         state.call.region.started = started
         state.call.slack = before
         state.open = "call"
-        if self.detail is None:
+        if self.state.detail is None:
             self._add_detail()
         else:
             state.setup.slack = before
-            self._hand_over_to(self.detail)
+            self._hand_over_to(self.state.detail)
 
     def begin_late(self, phase: PhaseName) -> None:
         """Start measuring in the middle of a phase of a test that was not measured so far."""
         state = self.state
         state.open = phase
-        if self.detail is not None:
-            self.detail.begin(phase)
+        if self.state.detail is not None:
+            self.state.detail.begin(phase)
             return
         base = self._instruments.base if phase == "setup" else 0
         self._instruments.base = 0
@@ -163,7 +163,7 @@ class Measurement:
 
     def begin(self, phase: PhaseName) -> None:
         """Start measuring a phase."""
-        state, detail = self.state, self.detail
+        state, detail = self.state, self.state.detail
         state.open = phase
         if detail is not None:
             detail.begin(phase)
@@ -293,7 +293,7 @@ class Measurement:
 
     def _end(self, phase: PhaseName) -> list[Finding] | None:
         state = self.state
-        detail = self.detail
+        detail = self.state.detail
         if detail is not None:
             return self._end_detailed(detail, phase)
         start = _seconds()
@@ -390,12 +390,11 @@ class Measurement:
     @property
     def detail(self) -> DetailedMeasurement | None:
         """What measures more than the high-water mark shows, if that is needed."""
-        found: DetailedMeasurement | None = self.state.detail
-        return found
+        return self.state.detail
 
     def detail_now(self) -> DetailedMeasurement:
         """What measures more; from now on it is what measures the test."""
-        return self.detail or self._add_detail()
+        return self.state.detail or self._add_detail()
 
     @property
     def lost(self) -> str:
@@ -410,7 +409,7 @@ class Measurement:
     def peak_and_growth(self) -> tuple[int, int]:
         """Bytes of the call's peak (or setup's, without a call), and of what stayed so far."""
         state = self.state
-        detail = self.detail
+        detail = self.state.detail
         if detail is not None:
             return detail.peaks.peak_and_growth()
         begun = state.begun()
@@ -420,7 +419,7 @@ class Measurement:
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase."""
-        detail = self.detail
+        detail = self.state.detail
         if detail is not None:
             return detail.phase_readings()
         return tuple(
