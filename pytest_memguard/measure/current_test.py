@@ -10,7 +10,6 @@ from pytest_memguard.model import PhaseName
 
 if TYPE_CHECKING:
     from pytest_memguard.leaks import LeakReading
-    from pytest_memguard.measure.detail import DetailedMeasurement
     from pytest_memguard.measure.hard_limit import Stopped
     from pytest_memguard.measure.requirements import Requirements
     from pytest_memguard.model import Finding, Peak
@@ -147,7 +146,7 @@ class CurrentTest:
         self.plan: Any = None
         self.requirements: Requirements | None = None
         self.open: PhaseName | None = None
-        self.detail: DetailedMeasurement | None = None
+        self.detail: Any = None
         self.leak: LeakReading | None = None
         self.imports = self.modules = 0
         self.markers: Collection[Any] = ()

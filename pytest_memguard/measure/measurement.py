@@ -390,7 +390,8 @@ class Measurement:
     @property
     def detail(self) -> DetailedMeasurement | None:
         """What measures more than the high-water mark shows, if that is needed."""
-        return self.state.detail
+        found: DetailedMeasurement | None = self.state.detail
+        return found
 
     def detail_now(self) -> DetailedMeasurement:
         """What measures more; from now on it is what measures the test."""
@@ -409,7 +410,7 @@ class Measurement:
     def peak_and_growth(self) -> tuple[int, int]:
         """Bytes of the call's peak (or setup's, without a call), and of what stayed so far."""
         state = self.state
-        detail = self.state.detail
+        detail = self.detail
         if detail is not None:
             return detail.peaks.peak_and_growth()
         begun = state.begun()
@@ -419,7 +420,7 @@ class Measurement:
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase."""
-        detail = self.state.detail
+        detail = self.detail
         if detail is not None:
             return detail.phase_readings()
         return tuple(

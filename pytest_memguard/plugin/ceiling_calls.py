@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -19,9 +19,23 @@ from pytest_memguard.probes.ended_children import (
 from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
-    from pytest_memguard.plugin.ceiling import Ceiling
+    from pytest_memguard.plugin.items import ItemHooks
     from pytest_memguard.probes.lifetime_peak import LifetimePeak
     from pytest_memguard.settings import Settings
+
+
+class LateStart(Protocol):
+    """Sets up the session while tests run."""
+
+    started: bool
+    """Whether it is set up."""
+
+    @property
+    def items(self) -> ItemHooks:
+        """What measures tests, once it is."""
+
+    def start_late(self, session: pytest.Session) -> ItemHooks:
+        """Set it up."""
 
 
 class Calls:
@@ -62,7 +76,7 @@ class Calls:
 
     def __init__(
         self,
-        ceiling: Ceiling,
+        ceiling: LateStart,
         mark: LifetimePeak,
         settings: Settings,
         suspects: AbstractSet[str],
