@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from pytest_memguard.recording.check import check_leaks
     from pytest_memguard.recording.watch import Recording, watch
     from pytest_memguard.units import Size
-    from pytest_memguard.watches import Levels, WatchGrowth
+    from pytest_memguard.watch_levels import Levels
+    from pytest_memguard.watches import WatchGrowth
 
 __all__ = [
     "BudgetExceeded",
@@ -79,7 +80,7 @@ _HOMES = {
     "ConfigError": "errors",
     "LeakDetected": "errors",
     "LeakUndecided": "errors",
-    "Levels": "watches",
+    "Levels": "watch_levels",
     "Marker": "extension",
     "Measure": "plugin.fixture",
     "MemGuard": "plugin.fixture",

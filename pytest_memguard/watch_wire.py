@@ -8,11 +8,9 @@ from typing import Any, Final
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import Json, other_format, present_state
+from pytest_memguard.watch_levels import PROCESS_SIGNALS, SIGNALS, Levels, levels_of
 from pytest_memguard.watches import (
-    PROCESS_SIGNALS,
-    SIGNALS,
     IterationReading,
-    Levels,
     Life,
     SignalGrowth,
     StageOfWatch,
@@ -21,7 +19,6 @@ from pytest_memguard.watches import (
     WatchGrowth,
     WatchRecord,
     WatchTrace,
-    levels_of,
 )
 
 FORMAT: Final = 1

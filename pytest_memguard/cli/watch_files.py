@@ -17,8 +17,9 @@ from pytest_memguard.probes.commit import current_commit
 from pytest_memguard.storage.files import write_whole
 from pytest_memguard.storage.history_location import open_to_write
 from pytest_memguard.storage.stored_runs import append_run
+from pytest_memguard.watch_levels import PROCESS_SIGNALS, SIGNALS
 from pytest_memguard.watch_wire import watch_to_json
-from pytest_memguard.watches import PROCESS_SIGNALS, SIGNALS, WatchRecord
+from pytest_memguard.watches import WatchRecord
 
 RECORDING_FILE: Final = "recording.json"
 _SAMPLES_FILE: Final = "samples.tsv"

@@ -28,7 +28,8 @@ from pytest_memguard.recording.pace import Pace
 from pytest_memguard.recording.watcher import Watcher
 from pytest_memguard.report.watch_tables import event_text
 from pytest_memguard.sizes import format_size
-from pytest_memguard.watches import Levels, WatchEvent, WatchRecord
+from pytest_memguard.watch_levels import Levels
+from pytest_memguard.watches import WatchEvent, WatchRecord
 
 SUCCESSOR_SECONDS: Final = 2.0
 """So long a process that has ended is waited for to be restarted."""

@@ -14,7 +14,8 @@ from pytest_memguard.judge.watch_thresholds import Threshold, parse_duration, pa
 from pytest_memguard.storage.files import read_text
 from pytest_memguard.units import parse_count, parse_size
 from pytest_memguard.values import dataclass
-from pytest_memguard.watches import NODE_SIGNALS, SEVERITIES
+from pytest_memguard.watch_levels import NODE_SIGNALS
+from pytest_memguard.watches import SEVERITIES
 
 SECTION: Final = "watch"
 DEFAULT_FOLDER: Final = ".memguard/watch"

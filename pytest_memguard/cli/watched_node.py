@@ -16,7 +16,8 @@ from pytest_memguard.probes.node_reports import NodeReports, Thread
 from pytest_memguard.probes.watched_process import identity_of
 from pytest_memguard.recording.node_memory import NodeMemory
 from pytest_memguard.recording.watcher import Watcher
-from pytest_memguard.watches import KEPT_SIGNALS, WatchGrowth
+from pytest_memguard.watch_levels import KEPT_SIGNALS
+from pytest_memguard.watches import WatchGrowth
 
 _PATIENCE_SECONDS: Final = 120.0
 """So long the end of the watch waits for a snapshot: V8 writes some 50 MB a second."""

@@ -6,14 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from pytest_memguard.sizes import MIB
-from pytest_memguard.watches import (
-    KEPT_SIGNALS,
-    Doubt,
-    GrowthState,
-    SignalGrowth,
-    WatchSignal,
-    WatchTrace,
-)
+from pytest_memguard.watch_levels import KEPT_SIGNALS, WatchSignal
+from pytest_memguard.watches import Doubt, GrowthState, SignalGrowth, WatchTrace
 
 _EXPLAINED_SHARE: Final = 0.5
 """Share of a growth that something else has to have risen by to explain it."""

@@ -12,7 +12,8 @@ from typing import Final
 from pytest_memguard.judge.slopes import T_975, T_999, quantile
 from pytest_memguard.sizes import KIB
 from pytest_memguard.values import dataclass
-from pytest_memguard.watches import Doubt, GrowthState, SignalGrowth, WatchSignal
+from pytest_memguard.watch_levels import WatchSignal
+from pytest_memguard.watches import Doubt, GrowthState, SignalGrowth
 
 Points = Sequence[tuple[float, float]]
 """Seconds and levels, in order."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_memguard.watches import JUDGED_SIGNALS, GrowthChange, SignalGrowth, WatchGrowth
+from pytest_memguard.watch_levels import JUDGED_SIGNALS
+from pytest_memguard.watches import GrowthChange, SignalGrowth, WatchGrowth
 
 
 def growth_changes(before: WatchGrowth, after: WatchGrowth) -> list[GrowthChange]:

@@ -8,15 +8,13 @@ from typing import Final
 
 from pytest_memguard.judge.node_growth import node_state, uncollected
 from pytest_memguard.judge.steady_growth import WARM_UP_SHARE, signal_growth
+from pytest_memguard.watch_levels import JUDGED_SIGNALS, KEPT_SIGNALS, WatchSignal
 from pytest_memguard.watches import (
-    JUDGED_SIGNALS,
-    KEPT_SIGNALS,
     Doubt,
     GrowthState,
     Life,
     SignalGrowth,
     WatchGrowth,
-    WatchSignal,
     WatchTrace,
 )
 

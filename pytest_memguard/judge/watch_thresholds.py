@@ -10,15 +10,15 @@ from typing import Final
 from pytest_memguard.errors import ConfigError, quoted
 from pytest_memguard.units import parse_count, parse_size
 from pytest_memguard.values import dataclass
-from pytest_memguard.watches import (
+from pytest_memguard.watch_levels import (
     NODE_SIGNALS,
     PROCESS_SIGNALS,
     SIGNAL_NAMES,
     SIZE_SIGNALS,
     Levels,
-    Severity,
     WatchSignal,
 )
+from pytest_memguard.watches import Severity
 
 _UNITS: Final = {"": 1, "s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = r"(?ai)\s*(\d+(?:\.\d*)?|\.\d+)\s*(s|min|m|h|d|)\s*"

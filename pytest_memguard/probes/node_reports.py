@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.values import dataclass
-from pytest_memguard.watches import NodeSignal
+from pytest_memguard.watch_levels import NodeSignal
 
 ReportKind: TypeAlias = Literal["reading", "stage", "iteration", "snapshot"]
 Thread: TypeAlias = tuple[int, int]

@@ -13,7 +13,7 @@ import psutil
 
 from pytest_memguard.probes.tree_linux import LinuxTree
 from pytest_memguard.probes.tree_psutil import PsutilTree
-from pytest_memguard.watches import SIGNALS, Levels, WatchSignal, levels_of
+from pytest_memguard.watch_levels import SIGNALS, Levels, WatchSignal, levels_of
 
 _SHARE_OF_TIME: Final = 200
 """So many times as long as an expensive reading took, it is not repeated."""

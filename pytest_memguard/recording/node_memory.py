@@ -7,13 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from pytest_memguard.probes.node_reports import NodeReport, NodeReports, Thread
-from pytest_memguard.watches import (
-    NODE_SIGNALS,
-    IterationReading,
-    Levels,
-    NodeSignal,
-    levels_of,
-)
+from pytest_memguard.watch_levels import NODE_SIGNALS, Levels, NodeSignal, levels_of
+from pytest_memguard.watches import IterationReading
 
 _FRESH_SECONDS: Final = 0.3
 """So long a report is at least what the program uses now; while it is busy nothing is known."""

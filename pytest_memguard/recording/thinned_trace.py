@@ -6,7 +6,8 @@ from array import array
 from math import isnan, nan
 from typing import Final
 
-from pytest_memguard.watches import PROCESS_SIGNALS, SIGNALS, Levels, WatchTrace
+from pytest_memguard.watch_levels import PROCESS_SIGNALS, SIGNALS, Levels
+from pytest_memguard.watches import WatchTrace
 
 MOST_ROWS: Final = 2000
 """Rows that are kept; beyond it neighbours are averaged."""

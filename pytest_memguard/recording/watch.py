@@ -18,15 +18,9 @@ from pytest_memguard.recording.watch_client import WatchClient
 from pytest_memguard.report.watch_tables import recording_table
 from pytest_memguard.report.watch_verdict import growth_sentence
 from pytest_memguard.units import as_number
+from pytest_memguard.watch_levels import Levels, above
 from pytest_memguard.watch_wire import stage_from_json, watch_from_json
-from pytest_memguard.watches import (
-    Levels,
-    StageOfWatch,
-    WatchEvent,
-    WatchGrowth,
-    WatchRecord,
-    above,
-)
+from pytest_memguard.watches import StageOfWatch, WatchEvent, WatchGrowth, WatchRecord
 
 DEFAULT_INTERVAL: Final = 0.1
 LEAST_INTERVAL: Final = 0.01

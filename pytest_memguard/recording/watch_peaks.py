@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_memguard.watches import SIGNALS, Levels, WatchSignal, levels_of
+from pytest_memguard.watch_levels import SIGNALS, Levels, WatchSignal, levels_of
 
 
 class OpenStage:

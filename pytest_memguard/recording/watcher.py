@@ -24,19 +24,15 @@ from pytest_memguard.recording.node_memory import NodeMemory, StageMark
 from pytest_memguard.recording.thinned_trace import ThinnedTrace
 from pytest_memguard.recording.tree_members import TreeMembers
 from pytest_memguard.recording.watch_peaks import OpenStage, Peaks
-from pytest_memguard.watches import (
+from pytest_memguard.watch_levels import (
     HIDDEN_SIGNALS,
     NODE_SIGNALS,
     SIGNALS,
-    EventKind,
     Levels,
-    Life,
     NodeSignal,
-    StageOfWatch,
-    WatchEvent,
-    WatchRecord,
     with_more,
 )
+from pytest_memguard.watches import EventKind, Life, StageOfWatch, WatchEvent, WatchRecord
 
 _INTERVALS: Final = 1000
 """So many of the latest times between two samples are kept."""

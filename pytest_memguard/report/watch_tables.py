@@ -9,19 +9,21 @@ from typing import Final
 from pytest_memguard.escapes import one_line
 from pytest_memguard.report.table import aligned_table, plain_table
 from pytest_memguard.sizes import KIB, MIB, format_mib, format_size
-from pytest_memguard.watches import (
+from pytest_memguard.watch_levels import (
     JUDGED_SIGNALS,
     NODE_SIGNALS,
     PROCESS_SIGNALS,
     SIGNAL_NAMES,
     SIZE_SIGNALS,
-    IterationReading,
     Levels,
+    WatchSignal,
+)
+from pytest_memguard.watches import (
+    IterationReading,
     SignalGrowth,
     StageOfWatch,
     WatchEvent,
     WatchRecord,
-    WatchSignal,
 )
 
 NOUNS: Final[dict[WatchSignal, str]] = {

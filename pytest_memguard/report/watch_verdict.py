@@ -14,16 +14,8 @@ from pytest_memguard.report.watch_tables import (
     recording_table,
 )
 from pytest_memguard.sizes import format_mib, format_size
-from pytest_memguard.watches import (
-    DOUBTS,
-    KEPT_SIGNALS,
-    SIGNAL_NAMES,
-    SIZE_SIGNALS,
-    GrowthChange,
-    Life,
-    WatchRecord,
-    WatchSignal,
-)
+from pytest_memguard.watch_levels import KEPT_SIGNALS, SIGNAL_NAMES, SIZE_SIGNALS, WatchSignal
+from pytest_memguard.watches import DOUBTS, GrowthChange, Life, WatchRecord
 
 _WIDTH: Final = 40
 _IDLE_SHARE: Final = 0.001

@@ -11,7 +11,7 @@ from pytest_memguard.judge.watch_thresholds import (
     parse_thresholds,
 )
 from pytest_memguard.sizes import GIB, MIB
-from pytest_memguard.watches import levels_of
+from pytest_memguard.watch_levels import levels_of
 
 
 @pytest.mark.parametrize(

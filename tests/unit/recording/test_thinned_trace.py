@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.recording.thinned_trace import ThinnedTrace
-from pytest_memguard.watches import SIGNALS, Levels, levels_of
+from pytest_memguard.watch_levels import SIGNALS, Levels, levels_of
 
 
 def filled(count, most=100, lives=lambda _: 0):

@@ -10,8 +10,8 @@ import pytest
 from pytest_memguard.recording.pace import Pace
 from pytest_memguard.recording.watcher import Watcher
 from pytest_memguard.sizes import MIB
+from pytest_memguard.watch_levels import levels_of
 from pytest_memguard.watch_wire import watch_from_json, watch_to_json
-from pytest_memguard.watches import levels_of
 from tests.support.watched_programs import sleeper, wait_until
 
 

@@ -16,9 +16,9 @@ from pytest_memguard.report.watch_tables import (
 )
 from pytest_memguard.report.watch_verdict import growth_sentence, verdict_lines, watch_report
 from pytest_memguard.sizes import MIB
+from pytest_memguard.watch_levels import Levels, levels_of
 from pytest_memguard.watch_wire import watch_from_json, watch_to_json
 from pytest_memguard.watches import (
-    Levels,
     Life,
     SignalGrowth,
     WatchedProcess,
@@ -26,7 +26,6 @@ from pytest_memguard.watches import (
     WatchGrowth,
     WatchRecord,
     WatchTrace,
-    levels_of,
 )
 
 
