@@ -374,7 +374,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="SHARE",
         default="50%",
         help="Share of the run's time (0.5 or 50%) for which tests may be measured again in a "
-        "fresh process because of --mem-confirm, or 10 seconds if that is more; a test for "
+        "fresh process because of --mem-confirm, or a minute if that is more; a test for "
         "which no time is left is undecided. 0: none; what --mem-save stores is always "
         "measured.",
     ),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _LEAST_SECONDS: Final = 60.0
 _TIMES_THE_CALL: Final = 80
-_ALWAYS_SECONDS: Final = 10.0
+_ALWAYS_SECONDS: Final = 60.0
 """Seconds that measuring again may take in any process, however short its run is."""
 
 
