@@ -16,6 +16,7 @@ from pytest_memguard.judge.slack_thresholds import (
     thresholds_for,
 )
 from pytest_memguard.measure.instruments import URGENT_GARBAGE_FACTOR
+from pytest_memguard.measure.screen import most_screened
 from pytest_memguard.metrics import Metric, metric_named
 from pytest_memguard.model import PHASES, Budget, PhaseName
 from pytest_memguard.sizes import MIB
@@ -60,6 +61,7 @@ class Requirements:
         detailed: whether the high-water mark, phase by phase, is not enough.
         simple: whether a limit on the peak RSS of the call is all there is.
         most_slack: bytes of slack up to which such a call needs no tracker.
+        most_screened: as many where a fresh process can answer in doubt.
         setup_no_finding_below: the highest peak of setup that needs no closer look.
         call_no_finding_below: the highest peak of the call in which no check finds anything.
         call_only_limit: the user's limit on the call's peak RSS, infinite where a limit covers
@@ -88,6 +90,7 @@ class Requirements:
         "metered",
         "metered_whole",
         "metrics",
+        "most_screened",
         "most_slack",
         "no_finding_below",
         "readings",
@@ -214,6 +217,9 @@ class Requirements:
         )
         call = self.thresholds.get("call")
         self.most_slack = call.use_tracker if call is not None else inf
+        self.most_screened = self.most_slack
+        if self.simple and self.can_be_measured_again:
+            self.most_screened = max(self.most_slack, most_screened(self.resident["call"]))
         self.setup_no_finding_below = min(self.call_only_limit, NOTABLE_RISE_BYTES)
         self.call_no_finding_below = self.no_finding_below.get("call", inf)
 

@@ -22,11 +22,16 @@ class Screen:
     Args:
         is_enough: whether a fresh process can answer where there is doubt, and nothing reads
             peaks beside the budgets.
+
+    Attributes:
+        is_open: whether slack might stay when that was last asked, and nothing was in doubt
+            since.
     """
 
     def __init__(self, is_enough: Callable[[], bool] = bool) -> None:
         self._is_enough = is_enough
         self._left = 0
+        self.is_open = False
 
     def most(self, limit: int) -> int:
         """The bytes of slack that may stay before a test.
@@ -34,13 +39,20 @@ class Screen:
         Args:
             limit: the test's budget, in bytes.
         """
+        self.is_open = False
         if not self._is_enough():
             return 0
         if self._left:
             self._left -= 1
             return 0
-        return int(_MOST_SHARE * limit)
+        self.is_open = True
+        return most_screened(limit)
 
     def note_doubt(self) -> None:
         """Note that slack has left a test's peak in doubt."""
-        self._left = _FILLED_AFTER_DOUBT
+        self._left, self.is_open = _FILLED_AFTER_DOUBT, False
+
+
+def most_screened(limit: int) -> int:
+    """Return the bytes of slack that may stay before a test with this budget, in bytes."""
+    return int(_MOST_SHARE * limit)

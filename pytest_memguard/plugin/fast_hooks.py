@@ -88,6 +88,7 @@ class FastHooks:
         "_of_children",
         "_of_sys",
         "_reset_by_others",
+        "_screen",
         "_settle",
         "_setup",
         "_slow",
@@ -124,7 +125,7 @@ class FastHooks:
         self._inherited_peak, self._below_inherited = mark.inherited_peak, mark.below_inherited
         self._now: Callable[[], float] = Clock.seconds
         self._of_sys = vars(sys)
-        self._settle = instruments.settle
+        self._settle, self._screen = instruments.settle, instruments.screen
         self._limits = LimitProperties()
         self._markers = 0
 
@@ -242,13 +243,14 @@ class FastHooks:
         now = call.region.started = self._now()
         if now - start > EXPENSIVE_SECONDS:
             settle.cheap = False
+        most = requirements.most_screened if self._screen.is_open else requirements.most_slack
         # no more can be free inside the process than is resident
         slack = (
             base
             if base <= requirements.ignored_rise_bytes
-            else estimator.known(base, requirements.tolerance, requirements.most_slack)
+            else estimator.known(base, requirements.tolerance, most)
         )
-        if slack < 0 or slack > requirements.most_slack:
+        if slack < 0 or slack > most:
             self._tests.measured()
             return False
         call.slack, call.foreign, call.begun = slack, estimator.foreign, True

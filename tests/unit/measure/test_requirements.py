@@ -252,3 +252,20 @@ def test_simple() -> None:
         Requirements(readings=True),
     ):
         assert not (Requirements(limits=[CALL]) | more).simple
+
+
+@pytest.mark.parametrize(
+    ("needed", "most"),
+    [
+        pytest.param(Requirements(limits=[budget(40 * MIB)]), 32 * MIB, id="call"),
+        pytest.param(
+            Requirements(limits=[budget(40 * MIB)], bounds=True), 10 * MIB, id="shown"
+        ),
+        pytest.param(
+            Requirements(limits=[budget(40 * MIB), HEAP]), 10 * MIB, id="not-measured-again"
+        ),
+    ],
+)
+def test_slack_that_may_stay(needed, most) -> None:
+    """It does where a budget on the call is all there is: a fresh process answers in doubt."""
+    assert most == needed.most_screened

@@ -17,3 +17,15 @@ def test_slack_stays_until_there_is_doubt() -> None:
 def test_slack_is_filled_where_no_process_can_answer() -> None:
     """Without a fresh process each peak has to be as exact as possible."""
     assert Screen().most(10) == 0
+
+
+def test_whether_it_is_open() -> None:
+    """The fast path reads whether slack might stay the last time, and is closed by doubt."""
+    screen = Screen(lambda: True)
+    assert not screen.is_open
+    assert screen.most(100) == 80
+    assert screen.is_open
+    screen.note_doubt()
+    assert not screen.is_open
+    assert screen.most(100) == 0
+    assert not screen.is_open
