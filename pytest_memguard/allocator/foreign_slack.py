@@ -10,7 +10,7 @@ from pytest_memguard.probes.ours import Ours
 from pytest_memguard.sizes import MIB
 
 NEGLIGIBLE: Final = 1 * MIB
-"""Bytes that do not count: an arena of CPython's may not have been touched yet."""
+"""Bytes that do not count by themselves: as many may be missing from the count."""
 _SHARE_OF_TIME: Final = 20
 
 
@@ -74,5 +74,6 @@ class ForeignSlack:
             self._known, self._at, self._was_counted = bound, unexplained, True
             self._due = Clock.seconds() + (Clock.cpu() - start) * _SHARE_OF_TIME
         self._at = min(self._at, unexplained)
-        self._last = bound if bound > NEGLIGIBLE else 0
+        # CPython may have up to an arena less than it says, which it has not touched yet
+        self._last = bound + NEGLIGIBLE if bound > NEGLIGIBLE else 0
         return self._last
