@@ -32,6 +32,12 @@ def held(holder: str, *types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Dia
     )
 
 
+def item_held(holder: str, item: str, *types: str) -> Diagnosis:
+    """A leak of items of a type, which lead to objects of others."""
+    path = RetentionPath(steps=("module", "[3]", item), holder=holder)
+    return replace(lost(*types), path=path)
+
+
 def lost(*types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Diagnosis:
     """A leak that nothing holds."""
     grown = tuple(TypeGrowth(type=name, count=16, size=160) for name in types)
@@ -49,6 +55,11 @@ def lost(*types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Diagnosis:
             held("atexit", "app.Row"),
             held("atexit", "app.Row", lines=(OF_TEST,)),
             id="registry-of-a-type",
+        ),
+        pytest.param(
+            item_held("logging.root.handlers", "app.Sink", "app.Sink"),
+            item_held("logging.root.handlers", "app.Sink", "app.Envelope", "app.Sink"),
+            id="registry-of-items-that-lead-to-others",
         ),
         pytest.param(
             lost(),
