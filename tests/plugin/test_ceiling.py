@@ -14,9 +14,9 @@ pytestmark = pytest.mark.skipif(
 XDIST = ("xdist",)
 # Otherwise it takes budgets of gigabytes: twenty times what the process holds anyway.
 FAR = """
-    from pytest_memguard.plugin import ceiling
+    from pytest_memguard.plugin import ceiling_calls
 
-    ceiling.ignored_slack = lambda limit: limit
+    ceiling_calls.ignored_slack = lambda limit: limit
 """
 SUITE = """
     import pytest
