@@ -127,6 +127,14 @@ class PastReading:
     """How long it took, setup and teardown included."""
     worker: str = ""
     """xdist's name for the process; empty without xdist."""
+    death: str = ""
+    """How its process died, as far as that is known: "crashed (SIGSEGV)"; usually empty."""
+    children: int | None = None
+    """Peak bytes of its descendants in one phase; ``None`` if they were not measured."""
+    need: int | None = None
+    """Bytes with which it was admitted; ``None`` if it did not ask for memory."""
+    waited: float | None = None
+    """Seconds for which it waited for memory; ``None`` if it did not ask for any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,13 @@ from typing import Final
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.metrics import RSS
+from pytest_memguard.metrics import CHILDREN, RSS
 from pytest_memguard.model import Outcome
 from pytest_memguard.past_runs import HistoryLocation, PastReading, PastRun
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.options import usage_error
+from pytest_memguard.plugin.properties import NEED, WAITED
 from pytest_memguard.probes.commit import current_commit
 from pytest_memguard.report.death_text import short_cause
 from pytest_memguard.settings import Settings
@@ -49,6 +50,7 @@ class HistoryReport:
         self._collector = collector
         self._crashed: list[str] = []
         self._lost: dict[str, str] = {}
+        self._admitted: dict[str, tuple[int, float]] = {}
         self.location = location_of(config, settings)
         try:
             check_location(self.location)
@@ -65,7 +67,11 @@ class HistoryReport:
             self._crashed.append(str(getattr(gateway, "id", "a worker")))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note a test whose process died and reports nothing any more."""
+        """Note a test that asked for memory, or whose process died and reports no more."""
+        if report.when == "setup" and report.user_properties:
+            known = dict(report.user_properties)
+            if NEED in known and WAITED in known:
+                self._admitted[report.nodeid] = int(str(known[NEED])), float(str(known[WAITED]))
         # one that is to be run again (pytest-rerunfailures) has another outcome here
         if str(report.when) == _CRASH and report.outcome == "failed":
             gateway = getattr(getattr(report, "node", None), "gateway", None)
@@ -105,7 +111,11 @@ class HistoryReport:
             self._tell(_told(run, number, self.location))
 
     def _readings(self) -> Iterator[PastReading]:
-        return readings_of(self._collector.outcomes(), self._lost)
+        deaths = {one.running: short_cause(one) for one in self._collector.lost()}
+        for reading in readings_of(self._collector.outcomes(), self._lost):
+            need, waited = self._admitted.get(reading.nodeid, (None, None))
+            death = reading.death or deaths.get(reading.nodeid, "")
+            yield replace(reading, need=need, waited=waited, death=death)
 
     def _tell(self, line: str) -> None:
         self._collector.closing_lines.append(line)
@@ -169,7 +179,7 @@ def reading_of(outcome: Outcome) -> PastReading:
         run=0,
         nodeid=outcome.nodeid,
         outcome="crashed" if outcome.death and outcome.result in _FAILED else outcome.result,
-        finding=finding if outcome.death is None else short_cause(outcome.death),
+        finding=finding if outcome.death is None else "",
         metric=peak.metric if peak is not None else RSS.name,
         peak=peak.value if peak is not None else None,
         ceiling=peak.high if peak is not None else None,
@@ -178,7 +188,15 @@ def reading_of(outcome: Outcome) -> PastReading:
         leak=leak.verdict.state if leak is not None else "",
         seconds=sum(phase.seconds for phase in outcome.phases),
         worker=outcome.worker,
+        death=short_cause(outcome.death) if outcome.death is not None else "",
+        children=_children(outcome),
     )
+
+
+def _children(outcome: Outcome) -> int | None:
+    """Return what descendants of a test used at most; ``None`` if that was not measured."""
+    peaks = (phase.peak(CHILDREN.name) for phase in outcome.phases)
+    return max((peak.value for peak in peaks if peak is not None), default=None)
 
 
 def _told(run: PastRun, number: int, location: HistoryLocation) -> str:

@@ -15,6 +15,7 @@ from pytest_memguard.plugin.expected_needs import ExpectedNeeds
 from pytest_memguard.plugin.keys import ITEMS
 from pytest_memguard.plugin.marked_items import MarkedItem
 from pytest_memguard.plugin.parallel_report import ADMISSION, USED
+from pytest_memguard.plugin.properties import NEED, WAITED
 from pytest_memguard.plugin.recorded_needs import RECORDED
 from pytest_memguard.recording.tokens import ALONE, MEDIAN, Tokens
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 LOST: Final = "whether there is memory for tests"
 _HEAVY_FIRST: Final = "heavy"
-NEED: Final = "memguard_need_bytes"
-WAITED: Final = "memguard_waited_seconds"
-"""Properties of tests that were large enough to ask."""
 
 
 class ParallelTests:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PEAK: Final = "memguard_peak_bytes"
 DELTA: Final = "memguard_delta_bytes"
 LIMIT: Final = "memguard_budget_bytes"
+NEED: Final = "memguard_need_bytes"
+WAITED: Final = "memguard_waited_seconds"
+"""Of tests that were large enough to ask for memory."""
 
 
 def set_properties(

@@ -11,7 +11,7 @@ import pytest
 from pytest_memguard.baselines import Baseline
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.readings import environment_key
-from pytest_memguard.metrics import RSS
+from pytest_memguard.metrics import RSS, TREE
 from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.values import dataclass
@@ -19,6 +19,7 @@ from pytest_memguard.values import dataclass
 BASELINE: Final = "the baseline"
 HISTORY: Final = "the history"
 RECORDED: Final = frozenset({BASELINE, HISTORY})
+_METRICS: Final = (RSS.name, TREE.name)
 _RUNS: Final = 5
 """Number of runs of the history that count."""
 
@@ -39,7 +40,7 @@ class RecordedNeeds:
 
 
 def recorded_needs(config: pytest.Config) -> RecordedNeeds:
-    """Return what is recorded of tests; the peak of the call is all that is.
+    """Return what is recorded of tests: the peak of the call, with children where measured.
 
     Args:
         config: pytest's.
@@ -73,11 +74,12 @@ def _from_baseline(config: pytest.Config) -> Mapping[str, int]:
 
 def needs_in(baseline: Baseline) -> Mapping[str, int]:
     """Return the peaks in a baseline: of this environment, or the highest of all others."""
-    here = environment_key(environment())
+    here = {environment_key(environment(), metric) for metric in _METRICS}
+    known = here & baseline.environments.keys()
     entries = [
         of_tests
         for key, of_tests in baseline.environments.items()
-        if key == here or (here not in baseline.environments and key.metric == RSS.name)
+        if key in known or (not known and key.metric in _METRICS)
     ]
     found: dict[str, int] = {}
     for of_tests in entries:
@@ -104,7 +106,8 @@ def _from_history(config: pytest.Config) -> Mapping[str, int]:
         try:
             for reading in read_readings(database, read_runs(database, last=_RUNS)):
                 if reading.metric == RSS.name and reading.peak is not None:
-                    found[reading.nodeid] = max(reading.peak, found.get(reading.nodeid, 0))
+                    need = reading.peak + (reading.children or 0)
+                    found[reading.nodeid] = max(need, found.get(reading.nodeid, 0))
         finally:
             database.close()
     except StoreError as error:

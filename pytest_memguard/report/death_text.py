@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from pytest_memguard.deaths import Death
-from pytest_memguard.flights import signal_name
+from pytest_memguard.flights import LostWorker, signal_name
 from pytest_memguard.report.post_mortem import cause_text
 from pytest_memguard.report.table import format_seconds
 from pytest_memguard.sizes import format_size
@@ -54,18 +54,18 @@ def _when(death: Death) -> str:
     return f"{text} at up to {format_size(death.level + used)} (+{format_size(used)})"
 
 
-def short_cause(death: Death) -> str:
+def short_cause(died: Death | LostWorker) -> str:
     """Return the cause for a column: "crashed (SIGSEGV)".
 
     Args:
-        death: how it died.
+        died: how a test, or a worker, died.
     """
-    ending = death.ending
-    if death.cause == "exited":
+    ending = died.ending
+    if died.cause == "exited":
         return f"exited ({ending.exit_code})"
-    if death.cause in {"crashed", "ended", "killed"} and ending.signal is not None:
-        return f"{death.cause} ({signal_name(ending.signal)})"
-    return death.cause
+    if died.cause in {"crashed", "ended", "killed"} and ending.signal is not None:
+        return f"{died.cause} ({signal_name(ending.signal)})"
+    return died.cause
 
 
 def deaths_line(deaths: Iterable[Death]) -> str:

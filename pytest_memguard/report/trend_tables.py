@@ -99,7 +99,7 @@ def _row(point: Point) -> list[str]:
         format_mib(point.value) if point.value is not None else _raw(last),
         "+0.0" if after == "-0.0" else after,
         leaks[-1] if leaks else "-",
-        f"{last.outcome} ({last.finding})" if last.finding else last.outcome,
+        f"{last.outcome} ({why})" if (why := last.finding or last.death) else last.outcome,
     ]
 
 

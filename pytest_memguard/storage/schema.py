@@ -63,7 +63,15 @@ FIRST: Final = (
 )
 """Makes schema 1."""
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (FIRST,)
+SECOND: Final = (
+    "ALTER TABLE memguard_readings ADD COLUMN death TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE memguard_readings ADD COLUMN children_bytes BIGINT",
+    "ALTER TABLE memguard_readings ADD COLUMN need_bytes BIGINT",
+    "ALTER TABLE memguard_readings ADD COLUMN waited_seconds DOUBLE PRECISION",
+)
+"""Adds how a test's process died, what its children used, and how it waited for memory."""
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (FIRST, SECOND)
 """The statements that lead to each number, from 1 on; released ones never change."""
 
 

@@ -99,9 +99,10 @@ def _append_readings(database: Database, number: int, readings: Iterable[PastRea
         known.update(added)
         database.run(
             "INSERT INTO memguard_readings (run_id, test_id, outcome, finding, metric,"
-            " peak_bytes, ceiling_bytes, growth_bytes, imports, leak, seconds, worker)"
+            " peak_bytes, ceiling_bytes, growth_bytes, imports, leak, seconds, worker, death,"
+            " children_bytes, need_bytes, waited_seconds)"
             " VALUES (:run, :test, :outcome, :finding, :metric, :peak, :ceiling, :growth,"
-            " :imports, :leak, :seconds, :worker)",
+            " :imports, :leak, :seconds, :worker, :death, :children, :need, :waited)",
             [_values(reading, number, known[reading.nodeid]) for reading in some],
         )
 
@@ -131,6 +132,10 @@ def _values(reading: PastReading, number: int, test: int) -> SqlValues:
         "leak": reading.leak,
         "seconds": reading.seconds,
         "worker": reading.worker,
+        "death": reading.death,
+        "children": reading.children,
+        "need": reading.need,
+        "waited": reading.waited,
     }
 
 
@@ -232,7 +237,8 @@ def read_readings(
 
 _READINGS = (
     "SELECT g.run_id, t.nodeid, g.outcome, g.finding, g.metric, g.peak_bytes,"
-    " g.ceiling_bytes, g.growth_bytes, g.imports, g.leak, g.seconds, g.worker"
+    " g.ceiling_bytes, g.growth_bytes, g.imports, g.leak, g.seconds, g.worker, g.death,"
+    " g.children_bytes, g.need_bytes, g.waited_seconds"
     " FROM memguard_readings g JOIN memguard_tests t ON t.id = g.test_id WHERE "
 )
 
@@ -265,4 +271,8 @@ def _reading(row: SqlRow) -> PastReading:
         leak=present_state(row[9]),
         seconds=row[10],
         worker=row[11],
+        death=row[12],
+        children=row[13],
+        need=row[14],
+        waited=row[15],
     )

@@ -407,7 +407,7 @@ def test_history(run) -> None:
     run(DEATHS, "--mem-isolate", "--mem-history=h.db", "-k", "crash or large or after or exp")
     with sqlite3.connect("h.db") as database:
         rows = database.execute(
-            "SELECT nodeid, outcome, finding, peak_bytes, seconds FROM memguard_readings"
+            "SELECT nodeid, outcome, death, peak_bytes, seconds FROM memguard_readings"
             " JOIN memguard_tests ON id = test_id"
         ).fetchall()
     database.close()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import threading
 import time
 from contextlib import contextmanager
@@ -250,6 +251,46 @@ def test_recorded_needs(run, source) -> None:
     result.stdout.fnmatch_lines([f"memguard: parallel: needs: 2 tests by the {source}"])
     assert re.search(r"needs +(39|40|7\d|80).\d MiB at most, beside", text)
     assert re.search(r"real sum +\d+.\d MiB at most \(PSS\)", text)
+
+
+CHILD = """
+    import subprocess, sys, time
+    import pytest
+
+    CODE = "x = bytearray(b'x') * (60 << 20); import time; time.sleep(0.3)"
+
+    {marker}
+    def test_starts_a_child():
+        subprocess.run([sys.executable, "-c", CODE], check=True)
+"""
+
+
+@pytest.mark.parametrize("source", ["baseline", "history"])
+def test_recorded_children(run, source) -> None:
+    """What children use is counted where it is recorded: by a budget, or in the history."""
+    suite = CHILD.format(
+        marker='@pytest.mark.mem_budget("500 MB", metric="tree")'
+        if source == "baseline"
+        else ""
+    )
+    flag = "--mem-save" if source == "baseline" else "--mem-history=h.db"
+    run(suite, flag, "--mem", "--mem-confirm=0")
+    flags = () if source == "baseline" else (flag,)
+    result = run(None, "--mem-parallel=900", *flags)
+    result.stdout.fnmatch_lines([f"memguard: parallel: needs: 1 test by the {source}"])
+    assert re.search(r"needs +(6|7)\d.\d MiB at most, beside", lines(result))
+    if source == "history":
+        with sqlite3.connect("h.db") as database:
+            rows = database.execute(
+                "SELECT children_bytes, need_bytes, waited_seconds FROM memguard_readings"
+                " ORDER BY run_id"
+            ).fetchall()
+        database.close()
+        (children, *nothing), (_, need, waited) = rows
+        assert children >= 60 << 20
+        assert nothing == [None, None]
+        assert need >= children
+        assert waited == 0
 
 
 def test_damaged_baseline(run, pytester) -> None:

@@ -41,6 +41,10 @@ READING = PastReading(
     leak="leaking",
     seconds=1.25,
     worker="gw1",
+    death="crashed (SIGSEGV)",
+    children=6_000_000_000,
+    need=7_000_000_000,
+    waited=0.5,
 )
 BARE = PastReading(run=1, nodeid="tests/test_a.py::test_bare", outcome="skipped")
 
