@@ -19,6 +19,7 @@ from pytest_memguard.measure.error_origin import (
 from pytest_memguard.model import Budget, Ceiling, PhaseName, Stop
 
 if TYPE_CHECKING:
+    from pytest_memguard.probes.array_errors import ArrayErrors
     from pytest_memguard.probes.used_errors import UsedErrors
 Loaded = TypeVar("Loaded")
 
@@ -144,6 +145,8 @@ class _Hit(NamedTuple):
     thread: str = ""
     error: int = 0
     words: str = ""
+    by_catcher: bool = False
+    """Whether the line is that of the function that has caught the error, if any has."""
 
 
 class HardLimits:
@@ -157,6 +160,7 @@ class HardLimits:
 
     Attributes:
         errors: notices MemoryErrors that a test catches, if anything can.
+        arrays: notices those of numpy, where that needs a way of its own.
         is_lower: whether a lower limit was in force when the last one was to be set.
     """
 
@@ -169,6 +173,7 @@ class HardLimits:
         stages_are_hard: bool,
     ) -> None:
         self.errors: CaughtErrors | None = None
+        self.arrays: ArrayErrors | None = None
         self.is_lower = False
         self._holder = holder
         self._root = root
@@ -229,6 +234,8 @@ class HardLimits:
         self._is_open, self._pauses = True, 0
         if self.errors is not None:
             self.errors.begin()
+        if self.arrays is not None:
+            self.arrays.look()
         self._hold()
 
     def lift(self) -> None:
@@ -299,14 +306,44 @@ class HardLimits:
         try:
             return load()
         finally:
-            more = max(0, self._holder.used() - before)
-            self._levels[:] = [
-                level._replace(most=level.most + more, start=level.start + more)
-                for level in self._levels
-            ]
-            if self._whole is not None:
-                self._whole = self._whole[0] + more, self._whole[1]
+            self._move(max(0, self._holder.used() - before))
+            if self.arrays is not None:
+                self.arrays.look()
             self.go_on()
+
+    def leave_out_stack(self, start: Callable[[], Loaded], stack: int) -> Loaded:
+        """Leave out what is reserved for a thread while it is started, up to a size.
+
+        The thread may run at once, so that the limit is only raised meanwhile.
+
+        Args:
+            start: starts the thread.
+            stack: bytes that its stack takes at most.
+        """
+        if not self._is_open or self._pauses or not self._levels:
+            return start()
+        before = self._holder.used()
+        self._move(stack)
+        self._hold()
+        try:
+            return start()
+        finally:
+            self._count_stack(min(stack, max(0, self._holder.used() - before)) - stack)
+
+    def _count_stack(self, more: int) -> None:
+        """Put the levels where they belong after a thread has started, or failed to."""
+        if self._is_open and not self._pauses:
+            self._move(more)
+            self._hold()
+
+    def _move(self, more: int) -> None:
+        """Raise all levels, or lower them, because of what does not count."""
+        self._levels[:] = [
+            level._replace(most=level.most + more, start=level.start + more)
+            for level in self._levels
+        ]
+        if self._whole is not None:
+            self._whole = self._whole[0] + more, self._whole[1]
 
     def forget(self) -> None:
         """Hold nothing: this is a child of the test's process."""
@@ -355,8 +392,17 @@ class HardLimits:
 
     # What was reached
 
-    def note(self, code: CodeType, offset: int, error: BaseException) -> None:
-        """Take note of a MemoryError that is being raised, in whatever thread."""
+    def note(
+        self, code: CodeType, offset: int, error: BaseException, *, by_catcher: bool = False
+    ) -> None:
+        """Take note of a MemoryError that is being raised, in whatever thread.
+
+        Args:
+            code: of the function.
+            offset: of its instruction.
+            error: the exception.
+            by_catcher: whether the function is the one that catches it.
+        """
         if not (self._is_open and self._is_held) or self._hits or is_beyond_reason(error):
             return
         self.pause()  # there may be no memory left to take notes with
@@ -367,7 +413,8 @@ class HardLimits:
         name = "" if thread.ident == self._thread else thread.name
         if hit is not None:
             words = str(error)
-            self._hits.append(hit._replace(origin=origin, thread=name, words=words))
+            hit = hit._replace(thread=name, words=words, by_catcher=by_catcher)
+            self._hits.append(hit._replace(origin=origin))
         self.go_on()
 
     def _note_leaving(self, error: int) -> None:
@@ -449,7 +496,7 @@ class HardLimits:
         hit = self._of_error(found)
         if self._hits:  # when memory has run out, a traceback may lack its innermost lines
             hit = self._hits[0]
-            noted = hit.origin
+            noted = None if hit.by_catcher else hit.origin
             if origin is None or (noted and noted[:2] != origin[:2]):
                 origin = noted
         elif hit is None and self._at_end is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -14,6 +15,7 @@ from pytest_memguard.measure.hard_limit import HardLimits, Holder
 from pytest_memguard.measure.loaded_libraries import LoadedLibraries
 from pytest_memguard.measure.spared_children import Pause, SparedChildren
 from pytest_memguard.measure.stage_host import set_limits
+from pytest_memguard.measure.started_threads import StartedThreads
 from pytest_memguard.measure.watchdog import INTERVAL_SECONDS, Watchdog
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.hard_phases import (
@@ -82,8 +84,11 @@ class HardHooks:
         stack.callback(SparedChildren(pause).close)
         if self._leaves_out:
             stack.callback(LoadedLibraries(limits).close)
+            stack.callback(StartedThreads(limits).close)
         if limits.errors is not None:
             stack.callback(limits.errors.close)
+        if limits.arrays is not None:
+            stack.callback(limits.arrays.close)
 
 
 def _holder(gaps: list[Gap]) -> Holder | None:
@@ -110,17 +115,17 @@ def _holder(gaps: list[Gap]) -> Holder | None:
 
 def _notice_caught(limits: HardLimits, gaps: list[Gap]) -> None:
     """Notice MemoryErrors that tests catch, as far as this interpreter lets us."""
-    reason = (
-        "before Python 3.12 those of numpy, and of other classes of their own, are not noticed"
-    )
+    reason = "before Python 3.12 those of classes of their own, except numpy's, are not noticed"
     try:
         if sys.version_info >= (3, 12):
             from pytest_memguard.probes.raised_errors import RaisedErrors
 
             limits.errors = RaisedErrors(limits.note)
             return
+        from pytest_memguard.probes.array_errors import ArrayErrors
         from pytest_memguard.probes.used_errors import UsedErrors
 
+        limits.arrays = ArrayErrors(partial(limits.note, by_catcher=True))
         limits.use(UsedErrors())
     except Unmeasurable as error:
         reason = str(error)

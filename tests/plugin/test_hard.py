@@ -355,6 +355,73 @@ def test_native_libraries_are_left_out(run) -> None:
     )
 
 
+def test_stacks_of_threads_are_left_out(run) -> None:
+    """A thread that only waits needs no room in a budget, and what it allocates does."""
+    result = run(
+        HEAD
+        + """
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+
+    @hard
+    def test_many():
+        end = threading.Event()
+        threads = [threading.Thread(target=end.wait) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        end.set()
+        for thread in threads:
+            thread.join()
+
+    @hard
+    def test_over():
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(load, [40]))
+    """,
+        "-rf",
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*stopped the test in load, test_it.py:*"])
+
+
+def test_caught_errors_of_numpy(run, written) -> None:
+    """A MemoryError of numpy that a test catches fails it, at the line that it came from."""
+    pytest.importorskip("numpy")
+    result = run(
+        HEAD
+        + """
+    import numpy
+
+    @hard
+    def test_catches():
+        try:
+            numpy.ones(40 << 20, "u1")
+        except MemoryError:
+            pass
+
+    @hard
+    def test_beyond_reason():
+        with pytest.raises(MemoryError):
+            numpy.ones(1 << 60, "u1")
+
+    @hard
+    def test_raises():
+        numpy.ones(40 << 20, "u1")
+    """,
+        "--mem-json=out.json",
+    )
+    result.assert_outcomes(passed=1, failed=2)
+    stops = {
+        name: test["findings"][0]["stop"]
+        for name, test in written().items()
+        if test["findings"]
+    }
+    caught, raised = stops["test_catches"], stops["test_raises"]
+    assert (caught["caught"], caught["file"]) == (True, "test_it.py")
+    assert (raised["caught"], raised["function"]) == (False, "ones")
+    assert raised["test_line"] > caught["line"]
+
+
 @pytest.mark.parametrize(
     ("flags", "ini", "where"),
     [
