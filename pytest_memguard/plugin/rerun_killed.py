@@ -136,18 +136,19 @@ class KilledTests:
     def _run(self, nodeid: str) -> None:
         held = self._held[nodeid]
         self._alone, self._result = nodeid, "passed"
+        node: Any = None
         try:
             worker = WorkerAlone(self._config, nodeid, held.node)
             worker.run()
+            node, problem = worker.node, worker.problem
         except Exception as error:  # noqa: BLE001  the failure must be reported then
-            self._fail(nodeid, f"{type(error).__name__}: {error}")
-            return
+            problem = f"{type(error).__name__}: {error}"
         finally:
             self._alone = ""
-        if worker.problem:
-            self._fail(nodeid, worker.problem)
+        if problem:
+            self._fail(nodeid, problem)
         else:
-            self._note(self._held.pop(nodeid), self._result, self._highest(worker.node))
+            self._note(self._held.pop(nodeid), self._result, self._highest(node))
 
     def _highest(self, node: Any) -> int | None:
         """Return the highest resident bytes of a worker, which has nothing more to do."""

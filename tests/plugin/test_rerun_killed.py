@@ -97,9 +97,10 @@ def test_fails_alone(run) -> None:
     )
 
 
-def test_killed_again(run) -> None:
+@pytest.mark.parametrize("others", [[], ["pytest_rerunfailures"]], ids=str)
+def test_killed_again(run, others) -> None:
     """A test that is killed alone, too, has failed; no other worker takes its place."""
-    result = run(suite(times=9), "-n1", "--mem-rerun-killed", plugins=XDIST)
+    result = run(suite(times=9), "-n1", "--mem-rerun-killed", plugins=[*XDIST, *others])
     assert result.parseoutcomes() == {"passed": 2, "failed": 1, "rerun": 1}
     text = result.stdout.str()
     assert "memguard: killed with 1 worker, and alone" in text
@@ -119,6 +120,25 @@ def test_for_other_reasons(run, source, flags) -> None:
     """A test that was killed for another reason has failed at once."""
     result = run(source, "-n1", *flags, plugins=XDIST)
     assert result.parseoutcomes() == {"passed": 2, "failed": 1}
+
+
+def test_a_worker_that_cannot_be_started(run, pytester) -> None:
+    """Whatever goes wrong when the test is to run once more, it has failed then."""
+    pytester.makeconftest(
+        """
+        from pytest_memguard.plugin.pytest_internals.xdist_alone import WorkerAlone
+
+        def run(self):
+            raise RuntimeError("no more workers")
+
+        WorkerAlone.run = run
+        """
+    )
+    result = run(suite(), "-n1", "--mem-rerun-killed", plugins=XDIST)
+    assert result.parseoutcomes() == {"passed": 2, "failed": 1, "rerun": 1}
+    result.stdout.fnmatch_lines(
+        ["memguard: *, did not run once more: RuntimeError: no more workers"]
+    )
 
 
 def test_without_a_record(run) -> None:

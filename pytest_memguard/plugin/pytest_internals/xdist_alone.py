@@ -21,6 +21,7 @@ class WorkerAlone:
         like: xdist's controller of a worker of the same kind.
 
     Attributes:
+        config: pytest's.
         node: xdist's controller of the worker.
         problem: why the test did not run.
     """
@@ -33,7 +34,7 @@ class WorkerAlone:
         self.problem = "its worker did not start"
         self.nodes: list[Any] = []
         self._nodeid = nodeid
-        self._config = config
+        self.config = config
         distribution: Any = config.pluginmanager.get_plugin("dsession")
         self._distribution = distribution
         distribution.nodemanager.group.terminate(_SECONDS_TO_END)  # they keep their memory
@@ -55,7 +56,7 @@ class WorkerAlone:
 
     def _lost(self, node: Any, error: object) -> None:
         self._distribution._active_nodes.discard(node)
-        self._config.hook.pytest_testnodedown(node=node, error=error)
+        self.config.hook.pytest_testnodedown(node=node, error=error)
         if not self.problem:
             self._distribution.handle_crashitem(self._nodeid, node)
 
@@ -77,6 +78,14 @@ class WorkerAlone:
 
     def schedule(self) -> None:
         """Do nothing: the test runs."""
+
+    def mark_test_pending(self, item: str) -> None:
+        """Refuse to run it again, as pytest-rerunfailures may ask.
+
+        Raises:
+            NotImplementedError: as schedulers do that cannot.
+        """
+        raise NotImplementedError
 
     def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
         """Do nothing: the worker ends by itself."""
