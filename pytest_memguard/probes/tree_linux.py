@@ -232,7 +232,7 @@ class LinuxTree:
     def _sum(self, shares: Sequence[tuple[TreeProcess, Shares | None]]) -> TreeSample:
         copied = self._in_descendants(shares)
         all_known = all(share is not None for _, share in shares)
-        least = most = below_least = below_most = 0
+        least = most = below_least = below_most = private = 0
         for process, share in shares:
             if share is None:
                 low, high = process.alone, process.resident
@@ -245,10 +245,17 @@ class LinuxTree:
             if process is not self.root:
                 below_least += low
                 below_most += high
+                private += share.private if share is not None else low
         if all_known:
             below_least -= copied
             below_most -= copied
-        return TreeSample(least, most, max(0, below_least), max(0, below_most), exact=True)
+        # strangers have a part of each page that the first process was forked with, and so in
+        # the sums above; but no one has a part of what descendants have for themselves
+        least = max(least, self.root.anonymous + private)
+        below_least = max(private, below_least)
+        return TreeSample(
+            least, max(least, most), below_least, max(below_least, below_most), exact=True
+        )
 
     def _in_descendants(self, shares: Sequence[tuple[TreeProcess, Shares | None]]) -> int:
         """Return how much of what the first process has is in the numbers of descendants."""

@@ -69,6 +69,24 @@ def test_what_a_copy_adds_counts(tree):
     assert rough_before.below_least < NEAR
 
 
+def test_a_process_that_is_a_copy_itself() -> None:
+    """What its own copy adds counts, though others have a part of all that it began with."""
+    block = bytearray(b"x") * (2 * SIZE)
+    pid = os.fork()
+    if not pid:
+        found = False
+        try:
+            tree = LinuxTree(os.getpid())
+            with copies(1, lambda: bytearray(b"x") * SIZE):
+                sample = tree.sample(exact=True)
+            above = sample.least - tree.root.anonymous
+            found = min(sample.below_least, above) >= SIZE - NEAR
+        finally:
+            os._exit(0 if found else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert len(block) == 2 * SIZE
+
+
 def test_the_counts_of_pages_show_growth_of_a_copy(tree):
     """What a copy allocates after it was first seen is in the quick sample."""
     ready, tell = os.pipe()
