@@ -1,25 +1,32 @@
 """Measures what isolation costs: ``python bench/isolation.py``.
 
-Runs a suite of empty tests with numpy imported, with and without a process for each test, and
-takes the difference of wall time per test. A second suite shows how much the process that runs
-pytest grows over many isolated tests, and over as many that are not isolated.
+Runs a suite of empty tests with numpy imported, with and without a process for each test, in
+turn, and takes the difference per test: of CPU time in each round, and of wall time between the
+quickest runs, because other work on the machine only adds to it. A second suite shows how much
+the process that runs pytest grows over many isolated tests, and over as many that are not.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from figures import Figure, Table, at_most
 from run import machine
 
 PER_TEST = 25
 """Milliseconds that isolation may add to a test with numpy imported."""
+GROWTH = 5
+"""MiB by which the process of the run may grow over many isolated tests."""
+_VARIANTS: tuple[tuple[str, ...], ...] = ((), ("--mem-isolate",), ("--mem-isolate", "--mem"))
 _SUITE = """
 import {module}, pytest
 
@@ -50,41 +57,69 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="memguard-bench-") as name:
         folder = Path(name)
         (folder / "conftest.py").write_text(_CONFTEST, encoding="utf-8")
+        rounds = [
+            [_of_tests(folder, options.tests, flags) for flags in _VARIANTS]
+            for _ in range(options.rounds)
+        ]
         figures = [
-            Figure(
-                name=f"{flags[-1]}, ms per test",
-                values=[_added(folder, options.tests, flags) for _ in range(options.rounds)],
-                target=at_most(PER_TEST) if len(flags) == 1 else None,
-            )
-            for flags in (["--mem-isolate"], ["--mem-isolate", "--mem"])
+            figure
+            for at, flags in enumerate(_VARIANTS[1:], 1)
+            for figure in _figures(" ".join(flags), [(one[0], one[at]) for one in rounds])
         ]
         growth = [
-            Figure(name=text, values=[_growth(folder, options.many, flags)])
-            for text, flags in (("not isolated, MiB", []), ("isolated, MiB", ["--mem-isolate"]))
+            Figure(
+                name=f"{' '.join(flags) or 'not isolated'}, MiB",
+                values=[_growth(folder, options.many, flags)],
+                target=at_most(GROWTH) if flags else None,
+            )
+            for flags in _VARIANTS[:2]
+            if options.many
         ]
     print(f"\n{Table(f'Isolation: {options.tests} tests with numpy', figures).text()}")
-    title = f"Growth of the process of the run: {options.many:,} tests"
-    print(f"\n{Table(title, growth).text()}")
-    return 0 if all(figure.met for figure in figures) else 1
+    if growth:
+        title = f"Growth of the process of the run: {options.many:,} tests"
+        print(f"\n{Table(title, growth).text()}")
+    return 1 if any(figure.met is False for figure in (*figures, *growth)) else 0
 
 
-def _added(folder: Path, tests: int, flags: list[str]) -> float:
-    """Milliseconds that flags add to each of some tests with numpy."""
-    return (_seconds(folder, tests, flags) - _seconds(folder, tests, [])) * 1000 / tests
+class Times(NamedTuple):
+    """What each test of a run took, in milliseconds."""
+
+    cpu: float
+    """Of the processor, in all processes."""
+    wall: float
+    """By the clock."""
 
 
-def _seconds(folder: Path, tests: int, flags: list[str], module: str = "numpy") -> float:
-    """Seconds of a run of so many tests, less those of a run of one."""
-    return _run(folder, tests, flags, module) - _run(folder, 1, flags, module)
+def _figures(name: str, pairs: Sequence[tuple[Times, Times]]) -> list[Figure]:
+    """What flags add to a test, from the times without them and with them."""
+    is_judged = "--mem " not in f"{name} "
+    quickest = [min(times.wall for times in variant) for variant in zip(*pairs, strict=True)]
+    return [
+        Figure(name=f"{name}: CPU ms", values=[ours.cpu - plain.cpu for plain, ours in pairs]),
+        Figure(
+            name=f"{name}: wall ms",
+            values=[quickest[1] - quickest[0]],
+            wall=[ours.wall - plain.wall for plain, ours in pairs],
+            target=at_most(PER_TEST) if is_judged else None,
+        ),
+    ]
 
 
-def _growth(folder: Path, tests: int, flags: list[str]) -> float:
+def _of_tests(folder: Path, tests: int, flags: Sequence[str]) -> Times:
+    """The times of each of so many tests with numpy, without those of the run itself."""
+    many, one = (_run(folder, number, flags, "numpy") for number in (tests + 1, 1))
+    return Times(*((a - b) * 1000 / tests for a, b in zip(many, one, strict=True)))
+
+
+def _growth(folder: Path, tests: int, flags: Sequence[str]) -> float:
     """MiB by which the process that runs pytest grows."""
     _run(folder, tests, flags, "os")
     return int((folder / "growth").read_text(encoding="ascii")) / 2**20
 
 
-def _run(folder: Path, tests: int, flags: list[str], module: str) -> float:
+def _run(folder: Path, tests: int, flags: Sequence[str], module: str) -> tuple[float, float]:
+    """Seconds of the processor and by the clock that a run takes."""
     suite = folder / "test_it.py"
     suite.write_text(_SUITE.format(module=module, tests=tests), encoding="utf-8")
     plugins = ["-p", "pytest_memguard.plugin.hooks", "-p", "no:cacheprovider"]
@@ -93,7 +128,7 @@ def _run(folder: Path, tests: int, flags: list[str], module: str) -> float:
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "GROWTH": str(folder / "growth"),
     }
-    start = time.perf_counter()
+    before, start = _cpu(), time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *plugins, *flags, str(suite)],
         check=True,
@@ -101,7 +136,13 @@ def _run(folder: Path, tests: int, flags: list[str], module: str) -> float:
         env=environment,
         stdout=subprocess.DEVNULL,
     )
-    return time.perf_counter() - start
+    return _cpu() - before, time.perf_counter() - start
+
+
+def _cpu() -> float:
+    """CPU seconds of all processes that have ended, with those that they have waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":
