@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -46,6 +46,7 @@ class RunAlerts:
         self._miss = miss
         self._watch: RunWatch | None = None
         self._workers: list[Any] = []
+        self._spans: dict[str, _Span] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -66,6 +67,11 @@ class RunAlerts:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Print what was reached by now."""
+        node: Any = getattr(report, "node", None)
+        if node is not None:
+            span = self._spans.get(node.gateway.id)
+            begun = span.start if span and span.nodeid == report.nodeid else report.start
+            self._spans[node.gateway.id] = _Span(report.nodeid, begun, report.stop)
         self._read(report.nodeid, str(report.when))
 
     @pytest.hookimpl(wrapper=True)
@@ -110,11 +116,30 @@ class RunAlerts:
             self._show(alert)
 
     def _most_of(self, breach: Breach) -> tuple[str, str, str]:
-        """Return the test that had most, and its worker, as far as flight records show it."""
+        """Return the test that had most, and its worker, as far as that is known.
+
+        The flight record of a worker that has run all its tests is gone; its last report shows
+        which test that was.
+        """
         workers = names_by_pid(self._workers)
         flights = [_until(breach.time, flight) for flight in flights_of(self._config)]
         parts = abort_of(breach, flights, workers, reason="", time=0.0).parts
-        return (parts[0].nodeid, parts[0].worker, "") if parts else ("", "", "")
+        if parts and parts[0].nodeid:
+            return parts[0].nodeid, parts[0].worker, ""
+        largest = max(breach.processes, key=lambda one: one.size, default=None)
+        worker = "" if largest is None else workers.get(largest.pid, "")
+        span = self._spans.get(worker)
+        if span is None or not span.start <= breach.time <= span.stop:
+            return "", worker, ""
+        return span.nodeid, worker, ""
+
+
+class _Span(NamedTuple):
+    """The last test of a worker of which there is a report."""
+
+    nodeid: str
+    start: float
+    stop: float
 
 
 def _until(time: float, flight: Flight) -> Flight:
