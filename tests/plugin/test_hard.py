@@ -398,7 +398,7 @@ def test_caught_errors_of_numpy(run, written) -> None:
     @hard
     def test_catches():
         try:
-            numpy.ones(40 << 20, "u1")
+            numpy.empty(40 << 20, "u1")
         except MemoryError:
             pass
 
