@@ -48,6 +48,7 @@ class UntilFork:
     ) -> None:
         self._manager = config.pluginmanager
         self._take = take
+        self._pid = os.getpid()
         if not hasattr(os, "register_at_fork") or distributes(config):
             self._register()
             return
@@ -62,7 +63,9 @@ class UntilFork:
         waiting = list(cls._waiting)
         cls._waiting.clear()
         for one in waiting:
-            one._register()  # noqa: SLF001  one of this class
+            # in a child that forks children, this would take what they have to hand over
+            if one._pid == os.getpid():  # noqa: SLF001  one of this class
+                one._register()  # noqa: SLF001  one of this class
 
     def _register(self) -> None:
         self._manager.register(ForeignReports(self._take), "memguard-foreign-reports")
