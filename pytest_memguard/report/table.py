@@ -22,6 +22,9 @@ from pytest_memguard.model import (
 from pytest_memguard.report.columns import filled_columns
 from pytest_memguard.sizes import KIB, MIB, format_mib
 
+_CALLS_TO_ROUND: Final = 8
+"""From so many calls on, one block more or less is no reason for a fraction."""
+
 
 def plain_table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Return rows under their headers, text on the left and numbers on the right.
@@ -237,13 +240,25 @@ def _moved(signal: Signal, value: int | None) -> str:
     return f"{value / KIB:+.1f}" if signal in BYTE_SIGNALS else f"{value:+d}"
 
 
+def _per_call(count: int, calls: int) -> str:
+    """Return a number of blocks or objects per call.
+
+    A list that moves while these calls are made is one block more for its line. So is a whole
+    number shown where one block more or less over all calls would make the difference.
+    """
+    whole = round(count / calls)
+    if whole and calls >= _CALLS_TO_ROUND and abs(count - whole * calls) <= 1:
+        return str(whole)
+    return f"{count / calls:.4g}"
+
+
 def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
     """Return the lines that leave something behind, with C functions and what is not memory."""
     rows = []
     for line in lines:
         place = f"{line.file}:{line.line}" if line.line else line.file
         rows.append(
-            [line.function, place, f"{line.count / calls:.4g}", f"{line.size / calls:,.0f}"]
+            [line.function, place, _per_call(line.count, calls), f"{line.size / calls:,.0f}"]
         )
         # the compiler may have put a function into itself or into one of the same name
         rows += [[f"  {name} (C)", "", "", ""] for name in dict.fromkeys(line.native)]
@@ -255,7 +270,7 @@ def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
 def type_table(types: Sequence[TypeGrowth], calls: int) -> str:
     """Return the types of which there are more objects."""
     rows = [
-        [growth.type, f"{growth.count / calls:.4g}", f"{growth.size / calls:,.0f}"]
+        [growth.type, _per_call(growth.count, calls), f"{growth.size / calls:,.0f}"]
         for growth in types
     ]
     return plain_table(["Type", "Objects per call", "Bytes per call"], rows)
