@@ -97,6 +97,13 @@ def test_four_parts() -> None:
     ]
 
 
+def test_heap_snapshots_of_resident_memory_that_grows() -> None:
+    """A pair of heap snapshots is named whatever grows: it may show what keeps the memory."""
+    record = replace(RECORD, snapshots=("first.heapsnapshot", "last.heapsnapshot"))
+    pair = "what is kept: memguard heapdiff first.heapsnapshot last.heapsnapshot"
+    assert f"Where to look next: {pair}" in verdict_lines(record)
+
+
 @pytest.mark.parametrize(
     ("record", "what"),
     [
