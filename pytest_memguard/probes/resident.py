@@ -92,8 +92,11 @@ class ProcFile:
         self.descriptor = self._own.number
 
     def __del__(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # closed, or never opened
+        # closed, or never opened; when the interpreter ends, names of modules may be gone
+        try:  # noqa: SIM105  so may contextlib
             self._own.close()
+        except (OSError, AttributeError, TypeError):
+            pass
 
 
 _OPEN_FILES: weakref.WeakSet[ProcFile] = weakref.WeakSet()

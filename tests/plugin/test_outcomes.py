@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -706,3 +707,12 @@ def test_failures_are_at_the_line_of_the_test(run, marker, body):
     result.assert_outcomes(failed=1)
     named = [line for line in result.outlines if line.startswith("/")]
     assert [line.partition(".py:")[2].partition(":")[0] for line in named] == ["6"]
+
+
+@pytest.mark.parametrize("flag", ["--mem-leak-check", "--mem", "--mem-save"])
+def test_nothing_is_printed_when_the_interpreter_ends(pytester, monkeypatch, flag) -> None:
+    """Objects that live as long as the process are freed without a word."""
+    pytester.makepyfile("KEPT = []\n\ndef test_keeps():\n    KEPT.append(object())")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    ours = ("-p", "pytest_memguard.plugin.hooks", "--tb=no")
+    assert pytester.run(sys.executable, "-m", "pytest", "-q", *ours, flag).errlines == []
