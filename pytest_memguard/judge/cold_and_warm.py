@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final
 
 from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, Fill
-from pytest_memguard.judge.noise import assumed, margin
+from pytest_memguard.judge.noise import assumed, margin, may_be_imports
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Budget, Peak
@@ -28,6 +28,7 @@ class Against(Enum):
     FILL_IS_NEW = "the first call fills what the baseline does not know"
     FILL_IS_KNOWN = "the first call fills what is on record"
     FILL_IS_REPORTED = "the first call fills more, for which an earlier test has failed"
+    FILL_MAY_BE_IMPORTS = "the first call imports modules that it found imported"
     FILL_MAY_BE_KNOWN = "the baseline does not say what was filled"
     TOO_CLOSE = "the upper bound is above the limit"
     NOT_REPEATABLE = "it could not be called a second time"
@@ -43,6 +44,8 @@ class TwoCalls:
     """Of the second one; ``None`` if it did not pass."""
     fills: tuple[Fill, ...] = ()
     """What holds that which the first has left for the second."""
+    imports: int = 0
+    """Number of modules that the first has imported for the first time."""
 
     @property
     def filled(self) -> int:
@@ -129,11 +132,20 @@ def against(
 def _against_fill(
     budget: Budget, stored: BaselineValue, calls: TwoCalls, known: KnownFills
 ) -> Against:
-    """Judge what the first call fills for good, where the second is within the limit."""
+    """Judge what the first call fills for good, where the second is within the limit.
+
+    A library that another test had imported when the baseline was saved is imported by this
+    one where that does not run.
+    """
+    more = calls.imports - stored.imports
     if stored.cold:
-        grew = calls.cold.value > cold_limit(budget, stored)
-        return Against.FILL_GREW if grew else Against.FILL_IS_KNOWN
+        if calls.cold.value <= cold_limit(budget, stored):
+            return Against.FILL_IS_KNOWN
+        of_imports = may_be_imports(more, calls.cold.value - stored.cold)
+        return Against.FILL_MAY_BE_IMPORTS if of_imports else Against.FILL_GREW
     if grown_fills(calls.fills, known, stored.rule, budget.metric):
+        if may_be_imports(more, calls.cold.value - stored.before):
+            return Against.FILL_MAY_BE_IMPORTS
         return Against.FILL_IS_NEW if known.is_complete else Against.FILL_MAY_BE_KNOWN
     tests = {
         test.nodeid: test.took

@@ -116,5 +116,14 @@ def imports_may_explain(before: BaselineEntry, now: BaselineEntry, growth: int) 
         now: the new reading.
         growth: bytes by which the reading is larger.
     """
-    more = now.imports - before.imports
+    return may_be_imports(now.imports - before.imports, growth)
+
+
+def may_be_imports(more: int, growth: int) -> bool:
+    """Return whether growth may be that of modules which are imported for the first time.
+
+    Args:
+        more: how many more are than when the baseline was saved.
+        growth: bytes.
+    """
     return more > 0 and growth <= _FIRST_IMPORT + more * _NEXT_IMPORT

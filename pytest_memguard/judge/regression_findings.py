@@ -149,6 +149,7 @@ _OF_FILLS: Final[Mapping[Against, Rule]] = {
     Against.FILL_IS_NEW: "regression",
     Against.FILL_IS_KNOWN: "known-fill",
     Against.FILL_IS_REPORTED: "known-fill",
+    Against.FILL_MAY_BE_IMPORTS: "undecided",
     Against.FILL_MAY_BE_KNOWN: "undecided",
 }
 """The rule of a finding that turns out to be about what the first call fills for good."""
@@ -212,16 +213,27 @@ def _fill_sentence(
         cold = replace(change, before=stored.cold, allowed=cold_limit(budget, stored))
         return f"cold {above(cold, by_noise=False)}; {first}"
     grown = above(change, by_noise=is_by_noise(budget))
+    return f"{grown}; {first}{_why_new(verdict, calls.imports - stored.imports, known)}"
+
+
+def _why_new(verdict: Against, imports: int, known: KnownFills) -> str:
+    """Return what is known of a fill that is not on record; ``imports``: how many more."""
+    if verdict is Against.FILL_MAY_BE_IMPORTS:
+        modules = "1 module" if imports == 1 else f"{imports:,} modules"
+        return (
+            f"; the first one imports {modules} more than when the baseline was saved, which "
+            "another test may have imported then (--mem-accept stores it)"
+        )
     if verdict is Against.FILL_IS_NEW:
-        return f"{grown}; {first}, and no test on record fills as much of that"
+        return ", and no test on record fills as much of that"
     if known.is_complete:
         return (
-            f"{grown}; {first}: what holds that was not found, so it may be what another test "
-            "filled when the baseline was saved (--mem-accept stores it)"
+            ": what holds that was not found, so it may be what another test filled when the "
+            "baseline was saved (--mem-accept stores it)"
         )
     return (
-        f"{grown}; {first}: the baseline does not say whether another test filled that when it "
-        "was saved (--mem-save stores it)"
+        ": the baseline does not say whether another test filled that when it was saved "
+        "(--mem-save stores it)"
     )
 
 

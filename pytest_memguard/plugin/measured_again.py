@@ -76,6 +76,7 @@ def again_from(answer: ChildResult, of: Callable[[Outcome], Peak | None]) -> Aga
         cold=first,
         warm=of(warm) if warm is not None else None,
         fills=fills_from_json(answer.value["fills"]),
+        imports=cold.imports,
     )
     return Again(cold=cold, warm=warm, calls=calls)
 

@@ -83,6 +83,25 @@ def test_against(before, cold, calls, expected) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cold", "took", "imports", "expected"),
+    [
+        pytest.param(28, 40, 0, Against.FILL_GREW, id="no-import"),
+        pytest.param(28, 40, 3, Against.FILL_MAY_BE_IMPORTS, id="imports"),
+        pytest.param(28, 40 + 20, 3, Against.FILL_GREW, id="more-than-three-modules-take"),
+        pytest.param(28, 28, 3, Against.FILL_IS_KNOWN, id="imports-beside-as-much-as-before"),
+        pytest.param(0, 9, 0, Against.FILL_IS_NEW, id="new-and-no-import"),
+        pytest.param(0, 9, 1, Against.FILL_MAY_BE_IMPORTS, id="new-and-an-import"),
+    ],
+)
+def test_imports_of_the_first_call(cold, took, imports, expected) -> None:
+    """What a library takes may be new only because its test is the first to import it here."""
+    fills = (fill("other.module", took - cold),)
+    calls = TwoCalls(cold=rss(took), warm=rss(0), fills=fills, imports=imports)
+    known = known_fills(RECORD, is_complete=True)
+    assert against(*limit(0, cold), calls, known) is expected
+
+
+@pytest.mark.parametrize(
     "fills",
     [pytest.param((fill("data.names", 9),), id="named"), pytest.param((), id="unnamed")],
 )

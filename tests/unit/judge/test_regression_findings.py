@@ -237,6 +237,17 @@ def two(cold, warm, *fills) -> TwoCalls:
             "what another test filled when the baseline was saved (--mem-accept stores it)",
             id="fill-may-be-known",
         ),
+        pytest.param(
+            [replace(two(38, 1, ("lib", 37)), imports=1)],
+            Against.FILL_MAY_BE_IMPORTS,
+            "undecided",
+            "peak RSS 38.0 MiB is 18.0 MiB (90%) above the baseline of 20.0 MiB; peak:10% "
+            "(--mem-fail-on) allows up to 22.0 MiB; the first call in a process takes 38.0 MiB "
+            "and fills lib (37.0 MiB), the next one takes 1.0 MiB; the first one imports 1 "
+            "module more than when the baseline was saved, which another test may have "
+            "imported then (--mem-accept stores it)",
+            id="fill-may-be-imports",
+        ),
     ],
 )
 def test_after_two_calls(rule, told, verdict, expected, text) -> None:
