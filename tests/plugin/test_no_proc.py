@@ -279,7 +279,7 @@ def test_sampled(run_with, pytester, written):
     )
     result.stdout.fnmatch_lines_random(
         [
-            "*[45]??.? *  test_it.py::test_missed_by_samples",
+            "*[45]??.?*  test_it.py::test_missed_by_samples",
             "*0.0 (<= 2*)*  test_it.py::test_between",
             "load * 0.0 (<= 5*) *",
         ]

@@ -155,7 +155,7 @@ def test_own_failure_is_kept(run):
         [
             "*[23][0129].? *20.0 MiB*1[45]?%  test_it.py::test_own",
             "*[23][0129].? *20.0 MiB*1[45]?%  test_it.py::TestUnit::test_own",
-            "*[23][0129].? *  test_it.py::test_setup",
+            "*[23][0129].?*  test_it.py::test_setup",
         ]
     )
     result.stdout.no_fnmatch_line("*BudgetExceeded*")

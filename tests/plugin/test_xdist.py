@@ -150,8 +150,8 @@ def test_worker_that_dies(run, written):
     assert [stage["path"] for stage in tests["test_first"]["stages"]] == ["load"]
     result.stdout.fnmatch_lines_random(
         [
-            "*[23][0129].? *  test_it.py::test_first",
-            "*[12][09].? *  test_it.py::test_second",
+            "*[23][0129].?*  test_it.py::test_first",
+            "*[12][09].?*  test_it.py::test_second",
             "gw0: 2 tests, *",
             "gw1: 1 test, *",
             "Total: 3 tests, *",
