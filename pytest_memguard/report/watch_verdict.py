@@ -150,7 +150,7 @@ def _places(record: WatchRecord) -> list[str]:
     if kept:  # resident memory grows by them
         others = [signal for signal in others if signal != "rss"]
     places = dict.fromkeys(_PLACES[signal] for signal in kept)
-    if growing and len(record.snapshots) > 1:
+    if (kept or "rss" in growing) and len(record.snapshots) > 1:
         places = {_PAIR.format(*record.snapshots): None}
     found = [*places, *(_PLACES[signal] for signal in others)]
     return found or [_PLACES["rss"]]

@@ -98,10 +98,12 @@ def test_four_parts() -> None:
 
 
 def test_heap_snapshots_of_resident_memory_that_grows() -> None:
-    """A pair of heap snapshots is named whatever grows: it may show what keeps the memory."""
+    """A pair of heap snapshots is named whatever memory grows: it may show what keeps it."""
     record = replace(RECORD, snapshots=("first.heapsnapshot", "last.heapsnapshot"))
     pair = "what is kept: memguard heapdiff first.heapsnapshot last.heapsnapshot"
     assert f"Where to look next: {pair}" in verdict_lines(record)
+    files = replace(GROWING, signals=(replace(GROWING.signals[0], signal="fds"),))
+    assert pair not in "".join(verdict_lines(replace(record, growth=files)))
 
 
 @pytest.mark.parametrize(
