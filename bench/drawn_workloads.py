@@ -142,7 +142,7 @@ def _body(draw: random.Random) -> str:
 
 
 def workloads(seed: int) -> Iterator[tuple[str, str]]:
-    """Yield names and sources of functions that take about so many MiB as they are told.
+    """Yield names and sources of functions that take about as many MiB as their argument says.
 
     Args:
         seed: other ones for each.
