@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.cli.common import Answer, Commands, add_command
+from pytest_memguard.codecs.flight_codecs import LOST_CODEC
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
-from pytest_memguard.flight_wire import lost_to_json
 from pytest_memguard.flights import Ending, LostWorker
 from pytest_memguard.judge.lost_worker import lost_worker
 from pytest_memguard.recording.lost_flights import earlier_runs, is_alive, lost_in
@@ -111,7 +111,7 @@ def _rendered(options: argparse.Namespace, found: _Found) -> list[str]:
         entries = [
             {
                 "run": title,
-                "lost_workers": [lost_to_json(one) for one in lost],
+                "lost_workers": [LOST_CODEC.write(one) for one in lost],
                 "problems": list(problems),
             }
             for title, lost, problems in found

@@ -146,7 +146,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 def watch(options: argparse.Namespace) -> Answer:
     """Watch a program to the end, and print the verdict."""
     from pytest_memguard.cli.watch_settings import resolve
-    from pytest_memguard.watch_wire import watch_from_json
+    from pytest_memguard.codecs.watch_codecs import watch_from_json
 
     settings = resolve(options)
     earlier = None

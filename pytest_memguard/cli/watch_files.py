@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from pytest_memguard.codecs.watch_codecs import WATCH_CODEC
 from pytest_memguard.model import Environment
 from pytest_memguard.past_runs import HistoryLocation, PastReading, PastRun
 from pytest_memguard.probes.commit import current_commit
@@ -18,7 +19,6 @@ from pytest_memguard.storage.files import write_whole
 from pytest_memguard.storage.history_location import open_to_write
 from pytest_memguard.storage.stored_runs import append_run
 from pytest_memguard.watch_levels import PROCESS_SIGNALS, SIGNALS
-from pytest_memguard.watch_wire import watch_to_json
 from pytest_memguard.watches import WatchRecord
 
 RECORDING_FILE: Final = "recording.json"
@@ -28,7 +28,7 @@ _REPORT_FILE: Final = "report.txt"
 
 def as_json(record: WatchRecord) -> str:
     """Return a recording as JSON."""
-    return json.dumps(watch_to_json(record), indent=1)
+    return json.dumps(WATCH_CODEC.write(record), indent=1)
 
 
 def as_tsv(record: WatchRecord) -> str:

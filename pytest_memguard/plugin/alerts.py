@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.alert_wire import alert_from_json, alert_to_json
 from pytest_memguard.alerts import (
     RUN_RSS,
     WORKER_RSS,
@@ -17,6 +16,7 @@ from pytest_memguard.alerts import (
     AlertSignal,
     alert_amount,
 )
+from pytest_memguard.codecs.alert_codecs import ALERT_CODEC
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.alert import level_reached, levels_left
 from pytest_memguard.plugin.ci import start_reporting_on_github
@@ -172,7 +172,7 @@ class ProcessAlerts:
 
 
 def _attach(report: pytest.TestReport, alerts: Sequence[Alert]) -> None:
-    report.__dict__[_ATTRIBUTE] = json.dumps([alert_to_json(one) for one in alerts])
+    report.__dict__[_ATTRIBUTE] = json.dumps([ALERT_CODEC.write(one) for one in alerts])
 
 
 class PhaseAlerts:
@@ -267,7 +267,7 @@ class AlertReport:
         """Print alerts that come with a report."""
         text = report.__dict__.pop(_ATTRIBUTE, None)
         for entry in json.loads(text) if text is not None else ():
-            self.show(alert_from_json(entry))
+            self.show(ALERT_CODEC.read(entry))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:

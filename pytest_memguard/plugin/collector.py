@@ -81,9 +81,9 @@ class Collector:
         """Take what a worker attached to its report."""
         import json
 
-        from pytest_memguard.wire import outcome_from_json
+        from pytest_memguard.codecs.run_codec import OUTCOME_CODEC
 
-        self.add(outcome_from_json(json.loads(report.__dict__.pop("memguard"))))
+        self.add(OUTCOME_CODEC.read(json.loads(report.__dict__.pop("memguard"))))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
@@ -104,7 +104,7 @@ class Collector:
             self._suspects.update(self._results if self._suspects else self.telling())
         if self._settings.json is None or not self.worth_writing(session):
             return
-        from pytest_memguard.wire import run_in_pieces
+        from pytest_memguard.codecs.run_codec import run_in_pieces
 
         tests = len(self._results)
         noun = "numbers of 1 test" if tests == 1 else f"numbers of {tests:,} tests"

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from pytest_memguard.measurement_wire import fills_to_json, site_to_json
+from pytest_memguard.codecs.measurement_codecs import FILLS_CODEC, SITE_CODEC
 from pytest_memguard.metrics import RSS
 from pytest_memguard.plugin.measured_again import call_peak, passed
 
@@ -44,7 +44,7 @@ def answer(
     """
     load(loaded)
     if traced_call:
-        return list(map(site_to_json, rerun.lines(item, traced_call)))
+        return list(map(SITE_CODEC.write, rerun.lines(item, traced_call)))
     if names_fills:
         return {"fills": _fills_of(lambda: rerun.alone(item, metric))}
     gc.collect()
@@ -76,4 +76,4 @@ def _fills_of(call: Callable[[], object]) -> Any:
     gc.freeze()  # what the collector tracks after the call is new
     call()
     gc.collect()
-    return fills_to_json(fills(before))
+    return FILLS_CODEC.write(fills(before))

@@ -11,6 +11,7 @@ import pytest
 from pytest_memguard.baselines import BaselineValue
 from pytest_memguard.causes import Cause
 from pytest_memguard.clock import Clock
+from pytest_memguard.codecs.measurement_codecs import SITE_CODEC
 from pytest_memguard.isolation import ChildResult
 from pytest_memguard.judge.cold_and_warm import (
     NOTABLE,
@@ -23,7 +24,6 @@ from pytest_memguard.judge.cold_and_warm import (
 )
 from pytest_memguard.judge.regression_findings import after_two_calls, not_decided
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
-from pytest_memguard.measurement_wire import site_from_json
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import CallSite, Finding, Gap, Outcome
 from pytest_memguard.plugin.fresh_process import FreshProcess
@@ -152,7 +152,7 @@ class FreshRegressions:
         """
         self.count += 1
         answer = self._asked(so_far, seconds, traced_call=1 if cold else 2)
-        return tuple(map(site_from_json, answer.value or ()))
+        return tuple(map(SITE_CODEC.read, answer.value or ()))
 
     def fixtures(self, nodeid: str) -> tuple[str, ...]:
         """Names of the fixtures that a test uses, as far as they may be a cause."""

@@ -13,6 +13,7 @@ import pytest
 from pytest_memguard.child_channel import Message
 from pytest_memguard.child_server import Child, Ended
 from pytest_memguard.clock import Clock
+from pytest_memguard.codecs.run_codec import OUTCOME_CODEC
 from pytest_memguard.flights import Ending
 from pytest_memguard.judge.death import death_of
 from pytest_memguard.metrics import RSS
@@ -38,7 +39,6 @@ from pytest_memguard.plugin.pytest_internals.plugins import (
 )
 from pytest_memguard.probes.oom_kills import read_oom_counter
 from pytest_memguard.report.death_text import death_text
-from pytest_memguard.wire import outcome_to_json
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.isolation.plan import IsolationPlan
@@ -224,7 +224,7 @@ class IsolatedTest:
         if phase != "teardown":
             self._log(report)
             last = make(item=item, call=passed_call("teardown"))
-        outcome = outcome_to_json(self._outcome(death, seconds, [*self._reports, report]))
+        outcome = OUTCOME_CODEC.write(self._outcome(death, seconds, [*self._reports, report]))
         last.memguard = json.dumps(outcome)
         self._log(last)
 

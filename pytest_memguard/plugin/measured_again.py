@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pytest_memguard.causes import Cause
+from pytest_memguard.codecs.measurement_codecs import FILLS_CODEC
+from pytest_memguard.codecs.run_codec import OUTCOME_CODEC
 from pytest_memguard.isolation import ChildResult
 from pytest_memguard.judge.cold_and_warm import NOTABLE, Against, TwoCalls
-from pytest_memguard.measurement_wire import fills_from_json
 from pytest_memguard.model import Budget, Finding, Outcome, Peak
 from pytest_memguard.values import dataclass
-from pytest_memguard.wire import outcome_from_json
 
 GROWN: Final = frozenset({Against.FILL_GREW, Against.FILL_IS_NEW})
 """Verdicts that what the first call fills has grown."""
@@ -75,7 +75,7 @@ def again_from(answer: ChildResult, of: Callable[[Outcome], Peak | None]) -> Aga
     calls = TwoCalls(
         cold=first,
         warm=of(warm) if warm is not None else None,
-        fills=fills_from_json(answer.value["fills"]),
+        fills=FILLS_CODEC.read(answer.value["fills"]),
         imports=cold.imports,
     )
     return Again(cold=cold, warm=warm, calls=calls)
@@ -86,7 +86,7 @@ def differs(answer: ChildResult) -> bool:
     if answer.problem or not answer.value:
         return False
     runs = (answer.value[name] for name in ("cold", "warm"))
-    peaks = [call_peak(outcome_from_json(one)) for one in runs if one is not None]
+    peaks = [call_peak(OUTCOME_CODEC.read(one)) for one in runs if one is not None]
     values = [peak.value for peak in peaks if peak is not None]
     return len(values) == len(("cold", "warm")) and values[0] - values[1] > NOTABLE
 
@@ -100,7 +100,7 @@ def named(answer: ChildResult, other: ChildResult) -> ChildResult:
 
 def passed(answer: Any) -> Outcome | None:
     """The outcome of a run that has passed."""
-    outcome = outcome_from_json(answer) if answer is not None else None
+    outcome = OUTCOME_CODEC.read(answer) if answer is not None else None
     return outcome if outcome is not None and outcome.result == "passed" else None
 
 

@@ -177,10 +177,10 @@ class OutcomeHooks:
         else:
             import json
 
-            from pytest_memguard.wire import outcome_to_json
+            from pytest_memguard.codecs.run_codec import OUTCOME_CODEC
 
             # as a text of ASCII: pytest-xdist refuses texts with half a character in them
-            text = json.dumps(outcome_to_json(outcome))
+            text = json.dumps(OUTCOME_CODEC.write(outcome))
             report.memguard = text  # type: ignore[attr-defined]
 
     def _last_words(self, result: str) -> tuple[tuple[Finding, ...], tuple[str, ...]]:

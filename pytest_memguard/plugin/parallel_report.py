@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_memguard.admission import Admission, ExceededNeed, Need, ParallelRun, WaitedTest
-from pytest_memguard.admission_wire import admission_from_json
+from pytest_memguard.codecs.admission_codecs import ADMISSION_CODEC
 from pytest_memguard.escapes import one_line
 from pytest_memguard.plugin.keys import WORKERS_LINE
 from pytest_memguard.recording.tokens import ALONE
@@ -89,7 +89,7 @@ class ParallelReport:
         """Take how the test came to start."""
         carried, self._has_run = report.__dict__, True
         if ADMISSION in carried:
-            self._add(report, admission_from_json(carried.pop(ADMISSION)))
+            self._add(report, ADMISSION_CODEC.read(carried.pop(ADMISSION)))
         if USED in carried:
             size, source, used = carried.pop(USED)
             need = Need(size=size, source=source)

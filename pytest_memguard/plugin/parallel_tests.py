@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_memguard.admission import SMALL, Admission, Need, Wait
-from pytest_memguard.admission_wire import admission_to_json
+from pytest_memguard.codecs.admission_codecs import ADMISSION_CODEC
 from pytest_memguard.judge.declared_need import is_too_small
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.expected_needs import ExpectedNeeds
@@ -149,7 +149,7 @@ class ParallelTests:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Hand on how the test came to start, and what it used if that is far more."""
         if report.when == "setup" and self._admission is not None:
-            setattr(report, ADMISSION, admission_to_json(self._admission))
+            setattr(report, ADMISSION, ADMISSION_CODEC.write(self._admission))
         elif report.when == "teardown" and self._used is not None:
             need = self._counted(report.nodeid)
             if need is not None and is_too_small(need.size, self._used):

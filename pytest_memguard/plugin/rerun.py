@@ -79,9 +79,9 @@ class Rerun:
             return None, str(error)
         if result.problem or not result.value:
             return None, result.problem or "it did not get that far"
-        from pytest_memguard.wire import outcome_from_json
+        from pytest_memguard.codecs.run_codec import OUTCOME_CODEC
 
-        return outcome_from_json(result.value), ""
+        return OUTCOME_CODEC.read(result.value), ""
 
     def alone(self, item: pytest.Item, metric: str = RSS.name, *, foreign: bool = False) -> Any:
         """In a child in which no test has run: run a test, with no slack that could hide it.
@@ -130,9 +130,9 @@ class Rerun:
         state = self._so_far.state
         if not state.is_measured:
             return None
-        from pytest_memguard.wire import outcome_to_json
+        from pytest_memguard.codecs.run_codec import OUTCOME_CODEC
 
-        return outcome_to_json(
+        return OUTCOME_CODEC.write(
             Outcome(
                 nodeid=nodeid,
                 result=result,

@@ -6,8 +6,8 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from pytest_memguard.abort_wire import breach_to_json
 from pytest_memguard.aborts import Breach
+from pytest_memguard.codecs.abort_codecs import BREACH_CODEC
 from pytest_memguard.probes.run_watcher import (
     RunWatcher,
     Tree,
@@ -59,7 +59,7 @@ def main(root: int, sizes: Sequence[int]) -> None:  # pragma: no cover  in its o
     leave_parent()
 
     def report(breach: Breach) -> None:
-        write_line(json.dumps(breach_to_json(breach)))
+        write_line(json.dumps(BREACH_CODEC.write(breach)))
 
     tree = tree_of_run(root)
     write_line("ready")

@@ -8,8 +8,8 @@ import os
 from select import select
 from typing import IO
 
-from pytest_memguard.abort_wire import breach_from_json
 from pytest_memguard.aborts import Breach
+from pytest_memguard.codecs.abort_codecs import BREACH_CODEC
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.separate_process import pipe_identity, start_separate
 
@@ -47,7 +47,7 @@ class RunWatch:
                 break
             self._text += data
         *lines, self._text = self._text.split(b"\n")
-        return [breach_from_json(json.loads(line)) for line in lines if line.startswith(b"{")]
+        return [BREACH_CODEC.read(json.loads(line)) for line in lines if line.startswith(b"{")]
 
     def stops(self) -> None:
         """Say that the run stops."""

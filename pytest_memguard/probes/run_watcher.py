@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from typing import Final, NamedTuple, Protocol
 
-from pytest_memguard.abort_wire import breach_to_json
 from pytest_memguard.aborts import Breach, ProcessLevel, last_line, reserve_of
+from pytest_memguard.codecs.abort_codecs import BREACH_CODEC
 from pytest_memguard.probes.memory_limit import MemoryLimit, memory_limits
 from pytest_memguard.probes.separate_process import leave_parent
 from pytest_memguard.probes.tree_linux import TreeSample
@@ -222,7 +222,7 @@ def main(root: int, number: int, size: int) -> None:  # pragma: no cover  in its
 
     def tell(breach: Breach | None) -> None:
         if breach is not None:  # the pipe would be full some time
-            write_line(json.dumps(breach_to_json(breach)))
+            write_line(json.dumps(BREACH_CODEC.write(breach)))
         os.kill(root, number)
 
     write_line("ready")

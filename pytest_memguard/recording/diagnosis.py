@@ -22,9 +22,9 @@ from pytest_memguard.attribution.registries import thread_counter
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.values import Value, length_of
 from pytest_memguard.clock import Clock
+from pytest_memguard.codecs.leak_codecs import WHOLE_DIAGNOSIS_CODEC
 from pytest_memguard.isolation import can_fork, run_in_fork
 from pytest_memguard.judge.growth_scales import measured_rate
-from pytest_memguard.leak_wire import diagnosis_from_json, diagnosis_to_json
 from pytest_memguard.leaks import STARTS_TRACEMALLOC, Diagnosis, RetentionPath, Verdict
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.python_blocks import TracingStopped, traced_again
@@ -87,15 +87,15 @@ def diagnose(
         note = "this platform cannot fork (--mem-leak-blame=fork)"
         return Diagnosis(calls=0, notes=(note,)), None
     result = run_in_fork(
-        lambda: diagnosis_to_json(
-            _diagnosed(call, verdict, collect, seconds, owners)[0], stored=False
+        lambda: WHOLE_DIAGNOSIS_CODEC.write(
+            _diagnosed(call, verdict, collect, seconds, owners)[0]
         ),
         _FORK_SECONDS,
     )
     if result.problem:
         note = f"no answer from the forked child: {result.problem}"
         return Diagnosis(calls=0, notes=(note,)), None
-    return diagnosis_from_json(result.value), None
+    return WHOLE_DIAGNOSIS_CODEC.read(result.value), None
 
 
 class GrowingContainer:

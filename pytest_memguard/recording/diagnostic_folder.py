@@ -14,8 +14,8 @@ from typing import Final
 
 import psutil
 
+from pytest_memguard.codecs.watch_codecs import WATCH_CODEC
 from pytest_memguard.sizes import format_size
-from pytest_memguard.watch_wire import watch_to_json
 from pytest_memguard.watches import WatchRecord
 
 _MOST_PROCESSES: Final = 50
@@ -43,7 +43,7 @@ def write_diagnosis(parent: Path, pid: int, reason: str, record: WatchRecord) ->
     """
     folder = _new_folder(parent, pid)
     _write(folder / "reason.txt", f"{reason}\n")
-    _write(folder / "recording.json", json.dumps(watch_to_json(record), indent=1) + "\n")
+    _write(folder / "recording.json", json.dumps(WATCH_CODEC.write(record), indent=1) + "\n")
     processes = _tree(pid)
     parts: dict[str, Callable[[psutil.Process], str]] = {
         "tree.txt": _about,

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
+from pytest_memguard.codecs.watch_codecs import WATCH_STAGE_CODEC, watch_from_json
 from pytest_memguard.errors import (
     ConfigError,
     LeakDetected,
@@ -19,7 +20,6 @@ from pytest_memguard.report.watch_tables import recording_table
 from pytest_memguard.report.watch_verdict import growth_sentence
 from pytest_memguard.units import as_number
 from pytest_memguard.watch_levels import Levels, above
-from pytest_memguard.watch_wire import stage_from_json, watch_from_json
 from pytest_memguard.watches import StageOfWatch, WatchEvent, WatchGrowth, WatchRecord
 
 DEFAULT_INTERVAL: Final = 0.1
@@ -113,7 +113,7 @@ class Recording:
     def _end_stage(self, stage: WatchStage) -> None:
         self._follow_target()
         answer = self._client.ask(ask="end-stage", name=stage.name)
-        stage.fill(stage_from_json(answer["stage"]))
+        stage.fill(WATCH_STAGE_CODEC.read(answer["stage"]))
 
     def follow(self, process: object) -> None:
         """Watch another process from here on, which has taken the place of the former one.

@@ -14,12 +14,12 @@ import time
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
+from pytest_memguard.codecs.watch_codecs import WATCH_CODEC, WATCH_STAGE_CODEC
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.formats import Json
 from pytest_memguard.probes.separate_process import leave_parent
 from pytest_memguard.recording.pace import Pace
 from pytest_memguard.recording.watcher import Watcher
-from pytest_memguard.watch_wire import stage_to_json, watch_to_json
 
 
 def answer(watcher: Watcher, request: Json) -> Json:
@@ -34,12 +34,12 @@ def answer(watcher: Watcher, request: Json) -> Json:
         if ask == "begin-stage":
             watcher.begin_stage(request["name"])
         elif ask == "end-stage":
-            return {"stage": stage_to_json(watcher.end_stage(request["name"]))}
+            return {"stage": WATCH_STAGE_CODEC.write(watcher.end_stage(request["name"]))}
         elif ask == "follow":
             watcher.follow(request["pid"])
         else:
             watcher.sample(exactly=True)
-            return {"record": watch_to_json(watcher.record())}
+            return {"record": WATCH_CODEC.write(watcher.record())}
     except Unmeasurable as error:
         return {"error": str(error)}
     return {}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from pytest_memguard.codecs.run_codec import run_in_pieces
 from pytest_memguard.model import Run
 from pytest_memguard.report.exports import FORMATS, github_action_benchmark
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
 from pytest_memguard.report.rows import Row, rows_of
 from pytest_memguard.sizes import MIB
-from pytest_memguard.wire import run_in_pieces
 
 _TOP: Final = 10
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.flight_wire import lost_from_json
+from pytest_memguard.codecs.flight_codecs import LOST_CODEC
 from pytest_memguard.flights import Flight, LostWorker
 from pytest_memguard.formats import Json, other_format
 from pytest_memguard.storage.files import read_text
@@ -132,7 +132,7 @@ def _lost_run(path: Path, about: Json, problem: str) -> LostRun:
     if (path / LOST_FILE).exists():
         data, problem = _json(path / LOST_FILE)
         try:
-            lost = tuple(lost_from_json(entry) for entry in data.get("lost_workers", ()))
+            lost = tuple(LOST_CODEC.read(entry) for entry in data.get("lost_workers", ()))
         except (KeyError, TypeError, AttributeError) as error:
             problem = f"{path / LOST_FILE} cannot be read ({type(error).__name__}: {error})"
         problems += [problem] if problem else []

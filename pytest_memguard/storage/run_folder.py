@@ -75,9 +75,9 @@ class RunFolder:
         Args:
             lost: all so far.
         """
-        from pytest_memguard.flight_wire import lost_to_json  # most runs lose no worker
+        from pytest_memguard.codecs.flight_codecs import LOST_CODEC  # most runs lose no worker
 
-        entries = [lost_to_json(one) for one in lost]
+        entries = [LOST_CODEC.write(one) for one in lost]
         text = json.dumps({"format": FORMAT, "lost_workers": entries}, indent=1)
         write_whole(self.path / LOST_FILE, f"{text}\n")
 

@@ -58,7 +58,7 @@ NOT_QUIET = {
     "pytest_memguard.measure.stream",
     "pytest_memguard.report",
     "pytest_memguard.storage.known_leaks",
-    "pytest_memguard.wire",
+    "pytest_memguard.codecs.run_codec",
     "sqlite3",
     "sysconfig",
     "tabulate",

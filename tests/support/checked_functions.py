@@ -20,7 +20,7 @@ from types import FunctionType
 from typing import Any
 
 from pytest_memguard import attribution
-from pytest_memguard.leak_wire import leak_to_json
+from pytest_memguard.codecs.leak_codecs import LEAK_CODEC
 from pytest_memguard.probes.surviving_blocks import warm_up
 from pytest_memguard.recording import slow_to_end
 from pytest_memguard.recording.check import LeakCheck, call_of
@@ -82,7 +82,7 @@ def _leak(check: LeakCheck, test: Callable[[], object], limits: Limits) -> dict[
     heap = check.heap()
     test()
     kept = check.kept_since(heap, collect=True)
-    return leak_to_json(check.run(call_of(test), limits, kept=kept))
+    return LEAK_CODEC.write(check.run(call_of(test), limits, kept=kept))
 
 
 def checked(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pytest_memguard.codecs.run_codec import run_in_pieces
 from pytest_memguard.model import Run
-from pytest_memguard.wire import run_in_pieces
 
 
 def as_stored(run: Run) -> Any:

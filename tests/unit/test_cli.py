@@ -12,10 +12,10 @@ import pytest
 
 from pytest_memguard import __version__
 from pytest_memguard.cli import main
+from pytest_memguard.codecs.run_codec import FORMAT
 from pytest_memguard.model import Outcome
 from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.summary import memory_section, notes
-from pytest_memguard.wire import FORMAT
 from tests.support.sample_values import OUTCOME, RUN
 from tests.support.stored_runs import as_stored
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from pytest_memguard.baselines import Baseline, BaselineEntry
 from pytest_memguard.cli import main
+from pytest_memguard.codecs.run_codec import run_from_json
 from pytest_memguard.judge.readings import environment_key, readings
 from pytest_memguard.model import Budget, Outcome, PhaseReading, Totals
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import read_baseline, write_baseline
-from pytest_memguard.wire import run_from_json
 from tests.support.large_baselines import baseline_of
 from tests.support.sample_values import OUTCOME, RUN, STAGE, heap, rss
 from tests.support.stored_runs import as_stored

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from pytest_memguard.cli import main, memory_group, watched_command
+from pytest_memguard.codecs.watch_codecs import watch_from_json
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.watch_wire import watch_from_json
 from tests.support.watched_programs import sleeper, wait_until
 
 pytestmark = pytest.mark.slow

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from pytest_memguard.cli import main
+from pytest_memguard.codecs.watch_codecs import watch_from_json
 from pytest_memguard.sizes import MIB
 from pytest_memguard.watch_levels import above
-from pytest_memguard.watch_wire import watch_from_json
 from tests.support.heap_files import snapshot_text
 from tests.support.node_programs import NODE, SERVER, STAGES, needs_node
 from tests.support.watched_programs import wait_until

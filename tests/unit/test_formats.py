@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.cli import main
+from pytest_memguard.codecs.run_codec import FORMAT
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import is_newer, other_format
 from pytest_memguard.storage.baseline import read_baseline
 from pytest_memguard.storage.known_leaks import read_known
-from pytest_memguard.wire import FORMAT
 from tests.support.sample_values import RUN
 from tests.support.stored_runs import as_stored
 

@@ -13,6 +13,7 @@ import pytest
 from pytest_memguard.baselines import Baseline, BaselineEntry
 from pytest_memguard.checks.regression.comparison import Comparison
 from pytest_memguard.checks.regression.saving import Saver
+from pytest_memguard.codecs.run_codec import run_in_pieces
 from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.model import Budget, Outcome, PhaseReading, Run
 from pytest_memguard.plugin.history import readings_of
@@ -27,7 +28,6 @@ from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.files import write_whole
 from pytest_memguard.storage.sqlite import SqliteFile
 from pytest_memguard.storage.stored_runs import append_run
-from pytest_memguard.wire import run_in_pieces
 from tests.support import history_values
 from tests.support.fresh_process import alone
 from tests.support.sample_values import RUN, rss

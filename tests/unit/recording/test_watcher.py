@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
+from pytest_memguard.codecs.watch_codecs import WATCH_CODEC, watch_from_json
 from pytest_memguard.recording.pace import Pace
 from pytest_memguard.recording.watcher import Watcher
 from pytest_memguard.sizes import MIB
 from pytest_memguard.watch_levels import levels_of
-from pytest_memguard.watch_wire import watch_from_json, watch_to_json
 from tests.support.watched_programs import sleeper, wait_until
 
 
@@ -227,4 +227,4 @@ def test_round_trip(process) -> None:
     watcher.end_stage("a")
     record = watcher.record()
     watcher.close()
-    assert record == watch_from_json(watch_to_json(record), "x")
+    assert record == watch_from_json(WATCH_CODEC.write(record), "x")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_memguard.codecs.watch_codecs import WATCH_CODEC, watch_from_json
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.report.watch_tables import (
     duration_text,
@@ -17,7 +18,6 @@ from pytest_memguard.report.watch_tables import (
 from pytest_memguard.report.watch_verdict import growth_sentence, verdict_lines, watch_report
 from pytest_memguard.sizes import MIB
 from pytest_memguard.watch_levels import Levels, levels_of
-from pytest_memguard.watch_wire import watch_from_json, watch_to_json
 from pytest_memguard.watches import (
     Life,
     SignalGrowth,
@@ -223,8 +223,8 @@ def test_hostile_names() -> None:
 )
 def test_broken_recordings(change, words) -> None:
     """A file that was edited by hand is refused with what is wrong."""
-    data = {**watch_to_json(RECORD), **change}
+    data = {**WATCH_CODEC.write(RECORD), **change}
     with pytest.raises(ConfigError, match=f"^old.json .*{words}"):
         watch_from_json(data, "old.json")
-    assert watch_from_json(watch_to_json(RECORD), "x") == RECORD
+    assert watch_from_json(WATCH_CODEC.write(RECORD), "x") == RECORD
     assert Levels() == levels_of({})

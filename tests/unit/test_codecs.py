@@ -9,19 +9,18 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.causes import Cause
-from pytest_memguard.errors import ConfigError
-from pytest_memguard.flights import Ending
-from pytest_memguard.leaks import Kept
-from pytest_memguard.measurement_wire import peak_to_json
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import Budget, Finding, Outcome, Run
-from pytest_memguard.wire import (
+from pytest_memguard.codecs.measurement_codecs import PEAK_CODEC
+from pytest_memguard.codecs.run_codec import (
     FORMAT,
-    outcome_from_json,
-    outcome_to_json,
+    OUTCOME_CODEC,
     run_from_json,
     run_in_pieces,
 )
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.flights import Ending
+from pytest_memguard.leaks import Kept
+from pytest_memguard.metrics import metric_named
+from pytest_memguard.model import Budget, Finding, Outcome, Run
 from tests.support.sample_values import (
     ABORT,
     ALERT,
@@ -97,7 +96,7 @@ def by_json(plain):
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_outcome_round_trip(outcome) -> None:
     """A test's outcome is the same after a journey through JSON."""
-    assert outcome == outcome_from_json(by_json(outcome_to_json(outcome)))
+    assert outcome == OUTCOME_CODEC.read(by_json(OUTCOME_CODEC.write(outcome)))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +186,7 @@ def test_samples_set_every_field(value) -> None:
 
 def test_peak_to_json() -> None:
     """A peak's plain form names its unit."""
-    assert peak_to_json(PEAK) == {
+    assert PEAK_CODEC.write(PEAK) == {
         "metric": "rss",
         "bytes": 125829120,
         "upper_bound_bytes": 136314880,
@@ -197,7 +196,7 @@ def test_peak_to_json() -> None:
 
 def test_outcome_tells_its_growth() -> None:
     """The plain form has the test's growth, which readers would have to work out."""
-    assert outcome_to_json(OUTCOME)["growth_bytes"] == -3
+    assert OUTCOME_CODEC.write(OUTCOME)["growth_bytes"] == -3
 
 
 def test_run_tells_its_format() -> None:
@@ -308,8 +307,8 @@ def test_units_of_other_metrics() -> None:
 
 def test_state_of_a_leak_check_in_an_older_file() -> None:
     """What was called unclear up to format 2 is undecided."""
-    data = outcome_to_json(replace(OUTCOME, leak=LEAK))
+    data = OUTCOME_CODEC.write(replace(OUTCOME, leak=LEAK))
     data["leak"]["verdict"]["state"] = "unclear"
-    leak = outcome_from_json(data).leak
+    leak = OUTCOME_CODEC.read(data).leak
     assert leak is not None
     assert leak.verdict.state == "undecided"
