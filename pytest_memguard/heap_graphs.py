@@ -144,7 +144,7 @@ class HeapGrowth:
     count_after: int
     """Objects in the later one."""
     same_process: bool
-    """Whether both are of one process, so that objects can be told from new ones."""
+    """Whether both are of one process, so that new objects can be distinguished."""
     classes: tuple[ClassGrowth, ...]
     """Constructors that grew in number and in retained bytes, the largest growth first."""
     holders: tuple[HolderGrowth, ...]

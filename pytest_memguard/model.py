@@ -211,7 +211,7 @@ class Stop:
     thread: str = ""
     """The thread; empty for the test's own."""
     words: str = ""
-    """What the error said."""
+    """The message of the error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

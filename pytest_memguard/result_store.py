@@ -86,7 +86,7 @@ class ResultStore:
             rich = self._rich.get(row)
             yield brief_of(rich) if rich is not None else self._brief(key, row)
 
-    def telling(self) -> Iterator[Outcome]:
+    def detailed(self) -> Iterator[Outcome]:
         """The outcomes that are not plain."""
         return (self._rich[row] for row in sorted(self._rich))
 
@@ -192,10 +192,10 @@ def _nodeid(key: Key) -> str:
 
 
 def _is_plain(outcome: Outcome) -> bool:
-    told = (outcome.stages, outcome.findings, outcome.notes, outcome.cold, outcome.death)
+    details = (outcome.stages, outcome.findings, outcome.notes, outcome.cold, outcome.death)
     of_leaks = (outcome.leak, outcome.leak_skipped)
     return (
-        not any(told)
+        not any(details)
         and not any(of_leaks)
         and all(
             len(phase.peaks) == 1

@@ -40,7 +40,7 @@ class _Sum:
         """Count the test that ended next."""
         self.tests += 1
         self.overhead += brief.overhead
-        if brief.start is None:  # nothing tells resident memory
+        if brief.start is None:  # resident memory is not known
             return
         if self.start is None:
             self.start = brief.start

@@ -22,7 +22,7 @@ WatchSignal: TypeAlias = ProcessSignal | NodeSignal
 PROCESS_SIGNALS: Final[tuple[ProcessSignal, ...]] = (
     *("rss", "fds", "threads", "connections", "children"),
 )
-"""What is read of every process and its descendants; the most telling comes first."""
+"""What is read of every process and its descendants; the most conclusive comes first."""
 NODE_SIGNALS: Final[tuple[NodeSignal, ...]] = (
     *("heap_total", "heap_used", "external", "array_buffers"),
 )

@@ -117,8 +117,8 @@ DOUBTS: Final[dict[Doubt, str]] = {
     "slowing": "it grows, and more and more slowly; watch longer",
     "uneven": "it rises and falls, and ends higher; watch longer, under a steady load",
     "unread": "resident memory could not be read",
-    "uncollected": "V8 has made too few full collections to tell growth from garbage; watch "
-    "longer, or start Node.js with --expose-gc",
+    "uncollected": "V8 has made too few full collections to distinguish growth from garbage; "
+    "watch longer, or start Node.js with --expose-gc",
     "unreported": "no Node.js process has reported its memory",
 }
 """Why a verdict is undecided, in words."""

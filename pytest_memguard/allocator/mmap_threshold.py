@@ -30,7 +30,7 @@ def give_back_large_blocks() -> bool:
 
     By default glibc raises the threshold, up to 32 MiB, whenever a mapped block is freed, and
     takes blocks below it from its heap. These leave free chunks there, which other tests use
-    without raising the high-water mark, and which libraries have told the kernel to back with
+    without raising the high-water mark, and which libraries have asked the kernel to back with
     huge pages. And each thread gets an arena of its own, which never returns the free memory
     at its end. What the user has set stays in force.
 

@@ -142,7 +142,7 @@ class SlackEstimator:
         """Note bytes that a test used at its peak: as many may have become slack.
 
         Args:
-            size: by how much its peak lay above its start.
+            size: by how much its peak was above its start.
         """
         self._used_since += size
 

@@ -31,7 +31,7 @@ _COLLECTIONS: Final = 2
 _OURS: Final = "pytest_memguard."
 _CONTAINERS: Final = frozenset(map(id, (dict, tuple)))
 _SIZED: Final = _CONTAINERS | frozenset(map(id, (str, bytes, int)))
-"""Ids of types of which nothing but C code tells the size of an object."""
+"""Ids of types of which only C code knows the size of an object."""
 _SMALL: Final = frozenset(map(id, (float, complex, bool, type(None), type, CodeType)))
 """Ids of types whose objects that are not tracked are small, and hold nothing that is large."""
 

@@ -356,7 +356,7 @@ def _place_of(
     with blocks from the same line.
     """
     kinds = tuple(raw.type_name(type(held)) for held in marker.objects([top]))
-    if marker.is_plain_dict(top):  # most are used again: their lines tell nothing
+    if marker.is_plain_dict(top):  # most are used again: their lines prove nothing
         return ("", "", "", "dict")
     own = pieces[top].stack
     if own:

@@ -79,7 +79,7 @@ def _written_tuple(key: tuple[Any, ...]) -> str:
     parts = [_written(part) for part in key[:_KEY_ITEMS]]
     if len(key) > _KEY_ITEMS:
         parts.append("…")
-    # the other parts still tell one key from the next
+    # the other parts still distinguish one key from the next
     known = (part or f"<{raw.type_name(type(key[i]))}>" for i, part in enumerate(parts))
     return f"({', '.join(known)}{',' if len(parts) == 1 else ''})"
 

@@ -24,7 +24,7 @@ _FILES: Final = 64
 
 
 class Ownership(IntEnum):
-    """How a module relates to an object that it has a name for; the lower, the closer."""
+    """How a module relates to an object that it has a name for; the lower, the nearer."""
 
     MAKES = 0
     """Its code assigns something that it makes to the name."""

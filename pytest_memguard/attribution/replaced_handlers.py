@@ -1,4 +1,4 @@
-"""Tells a handler that each call replaces from one that leads to the earlier ones."""
+"""Distinguishes a handler that each call replaces from one that leads to the earlier ones."""
 
 from __future__ import annotations
 

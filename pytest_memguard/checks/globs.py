@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def matcher(glob: str) -> Callable[[str], bool]:
-    """A function that tells whether a pattern covers a node id.
+    """A function that returns whether a pattern covers a node id.
 
     It covers what it matches whole and everything below: a pattern for a folder covers its
     files, one for a file or class its tests, one for a test its parameters. ``*`` and

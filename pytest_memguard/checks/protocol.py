@@ -64,7 +64,7 @@ class Measured(Protocol):
 
     @property
     def lost(self) -> str:
-        """Why nothing tells resident memory; empty if something does."""
+        """Why resident memory is not known; empty if it is."""
 
     def judge_limits(self, limits: Sequence[Budget]) -> list[Finding]:
         """What there is to say about limits on peaks that have to do with the phase."""
@@ -170,7 +170,7 @@ class TestCheck:
         Args:
             test: which.
             markers: those it has added, of any name.
-            reason: why they cannot be heeded.
+            reason: why they have no effect.
             problems: takes a line for everything that is wrong with them.
         """
         return []
@@ -190,7 +190,7 @@ class TestCheck:
         """What is to be made of a finding of this check, before a test fails with it.
 
         Args:
-            finding: what the judge said.
+            finding: the judge's.
             so_far: what was measured of the test so far.
             seconds: what its call took; ``None`` if it must not be run again.
 

@@ -18,7 +18,7 @@ class CommandLimit:
 
     A control group holds all processes together. Where none can be made, samples do. In both
     cases the kernel holds each process alone as well, where it can: an allocation beyond the
-    limit fails, which tells more than a process that is killed.
+    limit fails, which is easier to explain than a process that is killed.
 
     Args:
         size: bytes.

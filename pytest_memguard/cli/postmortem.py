@@ -99,7 +99,7 @@ def _title(run: LostRun) -> str:
     command = run.about.get("command", "a run")
     started = run.about.get("time")
     when = f", started {when_text(float(started))}" if started else ""
-    ended = "lost workers" if run.told and run.lost else "was lost"
+    ended = "lost workers" if run.reported and run.lost else "was lost"
     return one_line(f"{command} {ended}{when}")
 
 

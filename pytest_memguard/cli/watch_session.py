@@ -293,7 +293,7 @@ class WatchSession:
         self._watcher.take_marks()
         return self._node.ask_for_last(self._watcher)
 
-    # What is said
+    # Messages
 
     def _say(self, line: str) -> None:
         self.notes.append(line)

@@ -73,7 +73,7 @@ def uncovered_setup(budgets: Iterable[Budget], rise: int) -> str:
 
     Args:
         budgets: the test's budgets; one of them is on the call's resident memory.
-        rise: bytes by which the peak of setup lay above its start.
+        rise: bytes by which the peak of setup was above its start.
     """
     budget = next(b for b in budgets if b.key == (RSS.name, "call", None))
     return (

@@ -1,4 +1,4 @@
-"""Tells what a test uses each time from what the first call in a process fills for good."""
+"""Separates what a test uses each time from what the first call in a process fills for good."""
 
 from __future__ import annotations
 

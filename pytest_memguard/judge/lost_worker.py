@@ -25,7 +25,7 @@ SHOWN: Final = 5
 LEAST_NAMED: Final = MIB
 """Least bytes for which a test is named."""
 LEAST_DRIVER: Final = 16 * MIB
-"""Least bytes that can be said to have driven the memory of a process."""
+"""Least bytes that count as having driven the memory of a process."""
 _DRIFT: Final = 4 * MIB
 """Bytes by which two readings of the same highest level may differ: each processor counts pages
 for itself, and adds them up now and then."""

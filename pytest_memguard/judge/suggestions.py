@@ -1,4 +1,4 @@
-"""Chooses budgets from what tests have used, as few as tell large tests from small ones."""
+"""Chooses budgets from what tests have used, as few as separate large tests from small ones."""
 
 from __future__ import annotations
 

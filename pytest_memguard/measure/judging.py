@@ -115,7 +115,7 @@ class PhaseJudge:
 
     @property
     def lost(self) -> str:
-        """Why nothing tells resident memory; empty if something does."""
+        """Why resident memory is not known; empty if it is."""
         return self._peaks.meters[0].lost
 
     def peak_and_growth(self) -> tuple[int, int]:

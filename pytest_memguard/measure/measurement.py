@@ -399,7 +399,7 @@ class Measurement:
 
     @property
     def lost(self) -> str:
-        """Why nothing tells resident memory; empty if something does."""
+        """Why resident memory is not known; empty if it is."""
         return self._instruments.resident.lost
 
     def rise(self, phase: PhaseName) -> int:
@@ -476,7 +476,7 @@ class WithinLimits:
 
     @property
     def lost(self) -> str:
-        """Why nothing tells resident memory; empty if something does."""
+        """Why resident memory is not known; empty if it is."""
         return self._measurement.lost
 
     def peak_and_growth(self) -> tuple[int, int]:

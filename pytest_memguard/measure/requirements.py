@@ -51,7 +51,7 @@ class Requirements:
             limit are absent.
         traced: phases in which every allocation is tracked.
         traced_whole: whether the tracker spans the whole test.
-        traced_in_parts: whether parts of the tracked time, or threads, must be told apart.
+        traced_in_parts: whether parts of the tracked time, or threads, are counted apart.
         metered: phases in which further metrics are read, by the names of these.
         metered_whole: whether their probes must not stop between phases.
         tolerance: bytes of garbage that do not matter.
@@ -62,7 +62,7 @@ class Requirements:
         simple: whether a limit on the peak RSS of the call is all there is.
         most_slack: bytes of slack up to which such a call needs no tracker.
         most_screened: as many where a fresh process can answer in doubt.
-        setup_no_finding_below: the highest peak of setup that needs no closer look.
+        setup_no_finding_below: the highest peak of setup that needs no second measurement.
         call_no_finding_below: the highest peak of the call in which no check finds anything.
         call_only_limit: the user's limit on the call's peak RSS, infinite where a limit covers
             setup, too.

@@ -22,7 +22,7 @@ def meter_without_mark() -> tuple[Meter, str]:
         level = resident_reader()
     except Unmeasurable as error:
         lifetime, problem = _lifetime(None)
-        how = "only the process's lifetime high-water mark tells of it"
+        how = "only the process's lifetime high-water mark is known"
         if problem:
             how = f"and nothing bounds it: {problem}"
         return UnreadResident(str(error), lifetime), f"{error}; {how}"

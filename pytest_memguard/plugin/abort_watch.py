@@ -34,7 +34,7 @@ from pytest_memguard.sizes import format_size
 from pytest_memguard.storage.flight_records import read_flight
 
 _WATCHER: Final = "pytest_memguard.probes.run_watcher"
-_NO_SIGNAL: Final = "this system has no signal by which a run can be told to stop"
+_NO_SIGNAL: Final = "this system has no signal that can stop a run"
 _NO_THREAD: Final = "pytest does not run in the main thread, which alone gets signals"
 _NO_LIMIT: Final = "no limit of a container or of the machine is known; give a SIZE"
 _ENDED: Final = "the process that watched it has ended, or a test has closed the pipes to it"
@@ -163,7 +163,7 @@ class AbortWatch(AbortStop):
         """Let the process that watches know that the run stops, and see to annotations."""
         if self._watch is not None:
             self._watch.stops()
-        # pytest leaves it behind; by it CI's own runs are told from runs within a test
+        # pytest leaves it behind; it distinguishes CI's own runs from runs within a test
         test = os.environ.pop("PYTEST_CURRENT_TEST", None)
         try:
             start_reporting_on_github(self._config)

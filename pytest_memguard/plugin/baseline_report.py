@@ -164,7 +164,7 @@ class BaselineReport:
         )
         comparison.add_run(run)
         comparison.add_gone(gone)
-        groups = cause_groups(self._collector.telling())
+        groups = cause_groups(self._collector.detailed())
         causes = f" of {_causes(len(groups))}" if comparison.regressions > 1 and groups else ""
         self._lines.append(f"compared with {self._file}: {comparison.counts(causes)}")
         self._lines += cause_lines(groups)

@@ -84,7 +84,7 @@ class BoundedTests:
             before: bytes of the mark when the call began; as many may have been free.
             after: bytes of the mark now.
             started: when the call began.
-            was_reset: whether a test has reset the mark, which tells nothing then.
+            was_reset: whether a test has reset the mark, which means nothing then.
         """
         self._tests.plans.pop(item.nodeid, None)  # it had no budget of its own when it began
         self._state.markers = tuple(m for m in item.own_markers if not is_marker_of_ours(m))

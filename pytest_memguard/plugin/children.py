@@ -30,7 +30,7 @@ _SUBJECT: Final = "what the children of tests use"
 class ChildrenWatch:
     """Follows the descendants of one test after the other.
 
-    A test begins where the one before has ended. Two counters of the kernel tell whether there
+    A test begins where the one before has ended. Two counters of the kernel show whether there
     can have been any descendants: most tests have none, and cost no more than reading these.
 
     Args:

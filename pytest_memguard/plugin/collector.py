@@ -1,4 +1,4 @@
-"""The report's half: collects outcomes in the process that talks to the user, and tells."""
+"""Collects the results of tests in the process that prints, and reports them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Collector:
     Args:
         config: pytest's.
         settings: the run's.
-        suspects: told what was found, at the end.
+        suspects: gets what was found, at the end.
         gaps: what cannot be measured; what else is found to be so is added.
         extra: knows which tests took more than the high-water mark.
 
@@ -101,7 +101,7 @@ class Collector:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Store what outlives the run."""
         if self._settings.explain == "next":
-            self._suspects.update(self._results if self._suspects else self.telling())
+            self._suspects.update(self._results if self._suspects else self.detailed())
         if self._settings.json is None or not self.worth_writing(session):
             return
         from pytest_memguard.codecs.run_codec import run_in_pieces
@@ -164,7 +164,7 @@ class Collector:
         if len(self._results):  # a quiet run loads no tables
             from pytest_memguard.report.summary import notes
 
-            lines = notes(self.telling(), with_failures=False)
+            lines = notes(self.detailed(), with_failures=False)
             lines += self._deaths()
             self._count_undecided(terminalreporter)
         lines += [in_words(gap) for gap in self.gaps[self._told :]]
@@ -173,7 +173,7 @@ class Collector:
         if not (settings.mem or settings.growth or lines or self.closing_lines):
             return
         breached = any(
-            f.rule in BREACHES and f.raised for o in self.telling() for f in o.findings
+            f.rule in BREACHES and f.raised for o in self.detailed() for f in o.findings
         )
         terminalreporter.write_sep("=", "memory", red=breached, bold=breached)
         for text, markup in chain(self._peaks(), self._growth()):
@@ -183,7 +183,7 @@ class Collector:
 
     def _deaths(self) -> list[str]:
         """How many processes of isolated tests died."""
-        deaths = [outcome.death for outcome in self.telling() if outcome.death is not None]
+        deaths = [outcome.death for outcome in self.detailed() if outcome.death is not None]
         if not deaths:
             return []
         from pytest_memguard.report.death_text import deaths_line
@@ -202,7 +202,7 @@ class Collector:
             from pytest_memguard.report.summary import memory_section
 
             top, width = self._settings.top, self._width()
-            # not from a whole `Run`: to tell where it takes place takes longer than the table
+            # not from a whole `Run`: finding its environment takes longer than the table
             for line in memory_section(self._results, self.totals(), top, width):
                 yield line.text, _markup(line.share)
 
@@ -220,7 +220,7 @@ class Collector:
 
     def _count_undecided(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Have pytest's last line count tests that passed undecided; it does so in yellow."""
-        undecided = {outcome.nodeid for outcome in self.telling() if is_undecided(outcome)}
+        undecided = {outcome.nodeid for outcome in self.detailed() if is_undecided(outcome)}
         passed = terminalreporter.stats.get("passed", ())
         # other plugins take what is counted for reports of tests
         reports = [report for report in passed if report.nodeid in undecided]
@@ -247,9 +247,9 @@ class Collector:
             self._sorted = self._results.by_name()
         return self._sorted
 
-    def telling(self) -> Iterator[Outcome]:
+    def detailed(self) -> Iterator[Outcome]:
         """Those of tests of which there is more to say than what they used."""
-        return self._results.telling()
+        return self._results.detailed()
 
     def totals(self) -> tuple[Totals, ...]:
         """Sums over the outcomes so far, added up once for all reports."""

@@ -1,4 +1,4 @@
-"""Tells which tests took more than the high-water mark, for how long, and how to avoid it."""
+"""Reports which tests took more than the high-water mark, for how long, and how to avoid it."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class ExtraMeasurements:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Tell the controller."""
+        """Report to the controller."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None and (self._share.tests or self._fresh.tests):
             output[EXTRA] = self._own()
 
     def take(self, node: object) -> None:
-        """Take what a worker tells at its end."""
-        told = getattr(node, "workeroutput", {}).get(EXTRA)
-        if told is not None:
-            self._of_workers.append(told)
+        """Take what a worker reports at its end."""
+        report = getattr(node, "workeroutput", {}).get(EXTRA)
+        if report is not None:
+            self._of_workers.append(report)
 
     def lines(self) -> list[str]:
         """What to say of them; nothing where there were none."""
@@ -52,11 +52,11 @@ class ExtraMeasurements:
             return []
         from pytest_memguard.report.extra_measurements import again_in_words, tracked_in_words
 
-        told = [self._own(), *self._of_workers]
-        seconds = sum(one[_SECONDS] for one in told if one[_TRACKED])
+        reports = [self._own(), *self._of_workers]
+        seconds = sum(one[_SECONDS] for one in reports if one[_TRACKED])
         return [
-            *tracked_in_words([test for one in told for test in one[_TRACKED]], seconds),
-            *again_in_words([test for one in told for test in one[_AGAIN]]),
+            *tracked_in_words([test for one in reports for test in one[_TRACKED]], seconds),
+            *again_in_words([test for one in reports for test in one[_AGAIN]]),
         ]
 
     def _own(self) -> dict[str, Any]:

@@ -60,11 +60,11 @@ class FastHooks:
     with the state of the running test, from where the slow path goes on.
 
     The peak is reset before the call and after the test, and read at the end of setup as
-    well, which began where the test before ended. ``getrusage`` tells the high-water mark, and
-    the level where it has just been reset: in half the time that reading the level takes.
+    well, which began where the test before ended. ``getrusage`` returns the high-water mark,
+    and the level where it has just been reset: in half the time that reading the level takes.
 
     Args:
-        tests: tells what tests are measured for.
+        tests: knows what tests are measured for.
         slow: what is done where this is not enough.
         instruments: the process's.
         mark: the kernel's.

@@ -53,7 +53,7 @@ class Measure:
 
     @property
     def peak(self) -> Size:
-        """Bytes the peak lay above the level at the start; compares with "50 MB"."""
+        """Bytes by which the peak was above the level at the start; compares with "50 MB"."""
         return self._get()[0]
 
     @property
@@ -107,7 +107,7 @@ class MemGuard:
         self._host: Host | None = self
         if self._measurement is not None and items is not None:
             self._host = items.tests
-        elif off or repeated:  # the stages of a repetition are not told
+        elif off or repeated:  # the stages of a repetition are not reported
             self._host = None
         self._may_fill = not repeated  # filler in a repeated test looks like a leak
         self.wants_stages = True

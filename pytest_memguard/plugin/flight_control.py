@@ -54,7 +54,7 @@ class FlightControl:
         self._lost: LostNodes | None = None
 
     def prepare(self, node: Any) -> None:
-        """Tell a new worker where its record is.
+        """Send a new worker the place of its record.
 
         Args:
             node: xdist's controller of the worker.

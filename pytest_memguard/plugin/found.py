@@ -1,4 +1,4 @@
-"""What the judges found in a phase: considered, explained, told, and raised in the test."""
+"""What the judges found in a phase: considered, explained, reported, and raised in the test."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Found:
     """Acts on findings.
 
     Args:
-        tests: tells whether one is run once more.
+        tests: knows whether one is run once more.
         so_far: reads what is known of the one that runs.
         explainer: adds lines to findings.
         checks: own the findings.

@@ -89,7 +89,7 @@ class FreshBudgets:
         """A finding on a budget as it is after the test has been measured again.
 
         Args:
-            finding: what the judge said.
+            finding: the judge's.
             so_far: what was measured of the test so far.
             seconds: what its call took; ``None`` if it must not be run again.
 

@@ -78,7 +78,7 @@ class HardHooks:
             return (yield)
 
     def _prepare(self, limits: HardLimits, stack: contextlib.ExitStack) -> None:
-        """Have stages, children and libraries heeded until the stack is left."""
+        """Take stages, children and libraries into account until the stack is left."""
         stack.callback(set_limits, set_limits(limits))
         pause = Pause(before=limits.pause, after=limits.go_on, in_child=limits.forget)
         stack.callback(SparedChildren(pause).close)
@@ -133,7 +133,7 @@ def _notice_caught(limits: HardLimits, gaps: list[Gap]) -> None:
 
 
 class _Rise:
-    """Tells how far resident memory has risen in the phase that lasts.
+    """Reads how far resident memory has risen in the phase that lasts.
 
     Args:
         items: measures tests.

@@ -127,7 +127,7 @@ class ItemHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Make ready for the first test; let stages be told to us meanwhile."""
+        """Make ready for the first test; have stages reported to us meanwhile."""
         self.begin(session)
         before = set_current(self.tests)
         takes_recordings = watch_host.set_current(self.reports.watched.keep)
@@ -165,7 +165,7 @@ class ItemHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Tell the controller what could not be measured; remove what lies on disk."""
+        """Report to the controller what could not be measured; remove what lies on disk."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             gaps = self.instruments.gaps

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LeakReport:
-    """Tells of leaks in the process that talks to the user.
+    """Reports leaks in the process that prints.
 
     Args:
         config: pytest's.
@@ -41,7 +41,7 @@ class LeakReport:
             return
         from pytest_memguard.storage.known_leaks import write_known
 
-        found = accepted_leaks(self._collector.telling())
+        found = accepted_leaks(self._collector.detailed())
         file = known_leaks(self._config)
         known, path = file.leaks(), file.path
         new = {name: leak for name, leak in found.items() if name not in known}
@@ -69,7 +69,7 @@ class LeakReport:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the section."""
-        outcomes = tuple(self._collector.telling())
+        outcomes = tuple(self._collector.detailed())
         checked = any(outcome.leak or outcome.leak_skipped for outcome in outcomes)
         if not checked and not self._settings.leak_accept:
             return

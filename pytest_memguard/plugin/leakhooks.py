@@ -160,7 +160,7 @@ class LeakHooks:
 
     @pytest.hookimpl(wrapper=True, trylast=True, specname="pytest_runtest_call")
     def pytest_runtest_call_begins(self) -> Generator[None, object, object]:
-        """Tell what repeats a test that its own code begins."""
+        """Note for what repeats a test that its own code begins."""
         if self._repeated is not None:
             self._repeated.is_called()
         return (yield)

@@ -156,7 +156,7 @@ class LostNodes:
                 problem = f"its flight record: the worker wrote none to {path}"
             return replace(without_record(worker, ending, problem), record=_if_there(path))
         if ending.highest is None and not ending.running:
-            text = "how large it was at its end: this system does not tell"
+            text = "how large it was at its end: not known on this system"
             flight = replace(flight, problems=(*flight.problems, text))
         return lost_worker(flight, ending, neighbours=neighbours, now=now)
 

@@ -270,6 +270,6 @@ class MeasuredTests:
             return None
         if self.state.open is not None and isinstance(self.state.item, pytest.Item):
             return self.state.item
-        # in a suite that loads stages no sooner than in a fixture; no public name tells
+        # in a suite that loads stages no sooner than in a fixture; no public name says so
         node = next(reversed(setup_nodes(self._session)), None)
         return node if isinstance(node, pytest.Item) else None

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 PROBLEMS: Final = "memguard_problems"
-"""Name under which an xdist worker tells what is wrong with markers."""
+"""Key under which an xdist worker reports what is wrong with markers."""
 GAPS: Final = "memguard_gaps"
-"""Name under which it tells what it could not measure."""
+"""Key under which it reports what it could not measure."""
 EXTRA: Final = "memguard_extra"
-"""Name under which it tells which tests took more than the high-water mark."""
+"""Key under which it reports which tests took more than the high-water mark."""
 FLIGHTS: Final = "memguard-flight"
 """Name of the folder of flight records."""
 _WITHOUT_VALUE: Final = ("switch", "file")
@@ -43,7 +43,7 @@ def refuse(session: pytest.Session, problems: list[str]) -> None:
 
     Raises:
         pytest.UsageError: with a line a problem. An xdist worker leaves its tests out instead
-            and tells the controller.
+            and reports that to the controller.
     """
     output = getattr(session.config, "workeroutput", None)
     if output is None:

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 
 class OutcomeHooks:
-    """Makes outcomes of tests; registered once there is something to tell.
+    """Makes outcomes of tests; registered once there is something to report.
 
     A hook that pytest calls three times a test would cost as much as two of the system
-    calls that measure it, and in a run with budgets alone most tests have nothing to tell.
+    calls that measure it, and in a run with budgets alone most tests have nothing to report.
 
     Args:
         settings: the run's.
         suspects: the tests whose last run left a question.
-        tests: tells which of them are measured.
+        tests: knows which of them are measured.
         so_far: reads what is known of the one that runs.
         checks: add what they know to outcomes.
         sink: takes an outcome; ``None`` in a worker, whose outcomes travel on reports.
@@ -149,8 +149,8 @@ class OutcomeHooks:
             notes += tuple(self._children.notes(plan.requirements.limits, own))
         leak = state.leak
         watched = tuple(self.watched.readings)
-        told = findings or notes or leak or watched or self._checks.reports(item.nodeid)
-        if not (self._keeps_all or told or item.nodeid in self._suspects):
+        details = findings or notes or leak or watched or self._checks.reports(item.nodeid)
+        if not (self._keeps_all or details or item.nodeid in self._suspects):
             return
         file, line, _ = item.location
         outcome = Outcome(

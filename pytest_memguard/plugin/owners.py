@@ -1,4 +1,4 @@
-"""Tells which objects are pytest's and its plugins': what they keep is no leak of a test."""
+"""Finds the objects of pytest and its plugins: what they keep is no leak of a test."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def owners_of(config: pytest.Config) -> Owners:
         if top in _MACHINERY:
             found.append((plugin, _PYTEST))
         elif top != _OURS:
-            told = distributions.get(top) or _name(name, plugin)
-            found.append((plugin, f"plugin {told}"))
+            plugin_name = distributions.get(top) or _name(name, plugin)
+            found.append((plugin, f"plugin {plugin_name}"))
     return found
 
 

@@ -65,7 +65,7 @@ class ParallelWorkers:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker where the memory is shared, if it runs on this machine."""
+        """Send a worker the place where memory is shared, if it runs on this machine."""
         if node.gateway.spec.popen:
             node.workerinput[INPUT] = self._input
 

@@ -42,7 +42,7 @@ def plan_items(session: pytest.Session) -> None:
 
     Raises:
         pytest.UsageError: with a line for every marker that makes no sense. An xdist
-            worker leaves its tests out instead and tells the controller.
+            worker leaves its tests out instead and reports that to the controller.
     """
     config = session.config
     settings = settings_of(config)

@@ -27,12 +27,12 @@ def set_properties(
     limit: int | None,
     phases: Sequence[PhaseReading],
 ) -> None:
-    """Tell what was measured, and forget what an earlier run of the same test has said.
+    """Store what was measured in place of what an earlier run of the same test has stored.
 
     Args:
         item: the test.
         numbers: bytes of resident memory at its highest, above the level at the start, and
-            bytes that stayed; ``None`` where nothing tells them.
+            bytes that stayed; ``None`` where they are not known.
         limit: bytes of its budget, if it has one.
         phases: by other metrics as well, if it was measured by any.
     """
@@ -77,7 +77,7 @@ def _property(name: str, value: int) -> tuple[str, int]:
 
 
 def forget_ours(properties: list[tuple[str, Any]]) -> None:
-    """Take out what an earlier run of the same test has said.
+    """Take out what an earlier run of the same test has stored.
 
     Args:
         properties: pytest's list.

@@ -43,7 +43,7 @@ class RepeatedTests:
 
     @property
     def leak(self) -> LeakReading | None:
-        """What the leak check said of the test that runs."""
+        """What the leak check found in the test that runs."""
         return self._state.leak
 
     @leak.setter

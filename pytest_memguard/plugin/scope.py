@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 PART: Final = "memguard_part"
-"""Name under which an xdist worker tells why it did not see all tests."""
+"""Key under which an xdist worker reports why it did not see all tests."""
 _PICKS: Final = (
     ("keyword", "-k"),
     ("markexpr", "-m"),

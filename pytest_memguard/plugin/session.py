@@ -128,7 +128,7 @@ def register_traced_line(config: pytest.Config, suspects: Suspects) -> None:
 def register_reports(
     config: pytest.Config, settings: Settings, collector: Collector, checks: Sequence[Check]
 ) -> None:
-    """Register what tells the user, beside the collector.
+    """Register what prints, beside the collector.
 
     Args:
         config: pytest's.
@@ -154,7 +154,7 @@ def register_reports(
     if checks:
         from pytest_memguard.plugin.check_sections import CheckSections
 
-        sections = CheckSections(checks, collector.telling)
+        sections = CheckSections(checks, collector.detailed)
         config.pluginmanager.register(sections, "memguard-check-sections")
     if settings.output:
         from pytest_memguard.plugin.outputs import Outputs

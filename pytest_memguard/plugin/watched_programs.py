@@ -34,7 +34,7 @@ class WatchedPrograms:
             self._activate()
 
     def set_properties(self, properties: list[tuple[str, Any]]) -> None:
-        """Have JUnit files tell what was recorded.
+        """Have JUnit files contain what was recorded.
 
         Args:
             properties: pytest's list.

@@ -30,7 +30,7 @@ class CodePages:
             return
         self._madvise = ctypes.CDLL(None).madvise
         self._madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-        with contextlib.suppress(OSError):  # there is no /proc, or it does not tell
+        with contextlib.suppress(OSError):  # there is no /proc, or it lacks the numbers
             self._ranges = list(_mapped(os.sysconf("SC_PAGE_SIZE")))
 
     def map_again(self) -> None:

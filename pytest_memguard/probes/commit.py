@@ -72,8 +72,8 @@ def _in_words(error: OSError | subprocess.SubprocessError) -> str:
     if isinstance(error, subprocess.TimeoutExpired):
         return f"git did not answer within {error.timeout:g} s"
     if isinstance(error, subprocess.CalledProcessError):
-        said = (str(error.stderr).strip().splitlines() or [f"status {error.returncode}"])[0]
-        if "not a git repository" in said:
+        message = (str(error.stderr).strip().splitlines() or [f"status {error.returncode}"])[0]
+        if "not a git repository" in message:
             return "the tests are in no git repository"
-        return f"git says: {said.removeprefix('fatal: ')}"
+        return f"git says: {message.removeprefix('fatal: ')}"
     return f"git cannot be run: {error}"

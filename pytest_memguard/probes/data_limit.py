@@ -34,7 +34,7 @@ class DataLimit:
 
     by: Final = "kernel limit"
     cause: Final = MemoryError
-    has_raised: Final = False  # the kernel does not tell
+    has_raised: Final = False  # the kernel does not report it
 
     def __init__(self) -> None:
         if sys.platform != "linux":

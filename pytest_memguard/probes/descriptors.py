@@ -58,7 +58,7 @@ class OwnDescriptor:
 
 
 class CheckedDescriptor:
-    """An open file that is told from another one by what it is, where it can bear no label.
+    """An open file that is recognised by what it is, where it can bear no label.
 
     Args:
         number: its descriptor.

@@ -1,4 +1,4 @@
-"""What the kernel tells of children that have ended and were waited for."""
+"""What the kernel reports of children that have ended and were waited for."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class EndedChildren(NamedTuple):
     """All children so far that have ended and were waited for, and theirs."""
 
     peak: int
-    """The highest lifetime peak of any of them, in bytes; 0 if nothing tells it.
+    """The highest lifetime peak of any of them, in bytes; 0 if it is not known.
 
     A child begins with the peak of the process that has started it, so that below the own peak
-    of this process it tells nothing."""
+    of this process it is not known."""
     faults: int
     """Their page faults that read nothing from a disk; every process has some."""
     major: int

@@ -50,7 +50,7 @@ class NodeReport:
     rss: int = 0
     """Resident bytes of the process; 0 in a report on a snapshot."""
     memory: dict[NodeSignal, int]
-    """What `process.memoryUsage` said, and what was left by the latest full collection."""
+    """What `process.memoryUsage` returned, and what the latest full collection left."""
     text: str = ""
     """Name of a stage, or the file of a snapshot."""
     count: int = 0

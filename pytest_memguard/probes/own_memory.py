@@ -17,7 +17,7 @@ def own_memory_reader() -> Callable[[], int]:
     """Return a function that returns the bytes that this process has for itself.
 
     Processes that run the same program share its code, which their resident memory counts for
-    each of them. Where the system does not tell it apart, all resident memory counts.
+    each of them. Where the system does not count it apart, all resident memory counts.
 
     Raises:
         Unmeasurable: if nothing reports them; the function raises it too, later on.

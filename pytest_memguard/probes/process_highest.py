@@ -1,4 +1,4 @@
-"""Tells when the highest resident memory of this process has reached a level."""
+"""Notices when the highest resident memory of this process has reached a level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells whether a process is the one that a file names, although numbers are used again."""
+"""Checks whether a process is the one that a file names, although numbers are used again."""
 
 from __future__ import annotations
 

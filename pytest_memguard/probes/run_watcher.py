@@ -1,4 +1,4 @@
-"""The process that watches what a whole run uses, and tells it to stop before it is killed.
+"""The process that watches what a whole run uses, and stops it before it is killed.
 
 No thread of the test process could: Python 3.12 and later warn when a process with several
 threads forks, and a thread waits while code in C holds the interpreter lock.
@@ -28,13 +28,13 @@ _SLOWEST_SECONDS: Final = 0.25
 _BYTES_PER_SECOND: Final = 4 * GIB
 """How fast a run may take memory: the closer it is to the line, the more often it is read."""
 _AGAIN_SECONDS: Final = 1.0
-"""Seconds after which the run is told again: a test may have caught the exception."""
+"""Seconds after which the signal is sent again: a test may have caught the exception."""
 _PATIENCE_SECONDS: Final = 5.0
-"""Seconds for which a run may be far above the line after it was told to stop."""
+"""Seconds for which a run may be far above the line after the first signal."""
 _LAST_PART: Final = 4
 """The last part of a reserve: where less is left, the system is about to kill something."""
 _NOT_STOPPED: Final = (
-    "it used more and more memory, and did not stop when it was told to (mem_abort_at); "
+    "it used more and more memory, and did not stop when it was asked to (mem_abort_at); "
     "memguard postmortem names the tests"
 )
 _SHARE_OF_TIME: Final = 20
@@ -72,7 +72,7 @@ class Tree(Protocol):
 
 
 class RunWatcher:
-    """Reads what a run uses, seldom while that is far from the line.
+    """Reads what a run uses, less often while that is far from the line.
 
     Args:
         tree: its processes.
@@ -172,7 +172,7 @@ def wait_seconds(room: int) -> float:
 
 def watch(
     watcher: RunWatcher,
-    tell: Callable[[Breach | None], None],
+    notify: Callable[[Breach | None], None],
     say: Callable[[str], None],
     pauses: Callable[[float], Iterator[bytes]],
     now: Callable[[], float] = time.monotonic,
@@ -181,7 +181,7 @@ def watch(
 
     Args:
         watcher: reads what it uses.
-        tell: tells the run to stop, and what is known at the first time.
+        notify: signals the run to stop, with what is known at the first time.
         say: prints a line for the user.
         pauses: waits for some seconds, and yields what the run answers meanwhile.
         now: the clock.
@@ -189,7 +189,7 @@ def watch(
     Raises:
         OSError: if it has ended.
     """
-    told_at = again_at = inf
+    notified_at = again_at = inf
     stops = killed = False
     room = 0
     while True:
@@ -197,13 +197,13 @@ def watch(
             stops = stops or b"stops" in answer
         reading = watcher.read()
         room, time = reading.room, now()
-        if told_at == inf and room >= 0:
+        if notified_at == inf and room >= 0:
             continue
-        if told_at == inf or (not stops and time >= again_at):
-            tell(watcher.breach(reading) if told_at == inf else None)
-            told_at, again_at = min(told_at, time), time + _AGAIN_SECONDS
+        if notified_at == inf or (not stops and time >= again_at):
+            notify(watcher.breach(reading) if notified_at == inf else None)
+            notified_at, again_at = min(notified_at, time), time + _AGAIN_SECONDS
         elif not killed and (
-            watcher.is_urgent() or (reading.beyond and time > told_at + _PATIENCE_SECONDS)
+            watcher.is_urgent() or (reading.beyond and time > notified_at + _PATIENCE_SECONDS)
         ):
             say(f"memguard: {watcher.kill_largest()} was killed: {_NOT_STOPPED}")
             killed = True
@@ -214,20 +214,20 @@ def main(root: int, number: int, size: int) -> None:  # pragma: no cover  in its
 
     Args:
         root: number of its first process.
-        number: the signal by which that is told to stop.
+        number: the signal that stops it.
         size: bytes that it may use; 0: as much as limits of the system allow.
     """
     leave_parent()
     watcher = RunWatcher(tree_of_run(root), size)
 
-    def tell(breach: Breach | None) -> None:
+    def notify(breach: Breach | None) -> None:
         if breach is not None:  # the pipe would be full some time
             write_line(json.dumps(BREACH_CODEC.write(breach)))
         os.kill(root, number)
 
     write_line("ready")
     try:
-        watch(watcher, tell, _say, pauses_between)
+        watch(watcher, notify, _say, pauses_between)
     except OSError:
         os._exit(0)
 

@@ -83,6 +83,6 @@ def _allow_many_files() -> None:  # pragma: no cover  in a process of its own
 
 
 def pipe_identity(pipe: IO[bytes]) -> tuple[int, int]:
-    """Return what tells a pipe from another file that has got its number."""
+    """Return what distinguishes a pipe from another file that has got its number."""
     status = os.fstat(pipe.fileno())
     return status.st_dev, status.st_ino

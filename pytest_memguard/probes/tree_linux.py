@@ -126,14 +126,14 @@ class LinuxTree:
 
         Args:
             processes: some that live, or have just ended.
-            before: their marks at some earlier time; one that has not risen since tells
+            before: their marks at some earlier time; one that has not risen since proves
                 nothing.
         """
         return sum(p.spike() for p in processes if p.mark > before.get(p.pid, 0))
 
     @property
     def forgets_children(self) -> bool:
-        """Whether what has ended may leave no trace: the kernel is told to forget it."""
+        """Whether what has ended may leave no trace: the kernel is asked to forget it."""
         self.root.update()
         return self.root.ignores_children
 

@@ -146,7 +146,7 @@ class Tokens:
         """
         insort(self._known, size)
         many = len(self._known)
-        if many >= 2 * self._told:  # seldom: small tests write nothing
+        if many >= 2 * self._told:  # rarely: small tests write nothing
             self._told = many
             with self._file.locked():
                 own = self._own_median()

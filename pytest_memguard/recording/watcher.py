@@ -215,12 +215,12 @@ class Watcher:
             self._open_stages.append(self._marked)
 
     def _as_marked(self, mark: StageMark) -> Levels:
-        """Return the latest reading, with what the program has said of itself."""
+        """Return the latest reading, with what the program has reported itself."""
         levels = zip(SIGNALS, mark.levels, strict=True)
-        said = {signal: level for signal, level in levels if level is not None}
+        reported = {signal: level for signal, level in levels if level is not None}
         if self.latest.children or len(self._lives) > 1:
-            said.pop("rss", None)  # that of the whole tree counts
-        return with_more(self._last_known(), said)
+            reported.pop("rss", None)  # that of the whole tree counts
+        return with_more(self._last_known(), reported)
 
     def _last_known(self) -> Levels:
         """Return the latest reading, with what Node.js programs have reported last."""

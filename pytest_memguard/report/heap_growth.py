@@ -22,7 +22,7 @@ def heap_growth_lines(growth: HeapGrowth) -> list[str]:
     lines = [f"heap: {sizes}, {growth.count_before:,} -> {growth.count_after:,} objects"]
     if not growth.same_process:
         lines.append(
-            "the snapshots are of two processes: what is new cannot be told, and chains are "
+            "the snapshots are of two processes: what is new is not known, and chains are "
             "those of any objects"
         )
     if not growth.classes:

@@ -16,9 +16,9 @@ from pytest_memguard.storage.run_folder import (
     FORMAT,
     LOCK_FILE,
     LOST_FILE,
+    REPORTED_FILE,
     RUN_FILE,
     SUFFIX,
-    TOLD_FILE,
     is_locked,
     remove,
 )
@@ -39,10 +39,10 @@ class LostRun:
     lost: tuple[LostWorker, ...]
     """Workers whose loss the run itself has seen."""
     flights: tuple[Flight, ...]
-    """The records of processes that nothing has been said about."""
+    """The records of processes that were not reported."""
     problems: tuple[str, ...]
     """What cannot be read."""
-    told: bool
+    reported: bool
     """Whether it was reported."""
 
 
@@ -59,7 +59,7 @@ def lost_runs(
     runs = [
         _lost_run(path, about, problem)
         for path in _folders(parent)
-        if with_told or not (path / TOLD_FILE).exists()
+        if with_told or not (path / REPORTED_FILE).exists()
         for about, problem in [_json(path / RUN_FILE)]
         if not (is_alive(about) or is_locked(path / LOCK_FILE))
     ]
@@ -89,8 +89,8 @@ def prune(parent: Path, most: int = MOST_KEPT) -> None:
         parent: the folder of all runs; it need not exist.
         most: the number of runs to keep.
     """
-    told = [path for path in _folders(parent) if (path / TOLD_FILE).exists()]
-    for path in told[: max(0, len(told) - most)]:  # their names begin with the time
+    reported = [path for path in _folders(parent) if (path / REPORTED_FILE).exists()]
+    for path in reported[: max(0, len(reported) - most)]:  # their names begin with the time
         if not read_run_folder(path).problems:
             remove(path)
 
@@ -146,7 +146,7 @@ def _lost_run(path: Path, about: Json, problem: str) -> LostRun:
         lost=lost,
         flights=tuple(flight for flight in flights if flight.pid),
         problems=(*problems, *(p for f in flights if not f.pid for p in f.problems)),
-        told=(path / TOLD_FILE).exists(),
+        reported=(path / REPORTED_FILE).exists(),
     )
 
 

@@ -32,7 +32,7 @@ SUFFIX: Final = ".flight"
 """Ending of the name of a flight record."""
 RUN_FILE: Final = "run.json"
 LOST_FILE: Final = "lost.json"
-TOLD_FILE: Final = "told"
+REPORTED_FILE: Final = "told"
 LOCK_FILE: Final = "lock"
 
 
@@ -116,7 +116,7 @@ def mark_told(path: Path) -> None:
     Raises:
         OSError: if that cannot be written.
     """
-    (path / TOLD_FILE).touch()
+    (path / REPORTED_FILE).touch()
 
 
 def remove(path: Path) -> None:

@@ -114,9 +114,9 @@ def test_those_of_which_there_is_more_to_say() -> None:
     """What only used memory is left out, and the rest comes in the order it was added."""
     first, last = replace(RICH, nodeid="z"), replace(RICH, nodeid="a")
     store = store_of(replace(PLAIN, nodeid="b"), first, replace(PLAIN, nodeid="c"), last)
-    assert [first, last] == list(store.telling())
+    assert [first, last] == list(store.detailed())
     store.add(replace(PLAIN, nodeid="z"))
-    assert [last] == list(store.telling())
+    assert [last] == list(store.detailed())
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ class NeedsCheck(TestCheck):
         so_far: Outcome,
         seconds: float | None,
     ) -> Finding | None:
-        """The finding, if the test has come to its end: otherwise its use tells nothing."""
+        """The finding, if the test has come to its end: otherwise its use proves nothing."""
         return None if seconds is None else finding
 
     def owns(self, finding: Finding) -> bool:

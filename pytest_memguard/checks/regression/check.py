@@ -152,19 +152,19 @@ class RegressionCheck(TestCheck):
         """What is to be made of a finding about a limit that the baseline sets.
 
         Args:
-            finding: what the judge said.
+            finding: the judge's.
             so_far: what was measured of the test so far.
             seconds: what its call took; ``None`` if it must not be measured again.
 
         Returns:
-            The finding as it is to be told; nothing where it has turned out to be none.
+            The finding as it is reported; nothing where it has turned out to be none.
         """
         if finding.rule not in {"regression", "undecided"}:
             return finding
         peak = finding.peak
         near = peak is not None and peak.high <= finding.budget.limit + NEGLIGIBLE_SLACK
         if finding.rule == "undecided" and near and self._confirm is None:
-            return None  # so little slack does not count where no run can look closer
+            return None  # so little slack does not count where no run can measure more exactly
         if self.accepted(so_far.nodeid):
             return replace(finding, text=finding.text + _ACCEPTED)
         change = self._change(finding, so_far)

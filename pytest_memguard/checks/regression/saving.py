@@ -1,4 +1,4 @@
-"""Stores the numbers of a run in the baseline, and tells what changed there."""
+"""Stores the numbers of a run in the baseline, and reports what changed there."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Saver:
         self._accepts = [matcher(glob) for glob in settings.accept]
 
     def save(self, run: Run, gone: frozenset[str], part: str) -> list[str]:
-        """Store, and tell what changed.
+        """Store, and report what changed.
 
         Args:
             run: the whole run; its outcomes are sorted by node id.

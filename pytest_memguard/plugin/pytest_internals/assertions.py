@@ -12,15 +12,15 @@ from typing import Any
 def quiet_assertions() -> Iterator[None]:
     """Report no assertions that hold; pytest has fetched that hook already."""
     util: Any = _module()
-    told = getattr(util, "_assertion_pass", None)
-    if told is None:
+    original = getattr(util, "_assertion_pass", None)
+    if original is None:
         yield
         return
     util._assertion_pass = None
     try:
         yield
     finally:
-        util._assertion_pass = told
+        util._assertion_pass = original
 
 
 def assertion_hooks() -> tuple[Any, Any]:

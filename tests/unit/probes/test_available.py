@@ -22,7 +22,7 @@ V1 = ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")
         pytest.param(MEMINFO, V1, "3000\n", "1000\n", 2000, id="group-of-the-old-kind"),
         pytest.param(MEMINFO, V2, "max\n", "1000\n", 5000 * KIB, id="group-without-limit"),
         pytest.param(MEMINFO, V1, f"{2**63 - 4096}", "1", 5000 * KIB, id="very-high-limit"),
-        pytest.param(MEMINFO, V2, "3000\n", None, 5000 * KIB, id="use-not-told"),
+        pytest.param(MEMINFO, V2, "3000\n", None, 5000 * KIB, id="use-not-known"),
         pytest.param(MEMINFO, V2, "3000", "3001", 0, id="group-over-its-limit"),
         pytest.param("MemFree: 100 kB\n", V2, "3000", "1000", 2000, id="group-alone"),
     ],

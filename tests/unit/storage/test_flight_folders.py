@@ -70,9 +70,9 @@ def test_killed(parent) -> None:
     runs = lost_runs(parent, dead)
     assert [one.path.name for one in runs] == ["b", "a"]
     assert [flight.pid for flight in runs[0].flights] == [7]
-    assert (runs[0].problems, runs[0].told) == ((), False)
+    assert (runs[0].problems, runs[0].reported) == ((), False)
     mark_told(runs[0].path)
-    assert [one.told for one in lost_runs(parent, dead)] == [True, False]
+    assert [one.reported for one in lost_runs(parent, dead)] == [True, False]
     assert [one.path.name for one in lost_runs(parent, dead, with_told=False)] == ["a"]
 
 
@@ -85,7 +85,7 @@ def test_lost_workers(parent) -> None:
     folder.forget([lost])
     folder.close(keep=True)
     (found,) = lost_runs(parent, dead)
-    assert ((lost,), (), True) == (found.lost, found.flights, found.told)
+    assert ((lost,), (), True) == (found.lost, found.flights, found.reported)
     assert sorted(path.name for path in found.path.iterdir()) == [
         "gw0.flight",
         "lost.json",
