@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
+from pytest_memguard.sizes import format_size
 from pytest_memguard.values import dataclass
 
 Signal = Literal[
@@ -25,6 +26,8 @@ MEMORY_SIGNALS: Final[frozenset[Signal]] = frozenset({"blocks", "C heap", "USS"}
 """Signals of memory; a check without any of them cannot see memory leaks."""
 STARTS_TRACEMALLOC: Final = "the test starts tracemalloc, so not all lines may be known"
 """A note on a cause: CPython itself keeps some bytes each time tracemalloc starts."""
+_MANY: Final = 100
+"""From so many things on, fractions are left out."""
 _KEY: Final = re.compile(r"\['[^'\]]*'\]|\[-?\d+\]")
 LeakState = Literal["clean", "leaking", "settling", "undecided"]
 
@@ -227,6 +230,18 @@ class KnownLeak:
     """File and function that allocate it, for display."""
     tests: tuple[str, ...] = ()
     """The tests that showed it when it was accepted."""
+
+
+def amount_of(signal: Signal, value: float) -> str:
+    """Return growth of a signal in words: "4.0 KiB", "0.333", "1,204".
+
+    Args:
+        signal: what has grown.
+        value: by how much, in bytes or things.
+    """
+    if signal in BYTE_SIGNALS:
+        return format_size(value)
+    return f"{value:.3g}" if abs(value) < _MANY else f"{value:,.0f}"
 
 
 def without_keys(holder: str) -> str:

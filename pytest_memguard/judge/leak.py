@@ -69,7 +69,7 @@ from pytest_memguard.judge.rounds import (
 )
 from pytest_memguard.judge.slopes import NOT_FALLING, GrowthEstimate, growth_of
 from pytest_memguard.judge.stepped_growth import is_pausing, steps_of
-from pytest_memguard.leaks import Rate, Round, Verdict
+from pytest_memguard.leaks import Rate, Round, Verdict, amount_of
 
 EVEN_SHARE: Final = 0.7
 """Least ratio of the lowest rate of a round to the highest for growth to be even."""
@@ -151,16 +151,19 @@ def final(
     )
 
 
+def _moved(growth: GrowthEstimate) -> str:
+    signal = growth.rate.signal
+    low, high = amount_of(signal, growth.lowest), amount_of(signal, growth.highest)
+    return f"{signal} moved by {low} to {high} a call"
+
+
 def _why_undecided(
     rounds: Sequence[Round], lasting: Sequence[GrowthEstimate], grown: Sequence[GrowthEstimate]
 ) -> str:
     """Return why growth that is not certainly a leak may be one; empty if it has ended."""
     if lasting:
         whole = growth_of(evened(rounds), lasting[0].rate.signal)
-        return (
-            f"{whole.rate.signal} moved by {whole.lowest:.3g} to {whole.highest:.3g} a call, "
-            "too unevenly to tell"
-        )
+        return f"{_moved(whole)}, too unevenly to tell"
     late = last(rounds, FLAT_SHARE * calls_of(rounds), 1)
     for growth in grown:
         signal = growth.rate.signal
@@ -193,8 +196,8 @@ def confirmed(verdict: Verdict, longer: Round) -> Verdict:
         calls=verdict.calls + longer.calls,
         rates=verdict.rates,
         rounds=verdict.rounds,
-        reason=f"{rate.signal} grew by {rate.per_call:.3g} a call, but by {moved} in "
-        f"{longer.calls} calls without a look in between",
+        reason=f"{rate.signal} grew by {amount_of(rate.signal, rate.per_call)} a call, but by "
+        f"{amount_of(rate.signal, moved)} in {longer.calls} calls without a reading in between",
     )
 
 
@@ -217,7 +220,7 @@ def untraced(verdict: Verdict) -> Verdict:
     return replace(
         verdict,
         state="undecided",
-        reason=f"C heap grew by {growth.lowest:.3g} to {growth.highest:.3g} a call, but no "
+        reason=f"{_moved(growth)}, but no "
         "allocation was found that stays: the allocator's thread cache may keep freed blocks",
     )
 

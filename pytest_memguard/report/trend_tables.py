@@ -137,7 +137,7 @@ def _step(step: ChangePoint) -> str:
 def _no_step(trend: Trend) -> str:
     if trend.judged < STEP_LEAST_VALUES:
         return (
-            f"{many(trend.judged, 'commit')}: too few to distinguish a step of the level from "
+            f"{many(trend.judged, 'commit')}: too few to tell a step of the level from "
             f"chance, which takes {STEP_LEAST_VALUES} and more"
         )
     return f"No step of the level in {trend.judged} commits"
