@@ -198,7 +198,7 @@ class ChildrenWatch:
     def _own_peak(self) -> int:
         """Bytes of the highest level of the process itself, which its children inherit."""
         measured = [phase.region.highs[0] for phase in self._state.begun()]
-        return max(own_memory()[0], *measured)
+        return max([own_memory()[0], *measured])
 
     def _gaps_known(self) -> bool:
         return any(gap.subject == _SUBJECT for gap in self._gaps)

@@ -147,6 +147,27 @@ def test_children_of_setup_and_of_a_server(run):
     )
 
 
+def test_children_of_a_test_that_nothing_measures(run):
+    """The first test has the children watched; a later one of which nothing is asked passes."""
+    result = run(
+        USES
+        + """
+    import pytest_memguard
+
+    def test_watched():
+        with pytest_memguard.watch(os.getpid(), 0.01):
+            pool(60 * MIB, 1)
+
+    def test_larger():
+        pool(120 * MIB, 1)
+
+    def test_largest():
+        pool(180 * MIB, 1)
+    """
+    )
+    result.assert_outcomes(passed=3)
+
+
 def test_our_own_children_do_not_count(run):
     """A child in which a test is run once more is none of the test's."""
     result = run(
