@@ -7,7 +7,7 @@ from typing import Final
 
 import psutil
 
-from pytest_memguard.probes.watched_tree import ProcessUse
+from pytest_memguard.probes.watched_memory import ProcessUse
 from pytest_memguard.watches import WatchedProcess
 
 _MOST: Final = 200

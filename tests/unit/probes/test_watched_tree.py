@@ -9,14 +9,10 @@ import threading
 
 import pytest
 
-from pytest_memguard.probes import watched_tree as module
-from pytest_memguard.probes.watched_tree import (
-    PsutilMemory,
-    Sparing,
-    WatchedTree,
-    connections_of,
-    counts_of,
-)
+from pytest_memguard.probes import process_counts, watched_tree
+from pytest_memguard.probes.process_counts import connections_of, counts_of
+from pytest_memguard.probes.watched_memory import PsutilMemory
+from pytest_memguard.probes.watched_tree import WatchedTree
 from pytest_memguard.sizes import MIB
 from tests.support.child_processes import copies, program
 from tests.support.watched_programs import sleeper
@@ -134,7 +130,7 @@ def test_a_zombie_cannot_be_read() -> None:
 @pytest.mark.slow
 def test_without_proc(monkeypatch) -> None:
     """Where there is no /proc, psutil reads the same, and what is shared is left out."""
-    monkeypatch.setattr(module, "_memory_of", PsutilMemory)
+    monkeypatch.setattr(watched_tree, "memory_of", PsutilMemory)
     with program(30 * MIB) as child:
         tree = WatchedTree(child.pid)
         levels = tree.read()
@@ -153,25 +149,11 @@ def test_without_proc(monkeypatch) -> None:
 
 def test_what_cannot_be_read_is_named(monkeypatch) -> None:
     """A signal that the system hides is a gap with its reason, not a zero."""
-    monkeypatch.setattr(module, "connections_of", lambda _: None)
-    monkeypatch.setattr(module, "_descriptors", lambda _: None)
+    monkeypatch.setattr(watched_tree, "connections_of", lambda _: None)
+    monkeypatch.setattr(process_counts, "_descriptors", lambda _: None)
     with sleeper() as process:
         tree = WatchedTree(process.pid)
         levels = tree.read()
         assert (levels.fds, levels.connections) == (None, None)
         assert [subject for subject, _ in tree.gaps()] == ["fds", "connections"]
         tree.close()
-
-
-def test_expensive_readings_are_rare(monkeypatch) -> None:
-    """A reading of 10 ms is repeated after 2 s at the earliest, unless it has to be fresh."""
-    times = iter([0.0, 0.01] * 4)
-    monkeypatch.setattr(module.time, "perf_counter", lambda: next(times))
-    now, values = [0.0], iter(range(9))
-    sparing = Sparing(lambda: next(values), lambda: now[0])
-    found = []
-    for moment in (0.0, 1.0, 1.99, 2.01, 3.0):
-        now[0] = moment
-        found.append(sparing.value())
-    assert found == [0, 0, 0, 1, 1]
-    assert sparing.value(fresh=True) == 2
