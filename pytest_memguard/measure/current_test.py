@@ -10,7 +10,7 @@ from pytest_memguard.model import PhaseName
 
 if TYPE_CHECKING:
     from pytest_memguard.leaks import LeakReading
-    from pytest_memguard.measure.hard_limit import Stopped
+    from pytest_memguard.measure.hard_stops import Stopped
     from pytest_memguard.measure.requirements import Requirements
     from pytest_memguard.model import Finding, Peak
 

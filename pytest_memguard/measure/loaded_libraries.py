@@ -8,7 +8,7 @@ from importlib.machinery import ExtensionFileLoader
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from pytest_memguard.measure.hard_limit import HardLimits
+    from pytest_memguard.measure.held_levels import HeldLevels
 
 _STEPS: Final = ("create_module", "exec_module")
 
@@ -17,13 +17,13 @@ class LoadedLibraries:
     """Has extension modules loaded without a limit.
 
     Args:
-        limits: hold the process to the budgets of the test.
+        held: the levels of the test.
     """
 
-    def __init__(self, limits: HardLimits) -> None:
+    def __init__(self, held: HeldLevels) -> None:
         self._replaced = [(name, getattr(ExtensionFileLoader, name)) for name in _STEPS]
         for name, load in self._replaced:
-            setattr(ExtensionFileLoader, name, _without_limit(load, limits))
+            setattr(ExtensionFileLoader, name, _without_limit(load, held))
 
     def close(self) -> None:
         """Let them be loaded as they were."""
@@ -31,9 +31,9 @@ class LoadedLibraries:
             setattr(ExtensionFileLoader, name, load)
 
 
-def _without_limit(load: Callable[..., Any], limits: HardLimits) -> Callable[..., Any]:
+def _without_limit(load: Callable[..., Any], held: HeldLevels) -> Callable[..., Any]:
     @functools.wraps(load)
     def load_without_limit(*args: Any, **kwargs: Any) -> Any:
-        return limits.leave_out(lambda: load(*args, **kwargs))
+        return held.leave_out(lambda: load(*args, **kwargs))
 
     return load_without_limit

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_memguard.sizes import MIB
 
 if TYPE_CHECKING:
-    from pytest_memguard.measure.hard_limit import HardLimits
+    from pytest_memguard.measure.held_levels import HeldLevels
 
 _UNLIMITED: Final = 2 * MIB
 """What the C library reserves for a stack where the limit on stacks is none."""
@@ -22,15 +22,15 @@ class StartedThreads:
     """Has threads started with room for their stacks, of which little is ever touched.
 
     Args:
-        limits: hold the process to the budgets of the test.
+        held: the levels of the test.
     """
 
-    def __init__(self, limits: HardLimits) -> None:
+    def __init__(self, held: HeldLevels) -> None:
         self._start = start = threading.Thread.start
 
         @functools.wraps(start)
         def start_with_room(thread: threading.Thread) -> Any:
-            return limits.leave_out_stack(lambda: start(thread), stack_size() + _BESIDE)
+            return held.leave_out_stack(lambda: start(thread), stack_size() + _BESIDE)
 
         threading.Thread.start = start_with_room  # type: ignore[assignment,method-assign]
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.measure.hard_limit import HardLimits, Holder
+from pytest_memguard.measure.hard_limit import HardLimits
+from pytest_memguard.measure.held_levels import Holder
 from pytest_memguard.measure.loaded_libraries import LoadedLibraries
 from pytest_memguard.measure.spared_children import Pause, SparedChildren
 from pytest_memguard.measure.stage_host import set_limits
@@ -80,11 +81,12 @@ class HardHooks:
     def _prepare(self, limits: HardLimits, stack: contextlib.ExitStack) -> None:
         """Take stages, children and libraries into account until the stack is left."""
         stack.callback(set_limits, set_limits(limits))
-        pause = Pause(before=limits.pause, after=limits.go_on, in_child=limits.forget)
+        held = limits.held
+        pause = Pause(before=held.pause, after=held.go_on, in_child=held.forget)
         stack.callback(SparedChildren(pause).close)
         if self._leaves_out:
-            stack.callback(LoadedLibraries(limits).close)
-            stack.callback(StartedThreads(limits).close)
+            stack.callback(LoadedLibraries(held).close)
+            stack.callback(StartedThreads(held).close)
         if limits.errors is not None:
             stack.callback(limits.errors.close)
         if limits.arrays is not None:
@@ -120,12 +122,12 @@ def _notice_caught(limits: HardLimits, gaps: list[Gap]) -> None:
         if sys.version_info >= (3, 12):
             from pytest_memguard.probes.raised_errors import RaisedErrors
 
-            limits.errors = RaisedErrors(limits.note)
+            limits.errors = RaisedErrors(limits.hits.note)
             return
         from pytest_memguard.probes.array_errors import ArrayErrors
         from pytest_memguard.probes.used_errors import UsedErrors
 
-        limits.arrays = ArrayErrors(partial(limits.note, by_catcher=True))
+        limits.arrays = ArrayErrors(partial(limits.hits.note, by_catcher=True))
         limits.use(UsedErrors())
     except Unmeasurable as error:
         reason = str(error)

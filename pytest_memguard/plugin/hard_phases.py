@@ -9,7 +9,8 @@ import pytest
 
 from pytest_memguard.errors import BudgetExceeded
 from pytest_memguard.judge.hard_limit import hard_limit, not_held, not_told
-from pytest_memguard.measure.hard_limit import Doubt, HardLimits, Stopped
+from pytest_memguard.measure.hard_limit import HardLimits
+from pytest_memguard.measure.hard_stops import Doubt, Stopped
 from pytest_memguard.model import Gap, PhaseName
 from pytest_memguard.plugin.failures import printed
 from pytest_memguard.plugin.pytest_internals.items import failure_of, forget_failure
@@ -72,7 +73,7 @@ class HeldPhases:
             return False
         limits = self.limits
         limits.begin(budgets, phase, item)
-        if limits.is_lower and not self._has_said_lower:
+        if limits.held.is_lower and not self._has_said_lower:
             self._has_said_lower = True
             self._gaps.append(Gap(subject=HARD, reason=_LOWER))
         return True
@@ -169,7 +170,7 @@ def _held(
         return (yield)
     try:
         result = yield
-        phases.limits.lift()
+        phases.limits.held.lift()
     except BaseException as error:
         if phases.takes(error):
             return None
@@ -195,12 +196,12 @@ class HardPartHooks:
         """Let them have their memory, and note what a part has failed with."""
         limits = self._limits
         if call.excinfo is not None:
-            limits.note_error(call.excinfo.value)
-        limits.pause()
+            limits.hits.note_error(call.excinfo.value)
+        limits.held.pause()
         try:
             return (yield)
         finally:
-            limits.go_on()
+            limits.held.go_on()
 
 
 class UnjudgedHooks:
