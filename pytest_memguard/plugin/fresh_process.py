@@ -15,7 +15,8 @@ from pytest_memguard.plugin.names import MUST_NOT_RUN_AGAIN, must_not_run_again
 from pytest_memguard.probes import own_children
 
 if TYPE_CHECKING:
-    from pytest_memguard.isolation import ChildResult, ForkServer
+    from pytest_memguard.fork_server import ForkServer
+    from pytest_memguard.isolation import ChildResult
     from pytest_memguard.model import Outcome
     from pytest_memguard.plugin.rerun import Rerun
     from pytest_memguard.probes.code_pages import CodePages
@@ -76,7 +77,7 @@ class FreshProcess:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Fork once the tests are known, before the first of them."""
         if can_fork() and session.items and not session.config.getoption("collectonly"):
-            from pytest_memguard.isolation import ForkServer
+            from pytest_memguard.fork_server import ForkServer
             from pytest_memguard.probes.code_pages import CodePages
 
             self._code = CodePages()

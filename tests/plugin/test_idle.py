@@ -50,6 +50,7 @@ NOT_QUIET = {
     "pickle",
     "platform",
     "pytest_memguard.attribution",
+    "pytest_memguard.fork_server",
     "pytest_memguard.isolation",
     "pytest_memguard.leaks",
     "pytest_memguard.plugin.ci",

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard import isolation
-from pytest_memguard.isolation import ChildResult, ForkServer, can_fork, run_in_fork
+from pytest_memguard import fork_server
+from pytest_memguard.fork_server import ForkServer
+from pytest_memguard.isolation import ChildResult, can_fork, run_in_fork
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="this platform has no fork")
 
@@ -103,7 +104,7 @@ def test_answer(server, request_, expected) -> None:
 @pytest.mark.parametrize("parts", [2, 1], ids=["waiting", "writing"])
 def test_a_child_of_ours_that_dies_while_it_asks(server, monkeypatch, parts) -> None:
     """What it has asked, or a part of it, and the answer to that, mix with nothing else."""
-    write = isolation._write_all
+    write = fork_server.write_message
 
     def die(*_: object) -> None:
         os._exit(1)
@@ -112,8 +113,8 @@ def test_a_child_of_ours_that_dies_while_it_asks(server, monkeypatch, parts) -> 
         os.write(descriptor, json.dumps(data).encode()[:20])
         die()
 
-    monkeypatch.setattr(isolation, "_write_all", write_a_part if parts == 1 else write)
-    monkeypatch.setattr(isolation, "_read_all", die)
+    monkeypatch.setattr(fork_server, "write_message", write_a_part if parts == 1 else write)
+    monkeypatch.setattr(fork_server, "read_message", die)
     child = os.fork()
     if not child:
         server.ask({"echo": "theirs"}, LONG)
@@ -171,8 +172,8 @@ def test_a_server_that_has_gone(server) -> None:
 
 def test_a_server_that_is_stuck(server, monkeypatch) -> None:
     """An answer that comes too late is not taken for that of the next request."""
-    monkeypatch.setattr(isolation, "_GRACE", 0.1)
-    monkeypatch.setattr(isolation, "_PATIENCE", 0.1)
+    monkeypatch.setattr(fork_server, "_GRACE", 0.1)
+    monkeypatch.setattr(fork_server, "_PATIENCE", 0.1)
     pid = server.ask({"pids": 0}, LONG).value[1]
     os.kill(pid, signal.SIGSTOP)
     assert server.ask({"echo": "late"}, 0.1) == STUCK
