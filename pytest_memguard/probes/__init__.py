@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pytest_memguard.metrics import Metric
-from pytest_memguard.model import Method
+if TYPE_CHECKING:
+    from pytest_memguard.metrics import Metric
+    from pytest_memguard.model import Method
 
 
 class Meter(Protocol):

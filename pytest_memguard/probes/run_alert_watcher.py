@@ -16,7 +16,7 @@ from pytest_memguard.probes.run_watcher import (
     wait_seconds,
     write_line,
 )
-from pytest_memguard.probes.separate_process import leave_parent
+from pytest_memguard.probes.separate_child import leave_parent
 
 
 def watch_levels(

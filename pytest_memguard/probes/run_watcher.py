@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Protocol
 from pytest_memguard.aborts import Breach, ProcessLevel, last_line, reserve_of
 from pytest_memguard.codecs.abort_codecs import BREACH_CODEC
 from pytest_memguard.probes.memory_limit import MemoryLimit, memory_limits
-from pytest_memguard.probes.separate_process import leave_parent
+from pytest_memguard.probes.separate_child import leave_parent
 from pytest_memguard.probes.tree_linux import TreeSample
 from pytest_memguard.sizes import GIB
 

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final
 
-import psutil
-
 from pytest_memguard.probes.own_children import SAMPLERS, wait_for
 
 _popen: Final = subprocess.Popen  # tests replace what they find in modules
@@ -25,7 +23,8 @@ def start_separate(
     """Start a process that runs a function, and return the pipes to it and from it.
 
     Args:
-        module: name of a module with a function ``main``, which calls `leave_parent` first.
+        module: name of a module with a function ``main``, which calls `leave_parent` of
+            `separate_child` first.
         arguments: its arguments; Python must be able to read their repr.
         errors: where its standard error goes to; ``None``: where ours does.
         options: its keyword arguments; the same holds for them.
@@ -33,6 +32,8 @@ def start_separate(
     Raises:
         OSError: if it cannot be started.
     """
+    import psutil
+
     folders = [str(Path(__file__).parents[2]), str(Path(psutil.__file__).parents[1])]
     named = (f"{name}={value!r}" for name, value in options.items())
     call = ", ".join((*map(repr, arguments), *named))
@@ -64,22 +65,6 @@ def _start_hidden(command: Sequence[str], errors: int | None) -> subprocess.Pope
         for sampler in samplers:
             sampler.resume(hidden)
     return process
-
-
-def leave_parent() -> None:  # pragma: no cover  in a process of its own
-    """Go on in a child that belongs to no test process: nothing there waits for it."""
-    if hasattr(os, "fork"):
-        if os.fork():
-            os._exit(0)
-        os.setsid()
-        _allow_many_files()
-
-
-def _allow_many_files() -> None:  # pragma: no cover  in a process of its own
-    import resource
-
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def pipe_identity(pipe: IO[bytes]) -> tuple[int, int]:

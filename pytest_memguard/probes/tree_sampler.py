@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 from typing import IO, Any, Final
 
-from pytest_memguard.probes.separate_process import leave_parent
+from pytest_memguard.probes.separate_child import leave_parent
 from pytest_memguard.probes.tree_linux import LinuxTree, TreeSample
 from pytest_memguard.probes.tree_marks import Tree, TreeMark
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 from pytest_memguard.codecs.watch_codecs import WATCH_CODEC, WATCH_STAGE_CODEC
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.formats import Json
-from pytest_memguard.probes.separate_process import leave_parent
+from pytest_memguard.probes.separate_child import leave_parent
 from pytest_memguard.recording.pace import Pace
 from pytest_memguard.recording.watcher import Watcher
 
