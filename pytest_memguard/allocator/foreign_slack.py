@@ -39,14 +39,15 @@ class ForeignSlack:
 
     Args:
         anonymous: returns anonymous bytes, or somewhat more, in microseconds.
-        exactly: returns anonymous bytes.
+        exactly: returns anonymous bytes; or somewhat more, where these are no more than so
+            many.
         in_use: returns the bytes in use that allocators of extensions report.
     """
 
     def __init__(
         self,
         anonymous: Callable[[], int],
-        exactly: Callable[[], int],
+        exactly: Callable[[int], int],
         in_use: Callable[[], int],
     ) -> None:
         self._anonymous, self._exactly, self._in_use = anonymous, exactly, in_use
@@ -70,7 +71,7 @@ class ForeignSlack:
             bound = min(bound, self._known + max(0, unexplained - self._at))
         if bound > max(NEGLIGIBLE, tolerance) and Clock.seconds() >= self._due:
             start = Clock.cpu()
-            bound = min(bound, self._exactly() - explained)
+            bound = min(bound, self._exactly(explained + NEGLIGIBLE) - explained)
             self._known, self._at, self._was_counted = bound, unexplained, True
             self._due = Clock.seconds() + (Clock.cpu() - start) * _SHARE_OF_TIME
         self._at = min(self._at, unexplained)

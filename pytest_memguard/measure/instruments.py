@@ -283,7 +283,7 @@ class Instruments:
         """What bounds the slack of other allocators; ``None``, and a gap, without it."""
         from pytest_memguard.allocator.foreign_slack import ForeignSlack
         from pytest_memguard.allocator.other_allocators import OtherAllocators
-        from pytest_memguard.probes.anonymous import anonymous_exactly, anonymous_reader
+        from pytest_memguard.probes.anonymous import anonymous_reader, anonymous_within
 
         try:
             anonymous = anonymous_reader()
@@ -292,7 +292,7 @@ class Instruments:
             self.gaps.append(Gap(subject=subject, reason=f"{error}; it may hide a peak"))
             return None
         self._others = OtherAllocators()
-        return ForeignSlack(anonymous, anonymous_exactly, self._others.in_use)
+        return ForeignSlack(anonymous, anonymous_within, self._others.in_use)
 
     def _trim_all(self) -> None:
         """Trim the C heap, however long that takes."""

@@ -28,7 +28,8 @@ class Process:
     def _anonymous(self) -> int:
         return EXPLAINED + self.foreign + self.files
 
-    def _exactly(self) -> int:
+    def _exactly(self, most: int) -> int:
+        assert most >= EXPLAINED + MIB
         self.exactly()
         return EXPLAINED + self.foreign
 
