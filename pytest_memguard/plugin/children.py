@@ -93,11 +93,16 @@ class ChildrenWatch:
         self._before, self.faults = now, now.counted
         return False
 
-    def end(self) -> None:
-        """Note what the descendants of a test used that has ended."""
+    def end(self, *, was_measured: bool) -> None:
+        """Note what the descendants of a test used that has ended.
+
+        Args:
+            was_measured: whether anything is reported of them; if not, those of the tests
+                that follow are not sampled either, which takes a part of a core.
+        """
         self.note()
         self.peak, self._so_far = self._so_far, None
-        if self.peak is not None:
+        if self.peak is not None and was_measured:
             self.sample()
 
     def note(self) -> None:

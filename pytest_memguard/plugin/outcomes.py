@@ -102,7 +102,7 @@ class OutcomeHooks:
         if call.when == "call" and state.is_measured:
             self._complete_call_report(report)
         elif call.when == "teardown":
-            self._children.end()
+            self._children.end(was_measured=state.is_measured)
             if self._has_something_to_tell(item):
                 self._hand_on(item, report)
             self.watched.readings = []

@@ -188,6 +188,28 @@ def test_our_own_children_do_not_count(run):
     result.stdout.no_fnmatch_line("*Children*")
 
 
+def test_no_sampler_for_tests_that_are_not_measured(run):
+    """A watch is reported with its test, but the children of such a test are not."""
+    result = run(
+        """
+        import os, subprocess
+        import pytest_memguard
+        from pytest_memguard.probes import tree_client
+
+        def test_watch():
+            with pytest_memguard.watch(os.getpid()):
+                subprocess.run(["true"], check=True)
+
+        def test_children():
+            subprocess.run(["true"], check=True)
+
+        def test_sampler():
+            assert tree_client._client is None
+        """
+    )
+    result.assert_outcomes(passed=3)
+
+
 def test_repetitions_of_a_leak_check_do_not_count(run, pytester):
     """Of a test that is repeated, the children of its own call count."""
     result = run(
