@@ -68,6 +68,7 @@ class Search:
         owners: Owners = (),
         new: Collection[int] = frozenset(),
         lost: bool = True,
+        roots: Roots | None = None,
     ) -> None:
         """Prepare a search.
 
@@ -78,12 +79,14 @@ class Search:
             new: ids of objects that did not exist at the start, as far as known: new objects
                 refer back to what holds them, so old ones are examined first.
             lost: whether a container counts as a holder that only C code holds.
+            roots: those of a search just before, if there was one: to find them takes as long
+                as some levels do.
         """
         self._names_lost = lost
         self.deadline = deadline
         self._new = new
         self._avoid = avoid | stack_frames()
-        self.roots = Roots(owners)
+        self.roots = roots or Roots(owners)
         self.timed_out = False
 
     def without(self, ids: set[int]) -> Search:
@@ -92,9 +95,9 @@ class Search:
         Args:
             ids: theirs.
         """
-        other = Search(avoid=self._avoid | ids, deadline=self.deadline, new=self._new)
-        other.roots = self.roots
-        return other
+        return Search(
+            avoid=self._avoid | ids, deadline=self.deadline, new=self._new, roots=self.roots
+        )
 
     def leave_out(self, ids: set[int]) -> None:
         """Ignore more objects, which hold others only for the search itself."""
