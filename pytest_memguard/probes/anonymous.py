@@ -107,10 +107,10 @@ def sum_of_anonymous(lines: Iterable[bytes]) -> int:
     """
     total, counts = 0, False
     for line in lines:
-        if line.startswith(b"Anonymous:"):
-            total += int(line.split()[1]) * _KIB if counts else 0
-        elif b"-" in line.partition(b" ")[0]:
+        if line < b"A" or line >= b"a":  # a range of addresses; names of fields are capitalised
             counts = _counts(line)
+        elif counts and line < b"B" and line.startswith(b"Anonymous:"):
+            total += int(line.split()[1]) * _KIB
     return total
 
 
