@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from pytest_memguard.clock import Clock
+from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.probes.ours import Ours
 from pytest_memguard.sizes import MIB
 
@@ -34,8 +35,8 @@ class ForeignSlack:
     allocators know, and few of them say so: all of it may be.
 
     Counting anonymous memory exactly takes tens of milliseconds. So what has come since the
-    last time is added to the last answer, until that matters and twenty times the cost of
-    counting has passed.
+    last time is added to the last answer, until that is more than reports show, the answer
+    matters, and twenty times the cost of counting has passed.
 
     Args:
         anonymous: returns anonymous bytes, or somewhat more, in microseconds.
@@ -66,10 +67,11 @@ class ForeignSlack:
             return self._last
         explained = slack.explained + self._in_use() + Ours.size
         unexplained = self._anonymous() - explained
-        bound = unexplained
+        bound, is_new = unexplained, True
         if self._was_counted:
-            bound = min(bound, self._known + max(0, unexplained - self._at))
-        if bound > max(NEGLIGIBLE, tolerance) and Clock.seconds() >= self._due:
+            came = max(0, unexplained - self._at)
+            bound, is_new = min(bound, self._known + came), came > RSS_RESOLUTION
+        if is_new and bound > max(NEGLIGIBLE, tolerance) and Clock.seconds() >= self._due:
             start = Clock.cpu()
             bound = min(bound, self._exactly(explained + NEGLIGIBLE) - explained)
             self._known, self._at, self._was_counted = bound, unexplained, True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.allocator.foreign_slack import ForeignSlack
+from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.probes.ours import Ours
 from pytest_memguard.sizes import MIB
 from tests.support.fakes import FakeProbe, FakeSlack
@@ -66,6 +67,19 @@ def test_less_than_an_arena_does_not_count(process) -> None:
     """An arena that was not touched yet explains more than there is."""
     process.files, process.foreign = 0, MIB
     assert process.bound(tolerance=0) == 0
+
+
+def test_what_has_not_changed_is_not_counted_again(process, clock) -> None:
+    """Counting would give the same answer, as long as hardly any memory has come."""
+    process.foreign = 30 * MIB
+    assert process.bound() == 31
+    clock.advance(COST * 20)
+    process.foreign += RSS_RESOLUTION
+    assert process.bound() == 31 + RSS_RESOLUTION / MIB
+    assert process.exactly.calls == 1
+    process.foreign += 1
+    process.bound()
+    assert process.exactly.calls == 2
 
 
 def test_what_came_since_is_added_until_it_is_time_to_count(process, clock) -> None:
