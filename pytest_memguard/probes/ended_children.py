@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.lifetime_peak import lifetime_peak_reader
 from pytest_memguard.probes.own_children import ENDED
 from pytest_memguard.sizes import KIB
 
+if TYPE_CHECKING:
+    import resource
+
 RUSAGE_CHILDREN: Final = -1
 """The constant of the module resource, which Windows does not have."""
 _HUGE_PAGES: Final = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _PAGE: Final = 4 * KIB
 _UNIT: Final = 1 if sys.platform == "darwin" else KIB
+_usage: Callable[[int], resource.struct_rusage] | None
+try:  # looked up once: this is asked around every test
+    from resource import getrusage as _usage
+except ImportError:  # on Windows
+    _usage = None
 
 
 class EndedChildren(NamedTuple):
@@ -37,11 +45,9 @@ class EndedChildren(NamedTuple):
 
 def ended_children() -> EndedChildren:
     """Return what the kernel has added up so far (getrusage(2), RUSAGE_CHILDREN)."""
-    if os.name == "nt":
+    if _usage is None:
         return EndedChildren(0, 0, 0)
-    import resource
-
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    usage = _usage(RUSAGE_CHILDREN)
     return EndedChildren(
         peak=usage.ru_maxrss * _UNIT,
         faults=usage.ru_minflt - ENDED.minor,

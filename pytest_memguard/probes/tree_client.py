@@ -41,6 +41,7 @@ class TreeClient:
         self.pid = os.getpid()
         self._lock = threading.Lock()
         self._problem = ""
+        self._last_request: tuple[dict[str, Any], bytes] = {}, b""
         self.marks: set[str] = set()
         try:
             self._requests, self._answers = start_separate(_SAMPLER, self.pid, interval)
@@ -138,12 +139,20 @@ class TreeClient:
         try:
             # a test may have closed all descriptors, and opened its own since
             if pipe_identity(self._requests) == self._identity:
-                self._requests.write(json.dumps(request).encode() + b"\n")
+                self._requests.write(self._encoded(request))
                 self._requests.flush()
                 return
         except (OSError, ValueError):
             pass
         self._problem = _ENDED
+
+    def _encoded(self, request: dict[str, Any]) -> bytes:
+        """A request as it is sent; most are like the one before."""
+        last, text = self._last_request
+        if request != last:
+            text = json.dumps(request).encode() + b"\n"
+            self._last_request = request, text
+        return text
 
     def _receive(self) -> dict[str, Any]:
         if os.name == "posix":
@@ -155,7 +164,7 @@ class TreeClient:
         line = self._answers.readline()
         if not line:
             raise BrokenPipeError(_ENDED)
-        answer: dict[str, Any] = json.loads(line)
+        answer: dict[str, Any] = json.loads(line.decode("ascii"))
         return answer
 
 
