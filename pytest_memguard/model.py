@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from pytest_memguard.metrics import RSS
 from pytest_memguard.values import dataclass
@@ -186,6 +186,11 @@ class PhaseReading:
             if peak.metric == metric:
                 return peak
         return None
+
+
+MarkedPhaseNumbers: TypeAlias = tuple[PhaseName, float, int, int, int, int]
+"""What the high-water mark has shown of a phase: its name and seconds; the level at its start,
+the growth, the peak above that level, and an upper bound of the peak, in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from pytest_memguard.metrics import RSS
 from pytest_memguard.model import (
     PHASES,
     Budget,
+    MarkedPhaseNumbers,
     Method,
     Outcome,
     Outcomes,
@@ -30,6 +31,9 @@ _PER_PHASE: Final = 5  # level, growth, peak, upper bound, method; level -1: it 
 _PHASES_AT: Final = range(0, len(PHASES) * _PER_PHASE, _PER_PHASE)
 _OWN: Final = 3  # line, result, modules imported
 _PER_ROW: Final = _OWN + _PER_PHASE * len(PHASES)
+_NO_NUMBERS: Final = array("q", [-1] * _PER_ROW)
+_NO_SECONDS: Final = array("d", [0.0] * (len(PHASES) + 1))
+_BY_MARK: Final = _METHODS.index("kernel mark")
 
 
 class ResultStore:
@@ -53,16 +57,51 @@ class ResultStore:
         """Keep an outcome."""
         # one process runs a test once, or again; another may run it too (--dist each)
         key = (outcome.worker, outcome.nodeid) if outcome.worker else outcome.nodeid
-        row = self._rows.setdefault(key, len(self._rows))
-        self._rich.pop(row, None)
-        if row == len(self._texts):
-            self._texts.append(("", "", ()))
-            self._numbers.extend([-1] * _PER_ROW)
-            self._seconds.extend([0.0] * (len(PHASES) + 1))
+        row = self._row(key)
         if _is_plain(outcome):
             self._write(row, outcome)
         else:
             self._rich[row] = outcome
+
+    def add_plain(
+        self,
+        nodeid: str,
+        place: tuple[str, int],
+        result: str,
+        imports: int,
+        overhead: float,
+        phases: Sequence[MarkedPhaseNumbers],
+    ) -> None:
+        """Keep what the high-water mark has shown of a test, if that is all there is.
+
+        Args:
+            nodeid: pytest's name for the test.
+            place: its file and line.
+            result: what became of it.
+            imports: modules that its call has loaded.
+            overhead: seconds that measuring took.
+            phases: those that were measured.
+        """
+        row = self._row(nodeid)
+        self._texts[row] = self._share((place[0], "", ()))  # type: ignore[call-overload]
+        numbers, seconds = [place[1], _RESULTS.index(result), imports], [overhead]
+        ended = len(phases) == len(PHASES)
+        by_name = phases if ended else _in_all_phases(phases)
+        for _, lasted, level, growth, rise, high in by_name:
+            numbers += (level, growth, rise, high, _BY_MARK)
+            seconds.append(lasted)
+        self._set(row, numbers, seconds)
+
+    def _row(self, key: Key) -> int:
+        """The number of a test's row, which is made if there is none."""
+        row = self._rows.setdefault(key, len(self._rows))
+        if row == len(self._texts):
+            self._texts.append(("", "", ()))
+            self._numbers.extend(_NO_NUMBERS)
+            self._seconds.extend(_NO_SECONDS)
+        elif row in self._rich:
+            del self._rich[row]
+        return row
 
     def __iter__(self) -> Iterator[Outcome]:
         for key, row in self._rows.items():
@@ -98,19 +137,24 @@ class ResultStore:
         """What is needed of a plain outcome, read from its row."""
         first = row * _PER_ROW + _OWN
         numbers = self._numbers[first : first + len(PHASES) * _PER_PHASE].tolist()
+        overhead = self._seconds[row * (len(PHASES) + 1)]
+        worker, nodeid = ("", key) if isinstance(key, str) else key
+        level, _, setup, _, _, before, _, call, _, _, after, growth, teardown, _, _ = numbers
+        if level >= 0 and before >= 0 and after >= 0:  # most have run whole: without a loop
+            highest = max(level + setup, before + call, after + teardown)
+            largest, end = max(setup, call, teardown), after + growth
+            return Brief(nodeid, worker, overhead, call, largest, level, end, highest, key)
         start, end, highest, largest = None, 0, 0, 0
         for at in _PHASES_AT:
             level, value = numbers[at], numbers[at + 2]
             if level >= 0:
                 start = level if start is None else start
                 end = level + numbers[at + 1]
-                highest = level + value if level + value > highest else highest  # noqa: FURB136  a call costs more
-                largest = value if value > largest else largest  # noqa: FURB136
+                highest = max(highest, level + value)
+                largest = max(largest, value)
         peak = largest if start is not None else None
-        if numbers[_PER_PHASE] >= 0:  # the call has run
-            peak = numbers[_PER_PHASE + 2]
-        overhead = self._seconds[row * (len(PHASES) + 1)]
-        worker, nodeid = ("", key) if isinstance(key, str) else key
+        if before >= 0:  # the call has run
+            peak = call
         return Brief(nodeid, worker, overhead, peak, largest, start, end, highest, key)
 
     def _share(self, value: object) -> object:
@@ -131,6 +175,9 @@ class ResultStore:
                 method = _METHODS.index(peak.method)
                 numbers += [phase.level, phase.growth, peak.value, peak.high, method]
                 seconds.append(phase.seconds)
+        self._set(row, numbers, seconds)
+
+    def _set(self, row: int, numbers: Sequence[int], seconds: Sequence[float]) -> None:
         self._numbers[row * _PER_ROW : (row + 1) * _PER_ROW] = array("q", numbers)
         start = row * (len(PHASES) + 1)
         self._seconds[start : start + len(PHASES) + 1] = array("d", seconds)
@@ -189,6 +236,12 @@ class _ByName:
 
 def _nodeid(key: Key) -> str:
     return key if isinstance(key, str) else key[1]
+
+
+def _in_all_phases(phases: Sequence[MarkedPhaseNumbers]) -> list[MarkedPhaseNumbers]:
+    """Every phase, with numbers that mean that it did not run where it did not."""
+    known = {numbers[0]: numbers for numbers in phases}
+    return [known.get(name, (name, 0.0, -1, 0, 0, 0)) for name in PHASES]
 
 
 def _is_plain(outcome: Outcome) -> bool:

@@ -24,6 +24,9 @@ class OtherAllocators:
     Args:
         library: has the symbols that the process exports.
         modules: what has been imported, by name.
+
+    Attributes:
+        level_after: the lowest resident bytes since they were last asked to return memory.
     """
 
     def __init__(self, library: Any = None, modules: Mapping[str, Any] | None = None) -> None:
@@ -31,7 +34,7 @@ class OtherAllocators:
         self._modules: Mapping[str, Any] = sys.modules if modules is None else modules
         self._mallctl = getattr(library, "mallctl", None)
         self._collect = getattr(library, "mi_collect", None)
-        self._level_after = 0
+        self.level_after = 0
 
     def in_use(self) -> int:
         """Return the bytes in use in those of them that report it."""
@@ -50,10 +53,10 @@ class OtherAllocators:
         Returns:
             Whether any was asked to.
         """
-        if level - self._level_after <= tolerance:
-            self._level_after = min(self._level_after, level)
+        if level - self.level_after <= tolerance:
+            self.level_after = min(self.level_after, level)
             return False
-        self._level_after = level
+        self.level_after = level
         asked = False
         for pool in self._pools():
             with contextlib.suppress(Exception):
@@ -69,7 +72,7 @@ class OtherAllocators:
 
     def note(self, level: int) -> None:
         """Note the level after `give_back`, in bytes."""
-        self._level_after = level
+        self.level_after = level
 
     def _pools(self) -> Iterator[Any]:
         """The pool of pyarrow, if it is loaded and the pool is not the C heap."""

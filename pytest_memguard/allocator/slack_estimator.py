@@ -66,6 +66,7 @@ class SlackEstimator:
         anywhere: bytes of the slack where blocks of any size fit.
         foreign: the most bytes of slack that other allocators had when it was last measured;
             no bound includes them.
+        has_changed: whether slack was filled, or a filler dropped, since the last `has_filled`.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class SlackEstimator:
         self._temporary: Filler | None = None
         self._unfilled = self._last
         self._raised = 0
-        self._filled = False
+        self.has_changed = False
         self._lasted = 0
         self._used_since = 0
         self._coarse_left = 0
@@ -124,7 +125,8 @@ class SlackEstimator:
         last, now = self._last, self._now()
         if now >= last.due:
             return -1
-        moved = max(0, last.count - self._blocks()) * _LARGEST_SMALL_BLOCK
+        gone = last.count - self._blocks()
+        moved = gone * _LARGEST_SMALL_BLOCK if gone > 0 else 0
         if level > last.level:
             moved += level - last.level
         else:  # memory that the process returned must not hide what rises from now on
@@ -233,7 +235,7 @@ class SlackEstimator:
 
     def has_filled(self) -> bool:
         """Whether slack was filled, or a filler dropped, since the last call."""
-        filled, self._filled = self._filled, False
+        filled, self.has_changed = self.has_changed, False
         return filled
 
     def release(self) -> int:
@@ -245,7 +247,7 @@ class SlackEstimator:
         """
         if self._temporary is None:
             return 0
-        self._filled = True
+        self.has_changed = True
         self._temporary.drop()
         self._temporary = None
         self._last = self._unfilled
@@ -301,7 +303,7 @@ class SlackEstimator:
         complete = filler.fill(slack, self._highest, available_memory())
         if filler.size == size:
             return
-        self._filled = True
+        self.has_changed = True
         slack = self._probe()
         # pools beyond those left unfilled are those of a new arena, never touched
         beyond = max(0, slack.pools - UNFILLED_POOLS) if complete else 0

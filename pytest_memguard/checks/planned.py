@@ -45,6 +45,7 @@ class Checks:
         self._plans: dict[tuple[Any, ...], TestPlan | None] = {}
         self._last: tuple[list[Any], TestPlan | None] = [], None
         self._problems: dict[TestCheck, list[str]] = {}
+        self._completes_others = True
 
     def begin(self, names: AbstractSet[str]) -> None:
         """Make the checks, once the tests are known.
@@ -55,6 +56,7 @@ class Checks:
         self._checks = tuple(self._make_checks(names))
         self._measuring = tuple(check for check in self._checks if check.measures)
         self._problems = {check: [] for check in self._checks}
+        self._completes_others = any(check.completes_others() for check in self._checks)
 
     def plan(self, test: MarkedTest, *, again: bool = False) -> TestPlan | None:
         """The plan of a test; ``None`` if no check has it measured.
@@ -194,6 +196,10 @@ class Checks:
     def reports(self, nodeid: str) -> bool:
         """Whether a test's result says more than what was measured, whatever that was."""
         return any(check.reports(nodeid) for check in self._checks)
+
+    def adds_nothing(self, nodeid: str) -> bool:
+        """Whether the result of a test without a plan is what was measured, and no more."""
+        return not (self._completes_others or self.reports(nodeid) or self.notes(None, None))
 
     def complete(self, outcome: Outcome, plan: TestPlan | None) -> Outcome:
         """Add what the checks alone know to the result of a test."""

@@ -229,6 +229,10 @@ class TestCheck:
         """Add what this check alone knows to the result of a test."""
         return outcome
 
+    def completes_others(self) -> bool:
+        """Whether `complete` may add to a test without a plan that it does not report."""
+        return type(self).complete is not TestCheck.complete
+
     def unused(self) -> list[Gap]:
         """What its settings name though no test that was planned has it."""
         return []

@@ -97,6 +97,7 @@ class CurrentTest:
         call: its second phase.
         teardown: its third phase; begun only where more than its end is of interest.
         phases: all three.
+        by_name: the same by their names.
         plan: what the checks have planned for it.
         open: the phase that lasts, where that is known.
         detail: the `DetailedMeasurement`, where more than the high-water mark is needed.
@@ -116,6 +117,7 @@ class CurrentTest:
     __slots__ = (
         "_is_clean",
         "after",
+        "by_name",
         "call",
         "detail",
         "filled",
@@ -142,6 +144,7 @@ class CurrentTest:
         self.setup, self.call = PhaseState("setup"), PhaseState("call")
         self.teardown = PhaseState("teardown")
         self.phases = (self.setup, self.call, self.teardown)
+        self.by_name = {phase.name: phase for phase in self.phases}
         self.item: Any = None
         self.plan: Any = None
         self.requirements: Requirements | None = None
@@ -168,9 +171,7 @@ class CurrentTest:
 
     def phase(self, name: PhaseName) -> PhaseState:
         """One of its phases."""
-        if name == "call":
-            return self.call
-        return self.setup if name == "setup" else self.teardown
+        return self.by_name[name]
 
     def begun(self) -> list[PhaseState]:
         """The phases that are being, or have been, measured, in order."""

@@ -58,6 +58,7 @@ class Instruments:
         resident: measures peak RSS: by the mark, by sampling, or only its bounds.
         settle: trims the C heap, unless that is expensive and matters less than so many bytes.
         slack_estimator: bounds the slack; ``None`` if the allocators have no statistics.
+        others: allocators that extensions bring along; ``None`` if their slack is not bounded.
         collection_watch: measures what garbage collections free during a phase.
         folder: makes memray's files.
         tracker_share: decides whether memray may run in tests that did not ask for it.
@@ -89,7 +90,7 @@ class Instruments:
         give_back_large_blocks()
         self.mark: PeakRss | None = None
         self.resident = self._resident()
-        self._others: OtherAllocators | None = None
+        self.others: OtherAllocators | None = None
         self._small_bytes: Callable[[], int | None] | None = None
         self._trim = self._trimmer()
         self.settle: Trimmer | Untrimmed = self._trim or Untrimmed()
@@ -135,13 +136,13 @@ class Instruments:
         Returns:
             Bytes by which the process has become smaller.
         """
-        if self._others is None:
+        if self.others is None:
             return 0
         before = self.resident.level()
-        if not self._others.give_back(before, tolerance):
+        if not self.others.give_back(before, tolerance):
             return 0
         after = self.resident.level()
-        self._others.note(after)
+        self.others.note(after)
         self.grown_by_us(after - before)
         return before - after
 
@@ -291,8 +292,8 @@ class Instruments:
             subject = "slack of allocators that extensions bring along"
             self.gaps.append(Gap(subject=subject, reason=f"{error}; it may hide a peak"))
             return None
-        self._others = OtherAllocators()
-        return ForeignSlack(anonymous, anonymous_within, self._others.in_use)
+        self.others = OtherAllocators()
+        return ForeignSlack(anonymous, anonymous_within, self.others.in_use)
 
     def _trim_all(self) -> None:
         """Trim the C heap, however long that takes."""

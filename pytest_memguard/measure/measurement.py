@@ -11,13 +11,14 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.judge.peak_bounds import marked_peak
 from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION, SlackThresholds
 from pytest_memguard.measure.current_test import CurrentTest, PhaseState
+from pytest_memguard.measure.plain_phases import plain_phases
 from pytest_memguard.measure.region import dropped
 from pytest_memguard.measure.requirements import (
     NO_LIMIT_TOLERANCE,
     NOTABLE_RISE_BYTES,
     Requirements,
 )
-from pytest_memguard.model import PhaseReading
+from pytest_memguard.model import MarkedPhaseNumbers, PhaseReading
 
 if TYPE_CHECKING:
     from typing import Any
@@ -60,6 +61,7 @@ class Measurement:
         self._make_detail = make_detail
         if instruments.mark is not None:
             self._mark = instruments.mark
+        self._plain = plain_phases(state, instruments)
 
     def begin_test(self, item: Any, plan: Any, requirements: Requirements) -> None:
         """Begin with a test.
@@ -163,14 +165,15 @@ class Measurement:
 
     def begin(self, phase: PhaseName) -> None:
         """Start measuring a phase."""
-        state, detail = self.state, self.state.detail
+        state, start, detail = self.state, _seconds(), self.state.detail
         state.open = phase
+        if self._plain is not None and self._plain.begin(phase, start):
+            return
         if detail is not None:
             detail.begin(phase)
             return
-        start = _seconds()
-        self._mark.start()
         requirements, here = self._requirements, state.phase(phase)
+        self._mark.start()
         thresholds = requirements.thresholds.get(phase)
         if thresholds is not None or requirements.bounds:
             if not self._begin_bounded(here, thresholds):
@@ -286,23 +289,25 @@ class Measurement:
 
     def end(self, phase: PhaseName) -> list[Finding] | None:
         """Stop measuring a phase, and judge it; nothing where nothing was found."""
+        start = _seconds()
         try:
-            return self._end(phase)
+            if self._plain is not None and self._plain.end(phase, start):
+                return None
+            return self._end(phase, start)
         finally:
             self.state.open = None
 
-    def _end(self, phase: PhaseName) -> list[Finding] | None:
+    def _end(self, phase: PhaseName, start: float) -> list[Finding] | None:
         state = self.state
         detail = self.state.detail
         if detail is not None:
             return self._end_detailed(detail, phase)
-        start = _seconds()
         here = state.phase(phase)
         if here.begun:
             here.region.seconds = start - here.region.started
             if not self._end_marked(here):
                 self._add_detail()
-                return self._end(phase)
+                return self._end(phase, start)
         found: list[Finding] = []
         if phase == "teardown":
             self._end_test()
@@ -410,34 +415,49 @@ class Measurement:
     def peak_and_growth(self) -> tuple[int, int]:
         """Bytes of the call's peak (or setup's, without a call), and of what stayed so far."""
         state = self.state
-        detail = self.detail
-        if detail is not None:
-            return detail.peaks.peak_and_growth()
-        begun = state.begun()
-        main = state.call if state.call.begun else state.setup
-        level = state.after or begun[-1].base
-        return main.region.rise(), level - state.setup.base - state.filled
+        if state.detail is not None:
+            found: tuple[int, int] = state.detail.peaks.peak_and_growth()
+            return found
+        main = (state.call if state.call.begun else state.setup).region
+        level = state.after or state.begun()[-1].base
+        growth = level - state.setup.region.levels[0] - state.filled
+        return main.highs[0] - main.levels[0], growth
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase."""
         detail = self.detail
         if detail is not None:
             return detail.phase_readings()
+        method = self._mark.method
         return tuple(
             PhaseReading(
-                name=here.name,
-                seconds=here.region.seconds,
-                level=here.base,
-                growth=after - here.base,
-                peaks=(
-                    marked_peak(
-                        here.region.rise(), here.slack + here.hidden, self._mark.method
-                    ),
-                ),
+                name=name,
+                seconds=seconds,
+                level=level,
+                growth=growth,
+                peaks=(marked_peak(rise, high - rise, method),),
             )
-            for here, after in self._levels()
-            if here.ended
+            for name, seconds, level, growth, rise, high in self.marked_numbers()
         )
+
+    def marked_numbers(self) -> list[MarkedPhaseNumbers]:
+        """What the mark has shown of every phase that has ended, if nothing else was read."""
+        found: list[MarkedPhaseNumbers] = []
+        state, after = self.state, self.state.after
+        for here in (state.teardown, state.call, state.setup):
+            if not here.begun:
+                continue
+            region = here.region
+            level, high = region.levels[0], region.highs[0]
+            if here.ended:
+                most = max(region.top, high) + here.slack + here.dropped + here.foreign
+                growth = (after or level - here.filled) + here.filled - level
+                found.append(
+                    (here.name, region.seconds, level, growth, high - level, most - level)
+                )
+            after = level - here.filled_before
+        found.reverse()
+        return found
 
     def _levels(self) -> list[tuple[PhaseState, int]]:
         """Every phase with the level after it, what was filled for it in both."""

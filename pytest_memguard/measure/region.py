@@ -71,8 +71,11 @@ class Region:
         Nothing but numbers is allocated: slack is being filled, and an object of another size
         would open an arena and keep it alive.
         """
-        self.levels[0] = self.highs[0] = level
-        self._forget(level)
+        # as in `_forget`, without a call: this is done around every test
+        self.levels[0] = self.highs[0] = self.top = self.resident = level
+        self.least_freed = self.most_freed = 0
+        self.reached = NO_GENERATION
+        self.is_blind = False
 
     def _forget(self, level: int) -> None:
         self.top = self.resident = level

@@ -47,6 +47,9 @@ class Requirements:
     Attributes:
         thresholds: what is done about slack in each phase whose judgement depends on it.
         resident: the smallest limit on resident memory in each phase that has one.
+        slack_limits: of each phase bytes of slack that do not matter, twice: for what other
+            allocators hold, and for a bound; up to which a phase is plain, and from which a
+            higher bound would call for an expensive instrument.
         no_finding_below: the highest peaks in which no check finds anything; phases without a
             limit are absent.
         traced: phases in which every allocation is tracked.
@@ -59,6 +62,7 @@ class Requirements:
         urgent_garbage_bytes: garbage from which it is collected, however long that takes.
         collects: whether garbage is collected where there may be enough to matter.
         detailed: whether the high-water mark, phase by phase, is not enough.
+        is_plain: whether each phase gets a bound, and there is nothing else about the test.
         simple: whether a limit on the peak RSS of the call is all there is.
         most_slack: bytes of slack up to which such a call needs no tracker.
         most_screened: as many where a fresh process can answer in doubt.
@@ -85,6 +89,7 @@ class Requirements:
         "growth",
         "hard",
         "ignored_rise_bytes",
+        "is_plain",
         "limits",
         "main_limit",
         "metered",
@@ -98,6 +103,7 @@ class Requirements:
         "resident",
         "setup_no_finding_below",
         "simple",
+        "slack_limits",
         "thresholds",
         "tolerance",
         "traced",
@@ -198,6 +204,9 @@ class Requirements:
             {"call": FOR_STORED_PEAKS} if self.record else {}
         )
         self.thresholds: Mapping[PhaseName, SlackThresholds] = {**recorded, **thresholds}
+        self.slack_limits = {
+            phase: _slack_limits(self.thresholds.get(phase)) for phase in PHASES
+        }
 
     def _work_out_short_cuts(self) -> None:
         self.ignored_rise_bytes = self.tolerance // 2
@@ -215,6 +224,7 @@ class Requirements:
             and self.thresholds.keys() == {"call"}
             and self.main_limit is not None
         )
+        self.is_plain = self.bounds and not (self.detailed or self.record or self.growth)
         call = self.thresholds.get("call")
         self.most_slack = call.use_tracker if call is not None else inf
         self.most_screened = self.most_slack
@@ -222,6 +232,14 @@ class Requirements:
             self.most_screened = max(self.most_slack, most_screened(self.resident["call"]))
         self.setup_no_finding_below = min(self.call_only_limit, NOTABLE_RISE_BYTES)
         self.call_no_finding_below = self.no_finding_below.get("call", inf)
+
+
+def _slack_limits(thresholds: SlackThresholds | None) -> tuple[int, int, float, float]:
+    if thresholds is None:
+        return NO_LIMIT_TOLERANCE, NO_LIMIT_TOLERANCE, inf, inf
+    expensive = thresholds.use_tracker
+    most = min(thresholds.fill_temporarily, expensive)
+    return thresholds.ignore, thresholds.fill_permanently, most, expensive
 
 
 def _phases_of(metric: str, limits: Sequence[Budget]) -> frozenset[PhaseName]:

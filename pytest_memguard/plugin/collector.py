@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,15 @@ import pytest
 from pytest_memguard.alerts import Alert
 from pytest_memguard.escapes import one_line
 from pytest_memguard.flights import LostWorker
-from pytest_memguard.model import BREACHES, Gap, Outcome, Outcomes, Run, Totals
+from pytest_memguard.model import (
+    BREACHES,
+    Gap,
+    MarkedPhaseNumbers,
+    Outcome,
+    Outcomes,
+    Run,
+    Totals,
+)
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.plugin.extra_measurements import ExtraMeasurements
 from pytest_memguard.plugin.foreign_reports import UntilFork
@@ -76,6 +84,19 @@ class Collector:
         """Keep an outcome."""
         self._sorted = self._totals = None
         self._results.add(outcome)
+
+    def add_plain(
+        self,
+        nodeid: str,
+        place: tuple[str, int],
+        result: str,
+        imports: int,
+        overhead: float,
+        phases: Sequence[MarkedPhaseNumbers],
+    ) -> None:
+        """Keep the result of a test of which nothing is known but these numbers."""
+        self._sorted = self._totals = None
+        self._results.add_plain(nodeid, place, result, imports, overhead, phases)
 
     def take(self, report: pytest.TestReport) -> None:
         """Take what a worker attached to its report."""

@@ -11,7 +11,6 @@ import pytest
 from pytest_memguard import watch_host
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.stage_host import set_current
-from pytest_memguard.model import Outcome
 from pytest_memguard.plugin.bounded_tests import BoundedTests
 from pytest_memguard.plugin.children import ChildrenWatch
 from pytest_memguard.plugin.explainer import Explainer
@@ -19,7 +18,7 @@ from pytest_memguard.plugin.fast_hooks import FastHooks
 from pytest_memguard.plugin.found import Found
 from pytest_memguard.plugin.measured_tests import MeasuredTests
 from pytest_memguard.plugin.options import GAPS
-from pytest_memguard.plugin.outcomes import OutcomeHooks
+from pytest_memguard.plugin.outcomes import OutcomeHooks, Sink
 from pytest_memguard.plugin.phases import Phases
 from pytest_memguard.plugin.repeated_tests import RepeatedTests
 from pytest_memguard.plugin.rerun import Rerun
@@ -40,7 +39,7 @@ class ItemHooks:
         settings: the run's.
         instruments: the process's.
         suspects: the tests whose last run left a question.
-        sink: takes an outcome; ``None`` in a worker, whose outcomes travel on reports.
+        sink: takes outcomes; ``None`` in a worker, whose outcomes travel on reports.
         root: what paths are shown relative to.
         worker: xdist's name for this process.
         register: registers more hooks, once they are needed.
@@ -64,7 +63,7 @@ class ItemHooks:
         settings: Settings,
         instruments: Instruments,
         suspects: Suspects,
-        sink: Callable[[Outcome], None] | None,
+        sink: Sink | None,
         root: Path,
         worker: str,
         register: Callable[[object, str], object],
@@ -112,6 +111,8 @@ class ItemHooks:
         if mark is None or estimator is None:
             return SlowHooks(self.phases)
         self.tests.has_fast_path = True
+        if self.tests.keeps_all:  # all of them are measured in every phase
+            return SlowHooks(self.phases)
         return FastHooks(
             self.tests, self.phases, self.instruments, mark, estimator, self.children
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import BREACHES, Finding, Outcome
+from pytest_memguard.model import BREACHES, Finding, MarkedPhaseNumbers, Outcome
 from pytest_memguard.plugin.failures import TextAlone
 from pytest_memguard.plugin.measured_tests import MeasuredTests
 from pytest_memguard.plugin.so_far import SoFar
@@ -21,6 +21,24 @@ if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks
     from pytest_memguard.plugin.children import ChildrenWatch
     from pytest_memguard.plugin.fresh_regressions import FreshRegressions
+
+
+class Sink(Protocol):
+    """Keeps the results of tests."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep a result."""
+
+    def add_plain(
+        self,
+        nodeid: str,
+        place: tuple[str, int],
+        result: str,
+        imports: int,
+        overhead: float,
+        phases: Sequence[MarkedPhaseNumbers],
+    ) -> None:
+        """Keep the result of a test of which nothing is known but these numbers."""
 
 
 class OutcomeHooks:
@@ -35,7 +53,7 @@ class OutcomeHooks:
         tests: knows which of them are measured.
         so_far: reads what is known of the one that runs.
         checks: add what they know to outcomes.
-        sink: takes an outcome; ``None`` in a worker, whose outcomes travel on reports.
+        sink: takes outcomes; ``None`` in a worker, whose outcomes travel on reports.
         worker: xdist's name for this process.
         register: makes pytest call these hooks from now on.
         confirm: measures tests again where their numbers are to be stored, if asked for.
@@ -53,7 +71,7 @@ class OutcomeHooks:
         tests: MeasuredTests,
         so_far: SoFar,
         checks: Checks,
-        sink: Callable[[Outcome], None] | None,
+        sink: Sink | None,
         worker: str,
         register: Callable[[object, str], object],
         confirm: FreshRegressions | None,
@@ -138,9 +156,34 @@ class OutcomeHooks:
             parts = [stage_table(stages, call), *stage_lines(stages)]
             report.sections.append(("Memory stages", "\n\n".join(parts)))
 
+    def _hand_on_plain(self, item: pytest.Item, result: str) -> bool:
+        """Hand on the numbers of a test, if there is nothing else; whether that is so."""
+        state, sink = self._state, self._sink
+        if (
+            sink is None
+            or self._confirm is not None
+            or state.plan is not None
+            or not state.is_measured
+            or state.detail is not None
+            or state.leak is not None
+            or state.setup_exceeds_limit
+            or self.watched.readings
+            or self._children.peak is not None
+            or not self._checks.adds_nothing(item.nodeid)
+            or os.getpid() != self._process
+        ):
+            return False
+        file, line, _ = item.location
+        numbers = self._measurement.marked_numbers()
+        place = file, (line or 0) + 1
+        sink.add_plain(item.nodeid, place, result, state.imports, state.overhead, numbers)
+        return True
+
     def _hand_on(self, item: pytest.Item, report: pytest.TestReport) -> None:
         state, measured = self._state, self._state.is_measured
         result = combined_result(self._results)
+        if self._keeps_all and self._hand_on_plain(item, result):
+            return
         findings, notes = self._last_words(result) if measured else ((), ())
         phases = self._measurement.phase_readings() if measured else ()
         plan = state.plan if measured else None
@@ -173,7 +216,7 @@ class OutcomeHooks:
             outcome = self._confirm.cold(outcome)
             self._children.leave_out()
         if self._sink is not None and os.getpid() == self._process:
-            self._sink(outcome)
+            self._sink.add(outcome)
         else:
             import json
 

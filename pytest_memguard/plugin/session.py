@@ -77,7 +77,7 @@ def start(config: pytest.Config) -> Collector | None:
             settings,
             instruments,
             suspects,
-            collector.add if collector is not None else None,
+            collector,
             Path(config.rootpath),
             str(worker_input["workerid"]) if worker_input is not None else "",
             config.pluginmanager.register,

@@ -30,6 +30,7 @@ class ResetWatch:
     Attributes:
         poll: called with 0, returns something that is not empty if there are events; takes 0.3
             microseconds.
+        noticed: whether other code has opened the file since `start`, as far as `seen` knows.
 
     Raises:
         OSError: if the kernel or the C library has no inotify, or its limits are reached.
@@ -39,7 +40,7 @@ class ResetWatch:
     def __init__(self) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         self._init, self._add = libc.inotify_init1, libc.inotify_add_watch
-        self._seen = False
+        self.noticed = False
         self._poller = select.poll()
         self.poll: Callable[[float], Sequence[object]] = self._poller.poll
         self._open()
@@ -48,18 +49,18 @@ class ResetWatch:
     def seen(self) -> bool:
         """Return whether other code has opened the file since `start`."""
         if self.poll(0) and self.drain():
-            self._seen = True
-        return self._seen
+            self.noticed = True
+        return self.noticed
 
     def note(self) -> None:
         """Count the file as opened: another watch has seen it."""
-        self._seen = True
+        self.noticed = True
 
     def start(self) -> None:
         """Forget earlier openings."""
         if self.poll(0):
             self.drain()
-        self._seen = False
+        self.noticed = False
 
     def close(self) -> None:
         """Stop watching."""

@@ -83,6 +83,32 @@ def test_briefs(outcome) -> None:
     assert [outcome] == whole(store, [brief])
 
 
+@pytest.mark.parametrize(
+    "phases",
+    [
+        pytest.param((SETUP, PHASE, TEARDOWN), id="whole"),
+        pytest.param((SETUP, TEARDOWN), id="no-call"),
+        pytest.param((), id="nothing-measured"),
+    ],
+)
+def test_numbers_alone(phases) -> None:
+    """A test that comes as numbers is the same as one that comes as a result."""
+    outcome = replace(PLAIN, worker="", budgets=(), phases=phases)
+    numbers = [
+        (p.name, p.seconds, p.level, p.growth, p.peaks[0].value, p.peaks[0].high)
+        for p in phases
+    ]
+    store = ResultStore()
+    store.add(replace(OUTCOME, nodeid=outcome.nodeid, worker=""))  # a rerun replaces it
+    place = outcome.file, outcome.line
+    store.add_plain(
+        outcome.nodeid, place, outcome.result, outcome.imports, outcome.overhead, numbers
+    )
+    assert [outcome] == list(store)
+    assert list(store.telling()) == []
+    assert [brief_of(outcome)[:-1]] == [brief[:-1] for brief in store.briefs()]
+
+
 def test_keeps_the_order() -> None:
     """Tests come out in the order they were first added, of whatever kind they are."""
     outcomes = [

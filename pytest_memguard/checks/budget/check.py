@@ -165,6 +165,10 @@ class BudgetCheck(TestCheck):
         """Add the budgets of the test."""
         return outcome if plan is None else replace(outcome, budgets=plan)
 
+    def completes_others(self) -> bool:
+        """No test without budgets."""
+        return False
+
     def unused(self) -> list[Gap]:
         """The patterns that none of the tests planned so far fell under."""
         unmatched = [glob for glob, _, _ in self._patterns if glob not in self._matched]

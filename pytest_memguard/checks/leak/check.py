@@ -84,6 +84,10 @@ class LeakTestCheck(TestCheck):
             return outcome
         return replace(outcome, leak_skipped=own.skipped)
 
+    def completes_others(self) -> bool:
+        """No test that was not left out, which is reported."""
+        return False
+
     def owns(self, finding: Finding) -> bool:
         """No finding: what repetitions show is a reading of its own."""
         return False
