@@ -6,61 +6,20 @@ PYTEST_DONT_REWRITE: a run in this process may load it a second time.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_memguard.plugin import hookspecs, options
-from pytest_memguard.plugin.names import (
-    LATE_MARKERS,
-    ONCE_MARKER,
-    REGRESSION_MARKER,
-    STAGES_MODULE,
-    has_checks,
-    is_extended,
-    late_markers,
-    names_in_use,
-)
+# by module: pytest looks at each name that a plugin has, in every run
+from pytest_memguard.plugin import hookspecs, names, options
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from typing import Any
 
     from pytest_memguard.plugin.collector import Collector
     from pytest_memguard.plugin.fixture import MemGuard
     from pytest_memguard.settings import Settings
-
-MARKER_LINE = (
-    "mem_budget(limit, *, metric='rss', phase='call', stage=None, warn=None, threads='all', "
-    "hard=None): fail the test when its peak memory rises above the limit; a bare number is "
-    "MiB (pytest-memguard)"
-)
-
-LEAK_LINES = (
-    (
-        "mem_leak_check(calls=None, warmup=None, tolerance=0, ignore=(), resources=True): "
-        "repeat the test in every run and fail it if it leaks (pytest-memguard)"
-    ),
-    "mem_no_leak_check(reason): leave the test out of --mem-leak-check (pytest-memguard)",
-)
-REGRESSION_LINE = (
-    "mem_regression(RULE, ...): what --mem-compare lets this test grow by, as "
-    "'peak:10%+2MB'; None switches it off (pytest-memguard)"
-)
-ONCE_LINE = (
-    "mem_once: never run the test a second time to measure it again or to look for leaks "
-    "(pytest-memguard)"
-)
-NEEDS_LINE = (
-    "mem_needs(size): skip the test where the container or machine has less memory, let it "
-    "wait for as much under --mem-parallel, and fail it if it uses far more or far less "
-    "(pytest-memguard)"
-)
-
-
-ISOLATE_LINE = (
-    "mem_isolate(limit=None, timeout=None): run the test in a process of its own, and stop it "
-    "above so much memory or after so many seconds (pytest-memguard)"
-)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -75,10 +34,9 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make markers known; set up the session if a setting asks for it."""
-    lines = (MARKER_LINE, *LEAK_LINES, REGRESSION_LINE, ISOLATE_LINE, NEEDS_LINE, ONCE_LINE)
-    for line in lines:
+    for line in names.MARKER_LINES:
         config.addinivalue_line("markers", line)
-    if is_extended(config):
+    if names.is_extended(config):
         from pytest_memguard.plugin.extensions import load_checks
 
         load_checks(config)
@@ -103,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _start(config, settings)
     elif settings is None or not settings.off:
         config.pluginmanager.register(OnDemand(config), "memguard-on-demand")
-    elif STAGES_MODULE in sys.modules:
+    elif names.STAGES_MODULE in sys.modules:
         config.pluginmanager.register(Silence(), "memguard-silence")
 
 
@@ -157,7 +115,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int,
 
 def _start(config: pytest.Config, settings: Settings) -> None:
     """Set up the session, or what does so once a test is not clearly within the one budget."""
-    if settings.asks_for_one_budget and not is_extended(config):
+    if settings.asks_for_one_budget and not names.is_extended(config):
         from pytest_memguard.plugin.ceiling import begin
 
         if begin(config, settings):
@@ -195,8 +153,10 @@ class OnDemand:
         Raises:
             pytest.UsageError: if a marker makes no sense, whether this run needs it or not.
         """
-        found = names_in_use(session.items)
-        if found - {REGRESSION_MARKER, ONCE_MARKER} or has_checks(self._config):
+        found = names.names_in_use(session.items)
+        if found - {names.REGRESSION_MARKER, names.ONCE_MARKER} or names.has_checks(
+            self._config
+        ):
             self._start()
             from pytest_memguard.plugin.planning import plan_items
 
@@ -221,7 +181,7 @@ class OnDemand:
     def pytest_testnodedown(self, node: object) -> None:
         """Take what an xdist worker could not measure: late markers, and gaps."""
         output = getattr(node, "workeroutput", {})
-        self._late += output.get(LATE_MARKERS, [])
+        self._late += output.get(names.LATE_MARKERS, [])
         if self._is_idle and (output.get(options.GAPS) or output.get(options.EXTRA)):
             collector = self._start()
             if collector is not None:
@@ -232,9 +192,9 @@ class OnDemand:
         """Look for markers of ours that tests got while they ran."""
         if self._is_idle:
             output = getattr(self._config, "workeroutput", None)
-            self._late += late_markers(session.items)
+            self._late += names.late_markers(session.items)
             if output is not None:
-                output[LATE_MARKERS] = self._late
+                output[names.LATE_MARKERS] = self._late
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say that nothing was measured for them."""

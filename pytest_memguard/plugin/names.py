@@ -18,6 +18,36 @@ LATE_MARKERS: Final = "memguard_late_markers"
 ISOLATE_MARKER: Final = "mem_isolate"
 ONCE_MARKER: Final = "mem_once"
 MUST_NOT_RUN_AGAIN: Final = f"it must not run twice ({ONCE_MARKER})"
+MARKER_LINES: Final = (
+    (
+        "mem_budget(limit, *, metric='rss', phase='call', stage=None, warn=None, "
+        "threads='all', hard=None): fail the test when its peak memory rises above the limit; "
+        "a bare number is MiB (pytest-memguard)"
+    ),
+    (
+        "mem_leak_check(calls=None, warmup=None, tolerance=0, ignore=(), resources=True): "
+        "repeat the test in every run and fail it if it leaks (pytest-memguard)"
+    ),
+    "mem_no_leak_check(reason): leave the test out of --mem-leak-check (pytest-memguard)",
+    (
+        "mem_regression(RULE, ...): what --mem-compare lets this test grow by, as "
+        "'peak:10%+2MB'; None switches it off (pytest-memguard)"
+    ),
+    (
+        "mem_isolate(limit=None, timeout=None): run the test in a process of its own, and "
+        "stop it above so much memory or after so many seconds (pytest-memguard)"
+    ),
+    (
+        "mem_needs(size): skip the test where the container or machine has less memory, let "
+        "it wait for as much under --mem-parallel, and fail it if it uses far more or far "
+        "less (pytest-memguard)"
+    ),
+    (
+        "mem_once: never run the test a second time to measure it again or to look for leaks "
+        "(pytest-memguard)"
+    ),
+)
+"""Our markers as pytest lists them."""
 _MARKERS: Final = {
     "mem_budget",
     NEEDS_MARKER,
@@ -33,12 +63,11 @@ def names_in_use(items: list[pytest.Item]) -> set[str]:
     Code that has loaded `pytest_memguard.stage` may have budgets on its stages.
     """
     found: set[str] = set()
-    ours = sys.modules["pytest_memguard"]
-    if "stage" in vars(ours) or any(
-        vars(module).get("pytest_memguard") is ours
-        for module in list(sys.modules.values())
-        if type(module) is ModuleType  # others may load what they stand for
-    ):
+    ours, modules = sys.modules["pytest_memguard"], list(sys.modules.values())
+    # modules of other types may load what they stand for
+    spaces = [module.__dict__ for module in modules if type(module) is ModuleType]
+    with_name = [space for space in spaces if "pytest_memguard" in space]
+    if "stage" in vars(ours) or any(space["pytest_memguard"] is ours for space in with_name):
         found.add("stage")
     # every run with the plugin installed pays for what is done for each item
     last = None

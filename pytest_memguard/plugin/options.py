@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_memguard.option_table import OPTIONS, Option
+from pytest_memguard.option_table import OPTIONS, SECTIONS, Option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +55,10 @@ def refuse(session: pytest.Session, problems: list[str]) -> None:
 def declare(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare every flag and ini key."""
     given = _values_given(pluginmanager.get_plugin("pytestconfig"))
-    group = parser.getgroup("memguard", "memory budgets and reports (pytest-memguard)")
     for option in OPTIONS:
+        if option.name in SECTIONS:
+            title = f"{SECTIONS[option.name]} (pytest-memguard)"
+            group = parser.getgroup(f"memguard-{option.name}", title)
         if option.flag:
             group.addoption(option.flag, dest=_dest(option), default=None, **_shape(option))
             if option.kind in _WITHOUT_VALUE:

@@ -45,6 +45,7 @@ class Counting:
     """
 
     def __init__(self, measurement: Measurement) -> None:
+        """Begin with none."""
         self.begun: list[str] = []
         self.ended: list[str] = []
         self._plain = measurement._plain
