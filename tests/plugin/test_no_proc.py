@@ -15,7 +15,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "mem-json.schema.json"
 NO_RESIDENT = (
     "not measured here: resident memory: psutil cannot read resident memory (NoSuchProcess), "
     "and there is no /proc/self/statm (No such file or directory); only the process's "
-    "lifetime high-water mark tells of it"
+    "lifetime high-water mark is known"
 )
 NO_MARK = (
     "not measured here: kernel's high-water mark: /proc/self/status or clear_refs cannot be "

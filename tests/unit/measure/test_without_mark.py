@@ -54,7 +54,7 @@ def level() -> object:
             "kernel mark",
             "the kernel said no",
             True,
-            "the kernel said no; only the process's lifetime high-water mark tells of it",
+            "the kernel said no; only the process's lifetime high-water mark is known",
             id="mark-alone",
         ),
         pytest.param(
