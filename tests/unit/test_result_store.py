@@ -105,7 +105,7 @@ def test_numbers_alone(phases) -> None:
         outcome.nodeid, place, outcome.result, outcome.imports, outcome.overhead, numbers
     )
     assert [outcome] == list(store)
-    assert list(store.telling()) == []
+    assert list(store.detailed()) == []
     assert [brief_of(outcome)[:-1]] == [brief[:-1] for brief in store.briefs()]
 
 
