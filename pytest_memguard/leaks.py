@@ -111,6 +111,11 @@ class LeakLine:
     """Bytes of each of those blocks that every call leaves, on average; it is not stored."""
     through_ffi: bool = False
     """Whether ctypes or cffi called the C functions; it is not stored."""
+    tables: int = 0
+    """Number of tables that were there before, whose bytes alone have become more; it is not
+    stored."""
+    in_tables: int = 0
+    """Bytes that those which are not in arenas have become more by; it is not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,9 @@ from pytest_memguard.attribution.holder_groups import HolderGroups
 from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leftover import Heap, leftover, replaced
 from pytest_memguard.attribution.marking import BlockMarker, Piece, with_reused
+from pytest_memguard.attribution.moved_tables import shares_added
 from pytest_memguard.attribution.new_objects import NewObjects
+from pytest_memguard.attribution.old_tables import OldTables
 from pytest_memguard.attribution.retention import Search, stack_frames
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.sizes import Sizes
@@ -47,6 +49,7 @@ class Division:
             everything = gc.get_objects()
             end = started + _START_SHARE * seconds
             self._sizes = Sizes(everything, end, counts=False)
+            self._tables = OldTables(everything)
             del everything
             self._total = len(gc.get_objects())
             gc.freeze()
@@ -110,6 +113,7 @@ class Division:
         new_objects.know_blocks(marker.is_new)
         own = new_objects.own | marker.own
         everything = gc.get_objects()
+        tables = self._tables.grown(everything)
         grown, _ = self._sizes.grown(
             everything,
             least,
@@ -121,7 +125,8 @@ class Division:
         grown += self._sizes.grown_near(least)
         del everything
         search = Search(avoid=own, deadline=deadline, owners=self._owners, new=new_objects.ids)
-        groups = HolderGroups(new_objects, marker, known, search, calls)
+        moved_tables = shares_added(tables, marker)
+        groups = HolderGroups(new_objects, marker, known, search, calls, moved_tables)
         groups.add(grown, grown_values(self._values, least))
         groups.add_threads()
         weak = groups.take_weak()

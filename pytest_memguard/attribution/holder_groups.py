@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any, Final
 from weakref import ReferenceType
@@ -16,7 +16,7 @@ from pytest_memguard.attribution.holders import holder_of, is_below
 from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leftover import Heap, with_main_line
 from pytest_memguard.attribution.marking import BlockMarker, Piece
-from pytest_memguard.attribution.moved_tables import moved, share_added
+from pytest_memguard.attribution.moved_tables import moved
 from pytest_memguard.attribution.naming import is_weak_container
 from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Search, retention_path
@@ -30,7 +30,9 @@ _MOST_HOLDERS: Final = 24
 _MOST_ROUNDS: Final = 3
 """How many times so many containers are looked at, if others keep something else."""
 _MOST_FURTHER: Final = 2_000
-"""The most containers of which one item is looked at."""
+"""The most containers of which only an item and the table are looked at."""
+_FEW_ITEMS: Final = 1_000
+"""Of each further container, so many items are looked at."""
 _SHARED: Final = 0.5
 """Two containers keep the same things if they share this part of the growth looked for."""
 
@@ -81,6 +83,8 @@ class HolderGroups:
         pieces: all blocks.
         search: finds retention paths.
         calls: the least number of calls that leaked.
+        moved_tables: the indices of blocks that are tables of containers that were there before
+            and have grown, with the part of each that was added.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class HolderGroups:
         pieces: Sequence[Piece],
         search: Search,
         calls: int,
+        moved_tables: Mapping[int, float],
     ) -> None:
         self._new_objects = new_objects
         self._marker = marker
@@ -97,7 +102,8 @@ class HolderGroups:
         self._search = search
         self._calls = calls
         self._groups: list[_Group] = []
-        self._shares: dict[int, float] = {}
+        self._tables = frozenset(moved_tables)
+        self._shares = dict(moved_tables)
         """Which part of a table that has moved was added to it."""
 
     def add(self, grown: Grown, values: Sequence[tuple[RetentionPath, Any, Any, int]]) -> None:
@@ -119,7 +125,8 @@ class HolderGroups:
             if not waiting:
                 break
         self._join_inner()
-        self._add_tables([pair for pair in grown if id(pair[0]) not in asked])
+        others = [pair for pair in grown if id(pair[0]) not in asked]
+        self._add_tables(others[:_MOST_FURTHER])
         for path, value, growing_container, gained in values:
             group = _Group([], self._marker.held_by(value))
             group.path, group.growing_container, group.gained = path, growing_container, gained
@@ -243,25 +250,22 @@ class HolderGroups:
         them: the references belong to the group that has the objects they refer to.
         """
         groups = [(group, self._marker.object_ids(group.held)) for group in self._groups]
-        for container, gained in grown:
+        for container, _ in grown:
             if self._add_references(container):
                 continue
             tables = self._marker.buffers(container)
-            items = set(map(id, raw.referents(container))) if tables else set()
+            items = set(map(id, self._items_of(container, every=bool(tables))))
             for group, held in groups:
                 if not items.isdisjoint(held):
                     group.held |= tables
-                    self._share_tables([(container, gained)])
-                    if not group.is_population:
-                        group.is_population = True
-                        self._share_tables(group.containers)
+                    group.is_population = True
                     break
 
-    def _share_tables(self, containers: Grown) -> None:
-        """Note which parts of the tables of some containers have been added to them."""
-        for container, gained in containers:
-            share = share_added(container, gained)
-            self._shares.update(dict.fromkeys(self._marker.buffers(container), share))
+    def _items_of(self, container: Any, *, every: bool) -> Sequence[Any]:
+        """Return the items of a container; of a long one perhaps only the latest."""
+        if every or (raw.length(container) or 0) <= _FEW_ITEMS:
+            return raw.referents(container)
+        return self._new_objects.item_of(container)
 
     def _add_references(self, container: Any) -> bool:
         """Add a set of weak references to the group that has the objects its new ones refer to.
@@ -390,18 +394,18 @@ class HolderGroups:
 
     def _added_pieces(self, indices: set[int]) -> tuple[Piece, ...]:
         """Return the blocks, with what was added of those that have moved."""
-        found = []
-        for index in sorted(indices):
-            share = self._shares.get(index, 1.0)
-            piece = self._pieces[index] if share >= 1 else moved(self._pieces[index], share)
-            if piece is not None:
-                found.append(piece)
-        return tuple(found)
+        shares = self._shares
+        return tuple(
+            moved(self._pieces[index], shares[index])
+            if index in shares
+            else self._pieces[index]
+            for index in sorted(indices)
+        )
 
     def unclaimed(self) -> set[int]:
-        """Return the blocks that no group has."""
+        """Return the blocks that no group has, without tables of old containers."""
         claimed: set[int] = set().union(*(group.held for group in self._groups))
-        return set(range(len(self._pieces))) - claimed
+        return set(range(len(self._pieces))) - claimed - self._tables
 
     def registered(self, heaps: Sequence[Heap]) -> list[Heap]:
         """Return the heaps without those of functions registered with atexit.

@@ -41,6 +41,8 @@ _REPLACED: Final = 1.5
 """How many times as many blocks as stay per call a line may have left in the few calls."""
 _SOME: Final = 2
 """So many more blocks are allowed."""
+_SEVERAL_TABLES: Final = 4
+"""So many tables that have moved are no chance, if they have grown by most of all bytes."""
 _ALLOCATORS = re.compile(r"malloc|calloc|realloc|mmap|memray|operator new|aligned_alloc|posix")
 
 Stack = Sequence[tuple[str, str, int]]
@@ -78,6 +80,10 @@ class Blocks(Protocol):
     def block(self) -> int:
         """Bytes of each block, if they are known to be alike; otherwise 0."""
 
+    @property
+    def tables(self) -> int:
+        """Number of tables that were there before, whose bytes alone have become more."""
+
 
 def leak_lines(
     surviving: Iterable[Blocks],
@@ -106,12 +112,16 @@ def leak_lines(
         by_line.setdefault(line_of_shared(found.stack), []).append(found)
     sums = {line: _sum_of(several) for line, several in by_line.items()}
     least = max(2, _SHARE * calls * min(1.0, per_call or 1.0) - (per_call < 1))
-    steady = {line: one for line, one in sums.items() if one.count >= least}
+    whole = sum(one.size for one in sums.values())
+    steady = {
+        line: one
+        for line, one in sums.items()
+        if one.count + one.tables >= least or 2 * one.in_tables > whole
+    }
     if blocks is not None:
         steady = _without_replaced(steady, blocks * calls, heap * calls)
     if not steady:  # one block that grows in place
         others = {line: one for line, one in sums.items() if not is_pytest(line[0])}
-        whole = sum(one.size for one in sums.values())
         steady = {line: one for line, one in others.items() if 2 * one.size > whole}
         steady = {line: one for line, one in steady.items() if one.count < least}
     own = {line: one for line, one in steady.items() if not is_pytest(line[0])}
@@ -127,14 +137,20 @@ class _Sum:
     size: int
     of_python: int
     small: int
+    tables: int
+    in_tables: int
 
 
 def _sum_of(blocks: Sequence[Blocks]) -> _Sum:
+    tables = sum(one.tables for one in blocks)
+    large = sum(one.size - one.small for one in blocks if one.tables)
     return _Sum(
         count=sum(one.count for one in blocks),
         size=sum(one.size for one in blocks),
         of_python=sum(one.count for one in blocks if one.of_python),
         small=sum(one.small for one in blocks),
+        tables=tables,
+        in_tables=large if tables >= _SEVERAL_TABLES else 0,
     )
 
 
@@ -171,6 +187,8 @@ def _leak_line(line: Line, one: _Sum, blocks: Sequence[Blocks], least: float) ->
         caller=caller_of(max(groups[main], key=lambda block: block.size).stack),
         of_python=one.of_python,
         small=one.small,
+        tables=one.tables,
+        in_tables=one.in_tables,
         block=_block_size(blocks),
         typical=sum(b.size for b in several) // max(1, sum(b.count for b in several)),
         through_ffi=any(_FFI.match(name) for block in groups[main] for name in block.native),

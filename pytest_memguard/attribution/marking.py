@@ -84,6 +84,10 @@ class Piece(Protocol):
     def part(self) -> int:
         """Which part of the calls allocated it, from 0."""
 
+    @property
+    def tables(self) -> int:
+        """Whether it is a table that was there before, and only its bytes are more: 1 or 0."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reused:
@@ -111,6 +115,8 @@ class Reused:
     """It is a single block."""
     part: int = 0
     """Unknown: it is an old block."""
+    tables: int = 0
+    """It is no table."""
 
 
 def with_reused(pieces: Sequence[Piece], new: Iterable[Any]) -> list[Piece]:

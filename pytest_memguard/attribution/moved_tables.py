@@ -1,4 +1,4 @@
-"""Finds out how much of a table that has moved was added to it.
+"""Finds out how much of a block is new, if it is a table that has taken the place of another.
 
 A table that is full gets another place with more room. What it had before is freed there, so
 only what it has grown by is kept.
@@ -6,52 +6,54 @@ only what it has grown by is kept.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from pytest_memguard.attribution import raw
-
 if TYPE_CHECKING:
-    from pytest_memguard.attribution.marking import Piece
+    from pytest_memguard.attribution.marking import BlockMarker, Piece
+    from pytest_memguard.attribution.old_tables import GrownTable
 
-_WORD: Final = 8
-_HASHED: Final = (dict, set)
-_DOUBLED: Final = 2
-"""How many times as much room a full table of a dict or set gets, at least."""
+_SEVERAL: Final = 4
+"""So many tables that have moved stand for those of others that are alike."""
 
 
-def share_added(container: Any, gained: int) -> float:
-    """Return which part of a container's table was added, if the table has moved.
+def shares_added(tables: Iterable[GrownTable], marker: BlockMarker) -> dict[int, float]:
+    """Return which part of each block was added, for blocks that are tables of old containers.
 
-    It was full when it moved, so it had no more room than for the items of the start and some
-    of those that were added.
+    Containers to which as much was added are alike. If several of them have moved, their blocks
+    stand for all: what was added to the others is not in any block.
 
     Args:
-        container: the container.
-        gained: by how many items it has grown.
+        tables: tables that have grown.
+        marker: knows the blocks by their addresses, and which objects are new ones that have
+            the place of an old one.
     """
-    now = raw.length(container) or 0
-    then = now - gained
-    if then <= 0:
-        return 1.0
-    if any(issubclass(type(container), kind) for kind in _HASHED):
-        return 1 - then / max(now, _DOUBLED * then)
-    if issubclass(type(container), list):
-        room = (list.__sizeof__(container) - list.__sizeof__([])) // _WORD
-        return 1 - then / max(now, room)
-    return 1.0  # it has no table, or one that does not move
+    alike: dict[tuple[type, int], list[GrownTable]] = defaultdict(list)
+    for table in tables:
+        if not marker.is_new(table.container):
+            gained = table.length - table.before
+            alike[type(table.container), gained].append(table)
+    found: dict[int, float] = {}
+    for (_, gained), several in alike.items():
+        blocks = {
+            index: table for table in several for index in marker.indices_of([table.address])
+        }
+        times = len(several) / len(blocks) if len(blocks) >= _SEVERAL else 1.0
+        for index, table in blocks.items():
+            found[index] = max(0.0, times * gained / max(1, table.length))
+    return found
 
 
-def moved(piece: Piece, share: float) -> Piece | None:
-    """Return the part of a block that was added; ``None`` if it is in one of Python's arenas.
-
-    It is no further block: there was one before.
+def moved(piece: Piece, share: float) -> Piece:
+    """Return the part of a block that was added: it is no further block.
 
     Args:
         piece: the block.
         share: which part was added.
     """
-    if not piece.in_c_heap:
-        return None
     changed: Any = piece
-    return cast("Piece", replace(changed, size=round(share * piece.size), of_python=False))
+    of_python = piece.of_python and not piece.in_c_heap  # its place does not follow its size
+    size = round(share * piece.size)
+    return cast("Piece", replace(changed, size=size, of_python=of_python, count=0, tables=1))

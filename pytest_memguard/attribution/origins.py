@@ -7,7 +7,6 @@ does not show which code got it last. tracemalloc records that for each object.
 from __future__ import annotations
 
 import gc
-import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +16,11 @@ from itertools import chain
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.attribution.dict_tables import moved_tables, table_traceback, traceback_at
+from pytest_memguard.attribution.dict_tables import (
+    moved_tables,
+    object_traceback,
+    table_traceback,
+)
 from pytest_memguard.attribution.leak_lines import is_our_file
 from pytest_memguard.attribution.marking import referents
 from pytest_memguard.attribution.retention import stack_frames
@@ -25,16 +28,12 @@ from pytest_memguard.attribution.values import is_value
 from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 24
-_LONG_HEAD: Final = 32
-"""Bytes in front of an instance whose attributes are referred to there."""
 _MOST: Final = 100_000
 
 Stack = tuple[tuple[str, str, int], ...]
 Stacks = Callable[[Any], Stack]
 """Converts what tracemalloc knows of an object to function, file and line of its frames."""
 
-_IS_BLIND: Final = sys.version_info < (3, 12)
-"""Whether tracemalloc does not find instances whose attributes are referred to in front."""
 _OFTEN: Final = 0.5
 """Large blocks of a line count if there are so many per call."""
 _SMALL: Final = 512
@@ -57,23 +56,13 @@ class Origin:
     """It is from Python's allocators."""
     block: int = 0
     """Blocks of other objects are not alike."""
+    tables: int = 0
+    """It is a new block."""
 
     @property
     def small(self) -> int:
         """Its bytes, if the block is in an arena; otherwise 0."""
         return self.size if self.size <= _SMALL else 0
-
-
-def _traceback_of(held: Any) -> Any:
-    """Return where an object was allocated; ``None`` if unknown.
-
-    tracemalloc of CPython 3.11 does not find instances whose attributes are referred to in
-    front of them, because it expects a shorter header (fixed in 3.12 by python/cpython#101407).
-    """
-    traceback = tracemalloc.get_object_traceback(held)
-    if traceback is None and _IS_BLIND and raw.has_words_in_front(type(held)):
-        traceback = traceback_at(id(held) - _LONG_HEAD)
-    return traceback
 
 
 class Origins:
@@ -148,7 +137,7 @@ class Origins:
         while waiting and len(seen) < _MOST:
             for held in self._fresh(referents(waiting.pop()), new, seen):
                 seen.add(id(held))
-                traceback = _traceback_of(held)
+                traceback = object_traceback(held)
                 if traceback is not None and not _is_of_tool(traceback):
                     found += self._blocks_of(held, traceback)
                 if id(held) in new:

@@ -19,8 +19,8 @@ from pytest_memguard.leaks import (
     Verdict,
 )
 
-_FINGERPRINT_ONLY: Final = ("typical", "through_ffi")
-"""Fields of a line that only the fingerprint depends on, which is stored with the cause."""
+_NOT_STORED: Final = ("typical", "through_ffi", "tables", "in_tables")
+"""Fields of a line that only the fingerprint and the scales depend on, which are known then."""
 
 
 _WHOLE_LINE: Final = FlatCodec(LeakLine, left=PAIRS)
@@ -28,7 +28,7 @@ _WHOLE_LINE: Final = FlatCodec(LeakLine, left=PAIRS)
 
 def _write_line(line: LeakLine) -> Json:
     data = _WHOLE_LINE.write(line)
-    return {key: value for key, value in data.items() if key not in _FINGERPRINT_ONLY}
+    return {key: value for key, value in data.items() if key not in _NOT_STORED}
 
 
 _STORED_LINE: Final = Converted(_write_line, _WHOLE_LINE.read)

@@ -65,6 +65,8 @@ class Scales:
     """Share of the small blocks that is in arenas; the others are in the C heap."""
     large: float
     """Factor for all other bytes."""
+    tables: float
+    """The same factor for what many tables have grown by."""
     small_bytes: float
     """Bytes per call in arenas, over all calls."""
     large_bytes: float
@@ -103,7 +105,7 @@ def scales_of(
     in_place = (
         bool(others)
         and arenas == 1
-        and all(line.count < _IN_PLACE_BLOCKS_PER_CALL * calls for line in others)
+        and all(line.count + line.tables < _IN_PLACE_BLOCKS_PER_CALL * calls for line in others)
     )
     shown += (1 - arenas) * small
     small = arenas * sum(
@@ -112,6 +114,7 @@ def scales_of(
     )
     if steady == blocks == 1 and arenas == 1 and stay is not None and seen:
         small *= max(1.0, stay / seen)  # blocks that no line shows count as alike
+    tables = sum(line.in_tables for line in others) / calls
     if heap is not None:
         large_bytes = growth_in_place(verdict, heap, pages, in_place=in_place)
         stays = large_bytes if in_place else max(large_bytes, pages.per_call if pages else 0.0)
@@ -121,12 +124,18 @@ def scales_of(
         large = large_bytes / shown if shown else 1.0
         if diagnosis.path is not None:
             large_bytes = max(large_bytes, growth_of_table(verdict))
+    beside = shown - tables
+    of_tables = large
+    if tables > 0 and beside < large_bytes and not in_place:
+        # which tables move in the few calls is chance, and the others are as they are
+        large, of_tables = 1.0, (large_bytes - beside) / tables
     return Scales(
         most=most,
         steady=steady,
         blocks=blocks,
         arenas=arenas,
         large=large,
+        tables=of_tables,
         small_bytes=small,
         large_bytes=large_bytes,
     )

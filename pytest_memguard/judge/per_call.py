@@ -63,6 +63,8 @@ def scaled_to_all_calls(
         scales = scales_of(verdict, diagnosis, rates, pages)
         rest = scales.small_bytes + scales.large_bytes
     lines = tuple(_scaled(line, scales, diagnosis.calls) for line in diagnosis.lines)
+    # tables that moved in these calls alone, and added nothing over all of them
+    lines = tuple(one for one in lines if one.count or one.size or one.left or not one.tables)
     known: float | None = rest or None
     if unsized and rest < SMALL_BLOCK * rates["blocks"].per_call:
         known = None  # small blocks are not in the C heap
@@ -100,7 +102,8 @@ def _pages(verdict: Verdict) -> Rate | None:
 
 def _scaled(line: LeakLine, scales: Scales, calls: int) -> LeakLine:
     small = scales.arenas * line.small
-    others = scales.large * (line.size - small)
+    others = scales.large * (line.size - small - line.in_tables)
+    others += scales.tables * line.in_tables
     blocks = scales.of_blocks(line.of_python, calls)
     of_python = blocks * line.of_python
     return replace(

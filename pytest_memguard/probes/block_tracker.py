@@ -62,6 +62,8 @@ class Block:
     """Whether it exists only because allocations are tracked."""
     part: int = 0
     """How many times `BlockTracker.note` was called before the block was allocated."""
+    tables: int = 0
+    """Whether it is a table that was there before, and only its bytes are more: 1 or 0."""
 
     @property
     def block(self) -> int:

@@ -7,11 +7,11 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from pytest_memguard.probes.function_names import FileAndLine, Functions
 from pytest_memguard.probes.surviving_blocks import (
@@ -19,8 +19,10 @@ from pytest_memguard.probes.surviving_blocks import (
     SurvivingBlocks,
     blocks_in,
     grown_between,
+    grown_tables_of,
     surviving_blocks_of,
 )
+from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 24
 _ROUND_SECONDS: Final = 0.25
@@ -28,10 +30,46 @@ _ROUND_SECONDS: Final = 0.25
 _BEFORE: Final = 4
 """One in so many of the calls is made before the first snapshot."""
 _MOST_BLOCKS: Final = 100_000
+_SEVERAL: Final = 4
+"""So many tables that one line has moved show that it adds to others that are alike."""
 _OUR_FILES: Final = str(Path(__file__).parents[1] / "*")
 Moves = Counter[tuple[int, tracemalloc.Traceback, tracemalloc.Traceback]]
 """Numbers of blocks by size, the stack that allocated them, and the stack that they
 belong to."""
+
+
+class TracedTable(Protocol):
+    """The table of a container that was there before, and has another length now."""
+
+    @property
+    def kind(self) -> type:
+        """The container's type."""
+
+    @property
+    def traceback(self) -> tracemalloc.Traceback | None:
+        """What allocated the table, if it has moved since tracing began."""
+
+    @property
+    def size(self) -> int:
+        """The table's bytes."""
+
+    @property
+    def length(self) -> int:
+        """The container's length."""
+
+    @property
+    def before(self) -> int:
+        """Its length before anything was traced."""
+
+
+class TracedTables(Protocol):
+    """Knows which traced blocks have only taken the place of others."""
+
+    def start(self) -> None:
+        """Get ready, before anything is traced."""
+
+    def read(self) -> tuple[Moves, Mapping[int, TracedTable]]:
+        """Return blocks that belong to other code than allocated them, and tables by id."""
 
 
 class TracingStopped(Exception):  # noqa: N818  a state of the calls, not an error of ours
@@ -43,7 +81,7 @@ def traced_again(
     calls: int,
     collect: Callable[[], None],
     survivors: list[SurvivingBlocks],
-    moved: Callable[[], Moves] = Counter,
+    tables: TracedTables | None = None,
 ) -> list[SurvivingBlocks]:
     """Return surviving blocks, those of Python's allocators from more calls under tracemalloc.
 
@@ -60,7 +98,7 @@ def traced_again(
         calls: the number of calls to make.
         collect: collects garbage, if it is to be collected.
         survivors: surviving blocks as memray reports them.
-        moved: returns blocks that belong to other code than the code that allocated them.
+        tables: knows which blocks have only taken the place of others.
 
     Raises:
         CallFailed: if a call failed.
@@ -69,21 +107,24 @@ def traced_again(
     if tracemalloc.is_tracing():
         return survivors
     gc.collect()  # garbage freed later would hide new blocks
+    if tables is not None:
+        tables.start()
     blocks = sys.getallocatedblocks()
     tracemalloc.start(_FRAMES)
     try:
         _let_threads_go_round()
         # the same line makes all calls: it is a part of their stacks
         before, after = (
-            _snapshot(call, times, collect, blocks, moved)
+            _snapshot(call, times, collect, blocks, tables)
             for times in (max(1, calls // _BEFORE), calls)
         )
     finally:
         tracemalloc.stop()
     if before is None or after is None:
         return survivors
-    grown = grown_between(_blocks(*before), _blocks(*after)).items()
+    grown = grown_between(before.blocks(), after.blocks()).items()
     traced = [surviving_blocks_of(traceback, sizes) for traceback, sizes in grown]
+    traced += [grown_tables_of(*one) for one in _grown(before.tables, after.tables).items()]
     return [
         *_completed((s for s in traced if s is not None), survivors),
         *(s for s in survivors if not s.of_python),
@@ -119,13 +160,44 @@ def stops_tracing(call: Callable[[], None]) -> bool:
         tracemalloc.stop()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Snapshot:
+    """What is traced after a number of calls."""
+
+    traces: tracemalloc.Snapshot
+    """All blocks."""
+    moves: Moves
+    """Those that belong to other code than allocated them."""
+    tables: Mapping[int, TracedTable]
+    """Those of old containers with another length, by the id of the container."""
+
+    def blocks(self) -> BlocksByStack:
+        """Return the new blocks of Python's allocators, except those of the snapshot itself.
+
+        Extensions may have allocators in a domain of their own, which memray has tracked.
+        """
+        of_python = tracemalloc.DomainFilter(inclusive=True, domain=0)
+        of_others = [
+            tracemalloc.Filter(inclusive=False, filename_pattern=file)
+            for file in (tracemalloc.__file__, _OUR_FILES)
+        ]
+        found = blocks_in(self.traces.filter_traces([of_python, *of_others]))
+        for (size, allocated, belongs), count in self.moves.items():
+            found[allocated][size] -= count
+            found[belongs][size] += count
+        for table in self.tables.values():
+            if table.traceback is not None:  # it has taken the place of another one
+                found[table.traceback][table.size] -= 1
+        return found
+
+
 def _snapshot(
     call: Callable[[], None],
     calls: int,
     collect: Callable[[], None],
     blocks: int,
-    moved: Callable[[], Moves],
-) -> tuple[tracemalloc.Snapshot, Moves] | None:
+    tables: TracedTables | None,
+) -> _Snapshot | None:
     """Return a snapshot after a number of calls; ``None`` if it would be too large."""
     gc.collect()  # clears free lists; the check has frozen the heap
     for _ in range(calls):
@@ -135,23 +207,36 @@ def _snapshot(
         raise TracingStopped
     if sys.getallocatedblocks() - blocks > _MOST_BLOCKS:
         return None
-    return (tracemalloc.take_snapshot(), moved())
+    traces = tracemalloc.take_snapshot()
+    moves, grown = (Counter(), {}) if tables is None else tables.read()
+    return _Snapshot(traces=traces, moves=moves, tables=grown)
 
 
-def _blocks(snapshot: tracemalloc.Snapshot, moves: Moves) -> BlocksByStack:
-    """Return the blocks of Python's allocators in a snapshot, except its own.
+def _grown(
+    before: Mapping[int, TracedTable], after: Mapping[int, TracedTable]
+) -> dict[tracemalloc.Traceback, list[tuple[int, float]]]:
+    """Return the bytes of tables that grew between two snapshots, and by how many each.
 
-    Extensions may have allocators in a domain of their own, which memray has tracked.
+    A table belongs to the line that moved it last. One that has not moved yet has no line, but
+    others of its kind to which as much was added have: it is theirs as well.
     """
-    of_python = tracemalloc.DomainFilter(inclusive=True, domain=0)
-    of_others = [
-        tracemalloc.Filter(inclusive=False, filename_pattern=file)
-        for file in (tracemalloc.__file__, _OUR_FILES)
-    ]
-    found = blocks_in(snapshot.filter_traces([of_python, *of_others]))
-    for (size, allocated, belongs), count in moves.items():
-        found[allocated][size] -= count
-        found[belongs][size] += count
+    alike: dict[tuple[type, int], Counter[tracemalloc.Traceback]] = defaultdict(Counter)
+    waiting: dict[tuple[type, int], list[tuple[int, float]]] = defaultdict(list)
+    found: dict[tracemalloc.Traceback, list[tuple[int, float]]] = defaultdict(list)
+    for key, table in after.items():
+        known = before.get(key)
+        gained = table.length - (table.before if known is None else known.length)
+        added = table.size * gained / max(1, table.length)
+        if gained and table.traceback is not None:
+            found[table.traceback].append((table.size, added))
+            alike[table.kind, gained][table.traceback] += 1
+        elif gained:
+            waiting[table.kind, gained].append((table.size, added))
+    for kind, tables in waiting.items():
+        for traceback, count in alike[kind].items():
+            if count >= _SEVERAL:
+                share = count / alike[kind].total()
+                found[traceback] += [(size, share * added) for size, added in tables]
     return found
 
 

@@ -54,6 +54,8 @@ class SurvivingBlocks:
     """Bytes of those in arenas of Python's allocators, which are not in the C heap."""
     block: int = 0
     """Bytes of each block, if they are known to be alike; otherwise 0."""
+    tables: int = 0
+    """Number of tables that were there before, whose bytes alone have become more."""
 
 
 class SurvivorTracker:
@@ -242,6 +244,26 @@ def surviving_blocks_of(
         of_python=True,
         small=min(size, max(0, small)),
         block=commonest if sizes[commonest] >= _ALIKE * count > 0 else 0,
+    )
+
+
+def grown_tables_of(
+    traceback: tracemalloc.Traceback, tables: Sequence[tuple[int, float]]
+) -> SurvivingBlocks:
+    """Return tables of Python's containers that have only become larger: they are no blocks.
+
+    Args:
+        traceback: the stack that made room for more.
+        tables: the bytes of each, and those of what was added to it.
+    """
+    return SurvivingBlocks(
+        stack=frames(traceback),
+        native=(),
+        count=0,
+        size=max(0, round(sum(added for _, added in tables))),
+        of_python=True,
+        small=max(0, round(sum(added for size, added in tables if size <= SMALL))),
+        tables=len(tables),
     )
 
 

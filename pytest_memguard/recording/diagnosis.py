@@ -10,7 +10,6 @@ from functools import partial
 from math import inf
 from typing import Final
 
-from pytest_memguard.attribution.dict_tables import moved_tables
 from pytest_memguard.attribution.fingerprints import (
     fingerprint,
     former_fingerprint,
@@ -18,6 +17,7 @@ from pytest_memguard.attribution.fingerprints import (
 )
 from pytest_memguard.attribution.growth import STEADY, GrowthFound, HeapGrowth
 from pytest_memguard.attribution.leak_lines import leak_lines
+from pytest_memguard.attribution.old_tables import TablesInTrace
 from pytest_memguard.attribution.registries import thread_counter
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.values import Value, length_of
@@ -50,6 +50,8 @@ _FEEDING_CALLS: Final = 6
 ALIKE: Final = 5.0
 """How many times faster or slower the same leak may grow in another test."""
 _FORK_SECONDS: Final = 60.0
+_FEW_TABLES: Final = 4
+"""So many blocks more than stay are no tables of many old containers that have moved."""
 _NOT_ASKED: Final = (
     "there was no time to follow objects one by one, so a line may be that of an object whose "
     "memory was used again"
@@ -178,8 +180,10 @@ def _diagnosed(
         note = _NOT_ASKED
     elif not note:
         try:
-            moved = partial(moved_tables, found.growing_container)
-            again = partial(traced_again, call, calls, collect, surviving, moved)
+            # a table that has moved is a block that the interpreter does not count as one more
+            excess = sum(s.count for s in surviving if s.of_python) - per_call * calls
+            tables = TablesInTrace(found.growing_container, old=excess > _FEW_TABLES)
+            again = partial(traced_again, call, calls, collect, surviving, tables)
             surviving = in_time(again, surviving)
         except TracingStopped:
             note, traced = STARTS_TRACEMALLOC, True
@@ -280,7 +284,7 @@ def with_own_sizes(
     if not known:
         return diagnosis
     try:
-        found = traced_again(call, _FEEDING_CALLS, _settled(collect), [], moved_tables)
+        found = traced_again(call, _FEEDING_CALLS, _settled(collect), [], TablesInTrace())
     except TracingStopped:
         return diagnosis
     times = sum(blocks.small for blocks in found) / _FEEDING_CALLS / known

@@ -388,7 +388,8 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
         values = [
             one for one in cause.holding.attribute_values if one.stack and stays and not whole
         ]
-        lines = leak_lines([*made, *values], cause.calls, per_call)
+        tables = [piece for piece in known if piece.tables]
+        lines = leak_lines([*made, *values, *tables], cause.calls, per_call)
         if stays and not whole:
             lines = _with_what_objects_hide(lines, [*made, *values], known)
     else:

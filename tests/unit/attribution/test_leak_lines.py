@@ -29,6 +29,7 @@ class Block:
     native: tuple[str, ...] = ()
     of_python: bool = True
     block: int = 0
+    tables: int = 0
 
     @property
     def small(self) -> int:
@@ -138,6 +139,28 @@ def test_one_block_that_grows_in_place() -> None:
     assert [line.line for line in found] == [1]
     found = leak_lines([at(n, 1, 100) for n in range(5)], 16, 1)
     assert found == ()
+
+
+def tables(line: int, count: int, size: int) -> Block:
+    """Tables that were there before and have grown, at a line of app.py."""
+    return Block((("put", "app.py", line),), 0, size, tables=count)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "lines"),
+    [
+        pytest.param([at(1, 16), tables(2, 16, 999)], [(2, 0), (1, 16)], id="of-every-call"),
+        pytest.param([at(1, 16), tables(2, 4, 999)], [(2, 0), (1, 16)], id="long-ones"),
+        pytest.param([at(1, 16), tables(2, 3, 999)], [(1, 16)], id="a-few-by-chance"),
+        pytest.param([at(1, 16), tables(2, 15, 99)], [(1, 16), (2, 0)], id="the-smaller-part"),
+        pytest.param([at(1, 16), tables(2, 14, 99)], [(1, 16)], id="too-few-and-small"),
+        pytest.param([at(1, 16), tables(1, 300, 9)], [(1, 16)], id="on-one-line"),
+    ],
+)
+def test_tables_that_were_there(blocks, lines) -> None:
+    """They are no blocks; their line counts if there are enough, or if they are most of it."""
+    found = leak_lines(blocks, 16, 1, 1)
+    assert [(line.line, line.count) for line in found] == lines
 
 
 @pytest.mark.parametrize(

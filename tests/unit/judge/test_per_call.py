@@ -57,6 +57,20 @@ def told(verdict: Verdict, *lines: LeakLine) -> tuple[float | None, list[float]]
     return bytes_per_call(reading), [one.size / CALLS for one in diagnosis.lines]
 
 
+def tables(number: int, size: float) -> LeakLine:
+    """A line that adds so much per call to tables that were there before."""
+    bytes_of_all = round(CALLS * size)
+    return LeakLine(
+        file="app.py",
+        line=number,
+        function="put",
+        count=0,
+        size=bytes_of_all,
+        tables=2 * CALLS,
+        in_tables=bytes_of_all,
+    )
+
+
 FLAT = [0] * ROUNDS
 
 
@@ -247,6 +261,29 @@ def test_pages_that_the_heap_holds_free(freed, per_call) -> None:
     diagnosis = Diagnosis(calls=CALLS, lines=(line(1, 1, 270),))
     _, diagnosis = scaled_to_all_calls(verdict, diagnosis, freed)
     assert diagnosis.per_call == pytest.approx(per_call)
+
+
+@pytest.mark.parametrize(
+    ("heap", "shown", "sizes"),
+    [
+        pytest.param(3_000, 2_000, [2_000, 1_000], id="others-have-moved-since"),
+        pytest.param(3_000, 9_000, [2_000, 1_000], id="many-moved-in-the-few-calls"),
+        pytest.param(900, 9_000, [810, 90], id="less-than-the-others-have"),
+    ],
+)
+def test_tables_have_what_others_have_not(heap, shown, sizes) -> None:
+    """Which of many tables move in the few calls is chance; new blocks are as they are."""
+    verdict = leaking([rate("blocks", 1), rate("C heap", heap)], heap=[10 * heap] * ROUNDS)
+    per_call, found = told(verdict, tables(1, shown), line(2, 1, 1_000))
+    assert per_call == heap
+    assert sorted(found, reverse=True) == pytest.approx(sizes, abs=1)
+
+
+def test_tables_that_add_nothing_in_the_long_run() -> None:
+    """A line of tables that moved in the few calls alone is not named."""
+    verdict = leaking([rate("blocks", 1)], blocks=[10] * ROUNDS, heap=FLAT)
+    _, found = told(verdict, tables(1, 9_000), line(2, 1, 16, small=16))
+    assert found == [16]
 
 
 def test_types_are_scaled_as_blocks_are() -> None:
