@@ -1,24 +1,8 @@
-"""Keeps the highest readings of a watch and of its stages."""
+"""Keeps the highest readings of a watch, or of one of its stages."""
 
 from __future__ import annotations
 
 from pytest_memguard.watch_levels import SIGNALS, Levels, WatchSignal, levels_of
-
-
-class OpenStage:
-    """A named part of the watch, while it lasts.
-
-    Args:
-        name: its name.
-        start: seconds from the start of the watch.
-        before: the reading at its start.
-    """
-
-    def __init__(self, name: str, start: float, before: Levels) -> None:
-        self.name = name
-        self.start = start
-        self.before = before
-        self.peak = Peaks(before)
 
 
 class Peaks:
