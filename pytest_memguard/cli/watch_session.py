@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from pytest_memguard.cli.command_limit import SAMPLED_SECONDS
+from pytest_memguard.cli.end_signals import EndSignals
 from pytest_memguard.cli.watch_screen import Screen
 from pytest_memguard.cli.watch_settings import DEFAULT_FOLDER, WatchSettings
 from pytest_memguard.cli.watched_command import (
@@ -33,7 +32,6 @@ from pytest_memguard.watches import WatchEvent, WatchRecord
 
 SUCCESSOR_SECONDS: Final = 2.0
 """So long a process that has ended is waited for to be restarted."""
-_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class WatchSession:
@@ -89,8 +87,8 @@ class WatchSession:
         self._thresholds = ThresholdStates(settings.thresholds)
         self._restarts = 0
         self._shown = 0
-        self._signal = 0
-        self._is_waiting = self._was_killed = False
+        self._signals = EndSignals()
+        self._was_killed = False
         self._kills = read_oom_counter().kills
         self.critical = self.failed = False
         self.notes: list[str] = [] if self._limit is None else [self._limit.text()]
@@ -107,7 +105,7 @@ class WatchSession:
 
     def _run(self) -> WatchRecord:
         try:
-            with self._noticing_signals():
+            with self._signals.noticed():
                 while self._goes_on():
                     self._step()
         finally:
@@ -123,8 +121,8 @@ class WatchSession:
         return record
 
     def _goes_on(self) -> bool:
-        if self._signal:
-            self.notes.append(f"ended by {signal.Signals(self._signal).name}")
+        if self._signals.number:
+            self.notes.append(f"ended by {signal.Signals(self._signals.number).name}")
             return False
         if self._settings.duration and self._watcher.elapsed >= self._settings.duration:
             return False
@@ -151,14 +149,14 @@ class WatchSession:
             seconds = max(0.0, min(seconds, left))
         waiter = EndWaiter(self._watcher.pid)
         try:
-            self._is_waiting = True
+            self._signals.end_waits = True
             end = time.monotonic() + seconds
             while waiter.wait(max(0.0, end - time.monotonic()), self._others):
                 self._watcher.take_marks()
         except InterruptedError:
             pass
         finally:
-            self._is_waiting = False
+            self._signals.end_waits = False
             waiter.close()
 
     # Thresholds
@@ -246,7 +244,7 @@ class WatchSession:
 
     def _has_successor(self) -> bool:
         end = time.monotonic() + SUCCESSOR_SECONDS
-        while time.monotonic() < end and not self._signal:
+        while time.monotonic() < end and not self._signals.number:
             time.sleep(min(0.05, self._settings.interval))
             if self._watcher.sample():
                 self._thresholds.forget()
@@ -306,25 +304,3 @@ class WatchSession:
             if self._screen is not None:
                 self._screen.say(event_text(event))
         self._shown = len(events)
-
-    @contextlib.contextmanager
-    def _noticing_signals(self) -> Iterator[None]:
-        """Have signals end the watch in good order; a second one ends it at once."""
-
-        def note(number: int, _: FrameType | None) -> None:
-            if self._signal:
-                raise KeyboardInterrupt
-            self._signal = number
-            if self._is_waiting:
-                raise InterruptedError
-
-        before = {}
-        for name in _SIGNALS:
-            number = getattr(signal, name, None)
-            if number is not None:
-                before[number] = signal.signal(number, note)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
