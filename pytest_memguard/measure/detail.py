@@ -160,12 +160,12 @@ class DetailedMeasurement:
             phase, self.peaks, self.stages, tracking, file, state.findings, state.stopped
         )
         try:
-            note = judge.read_stream(needed=bool(requirements.traced))
+            note = judge.heap.read(needed=bool(requirements.traced))
             state.notes += [note] if note else []
             tracked = tracking.since == phase and not requirements.traced_whole
             self.peaks.weigh(phase, file, tracked=tracked)
             if requirements.drill:
-                judge.drill()
+                judge.heap.drill()
             found = self._ask_checks(judge, phase)
             self._note_what_was_lost(judge)
             return found

@@ -163,11 +163,20 @@ class StageLog:
                 peak = marked_peak(region.rise(), slack, method, unseen=region.unseen())
                 self.inline[run.budget] = higher(self.inline.get(run.budget), peak)
 
+    def paths_of(self, budget: Budget) -> list[str]:
+        """Return the stages that a budget is on, as far as they have run."""
+        return [path for path in self.sums if _is_stage(path, budget)]
+
     def forget_windows(self) -> None:
         """Forget the boundaries of a stream that was read."""
         for stage_sum in self.sums.values():
             stage_sum.windows.clear()
             stage_sum.highest = None
+
+
+def _is_stage(path: str, budget: Budget) -> bool:
+    name = budget.stage or ""
+    return path == name or (budget.baseline_value is None and path.endswith(f"/{name}"))
 
 
 class EnteredStage:
