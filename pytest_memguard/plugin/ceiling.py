@@ -21,7 +21,7 @@ from pytest_memguard.plugin.ceiling_calls import Calls
 from pytest_memguard.plugin.header import header
 from pytest_memguard.plugin.keys import START
 from pytest_memguard.plugin.names import has_checks, names_in_use
-from pytest_memguard.plugin.options import EXTRA, GAPS
+from pytest_memguard.plugin.options import EXTRA, GAPS, runs_tests
 from pytest_memguard.plugin.property_readers import properties_are_read
 from pytest_memguard.probes.lifetime_peak import LifetimePeak
 
@@ -45,7 +45,7 @@ def begin(config: pytest.Config, settings: Settings) -> bool:
     if sys.platform != "linux" or _is_more_asked_for(config):
         return False
     mark = None
-    if hasattr(config, "workerinput") or not config.pluginmanager.hasplugin("dsession"):
+    if runs_tests(config):
         try:
             mark = LifetimePeak()
         except Unmeasurable:

@@ -85,7 +85,7 @@ def _begin_flight(config: pytest.Config, *, alone: bool) -> None:
         from pytest_memguard.plugin.earlier_flights import EarlierFlights
 
         config.pluginmanager.register(EarlierFlights(parents), "memguard-earlier-flights")
-    if alone and not config.pluginmanager.hasplugin("dsession"):
+    if alone and options.runs_tests(config):
         from pytest_memguard.plugin.flight_log import record_alone
 
         record_alone(config)

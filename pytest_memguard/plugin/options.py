@@ -210,6 +210,16 @@ def distributes(config: pytest.Config) -> bool:
     return is_on and bool(config.getoption("tx", None))
 
 
+def runs_tests(config: pytest.Config) -> bool:
+    """Whether this process runs tests: it does, unless workers of pytest-xdist run them for it.
+
+    pytest-xdist sets up its own session after plugins have been configured.
+    """
+    if hasattr(config, "workerinput"):
+        return True
+    return not (config.pluginmanager.hasplugin("dsession") or distributes(config))
+
+
 def is_ci() -> bool:
     """Whether this is a run in CI, by the variables that pytest itself goes by."""
     return any(os.environ.get(name) for name in ("CI", "BUILD_NUMBER"))

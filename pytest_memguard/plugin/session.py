@@ -22,7 +22,7 @@ from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import CHECKS, FRESH, ITEMS
 from pytest_memguard.plugin.leak_report import LeakReport, known_leaks
 from pytest_memguard.plugin.names import is_extended
-from pytest_memguard.plugin.options import settings_of, usage_error
+from pytest_memguard.plugin.options import runs_tests, settings_of, usage_error
 from pytest_memguard.plugin.planning import Planning
 from pytest_memguard.plugin.suspects import TRACED_LINE, Suspects, TracedLine
 from pytest_memguard.settings import Settings
@@ -40,7 +40,7 @@ def start(config: pytest.Config) -> Collector | None:
     """
     settings = settings_of(config)
     worker_input: dict[str, object] | None = getattr(config, "workerinput", None)
-    runs_tests = worker_input is not None or not config.pluginmanager.hasplugin("dsession")
+    has_tests = runs_tests(config)
     read_known_leaks(config, settings)
     suspects = Suspects(getattr(config, "cache", None))
     probes: Mapping[str, Callable[[], Meter]] = {}
@@ -68,11 +68,11 @@ def start(config: pytest.Config) -> Collector | None:
     instruments = Instruments(
         probes,
         gaps,
-        pins_allocator=settings.has_baseline and runs_tests,
+        pins_allocator=settings.has_baseline and has_tests,
         tracker_share=share,
         screen=fresh.screen,
     )
-    if runs_tests:
+    if has_tests:
         items = ItemHooks(
             settings,
             instruments,
@@ -95,7 +95,7 @@ def start(config: pytest.Config) -> Collector | None:
     if settings.runs_parallel:
         begin_parallel(config, collector)
     if baseline is not None:
-        register_baseline(config, baseline, collector, instruments if runs_tests else None)
+        register_baseline(config, baseline, collector, instruments if has_tests else None)
     return collector
 
 
