@@ -373,7 +373,8 @@ OPTIONS: tuple[Option, ...] = (
         "twice there, before --mem-compare calls it a regression: what the first call fills "
         "for good (caches, tables) is kept apart from what each call uses. --mem-save does so "
         "with every test that uses more than 2 MiB, and a budget is judged there, once, where "
-        "memory that earlier tests left free could hide the peak. 0: not at all.",
+        "it is exceeded, or memory that earlier tests left free could hide the peak. 0: not "
+        "at all.",
     ),
     Option(
         "confirm_share",
@@ -384,8 +385,8 @@ OPTIONS: tuple[Option, ...] = (
         default="50%",
         help="Share of the run's time (0.5 or 50%) for which tests may be measured again in a "
         "fresh process because of --mem-confirm, or a minute if that is more; a test for "
-        "which no time is left is undecided. 0: none; what --mem-save stores is always "
-        "measured.",
+        "which no time is left is undecided, or fails if its budget is exceeded. 0: none; "
+        "what --mem-save stores is always measured.",
     ),
     Option(
         "accept",

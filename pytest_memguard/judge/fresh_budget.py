@@ -33,6 +33,51 @@ def is_open(finding: Finding) -> bool:
     )
 
 
+def may_depend_on_others(finding: Finding) -> bool:
+    """Whether a fresh process can tell if a breach depends on what earlier tests have left.
+
+    Where memory is sampled, no process can tell that a test stays within its budget.
+    """
+    return (
+        finding.rule == "over-budget"
+        and finding.peak is not None
+        and finding.peak.unseen == 0
+        and can_be_measured_again(finding.budget)
+    )
+
+
+def after_breach(finding: Finding, calls: TwoCalls | None, problem: str) -> Finding:
+    """Return a breach as it is after its test has been called once in a fresh process.
+
+    A budget is about what a test uses itself. What earlier tests have left can make it use
+    more: data that it works on, or the places in the heap where its memory happens to be.
+
+    Args:
+        finding: on a peak that is above the limit.
+        calls: the peak there.
+        problem: why there is none.
+
+    Returns:
+        The breach, or an undecided finding where the test alone is surely within its budget.
+    """
+    here, budget = finding.peak, finding.budget
+    if calls is None or here is None:
+        why = problem or "it did not pass there"
+        return _open(finding, f"it could not be {_AGAIN}: {why}")
+    cold = calls.cold
+    amount = metric_named(budget.metric).amount
+    if cold.ceiling <= budget.limit:
+        why = f"it used only {amount(cold.value)}, so the rest depends on earlier tests"
+        return replace(_open(finding, f"{_AGAIN}, {why} (--mem-confirm)"), rule="undecided")
+    is_over = cold.value > budget.limit
+    if is_over and abs(cold.value - here.value) <= ignored_slack(budget.limit):
+        return finding
+    there = amount(cold.value)
+    if not is_over:
+        there = f"between {there} and {amount(cold.high)}"
+    return _open(finding, f"{_AGAIN}: {there}")
+
+
 def after_fresh(finding: Finding, calls: TwoCalls | None, problem: str) -> Finding | None:
     """Return a finding as it is after its test has been called in a fresh process.
 

@@ -50,21 +50,30 @@ class ExtraMeasurements:
         """What to say of them; nothing where there were none."""
         if not (self._share.tests or self._fresh.tests or self._of_workers):
             return []
-        from pytest_memguard.report.extra_measurements import again_in_words, tracked_in_words
+        from pytest_memguard.report.extra_measurements import (
+            again_in_words,
+            breaches_in_words,
+            tracked_in_words,
+        )
 
         reports = [self._own(), *self._of_workers]
         seconds = sum(one[_SECONDS] for one in reports if one[_TRACKED])
+        again: dict[str, list[Any]] = {"slack": [], "breach": [], "no time": []}
+        for one in reports:
+            for *test, reason in one[_AGAIN]:
+                again[reason].append(test)
         return [
             *tracked_in_words([test for one in reports for test in one[_TRACKED]], seconds),
-            *again_in_words([test for one in reports for test in one[_AGAIN]]),
+            *again_in_words(again["slack"]),
+            *breaches_in_words(again["breach"], again["no time"]),
         ]
 
     def _own(self) -> dict[str, Any]:
-        """Those of this process: name, seconds and the budget that avoids it."""
+        """Those of this process: name, seconds, the budget that avoids it, and the reason."""
         return {
             _SECONDS: Clock.seconds() - self._began,
             _TRACKED: _rows(self._share.tests),
-            _AGAIN: _rows(self._fresh.tests),
+            _AGAIN: [list(test.row()) for test in self._fresh.tests],
         }
 
 

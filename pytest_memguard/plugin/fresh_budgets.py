@@ -1,15 +1,17 @@
-"""Measures tests again in a fresh process where slack keeps their budgets from being judged."""
+"""Measures tests again in a fresh process where their budgets are exceeded, or not decided."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.judge.slack_thresholds import LARGEST_TIGHT, can_be_measured_again
 from pytest_memguard.measure.screen import Screen
+from pytest_memguard.measure.time_share import TimeShare
 from pytest_memguard.plugin.fresh_process import FreshProcess, can_fork
 from pytest_memguard.plugin.property_readers import properties_are_read
 from pytest_memguard.values import dataclass
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_memguard.checks.planned import TestPlan
     from pytest_memguard.measure.tracker_share import TrackerShare
     from pytest_memguard.model import Budget, Finding, Outcome
+    from pytest_memguard.plugin.measured_again import Again
     from pytest_memguard.settings import Settings
 
 _NO_TIME: Final = (
@@ -26,9 +29,18 @@ _NO_TIME: Final = (
 )
 
 
+_ALWAYS_MEASURED: Final = 20
+"""Tests above their budgets that are measured again whatever share of the time that takes: more
+of them are likely to have one cause."""
+
+Reason = Literal["slack", "breach", "no time"]
+"""Why a test was measured again: slack, or a breach; or that it was not, though it would have
+been if there had been time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredAgain:
-    """A test that was measured again, since slack kept its budget from being judged."""
+    """A test that was measured again, since its budget was exceeded, or could not be judged."""
 
     nodeid: str
     """The test."""
@@ -36,6 +48,12 @@ class MeasuredAgain:
     """How long that took."""
     avoided_by: int
     """The smallest budget, in bytes, that its own run would have settled."""
+    reason: Reason = "slack"
+    """Why."""
+
+    def row(self) -> tuple[Any, ...]:
+        """What travels between processes: the fields in their order."""
+        return self.nodeid, self.seconds, self.avoided_by, self.reason
 
 
 class FreshBudgets:
@@ -54,7 +72,10 @@ class FreshBudgets:
         self._process: FreshProcess | None = None
         self._share: TrackerShare | None = None
         self._reads_peaks = settings.measures_all
+        self._breach_share = TimeShare(settings.confirm_share, 0.0)
+        self._breaches = 0
         self._latest: tuple[str, Budget] | None = None
+        self._not_confirmed: tuple[str, Budget, int] | None = None
         self.tests: list[MeasuredAgain] = []
         self.screen = Screen(lambda: self.is_ready() and not self._reads_peaks)
 
@@ -96,6 +117,8 @@ class FreshBudgets:
         Returns:
             Nothing if the test is within its budget.
         """
+        if finding.rule == "over-budget":
+            return self._confirmed(finding, so_far, seconds)
         if finding.rule != "undecided":
             return finding
         from pytest_memguard.judge.fresh_budget import is_open, without_memray
@@ -129,15 +152,59 @@ class FreshBudgets:
         refusal = process.refusal(so_far.nodeid)
         if refusal:
             return after_fresh(finding, None, refusal)
+        again = self._asked(process, finding, so_far, seconds, "slack")
+        return after_fresh(finding, again.calls, again.problem)
+
+    def _confirmed(
+        self, finding: Finding, so_far: Outcome, seconds: float | None
+    ) -> Finding | None:
+        """A breach as it is after the fresh process has measured the test, if it may."""
+        process, peak = self._process, finding.peak
+        if process is None or not process.is_ready or seconds is None or peak is None:
+            return finding
+        from pytest_memguard.judge.fresh_budget import after_breach, may_depend_on_others
+
+        if not may_depend_on_others(finding) or process.must_not_run_again(so_far.nodeid):
+            return finding
+        key = (so_far.nodeid, finding.budget, peak.value)
+        if key == self._not_confirmed:
+            return None  # a stage is judged at the end of each phase
+        if not process.has_time or not self._has_time_for_breach():
+            self.tests.append(
+                MeasuredAgain(nodeid=so_far.nodeid, seconds=0.0, avoided_by=0, reason="no time")
+            )
+            return finding
+        self._breaches += 1
+        again = self._asked(process, finding, so_far, seconds, "breach")
+        self._breach_share.note(self.tests[-1].seconds)
+        result = after_breach(finding, again.calls, again.problem)
+        self._not_confirmed = key if result.rule == "undecided" else None
+        return result
+
+    def _has_time_for_breach(self) -> bool:
+        return self._breaches < _ALWAYS_MEASURED or self._breach_share.allows()
+
+    def _asked(
+        self,
+        process: FreshProcess,
+        finding: Finding,
+        so_far: Outcome,
+        seconds: float,
+        reason: Reason,
+    ) -> Again:
+        """What the fresh process says about what a finding is on."""
         from pytest_memguard.plugin.measured_again import again_from, peak_of
 
         budget, start = finding.budget, Clock.seconds()
-        answer = process.ask(so_far, seconds, enough=budget.limit, foreign=True)
+        enough = budget.limit if reason == "slack" else sys.maxsize
+        answer = process.ask(so_far, seconds, enough=enough, foreign=True)
         again = again_from(answer, lambda outcome: peak_of(outcome, budget))
         took = Clock.seconds() - start
         high = finding.peak.high if finding.peak is not None else 0
-        self.tests.append(MeasuredAgain(nodeid=so_far.nodeid, seconds=took, avoided_by=high))
-        return after_fresh(finding, again.calls, again.problem)
+        self.tests.append(
+            MeasuredAgain(nodeid=so_far.nodeid, seconds=took, avoided_by=high, reason=reason)
+        )
+        return again
 
     def add(self, test: MeasuredAgain) -> None:
         """Add a test that was measured again in a forked child of this process."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_memguard.codecs.measurement_codecs import FILLS_CODEC, SITE_CODEC
 from pytest_memguard.metrics import RSS
 from pytest_memguard.plugin.measured_again import call_peak, passed
+from pytest_memguard.plugin.pytest_internals.running import detach
 
 if TYPE_CHECKING:
     import pytest
@@ -42,6 +43,7 @@ def answer(
         names_fills: whether to call it once, and name what holds what that leaves.
         traced_call: the call whose lines are wanted; 0 for the peaks of both.
     """
+    detach(item.config)
     load(loaded)
     if traced_call:
         return list(map(SITE_CODEC.write, rerun.lines(item, traced_call)))

@@ -105,13 +105,17 @@ class FreshProcess:
         """Names of the fixtures that a test uses."""
         return tuple(getattr(self._items.get(nodeid), "fixturenames", ()))
 
+    def must_not_run_again(self, nodeid: str) -> bool:
+        """Whether a test may run only once."""
+        return must_not_run_again(self._items.get(nodeid))
+
     def refusal(self, nodeid: str) -> str:
         """Why a suspect is not measured again; empty if it may be.
 
         Args:
             nodeid: the test.
         """
-        if must_not_run_again(self._items.get(nodeid)):
+        if self.must_not_run_again(nodeid):
             return MUST_NOT_RUN_AGAIN
         return "" if self.has_time else self._no_time
 
@@ -130,7 +134,7 @@ class FreshProcess:
 
         if self._server is None:
             return ChildResult(problem="there is no such process")
-        if must_not_run_again(self._items.get(so_far.nodeid)):
+        if self.must_not_run_again(so_far.nodeid):
             return ChildResult(problem=MUST_NOT_RUN_AGAIN)
         loaded = list(sys.modules)[: len(sys.modules) - so_far.imports]
         request |= {"nodeid": so_far.nodeid, "loaded": loaded}

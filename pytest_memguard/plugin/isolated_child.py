@@ -137,7 +137,7 @@ class IsolatedChild:
         if confirm is not None and confirm.count:
             self._send(("measured again", *confirm.take_counts()))
         for test in self._config.stash[FRESH].take_tests():
-            self._send(("judged again", test.nodeid, test.seconds, test.avoided_by))
+            self._send(("judged again", *test.row()))
 
     def _end_in_the_middle(self) -> None:
         """Tear down what a test has left to others that are not going to run."""

@@ -19,7 +19,7 @@ from pytest_memguard.judge.death import death_of
 from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Outcome, Peak, PhaseReading
 from pytest_memguard.plugin.failures import Died
-from pytest_memguard.plugin.fresh_budgets import MeasuredAgain
+from pytest_memguard.plugin.fresh_budgets import MeasuredAgain, Reason
 from pytest_memguard.plugin.keys import FRESH, ITEMS
 from pytest_memguard.plugin.limit_watch import LimitWatch
 from pytest_memguard.plugin.outcomes import combined_result, result_of
@@ -181,8 +181,12 @@ class IsolatedTest:
         if confirm is not None:
             confirm.add_counts(count, seconds)
 
-    def _judge_again(self, nodeid: str, seconds: float, avoided_by: int) -> None:
-        test = MeasuredAgain(nodeid=nodeid, seconds=seconds, avoided_by=avoided_by)
+    def _judge_again(
+        self, nodeid: str, seconds: float, avoided_by: int, reason: Reason
+    ) -> None:
+        test = MeasuredAgain(
+            nodeid=nodeid, seconds=seconds, avoided_by=avoided_by, reason=reason
+        )
         self._config.stash[FRESH].add(test)
 
     # Its death

@@ -62,9 +62,13 @@ class Rerun:
             return None, MUST_NOT_RUN_AGAIN
         from pytest_memguard.isolation import run_in_fork
         from pytest_memguard.plugin.pytest_internals.items import forget_function_scope
-        from pytest_memguard.plugin.pytest_internals.running import call_and_report
+        from pytest_memguard.plugin.pytest_internals.running import (
+            call_and_report,
+            detach,
+        )
 
         def second_run() -> Any:
+            detach(item.config)
             self._begin(Requirements(track=True))
             forget_function_scope(item)
             for name in PHASES[: PHASES.index(phase) + 1]:

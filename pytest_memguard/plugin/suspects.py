@@ -145,4 +145,8 @@ def leaves_question(finding: Finding) -> bool:
         finding.cause is not None
     ):  # the test that explains it is traced at once, or the next time
         return not finding.sites and not finding.cause.first and finding.rule == "regression"
+    if finding.rule == "undecided" and finding.budget.baseline_value is None:
+        # a breach that a fresh process has not confirmed is decided as far as it can be
+        tolerance = metric.tolerance(finding.budget.limit)
+        return peak.value <= finding.budget.limit + tolerance
     return finding.rule in BREACHES or finding.rule == "undecided"

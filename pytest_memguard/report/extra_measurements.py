@@ -9,6 +9,7 @@ from pytest_memguard.report.table import format_seconds
 from pytest_memguard.sizes import format_size
 
 _NAMED: Final = 3
+_LONG_SECONDS: Final = 1.0
 _WHY: Final = "earlier tests had left memory free that could hide the peak"
 
 
@@ -38,6 +39,30 @@ def again_in_words(tests: Sequence[Sequence[Any]]) -> list[str]:
     took = sum(test[1] for test in tests)
     line = f"measured again in a fresh process: {_number(tests)}, {format_seconds(took)}: "
     return [f"{line}{_WHY} (--mem-confirm)", *_avoided(tests)]
+
+
+def breaches_in_words(
+    tests: Sequence[Sequence[Any]], refused: Sequence[Sequence[Any]]
+) -> list[str]:
+    """Return the lines about tests above their budgets, where measuring them again took long.
+
+    Args:
+        tests: those that were measured again, as for `tracked_in_words`.
+        refused: those for which there was no time.
+    """
+    lines = []
+    took = sum(test[1] for test in tests)
+    if took >= _LONG_SECONDS:
+        lines.append(
+            f"measured again in a fresh process: {_number(tests)}, {format_seconds(took)}: "
+            "above the budget (--mem-confirm)"
+        )
+    if refused:
+        lines.append(
+            f"not measured again: {_number(refused)} above the budget, for which there was no "
+            "time left (--mem-confirm-share)"
+        )
+    return lines
 
 
 def _number(tests: Sequence[Sequence[Any]]) -> str:

@@ -327,6 +327,7 @@ def test_rerun_leaves_wider_fixtures_alone(pytester, run):
             assert session == [1]
         """,
         "--mem-explain=rerun",
+        "--mem-confirm=0",
     )
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["The lines are those of a second run*"])
@@ -355,7 +356,9 @@ SECOND = """
 
 def test_rerun_that_does_not_reproduce(run):
     """When the second run stays within the budget the failure says so, with its peak."""
-    result = run(SECOND.format(second="bytearray(20 << 20)"), "--mem-explain=rerun")
+    result = run(
+        SECOND.format(second="bytearray(20 << 20)"), "--mem-explain=rerun", "--mem-confirm=0"
+    )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [

@@ -204,7 +204,11 @@ NOTES = """
     ("source", "flags"),
     [
         pytest.param(SUITE, ("--mem-budget=500",), id="budget"),
-        pytest.param("def test(): bytearray(30 << 20)", ("--mem-budget=20",), id="breach"),
+        pytest.param(
+            "def test(): bytearray(30 << 20)",
+            ("--mem-budget=20", "--mem-confirm=0"),
+            id="breach",
+        ),
         pytest.param(SUITE, ("--mem",), id="report"),
         pytest.param(
             """

@@ -6,7 +6,13 @@ import pytest
 
 from pytest_memguard.judge.budget import judge
 from pytest_memguard.judge.cold_and_warm import TwoCalls
-from pytest_memguard.judge.fresh_budget import after_fresh, is_open, without_memray
+from pytest_memguard.judge.fresh_budget import (
+    after_breach,
+    after_fresh,
+    is_open,
+    may_depend_on_others,
+    without_memray,
+)
 from pytest_memguard.model import Budget, Peak
 from pytest_memguard.sizes import MIB
 
@@ -95,3 +101,74 @@ def test_memray_had_no_time() -> None:
     found = without_memray(HERE, "memray was not used")
     end = "; memray was not used; a budget of 14.0 MiB needs no second measurement"
     assert found.text.endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("cold", "rule", "end"),
+    [
+        pytest.param(peak(14), "over-budget", "set by the marker", id="same"),
+        pytest.param(peak(13.6, 15), "over-budget", "set by the marker", id="nearly"),
+        pytest.param(peak(11), "over-budget", "in a fresh process: 11.0 MiB", id="less"),
+        pytest.param(peak(40), "over-budget", "in a fresh process: 40.0 MiB", id="more"),
+        pytest.param(
+            peak(9, 11), "over-budget", "between 9.0 MiB and 11.0 MiB", id="cannot-tell"
+        ),
+        pytest.param(
+            peak(9),
+            "undecided",
+            "used only 9.0 MiB, so the rest depends on earlier tests (--mem-confirm)",
+            id="within",
+        ),
+        pytest.param(peak(10), "undecided", "(--mem-confirm)", id="just-within"),
+        pytest.param(
+            Peak(metric="rss", value=MIB, high=MIB, method="sampled", unseen=None),
+            "over-budget",
+            "between 1.0 MiB and 1.0 MiB",
+            id="sampled",
+        ),
+    ],
+)
+def test_breach(cold, rule, end) -> None:
+    """A breach stands unless the test alone is surely within its budget."""
+    calls = TwoCalls(cold=cold, warm=None)
+    found = after_breach(judge(LIMIT, peak(14)), calls, "")
+    assert rule == found.rule
+    assert found.text.endswith(end)
+
+
+@pytest.mark.parametrize("problem", ["", "it was stopped after 60 seconds"])
+def test_breach_without_an_answer(problem) -> None:
+    """It stands where the test could not be called there, and says why."""
+    found = after_breach(judge(LIMIT, peak(14)), None, problem)
+    assert found.rule == "over-budget"
+    assert found.text.endswith(f"a fresh process: {problem or 'it did not pass there'}")
+
+
+@pytest.mark.parametrize(
+    ("budget", "measured", "answer"),
+    [
+        pytest.param(LIMIT, peak(14), True, id="call"),
+        pytest.param(LIMIT, peak(2, 14), False, id="slack"),
+        pytest.param(
+            Budget(limit=10 * MIB, where="", phase="all"), peak(14), False, id="all-phases"
+        ),
+        pytest.param(
+            Budget(limit=10 * MIB, where="", metric="heap"),
+            peak(14, None, "heap"),
+            False,
+            id="heap",
+        ),
+        pytest.param(
+            Budget(limit=10 * MIB, where="", stage="load"), peak(14), True, id="stage"
+        ),
+        pytest.param(
+            LIMIT,
+            Peak(metric="rss", value=14 * MIB, high=14 * MIB, method="sampled", unseen=None),
+            False,
+            id="sampled",
+        ),
+    ],
+)
+def test_which_breaches_are_measured_again(budget, measured, answer) -> None:
+    """Those of resident memory in a call, or in a stage."""
+    assert answer == may_depend_on_others(judge(budget, measured))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pytest_memguard.report.extra_measurements import again_in_words, tracked_in_words
+from pytest_memguard.report.extra_measurements import (
+    again_in_words,
+    breaches_in_words,
+    tracked_in_words,
+)
 from pytest_memguard.sizes import MIB
 
 WHY = "earlier tests had left memory free that could hide the peak"
@@ -10,7 +14,7 @@ WHY = "earlier tests had left memory free that could hide the peak"
 
 def test_nothing_to_say() -> None:
     """A run in which the mark was enough says nothing."""
-    assert tracked_in_words([], 10) + again_in_words([]) == []
+    assert tracked_in_words([], 10) + again_in_words([]) + breaches_in_words([], []) == []
 
 
 def test_tracked() -> None:
@@ -32,3 +36,16 @@ def test_measured_again() -> None:
         "  a budget of 3.0 MiB avoids it for t.py::test_3",
         "  ... and smaller ones for 2 more tests",
     ] == again_in_words([*tests, ("t.py::test_1", 0.1, MIB)])
+
+
+def test_breaches() -> None:
+    """The time is named where it was long, and tests for which there was none always are."""
+    quick, slow = ("t.py::test_a", 0.4, MIB), ("t.py::test_b", 0.7, MIB)
+    assert breaches_in_words([quick], []) == []
+    took = (
+        "measured again in a fresh process: 2 tests, 1.10 s: above the budget (--mem-confirm)"
+    )
+    refused = "not measured again: 1 test above the budget, for which there was no time left"
+    assert [took, f"{refused} (--mem-confirm-share)"] == breaches_in_words(
+        [quick, slow], [quick]
+    )
