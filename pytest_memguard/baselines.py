@@ -148,6 +148,9 @@ class Baseline:
     """The entries of each environment, by node id."""
     measured_cold: frozenset[EnvironmentKey] = frozenset()
     """The environments in which every notable test was measured cold when it was saved."""
+    loaded: Mapping[EnvironmentKey, frozenset[str]] = field(default_factory=dict)
+    """Libraries that were loaded when the tests were saved, by environment, where they are
+    known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,13 +62,22 @@ def _undecided(change: Change, was: BaselineEntry, now: BaselineEntry) -> str:
     if change.now > change.allowed:
         return f"{above_baseline(change)}, but {_imports(was, now)}"
     if change.now > change.before and _was_bounded(change, was):
-        return (
-            f"{above_baseline(change)}, which is not exact: it may have been as high as it is "
-            f"now, as {REASONS['slack']}"
-        )
+        return above_a_bound(change)
     return (
         f"{subject(change)} is {_amount(change, change.now)} or more, and may be above the "
         f"{allowed(change)}: {REASONS['slack']}"
+    )
+
+
+def above_a_bound(change: Change) -> str:
+    """Return the sentence for a number that is above a baseline value which is a lower bound.
+
+    Args:
+        change: the change, without its text.
+    """
+    return (
+        f"{above_baseline(change)}, which is not exact: it may have been as high as it is now, "
+        f"as {REASONS['slack']}"
     )
 
 

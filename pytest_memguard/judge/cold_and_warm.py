@@ -7,7 +7,8 @@ from enum import Enum
 from typing import Final
 
 from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, Fill
-from pytest_memguard.judge.noise import assumed, margin, may_be_imports
+from pytest_memguard.judge.imports import may_be_imports, new_libraries
+from pytest_memguard.judge.noise import assumed, margin
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Budget, Peak
@@ -23,11 +24,13 @@ class Against(Enum):
     """What two calls in a fresh process say against a test that exceeded its limit."""
 
     NOTHING = "within the limit there"
+    RECORD_IS_A_BOUND = "it is above the baseline value, whose upper bound lets it pass"
     USE_GREW = "the second call exceeds the limit as well"
     FILL_GREW = "the first call fills more than it did"
     FILL_IS_NEW = "the first call fills what the baseline does not know"
     FILL_IS_KNOWN = "the first call fills what is on record"
     FILL_IS_REPORTED = "the first call fills more, for which an earlier test has failed"
+    IMPORT_IS_NEW = "the first call imports a library that no test on record can have imported"
     FILL_MAY_BE_IMPORTS = "the first call imports modules that it found imported"
     FILL_MAY_BE_KNOWN = "the baseline does not say what was filled"
     TOO_CLOSE = "the upper bound is above the limit"
@@ -46,6 +49,8 @@ class TwoCalls:
     """What holds that which the first has left for the second."""
     imports: int = 0
     """Number of modules that the first has imported for the first time."""
+    libraries: tuple[str, ...] = ()
+    """The libraries of these modules, but for Python's own."""
 
     @property
     def filled(self) -> int:
@@ -61,6 +66,8 @@ class KnownFills:
     """Whether all notable tests were measured cold when they were saved."""
     by_holder: Mapping[str, KnownFill]
     """By holder, the test that fills most of it."""
+    loaded: frozenset[str] | None = None
+    """Libraries that were loaded when it was saved; ``None`` if they are not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +87,12 @@ NO_FILLS: Final = KnownFills(is_complete=False, by_holder={})
 """What is known without a baseline."""
 
 
-def known_fills(entries: Mapping[str, BaselineEntry], *, is_complete: bool) -> KnownFills:
+def known_fills(
+    entries: Mapping[str, BaselineEntry],
+    *,
+    is_complete: bool,
+    loaded: frozenset[str] | None = None,
+) -> KnownFills:
     """Return what the entries of one environment, by node id, say about fills."""
     found: dict[str, KnownFill] = {}
     for nodeid, entry in entries.items():
@@ -90,7 +102,7 @@ def known_fills(entries: Mapping[str, BaselineEntry], *, is_complete: bool) -> K
                 found[fill.holder] = KnownFill(
                     nodeid=nodeid, size=fill.size, took=max(0, entry.cold - entry.peak)
                 )
-    return KnownFills(is_complete=is_complete, by_holder=found)
+    return KnownFills(is_complete=is_complete, by_holder=found, loaded=loaded)
 
 
 def against(
@@ -123,8 +135,23 @@ def against(
         return Against.USE_GREW
     if _may_exceed(warm, limit):
         return Against.TOO_CLOSE
+    return _against_filled(budget, stored, calls, known, here)
+
+
+def _against_filled(
+    budget: Budget,
+    stored: BaselineValue,
+    calls: TwoCalls,
+    known: KnownFills,
+    here: Peak | None,
+) -> Against:
+    """Judge a test whose first call exceeds the limit, and whose second one does not."""
     verdict = _against_fill(budget, stored, calls, known)
-    if verdict is Against.FILL_IS_KNOWN and _is_far_above(here, cold, stored.rule):
+    if verdict is not Against.FILL_IS_KNOWN:
+        # where nothing is filled, the limit lies between two readings that are alike
+        noise = assumed(calls.cold.value, budget.metric)
+        return Against.NOTHING if calls.filled <= noise else verdict
+    if _is_far_above(here, calls.cold, stored.rule):
         return Against.NOTHING  # the fill explains a part of it, and no fresh process the rest
     return verdict
 
@@ -135,17 +162,21 @@ def _against_fill(
     """Judge what the first call fills for good, where the second is within the limit.
 
     A library that another test had imported when the baseline was saved is imported by this
-    one where that does not run.
+    one where that does not run. One that was not even loaded then is imported by this one only.
     """
-    more = calls.imports - stored.imports
+    growth = calls.cold.value - (stored.cold or stored.before)
+    of_imports = may_be_imports(calls.imports - stored.imports, growth)
+    is_new = of_imports and bool(new_libraries(calls.libraries, known.loaded))
+    by_imports = Against.IMPORT_IS_NEW if is_new else Against.FILL_MAY_BE_IMPORTS
     if stored.cold:
         if calls.cold.value <= cold_limit(budget, stored):
             return Against.FILL_IS_KNOWN
-        of_imports = may_be_imports(more, calls.cold.value - stored.cold)
-        return Against.FILL_MAY_BE_IMPORTS if of_imports else Against.FILL_GREW
+        return by_imports if of_imports else Against.FILL_GREW
+    if is_new:
+        return by_imports
     if grown_fills(calls.fills, known, stored.rule, budget.metric):
-        if may_be_imports(more, calls.cold.value - stored.before):
-            return Against.FILL_MAY_BE_IMPORTS
+        if of_imports:
+            return by_imports
         return Against.FILL_IS_NEW if known.is_complete else Against.FILL_MAY_BE_KNOWN
     tests = {
         test.nodeid: test.took

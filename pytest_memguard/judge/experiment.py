@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from pytest_memguard.baselines import BaselineEntry
-from pytest_memguard.judge.noise import imports_may_explain, noise
+from pytest_memguard.judge.imports import imports_may_explain
+from pytest_memguard.judge.noise import noise
 from pytest_memguard.sizes import MIB, format_size
 from pytest_memguard.values import dataclass
 

@@ -9,10 +9,10 @@ from typing import Final
 
 from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.judge.cold_and_warm import NOTABLE
+from pytest_memguard.judge.imports import imports_may_explain
 from pytest_memguard.judge.noise import (
     READINGS,
     assumed,
-    imports_may_explain,
     noise,
     noise_of_growth,
 )
@@ -92,7 +92,13 @@ def merge_baselines(old: Baseline, new: Baseline) -> Baseline:
             environment in p.measured_cold for p in (old, new) if environment in p.environments
         )
     )
-    return Baseline(environments=environments, measured_cold=cold)
+    loaded = {
+        environment: frozenset().union(*(p.loaded[environment] for p in parts))
+        for environment in environments
+        if (parts := [p for p in (old, new) if environment in p.environments])
+        and all(environment in p.loaded for p in parts)
+    }
+    return Baseline(environments=environments, measured_cold=cold, loaded=loaded)
 
 
 def rounded(entry: BaselineEntry, metric: str = RSS.name) -> BaselineEntry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pytest_memguard.baselines import BaselineEntry, FailRule
+from pytest_memguard.judge.imports import noise_of_imports
 from pytest_memguard.metrics import RSS, metric_named
 from pytest_memguard.rules import DEFAULT
 from pytest_memguard.sizes import KIB, MIB
@@ -30,15 +31,6 @@ _LEAST_SHARE: Final = DEFAULT.share
 # behind, in a heap with 20 MiB of slack.
 _ARENAS: Final = 3 * MIB
 
-# What imports may take. Measured were up to 3.7 MiB for one module (_hashlib, with the library
-# that it loads), and 0.1 MiB for each of many. Native libraries take more.
-_FIRST_IMPORT: Final = 16 * MIB
-_NEXT_IMPORT: Final = MIB // 2
-
-# How much of a library's files is resident after its import depends on the system's page cache:
-# it varied by 4.1 MiB for numpy's 84 modules.
-_PER_IMPORT: Final = 48 * KIB
-
 
 def noise(entry: BaselineEntry, metric: str) -> int:
     """Return by how much another reading of the same code may exceed the highest so far.
@@ -48,7 +40,7 @@ def noise(entry: BaselineEntry, metric: str) -> int:
         metric: the metric of the entry.
     """
     if entry.readings < 2:
-        of_imports = entry.imports * _PER_IMPORT if metric_named(metric).is_memory else 0
+        of_imports = noise_of_imports(entry.imports) if metric_named(metric).is_memory else 0
         return assumed(max(entry.peak, entry.ceiling), metric) + of_imports
     factor = _DEVIATIONS / _RANGE[min(entry.readings, READINGS)] - 0.5
     return max(int(factor * entry.spread), metric_named(metric).resolution)
@@ -103,27 +95,3 @@ def allowed(entry: BaselineEntry, rule: FailRule, metric: str = RSS.name) -> int
     """
     was = max(entry.peak, entry.ceiling)
     return was + max(margin(rule, was, metric), noise(entry, metric))
-
-
-def imports_may_explain(before: BaselineEntry, now: BaselineEntry, growth: int) -> bool:
-    """Return whether first imports of modules may account for growth.
-
-    The first test of a process that needs a library pays for its import. Which test that is
-    depends on the order of the tests, on workers and on shards.
-
-    Args:
-        before: the entry in the baseline.
-        now: the new reading.
-        growth: bytes by which the reading is larger.
-    """
-    return may_be_imports(now.imports - before.imports, growth)
-
-
-def may_be_imports(more: int, growth: int) -> bool:
-    """Return whether growth may be that of modules which are imported for the first time.
-
-    Args:
-        more: how many more are than when the baseline was saved.
-        growth: bytes.
-    """
-    return more > 0 and growth <= _FIRST_IMPORT + more * _NEXT_IMPORT

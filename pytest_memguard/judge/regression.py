@@ -19,8 +19,8 @@ from pytest_memguard.baselines import (
 from pytest_memguard.judge import change_sentences as sentences
 from pytest_memguard.judge.cold_and_warm import is_filled_as_before
 from pytest_memguard.judge.grown_parts import grown_lines
+from pytest_memguard.judge.imports import imports_may_explain
 from pytest_memguard.judge.limits import is_by_noise, limits
-from pytest_memguard.judge.noise import imports_may_explain
 from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import Budget
 from pytest_memguard.rules import about_stage
@@ -50,10 +50,18 @@ def kind_of(budget: Budget, stored: BaselineValue, now: int, top: int) -> Change
         limit += metric_named(budget.metric).tolerance(budget.limit)
     if now > limit:
         return "same" if is_filled_as_before(budget, stored, now, top) else "regression"
-    lowest = stored.before if stored.low is None else stored.low
-    if top > limit or now - lowest > limit - stored.before:
-        return "undecided"
-    return "same"
+    return "undecided" if top > limit or is_hidden_by_record(limit, stored, now) else "same"
+
+
+def is_hidden_by_record(limit: int, stored: BaselineValue, now: int) -> bool:
+    """Return whether a number may be a regression that only the bound on record lets pass.
+
+    Args:
+        limit: what is allowed above the upper bound of the baseline value.
+        stored: the baseline value.
+        now: the number that was measured, which the limit lets pass.
+    """
+    return stored.low is not None and now - stored.low > limit - stored.before
 
 
 def judge_entry(

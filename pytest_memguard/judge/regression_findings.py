@@ -9,7 +9,13 @@ from typing import Final
 from pytest_memguard.baselines import BaselineValue, Fill
 from pytest_memguard.causes import Cause
 from pytest_memguard.judge.bound_reasons import REASONS
-from pytest_memguard.judge.change_sentences import above, above_baseline, allowed, subject
+from pytest_memguard.judge.change_sentences import (
+    above,
+    above_a_bound,
+    above_baseline,
+    allowed,
+    subject,
+)
 from pytest_memguard.judge.cold_and_warm import (
     NO_FILLS,
     Against,
@@ -17,6 +23,7 @@ from pytest_memguard.judge.cold_and_warm import (
     TwoCalls,
     cold_limit,
 )
+from pytest_memguard.judge.imports import new_libraries
 from pytest_memguard.judge.limits import is_by_noise
 from pytest_memguard.judge.regression import change_of, kind_of
 from pytest_memguard.metrics import metric_named
@@ -33,18 +40,20 @@ def peak_finding(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding |
         peak: the peak that was measured.
 
     Returns:
-        A finding of the rule regression or undecided; ``None`` otherwise, even if the peak in
-        the baseline is not exact.
+        A finding of the rule regression or undecided; ``None`` otherwise.
     """
     kind = kind_of(budget, stored, peak.value, peak.high)
     if kind == "regression":
         text = _grown(budget, stored, peak.value)
         return Finding(rule="regression", budget=budget, peak=peak, text=text)
-    if kind == "same" or kind_of(budget, stored, peak.value, peak.value) == "undecided":
+    if kind == "same":
         return None
+    change = change_of(budget, stored, peak.value)
+    if kind_of(budget, stored, peak.value, peak.value) == "undecided":
+        text = above_a_bound(change)
+        return Finding(rule="undecided", budget=budget, peak=peak, text=text)
     if peak.bound == "foreign":
         return None  # the baseline value was measured beside other allocators as well
-    change = change_of(budget, stored, peak.value)
     amount = metric_named(budget.metric).amount
     text = (
         f"{subject(change)} lies between {amount(peak.value)} and {amount(peak.high)}, the "
@@ -133,6 +142,7 @@ _OF_USE: Final[Mapping[Against, tuple[Rule, str]]] = {
         ", so it is not held against it (--mem-confirm); compare it by itself to decide",
     ),
     Against.USE_GREW: ("regression", ""),
+    Against.RECORD_IS_A_BOUND: ("undecided", ""),
     Against.TOO_CLOSE: ("undecided", ", which may be up to {high}"),
     Against.NOT_REPEATABLE: (
         "undecided",
@@ -147,6 +157,7 @@ _OF_USE: Final[Mapping[Against, tuple[Rule, str]]] = {
 _OF_FILLS: Final[Mapping[Against, Rule]] = {
     Against.FILL_GREW: "regression",
     Against.FILL_IS_NEW: "regression",
+    Against.IMPORT_IS_NEW: "regression",
     Against.FILL_IS_KNOWN: "known-fill",
     Against.FILL_IS_REPORTED: "known-fill",
     Against.FILL_MAY_BE_IMPORTS: "undecided",
@@ -213,11 +224,20 @@ def _fill_sentence(
         cold = replace(change, before=stored.cold, allowed=cold_limit(budget, stored))
         return f"cold {above(cold, by_noise=False)}; {first}"
     grown = above(change, by_noise=is_by_noise(budget))
-    return f"{grown}; {first}{_why_new(verdict, calls.imports - stored.imports, known)}"
+    return f"{grown}; {first}{_why_new(verdict, calls, stored, known)}"
 
 
-def _why_new(verdict: Against, imports: int, known: KnownFills) -> str:
-    """Return what is known of a fill that is not on record; ``imports``: how many more."""
+def _why_new(
+    verdict: Against, calls: TwoCalls, stored: BaselineValue, known: KnownFills
+) -> str:
+    """Return what is known of a fill that is not on record."""
+    if verdict is Against.IMPORT_IS_NEW:
+        names = new_libraries(calls.libraries, known.loaded)
+        return (
+            f"; the first one imports {' and '.join(names)}, which no test had imported when "
+            "the baseline was saved"
+        )
+    imports = calls.imports - stored.imports
     if verdict is Against.FILL_MAY_BE_IMPORTS:
         modules = "1 module" if imports == 1 else f"{imports:,} modules"
         return (

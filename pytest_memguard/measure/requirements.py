@@ -195,7 +195,7 @@ class Requirements:
             covering = [b for b in covering if _is_resident(b)]
             if covering:
                 self.resident[phase] = min(b.limit for b in covering)
-                self.no_finding_below[phase] = min(b.limit * (b.warn or 1) for b in covering)
+                self.no_finding_below[phase] = min(map(_no_finding_below, covering))
         self.tolerance = min(
             (of_phase.ignore for of_phase in thresholds.values()),
             default=FOR_STORED_PEAKS.ignore,
@@ -246,6 +246,17 @@ def _phases_of(metric: str, limits: Sequence[Budget]) -> frozenset[PhaseName]:
     """The phases that limits on a metric cover."""
     mine = [limit for limit in limits if limit.metric == metric]
     return frozenset(phase for phase in PHASES if any(b.covers(phase) for b in mine))
+
+
+def _no_finding_below(limit: Budget) -> float:
+    """The highest peak in which a limit finds nothing.
+
+    If the baseline value that it was made from is not exact, that depends on its lower bound.
+    """
+    stored = limit.baseline_value
+    if stored is not None and stored.low is not None:
+        return stored.low + limit.limit - stored.before
+    return limit.limit * (limit.warn or 1)
 
 
 def _is_resident(limit: Budget) -> bool:

@@ -18,6 +18,7 @@ from pytest_memguard.measure.gaps import NO_MARK
 from pytest_memguard.model import Run
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.fresh_regressions import KEY, FreshRegressions
+from pytest_memguard.plugin.loaded_libraries import LoadedLibraries
 from pytest_memguard.plugin.records import Record, other_environment
 from pytest_memguard.plugin.scope import Scope
 from pytest_memguard.report.cause_lines import cause_lines
@@ -39,6 +40,7 @@ class BaselineReport:
         scope: knows which tests there are.
         record: what is on record, and where it is kept.
         confirm: measures tests again, if any does.
+        loaded: knows the libraries that the tests have loaded.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class BaselineReport:
         scope: Scope,
         record: Record,
         confirm: FreshRegressions | None,
+        loaded: LoadedLibraries,
     ) -> None:
+        self._loaded = loaded
         self._confirm = confirm
         self._measured_again, self._seconds_again = 0, 0.0
         self._collector = collector
@@ -94,7 +98,7 @@ class BaselineReport:
                 self._lines.append(one_line(line))
         if self._saver is not None:
             try:
-                self._lines += self._saver.save(run, gone, part)
+                self._lines += self._saver.save(run, gone, part, self._loaded.names())
             except (OSError, ConfigError) as error:
                 self._lines.append(one_line(f"nothing was saved: {error}"))
                 _fail(session)

@@ -13,6 +13,8 @@ from pytest_memguard.plugin.baseline_report import BaselineReport
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.forked_process import process_for
 from pytest_memguard.plugin.fresh_regressions import NO_FORK, FreshRegressions
+from pytest_memguard.plugin.keys import LOADED
+from pytest_memguard.plugin.loaded_libraries import LoadedLibraries
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.plugin.records import Record, read_record, regression_check
 from pytest_memguard.plugin.scope import Scope
@@ -69,10 +71,14 @@ def register_baseline(
         instruments: of a process that runs tests; ``None`` in others.
     """
     settings = settings_of(config)
+    loaded = LoadedLibraries()
+    if settings.saves or settings.accept:
+        config.stash[LOADED] = loaded
+        config.pluginmanager.register(loaded, "memguard-loaded-libraries")
     scope = Scope(config)
     config.pluginmanager.register(scope, "memguard-scope")
     if collector is not None:
-        report = BaselineReport(collector, settings, scope, parts.record, parts.confirm)
+        report = BaselineReport(collector, settings, scope, parts.record, parts.confirm, loaded)
         config.pluginmanager.register(report, "memguard-baseline")
     if instruments is None:
         return

@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from pytest_memguard.allocator.free_lists import freeze
 from pytest_memguard.codecs.measurement_codecs import FILLS_CODEC, SITE_CODEC
 from pytest_memguard.metrics import RSS
+from pytest_memguard.plugin.loaded_libraries import libraries_of
 from pytest_memguard.plugin.measured_again import call_peak, passed
 from pytest_memguard.plugin.pytest_internals.running import detach
 
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_memguard.plugin.rerun import Rerun
+
+
+def make_ready(rerun: Rerun) -> None:
+    """In the process that forks these children: leave little of the heap for them to look at.
+
+    Args:
+        rerun: runs tests there.
+    """
+    gc.collect()
+    freeze()
+    rerun.take_slack()
 
 
 def answer(
@@ -50,15 +63,17 @@ def answer(
     if names_fills:
         return {"fills": _fills_of(lambda: rerun.alone(item, metric))}
     gc.collect()
-    gc.freeze()  # the collections of the test need not look at what was there before
+    freeze()  # the collections of the test need not look at what was there before
+    before = set(sys.modules)
     cold = rerun.alone(item, metric, foreign=foreign)
+    libraries = sorted(libraries_of(sys.modules.keys() - before))
     gc.collect()
     once = passed(cold)
     peak = call_peak(once) if once is not None else None
     is_enough = enough is not None and peak is not None and peak.high <= enough
     again = once is not None and not is_enough
     warm = rerun.alone(item, metric, foreign=foreign) if again else None
-    return {"cold": cold, "warm": warm, "fills": []}
+    return {"cold": cold, "warm": warm, "fills": [], "libraries": libraries}
 
 
 def load(names: Iterable[str]) -> None:

@@ -82,7 +82,7 @@ class FreshProcess:
 
             self._code = CodePages()
             self._items = {item.nodeid: item for item in session.items}
-            self._server = ForkServer(self._answer, self._prepare)
+            self._server = ForkServer(self._answer, self._make_ready)
             self._owner = os.getpid()
             own_children.PIDS.add(self._server.pid)
         try:
@@ -146,6 +146,14 @@ class FreshProcess:
     def note(self, seconds: float) -> None:
         """Note what another process has spent on second measurements of this run."""
         self._time.note(seconds)
+
+    def _make_ready(self) -> None:
+        """In the process, before the first question: do once what every child would do."""
+        if self._prepare is not None:
+            self._prepare()
+        from pytest_memguard.plugin.fresh_calls import make_ready
+
+        make_ready(self._rerun())
 
     def _answer(self, request: dict[str, Any]) -> Any:
         """In a child of its own: run the test."""

@@ -22,10 +22,12 @@ from pytest_memguard.judge.cold_and_warm import (
     grew_before,
     grown_holders,
 )
+from pytest_memguard.judge.imports import new_libraries
+from pytest_memguard.judge.regression import is_hidden_by_record
 from pytest_memguard.judge.regression_findings import after_two_calls, not_decided
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
 from pytest_memguard.metrics import RSS
-from pytest_memguard.model import CallSite, Finding, Gap, Outcome
+from pytest_memguard.model import Budget, CallSite, Finding, Gap, Outcome
 from pytest_memguard.plugin.fresh_process import FreshProcess
 from pytest_memguard.plugin.measured_again import (
     GROWN,
@@ -125,9 +127,14 @@ class FreshRegressions:
             if again.calls is not None:
                 told.append(again.calls)
                 verdict = against(finding.budget, stored, again.calls, known, finding.peak)
+                if verdict is Against.NOTHING and finding.rule == "undecided":
+                    verdict = _of_record(finding.budget, stored, again.calls)
             grown, reported = set[str](), ""
             if again.calls is not None and verdict in GROWN:
                 grown = grown_holders(finding.budget, stored, again.calls, known)
+                if verdict is Against.IMPORT_IS_NEW:
+                    new = new_libraries(again.calls.libraries, known.loaded)
+                    grown = {f"sys.modules[{name!r}]" for name in new}
                 reported = self._first_of(grown, finding, again.calls)
                 verdict = Against.FILL_IS_REPORTED if reported else verdict
             result = after_two_calls(
@@ -237,6 +244,13 @@ class FreshRegressions:
         answer = self._process.ask(here, seconds, **request)
         self.seconds += Clock.seconds() - start
         return answer
+
+
+def _of_record(budget: Budget, stored: BaselineValue, calls: TwoCalls) -> Against:
+    """Whether there is nothing against a test, or only the bound on record lets it pass."""
+    least = min(peak.value for peak in (calls.cold, calls.warm) if peak is not None)
+    is_hidden = is_hidden_by_record(budget.limit, stored, least)
+    return Against.RECORD_IS_A_BOUND if is_hidden else Against.NOTHING
 
 
 def _refused(finding: Finding, stored: BaselineValue, why: str) -> Finding:

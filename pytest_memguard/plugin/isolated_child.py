@@ -15,7 +15,7 @@ import pytest
 from pytest_memguard.child_channel import Channel, Message
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.plugin.child_coverage import measured_here
-from pytest_memguard.plugin.keys import FRESH, ITEMS, PROCESS
+from pytest_memguard.plugin.keys import FRESH, ITEMS, LOADED, PROCESS
 from pytest_memguard.plugin.plain_values import plain, warning_to_plain
 from pytest_memguard.plugin.pytest_internals.isolated import leave_reports_to, tear_down
 from pytest_memguard.plugin.pytest_internals.plugins import failed_subtests
@@ -136,6 +136,8 @@ class IsolatedChild:
         confirm = self._config.stash[ITEMS].confirm
         if confirm is not None and confirm.count:
             self._send(("measured again", *confirm.take_counts()))
+        if (loaded := self._config.stash.get(LOADED, None)) is not None:
+            self._send(("loaded", sorted(loaded.names())))
         for test in self._config.stash[FRESH].take_tests():
             self._send(("judged again", *test.row()))
 

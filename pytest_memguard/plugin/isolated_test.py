@@ -20,7 +20,7 @@ from pytest_memguard.metrics import RSS
 from pytest_memguard.model import Outcome, Peak, PhaseReading
 from pytest_memguard.plugin.failures import Died
 from pytest_memguard.plugin.fresh_budgets import MeasuredAgain, Reason
-from pytest_memguard.plugin.keys import FRESH, ITEMS
+from pytest_memguard.plugin.keys import FRESH, ITEMS, LOADED
 from pytest_memguard.plugin.limit_watch import LimitWatch
 from pytest_memguard.plugin.outcomes import combined_result, result_of
 from pytest_memguard.plugin.plain_values import warning_from_plain
@@ -41,6 +41,8 @@ from pytest_memguard.probes.oom_kills import read_oom_counter
 from pytest_memguard.report.death_text import death_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from pytest_memguard.checks.isolation.plan import IsolationPlan
     from pytest_memguard.deaths import Death, Phase, Stopped
     from pytest_memguard.plugin.child_coverage import ChildCoverage
@@ -133,18 +135,18 @@ class IsolatedTest:
     def _take(self, message: Message) -> bool:
         """Act on a message; return whether it is the last one."""
         kind, *arguments = message
-        if kind == "begun":
+        acts: Mapping[str, Callable[..., None]] = {
+            "report": self._report,
+            "warning": self._warn,
+            "measured again": self._count_again,
+            "judged again": self._judge_again,
+            "loaded": self._add_loaded,
+            "coverage": self._coverage.take,
+        }
+        if kind in acts:
+            acts[kind](*arguments)
+        elif kind == "begun":
             self.begun, self._level = True, arguments[0]
-        elif kind == "report":
-            self._report(arguments[0])
-        elif kind == "warning":
-            self._warn(*arguments)
-        elif kind == "measured again":
-            self._count_again(*arguments)
-        elif kind == "judged again":
-            self._judge_again(*arguments)
-        elif kind == "coverage":
-            self._coverage.take(arguments[0])
         elif kind == "over limit":
             self._seen, self._stopped = arguments[0], "limit"
         elif kind == "failed subtests":
@@ -180,6 +182,9 @@ class IsolatedTest:
         confirm = self._config.stash[ITEMS].confirm
         if confirm is not None:
             confirm.add_counts(count, seconds)
+
+    def _add_loaded(self, libraries: Sequence[str]) -> None:
+        self._config.stash[LOADED].add(libraries)
 
     def _judge_again(
         self, nodeid: str, seconds: float, avoided_by: int, reason: Reason

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_memguard.plugin.fresh_budgets import FreshBudgets
     from pytest_memguard.plugin.fresh_process import FreshProcess
     from pytest_memguard.plugin.items import ItemHooks
+    from pytest_memguard.plugin.loaded_libraries import LoadedLibraries
     from pytest_memguard.plugin.terminal_line import TerminalLine
     from pytest_memguard.storage.known_leaks import KnownLeaksFile
     from pytest_memguard.storage.run_folder import RunFolder
@@ -28,6 +29,8 @@ FRESH: pytest.StashKey[FreshBudgets] = pytest.StashKey()
 """What measures tests again whose budgets could not be judged."""
 PROCESS: pytest.StashKey[FreshProcess] = pytest.StashKey()
 """The process that is forked before the first test, if anything may need it."""
+LOADED: pytest.StashKey[LoadedLibraries] = pytest.StashKey()
+"""The libraries that the tests have loaded, if these are stored."""
 CHECKS: pytest.StashKey[Sequence[Check]] = pytest.StashKey()
 """Those of other plugins, whose hooks are called once in a run."""
 CALLED: pytest.StashKey[Sequence[object]] = pytest.StashKey()

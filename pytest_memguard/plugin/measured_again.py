@@ -14,10 +14,11 @@ from pytest_memguard.judge.cold_and_warm import NOTABLE, Against, TwoCalls
 from pytest_memguard.model import Budget, Finding, Outcome, Peak
 from pytest_memguard.values import dataclass
 
-GROWN: Final = frozenset({Against.FILL_GREW, Against.FILL_IS_NEW})
+GROWN: Final = frozenset({Against.FILL_GREW, Against.FILL_IS_NEW, Against.IMPORT_IS_NEW})
 """Verdicts that what the first call fills has grown."""
 _HAS_CAUSE: Final = GROWN | {
     Against.USE_GREW,
+    Against.RECORD_IS_A_BOUND,
     Against.NOTHING,
     Against.TOO_CLOSE,
     Against.NOT_REPEATABLE,
@@ -61,7 +62,8 @@ def cause_of(
         growth, holder = calls.cold.value - before, min(grown, default="")
         return Cause(growth=growth, holder=holder, is_fill=True)
     more = calls.warm if verdict is Against.USE_GREW and calls.warm is not None else peak
-    return Cause(growth=more.value - stored.before)
+    before = stored.before if stored.low is None else stored.low
+    return Cause(growth=more.value - before)
 
 
 def again_from(answer: ChildResult, of: Callable[[Outcome], Peak | None]) -> Again:
@@ -77,6 +79,7 @@ def again_from(answer: ChildResult, of: Callable[[Outcome], Peak | None]) -> Aga
         warm=of(warm) if warm is not None else None,
         fills=FILLS_CODEC.read(answer.value["fills"]),
         imports=cold.imports,
+        libraries=tuple(answer.value["libraries"]),
     )
     return Again(cold=cold, warm=warm, calls=calls)
 

@@ -141,4 +141,4 @@ def regression_check(
         for name, environment in found.items()
     }
     file, root = record.shown(record.saved), str(record.root)
-    return RegressionCheck(settings, records, old.measured_cold, file, root, confirm)
+    return RegressionCheck(settings, records, old, file, root, confirm)

@@ -104,11 +104,15 @@ class Rerun:
         limits = (
             () if metric == RSS.name else (Budget(limit=_NO_LIMIT, where="", metric=metric),)
         )
-        self._instruments.take_slack()
+        self.take_slack()
         self._begin(Requirements(record=True, limits=limits, foreign=foreign))
         reports = runtestprotocol(item, log=False, nextitem=None)
         passed = all(report.passed for report in reports)
         return self._answer(item.nodeid, "passed" if passed else "failed")
+
+    def take_slack(self) -> None:
+        """In a process that only measures and ends: take all slack."""
+        self._instruments.take_slack()
 
     def lines(self, item: pytest.Item, calls: int) -> Sequence[CallSite]:
         """In a child in which no test has run: the lines that hold most at a call's peak.

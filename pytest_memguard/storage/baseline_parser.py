@@ -23,7 +23,7 @@ from pytest_memguard.sizes import KIB
 from pytest_memguard.storage.baseline_writer import FORMAT, KEY_FIELDS
 
 # 1: first format.
-# 2: measured_cold, and for a test cold and fills.
+# 2: measured_cold and loaded, and for a test cold and fills.
 _FORMATS: Final = range(1, FORMAT + 1)
 
 _MEND: Final = "mend it or move it away"
@@ -119,6 +119,7 @@ def _baseline(data: object) -> Baseline:
         raise _Wrong(msg, '"environments"')
     environments: dict[EnvironmentKey, dict[str, BaselineEntry]] = {}
     measured_cold: set[EnvironmentKey] = set()
+    loaded: dict[EnvironmentKey, frozenset[str]] = {}
     met: dict[str, int] = {}
     shared: dict[BaselineEntry, BaselineEntry] = {}
     for index, part in enumerate(data["environments"]):
@@ -129,12 +130,16 @@ def _baseline(data: object) -> Baseline:
             raise _Wrong(msg, '"system"', index)
         if _is_true(part, "measured_cold", index):
             measured_cold.add(environment)
+        if "loaded" in part:
+            loaded[environment] = _loaded(part["loaded"], index)
         # many tests have the same numbers, which are rounded: one entry for all of these
         environments[environment] = {
             nodeid: shared.setdefault(entry, entry)
             for nodeid, entry in _entries(tests, met, scale)
         }
-    return Baseline(environments=environments, measured_cold=frozenset(measured_cold))
+    return Baseline(
+        environments=environments, measured_cold=frozenset(measured_cold), loaded=loaded
+    )
 
 
 def _environment(part: object, index: int) -> tuple[EnvironmentKey, Json]:
@@ -159,6 +164,13 @@ def _is_true(part: Json, name: str, index: int) -> bool:
         msg = f"environment {index + 1} has {value!r:.40} for {name}; {_MEND}"
         raise _Wrong(msg, f'"{name}"')
     return value
+
+
+def _loaded(value: object, index: int) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        msg = f"environment {index + 1} has {value!r:.40} for loaded; {_MEND}"
+        raise _Wrong(msg, '"loaded"')
+    return frozenset(value)
 
 
 def _scale(part: Json, environment: EnvironmentKey, index: int) -> int:

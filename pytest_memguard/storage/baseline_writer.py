@@ -35,7 +35,10 @@ def dump_baseline(baseline: Baseline) -> Iterator[str]:
             names = {name: getattr(environment, name) for name in KEY_FIELDS}
             unit = {} if metric.is_memory else {"unit": metric.unit}
             cold = {"measured_cold": True} if environment in baseline.measured_cold else {}
-            yield f'{separator}  {json.dumps(names | unit | cold)[:-1]}, "tests": {{\n'
+            known = baseline.loaded.get(environment)
+            loaded = "" if known is None else f'\n   "loaded": {json.dumps(sorted(known))},'
+            head = json.dumps(names | unit | cold)
+            yield f'{separator}  {head[:-1]},{loaded} "tests": {{\n'
             yield from _dump_entries(entries, KIB if metric.is_memory else 1)
             yield "\n  }}"
             separator = ",\n"

@@ -371,3 +371,31 @@ def test_a_child_that_dies(run, saved, size):
     result.stdout.fnmatch_lines(
         ["*; it could not be measured again in a fresh process: the child*"]
     )
+
+
+def test_a_library_that_no_test_had_loaded(run, pytester):
+    """No order of tests explains its memory: the test that begins to import it fails."""
+    pytester.makepyfile(
+        heavy="DATA = b'h' * (9 << 20)",
+        other="",
+        test_other="import other\n\ndef test_other(): pass",
+    )
+    tests = """
+    def test_a():
+        {}
+
+    def test_b():
+        pass
+    """
+    run(tests.format("pass"), "--mem-save", "test_it.py", "test_other.py")
+    result = run(tests.format("import heavy"), "--mem-compare", "test_it.py", "test_other.py")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        ["peak RSS *; the first one imports heavy, which no test had imported * (regression)"]
+    )
+    known = json.loads((pytester.path / ".memguard/baseline.json").read_text())
+    assert "other" in known["environments"][0]["loaded"]
+    pytester.makepyfile(other="DATA = b'h' * (9 << 20)")
+    result = run(tests.format("import other"), "--mem-compare", "test_it.py")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*test_a: * imports 1 module more than * (undecided)"])

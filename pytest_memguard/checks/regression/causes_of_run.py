@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
@@ -19,7 +20,9 @@ from pytest_memguard.metrics import metric_named
 from pytest_memguard.model import CallSite, Finding, Outcome
 
 _MOST_TRACED: Final = 40
-"""How many tests of a process are traced at once, at most."""
+"""How many regressions of a process are traced at once, at most."""
+_MOST_OPEN_TRACED: Final = 60
+"""How many undecided tests are, which a line that has grown may decide."""
 _TRACED: Final = "The lines are those of a first call, under memray in a fresh process."
 _TRACED_AGAIN: Final = "The lines are those of a second call, under memray in a fresh process."
 
@@ -46,7 +49,7 @@ class CausesOfRun:
         self._tracer = tracer
         self._root = f"{root}/"
         self._groups = CauseGroups()
-        self._traced = 0
+        self._traced: Counter[str] = Counter()
 
     def placed(
         self,
@@ -114,9 +117,10 @@ class CausesOfRun:
         has_lines = finding.peak is not None and metric_named(finding.budget.metric).has_lines
         if self._tracer is None or finding.sites or not has_lines:
             return finding, cause
-        if self._traced == _MOST_TRACED:
+        most = _MOST_TRACED if finding.rule == "regression" else _MOST_OPEN_TRACED
+        if self._traced[finding.rule] >= most:
             return finding, cause
-        self._traced += 1
+        self._traced[finding.rule] += 1
         found = self._tracer.lines(so_far, seconds, cold=cause.is_fill)
         if not found:
             return finding, cause

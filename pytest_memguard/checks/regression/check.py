@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pytest_memguard.baselines import BaselineEntry, Change, EnvironmentKey
+from pytest_memguard.baselines import Baseline, BaselineEntry, Change, EnvironmentKey
 from pytest_memguard.cause_groups import LEAST_SHARE
 from pytest_memguard.checks.globs import matcher
 from pytest_memguard.checks.protocol import MarkedTest, Measured, TestCheck
@@ -49,7 +49,7 @@ class RegressionCheck(TestCheck):
     Args:
         settings: the run's.
         records: what is on record here, by metric: the environment, and entries by node id.
-        measured_cold: the environments on record whose notable tests were measured cold.
+        old: all that is on record.
         file: the baseline, as a message names it.
         root: what paths are shown relative to.
         confirm: measures suspects again, if asked for.
@@ -63,7 +63,7 @@ class RegressionCheck(TestCheck):
         self,
         settings: Settings,
         records: Mapping[str, tuple[EnvironmentKey, Mapping[str, BaselineEntry]]],
-        measured_cold: Container[EnvironmentKey],
+        old: Baseline,
         file: str,
         root: str,
         confirm: Confirm | None,
@@ -71,7 +71,7 @@ class RegressionCheck(TestCheck):
         known = {metric: of_tests for metric, (_, of_tests) in records.items()}
         self._planner = RegressionPlanner(settings.fail_on, known)
         self._records = records
-        self._measured_cold = measured_cold
+        self._old = old
         self._fills: KnownFills | None = None
         self._filled: set[str] = set()
         self._strict = settings.strict
@@ -161,8 +161,8 @@ class RegressionCheck(TestCheck):
         """
         if finding.rule not in {"regression", "undecided"}:
             return finding
-        peak = finding.peak
-        near = peak is not None and peak.high <= finding.budget.limit + NEGLIGIBLE_SLACK
+        peak, limit = finding.peak, finding.budget.limit
+        near = peak is not None and limit < peak.high <= limit + NEGLIGIBLE_SLACK
         if finding.rule == "undecided" and near and self._confirm is None:
             return None  # so little slack does not count where no run can measure more exactly
         if self.accepted(so_far.nodeid):
@@ -185,8 +185,11 @@ class RegressionCheck(TestCheck):
         """What the tests on record fill, as their resident memory has shown; made once."""
         if self._fills is None:
             environment, known = self._records[RSS.name]
-            is_complete = environment in self._measured_cold
-            self._fills = known_fills(known, is_complete=is_complete)
+            self._fills = known_fills(
+                known,
+                is_complete=environment in self._old.measured_cold,
+                loaded=self._old.loaded.get(environment),
+            )
         return self._fills
 
     def below(self, finding: Finding, so_far: Outcome) -> list[str]:

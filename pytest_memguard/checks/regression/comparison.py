@@ -161,43 +161,20 @@ class Comparison:
             environment = self._environments[metric]
             before = self._old.environments.get(environment, {}).get(nodeid)
             for change in judge_entry(nodeid, environment, before, now, self._rules):
-                said = self._add(change, said, before)
+                said = self._add(change, said)
         return said
 
-    def _add(self, change: Change, said: str, before: BaselineEntry | None) -> str:
+    def _add(self, change: Change, said: str) -> str:
         """Add one change; what the test counts as then.
 
         Args:
             change: of the test.
             said: what it counts as so far.
-            before: the test's entry in the baseline.
         """
         if change.kind in _TOLD and change.subject == "peak":
             self._tell(change.kind, change)
             return said or change.kind
-        if said in {"", "same"} and before is not None and _hidden_by_record(change, before):
-            self._tell(change.kind, change)
-            return change.kind
         return said or _UNSAID.get(change.kind, "same")
 
     def _tell(self, kind: str, change: Change) -> None:
         self._told.setdefault(kind, Told()).add(change)
-
-
-def _hidden_by_record(change: Change, before: BaselineEntry) -> bool:
-    """Whether only the upper bound on record lets a reading pass; the test cannot know.
-
-    It does know an upper bound of the reading itself: what it says of that stands.
-    """
-    if change.kind != "undecided" or not change.before < change.now <= change.allowed:
-        return False
-    more = change.allowed - _top_on_record(change, before)
-    return change.now - change.before > more
-
-
-def _top_on_record(change: Change, before: BaselineEntry) -> int:
-    """Return the upper bound on record of the number that a change is about."""
-    if change.subject == "peak":
-        return max(before.peak, before.ceiling)
-    stages = (max(one.peak, one.ceiling) for one in before.stages if one.path == change.stage)
-    return next(stages, change.before)

@@ -51,13 +51,16 @@ class Saver:
         self._prune = settings.prune
         self._accepts = [matcher(glob) for glob in settings.accept]
 
-    def save(self, run: Run, gone: frozenset[str], part: str) -> list[str]:
+    def save(
+        self, run: Run, gone: frozenset[str], part: str, libraries: frozenset[str]
+    ) -> list[str]:
         """Store, and report what changed.
 
         Args:
             run: the whole run; its outcomes are sorted by node id.
             gone: tests on record that no longer exist.
             part: why it is not known which those are; empty if it is known.
+            libraries: those that the run has loaded.
 
         Returns:
             Lines for the report.
@@ -72,7 +75,7 @@ class Saver:
         def change(found: Baseline | None) -> Baseline:
             nonlocal before, tests
             before = found
-            changed, tests = self._changed(found, run, gone)
+            changed, tests = self._changed(found, run, gone, libraries)
             return changed
 
         after = update_baseline(self._path, change)
@@ -108,7 +111,11 @@ class Saver:
         return [line, *filter(None, [table])]
 
     def _changed(
-        self, before: Baseline | None, run: Run, gone: frozenset[str]
+        self,
+        before: Baseline | None,
+        run: Run,
+        gone: frozenset[str],
+        libraries: frozenset[str],
     ) -> tuple[Baseline, int]:
         """What shall be on record, and how many tests of the run have numbers."""
         environments: dict[EnvironmentKey, Mapping[str, BaselineEntry]] = dict(
@@ -141,11 +148,28 @@ class Saver:
                     environments[environment] = {
                         n: e for n, e in entries.items() if n not in gone
                     }
-        cold = set(before.measured_cold) if before else set()
+        return self._marked(before or Baseline(), environments, measured, libraries), tests
+
+    def _marked(
+        self,
+        before: Baseline,
+        environments: Mapping[EnvironmentKey, Mapping[str, BaselineEntry]],
+        measured: Mapping[EnvironmentKey, set[str]],
+        libraries: frozenset[str],
+    ) -> Baseline:
+        """Return what shall be on record, with what is known of all tests of an environment."""
+        cold, loaded = set(before.measured_cold), dict(before.loaded)
         for environment, nodeids in measured.items():
-            was_cold = environment in cold or nodeids.issuperset(environments[environment])
+            is_whole = nodeids.issuperset(environments[environment])
+            was_cold = environment in cold or is_whole
             (cold.add if self._cold and was_cold else cold.discard)(environment)
-        return Baseline(environments=environments, measured_cold=frozenset(cold)), tests
+            if environment.metric != RSS.name:
+                continue
+            if is_whole:
+                loaded[environment] = libraries
+            elif environment in loaded:
+                loaded[environment] |= libraries
+        return Baseline(environments=environments, measured_cold=frozenset(cold), loaded=loaded)
 
 
 def _largest(saved: Baseline) -> str:

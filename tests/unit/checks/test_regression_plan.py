@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard.baselines import BaselineEntry, EnvironmentKey, FailRule
+from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey, FailRule
 from pytest_memguard.checks.budget.check import BudgetCheck
 from pytest_memguard.checks.planned import Checks
 from pytest_memguard.checks.regression.check import RegressionCheck
@@ -208,7 +208,9 @@ def test_tests_with_the_same_numbers_share_a_plan() -> None:
     key = EnvironmentKey(
         system="Linux", machine="x86_64", implementation="CPython", python="3.11"
     )
-    regressions = RegressionCheck(settings, {"rss": (key, entries)}, (), "file", "/", None)
+    regressions = RegressionCheck(
+        settings, {"rss": (key, entries)}, Baseline(), "file", "/", None
+    )
     checks = Checks(lambda _: [BudgetCheck(settings), regressions])
     checks.begin(set())
     nodes: list[Any] = [first, second, other]

@@ -69,6 +69,7 @@ RECORD = {
             0, 0, (rss(9), rss(0)), Against.FILL_MAY_BE_KNOWN, id="no-object-holds-the-memory"
         ),
         pytest.param(0, 0, (rss(9), None), Against.NOT_REPEATABLE, id="once-only"),
+        pytest.param(0, 0, (rss(2.2), rss(1.9)), Against.NOTHING, id="nothing-is-filled"),
         pytest.param(0, 28, (rss(28), None), Against.FILL_IS_KNOWN, id="once-only-as-before"),
         pytest.param(20, 0, (rss(21, 30), rss(20)), Against.TOO_CLOSE, id="first-inexact"),
         pytest.param(20, 0, (rss(30), rss(20, 30)), Against.TOO_CLOSE, id="second-inexact"),
@@ -98,6 +99,24 @@ def test_imports_of_the_first_call(cold, took, imports, expected) -> None:
     fills = (fill("other.module", took - cold),)
     calls = TwoCalls(cold=rss(took), warm=rss(0), fills=fills, imports=imports)
     known = known_fills(RECORD, is_complete=True)
+    assert against(*limit(0, cold), calls, known) is expected
+
+
+@pytest.mark.parametrize(
+    ("cold", "loaded", "expected"),
+    [
+        pytest.param(28, {"numpy"}, Against.IMPORT_IS_NEW, id="not-loaded-then"),
+        pytest.param(0, {"numpy"}, Against.IMPORT_IS_NEW, id="no-cold-peak-on-record"),
+        pytest.param(28, {"numpy", "pandas"}, Against.FILL_MAY_BE_IMPORTS, id="loaded-then"),
+        pytest.param(28, None, Against.FILL_MAY_BE_IMPORTS, id="not-known"),
+    ],
+)
+def test_a_library_that_no_test_on_record_has_loaded(cold, loaded, expected) -> None:
+    """No order of the tests on record explains it."""
+    calls = TwoCalls(cold=rss(40), warm=rss(0), imports=90, libraries=("pandas",))
+    known = known_fills(
+        RECORD, is_complete=True, loaded=None if loaded is None else frozenset(loaded)
+    )
     assert against(*limit(0, cold), calls, known) is expected
 
 

@@ -411,3 +411,13 @@ def test_measured_cold() -> None:
     assert merge_baselines(Baseline(), new).measured_cold == {PLACE}
     assert merge_baselines(replace(old, measured_cold=frozenset()), new).measured_cold == set()
     assert merge_baselines(old, replace(new, measured_cold=frozenset())).measured_cold == set()
+
+
+def test_loaded_libraries() -> None:
+    """A merged baseline knows the libraries of an environment if all parts do."""
+    old = Baseline(environments={PLACE: {"a": COLD}}, loaded={PLACE: frozenset({"numpy"})})
+    new = Baseline(environments={PLACE: {"b": COLD}}, loaded={PLACE: frozenset({"pandas"})})
+    assert merge_baselines(old, new).loaded == {PLACE: {"numpy", "pandas"}}
+    assert merge_baselines(Baseline(), new).loaded == new.loaded
+    assert merge_baselines(replace(old, loaded={}), new).loaded == {}
+    assert merge_baselines(old, replace(new, loaded={})).loaded == {}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.baselines import BaselineEntry, FailRule
+from pytest_memguard.judge.imports import imports_may_explain, new_libraries
 from pytest_memguard.judge.noise import (
     READINGS,
     allowed,
     assumed,
-    imports_may_explain,
     margin,
     noise,
     noise_of_growth,
@@ -153,3 +153,17 @@ def test_imports_may_explain(was, now, growth, expected) -> None:
     """Modules explain growth only where there are more of them, and only so much each."""
     before, after = entry(5, imports=was), entry(5, imports=now)
     assert expected is imports_may_explain(before, after, growth)
+
+
+@pytest.mark.parametrize(
+    ("imported", "on_record", "expected"),
+    [
+        pytest.param(["numpy", "pandas"], ["numpy"], ["pandas"], id="new"),
+        pytest.param(["numpy"], ["numpy", "pandas"], [], id="loaded-then"),
+        pytest.param(["pandas"], None, [], id="not-known"),
+        pytest.param([], ["numpy"], [], id="imports-nothing"),
+    ],
+)
+def test_new_libraries(imported, on_record, expected) -> None:
+    """A library that was not loaded when the baseline was saved is not another test's."""
+    assert expected == new_libraries(imported, on_record)

@@ -125,6 +125,18 @@ def test_the_file_is_for_reviews() -> None:
     assert json.loads(text)["format"] == 2
 
 
+def test_loaded_libraries_have_a_line() -> None:
+    """They are sorted, and come back; an empty list is not the same as none."""
+    baseline = replace(
+        BASELINE, loaded={PLACE: frozenset({"pandas", "numpy"}), OLDER: frozenset()}
+    )
+    text = text_of(baseline)
+    assert '\n   "loaded": ["numpy", "pandas"], "tests": {\n' in text
+    assert baseline == parse_baseline(text, "baseline.json")
+    with pytest.raises(ConfigError, match=r"environment \d has \[3\] for loaded"):
+        parse_baseline(text.replace('["numpy", "pandas"]', "[3]"), "baseline.json")
+
+
 def test_order_of_writing_does_not_matter() -> None:
     """The same numbers in another order are the same file."""
     turned = Baseline(
