@@ -30,6 +30,8 @@ _INSTRUMENT: Final = re.compile(
 )
 """C functions that the interpreter calls because memray tracks, which makes objects of frames,
 or because a test has started tracemalloc."""
+_RESIZES: Final = re.compile(r"dictresize$|insertion_resize$|set_table_resize$")
+"""C functions that get a new table where others ask for more room."""
 _ALIKE: Final = 0.9
 """Share of the blocks that must have one size for all to be called alike."""
 SMALL: Final = 512
@@ -56,6 +58,8 @@ class SurvivingBlocks:
     """Bytes of each block, if they are known to be alike; otherwise 0."""
     tables: int = 0
     """Number of tables that were there before, whose bytes alone have become more."""
+    may_have_moved: bool = False
+    """Whether they may be tables that have taken the place of others."""
 
 
 class SurvivorTracker:
@@ -170,6 +174,8 @@ def _read(file: TrackerFile) -> list[SurvivingBlocks]:
                 size=record.size,
                 of_python=is_python,
                 small=record.size if is_small else 0,
+                may_have_moved=record.allocator == kinds.PYMALLOC_REALLOC
+                or any(map(_RESIZES.match, native)),
             )
         )
     reader.close()

@@ -180,9 +180,9 @@ def _diagnosed(
         note = _NOT_ASKED
     elif not note:
         try:
-            # a table that has moved is a block that the interpreter does not count as one more
-            excess = sum(s.count for s in surviving if s.of_python) - per_call * calls
-            tables = TablesInTrace(found.growing_container, old=excess > _FEW_TABLES)
+            tables = TablesInTrace(
+                found.growing_container, old=_may_have_moved(surviving, per_call * calls)
+            )
             again = partial(traced_again, call, calls, collect, surviving, tables)
             surviving = in_time(again, surviving)
         except TracingStopped:
@@ -199,6 +199,19 @@ def _diagnosed(
     return named(diagnosis), _growing_container(diagnosis, found, per_call) or growing_threads(
         diagnosis.path, verdict
     )
+
+
+def _may_have_moved(surviving: list[SurvivingBlocks], blocks: float) -> bool:
+    """Return whether some blocks may be tables of old containers that have moved.
+
+    Args:
+        surviving: all blocks that the calls have left behind.
+        blocks: the number of Python's blocks that stay of these calls: a table that has moved
+            is none of them.
+    """
+    excess = sum(one.count for one in surviving if one.of_python) - blocks
+    moved = sum(one.count for one in surviving if one.may_have_moved)
+    return max(excess, moved) > _FEW_TABLES
 
 
 def _made_sure(
