@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_memguard.allocator.free_lists import clear_free_lists
 from pytest_memguard.clock import Clock
-from pytest_memguard.judge.slack_thresholds import (
-    FOR_STORED_PEAKS,
-    SlackThresholds,
-    strictest,
-    thresholds_for,
-)
+from pytest_memguard.judge.slack_thresholds import strictest
 from pytest_memguard.measure.judging import PhaseJudge
 from pytest_memguard.measure.peaks import Peaks
+from pytest_memguard.measure.phase_slack import PhaseSlack
 from pytest_memguard.measure.recorder import Recorder
 from pytest_memguard.measure.region import Region
-from pytest_memguard.measure.requirements import NO_LIMIT_TOLERANCE
 from pytest_memguard.measure.stages import StageLog
 from pytest_memguard.measure.tracking import Tracking
 from pytest_memguard.model import Finding, PhaseName, PhaseReading, StageReading
@@ -65,15 +59,17 @@ class DetailedMeasurement:
         self._instruments = instruments
         self._others = [instruments.probes[name]() for name in requirements.metered]
         meters = [instruments.resident, *self._others]
-        self._tolerance = NO_LIMIT_TOLERANCE
-        self.recorder = Recorder(meters, self._settle, instruments.collection_watch)
+        self._slack = slack = PhaseSlack(
+            state, requirements, instruments, self._is_hooked, self._discount
+        )
+        self.recorder = Recorder(meters, slack.settle, instruments.collection_watch)
         self.stages = StageLog(
             self.recorder,
-            self._stage_slack,
+            slack.at_stage,
             self._start_drill if requirements.drill else None,
             warn,
         )
-        self.peaks = Peaks(state, requirements, self.recorder, self.stages, self._anywhere)
+        self.peaks = Peaks(state, requirements, self.recorder, self.stages, slack.anywhere)
         self._tracking = Tracking(
             requirements, instruments, memray_in_use, self.stages, state.nodeid
         )
@@ -100,10 +96,10 @@ class DetailedMeasurement:
             if self._stays_hooked(phase) and by_phase:
                 needed = strictest(by_phase.values())  # later phases cannot fill what is free
         if thresholds is not None:
-            self._tolerance = thresholds.ignore
+            self._slack.tolerance = thresholds.ignore
         if requirements.counts_foreign:
-            self._instruments.give_back(self._tolerance)
-        slack = 0 if needed is None else self._slack(needed)
+            self._instruments.give_back(self._slack.tolerance)
+        slack = 0 if needed is None else self._slack.at_start(needed)
         here = self._state.phase(phase)
         here.slack = slack
         if phase == "call" and requirements.record:
@@ -112,14 +108,14 @@ class DetailedMeasurement:
         start_meters = partial(self.recorder.start, names)
         if tracking.wanted(phase, slack, thresholds):
             # inside tracemalloc, never around it: each puts back the allocators it found
-            self._hook(start_meters, lambda: tracking.start(phase))
+            self._slack.hook(start_meters, lambda: tracking.start(phase))
         elif any(m.hooks_allocators and m.metric.name in names for m in self._others):
-            self._hook(start_meters)
+            self._slack.hook(start_meters)
         else:
             start_meters()
         self._instruments.collection_watch.listen(self.recorder)
         region = here.region = self.recorder.open()
-        here.begun, here.foreign = True, self._foreign()
+        here.begun, here.foreign = True, self._slack.foreign()
         self.stages.start_level = region.levels[0]
         tracking.mark_begin(phase)
         end = Clock.seconds()
@@ -141,7 +137,7 @@ class DetailedMeasurement:
         if estimator is not None:
             filled = 0 if self._stays_hooked(phase) else estimator.release()
             estimator.note_use(region.rise())
-        self._settle()  # free pages are no growth
+        self._slack.settle()  # free pages are no growth
         region.after[0] = self._instruments.resident.level() + filled
         file = self._tracking.stop(phase)
         if phase == "teardown" or not self._requirements.metered_whole:
@@ -193,20 +189,8 @@ class DetailedMeasurement:
                 often=requirements.record,
             )
 
-    # Slack
+    # What hooks the allocators
 
-    def _slack_bound(self, thresholds: SlackThresholds, *, fill: bool = True) -> int:
-        """Return an upper bound of the slack; 0 where it cannot be measured."""
-        estimator = self._instruments.slack_estimator
-        if estimator is None:
-            return 0
-        self._settle()
-        level = self._instruments.resident.level()
-        return estimator.bound(
-            level, thresholds.fill_permanently, thresholds.use_tracker, fill=fill
-        )
-
-    @property
     def _is_hooked(self) -> bool:
         """Whether memray or tracemalloc counts what is allocated from now on."""
         hooked = any(meter.hooks_allocators and meter.running for meter in self._others)
@@ -218,95 +202,9 @@ class DetailedMeasurement:
         whole = requirements.traced_whole or requirements.metered_whole
         return phase != "teardown" and whole
 
-    def _hook(self, *starts: Callable[[], object]) -> int:
-        """Start what hooks pymalloc, whose slack cannot be measured from then on.
-
-        Args:
-            starts: start it, in this order.
-
-        Returns:
-            Bytes by which that made the process larger.
-        """
-        resident, estimator = self._instruments.resident, self._instruments.slack_estimator
-        self._settle()
-        before = resident.level()
-        if estimator is not None:
-            estimator.bound(before, 0, inf, fill=False)
-        for start in starts:
-            start()
-        after = resident.level()
-        if estimator is not None:
-            estimator.discount(after)
-        return after - before
-
-    def _slack(self, thresholds: SlackThresholds) -> int:
-        """Return the slack at the start of a phase, and fill it where that is possible.
-
-        While memray or tracemalloc counts, what was filled before has stayed so.
-        """
-        if self._is_hooked:
-            return self._slack_bound(thresholds, fill=False)
-        return self._fill_temporarily(self._slack_bound(thresholds), thresholds)
-
-    def _fill_temporarily(self, slack: int, thresholds: SlackThresholds) -> int:
-        """Fill the slack until the phase ends, if it matters; return what is left."""
-        estimator = self._instruments.slack_estimator
-        if estimator is None or slack <= thresholds.fill_temporarily:
-            return slack
-        level = self._instruments.resident.level()
-        return estimator.fill_temporarily(
-            level, slack, thresholds.fill_permanently, thresholds.fill_temporarily
-        )
-
-    def _foreign(self) -> int:
-        """Return the most bytes that other allocators may hold free, if they matter."""
-        estimator = self._instruments.slack_estimator
-        counts = estimator is not None and self._requirements.counts_foreign
-        return estimator.foreign if estimator is not None and counts else 0
-
-    def _anywhere(self) -> int:
-        estimator = self._instruments.slack_estimator
-        return 0 if estimator is None else estimator.anywhere
-
-    def _stage_slack(self, limit: int | None) -> int:
-        """Return the slack at the start of a stage, that of other allocators included."""
-        slack, estimator = self._own_slack(limit), self._instruments.slack_estimator
-        if estimator is None or not (limit is not None or self._requirements.counts_foreign):
-            return slack
-        if self._state.open is not None:
-            here = self._state.phase(self._state.open)
-            here.foreign = max(here.foreign, estimator.foreign)
-        return slack + estimator.foreign
-
-    def _own_slack(self, limit: int | None) -> int:
-        """Return the slack at the start of a stage, if there is a limit on it.
-
-        A limit that the stage states itself is not known before, so the slack is filled
-        here, unless that would count as the test's own memory.
-        """
-        needed = [thresholds_for(limit)] if limit is not None else []
-        needed += self._requirements.stage_thresholds()
-        if self._requirements.record:
-            needed.append(FOR_STORED_PEAKS)
-        if not needed:
-            return 0
-        thresholds = strictest(needed)
-        estimator = self._instruments.slack_estimator
-        if estimator is None or limit is None or self._is_hooked:
-            return self._slack_bound(thresholds, fill=not self._is_hooked)
-        self._settle()
-        before = self._instruments.resident.level()
-        slack = estimator.bound(before, thresholds.fill_permanently, thresholds.use_tracker)
-        slack = estimator.fill_more(
-            before, slack, thresholds.fill_permanently, thresholds.fill_temporarily
-        )
-        self.recorder.discount(max(0, self._instruments.resident.level() - before))
-        return slack
-
-    def _settle(self) -> None:
-        self._instruments.settle(self._tolerance)
-
-    # memray
+    def _discount(self, size: int) -> None:
+        """Leave out of what is being measured what was filled meanwhile."""
+        self.recorder.discount(size)
 
     @property
     def no_tracker(self) -> str:
@@ -314,7 +212,7 @@ class DetailedMeasurement:
         return self._tracking.problem
 
     def _start_drill(self) -> None:
-        self.recorder.discount(self._hook(self._tracking.start_for_lines))
+        self.recorder.discount(self._slack.hook(self._tracking.start_for_lines))
         problem = self._tracking.problem
         if problem:
             self._state.notes.append(f"the lines of its stages are not known: {problem}")
