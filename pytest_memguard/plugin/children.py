@@ -16,7 +16,7 @@ from pytest_memguard.probes.ended_children import (
     own_memory,
     touched_since,
 )
-from pytest_memguard.probes.tree_linux import NewestPid
+from pytest_memguard.probes.newest_pid import NewestPid
 
 if TYPE_CHECKING:
     from pytest_memguard.measure.current_test import CurrentTest

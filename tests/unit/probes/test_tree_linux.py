@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.probes import tree_process
-from pytest_memguard.probes.tree_linux import LinuxTree, NewestPid
+from pytest_memguard.probes.tree_linux import LinuxTree
 from pytest_memguard.probes.tree_process import TreeProcess
 from tests.support.child_processes import MIB, copies, program
 
@@ -345,22 +345,6 @@ def test_a_process_that_has_ended_is_no_tree():
     with pytest.raises(ProcessLookupError):
         tree.sample(exact=False)
     tree.close()
-
-
-def test_the_newest_process_changes_with_each(monkeypatch, tmp_path):
-    """A new process changes the number; a file that a container manager shows is not used."""
-    newest = NewestPid()
-    before = newest.read()
-    with copies(1):
-        assert before != newest.read()
-    newest.close()
-    assert newest.read() is None
-    newest = NewestPid()
-    os.close(newest._file)
-    assert newest.read() is None
-    newest.close()
-    monkeypatch.setattr("pytest_memguard.probes.tree_linux._PROC", tmp_path)
-    assert NewestPid().read() is None
 
 
 def test_ignored_children_leave_no_trace(tree):
