@@ -29,7 +29,7 @@ from pytest_memguard.model import (
 
 if TYPE_CHECKING:
     from pytest_memguard.extension import Readings
-    from pytest_memguard.measure.current_test import CurrentTest
+    from pytest_memguard.measure.current_test import CurrentTest, PhaseState
     from pytest_memguard.measure.recorder import Recorder
     from pytest_memguard.measure.region import Region
     from pytest_memguard.measure.requirements import Requirements
@@ -75,7 +75,8 @@ class Peaks:
 
     def of(self, phase: PhaseName) -> dict[str, Peak]:
         """The peaks of a phase, by metric; before it was judged, by its meters alone."""
-        return self._state.phase(phase).peaks or self._metered(phase)
+        here = self._state.by_name[phase]
+        return here.peaks or self._metered(here)
 
     def rise(self, phase: PhaseName) -> int:
         """Bytes of resident memory a phase's peak lay above its start; 0 if it did not run."""
@@ -102,12 +103,13 @@ class Peaks:
             file: what memray wrote, if it ran.
             tracked: whether that covers this phase and no other.
         """
-        peaks = self._metered(phase)
+        here = self._state.by_name[phase]
+        peaks = self._metered(here)
         if file is not None and tracked:
             if not self.meters[0].lost:
-                peaks[RSS.name] = self._resident(phase, file)
+                peaks[RSS.name] = self._resident(here, file)
             peaks[HEAP.name] = self.heap_peak(file, file.peak, self.rise(phase))
-        self._state.phase(phase).peaks = peaks
+        here.peaks = peaks
 
     def heap_peak(self, file: HeapFile, counted: int, rise: int) -> Peak:
         """The peak of a span by memray, bounded by what resident memory shows.
@@ -158,25 +160,30 @@ class Peaks:
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
         """What was measured, phase by phase; 0 where nothing tells resident memory."""
-        lost = bool(self.meters[0].lost)
-        return tuple(
-            PhaseReading(
-                name=name,
-                seconds=region.seconds,
-                level=0 if lost else region.levels[0],
-                growth=0 if lost else region.growth(),
-                peaks=tuple(
-                    peak
-                    for peak in self.of(name).values()
-                    if not (lost and peak.metric == RSS.name)
-                ),
+        lost, found = bool(self.meters[0].lost), []
+        for here in self._state.begun():
+            region = here.region
+            if not region.after:
+                continue
+            level = 0 if lost else region.levels[0]
+            peaks = list((here.peaks or self._metered(here)).values())
+            if lost:
+                peaks = [peak for peak in peaks if peak.metric != RSS.name]
+            found.append(
+                PhaseReading(
+                    name=here.name,
+                    seconds=region.seconds,
+                    level=level,
+                    growth=0 if lost else region.after[0] - level,
+                    peaks=tuple(peaks),
+                )
             )
-            for name, region in self.regions.items()
-            if region.after
-        )
+        return tuple(found)
 
     def stage_readings(self) -> tuple[StageReading, ...]:
         """What its stages added up to, in the order they were first entered."""
+        if not self._stages.sums:
+            return ()
         first = int(bool(self.meters[0].lost))
         return tuple(
             StageReading(
@@ -217,9 +224,9 @@ class Peaks:
             }
         )
 
-    def _metered(self, phase: PhaseName) -> dict[str, Peak]:
-        region, resident = self._state.phase(phase).region, self.meters[0]
-        slack, bound = self._doubt(phase)
+    def _metered(self, here: PhaseState) -> dict[str, Peak]:
+        region, phase, resident = here.region, here.name, self.meters[0]
+        slack, bound = self._doubt(here)
         rise, unseen = region.rise(), region.unseen()
         peaks = {RSS.name: marked_peak(rise, slack, resident.method, bound, unseen=unseen)}
         wanted = self._requirements.metered
@@ -236,20 +243,18 @@ class Peaks:
                 )
         return peaks
 
-    def _doubt(self, phase: PhaseName) -> tuple[int, Bound]:
+    def _doubt(self, here: PhaseState) -> tuple[int, Bound]:
         """By how many bytes the peak may lie above the rise of the mark, and why."""
-        here, setup = self._state.phase(phase), self._state.setup
-        region, gone = here.region, 0
-        if phase == "call" and region.after:
+        region, setup, gone = here.region, self._state.setup, 0
+        if here.name == "call" and region.after:
             start = min(region.levels[0], setup.base) if setup.begun else region.levels[0]
             gone = dropped(start, region.after[0], region.most_freed)
         return doubt(region, here.slack, gone, here.foreign)
 
-    def _resident(self, phase: PhaseName, file: HeapFile) -> Peak:
+    def _resident(self, here: PhaseState, file: HeapFile) -> Peak:
         """The peak of resident memory by mark and tracker, where the mark needs help."""
-        metered = self._metered(phase)[RSS.name]
+        metered, phase, foreign = self._metered(here)[RSS.name], here.name, here.foreign
         rise = metered.value
-        foreign = self.foreign(phase)
         slack = max(0, metered.ceiling - rise - foreign)
         limit = self._requirements.resident.get(phase, 0)
         thresholds = self._requirements.thresholds.get(phase)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_memguard.measure.current_test import CurrentTest
     from pytest_memguard.model import Budget, Peak
     from pytest_memguard.probes.ended_children import EndedChildren
+    from pytest_memguard.probes.tree_client import TreeClient
     from pytest_memguard.probes.tree_marks import Since
 
 _SUBJECT: Final = "what the children of tests use"
@@ -52,6 +53,7 @@ class ChildrenWatch:
         self._so_far: Peak | None = None
         self._samples = self._lives = False
         self._mark = f"test of {id(self)}"  # a run of pytest may be inside another one
+        self._client: Callable[[], TreeClient] | None = None
         self._newest_pid: NewestPid | None = None
         self._newest: bytes | None = None
 
@@ -74,7 +76,7 @@ class ChildrenWatch:
         except Unmeasurable as error:
             self._lose(error)
         else:
-            self._samples = True
+            self._samples, self._client = True, tree_client
             self._newest_pid = NewestPid()
         self._begin_next()  # the sampler itself is none of a test's children
 
@@ -179,12 +181,10 @@ class ChildrenWatch:
         self._begin_next()
 
     def _read(self) -> Since | None:
-        if not self._samples:
+        if self._client is None or not self._samples:
             return None
-        from pytest_memguard.probes.tree_client import tree_client
-
         try:
-            since = tree_client().read_and_mark(self._mark)
+            since = self._client().read_and_mark(self._mark)
         except Unmeasurable as error:
             self._lose(error)
             return None

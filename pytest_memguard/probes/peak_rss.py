@@ -96,7 +96,10 @@ class PeakRss:
     @property
     def lost(self) -> str:
         """Why the mark is not valid, if other code has reset it since `start`."""
-        return RESET_BY_TEST if self.resets is not None and self.resets.seen() else ""
+        resets = self.resets
+        if resets is None or not (resets.noticed or resets.poll(0)):
+            return ""
+        return RESET_BY_TEST if resets.seen() else ""
 
     def note_reset(self) -> None:
         """Note that other code reset the mark before this one existed."""

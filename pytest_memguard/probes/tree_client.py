@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable
+from select import select
 from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
@@ -155,12 +156,10 @@ class TreeClient:
         return text
 
     def _receive(self) -> dict[str, Any]:
-        if os.name == "posix":
-            from select import select
-
-            if not select([self._answers], [], [], _PATIENCE_SECONDS)[0]:
-                msg = "it does not answer"
-                raise TimeoutError(msg)
+        pipes = [self._answers]
+        if os.name == "posix" and not select(pipes, [], [], _PATIENCE_SECONDS)[0]:
+            msg = "it does not answer"
+            raise TimeoutError(msg)
         line = self._answers.readline()
         if not line:
             raise BrokenPipeError(_ENDED)
