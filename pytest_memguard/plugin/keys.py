@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_memguard.alerts import Alert
     from pytest_memguard.extension import Check
     from pytest_memguard.flights import LostWorker
+    from pytest_memguard.model import Outcome
     from pytest_memguard.plugin.expected_needs import ExpectedNeeds
     from pytest_memguard.plugin.fresh_budgets import FreshBudgets
     from pytest_memguard.plugin.fresh_process import FreshProcess
@@ -39,6 +40,8 @@ START: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
 """Sets up what measures tests, where no test has called for it so far."""
 KNOWN: pytest.StashKey[KnownLeaksFile] = pytest.StashKey()
 """The leaks that were accepted before."""
+INTERRUPTED: pytest.StashKey[Outcome] = pytest.StashKey()
+"""What is known of a leak check that was interrupted."""
 LINE: pytest.StashKey[TerminalLine] = pytest.StashKey()
 """The line on a terminal that shows a leak check that lasts."""
 LOST: pytest.StashKey[list[LostWorker]] = pytest.StashKey()

@@ -12,7 +12,7 @@ from pytest_memguard.checks.leak.accepted import accepted_leaks
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
 from pytest_memguard.plugin.collector import Collector
-from pytest_memguard.plugin.keys import KNOWN
+from pytest_memguard.plugin.keys import INTERRUPTED, KNOWN
 from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ class LeakReport:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the section."""
         outcomes = tuple(self._collector.detailed())
+        interrupted = self._config.stash.get(INTERRUPTED, None)
+        if interrupted is not None:
+            outcomes += (interrupted,)
         checked = any(outcome.leak or outcome.leak_skipped for outcome in outcomes)
         if not checked and not self._settings.leak_accept:
             return
@@ -81,6 +84,8 @@ class LeakReport:
         except ConfigError as error:  # the check that needs it has reported it
             known, self._lines = {}, list(error.problems)
         lines = leaks_section(outcomes, known, self._settings.leak_ignore)
+        if interrupted is not None:
+            lines.append(f"interrupted: the check of {interrupted.nodeid} had not ended")
         if self._settings.leak_accept and not lines:
             lines = [
                 "no test was checked: --mem-leak-accept needs --mem-leak-check or a marker"

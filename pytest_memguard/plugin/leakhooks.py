@@ -17,12 +17,13 @@ from pytest_memguard.checks.leak.plan import LeakPlan
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.leaks import LeakReading
-from pytest_memguard.model import Gap
+from pytest_memguard.model import Gap, Outcome
 from pytest_memguard.plugin.after_repetitions import AfterRepetitions
 from pytest_memguard.plugin.collector_off import SWITCH_OFF
 from pytest_memguard.plugin.earlier_garbage import EarlierGarbage
 from pytest_memguard.plugin.failures import Leak, Undecided
 from pytest_memguard.plugin.items import ItemHooks
+from pytest_memguard.plugin.keys import INTERRUPTED
 from pytest_memguard.plugin.owners import owners_of
 from pytest_memguard.plugin.pytest_internals.items import has_failed
 from pytest_memguard.plugin.repeats import RepeatedItem, doctest_names
@@ -260,6 +261,11 @@ class LeakHooks:
                 respect_disabled=self._gc_enabled,
                 kept=self._kept,
             )
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            reading = self._check.interrupted
+            if reading is not None:  # pytest makes no report of the test
+                item.config.stash[INTERRUPTED] = Outcome(nodeid=item.nodeid, leak=reading)
+            raise
         finally:
             if self._line is not None:
                 self._line.end()

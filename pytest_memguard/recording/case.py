@@ -58,6 +58,7 @@ _SLACK: Final = (
 _UNSEEN: Final = (
     "a cache is filling: {}; there was no time to see whether anything grows beside it"
 )
+_INTERRUPTED: Final = "the run was interrupted"
 _LONGER: Final = 3
 """How many times as many calls show whether a container keeps growing."""
 _ACCOUNTS: Final = 0.25
@@ -125,7 +126,9 @@ class Case:
         self._goes_on = False
         self._least = limits.least
         self._is_undivided = False
+        self._knows_causes = False
         self._in_doubt: Verdict | None = None
+        self._suspected: Verdict | None = None
         self._timed = TimedCall(self._call, _AT_MOST * limits.seconds)
 
     @property
@@ -175,12 +178,19 @@ class Case:
                 least=self._least,
             )
 
+    def so_far(self) -> Verdict:
+        """Return the verdict as far as it is known, if the check is interrupted."""
+        if self._suspected is not None:
+            return self._suspected
+        return Verdict(state="undecided", calls=self.calls, reason=_INTERRUPTED)
+
     def _call(self) -> None:
         self.calls += 1
         self._uncounted()
 
     def _on_suspicion(self, so_far: Verdict) -> Verdict | None:
         """Look for the cause of growth, and return a verdict if what is found decides it."""
+        self._suspected = so_far
         if self._where == "none":
             return None
         if self._has_no_time():
@@ -287,6 +297,7 @@ class Case:
                 self._explanation.failed(failed)
                 self._is_undivided = True
                 causes = None
+            self._knows_causes = causes is not None
             if causes is None:
                 causes = self._undivided(so_far)
             excluded = [
@@ -393,7 +404,8 @@ class Case:
         """Return the verdict on what is left; set the leak's parts and what was left out."""
         self.kept, self.filling = self._excluded.kept(), self._excluded.filling()
         if verdict.state == "leaking" and self.diagnosis is not None and self._divided_at:
-            others = self._part(verdict)
+            # without causes, only what the diagnosis has found is known
+            others = self._part(verdict) if self._knows_causes or self._excluded else True
             if self._excluded and not others:
                 # a mistake in measuring what is left out: nothing else was found to grow
                 verdict = replace(verdict, state="clean", rates=())

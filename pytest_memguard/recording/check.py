@@ -62,6 +62,9 @@ class LeakCheck:
         where: where to look for the cause of a leak: here, fork, none.
         owners: returns the parts of the test runner that keep things for a whole session.
         watcher: is called for every call and every reading.
+
+    Attributes:
+        interrupted: what is known of a callable whose check was interrupted.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class LeakCheck:
         self._left_behind = LeftBehind()
         self._heap = WholeHeap()
         self._counters: dict[bool, Counters] = {}
+        self.interrupted: LeakReading | None = None
         self._free: Reader | None = None
 
     def counters(self, *, resources: bool = True) -> Counters:
@@ -157,7 +161,7 @@ class LeakCheck:
             call, self._where, self._known, reader, limits, self._owners, kept, self._patience
         )
         try:
-            verdict = case.verdict()
+            verdict = self._verdict(case)
         finally:
             forget_stacks()
             if frozen:
@@ -190,6 +194,20 @@ class LeakCheck:
         for part in case.parts:
             self._known.add(part.diagnosis, part.verdict, part.growing_container)
         return _divided(reading, case.parts, self._heap_free() - free)
+
+    def _verdict(self, case: Case) -> Verdict:
+        """Return the verdict; keep what is known if the run is interrupted."""
+        start = Clock.seconds()
+        try:
+            return case.verdict()
+        except BaseException:
+            self.interrupted = LeakReading(
+                verdict=case.so_far(),
+                diagnosis=case.diagnosis,
+                calls=case.calls,
+                seconds=Clock.seconds() - start,
+            )
+            raise
 
     def _with_left_behind(
         self, verdict: Verdict, case: Case, reader: WatchedSignals, limits: Limits

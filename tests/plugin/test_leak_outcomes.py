@@ -213,6 +213,51 @@ def test_an_interruption_ends_the_run(run, raising):
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
 
 
+@pytest.mark.parametrize("raising", ["KeyboardInterrupt", "pytest.exit('enough')"])
+@pytest.mark.parametrize(
+    ("begins", "line"),
+    [
+        pytest.param(
+            "'pytest_memguard.recording.diagnosis' in sys.modules and len(KEPT) > 40",
+            "leaking: 1 test: keeps 1 block per call, in each of * calls (leaking)",
+            id="in-the-search",
+        ),
+        pytest.param(
+            "len(KEPT) > 5",
+            "undecided: *::test_it: the run was interrupted",
+            id="before-it",
+        ),
+    ],
+)
+def test_what_is_known_of_an_interrupted_check(run, raising, begins, line):
+    """The section comes, with the verdict so far, and the run ends as it always does."""
+    result = run(
+        f"""
+        import sys, pytest
+
+        KEPT = []
+
+        def test_first():
+            pass
+
+        def test_it():
+            KEPT.append(object())
+            if {begins}:
+                raise {raising}
+        """,
+        *CHECK,
+        "--mem-leak-calls=400",
+        "-p",
+        "no:randomly",
+    )
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.assert_outcomes(passed=1)
+    ending = "interrupted: the check of *::test_it had not ended"
+    result.stdout.fnmatch_lines(["*= leaks =*", "2 tests checked for leaks: 1 clean, *"])
+    result.stdout.fnmatch_lines([line])
+    result.stdout.fnmatch_lines([ending])
+
+
 def test_an_interruption_of_a_test_case(run):
     """The test is ended as always, with all that pytest needs for that."""
     result = run(
