@@ -17,7 +17,8 @@ from pytest_memguard.judge.lost_worker import cause_of
 from pytest_memguard.model import Gap
 from pytest_memguard.plugin.child_coverage import ChildCoverage
 from pytest_memguard.plugin.isolated_child import IsolatedChild
-from pytest_memguard.plugin.isolated_test import IsolatedTest, ending_of
+from pytest_memguard.plugin.isolated_death import IsolatedDeath, ending_of
+from pytest_memguard.plugin.isolated_test import IsolatedTest
 from pytest_memguard.plugin.limit_watch import why_no_limit
 from pytest_memguard.plugin.marked_items import MarkedItem
 from pytest_memguard.plugin.pytest_internals.isolated import prepare_temp_folder, tear_down
@@ -146,7 +147,7 @@ class Isolation:
         plan: IsolationPlan,
         server: ChildServer,
     ) -> None:
-        test = IsolatedTest(item, plan, self._stack, self._kills, self._coverage)
+        test = IsolatedTest(item, plan, self._stack, self._coverage)
         is_last = nextitem is None or self._place(nextitem) != self._place(item)
         following = -1 if nextitem is None or is_last else self._numbers.get(nextitem, -1)
         try:
@@ -163,7 +164,8 @@ class Isolation:
             raise
         self._latest = item.nodeid
         if ended is not None:
-            test.report_death(ended)
+            death = IsolatedDeath(item, plan, test.progress, self._kills, self._stack)
+            death.report(ended)
         if ended is not None or is_last:
             self._end_child(has_died=ended is not None)
         self._tear_down_here(item, nextitem)
