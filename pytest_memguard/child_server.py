@@ -1,29 +1,22 @@
-"""A process that is forked now, and forks children on request that send us messages."""
+"""A process that is forked now, and the children that it forks for us, which send messages."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import select
 import signal
 import socket
-import struct
 import sys
-import traceback
-import warnings
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final
 
 from pytest_memguard.child_channel import Channel, Message, raised
+from pytest_memguard.child_forker import FORK, KILL, NOTE, flush_outputs, fork, serve
 from pytest_memguard.clock import Clock
 from pytest_memguard.sizes import KIB
 from pytest_memguard.values import dataclass
 
-_FORK: Final = b"F"
-_KILL: Final = b"K"
-_NOTE: Final = struct.Struct("!cqq")
-_CHUNK: Final = 1 << 16
 _PATIENCE_SECONDS: Final = 10.0
 _LOST: Final = "the process that was forked before the first test has gone"
 _UNIT_OF_MAXRSS: Final = 1 if sys.platform == "darwin" else KIB
@@ -148,7 +141,7 @@ class ChildServer:
         self.pid = fork()
         if self.pid == 0:
             ours.close()
-            _serve(raised(theirs), run, prepare)
+            serve(raised(theirs), run, prepare)
         theirs.close()
         self._control = raised(ours)
 
@@ -165,14 +158,14 @@ class ChildServer:
         flush_outputs()
         ours, theirs = socket.socketpair()
         try:
-            socket.send_fds(self._control, [_FORK], [theirs.fileno()])
+            socket.send_fds(self._control, [FORK], [theirs.fileno()])
             kind, pid, _ = self._note()
         except OSError as error:
             ours.close()
             raise ServerLost(_LOST) from error
         finally:
             theirs.close()
-        if kind != _FORK:
+        if kind != FORK:
             ours.close()
             msg = f"no process could be forked: {os.strerror(pid)}"
             raise ServerLost(msg)
@@ -181,7 +174,7 @@ class ChildServer:
     def kill(self, number: int) -> None:
         """Send the child a signal."""
         with contextlib.suppress(OSError):
-            self._control.sendall(_KILL + bytes([number]))
+            self._control.sendall(KILL + bytes([number]))
 
     def read_end(self) -> Ended:
         """Read how the child has ended.
@@ -200,137 +193,10 @@ class ChildServer:
 
     def _note(self) -> tuple[bytes, int, int]:
         data = b""
-        while len(data) < _NOTE.size:
-            chunk = self._control.recv(_NOTE.size - len(data))
+        while len(data) < NOTE.size:
+            chunk = self._control.recv(NOTE.size - len(data))
             if not chunk:
                 raise ServerLost(_LOST)
             data += chunk
-        kind, first, second = _NOTE.unpack(data)
+        kind, first, second = NOTE.unpack(data)
         return kind, first, second
-
-
-def fork() -> int:
-    """Fork, whatever threads there are."""
-    with warnings.catch_warnings():
-        # Python 3.12 warns about forks in a process with threads; this one is intended
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
-
-
-def flush_outputs() -> None:
-    """Empty the buffers of the outputs, which a forked child would write once more."""
-    for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__} - {None}:
-        with contextlib.suppress(ValueError, OSError, AttributeError):
-            stream.flush()  # type: ignore[union-attr]
-
-
-def _serve(
-    control: socket.socket, run: Callable[[Channel], object], prepare: Callable[[], object]
-) -> NoReturn:
-    """Be the server."""
-    try:
-        os.setsid()
-        prepare()
-        _Server(control, run).serve()
-    except BaseException:  # noqa: BLE001  it ends in any case
-        traceback.print_exc()
-    finally:
-        os._exit(0)  # no cleanup handlers: they belong to the parent
-
-
-class _Server:
-    """What the server does.
-
-    Args:
-        control: the connection with the process that has forked it.
-        run: what children do.
-    """
-
-    def __init__(self, control: socket.socket, run: Callable[[Channel], object]) -> None:
-        self._control = control
-        self._run = run
-        self._child = 0
-        self._wake, self._woken = os.pipe()
-        os.set_blocking(self._woken, False)
-        self._before = signal.signal(signal.SIGCHLD, _do_nothing)
-        signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
-
-    def serve(self) -> None:
-        """Fork and wait for children until the other process closes the connection."""
-        waiting = select.poll()
-        waiting.register(self._control.fileno(), select.POLLIN)
-        waiting.register(self._wake, select.POLLIN)
-        while True:
-            ready = {descriptor for descriptor, _ in waiting.poll()}
-            if self._wake in ready:
-                os.read(self._wake, _CHUNK)
-            self._reap(os.WNOHANG)
-            if self._control.fileno() in ready and not self._answer():
-                self._signal(signal.SIGKILL)
-                self._reap(0)
-                return
-
-    def _answer(self) -> bool:
-        """Do what is asked for next; return whether anything was."""
-        request, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
-        if request == _FORK:
-            self._fork(socket.socket(fileno=descriptors[0]))
-        elif request == _KILL:
-            self._signal(self._control.recv(1)[0])
-        return bool(request)
-
-    def _fork(self, connection: socket.socket) -> None:
-        try:
-            pid = fork()
-        except OSError as error:
-            connection.close()
-            self._control.sendall(_NOTE.pack(b"!", error.errno or 0, 0))
-            return
-        if pid == 0:
-            self._be_child(connection)
-        connection.close()
-        self._child = pid
-        self._control.sendall(_NOTE.pack(_FORK, pid, 0))
-
-    def _be_child(self, connection: socket.socket) -> NoReturn:
-        status = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, self._before)
-            os.close(self._wake)
-            os.close(self._woken)
-            self._control.close()
-            os.setsid()
-            atexit._clear()  # noqa: SLF001  these handlers belong to the first process
-            self._run(Channel(connection))
-            atexit._run_exitfuncs()  # noqa: SLF001  and these to this one
-            status = 0
-        except BaseException:  # noqa: BLE001  the child ends in any case
-            traceback.print_exc()
-        finally:
-            flush_outputs()
-            os._exit(status)
-
-    def _signal(self, number: int) -> None:
-        if self._child:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if number == signal.SIGKILL:
-                    os.killpg(self._child, number)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._child, number)
-
-    def _reap(self, options: int) -> None:
-        """Report the end of the child, if it has ended, and end what it has left behind."""
-        if not self._child:
-            return
-        pid, status, usage = os.wait4(self._child, options)
-        if pid:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
-            self._child = 0
-            with contextlib.suppress(OSError):
-                self._control.sendall(_NOTE.pack(b"E", status, usage.ru_maxrss))
-
-
-def _do_nothing(*_: object) -> None:
-    """Be a handler: without one, a signal does not end a wait."""
