@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 
 import psutil
 import pytest
@@ -270,10 +271,16 @@ def test_a_limit_that_the_kernel_holds(watch) -> None:
 
 def test_a_signal_ends_the_watch(watch) -> None:
     """TERM ends the watch and its command, and the report is printed at once."""
-    pid = os.getpid()
-    threading.Timer(0.4, os.kill, (pid, signal.SIGTERM)).start()
     before = signal.getsignal(signal.SIGTERM)
-    status, out, _ = watch("--interval", "20", "--", "/bin/sleep", "4322")
+
+    def end() -> None:
+        # earlier it would end this process, which may be slow
+        if wait_until(lambda: signal.getsignal(signal.SIGTERM) != before):
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end).start()
+    status, out, _ = watch("--interval", "20", "--duration", "60", "--", "/bin/sleep", "4322")
     assert status == 0
     assert "ended by SIGTERM" in out
     assert before == signal.getsignal(signal.SIGTERM)
