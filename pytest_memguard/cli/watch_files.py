@@ -15,9 +15,9 @@ from pytest_memguard.codecs.watch_codecs import WATCH_CODEC
 from pytest_memguard.model import Environment
 from pytest_memguard.past_runs import HistoryLocation, PastReading, PastRun
 from pytest_memguard.probes.commit import current_commit
+from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.files import write_whole
 from pytest_memguard.storage.history_location import open_to_write
-from pytest_memguard.storage.stored_runs import append_run
 from pytest_memguard.watch_levels import PROCESS_SIGNALS, SIGNALS
 from pytest_memguard.watches import WatchRecord
 

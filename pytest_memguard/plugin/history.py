@@ -24,9 +24,9 @@ from pytest_memguard.plugin.properties import NEED, WAITED
 from pytest_memguard.probes.commit import current_commit
 from pytest_memguard.report.death_text import short_cause
 from pytest_memguard.settings import Settings
+from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history_location import FILE, check_location, open_to_write
-from pytest_memguard.storage.stored_runs import append_run
 
 _FAILED: Final = frozenset({"failed", "error"})
 _CRASH: Final = "???"

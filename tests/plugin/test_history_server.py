@@ -13,10 +13,11 @@ import sqlalchemy
 from pytest_memguard.cli import main
 from pytest_memguard.past_runs import Commit
 from pytest_memguard.storage import schema
+from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history_location import check_location, open_to_read, open_to_write
 from pytest_memguard.storage.postgres import Server
-from pytest_memguard.storage.stored_runs import append_run, read_readings, read_runs, read_tests
+from pytest_memguard.storage.stored_runs import read_readings, read_runs, read_tests
 from tests.support.history_values import (
     BARE,
     ENVIRONMENT,
@@ -158,7 +159,7 @@ def test_a_run_that_writes_for_too_long_is_told(url) -> None:
 APPEND = """
     import sys
     from tests.support.history_values import ENVIRONMENT, location, reading, run_at
-    from pytest_memguard.storage.stored_runs import append_run
+    from pytest_memguard.storage.appended_runs import append_run
     from pytest_memguard.storage.history_location import open_to_write
 
     sys.stdin.readline()

@@ -7,8 +7,8 @@ from pathlib import Path
 from pytest_memguard.model import Environment
 from pytest_memguard.past_runs import Commit, HistoryLocation, PastReading, PastRun
 from pytest_memguard.sizes import MIB
+from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.history_location import open_to_write
-from pytest_memguard.storage.stored_runs import append_run
 
 ENVIRONMENT = Environment(
     python="3.12.1",

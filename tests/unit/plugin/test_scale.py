@@ -25,9 +25,9 @@ from pytest_memguard.result_store import ResultStore
 from pytest_memguard.rules import closest
 from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import MIB
+from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.files import write_whole
 from pytest_memguard.storage.sqlite import SqliteFile
-from pytest_memguard.storage.stored_runs import append_run
 from tests.support import history_values
 from tests.support.fresh_process import alone
 from tests.support.sample_values import RUN, rss

@@ -10,16 +10,16 @@ from textwrap import dedent
 
 import pytest
 
+from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history_location import check_location, open_to_write
-from pytest_memguard.storage.stored_runs import append_run
 from tests.support.history_values import ENVIRONMENT, fill, location, reading, run_at
 
 TESTS = 300
 KILLED = """
     import os, random, signal, sys, time
     from pathlib import Path
-    from pytest_memguard.storage.stored_runs import append_run
+    from pytest_memguard.storage.appended_runs import append_run
     from pytest_memguard.storage.history_location import open_to_write
     from pytest_memguard.storage.sqlite import SqliteFile
     from tests.support.history_values import ENVIRONMENT, location, reading, run_at

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.history_location import open_to_read, open_to_write
 from pytest_memguard.storage.schema import MIGRATIONS, schema_number
-from pytest_memguard.storage.stored_runs import append_run, read_readings, read_runs
+from pytest_memguard.storage.stored_runs import read_readings, read_runs
 from tests.support.history_values import BARE, ENVIRONMENT, READING, RUN, location, run_at
 
 FOLDER = Path(__file__).parent

@@ -13,11 +13,11 @@ import pytest
 from pytest_memguard.past_runs import Commit
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage import schema
+from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history_location import check_location, open_to_read, open_to_write
 from pytest_memguard.storage.sqlite import SqliteFile
 from pytest_memguard.storage.stored_runs import (
-    append_run,
     read_changing,
     read_readings,
     read_runs,
