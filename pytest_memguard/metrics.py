@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pytest_memguard.sizes import KIB, MIB, format_size
+from pytest_memguard.sizes import KIB, MIB, format_size, format_sizes
 from pytest_memguard.values import dataclass
 
 BYTES: Final = "bytes"
@@ -56,6 +56,10 @@ class Metric:
     def amount(self, value: float) -> str:
         """Return a number with its unit: "12.0 MiB", "5 open files"."""
         return format_size(value) if self.is_memory else f"{value:,.0f} {self.unit}"
+
+    def amounts(self, *values: float) -> list[str]:
+        """Return numbers that one sentence compares, in the same unit."""
+        return format_sizes(*values) if self.is_memory else list(map(self.amount, values))
 
     def tolerance(self, limit: int) -> int:
         """Return how far the resolution alone may put a peak above a limit, if that matters."""

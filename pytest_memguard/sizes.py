@@ -6,6 +6,7 @@ KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
 TIB = 1024**4
+_TENTHS = 10
 
 
 def format_size(size: float) -> str:
@@ -19,6 +20,22 @@ def format_size(size: float) -> str:
     if magnitude >= KIB:
         return f"{size / KIB:.1f} KiB"
     return f"{size:.0f} B"
+
+
+def format_sizes(*sizes: float) -> list[str]:
+    """Return bytes in words, all in one unit: ["55.4 MiB", "0.4 MiB"].
+
+    It is the largest unit in which none of them is less than a tenth; nothing is 0 B.
+    """
+    present = [abs(size) for size in sizes if size]
+    for unit, name, digits in ((GIB, "GiB", 2), (MIB, "MiB", 1), (KIB, "KiB", 1)):
+        if (
+            present
+            and max(present) >= unit - unit / KIB / 20
+            and min(present) >= unit / _TENTHS
+        ):
+            return [f"{size / unit:.{digits}f} {name}" if size else "0 B" for size in sizes]
+    return [f"{size:.0f} B" for size in sizes]
 
 
 def format_mib(size: float) -> str:

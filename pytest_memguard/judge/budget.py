@@ -76,9 +76,10 @@ def uncovered_setup(budgets: Iterable[Budget], rise: int) -> str:
         rise: bytes by which the peak of setup was above its start.
     """
     budget = next(b for b in budgets if b.key == (RSS.name, "call", None))
+    risen, limit = _amounts(budget, rise)
     return (
-        f"setup rose {amount(budget, rise)}, above {_limit(budget)}, which covers only the "
-        "call (phase='all' covers setup too)"
+        f"setup rose {risen}, above {limit}, which covers only the call (phase='all' covers "
+        "setup too)"
     )
 
 
@@ -96,13 +97,15 @@ def subject(budget: Budget, phase: PhaseName | None) -> str:
     return noun
 
 
-def _limit(budget: Budget) -> str:
-    return f"the budget of {amount(budget, budget.limit)} set by {budget.where}"
-
-
 def amount(budget: Budget, value: float) -> str:
     """Return an amount of a budget's metric in words: "20.0 MiB"."""
     return metric_named(budget.metric).amount(value)
+
+
+def _amounts(budget: Budget, *values: float) -> list[str]:
+    """Return amounts in one unit, and then the budget in words."""
+    *amounts, limit = metric_named(budget.metric).amounts(*values, budget.limit)
+    return [*amounts, f"the budget of {limit} set by {budget.where}"]
 
 
 def _how(peak: Peak) -> str:
@@ -116,18 +119,14 @@ def _how(peak: Peak) -> str:
 
 
 def _over(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
-    over = amount(budget, peak.value - budget.limit)
-    return (
-        f"{subject(budget, phase)} {amount(budget, peak.value)}{_how(peak)} is {over} over "
-        f"{_limit(budget)}"
-    )
+    used, over, limit = _amounts(budget, peak.value, peak.value - budget.limit)
+    return f"{subject(budget, phase)} {used}{_how(peak)} is {over} over {limit}"
 
 
 def _near(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
-    return (
-        f"{subject(budget, phase)} {amount(budget, peak.value)}{_how(peak)} is "
-        f"{peak.value / budget.limit:.0%} of {_limit(budget)}"
-    )
+    used, limit = _amounts(budget, peak.value)
+    share = f"{peak.value / budget.limit:.0%}"
+    return f"{subject(budget, phase)} {used}{_how(peak)} is {share} of {limit}"
 
 
 def _fine(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
@@ -135,18 +134,18 @@ def _fine(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
     instrument, advice = "the kernel's mark is", "; metric='heap' is exact to the byte"
     if metric.includes_resident:
         instrument, advice = "samples are", ""
+    used, resolution, limit = _amounts(budget, peak.value, metric.resolution)
     return (
-        f"{subject(budget, phase)} {amount(budget, peak.value)} is as near to "
-        f"{_limit(budget)} as {instrument} exact ({amount(budget, metric.resolution)})"
-        f"{advice}"
+        f"{subject(budget, phase)} {used} is as near to {limit} as {instrument} exact "
+        f"({resolution}){advice}"
     )
 
 
 def _undecided(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
+    low, high, limit = _amounts(budget, peak.value, peak.high)
     return (
-        f"{subject(budget, phase)} lies between {amount(budget, peak.value)} and "
-        f"{amount(budget, peak.high)}, {_limit(budget)} in between: {REASONS[peak.bound]}"
-        f"{REMEDIES[peak.bound]}"
+        f"{subject(budget, phase)} lies between {low} and {high}, {limit} in between: "
+        f"{REASONS[peak.bound]}{REMEDIES[peak.bound]}"
     )
 
 
@@ -157,13 +156,10 @@ def _unseen(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
     if metric_named(peak.metric).includes_resident:
         witness = "high-water marks and page faults of its descendants allow"
         unbounded = "SIGCHLD is ignored, and children end without a trace"
-    bound = (
-        unbounded
-        if peak.unseen is None
-        else f"{witness} up to {amount(budget, peak.high + peak.unseen)}"
-    )
+    used, top, limit = _amounts(budget, peak.value, peak.high + (peak.unseen or 0))
+    bound = unbounded if peak.unseen is None else f"{witness} up to {top}"
     return (
-        f"{subject(budget, phase)} was sampled, {amount(budget, peak.value)} at the highest, "
-        f"within {_limit(budget)}; {bound}, so a short peak above the budget may have been "
+        f"{subject(budget, phase)} was sampled, {used} at the highest, "
+        f"within {limit}; {bound}, so a short peak above the budget may have been "
         "missed"
     )

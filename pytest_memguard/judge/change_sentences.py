@@ -45,10 +45,7 @@ def sentence(change: Change, was: BaselineEntry, now: BaselineEntry, *, by_noise
     if change.kind == "undecided":
         return _undecided(change, was, now)
     if change.kind == "improvement":
-        return (
-            f"{subject(change)} {_amount(change, change.now)} is {_difference(change)} below "
-            f"the baseline of {_amount(change, change.before)}"
-        )
+        return _moved(change, "below")
     if was.imports > now.imports and change.subject == "peak":
         return (
             f"the baseline of {_amount(change, change.before)} has the memory of modules in "
@@ -89,7 +86,8 @@ def above(change: Change, *, by_noise: bool) -> str:
         by_noise: whether noise allows more than the rule does.
     """
     noise = " and the noise on record allow" if by_noise else " allows"
-    most = _amount(change, change.allowed)
+    difference = abs(change.now - change.before)
+    *_, most = _amounts(change, change.now, difference, change.before, change.allowed)
     return f"{above_baseline(change)}; {_rule(change)}{noise} up to {most}"
 
 
@@ -122,16 +120,25 @@ def subject(change: Change) -> str:
 
 
 def _amount(change: Change, size: int) -> str:
-    text = metric_named(change.environment.metric).amount(size)
-    return f"{text} per call" if change.subject == "leak" else text
+    return _amounts(change, size)[0]
 
 
-def _difference(change: Change) -> str:
+def _amounts(change: Change, *sizes: int) -> list[str]:
+    """Return numbers that one sentence compares, in the same unit."""
+    end = " per call" if change.subject == "leak" else ""
+    amounts = metric_named(change.environment.metric).amounts(*sizes)
+    return [f"{text}{end}" for text in amounts]
+
+
+def _moved(change: Change, where: str) -> str:
+    """Return the number, and how far it is above or below the baseline value."""
     difference = abs(change.now - change.before)
-    text = _amount(change, difference)
+    now, more, before, _ = _amounts(
+        change, change.now, difference, change.before, change.allowed
+    )
     if change.before > 0:
-        text = f"{text} ({difference / change.before:.0%})"
-    return text
+        more = f"{more} ({difference / change.before:.0%})"
+    return f"{subject(change)} {now} is {more} {where} the baseline of {before}"
 
 
 def above_baseline(change: Change) -> str:
@@ -140,10 +147,7 @@ def above_baseline(change: Change) -> str:
     Args:
         change: the change, without its text.
     """
-    return (
-        f"{subject(change)} {_amount(change, change.now)} is {_difference(change)} above the "
-        f"baseline of {_amount(change, change.before)}"
-    )
+    return _moved(change, "above")
 
 
 def _rule(change: Change) -> str:

@@ -65,17 +65,17 @@ def after_breach(finding: Finding, calls: TwoCalls | None, problem: str) -> Find
         why = problem or "it did not pass there"
         return _open(finding, f"it could not be {_AGAIN}: {why}")
     cold = calls.cold
-    amount = metric_named(budget.metric).amount
+    amounts = metric_named(budget.metric).amounts
+    over = here.value - budget.limit
+    there, high, *_ = amounts(cold.value, cold.high, here.value, over, budget.limit)
     if cold.ceiling <= budget.limit:
-        why = f"it used only {amount(cold.value)}, so the rest depends on earlier tests"
+        why = f"it used only {there}, so the rest depends on earlier tests"
         return replace(_open(finding, f"{_AGAIN}, {why} (--mem-confirm)"), rule="undecided")
     is_over = cold.value > budget.limit
     if is_over and abs(cold.value - here.value) <= ignored_slack(budget.limit):
         return finding
-    there = amount(cold.value)
-    if not is_over:
-        there = f"between {there} and {amount(cold.high)}"
-    return _open(finding, f"{_AGAIN}: {there}")
+    words = there if is_over else f"between {there} and {high}"
+    return _open(finding, f"{_AGAIN}: {words}")
 
 
 def after_fresh(finding: Finding, calls: TwoCalls | None, problem: str) -> Finding | None:

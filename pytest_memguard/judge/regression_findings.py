@@ -54,9 +54,9 @@ def peak_finding(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding |
         return Finding(rule="undecided", budget=budget, peak=peak, text=text)
     if peak.bound == "foreign":
         return None  # the baseline value was measured beside other allocators as well
-    amount = metric_named(budget.metric).amount
+    low, high, _ = metric_named(budget.metric).amounts(peak.value, peak.high, budget.limit)
     text = (
-        f"{subject(change)} lies between {amount(peak.value)} and {amount(peak.high)}, the "
+        f"{subject(change)} lies between {low} and {high}, the "
         f"{allowed(change)} in between: {REASONS[peak.bound]}"
     )
     return Finding(rule="undecided", budget=budget, peak=peak, text=text)
@@ -273,8 +273,9 @@ def _holders(fills: Sequence[Fill]) -> str:
 
 
 def _in_words(finding: Finding, told: Sequence[TwoCalls]) -> str:
-    amount = metric_named(finding.budget.metric).amount
-    first = " and ".join(amount(calls.cold.value) for calls in told)
     warm = told[-1].warm
-    again = "" if warm is None else f", and {amount(warm.value)} when it is called once more"
-    return f"{first}{again}"
+    later = [warm.value] if warm is not None else []
+    values = [*(calls.cold.value for calls in told), *later]
+    amounts = metric_named(finding.budget.metric).amounts(*values)
+    again = f", and {amounts.pop()} when it is called once more" if later else ""
+    return f"{' and '.join(amounts)}{again}"

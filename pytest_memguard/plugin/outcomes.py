@@ -276,8 +276,7 @@ def short_numbers(findings: Sequence[Finding]) -> str:
     cause, limit = finding.cause, finding.budget.limit
     if (cause is not None and cause.is_fill) or finding.peak.value <= limit:
         return ""  # it is another number that is too large: the cold peak, or a bound
-    amount = metric_named(finding.budget.metric).amount
-    return f"{amount(finding.peak.value)} > {amount(limit)}"
+    return " > ".join(metric_named(finding.budget.metric).amounts(finding.peak.value, limit))
 
 
 def result_of(report: pytest.TestReport) -> str:

@@ -21,7 +21,7 @@ from pytest_memguard.model import CallSite, Finding, Outcome
 
 _MOST_TRACED: Final = 40
 """How many regressions of a process are traced at once, at most."""
-_MOST_OPEN_TRACED: Final = 60
+_MOST_OPEN_TRACED: Final = 120
 """How many undecided tests are, which a line that has grown may decide."""
 _TRACED: Final = "The lines are those of a first call, under memray in a fresh process."
 _TRACED_AGAIN: Final = "The lines are those of a second call, under memray in a fresh process."

@@ -140,7 +140,7 @@ def test_undecided_sentence() -> None:
             0,
             100,
             3 * KIB,
-            "its leak of 3.0 KiB per call is 3.0 KiB per call above the baseline of 0 B per "
+            "its leak of 3072 B per call is 3072 B per call above the baseline of 0 B per "
             "call; RULE (the marker) allows up to 100 B per call",
             id="leak",
         ),

@@ -94,7 +94,7 @@ def save_baseline(run: Run, folder: Path) -> None:
     """Save a baseline where there is none."""
     settings = Settings(save=".memguard/baseline.json")
     saver = Saver(settings, folder / "baseline.json", "it", "", cold=False)
-    told = saver.save(run, frozenset(), "")
+    told = saver.save(run, frozenset(), "", frozenset())
     assert "new" in told[0]
 
 
