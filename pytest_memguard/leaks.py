@@ -26,6 +26,11 @@ MEMORY_SIGNALS: Final[frozenset[Signal]] = frozenset({"blocks", "C heap", "USS"}
 """Signals of memory; a check without any of them cannot see memory leaks."""
 STARTS_TRACEMALLOC: Final = "the test starts tracemalloc, so not all lines may be known"
 """A note on a cause: CPython itself keeps some bytes each time tracemalloc starts."""
+NOT_FOLLOWED: Final = (
+    "there was no time to follow objects one by one, so a line may be that of an object whose "
+    "memory was used again"
+)
+"""A note on a cause whose lines are those that allocated the memory first."""
 _MANY: Final = 100
 """From so many things on, fractions are left out."""
 _KEY: Final = re.compile(r"\['[^'\]]*'\]|\[-?\d+\]")

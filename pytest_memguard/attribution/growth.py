@@ -58,6 +58,8 @@ class GrowthFound:
     """By how much it grew."""
     sure: bool = True
     """Whether measuring all containers would show nothing more."""
+    reached: float = 1.0
+    """Which part of the objects that became more `growing_container` leads to."""
 
 
 class HeapGrowth:
@@ -233,7 +235,15 @@ class _Look:
             path=path,
             growing_container=self._growing_container,
             gained=self._gained,
+            reached=self._reached(),
         )
+
+    def _reached(self) -> float:
+        """Return which part of the objects that became more the growing container leads to."""
+        known = self._new_objects.counts.total()
+        if not known or self._growing_container is None:
+            return 1.0
+        return len(self._new_objects.reached(self._growing_container)) / known
 
     def _replaces(self, everything: Sequence[Any], may_be_gone: int = 0) -> None:
         """Note whether new objects may have replaced others of their types, which are gone."""
@@ -288,6 +298,7 @@ class _Look:
             notes=tuple(self.notes),
             growing_container=self._growing_container,
             gained=self._gained,
+            reached=self._reached(),
         )
 
     def _path(self, containers: Containers, *, evident: bool = True) -> RetentionPath | None:

@@ -25,11 +25,17 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.codecs.leak_codecs import WHOLE_DIAGNOSIS_CODEC
 from pytest_memguard.isolation import can_fork, run_in_fork
 from pytest_memguard.judge.growth_scales import measured_rate
-from pytest_memguard.leaks import STARTS_TRACEMALLOC, Diagnosis, RetentionPath, Verdict
+from pytest_memguard.leaks import (
+    NOT_FOLLOWED,
+    STARTS_TRACEMALLOC,
+    Diagnosis,
+    RetentionPath,
+    Verdict,
+)
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.python_blocks import TracingStopped, traced_again
 from pytest_memguard.probes.surviving_blocks import SurvivingBlocks, SurvivorTracker, warm_up
-from pytest_memguard.recording.calls import LEAST, in_time, make_calls
+from pytest_memguard.recording.calls import LEAST, TimedCall, in_time, make_calls
 from pytest_memguard.recording.further_search import searched_further
 from pytest_memguard.recording.settled_signals import forget_types
 
@@ -50,12 +56,12 @@ _FEEDING_CALLS: Final = 6
 ALIKE: Final = 5.0
 """How many times faster or slower the same leak may grow in another test."""
 _FORK_SECONDS: Final = 60.0
+_PART_OF_OBJECTS: Final = 0.25
+"""Which part of the new objects a holder leads to, if there was no time to make sure of it."""
+_PART_OF_BLOCKS: Final = 0.05
+"""How many items it gains for each block, if no new object is tracked."""
 _FEW_TABLES: Final = 4
 """So many blocks more than stay are no tables of many old containers that have moved."""
-_NOT_ASKED: Final = (
-    "there was no time to follow objects one by one, so a line may be that of an object whose "
-    "memory was used again"
-)
 
 
 def diagnose(
@@ -174,44 +180,73 @@ def _diagnosed(
     finally:
         folder.close()
         gc.freeze()  # as the check had it; garbage was collected before it was thawed
-    before = length_of(found.growing_container)
-    note, traced = tracker.note, False
+    before, note = length_of(found.growing_container), tracker.note
     if not note and Clock.seconds() >= end:
-        note = _NOT_ASKED
+        note = NOT_FOLLOWED
     elif not note:
         try:
-            tables = TablesInTrace(
-                found.growing_container, old=_may_have_moved(surviving, per_call * calls)
+            tables = _tables(found, surviving, per_call * calls)
+            surviving = in_time(
+                partial(traced_again, call, calls, collect, surviving, tables), surviving
             )
-            again = partial(traced_again, call, calls, collect, surviving, tables)
-            surviving = in_time(again, surviving)
         except TracingStopped:
-            note, traced = STARTS_TRACEMALLOC, True
+            note = STARTS_TRACEMALLOC
     if glanced and not _goes_on(found, length_of(found.growing_container) - before, least):
-        found = in_time(partial(measure, calls, least), found)
-    diagnosis = replace(_diagnosis(calls, surviving, found, verdict, note), traced=traced)
+        found = in_time(partial(measure, calls, least), _without_holder(found))
+    if found.notes or (isinstance(call, TimedCall) and call.is_over):
+        found = _with_evidence(found, per_call, least)
+    diagnosis = _diagnosis(calls, surviving, found, verdict, note)
     if Clock.seconds() < end:
         diagnosis, found = searched_further(
             call, diagnosis, found, verdict, sparse=per_call < 1, seconds=seconds
         )
     collect()
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SPARSE)
-    return named(diagnosis), _growing_container(diagnosis, found, per_call) or growing_threads(
-        diagnosis.path, verdict
-    )
+    container = _growing_container(diagnosis, found, per_call)
+    return named(diagnosis), container or growing_threads(diagnosis.path, verdict)
 
 
-def _may_have_moved(surviving: list[SurvivingBlocks], blocks: float) -> bool:
-    """Return whether some blocks may be tables of old containers that have moved.
+def _with_evidence(found: GrowthFound, blocks: float, least: int) -> GrowthFound:
+    """Return what was found in too little time, without a holder if it may be another one's.
+
+    Any container may have got something in the few calls: it has to grow with every call, and
+    to lead to a good part of what is new.
 
     Args:
+        found: what was found.
+        blocks: the number of blocks that stay per call.
+        least: the least number of the calls that leak.
+    """
+    if found.path is None or found.path.bounded or found.path.owner:
+        return found
+    is_part = (
+        found.reached >= _PART_OF_OBJECTS
+        if found.types  # else nothing that is new is tracked: each item is a part of it
+        else found.gained >= _PART_OF_BLOCKS * blocks * least
+    )
+    if is_part and found.gained >= STEADY * least:
+        return found
+    return _without_holder(found)
+
+
+def _without_holder(found: GrowthFound) -> GrowthFound:
+    return replace(found, path=None, growing_container=None, gained=0)
+
+
+def _tables(
+    found: GrowthFound, surviving: list[SurvivingBlocks], blocks: float
+) -> TablesInTrace:
+    """Return what knows tables in a trace, those of old containers if some may have moved.
+
+    Args:
+        found: what was found to grow.
         surviving: all blocks that the calls have left behind.
         blocks: the number of Python's blocks that stay of these calls: a table that has moved
             is none of them.
     """
     excess = sum(one.count for one in surviving if one.of_python) - blocks
     moved = sum(one.count for one in surviving if one.may_have_moved)
-    return max(excess, moved) > _FEW_TABLES
+    return TablesInTrace(found.growing_container, old=max(excess, moved) > _FEW_TABLES)
 
 
 def _made_sure(
@@ -397,7 +432,14 @@ def _diagnosis(
     heap = max(0.0, measured_rate(verdict.rounds, "C heap") or 0.0)
     lines = leak_lines(surviving, calls, per_call, known, heap)
     notes = tuple(text for text in (note, *found.notes) if text)
-    return Diagnosis(calls=calls, lines=lines, types=found.types, path=found.path, notes=notes)
+    return Diagnosis(
+        calls=calls,
+        lines=lines,
+        types=found.types,
+        path=found.path,
+        notes=notes,
+        traced=note == STARTS_TRACEMALLOC,
+    )
 
 
 def _blocks_per_call(verdict: Verdict) -> float:

@@ -7,7 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.attribution.values import length_of
-from pytest_memguard.leaks import STARTS_TRACEMALLOC, Diagnosis, RetentionPath
+from pytest_memguard.leaks import (
+    NOT_FOLLOWED,
+    STARTS_TRACEMALLOC,
+    Diagnosis,
+    RetentionPath,
+)
 from pytest_memguard.recording.calls import CallFailed, OutOfTime
 
 if TYPE_CHECKING:
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_memguard.recording.diagnosis import GrowingContainer
     from pytest_memguard.recording.parts import Part
 
+_BEST_GUESS: Final = "; the holder is the best guess so far"
 _FAILED: Final = "a call under the instruments failed: {}"
 _CUT_SHORT: Final = "explaining it was cut short: {}"
 _BROKEN: Final = "memguard failed to explain it ({}: {}); please report that"
@@ -60,9 +66,12 @@ class Explanation:
         Args:
             spent: how many calls took how long.
         """
+        note = _CUT_SHORT.format(spent)
         if self.diagnosis is not None:
             self.diagnosis = replace(self.diagnosis, is_cut_short=True)
-        self.add_note(_CUT_SHORT.format(spent))
+            if self.diagnosis.path is not None:
+                note += _BEST_GUESS
+        self.add_note(note)
 
     def failed(self, error: CallFailed) -> None:
         """Note that a call went wrong.
@@ -194,6 +203,8 @@ class Explanation:
             part: one of the leaks.
         """
         notes = self.diagnosis.notes if self.diagnosis is not None else ()
+        if part.is_followed:
+            notes = tuple(note for note in notes if note != NOT_FOLLOWED)
         return replace(
             part, diagnosis=replace(part.diagnosis, notes=(*part.diagnosis.notes, *notes))
         )

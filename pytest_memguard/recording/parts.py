@@ -78,6 +78,8 @@ class Part:
     """Its cause."""
     growing_container: GrowingContainer | None
     """The container that grows with it, if there is one."""
+    is_followed: bool = True
+    """Whether its lines are those of the objects that have the memory now."""
 
 
 def parts_of(
@@ -381,7 +383,8 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
     known = [piece for piece in cause.pieces if piece.stack and not piece.of_instruments]
     # where the contents themselves were made, unless they are a small part of what they hold
     enough = sum(one.size for one in made) >= _CONTENTS * sum(one.size for one in known)
-    if made and enough:
+    is_followed = bool(made) and enough
+    if is_followed:
         grown = next((r.per_call for r in verdict.rates if r.signal == "blocks"), 0.0)
         stays = per_call <= _TOO_MUCH * grown  # or much of what was found does not
         whole = is_value(cause.holding.growing_container)  # then no block is missing
@@ -408,7 +411,10 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
             holding.growing_container, holding.gained / cause.calls
         )
     return Part(
-        verdict=verdict, diagnosis=named(diagnosis), growing_container=growing_container
+        verdict=verdict,
+        diagnosis=named(diagnosis),
+        growing_container=growing_container,
+        is_followed=is_followed,
     )
 
 

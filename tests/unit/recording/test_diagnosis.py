@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import time
+from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.leaks import Rate, Verdict
+from pytest_memguard.attribution.growth import GrowthFound
+from pytest_memguard.leaks import Rate, RetentionPath, TypeGrowth, Verdict
 from pytest_memguard.recording import diagnosis
 from tests.support.fresh_process import fresh
 from tests.unit.attribution.leaking import NAME, module
@@ -114,3 +116,35 @@ def test_a_slow_leak_beside_what_is_replaced():
     calls, holder = fresh(_few_calls)
     assert calls < 10
     assert holder == f"{NAME}.L"
+
+
+PATH = RetentionPath(steps=("module sys", "path (list)"), holder="sys.path")
+OBJECTS = (TypeGrowth(type="app.Node", count=16, size=900),)
+
+
+@pytest.mark.parametrize(
+    ("found", "blocks", "stays"),
+    [
+        pytest.param(GrowthFound(path=PATH, types=OBJECTS, gained=16), 3, True, id="evident"),
+        pytest.param(
+            GrowthFound(path=PATH, types=OBJECTS, gained=16, reached=0.1),
+            3,
+            False,
+            id="another",
+        ),
+        pytest.param(GrowthFound(path=PATH, types=OBJECTS), 3, False, id="does-not-grow"),
+        pytest.param(
+            GrowthFound(path=PATH, types=OBJECTS, gained=9), 3, False, id="in-some-calls"
+        ),
+        pytest.param(GrowthFound(path=PATH, gained=16), 1, True, id="text"),
+        pytest.param(
+            GrowthFound(path=PATH, gained=16), 352, False, id="one-text-of-many-blocks"
+        ),
+        pytest.param(
+            GrowthFound(path=replace(PATH, bounded="maxlen=9")), 352, True, id="a-cache"
+        ),
+    ],
+)
+def test_holders_that_were_found_in_too_little_time(found, blocks, stays) -> None:
+    """One that may have nothing to do with the leak is not named."""
+    assert (diagnosis._with_evidence(found, blocks, 16).path is not None) is stays

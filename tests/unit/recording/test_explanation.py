@@ -1,0 +1,44 @@
+"""Tests of what is known about a leak: notes that hold, and how sure a holder is."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_memguard.leaks import NOT_FOLLOWED, Diagnosis, RetentionPath, Verdict
+from pytest_memguard.recording.explanation import Explanation
+from pytest_memguard.recording.parts import Part
+
+PATH = RetentionPath(steps=("module app", "KEPT (list)"), holder="app.KEPT")
+LEAKING = Verdict(state="leaking", calls=30)
+
+
+@pytest.mark.parametrize("is_followed", [True, False])
+def test_objects_that_were_followed_later(is_followed) -> None:
+    """The note on lines of reused memory stays only where the division did not follow them."""
+    explanation = Explanation()
+    explanation.found(Diagnosis(calls=16, notes=(NOT_FOLLOWED, "another")))
+    part = Part(
+        verdict=LEAKING,
+        diagnosis=Diagnosis(calls=16),
+        growing_container=None,
+        is_followed=is_followed,
+    )
+    notes = explanation.with_notes(part).diagnosis.notes
+    assert notes == (("another",) if is_followed else (NOT_FOLLOWED, "another"))
+
+
+@pytest.mark.parametrize(
+    ("path", "note"),
+    [
+        pytest.param(PATH, "too long; the holder is the best guess so far", id="a-holder"),
+        pytest.param(None, "too long", id="no-holder"),
+    ],
+)
+def test_an_explanation_that_was_cut_short(path, note) -> None:
+    """The note says how sure the holder is, if one is named."""
+    explanation = Explanation()
+    explanation.found(Diagnosis(calls=6, path=path))
+    explanation.cut_short("too long")
+    assert explanation.diagnosis is not None
+    assert explanation.diagnosis.is_cut_short
+    assert explanation.diagnosis.notes == (f"explaining it was cut short: {note}",)
