@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
-from functools import cache
 from typing import Any, Final
+
+from pytest_memguard.probes.thread_cache import malloc_and_free
 
 _PER_SIZE: Final = 7
 """Freed blocks of one size that the cache of a thread holds at most."""
@@ -45,18 +44,9 @@ def fill_tcache_of_threads() -> None:
 
 
 def _take_and_free(sizes: tuple[int, ...]) -> None:
-    take, free = _malloc()
+    take, free = malloc_and_free()
     for at in range(len(sizes)):
         _BLOCKS[at] = take(sizes[at])
     for at in range(len(sizes)):
         free(_BLOCKS[at])
         _BLOCKS[at] = None
-
-
-@cache
-def _malloc() -> tuple[Callable[[int], Any], Callable[[Any], None]]:
-    """Return malloc and free, to be called with the interpreter's lock held."""
-    take, free = ctypes.pythonapi["malloc"], ctypes.pythonapi["free"]
-    take.argtypes, take.restype = [ctypes.c_size_t], ctypes.c_void_p
-    free.argtypes, free.restype = [ctypes.c_void_p], None
-    return take, free

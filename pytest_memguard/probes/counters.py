@@ -23,6 +23,7 @@ from pytest_memguard.probes.signal_readers import (
     read_file,
     uncollectable_objects,
 )
+from pytest_memguard.probes.thread_cache import thread_cache
 
 _STATUS: Final = 4096
 _RESOURCES: Final[frozenset[Signal]] = frozenset(
@@ -54,6 +55,7 @@ class Counters:
 
     def __init__(self, *, resources: bool = True) -> None:
         self.gaps: list[Gap] = []
+        self._cache = thread_cache()
         self.heap = self._c_heap()
         self.open_files = self._open_files() if resources else None
         readers: list[tuple[Signal, Reader | None]] = [
@@ -80,6 +82,11 @@ class Counters:
     def readers(self) -> dict[Signal, Reader]:
         """What reads each signal alone."""
         return dict(zip(self.signals, self._readers, strict=True))
+
+    @property
+    def leaves_cache_out(self) -> bool:
+        """Whether the C heap is read without what the cache of this thread holds."""
+        return self._cache is not None and self._cache.is_mine
 
     @property
     def resources(self) -> Sequence[int]:
@@ -109,7 +116,7 @@ class Counters:
         return sys.getallocatedblocks
 
     def _c_heap(self) -> Reader | None:
-        used = heap_used()
+        used = heap_used(self._cache.size if self._cache is not None else int)
         if used is None:
             self._gap("C heap", "the C library does not report it (psutil.heap_info)")
         return used

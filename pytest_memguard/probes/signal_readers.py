@@ -15,8 +15,12 @@ Reader = Callable[[], int]
 MOST_CHILDREN_BYTES: Final = 1 << 16
 
 
-def heap_used() -> Reader | None:
-    """Return a reader of the bytes in use on the C heap; ``None`` if there is none."""
+def heap_used(cached: Reader = int) -> Reader | None:
+    """Return a reader of the bytes in use on the C heap; ``None`` if there is none.
+
+    Args:
+        cached: returns the bytes that count as in use and are not.
+    """
     import psutil
 
     info: Any = getattr(psutil, "heap_info", None)
@@ -25,7 +29,7 @@ def heap_used() -> Reader | None:
 
     def c_heap() -> int:
         now = info()
-        return int(now.heap_used + now.mmap_used)
+        return int(now.heap_used + now.mmap_used) - cached()
 
     return c_heap
 

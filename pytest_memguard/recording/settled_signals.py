@@ -50,7 +50,11 @@ class SettledSignals:
         self._memory = tuple(
             i for i, name in enumerate(self.signals) if name in ("blocks", "C heap")
         )
-        self._has_tcache = sys.platform == "linux" and "C heap" in counters.signals
+        self._fills_cache = (
+            sys.platform == "linux"
+            and "C heap" in counters.signals
+            and not counters.leaves_cache_out
+        )
 
     def row(self) -> array[int]:
         """Return an array for one reading of every signal."""
@@ -68,7 +72,8 @@ class SettledSignals:
 
         Args:
             row: an array from `row`.
-            settle: whether to empty caches that fill with use, and to fill the thread cache.
+            settle: whether to empty caches that fill with use, and to fill the thread cache if
+                what it holds cannot be read.
             types: whether to empty the interpreter's type cache even otherwise.
             before: an earlier reading; resources above it get some time to disappear.
         """
@@ -130,7 +135,7 @@ class SettledSignals:
         self._empties = False
 
     def _read(self, row: array[int], *, settle: bool) -> None:
-        if self._has_tcache:
+        if self._fills_cache:
             fill_tcache() if settle else fill_tcache_of_threads()
         self._counters.read(row)
 
