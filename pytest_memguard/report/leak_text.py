@@ -17,7 +17,7 @@ from pytest_memguard.leaks import (
     RetentionPath,
     Signal,
 )
-from pytest_memguard.report.table import leak_line_table, rounds_table, type_table
+from pytest_memguard.report.leak_tables import leak_line_table, rounds_table, type_table
 from pytest_memguard.sizes import format_size
 
 _NOT_DIAGNOSED = (

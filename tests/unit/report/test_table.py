@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.leaks import LeakLine
 from pytest_memguard.model import Budget, CallSite, Outcome, Peak, PhaseReading, StageReading
 from pytest_memguard.report import table
 from pytest_memguard.report.columns import narrow_table
@@ -228,22 +227,3 @@ def test_what_was_missed(unseen, method, text) -> None:
     """A peak has its bound beside it, or says that there is none."""
     peak = replace(rss(20), unseen=unseen, method=method)
     assert text == table._peak(peak)
-
-
-@pytest.mark.parametrize(
-    ("blocks", "calls", "shown"),
-    [
-        pytest.param(16, 16, "1", id="each call"),
-        pytest.param(17, 16, "1", id="a list that moved"),
-        pytest.param(31, 16, "2", id="one block that is missing"),
-        pytest.param(20, 16, "1.25", id="every fourth call two"),
-        pytest.param(1, 16, "0.0625", id="one block in all calls"),
-        pytest.param(15, 16, "1", id="all calls but one"),
-        pytest.param(4, 3, "1.333", id="few calls"),
-    ],
-)
-def test_blocks_per_call(blocks, calls, shown) -> None:
-    """One block more or less over many calls is no reason for a fraction."""
-    line = LeakLine(file="app.py", line=3, function="put", count=blocks, size=1600)
-    row = table.leak_line_table([line], calls).splitlines()[-1]
-    assert row.split() == ["put", "app.py:3", shown, f"{1600 / calls:,.0f}"]

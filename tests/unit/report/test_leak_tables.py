@@ -1,0 +1,27 @@
+"""Tests of the tables of a leak."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_memguard.leaks import LeakLine
+from pytest_memguard.report.leak_tables import leak_line_table
+
+
+@pytest.mark.parametrize(
+    ("blocks", "calls", "shown"),
+    [
+        pytest.param(16, 16, "1", id="each call"),
+        pytest.param(17, 16, "1", id="a list that moved"),
+        pytest.param(31, 16, "2", id="one block that is missing"),
+        pytest.param(20, 16, "1.25", id="every fourth call two"),
+        pytest.param(1, 16, "0.0625", id="one block in all calls"),
+        pytest.param(15, 16, "1", id="all calls but one"),
+        pytest.param(4, 3, "1.333", id="few calls"),
+    ],
+)
+def test_blocks_per_call(blocks, calls, shown) -> None:
+    """One block more or less over many calls is no reason for a fraction."""
+    line = LeakLine(file="app.py", line=3, function="put", count=blocks, size=1600)
+    row = leak_line_table([line], calls).splitlines()[-1]
+    assert row.split() == ["put", "app.py:3", shown, f"{1600 / calls:,.0f}"]
