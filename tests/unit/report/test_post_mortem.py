@@ -8,11 +8,11 @@ import pytest
 from markdown_it import MarkdownIt
 
 from pytest_memguard.flights import Ending, LostWorker, RunAlone
+from pytest_memguard.report.loss_advice import advice
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.markdown_blocks import SUMMARY_LIMIT
 from pytest_memguard.report.notices import notices
 from pytest_memguard.report.post_mortem import (
-    advice,
     alone_text,
     cause_text,
     driver_texts,
@@ -125,33 +125,6 @@ def test_driver(changes, words) -> None:
     assert bool(words) == bool(text)
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        pytest.param({"driver": "running"}, "pytest -n0 --mem tests/", id="running"),
-        pytest.param({"driver": "several"}, "pytest --mem-leak-check\n  shows", id="several"),
-        pytest.param({"driver": "neighbour"}, "fewer workers (-n), so that", id="neighbour"),
-        pytest.param({"driver": "unknown"}, "pytest -n0 --mem tests/", id="unknown"),
-        pytest.param({"driver": "none"}, "fewer workers (-n), or more memory", id="none"),
-        pytest.param(
-            {"driver": "none", "cause": "killed", "ending": Ending(signal=9, oom_kills=0)},
-            "find out what sent SIGKILL",
-            id="killed",
-        ),
-        pytest.param({"driver": "none", "cause": "crashed"}, "python -X dev", id="crashed"),
-        pytest.param({"driver": "none", "cause": "exited"}, "os._exit", id="exited"),
-        pytest.param({"driver": "none", "cause": "ended"}, "sent the signal", id="ended"),
-        pytest.param({"driver": "none", "cause": "disconnected"}, "what closed", id="silent"),
-        pytest.param(
-            {"driver": "running", "driver_test": "t.py::t[a b]"}, "'t.py::t[a b]'", id="quoted"
-        ),
-    ],
-)
-def test_advice(changes, words) -> None:
-    """What to try depends on what is known."""
-    assert words in "\n".join(advice(replace(LOST, **changes)))
-
-
 def test_bare() -> None:
     """What is not known takes no line."""
     assert post_mortem(BARE) == [f"the run {cause_text(BARE.cause, BARE.ending)}"]
@@ -234,13 +207,6 @@ def test_notice_of_a_test_that_passes_alone(result, level) -> None:
     (notice,) = notices(replace(RUN, outcomes=(), lost=(replace(LOST, alone=alone),)))
     assert level == notice.level
     assert f"a: {alone_text(alone)}" in notice.text
-
-
-def test_advice_for_a_test_that_passes_alone() -> None:
-    """It needs fewer neighbours."""
-    alone = RunAlone(nodeid="a", result="passed", workers=8)
-    (line,) = advice(replace(LOST, alone=alone))
-    assert line.startswith("fewer workers (-n)")
 
 
 def test_notice() -> None:
