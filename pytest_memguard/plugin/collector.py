@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
-from typing import Final
 
 import pytest
 
 from pytest_memguard.alerts import Alert
-from pytest_memguard.escapes import one_line
 from pytest_memguard.flights import LostWorker
 from pytest_memguard.model import (
-    BREACHES,
     Gap,
     MarkedPhaseNumbers,
     Outcome,
@@ -31,11 +27,6 @@ from pytest_memguard.plugin.suspects import Suspects
 from pytest_memguard.result_store import ResultStore
 from pytest_memguard.settings import Settings
 from pytest_memguard.totals import totals
-
-_NEAR: Final = 0.8
-"""Share of a budget from which on a test stands out."""
-_ANY_WIDTH: Final = 10_000
-"""Characters in a line, where names are shown whole."""
 
 
 class Collector:
@@ -181,72 +172,16 @@ class Collector:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the memory section: whole with --mem, otherwise only what must be seen."""
-        lines = []
-        if len(self._results):  # a quiet run loads no tables
-            from pytest_memguard.report.summary import notes
-
-            lines = notes(self.detailed(), with_failures=False)
-            lines += self._deaths()
-            self._count_undecided(terminalreporter)
-        lines += [in_words(gap) for gap in self.gaps[self._told :]]
+        lines = [in_words(gap) for gap in self.gaps[self._told :]]
         lines += self._extra.lines()
-        settings = self._settings
-        if not (settings.mem or settings.growth or lines or self.closing_lines):
+        settings, results = self._settings, self._results
+        asks = settings.mem or settings.growth
+        if not (asks or len(results) or lines or self.closing_lines):
             return
-        breached = any(
-            f.rule in BREACHES and f.raised for o in self.detailed() for f in o.findings
-        )
-        terminalreporter.write_sep("=", "memory", red=breached, bold=breached)
-        for text, markup in chain(self._peaks(), self._growth()):
-            terminalreporter.write_line(text, **markup)
-        for line in [*lines, *self.closing_lines]:
-            terminalreporter.write_line(one_line(line))
+        from pytest_memguard.plugin.memory_section import MemorySection  # a quiet run has none
 
-    def _deaths(self) -> list[str]:
-        """How many processes of isolated tests died."""
-        deaths = [outcome.death for outcome in self.detailed() if outcome.death is not None]
-        if not deaths:
-            return []
-        from pytest_memguard.report.death_text import deaths_line
-
-        return [deaths_line(deaths)]
-
-    def _width(self) -> int:
-        """Characters in a line of a table; with -v, names are shown whole."""
-        if self._config.get_verbosity() > 0:
-            return _ANY_WIDTH
-        return self._config.get_terminal_writer().fullwidth
-
-    def _peaks(self) -> Iterator[tuple[str, dict[str, bool]]]:
-        """The tests with the largest peaks, their stages and the total."""
-        if self._settings.mem:
-            from pytest_memguard.report.summary import memory_section
-
-            top, width = self._settings.top, self._width()
-            # not from a whole `Run`: finding its environment takes longer than the table
-            for line in memory_section(self._results, self.totals(), top, width):
-                yield line.text, _markup(line.share)
-
-    def _growth(self) -> Iterator[tuple[str, dict[str, bool]]]:
-        """Who raised the level for good."""
-        if not self._settings.growth:
-            return
-        from pytest_memguard.judge.level_growth import level_growth
-        from pytest_memguard.report.growth_lines import growth_lines
-
-        growth = level_growth(self._results)
-        lines = growth_lines(growth, self._settings.growth, self._width()) if growth else ()
-        for line in ("", *lines) if self._settings.mem else lines:
-            yield line, {}
-
-    def _count_undecided(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Have pytest's last line count tests that passed undecided; it does so in yellow."""
-        undecided = {outcome.nodeid for outcome in self.detailed() if is_undecided(outcome)}
-        passed = terminalreporter.stats.get("passed", ())
-        # other plugins take what is counted for reports of tests
-        reports = [report for report in passed if report.nodeid in undecided]
-        if reports:
-            terminalreporter.stats["undecided"] = reports
+        section = MemorySection(self._config, settings, results, self.totals)
+        section.write(terminalreporter, lines, self.closing_lines)
 
     def lost(self) -> list[LostWorker]:
         """Workers of pytest-xdist that were lost so far."""
@@ -295,21 +230,6 @@ class Collector:
             alerts=tuple(self._alerts()),
             parallel=parallel() if parallel is not None else None,
         )
-
-
-def _markup(share: float | None) -> dict[str, bool]:
-    """How a line looks whose test has used so much of its budget."""
-    if share is None or share < _NEAR:
-        return {}
-    return {"red": True} if share > 1 else {"yellow": True}
-
-
-def is_undecided(outcome: Outcome) -> bool:
-    """Whether a check of a test that passed could not decide."""
-    leak = outcome.leak
-    is_open = any(one.rule == "undecided" for one in outcome.findings)
-    is_open = is_open or (leak is not None and leak.verdict.state == "undecided")
-    return is_open and outcome.result in {"passed", "xpassed"}
 
 
 def effective(settings: Settings) -> tuple[tuple[str, str], ...]:
