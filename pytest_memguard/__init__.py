@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pytest_memguard.measure.stages import stage
     from pytest_memguard.metrics import Metric
     from pytest_memguard.model import Run
-    from pytest_memguard.plugin.fixture import Measure, MemGuard
+    from pytest_memguard.plugin.fixture import MemGuard
+    from pytest_memguard.plugin.measured_block import Measure
     from pytest_memguard.probes import Probe
     from pytest_memguard.probes.process import Snapshot
     from pytest_memguard.recording.check import check_leaks
@@ -82,7 +83,7 @@ _HOMES = {
     "LeakUndecided": "errors",
     "Levels": "watch_levels",
     "Marker": "extension",
-    "Measure": "plugin.fixture",
+    "Measure": "plugin.measured_block",
     "MemGuard": "plugin.fixture",
     "MemoryBudgetWarning": "errors",
     "MemoryRegression": "errors",
