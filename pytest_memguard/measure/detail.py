@@ -14,7 +14,7 @@ from pytest_memguard.measure.peaks import Peaks
 from pytest_memguard.measure.phase_slack import PhaseSlack
 from pytest_memguard.measure.recorder import Recorder
 from pytest_memguard.measure.region import Region
-from pytest_memguard.measure.stages import StageLog
+from pytest_memguard.measure.stage_log import StageLog
 from pytest_memguard.measure.tracking import Tracking
 from pytest_memguard.model import Finding, PhaseName, PhaseReading, StageReading
 from pytest_memguard.probes.heap import HeapFile

@@ -16,7 +16,7 @@ from pytest_memguard.model import BREACHES, PHASES, Budget, Finding, PhaseName
 from pytest_memguard.probes.heap import HeapFile
 
 if TYPE_CHECKING:
-    from pytest_memguard.measure.stages import StageLog
+    from pytest_memguard.measure.stage_log import StageLog
     from pytest_memguard.measure.stream import Stream
 
 SITES: Final = 10

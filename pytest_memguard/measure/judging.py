@@ -25,7 +25,7 @@ from pytest_memguard.sizes import format_size
 if TYPE_CHECKING:
     from pytest_memguard.extension import Readings
     from pytest_memguard.measure.hard_stops import Stopped
-    from pytest_memguard.measure.stages import StageLog
+    from pytest_memguard.measure.stage_log import StageLog
 
 
 class PhaseJudge:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_memguard.extension import Readings
     from pytest_memguard.measure.detail import DetailedMeasurement
     from pytest_memguard.measure.instruments import Instruments
-    from pytest_memguard.measure.stages import StageLog
+    from pytest_memguard.measure.stage_log import StageLog
     from pytest_memguard.model import Budget, Finding, PhaseName
     from pytest_memguard.probes.peak_rss import PeakRss
 

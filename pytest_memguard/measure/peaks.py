@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pytest_memguard.measure.recorder import Recorder
     from pytest_memguard.measure.region import Region
     from pytest_memguard.measure.requirements import Requirements
-    from pytest_memguard.measure.stages import StageLog
+    from pytest_memguard.measure.stage_log import StageLog
     from pytest_memguard.probes.heap import HeapFile
 
 

@@ -15,7 +15,7 @@ from pytest_memguard.probes.heap import HeapFile, HeapTracker
 if TYPE_CHECKING:
     from pytest_memguard.measure.instruments import Instruments
     from pytest_memguard.measure.requirements import Requirements
-    from pytest_memguard.measure.stages import StageLog
+    from pytest_memguard.measure.stage_log import StageLog
 
 
 class Tracking:

@@ -26,7 +26,7 @@ from pytest_memguard.plugin.property_readers import properties_are_read
 from pytest_memguard.probes.lifetime_peak import LifetimePeak
 
 if TYPE_CHECKING:
-    from pytest_memguard.measure.stages import StageLog
+    from pytest_memguard.measure.stage_log import StageLog
     from pytest_memguard.plugin.collector import Collector
     from pytest_memguard.plugin.items import ItemHooks
     from pytest_memguard.settings import Settings

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks, TestPlan
     from pytest_memguard.checks.protocol import Measured
     from pytest_memguard.measure.detail import DetailedMeasurement
-    from pytest_memguard.measure.stages import StageLog
+    from pytest_memguard.measure.stage_log import StageLog
     from pytest_memguard.model import Finding, PhaseName
 
 

@@ -150,7 +150,7 @@ def load_what_tests_need(used: set[str], plans: Sequence[TestPlan], settings: Se
         settings: the run's.
     """
     if used or plans or settings.measures_all:
-        from pytest_memguard.measure import detail  # noqa: F401  for its loading
+        from pytest_memguard.measure import detail, stages  # noqa: F401  for their loading
     if "memguard" in used:
         from pytest_memguard.plugin import fixture  # noqa: F401  for its loading
     if settings.drill or any(plan.requirements.traced for plan in plans):

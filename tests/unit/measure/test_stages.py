@@ -16,7 +16,8 @@ import pytest
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.measure.recorder import Recorder
 from pytest_memguard.measure.stage_host import set_current
-from pytest_memguard.measure.stages import Stage, StageLog, stage_budget
+from pytest_memguard.measure.stage_log import StageLog
+from pytest_memguard.measure.stages import Stage, stage_budget
 from pytest_memguard.measure.stages import stage as public_stage
 from pytest_memguard.model import Budget
 from pytest_memguard.sizes import KIB, MIB
