@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from pytest_memguard.plugin.collector import Collector
-from pytest_memguard.plugin.options import usage_error
+from pytest_memguard.plugin.options import ON_DEMAND, usage_error
 from pytest_memguard.probes.repository import prefix_of
 from pytest_memguard.settings import Settings
 from pytest_memguard.storage.files import append_text, check_writable
@@ -124,10 +124,10 @@ def start_reporting_on_github(config: pytest.Config) -> None:
     """
     if not on_github():
         return
-    for name in ("memguard-on-demand", "memguard-ceiling"):
-        plugin: Any = config.pluginmanager.get_plugin(name)
-        if plugin is not None:
-            plugin.start_reporting()
+    ceiling: Any = config.pluginmanager.get_plugin("memguard-ceiling")
+    for late in (config.stash.get(ON_DEMAND, None), ceiling):
+        if late is not None:
+            late.start_reporting()
 
 
 def github_summary() -> Path | None:

@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if settings is not None and settings.asked_for:
         _start(config, settings)
     elif settings is None or not settings.off:
-        config.pluginmanager.register(OnDemand(config), "memguard-on-demand")
+        config.stash[options.ON_DEMAND] = OnDemand(config)
     elif names.STAGES_MODULE in sys.modules:
         config.pluginmanager.register(Silence(), "memguard-silence")
 
@@ -93,12 +93,15 @@ def _begin_flight(config: pytest.Config, *, alone: bool) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give a worker of pytest-xdist its flight record."""
+    """Give a worker of pytest-xdist its flight record, and wait for what it reports."""
     from pytest_memguard.plugin.flight_control import control_of
 
     control = control_of(node.config)
     if control is not None:
         control.prepare(node)
+    on_demand = node.config.stash.get(options.ON_DEMAND, None)
+    if on_demand is not None:
+        on_demand.wait_for_workers()
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
@@ -126,19 +129,52 @@ def _start(config: pytest.Config, settings: Settings) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: object) -> None:
+def pytest_testnodedown(node: Any) -> None:
     """Refuse to go on when an xdist worker found markers that make no sense.
 
     Raises:
         pytest.UsageError: with a line for each.
     """
+    on_demand = node.config.stash.get(options.ON_DEMAND, None)
+    if on_demand is not None:
+        on_demand.take(node)
     problems = getattr(node, "workeroutput", {}).get(options.PROBLEMS)
     if problems:
         raise options.usage_error(problems)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look for a marker or fixture of ours."""
+    on_demand = session.config.stash.get(options.ON_DEMAND, None)
+    if on_demand is not None:
+        on_demand.look(session)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Look for markers of ours that tests got while they ran."""
+    on_demand = session.config.stash.get(options.ON_DEMAND, None)
+    if on_demand is not None:
+        on_demand.look_again(session)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say that nothing was measured for them."""
+    on_demand = terminalreporter.config.stash.get(options.ON_DEMAND, None)
+    if on_demand is not None:
+        on_demand.write_late(terminalreporter)
+
+
 class OnDemand:
-    """Sets up the session once a marker, a fixture or another process asks for it."""
+    """Sets up the session once a marker, a fixture or another process asks for it.
+
+    It is no plugin: pytest looks for hooks and fixtures among all names of each, in every run.
+
+    Args:
+        config: pytest's.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -146,8 +182,7 @@ class OnDemand:
         self._is_idle = True
         self._late: list[str] = []
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
+    def look(self, session: pytest.Session) -> None:
         """Look for a marker or fixture of ours.
 
         Raises:
@@ -168,8 +203,7 @@ class OnDemand:
             if problems:
                 options.refuse(session, problems)
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self) -> None:
+    def wait_for_workers(self) -> None:
         """Under xdist the first report with our numbers asks, because only workers collect."""
         if not self._waits:
             from pytest_memguard.plugin.on_report import OnReport
@@ -177,8 +211,7 @@ class OnDemand:
             self._config.pluginmanager.register(OnReport(self._start), "memguard-on-report")
             self._waits = True
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: object) -> None:
+    def take(self, node: object) -> None:
         """Take what an xdist worker could not measure: late markers, and gaps."""
         output = getattr(node, "workeroutput", {})
         self._late += output.get(names.LATE_MARKERS, [])
@@ -187,8 +220,7 @@ class OnDemand:
             if collector is not None:
                 collector.pytest_testnodedown(node)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def look_again(self, session: pytest.Session) -> None:
         """Look for markers of ours that tests got while they ran."""
         if self._is_idle:
             output = getattr(self._config, "workeroutput", None)
@@ -196,7 +228,7 @@ class OnDemand:
             if output is not None:
                 output[names.LATE_MARKERS] = self._late
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def write_late(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say that nothing was measured for them."""
         if self._late:
             from pytest_memguard.plugin.late_markers import write_unheeded

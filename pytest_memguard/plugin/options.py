@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pytest_memguard.settings import Settings
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+ON_DEMAND: pytest.StashKey[Any] = pytest.StashKey()
+"""What sets up the session of a run whose settings ask for nothing: `hooks.OnDemand`."""
 PROBLEMS: Final = "memguard_problems"
 """Key under which an xdist worker reports what is wrong with markers."""
 GAPS: Final = "memguard_gaps"
