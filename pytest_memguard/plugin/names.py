@@ -65,9 +65,10 @@ def names_in_use(items: list[pytest.Item]) -> set[str]:
     found: set[str] = set()
     ours, modules = sys.modules["pytest_memguard"], list(sys.modules.values())
     # modules of other types may load what they stand for
-    spaces = [module.__dict__ for module in modules if type(module) is ModuleType]
-    with_name = [space for space in spaces if "pytest_memguard" in space]
-    if "stage" in vars(ours) or any(space["pytest_memguard"] is ours for space in with_name):
+    with_name = [
+        m for m in modules if type(m) is ModuleType and "pytest_memguard" in m.__dict__
+    ]
+    if "stage" in vars(ours) or any(m.__dict__["pytest_memguard"] is ours for m in with_name):
         found.add("stage")
     # every run with the plugin installed pays for what is done for each item
     last = None
