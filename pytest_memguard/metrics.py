@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from pytest_memguard.sizes import KIB, MIB, format_size, format_sizes
@@ -57,9 +57,16 @@ class Metric:
         """Return a number with its unit: "12.0 MiB", "5 open files"."""
         return format_size(value) if self.is_memory else f"{value:,.0f} {self.unit}"
 
-    def amounts(self, *values: float) -> list[str]:
-        """Return numbers that one sentence compares, in the same unit."""
-        return format_sizes(*values) if self.is_memory else list(map(self.amount, values))
+    def amounts(self, *values: float, visible: Iterable[float] = ()) -> list[str]:
+        """Return numbers that one sentence compares, in the same unit.
+
+        Args:
+            values: the numbers.
+            visible: those that must not be rounded to nothing; all of them if it is empty.
+        """
+        if self.is_memory:
+            return format_sizes(*values, visible=visible)
+        return list(map(self.amount, values))
 
     def tolerance(self, limit: int) -> int:
         """Return how far the resolution alone may put a peak above a limit, if that matters."""

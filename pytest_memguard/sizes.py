@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
@@ -22,18 +24,18 @@ def format_size(size: float) -> str:
     return f"{size:.0f} B"
 
 
-def format_sizes(*sizes: float) -> list[str]:
+def format_sizes(*sizes: float, visible: Iterable[float] = ()) -> list[str]:
     """Return bytes in words, all in one unit: ["55.4 MiB", "0.4 MiB"].
 
-    It is the largest unit in which none of them is less than a tenth; nothing is 0 B.
+    Args:
+        sizes: bytes; nothing is 0 B.
+        visible: those of them that must not be less than a tenth of the unit; all of them if
+            it is empty.
     """
     present = [abs(size) for size in sizes if size]
+    least = min((abs(size) for size in visible if size), default=min(present, default=0))
     for unit, name, digits in ((GIB, "GiB", 2), (MIB, "MiB", 1), (KIB, "KiB", 1)):
-        if (
-            present
-            and max(present) >= unit - unit / KIB / 20
-            and min(present) >= unit / _TENTHS
-        ):
+        if present and max(present) >= unit - unit / KIB / 20 and least >= unit / _TENTHS:
             return [f"{size / unit:.{digits}f} {name}" if size else "0 B" for size in sizes]
     return [f"{size:.0f} B" for size in sizes]
 

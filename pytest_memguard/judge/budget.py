@@ -102,9 +102,11 @@ def amount(budget: Budget, value: float) -> str:
     return metric_named(budget.metric).amount(value)
 
 
-def _amounts(budget: Budget, *values: float) -> list[str]:
+def _amounts(budget: Budget, *values: float, difference: float = 0) -> list[str]:
     """Return amounts in one unit, and then the budget in words."""
-    *amounts, limit = metric_named(budget.metric).amounts(*values, budget.limit)
+    *amounts, limit = metric_named(budget.metric).amounts(
+        *values, budget.limit, visible=(budget.limit, difference)
+    )
     return [*amounts, f"the budget of {limit} set by {budget.where}"]
 
 
@@ -119,7 +121,8 @@ def _how(peak: Peak) -> str:
 
 
 def _over(budget: Budget, peak: Peak, phase: PhaseName | None) -> str:
-    used, over, limit = _amounts(budget, peak.value, peak.value - budget.limit)
+    difference = peak.value - budget.limit
+    used, over, limit = _amounts(budget, peak.value, difference, difference=difference)
     return f"{subject(budget, phase)} {used}{_how(peak)} is {over} over {limit}"
 
 

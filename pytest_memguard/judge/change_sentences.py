@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from pytest_memguard.baselines import BaselineEntry, Change, ChangeKind
@@ -87,7 +88,11 @@ def above(change: Change, *, by_noise: bool) -> str:
     """
     noise = " and the noise on record allow" if by_noise else " allows"
     difference = abs(change.now - change.before)
-    *_, most = _amounts(change, change.now, difference, change.before, change.allowed)
+    *_, most = _amounts(
+        change,
+        *(change.now, difference, change.before, change.allowed),
+        visible=(difference, change.allowed),
+    )
     return f"{above_baseline(change)}; {_rule(change)}{noise} up to {most}"
 
 
@@ -123,10 +128,10 @@ def _amount(change: Change, size: int) -> str:
     return _amounts(change, size)[0]
 
 
-def _amounts(change: Change, *sizes: int) -> list[str]:
+def _amounts(change: Change, *sizes: int, visible: Iterable[int] = ()) -> list[str]:
     """Return numbers that one sentence compares, in the same unit."""
     end = " per call" if change.subject == "leak" else ""
-    amounts = metric_named(change.environment.metric).amounts(*sizes)
+    amounts = metric_named(change.environment.metric).amounts(*sizes, visible=visible)
     return [f"{text}{end}" for text in amounts]
 
 
@@ -134,7 +139,9 @@ def _moved(change: Change, where: str) -> str:
     """Return the number, and how far it is above or below the baseline value."""
     difference = abs(change.now - change.before)
     now, more, before, _ = _amounts(
-        change, change.now, difference, change.before, change.allowed
+        change,
+        *(change.now, difference, change.before, change.allowed),
+        visible=(difference, change.allowed),
     )
     if change.before > 0:
         more = f"{more} ({difference / change.before:.0%})"

@@ -67,7 +67,9 @@ def after_breach(finding: Finding, calls: TwoCalls | None, problem: str) -> Find
     cold = calls.cold
     amounts = metric_named(budget.metric).amounts
     over = here.value - budget.limit
-    there, high, *_ = amounts(cold.value, cold.high, here.value, over, budget.limit)
+    there, high, *_ = amounts(
+        cold.value, cold.high, here.value, over, budget.limit, visible=(over, budget.limit)
+    )
     if cold.ceiling <= budget.limit:
         why = f"it used only {there}, so the rest depends on earlier tests"
         return replace(_open(finding, f"{_AGAIN}, {why} (--mem-confirm)"), rule="undecided")

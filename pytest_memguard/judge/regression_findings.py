@@ -54,7 +54,9 @@ def peak_finding(budget: Budget, stored: BaselineValue, peak: Peak) -> Finding |
         return Finding(rule="undecided", budget=budget, peak=peak, text=text)
     if peak.bound == "foreign":
         return None  # the baseline value was measured beside other allocators as well
-    low, high, _ = metric_named(budget.metric).amounts(peak.value, peak.high, budget.limit)
+    low, high, _ = metric_named(budget.metric).amounts(
+        peak.value, peak.high, budget.limit, visible=(budget.limit,)
+    )
     text = (
         f"{subject(change)} lies between {low} and {high}, the "
         f"{allowed(change)} in between: {REASONS[peak.bound]}"

@@ -117,6 +117,12 @@ def test_the_unit(sizes, texts) -> None:
     assert texts == format_sizes(*sizes)
 
 
+def test_what_need_not_be_visible() -> None:
+    """A lower bound of next to nothing leaves the others in the unit that suits them."""
+    texts = format_sizes(3 * KIB, 40 * MIB, 20 * MIB, visible=(20 * MIB,))
+    assert texts == ["0.0 MiB", "40.0 MiB", "20.0 MiB"]
+
+
 def test_other_units() -> None:
     """What is not memory has the unit of its metric."""
     metric = Metric(name="files", noun="open files", unit="open files")
