@@ -50,8 +50,6 @@ def _found(leaks, *bodies: str) -> dict[str, tuple[str, float]]:
     }
 
 
-# On a busy machine the lines of lost text may be those of another function.
-@pytest.mark.flaky(reruns=2)
 @pytest.mark.parametrize(
     ("body", "functions"),
     [

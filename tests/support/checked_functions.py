@@ -65,6 +65,8 @@ def _checked(folder: str, where: str, calls: int, seconds: float, wait: float) -
         wait: the most seconds to wait for threads and the like to end by themselves.
     """
     slow_to_end._LONGEST = wait
+    # bytecode of another source of the same length, written in the same second, would be used
+    sys.dont_write_bytecode = True
     os.chdir(folder)
     sys.path.insert(0, folder)
     module = importlib.import_module(_MODULE)
