@@ -70,16 +70,19 @@ class OldTables:
                 lengths = map(kind.__len__, containers)
                 self._lengths.update(zip(map(id, containers), lengths, strict=True))
 
-    def grown(self, objects: Sequence[Any]) -> list[GrownTable]:
+    def grown(
+        self, objects: Sequence[Any], held: Sequence[Any] | None = None
+    ) -> list[GrownTable]:
         """Return the tables that were there, of containers with another length now.
 
         Args:
             objects: the objects that the garbage collector tracks now.
+            held: what they refer to, if that is known.
         """
         offsets = {kind: (offset, inside) for kind, offset, inside in _KINDS}
         known = self._lengths.get
         found: dict[int, GrownTable] = {}
-        for kind, containers in _containers(objects):
+        for kind, containers in _containers(objects, held):
             offset, inside = offsets[kind]
             sizeof: Any = kind.__sizeof__
             then = list(map(known, map(id, containers), repeat(0)))
@@ -98,20 +101,23 @@ class OldTables:
         return list(found.values())
 
 
-def _containers(objects: Sequence[Any]) -> Iterator[tuple[type[Any], list[Any]]]:
+def _containers(
+    objects: Sequence[Any], held: Sequence[Any] | None = None
+) -> Iterator[tuple[type[Any], list[Any]]]:
     """Yield the containers of each kind.
 
     No code of theirs runs, and hardly anything is allocated: it may be traced.
     """
-    untracked = list(filterfalse(gc.is_tracked, raw.referents(*objects)))
+    if held is None:
+        held = raw.referents(*objects)
+    tracked = _of_kind(objects, tuple(kind for kind, _, _ in _KINDS))
+    # the collector tracks all others
+    untracked = list(filterfalse(gc.is_tracked, _of_kind(held, (dict, bytearray))))
     for kind, _, _ in _KINDS:
-        found = _of_kind(objects, kind)
-        if kind in {dict, bytearray}:  # the collector tracks all others
-            found += _of_kind(untracked, kind)
-        yield (kind, found)
+        yield (kind, _of_kind(tracked, kind) + _of_kind(untracked, kind))
 
 
-def _of_kind(objects: Sequence[Any], kind: type) -> list[Any]:
+def _of_kind(objects: Sequence[Any], kind: type | tuple[type, ...]) -> list[Any]:
     return list(compress(objects, map(issubclass, map(type, objects), repeat(kind))))
 
 
@@ -158,7 +164,7 @@ class TablesInTrace:
         everything = _everything()
         held = raw.referents(*everything, *raw.tables(self._growing_container))
         moves = moved_among([*everything, *held])
-        return (moves, dict(self._traced(self._old.grown(everything))))
+        return (moves, dict(self._traced(self._old.grown(everything, held))))
 
     @staticmethod
     def _traced(grown: Iterable[GrownTable]) -> Iterator[tuple[int, TracedTable]]:
