@@ -20,7 +20,7 @@ if __name__ == "__main__":  # what is measured is the rule beside this file
 
 from tabulate import tabulate
 
-from pytest_memguard.leaks import Signal, Verdict
+from pytest_memguard.model.leaks import Signal, Verdict
 from pytest_memguard.recording.limits import Limits
 from pytest_memguard.recording.repeat import Repetition
 

@@ -19,7 +19,7 @@ if __name__ == "__main__":  # what is measured is the rule beside this file
 from bench.leak_rule import Level, Series, at_most, check, show
 from pytest_memguard.judge.rounds import FLOORS
 from pytest_memguard.judge.stepped_growth import LEAST_STEPS, NOISE_FACTOR, steps_of
-from pytest_memguard.leaks import Signal
+from pytest_memguard.model.leaks import Signal
 from pytest_memguard.recording.limits import Limits
 
 CAPS = (2000, 350, 120)

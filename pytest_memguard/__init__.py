@@ -26,10 +26,10 @@ if TYPE_CHECKING:
         TestInfo,
         Violation,
     )
-    from pytest_memguard.leaks import Verdict
     from pytest_memguard.measure.stages import stage
-    from pytest_memguard.metrics import Metric
-    from pytest_memguard.model import Run
+    from pytest_memguard.model.leaks import Verdict
+    from pytest_memguard.model.metrics import Metric
+    from pytest_memguard.model.results import Run
     from pytest_memguard.plugin.fixture import MemGuard
     from pytest_memguard.plugin.measured_block import Measure
     from pytest_memguard.probes import Probe
@@ -87,19 +87,19 @@ _HOMES = {
     "MemGuard": "plugin.fixture",
     "MemoryBudgetWarning": "errors",
     "MemoryRegression": "errors",
-    "Metric": "metrics",
+    "Metric": "model.metrics",
     "Probe": "probes",
     "Reading": "extension",
     "Readings": "extension",
     "Recording": "recording.watch",
     "Renderer": "extension",
-    "Run": "model",
+    "Run": "model.results",
     "Size": "units",
     "Snapshot": "probes.process",
     "TestDied": "errors",
     "TestInfo": "extension",
     "Unmeasurable": "errors",
-    "Verdict": "leaks",
+    "Verdict": "model.leaks",
     "Violation": "extension",
     "WatchGrowth": "watches",
     "WrongNeed": "errors",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_memguard.deaths import Death
-    from pytest_memguard.leaks import LeakReading
-    from pytest_memguard.model import Finding
+    from pytest_memguard.model.deaths import Death
+    from pytest_memguard.model.leaks import LeakReading
+    from pytest_memguard.model.measurements import Finding
 
 
 _LONGEST_QUOTE = 200

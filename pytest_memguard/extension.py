@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from pytest_memguard.metrics import Metric
-from pytest_memguard.model import PHASES, PhaseName, Run
+from pytest_memguard.model.measurements import PHASES, PhaseName
+from pytest_memguard.model.metrics import Metric
+from pytest_memguard.model.results import Run
 from pytest_memguard.values import dataclass
 
 

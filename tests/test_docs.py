@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 import pytest_memguard
-from pytest_memguard.model import Rule
+from pytest_memguard.model.measurements import Rule
 from pytest_memguard.plugin.names import MARKER_LINES
 
 ROOT = Path(__file__).parent.parent

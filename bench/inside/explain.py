@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_memguard.attribution import growth, retention
-from pytest_memguard.leaks import Rate, Verdict
+from pytest_memguard.model.leaks import Rate, Verdict
 from pytest_memguard.recording import diagnosis
 
 MILLION = 1_100_000

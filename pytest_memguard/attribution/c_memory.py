@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from pytest_memguard.attribution import naming, raw
 from pytest_memguard.attribution.retention import Search, retention_path
-from pytest_memguard.leaks import RetentionPath
+from pytest_memguard.model.leaks import RetentionPath
 
 Read = Callable[[int, int], bytes]
 """Reads a number of bytes at an address; returns no bytes if it is not mapped."""

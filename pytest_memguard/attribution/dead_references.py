@@ -8,7 +8,7 @@ from typing import Final
 from weakref import ReferenceType
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.leaks import Diagnosis, Verdict
+from pytest_memguard.model.leaks import Diagnosis, Verdict
 
 _TYPE: Final = raw.type_name(ReferenceType)
 _ALL: Final = 0.9

@@ -13,7 +13,7 @@ from pytest_memguard.attribution.values import exit_functions
 
 if TYPE_CHECKING:
     from pytest_memguard.attribution.marking import BlockMarker
-    from pytest_memguard.leaks import RetentionPath
+    from pytest_memguard.model.leaks import RetentionPath
 
 _MOST_NAMES: Final = 2
 _REGISTERED_SHARE: Final = 0.5

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Search, retention_path
-from pytest_memguard.baselines import Fill
+from pytest_memguard.model.baselines import Fill
 from pytest_memguard.sizes import KIB
 
 _SECONDS: Final = 2.0

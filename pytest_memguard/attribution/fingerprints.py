@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Final
 
-from pytest_memguard.leaks import Diagnosis, LeakLine, without_keys
+from pytest_memguard.model.leaks import Diagnosis, LeakLine, without_keys
 
 _SHARED: Final = ("parameters of a test",)
 """Holders of leaks that have nothing in common."""

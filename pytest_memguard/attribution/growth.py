@@ -22,7 +22,7 @@ from pytest_memguard.attribution.retention import (
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.sizes import Sizes
 from pytest_memguard.attribution.values import exits_grew, grown_value, module_values
-from pytest_memguard.leaks import RetentionPath, TypeGrowth
+from pytest_memguard.model.leaks import RetentionPath, TypeGrowth
 from pytest_memguard.values import dataclass
 
 STEADY: Final = 0.9

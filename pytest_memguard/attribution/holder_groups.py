@@ -24,7 +24,7 @@ from pytest_memguard.attribution.second_holder import second_holder
 from pytest_memguard.attribution.sizes import Grown
 from pytest_memguard.attribution.threads import has_threads, is_of_thread, on_stacks
 from pytest_memguard.attribution.values import is_atexit
-from pytest_memguard.leaks import RetentionPath
+from pytest_memguard.model.leaks import RetentionPath
 
 _MOST_HOLDERS: Final = 24
 _MOST_ROUNDS: Final = 3

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pytest_memguard.attribution.containers import Containers
 from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Chain, Search, retention_path
-from pytest_memguard.leaks import RetentionPath
+from pytest_memguard.model.leaks import RetentionPath
 
 _MOST_TIES: Final = 3
 _PARTS: Final = (".", "[", ",")

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.retention import Search, retention_path
 from pytest_memguard.attribution.values import Value, extent
-from pytest_memguard.leaks import RetentionPath
+from pytest_memguard.model.leaks import RetentionPath
 
 # by id, since hashing the type of a value may run its metaclass's code
 _KINDS: Final = frozenset(map(id, (str, bytes, bytearray, array, int)))

@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, Protocol
 
-from pytest_memguard.leaks import LeakLine
+from pytest_memguard.model.leaks import LeakLine
 from pytest_memguard.values import dataclass
 
 _MOST_STACKS: Final = 4096

@@ -26,7 +26,7 @@ from pytest_memguard.attribution.sizes import untracked_dicts
 
 if TYPE_CHECKING:
     from pytest_memguard.attribution.marking import Piece
-    from pytest_memguard.leaks import RetentionPath, TypeGrowth
+    from pytest_memguard.model.leaks import RetentionPath, TypeGrowth
 
 _CHUNK: Final = 2_000
 _KINDS_FROM: Final = 3

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pytest_memguard.model import CallSite
+from pytest_memguard.model.measurements import CallSite
 
 _FRAMES: Final = 40
 

@@ -13,7 +13,7 @@ from weakref import ReferenceType
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.retention import stack_frames
 from pytest_memguard.attribution.session_owners import MACHINERY
-from pytest_memguard.leaks import TypeGrowth
+from pytest_memguard.model.leaks import TypeGrowth
 
 _OURS: Final = "pytest_memguard."
 _MOST_TYPES: Final = 10

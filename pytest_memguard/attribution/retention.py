@@ -27,7 +27,7 @@ from pytest_memguard.attribution.roots import (
 )
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.walk import Walk, likeliest
-from pytest_memguard.leaks import RetentionPath
+from pytest_memguard.model.leaks import RetentionPath
 from pytest_memguard.values import dataclass
 
 _LEVELS: Final = 60

@@ -10,7 +10,7 @@ from pytest_memguard.attribution.marking import BlockMarker, Piece
 from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Search, retention_path
 from pytest_memguard.attribution.roots import LAST_RESORT
-from pytest_memguard.leaks import RetentionPath
+from pytest_memguard.model.leaks import RetentionPath
 
 _MOST: Final = 0.5
 """Share of an item's blocks that something else has to hold."""

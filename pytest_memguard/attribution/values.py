@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from pytest_memguard.attribution import naming, raw
-from pytest_memguard.leaks import RetentionPath
+from pytest_memguard.model.leaks import RetentionPath
 
 # by id, since hashing the type of a value may run its metaclass's code
 _KINDS: Final = frozenset(map(id, (str, bytes, bytearray, array, tuple, frozenset, int)))

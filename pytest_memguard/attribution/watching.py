@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Final, Protocol
 
 from pytest_memguard.attribution.leak_lines import Line, is_named, is_pytest, line_of
-from pytest_memguard.leaks import LeakLine, Signal
+from pytest_memguard.model.leaks import LeakLine, Signal
 
 _MOST_LOOKS: Final = 50_000
 _SMALL_PART: Final = 0.25

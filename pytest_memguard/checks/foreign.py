@@ -10,12 +10,12 @@ from pytest_memguard.errors import CheckFailed, ConfigError
 from pytest_memguard.escapes import one_line
 from pytest_memguard.extension import Check, Readings, Violation
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.metrics import METRICS, RSS
-from pytest_memguard.model import Budget, Finding, PhaseName
+from pytest_memguard.model.measurements import Budget, Finding, PhaseName
+from pytest_memguard.model.metrics import METRICS, RSS
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.protocol import Limits
-    from pytest_memguard.model import Outcome
+    from pytest_memguard.model.results import Outcome
 
 
 class _Plan:

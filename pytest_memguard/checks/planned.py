@@ -12,8 +12,9 @@ from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.protocol import MarkedTest, Measured, PlacedMarker, TestCheck
-    from pytest_memguard.leaks import LeakReading
-    from pytest_memguard.model import Budget, Finding, Gap, Outcome, PhaseName
+    from pytest_memguard.model.leaks import LeakReading
+    from pytest_memguard.model.measurements import Budget, Finding, PhaseName
+    from pytest_memguard.model.results import Gap, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
         WrongNeed,
     )
     from pytest_memguard.extension import Readings, TestInfo
-    from pytest_memguard.leaks import LeakReading
-    from pytest_memguard.model import Budget, Finding, Gap, Outcome, PhaseName
+    from pytest_memguard.model.leaks import LeakReading
+    from pytest_memguard.model.measurements import Budget, Finding, PhaseName
+    from pytest_memguard.model.results import Gap, Outcome
 
     Limits: TypeAlias = Callable[[], Sequence[Budget]]
     CheckError: TypeAlias = type[

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from pytest_memguard.baselines import Baseline
 from pytest_memguard.codecs.run_codec import run_from_json
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.model import Run
+from pytest_memguard.model.baselines import Baseline
+from pytest_memguard.model.results import Run
 from pytest_memguard.storage.baseline import is_baseline, read_baseline
 from pytest_memguard.storage.files import read_text
 from pytest_memguard.units import parse_count, parse_size

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 
-from pytest_memguard.baselines import Change, EnvironmentKey, FailRule
 from pytest_memguard.cli.common import Answer, Commands, add_command
 from pytest_memguard.cli.numbers import Numbers, numbers_in
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.regression import compare
+from pytest_memguard.model.baselines import Change, EnvironmentKey, FailRule
+from pytest_memguard.options.rules import DEFAULT, about_stage, closest, parse_rules
 from pytest_memguard.report.changes import (
     change_headline,
     changes_table,
@@ -21,7 +22,6 @@ from pytest_memguard.report.changes import (
 )
 from pytest_memguard.report.changes_markdown import changes_markdown
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
-from pytest_memguard.rules import DEFAULT, about_stage, closest, parse_rules
 from pytest_memguard.storage.baseline import without_garbage_collection
 
 _EXAMPLES = f"""\

@@ -11,7 +11,12 @@ from contextlib import contextmanager
 from pytest_memguard.cli.common import Answer, Commands, add_command, count_of
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.trends import trends
-from pytest_memguard.past_runs import STEP_FLOOR_BYTES, STEP_SHARE, HistoryLocation, PastRun
+from pytest_memguard.model.past_runs import (
+    STEP_FLOOR_BYTES,
+    STEP_SHARE,
+    HistoryLocation,
+    PastRun,
+)
 from pytest_memguard.report.trend_tables import ASCII, BLOCKS, many, overview, trend_section
 from pytest_memguard.storage.database import Database
 from pytest_memguard.storage.history_location import FILE, open_to_read

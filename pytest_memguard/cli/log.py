@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.cli.common import (
     Answer,
     Commands,
@@ -21,8 +20,9 @@ from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line, tsv_cell
 from pytest_memguard.judge.experiment import decide
 from pytest_memguard.judge.readings import environment_key, readings
-from pytest_memguard.metrics import METRICS, RSS
-from pytest_memguard.model import Outcome, Run
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, EnvironmentKey
+from pytest_memguard.model.metrics import METRICS, RSS
+from pytest_memguard.model.results import Outcome, Run
 from pytest_memguard.probes.commit import current_commit
 from pytest_memguard.sizes import MIB, format_size
 from pytest_memguard.storage.baseline import FILE

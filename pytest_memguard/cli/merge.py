@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_memguard.baselines import Baseline
 from pytest_memguard.cli.common import Answer, Commands, add_command
 from pytest_memguard.cli.numbers import Numbers, numbers_in
 from pytest_memguard.cli.shards import alike, merge_runs
@@ -14,7 +13,8 @@ from pytest_memguard.codecs.run_codec import run_in_pieces
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.merging import merge_baselines
-from pytest_memguard.model import Environment
+from pytest_memguard.model.baselines import Baseline
+from pytest_memguard.model.results import Environment
 from pytest_memguard.report.changes import environment_text
 from pytest_memguard.storage.baseline import write_baseline
 from pytest_memguard.storage.files import write_whole

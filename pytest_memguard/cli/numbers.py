@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_memguard.baselines import Baseline
 from pytest_memguard.cli.common import read_numbers
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.readings import readings
-from pytest_memguard.model import Run
+from pytest_memguard.model.baselines import Baseline
+from pytest_memguard.model.results import Run
 from pytest_memguard.values import dataclass
 
 

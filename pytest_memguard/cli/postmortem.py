@@ -13,8 +13,8 @@ from pytest_memguard.cli.common import Answer, Commands, add_command
 from pytest_memguard.codecs.flight_codecs import LOST_CODEC
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
-from pytest_memguard.flights import Ending, LostWorker
 from pytest_memguard.judge.lost_worker import lost_worker
+from pytest_memguard.model.flights import Ending, LostWorker
 from pytest_memguard.recording.lost_flights import earlier_runs, is_alive, lost_in
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT, fit, paragraph
 from pytest_memguard.report.post_mortem import lost_markdown, post_mortem, when_text

@@ -6,7 +6,6 @@ import argparse
 import shutil
 from typing import Final
 
-from pytest_memguard.baselines import Baseline
 from pytest_memguard.cli.common import (
     Answer,
     Commands,
@@ -16,7 +15,8 @@ from pytest_memguard.cli.common import (
     read_numbers,
 )
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import Run
+from pytest_memguard.model.baselines import Baseline
+from pytest_memguard.model.results import Run
 from pytest_memguard.report.abort import abort_lines
 from pytest_memguard.report.alerts import alert_lines
 from pytest_memguard.report.baseline_tables import baseline_markdown, baseline_section

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.aborts import Abort
-from pytest_memguard.model import Environment, Outcome, Run, Totals
+from pytest_memguard.model.aborts import Abort
+from pytest_memguard.model.results import Environment, Outcome, Run, Totals
 
 _WORST_FIRST: Final = ("error", "failed", "xpassed", "xfailed", "passed", "skipped")
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.baselines import Baseline
 from pytest_memguard.cli.common import (
     Answer,
     Commands,
@@ -18,9 +17,11 @@ from pytest_memguard.cli.common import (
 )
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.suggestions import far_above, suggestions
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Run
-from pytest_memguard.past_runs import HistoryLocation
+from pytest_memguard.model.baselines import Baseline
+from pytest_memguard.model.metrics import RSS
+from pytest_memguard.model.past_runs import HistoryLocation
+from pytest_memguard.model.results import Run
+from pytest_memguard.model.suggested import Use
 from pytest_memguard.report.rows import rows_of_run
 from pytest_memguard.report.suggestions import (
     budget_line,
@@ -32,7 +33,6 @@ from pytest_memguard.storage.config_files import config_file, with_budgets
 from pytest_memguard.storage.files import write_whole
 from pytest_memguard.storage.history_location import is_history, open_to_read
 from pytest_memguard.storage.stored_runs import read_readings, read_runs
-from pytest_memguard.suggested import Use
 from pytest_memguard.units import parse_share
 
 _EXAMPLES: Final = """\

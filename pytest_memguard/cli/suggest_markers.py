@@ -10,11 +10,11 @@ from typing import Final
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.suggestions import of_functions
+from pytest_memguard.model.suggested import Suggestion, Use
 from pytest_memguard.report.suggestions import budget_line
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.files import write_whole
 from pytest_memguard.storage.marker_edits import MarkedSource, with_markers
-from pytest_memguard.suggested import Suggestion, Use
 
 _NAMED: Final = 20
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.codecs.watch_codecs import WATCH_CODEC
-from pytest_memguard.model import Environment
-from pytest_memguard.past_runs import HistoryLocation, PastReading, PastRun
+from pytest_memguard.model.past_runs import HistoryLocation, PastReading, PastRun
+from pytest_memguard.model.results import Environment
 from pytest_memguard.probes.commit import current_commit
 from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.files import write_whole

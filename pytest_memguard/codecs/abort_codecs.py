@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from pytest_memguard.aborts import Abort, Breach, Part, ProcessLevel
 from pytest_memguard.codecs.codec import Codec, Key
 from pytest_memguard.codecs.forms import LIST, Converted, Many
+from pytest_memguard.model.aborts import Abort, Breach, Part, ProcessLevel
 
 BREACH_CODEC: Final = Codec(
     Breach,

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from pytest_memguard.admission import Admission, ExceededNeed, Need, ParallelRun, WaitedTest
 from pytest_memguard.codecs.codec import Codec, Inline, Key, WrittenOnly
 from pytest_memguard.codecs.forms import Converted, Many
+from pytest_memguard.model.admission import (
+    Admission,
+    ExceededNeed,
+    Need,
+    ParallelRun,
+    WaitedTest,
+)
 
 _NEED: Final = Codec(Need, Key("size", "need_bytes"), "source")
 _WAITED: Final = Codec(WaitedTest, "nodeid", "worker", Inline("need", _NEED), "seconds")

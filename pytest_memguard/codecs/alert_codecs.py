@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pytest_memguard.alerts import COUNTED, Alert
 from pytest_memguard.codecs.codec import Codec, Key, WrittenOnly
+from pytest_memguard.model.alerts import COUNTED, Alert
 
 ALERT_CODEC: Final = Codec(
     Alert,

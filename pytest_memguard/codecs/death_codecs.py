@@ -6,8 +6,8 @@ from typing import Final
 
 from pytest_memguard.codecs.codec import Codec, Inline, Key
 from pytest_memguard.codecs.forms import LIST
-from pytest_memguard.deaths import Death
-from pytest_memguard.flights import Ending
+from pytest_memguard.model.deaths import Death
+from pytest_memguard.model.flights import Ending
 
 DEATH_CODEC: Final = Codec(
     Death,

@@ -6,7 +6,7 @@ from typing import Final
 
 from pytest_memguard.codecs.codec import Codec, Inline, Key, ReadOnly, WrittenOnly
 from pytest_memguard.codecs.forms import LIST, Many
-from pytest_memguard.flights import Ending, LostWorker, Neighbour, RunAlone, Span
+from pytest_memguard.model.flights import Ending, LostWorker, Neighbour, RunAlone, Span
 
 _ENDING: Final = Codec(
     Ending,

@@ -7,7 +7,7 @@ from typing import Final
 from pytest_memguard.codecs.codec import Codec, FlatCodec, Key
 from pytest_memguard.codecs.forms import LIST, PAIRS, Converted, Deferred, Many, Optional
 from pytest_memguard.formats import Json, present_state
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leaks import (
     Diagnosis,
     Kept,
     LeakLine,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from pytest_memguard.baselines import BaselineValue, FailRule, Fill
-from pytest_memguard.causes import Cause, CauseGroup
 from pytest_memguard.codecs.codec import Codec, FlatCodec, Key
 from pytest_memguard.codecs.forms import LIST, Converted, Many, Optional
-from pytest_memguard.model import (
+from pytest_memguard.model.baselines import BaselineValue, FailRule, Fill
+from pytest_memguard.model.causes import Cause, CauseGroup
+from pytest_memguard.model.measurements import (
     Budget,
     CallSite,
     Finding,

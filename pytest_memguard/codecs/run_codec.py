@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pytest_memguard.cause_groups import cause_groups
 from pytest_memguard.codecs.abort_codecs import ABORT_CODEC
 from pytest_memguard.codecs.admission_codecs import PARALLEL_CODEC
 from pytest_memguard.codecs.alert_codecs import ALERT_CODEC
@@ -27,8 +26,9 @@ from pytest_memguard.codecs.measurement_codecs import (
 from pytest_memguard.codecs.watch_reading_codecs import WATCH_READING_CODEC
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.formats import Json, is_newer, other_format
-from pytest_memguard.metrics import remember_unit, units
-from pytest_memguard.model import Environment, Gap, Outcome, Run, Totals
+from pytest_memguard.model.cause_groups import cause_groups
+from pytest_memguard.model.metrics import remember_unit, units
+from pytest_memguard.model.results import Environment, Gap, Outcome, Run, Totals
 
 FORMAT: Final = 3
 # 1: first format.

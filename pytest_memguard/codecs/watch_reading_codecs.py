@@ -6,7 +6,7 @@ from typing import Final
 
 from pytest_memguard.codecs.codec import FlatCodec
 from pytest_memguard.codecs.forms import Many
-from pytest_memguard.watch_readings import WatchedSignal, WatchedStage, WatchReading
+from pytest_memguard.model.watch_readings import WatchedSignal, WatchedStage, WatchReading
 
 WATCH_READING_CODEC: Final = FlatCodec(
     WatchReading,

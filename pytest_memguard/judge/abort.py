@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.aborts import Abort, Breach, Part
-from pytest_memguard.flights import Flight
 from pytest_memguard.judge.raised_levels import course_of
+from pytest_memguard.model.aborts import Abort, Breach, Part
+from pytest_memguard.model.flights import Flight
 from pytest_memguard.sizes import MIB
 
 SHOWN: Final = 10

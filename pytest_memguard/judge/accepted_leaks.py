@@ -7,8 +7,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from pytest_memguard.leak_sizes import bytes_per_call
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leak_sizes import bytes_per_call
+from pytest_memguard.model.leaks import (
     MEMORY_SIGNALS,
     Diagnosis,
     KnownLeak,

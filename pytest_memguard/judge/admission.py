@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from pytest_memguard.admission import Share, Wait
+from pytest_memguard.model.admission import Share, Wait
 
 STALE_MILLISECONDS: Final = 5_000
 """Age of the last look from which on a process that waits is left out of the queue: it was

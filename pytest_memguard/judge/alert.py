@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_memguard.alerts import AlertLevel
+from pytest_memguard.model.alerts import AlertLevel
 
 
 def levels_left(levels: Sequence[AlertLevel], highest: int) -> tuple[AlertLevel, ...]:

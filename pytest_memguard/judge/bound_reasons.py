@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pytest_memguard.model import Bound
+from pytest_memguard.model.measurements import Bound
 
 REASONS: Final[dict[Bound, str]] = {
     "slack": "earlier code left slack inside the process that the kernel's mark does not show",

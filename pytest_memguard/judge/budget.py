@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 from pytest_memguard.judge.bound_reasons import REASONS, REMEDIES
 from pytest_memguard.judge.regression_findings import peak_finding
-from pytest_memguard.metrics import RSS, metric_named
-from pytest_memguard.model import Budget, Finding, Peak, PhaseName, Rule
+from pytest_memguard.model.measurements import Budget, Finding, Peak, PhaseName, Rule
+from pytest_memguard.model.metrics import RSS, metric_named
 
 _Words = Callable[[Budget, Peak, "PhaseName | None"], str]
 

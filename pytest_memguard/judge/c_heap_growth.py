@@ -17,7 +17,7 @@ from pytest_memguard.judge.rounds import (
 )
 from pytest_memguard.judge.slopes import growth_of
 from pytest_memguard.judge.stepped_growth import rate_of_steps
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leaks import (
     Rate,
     Round,
     Verdict,

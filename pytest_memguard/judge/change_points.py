@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 from statistics import median
 from typing import Final
 
-from pytest_memguard.past_runs import (
+from pytest_memguard.model.past_runs import (
     STEP_FLOOR_BYTES,
     STEP_LEAST_VALUES,
     STEP_SHARE,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from pytest_memguard.baselines import BaselineEntry, Change, ChangeKind
 from pytest_memguard.judge.bound_reasons import REASONS
 from pytest_memguard.judge.grown_parts import grown_stage
-from pytest_memguard.metrics import metric_named
+from pytest_memguard.model.baselines import BaselineEntry, Change, ChangeKind
+from pytest_memguard.model.metrics import metric_named
 
 GONE: Final = "it is in the baseline, and no longer among the tests"
 LEAK_NOT_CHECKED: Final = "it was not checked for leaks this time, so its leak has no number"

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Final
 
-from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, Fill
 from pytest_memguard.judge.imports import may_be_imports, new_libraries
 from pytest_memguard.judge.noise import assumed, margin
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import Budget, Peak
+from pytest_memguard.model.baselines import BaselineEntry, BaselineValue, FailRule, Fill
+from pytest_memguard.model.measurements import Budget, Peak
+from pytest_memguard.model.metrics import metric_named
 from pytest_memguard.sizes import MIB
 from pytest_memguard.values import dataclass
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pytest_memguard.deaths import Death, Phase, Stopped
-from pytest_memguard.flights import Ending
 from pytest_memguard.judge.lost_worker import cause_of
+from pytest_memguard.model.deaths import Death, Phase, Stopped
+from pytest_memguard.model.flights import Ending
 
 _MOST_FRAMES = 20
 _CALL = re.compile(r'File "(.*)", line (\d+) in (.*)')

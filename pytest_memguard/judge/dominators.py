@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Final
 
-from pytest_memguard.heap_graphs import HeapGraph
+from pytest_memguard.model.heap_graphs import HeapGraph
 
 _WEAK_MAP_VALUE: Final = re.compile(
     r" / part of key \(.*? @\d+\) -> value \(.*? @\d+\) pair in WeakMap \(table @(\d+)\)$"

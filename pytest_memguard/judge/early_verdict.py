@@ -16,7 +16,7 @@ from pytest_memguard.judge.rounds import (
     signals_of,
 )
 from pytest_memguard.judge.stepped_growth import is_pausing
-from pytest_memguard.leaks import BYTE_SIGNALS, Round, Signal, Verdict
+from pytest_memguard.model.leaks import BYTE_SIGNALS, Round, Signal, Verdict
 from pytest_memguard.sizes import format_size
 
 Growths = Mapping[Signal, int]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pytest_memguard.baselines import BaselineEntry
 from pytest_memguard.judge.imports import imports_may_explain
 from pytest_memguard.judge.noise import noise
+from pytest_memguard.model.baselines import BaselineEntry
 from pytest_memguard.sizes import MIB, format_size
 from pytest_memguard.values import dataclass
 

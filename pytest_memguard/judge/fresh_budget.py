@@ -12,8 +12,8 @@ from pytest_memguard.judge.slack_thresholds import (
     can_be_measured_again,
     ignored_slack,
 )
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import BREACHES, Budget, Finding
+from pytest_memguard.model.measurements import BREACHES, Budget, Finding
+from pytest_memguard.model.metrics import metric_named
 
 _AGAIN: Final = "measured again in a fresh process"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.baselines import LineEntry, StageEntry
+from pytest_memguard.model.baselines import LineEntry, StageEntry
 from pytest_memguard.sizes import KIB
 
 _LEAST: Final = 64 * KIB

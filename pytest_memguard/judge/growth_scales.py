@@ -16,7 +16,7 @@ from pytest_memguard.judge.rounds import (
     signals_of,
 )
 from pytest_memguard.judge.slopes import growth_of
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leaks import (
     Diagnosis,
     Rate,
     Round,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_memguard.judge.budget import amount, subject
-from pytest_memguard.model import Budget, Finding, Peak, Stop
+from pytest_memguard.model.measurements import Budget, Finding, Peak, Stop
 
 _TOUCHED_SHARE = 0.5
 """Below this share of what was reserved, what was touched is worth a word."""

@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from pytest_memguard.heap_graphs import (
+from pytest_memguard.judge.dominators import NONE, DominatorTree, strong_edges
+from pytest_memguard.judge.heap_paths import ShortestPaths
+from pytest_memguard.model.heap_graphs import (
     ClassGrowth,
     HeapGraph,
     HeapGrowth,
     HeldBy,
     HolderGrowth,
 )
-from pytest_memguard.judge.dominators import NONE, DominatorTree, strong_edges
-from pytest_memguard.judge.heap_paths import ShortestPaths
 
 _SAMPLED: Final = 500
 """New objects of a constructor whose chains are compared."""

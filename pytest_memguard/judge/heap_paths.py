@@ -6,8 +6,8 @@ import re
 from array import array
 from typing import Final
 
-from pytest_memguard.heap_graphs import HeapGraph
 from pytest_memguard.judge.dominators import NONE
+from pytest_memguard.model.heap_graphs import HeapGraph
 
 _COSTS: Final = {"property": 1, "element": 1, "context": 1}
 """What a reference of each type that programs can name costs."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pytest_memguard.metrics import HEAP
-from pytest_memguard.model import Peak
+from pytest_memguard.model.measurements import Peak
+from pytest_memguard.model.metrics import HEAP
 from pytest_memguard.sizes import MIB
 
 # memray does not count stacks of threads, headers of pymalloc's pools and its own tables, which

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from pytest_memguard.baselines import BaselineEntry
+from pytest_memguard.model.baselines import BaselineEntry
 from pytest_memguard.sizes import KIB, MIB
 
 # What imports may take. Measured were up to 3.7 MiB for one module (_hashlib, with the library

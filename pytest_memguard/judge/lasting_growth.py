@@ -32,7 +32,7 @@ from pytest_memguard.judge.slopes import (
     quantile,
 )
 from pytest_memguard.judge.stepped_growth import deepest_drop, rate_of_steps
-from pytest_memguard.leaks import BYTE_SIGNALS, Rate, Round, Signal
+from pytest_memguard.model.leaks import BYTE_SIGNALS, Rate, Round, Signal
 
 LEAST_CALLS: Final = 20
 """The least number of calls for a verdict of leaking."""

@@ -69,7 +69,7 @@ from pytest_memguard.judge.rounds import (
 )
 from pytest_memguard.judge.slopes import NOT_FALLING, GrowthEstimate, growth_of
 from pytest_memguard.judge.stepped_growth import is_pausing, steps_of
-from pytest_memguard.leaks import Rate, Round, Verdict, amount_of
+from pytest_memguard.model.leaks import Rate, Round, Verdict, amount_of
 
 EVEN_SHARE: Final = 0.7
 """Least ratio of the lowest rate of a round to the highest for growth to be even."""

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from pytest_memguard.judge.raised_levels import RaisedLevels
-from pytest_memguard.levels import LevelGrowth
-from pytest_memguard.model import Outcome, PhaseName
+from pytest_memguard.model.levels import LevelGrowth
+from pytest_memguard.model.measurements import PhaseName
+from pytest_memguard.model.results import Outcome
 
 
 class _Process:

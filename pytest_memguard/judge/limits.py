@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, RuleKind
 from pytest_memguard.judge.noise import margin, noise, noise_of_growth
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import Budget
-from pytest_memguard.rules import about_stage
+from pytest_memguard.model.baselines import BaselineEntry, BaselineValue, FailRule, RuleKind
+from pytest_memguard.model.measurements import Budget
+from pytest_memguard.model.metrics import metric_named
+from pytest_memguard.options.rules import about_stage
 
 _LEAST: Final[Mapping[RuleKind, int]] = {"peak": 1, "growth": 1, "stage": 1, "leak": 0}
 """The smallest limit by kind: peaks are not measured to the byte."""

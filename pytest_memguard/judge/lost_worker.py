@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from math import inf, isinf
 from typing import Final, NamedTuple
 
-from pytest_memguard.flights import (
+from pytest_memguard.judge.raised_levels import Course, course_of
+from pytest_memguard.model.flights import (
     Cause,
     Driver,
     Ending,
@@ -17,7 +18,6 @@ from pytest_memguard.flights import (
     Span,
     signal_name,
 )
-from pytest_memguard.judge.raised_levels import Course, course_of
 from pytest_memguard.sizes import MIB
 
 SHOWN: Final = 5

@@ -7,7 +7,6 @@ from dataclasses import replace
 from math import ceil, floor, log10
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.judge.cold_and_warm import NOTABLE
 from pytest_memguard.judge.imports import imports_may_explain
 from pytest_memguard.judge.noise import (
@@ -17,7 +16,8 @@ from pytest_memguard.judge.noise import (
     noise_of_growth,
 )
 from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
-from pytest_memguard.metrics import RSS, metric_named
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, EnvironmentKey
+from pytest_memguard.model.metrics import RSS, metric_named
 from pytest_memguard.sizes import KIB
 
 _STEPS_IN_A_VALUE: Final = 64

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from pytest_memguard.baselines import BaselineEntry, FailRule
 from pytest_memguard.judge.imports import noise_of_imports
-from pytest_memguard.metrics import RSS, metric_named
-from pytest_memguard.rules import DEFAULT
+from pytest_memguard.model.baselines import BaselineEntry, FailRule
+from pytest_memguard.model.metrics import RSS, metric_named
+from pytest_memguard.options.rules import DEFAULT
 from pytest_memguard.sizes import KIB, MIB
 
 READINGS: Final = 5

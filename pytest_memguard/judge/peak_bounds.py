@@ -8,8 +8,8 @@ from math import inf
 from typing import Final
 
 from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Bound, Method, Peak
+from pytest_memguard.model.measurements import Bound, Method, Peak
+from pytest_memguard.model.metrics import RSS
 from pytest_memguard.values import dataclass
 
 # A block of pymalloc or malloc is at most this much larger than requested, and pool headers add

@@ -20,8 +20,8 @@ from pytest_memguard.judge.rounds import (
     signals_of,
 )
 from pytest_memguard.judge.slopes import NOT_FALLING, growth_of
-from pytest_memguard.leak_sizes import SMALL_BLOCK
-from pytest_memguard.leaks import Diagnosis, LeakLine, Rate, TypeGrowth, Verdict
+from pytest_memguard.model.leak_sizes import SMALL_BLOCK
+from pytest_memguard.model.leaks import Diagnosis, LeakLine, Rate, TypeGrowth, Verdict
 
 LINES: Final = 10
 """The number of lines that are shown."""

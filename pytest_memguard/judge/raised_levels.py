@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.flights import Flight, Span
+from pytest_memguard.model.flights import Flight, Span
 from pytest_memguard.values import dataclass
 
 KEPT_SPANS: Final = 20

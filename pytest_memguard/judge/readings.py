@@ -10,23 +10,18 @@ from operator import attrgetter
 from pathlib import PurePath
 from typing import Final
 
-from pytest_memguard.baselines import (
+from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
+from pytest_memguard.model.baselines import (
     Baseline,
     BaselineEntry,
     EnvironmentKey,
     LineEntry,
     StageEntry,
 )
-from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
-from pytest_memguard.leak_sizes import bytes_of_all
-from pytest_memguard.metrics import RSS, metric_named
-from pytest_memguard.model import (
-    CallSite,
-    Environment,
-    Outcome,
-    Peak,
-    Run,
-)
+from pytest_memguard.model.leak_sizes import bytes_of_all
+from pytest_memguard.model.measurements import CallSite, Peak
+from pytest_memguard.model.metrics import RSS, metric_named
+from pytest_memguard.model.results import Environment, Outcome, Run
 
 LINES: Final = 10
 """How many lines are stored for one test."""

@@ -6,7 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.baselines import (
+from pytest_memguard.judge import change_sentences as sentences
+from pytest_memguard.judge.cold_and_warm import is_filled_as_before
+from pytest_memguard.judge.grown_parts import grown_lines
+from pytest_memguard.judge.imports import imports_may_explain
+from pytest_memguard.judge.limits import is_by_noise, limits
+from pytest_memguard.model.baselines import (
     Baseline,
     BaselineEntry,
     BaselineValue,
@@ -16,14 +21,9 @@ from pytest_memguard.baselines import (
     FailRule,
     RuleKind,
 )
-from pytest_memguard.judge import change_sentences as sentences
-from pytest_memguard.judge.cold_and_warm import is_filled_as_before
-from pytest_memguard.judge.grown_parts import grown_lines
-from pytest_memguard.judge.imports import imports_may_explain
-from pytest_memguard.judge.limits import is_by_noise, limits
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import Budget
-from pytest_memguard.rules import about_stage
+from pytest_memguard.model.measurements import Budget
+from pytest_memguard.model.metrics import metric_named
+from pytest_memguard.options.rules import about_stage
 
 _OF_PEAKS: Final = frozenset({"peak", "stage"})
 """Kinds of rules on peaks, whose readings spread and which the kernel counts in steps."""

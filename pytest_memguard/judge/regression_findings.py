@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.baselines import BaselineValue, Fill
-from pytest_memguard.causes import Cause
 from pytest_memguard.judge.bound_reasons import REASONS
 from pytest_memguard.judge.change_sentences import (
     above,
@@ -26,8 +24,10 @@ from pytest_memguard.judge.cold_and_warm import (
 from pytest_memguard.judge.imports import new_libraries
 from pytest_memguard.judge.limits import is_by_noise
 from pytest_memguard.judge.regression import change_of, kind_of
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import Budget, Finding, Peak, Rule
+from pytest_memguard.model.baselines import BaselineValue, Fill
+from pytest_memguard.model.causes import Cause
+from pytest_memguard.model.measurements import Budget, Finding, Peak, Rule
+from pytest_memguard.model.metrics import metric_named
 from pytest_memguard.sizes import format_size
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
-from pytest_memguard.leaks import Round, Signal
+from pytest_memguard.model.leaks import Round, Signal
 
 FLOORS: Final[Mapping[Signal, float]] = {
     "blocks": 0.25,  # a leak on every third call must be seen

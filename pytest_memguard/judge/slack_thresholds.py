@@ -7,11 +7,11 @@ from dataclasses import replace
 from math import ceil, inf
 from typing import TYPE_CHECKING, Final
 
-from pytest_memguard.metrics import RSS
+from pytest_memguard.model.metrics import RSS
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
-    from pytest_memguard.model import Budget
+    from pytest_memguard.model.measurements import Budget
 
 # Slack up to this share of a budget is ignored. Beyond TRACKER_SHARE the high-water mark could
 # miss so much that memray tracks the test from the start.

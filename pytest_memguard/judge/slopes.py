@@ -7,7 +7,7 @@ from math import inf, sqrt
 from typing import Final
 
 from pytest_memguard.judge.rounds import FLOORS, pairs_of
-from pytest_memguard.leaks import Rate, Round, Signal
+from pytest_memguard.model.leaks import Rate, Round, Signal
 from pytest_memguard.values import dataclass
 
 NOT_FALLING: Final = 0.7

@@ -16,7 +16,7 @@ from math import inf
 from typing import Final
 
 from pytest_memguard.judge.rounds import FLOORS, allowance, calls_of, levels_of, pairs_of
-from pytest_memguard.leaks import Rate, Round, Signal
+from pytest_memguard.model.leaks import Rate, Round, Signal
 from pytest_memguard.values import dataclass
 
 LEAST_STEPS: Final = 4

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from typing import Final
 
+from pytest_memguard.model.suggested import Suggestion, Use
 from pytest_memguard.sizes import MIB
-from pytest_memguard.suggested import Suggestion, Use
 
 LEAST: Final = 4 * MIB
 """The smallest budget that is suggested: less would leave tests in doubt for little slack."""

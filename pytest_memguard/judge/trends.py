@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from pytest_memguard.judge.change_points import find_steps
-from pytest_memguard.past_runs import PastReading, PastRun, Point, Trend
+from pytest_memguard.model.past_runs import PastReading, PastRun, Point, Trend
 from pytest_memguard.sizes import MIB
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_memguard.metrics import CHILDREN, TREE, metric_named
-from pytest_memguard.model import Budget, Peak
+from pytest_memguard.model.measurements import Budget, Peak
+from pytest_memguard.model.metrics import CHILDREN, TREE, metric_named
 from pytest_memguard.sizes import MIB, format_size
 
 

@@ -6,13 +6,13 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from pytest_memguard.measure.region import empty_region
-from pytest_memguard.model import PhaseName
+from pytest_memguard.model.measurements import PhaseName
 
 if TYPE_CHECKING:
-    from pytest_memguard.leaks import LeakReading
     from pytest_memguard.measure.hard_stops import Stopped
     from pytest_memguard.measure.requirements import Requirements
-    from pytest_memguard.model import Finding, Peak
+    from pytest_memguard.model.leaks import LeakReading
+    from pytest_memguard.model.measurements import Finding, Peak
 
 
 class PhaseState:

@@ -16,7 +16,7 @@ from pytest_memguard.measure.recorder import Recorder
 from pytest_memguard.measure.region import Region
 from pytest_memguard.measure.stage_log import StageLog
 from pytest_memguard.measure.tracking import Tracking
-from pytest_memguard.model import Finding, PhaseName, PhaseReading, StageReading
+from pytest_memguard.model.measurements import Finding, PhaseName, PhaseReading, StageReading
 from pytest_memguard.probes.heap import HeapFile
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_memguard.measure.hard_stops import Doubt, Stopped
 from pytest_memguard.measure.held_levels import HeldLevels, Holder
 from pytest_memguard.measure.limit_hits import HasPath, LimitHits
-from pytest_memguard.model import Budget, PhaseName
+from pytest_memguard.model.measurements import Budget, PhaseName
 
 if TYPE_CHECKING:
     from pytest_memguard.probes.array_errors import ArrayErrors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from pytest_memguard.model import Budget, Stop
+from pytest_memguard.model.measurements import Budget, Stop
 
 
 class Stopped:

@@ -11,8 +11,8 @@ from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.budget import judge, not_measured, stage_not_run
 from pytest_memguard.measure.peaks import Peaks
 from pytest_memguard.measure.tracking import Tracking
-from pytest_memguard.metrics import HEAP, metric_named
-from pytest_memguard.model import BREACHES, PHASES, Budget, Finding, PhaseName
+from pytest_memguard.model.measurements import BREACHES, PHASES, Budget, Finding, PhaseName
+from pytest_memguard.model.metrics import HEAP, metric_named
 from pytest_memguard.probes.heap import HeapFile
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from pytest_memguard.model import Budget, Ceiling, PhaseName
+from pytest_memguard.model.measurements import Budget, Ceiling, PhaseName
 
 Loaded = TypeVar("Loaded")
 

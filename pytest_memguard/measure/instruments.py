@@ -17,8 +17,8 @@ from pytest_memguard.measure.gaps import NO_MARK, NO_RESETS, NO_RESIDENT
 from pytest_memguard.measure.marked_phase import MarkedPhaseWatch
 from pytest_memguard.measure.screen import Screen
 from pytest_memguard.measure.tracker_share import TrackerShare
-from pytest_memguard.metrics import PYTHON, TREE
-from pytest_memguard.model import Gap
+from pytest_memguard.model.metrics import PYTHON, TREE
+from pytest_memguard.model.results import Gap
 from pytest_memguard.probes import Meter
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.in_use import InUseProbe

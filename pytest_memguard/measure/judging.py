@@ -17,8 +17,8 @@ from pytest_memguard.judge.peak_bounds import (
 from pytest_memguard.measure.heap_judging import HeapJudge
 from pytest_memguard.measure.peaks import Peaks
 from pytest_memguard.measure.tracking import Tracking
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import PHASES, Budget, Finding, Peak, PhaseName
+from pytest_memguard.model.measurements import PHASES, Budget, Finding, Peak, PhaseName
+from pytest_memguard.model.metrics import metric_named
 from pytest_memguard.probes.heap import HeapFile
 from pytest_memguard.sizes import format_size
 

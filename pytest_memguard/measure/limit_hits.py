@@ -16,7 +16,7 @@ from pytest_memguard.measure.error_origin import (
     raises_memory_error,
 )
 from pytest_memguard.measure.hard_stops import Doubt, Stopped
-from pytest_memguard.model import Stop
+from pytest_memguard.model.measurements import Stop
 
 if TYPE_CHECKING:
     from pytest_memguard.measure.held_levels import HeldLevel, HeldLevels

@@ -18,7 +18,7 @@ from pytest_memguard.measure.requirements import (
     NOTABLE_RISE_BYTES,
     Requirements,
 )
-from pytest_memguard.model import MarkedPhaseNumbers, PhaseReading
+from pytest_memguard.model.measurements import MarkedPhaseNumbers, PhaseReading
 
 if TYPE_CHECKING:
     from typing import Any
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_memguard.measure.detail import DetailedMeasurement
     from pytest_memguard.measure.instruments import Instruments
     from pytest_memguard.measure.stage_log import StageLog
-    from pytest_memguard.model import Budget, Finding, PhaseName
+    from pytest_memguard.model.measurements import Budget, Finding, PhaseName
     from pytest_memguard.probes.peak_rss import PeakRss
 
 _seconds = Clock.seconds

@@ -16,8 +16,7 @@ from pytest_memguard.judge.peak_bounds import (
 )
 from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.measure.region import doubt, dropped
-from pytest_memguard.metrics import HEAP, RSS
-from pytest_memguard.model import (
+from pytest_memguard.model.measurements import (
     Bound,
     Budget,
     CallSite,
@@ -26,6 +25,7 @@ from pytest_memguard.model import (
     PhaseReading,
     StageReading,
 )
+from pytest_memguard.model.metrics import HEAP, RSS
 
 if TYPE_CHECKING:
     from pytest_memguard.extension import Readings

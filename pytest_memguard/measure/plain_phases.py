@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_memguard.allocator.slack_estimator import SlackEstimator
     from pytest_memguard.measure.current_test import CurrentTest
     from pytest_memguard.measure.instruments import Instruments
-    from pytest_memguard.model import PhaseName
+    from pytest_memguard.model.measurements import PhaseName
     from pytest_memguard.probes.mark_resets import ResetWatch
     from pytest_memguard.probes.peak_rss import PeakRss
 

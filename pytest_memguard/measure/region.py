@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_memguard.allocator.freed import NO_GENERATION, Collection, done_by
 from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
-from pytest_memguard.model import Bound
+from pytest_memguard.model.measurements import Bound
 
 
 class Region:

@@ -17,8 +17,8 @@ from pytest_memguard.judge.slack_thresholds import (
 )
 from pytest_memguard.measure.instruments import URGENT_GARBAGE_FACTOR
 from pytest_memguard.measure.screen import most_screened
-from pytest_memguard.metrics import Metric, metric_named
-from pytest_memguard.model import PHASES, Budget, PhaseName
+from pytest_memguard.model.measurements import PHASES, Budget, PhaseName
+from pytest_memguard.model.metrics import Metric, metric_named
 from pytest_memguard.sizes import MIB
 
 NO_LIMIT_TOLERANCE: Final = 1 * MIB

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Method
+from pytest_memguard.model.measurements import Method
+from pytest_memguard.model.metrics import RSS
 from pytest_memguard.probes.lifetime_peak import DRIFT
 
 INTERVAL_SECONDS: Final = 0.002

@@ -12,7 +12,7 @@ from pytest_memguard.judge.peak_bounds import higher, marked_peak
 from pytest_memguard.measure import stage_host
 from pytest_memguard.measure.recorder import Recorder
 from pytest_memguard.measure.region import Region
-from pytest_memguard.model import Budget, Peak
+from pytest_memguard.model.measurements import Budget, Peak
 
 
 class BoundaryMarker(Protocol):

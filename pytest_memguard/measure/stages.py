@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.measure import stage_host
-from pytest_memguard.model import Budget
+from pytest_memguard.model.measurements import Budget
 from pytest_memguard.units import parse_size
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.slack_thresholds import SlackThresholds, budget_for_slack
 from pytest_memguard.measure.tracker_share import TrackedTest
-from pytest_memguard.model import PhaseName
+from pytest_memguard.model.measurements import PhaseName
 from pytest_memguard.probes.heap import HeapFile, HeapTracker
 
 if TYPE_CHECKING:

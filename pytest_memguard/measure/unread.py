@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Method
+from pytest_memguard.model.measurements import Method
+from pytest_memguard.model.metrics import RSS
 from pytest_memguard.probes.lifetime_peak import DRIFT
 
 

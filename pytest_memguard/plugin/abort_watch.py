@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.aborts import Abort, Breach, reserve_of
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.flights import Flight
 from pytest_memguard.judge.abort import abort_of
-from pytest_memguard.model import Gap
-from pytest_memguard.parsing import AUTO
+from pytest_memguard.model.aborts import Abort, Breach, reserve_of
+from pytest_memguard.model.flights import Flight
+from pytest_memguard.model.results import Gap
+from pytest_memguard.options.parsing import AUTO
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.abort_stop import SIGNAL, AbortStop, can_be_told
 from pytest_memguard.plugin.ci import start_reporting_on_github
 from pytest_memguard.plugin.keys import ABORT, FLIGHT_FOLDER
@@ -29,7 +30,6 @@ from pytest_memguard.plugin.pytest_internals.xdist_workers import (
 from pytest_memguard.probes.memory_limit import memory_limit, tightest_limit
 from pytest_memguard.probes.run_watch import RunWatch
 from pytest_memguard.report.abort import abort_lines
-from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import format_size
 from pytest_memguard.storage.flight_records import read_flight
 

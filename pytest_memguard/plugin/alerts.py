@@ -8,20 +8,20 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.alerts import (
+from pytest_memguard.codecs.alert_codecs import ALERT_CODEC
+from pytest_memguard.model.alerts import (
     RUN_RSS,
     Alert,
     AlertLevel,
     AlertSignal,
     alert_amount,
 )
-from pytest_memguard.codecs.alert_codecs import ALERT_CODEC
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.ci import start_reporting_on_github
 from pytest_memguard.plugin.keys import ALERTS
 from pytest_memguard.plugin.process_alerts import ATTRIBUTE, ProcessAlerts, readers_of
 from pytest_memguard.plugin.pytest_internals.plugins import begin_line
 from pytest_memguard.report.alerts import alert_lines, alert_sentence
-from pytest_memguard.settings import Settings
 
 _COLOURS: Final = {"info": {}, "warning": {"yellow": True}, "critical": {"red": True}}
 

@@ -6,7 +6,6 @@ from typing import Final
 
 import pytest
 
-from pytest_memguard.cause_groups import cause_groups
 from pytest_memguard.checks.globs import matcher
 from pytest_memguard.checks.regression.comparison import Comparison
 from pytest_memguard.checks.regression.saving import Saver, is_here
@@ -15,15 +14,16 @@ from pytest_memguard.escapes import one_line
 from pytest_memguard.judge.cold_and_warm import NOTABLE
 from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.measure.gaps import NO_MARK
-from pytest_memguard.model import Run
+from pytest_memguard.model.cause_groups import cause_groups
+from pytest_memguard.model.results import Run
+from pytest_memguard.options.rules import closest
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.fresh_regressions import KEY, FreshRegressions
 from pytest_memguard.plugin.loaded_libraries import LoadedLibraries
 from pytest_memguard.plugin.records import Record, other_environment
 from pytest_memguard.plugin.scope import Scope
 from pytest_memguard.report.cause_lines import cause_lines
-from pytest_memguard.rules import closest
-from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import format_size
 
 _RAN_THROUGH: Final = frozenset({pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED})

@@ -6,9 +6,9 @@ import pytest
 
 from pytest_memguard.checks.globs import matcher
 from pytest_memguard.checks.regression.check import RegressionCheck
-from pytest_memguard.isolation import can_fork
+from pytest_memguard.forking.isolation import can_fork
 from pytest_memguard.measure.instruments import Instruments
-from pytest_memguard.model import Outcome
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.plugin.baseline_report import BaselineReport
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.forked_process import process_for

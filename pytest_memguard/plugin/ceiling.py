@@ -27,9 +27,9 @@ from pytest_memguard.probes.lifetime_peak import LifetimePeak
 
 if TYPE_CHECKING:
     from pytest_memguard.measure.stage_log import StageLog
+    from pytest_memguard.options.settings import Settings
     from pytest_memguard.plugin.collector import Collector
     from pytest_memguard.plugin.items import ItemHooks
-    from pytest_memguard.settings import Settings
 
 
 def begin(config: pytest.Config, settings: Settings) -> bool:

@@ -19,9 +19,9 @@ from pytest_memguard.probes.ended_children import (
 from pytest_memguard.sizes import KIB
 
 if TYPE_CHECKING:
+    from pytest_memguard.options.settings import Settings
     from pytest_memguard.plugin.items import ItemHooks
     from pytest_memguard.probes.lifetime_peak import LifetimePeak
-    from pytest_memguard.settings import Settings
 
 
 class LateStart(Protocol):

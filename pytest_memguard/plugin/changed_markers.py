@@ -12,7 +12,7 @@ from pytest_memguard.plugin.marked_items import MarkedItem
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks
     from pytest_memguard.measure.measurement import Measurement
-    from pytest_memguard.model import Finding
+    from pytest_memguard.model.measurements import Finding
     from pytest_memguard.plugin.measured_tests import MeasuredTests
 
 

@@ -12,7 +12,7 @@ from pytest_memguard.escapes import one_line
 from pytest_memguard.extension import Check
 
 if TYPE_CHECKING:
-    from pytest_memguard.model import Outcome
+    from pytest_memguard.model.results import Outcome
 
 
 class CheckSections:

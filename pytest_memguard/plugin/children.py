@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.uncounted_children import children_peak, uncounted_children
-from pytest_memguard.model import Gap, PhaseReading
+from pytest_memguard.model.measurements import PhaseReading
+from pytest_memguard.model.results import Gap
 from pytest_memguard.probes.ended_children import (
     ended_children,
     most_touched,
@@ -20,7 +21,7 @@ from pytest_memguard.probes.newest_pid import NewestPid
 
 if TYPE_CHECKING:
     from pytest_memguard.measure.current_test import CurrentTest
-    from pytest_memguard.model import Budget, Peak
+    from pytest_memguard.model.measurements import Budget, Peak
     from pytest_memguard.probes.ended_children import EndedChildren
     from pytest_memguard.probes.tree_client import TreeClient
     from pytest_memguard.probes.tree_marks import Since

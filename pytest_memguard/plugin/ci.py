@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import pytest
 
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.options import ON_DEMAND, usage_error
 from pytest_memguard.probes.repository import prefix_of
-from pytest_memguard.settings import Settings
 from pytest_memguard.storage.files import append_text, check_writable
 
 _LEAST: Final = 4096

@@ -7,26 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from pytest_memguard.alerts import Alert
-from pytest_memguard.flights import LostWorker
-from pytest_memguard.model import (
-    Gap,
-    MarkedPhaseNumbers,
-    Outcome,
-    Outcomes,
-    Run,
-    Totals,
-)
+from pytest_memguard.model.alerts import Alert
+from pytest_memguard.model.flights import LostWorker
+from pytest_memguard.model.measurements import MarkedPhaseNumbers
+from pytest_memguard.model.result_store import ResultStore
+from pytest_memguard.model.results import Gap, Outcome, Outcomes, Run, Totals
+from pytest_memguard.model.totals import totals
 from pytest_memguard.option_table import OPTIONS
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.extra_measurements import ExtraMeasurements
 from pytest_memguard.plugin.foreign_reports import UntilFork
 from pytest_memguard.plugin.header import header, in_words
 from pytest_memguard.plugin.keys import ABORT, ALERTS, LOST, PARALLEL
 from pytest_memguard.plugin.options import GAPS, usage_error
 from pytest_memguard.plugin.suspects import Suspects
-from pytest_memguard.result_store import ResultStore
-from pytest_memguard.settings import Settings
-from pytest_memguard.totals import totals
 
 
 class Collector:

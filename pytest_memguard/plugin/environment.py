@@ -10,7 +10,7 @@ from importlib import metadata
 
 import pytest
 
-from pytest_memguard.model import Environment
+from pytest_memguard.model.results import Environment
 
 
 def environment() -> Environment:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_memguard.admission import SMALL, Need
 from pytest_memguard.checks.budget.check import BudgetCheck
 from pytest_memguard.checks.needs.marker import DeclaredNeeds
 from pytest_memguard.checks.protocol import MarkedTest
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.settings import Settings
+from pytest_memguard.model.admission import SMALL, Need
+from pytest_memguard.model.metrics import metric_named
+from pytest_memguard.options.settings import Settings
 
 
 class ExpectedNeeds:

@@ -10,8 +10,8 @@ import pytest
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.extension import Check, Renderer
-from pytest_memguard.metrics import CHILDREN, METRICS, Metric, add_metric
-from pytest_memguard.model import Gap
+from pytest_memguard.model.metrics import CHILDREN, METRICS, Metric, add_metric
+from pytest_memguard.model.results import Gap
 from pytest_memguard.plugin.keys import CALLED, CHECKS
 from pytest_memguard.plugin.options import usage_error
 from pytest_memguard.probes import Meter

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_memguard.checks.protocol import CheckError
-    from pytest_memguard.model import Finding
+    from pytest_memguard.model.measurements import Finding
 
 Error = TypeVar("Error", bound=AssertionError)
 

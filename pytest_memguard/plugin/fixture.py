@@ -13,12 +13,12 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import ConfigError, Unmeasurable
 from pytest_memguard.judge.budget import judge
 from pytest_memguard.judge.slack_thresholds import ignored_slack, tracker_threshold
-from pytest_memguard.leaks import Verdict
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.recorder import Recorder
 from pytest_memguard.measure.stage_log import StageLog
 from pytest_memguard.measure.stages import Host, Stage, stage_budget
-from pytest_memguard.metrics import METRICS, RSS
+from pytest_memguard.model.leaks import Verdict
+from pytest_memguard.model.metrics import METRICS, RSS
 from pytest_memguard.plugin.found import fail_with
 from pytest_memguard.plugin.function_leaks import FunctionLeaks
 from pytest_memguard.plugin.items import ItemHooks

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_memguard.errors import MemoryBudgetWarning
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import Finding
+from pytest_memguard.model.measurements import Finding
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.failures import Breach, printed
 from pytest_memguard.plugin.measured_tests import MeasuredTests

@@ -19,9 +19,10 @@ from pytest_memguard.values import dataclass
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import TestPlan
     from pytest_memguard.measure.tracker_share import TrackerShare
-    from pytest_memguard.model import Budget, Finding, Outcome
+    from pytest_memguard.model.measurements import Budget, Finding
+    from pytest_memguard.model.results import Outcome
+    from pytest_memguard.options.settings import Settings
     from pytest_memguard.plugin.measured_again import Again
-    from pytest_memguard.settings import Settings
 
 _NO_TIME: Final = (
     "memray was not used, since it would have taken more than {share:.0%} of the run's time "

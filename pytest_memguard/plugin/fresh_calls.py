@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_memguard.allocator.free_lists import freeze
 from pytest_memguard.codecs.measurement_codecs import FILLS_CODEC, SITE_CODEC
-from pytest_memguard.metrics import RSS
+from pytest_memguard.model.metrics import RSS
 from pytest_memguard.plugin.loaded_libraries import libraries_of
 from pytest_memguard.plugin.measured_again import call_peak, passed
 from pytest_memguard.plugin.pytest_internals.running import detach

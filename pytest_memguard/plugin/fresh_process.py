@@ -15,12 +15,12 @@ from pytest_memguard.plugin.names import MUST_NOT_RUN_AGAIN, must_not_run_again
 from pytest_memguard.probes import own_children
 
 if TYPE_CHECKING:
-    from pytest_memguard.fork_server import ForkServer
-    from pytest_memguard.isolation import ChildResult
-    from pytest_memguard.model import Outcome
+    from pytest_memguard.forking.fork_server import ForkServer
+    from pytest_memguard.forking.isolation import ChildResult
+    from pytest_memguard.model.results import Outcome
+    from pytest_memguard.options.settings import Settings
     from pytest_memguard.plugin.rerun import Rerun
     from pytest_memguard.probes.code_pages import CodePages
-    from pytest_memguard.settings import Settings
 
 _LEAST_SECONDS: Final = 60.0
 _TIMES_THE_CALL: Final = 80
@@ -77,7 +77,7 @@ class FreshProcess:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Fork once the tests are known, before the first of them."""
         if can_fork() and session.items and not session.config.getoption("collectonly"):
-            from pytest_memguard.fork_server import ForkServer
+            from pytest_memguard.forking.fork_server import ForkServer
             from pytest_memguard.probes.code_pages import CodePages
 
             self._code = CodePages()
@@ -130,7 +130,7 @@ class FreshProcess:
             seconds: what its call took here.
             request: what `answer` in `fresh_calls` takes.
         """
-        from pytest_memguard.isolation import ChildResult
+        from pytest_memguard.forking.isolation import ChildResult
 
         if self._server is None:
             return ChildResult(problem="there is no such process")

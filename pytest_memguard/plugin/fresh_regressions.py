@@ -8,11 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_memguard.baselines import BaselineValue
-from pytest_memguard.causes import Cause
 from pytest_memguard.clock import Clock
 from pytest_memguard.codecs.measurement_codecs import SITE_CODEC
-from pytest_memguard.isolation import ChildResult
+from pytest_memguard.forking.isolation import ChildResult
 from pytest_memguard.judge.cold_and_warm import (
     NOTABLE,
     Against,
@@ -26,8 +24,11 @@ from pytest_memguard.judge.imports import new_libraries
 from pytest_memguard.judge.regression import is_hidden_by_record
 from pytest_memguard.judge.regression_findings import after_two_calls, not_decided
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Budget, CallSite, Finding, Gap, Outcome
+from pytest_memguard.model.baselines import BaselineValue
+from pytest_memguard.model.causes import Cause
+from pytest_memguard.model.measurements import Budget, CallSite, Finding
+from pytest_memguard.model.metrics import RSS
+from pytest_memguard.model.results import Gap, Outcome
 from pytest_memguard.plugin.fresh_process import FreshProcess
 from pytest_memguard.plugin.measured_again import (
     GROWN,

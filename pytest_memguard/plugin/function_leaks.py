@@ -11,7 +11,7 @@ import pytest
 from pytest_memguard.checks.leak.plan import LeakPlanner
 from pytest_memguard.checks.leak.verdicts import LeakVerdicts
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.leaks import KnownLeak, Verdict
+from pytest_memguard.model.leaks import KnownLeak, Verdict
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import LINE
 from pytest_memguard.plugin.leak_report import known_leaks

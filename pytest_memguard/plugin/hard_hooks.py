@@ -18,7 +18,7 @@ from pytest_memguard.measure.spared_children import Pause, SparedChildren
 from pytest_memguard.measure.stage_host import set_limits
 from pytest_memguard.measure.started_threads import StartedThreads
 from pytest_memguard.measure.watchdog import INTERVAL_SECONDS, Watchdog
-from pytest_memguard.model import Gap
+from pytest_memguard.model.results import Gap
 from pytest_memguard.plugin.hard_phases import (
     HARD,
     HardCallHooks,

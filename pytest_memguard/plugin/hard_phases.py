@@ -11,7 +11,8 @@ from pytest_memguard.errors import BudgetExceeded
 from pytest_memguard.judge.hard_limit import hard_limit, not_held, not_told
 from pytest_memguard.measure.hard_limit import HardLimits
 from pytest_memguard.measure.hard_stops import Doubt, Stopped
-from pytest_memguard.model import Gap, PhaseName
+from pytest_memguard.model.measurements import PhaseName
+from pytest_memguard.model.results import Gap
 from pytest_memguard.plugin.failures import printed
 from pytest_memguard.plugin.pytest_internals.items import failure_of, forget_failure
 

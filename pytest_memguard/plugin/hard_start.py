@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pytest_memguard.model import Gap
+from pytest_memguard.model.results import Gap
 
 if TYPE_CHECKING:
     import pytest
 
     from pytest_memguard.checks.planned import TestPlan
+    from pytest_memguard.options.settings import Settings
     from pytest_memguard.plugin.items import ItemHooks
-    from pytest_memguard.settings import Settings
 
 
 def begin(

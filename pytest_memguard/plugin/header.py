@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.measure.gaps import NO_MARK, NO_RESIDENT
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Gap
-from pytest_memguard.settings import Settings
+from pytest_memguard.model.metrics import RSS
+from pytest_memguard.model.results import Gap
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.sizes import format_size
 
 

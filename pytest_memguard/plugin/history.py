@@ -14,16 +14,16 @@ from typing import Final
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.metrics import CHILDREN, RSS
-from pytest_memguard.model import Outcome
-from pytest_memguard.past_runs import HistoryLocation, PastReading, PastRun
+from pytest_memguard.model.metrics import CHILDREN, RSS
+from pytest_memguard.model.past_runs import HistoryLocation, PastReading, PastRun
+from pytest_memguard.model.results import Outcome
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.options import usage_error
 from pytest_memguard.plugin.properties import NEED, WAITED
 from pytest_memguard.probes.commit import current_commit
 from pytest_memguard.report.death_text import short_cause
-from pytest_memguard.settings import Settings
 from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.history_location import FILE, check_location, open_to_write

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from typing import Any
 
+    from pytest_memguard.options.settings import Settings
     from pytest_memguard.plugin.collector import Collector
     from pytest_memguard.plugin.fixture import MemGuard
-    from pytest_memguard.settings import Settings
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

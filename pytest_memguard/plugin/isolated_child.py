@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, Final, Literal, NoReturn
 
 import pytest
 
-from pytest_memguard.child_channel import Channel, Message
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.forking.child_channel import Channel, Message
 from pytest_memguard.plugin.child_coverage import measured_here
 from pytest_memguard.plugin.keys import FRESH, ITEMS, LOADED, PROCESS
 from pytest_memguard.plugin.plain_values import plain, warning_to_plain

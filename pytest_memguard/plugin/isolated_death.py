@@ -11,10 +11,11 @@ import pytest
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.codecs.run_codec import OUTCOME_CODEC
-from pytest_memguard.flights import Ending
 from pytest_memguard.judge.death import death_of
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Outcome, Peak, PhaseReading
+from pytest_memguard.model.flights import Ending
+from pytest_memguard.model.measurements import Peak, PhaseReading
+from pytest_memguard.model.metrics import RSS
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.plugin.failures import Died
 from pytest_memguard.plugin.outcomes import combined_result, result_of
 from pytest_memguard.plugin.properties import PEAK
@@ -30,8 +31,8 @@ from pytest_memguard.report.death_text import death_text
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.isolation.plan import IsolationPlan
-    from pytest_memguard.child_server import Ended
-    from pytest_memguard.deaths import Death, Phase, Stopped
+    from pytest_memguard.forking.child_server import Ended
+    from pytest_memguard.model.deaths import Death, Phase, Stopped
 
 
 class IsolatedProgress:

@@ -8,9 +8,9 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from pytest_memguard.child_channel import Message
-from pytest_memguard.child_server import Child, Ended
 from pytest_memguard.clock import Clock
+from pytest_memguard.forking.child_channel import Message
+from pytest_memguard.forking.child_server import Child, Ended
 from pytest_memguard.plugin.fresh_budgets import MeasuredAgain, Reason
 from pytest_memguard.plugin.isolated_death import IsolatedProgress
 from pytest_memguard.plugin.keys import FRESH, ITEMS, LOADED

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_memguard.checks.isolation.plan import IsolationPlan, IsolationPlanner
-from pytest_memguard.child_server import Child, ChildServer, Ended, ServerLost
-from pytest_memguard.isolation import can_fork
+from pytest_memguard.forking.child_server import Child, ChildServer, Ended, ServerLost
+from pytest_memguard.forking.isolation import can_fork
 from pytest_memguard.judge.lost_worker import cause_of
-from pytest_memguard.model import Gap
+from pytest_memguard.model.results import Gap
 from pytest_memguard.plugin.child_coverage import ChildCoverage
 from pytest_memguard.plugin.isolated_child import IsolatedChild
 from pytest_memguard.plugin.isolated_death import IsolatedDeath, ending_of
@@ -27,8 +27,8 @@ from pytest_memguard.probes.oom_kills import read_oom_counter
 from pytest_memguard.report.post_mortem import cause_text
 
 if TYPE_CHECKING:
+    from pytest_memguard.options.settings import Settings
     from pytest_memguard.plugin.items import ItemHooks
-    from pytest_memguard.settings import Settings
 
 SUBJECT: Final = "isolated tests"
 _PATIENCE_SECONDS: Final = 10.0

@@ -11,6 +11,7 @@ import pytest
 from pytest_memguard import watch_host
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.stage_host import set_current
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.bounded_tests import BoundedTests
 from pytest_memguard.plugin.children import ChildrenWatch
 from pytest_memguard.plugin.explainer import Explainer
@@ -25,7 +26,6 @@ from pytest_memguard.plugin.rerun import Rerun
 from pytest_memguard.plugin.slow_hooks import SetupHooks, SlowHooks
 from pytest_memguard.plugin.so_far import SoFar
 from pytest_memguard.plugin.suspects import Suspects
-from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks

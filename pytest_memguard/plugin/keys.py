@@ -9,12 +9,12 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_memguard.aborts import Abort
-    from pytest_memguard.admission import ParallelRun
-    from pytest_memguard.alerts import Alert
     from pytest_memguard.extension import Check
-    from pytest_memguard.flights import LostWorker
-    from pytest_memguard.model import Outcome
+    from pytest_memguard.model.aborts import Abort
+    from pytest_memguard.model.admission import ParallelRun
+    from pytest_memguard.model.alerts import Alert
+    from pytest_memguard.model.flights import LostWorker
+    from pytest_memguard.model.results import Outcome
     from pytest_memguard.plugin.expected_needs import ExpectedNeeds
     from pytest_memguard.plugin.fresh_budgets import FreshBudgets
     from pytest_memguard.plugin.fresh_process import FreshProcess

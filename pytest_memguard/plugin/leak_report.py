@@ -11,9 +11,9 @@ import pytest
 from pytest_memguard.checks.leak.accepted import accepted_leaks
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.escapes import one_line
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.keys import INTERRUPTED, KNOWN
-from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.storage.known_leaks import KnownLeaksFile

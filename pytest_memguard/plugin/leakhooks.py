@@ -16,8 +16,9 @@ from pytest_memguard.checks.leak.check import LeakTestCheck
 from pytest_memguard.checks.leak.plan import LeakPlan
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
-from pytest_memguard.leaks import LeakReading
-from pytest_memguard.model import Gap, Outcome
+from pytest_memguard.model.leaks import LeakReading
+from pytest_memguard.model.results import Gap, Outcome
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.after_repetitions import AfterRepetitions
 from pytest_memguard.plugin.collector_off import SWITCH_OFF
 from pytest_memguard.plugin.earlier_garbage import EarlierGarbage
@@ -31,7 +32,6 @@ from pytest_memguard.plugin.terminal_line import TerminalLine
 from pytest_memguard.plugin.time_limits import seconds_left
 from pytest_memguard.recording.check import LeakCheck
 from pytest_memguard.recording.limits import Limits
-from pytest_memguard.settings import Settings
 
 _SHARE_OF_TIMEOUT: Final = 0.5  # explaining a leak takes up to half as long again
 

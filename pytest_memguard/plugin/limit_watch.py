@@ -13,8 +13,8 @@ from pytest_memguard.probes.tree_sampler import tree_of
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.isolation.plan import IsolationPlan
-    from pytest_memguard.child_server import Child
-    from pytest_memguard.deaths import Stopped
+    from pytest_memguard.forking.child_server import Child
+    from pytest_memguard.model.deaths import Stopped
     from pytest_memguard.probes.tree_marks import Tree
 
 _INTERVAL_SECONDS: Final = 0.01

@@ -13,9 +13,9 @@ from typing import Any, Final
 import pytest
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.flights import Ending, Flight, LostWorker, Neighbour
 from pytest_memguard.judge.lost_worker import lost_worker
 from pytest_memguard.judge.raised_levels import course_of
+from pytest_memguard.model.flights import Ending, Flight, LostWorker, Neighbour
 from pytest_memguard.plugin.ci import start_reporting_on_github
 from pytest_memguard.plugin.keys import LOST
 from pytest_memguard.plugin.options import FLIGHTS

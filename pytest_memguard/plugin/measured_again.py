@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, Final
 
-from pytest_memguard.causes import Cause
 from pytest_memguard.codecs.measurement_codecs import FILLS_CODEC
 from pytest_memguard.codecs.run_codec import OUTCOME_CODEC
-from pytest_memguard.isolation import ChildResult
+from pytest_memguard.forking.isolation import ChildResult
 from pytest_memguard.judge.cold_and_warm import NOTABLE, Against, TwoCalls
-from pytest_memguard.model import Budget, Finding, Outcome, Peak
+from pytest_memguard.model.causes import Cause
+from pytest_memguard.model.measurements import Budget, Finding, Peak
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.values import dataclass
 
 GROWN: Final = frozenset({Against.FILL_GREW, Against.FILL_IS_NEW, Against.IMPORT_IS_NEW})

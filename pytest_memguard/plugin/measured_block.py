@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.metrics import METRICS
+from pytest_memguard.model.metrics import METRICS
 from pytest_memguard.units import Count, Size
 
 

@@ -13,17 +13,17 @@ from pytest_memguard.measure.current_test import CurrentTest
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.measurement import Measurement
 from pytest_memguard.measure.requirements import Requirements
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.memray_user import memray_user
 from pytest_memguard.plugin.pytest_internals.items import setup_nodes
 from pytest_memguard.plugin.suspects import Suspects
-from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks, TestPlan
     from pytest_memguard.checks.protocol import Measured
     from pytest_memguard.measure.detail import DetailedMeasurement
     from pytest_memguard.measure.stage_log import StageLog
-    from pytest_memguard.model import Finding, PhaseName
+    from pytest_memguard.model.measurements import Finding, PhaseName
 
 
 class MeasuredTests:

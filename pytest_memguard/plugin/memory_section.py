@@ -7,13 +7,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import BREACHES, Outcome, Totals
+from pytest_memguard.model.measurements import BREACHES
+from pytest_memguard.model.results import Outcome, Totals
 
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_memguard.result_store import ResultStore
-    from pytest_memguard.settings import Settings
+    from pytest_memguard.model.result_store import ResultStore
+    from pytest_memguard.options.settings import Settings
 
 _NEAR: Final = 0.8
 """Share of a budget from which on a test stands out."""

@@ -10,7 +10,7 @@ from pytest_memguard.allocator.trim import Trimmer
 from pytest_memguard.checks.needs.check import NeedsCheck
 from pytest_memguard.checks.needs.marker import MARKER, DeclaredNeeds
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.model import Gap
+from pytest_memguard.model.results import Gap
 from pytest_memguard.plugin.keys import EXPECTED, ITEMS
 from pytest_memguard.plugin.marked_items import MarkedItem
 from pytest_memguard.probes.ended_children import ended_children

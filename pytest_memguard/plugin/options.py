@@ -16,7 +16,7 @@ from pytest_memguard.option_table import OPTIONS, SECTIONS, Option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_memguard.settings import Settings
+    from pytest_memguard.options.settings import Settings
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 ON_DEMAND: pytest.StashKey[Any] = pytest.StashKey()
@@ -170,7 +170,7 @@ def _from_file(config: pytest.Config, option: Option) -> object:
     value: object = config.getini(option.ini)
     if option.kind not in {"lines", "list"} or not value:
         return value
-    from pytest_memguard.parsing import is_comment
+    from pytest_memguard.options.parsing import is_comment
 
     lines = value if isinstance(value, list) else [value]
     return [line for line in lines if not is_comment(line)]
@@ -190,7 +190,7 @@ def settings_of(config: pytest.Config) -> Settings:
     from dataclasses import replace
 
     from pytest_memguard.errors import ConfigError
-    from pytest_memguard.settings import resolve
+    from pytest_memguard.options.settings import resolve
 
     settings = config.stash.get(SETTINGS, None)
     if settings is None:

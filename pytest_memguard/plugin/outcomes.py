@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import BREACHES, Finding, MarkedPhaseNumbers, Outcome
+from pytest_memguard.model.measurements import BREACHES, Finding, MarkedPhaseNumbers
+from pytest_memguard.model.metrics import metric_named
+from pytest_memguard.model.results import Outcome
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.failures import TextAlone
 from pytest_memguard.plugin.measured_tests import MeasuredTests
 from pytest_memguard.plugin.so_far import SoFar
 from pytest_memguard.plugin.suspects import Suspects
 from pytest_memguard.plugin.watched_programs import WatchedPrograms
-from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks

@@ -8,11 +8,11 @@ import pytest
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.extension import Renderer
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.extensions import foreign_renderers
 from pytest_memguard.plugin.options import usage_error
 from pytest_memguard.report.renderers import RENDERERS
-from pytest_memguard.settings import Settings
 from pytest_memguard.storage.files import check_writable
 
 

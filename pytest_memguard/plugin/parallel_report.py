@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_memguard.admission import Admission, ExceededNeed, Need, ParallelRun, WaitedTest
 from pytest_memguard.codecs.admission_codecs import ADMISSION_CODEC
 from pytest_memguard.escapes import one_line
+from pytest_memguard.model.admission import (
+    Admission,
+    ExceededNeed,
+    Need,
+    ParallelRun,
+    WaitedTest,
+)
 from pytest_memguard.plugin.keys import WORKERS_LINE
 from pytest_memguard.recording.tokens import ALONE
 from pytest_memguard.report.parallel import header_lines, status_text, summary_lines

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard.admission import ParallelRun, Wait
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import Gap
+from pytest_memguard.model.admission import ParallelRun, Wait
+from pytest_memguard.model.results import Gap
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.expected_needs import ExpectedNeeds
 from pytest_memguard.plugin.keys import EXPECTED, ITEMS, PARALLEL

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_memguard.admission import SMALL, Admission, Need, Wait
 from pytest_memguard.codecs.admission_codecs import ADMISSION_CODEC
 from pytest_memguard.judge.declared_need import is_too_small
-from pytest_memguard.model import Gap
+from pytest_memguard.model.admission import SMALL, Admission, Need, Wait
+from pytest_memguard.model.results import Gap
 from pytest_memguard.plugin.expected_needs import ExpectedNeeds
 from pytest_memguard.plugin.keys import ITEMS
 from pytest_memguard.plugin.marked_items import MarkedItem

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_memguard.checks.planned import Checks
     from pytest_memguard.measure.measurement import Measurement
-    from pytest_memguard.model import Finding, PhaseName
+    from pytest_memguard.model.measurements import Finding, PhaseName
     from pytest_memguard.plugin.children import ChildrenWatch
     from pytest_memguard.plugin.found import Found
     from pytest_memguard.plugin.measured_tests import MeasuredTests

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_memguard.checks.planned import Checks, TestPlan
-from pytest_memguard.metrics import PYTHON, TREE
-from pytest_memguard.model import Gap
+from pytest_memguard.model.metrics import PYTHON, TREE
+from pytest_memguard.model.results import Gap
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.forked_process import process_for
 from pytest_memguard.plugin.keys import FRESH, ITEMS, LINE
 from pytest_memguard.plugin.marked_items import MarkedItem
@@ -21,7 +22,6 @@ from pytest_memguard.plugin.names import (
     names_in_use,
 )
 from pytest_memguard.plugin.options import refuse, settings_of
-from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.isolation.plan import IsolationPlan

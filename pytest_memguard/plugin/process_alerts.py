@@ -8,10 +8,10 @@ from typing import Final
 
 import pytest
 
-from pytest_memguard.alerts import WORKER_RSS, Alert, AlertLevel, AlertSignal
 from pytest_memguard.codecs.alert_codecs import ALERT_CODEC
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.alert import level_reached, levels_left
+from pytest_memguard.model.alerts import WORKER_RSS, Alert, AlertLevel, AlertSignal
 from pytest_memguard.probes.process_highest import ProcessHighest
 from pytest_memguard.probes.process_levels import ProcessLevels
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_memguard.metrics import METRICS, Metric, metric_named
+from pytest_memguard.model.metrics import METRICS, Metric, metric_named
 
 if TYPE_CHECKING:
-    from pytest_memguard.model import PhaseReading
+    from pytest_memguard.model.measurements import PhaseReading
 
 PEAK: Final = "memguard_peak_bytes"
 DELTA: Final = "memguard_delta_bytes"

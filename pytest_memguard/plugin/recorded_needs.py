@@ -8,10 +8,10 @@ from typing import Final
 
 import pytest
 
-from pytest_memguard.baselines import Baseline
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.readings import environment_key
-from pytest_memguard.metrics import RSS, TREE
+from pytest_memguard.model.baselines import Baseline
+from pytest_memguard.model.metrics import RSS, TREE
 from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.values import dataclass

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.checks.regression.check import RegressionCheck
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.readings import environment_key
-from pytest_memguard.metrics import METRICS
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, EnvironmentKey
+from pytest_memguard.model.metrics import METRICS
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.environment import environment
 from pytest_memguard.plugin.fresh_regressions import FreshRegressions
 from pytest_memguard.plugin.options import settings_of, usage_error
-from pytest_memguard.settings import Settings
 from pytest_memguard.storage.baseline import read_baseline
 from pytest_memguard.storage.files import not_regular
 from pytest_memguard.values import dataclass

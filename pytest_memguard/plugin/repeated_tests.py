@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_memguard.checks.planned import Checks
-    from pytest_memguard.leaks import LeakReading
+    from pytest_memguard.model.leaks import LeakReading
     from pytest_memguard.plugin.children import ChildrenWatch
     from pytest_memguard.plugin.measured_tests import MeasuredTests
     from pytest_memguard.plugin.phases import Phases

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import PHASES, Budget, CallSite, Outcome, PhaseName
+from pytest_memguard.model.measurements import PHASES, Budget, CallSite, PhaseName
+from pytest_memguard.model.metrics import RSS
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.plugin.memray_user import memray_user
 from pytest_memguard.plugin.names import MUST_NOT_RUN_AGAIN, must_not_run_again
 
@@ -60,7 +61,7 @@ class Rerun:
         """
         if must_not_run_again(item):
             return None, MUST_NOT_RUN_AGAIN
-        from pytest_memguard.isolation import run_in_fork
+        from pytest_memguard.forking.isolation import run_in_fork
         from pytest_memguard.plugin.pytest_internals.items import forget_function_scope
         from pytest_memguard.plugin.pytest_internals.running import (
             call_and_report,

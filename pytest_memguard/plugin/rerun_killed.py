@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from pytest_memguard.flights import AloneResult, LostWorker, RunAlone
 from pytest_memguard.judge.lost_worker import was_for_memory
+from pytest_memguard.model.flights import AloneResult, LostWorker, RunAlone
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.keys import LOST
 from pytest_memguard.plugin.pytest_internals.plugins import forget_xml
 from pytest_memguard.plugin.pytest_internals.xdist_alone import (
@@ -21,7 +22,6 @@ from pytest_memguard.plugin.pytest_internals.xdist_alone import (
 from pytest_memguard.plugin.pytest_internals.xdist_workers import process_of
 from pytest_memguard.probes.ended_process import ending_of
 from pytest_memguard.report.post_mortem import alone_text
-from pytest_memguard.settings import Settings
 
 _RERUN: Final = "rerun"
 """The outcome of a report that decides nothing, as pytest-rerunfailures calls it."""

@@ -8,12 +8,12 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from pytest_memguard.aborts import Breach
-from pytest_memguard.alerts import RUN_RSS, Alert, AlertLevel, AlertSignal
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.flights import Flight
 from pytest_memguard.judge.abort import abort_of
 from pytest_memguard.judge.alert import level_reached, levels_left
+from pytest_memguard.model.aborts import Breach
+from pytest_memguard.model.alerts import RUN_RSS, Alert, AlertLevel, AlertSignal
+from pytest_memguard.model.flights import Flight
 from pytest_memguard.plugin.abort_watch import flights_of
 from pytest_memguard.plugin.pytest_internals.xdist_workers import names_by_pid
 from pytest_memguard.probes.run_watch import RunWatch

@@ -12,7 +12,8 @@ import pytest
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.tracker_share import TrackerShare
-from pytest_memguard.model import Gap
+from pytest_memguard.model.results import Gap
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.checks_of_run import checks_of
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
@@ -25,7 +26,6 @@ from pytest_memguard.plugin.names import is_extended
 from pytest_memguard.plugin.options import runs_tests, settings_of, usage_error
 from pytest_memguard.plugin.planning import Planning
 from pytest_memguard.plugin.suspects import TRACED_LINE, Suspects, TracedLine
-from pytest_memguard.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.extension import Check

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from pytest_memguard.admission import SMALL, Share
+from pytest_memguard.model.admission import SMALL, Share
 from pytest_memguard.plugin.options import settings_of, usage_error
 from pytest_memguard.probes.memory_limit import tightest_limit
 from pytest_memguard.probes.own_memory import own_memory_of

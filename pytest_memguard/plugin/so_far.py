@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_memguard.model import CallSite, Finding, Outcome, PhaseName, StageReading
+from pytest_memguard.model.measurements import CallSite, Finding, PhaseName, StageReading
+from pytest_memguard.model.results import Outcome
 
 if TYPE_CHECKING:
     from pytest_memguard.measure.current_test import CurrentTest

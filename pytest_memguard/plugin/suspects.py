@@ -9,8 +9,9 @@ from typing import Final
 
 import pytest
 
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import BREACHES, Finding, Outcome
+from pytest_memguard.model.measurements import BREACHES, Finding
+from pytest_memguard.model.metrics import metric_named
+from pytest_memguard.model.results import Outcome
 
 MOST_TRACED: Final = 10
 """Tests that one run traces at most."""

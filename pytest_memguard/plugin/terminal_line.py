@@ -13,7 +13,7 @@ import pytest
 
 from pytest_memguard.clock import Clock
 from pytest_memguard.escapes import one_line
-from pytest_memguard.leaks import BYTE_SIGNALS, Signal
+from pytest_memguard.model.leaks import BYTE_SIGNALS, Signal
 from pytest_memguard.sizes import format_size
 
 _PATIENCE: Final = 1.0

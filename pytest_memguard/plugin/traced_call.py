@@ -9,7 +9,7 @@ import pytest
 
 from pytest_memguard.attribution.lines import sites_at_peak
 from pytest_memguard.measure.heap_judging import SITES
-from pytest_memguard.model import CallSite
+from pytest_memguard.model.measurements import CallSite
 from pytest_memguard.plugin.pytest_internals.running import runtestprotocol
 from pytest_memguard.probes.heap import HeapFile, HeapTracker, TrackerFolder
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from pytest_memguard.watch_readings import WatchReading
+    from pytest_memguard.model.watch_readings import WatchReading
 
 _PREFIX: Final = "memguard_watch"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pytest_memguard.metrics import Metric
-    from pytest_memguard.model import Method
+    from pytest_memguard.model.measurements import Method
+    from pytest_memguard.model.metrics import Metric
 
 
 class Meter(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.past_runs import Commit
+from pytest_memguard.model.past_runs import Commit
 
 _PATIENCE: Final = 10.0  # seconds; a status of a very large checkout takes one or two
 _NAMES: Final = ("GITHUB_SHA", "CI_COMMIT_SHA")

@@ -9,8 +9,8 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from pytest_memguard.leaks import Signal
-from pytest_memguard.model import Gap
+from pytest_memguard.model.leaks import Signal
+from pytest_memguard.model.results import Gap
 from pytest_memguard.probes.resident import ProcFile
 from pytest_memguard.probes.signal_readers import (
     MOST_CHILDREN_BYTES,

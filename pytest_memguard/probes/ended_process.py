@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.flights import Ending
+from pytest_memguard.model.flights import Ending
 from pytest_memguard.sizes import KIB
 
 PATIENCE: Final = 2.0

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Method
+from pytest_memguard.model.measurements import Method
+from pytest_memguard.model.metrics import RSS
 from pytest_memguard.probes import marks_in_use
 from pytest_memguard.probes.inherited_peak import PeakBelowInherited
 from pytest_memguard.probes.mark_resets import RESET_BY_TEST, ResetWatch, opened_by_us

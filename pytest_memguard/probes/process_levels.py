@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from pytest_memguard.alerts import AlertSignal
-from pytest_memguard.leaks import Signal
+from pytest_memguard.model.alerts import AlertSignal
+from pytest_memguard.model.leaks import Signal
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.probes.own_children import PIDS
 from pytest_memguard.probes.signal_readers import Reader

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from pytest_memguard.metrics import PYTHON
-from pytest_memguard.model import Method
+from pytest_memguard.model.measurements import Method
+from pytest_memguard.model.metrics import PYTHON
 
 
 class PythonHeap:

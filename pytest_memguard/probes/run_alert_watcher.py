@@ -6,8 +6,8 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from pytest_memguard.aborts import Breach
 from pytest_memguard.codecs.abort_codecs import BREACH_CODEC
+from pytest_memguard.model.aborts import Breach
 from pytest_memguard.probes.run_watcher import (
     RunWatcher,
     Tree,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_memguard.aborts import ProcessLevel
+from pytest_memguard.model.aborts import ProcessLevel
 from pytest_memguard.probes.tree_linux import LinuxTree
 
 

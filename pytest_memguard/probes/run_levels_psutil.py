@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import psutil
 
-from pytest_memguard.aborts import ProcessLevel
+from pytest_memguard.model.aborts import ProcessLevel
 from pytest_memguard.probes.tree_psutil import PsutilTree
 
 

@@ -8,9 +8,9 @@ import os
 from select import select
 from typing import IO
 
-from pytest_memguard.aborts import Breach
 from pytest_memguard.codecs.abort_codecs import BREACH_CODEC
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.model.aborts import Breach
 from pytest_memguard.probes.separate_process import pipe_identity, start_separate
 
 

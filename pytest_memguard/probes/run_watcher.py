@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from typing import Final, NamedTuple, Protocol
 
-from pytest_memguard.aborts import Breach, ProcessLevel, last_line, reserve_of
 from pytest_memguard.codecs.abort_codecs import BREACH_CODEC
+from pytest_memguard.model.aborts import Breach, ProcessLevel, last_line, reserve_of
 from pytest_memguard.probes.memory_limit import MemoryLimit, memory_limits
 from pytest_memguard.probes.separate_child import leave_parent
 from pytest_memguard.probes.tree_linux import TreeSample

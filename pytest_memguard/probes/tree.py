@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.metrics import TREE
-from pytest_memguard.model import Method
+from pytest_memguard.model.measurements import Method
+from pytest_memguard.model.metrics import TREE
 from pytest_memguard.probes import Probe
 from pytest_memguard.probes.ended_children import (
     EndedChildren,

@@ -9,7 +9,7 @@ from typing import Final
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.values import length_of
-from pytest_memguard.leaks import BYTE_SIGNALS, Signal
+from pytest_memguard.model.leaks import BYTE_SIGNALS, Signal
 from pytest_memguard.recording.signal_reading import SignalReading
 
 _WHOLE: Final = 0.15

@@ -8,7 +8,7 @@ from math import inf
 from typing import Final
 
 from pytest_memguard.clock import Clock
-from pytest_memguard.leaks import Verdict
+from pytest_memguard.model.leaks import Verdict
 from pytest_memguard.recording.signal_reading import SignalReading
 
 AGAIN: Final = 8

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.clock import Clock
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leaks import (
     Diagnosis,
     Kept,
     Signal,

@@ -15,7 +15,7 @@ from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.threads import has_threads, is_of_thread
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.leaks import MEMORY_SIGNALS, RetentionPath, Signal, Verdict
+from pytest_memguard.model.leaks import MEMORY_SIGNALS, RetentionPath, Signal, Verdict
 from pytest_memguard.probes.block_tracker import BlockTracker, heap_addresses, memory_reader
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.recording.calls import make_calls

@@ -16,7 +16,7 @@ from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.judge.leak import untraced
 from pytest_memguard.judge.per_call import scaled_to_all_calls
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leaks import (
     MEMORY_SIGNALS,
     Diagnosis,
     LeakReading,

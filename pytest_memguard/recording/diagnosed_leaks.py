@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.judge.rounds import FLOORS
-from pytest_memguard.leaks import BYTE_SIGNALS, Diagnosis, Rate, Verdict
+from pytest_memguard.model.leaks import BYTE_SIGNALS, Diagnosis, Rate, Verdict
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:

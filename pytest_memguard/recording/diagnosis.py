@@ -23,9 +23,9 @@ from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.values import Value, length_of
 from pytest_memguard.clock import Clock
 from pytest_memguard.codecs.leak_codecs import WHOLE_DIAGNOSIS_CODEC
-from pytest_memguard.isolation import can_fork, run_in_fork
+from pytest_memguard.forking.isolation import can_fork, run_in_fork
 from pytest_memguard.judge.growth_scales import measured_rate
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leaks import (
     NOT_FOLLOWED,
     STARTS_TRACEMALLOC,
     Diagnosis,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pytest_memguard import watch_host
+from pytest_memguard.model.watch_readings import WatchedSignal, WatchedStage, WatchReading
 from pytest_memguard.watch_levels import PROCESS_SIGNALS, WatchSignal
-from pytest_memguard.watch_readings import WatchedSignal, WatchedStage, WatchReading
 from pytest_memguard.watches import StageOfWatch, WatchRecord
 
 

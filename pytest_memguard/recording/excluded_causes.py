@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_memguard.leaks import MEMORY_SIGNALS, Kept, Signal, Verdict
+from pytest_memguard.model.leaks import MEMORY_SIGNALS, Kept, Signal, Verdict
 from pytest_memguard.recording.adjusted import AdjustedSignals, Share
 from pytest_memguard.recording.settled_signals import SettledSignals
 

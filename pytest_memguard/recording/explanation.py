@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.attribution.values import length_of
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leaks import (
     NOT_FOLLOWED,
     STARTS_TRACEMALLOC,
     Diagnosis,

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.flights import Flight
 from pytest_memguard.judge.raised_levels import RaisedLevels, shortened
+from pytest_memguard.model.flights import Flight
 from pytest_memguard.probes.descriptors import (
     CheckedDescriptor,
     OwnDescriptor,

@@ -10,8 +10,8 @@ from pytest_memguard.attribution.growth import GrowthFound
 from pytest_memguard.attribution.inside import grown_inside
 from pytest_memguard.attribution.values import length_of
 from pytest_memguard.attribution.watching import Fill, Gauge, Watch, gauge_of, with_watched
-from pytest_memguard.leak_sizes import may_be_python_memory
-from pytest_memguard.leaks import Diagnosis, Verdict
+from pytest_memguard.model.leak_sizes import may_be_python_memory
+from pytest_memguard.model.leaks import Diagnosis, Verdict
 from pytest_memguard.recording.calls import CallFailed, OutOfTime
 
 _CALLS: Final = 6

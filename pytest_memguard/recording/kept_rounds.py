@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Final
 
-from pytest_memguard.leaks import Round, Signal
+from pytest_memguard.model.leaks import Round, Signal
 
 _MOST: Final = 200
 

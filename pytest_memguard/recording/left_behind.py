@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.leaks import Signal
+from pytest_memguard.model.leaks import Signal
 from pytest_memguard.recording.limits import Limits
 
 _SELECTABLE: Final = 1024

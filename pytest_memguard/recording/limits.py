@@ -11,8 +11,8 @@ from typing import Final
 from pytest_memguard.judge.lasting_growth import LEAST_CALLS
 from pytest_memguard.judge.leak import SHORT_ROUND_CALLS, next_size
 from pytest_memguard.judge.rounds import LEAST_ROUNDS
-from pytest_memguard.leaks import BYTE_SIGNALS, Signal
-from pytest_memguard.parsing import StopAt
+from pytest_memguard.model.leaks import BYTE_SIGNALS, Signal
+from pytest_memguard.options.parsing import StopAt
 from pytest_memguard.recording.kept_rounds import KeptRounds
 from pytest_memguard.sizes import format_size
 from pytest_memguard.values import dataclass

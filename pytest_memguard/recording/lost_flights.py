@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_memguard.flights import Ending, Flight, LostWorker
 from pytest_memguard.formats import Json
 from pytest_memguard.judge.lost_worker import lost_worker
+from pytest_memguard.model.flights import Ending, Flight, LostWorker
 from pytest_memguard.probes.oom_kills import read_oom_counter
 from pytest_memguard.probes.process_identity import identity_of
 from pytest_memguard.storage.flight_folders import (

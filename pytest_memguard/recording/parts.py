@@ -35,7 +35,14 @@ from pytest_memguard.attribution.watching import (
     with_watched,
 )
 from pytest_memguard.judge.rounds import FLOORS
-from pytest_memguard.leaks import MEMORY_SIGNALS, Diagnosis, LeakLine, Rate, Signal, Verdict
+from pytest_memguard.model.leaks import (
+    MEMORY_SIGNALS,
+    Diagnosis,
+    LeakLine,
+    Rate,
+    Signal,
+    Verdict,
+)
 from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.signal_readers import heap_used
 from pytest_memguard.probes.surviving_blocks import frames

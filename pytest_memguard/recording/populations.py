@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.leaks import TypeGrowth
+from pytest_memguard.model.leaks import TypeGrowth
 
 if TYPE_CHECKING:
     from pytest_memguard.recording.causes import Cause

@@ -22,8 +22,8 @@ from pytest_memguard.judge.leak import (
 )
 from pytest_memguard.judge.rounds import LEAST_ROUNDS, allowance, is_flat, joined
 from pytest_memguard.judge.stepped_growth import is_pausing
-from pytest_memguard.leak_sizes import is_large
-from pytest_memguard.leaks import BYTE_SIGNALS, Signal, Verdict
+from pytest_memguard.model.leak_sizes import is_large
+from pytest_memguard.model.leaks import BYTE_SIGNALS, Signal, Verdict
 from pytest_memguard.recording.artefacts import AGAIN, Artefacts
 from pytest_memguard.recording.calls import CallFailed
 from pytest_memguard.recording.kept_rounds import KeptRounds

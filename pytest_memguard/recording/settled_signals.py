@@ -15,7 +15,7 @@ from pytest_memguard.allocator.tcache import (
     fill_tcache,
     fill_tcache_of_threads,
 )
-from pytest_memguard.leaks import Signal
+from pytest_memguard.model.leaks import Signal
 from pytest_memguard.probes.counters import Counters
 
 _COLLECTIONS: Final = 3

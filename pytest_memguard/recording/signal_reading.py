@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Protocol
 
-from pytest_memguard.leaks import Signal
+from pytest_memguard.model.leaks import Signal
 
 
 class SignalReading(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from operator import sub
 from typing import Final
 
-from pytest_memguard.leaks import BYTE_SIGNALS, Signal
+from pytest_memguard.model.leaks import BYTE_SIGNALS, Signal
 from pytest_memguard.recording.signal_reading import SignalReading
 from pytest_memguard.values import dataclass
 

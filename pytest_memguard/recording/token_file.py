@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.admission import Share
+from pytest_memguard.model.admission import Share
 from pytest_memguard.probes.descriptors import kept_open
 from pytest_memguard.storage.byte_locks import try_lock, unlock
 

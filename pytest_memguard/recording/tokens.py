@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.admission import SMALL, Admission, Need, Share, Wait
 from pytest_memguard.judge.admission import (
     is_ahead,
     may_start,
@@ -17,6 +16,7 @@ from pytest_memguard.judge.admission import (
     taken,
     wait_of,
 )
+from pytest_memguard.model.admission import SMALL, Admission, Need, Share, Wait
 from pytest_memguard.recording.token_file import TokenFile
 
 _PAUSE_AT_HEAD: Final = 0.004

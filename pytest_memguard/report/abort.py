@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pytest_memguard.aborts import Abort, Part
 from pytest_memguard.escapes import one_line
+from pytest_memguard.model.aborts import Abort, Part
 from pytest_memguard.report.markdown_blocks import code, paragraph, plain
 from pytest_memguard.sizes import format_size
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_memguard.alerts import RUN_RSS, SEVERITIES, Alert, alert_amount
 from pytest_memguard.escapes import one_line
+from pytest_memguard.model.alerts import RUN_RSS, SEVERITIES, Alert, alert_amount
 from pytest_memguard.report.markdown_blocks import code, plain
 
 MOST_LISTED = 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.escapes import one_line
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.report.markdown_blocks import code, fit, plain, table
 from pytest_memguard.report.table import plain_table
 from pytest_memguard.sizes import format_mib

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from pytest_memguard.causes import CauseGroup
 from pytest_memguard.escapes import one_line
+from pytest_memguard.model.causes import CauseGroup
 from pytest_memguard.sizes import format_size
 
 _SHOWN: Final = 10

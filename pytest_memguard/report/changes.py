@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 from typing import Final
 
-from pytest_memguard.baselines import Change, ChangeKind, EnvironmentKey, LineEntry
 from pytest_memguard.escapes import one_line
-from pytest_memguard.metrics import metric_named
+from pytest_memguard.model.baselines import Change, ChangeKind, EnvironmentKey, LineEntry
+from pytest_memguard.model.metrics import metric_named
 from pytest_memguard.report.table import aligned_table
 from pytest_memguard.sizes import format_mib, format_size
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_memguard.baselines import Change
+from pytest_memguard.model.baselines import Change
 from pytest_memguard.report.changes import (
     CHANGE_HEADERS,
     change_cells,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from pytest_memguard.deaths import Death
-from pytest_memguard.flights import LostWorker, signal_name
+from pytest_memguard.model.deaths import Death
+from pytest_memguard.model.flights import LostWorker, signal_name
 from pytest_memguard.report.post_mortem import cause_text
 from pytest_memguard.report.table import format_seconds
 from pytest_memguard.sizes import format_size

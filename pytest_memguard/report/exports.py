@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pytest_memguard.escapes import csv_cell, tsv_cell
-from pytest_memguard.metrics import RSS
+from pytest_memguard.model.metrics import RSS
 from pytest_memguard.report.openmetrics import openmetrics
 from pytest_memguard.report.rows import COLUMNS, Row
 from pytest_memguard.sizes import MIB, format_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import CallSite, Finding, PhaseReading, StageReading
+from pytest_memguard.model.measurements import CallSite, Finding, PhaseReading, StageReading
 from pytest_memguard.report.table import site_table, stage_table
 from pytest_memguard.sizes import format_size
 

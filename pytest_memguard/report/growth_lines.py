@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from pytest_memguard.levels import LevelGrowth
+from pytest_memguard.model.levels import LevelGrowth
 from pytest_memguard.report.columns import WIDTH, narrow_table
 from pytest_memguard.sizes import MIB, format_mib
 

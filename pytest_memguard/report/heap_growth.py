@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.heap_graphs import ClassGrowth, HeapGrowth, HolderGrowth
+from pytest_memguard.model.heap_graphs import ClassGrowth, HeapGrowth, HolderGrowth
 from pytest_memguard.report.table import aligned_table
 from pytest_memguard.sizes import MIB, format_mib, format_size
 

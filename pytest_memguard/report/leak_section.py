@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.leak_sizes import (
+from pytest_memguard.model.leak_sizes import (
     LISTED_GROWTH,
     is_worth_listing,
 )
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leaks import (
     BYTE_SIGNALS,
     KnownLeak,
     LeakReading,
@@ -19,7 +19,7 @@ from pytest_memguard.leaks import (
     Signal,
     ignored_by,
 )
-from pytest_memguard.model import Outcome
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.report.leak_text import kept_text, leak_line
 from pytest_memguard.sizes import format_size
 

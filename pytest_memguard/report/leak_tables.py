@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from pytest_memguard.leaks import BYTE_SIGNALS, LeakLine, Round, Signal, TypeGrowth
+from pytest_memguard.model.leaks import BYTE_SIGNALS, LeakLine, Round, Signal, TypeGrowth
 from pytest_memguard.report.table import plain_table
 from pytest_memguard.sizes import KIB
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.leak_sizes import (
+from pytest_memguard.model.leak_sizes import (
     bytes_per_call,
     may_be_python_memory,
 )
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leaks import (
     BYTE_SIGNALS,
     Diagnosis,
     LeakReading,

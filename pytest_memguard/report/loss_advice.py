@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from pytest_memguard.flights import LostWorker
+from pytest_memguard.model.flights import LostWorker
 
 
 def advice(lost: LostWorker) -> list[str]:

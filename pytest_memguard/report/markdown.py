@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import Outcome, Run
+from pytest_memguard.model.metrics import metric_named
+from pytest_memguard.model.results import Outcome, Run
 from pytest_memguard.report.abort import abort_markdown
 from pytest_memguard.report.alerts import alert_markdown
 from pytest_memguard.report.cause_lines import cause_name

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
-from pytest_memguard.aborts import Abort
-from pytest_memguard.alerts import Alert
-from pytest_memguard.cause_groups import cause_groups
-from pytest_memguard.causes import CauseGroup
-from pytest_memguard.flights import LostWorker
-from pytest_memguard.model import QUIET, Finding, Outcome, Run
+from pytest_memguard.model.aborts import Abort
+from pytest_memguard.model.alerts import Alert
+from pytest_memguard.model.cause_groups import cause_groups
+from pytest_memguard.model.causes import CauseGroup
+from pytest_memguard.model.flights import LostWorker
+from pytest_memguard.model.measurements import QUIET, Finding
+from pytest_memguard.model.results import Outcome, Run
 from pytest_memguard.report.abort import abort_sentence
 from pytest_memguard.report.alerts import alert_sentence
 from pytest_memguard.report.cause_lines import cause_sentence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from pytest_memguard.admission import SMALL, Admission, ParallelRun, Wait
 from pytest_memguard.escapes import one_line
+from pytest_memguard.model.admission import SMALL, Admission, ParallelRun, Wait
 from pytest_memguard.sizes import format_size
 
 _NOT_RECORDED: Final = "no need is recorded: the first test without one runs alone"

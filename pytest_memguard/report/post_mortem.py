@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.flights import (
+from pytest_memguard.model.flights import (
     AloneResult,
     Cause,
     Driver,

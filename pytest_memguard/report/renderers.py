@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pytest_memguard.codecs.run_codec import run_in_pieces
-from pytest_memguard.model import Run
+from pytest_memguard.model.results import Run
 from pytest_memguard.report.exports import FORMATS, github_action_benchmark
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT

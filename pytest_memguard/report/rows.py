@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Final
 
-from pytest_memguard.baselines import Baseline
 from pytest_memguard.escapes import well_formed
-from pytest_memguard.leak_sizes import bytes_of_all
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import Outcome, Peak, PhaseReading, Run
+from pytest_memguard.model.baselines import Baseline
+from pytest_memguard.model.leak_sizes import bytes_of_all
+from pytest_memguard.model.measurements import Peak, PhaseReading
+from pytest_memguard.model.metrics import metric_named
+from pytest_memguard.model.results import Outcome, Run
 from pytest_memguard.values import dataclass
 
 

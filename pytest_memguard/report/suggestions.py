@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from pytest_memguard.escapes import one_line
+from pytest_memguard.model.suggested import Suggestion, Use
 from pytest_memguard.report.table import aligned_table
 from pytest_memguard.sizes import MIB, format_size
-from pytest_memguard.suggested import Suggestion, Use
 
 _NAMED: Final = 20
 _HIDDEN_SHARE: Final = 0.25

@@ -9,9 +9,10 @@ from heapq import nsmallest
 from itertools import chain
 from typing import Final
 
-from pytest_memguard.briefs import Brief, briefs, whole
 from pytest_memguard.escapes import one_line
-from pytest_memguard.model import QUIET, Outcome, Totals
+from pytest_memguard.model.briefs import Brief, briefs, whole
+from pytest_memguard.model.measurements import QUIET
+from pytest_memguard.model.results import Outcome, Totals
 from pytest_memguard.report.columns import WIDTH, narrow_table
 from pytest_memguard.report.failure import headline, stage_lines
 from pytest_memguard.report.peak_spread import spread_line

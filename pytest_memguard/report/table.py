@@ -8,16 +8,16 @@ from typing import Final
 from tabulate import tabulate
 
 from pytest_memguard.escapes import one_line
-from pytest_memguard.metrics import CHILDREN, metric_named
-from pytest_memguard.model import (
+from pytest_memguard.model.measurements import (
     Budget,
     CallSite,
-    Outcome,
     Peak,
     PhaseName,
     PhaseReading,
     StageReading,
 )
+from pytest_memguard.model.metrics import CHILDREN, metric_named
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.report.columns import filled_columns
 from pytest_memguard.sizes import MIB, format_mib
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 from itertools import islice
 
 from pytest_memguard.escapes import storable
-from pytest_memguard.model import Environment
-from pytest_memguard.past_runs import PastReading, PastRun
+from pytest_memguard.model.past_runs import PastReading, PastRun
+from pytest_memguard.model.results import Environment
 from pytest_memguard.storage.database import Database, SqlValues
 from pytest_memguard.storage.schema import bring_up_to_date
 

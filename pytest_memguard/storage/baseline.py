@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.baselines import Baseline
 from pytest_memguard.errors import ConfigError
+from pytest_memguard.model.baselines import Baseline
 from pytest_memguard.storage.baseline_parser import parse_baseline
 from pytest_memguard.storage.baseline_writer import dump_baseline
 from pytest_memguard.storage.files import read_text, write_whole

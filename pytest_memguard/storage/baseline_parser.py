@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Any, Final, NoReturn
 
-from pytest_memguard.baselines import (
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.formats import Json, is_newer, other_format
+from pytest_memguard.model.baselines import (
     Baseline,
     BaselineEntry,
     EnvironmentKey,
@@ -16,9 +18,7 @@ from pytest_memguard.baselines import (
     LineEntry,
     StageEntry,
 )
-from pytest_memguard.errors import ConfigError
-from pytest_memguard.formats import Json, is_newer, other_format
-from pytest_memguard.metrics import remember_unit
+from pytest_memguard.model.metrics import remember_unit
 from pytest_memguard.sizes import KIB
 from pytest_memguard.storage.baseline_writer import FORMAT, KEY_FIELDS
 

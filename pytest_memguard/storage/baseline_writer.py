@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pytest_memguard.baselines import (
+from pytest_memguard.formats import Json
+from pytest_memguard.model.baselines import (
     Baseline,
     BaselineEntry,
     EnvironmentKey,
     StageEntry,
 )
-from pytest_memguard.formats import Json
-from pytest_memguard.metrics import metric_named
+from pytest_memguard.model.metrics import metric_named
 from pytest_memguard.sizes import KIB
 
 FORMAT: Final = 2

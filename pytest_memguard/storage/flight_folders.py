@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.codecs.flight_codecs import LOST_CODEC
-from pytest_memguard.flights import Flight, LostWorker
 from pytest_memguard.formats import Json, other_format
+from pytest_memguard.model.flights import Flight, LostWorker
 from pytest_memguard.storage.files import read_text
 from pytest_memguard.storage.flight_records import read_flight
 from pytest_memguard.storage.run_folder import (

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from pytest_memguard.flights import Flight, FlightLine, Span
 from pytest_memguard.formats import Json, other_format
+from pytest_memguard.model.flights import Flight, FlightLine, Span
 from pytest_memguard.storage.files import open_regular
 
 FORMAT: Final = 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.heap_graphs import HeapGraph
+from pytest_memguard.model.heap_graphs import HeapGraph
 
 _CHUNK: Final = 1 << 22
 """Bytes of numbers that are parsed at once: as Python objects they take ten times that."""

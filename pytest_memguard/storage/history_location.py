@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.past_runs import HistoryLocation
+from pytest_memguard.model.past_runs import HistoryLocation
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.database import Database, StoreError
 from pytest_memguard.storage.files import check_writable, not_regular

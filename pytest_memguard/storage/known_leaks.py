@@ -13,7 +13,7 @@ from pytest_memguard.formats import other_format
 from pytest_memguard.storage.files import not_regular, read_text, write_whole
 
 if TYPE_CHECKING:
-    from pytest_memguard.leaks import KnownLeak
+    from pytest_memguard.model.leaks import KnownLeak
 
 FORMAT: Final = 1
 # 1: first format.
@@ -63,7 +63,7 @@ def read_known(path: Path) -> dict[str, KnownLeak]:
         reason = getattr(error, "strerror", None) or error
         msg = f"{path} cannot be read ({reason}); mend it or move it away"
         raise ConfigError(msg) from error
-    from pytest_memguard.leaks import KnownLeak
+    from pytest_memguard.model.leaks import KnownLeak
 
     try:
         data = json.loads(text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.past_runs import passwords_in, without_password
+from pytest_memguard.model.past_runs import passwords_in, without_password
 from pytest_memguard.storage.database import SqlRow, SqlValues, StoreError
 
 if TYPE_CHECKING:

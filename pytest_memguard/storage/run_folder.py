@@ -22,7 +22,7 @@ from pytest_memguard.formats import Json
 from pytest_memguard.storage.files import write_whole
 
 if TYPE_CHECKING:  # every run with workers makes a folder, few lose one
-    from pytest_memguard.flights import LostWorker
+    from pytest_memguard.model.flights import LostWorker
 
 NAME: Final = "memguard-flight"
 """Name of the folder of all runs in pytest's cache."""

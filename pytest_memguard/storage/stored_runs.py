@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from pytest_memguard.formats import present_state
-from pytest_memguard.past_runs import Commit, PastReading, PastRun
+from pytest_memguard.model.past_runs import Commit, PastReading, PastRun
 from pytest_memguard.storage.database import Database, SqlRow
 
 _T = TypeVar("_T")

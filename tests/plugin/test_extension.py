@@ -423,7 +423,7 @@ def test_bad_probes(pytester, run, metric, problem):
 
 def test_a_metric_is_gone_with_its_run(pytester, run):
     """The next run in the same process knows nothing of it."""
-    from pytest_memguard.metrics import METRICS
+    from pytest_memguard.model.metrics import METRICS
 
     pytester.makeconftest("""
         from pytest_memguard import Metric, Probe
@@ -438,7 +438,7 @@ def test_a_metric_is_gone_with_its_run(pytester, run):
             return [Mine()]
     """)
     source = """
-        from pytest_memguard.metrics import METRICS
+        from pytest_memguard.model.metrics import METRICS
 
         def test_it():
             assert "mine" in METRICS

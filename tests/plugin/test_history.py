@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pytest_memguard.cli import main
-from pytest_memguard.past_runs import HistoryLocation
+from pytest_memguard.model.past_runs import HistoryLocation
 from pytest_memguard.storage.history_location import open_to_read
 from pytest_memguard.storage.stored_runs import read_readings, read_runs
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy
 
 from pytest_memguard.cli import main
-from pytest_memguard.past_runs import Commit
+from pytest_memguard.model.past_runs import Commit
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.database import StoreError

@@ -50,9 +50,9 @@ NOT_QUIET = {
     "pickle",
     "platform",
     "pytest_memguard.attribution",
-    "pytest_memguard.fork_server",
-    "pytest_memguard.isolation",
-    "pytest_memguard.leaks",
+    "pytest_memguard.forking.fork_server",
+    "pytest_memguard.forking.isolation",
+    "pytest_memguard.model.leaks",
     "pytest_memguard.plugin.ci",
     "pytest_memguard.plugin.fixture",
     "pytest_memguard.plugin.leakhooks",
@@ -118,7 +118,7 @@ def test_idle(pytester, run, source, flags):
         pytest.param(("--mem-budget=500",), set(), id="budget"),
         pytest.param(
             ("--mem",),
-            {"pytest_memguard.leaks", "pytest_memguard.report", "tabulate", "wcwidth"},
+            {"pytest_memguard.model.leaks", "pytest_memguard.report", "tabulate", "wcwidth"},
             id="report",
         ),
     ],
@@ -249,7 +249,10 @@ def test_nothing_is_loaded_while_tests_are_measured(pytester, run, source, flags
     pytester.makeconftest(NOTES)
     run(source, *flags, subprocess=True)
     late = json.loads((pytester.path / "late.json").read_text())
-    to_tell = ("pytest_memguard.report", "pytest_memguard.leaks")  # once a phase has ended
+    to_tell = (
+        "pytest_memguard.report",
+        "pytest_memguard.model.leaks",
+    )  # once a phase has ended
     ours = {name for name in late if name.startswith("pytest_memguard.")}
     ours = {name for name in ours if not name.startswith(to_tell)}
     assert set() == ours | {"psutil", "tracemalloc", "ctypes"} & set(late)

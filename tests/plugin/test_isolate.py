@@ -15,7 +15,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pytest_memguard.isolation import can_fork
+from pytest_memguard.forking.isolation import can_fork
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="this platform has no fork")
 SCHEMA = Path(__file__).parents[2] / "docs/mem-json.schema.json"

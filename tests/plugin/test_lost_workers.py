@@ -457,7 +457,7 @@ def test_where_the_system_does_not_tell(run, pytester) -> None:
     """Where the size of a dead process is not known, no test is blamed, and that is said."""
     pytester.makeconftest(
         """
-        from pytest_memguard.flights import Ending
+        from pytest_memguard.model.flights import Ending
         from pytest_memguard.plugin import lost_nodes
 
         lost_nodes.ending_of = lambda pid, patience: Ending(signal=9)

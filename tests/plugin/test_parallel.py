@@ -16,8 +16,8 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from pytest_memguard.admission import Need
 from pytest_memguard.cli import main
+from pytest_memguard.model.admission import Need
 from pytest_memguard.probes.tree_linux import LinuxTree
 from pytest_memguard.recording.token_file import TokenFile
 from pytest_memguard.recording.tokens import Tokens

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_memguard.metrics import METRICS, RSS
-from pytest_memguard.model import Method
+from pytest_memguard.model.measurements import Method
+from pytest_memguard.model.metrics import METRICS, RSS
 
 PYMALLOC_FREE, MALLOC, FREE, MMAP, MUNMAP = 1, 6, 5, 14, 15
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_memguard.model import Environment
-from pytest_memguard.past_runs import Commit, HistoryLocation, PastReading, PastRun
+from pytest_memguard.model.past_runs import Commit, HistoryLocation, PastReading, PastRun
+from pytest_memguard.model.results import Environment
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.history_location import open_to_write

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.sizes import KIB
 
 ROOT = Path(__file__).parents[2]

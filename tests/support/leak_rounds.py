@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_memguard.leaks import Round
+from pytest_memguard.model.leaks import Round
 
 
 def a_round(calls, **growth) -> Round:

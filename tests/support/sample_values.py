@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pytest_memguard.aborts import Abort, Part
-from pytest_memguard.admission import ExceededNeed, Need, ParallelRun, WaitedTest
-from pytest_memguard.alerts import Alert
-from pytest_memguard.baselines import BaselineValue, FailRule, Fill
-from pytest_memguard.deaths import Death
-from pytest_memguard.flights import Ending, LostWorker, Neighbour, RunAlone, Span
-from pytest_memguard.leaks import (
+from pytest_memguard.model.aborts import Abort, Part
+from pytest_memguard.model.admission import ExceededNeed, Need, ParallelRun, WaitedTest
+from pytest_memguard.model.alerts import Alert
+from pytest_memguard.model.baselines import BaselineValue, FailRule, Fill
+from pytest_memguard.model.deaths import Death
+from pytest_memguard.model.flights import Ending, LostWorker, Neighbour, RunAlone, Span
+from pytest_memguard.model.leaks import (
     Diagnosis,
     LeakLine,
     LeakReading,
@@ -18,22 +18,18 @@ from pytest_memguard.leaks import (
     TypeGrowth,
     Verdict,
 )
-from pytest_memguard.model import (
+from pytest_memguard.model.measurements import (
     Budget,
     CallSite,
-    Environment,
     Finding,
-    Gap,
-    Outcome,
     Peak,
     PhaseReading,
-    Run,
     StageReading,
     Stop,
-    Totals,
 )
+from pytest_memguard.model.results import Environment, Gap, Outcome, Run, Totals
+from pytest_memguard.model.watch_readings import WatchedSignal, WatchedStage, WatchReading
 from pytest_memguard.sizes import MIB
-from pytest_memguard.watch_readings import WatchedSignal, WatchedStage, WatchReading
 
 
 def rss(mib: float, high: float | None = None) -> Peak:

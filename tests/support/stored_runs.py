@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from pytest_memguard.codecs.run_codec import run_in_pieces
-from pytest_memguard.model import Run
+from pytest_memguard.model.results import Run
 
 
 def as_stored(run: Run) -> Any:

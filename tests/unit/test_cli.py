@@ -13,7 +13,7 @@ import pytest
 from pytest_memguard import __version__
 from pytest_memguard.cli import main
 from pytest_memguard.codecs.run_codec import FORMAT
-from pytest_memguard.model import Outcome
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.summary import memory_section, notes
 from tests.support.sample_values import OUTCOME, RUN

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_memguard.baselines import Baseline, BaselineEntry
 from pytest_memguard.cli import main
 from pytest_memguard.codecs.run_codec import run_from_json
 from pytest_memguard.judge.readings import environment_key, readings
-from pytest_memguard.model import Budget, Outcome, PhaseReading, Totals
+from pytest_memguard.model.baselines import Baseline, BaselineEntry
+from pytest_memguard.model.measurements import Budget, PhaseReading
+from pytest_memguard.model.results import Outcome, Totals
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import read_baseline, write_baseline
 from tests.support.large_baselines import baseline_of

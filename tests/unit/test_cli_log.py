@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.cli import main
-from pytest_memguard.model import Outcome, PhaseReading
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, EnvironmentKey
+from pytest_memguard.model.measurements import PhaseReading
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
 from pytest_memguard.storage.experiments import COLUMNS

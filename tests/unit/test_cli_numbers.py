@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey, StageEntry
 from pytest_memguard.cli import main
-from pytest_memguard.model import Outcome, PhaseReading
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, EnvironmentKey, StageEntry
+from pytest_memguard.model.measurements import PhaseReading
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.report.baseline_tables import baseline_markdown, baseline_section
 from pytest_memguard.report.exports import FORMATS
 from pytest_memguard.report.markdown import markdown

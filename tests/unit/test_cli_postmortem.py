@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.cli import main
-from pytest_memguard.flights import Flight
+from pytest_memguard.model.flights import Flight
 from pytest_memguard.probes.process_identity import identity_of
 from pytest_memguard.storage.flight_records import header_line, start_line
 from pytest_memguard.storage.run_folder import NAME, RunFolder

@@ -8,9 +8,10 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
 from pytest_memguard.cli import main
-from pytest_memguard.model import Budget, Outcome, PhaseReading
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, EnvironmentKey
+from pytest_memguard.model.measurements import Budget, PhaseReading
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.baseline import write_baseline
 from tests.support.history_values import fill

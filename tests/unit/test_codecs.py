@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.causes import Cause
 from pytest_memguard.codecs.measurement_codecs import PEAK_CODEC
 from pytest_memguard.codecs.run_codec import (
     FORMAT,
@@ -17,10 +16,12 @@ from pytest_memguard.codecs.run_codec import (
     run_in_pieces,
 )
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.flights import Ending
-from pytest_memguard.leaks import Kept
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import Budget, Finding, Outcome, Run
+from pytest_memguard.model.causes import Cause
+from pytest_memguard.model.flights import Ending
+from pytest_memguard.model.leaks import Kept
+from pytest_memguard.model.measurements import Budget, Finding
+from pytest_memguard.model.metrics import metric_named
+from pytest_memguard.model.results import Outcome, Run
 from tests.support.sample_values import (
     ABORT,
     ALERT,

@@ -8,7 +8,7 @@ import pytest
 
 import pytest_memguard
 from pytest_memguard.errors import BudgetExceeded, ConfigError, Unmeasurable, quoted
-from pytest_memguard.model import Budget, Finding
+from pytest_memguard.model.measurements import Budget, Finding
 
 FINDING = Finding(rule="over-budget", budget=Budget(limit=1, where="the marker"))
 

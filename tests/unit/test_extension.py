@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.extension import Check, Marker, Reading, Readings, TestInfo
-from pytest_memguard.metrics import Metric, add_metric, metric_named
+from pytest_memguard.model.metrics import Metric, add_metric, metric_named
 from pytest_memguard.probes import Probe
 from pytest_memguard.probes.guarded import GuardedProbe
 

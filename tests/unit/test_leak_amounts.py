@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.leaks import amount_of
+from pytest_memguard.model.leaks import amount_of
 
 
 @pytest.mark.parametrize(

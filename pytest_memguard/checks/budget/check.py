@@ -11,13 +11,14 @@ from pytest_memguard.checks.protocol import MarkedTest, Measured, PlacedMarker, 
 from pytest_memguard.errors import BudgetExceeded, ConfigError
 from pytest_memguard.judge.budget import not_measured, uncovered_setup
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Budget, Finding, Gap, PhaseName
-from pytest_memguard.settings import Settings, default_budgets
+from pytest_memguard.model.measurements import Budget, Finding, PhaseName
+from pytest_memguard.model.metrics import RSS
+from pytest_memguard.model.results import Gap
+from pytest_memguard.options.settings import Settings, default_budgets
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.protocol import Limits
-    from pytest_memguard.model import Outcome
+    from pytest_memguard.model.results import Outcome
 
 BudgetPlan: TypeAlias = tuple[Budget, ...]
 """Every limit that the user has set for a test."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from pytest_memguard.errors import ConfigError, quoted
-from pytest_memguard.metrics import METRICS, RSS, metric_named
-from pytest_memguard.model import Budget, BudgetPhase, Threads
+from pytest_memguard.model.measurements import Budget, BudgetPhase, Threads
+from pytest_memguard.model.metrics import METRICS, RSS, metric_named
 from pytest_memguard.units import parse_count, parse_share, parse_size
 
 MARKER: Final = "mem_budget"

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_memguard.leaks import KnownLeak
-    from pytest_memguard.model import Outcome
+    from pytest_memguard.model.leaks import KnownLeak
+    from pytest_memguard.model.results import Outcome
 
 
 def accepted_leaks(outcomes: Iterable[Outcome]) -> dict[str, KnownLeak]:
     """The leaks of a run, by fingerprint, as they are kept."""
-    from pytest_memguard.leaks import KnownLeak
+    from pytest_memguard.model.leaks import KnownLeak
 
     found: dict[str, KnownLeak] = {}
     for outcome in outcomes:

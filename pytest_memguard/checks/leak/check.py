@@ -9,13 +9,14 @@ from pytest_memguard.checks.leak.plan import LeakPlan, LeakPlanner
 from pytest_memguard.checks.leak.verdicts import LeakVerdicts
 from pytest_memguard.checks.protocol import MarkedTest, TestCheck
 from pytest_memguard.errors import ConfigError, LeakDetected
-from pytest_memguard.settings import Settings
+from pytest_memguard.options.settings import Settings
 
 if TYPE_CHECKING:
     from typing import Any
 
     from pytest_memguard.checks.protocol import Limits
-    from pytest_memguard.model import Finding, Outcome
+    from pytest_memguard.model.measurements import Finding
+    from pytest_memguard.model.results import Outcome
     from pytest_memguard.storage.known_leaks import KnownLeaksFile
 
 

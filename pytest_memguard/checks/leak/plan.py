@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from pytest_memguard.checks.protocol import MarkedTest
 from pytest_memguard.errors import ConfigError, quoted
-from pytest_memguard.patterns import name_pattern
+from pytest_memguard.options.patterns import name_pattern
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.recording.limits import Limits
-from pytest_memguard.settings import Settings
 from pytest_memguard.units import MOST, parse_bytes
 from pytest_memguard.values import dataclass
 

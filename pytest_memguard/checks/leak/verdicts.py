@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from pytest_memguard.judge.accepted_leaks import with_acceptance
 
 if TYPE_CHECKING:
-    from pytest_memguard.leaks import KnownLeak, LeakReading, Signal
-    from pytest_memguard.settings import Settings
+    from pytest_memguard.model.leaks import KnownLeak, LeakReading, Signal
+    from pytest_memguard.options.settings import Settings
 
 _ACCEPTED_NOW: Final = "accepted in this run (--mem-leak-accept)"
 """Why a leak that is accepted in this run does not fail; one without a name does."""

@@ -10,12 +10,12 @@ from pytest_memguard.checks.protocol import MarkedTest, Measured, PlacedMarker, 
 from pytest_memguard.errors import WrongNeed
 from pytest_memguard.judge.declared_need import is_too_large, is_too_small, sentence
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Budget, Finding, PhaseName
+from pytest_memguard.model.measurements import Budget, Finding, PhaseName
+from pytest_memguard.model.metrics import RSS
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.protocol import Limits
-    from pytest_memguard.model import Outcome
+    from pytest_memguard.model.results import Outcome
 
 _CHECK: Final = "mem_needs"
 _CHILDREN: Final = (

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
-from pytest_memguard.baselines import Change
-from pytest_memguard.cause_groups import (
+from pytest_memguard.judge.regression_findings import as_before, judged_by_group
+from pytest_memguard.model.baselines import Change
+from pytest_memguard.model.cause_groups import (
     LEAST_SHARE,
     CauseGroups,
     grown_candidates,
     line_text,
 )
-from pytest_memguard.causes import Cause, CauseGroup
-from pytest_memguard.judge.regression_findings import as_before, judged_by_group
-from pytest_memguard.metrics import metric_named
-from pytest_memguard.model import CallSite, Finding, Outcome
+from pytest_memguard.model.causes import Cause, CauseGroup
+from pytest_memguard.model.measurements import CallSite, Finding
+from pytest_memguard.model.metrics import metric_named
+from pytest_memguard.model.results import Outcome
 
 _MOST_TRACED: Final = 40
 """How many regressions of a process are traced at once, at most."""

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, Change, EnvironmentKey
-from pytest_memguard.cause_groups import LEAST_SHARE
 from pytest_memguard.checks.globs import matcher
 from pytest_memguard.checks.protocol import MarkedTest, Measured, TestCheck
 from pytest_memguard.checks.regression.causes_of_run import CausesOfRun, Tracer
@@ -21,12 +19,15 @@ from pytest_memguard.judge.readings import entries
 from pytest_memguard.judge.regression import judge_limit
 from pytest_memguard.judge.regression_findings import number_finding
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
-from pytest_memguard.leak_sizes import bytes_of_all
-from pytest_memguard.leaks import LeakReading
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.metrics import OWN, RSS
-from pytest_memguard.model import Budget, Finding, Outcome, PhaseName
-from pytest_memguard.settings import Settings
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, Change, EnvironmentKey
+from pytest_memguard.model.cause_groups import LEAST_SHARE
+from pytest_memguard.model.leak_sizes import bytes_of_all
+from pytest_memguard.model.leaks import LeakReading
+from pytest_memguard.model.measurements import Budget, Finding, PhaseName
+from pytest_memguard.model.metrics import OWN, RSS
+from pytest_memguard.model.results import Outcome
+from pytest_memguard.options.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.protocol import Limits

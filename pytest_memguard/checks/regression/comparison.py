@@ -6,10 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, Change, EnvironmentKey, FailRule
 from pytest_memguard.judge.readings import by_test, environment_key, pooled_entries
 from pytest_memguard.judge.regression import gone_change, judge_entry
-from pytest_memguard.model import Outcome, Run
+from pytest_memguard.model.baselines import (
+    Baseline,
+    BaselineEntry,
+    Change,
+    EnvironmentKey,
+    FailRule,
+)
+from pytest_memguard.model.results import Outcome, Run
 
 _SHOWN: Final = 20
 _COUNTED: Final = {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pytest_memguard.checks.protocol import Limits
-    from pytest_memguard.model import Finding
+    from pytest_memguard.model.measurements import Finding
 
 
 class RegressionMarkers(TestCheck):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from pytest_memguard.baselines import BaselineEntry, FailRule
 from pytest_memguard.checks.protocol import MarkedTest, PlacedMarker
 from pytest_memguard.errors import ConfigError
 from pytest_memguard.judge.limits import limits
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Budget
-from pytest_memguard.rules import DEFAULT, closest, parse_rules
+from pytest_memguard.model.baselines import BaselineEntry, FailRule
+from pytest_memguard.model.measurements import Budget
+from pytest_memguard.model.metrics import RSS
+from pytest_memguard.options.rules import DEFAULT, closest, parse_rules
 
 MARKER: Final = "mem_regression"
 SIGNATURE: Final = "mem_regression(RULE, ...) or mem_regression(None)"

@@ -9,15 +9,21 @@ from heapq import nsmallest
 from pathlib import Path
 from typing import Final
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, Change, EnvironmentKey, FailRule
 from pytest_memguard.checks.globs import matcher
 from pytest_memguard.judge.merging import merged
 from pytest_memguard.judge.readings import by_test, environment_key, pooled_entries
 from pytest_memguard.judge.regression import gone_change, judge_entry
-from pytest_memguard.metrics import RSS
-from pytest_memguard.model import Environment, Outcome, Run
-from pytest_memguard.rules import closest
-from pytest_memguard.settings import Settings
+from pytest_memguard.model.baselines import (
+    Baseline,
+    BaselineEntry,
+    Change,
+    EnvironmentKey,
+    FailRule,
+)
+from pytest_memguard.model.metrics import RSS
+from pytest_memguard.model.results import Environment, Outcome, Run
+from pytest_memguard.options.rules import closest
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.sizes import KIB, format_mib
 from pytest_memguard.storage.baseline import update_baseline
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_memguard.attribution.fills import fills, large_values
-from pytest_memguard.isolation import run_in_fork
+from pytest_memguard.forking.isolation import run_in_fork
 from tests.support.fresh_process import alone
 
 REGISTRY: dict[str, Any] = {}

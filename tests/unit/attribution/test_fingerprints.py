@@ -12,7 +12,7 @@ from pytest_memguard.attribution.fingerprints import (
     former_fingerprint,
     is_registry,
 )
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leaks import (
     Diagnosis,
     LeakLine,
     RetentionPath,

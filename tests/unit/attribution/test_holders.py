@@ -6,7 +6,7 @@ import pytest
 
 from pytest_memguard.attribution.holder_groups import HolderGroups, _Group
 from pytest_memguard.attribution.holders import is_below
-from pytest_memguard.leaks import RetentionPath
+from pytest_memguard.model.leaks import RetentionPath
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 import pytest_memguard
 from pytest_memguard.attribution.lines import CallSites, sites_at_peak
-from pytest_memguard.model import CallSite
+from pytest_memguard.model.measurements import CallSite
 from tests.support.fakes import FakeRecord
 
 USER = ("load_rows", "/home/user/project/rows.py", 41)

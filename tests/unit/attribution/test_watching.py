@@ -15,7 +15,7 @@ import pytest
 
 from pytest_memguard.attribution import watching
 from pytest_memguard.attribution.watching import Fill, Marks, Watch, gauge_of, with_watched
-from pytest_memguard.leaks import LeakLine
+from pytest_memguard.model.leaks import LeakLine
 from tests.support.fresh_process import alone
 
 CALLS = 3

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.baselines import BaselineValue
 from pytest_memguard.checks.budget.check import BudgetCheck
-from pytest_memguard.model import Budget, Finding
-from pytest_memguard.rules import DEFAULT
-from pytest_memguard.settings import resolve
+from pytest_memguard.model.baselines import BaselineValue
+from pytest_memguard.model.measurements import Budget, Finding
+from pytest_memguard.options.rules import DEFAULT
+from pytest_memguard.options.settings import resolve
 
 BUDGET = Budget(limit=5, where="the marker")
 

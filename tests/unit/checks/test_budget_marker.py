@@ -6,7 +6,7 @@ import pytest
 
 from pytest_memguard.checks.budget.marker import SIGNATURE, budget_from_mark
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.model import Budget
+from pytest_memguard.model.measurements import Budget
 from pytest_memguard.sizes import KIB, MIB
 
 HINT = "write a number of MiB (200) or a text with a unit ('512 KB', '200 MB', '1.5 GiB')"

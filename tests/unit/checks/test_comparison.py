@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import Baseline, BaselineEntry
 from pytest_memguard.checks.regression.comparison import Comparison
 from pytest_memguard.judge.readings import environment_key
-from pytest_memguard.model import Outcome, Peak, PhaseReading
-from pytest_memguard.rules import closest
+from pytest_memguard.model.baselines import Baseline, BaselineEntry
+from pytest_memguard.model.measurements import Peak, PhaseReading
+from pytest_memguard.model.results import Outcome
+from pytest_memguard.options.rules import closest
 from pytest_memguard.sizes import MIB
 from tests.support.sample_values import RUN, rss
 

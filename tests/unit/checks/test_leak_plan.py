@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pytest_memguard.checks.leak.plan import LeakPlanner
-from pytest_memguard.parsing import StopAt
+from pytest_memguard.options.parsing import StopAt
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.marked_items import MarkedItem
-from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import MIB
 
 BYTES_HINT = "write a number of bytes (512) or a text ('2 KB')"

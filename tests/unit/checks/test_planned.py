@@ -10,7 +10,7 @@ from pytest_memguard.checks.planned import Checks
 from pytest_memguard.checks.protocol import TestCheck
 from pytest_memguard.errors import BudgetExceeded, CheckFailed
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.model import Budget, Finding
+from pytest_memguard.model.measurements import Budget, Finding
 
 
 def limit(size: int) -> Budget:

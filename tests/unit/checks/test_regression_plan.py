@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey, FailRule
 from pytest_memguard.checks.budget.check import BudgetCheck
 from pytest_memguard.checks.planned import Checks
 from pytest_memguard.checks.regression.check import RegressionCheck
@@ -18,10 +17,11 @@ from pytest_memguard.checks.regression.plan import (
     rules_from_mark,
 )
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.model import Budget
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, EnvironmentKey, FailRule
+from pytest_memguard.model.measurements import Budget
+from pytest_memguard.options.rules import DEFAULT, parse_rule
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.marked_items import MarkedItem
-from pytest_memguard.rules import DEFAULT, parse_rule
-from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import MIB
 
 RULE = pytest.mark.mem_regression

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.aborts import Breach, Part, ProcessLevel, last_line, reserve_of
-from pytest_memguard.flights import Flight, FlightLine
 from pytest_memguard.judge.abort import SHOWN, abort_of
+from pytest_memguard.model.aborts import Breach, Part, ProcessLevel, last_line, reserve_of
+from pytest_memguard.model.flights import Flight, FlightLine
 from pytest_memguard.sizes import GIB, MIB
 
 

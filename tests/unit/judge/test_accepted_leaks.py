@@ -12,7 +12,7 @@ from pytest_memguard.judge.accepted_leaks import (
     with_acceptance,
     within_tolerance,
 )
-from pytest_memguard.leaks import KnownLeak, LeakReading, Rate, Signal
+from pytest_memguard.model.leaks import KnownLeak, LeakReading, Rate, Signal
 from tests.support.sample_values import LEAK
 
 BLAME = LEAK.diagnosis

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.admission import Share
 from pytest_memguard.judge.admission import (
     STALE_MILLISECONDS,
     may_start,
@@ -12,6 +11,7 @@ from pytest_memguard.judge.admission import (
     next_ticket,
     taken,
 )
+from pytest_memguard.model.admission import Share
 
 NOW = 60_000
 

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from pytest_memguard.judge.bound_reasons import REASONS, REMEDIES
-from pytest_memguard.model import Bound
+from pytest_memguard.model.measurements import Bound
 
 
 @pytest.mark.parametrize("bound", get_args(Bound))

@@ -14,7 +14,7 @@ from pytest_memguard.judge.budget import (
     uncovered_setup,
 )
 from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
-from pytest_memguard.model import Budget, Peak
+from pytest_memguard.model.measurements import Budget, Peak
 from pytest_memguard.sizes import KIB, MIB
 
 LIMIT = 200 * MIB

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import (
+from pytest_memguard.judge.change_sentences import new, noun, sentence, stage_is
+from pytest_memguard.model.baselines import (
     BaselineEntry,
     Change,
     EnvironmentKey,
     FailRule,
     StageEntry,
 )
-from pytest_memguard.judge.change_sentences import new, noun, sentence, stage_is
 from pytest_memguard.sizes import MIB
 
 PLACE = EnvironmentKey(

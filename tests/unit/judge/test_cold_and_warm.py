@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, Fill
 from pytest_memguard.judge.cold_and_warm import (
     Against,
     KnownFill,
@@ -17,7 +16,8 @@ from pytest_memguard.judge.cold_and_warm import (
     is_filled_as_before,
     known_fills,
 )
-from pytest_memguard.model import Budget
+from pytest_memguard.model.baselines import BaselineEntry, BaselineValue, FailRule, Fill
+from pytest_memguard.model.measurements import Budget
 from pytest_memguard.sizes import MIB
 from tests.support.sample_values import rss
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from pytest_memguard.flights import Ending
 from pytest_memguard.judge.death import death_of, frames
+from pytest_memguard.model.flights import Ending
 from pytest_memguard.sizes import MIB
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")

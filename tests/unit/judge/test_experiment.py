@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import BaselineEntry
 from pytest_memguard.judge.experiment import Decision, decide
+from pytest_memguard.model.baselines import BaselineEntry
 from pytest_memguard.sizes import MIB
 
 

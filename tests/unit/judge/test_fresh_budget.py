@@ -13,7 +13,7 @@ from pytest_memguard.judge.fresh_budget import (
     may_depend_on_others,
     without_memray,
 )
-from pytest_memguard.model import Budget, Peak
+from pytest_memguard.model.measurements import Budget, Peak
 from pytest_memguard.sizes import MIB
 
 LIMIT = Budget(limit=10 * MIB, where="the marker")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.baselines import LineEntry, StageEntry
 from pytest_memguard.judge.grown_parts import grown_lines, grown_stage
+from pytest_memguard.model.baselines import LineEntry, StageEntry
 from pytest_memguard.sizes import KIB
 
 LEAST = 64 * KIB

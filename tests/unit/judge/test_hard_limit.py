@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.judge.hard_limit import hard_limit, not_held, not_told
-from pytest_memguard.model import Budget, Stop
+from pytest_memguard.model.measurements import Budget, Stop
 from pytest_memguard.sizes import MIB
 from tests.support.sample_values import rss
 

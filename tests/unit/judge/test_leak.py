@@ -10,7 +10,7 @@ import pytest
 
 from bench.leak_rule import Series, check
 from pytest_memguard.judge.leak import confirmed, final, leaking_rates, next_size, untraced
-from pytest_memguard.leaks import Rate, Verdict
+from pytest_memguard.model.leaks import Rate, Verdict
 from tests.support.leak_rounds import a_round, series
 
 STOPPED = "and 40 is the most there may be"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pytest_memguard.judge.level_growth import level_growth
-from pytest_memguard.levels import LevelGrowth
-from pytest_memguard.model import Outcome, PhaseReading
+from pytest_memguard.model.levels import LevelGrowth
+from pytest_memguard.model.measurements import PhaseReading
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.report.growth_lines import growth_lines
 from pytest_memguard.sizes import MIB
 from tests.support.sample_values import rss

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_memguard.baselines import BaselineEntry, BaselineValue, FailRule, StageEntry
 from pytest_memguard.judge.limits import is_by_noise, limits
-from pytest_memguard.metrics import remember_unit
-from pytest_memguard.model import Budget
-from pytest_memguard.rules import parse_rule
+from pytest_memguard.model.baselines import BaselineEntry, BaselineValue, FailRule, StageEntry
+from pytest_memguard.model.measurements import Budget
+from pytest_memguard.model.metrics import remember_unit
+from pytest_memguard.options.rules import parse_rule
 from pytest_memguard.sizes import KIB, MIB
 
 ENTRY = BaselineEntry(peak=100 * MIB, growth=0)

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from pytest_memguard.flights import Ending, Flight, FlightLine, Neighbour, signal_name
 from pytest_memguard.judge.lost_worker import cause_of, lost_worker
+from pytest_memguard.model.flights import Ending, Flight, FlightLine, Neighbour, signal_name
 from pytest_memguard.sizes import MIB
 
 KILLED = 9

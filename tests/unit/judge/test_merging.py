@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_memguard.baselines import (
+from pytest_memguard.judge.merging import merge_baselines, merged, round_up, rounded
+from pytest_memguard.judge.noise import READINGS, noise
+from pytest_memguard.model.baselines import (
     Baseline,
     BaselineEntry,
     EnvironmentKey,
@@ -16,8 +18,6 @@ from pytest_memguard.baselines import (
     LineEntry,
     StageEntry,
 )
-from pytest_memguard.judge.merging import merge_baselines, merged, round_up, rounded
-from pytest_memguard.judge.noise import READINGS, noise
 from pytest_memguard.sizes import KIB, MIB
 
 PLACE = EnvironmentKey(

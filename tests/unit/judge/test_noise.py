@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.baselines import BaselineEntry, FailRule
 from pytest_memguard.judge.imports import imports_may_explain, new_libraries
 from pytest_memguard.judge.noise import (
     READINGS,
@@ -14,6 +13,7 @@ from pytest_memguard.judge.noise import (
     noise,
     noise_of_growth,
 )
+from pytest_memguard.model.baselines import BaselineEntry, FailRule
 from pytest_memguard.sizes import KIB, MIB
 
 SPREAD = 1_000_000

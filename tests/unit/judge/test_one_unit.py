@@ -6,13 +6,13 @@ import re
 
 import pytest
 
-from pytest_memguard.baselines import BaselineValue, FailRule
 from pytest_memguard.judge.budget import judge, uncovered_setup
 from pytest_memguard.judge.cold_and_warm import TwoCalls
 from pytest_memguard.judge.fresh_budget import after_breach
 from pytest_memguard.judge.regression_findings import number_finding
-from pytest_memguard.metrics import Metric
-from pytest_memguard.model import Budget, Peak
+from pytest_memguard.model.baselines import BaselineValue, FailRule
+from pytest_memguard.model.measurements import Budget, Peak
+from pytest_memguard.model.metrics import Metric
 from pytest_memguard.plugin.outcomes import short_numbers
 from pytest_memguard.sizes import GIB, KIB, MIB, format_sizes
 

@@ -17,7 +17,7 @@ from pytest_memguard.judge.peak_bounds import (
 from pytest_memguard.judge.slack_thresholds import (
     RSS_RESOLUTION,
 )
-from pytest_memguard.model import Peak
+from pytest_memguard.model.measurements import Peak
 from pytest_memguard.sizes import KIB, MIB
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.judge.per_call import LINES, scaled_to_all_calls
-from pytest_memguard.leak_sizes import bytes_per_call
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leak_sizes import bytes_per_call
+from pytest_memguard.model.leaks import (
     Diagnosis,
     LeakLine,
     LeakReading,

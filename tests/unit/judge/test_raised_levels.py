@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_memguard.flights import Flight, FlightLine, Span
 from pytest_memguard.judge.raised_levels import RaisedLevels, course_of, shortened
+from pytest_memguard.model.flights import Flight, FlightLine, Span
 
 
 def flight(level, *lines, tests=0) -> Flight:

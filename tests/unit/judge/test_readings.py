@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import (
+from pytest_memguard.judge.readings import entries, pooled, readings
+from pytest_memguard.model.baselines import (
     Baseline,
     BaselineEntry,
     EnvironmentKey,
@@ -14,8 +15,7 @@ from pytest_memguard.baselines import (
     LineEntry,
     StageEntry,
 )
-from pytest_memguard.judge.readings import entries, pooled, readings
-from pytest_memguard.leaks import LeakReading, Verdict
+from pytest_memguard.model.leaks import LeakReading, Verdict
 from pytest_memguard.sizes import MIB
 from tests.support.sample_values import FINDING, LEAK, OUTCOME, RUN, SITE, STAGE, heap, rss
 

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_memguard.baselines import (
+from pytest_memguard.judge.merging import merged
+from pytest_memguard.judge.noise import READINGS, noise, noise_of_growth
+from pytest_memguard.judge.regression import compare, judge_entry
+from pytest_memguard.model.baselines import (
     Baseline,
     BaselineEntry,
     EnvironmentKey,
     LineEntry,
     StageEntry,
 )
-from pytest_memguard.judge.merging import merged
-from pytest_memguard.judge.noise import READINGS, noise, noise_of_growth
-from pytest_memguard.judge.regression import compare, judge_entry
-from pytest_memguard.rules import closest, parse_rules
+from pytest_memguard.options.rules import closest, parse_rules
 from pytest_memguard.sizes import MIB
 
 PLACE = EnvironmentKey(

@@ -7,8 +7,6 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from pytest_memguard.baselines import BaselineValue, FailRule, Fill
-from pytest_memguard.causes import Cause
 from pytest_memguard.judge.cold_and_warm import Against, KnownFill, KnownFills, TwoCalls
 from pytest_memguard.judge.regression_findings import (
     after_two_calls,
@@ -17,7 +15,9 @@ from pytest_memguard.judge.regression_findings import (
     number_finding,
     peak_finding,
 )
-from pytest_memguard.model import Budget, Finding
+from pytest_memguard.model.baselines import BaselineValue, FailRule, Fill
+from pytest_memguard.model.causes import Cause
+from pytest_memguard.model.measurements import Budget, Finding
 from pytest_memguard.sizes import KIB, MIB
 from tests.support.sample_values import heap, rss
 

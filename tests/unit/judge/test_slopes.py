@@ -9,7 +9,7 @@ import pytest
 
 from pytest_memguard.judge.rounds import FLOORS
 from pytest_memguard.judge.slopes import T_999, GrowthEstimate, growth_of, quantile
-from pytest_memguard.leaks import Rate
+from pytest_memguard.model.leaks import Rate
 from tests.support.leak_rounds import a_round
 
 NEARLY = 0.05

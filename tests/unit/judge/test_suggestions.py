@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.judge.suggestions import budget_for, far_above, suggestions
+from pytest_memguard.model.suggested import Use
 from pytest_memguard.sizes import MIB
-from pytest_memguard.suggested import Use
 
 
 def uses(**peaks: float) -> list[Use]:

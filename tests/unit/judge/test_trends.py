@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.judge.trends import can_be_judged, trends
-from pytest_memguard.past_runs import Commit
+from pytest_memguard.model.past_runs import Commit
 from pytest_memguard.sizes import MIB
 from tests.support.history_values import PLACE, name_of, reading, run_at
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.judge.uncounted_children import children_peak, uncounted_children
-from pytest_memguard.model import Budget, Peak
+from pytest_memguard.model.measurements import Budget, Peak
 
 MIB = 1 << 20
 

@@ -12,7 +12,7 @@ from pytest_memguard.measure.detail import DetailedMeasurement
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.measurement import Measurement
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.model import Budget, Finding
+from pytest_memguard.model.measurements import Budget, Finding
 from pytest_memguard.sizes import MIB
 
 LIMITED = Requirements(limits=[Budget(limit=100 * MIB, where="--mem-budget")])

@@ -14,7 +14,7 @@ from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.measure.measurement import Measurement
 from pytest_memguard.measure.plain_phases import plain_phases
 from pytest_memguard.measure.requirements import NOTABLE_RISE_BYTES, Requirements
-from pytest_memguard.model import PHASES, Budget
+from pytest_memguard.model.measurements import PHASES, Budget
 from pytest_memguard.probes import marks_in_use
 from pytest_memguard.sizes import MIB
 

@@ -6,10 +6,10 @@ from math import inf
 
 import pytest
 
-from pytest_memguard.baselines import BaselineValue, FailRule
 from pytest_memguard.judge.slack_thresholds import FOR_STORED_PEAKS, ignored_slack
 from pytest_memguard.measure.requirements import Requirements
-from pytest_memguard.model import PHASES, Budget
+from pytest_memguard.model.baselines import BaselineValue, FailRule
+from pytest_memguard.model.measurements import PHASES, Budget
 from pytest_memguard.sizes import MIB
 
 

@@ -19,7 +19,7 @@ from pytest_memguard.measure.stage_host import set_current
 from pytest_memguard.measure.stage_log import StageLog
 from pytest_memguard.measure.stages import Stage, stage_budget
 from pytest_memguard.measure.stages import stage as public_stage
-from pytest_memguard.model import Budget
+from pytest_memguard.model.measurements import Budget
 from pytest_memguard.sizes import KIB, MIB
 from tests.support.fakes import FakeHost, FakeMarker, FakeMeter
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.model import Outcome, PhaseReading
+from pytest_memguard.model.measurements import PhaseReading
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.plugin.history import readings_of
 from pytest_memguard.sizes import MIB
 from tests.support.sample_values import rss

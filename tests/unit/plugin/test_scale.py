@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from pytest_memguard.baselines import Baseline, BaselineEntry
 from pytest_memguard.checks.regression.comparison import Comparison
 from pytest_memguard.checks.regression.saving import Saver
 from pytest_memguard.codecs.run_codec import run_in_pieces
 from pytest_memguard.judge.readings import environment_key
-from pytest_memguard.model import Budget, Outcome, PhaseReading, Run
+from pytest_memguard.model.baselines import Baseline, BaselineEntry
+from pytest_memguard.model.measurements import Budget, PhaseReading
+from pytest_memguard.model.result_store import ResultStore
+from pytest_memguard.model.results import Outcome, Run
+from pytest_memguard.options.rules import closest
+from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.history import readings_of
 from pytest_memguard.report.gitlab import code_quality
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.notices import notices
 from pytest_memguard.report.summary import memory_section
-from pytest_memguard.result_store import ResultStore
-from pytest_memguard.rules import closest
-from pytest_memguard.settings import Settings
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.files import write_whole

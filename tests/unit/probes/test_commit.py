@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from pytest_memguard.past_runs import Commit
+from pytest_memguard.model.past_runs import Commit
 from pytest_memguard.probes import commit as probe
 from pytest_memguard.probes.commit import current_commit
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pytest_memguard.flights import Ending
+from pytest_memguard.model.flights import Ending
 from pytest_memguard.probes import ended_process
 from pytest_memguard.probes.ended_process import ending_from_status, ending_of
 from pytest_memguard.sizes import MIB

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_memguard.aborts import Breach, ProcessLevel
+from pytest_memguard.model.aborts import Breach, ProcessLevel
 from pytest_memguard.probes.run_alert_watcher import watch_levels
 from pytest_memguard.probes.tree_linux import TreeSample
 from pytest_memguard.sizes import MIB

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pytest_memguard.aborts import ProcessLevel, last_line
+from pytest_memguard.model.aborts import ProcessLevel, last_line
 from pytest_memguard.probes import run_watcher
 from pytest_memguard.probes.memory_limit import MemoryLimit
 from pytest_memguard.probes.run_levels import LinuxRun

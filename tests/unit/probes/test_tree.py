@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_memguard.errors import Unmeasurable
-from pytest_memguard.metrics import TREE
+from pytest_memguard.model.metrics import TREE
 from pytest_memguard.probes import tree as module
 from pytest_memguard.probes.ended_children import EndedChildren
 from pytest_memguard.probes.tree import TreeProbe

@@ -17,8 +17,8 @@ import pytest_memguard
 from pytest_memguard.attribution.leak_lines import line_of_shared
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
-from pytest_memguard.leak_sizes import bytes_per_call
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leak_sizes import bytes_per_call
+from pytest_memguard.model.leaks import (
     MEMORY_SIGNALS,
     STARTS_TRACEMALLOC,
     Diagnosis,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.attribution.growth import GrowthFound
-from pytest_memguard.leaks import Rate, RetentionPath, TypeGrowth, Verdict
+from pytest_memguard.model.leaks import Rate, RetentionPath, TypeGrowth, Verdict
 from pytest_memguard.recording import diagnosis
 from tests.support.fresh_process import fresh
 from tests.unit.attribution.leaking import NAME, module

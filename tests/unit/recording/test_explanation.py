@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.leaks import NOT_FOLLOWED, Diagnosis, RetentionPath, Verdict
+from pytest_memguard.model.leaks import NOT_FOLLOWED, Diagnosis, RetentionPath, Verdict
 from pytest_memguard.recording.explanation import Explanation
 from pytest_memguard.recording.parts import Part
 

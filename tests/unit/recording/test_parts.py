@@ -11,7 +11,7 @@ import pytest
 
 from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leftover import Heap, _strays
-from pytest_memguard.leaks import Rate, RetentionPath, Verdict
+from pytest_memguard.model.leaks import Rate, RetentionPath, Verdict
 from pytest_memguard.probes.block_tracker import Block
 from pytest_memguard.recording.causes import Cause
 from pytest_memguard.recording.parts import _is_left, parts_of

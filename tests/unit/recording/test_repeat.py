@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pytest_memguard.leaks import Signal, Verdict
+from pytest_memguard.model.leaks import Signal, Verdict
 from pytest_memguard.probes.counters import Counters
 from pytest_memguard.recording import settled_signals
 from pytest_memguard.recording.calls import CallFailed

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pytest_memguard.admission import SMALL, Need, Wait
+from pytest_memguard.model.admission import SMALL, Need, Wait
 from pytest_memguard.recording.token_file import TokenFile
 from pytest_memguard.recording.tokens import ALONE, MEDIAN, Tokens
 from pytest_memguard.sizes import MIB

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.baselines import Change, EnvironmentKey, LineEntry
+from pytest_memguard.model.baselines import Change, EnvironmentKey, LineEntry
 from pytest_memguard.report.changes import (
     change_headline,
     changes_table,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, Change, EnvironmentKey
 from pytest_memguard.cli import main
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, Change, EnvironmentKey
 from pytest_memguard.report.changes_markdown import changes_markdown
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT
 from pytest_memguard.sizes import MIB

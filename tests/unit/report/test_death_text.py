@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from pytest_memguard.deaths import Death
-from pytest_memguard.flights import Ending
+from pytest_memguard.model.deaths import Death
+from pytest_memguard.model.flights import Ending
 from pytest_memguard.report.death_text import (
     death_sentence,
     death_text,

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from pytest_memguard.baselines import Baseline, BaselineEntry, EnvironmentKey
-from pytest_memguard.model import Outcome, PhaseReading
+from pytest_memguard.model.baselines import Baseline, BaselineEntry, EnvironmentKey
+from pytest_memguard.model.measurements import PhaseReading
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.report.exports import (
     BENCHER_NAME,
     as_csv,

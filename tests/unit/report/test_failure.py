@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.model import Budget, CallSite, Finding, PhaseReading, StageReading
+from pytest_memguard.model.measurements import (
+    Budget,
+    CallSite,
+    Finding,
+    PhaseReading,
+    StageReading,
+)
 from pytest_memguard.report.failure import (
     describe_site,
     failure_text,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pytest_memguard.baselines import (
+from pytest_memguard.model.baselines import (
     Baseline,
     BaselineEntry,
     Change,
@@ -20,7 +20,14 @@ from pytest_memguard.baselines import (
     LineEntry,
     StageEntry,
 )
-from pytest_memguard.past_runs import ChangePoint, Commit, PastReading, PastRun, Point, Trend
+from pytest_memguard.model.past_runs import (
+    ChangePoint,
+    Commit,
+    PastReading,
+    PastRun,
+    Point,
+    Trend,
+)
 from pytest_memguard.report.baseline_tables import baseline_markdown, baseline_section
 from pytest_memguard.report.changes import changes_table, regression_text
 from pytest_memguard.report.changes_markdown import changes_markdown

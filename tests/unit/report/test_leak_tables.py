@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.leaks import LeakLine
+from pytest_memguard.model.leaks import LeakLine
 from pytest_memguard.report.leak_tables import leak_line_table
 
 

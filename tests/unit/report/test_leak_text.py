@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.leaks import (
+from pytest_memguard.model.leaks import (
     Diagnosis,
     Kept,
     KnownLeak,
@@ -19,7 +19,7 @@ from pytest_memguard.leaks import (
     TypeGrowth,
     Verdict,
 )
-from pytest_memguard.model import Outcome
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.report.leak_section import leaks_section
 from pytest_memguard.report.leak_text import leak_line, leak_text, path_text
 from pytest_memguard.sizes import MIB

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.flights import Ending, RunAlone
+from pytest_memguard.model.flights import Ending, RunAlone
 from pytest_memguard.report.loss_advice import advice
 from tests.support.sample_values import LOST
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from pytest_memguard.model import Gap, Outcome, PhaseReading
+from pytest_memguard.model.measurements import PhaseReading
+from pytest_memguard.model.results import Gap, Outcome
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.markdown_blocks import COMMENT_LIMIT, SUMMARY_LIMIT
 from pytest_memguard.sizes import MIB

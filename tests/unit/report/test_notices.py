@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.model import Budget, Finding, Outcome
+from pytest_memguard.model.measurements import Budget, Finding
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.report.notices import count_by_rule, notices, whole_text
 from pytest_memguard.sizes import MIB
 from tests.support.sample_values import LEAK, RUN, rss

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.admission import Need, Wait
+from pytest_memguard.model.admission import Need, Wait
 from pytest_memguard.report.parallel import header_lines, summary_lines, waiting_line
 from pytest_memguard.sizes import MIB
 from tests.support.sample_values import EXCEEDED, PARALLEL, WAITED

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from pytest_memguard.flights import Ending, LostWorker, RunAlone
+from pytest_memguard.model.flights import Ending, LostWorker, RunAlone
 from pytest_memguard.report.loss_advice import advice
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.markdown_blocks import SUMMARY_LIMIT

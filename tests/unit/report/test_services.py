@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.model import Outcome
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.report.github import SHOWN, workflow_commands
 from pytest_memguard.report.gitlab import code_quality
 from pytest_memguard.report.notices import Notice

@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.model import (
+from pytest_memguard.model.measurements import (
     Budget,
     CallSite,
     Finding,
-    Outcome,
     PhaseReading,
     StageReading,
-    Totals,
 )
+from pytest_memguard.model.results import Outcome, Totals
 from pytest_memguard.report.summary import by_peak, memory_section, notes
 from pytest_memguard.sizes import MIB
 from tests.support.gold_files import gold

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.model import Budget, CallSite, Outcome, Peak, PhaseReading, StageReading
+from pytest_memguard.model.measurements import (
+    Budget,
+    CallSite,
+    Peak,
+    PhaseReading,
+    StageReading,
+)
+from pytest_memguard.model.results import Outcome
 from pytest_memguard.report import table
 from pytest_memguard.report.columns import narrow_table
 from pytest_memguard.sizes import KIB, MIB

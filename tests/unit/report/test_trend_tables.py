@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.judge.trends import trends
-from pytest_memguard.past_runs import Commit
+from pytest_memguard.model.past_runs import Commit
 from pytest_memguard.report.trend_tables import ASCII, overview, sparkline, trend_section
 from pytest_memguard.sizes import MIB
 from tests.support.gold_files import gold

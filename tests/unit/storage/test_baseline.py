@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_memguard.baselines import (
+from pytest_memguard.errors import ConfigError
+from pytest_memguard.model.baselines import (
     Baseline,
     BaselineEntry,
     EnvironmentKey,
     LineEntry,
     StageEntry,
 )
-from pytest_memguard.errors import ConfigError
 from pytest_memguard.sizes import KIB, MIB
 from pytest_memguard.storage.baseline import read_baseline, update_baseline, write_baseline
 from pytest_memguard.storage.baseline_parser import parse_baseline

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from pytest_memguard.judge.regression import compare
-from pytest_memguard.rules import closest
+from pytest_memguard.options.rules import closest
 from pytest_memguard.storage.baseline import (
     read_baseline,
     update_baseline,
@@ -141,7 +141,7 @@ ADD = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from pytest_memguard.baselines import Baseline, BaselineEntry
+from pytest_memguard.model.baselines import Baseline, BaselineEntry
 from pytest_memguard.judge.merging import merge_baselines
 from pytest_memguard.storage.baseline import update_baseline
 from tests.support.large_baselines import PLACE

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_memguard.flights import Flight
+from pytest_memguard.model.flights import Flight
 from pytest_memguard.storage.flight_folders import (
     lost_runs,
     prune,

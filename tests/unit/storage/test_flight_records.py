@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pytest_memguard.flights import Flight, FlightLine, Span
+from pytest_memguard.model.flights import Flight, FlightLine, Span
 from pytest_memguard.storage.flight_records import (
     LARGEST,
     end_line,

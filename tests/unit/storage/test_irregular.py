@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.past_runs import HistoryLocation
+from pytest_memguard.model.past_runs import HistoryLocation
 from pytest_memguard.storage.baseline import read_baseline, update_baseline, write_baseline
 from pytest_memguard.storage.database import StoreError
 from pytest_memguard.storage.experiments import COLUMNS, append_line

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pytest_memguard.errors import ConfigError
-from pytest_memguard.leaks import KnownLeak
+from pytest_memguard.model.leaks import KnownLeak
 from pytest_memguard.storage.known_leaks import FORMAT, read_known, write_known
 
 FIRST = KnownLeak(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_memguard.past_runs import Commit
+from pytest_memguard.model.past_runs import Commit
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage import schema
 from pytest_memguard.storage.appended_runs import append_run

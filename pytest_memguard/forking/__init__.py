@@ -1,0 +1,1 @@
+"""Runs code in forked processes, and talks to them."""

@@ -1,0 +1,1 @@
+"""What the user sets: parsing it, and which source wins."""
