@@ -19,7 +19,7 @@ import pytest
 from figures import Figure, Table, at_most
 from run import machine
 
-from pytest_memguard.plugin.flight_log import FlightLog
+from pytest_memguard.plugin.lost.flight_log import FlightLog
 from pytest_memguard.recording.flight_recorder import FlightRecorder
 
 PER_TEST = 20
@@ -31,7 +31,7 @@ import sys, time, pytest
 import pytest_memguard.plugin.hooks
 started = time.process_time()
 from pathlib import Path
-from pytest_memguard.plugin.flight_log import FlightLog
+from pytest_memguard.plugin.lost.flight_log import FlightLog
 from pytest_memguard.recording.flight_recorder import FlightRecorder
 FlightLog(FlightRecorder(Path(sys.argv[1]), "gw0"), None)
 print(time.process_time() - started)

@@ -12,7 +12,7 @@ from statistics import median
 import pytest
 from _pytest.runner import runtestprotocol
 
-from pytest_memguard.plugin.repeats import RepeatedItem, StandIn
+from pytest_memguard.plugin.repeating.repeats import RepeatedItem, StandIn
 from pytest_memguard.recording.check import LeakCheck
 from pytest_memguard.recording.limits import Limits
 

@@ -155,7 +155,7 @@ class Ceiling:
         """
         settings = self._settings
         if settings.confirm and settings.budget <= LARGEST_TIGHT:
-            from pytest_memguard.plugin.forked_process import process_for
+            from pytest_memguard.plugin.fresh.forked_process import process_for
 
             process_for(self._config, lambda: self._start_measuring(session))
 

@@ -63,7 +63,7 @@ def _leak_check(config: pytest.Config, names: AbstractSet[str]) -> list[TestChec
     if functions_alone and "memguard" not in names:
         return []
     from pytest_memguard.checks.leak.check import LeakTestCheck
-    from pytest_memguard.plugin.leak_report import known_leaks
+    from pytest_memguard.plugin.repeating.leak_report import known_leaks
 
     root = f"{config.rootpath}{os.sep}"
     known = known_leaks(config)
@@ -81,7 +81,7 @@ def _regression_markers(names: AbstractSet[str]) -> list[TestCheck]:
 def _needs_check(config: pytest.Config, names: AbstractSet[str]) -> list[TestCheck]:
     if NEEDS_MARKER not in names and EXPECTED not in config.stash:
         return []
-    from pytest_memguard.plugin.needed_memory import needs_check
+    from pytest_memguard.plugin.parallel.needed_memory import needs_check
 
     return [needs_check(config, are_declared=NEEDS_MARKER in names)]
 

@@ -15,8 +15,8 @@ from pytest_memguard.model.results import Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.model.totals import totals
 from pytest_memguard.option_table import OPTIONS
 from pytest_memguard.options.settings import Settings
-from pytest_memguard.plugin.extra_measurements import ExtraMeasurements
 from pytest_memguard.plugin.foreign_reports import UntilFork
+from pytest_memguard.plugin.fresh.extra_measurements import ExtraMeasurements
 from pytest_memguard.plugin.header import header, in_words
 from pytest_memguard.plugin.keys import ABORT, ALERTS, LOST, PARALLEL
 from pytest_memguard.plugin.options import GAPS, usage_error

@@ -8,8 +8,8 @@ from typing import Final
 from pytest_memguard.measure.instruments import Instruments
 from pytest_memguard.model.measurements import BREACHES, Finding
 from pytest_memguard.options.settings import Settings
+from pytest_memguard.plugin.fresh.rerun import Rerun
 from pytest_memguard.plugin.memray_user import memray_user
-from pytest_memguard.plugin.rerun import Rerun
 from pytest_memguard.plugin.so_far import PhaseEnd, SoFar
 from pytest_memguard.plugin.suspects import MOST_TRACED, Suspects, leaves_question
 from pytest_memguard.sizes import format_size

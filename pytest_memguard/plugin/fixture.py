@@ -20,11 +20,11 @@ from pytest_memguard.measure.stages import Host, Stage, stage_budget
 from pytest_memguard.model.leaks import Verdict
 from pytest_memguard.model.metrics import METRICS, RSS
 from pytest_memguard.plugin.found import fail_with
-from pytest_memguard.plugin.function_leaks import FunctionLeaks
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import ITEMS, START
 from pytest_memguard.plugin.measured_block import Measure
 from pytest_memguard.plugin.options import is_off
+from pytest_memguard.plugin.repeating.function_leaks import FunctionLeaks
 from pytest_memguard.probes.heap import HeapTracker
 from pytest_memguard.probes.process import Snapshot, take_snapshot
 from pytest_memguard.sizes import MIB

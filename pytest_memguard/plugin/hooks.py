@@ -46,15 +46,15 @@ def pytest_configure(config: pytest.Config) -> None:
         aborts = settings is not None and settings.abort_at is not None
         _begin_flight(config, alone=flight == "on" or aborts)
     if settings is not None and settings.abort_at is not None and not settings.off:
-        from pytest_memguard.plugin.abort_watch import begin
+        from pytest_memguard.plugin.lost.abort_watch import begin
 
         begin(config, settings)
     if settings is not None and settings.reruns_killed and not settings.off:
-        from pytest_memguard.plugin.rerun_killed import begin_reruns
+        from pytest_memguard.plugin.lost.rerun_killed import begin_reruns
 
         begin_reruns(config, settings)
     if settings is not None and settings.alert and not settings.off:
-        from pytest_memguard.plugin.alerts import begin_alerts
+        from pytest_memguard.plugin.lost.alerts import begin_alerts
 
         begin_alerts(config, settings)
     if settings is not None and settings.asked_for:
@@ -76,17 +76,17 @@ def _begin_flight(config: pytest.Config, *, alone: bool) -> None:
     if worker_input is not None:
         path = worker_input.get("memguard_flight_record")
         if path is not None:
-            from pytest_memguard.plugin.flight_log import record_worker
+            from pytest_memguard.plugin.lost.flight_log import record_worker
 
             record_worker(config, path, worker_input["workerid"])
         return
     parents = [place for place in options.flight_places(config) if place.is_dir()]
     if parents:
-        from pytest_memguard.plugin.earlier_flights import EarlierFlights
+        from pytest_memguard.plugin.lost.earlier_flights import EarlierFlights
 
         config.pluginmanager.register(EarlierFlights(parents), "memguard-earlier-flights")
     if alone and options.runs_tests(config):
-        from pytest_memguard.plugin.flight_log import record_alone
+        from pytest_memguard.plugin.lost.flight_log import record_alone
 
         record_alone(config)
 
@@ -94,7 +94,7 @@ def _begin_flight(config: pytest.Config, *, alone: bool) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Give a worker of pytest-xdist its flight record, and wait for what it reports."""
-    from pytest_memguard.plugin.flight_control import control_of
+    from pytest_memguard.plugin.lost.flight_control import control_of
 
     control = control_of(node.config)
     if control is not None:
@@ -111,7 +111,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int,
     settings = options.settings_of(config) if options.given(config) else None
     if settings is None or settings.off or not settings.runs_parallel:
         return cores
-    from pytest_memguard.plugin.auto_workers import number_of_workers
+    from pytest_memguard.plugin.parallel.auto_workers import number_of_workers
 
     return number_of_workers(config, cores)
 

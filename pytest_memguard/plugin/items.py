@@ -17,19 +17,19 @@ from pytest_memguard.plugin.children import ChildrenWatch
 from pytest_memguard.plugin.explainer import Explainer
 from pytest_memguard.plugin.fast_hooks import FastHooks
 from pytest_memguard.plugin.found import Found
+from pytest_memguard.plugin.fresh.rerun import Rerun
 from pytest_memguard.plugin.measured_tests import MeasuredTests
 from pytest_memguard.plugin.options import GAPS
 from pytest_memguard.plugin.outcomes import OutcomeHooks, Sink
 from pytest_memguard.plugin.phases import Phases
 from pytest_memguard.plugin.repeated_tests import RepeatedTests
-from pytest_memguard.plugin.rerun import Rerun
 from pytest_memguard.plugin.slow_hooks import SetupHooks, SlowHooks
 from pytest_memguard.plugin.so_far import SoFar
 from pytest_memguard.plugin.suspects import Suspects
 
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks
-    from pytest_memguard.plugin.fresh_regressions import FreshRegressions
+    from pytest_memguard.plugin.fresh.fresh_regressions import FreshRegressions
 
 
 class ItemHooks:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from pytest_memguard.model.alerts import Alert
     from pytest_memguard.model.flights import LostWorker
     from pytest_memguard.model.results import Outcome
-    from pytest_memguard.plugin.expected_needs import ExpectedNeeds
-    from pytest_memguard.plugin.fresh_budgets import FreshBudgets
-    from pytest_memguard.plugin.fresh_process import FreshProcess
+    from pytest_memguard.plugin.fresh.fresh_budgets import FreshBudgets
+    from pytest_memguard.plugin.fresh.fresh_process import FreshProcess
     from pytest_memguard.plugin.items import ItemHooks
     from pytest_memguard.plugin.loaded_libraries import LoadedLibraries
-    from pytest_memguard.plugin.terminal_line import TerminalLine
+    from pytest_memguard.plugin.parallel.expected_needs import ExpectedNeeds
+    from pytest_memguard.plugin.repeating.terminal_line import TerminalLine
     from pytest_memguard.storage.known_leaks import KnownLeaksFile
     from pytest_memguard.storage.run_folder import RunFolder
 

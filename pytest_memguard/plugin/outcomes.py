@@ -21,7 +21,7 @@ from pytest_memguard.plugin.watched_programs import WatchedPrograms
 if TYPE_CHECKING:
     from pytest_memguard.checks.planned import Checks
     from pytest_memguard.plugin.children import ChildrenWatch
-    from pytest_memguard.plugin.fresh_regressions import FreshRegressions
+    from pytest_memguard.plugin.fresh.fresh_regressions import FreshRegressions
 
 
 class Sink(Protocol):

@@ -11,7 +11,7 @@ from pytest_memguard.checks.planned import Checks, TestPlan
 from pytest_memguard.model.metrics import PYTHON, TREE
 from pytest_memguard.model.results import Gap
 from pytest_memguard.options.settings import Settings
-from pytest_memguard.plugin.forked_process import process_for
+from pytest_memguard.plugin.fresh.forked_process import process_for
 from pytest_memguard.plugin.keys import FRESH, ITEMS, LINE
 from pytest_memguard.plugin.marked_items import MarkedItem
 from pytest_memguard.plugin.names import (
@@ -49,7 +49,7 @@ def plan_items(session: pytest.Session) -> None:
     items = config.stash[ITEMS]
     used = names_in_use(session.items)
     if NEEDS_MARKER in used:
-        from pytest_memguard.plugin.needed_memory import skip_impossible
+        from pytest_memguard.plugin.parallel.needed_memory import skip_impossible
 
         skip_impossible(session)
     plans = plan_all(session.items, items.checks, used)
@@ -72,7 +72,7 @@ def plan_items(session: pytest.Session) -> None:
     problems = items.checks.take_problems()
     isolated: Mapping[pytest.Item, IsolationPlan] = {}
     if settings.isolate != "off" or ISOLATE_MARKER in used:
-        from pytest_memguard.plugin.isolation import plan_isolation
+        from pytest_memguard.plugin.isolating.isolation import plan_isolation
 
         isolated = plan_isolation(session, settings, problems)
     measured = [plan for plan in (default, *own.values()) if plan is not None]
@@ -83,12 +83,12 @@ def plan_items(session: pytest.Session) -> None:
         refuse(session, problems)
     else:
         if settings.hard or any(plan.requirements.hard for plan in measured):
-            from pytest_memguard.plugin import hard_start
+            from pytest_memguard.plugin.hard import hard_start
 
             hard_start.begin(config, settings, items, measured, used)
         repeat_tests(config, items)
         if isolated:
-            from pytest_memguard.plugin import isolation
+            from pytest_memguard.plugin.isolating import isolation
 
             isolation.begin(session, items, isolated)
 
@@ -123,7 +123,7 @@ def show_long_checks(config: pytest.Config, used: set[str]) -> None:
     """
     if settings_of(config).leak_check != "all" and not used & {*LEAK_MARKERS, "memguard"}:
         return
-    from pytest_memguard.plugin.terminal_line import terminal_line
+    from pytest_memguard.plugin.repeating.terminal_line import terminal_line
 
     line = terminal_line(config)
     if line is not None:
@@ -136,7 +136,7 @@ def unused_settings(config: pytest.Config, checks: Checks) -> list[Gap]:
     unused = checks.unused()
     if not unused:
         return []
-    from pytest_memguard.plugin.scope import is_whole_suite
+    from pytest_memguard.plugin.baseline.scope import is_whole_suite
 
     return unused if is_whole_suite(config) else []
 
@@ -177,8 +177,8 @@ def repeat_tests(config: pytest.Config, items: ItemHooks) -> None:
 
     if not isinstance(check, LeakTestCheck) or not check.plans:
         return
-    from pytest_memguard.plugin.after_repetitions import AfterRepetitions
-    from pytest_memguard.plugin.leakhooks import LeakHooks
+    from pytest_memguard.plugin.repeating.after_repetitions import AfterRepetitions
+    from pytest_memguard.plugin.repeating.leakhooks import LeakHooks
 
     line, after = config.stash.get(LINE, None), AfterRepetitions(config)
     hooks = LeakHooks(settings_of(config), check, items, after, line)

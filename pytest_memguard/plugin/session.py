@@ -17,14 +17,14 @@ from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.checks_of_run import checks_of
 from pytest_memguard.plugin.collector import Collector
 from pytest_memguard.plugin.collector_off import CollectorWatch
-from pytest_memguard.plugin.extra_measurements import ExtraMeasurements
-from pytest_memguard.plugin.fresh_budgets import FreshBudgets
+from pytest_memguard.plugin.fresh.extra_measurements import ExtraMeasurements
+from pytest_memguard.plugin.fresh.fresh_budgets import FreshBudgets
 from pytest_memguard.plugin.items import ItemHooks
 from pytest_memguard.plugin.keys import CHECKS, FRESH, ITEMS
-from pytest_memguard.plugin.leak_report import LeakReport, known_leaks
 from pytest_memguard.plugin.names import is_extended
 from pytest_memguard.plugin.options import runs_tests, settings_of, usage_error
 from pytest_memguard.plugin.planning import Planning
+from pytest_memguard.plugin.repeating.leak_report import LeakReport, known_leaks
 from pytest_memguard.plugin.suspects import TRACED_LINE, Suspects, TracedLine
 
 if TYPE_CHECKING:
@@ -51,7 +51,10 @@ def start(config: pytest.Config) -> Collector | None:
         probes, checks = foreign_probes(config), config.stash.get(CHECKS, ())
     baseline = None
     if settings.has_baseline:
-        from pytest_memguard.plugin.baseline_session import read_parts, register_baseline
+        from pytest_memguard.plugin.baseline.baseline_session import (
+            read_parts,
+            register_baseline,
+        )
 
         baseline = read_parts(config)
     gaps: list[Gap] = []
@@ -106,7 +109,7 @@ def begin_parallel(config: pytest.Config, collector: Collector | None) -> None:
         config: pytest's.
         collector: the report's half; ``None`` in a worker.
     """
-    from pytest_memguard.plugin import parallel_start
+    from pytest_memguard.plugin.parallel import parallel_start
 
     if collector is None:
         parallel_start.begin_worker(config)
@@ -142,7 +145,7 @@ def register_reports(
 
         config.pluginmanager.register(CiReport(config, collector, settings), "memguard-ci")
     if settings.history is not None:
-        from pytest_memguard.plugin.history import HistoryReport
+        from pytest_memguard.plugin.baseline.history import HistoryReport
 
         config.pluginmanager.register(
             HistoryReport(config, settings, collector), "memguard-history"

@@ -265,7 +265,7 @@ def test_auto(run, monkeypatch, limit, words) -> None:
     if limit is not None:
         size, available = (number * MIB for number in limit)
         found = MemoryLimit(size=size, available=available, source="g", place="")
-    monkeypatch.setattr("pytest_memguard.plugin.abort_watch.tightest_limit", lambda: found)
+    monkeypatch.setattr("pytest_memguard.plugin.lost.abort_watch.tightest_limit", lambda: found)
     result = run("def test_it(): pass", "-omem_abort_at=auto", here=True)
     result.assert_outcomes(passed=1)
     (line,) = (line for line in result.stdout.lines if "mem_abort_at" in line and words in line)

@@ -320,7 +320,7 @@ def test_no_time_but_a_known_cause(run, pytester):
     """A suspect for which no time is left fails if it calls the line that made another fail."""
     pytester.makeconftest(
         """
-        from pytest_memguard.plugin import fresh_process
+        from pytest_memguard.plugin.fresh import fresh_process
 
         fresh_process._ALWAYS_SECONDS = 0.0
         """

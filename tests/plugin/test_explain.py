@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import pytest_memguard.plugin.rerun
+import pytest_memguard.plugin.fresh.rerun
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
 
@@ -373,7 +373,7 @@ def test_rerun_that_does_not_reproduce(run):
 
 def test_rerun_that_hangs(run, monkeypatch):
     """A second run that takes too long is stopped, and the failure says so."""
-    monkeypatch.setattr(pytest_memguard.plugin.rerun, "RERUN_SECONDS", 1.0)
+    monkeypatch.setattr(pytest_memguard.plugin.fresh.rerun, "RERUN_SECONDS", 1.0)
     result = run(SECOND.format(second="time.sleep(600)"), "--mem-explain=rerun", here=True)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(

@@ -55,7 +55,7 @@ NOT_QUIET = {
     "pytest_memguard.model.leaks",
     "pytest_memguard.plugin.ci",
     "pytest_memguard.plugin.fixture",
-    "pytest_memguard.plugin.leakhooks",
+    "pytest_memguard.plugin.repeating.leakhooks",
     "pytest_memguard.measure.stream",
     "pytest_memguard.report",
     "pytest_memguard.storage.known_leaks",
@@ -249,10 +249,8 @@ def test_nothing_is_loaded_while_tests_are_measured(pytester, run, source, flags
     pytester.makeconftest(NOTES)
     run(source, *flags, subprocess=True)
     late = json.loads((pytester.path / "late.json").read_text())
-    to_tell = (
-        "pytest_memguard.report",
-        "pytest_memguard.model.leaks",
-    )  # once a phase has ended
+    # once a phase has ended
+    reporting = ("pytest_memguard.report", "pytest_memguard.model.leaks")
     ours = {name for name in late if name.startswith("pytest_memguard.")}
-    ours = {name for name in ours if not name.startswith(to_tell)}
+    ours = {name for name in ours if not name.startswith(reporting)}
     assert set() == ours | {"psutil", "tracemalloc", "ctypes"} & set(late)

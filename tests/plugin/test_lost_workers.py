@@ -227,7 +227,7 @@ def test_the_kernel(run, pytester) -> None:
     pytester.makeconftest(
         f"""
         from pathlib import Path
-        from pytest_memguard.plugin import flight_control, lost_nodes
+        from pytest_memguard.plugin.lost import flight_control, lost_nodes
         from pytest_memguard.probes.oom_kills import OomCounter
 
         def read():
@@ -458,7 +458,7 @@ def test_where_the_system_does_not_tell(run, pytester) -> None:
     pytester.makeconftest(
         """
         from pytest_memguard.model.flights import Ending
-        from pytest_memguard.plugin import lost_nodes
+        from pytest_memguard.plugin.lost import lost_nodes
 
         lost_nodes.ending_of = lambda pid, patience: Ending(signal=9)
         """

@@ -26,7 +26,7 @@ SLOW = """
 SHORTER = SLOW.replace("0.15", "0.02")
 """A check that would be shown if `SOON`."""
 SOON = """
-    from pytest_memguard.plugin import terminal_line
+    from pytest_memguard.plugin.repeating import terminal_line
 
     terminal_line._PATIENCE = terminal_line._PAUSE = 0.1
 """

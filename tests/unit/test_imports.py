@@ -26,7 +26,8 @@ OTHERS = [name for name in MODULES if name not in {*PLUGIN, *VALUES}]
 # themselves is among the import contracts.
 NEEDED = """
 import psutil, tabulate
-import pytest_memguard.options.rules, pytest_memguard.options.settings, pytest_memguard.codecs.run_codec
+import pytest_memguard.options.rules, pytest_memguard.options.settings
+import pytest_memguard.codecs.run_codec
 try:
     import memray
 except ImportError:

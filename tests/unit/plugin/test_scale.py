@@ -20,7 +20,7 @@ from pytest_memguard.model.result_store import ResultStore
 from pytest_memguard.model.results import Outcome, Run
 from pytest_memguard.options.rules import closest
 from pytest_memguard.options.settings import Settings
-from pytest_memguard.plugin.history import readings_of
+from pytest_memguard.plugin.baseline.history import readings_of
 from pytest_memguard.report.gitlab import code_quality
 from pytest_memguard.report.markdown import markdown
 from pytest_memguard.report.notices import notices

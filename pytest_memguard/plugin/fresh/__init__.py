@@ -1,0 +1,1 @@
+"""Measures tests again in a process in which no test has run."""

@@ -1,0 +1,96 @@
+"""What runs in a fresh process, in a child for each question: two calls of a test, or lines."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from pytest_memguard.allocator.free_lists import freeze
+from pytest_memguard.codecs.measurement_codecs import FILLS_CODEC, SITE_CODEC
+from pytest_memguard.model.metrics import RSS
+from pytest_memguard.plugin.fresh.measured_again import call_peak, passed
+from pytest_memguard.plugin.loaded_libraries import libraries_of
+from pytest_memguard.plugin.pytest_internals.running import detach
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_memguard.plugin.fresh.rerun import Rerun
+
+
+def make_ready(rerun: Rerun) -> None:
+    """In the process that forks these children: leave little of the heap for them to look at.
+
+    Args:
+        rerun: runs tests there.
+    """
+    gc.collect()
+    freeze()
+    rerun.take_slack()
+
+
+def answer(
+    rerun: Rerun,
+    item: pytest.Item,
+    *,
+    loaded: Iterable[str],
+    metric: str = RSS.name,
+    enough: int | None = None,
+    foreign: bool = False,
+    names_fills: bool = False,
+    traced_call: int = 0,
+) -> Any:
+    """Run a test as a request says.
+
+    Args:
+        rerun: runs it.
+        item: the test.
+        loaded: modules that are loaded in the process that asks.
+        metric: what is measured beside resident memory.
+        enough: bytes up to which one call will do; ``None`` for two calls in any case.
+        foreign: whether slack of allocators of extensions counts.
+        names_fills: whether to call it once, and name what holds what that leaves.
+        traced_call: the call whose lines are wanted; 0 for the peaks of both.
+    """
+    detach(item.config)
+    load(loaded)
+    if traced_call:
+        return list(map(SITE_CODEC.write, rerun.lines(item, traced_call)))
+    if names_fills:
+        return {"fills": _fills_of(lambda: rerun.alone(item, metric))}
+    gc.collect()
+    freeze()  # the collections of the test need not look at what was there before
+    before = set(sys.modules)
+    cold = rerun.alone(item, metric, foreign=foreign)
+    libraries = sorted(libraries_of(sys.modules.keys() - before))
+    gc.collect()
+    once = passed(cold)
+    peak = call_peak(once) if once is not None else None
+    is_enough = enough is not None and peak is not None and peak.high <= enough
+    again = once is not None and not is_enough
+    warm = rerun.alone(item, metric, foreign=foreign) if again else None
+    return {"cold": cold, "warm": warm, "fills": [], "libraries": libraries}
+
+
+def load(names: Iterable[str]) -> None:
+    """Import modules that another process has; those that are made otherwise stay away."""
+    for name in names:
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+
+
+def _fills_of(call: Callable[[], object]) -> Any:
+    """What holds what a call has left."""
+    from pytest_memguard.attribution.fills import fills, large_values
+
+    gc.unfreeze()  # what a conftest has frozen is found after the call as well
+    before = large_values()
+    gc.freeze()  # what the collector tracks after the call is new
+    call()
+    gc.collect()
+    return FILLS_CODEC.write(fills(before))

@@ -1,0 +1,1 @@
+"""Holds tests to hard budgets."""

@@ -1,0 +1,1 @@
+"""Shares the memory between tests that run at the same time."""

@@ -1,0 +1,1 @@
+"""Repeats tests to look for leaks."""
