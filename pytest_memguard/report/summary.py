@@ -7,26 +7,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 from itertools import chain
-from typing import Final
 
 from pytest_memguard.escapes import one_line
 from pytest_memguard.model.briefs import Brief, briefs, whole
 from pytest_memguard.model.measurements import QUIET
 from pytest_memguard.model.results import Outcome, Totals
-from pytest_memguard.report.columns import WIDTH, narrow_table
+from pytest_memguard.report.columns import WIDTH
 from pytest_memguard.report.failure import headline, stage_lines
 from pytest_memguard.report.peak_spread import spread_line
-from pytest_memguard.report.table import (
-    format_seconds,
-    stage_table,
-    test_cells,
-    used_share,
-)
+from pytest_memguard.report.table import format_seconds, stage_table
+from pytest_memguard.report.top_list import SectionLine, top_lines
 from pytest_memguard.sizes import format_size
-from pytest_memguard.values import dataclass
 
 _SHOWN_NOTES = 20
-BOUND_LEGEND: Final = "(<= N): the peak may have been up to N; slack or sampling hides the rest"
 
 
 def by_peak(outcomes: Iterable[Outcome], top: int) -> list[Outcome]:
@@ -46,16 +39,6 @@ def _largest(seen: Iterable[Brief], top: int) -> list[Brief]:
 
 def _largest_first(brief: Brief) -> tuple[int, str]:
     return -brief.largest, brief.nodeid
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SectionLine:
-    """A line of the memory section."""
-
-    text: str
-    """The line."""
-    share: float | None = None
-    """The share of its budget that the test in the line has used, if it has one."""
 
 
 def memory_section(
@@ -83,7 +66,7 @@ def memory_section(
             yield brief
 
     shown = whole(outcomes, _largest(seen(), top))
-    lines = _top_lines(shown, width)
+    lines = top_lines(shown, width)
     more = sum(map(len, spent.values())) - len(shown)
     parts = []
     if shown and more > 0:
@@ -100,21 +83,6 @@ def memory_section(
 
 def _plain_line(text: str) -> SectionLine:
     return SectionLine(text=text)
-
-
-def _top_lines(shown: Sequence[Outcome], width: int) -> list[SectionLine]:
-    """Return the table of the tests with the largest peaks, and what its signs mean."""
-    if not shown:
-        return []
-    headers, rows = test_cells(shown)
-    table = narrow_table(headers, rows, width)
-    shares = [None, None, *map(used_share, shown)]
-    lines = [
-        SectionLine(text=text, share=share) for text, share in zip(table, shares, strict=True)
-    ]
-    if any("(<=" in cell for row in rows for cell in row[:-1]):
-        lines.append(SectionLine(text=BOUND_LEGEND))
-    return lines
 
 
 def time_spent(outcomes: Iterable[Outcome]) -> Mapping[str, array[float]]:
