@@ -14,9 +14,11 @@ class TimeShare:
     Args:
         share: of the time since now; ``None`` for none of it.
         least: seconds that there are in any run, however short it is, if there is a share.
+        apart: whether the time of these measurements is no part of the run's.
     """
 
-    def __init__(self, share: float | None, least: float) -> None:
+    def __init__(self, share: float | None, least: float, *, apart: bool = False) -> None:
+        self._apart = apart
         self._share = share or 0.0
         self._least = least
         self._began = Clock.seconds()
@@ -26,7 +28,8 @@ class TimeShare:
         """Whether another measurement fits into the share."""
         if not self._share:
             return False
-        allowed = max(self._share * (Clock.seconds() - self._began), self._least)
+        elapsed = Clock.seconds() - self._began - (self._spent if self._apart else 0.0)
+        allowed = max(self._share * elapsed, self._least)
         return self._spent + self._longest <= allowed
 
     def note(self, seconds: float) -> None:

@@ -73,7 +73,7 @@ class FreshBudgets:
         self._process: FreshProcess | None = None
         self._share: TrackerShare | None = None
         self._reads_peaks = settings.measures_all
-        self._breach_share = TimeShare(settings.confirm_share, 0.0)
+        self._breach_share = TimeShare(settings.confirm_share, 0.0, apart=True)
         self._breaches = 0
         self._latest: tuple[str, Budget] | None = None
         self._not_confirmed: tuple[str, Budget, int] | None = None
