@@ -124,10 +124,13 @@ def scales_of(
         large = large_bytes / shown if shown else 1.0
         if diagnosis.path is not None:
             large_bytes = max(large_bytes, growth_of_table(verdict))
+        if tables > 0 and not in_place:
+            # items were added, though tables that grow together do so once in many calls
+            large_bytes = max(large_bytes, shown)
     beside = shown - tables
     of_tables = large
     if tables > 0 and beside < large_bytes and not in_place:
-        # which tables move in the few calls is chance, and the others are as they are
+        # how long the containers are by then makes a difference; the others are as they are
         large, of_tables = 1.0, (large_bytes - beside) / tables
     return Scales(
         most=most,

@@ -63,8 +63,6 @@ def scaled_to_all_calls(
         scales = scales_of(verdict, diagnosis, rates, pages)
         rest = scales.small_bytes + scales.large_bytes
     lines = tuple(_scaled(line, scales, diagnosis.calls) for line in diagnosis.lines)
-    # tables that moved in these calls alone, and added nothing over all of them
-    lines = tuple(one for one in lines if one.count or one.size or one.left or not one.tables)
     known: float | None = rest or None
     if unsized and rest < SMALL_BLOCK * rates["blocks"].per_call:
         known = None  # small blocks are not in the C heap

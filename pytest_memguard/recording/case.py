@@ -404,8 +404,8 @@ class Case:
         """Return the verdict on what is left; set the leak's parts and what was left out."""
         self.kept, self.filling = self._excluded.kept(), self._excluded.filling()
         if verdict.state == "leaking" and self.diagnosis is not None and self._divided_at:
-            # without causes, only what the diagnosis has found is known
-            others = self._part(verdict) if self._knows_causes or self._excluded else True
+            # without causes, nothing is known beside what the diagnosis has found
+            others = True if self._is_all_known() else self._part(verdict)
             if self._excluded and not others:
                 # a mistake in measuring what is left out: nothing else was found to grow
                 verdict = replace(verdict, state="clean", rates=())
@@ -421,6 +421,17 @@ class Case:
             reason = f"a cache is filling: {self.filling}"
             return replace(verdict, state="settling", reason=reason)
         return verdict
+
+    def _is_all_known(self) -> bool:
+        """Return whether the diagnosis has found what there was no time to divide."""
+        found = self.diagnosis
+        return (
+            not self._knows_causes
+            and not self._excluded
+            and found is not None
+            and found.path is not None
+            and bool(found.lines)
+        )
 
     def _part(self, verdict: Verdict) -> bool:
         """Divide a leak into its parts, if it has several or if something else grows beside it.
