@@ -185,7 +185,7 @@ def _diagnosed(
         note = NOT_FOLLOWED
     elif not note:
         try:
-            tables = _tables(found, surviving, per_call * calls)
+            tables = _tables(found, surviving, per_call * calls, calls)
             surviving = in_time(
                 partial(traced_again, call, calls, collect, surviving, tables), surviving
             )
@@ -234,7 +234,7 @@ def _without_holder(found: GrowthFound) -> GrowthFound:
 
 
 def _tables(
-    found: GrowthFound, surviving: list[SurvivingBlocks], blocks: float
+    found: GrowthFound, surviving: list[SurvivingBlocks], blocks: float, calls: int
 ) -> TablesInTrace:
     """Return what knows tables in a trace, those of old containers if some may have moved.
 
@@ -243,10 +243,13 @@ def _tables(
         surviving: all blocks that the calls have left behind.
         blocks: the number of Python's blocks that stay of these calls: a table that has moved
             is none of them.
+        calls: the number of these calls. Fewer tables than that change no line by a block per
+            call, and looking for them takes as long as the rest of the search.
     """
     excess = sum(one.count for one in surviving if one.of_python) - blocks
     moved = sum(one.count for one in surviving if one.may_have_moved)
-    return TablesInTrace(found.growing_container, old=max(excess, moved) > _FEW_TABLES)
+    seeks_old = max(excess, moved) > max(_FEW_TABLES, calls)
+    return TablesInTrace(found.growing_container, old=seeks_old)
 
 
 def _made_sure(
