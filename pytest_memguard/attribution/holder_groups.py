@@ -216,19 +216,22 @@ class HolderGroups:
         return left
 
     def return_weak(self, weak: Sequence[_Group], heaps: Sequence[Heap]) -> list[Heap]:
-        """Add weak references to the holder of the objects that they refer to.
+        """Add weak references to what has the objects that they refer to.
+
+        They go when these go, also where C code has lost a reference to them: to a class, say,
+        which its base class refers to weakly.
 
         Args:
-            weak: what `take_weak` returned; they become groups again if there is no such
-                holder.
+            weak: what `take_weak` returned; they become groups again if nothing has these
+                objects.
             heaps: blocks that belong together, though no container holds them.
 
         Returns:
             The heaps that still have blocks.
         """
         for group in weak:
-            holders = (heap for heap in heaps if heap.path is not None)
-            home = next((h for h in holders if not h.held.isdisjoint(group.referred)), None)
+            homes = [heap for heap in heaps if not heap.held.isdisjoint(group.referred)]
+            home = max(homes, key=lambda heap: heap.path is not None, default=None)
             if home is not None:
                 home.held |= group.held & (self.unclaimed() | group.referred)
                 continue

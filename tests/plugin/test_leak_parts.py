@@ -87,6 +87,18 @@ FREE_LIST = """
     def test_it():
         lose(type=100)
 """
+LOST_CLASS = """
+    import ctypes
+
+    LOSE = ctypes.pythonapi.Py_IncRef
+    LOSE.argtypes = [ctypes.py_object]
+
+    class Base:
+        pass
+
+    def test_it():
+        LOSE(type("Child", (Base,), {"mark": lambda self: 0}))
+"""
 ENVIRONMENT = """
     import os
     from unittest.mock import patch
@@ -294,6 +306,7 @@ RAISED = """
         ),
         pytest.param(EMPTIED, None, "test_it.KEPT", id="lists-that-were-emptied"),
         pytest.param(RAISED, None, "test_it.ERROR.__traceback__", id="one-error-raised-again"),
+        pytest.param(LOST_CLASS, 9, "", id="a-class-that-c-code-has-lost"),
         pytest.param(
             ENDED,
             38,
