@@ -371,7 +371,10 @@ class BlockMarker:
     def _of_tracked(self, held: Any) -> list[tuple[int, bool]]:
         """Return what a tracked object refers to: objects and buffers."""
         if issubclass(type(held), ReferenceType):
-            return []
+            # it keeps its callback, and those of a class of their own their attributes; but its
+            # memory points to what it refers to weakly
+            indexes = map(self._index, map(id, raw.referents(held)))
+            return [(index, False) for index in indexes if index is not None]
         parts = [held]
         if type(held) is raw.LRU_CACHE:
             # its results are in a dict of its own, by links that nothing else reports

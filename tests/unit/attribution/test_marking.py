@@ -21,6 +21,11 @@ HOLDERS = {
     "classes-in-lists": ("H = []", "H.append([n + 1000, int])", ">=3"),
     "deque": ("H = collections.deque()", "H.append([n + 1000])", ">=3"),
     "thread-locals": ("H = []", "H.append(threading.local())", ">=7"),
+    "weak-callbacks": (
+        "H = []\nclass Key: pass\nKEY = Key()",
+        "H.append(weakref.ref(KEY, lambda _, kept=[n + 1000]: kept))",
+        ">=4",
+    ),
     "lru-cache": (
         "@functools.lru_cache(None)\ndef H(s): return [s]",
         "H(f'text {n}')",
