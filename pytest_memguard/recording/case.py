@@ -410,9 +410,10 @@ class Case:
                 # a mistake in measuring what is left out: nothing else was found to grow
                 verdict = replace(verdict, state="clean", rates=())
             self._explanation.forget_runners_list()
-            if len(self._leaks) == 1:
-                self._explanation.name_upper_holder(self._leaks[0])
-                self._explanation.note_other_holders(self._leaks[0])
+            if self._leaks and not self.parts:  # what else was found was too little for a part
+                main = max(self._leaks, key=lambda cause: len(cause.pieces))
+                self._explanation.name_upper_holder(main)
+                self._explanation.note_other_holders(main)
         if verdict.state == "undecided" and self._in_doubt is not None:
             doubt = self._in_doubt
             rate = f"{doubt.rate_of('C heap'):,.0f}"

@@ -76,8 +76,10 @@ class Cause:
         beside = [name for name in names if not is_below(name, path.holder)]
         if not beside:
             return ""
-        some = " and ".join(beside[:_MOST_OTHERS])
-        return f"it is also held by {some}: each of its holders has to let go of it"
+        more = len(beside) - _MOST_OTHERS
+        some = [*beside[:_MOST_OTHERS], *([f"{more} more"] if more > 0 else [])]
+        held = f"{', '.join(some[:-1])} and {some[-1]}" if len(some) > 1 else some[0]
+        return f"it is also held by {held}: each of its holders has to let go of it"
 
     @property
     def is_no_leak(self) -> bool:

@@ -118,12 +118,12 @@ class Explanation:
         return stops
 
     def name_upper_holder(self, cause: Cause) -> None:
-        """Name the holder of the only leak if what is named is a part of what that holds.
+        """Name the holder of the leak if what is named is a part of what that holds.
 
         Which of them has more of what is new depends on how many calls were made before.
 
         Args:
-            cause: the only leak.
+            cause: the leak, without what is too little to be one.
         """
         diagnosis = self.diagnosis
         if diagnosis is None or diagnosis.path is None:
@@ -145,7 +145,7 @@ class Explanation:
         self.diagnosis = named(replace(diagnosis, path=cause.path))
 
     def note_other_holders(self, cause: Cause) -> None:
-        """Note which other objects hold the only leak.
+        """Note which other objects hold the leak.
 
         Args:
             cause: that leak.

@@ -136,6 +136,25 @@ def test_several_holders_of_one_leak(leaks):
     assert one["notes"] == []
 
 
+def test_many_holders_of_one_leak(leaks):
+    """Some of them are named, and the rest are counted."""
+    source = """
+        A, B, C, D = [], {}, [], set()
+
+        class Node:
+            pass
+
+        def test_it():
+            nodes = tuple(Node() for _ in range(20))
+            A.append(nodes)
+            B[len(B)] = nodes
+            C.append(nodes)
+            D.add(nodes)
+    """
+    (note,) = leaks(source)["test_it"]["leak"]["blame"]["notes"]
+    assert note.endswith(" and 1 more: each of its holders has to let go of it")
+
+
 def test_a_second_holder_that_each_call_replaces(leaks):
     """A tuple that grows by replacement holds all of it; a variable only what is the latest."""
     source = """
