@@ -137,12 +137,21 @@ class HolderGroups:
         self._find_path(group)
         if group.rank:  # C memory that no leak needs may be that of another object
             group.held = self._marker.held_by(container, within_lines=True)
-        objects = self._marker.objects(group.held)
+        objects = self._without_callbacks(group.held)
         group.is_weak = _is_data(container) or _go_by_themselves(objects, group.path)
         if group.is_weak:  # what they refer to, others hold
             group.referred = self._marker.referred_to(filter(_is_reference, objects))
             group.held |= group.referred
         self._join(group)
+
+    def _without_callbacks(self, held: set[int]) -> list[Any]:
+        """Return the objects among some blocks, without what weak references alone keep."""
+        objects = self._marker.objects(held)
+        references = self._marker.indices_of(map(id, filter(_is_reference, objects)))
+        if not references:
+            return objects
+        below = set().union(*(self._marker.reached(index) - {index} for index in references))
+        return self._marker.objects(held - below)
 
     def _with_more(self, grown: Grown, asked: set[int]) -> Grown:
         """Return further containers that hold something that no group has.
