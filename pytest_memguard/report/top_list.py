@@ -11,11 +11,14 @@ from pytest_memguard.model.results import Outcome
 from pytest_memguard.report.columns import narrow_table, shortened_name
 from pytest_memguard.report.failure import describe_site
 from pytest_memguard.report.table import test_cells, used_share
+from pytest_memguard.sizes import MIB
 from pytest_memguard.values import dataclass
 
 BOUND_LEGEND: Final = "(<= N): the peak may have been up to N; slack or sampling hides the rest"
 _BAR: Final = 6
 """Characters of the longest bar."""
+_LEAST_WITH_BAR: Final = MIB
+"""Bytes of the largest peak below which there are no bars."""
 _HEAD_LINES: Final = 2
 
 
@@ -39,9 +42,10 @@ def top_lines(shown: Sequence[Outcome], width: int) -> list[SectionLine]:
     if not shown:
         return []
     headers, rows = test_cells(shown)
-    if len(shown) > 1:
+    bars = _bars(shown)
+    if bars:
         headers.insert(1, "")
-        for row, bar in zip(rows, _bars(shown), strict=True):
+        for row, bar in zip(rows, bars, strict=True):
             row.insert(1, bar)
     table = narrow_table(headers, rows, width)
     lines = [SectionLine(text=text) for text in table[:_HEAD_LINES]]
@@ -63,9 +67,14 @@ def largest_site(outcome: Outcome) -> CallSite | None:
 
 
 def _bars(shown: Sequence[Outcome]) -> list[str]:
-    """Return a bar for each test, for the highest peak of its phases, which orders the list."""
+    """Return a bar for each test, for the highest peak of its phases, which orders the list.
+
+    There are none if a single test is shown, or if all peaks are too small to matter.
+    """
     peaks = [max((_of_phase(phase) for phase in one.phases), default=0) for one in shown]
-    most = max(peaks) or 1
+    most = max(peaks)
+    if len(shown) == 1 or most < _LEAST_WITH_BAR:
+        return []
     return [("#" * -(-_BAR * peak // most)).ljust(_BAR) for peak in peaks]
 
 

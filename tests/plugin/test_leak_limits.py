@@ -39,6 +39,7 @@ def section(result: pytest.RunResult) -> list[str]:
     start = next(n for n, line in enumerate(lines) if re.fullmatch("=+ leaks =+", line))
     end = next(n for n in range(start + 1, len(lines)) if lines[n].startswith("===="))
     cut = (re.sub(r"; [\d,]+ calls in .*", "", line) for line in lines[start + 1 : end])
+    cut = (re.sub(r"grew in [\d,]+( to [\d,]+)? calls", "grew", line) for line in cut)
     return [re.sub(r"keeps .*? per call, in each of \d+ calls", "keeps it", c) for c in cut]
 
 

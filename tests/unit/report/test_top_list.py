@@ -61,9 +61,10 @@ def test_the_largest_line_fits(width) -> None:
 
 
 def test_nothing_was_measured() -> None:
-    """Tests whose peaks are all zero, or that were not measured, have no bars."""
+    """Tests whose peaks are all below 1 MiB, or that were not measured, have no bars."""
     bare = Outcome(nodeid="t.py::test_b")
-    assert "#" not in "".join(x.text for x in top_lines([outcome("test_a", 0), bare], 80))
+    assert "#" not in "".join(x.text for x in top_lines([outcome("test_a", 0.9), bare], 80))
+    assert "#" in "".join(x.text for x in top_lines([outcome("test_a", 1), bare], 80))
     assert top_lines([], 80) == []
 
 
