@@ -74,7 +74,7 @@ def test_memory_that_a_pool_has_kept(run, options, failed):
             f"test_it.py::test_heap: peak heap lies between {HIDDEN}",
             "test_it.py::test_stage: peak RSS of stage 'part' lies between *(undecided)",
             (
-                "FAILED test_it.py::test_over - 60.* > 30.0 MiB: *"
+                "FAILED test_it.py::test_over - [56][09].* > 30.0 MiB: *"  # or a few pages less
                 if failed
                 else f"test_it.py::test_over: peak RSS lies between {HIDDEN}"
             ),
