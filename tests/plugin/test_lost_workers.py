@@ -46,6 +46,7 @@ LIMIT = (
     "import resource; resource.setrlimit(resource.RLIMIT_DATA, (1 << 29, 1 << 29)); "
     "c = ctypes.CDLL(None); c.malloc.restype = ctypes.c_void_p; c.malloc(1 << 30) or c.abort()"
 )
+RAISED = r"test_it\.py::test_cache had raised it by (59|6\d)\.\d MiB for good"
 # Kills the worker as soon as it is larger than it may be; it must not keep its pipes open.
 WATCHER = """
     import os, signal, time
@@ -150,7 +151,7 @@ def test_names_the_test_that_raised_the_level(run, pytester, die, first) -> None
             def test_innocent():
                 bytearray(b"x") * (60 << 20)
             """,
-            "test_it.py::test_cache, an earlier test it raised the level by 80.",
+            r"test_it\.py::test_cache, an earlier test it raised the level by (79|8\d)\.",
             id="earlier",
         ),
         pytest.param(
@@ -172,7 +173,7 @@ def test_a_limit(run, pytester, source, driver) -> None:
     """A worker that is killed at a limit was driven there by the test that is named."""
     pytester.makeconftest(WATCHER)
     result = run(source, "-n1", "--max-worker-restart=0", plugins=XDIST)
-    assert f"driven by {driver}" in " ".join(" ".join(lost(result)).split())
+    assert re.search(f"driven by {driver}", " ".join(" ".join(lost(result)).split()))
 
 
 @pytest.mark.parametrize(
@@ -350,7 +351,7 @@ def test_the_whole_run(run, pytester, capsys, die, flags, names) -> None:
     text = told.stdout.str()
     assert "was lost at 20" in text
     assert "memory: not known: what test_it.py::test_victim used was not seen" in text
-    assert "test_it.py::test_cache had raised it by 60.0 MiB for good" in text
+    assert re.search(RAISED, text)
     assert "was lost" not in again.stdout.str()
     assert main(["postmortem"]) == 1
     assert re.search(r"\+6\d.\d MiB  test_it.py::test_cache\n", capsys.readouterr().out)
@@ -465,5 +466,5 @@ def test_where_the_system_does_not_tell(run, pytester) -> None:
     )
     text = "\n".join(lost(run(SUITE.format(die=KILL), "-n1", plugins=XDIST)))
     assert "not known: what test_it.py::test_victim used was not seen" in text
-    assert "test_it.py::test_cache had raised it by 60.0 MiB for good" in text
+    assert re.search(RAISED, text)
     assert "not known        how large it was at its end: not known on this system" in text
