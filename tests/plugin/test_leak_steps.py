@@ -132,6 +132,18 @@ def test_calls_show_what_is_rare(run, written):
     result.stdout.fnmatch_lines(["clean: nothing grew in * to * calls; *calls=...*"])
 
 
+def test_caches_that_were_full_hide_no_step(run, written):
+    """Emptying caches of the standard library frees as much as the first call keeps."""
+    regexes = """
+    import re
+
+    for n in range(60):
+        re.compile("[a-z]b".join(str(n + k) for k in range(100)))
+    """
+    run(regexes + LEAKS["arena"], *CHECK)
+    assert states(written()) == {"test_it": "leaking"}
+
+
 @pytest.mark.parametrize(("sleep", "state"), [(0.02, "undecided"), (0, "leaking")])
 def test_c_heap_without_a_block_that_stays(leaks, sleep, state):
     """It has to go on for some hundred calls, as the allocator's own slack does not."""
