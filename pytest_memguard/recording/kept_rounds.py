@@ -50,6 +50,16 @@ class KeptRounds:
             self._values[at + 1 + index] = after[index] - before[index]
         self._number += 1
 
+    def rose(self, latest: int) -> bool:
+        """Return whether a signal rose in one of the latest rounds.
+
+        Args:
+            latest: how many of them.
+        """
+        width, end = self._width, self._number * self._width
+        starts = range(max(0, end - latest * width), end, width)
+        return any(max(self._values[at + 1 : at + width]) > 0 for at in starts)
+
     def forget(self, *, but: int = 0) -> None:
         """Forget the latest rounds.
 

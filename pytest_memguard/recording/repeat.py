@@ -188,7 +188,10 @@ class Repetition:
 
     def _passes(self) -> bool:
         # not inlined: its local variables would count as blocks
-        return len(self._rounds) > 1 and shows_no_growth(self._rounds.series())
+        rounds = self._rounds
+        if len(rounds) < 2:
+            return False
+        return not rounds.rose(2) or shows_no_growth(rounds.series())
 
     def _may_pause(self) -> bool:
         """Return whether a test that looks clean needs more calls.
@@ -198,7 +201,10 @@ class Repetition:
         """
         if self.calls < self._limits.least:
             return True
-        series, kept = self._rounds.series(), self._first
+        kept = self._first
+        if max(kept) <= 0 and not self._rounds.rose(len(self._rounds)):
+            return False
+        series = self._rounds.series()
         return any(is_pausing(series, s, kept[i]) for i, s in enumerate(self._signals))
 
     def _note_growth(self, row: array[int]) -> None:

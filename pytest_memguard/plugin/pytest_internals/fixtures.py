@@ -40,10 +40,10 @@ class Finalizers:
         start = self._known.setdefault(id(finalizers), len(finalizers))
         if len(finalizers) <= start:
             return
-        there = {id(_fixture_of(finalizer)) for finalizer in finalizers[:start]}
+        there = {id(fixture_of(finalizer)) for finalizer in finalizers[:start]}
         kept = []
         for finalizer in finalizers[start:]:
-            fixture = _fixture_of(finalizer)
+            fixture = fixture_of(finalizer)
             finished = fixture is not None and fixture.cached_result is None
             if fixture is None or not (finished or id(fixture) in there):
                 kept.append(finalizer)
@@ -52,7 +52,7 @@ class Finalizers:
         self._known[id(finalizers)] = len(finalizers)
 
 
-def _fixture_of(finalizer: Any) -> Any:
+def fixture_of(finalizer: Any) -> Any:
     """The fixture a finalizer of pytest's own finishes, if it is one of those."""
     if (
         not isinstance(finalizer, partial)

@@ -74,12 +74,13 @@ def builtin_hook(config: pytest.Config, name: str) -> Any:
     others = [
         plugin
         for plugin in manager.get_plugins()
-        if not _module_of(plugin).startswith("_pytest.")
+        if not module_of(plugin).startswith("_pytest.")
     ]
     return manager.subset_hook_caller(name, others)
 
 
-def _module_of(plugin: object) -> str:
+def module_of(plugin: object) -> str:
+    """Return the name of the module that a plugin is, or that has its class."""
     if isinstance(plugin, type(sys)):
         return plugin.__name__
     return type(plugin).__module__

@@ -27,6 +27,7 @@ from pytest_memguard.plugin.keys import INTERRUPTED
 from pytest_memguard.plugin.pytest_internals.items import has_failed
 from pytest_memguard.plugin.repeating.after_repetitions import AfterRepetitions
 from pytest_memguard.plugin.repeating.owners import owners_of
+from pytest_memguard.plugin.repeating.repeated_calls import repetition_of
 from pytest_memguard.plugin.repeating.repeats import RepeatedItem, doctest_names
 from pytest_memguard.plugin.repeating.terminal_line import TerminalLine
 from pytest_memguard.plugin.repeating.time_limits import seconds_left
@@ -215,7 +216,7 @@ class LeakHooks:
         return report
 
     def _judge(self, item: pytest.Item, plan: LeakPlan) -> LeakReading | None:
-        repeated = RepeatedItem(item, self._names, self._filters)
+        repeated = repetition_of(item, self._names, self._filters)
         limits = plan.limits
         left = seconds_left(item, self._started)
         if left is not None:

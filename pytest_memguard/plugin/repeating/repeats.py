@@ -8,7 +8,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
@@ -108,7 +108,6 @@ class RepeatedItem:
         is_method = isinstance(item, pytest.Function) and isinstance(item.parent, pytest.Class)
         self._own_instance = is_method and not is_property
         self._instance = internals.instance_of(item) if is_property else None
-        self._makereport = builtin_hook(item.config, "pytest_runtest_makereport")
         self._folder: Any = None
         self.went_wrong = False
 
@@ -138,7 +137,7 @@ class RepeatedItem:
             known = hooks.get(path)
             if known is None:
                 found = self._gateway(path)
-                known = hooks[path] = MutedHooks(found, self._makereport, self._note_report)
+                known = hooks[path] = MutedHooks(found, self._make_report, self._note_report)
             return known
 
         self._session.gethookproxy = muted
@@ -222,9 +221,12 @@ class RepeatedItem:
         folder = self._tmp_path()
         torn = self._phase("teardown", self._hook_of("teardown"))
         self._forget(folder)
-        if problem or torn:
+        self._finish(problem or torn)
+
+    def _finish(self, problem: str) -> None:
+        if problem:
             self.went_wrong = True
-            raise CallFailed(problem or torn)
+            raise CallFailed(problem)
 
     def _hook_of(self, when: Phase) -> Callable[[], object]:
         """What runs a phase of the test, with the hooks of all plugins."""
@@ -247,10 +249,21 @@ class RepeatedItem:
         call = pytest.CallInfo.from_call(
             hook, when=when, reraise=(pytest.exit.Exception, KeyboardInterrupt)
         )
-        if when == "call" or call.excinfo is not None:
+        if call.excinfo is not None or self._is_torn_down_after(when):
             # pytest's plugins find out then what failed, and keep what the teardown needs
-            self._makereport(item=self._item, call=call)
+            self._make_report(item=self._item, call=call)
         return call
+
+    def _make_report(self, **given: Any) -> Any:
+        return self._builtin_makereport(**given)
+
+    @cached_property
+    def _builtin_makereport(self) -> Callable[..., Any]:
+        hook: Callable[..., Any] = builtin_hook(self._item.config, "pytest_runtest_makereport")
+        return hook
+
+    def _is_torn_down_after(self, when: Phase) -> bool:
+        return when == "call"
 
     def _note_report(self, report: pytest.TestReport) -> None:
         """Note that a subtest has failed: the only ones to report in the middle of a test."""
