@@ -107,11 +107,9 @@ def leak_lines(
         heap: bytes of the C heap known to stay per call. Python's own code gets some memory
             there that is not counted among its blocks.
     """
-    by_line: dict[Line, list[Blocks]] = {}
-    for found in surviving:
-        by_line.setdefault(line_of_shared(found.stack), []).append(found)
+    by_line = _by_line(surviving)
     sums = {line: _sum_of(several) for line, several in by_line.items()}
-    least = max(2, _SHARE * calls * min(1.0, per_call or 1.0) - (per_call < 1))
+    least = _least(calls, per_call)
     whole = sum(one.size for one in sums.values())
     steady = {
         line: one
@@ -127,6 +125,41 @@ def leak_lines(
     own = {line: one for line, one in steady.items() if not is_pytest(line[0])}
     ranked = sorted((own or steady).items(), key=lambda item: (-item[1].size, item[0]))
     return tuple(_leak_line(line, one, by_line[line], least) for line, one in ranked)
+
+
+def unnamed_blocks(
+    surviving: Iterable[Blocks], lines: Iterable[LeakLine], calls: int, per_call: float
+) -> tuple[int, int]:
+    """Return Python's blocks that stay though no line is named for them, and their bytes.
+
+    They are from lines of the test runner: a traceback keeps its frames as well.
+
+    Args:
+        surviving: the blocks that the calls left behind.
+        lines: the lines that are named.
+        calls: the number of calls.
+        per_call: blocks known to stay per call; less than one if not every call leaks.
+    """
+    named = {(line.file, line.line, line.function) for line in lines}
+    sums = [
+        _sum_of(several)
+        for line, several in _by_line(surviving).items()
+        if line not in named and is_pytest(line[0])
+    ]
+    steady = [one for one in sums if one.count >= _least(calls, per_call)]
+    return (sum(one.of_python for one in steady), sum(one.small for one in steady))
+
+
+def _by_line(surviving: Iterable[Blocks]) -> dict[Line, list[Blocks]]:
+    by_line: dict[Line, list[Blocks]] = {}
+    for found in surviving:
+        by_line.setdefault(line_of_shared(found.stack), []).append(found)
+    return by_line
+
+
+def _least(calls: int, per_call: float) -> float:
+    """Return the least number of blocks of a line that follow the number of calls."""
+    return max(2, _SHARE * calls * min(1.0, per_call or 1.0) - (per_call < 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pytest_memguard.attribution import raw
@@ -23,6 +24,7 @@ from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Chain, Search, retention_path
 from pytest_memguard.attribution.runners_blocks import code_file, made_by_runner
 from pytest_memguard.attribution.sizes import untracked_dicts
+from pytest_memguard.attribution.uppermost import from_above
 
 if TYPE_CHECKING:
     from pytest_memguard.attribution.marking import Piece
@@ -108,7 +110,7 @@ def leftover(
     """
     by_place: dict[tuple[str, ...], Heap] = {}
     left = set(unclaimed)
-    for top in _tops(unclaimed, marker, pieces):
+    for top in from_above(unclaimed, marker, pieces):
         if top not in left or _is_ours(top, marker, pieces):
             continue
         held = marker.reached(top) & left
@@ -219,13 +221,16 @@ def with_main_line(
 
     The interpreter keeps dicts, lists and tuples for reuse. Their memory was allocated where
     the first object in it was made, which has nothing to do with the leak. What the test runner
-    has made, such as the frames that a traceback keeps, stays where it is.
+    has made, such as the frames that a traceback keeps, stays where it is. So does everything
+    beside frames: their functions have many lines, of which none is the main one.
 
     Args:
         heap: the group.
         marker: knows which blocks are objects.
         pieces: all blocks.
     """
+    if any(raw.is_exactly(held, FrameType) for held in marker.objects(heap.held)):
+        return tuple(_without_ours(pieces[index]) for index in sorted(heap.held))
     reused = {
         index
         for index in heap.held
@@ -255,13 +260,19 @@ def with_main_line(
 
     def settled(index: int) -> Piece:
         piece: Any = pieces[index]
-        if index in runners:  # frames of this package have no line worth naming
-            return cast("Piece", replace(piece, stack=()) if is_ours(piece.stack) else piece)
+        if index in runners:
+            return _without_ours(piece)
         if index not in reused or (piece.stack and line_of_shared(piece.stack) in lines):
             return cast("Piece", piece)
         return cast("Piece", replace(piece, stack=model.stack, native=model.native))
 
     return tuple(settled(index) for index in sorted(heap.held))
+
+
+def _without_ours(piece: Piece) -> Piece:
+    """Return a block; one from a line of this package has no line worth naming."""
+    some: Any = piece
+    return cast("Piece", replace(some, stack=()) if is_ours(piece.stack) else piece)
 
 
 def _strays(
@@ -368,20 +379,6 @@ def _place_of(
         if place[_KINDS_FROM:] == kinds and (lines & others or not lines):
             return place
     return ("", "", "", *kinds)
-
-
-def _tops(unclaimed: set[int], marker: BlockMarker, pieces: Sequence[Piece]) -> list[int]:
-    """Return the blocks, first those that no other refers to, and objects before others.
-
-    Native memory may contain pointers that are no longer valid.
-    """
-    below = {other for index in unclaimed for other in marker.below(index)}
-
-    def key(index: int) -> tuple[bool, bool, bool, int]:
-        is_native = not marker.is_object(index)
-        return (index in below, is_native, not pieces[index].stack, index)
-
-    return sorted(unclaimed, key=key)
 
 
 def _find_holder(

@@ -285,7 +285,7 @@ class BlockMarker:
         words = self._words(id(container), raw.basic_size(kind))
         found = set(map(self._index, words)) - {self._index(id(container))}
         known = {index for index in found if index is not None}
-        if kind is list:  # it refers to nothing else; a class in it would look like an object's
+        if kind is list or kind is dict:  # a class in their tables would look like an object's
             return known
         values = self._values_of(container) if raw.has_words_in_front(kind) else set()
         return {index for index in known if not self.is_object(index)} | values

@@ -34,6 +34,9 @@ _LEVELS: Final = 60
 _SURE_LEVELS: Final = 6
 _FURTHER: Final = 5
 """After a level at which only one of many alike leads to a root, so many levels may follow."""
+_TO_A_MARK: Final = 6
+"""After a level at which only the parameters of a test are found, so many levels follow
+whatever the time: a mark of the test has them too, and time must not decide the name."""
 _MOST_REACHED: Final = 2_000
 _OWN_PARAMETER: Final = "an argument of a mark: the test grows its own parameter"
 _OURS: Final = "pytest_memguard."
@@ -118,14 +121,16 @@ class Search:
         found = [_chain(walk, root, i) for i, root in self._roots_of(walk, 0)]
         last_resort: list[Chain] = []
         crowded: list[Chain] = []
-        levels = _LEVELS
+        levels, sure = _LEVELS, _SURE_LEVELS
         for level in range(_LEVELS):
             # the nearest holders are looked up whatever the time: most say it all
-            late = level >= min(_SURE_LEVELS, levels) and (level >= levels or self._late())
+            late = level >= min(sure, levels) and (level >= levels or self._late())
             if found or not walk.frontier or late:
                 break
             first = self._climb(walk)
             reached = [_chain(walk, root, i) for i, root in self._roots_of(walk, first)]
+            if not last_resort and _are_parameters(reached):
+                sure = max(sure, level + _TO_A_MARK)
             last_resort += [chain for chain in reached if chain.root.rank == LAST_RESORT]
             found = [chain for chain in reached if chain.root.rank < LAST_RESORT]
             if _are_parameters(last_resort):

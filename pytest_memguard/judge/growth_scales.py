@@ -113,7 +113,7 @@ def scales_of(
         for line in diagnosis.lines
     )
     if steady == blocks == 1 and arenas == 1 and stay is not None and seen:
-        small *= max(1.0, stay / seen)  # blocks that no line shows count as alike
+        small += _of_others(stay - seen, small / seen, diagnosis)
     tables = sum(line.in_tables for line in others) / calls
     if heap is not None:
         large_bytes = growth_in_place(verdict, heap, pages, in_place=in_place)
@@ -142,6 +142,21 @@ def scales_of(
         small_bytes=small,
         large_bytes=large_bytes,
     )
+
+
+def _of_others(others: float, size: float, diagnosis: Diagnosis) -> float:
+    """Return the bytes per call of blocks that no line shows.
+
+    Args:
+        others: their number per call, at least 0.
+        size: bytes of those that lines show, on average; others count as alike if nothing is
+            known of them.
+        diagnosis: the cause, with the number and the bytes of those of which more is known.
+    """
+    calls = max(1, diagnosis.calls)
+    known = min(max(0.0, others), diagnosis.unnamed / calls)
+    unnamed = diagnosis.unnamed_small / max(1, diagnosis.unnamed)
+    return known * unnamed + (max(0.0, others) - known) * size
 
 
 def _python_blocks(verdict: Verdict, diagnosis: Diagnosis) -> tuple[float | None, float]:

@@ -183,6 +183,10 @@ class Diagnosis:
     """Whether there was not enough time to find everything."""
     traced: bool = False
     """Whether the test traces allocations itself, so that not all lines may be known."""
+    unnamed: int = 0
+    """Number of Python's blocks that stay and have no line worth naming; it is not stored."""
+    unnamed_small: int = 0
+    """Bytes of those in Python's arenas; they are not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

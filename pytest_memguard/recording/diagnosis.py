@@ -16,7 +16,7 @@ from pytest_memguard.attribution.fingerprints import (
     is_registry,
 )
 from pytest_memguard.attribution.growth import STEADY, GrowthFound, HeapGrowth
-from pytest_memguard.attribution.leak_lines import leak_lines
+from pytest_memguard.attribution.leak_lines import leak_lines, unnamed_blocks
 from pytest_memguard.attribution.old_tables import TablesInTrace
 from pytest_memguard.attribution.registries import thread_counter
 from pytest_memguard.attribution.session_owners import Owners
@@ -434,6 +434,7 @@ def _diagnosis(
     known = measured_rate(verdict.rounds, "blocks")
     heap = max(0.0, measured_rate(verdict.rounds, "C heap") or 0.0)
     lines = leak_lines(surviving, calls, per_call, known, heap)
+    unnamed, unnamed_small = unnamed_blocks(surviving, lines, calls, per_call)
     notes = tuple(text for text in (note, *found.notes) if text)
     return Diagnosis(
         calls=calls,
@@ -442,6 +443,8 @@ def _diagnosis(
         path=found.path,
         notes=notes,
         traced=note == STARTS_TRACEMALLOC,
+        unnamed=unnamed,
+        unnamed_small=unnamed_small,
     )
 
 

@@ -16,6 +16,7 @@ from pytest_memguard.attribution.leak_lines import (
     is_pytest,
     leak_lines,
     line_of_shared,
+    unnamed_blocks,
     with_function,
 )
 from pytest_memguard.attribution.origins import (
@@ -404,12 +405,15 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
             lines = _with_what_objects_hide(lines, [*made, *values], known)
     else:
         lines = leak_lines(known, cause.calls, per_call)
+    unnamed, unnamed_small = unnamed_blocks(known, lines, cause.calls, per_call)
     diagnosis = Diagnosis(
         calls=cause.calls,
         lines=lines,
         types=cause.holding.types,
         path=cause.path,
         notes=_notes(cause),
+        unnamed=unnamed,
+        unnamed_small=unnamed_small,
     )
     holding = cause.holding
     growing_container = growing_threads(cause.path, verdict)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.attribution.leaking import NAME
+from pytest_memguard.attribution.retention import Search
+from tests.unit.attribution.leaking import NAME, module
 from tests.unit.attribution.looks import found_in, holders_in
 
 BOUNDED_DICT = """
@@ -441,3 +442,33 @@ def test_key_words(key, words):
     """Keys are written out where that takes no code of theirs, and not at length."""
     found = found_in(f"D = {{}}\ndef leak(n): D[{key}] = Request()")
     assert words == found.path.steps[2]
+
+
+MARKED = """
+class Mark:
+    __module__ = "_pytest.mark.structures"
+
+class CallSpec2:
+    __module__ = "_pytest.python"
+
+class Failed:
+    new = None
+
+def test_it(): pass
+FAILED, MARK, SPEC = Failed(), Mark(), CallSpec2()
+MARK.args = ("error", [[FAILED]])
+SPEC.params = {"error": FAILED}
+test_it.pytestmark = [MARK]
+FAILED.new = [FAILED]
+HELD = [FAILED.new]
+del FAILED, MARK
+"""
+
+
+def test_time_does_not_decide_the_name_of_a_parameter() -> None:
+    """What a mark of the test has is held by that, also where no time is left to search."""
+    with module(MARKED) as made:
+        spec, target = [made.SPEC], made.HELD.pop()
+        del made.SPEC
+        search = Search(avoid={id(spec)}, deadline=0.0)
+        assert search.chains([target])[0].root.name == f"{NAME}.test_it"

@@ -57,6 +57,18 @@ def told(verdict: Verdict, *lines: LeakLine) -> tuple[float | None, list[float]]
     return bytes_per_call(reading), [one.size / CALLS for one in diagnosis.lines]
 
 
+def test_blocks_without_a_line_count_as_they_are() -> None:
+    """Frames of the test runner that a traceback keeps are larger than what the test made."""
+    diagnosis = Diagnosis(
+        calls=CALLS,
+        lines=(line(1, 4, 200, small=200),),
+        unnamed=6 * CALLS,
+        unnamed_small=6 * 250 * CALLS,
+    )
+    _, scaled = scaled_to_all_calls(leaking([rate("blocks", 12)]), diagnosis)
+    assert scaled.per_call == 4 * 50 + 6 * 250 + 2 * 50
+
+
 def tables(number: int, size: float) -> LeakLine:
     """A line that adds so much per call to tables that were there before."""
     bytes_of_all = round(CALLS * size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import Counter
 from collections.abc import Callable
 from io import BufferedWriter, FileIO, TextIOWrapper
 from threading import Thread
@@ -13,6 +14,7 @@ import pytest
 
 from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leftover import Heap, _holds
+from pytest_memguard.attribution.uppermost import from_above
 from pytest_memguard.recording.causes import Cause, _resources, causes_of
 from tests.support.fresh_process import alone
 from tests.unit.attribution.leaking import NAME, module
@@ -175,6 +177,54 @@ def test_values_of_attributes_the_first_of_which_is_a_class() -> None:
     assert kept.path is not None
     blocks = 1 if sys.version_info >= (3, 13) else 2  # newer versions have them in one block
     assert kept.per_call["blocks"] == pytest.approx(blocks, abs=0.2)
+
+
+OF_A_TRACEBACK = """
+ERROR = ValueError()
+
+
+class Wrapper:
+    def __init__(self, of):
+        self.of = of
+        self.more = [self]
+        vars(self)["last"] = {"n": [of]}
+
+
+def leak():
+    one = Wrapper(Wrapper)
+    other = [one, one]
+    third = [other]
+    try:
+        raise ERROR
+    except ValueError:
+        pass
+"""
+
+
+@alone
+def test_what_the_frames_of_a_traceback_hold() -> None:
+    """It is one leak, with each line as it was allocated, though all of it is in cycles."""
+    with module(OF_A_TRACEBACK) as made:
+        causes = _causes(made.leak)
+    (kept,) = causes
+    assert kept.path is not None
+    assert kept.path.holder == f"{NAME}.ERROR.__traceback__"
+    lines = Counter(piece.stack[0][2] for piece in kept.pieces if piece.stack)
+    made_at = min(lines) + 5
+    assert lines[made_at] / 16 == pytest.approx(2, abs=1.1)  # the object, and its values
+    assert min(lines[made_at + more] for more in (1, 2)) >= 16  # the lists
+
+
+def test_cycles_come_before_what_they_refer_to() -> None:
+    """Whichever block of a cycle comes first, it has all that the cycle refers to."""
+    below = {0: {3}, 1: {2, 0}, 2: {1}, 3: set()}
+    marker = SimpleNamespace(
+        below=below.__getitem__,
+        is_object=lambda index: index in below,
+        is_plain_dict=lambda index: index == 0,
+    )
+    pieces = [SimpleNamespace(stack=("line",))] * 4
+    assert from_above(set(below), marker, pieces) == [1, 2, 0, 3]
 
 
 @pytest.mark.parametrize(("has", "excuses"), [({0}, False), (set(range(9)), True)])
