@@ -156,6 +156,7 @@ class Division:
             if heap.path is None and heap.has_objects:
                 heap.path = c_memory.holder(marker.native(heap.held))
         groups.find_second_holders()
+        groups.find_hidden_references()
         return [*groups.shared_out(), *map(groups.holding_of, left)]
 
 

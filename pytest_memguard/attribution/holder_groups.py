@@ -12,6 +12,7 @@ from weakref import ReferenceType
 from pytest_memguard.attribution import exit_functions, raw
 from pytest_memguard.attribution.containers import Containers
 from pytest_memguard.attribution.growth import STEADY
+from pytest_memguard.attribution.hidden_references import KeptByC, kept_by_c
 from pytest_memguard.attribution.holders import holder_of, is_below
 from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leftover import Heap, with_main_line
@@ -54,6 +55,8 @@ class _Group:
         """Blocks of what those refer to."""
         self.others: dict[str, None] = {}
         """Names of further holders of the same blocks, in order."""
+        self.kept_by_c: KeptByC | None = None
+        """What of it would stay if the holder let go."""
 
     def take(self, other: _Group) -> None:
         """Take the path of another group."""
@@ -366,6 +369,19 @@ class HolderGroups:
             if other is not None and other.holder:
                 group.others[other.holder] = None
 
+    def find_hidden_references(self) -> None:
+        """Find what of each group would stay if its holder let go."""
+        for group in self._groups:
+            if group.path is not None and not group.rank:
+                group.kept_by_c = kept_by_c(
+                    group.held,
+                    [container for container, _ in group.containers],
+                    self._marker,
+                    self._pieces,
+                    self._new_objects,
+                    self._calls,
+                )
+
     def shared_out(self) -> list[Holding]:
         """Return every group with the blocks that no group before it has."""
         found = []
@@ -401,6 +417,7 @@ class HolderGroups:
             buffer=sum(self._pieces[index].size for index in buffers),
             containers=tuple(container for container, _ in group.containers),
             is_population=group.is_population,
+            kept_by_c=group.kept_by_c,
             others=tuple(group.others),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytest_memguard.attribution.hidden_references import KeptByC
 from pytest_memguard.attribution.marking import Piece
 from pytest_memguard.model.leaks import RetentionPath, TypeGrowth
 from pytest_memguard.values import dataclass
@@ -33,5 +34,7 @@ class Holding:
     """All containers that grew with it, which have tables of their own."""
     is_population: bool = False
     """Whether there are so many of them that not all were looked at."""
+    kept_by_c: KeptByC | None = None
+    """What of it would stay if the holder let go."""
     others: tuple[str, ...] = ()
     """Names of further holders of the same blocks."""

@@ -13,7 +13,8 @@ import gc
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 from weakref import ReferenceType
 
@@ -33,6 +34,7 @@ _VALUES_IN_DICT: Final = 5 * _WORD
 _VALUES_FOLLOW_HEAD: Final = sys.version_info >= (3, 13)
 """Whether a word with their number precedes a dict's values, and the address points after
 it."""
+_REFER_TO_NOTHING: Final = (str, bytes, int, float, complex)
 _MOST_BYTES: Final = 1 << 23
 """The most bytes of one block that are read."""
 
@@ -164,7 +166,7 @@ class BlockMarker:
         self._read = read
         self._low = self._starts[0] if pieces else 0
         self._high = max(self._ends, default=0)
-        self._types = type_ids()
+        self._types, self._unfollowed = type_ids()
         self._tracked: dict[int, Any] = {}
         for held in new:
             index = self._index(id(held))
@@ -172,6 +174,11 @@ class BlockMarker:
                 self._tracked[index] = held
         self._below: dict[tuple[int, bool], list[tuple[int, bool]]] = {}
         self._objects: dict[int, bool] = {}
+
+    @property
+    def tracked(self) -> dict[int, Any]:
+        """Return the new objects that the collector tracks, by their blocks."""
+        return self._tracked
 
     @property
     def own(self) -> set[int]:
@@ -278,6 +285,45 @@ class BlockMarker:
         words = array("Q")
         words.frombytes(self._read(id(held), size))
         return set(words)
+
+    def words_of(self, index: int) -> list[int]:
+        """Return the words of a block that may be pointers into surviving blocks."""
+        size = self._ends[index] - self._starts[index]
+        return self._words(self._starts[index], min(size, _MOST_BYTES))
+
+    def is_of_unfollowed_type(self, index: int) -> bool:
+        """Return whether a block is an object of a type that the collector cannot follow."""
+        kind = self._read(self._starts[index] + _WORD, _WORD)
+        found = int.from_bytes(kind, sys.byteorder)
+        return found in self._unfollowed and index not in self._tracked
+
+    def unreported(
+        self, indices: set[int], ids: Collection[int]
+    ) -> Iterator[tuple[int, int, int]]:
+        """Yield blocks that refer to some objects, beside what the collector reports.
+
+        Args:
+            indices: the blocks; the tables of an object belong to it.
+            ids: the ids of the objects.
+
+        Yields:
+            The index of a block, the id of an object, and the number of references.
+        """
+        left = set(indices)
+        for index in sorted(indices & self._tracked.keys()):
+            held = self._tracked[index]
+            mine = {index} | (self.buffers(held) & left)
+            reported = Counter(filter(ids.__contains__, map(id, raw.referents(held))))
+            left -= mine
+            more = self._counted(mine, ids) - reported
+            yield from ((index, address, count) for address, count in more.items())
+        for index in sorted(left):
+            found = self._counted([index], ids)
+            yield from ((index, address, count) for address, count in found.items())
+
+    def _counted(self, indices: Iterable[int], ids: Collection[int]) -> Counter[int]:
+        words = (word for index in indices for word in self.words_of(index))
+        return Counter(filter(ids.__contains__, words))
 
     def buffers(self, container: Any) -> set[int]:
         """Return the indices of the blocks that are a container's own memory, not its items."""
@@ -405,11 +451,11 @@ class BlockMarker:
         Whatever nothing else refers to belongs to the object that refers to them.
         """
         held_objects = [held for holder in holders for held in raw.referents(holder)]
-        counts = _reference_counts(held_objects)
+        counts = reference_counts(held_objects)
         return [
             held
             for held, count in zip(held_objects, counts, strict=True)
-            if count <= _ONE_REFERENCE
+            if count <= 1
             and raw.is_exactly(held, dict, tuple)
             and not gc.is_tracked(held)
             and self._index(id(held)) is None
@@ -488,14 +534,18 @@ def _has_words_in_front(held: object) -> bool:
     return raw.has_words_in_front(type(held))
 
 
-def _reference_counts(held_objects: Sequence[Any]) -> list[int]:
-    """Return the reference counts of some objects, our own references included."""
-    return [sys.getrefcount(held) for held in held_objects]
+def reference_counts(held_objects: Sequence[Any]) -> list[int]:
+    """Return how many references some objects have, without those from here.
+
+    Args:
+        held_objects: the objects; that they are in this sequence does not count.
+    """
+    return [sys.getrefcount(held) - _FROM_HERE for held in held_objects]
 
 
+_FROM_HERE = 0  # until it is known
 _HOLDER: Final[list[Any]] = [{}]
-_ONE_REFERENCE: Final = _reference_counts(raw.referents(_HOLDER))[0]
-"""The reference count of an object that one other object refers to."""
+_FROM_HERE = reference_counts(raw.referents(_HOLDER))[0] - 1
 
 
 def referents(held: Any) -> list[Any]:
@@ -507,8 +557,11 @@ def referents(held: Any) -> list[Any]:
     return [*raw.referents(held), *keys]
 
 
-def type_ids() -> frozenset[int]:
-    """Return the ids of all types."""
+def type_ids() -> tuple[frozenset[int], frozenset[int]]:
+    """Return the ids of all types, and of those whose objects the collector cannot follow.
+
+    Those of texts and numbers, which refer to nothing, are not among the latter.
+    """
     found: dict[int, type] = {id(object): object}
     waiting: list[type] = [object]
     while waiting:
@@ -516,4 +569,9 @@ def type_ids() -> frozenset[int]:
             if id(below) not in found:
                 found[id(below)] = below
                 waiting.append(below)
-    return frozenset(found)
+    unfollowed = {
+        key
+        for key, kind in found.items()
+        if not raw.has_header(kind) and not issubclass(kind, _REFER_TO_NOTHING)
+    }
+    return (frozenset(found), frozenset(unfollowed))

@@ -124,6 +124,11 @@ def has_words_in_front(cls: type) -> bool:
     return bool(_flags_of(cls) & _MANAGED_DICT)
 
 
+def has_header(cls: type) -> bool:
+    """Return whether the garbage collector may track objects of a type."""
+    return bool(_flags_of(cls) & _HAS_HEADER)
+
+
 def basic_size(cls: type) -> int:
     """Return the bytes of an object of this type, without its items and what precedes it."""
     size: int = _basic_size_of(cls)

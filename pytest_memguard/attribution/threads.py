@@ -37,10 +37,19 @@ def on_stacks(objects: Iterable[Any]) -> Iterator[Any]:
     innermost = sys._current_frames()  # noqa: SLF001  # no other way
     for thread in filter(naming.is_thread, objects):
         ident = (raw.instance_dict(thread) or {}).get("_ident")
-        frame: FrameType | None = None if type(ident) is not int else innermost.get(ident)
-        while frame is not None:
-            yield from raw.local_values(frame).values()
-            frame = frame.f_back
+        yield from _variables(None if type(ident) is not int else innermost.get(ident))
+
+
+def on_any_stack() -> Iterator[Any]:
+    """Yield the values of local variables of all functions that run, in any thread."""
+    for frame in sys._current_frames().values():  # noqa: SLF001  # no other way
+        yield from _variables(frame)
+
+
+def _variables(frame: FrameType | None) -> Iterator[Any]:
+    while frame is not None:
+        yield from raw.local_values(frame).values()
+        frame = frame.f_back
 
 
 def _is_thread(kind: type) -> bool:

@@ -81,6 +81,22 @@ class Cause:
         held = f"{', '.join(some[:-1])} and {some[-1]}" if len(some) > 1 else some[0]
         return f"it is also held by {held}: each of its holders has to let go of it"
 
+    def kept_by_c(self, path: RetentionPath) -> str:
+        """Return what would stay if the holder let go, in words; empty if nothing would.
+
+        Args:
+            path: the retention path of the holder that is named.
+        """
+        kept = self.holding.kept_by_c
+        blocks = self.per_call.get("blocks", 0.0)
+        if kept is None or not blocks or self.path is None or self.path.holder != path.holder:
+            return ""
+        kinds = " and ".join(kept.kinds)
+        return (
+            f"{kept.share * blocks:.2g} blocks per call would stay if it let go: C code has "
+            f"references to {kinds} objects too, which the garbage collector does not report"
+        )
+
     @property
     def is_no_leak(self) -> bool:
         """Whether it is a cache that fills, or belongs to the test runner."""

@@ -156,9 +156,9 @@ class Explanation:
         growing_container = (
             self.growing_container.container if self.growing_container is not None else None
         )
-        note = cause.other_holders(path, growing_container)
-        if note:
-            self.add_note(note)
+        for note in (cause.other_holders(path, growing_container), cause.kept_by_c(path)):
+            if note:
+                self.add_note(note)
 
     def forget_runners_list(self) -> None:
         """Drop a holder of the test runner's that the objects are only reached from.

@@ -431,8 +431,10 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
 
 def _notes(cause: Cause) -> tuple[str, ...]:
     path = cause.path
-    others = "" if path is None else cause.other_holders(path, cause.holding.growing_container)
-    return (others,) if others else ()
+    if path is None:
+        return ()
+    others = cause.other_holders(path, cause.holding.growing_container)
+    return tuple(filter(None, (others, cause.kept_by_c(path))))
 
 
 def _with_what_objects_hide(

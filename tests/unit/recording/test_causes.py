@@ -215,6 +215,68 @@ def test_what_the_frames_of_a_traceback_hold() -> None:
     assert min(lines[made_at + more] for more in (1, 2)) >= 16  # the lists
 
 
+KEPT_BY_C = """
+KEPT = {}
+
+
+class Kind:
+    def __init__(self):
+        self.fields = [object(), object(), object()]
+
+
+def leak():
+    kind = Kind()
+    KEPT[len(KEPT)] = [kind, [object(), object()]]
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(kind))
+"""
+KEPT_BY_CYCLES = """
+KEPT = {}
+CODE = (lambda: None).__code__
+
+
+class Kind:
+    pass
+
+
+def leak():
+    kind = Kind()
+    kind.code = CODE.replace(co_consts=(None, kind))
+    KEPT[len(KEPT)] = [kind, [object(), object()]]
+"""
+KEPT_BY_NONE_OTHER = """
+KEPT = {}
+
+
+def leak():
+    @functools.lru_cache(None)
+    def kind(number):
+        return [kind, object()]
+
+    kind(len(KEPT))
+    KEPT[len(KEPT)] = kind
+    KEPT[len(KEPT)] = kind.__wrapped__
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [(KEPT_BY_C, "Kind objects"), (KEPT_BY_CYCLES, "tuple objects"), (KEPT_BY_NONE_OTHER, "")],
+    ids=["references", "cycles", "nothing"],
+)
+@alone
+def test_what_would_stay_if_the_holder_let_go(source, words) -> None:
+    """C code may have a reference too, or an object that the collector does not follow."""
+    with module(source) as made:
+        (kept,) = _causes(made.leak)
+    assert kept.path is not None
+    assert kept.path.holder == f"{NAME}.KEPT"
+    note = kept.kept_by_c(kept.path)
+    assert words in note
+    assert bool(words) == ("would stay if it let go" in note)
+    share = kept.holding.kept_by_c.share if kept.holding.kept_by_c is not None else 0.5
+    assert 0.3 < share < 0.8
+
+
 def test_cycles_come_before_what_they_refer_to() -> None:
     """Whichever block of a cycle comes first, it has all that the cycle refers to."""
     below = {0: {3}, 1: {2, 0}, 2: {1}, 3: set()}
