@@ -49,6 +49,10 @@ SUITE: Final = """
     def test_number(number):
         assert number == 3
 
+    @pytest.mark.parametrize("values", [[7]])
+    def test_values(values):
+        assert values == [7]
+
     class TestClass:
         def test_method(self):
             assert not vars(self)
@@ -96,8 +100,8 @@ def test_what_is_set_up_again(run, pytester) -> None:
     """Tests are set up for each call, but for those that have nothing to set up."""
     pytester.makeconftest(COUNTS)
     result = run(SUITE, *CHECK)
-    result.assert_outcomes(passed=10)
-    result.stdout.fnmatch_lines(["10 tests checked for leaks: 10 clean, *"])
+    result.assert_outcomes(passed=11)
+    result.stdout.fnmatch_lines(["11 tests checked for leaks: 11 clean, *"])
     found = counts(pytester)
     assert {name for name, count in found.items() if count == 1} == ONCE
     assert all(count > 8 for name, count in found.items() if name not in ONCE)
@@ -111,7 +115,7 @@ def test_hooks_of_others(run, pytester, name) -> None:
         item.config.stash
     """
     pytester.makeconftest(COUNTS + hook)
-    run(SUITE, *CHECK).assert_outcomes(passed=10)
+    run(SUITE, *CHECK).assert_outcomes(passed=11)
     assert all(count > 8 for count in counts(pytester).values())
 
 

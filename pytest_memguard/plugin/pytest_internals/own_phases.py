@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterable
 from typing import Any, Final
 
 import pytest
@@ -34,8 +36,11 @@ def is_all_in_its_call(item: pytest.Item) -> bool:
 
 
 def _fixtures(item: pytest.Function) -> bool:
-    """Return whether a test has fixtures that are set up for it, or may ask for more."""
-    if "request" in item.fixturenames:
+    """Return whether a test has fixtures that are set up for it, or may ask for more.
+
+    Parameters that may hold other objects count: a test that is set up holds them as well.
+    """
+    if "request" in item.fixturenames or any(map(gc.is_tracked, _parameters(item))):
         return True
     found: dict[str, Any] = item._fixtureinfo.name2fixturedefs
     definitions = [one for name in item.fixturenames for one in found.get(name, ())]
@@ -43,6 +48,11 @@ def _fixtures(item: pytest.Function) -> bool:
         one.scope == "function" and getattr(one.func, "__name__", "") != _OF_A_PARAMETER
         for one in (*definitions, *used_fixtures(item).values())
     )
+
+
+def _parameters(item: pytest.Function) -> Iterable[object]:
+    specification: Any = getattr(item, "callspec", None)
+    return specification.params.values() if specification is not None else ()
 
 
 def _is_known(hooks: Any, name: str) -> bool:
