@@ -19,12 +19,12 @@ from _pytest.config import default_plugins
 from _pytest.fixtures import FixtureManager
 
 import pytest_memguard
+from pytest_memguard.allocator import free_lists
 from pytest_memguard.probes.surviving_blocks import warm_up
 from tests.support.forked_workers import fork_spares
 from tests.support.fresh_process import server
+from tests.support.ready_config import make_configs
 
-# pytest imports this one itself in each run, and rewrites its assertions
-_HOOKS = "pytest_memguard.plugin.hooks"
 _MADV_POPULATE_READ = 22
 _WORKERS = 2  # of pytest-xdist, in the runs that have any
 
@@ -34,7 +34,7 @@ def load() -> None:
     ours = [
         info.name
         for info in pkgutil.walk_packages(pytest_memguard.__path__, "pytest_memguard.")
-        if not info.name.endswith("__main__") and info.name != _HOOKS
+        if not info.name.endswith("__main__")
     ]
     builtin = [f"_pytest.{name}" for name in default_plugins]
     others = (
@@ -48,6 +48,8 @@ def load() -> None:
     )
     for name in (*builtin, *others, *ours):
         importlib.import_module(name)
+    with contextlib.suppress(ImportError):  # not every interpreter has it
+        importlib.import_module("readline")
 
 
 def _skip_search() -> None:
@@ -63,6 +65,7 @@ def prepare() -> None:
     """Load everything, and what memray itself loads later."""
     load()
     _skip_search()
+    make_configs()
     warm_up()  # memray looks up the names of all that is loaded when it is first used
     # pytest shows the source of a failure; to find it, inspect notes the file of every module
     inspect.getmodule(prepare.__code__)
@@ -87,6 +90,7 @@ def _map_code() -> None:
 def be_pytest(arguments: Sequence[str], folder: str, environment: dict[str, str]) -> None:
     """Be what ``python -m pytest`` would be, in this folder and with these variables."""
     _map_code()
+    free_lists.freeze()  # the heap is frozen; to find that out would take as long as a test
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
