@@ -21,6 +21,7 @@ from _pytest.fixtures import FixtureManager
 import pytest_memguard
 from pytest_memguard.allocator import free_lists
 from pytest_memguard.probes.surviving_blocks import warm_up
+from tests.support.forked_samplers import fork_samplers
 from tests.support.forked_workers import fork_spares
 from tests.support.fresh_process import server
 from tests.support.ready_config import make_configs
@@ -66,6 +67,7 @@ def prepare() -> None:
     load()
     _skip_search()
     make_configs()
+    fork_samplers()
     warm_up()  # memray looks up the names of all that is loaded when it is first used
     # pytest shows the source of a failure; to find it, inspect notes the file of every module
     inspect.getmodule(prepare.__code__)
