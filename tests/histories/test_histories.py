@@ -12,8 +12,8 @@ from tests.histories.search import search
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the truth is read from /proc")
 
-HISTORIES = 32
-PARTS = 4
+HISTORIES = 12
+PARTS = 2
 """Parts, so that several workers can take one."""
 
 
