@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import pytest
 
 import pytest_memguard
+from pytest_memguard.allocator import free_lists
 from pytest_memguard.measure.stage_host import set_current
 from tests.support.checked_functions import checked
 from tests.support.forked_pytest import fresh_pytest
@@ -155,7 +156,9 @@ def run(
             warnings.simplefilter("ignore", ResourceWarning)  # what it leaked on purpose
             # garbage of the run before must not go away in the middle of this one
             gc.collect()
-        gc.freeze()  # that run's collections need not look at all of this suite
+        # that run's collections need not look at all of this suite, nor count it; what is here
+        # now stays frozen, or the next collection of this suite would take as long
+        free_lists.freeze()
         host = set_current(None)  # whoever measures this test is not to see stages of that run
         try:
             with warnings.catch_warnings():
@@ -164,7 +167,7 @@ def run(
                 return context.run(pytester.runpytest_inprocess, *arguments)
         finally:
             set_current(host)
-            gc.unfreeze()
+            free_lists._Frozen.here = False
 
     return run
 
