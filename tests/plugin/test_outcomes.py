@@ -702,7 +702,8 @@ def test_failures_are_at_the_line_of_the_test(run, marker, body):
             {body}
         """,
         "--tb=line",
-        "--mem-leak-calls=100",
+        "--mem-leak-calls=60",
+        "--mem-leak-blame=none",
     )
     result.assert_outcomes(failed=1)
     named = [line for line in result.outlines if line.startswith("/")]
@@ -714,5 +715,5 @@ def test_nothing_is_printed_when_the_interpreter_ends(pytester, monkeypatch, fla
     """Objects that live as long as the process are freed without a word."""
     pytester.makepyfile("KEPT = []\n\ndef test_keeps():\n    KEPT.append(object())")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    ours = ("-p", "pytest_memguard.plugin.hooks", "--tb=no")
+    ours = ("-p", "pytest_memguard.plugin.hooks", "--tb=no", "--mem-leak-calls=60")
     assert pytester.run(sys.executable, "-m", "pytest", "-q", *ours, flag).errlines == []
