@@ -13,8 +13,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from _pytest import fixtures
 from _pytest.config import default_plugins
 from _pytest.fixtures import FixtureManager
 
@@ -24,7 +26,7 @@ from pytest_memguard.probes.surviving_blocks import warm_up
 from tests.support.forked_samplers import fork_samplers
 from tests.support.forked_workers import fork_spares
 from tests.support.fresh_process import server
-from tests.support.ready_config import make_configs
+from tests.support.ready_config import make_configs, remember_entry_points
 
 _MADV_POPULATE_READ = 22
 _WORKERS = 2  # of pytest-xdist, in the runs that have any
@@ -54,12 +56,28 @@ def load() -> None:
 
 
 def _skip_search() -> None:
-    """Have pytest not search its own 2,500 names for fixtures that a decorator hides.
+    """Have pytest not search its own modules for fixtures, as far as they have none.
 
-    That takes an eighth of a small run, and no test here is about its warning.
+    Nor its 2,500 names for fixtures that a decorator hides, about which no test here is. Both
+    take a quarter of a small run.
     """
     if hasattr(FixtureManager, "_check_for_wrapped_fixture"):
         FixtureManager._check_for_wrapped_fixture = lambda *_: None
+    kind = getattr(fixtures, "FixtureFunctionDefinition", None)
+    if kind is None:  # an earlier version
+        return
+    bare = {
+        id(module)
+        for name, module in sys.modules.items()
+        if name.startswith("_pytest.") and kind not in map(type, vars(module).values())
+    }
+    search = FixtureManager.parsefactories
+
+    def parsefactories(self: FixtureManager, *args: Any, **options: Any) -> None:
+        if id(options.get("holder")) not in bare:
+            search(self, *args, **options)
+
+    FixtureManager.parsefactories = parsefactories  # type: ignore[method-assign]
 
 
 def prepare() -> None:
@@ -67,6 +85,7 @@ def prepare() -> None:
     load()
     _skip_search()
     make_configs()
+    remember_entry_points()
     fork_samplers()
     warm_up()  # memray looks up the names of all that is loaded when it is first used
     # pytest shows the source of a failure; to find it, inspect notes the file of every module

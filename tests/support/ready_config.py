@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -57,3 +59,35 @@ def _excluded(args: Sequence[str]) -> set[str]:
     names = [name for flag, name in pairwise(words) if flag == "-p"]
     names += [word[2:] for word in words if word.startswith("-p")]
     return {name.strip() for name in names if name.strip().startswith("no:")}
+
+
+class _Installed:
+    """What is installed, with its entry points at hand.
+
+    Args:
+        distribution: the same as Python finds it.
+    """
+
+    def __init__(self, distribution: metadata.Distribution) -> None:
+        """Read them."""
+        self._distribution = distribution
+        self.entry_points = distribution.entry_points
+
+    def __getattr__(self, name: str) -> Any:
+        """Look up all else."""
+        return getattr(self._distribution, name)
+
+
+def remember_entry_points() -> None:
+    """Have the entry points of what is installed not read again in each fork."""
+    find = metadata.distributions
+    folders = list(sys.path)
+    installed = list(map(_Installed, find(path=folders)))
+
+    def distributions(**context: Any) -> list[Any]:
+        if context:
+            return list(find(**context))
+        others = [folder for folder in sys.path if folder not in folders]
+        return [*find(path=others), *installed]
+
+    metadata.distributions = distributions  # type: ignore[assignment]
