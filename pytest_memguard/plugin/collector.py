@@ -10,7 +10,6 @@ import pytest
 from pytest_memguard.model.alerts import Alert
 from pytest_memguard.model.flights import LostWorker
 from pytest_memguard.model.measurements import MarkedPhaseNumbers
-from pytest_memguard.model.result_store import ResultStore
 from pytest_memguard.model.results import Gap, Outcome, Outcomes, Run, Totals
 from pytest_memguard.model.totals import totals
 from pytest_memguard.option_table import OPTIONS
@@ -21,6 +20,7 @@ from pytest_memguard.plugin.header import header, in_words
 from pytest_memguard.plugin.keys import ABORT, ALERTS, LOST, PARALLEL
 from pytest_memguard.plugin.options import GAPS, usage_error
 from pytest_memguard.plugin.suspects import Suspects
+from pytest_memguard.storage.result_store import ResultStore
 
 
 class Collector:

@@ -13,8 +13,8 @@ from pytest_memguard.model.results import Outcome, Totals
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_memguard.model.result_store import ResultStore
     from pytest_memguard.options.settings import Settings
+    from pytest_memguard.storage.result_store import ResultStore
 
 _NEAR: Final = 0.8
 """Share of a budget from which on a test stands out."""

@@ -1,1 +1,1 @@
-"""Reads and writes what outlives a run: the baseline, the history, known leaks, logs."""
+"""Keeps what a run finds: results in memory, baselines, histories and leaks in files."""

@@ -16,7 +16,6 @@ from pytest_memguard.codecs.run_codec import run_in_pieces
 from pytest_memguard.judge.readings import environment_key
 from pytest_memguard.model.baselines import Baseline, BaselineEntry
 from pytest_memguard.model.measurements import Budget, PhaseReading
-from pytest_memguard.model.result_store import ResultStore
 from pytest_memguard.model.results import Outcome, Run
 from pytest_memguard.options.rules import closest
 from pytest_memguard.options.settings import Settings
@@ -28,6 +27,7 @@ from pytest_memguard.report.summary import memory_section
 from pytest_memguard.sizes import MIB
 from pytest_memguard.storage.appended_runs import append_run
 from pytest_memguard.storage.files import write_whole
+from pytest_memguard.storage.result_store import ResultStore
 from pytest_memguard.storage.sqlite import SqliteFile
 from tests.support import history_values
 from tests.support.fresh_process import alone

@@ -9,8 +9,8 @@ import pytest
 
 from pytest_memguard.model.briefs import brief_of, whole
 from pytest_memguard.model.measurements import Budget, PhaseReading
-from pytest_memguard.model.result_store import ResultStore
 from pytest_memguard.model.results import Outcome
+from pytest_memguard.storage.result_store import ResultStore
 from tests.support.sample_values import BUDGET, FINDING, OUTCOME, STAGE, heap, rss
 
 PHASE = PhaseReading(name="call", seconds=0.1, level=2**40, growth=-7, peaks=(rss(3, 4),))
