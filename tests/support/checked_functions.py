@@ -26,6 +26,7 @@ from pytest_memguard.recording import slow_to_end
 from pytest_memguard.recording.check import LeakCheck, call_of
 from pytest_memguard.recording.limits import Limits
 from tests.support.fresh_process import AVAILABLE, fresh
+from tests.support.small_heap import hide_code
 
 _LATER = (
     "probes.block_tracker",
@@ -52,6 +53,7 @@ def prepare() -> None:
         importlib.import_module(f"pytest_memguard.{name}")
     importlib.import_module("psutil")
     warm_up()
+    hide_code()
 
 
 def _checked(folder: str, where: str, calls: int, seconds: float, wait: float) -> str:

@@ -11,7 +11,7 @@ import pkgutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,18 @@ from tests.support.forked_workers import fork_spares
 from tests.support.fresh_process import server
 from tests.support.ready_config import make_configs, remember_entry_points
 
+_LEAK_CHECK = "tests.support.forked_leak_check"
 _MADV_POPULATE_READ = 22
 _WORKERS = 2  # of pytest-xdist, in the runs that have any
 
 
-def load() -> None:
-    """Import pytest, the package, and what both need in most runs."""
-    ours = [
+def load(ours: Iterable[str] = ()) -> None:
+    """Import pytest, the package, and what both need in most runs.
+
+    Args:
+        ours: the modules of the package that are imported, if not all are.
+    """
+    ours = list(ours) or [
         info.name
         for info in pkgutil.walk_packages(pytest_memguard.__path__, "pytest_memguard.")
         if not info.name.endswith("__main__")
@@ -80,9 +85,13 @@ def _skip_search() -> None:
     FixtureManager.parsefactories = parsefactories  # type: ignore[method-assign]
 
 
-def prepare() -> None:
-    """Load everything, and what memray itself loads later."""
-    load()
+def prepare(ours: Iterable[str] = ()) -> None:
+    """Load everything, and what memray itself loads later.
+
+    Args:
+        ours: as for `load`.
+    """
+    load(ours)
     _skip_search()
     make_configs()
     remember_entry_points()
@@ -139,7 +148,9 @@ def fresh_pytest(arguments: Sequence[str], output: Path) -> pytest.RunResult:
     environment = {**os.environ, "PYTHONPATH": path}
     started = time.monotonic()
     order = (list(arguments), here, environment)
-    status = server(__name__).fork(be_pytest, order, output)
+    checks_leaks = any(text.startswith("--mem-leak-check") for text in arguments)
+    module = _LEAK_CHECK if checks_leaks else __name__
+    status = server(module).fork(be_pytest, order, output)
     seconds = time.monotonic() - started
     (output / "question").unlink()
     texts = [(output / name).read_text(encoding="utf-8") for name in ("stdout", "stderr")]

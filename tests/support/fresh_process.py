@@ -23,6 +23,8 @@ from typing import Any
 AVAILABLE = hasattr(os, "fork")
 _ROOT = Path(__file__).parents[2]
 _PATIENCE = 300.0  # seconds; whatever takes longer has failed
+_SMALL = "tests.support.forked_leak_check"
+"""What a process with a small heap imports."""
 _running: list[_Server] = []
 
 
@@ -130,8 +132,6 @@ def alone(test: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(test)
     def in_fork(**arguments: Any) -> None:
-        _asked(
-            "tests.support.forked_pytest", _test, (test.__module__, test.__name__, arguments)
-        )
+        _asked(_SMALL, _test, (test.__module__, test.__name__, arguments))
 
     return in_fork
