@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.plugin.leaky import JSON
-
 HEAD = """
 import collections, ctypes, functools, itertools, os, re, sqlite3, threading
 N = itertools.count(1000)
@@ -151,7 +149,7 @@ def _named(diagnosis) -> str:
     )
 
 
-def test_dead_cursors_of_a_connection(run, written):
+def test_dead_cursors_of_a_connection(leaks):
     """An SQLite connection drops weak references to them after every 200."""
     source = """
         import sqlite3
@@ -161,14 +159,12 @@ def test_dead_cursors_of_a_connection(run, written):
             for _ in range(3):
                 CONNECTION.cursor()
     """
-    run(source, "--mem-leak-check", "--mem-leak-calls=48", JSON).assert_outcomes(passed=1)
-    (test,) = written().values()
-    verdict = test["leak"]["verdict"]
+    verdict = leaks(source, calls=48)["test_it"]["leak"]["verdict"]
     assert verdict["state"] == "undecided"
     assert "weak references to objects that are gone" in verdict["reason"]
 
 
-def test_living_cursors_of_a_connection(run, written):
+def test_living_cursors_of_a_connection(leaks):
     """Those that something else holds are a leak."""
     source = """
         import sqlite3
@@ -178,6 +174,6 @@ def test_living_cursors_of_a_connection(run, written):
         def test_it():
             KEPT.append(CONNECTION.cursor())
     """
-    run(source, "--mem-leak-check", "--mem-leak-calls=48", JSON).assert_outcomes(failed=1)
-    (test,) = written().values()
-    assert test["leak"]["blame"]["path"]["holder"].endswith(".KEPT")
+    leak = leaks(source, calls=48)["test_it"]["leak"]
+    assert leak["verdict"]["state"] == "leaking"
+    assert leak["blame"]["path"]["holder"] == "test_it.KEPT"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from textwrap import dedent
 
 import pytest
-
-from tests.plugin.leaky import JSON
 
 WEAK_KEY = """
     import traceback, weakref
@@ -79,20 +76,18 @@ def test_one_leak(leaks, name):
     assert not leak.get("more")
 
 
-def test_one_leak_after_others(pytester, run):
+def test_one_leak_after_others(tmp_path, leaks):
     """It is named by the same holder after others, in one process."""
-    (pytester.path / "test_first.py").write_text(dedent(FIRST))
+    imports = []
     for name, (source, _, _) in LEAKS.items():
-        (pytester.path / f"test_{name}.py").write_text(dedent(source))
-    files = [f"test_{name}.py" for name in ("first", *LEAKS)]
-    run(None, "--mem-leak-check", "--mem-leak-calls=120", JSON, *files)
-    tests = json.loads((pytester.path / "out.json").read_text())["tests"]
-    leaks = {test["file"]: test["leak"] for test in tests}
-    assert set(files) == set(leaks)
+        (tmp_path / f"with_{name}.py").write_text(dedent(source))
+        imports.append(f"from with_{name} import test_it as test_{name}\n")
+    tests = leaks(dedent(FIRST) + "".join(imports))
+    assert list(tests) == ["test_first", *(f"test_{name}" for name in LEAKS)]
     for name, (_, holder, remark) in LEAKS.items():
-        leak = leaks[f"test_{name}.py"]
+        leak = tests[f"test_{name}"]["leak"]
         path = leak["blame"]["path"]
-        assert (f"test_{name}.{holder}", remark) == (path["holder"], path["remark"])
+        assert (f"with_{name}.{holder}", remark) == (path["holder"], path["remark"])
         assert not leak.get("more")
 
 
