@@ -60,7 +60,7 @@ def leak():
 """
 
 
-ROUNDS = 6
+ROUNDS = 3
 
 
 @pytest.mark.slow

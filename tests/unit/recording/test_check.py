@@ -13,10 +13,8 @@ from unittest.mock import patch
 
 import pytest
 
-import pytest_memguard
 from pytest_memguard.attribution.leak_lines import line_of_shared
 from pytest_memguard.clock import Clock
-from pytest_memguard.errors import LeakDetected
 from pytest_memguard.model.leak_sizes import bytes_per_call
 from pytest_memguard.model.leaks import (
     MEMORY_SIGNALS,
@@ -29,7 +27,7 @@ from pytest_memguard.model.leaks import (
 )
 from pytest_memguard.probes.surviving_blocks import SurvivorTracker
 from pytest_memguard.recording.calls import CallFailed
-from pytest_memguard.recording.check import LeakCheck, call_of, check_leaks
+from pytest_memguard.recording.check import LeakCheck, call_of
 from pytest_memguard.recording.limits import Limits
 from pytest_memguard.recording.repeat import Repetition
 from pytest_memguard.recording.settled_signals import forget_caches
@@ -105,11 +103,10 @@ def test_nobody_looks_where_that_is_not_wanted() -> None:
     assert (reading.verdict.state, reading.diagnosis) == ("leaking", None)
 
 
-@pytest.mark.parametrize("where", ["here", "fork"])
 @alone
-def test_the_name_of_a_leak_does_not_depend_on_where(where) -> None:
+def test_the_name_of_a_leak_does_not_depend_on_where() -> None:
     """In a child the same leak has the same name."""
-    blames = [run(keep, where).diagnosis, run(keep).diagnosis]
+    blames = [run(keep, "fork").diagnosis, run(keep).diagnosis]
     first, second = (diagnosis.fingerprint for diagnosis in blames if diagnosis is not None)
     assert first == second
 
@@ -262,19 +259,6 @@ def test_calls_of_functions() -> None:
 
 def _interrupt() -> None:
     raise KeyboardInterrupt
-
-
-@alone
-def test_for_everybody() -> None:
-    """The package's function raises for a leak and returns the verdict otherwise."""
-    assert pytest_memguard.check_leaks is check_leaks
-    assert check_leaks(dict, function=1).state == "clean"
-    with pytest.raises(LeakDetected, match=r"^keeps ") as caught:
-        check_leaks(keep)
-    assert caught.value.reading is not None
-    assert caught.value.reading.verdict.state == "leaking"
-    with pytest.raises(KeyError, match="mine"):
-        check_leaks({}.__getitem__, "mine")
 
 
 @pytest.mark.parametrize(
