@@ -396,8 +396,9 @@ def test_junit(pytester, run):
     assert (suite.attrib["tests"], suite.attrib["failures"]) == ("2", "1")
     cases = {case.attrib["name"]: case for case in suite.iter("testcase")}
     assert sorted(cases) == ["test_clean", "test_leak"]
-    assert 0.02 <= float(cases["test_clean"].attrib["time"]) < 0.06
-    assert float(cases["test_leak"].attrib["time"]) < 0.04
+    # a clean test is called ten times, and a leak fifty times and is looked into
+    assert 0.02 <= float(cases["test_clean"].attrib["time"]) < 0.15
+    assert float(cases["test_leak"].attrib["time"]) < 0.15
     failures = list(cases["test_leak"].iter("failure"))
     assert len(failures) == 1
     message = failures[0].attrib["message"]
