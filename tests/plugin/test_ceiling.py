@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="only there the mark is watched"
 )
 
-XDIST = ("xdist",)
+XDIST = ("xdist.plugin",)
 # Otherwise it takes budgets of gigabytes: twenty times what the process holds anyway.
 FAR = """
     from pytest_memguard.plugin import ceiling_calls

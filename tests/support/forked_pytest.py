@@ -29,8 +29,9 @@ from tests.support.fresh_process import server
 from tests.support.ready_config import make_configs, remember_entry_points
 
 _LEAK_CHECK = "tests.support.forked_leak_check"
+_PLUGINS = ("xdist.plugin", "pytest_rerunfailures")
 _MADV_POPULATE_READ = 22
-_WORKERS = 2  # of pytest-xdist, in the runs that have any
+_WORKERS = 3  # of pytest-xdist, in the runs that have any; some are lost and replaced
 
 
 def load(ours: Iterable[str] = ()) -> None:
@@ -46,6 +47,10 @@ def load(ours: Iterable[str] = ()) -> None:
     ]
     builtin = [f"_pytest.{name}" for name in default_plugins]
     others = (
+        "xdist.dsession",
+        "xdist.remote",
+        "xdist.workermanage",
+        "xdist.scheduler",
         "_pytest._argcomplete",
         "execnet",
         "faulthandler",
@@ -58,6 +63,10 @@ def load(ours: Iterable[str] = ()) -> None:
         importlib.import_module(name)
     with contextlib.suppress(ImportError):  # not every interpreter has it
         importlib.import_module("readline")
+    for name in _PLUGINS:
+        with contextlib.suppress(ImportError):
+            # or pytest would say that it is too late to rewrite its assertions
+            importlib.import_module(name).__doc__ = "PYTEST_DONT_REWRITE"
 
 
 def _skip_search() -> None:

@@ -14,9 +14,11 @@ import pluggy
 import pytest
 from _pytest import config
 
-_USUAL = ("-p", "no:cacheprovider")
-_CALLS: tuple[dict[str, Any], ...] = ({"prog": "pytest.main()"}, {})
-"""How `get_config` is called: for a run, and for a worker of pytest-xdist."""
+_CALLS: tuple[tuple[dict[str, Any], set[str]], ...] = (
+    ({"prog": "pytest.main()"}, {"no:cacheprovider"}),
+    ({}, set()),
+)
+"""How `get_config` is called, and without what: for a run, and for a worker of pytest-xdist."""
 
 
 def make_configs() -> None:
@@ -26,29 +28,32 @@ def make_configs() -> None:
     """
     pluggy.__version__ = pluggy.__version__  # which is looked up in files each time
     make = config.get_config
-    made = [(call, _made(make, call)) for call in _CALLS]
+    made = [(call, without, _made(make, call, without)) for call, without in _CALLS]
 
     def get_config(
         args: Sequence[str] = (), plugins: Sequence[object] | None = None, **call: Any
     ) -> pytest.Config:
-        if _excluded(args) != {_USUAL[1]} or "PYTEST_DEBUG" in os.environ:
-            return make(args, plugins, **call)  # type: ignore[arg-type]
         for each in made:
-            if each[0] == call and each[1] is not None:
+            its_call, without, found = each
+            if found is None or call != its_call or "PYTEST_DEBUG" in os.environ:
+                continue
+            if _excluded(args) == without:
                 made.remove(each)
-                each[1].invocation_params = pytest.Config.InvocationParams(
+                found.invocation_params = pytest.Config.InvocationParams(
                     args=args, plugins=plugins, dir=Path.cwd()
                 )
-                return each[1]
+                return found
         return make(args, plugins, **call)  # type: ignore[arg-type]
 
     config.get_config = get_config  # type: ignore[assignment]
 
 
-def _made(make: Callable[..., pytest.Config], call: dict[str, Any]) -> pytest.Config | None:
+def _made(
+    make: Callable[..., pytest.Config], call: dict[str, Any], without: set[str]
+) -> pytest.Config | None:
     """A configuration; ``None`` where this version of pytest is not called in that way."""
     try:
-        return make(_USUAL, **call)
+        return make([word for name in without for word in ("-p", name)], **call)
     except TypeError:
         return None
 
