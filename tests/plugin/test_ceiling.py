@@ -25,7 +25,7 @@ SUITE = """
         pass
 
     def test_large():
-        bytearray(300 << 20)
+        bytearray(200 << 20)
 
     def test_after():
         bytearray(20 << 20)
@@ -75,16 +75,16 @@ def test_no_mark_is_reset(pytester, run):
 def test_a_breach(pytester, run):
     """The test that exceeds the budget fails, with its number; the others pass."""
     pytester.makeconftest(FAR)
-    result = run(SUITE, "--mem-budget=250")
+    result = run(SUITE, "--mem-budget=160")
     assert failed(result) == {"test_large"}
     (peak,) = re.findall(r"^peak RSS ([\d.]+) MiB is", "\n".join(result.outlines), re.MULTILINE)
-    assert float(peak) == pytest.approx(300, abs=16)
+    assert float(peak) == pytest.approx(200, abs=16)
 
 
 def test_a_test_that_comes_close(pytester, run):
     """What cannot be told from a breach is a line of the report, and no failure."""
     pytester.makeconftest(FAR)
-    result = run(SUITE, "--mem-budget=305", "--mem-confirm=0")
+    result = run(SUITE, "--mem-budget=205", "--mem-confirm=0")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["*::test_large: peak RSS lies between * (undecided)"])
 
@@ -101,7 +101,7 @@ ALIVE = """
 """
 RESET = """
     def test_resets():
-        bytearray(300 << 20)
+        bytearray(200 << 20)
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
 
@@ -114,12 +114,12 @@ FORKS = """
     def test_forks():
         pid = os.fork()
         if pid == 0:
-            bytearray(300 << 20)
+            bytearray(200 << 20)
             os._exit(0)
         os.waitpid(pid, 0)
 
     def test_large():
-        bytearray(300 << 20)
+        bytearray(200 << 20)
 """
 MARKED = """
     import pytest
@@ -132,7 +132,7 @@ MARKED = """
         bytearray(60 << 20)
 
     def test_large():
-        bytearray(300 << 20)
+        bytearray(200 << 20)
 """
 LATE = """
     import pytest
@@ -159,10 +159,10 @@ FAILS = """
 
     @pytest.fixture
     def heavy():
-        bytearray(300 << 20)
+        bytearray(200 << 20)
 
     def test_fails():
-        bytearray(300 << 20)
+        bytearray(200 << 20)
         assert False
 
     def test_setup(heavy):
@@ -179,7 +179,7 @@ FAILS = """
         pytest.param(MARKED, 0, id="tight-beside-generous"),
         pytest.param(LATE, 0, id="what-comes-late"),
         pytest.param(FAILS, 0, id="fails-by-itself"),
-        pytest.param(SUITE, 300 << 20, id="started-by-a-larger-process"),
+        pytest.param(SUITE, 200 << 20, id="started-by-a-larger-process"),
     ],
 )
 def test_nothing_passes_that_the_meter_fails(pytester, run, source, larger):
@@ -203,8 +203,8 @@ def test_nothing_passes_that_the_meter_fails(pytester, run, source, larger):
 def test_a_remembered_breach(pytester, run):
     """It is measured from the start the next time, and shows its lines."""
     pytester.makeconftest(FAR)
-    assert failed(run(SUITE, "--mem-budget=250", cache=True)) == {"test_large"}
-    result = run(SUITE, "--mem-budget=250", cache=True)
+    assert failed(run(SUITE, "--mem-budget=160", cache=True)) == {"test_large"}
+    result = run(SUITE, "--mem-budget=160", cache=True)
     assert failed(result) == {"test_large"}
     result.stdout.fnmatch_lines(["*test_it.py:8*"])
 
@@ -212,9 +212,9 @@ def test_a_remembered_breach(pytester, run):
 def test_workers(pytester, run):
     """A breach in a worker of pytest-xdist is reported as anywhere else."""
     pytester.makeconftest(FAR)
-    result = run(SUITE, "--mem-budget=200", "-n2", plugins=XDIST)
+    result = run(SUITE, "--mem-budget=160", "-n2", plugins=XDIST)
     assert failed(result) == {"test_large"}
-    result.stdout.fnmatch_lines(["memguard: peak RSS by *; budget 200.0 MiB (--mem-budget)"])
+    result.stdout.fnmatch_lines(["memguard: peak RSS by *; budget 160.0 MiB (--mem-budget)"])
 
 
 @pytest.mark.parametrize(
