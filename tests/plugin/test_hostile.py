@@ -137,7 +137,7 @@ def test_warnings(run) -> None:
 
 def test_baseline(run, pytester) -> None:
     """A baseline keeps stages of any name, and a comparison prints them on one line."""
-    run(STAGES, "--mem-save", "-k", "test_it")
+    run(STAGES, "--mem-save", "--mem-confirm=0", "-k", "test_it")
     path = pytester.path / ".memguard/baseline.json"
     data = json.loads(path.read_text(encoding="utf-8"))
     (tests,) = (part["tests"] for part in data["environments"] if part["metric"] == "rss")
@@ -146,7 +146,7 @@ def test_baseline(run, pytester) -> None:
         test["peak_kib"] = 1
         test["stages"] = [[stage[0], 1, 1] for stage in test.get("stages", [])]
     path.write_text(json.dumps(data), encoding="utf-8")
-    result = run(None, "--mem-compare", "-k", "test_it")
+    result = run(None, "--mem-compare", "--mem-confirm=0", "-k", "test_it")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert_harmless(result.stdout.str())
 
