@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from math import inf
 from typing import Final
 
@@ -12,7 +13,10 @@ from pytest_memguard.judge.c_heap_growth import (
     uneven_growth,
 )
 from pytest_memguard.judge.rounds import (
+    LEAST_ROUNDS,
+    calls_of,
     latest,
+    pairs_of,
     signals_of,
 )
 from pytest_memguard.judge.slopes import growth_of
@@ -31,6 +35,8 @@ _NEARLY_ALL: Final = 0.85
 """Share of the blocks of steady lines that the interpreter must count for all to be right."""
 _FEW_CALLS: Final = 3
 """Up to so many calls a count does not show whether each call leaves as many blocks."""
+_CLEARLY_MORE: Final = 1.25
+"""How many times the growth of the first round that of the last one is where it rises."""
 _IN_PLACE_BLOCKS_PER_CALL: Final = 0.5
 """A line with fewer blocks per call has one that grows in place, or leaks in few calls."""
 
@@ -46,6 +52,38 @@ def measured_rate(rounds: Iterable[Round], signal: Signal) -> float | None:
     if not tail or signal not in signals_of(tail):
         return None
     return growth_of(tail, signal).rate.per_call
+
+
+def rising_rates(rounds: Iterable[Round], signal: Signal) -> tuple[float, float] | None:
+    """Return the growth per call in the first and the last round, if it rose in every round.
+
+    Args:
+        rounds: all rounds of the check, without the warm-up.
+        signal: the signal.
+    """
+    tail = latest(tuple(rounds))
+    if len(tail) < LEAST_ROUNDS or signal not in signals_of(tail):
+        return None
+    rates = [moved / calls for calls, moved in pairs_of(tail, signal)]
+    rises = all(one < other for one, other in pairwise(rates))
+    if not rises or not 0 < _CLEARLY_MORE * rates[0] < rates[-1]:
+        return None
+    return (rates[0], rates[-1])
+
+
+def rate_after(rounds: Sequence[Round], signal: Signal, calls: int) -> float | None:
+    """Return the growth of a signal per call some calls later; ``None`` if it was not read.
+
+    Args:
+        rounds: all rounds of the check, without the warm-up.
+        signal: the signal.
+        calls: the number of calls since the last round.
+    """
+    rates = rising_rates(rounds, signal)
+    if rates is None:
+        return measured_rate(rounds, signal)
+    first, last = rates
+    return last + (last - first) * calls / max(1, calls_of(latest(rounds)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.judge.growth_scales import Scales, scales_of
+from pytest_memguard.judge.growth_scales import Scales, rising_rates, scales_of
 from pytest_memguard.judge.rounds import (
     FLOORS,
     RESOLUTIONS,
@@ -31,6 +31,9 @@ _GROWING_ROUNDS_SHARE: Final = 2 / 3
 """Share of the rounds in which pages must have grown."""
 _ALIKE_FACTOR: Final = 1.5
 """Scales closer to 1 than this factor leave the numbers of objects as they were counted."""
+_RISES: Final = (
+    "each call keeps more than the one before: {:,.0f} blocks at first, {:,.0f} at last"
+)
 _FREE_SHARE: Final = 0.5
 """Share of the growth of pages that free memory must explain for pages not to count."""
 
@@ -76,7 +79,13 @@ def scaled_to_all_calls(
     )
     if scales.steady != scales.blocks:
         lines = tuple(sorted(lines, key=lambda line: line.size, reverse=True))
-    return verdict, replace(diagnosis, lines=lines[:LINES], types=types, per_call=known)
+    notes = diagnosis.notes
+    rates_of_blocks = rising_rates(verdict.rounds, "blocks") if "blocks" in rates else None
+    if rates_of_blocks is not None:
+        notes = (*notes, _RISES.format(*rates_of_blocks))
+    return verdict, replace(
+        diagnosis, lines=lines[:LINES], types=types, per_call=known, notes=notes
+    )
 
 
 def _pages(verdict: Verdict) -> Rate | None:

@@ -24,7 +24,7 @@ from pytest_memguard.attribution.values import Value, length_of
 from pytest_memguard.clock import Clock
 from pytest_memguard.codecs.leak_codecs import WHOLE_DIAGNOSIS_CODEC
 from pytest_memguard.forking.isolation import can_fork, run_in_fork
-from pytest_memguard.judge.growth_scales import measured_rate
+from pytest_memguard.judge.growth_scales import measured_rate, rate_after
 from pytest_memguard.model.leaks import (
     NOT_FOLLOWED,
     STARTS_TRACEMALLOC,
@@ -47,6 +47,8 @@ _ENOUGH_CALLS: Final = 30
 """The least number of calls of a check in which the holder has grown."""
 _SECONDS: Final = 2.5
 """The most seconds of calls under each tracker."""
+_TRACKED: Final = 4
+"""How many times as many calls are made until the last tracker has ended."""
 _RUNS: Final = 4
 """Number of trackers under which calls are made, one after the other."""
 _GROWTH_SECONDS: Final = 2.0
@@ -431,7 +433,7 @@ def _diagnosis(
     note: str,
 ) -> Diagnosis:
     per_call = _blocks_per_call(verdict)
-    known = measured_rate(verdict.rounds, "blocks")
+    known = rate_after(verdict.rounds, "blocks", _TRACKED * calls)
     heap = max(0.0, measured_rate(verdict.rounds, "C heap") or 0.0)
     lines = leak_lines(surviving, calls, per_call, known, heap)
     unnamed, unnamed_small = unnamed_blocks(surviving, lines, calls, per_call)

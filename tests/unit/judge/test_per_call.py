@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_memguard.judge.growth_scales import rate_after
 from pytest_memguard.judge.per_call import LINES, scaled_to_all_calls
 from pytest_memguard.model.leak_sizes import bytes_per_call
 from pytest_memguard.model.leaks import (
@@ -67,6 +68,24 @@ def test_blocks_without_a_line_count_as_they_are() -> None:
     )
     _, scaled = scaled_to_all_calls(leaking([rate("blocks", 12)]), diagnosis)
     assert scaled.per_call == 4 * 50 + 6 * 250 + 2 * 50
+
+
+@pytest.mark.parametrize(
+    ("blocks", "later", "note"),
+    [
+        ([30 + 3 * n for n in range(ROUNDS)], 8, "4 blocks at first, 6 at last"),
+        ([30] * ROUNDS, 3, ""),
+        ([30 + n for n in range(6)] + [30 + 6 - n for n in range(6)], 3.25, ""),
+    ],
+    ids=["rises", "steady", "up-and-down"],
+)
+def test_growth_that_rises_with_every_call(blocks, later, note) -> None:
+    """A few calls after the rounds keep more than the rounds show, and a note says so."""
+    verdict = leaking([rate("blocks", 4)], blocks=blocks)
+    diagnosis = Diagnosis(calls=CALLS, lines=(line(1, 4, 200, small=200),))
+    _, scaled = scaled_to_all_calls(verdict, diagnosis)
+    assert any(note in text for text in scaled.notes) == bool(note)
+    assert rate_after(verdict.rounds, "blocks", 64) == pytest.approx(later, rel=0.15)
 
 
 def tables(number: int, size: float) -> LeakLine:
