@@ -90,11 +90,8 @@ class SettledSignals:
 
     def collect(self) -> None:
         """Collect garbage, unless it is to be seen."""
-        if self._respect_disabled and not gc.isenabled():
-            return
-        for _ in range(_COLLECTIONS):  # what finalizers let go is garbage of the next one
-            if not collect():
-                return
+        if not self._respect_disabled or gc.isenabled():
+            _collect_all()
 
     def collect_frozen(self, *, always: bool = False, explained: bool = False) -> bool:
         """Collect garbage of the whole heap, which takes longer the larger the heap is.
@@ -114,9 +111,9 @@ class SettledSignals:
             return False
         self._thaws = self._thaws or always
         gc.unfreeze()
-        found = collect()
+        found = _collect_all()
         gc.freeze()
-        return found > 0
+        return found
 
     def settle(self, *, types: bool = True) -> None:
         """Empty caches that fill with use, and collect garbage.
@@ -159,6 +156,14 @@ class SettledSignals:
         self.collect()
         forget_types()
         self._read(row, settle=False)
+
+
+def _collect_all() -> bool:
+    """Collect garbage, and what its finalizers let go; return whether there was any."""
+    for number in range(_COLLECTIONS):
+        if not collect():
+            return number > 0
+    return True
 
 
 def _is_above(row: array[int], before: array[int], columns: Sequence[int]) -> bool:

@@ -76,6 +76,30 @@ def test_names_that_finalizers_ask_for_do_not_stay() -> None:
     assert after[blocks] - before[blocks] < 20
 
 
+@alone
+def test_what_finalizers_let_go_is_not_frozen() -> None:
+    """It would be garbage of the next reading, and growth of this one."""
+
+    class Letting:
+        """Refers to itself, and lets go of a cycle when it is finalized."""
+
+        def __init__(self) -> None:
+            self.own = self
+
+        def __del__(self) -> None:
+            cycle: list[Any] = []
+            cycle.append(cycle)
+
+    seen = SettledSignals(Counters(resources=False), frozen=True)
+    gc.collect()
+    kept = [Letting()]
+    gc.freeze()
+    kept.clear()
+    assert seen.collect_frozen()
+    assert not seen.collect_frozen()
+    gc.unfreeze()
+
+
 @HOW
 @alone
 def test_a_thread_that_is_about_to_end_gets_a_moment(settle) -> None:
