@@ -29,6 +29,7 @@ class Against(Enum):
     FILL_GREW = "the first call fills more than it did"
     FILL_IS_NEW = "the first call fills what the baseline does not know"
     FILL_IS_KNOWN = "the first call fills what is on record"
+    FILL_IS_SMALL = "the first call fills too little of anything to be on record"
     FILL_IS_REPORTED = "the first call fills more, for which an earlier test has failed"
     IMPORT_IS_NEW = "the first call imports a library that no test on record can have imported"
     FILL_MAY_BE_IMPORTS = "the first call imports modules that it found imported"
@@ -178,15 +179,26 @@ def _against_fill(
         if of_imports:
             return by_imports
         return Against.FILL_IS_NEW if known.is_complete else Against.FILL_MAY_BE_KNOWN
+    return _against_others(stored, calls, known, budget.metric)
+
+
+def _against_others(
+    stored: BaselineValue, calls: TwoCalls, known: KnownFills, metric: str
+) -> Against:
+    """Judge a first call that fills no more of anything than other tests do on record."""
     tests = {
         test.nodeid: test.took
         for fill in calls.fills
         if (test := known.by_holder.get(fill.holder)) is not None
     }
     took = sum(tests.values())
-    most = took + max(NOTABLE, margin(stored.rule, took, budget.metric))
-    is_known = bool(tests) and calls.filled <= most
-    return Against.FILL_IS_KNOWN if is_known else Against.FILL_MAY_BE_KNOWN
+    most = took + max(NOTABLE, margin(stored.rule, took, metric))
+    if tests and calls.filled <= most:
+        return Against.FILL_IS_KNOWN
+    small = sum(fill.size for fill in calls.fills if fill.holder not in known.by_holder)
+    if known.is_complete and 0 < calls.filled - most <= min(small, NOTABLE):
+        return Against.FILL_IS_SMALL  # several tests may have filled it, each a part
+    return Against.FILL_MAY_BE_KNOWN
 
 
 def cold_limit(budget: Budget, stored: BaselineValue) -> int:

@@ -25,7 +25,7 @@ def hard_limit(budget: Budget, stop: Stop, peak: Peak | None) -> Finding:
     )
 
 
-def not_told(budget: Budget) -> str:
+def cause_not_known(budget: Budget) -> str:
     """Return the note for a `MemoryError` whose cause is not known."""
     return (
         f"the test caught a MemoryError: whether {_limit(budget)} caused it or the test itself "

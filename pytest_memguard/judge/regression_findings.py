@@ -16,6 +16,7 @@ from pytest_memguard.judge.change_sentences import (
 )
 from pytest_memguard.judge.cold_and_warm import (
     NO_FILLS,
+    NOTABLE,
     Against,
     KnownFills,
     TwoCalls,
@@ -95,7 +96,7 @@ def not_decided(finding: Finding, why: str) -> Finding:
 
 def after_two_calls(
     finding: Finding,
-    told: Sequence[TwoCalls],
+    measured: Sequence[TwoCalls],
     verdict: Against | None,
     problem: str,
     known: KnownFills = NO_FILLS,
@@ -105,7 +106,7 @@ def after_two_calls(
 
     Args:
         finding: about a number above its limit, or whose upper bound is above it.
-        told: the peaks of these calls, one pair for each process, the latest last.
+        measured: the peaks of these calls, one pair for each process, the latest last.
         verdict: what the latest say against the test; ``None`` if there are none.
         problem: why there are none.
         known: what the tests of the baseline fill.
@@ -119,7 +120,7 @@ def after_two_calls(
         why = problem or "it did not pass there"
         text = f"{finding.text}; it could not be measured again in a fresh process: {why}"
         return replace(finding, text=text)
-    calls = told[-1]
+    calls = measured[-1]
     if verdict is Against.NOTHING and finding.rule != "regression":
         return None
     if verdict in _OF_FILLS:
@@ -133,7 +134,7 @@ def after_two_calls(
         inexact = calls.cold if calls.cold.value <= finding.budget.limit else calls.warm
         end = end.format(high=amount(inexact.high if inexact is not None else 0))
         rule = finding.rule if inexact is calls.cold else rule
-    words = _in_words(finding, told)
+    words = _in_words(finding, measured)
     text = f"{finding.text}; measured again in a fresh process: {words}{end}"
     return replace(finding, rule=rule, text=text)
 
@@ -161,6 +162,7 @@ _OF_FILLS: Final[Mapping[Against, Rule]] = {
     Against.FILL_IS_NEW: "regression",
     Against.IMPORT_IS_NEW: "regression",
     Against.FILL_IS_KNOWN: "known-fill",
+    Against.FILL_IS_SMALL: "known-fill",
     Against.FILL_IS_REPORTED: "known-fill",
     Against.FILL_MAY_BE_IMPORTS: "undecided",
     Against.FILL_MAY_BE_KNOWN: "undecided",
@@ -219,6 +221,8 @@ def _fill_sentence(
     first += f", the next one takes {later}"
     if verdict is Against.FILL_IS_KNOWN:
         return f"{first}, as on record{_first_of(calls.fills, known)}"
+    if verdict is Against.FILL_IS_SMALL:
+        return f"{first}; less than {format_size(NOTABLE)} of anything is not on record"
     if verdict is Against.FILL_IS_REPORTED:
         return f"{first}, more than on record"
     change = change_of(budget, stored, calls.cold.value)
@@ -249,9 +253,10 @@ def _why_new(
     if verdict is Against.FILL_IS_NEW:
         return ", and no test on record fills as much of that"
     if known.is_complete:
+        part = "the rest" if calls.fills else "that"
         return (
-            ": what holds that was not found, so it may be what another test filled when the "
-            "baseline was saved (--mem-accept stores it)"
+            f": what holds {part} was not found, so it may be what another test filled when "
+            "the baseline was saved (--mem-accept stores it)"
         )
     return (
         ": the baseline does not say whether another test filled that when it was saved "
@@ -274,10 +279,10 @@ def _holders(fills: Sequence[Fill]) -> str:
     return f"{first.holder} ({format_size(first.size)}){more}"
 
 
-def _in_words(finding: Finding, told: Sequence[TwoCalls]) -> str:
-    warm = told[-1].warm
+def _in_words(finding: Finding, measured: Sequence[TwoCalls]) -> str:
+    warm = measured[-1].warm
     later = [warm.value] if warm is not None else []
-    values = [*(calls.cold.value for calls in told), *later]
+    values = [*(calls.cold.value for calls in measured), *later]
     amounts = metric_named(finding.budget.metric).amounts(*values)
     again = f", and {amounts.pop()} when it is called once more" if later else ""
     return f"{' and '.join(amounts)}{again}"

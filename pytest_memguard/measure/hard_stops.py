@@ -50,7 +50,7 @@ class Stopped:
 class Doubt(NamedTuple):
     """Why it is not known whether a hard budget was kept."""
 
-    why: Literal["not-told", "not-held"]
+    why: Literal["cause-not-known", "not-held"]
     """There was a MemoryError that may have been the test's own, or the limit was replaced."""
     budget: Budget
     """Which budget."""

@@ -210,7 +210,7 @@ class LimitHits:
         """Judge a MemoryError of which only that it was there is known."""
         if self._was_by_us(level):
             return self._stopped(LimitHit(level, 0, level.path))
-        return Doubt("not-told", level.budget)
+        return Doubt("cause-not-known", level.budget)
 
     def _was_by_us(self, level: HeldLevel) -> bool:
         """Whether a MemoryError was surely that of a level."""

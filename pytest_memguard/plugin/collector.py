@@ -54,7 +54,7 @@ class Collector:
         self._results = ResultStore()
         self._sorted: Outcomes | None = None
         self._totals: tuple[Totals, ...] | None = None
-        self._told = 0
+        self._gaps_shown = 0
         self._foreign = UntilFork(config, self.take)
         if settings.json is not None:
             from pytest_memguard.storage.files import check_writable
@@ -100,7 +100,7 @@ class Collector:
 
     def pytest_report_header(self) -> list[str]:
         """Name metrics, limits and what cannot be measured here."""
-        self._told = len(self.gaps)
+        self._gaps_shown = len(self.gaps)
         return header(self._settings, self.gaps)
 
     @pytest.hookimpl(tryfirst=True)
@@ -166,7 +166,7 @@ class Collector:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the memory section: whole with --mem, otherwise only what must be seen."""
-        lines = [in_words(gap) for gap in self.gaps[self._told :]]
+        lines = [in_words(gap) for gap in self.gaps[self._gaps_shown :]]
         lines += self._extra.lines()
         settings, results = self._settings, self._results
         asks = settings.mem or settings.growth

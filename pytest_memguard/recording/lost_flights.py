@@ -28,14 +28,14 @@ def is_alive(about: Json) -> bool:
     return isinstance(pid, int) and bool(identity) and identity_of(pid) == identity
 
 
-def earlier_runs(parents: Sequence[Path], *, with_told: bool = True) -> list[LostRun]:
+def earlier_runs(parents: Sequence[Path], *, with_reported: bool = True) -> list[LostRun]:
     """Return the runs that were lost, or have lost a worker, the oldest first.
 
     Args:
         parents: folders of runs.
-        with_told: whether to include those that were reported.
+        with_reported: whether to include those that were reported.
     """
-    return [run for p in parents for run in lost_runs(p, is_alive, with_told=with_told)]
+    return [run for p in parents for run in lost_runs(p, is_alive, with_reported=with_reported)]
 
 
 def lost_in(run: LostRun) -> list[LostWorker]:

@@ -47,7 +47,7 @@ class Tokens:
         self._size = size
         self._level = level
         self._known: list[int] = []
-        self._told = 0
+        self._noted = 0
         self._median: int | None = None
         self._share = Share(run=run, pid=pid, level=level())
         with file.locked():
@@ -86,7 +86,7 @@ class Tokens:
         Raises:
             OSError: if the file can no longer be used.
         """
-        start, has_told, elsewhere = self._now(), False, -1
+        start, has_reported, elsewhere = self._now(), False, -1
         self._share = replace(self._share, level=self._level(), test=test)
         try:
             while True:
@@ -98,8 +98,8 @@ class Tokens:
                     break
                 wait = wait_of(self._share, others)
                 elsewhere = max(elsewhere, wait.elsewhere)
-                if not has_told and waited >= patience:
-                    has_told = True
+                if not has_reported and waited >= patience:
+                    has_reported = True
                     waits(wait)
                 is_behind = any(is_ahead(o, self._share, self._share.beat) for o in others)
                 self._sleep(_PAUSE_BEHIND if is_behind else _PAUSE_AT_HEAD)
@@ -146,8 +146,8 @@ class Tokens:
         """
         insort(self._known, size)
         many = len(self._known)
-        if many >= 2 * self._told:  # rarely: small tests write nothing
-            self._told = many
+        if many >= 2 * self._noted:  # rarely: small tests write nothing
+            self._noted = many
             with self._file.locked():
                 own = self._own_median()
                 self._put(known=own.known, median=own.median)

@@ -47,19 +47,19 @@ class LostRun:
 
 
 def lost_runs(
-    parent: Path, is_alive: Callable[[Json], bool], *, with_told: bool = True
+    parent: Path, is_alive: Callable[[Json], bool], *, with_reported: bool = True
 ) -> list[LostRun]:
     """Return the runs that have left their folder behind, the oldest first.
 
     Args:
         parent: the folder of all runs; it need not exist.
         is_alive: returns whether the process of a ``run.json`` still exists.
-        with_told: whether to include those that were reported.
+        with_reported: whether to include those that were reported.
     """
     runs = [
         _lost_run(path, about, problem)
         for path in _folders(parent)
-        if with_told or not (path / REPORTED_FILE).exists()
+        if with_reported or not (path / REPORTED_FILE).exists()
         for about, problem in [_json(path / RUN_FILE)]
         if not (is_alive(about) or is_locked(path / LOCK_FILE))
     ]

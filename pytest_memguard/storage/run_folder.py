@@ -97,7 +97,7 @@ class RunFolder:
         """
         if keep:
             with contextlib.suppress(OSError):
-                mark_told(self.path)
+                mark_reported(self.path)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -107,7 +107,7 @@ class RunFolder:
             remove(self.path)
 
 
-def mark_told(path: Path) -> None:
+def mark_reported(path: Path) -> None:
     """Note that a run has been reported.
 
     Args:

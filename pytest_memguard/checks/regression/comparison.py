@@ -34,12 +34,12 @@ _COUNTED: Final = {
     "": ("1 not compared", "{:,} not compared"),
 }
 _ACCEPTABLE: Final = {"regression", "undecided"}
-_TOLD: Final = {"new", "improvement"}
-_UNSAID: Final = {"regression": "allowed"}
+_LISTED: Final = {"new", "improvement"}
+_WITHOUT_FINDING: Final = {"regression": "allowed"}
 """What a change means that the test itself had nothing to say about while it ran."""
 
 
-class Told:
+class ChangeGroup:
     """Changes of one kind: how many there are, and the first of them."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Comparison:
         self._root = root
         self._accepted = accepted
         self._counts: Counter[str] = Counter()
-        self._told: dict[str, Told] = {}
+        self._groups: dict[str, ChangeGroup] = {}
         self._environments: dict[str, EnvironmentKey] = {}
 
     def add_run(self, run: Run) -> None:
@@ -100,8 +100,8 @@ class Comparison:
             for metric in found:
                 if metric not in self._environments:
                     self._environments[metric] = environment_key(run.environment, metric)
-            said = self._verdict(several[-1])
-            self._counts[said or self._judged(nodeid, found)] += 1
+            kind = self._verdict(several[-1])
+            self._counts[kind or self._judged(nodeid, found)] += 1
 
     def add_gone(self, gone: Container[str]) -> None:
         """Count the tests that no longer exist, where this run measured any.
@@ -120,9 +120,9 @@ class Comparison:
         self._counts["gone"] += len({change.nodeid for change in changes})
 
     @property
-    def told(self) -> dict[str, Told]:
+    def groups(self) -> dict[str, ChangeGroup]:
         """What is reported test by test, by kind; the kind of the first test comes first."""
-        kinds = sorted(self._told.items(), key=lambda item: item[1].first[0].nodeid)
+        kinds = sorted(self._groups.items(), key=lambda item: item[1].first[0].nodeid)
         return dict(kinds)
 
     @property
@@ -162,25 +162,25 @@ class Comparison:
             nodeid: the test.
             found: its numbers.
         """
-        said = ""
+        kind = ""
         for metric, now in found.items():
             environment = self._environments[metric]
             before = self._old.environments.get(environment, {}).get(nodeid)
             for change in judge_entry(nodeid, environment, before, now, self._rules):
-                said = self._add(change, said)
-        return said
+                kind = self._add(change, kind)
+        return kind
 
-    def _add(self, change: Change, said: str) -> str:
+    def _add(self, change: Change, kind: str) -> str:
         """Add one change; what the test counts as then.
 
         Args:
             change: of the test.
-            said: what it counts as so far.
+            kind: what it counts as so far.
         """
-        if change.kind in _TOLD and change.subject == "peak":
+        if change.kind in _LISTED and change.subject == "peak":
             self._tell(change.kind, change)
-            return said or change.kind
-        return said or _UNSAID.get(change.kind, "same")
+            return kind or change.kind
+        return kind or _WITHOUT_FINDING.get(change.kind, "same")
 
     def _tell(self, kind: str, change: Change) -> None:
-        self._told.setdefault(kind, Told()).add(change)
+        self._groups.setdefault(kind, ChangeGroup()).add(change)

@@ -85,15 +85,15 @@ class Saver:
             return changed
 
         after = update_baseline(self._path, change)
-        told = self._told(before, after, tests)
+        lines = self._lines(before, after, tests)
         if self._prune and part:
-            told.append(f"--mem-prune dropped nothing: {part}")
+            lines.append(f"--mem-prune dropped nothing: {part}")
         elif gone and not self._prune:
             many = "1 test" if len(gone) == 1 else f"{len(gone):,} tests"
-            told.append(f"{many} on record no longer exist (--mem-prune drops them)")
-        return told
+            lines.append(f"{many} on record no longer exist (--mem-prune drops them)")
+        return lines
 
-    def _told(self, before: Baseline | None, after: Baseline, tests: int) -> list[str]:
+    def _lines(self, before: Baseline | None, after: Baseline, tests: int) -> list[str]:
         from pytest_memguard.report.changes import changes_table
 
         kinds: Counter[str] = Counter()

@@ -168,18 +168,18 @@ class BaselineReport:
         )
         comparison.add_run(run)
         comparison.add_gone(gone)
-        groups = cause_groups(self._collector.detailed())
-        causes = f" of {_causes(len(groups))}" if comparison.regressions > 1 and groups else ""
+        shared = cause_groups(self._collector.detailed())
+        causes = f" of {_causes(len(shared))}" if comparison.regressions > 1 and shared else ""
         self._lines.append(f"compared with {self._file}: {comparison.counts(causes)}")
-        self._lines += cause_lines(groups)
+        self._lines += cause_lines(shared)
         self._lines += [_SAMPLED for gap in self._collector.gaps if gap.subject == NO_MARK][:1]
-        told = comparison.told
-        for kind, changes in told.items():
+        groups = comparison.groups
+        for kind, changes in groups.items():
             self._lines += map(one_line, changes.lines(kind))
             if self._saver is None and kind in {"new", "improvement"}:
                 what = "what is new" if kind == "new" else "what has become better"
                 self._lines.append(f"--mem-save stores {what}")
-        failing = [kind for kind in _FAIL_IF_STRICT if told.get(kind)]
+        failing = [kind for kind in _FAIL_IF_STRICT if groups.get(kind)]
         for kind in failing if self._settings.strict else ():
             self._lines.append(f"tests that are {kind} fail the run (--mem-strict)")
             _fail(session)

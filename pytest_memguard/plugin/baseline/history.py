@@ -108,7 +108,7 @@ class HistoryReport:
             if session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         else:
-            self._tell(_told(run, number, self.location))
+            self._tell(_saved_line(run, number, self.location))
 
     def _readings(self) -> Iterator[PastReading]:
         deaths = {one.running: short_cause(one) for one in self._collector.lost()}
@@ -199,7 +199,7 @@ def _children(outcome: Outcome) -> int | None:
     return max((peak.value for peak in peaks if peak is not None), default=None)
 
 
-def _told(run: PastRun, number: int, location: HistoryLocation) -> str:
+def _saved_line(run: PastRun, number: int, location: HistoryLocation) -> str:
     many = "1 test" if run.tests == 1 else f"{run.tests:,} tests"
     commit = run.commit
     line = f"run {number} of the history, {many}"

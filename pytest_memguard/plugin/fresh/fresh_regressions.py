@@ -119,14 +119,14 @@ class FreshRegressions:
         )
         if refusal:
             return _refused(finding, stored, refusal)
-        told: list[TwoCalls] = []
+        measured: list[TwoCalls] = []
         result: Finding | None = finding
         for number in range(self._times):
             answer = self._answer(so_far, seconds, number, finding.budget.metric)
             again = again_from(answer, lambda outcome: peak_of(outcome, finding.budget))
             verdict = None
             if again.calls is not None:
-                told.append(again.calls)
+                measured.append(again.calls)
                 verdict = against(finding.budget, stored, again.calls, known, finding.peak)
                 if verdict is Against.NOTHING and finding.rule == "undecided":
                     verdict = _of_record(finding.budget, stored, again.calls)
@@ -139,7 +139,7 @@ class FreshRegressions:
                 reported = self._first_of(grown, finding, again.calls)
                 verdict = Against.FILL_IS_REPORTED if reported else verdict
             result = after_two_calls(
-                finding, told, verdict, again.problem, known, reported=reported
+                finding, measured, verdict, again.problem, known, reported=reported
             )
             if result is not None:
                 cause = cause_of(finding, again.calls, verdict, grown)

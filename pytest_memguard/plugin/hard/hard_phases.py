@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_memguard.errors import BudgetExceeded
-from pytest_memguard.judge.hard_limit import hard_limit, not_held, not_told
+from pytest_memguard.judge.hard_limit import cause_not_known, hard_limit, not_held
 from pytest_memguard.measure.hard_limit import HardLimits
 from pytest_memguard.measure.hard_stops import Doubt, Stopped
 from pytest_memguard.model.measurements import PhaseName
@@ -63,7 +63,7 @@ class HeldPhases:
         self._state = tests.state
         self._register = register
         self._all_hard = all_hard
-        self._has_said_lower = self._has_net = False
+        self._has_reported_lower = self._has_net = False
         self._stopped: Stopped | None = None
 
     def begin(self, item: pytest.Item, phase: PhaseName) -> bool:
@@ -74,8 +74,8 @@ class HeldPhases:
             return False
         limits = self.limits
         limits.begin(budgets, phase, item)
-        if limits.held.is_lower and not self._has_said_lower:
-            self._has_said_lower = True
+        if limits.held.is_lower and not self._has_reported_lower:
+            self._has_reported_lower = True
             self._gaps.append(Gap(subject=HARD, reason=_LOWER))
         return True
 
@@ -104,7 +104,7 @@ class HeldPhases:
             return False
         measurement.detail_now()
         if isinstance(end, Doubt):
-            words = not_told if end.why == "not-told" else not_held
+            words = cause_not_known if end.why == "cause-not-known" else not_held
             self._state.notes.append(words(end.budget))
             return False
         self._state.stopped = end

@@ -58,7 +58,7 @@ class AbortStop:
         self._running = None
 
     def _stoppable(self, session: pytest.Session) -> Generator[None, object, object]:
-        if not can_be_told():
+        if not can_be_signalled():
             return (yield)
         before = signal.signal(SIGNAL, self._on_signal)  # type: ignore[arg-type]
         try:
@@ -146,6 +146,6 @@ def _cut(error: BaseException) -> BaseException:
     return error.with_traceback(begin)
 
 
-def can_be_told() -> bool:
+def can_be_signalled() -> bool:
     """Return whether a signal can stop the tests of this process."""
     return SIGNAL is not None and threading.current_thread() is threading.main_thread()

@@ -20,7 +20,7 @@ from pytest_memguard.options.parsing import AUTO
 from pytest_memguard.options.settings import Settings
 from pytest_memguard.plugin.ci import start_reporting_on_github
 from pytest_memguard.plugin.keys import ABORT, FLIGHT_FOLDER
-from pytest_memguard.plugin.lost.abort_stop import SIGNAL, AbortStop, can_be_told
+from pytest_memguard.plugin.lost.abort_stop import SIGNAL, AbortStop, can_be_signalled
 from pytest_memguard.plugin.options import settings_of
 from pytest_memguard.plugin.pytest_internals.xdist_workers import (
     names_by_pid,
@@ -93,7 +93,7 @@ class AbortWatch(AbortStop):
             self._miss(str(error))
 
     def _prepare(self) -> None:
-        if not can_be_told():
+        if not can_be_signalled():
             raise Unmeasurable(_NO_SIGNAL if SIGNAL is None else _NO_THREAD)
         if self._size != AUTO:
             self._lines.append(
@@ -202,12 +202,12 @@ class AbortWatch(AbortStop):
             breach,
             flights,
             names_by_pid(self._workers),
-            reason=self._told(breach),
+            reason=self._breach_reason(breach),
             time=time.time(),
             problems=problems,
         )
 
-    def _told(self, breach: Breach) -> str:
+    def _breach_reason(self, breach: Breach) -> str:
         used = format_size(breach.used)
         if breach.available is None:
             allowed = f"{self._where} allows {format_size(self._size)}"

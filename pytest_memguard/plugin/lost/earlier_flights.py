@@ -12,7 +12,7 @@ from pytest_memguard.escapes import one_line
 from pytest_memguard.recording.lost_flights import earlier_runs, lost_in
 from pytest_memguard.report.post_mortem import short, when_text
 from pytest_memguard.storage.flight_folders import LostRun, prune
-from pytest_memguard.storage.run_folder import mark_told
+from pytest_memguard.storage.run_folder import mark_reported
 
 _SHOWN: Final = 3
 """Number of processes of one run that are named."""
@@ -32,10 +32,10 @@ class EarlierFlights:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """Look for runs that have left their records behind."""
-        for run in earlier_runs(self._parents, with_told=False):
+        for run in earlier_runs(self._parents, with_reported=False):
             self._lines += lines_about(run)
             with contextlib.suppress(OSError):  # it is reported again, then
-                mark_told(run.path)
+                mark_reported(run.path)
         for parent in self._parents:
             prune(parent)
 

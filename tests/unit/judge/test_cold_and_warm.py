@@ -68,6 +68,27 @@ RECORD = {
         pytest.param(
             0, 0, (rss(9), rss(0)), Against.FILL_MAY_BE_KNOWN, id="no-object-holds-the-memory"
         ),
+        pytest.param(
+            0,
+            0,
+            (rss(3), rss(0), fill("data.parts", 1)),
+            Against.FILL_IS_SMALL,
+            id="less-than-is-on-record",
+        ),
+        pytest.param(
+            0,
+            0,
+            (rss(4), rss(0), fill("data.parts", 1)),
+            Against.FILL_MAY_BE_KNOWN,
+            id="more-than-that",
+        ),
+        pytest.param(
+            0,
+            0,
+            (rss(9), rss(0), *(fill(f"data.part{n}", 1) for n in range(9))),
+            Against.FILL_MAY_BE_KNOWN,
+            id="many-that-are-small",
+        ),
         pytest.param(0, 0, (rss(9), None), Against.NOT_REPEATABLE, id="once-only"),
         pytest.param(0, 0, (rss(2.2), rss(1.9)), Against.NOTHING, id="nothing-is-filled"),
         pytest.param(0, 28, (rss(28), None), Against.FILL_IS_KNOWN, id="once-only-as-before"),

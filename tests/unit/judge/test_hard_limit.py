@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_memguard.judge.hard_limit import hard_limit, not_held, not_told
+from pytest_memguard.judge.hard_limit import cause_not_known, hard_limit, not_held
 from pytest_memguard.model.measurements import Budget, Stop
 from pytest_memguard.sizes import MIB
 from tests.support.sample_values import rss
@@ -85,5 +85,5 @@ def test_what_was_hardly_touched_is_said() -> None:
 
 def test_notes_name_the_budget() -> None:
     """Notes about what is not known name the budget, too."""
-    assert START in not_told(BUDGET)
+    assert START in cause_not_known(BUDGET)
     assert not_held(BUDGET).startswith(START)

@@ -19,7 +19,7 @@ from pytest_memguard.storage.flight_folders import (
     read_run_folder,
 )
 from pytest_memguard.storage.flight_records import header_line
-from pytest_memguard.storage.run_folder import NAME, RunFolder, mark_told
+from pytest_memguard.storage.run_folder import NAME, RunFolder, mark_reported
 from tests.support.sample_values import LOST
 
 HEADER = header_line(Flight(path="", worker="gw0", pid=7))
@@ -71,9 +71,9 @@ def test_killed(parent) -> None:
     assert [one.path.name for one in runs] == ["b", "a"]
     assert [flight.pid for flight in runs[0].flights] == [7]
     assert (runs[0].problems, runs[0].reported) == ((), False)
-    mark_told(runs[0].path)
+    mark_reported(runs[0].path)
     assert [one.reported for one in lost_runs(parent, dead)] == [True, False]
-    assert [one.path.name for one in lost_runs(parent, dead, with_told=False)] == ["a"]
+    assert [one.path.name for one in lost_runs(parent, dead, with_reported=False)] == ["a"]
 
 
 def test_lost_workers(parent) -> None:
@@ -166,7 +166,7 @@ def test_prune(parent) -> None:
     for number in range(6):
         kill(run(parent, f"run-{number}", float(number)))
         if number != 1:
-            mark_told(parent / f"run-{number}")
+            mark_reported(parent / f"run-{number}")
     (parent / "run-0" / "gw9.flight").write_text("x", encoding="ascii")
     prune(parent, 2)
     assert sorted(p.name for p in parent.iterdir()) == ["run-0", "run-1", "run-4", "run-5"]
