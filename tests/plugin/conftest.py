@@ -172,6 +172,12 @@ def run(
     return run
 
 
+@pytest.fixture
+def measured_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  it clears that
+    """Have no test of a run measured again in a fresh process, which tests of that do."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--mem-confirm=0")
+
+
 _saved: dict[tuple[object, ...], str] = {}
 """Baselines that runs have saved, by their flags and the files that they found."""
 

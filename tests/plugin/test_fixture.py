@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("measured_once")
+
 
 @pytest.mark.parametrize("flags", [(), ("--mem",), ("--no-mem",), ("--mem-budget=500",)])
 def test_measure(run, flags):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("measured_once")
+
 # Blocks of threads have 40 MiB: the C library never keeps those for the thread.
 
 FUNCTIONS = """

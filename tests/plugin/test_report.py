@@ -11,7 +11,7 @@ import pytest
 
 from pytest_memguard.cli import main
 
-pytestmark = pytest.mark.fast
+pytestmark = [pytest.mark.fast, pytest.mark.usefixtures("measured_once")]
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "mem-json.schema.json"
 SUITE = """

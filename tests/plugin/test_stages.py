@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("measured_once")
+
 MIB = 1 << 20
 
 
