@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("measured_once")
+
 SUITE = """
     import pytest
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("measured_once")
+
 START = """
     import gc
     import pytest
@@ -328,7 +330,7 @@ def test_memory_of_others_that_is_dropped(run):
 
     Without a fresh process it is undecided, since that may hide its peak.
     """
-    run(DROPPED).assert_outcomes(passed=1, failed=1)
+    run(DROPPED, "--mem-confirm=1").assert_outcomes(passed=1, failed=1)
     result = run(DROPPED, "--mem-confirm=0")
     result.stdout.fnmatch_lines(
         ["*::test_drops: peak RSS lies between * memory of earlier tests was released *"]

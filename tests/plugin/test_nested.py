@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("measured_once")
+
 OUTER = '''
     import contextvars
     import pytest
