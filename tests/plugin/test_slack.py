@@ -192,12 +192,12 @@ WHOLE = """
     @pytest.mark.mem_budget(60, metric={metric!r}, phase="all")
     @pytest.mark.mem_budget(24)
     def test_within():
-        small_lists(50_000)
+        small_lists(20_000)
 
     @pytest.mark.mem_budget(60, metric={metric!r}, phase="all")
     @pytest.mark.mem_budget(6)
     def test_over():
-        small_lists(200_000)
+        small_lists(130_000)
 """
 
 
