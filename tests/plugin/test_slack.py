@@ -238,7 +238,7 @@ def test_slack_left_by_a_neighbour_hides_no_regression(pytester, run, written, w
     more = pytester.path / "more.json"
     flags = ("--mem-json=out.json", *workers)
     more.write_text("0", encoding="utf-8")
-    how = {"plugins": ["xdist.plugin"] if workers else [], "subprocess": True}
+    how = {"plugins": ["xdist.plugin"] if workers else []}
     run(RECORDED, "--mem-save", *flags, **how).assert_outcomes(passed=4)
     lists = {name: test for name, test in written().items() if name.startswith("test_lists")}
     for test in lists.values():
