@@ -140,6 +140,8 @@ def be_pytest(arguments: Sequence[str], folder: str, environment: dict[str, str]
     tempfile.tempdir = None  # it is asked for again
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     if "xdist.plugin" in arguments:
+        # workers have the path that there was when the plugin was loaded
+        sys.modules["xdist.plugin"]._sys_path[:] = sys.path
         fork_spares(_WORKERS)
     sys.exit(int(pytest.main()))
 

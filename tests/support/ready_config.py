@@ -14,11 +14,9 @@ import pluggy
 import pytest
 from _pytest import config
 
-_CALLS: tuple[tuple[dict[str, Any], set[str]], ...] = (
-    ({"prog": "pytest.main()"}, {"no:cacheprovider"}),
-    ({}, set()),
-)
-"""How `get_config` is called, and without what: for a run, and for a worker of pytest-xdist."""
+_WITHOUT = "no:cacheprovider"
+_PROGRAMS = ("pytest.main()", None)
+"""What `get_config` is given in a run, and in a worker of pytest-xdist."""
 
 
 def make_configs() -> None:
@@ -28,32 +26,28 @@ def make_configs() -> None:
     """
     pluggy.__version__ = pluggy.__version__  # which is looked up in files each time
     make = config.get_config
-    made = [(call, without, _made(make, call, without)) for call, without in _CALLS]
+    made = {program: _made(make, program) for program in _PROGRAMS}
 
     def get_config(
-        args: Sequence[str] = (), plugins: Sequence[object] | None = None, **call: Any
+        args: Sequence[str] = (), plugins: Sequence[object] | None = None, **options: Any
     ) -> pytest.Config:
-        for each in made:
-            its_call, without, found = each
-            if found is None or call != its_call or "PYTEST_DEBUG" in os.environ:
-                continue
-            if _excluded(args) == without:
-                made.remove(each)
-                found.invocation_params = pytest.Config.InvocationParams(
-                    args=args, plugins=plugins, dir=Path.cwd()
-                )
-                return found
-        return make(args, plugins, **call)  # type: ignore[arg-type]
+        found = None
+        if _excluded(args) == {_WITHOUT} and "PYTEST_DEBUG" not in os.environ:
+            found = made.pop(options.get("prog"), None)
+        if found is None:
+            return make(args, plugins, **options)  # type: ignore[arg-type]
+        found.invocation_params = pytest.Config.InvocationParams(
+            args=args, plugins=plugins, dir=Path.cwd()
+        )
+        return found
 
     config.get_config = get_config  # type: ignore[assignment]
 
 
-def _made(
-    make: Callable[..., pytest.Config], call: dict[str, Any], without: set[str]
-) -> pytest.Config | None:
-    """A configuration; ``None`` where this version of pytest is not called in that way."""
+def _made(make: Callable[..., pytest.Config], program: str | None) -> pytest.Config | None:
+    """A configuration; ``None`` where pytest is of a version that takes no such argument."""
     try:
-        return make([word for name in without for word in ("-p", name)], **call)
+        return make(["-p", _WITHOUT], prog=program)
     except TypeError:
         return None
 
