@@ -48,6 +48,8 @@ class Sampler:
 
 def fork_samplers() -> None:
     """Start the process that forks, and have runs in forks of this one ask it."""
+    if sys.platform != "linux":  # not every system has sockets that keep messages apart
+        return
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     code = f"import sys; sys.path[:0] = {_FOLDERS!r}; from {__name__} import serve; "
     start = separate_process._popen
