@@ -22,7 +22,7 @@ CALLS = 30
 """What a verdict rests on, about."""
 LINES, TYPES, PATH, REST = "lines", "types", "path", "rest"
 _PARTS: tuple[tuple[Any, str, str], ...] = (
-    (diagnosis, "warm_up", LINES),
+    (diagnosis, "is_warm", LINES),
     (diagnosis.SurvivorTracker, "start", LINES),
     (diagnosis.SurvivorTracker, "stop", LINES),
     (diagnosis.SurvivorTracker, "read", LINES),

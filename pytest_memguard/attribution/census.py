@@ -142,9 +142,13 @@ def _types_hash_alike() -> bool:
     """Return whether no metaclass has a hash or an equality of its own."""
     seen = {id(object)}
     found: list[type] = [object]
+    known: set[int] = set()  # of metaclasses, which live as long as the classes held here
     for cls in found:
-        if type(cls) is not type and _hashes_differently(type(cls)):
-            return False
+        meta = type(cls)
+        if meta is not type and id(meta) not in known:
+            if _hashes_differently(meta):
+                return False
+            known.add(id(meta))
         fresh = [below for below in subclasses(cls) if id(below) not in seen]
         seen.update(map(id, fresh))
         found += fresh

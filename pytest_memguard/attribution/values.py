@@ -56,7 +56,9 @@ def extent(value: Any) -> int:
     """Return the length of a value; for a whole number, its bytes."""
     if type(value) is int:
         return (value.bit_length() + 7) // 8
-    return raw.length(value) or 0
+    # no subclass, which might have a length of its own
+    known = id(type(value)) in _KINDS
+    return len(value) if known else raw.length(value) or 0
 
 
 def length_of(growing_container: object) -> int:

@@ -116,6 +116,12 @@ class SurvivorTracker:
         return _difference(self._before, self._after)
 
 
+class _Warm:
+    """Whether memray has loaded everything."""
+
+    done = False
+
+
 def warm_up() -> str:
     """Load everything that memray loads on its first use, so that it does not count as growth.
 
@@ -130,7 +136,13 @@ def warm_up() -> str:
         tracker.read()
     finally:
         folder.close()
+    _Warm.done = _Warm.done or not tracker.note
     return tracker.note
+
+
+def is_warm() -> bool:
+    """Return whether memray will track; the first time, it loads everything."""
+    return _Warm.done or not warm_up()
 
 
 def _start_memray(file: TrackerFile) -> Any:

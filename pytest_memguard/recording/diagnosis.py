@@ -34,7 +34,7 @@ from pytest_memguard.model.leaks import (
 )
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.python_blocks import TracingStopped, traced_again
-from pytest_memguard.probes.surviving_blocks import SurvivingBlocks, SurvivorTracker, warm_up
+from pytest_memguard.probes.surviving_blocks import SurvivingBlocks, SurvivorTracker, is_warm
 from pytest_memguard.recording.calls import LEAST, TimedCall, in_time, make_calls
 from pytest_memguard.recording.further_search import searched_further
 from pytest_memguard.recording.settled_signals import forget_types
@@ -163,7 +163,7 @@ def _diagnosed(
     tracker = SurvivorTracker(folder)
     # without memray, or beside tracemalloc, lines take no further calls that would confirm it;
     # and there is no time for such of a slow callable
-    measures = bool(warm_up()) or tracemalloc.is_tracing() or calls < _CALLS
+    measures = not is_warm() or tracemalloc.is_tracing() or calls < _CALLS
     growth = HeapGrowth(measures=measures, seconds=_GROWTH_SECONDS, owners=owners)
     try:
         gc.collect()  # of the frozen heap nothing but free lists, which would hide blocks
