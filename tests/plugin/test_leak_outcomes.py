@@ -157,35 +157,43 @@ def test_strict(pytester, run, written, how):
     )
 
 
-@pytest.mark.parametrize(
-    ("raising", "words"),
-    [
-        ("pytest.skip('not twice')", "Skipped: not twice"),
-        ("pytest.xfail('not twice')", "XFailed: not twice"),
-        ("sys.exit(3)", "SystemExit: 3"),
-    ],
-)
-def test_other_ways_to_end_a_repetition(run, written, raising, words):
+def test_other_ways_to_end_a_repetition(run, written):
     """A repetition that skips, fails as expected or leaves is one that went wrong."""
     result = run(
-        f"""
+        """
         import sys
         import pytest
 
         TIMES = []
 
-        def test_it():
-            TIMES.append(1)
-            if len(TIMES) > 1:
-                {raising}
+        def is_again(name):
+            TIMES.append(name)
+            return TIMES.count(name) > 1
+
+        def test_skip():
+            if is_again("skip"):
+                pytest.skip("not twice")
+
+        def test_xfail():
+            if is_again("xfail"):
+                pytest.xfail("not twice")
+
+        def test_exit():
+            if is_again("exit"):
+                sys.exit(3)
         """,
         *CHECK,
         JSON,
     )
-    result.assert_outcomes(passed=1)
-    verdict = written()["test_it"]["leak"]["verdict"]
-    assert verdict["state"] == "undecided"
-    assert verdict["reason"].endswith(words)
+    result.assert_outcomes(passed=3)
+    verdicts = {name: test["leak"]["verdict"] for name, test in written().items()}
+    assert {verdict["state"] for verdict in verdicts.values()} == {"undecided"}
+    words = {name: verdict["reason"].split(": ", 1)[1] for name, verdict in verdicts.items()}
+    assert words == {
+        "test_skip": "Skipped: not twice",
+        "test_xfail": "XFailed: not twice",
+        "test_exit": "SystemExit: 3",
+    }
 
 
 @pytest.mark.parametrize("raising", ["KeyboardInterrupt", "pytest.exit('enough')"])
@@ -328,10 +336,9 @@ THREE = (
 )
 
 
-@pytest.mark.parametrize("flag", ["-x", "--maxfail=1"])
-def test_stop_at_first_failure(run, flag):
+def test_stop_at_first_failure(run):
     """The first leak stops a run that is to stop at its first failure."""
-    result = run(THREE, *CHECK, flag, "-p", "no:randomly")
+    result = run(THREE, *CHECK, "-x", "-p", "no:randomly")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines_random(
         ["*stopping after 1 failures*", "2 tests checked for leaks: *"]
@@ -555,24 +562,24 @@ PRINTS = """
 """
 
 
-@pytest.mark.parametrize("fails", [False, True], ids=["clean", "leaking"])
 @pytest.mark.parametrize("capture", ["fd", "sys", "no", "tee-sys"])
-def test_output_is_shown_once(run, capture, fails):
+def test_output_is_shown_once(run, capture):
     """What a test says is captured and shown as often as it was said in its one run."""
+    leaking = PRINTS.format(fails=True).replace("said-by", "leaks-by")
     result = run(
-        PRINTS.format(fails=fails),
+        PRINTS.format(fails=False) + leaking.replace("test_it", "test_leak"),
         *CHECK,
         f"--capture={capture}",
         "-rA",
         "-v",
     )
-    said = result.stdout.str() + result.stderr.str()
-    times = {
-        word: said.count(f"said-by-{word}") for word in ("print", "stderr", "descriptor", "log")
-    }
+    result.assert_outcomes(passed=1, failed=1)
+    text = result.stdout.str() + result.stderr.str()
     # it is shown at once and again in the summary, or in the failure as well
     shown = 2 if capture == "tee-sys" else 1
-    assert times == {"print": shown, "stderr": shown, "descriptor": 1, "log": 1}
+    expected = {"print": shown, "stderr": shown, "descriptor": 1, "log": 1}
+    for said in ("said-by", "leaks-by"):
+        assert {word: text.count(f"{said}-{word}") for word in expected} == expected
 
 
 def test_live_logs_are_shown_once(pytester, run):

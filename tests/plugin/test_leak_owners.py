@@ -33,10 +33,6 @@ CALLED_BY_PYTEST = {
         told = itertools.chain(map(warnings.warn, ["a"]), lost())
         pytest.warns(UserWarning, collections.deque, told, 0)
 """,
-    "callback": """
-    def test_it():
-        collections.deque(lost(), 0)
-""",
 }
 
 
