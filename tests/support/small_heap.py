@@ -1,6 +1,6 @@
-"""Keeps functions and descriptors of what has been imported out of the collector's sight.
+"""Keeps what has been imported, as far as nothing can grow in it, out of the collector's sight.
 
-They are half of the objects of a small process, and hold nothing that a call could add to. A
+Functions, descriptors, tuples and the like are two thirds of the objects of a small process. A
 search for a leak walks all objects some thirty times.
 """
 
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import (
     BuiltinFunctionType,
+    CellType,
     ClassMethodDescriptorType,
     FunctionType,
     GetSetDescriptorType,
@@ -18,21 +20,36 @@ from types import (
     WrapperDescriptorType,
 )
 from typing import Any, Final
+from weakref import ReferenceType
 
-_KINDS: Final = frozenset(
-    map(
-        id,  # hashing a type may run code of its metaclass
-        (
-            BuiltinFunctionType,
-            ClassMethodDescriptorType,
-            FunctionType,
-            GetSetDescriptorType,
-            MemberDescriptorType,
-            MethodDescriptorType,
-            WrapperDescriptorType,
-        ),
-    )
+
+def _ids(*kinds: type) -> frozenset[int]:
+    """Their ids: hashing a type may run code of its metaclass."""
+    return frozenset(map(id, kinds))
+
+
+_DESCRIPTORS: Final = _ids(
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    WrapperDescriptorType,
 )
+_HOLDERS: Final = _ids(
+    CellType,
+    ModuleSpec,
+    ReferenceType,
+    SourceFileLoader,
+    classmethod,
+    frozenset,
+    property,
+    staticmethod,
+    tuple,
+)
+_GROW_UNTRACKED: Final = _ids(bytearray, dict)
+_TURNS: Final = 3
+"""How often all are looked at: what holds others is hidden after them."""
 
 
 def hide_code() -> None:
@@ -41,15 +58,26 @@ def hide_code() -> None:
     for function in (untrack, keep):
         function.argtypes = [ctypes.py_object]
         function.restype = None
-    for held in gc.get_objects():
-        if id(type(held)) in _KINDS and not _holds_anything(held):
-            keep(held)
-            untrack(held)
+    gc.collect()  # the interpreter untracks some itself, and nothing else may be freed later
+    for _ in range(_TURNS):
+        for held in gc.get_objects():
+            if _is_constant(held):
+                keep(held)
+                untrack(held)
 
 
-def _holds_anything(held: Any) -> bool:
-    """Return whether a function has a container that may grow."""
-    if type(held) is not FunctionType:
+def _is_constant(held: Any) -> bool:
+    kind = id(type(held))
+    if kind in _DESCRIPTORS:
+        return True
+    if kind == id(FunctionType):
+        parts = (held.__defaults__, held.__kwdefaults__, held.__closure__)
+        return not held.__dict__ and not any(map(gc.is_tracked, filter(None, parts)))
+    return kind in _HOLDERS and not any(map(_may_grow, gc.get_referents(held)))
+
+
+def _may_grow(held: Any) -> bool:
+    kind = type(held)
+    if issubclass(kind, type):
         return False
-    parts = (held.__defaults__, held.__kwdefaults__, held.__closure__)
-    return bool(held.__dict__) or any(map(gc.is_tracked, filter(None, parts)))
+    return gc.is_tracked(held) or id(kind) in _GROW_UNTRACKED
