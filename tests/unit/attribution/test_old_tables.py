@@ -54,6 +54,20 @@ def test_tables_of_empty_lists() -> None:
     assert sum(one.count for one in found_here(SHORT)) == 0
 
 
+def test_a_few_among_many() -> None:
+    """Those that have another length are found, whatever has come and gone between them."""
+    lists = [[None] * (n % 7) for n in range(1_000)]
+    tables = OldTables(lists)
+    changed = {500: 9, 501: 1, 999: 300}
+    for n, length in changed.items():
+        lists[n][:] = [None] * length
+    now = [[None], *lists[700:], [], *lists[:300], *lists[301:601], *lists[650:700]]
+    places = {id(one): n for n, one in enumerate(lists)}
+    grown = {places[id(table.container)]: table for table in tables.grown(now)}
+    assert {n: table.length for n, table in grown.items()} == changed
+    assert {n: table.before for n, table in grown.items()} == {n: n % 7 for n in changed}
+
+
 @pytest.mark.parametrize(
     ("container", "grow"),
     [
