@@ -156,7 +156,7 @@ def test_settings_of_the_run(pytester, run):
     MORE = []
 
     def test_ignored(memguard):
-        verdict = memguard.check_leaks(lambda: MORE.append(bytearray(3000)))
+        verdict = memguard.check_leaks(lambda: MORE.append([None] * 400))
         assert verdict.state == "leaking"
         assert verdict.calls < 120
 
@@ -165,7 +165,7 @@ def test_settings_of_the_run(pytester, run):
 
     def test_not_tolerated(memguard):
         with pytest.raises(AssertionError):
-            memguard.check_leaks(lambda: KEPT.append(bytearray(3000)))
+            memguard.check_leaks(lambda: KEPT.append([None] * 400))
     """,
         "--mem-leak-calls=120",
     ).assert_outcomes(passed=3)

@@ -269,15 +269,15 @@ REGISTRY = {"a": [], "b": [], 1: [], 2: []}
 MADE = {uuid.uuid4().hex: [], id(REGISTRY): []}
 
 def add(key):
-    REGISTRY[key].append(bytearray(300))
+    REGISTRY[key].append([key])
 
 def test_a(): add("a")
-def test_b(): REGISTRY["b"].append(bytearray(300))
-def test_one(): REGISTRY[1].append(bytearray(300))
-def test_two(): REGISTRY[2].append(bytearray(300))
-def test_both(): add("a"); REGISTRY["b"].append(bytearray(3000))
-def test_made(): next(iter(MADE.values())).append(bytearray(300))
-def test_id(): MADE[id(REGISTRY)].append(bytearray(300))
+def test_b(): REGISTRY["b"].append([1])
+def test_one(): REGISTRY[1].append([1])
+def test_two(): REGISTRY[2].append([1])
+def test_both(): add("a"); REGISTRY["b"].append([1] * 300)
+def test_made(): next(iter(MADE.values())).append([1])
+def test_id(): MADE[id(REGISTRY)].append([1])
 """
 
 

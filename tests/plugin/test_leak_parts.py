@@ -418,7 +418,7 @@ def test_blocks_of_pytest_in_a_traceback(run, written):
         @pytest.mark.parametrize("error", [ValueError("a")])
         def test_beside(error):
             send(error)
-            KEPT.append(bytearray(3000))
+            KEPT.append([None] * 400)
     """
     flags = ("--mem-leak-check", "--mem-leak-calls=120", JSON)
     run(source, *flags).assert_outcomes(failed=2)
@@ -545,7 +545,7 @@ def test_the_table_of_atexit(leaks):
 
         def test_it():
             atexit.register(close, 1)
-            OPEN.append(bytearray(2000))
+            OPEN.append([None] * 250)
     """
     leak = leaks(source, calls=200)["test_it"]["leak"]
     told = {
@@ -578,7 +578,7 @@ def test_lines_of_what_only_atexit_holds(leaks):
             kept = Manager()
             [{"b": number} for number in range(40)]
             atexit.register(kept.stop)
-            OPEN.append(bytearray(2000))
+            OPEN.append([None] * 250)
     """
     leak = leaks(source, calls=200)["test_it"]["leak"]
     told = {
