@@ -44,5 +44,5 @@ _USED: Final = (
 
 def prepare() -> None:
     """Load those, and what memray itself loads later."""
-    forked_pytest.prepare(f"pytest_memguard.{name}" for name in _USED)
+    forked_pytest.prepare_runs(f"pytest_memguard.{name}" for name in _USED)
     hide_code()

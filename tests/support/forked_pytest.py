@@ -94,8 +94,14 @@ def _skip_search() -> None:
     FixtureManager.parsefactories = parsefactories  # type: ignore[method-assign]
 
 
-def prepare(ours: Iterable[str] = ()) -> None:
-    """Load everything, and what memray itself loads later.
+def prepare() -> None:
+    """Load everything, and have samplers of processes forked as well."""
+    fork_samplers()
+    prepare_runs()
+
+
+def prepare_runs(ours: Iterable[str] = ()) -> None:
+    """Load what runs need, and what memray itself loads later.
 
     Args:
         ours: as for `load`.
@@ -104,7 +110,6 @@ def prepare(ours: Iterable[str] = ()) -> None:
     _skip_search()
     make_configs()
     remember_entry_points()
-    fork_samplers()
     warm_up()  # memray looks up the names of all that is loaded when it is first used
     # pytest shows the source of a failure; to find it, inspect notes the file of every module
     inspect.getmodule(prepare.__code__)
