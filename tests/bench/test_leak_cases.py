@@ -91,7 +91,7 @@ def test_cases_pass(manifest, tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-c", str(tmp_path / "pytest.ini"), "-vv"]
     plugins = ["-pno:cacheprovider", "-pno:memray", "-pno:randomly", "-pno:xdist"]
-    reporting = ["--durations=0", "--durations-min=0.25", str(manifest.CASES)]
+    reporting = ["--durations=0", "--durations-min=1", str(manifest.CASES)]
     done = subprocess.run(
         [*command, *plugins, *reporting],
         env=environment,

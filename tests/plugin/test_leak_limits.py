@@ -733,18 +733,18 @@ def test_threads_of_many_leaks(pytester, run, written):
             def run(self):
                 STOP.wait()
 
-        @pytest.mark.parametrize("n", range(3))
+        @pytest.mark.parametrize("n", range(2))
         def test_polls(n):
             Poller(daemon=True).start()
     """
     ini = ("-o", "mem_leak_stop_at=256 MB, 200 files, 30 threads")
     result = run(source, "--mem-leak-check", JSON, "-p", "no:randomly", *ini)
-    result.assert_outcomes(failed=3)
+    result.assert_outcomes(failed=2)
     leaks = [test["leak"] for test in written().values()]
     assert len({leak["blame"]["fingerprint"] for leak in leaks}) == 1
     assert all(leak["calls"] < 60 for leak in leaks[1:])
     result.stdout.fnmatch_lines(
-        ["leaking: *, 3 tests: *; held by threading._active, thread test_it.Poller (leaking)"]
+        ["leaking: *, 2 tests: *; held by threading._active, thread test_it.Poller (leaking)"]
     )
 
 
