@@ -85,7 +85,9 @@ def fills(before: Container[int]) -> tuple[Fill, ...]:
 def _largest(new: NewObjects, before: Container[int], deadline: float) -> list[tuple[Any, int]]:
     """Return where to search for the holders of what is new, with the bytes of that.
 
-    It is searched from new objects that no other new object holds, the largest first.
+    It is searched from new objects that no other new object holds, the largest first. Where
+    such are in a cycle, each is held by another: it is searched from those that old objects
+    hold.
 
     Args:
         new: what the collector tracks.
@@ -101,15 +103,50 @@ def _largest(new: NewObjects, before: Container[int], deadline: float) -> list[t
         if id(value) not in before and id(value) not in below
     ]
     seen: set[int] = set()
-    sized: list[tuple[int, int, Any]] = []
-    for at, (top, start) in enumerate(tops):
+    sized = _sized(tops, new, seen, deadline)
+    if time.thread_time() < deadline:
+        entries = [(held, held) for held in _held_by_old(new, seen)]
+        sized += _sized(entries, new, seen, deadline)
+    sized.sort(key=lambda one: one[1], reverse=True)
+    return sized[:_MOST_TOPS]
+
+
+def _sized(
+    tops: list[tuple[Any, Any]], new: NewObjects, seen: set[int], deadline: float
+) -> list[tuple[Any, int]]:
+    """Return where to search from, with bytes, for each object that is large with all below it.
+
+    Args:
+        tops: the objects, each with where to search from.
+        new: what the collector tracks.
+        seen: ids of objects that are counted already.
+        deadline: by `time.thread_time`; objects that are not measured by then are left out.
+    """
+    found = []
+    for top, start in tops:
         if time.thread_time() > deadline:
             break
         size = 0 if id(top) in seen else _size_below(top, new.ids, seen)
         if size >= _LEAST_BYTES:
-            sized.append((size, -at, start))
-    sized.sort(key=lambda one: one[:2], reverse=True)
-    return [(start, size) for size, _, start in sized[:_MOST_TOPS]]
+            found.append((start, size))
+    return found
+
+
+def _held_by_old(new: NewObjects, seen: set[int]) -> list[Any]:
+    """Return the new objects that are not counted and that an old object refers to."""
+    rest = {id(held): held for held in new.objects if id(held) not in seen}
+    if not rest:
+        return []
+    everything = gc.get_objects()
+    own = new.own | {id(rest), id(everything)}
+    old = [held for held in everything if id(held) not in new.ids and id(held) not in own]
+    del everything
+    found: dict[int, Any] = {}
+    for start in range(0, len(old), _CHUNK):
+        held_ids = set(map(id, raw.referents(*old[start : start + _CHUNK])))
+        found |= {one: rest[one] for one in held_ids & rest.keys()}
+    order = {id(held): at for at, held in enumerate(new.objects)}
+    return sorted(found.values(), key=lambda held: order[id(held)])
 
 
 def _size_below(top: Any, new: set[int], seen: set[int]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from itertools import chain
 from typing import Final
 
 from pytest_memguard.judge.imports import may_be_imports, new_libraries
@@ -76,7 +77,7 @@ class KnownFill:
     """What a test of the baseline fills."""
 
     nodeid: str
-    """The test."""
+    """The test; empty for several that fill a part each."""
     size: int
     """Bytes."""
     took: int
@@ -93,8 +94,16 @@ def known_fills(
     *,
     is_complete: bool,
     loaded: frozenset[str] | None = None,
+    together: Sequence[Fill] = (),
 ) -> KnownFills:
-    """Return what the entries of one environment, by node id, say about fills."""
+    """Return what the entries of one environment say about fills.
+
+    Args:
+        entries: by node id.
+        is_complete: whether all notable tests were measured cold when they were saved.
+        loaded: libraries that were loaded when it was saved; ``None`` if they are not known.
+        together: what several tests fill, each a part of it.
+    """
     found: dict[str, KnownFill] = {}
     for nodeid, entry in entries.items():
         for fill in entry.fills:
@@ -103,7 +112,34 @@ def known_fills(
                 found[fill.holder] = KnownFill(
                     nodeid=nodeid, size=fill.size, took=max(0, entry.cold - entry.peak)
                 )
+    for fill in together:
+        if fill.holder not in found or fill.size > found[fill.holder].size:
+            found[fill.holder] = KnownFill(nodeid="", size=fill.size, took=fill.size)
     return KnownFills(is_complete=is_complete, by_holder=found, loaded=loaded)
+
+
+def added_fills(*parts: Sequence[Fill]) -> tuple[Fill, ...]:
+    """Return what was filled in several processes, the largest first.
+
+    Each may have filled another part of the same thing.
+    """
+    total: dict[str, int] = {}
+    for fill in chain(*parts):
+        total[fill.holder] = total.get(fill.holder, 0) + fill.size
+    return _ranked(total)
+
+
+def largest_fills(*parts: Sequence[Fill]) -> tuple[Fill, ...]:
+    """Return the most that was filled of each thing on several occasions, the largest first."""
+    most: dict[str, int] = {}
+    for fill in chain(*parts):
+        most[fill.holder] = max(fill.size, most.get(fill.holder, 0))
+    return _ranked(most)
+
+
+def _ranked(sizes: Mapping[str, int]) -> tuple[Fill, ...]:
+    ranked = sorted(sizes.items(), key=lambda one: (-one[1], one[0]))
+    return tuple(Fill(holder=holder, size=size) for holder, size in ranked)
 
 
 def against(
@@ -187,7 +223,7 @@ def _against_others(
 ) -> Against:
     """Judge a first call that fills no more of anything than other tests do on record."""
     tests = {
-        test.nodeid: test.took
+        test.nodeid or fill.holder: test.took
         for fill in calls.fills
         if (test := known.by_holder.get(fill.holder)) is not None
     }

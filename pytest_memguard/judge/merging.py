@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import ceil, floor, log10
 from typing import Final
 
-from pytest_memguard.judge.cold_and_warm import NOTABLE
+from pytest_memguard.judge.cold_and_warm import NOTABLE, largest_fills
 from pytest_memguard.judge.imports import imports_may_explain
 from pytest_memguard.judge.noise import (
     READINGS,
@@ -98,7 +98,11 @@ def merge_baselines(old: Baseline, new: Baseline) -> Baseline:
         if (parts := [p for p in (old, new) if environment in p.environments])
         and all(environment in p.loaded for p in parts)
     }
-    return Baseline(environments=environments, measured_cold=cold, loaded=loaded)
+    filled = {
+        environment: largest_fills(*(part.filled.get(environment, ()) for part in (old, new)))
+        for environment in (*old.filled, *new.filled)
+    }
+    return Baseline(environments=environments, measured_cold=cold, loaded=loaded, filled=filled)
 
 
 def rounded(entry: BaselineEntry, metric: str = RSS.name) -> BaselineEntry:

@@ -268,7 +268,8 @@ def _first_of(fills: Sequence[Fill], known: KnownFills) -> str:
     """Return which test filled it when the baseline was saved, if that is known."""
     for fill in fills:
         if fill.holder in known.by_holder:
-            return f": {known.by_holder[fill.holder].nodeid} filled it when it was saved"
+            who = known.by_holder[fill.holder].nodeid or "several tests"
+            return f": {who} filled it when it was saved"
     return ""
 
 

@@ -151,6 +151,8 @@ class Baseline:
     loaded: Mapping[EnvironmentKey, frozenset[str]] = field(default_factory=dict)
     """Libraries that were loaded when the tests were saved, by environment, where they are
     known."""
+    filled: Mapping[EnvironmentKey, tuple[Fill, ...]] = field(default_factory=dict)
+    """What tests fill together, each too little to be on record by itself, by environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from pytest_memguard.sizes import KIB
 from pytest_memguard.storage.baseline_writer import FORMAT, KEY_FIELDS
 
 # 1: first format.
-# 2: measured_cold and loaded, and for a test cold and fills.
+# 2: measured_cold, loaded and filled, and for a test cold and fills.
 _FORMATS: Final = range(1, FORMAT + 1)
 
 _MEND: Final = "mend it or move it away"
@@ -120,6 +120,7 @@ def _baseline(data: object) -> Baseline:
     environments: dict[EnvironmentKey, dict[str, BaselineEntry]] = {}
     measured_cold: set[EnvironmentKey] = set()
     loaded: dict[EnvironmentKey, frozenset[str]] = {}
+    filled: dict[EnvironmentKey, tuple[Fill, ...]] = {}
     met: dict[str, int] = {}
     shared: dict[BaselineEntry, BaselineEntry] = {}
     for index, part in enumerate(data["environments"]):
@@ -132,13 +133,18 @@ def _baseline(data: object) -> Baseline:
             measured_cold.add(environment)
         if "loaded" in part:
             loaded[environment] = _loaded(part["loaded"], index)
+        if "filled" in part:
+            filled[environment] = _filled(part["filled"], index)
         # many tests have the same numbers, which are rounded: one entry for all of these
         environments[environment] = {
             nodeid: shared.setdefault(entry, entry)
             for nodeid, entry in _entries(tests, met, scale)
         }
     return Baseline(
-        environments=environments, measured_cold=frozenset(measured_cold), loaded=loaded
+        environments=environments,
+        measured_cold=frozenset(measured_cold),
+        loaded=loaded,
+        filled=filled,
     )
 
 
@@ -171,6 +177,14 @@ def _loaded(value: object, index: int) -> frozenset[str]:
         msg = f"environment {index + 1} has {value!r:.40} for loaded; {_MEND}"
         raise _Wrong(msg, '"loaded"')
     return frozenset(value)
+
+
+def _filled(value: object, index: int) -> tuple[Fill, ...]:
+    try:
+        return tuple(map(_fill, value if isinstance(value, list) else [value]))
+    except _Wrong as error:
+        msg = f"environment {index + 1} has {value!r:.40} for filled; {_MEND}"
+        raise _Wrong(msg, '"filled"') from error
 
 
 def _scale(part: Json, environment: EnvironmentKey, index: int) -> int:

@@ -37,8 +37,12 @@ def dump_baseline(baseline: Baseline) -> Iterator[str]:
             cold = {"measured_cold": True} if environment in baseline.measured_cold else {}
             known = baseline.loaded.get(environment)
             loaded = "" if known is None else f'\n   "loaded": {json.dumps(sorted(known))},'
+            rows = [
+                [one.holder, _scaled(one.size)] for one in baseline.filled.get(environment, ())
+            ]
+            filled = f'\n   "filled": {json.dumps(rows)},' if rows else ""
             head = json.dumps(names | unit | cold)
-            yield f'{separator}  {head[:-1]},{loaded} "tests": {{\n'
+            yield f'{separator}  {head[:-1]},{loaded}{filled} "tests": {{\n'
             yield from _dump_entries(entries, KIB if metric.is_memory else 1)
             yield "\n  }}"
             separator = ",\n"

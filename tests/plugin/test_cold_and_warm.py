@@ -255,3 +255,46 @@ def test_an_own_fill_grew_beside_a_shared_one(run, shared):
     result = run(BOTH, "--mem-compare")
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["FAILED test_it.py::test_b*"])
+
+
+PARTS = """
+    PARTS = {{}}
+
+    def part(name):
+        if name not in PARTS:
+            PARTS[name] = [b"x" * 10_000 for _ in range({many})]
+        return PARTS[name]
+"""
+FILLERS = """
+    import pytest
+    import parts
+
+    @pytest.mark.parametrize("name", range(4))
+    def test_part(name):
+        assert parts.part(name)
+
+    def test_all():
+        assert all(map(parts.part, range(4)))
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("-n2",)], ids=["plain", "workers"])
+def test_what_several_tests_fill(run, pytester, flags):
+    """A test that fills alone what several had filled is no regression, unless it grew."""
+    pytester.makepyfile(parts=PARTS.format(many=150))
+    run(FILLERS, "--mem-save", *flags, plugins=["xdist.plugin"] if flags else [])
+    file = pytester.path / ".memguard" / "baseline.json"
+    (environment,) = json.loads(file.read_text(encoding="utf-8"))["environments"]
+    ((holder, size),) = environment["filled"]
+    assert holder == "parts.PARTS"
+    assert 5.5 * 1024 <= size <= 13 * 1024  # twice where both workers fill all of it
+    result = run(FILLERS, "--mem-compare", "-k", "all")
+    result.assert_outcomes(passed=1, deselected=4)
+    if not flags:  # a worker may have had it as its first
+        result.stdout.fnmatch_lines(["compared with *: 1 fills what another test had filled"])
+        pytester.makepyfile(parts=PARTS.format(many=300))
+        grown = run(FILLERS, "--mem-compare", "-k", "all")
+        grown.assert_outcomes(failed=1, deselected=4)
+        grown.stdout.fnmatch_lines(
+            ["*and fills parts.PARTS (*no test on record fills as much*"]
+        )

@@ -190,6 +190,7 @@ class RegressionCheck(TestCheck):
                 known,
                 is_complete=environment in self._old.measured_cold,
                 loaded=self._old.loaded.get(environment),
+                together=self._old.filled.get(environment, ()),
             )
         return self._fills
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.checks.globs import matcher
+from pytest_memguard.judge.cold_and_warm import largest_fills
 from pytest_memguard.judge.merging import merged
 from pytest_memguard.judge.readings import by_test, environment_key, pooled_entries
 from pytest_memguard.judge.regression import gone_change, judge_entry
@@ -19,6 +20,7 @@ from pytest_memguard.model.baselines import (
     Change,
     EnvironmentKey,
     FailRule,
+    Fill,
 )
 from pytest_memguard.model.metrics import RSS
 from pytest_memguard.model.results import Environment, Outcome, Run
@@ -58,7 +60,12 @@ class Saver:
         self._accepts = [matcher(glob) for glob in settings.accept]
 
     def save(
-        self, run: Run, gone: frozenset[str], part: str, libraries: frozenset[str]
+        self,
+        run: Run,
+        gone: frozenset[str],
+        part: str,
+        libraries: frozenset[str],
+        fills: Sequence[Fill] = (),
     ) -> list[str]:
         """Store, and report what changed.
 
@@ -67,6 +74,7 @@ class Saver:
             gone: tests on record that no longer exist.
             part: why it is not known which those are; empty if it is known.
             libraries: those that the run has loaded.
+            fills: what its tests fill together.
 
         Returns:
             Lines for the report.
@@ -81,7 +89,7 @@ class Saver:
         def change(found: Baseline | None) -> Baseline:
             nonlocal before, tests
             before = found
-            changed, tests = self._changed(found, run, gone, libraries)
+            changed, tests = self._changed(found, run, gone, libraries, fills)
             return changed
 
         after = update_baseline(self._path, change)
@@ -122,6 +130,7 @@ class Saver:
         run: Run,
         gone: frozenset[str],
         libraries: frozenset[str],
+        fills: Sequence[Fill],
     ) -> tuple[Baseline, int]:
         """What shall be on record, and how many tests of the run have numbers."""
         environments: dict[EnvironmentKey, Mapping[str, BaselineEntry]] = dict(
@@ -154,7 +163,8 @@ class Saver:
                     environments[environment] = {
                         n: e for n, e in entries.items() if n not in gone
                     }
-        return self._marked(before or Baseline(), environments, measured, libraries), tests
+        after = self._marked(before or Baseline(), environments, measured, libraries, fills)
+        return after, tests
 
     def _marked(
         self,
@@ -162,20 +172,29 @@ class Saver:
         environments: Mapping[EnvironmentKey, Mapping[str, BaselineEntry]],
         measured: Mapping[EnvironmentKey, set[str]],
         libraries: frozenset[str],
+        fills: Sequence[Fill],
     ) -> Baseline:
         """Return what shall be on record, with what is known of all tests of an environment."""
         cold, loaded = set(before.measured_cold), dict(before.loaded)
+        filled = dict(before.filled)
         for environment, nodeids in measured.items():
             is_whole = nodeids.issuperset(environments[environment])
             was_cold = environment in cold or is_whole
             (cold.add if self._cold and was_cold else cold.discard)(environment)
             if environment.metric != RSS.name:
                 continue
+            known = () if is_whole else filled.get(environment, ())
+            filled[environment] = largest_fills(known, fills)
             if is_whole:
                 loaded[environment] = libraries
             elif environment in loaded:
                 loaded[environment] |= libraries
-        return Baseline(environments=environments, measured_cold=frozenset(cold), loaded=loaded)
+        return Baseline(
+            environments=environments,
+            measured_cold=frozenset(cold),
+            loaded=loaded,
+            filled=filled,
+        )
 
 
 def _largest(saved: Baseline) -> str:

@@ -98,7 +98,9 @@ class BaselineReport:
                 self._lines.append(one_line(line))
         if self._saver is not None:
             try:
-                self._lines += self._saver.save(run, gone, part, self._loaded.names())
+                libraries = self._loaded.names()
+                fills = self._confirm.shared_fills.fills() if self._confirm is not None else ()
+                self._lines += self._saver.save(run, gone, part, libraries, fills)
             except (OSError, ConfigError) as error:
                 self._lines.append(one_line(f"nothing was saved: {error}"))
                 _fail(session)

@@ -75,6 +75,9 @@ def register_baseline(
     if settings.saves or settings.accept:
         config.stash[LOADED] = loaded
         config.pluginmanager.register(loaded, "memguard-loaded-libraries")
+        if parts.confirm is not None:
+            shared = parts.confirm.shared_fills
+            config.pluginmanager.register(shared, "memguard-shared-fills")
     scope = Scope(config)
     config.pluginmanager.register(scope, "memguard-scope")
     if collector is not None:

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import importlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_memguard.allocator.free_lists import freeze
@@ -42,6 +42,7 @@ def answer(
     enough: int | None = None,
     foreign: bool = False,
     names_fills: bool = False,
+    others: Sequence[pytest.Item] = (),
     traced_call: int = 0,
 ) -> Any:
     """Run a test as a request says.
@@ -54,6 +55,7 @@ def answer(
         enough: bytes up to which one call will do; ``None`` for two calls in any case.
         foreign: whether slack of allocators of extensions counts.
         names_fills: whether to call it once, and name what holds what that leaves.
+        others: tests that are called after it then.
         traced_call: the call whose lines are wanted; 0 for the peaks of both.
     """
     detach(item.config)
@@ -61,7 +63,7 @@ def answer(
     if traced_call:
         return list(map(SITE_CODEC.write, rerun.lines(item, traced_call)))
     if names_fills:
-        return {"fills": _fills_of(lambda: rerun.alone(item, metric))}
+        return {"fills": _fills_of(lambda: rerun.unmeasured((item, *others)))}
     gc.collect()
     freeze()  # the collections of the test need not look at what was there before
     before = set(sys.modules)

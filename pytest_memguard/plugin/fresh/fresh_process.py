@@ -162,4 +162,5 @@ class FreshProcess:
         if self._code is not None:
             self._code.map_again()
         item = self._items[request.pop("nodeid")]
-        return answer(self._rerun(), item, **request)
+        others = [self._items[nodeid] for nodeid in request.pop("others", ())]
+        return answer(self._rerun(), item, others=others, **request)

@@ -39,6 +39,7 @@ from pytest_memguard.plugin.fresh.measured_again import (
     named,
     peak_of,
 )
+from pytest_memguard.plugin.fresh.shared_fills import SharedFills
 from pytest_memguard.plugin.names import MUST_NOT_RUN_AGAIN
 
 KEY: Final = "memguard_measured_again"
@@ -64,11 +65,13 @@ class FreshRegressions:
     Attributes:
         count: how many measurements were made.
         seconds: how long they took.
+        shared_fills: finds what tests fill together.
     """
 
     def __init__(
         self, times: int, process: FreshProcess, stores: Callable[[Outcome], bool]
     ) -> None:
+        self.shared_fills = SharedFills(process)
         self._times = times
         self._process = process
         self._stores = stores
@@ -190,9 +193,12 @@ class FreshRegressions:
         """
         call = outcome.phase("call")
         peak = call.peak() if call is not None else None
-        if call is None or peak is None or peak.high <= NOTABLE:
+        if call is None or peak is None or outcome.result != "passed":
             return outcome
-        if outcome.result != "passed" or not self._stores(outcome):
+        if not self._stores(outcome):
+            return outcome
+        if peak.high <= NOTABLE:
+            self.shared_fills.note(outcome, call.seconds)
             return outcome
         again = again_from(self._answer(outcome, call.seconds, 0, RSS.name), call_peak)
         if again.calls is None or again.cold is None:

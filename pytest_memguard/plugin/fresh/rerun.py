@@ -99,17 +99,24 @@ class Rerun:
         Returns:
             What it used, as JSON; ``None`` where that is not known.
         """
-        from pytest_memguard.plugin.pytest_internals.running import runtestprotocol
-
         # only what is limited is measured; no peak is as high as this
         limits = (
             () if metric == RSS.name else (Budget(limit=_NO_LIMIT, where="", metric=metric),)
         )
         self.take_slack()
         self._begin(Requirements(record=True, limits=limits, foreign=foreign))
-        reports = runtestprotocol(item, log=False, nextitem=None)
-        passed = all(report.passed for report in reports)
+        passed = _passes(item)
         return self._answer(item.nodeid, "passed" if passed else "failed")
+
+    def unmeasured(self, items: Sequence[pytest.Item]) -> None:
+        """In a child in which no test has run: run tests, and leave nothing behind but theirs.
+
+        Args:
+            items: the tests.
+        """
+        self._tests.paused = True  # what takes slack would be among what is new afterwards
+        for item in items:
+            _passes(item)
 
     def take_slack(self) -> None:
         """In a process that only measures and ends: take all slack."""
@@ -151,3 +158,11 @@ class Rerun:
                 imports=state.imports,
             )
         )
+
+
+def _passes(item: pytest.Item) -> bool:
+    """Run a test, and return whether it has passed."""
+    from pytest_memguard.plugin.pytest_internals.running import runtestprotocol
+
+    reports = runtestprotocol(item, log=False, nextitem=None)
+    return all(report.passed for report in reports)

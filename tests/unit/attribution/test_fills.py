@@ -97,3 +97,27 @@ def test_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run_in_fork(child, 60)
     assert not result.problem
     assert result.value < 0.3, result.value
+
+
+class Node:
+    """Refers to its like."""
+
+    def __init__(self) -> None:
+        """Refer to itself at first."""
+        self.other = self
+        self.rows = [bytes(1000) for _ in range(200)]
+
+
+@alone
+def test_what_is_in_a_cycle() -> None:
+    """Objects each of which another one holds are found from what holds one of them."""
+
+    def call() -> None:
+        for _ in range(3):
+            node, other = Node(), Node()
+            node.other, other.other = other, node
+            REGISTRY[f"node {len(REGISTRY)}"] = node
+
+    found = filled(call)
+    assert list(found) == [f"{__name__}.REGISTRY"]
+    assert 1200 <= found[f"{__name__}.REGISTRY"] <= 1400

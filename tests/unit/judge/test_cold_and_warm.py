@@ -10,6 +10,7 @@ from pytest_memguard.judge.cold_and_warm import (
     Against,
     KnownFill,
     TwoCalls,
+    added_fills,
     against,
     grew_before,
     grown_holders,
@@ -242,3 +243,19 @@ def test_grown_holders(cold, own, fills, expected) -> None:
     calls = TwoCalls(cold=rss(40), warm=rss(0), fills=fills)
     known = known_fills(RECORD, is_complete=True)
     assert expected == grown_holders(budget, replace(stored, fills=own), calls, known)
+
+
+@pytest.mark.parametrize(
+    ("took", "expected"),
+    [
+        pytest.param(6, Against.FILL_IS_KNOWN, id="all-parts"),
+        pytest.param(9, Against.FILL_IS_NEW, id="more-than-these"),
+    ],
+)
+def test_what_several_tests_fill(took, expected) -> None:
+    """A test that fills alone what others filled, each a part, fills what is known."""
+    together = added_fills((fill("data.parts", 4),), (fill("data.parts", 2), fill("data.x", 1)))
+    assert together == (fill("data.parts", 6), fill("data.x", 1))
+    known = known_fills({}, is_complete=True, together=together)
+    calls = TwoCalls(cold=rss(took), warm=rss(0), fills=(fill("data.parts", took),))
+    assert against(*limit(), calls, known) is expected

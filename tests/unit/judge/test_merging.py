@@ -421,3 +421,17 @@ def test_loaded_libraries() -> None:
     assert merge_baselines(Baseline(), new).loaded == new.loaded
     assert merge_baselines(replace(old, loaded={}), new).loaded == {}
     assert merge_baselines(old, replace(new, loaded={})).loaded == {}
+
+
+def test_what_tests_fill_together() -> None:
+    """Of each thing the most is kept that was filled."""
+    old = Baseline(
+        environments={PLACE: {"a": COLD}}, filled={PLACE: (Fill(holder="data.a", size=3),)}
+    )
+    new = Baseline(
+        environments={PLACE: {"b": COLD}},
+        filled={PLACE: (Fill(holder="data.b", size=4), Fill(holder="data.a", size=2))},
+    )
+    both = (Fill(holder="data.b", size=4), Fill(holder="data.a", size=3))
+    assert merge_baselines(old, new).filled == {PLACE: both}
+    assert merge_baselines(Baseline(), new).filled == new.filled

@@ -15,6 +15,7 @@ from pytest_memguard.model.baselines import (
     Baseline,
     BaselineEntry,
     EnvironmentKey,
+    Fill,
     LineEntry,
     StageEntry,
 )
@@ -135,6 +136,16 @@ def test_loaded_libraries_have_a_line() -> None:
     assert baseline == parse_baseline(text, "baseline.json")
     with pytest.raises(ConfigError, match=r"environment \d has \[3\] for loaded"):
         parse_baseline(text.replace('["numpy", "pandas"]', "[3]"), "baseline.json")
+
+
+def test_what_tests_fill_together_has_a_line() -> None:
+    """It comes back with the environment."""
+    baseline = replace(BASELINE, filled={PLACE: (Fill(holder="data.parts", size=3 << 20),)})
+    text = text_of(baseline)
+    assert '\n   "filled": [["data.parts", 3072]], "tests": {\n' in text
+    assert baseline == parse_baseline(text, "baseline.json")
+    with pytest.raises(ConfigError, match=r"environment \d has 3 for filled"):
+        parse_baseline(text.replace('[["data.parts", 3072]]', "3"), "baseline.json")
 
 
 def test_order_of_writing_does_not_matter() -> None:
