@@ -6,6 +6,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pytest_memguard.attribution.c_memory import CMemory
@@ -155,9 +156,11 @@ class Division:
             # what C code alone knows is held by old pointers as easily as by new ones
             if heap.path is None and heap.has_objects:
                 heap.path = c_memory.holder(marker.native(heap.held))
+        cut_short = not self._sizes.complete or time.thread_time() > deadline
         groups.find_second_holders()
         groups.find_hidden_references()
-        return [*groups.shared_out(), *map(groups.holding_of, left)]
+        found = [*groups.shared_out(), *map(groups.holding_of, left)]
+        return [replace(one, is_cut_short=cut_short) for one in found]
 
 
 def _without_renewed(

@@ -65,7 +65,8 @@ def kept_by_c(
     """
     last = max((pieces[index].part for index in held), default=0)
     sample = {index for index in held if 0 < pieces[index].part < last}
-    objects = [one for one in marker.objects(sorted(sample)) if not _is_of_code(one)]
+    # the interpreter itself refers to frames
+    objects = [one for one in marker.objects(sorted(sample)) if type(one) is not FrameType]
     if not objects or len(held) > _MOST_BLOCKS or has_threads(map(type, objects)):
         return None
     counts = _unreported(objects, containers, marker, new_objects)
@@ -78,11 +79,6 @@ def kept_by_c(
     return KeptByC(
         share=len(stays) / len(sample), kinds=tuple(sorted(kind for kind, _ in kinds))
     )
-
-
-def _is_of_code(held: Any) -> bool:
-    """Return whether it is a class or frame, to which the interpreter itself refers."""
-    return issubclass(type(held), type) or type(held) is FrameType
 
 
 def _unreported(

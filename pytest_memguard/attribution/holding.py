@@ -36,5 +36,7 @@ class Holding:
     """Whether there are so many of them that not all were looked at."""
     kept_by_c: KeptByC | None = None
     """What of it would stay if the holder let go."""
+    is_cut_short: bool = False
+    """Whether there was too little time to look for all holders."""
     others: tuple[str, ...] = ()
     """Names of further holders of the same blocks."""

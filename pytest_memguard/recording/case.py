@@ -58,6 +58,10 @@ _SLACK: Final = (
 _UNSEEN: Final = (
     "a cache is filling: {}; there was no time to see whether anything grows beside it"
 )
+_DIVIDED_IN_PART: Final = (
+    "there was too little time to look for all holders: the growth may be divided otherwise "
+    "the next time"
+)
 _INTERRUPTED: Final = "the run was interrupted"
 _LONGER: Final = 3
 """How many times as many calls show whether a container keeps growing."""
@@ -298,6 +302,8 @@ class Case:
                 self._is_undivided = True
                 causes = None
             self._knows_causes = causes is not None
+            if any(cause.holding.is_cut_short for cause in causes or ()):
+                self._explanation.add_note(_DIVIDED_IN_PART)
             if causes is None:
                 causes = self._undivided(so_far)
             excluded = [

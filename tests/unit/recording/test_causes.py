@@ -12,9 +12,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from pytest_memguard.attribution.division import Division
 from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leftover import Heap, _holds
 from pytest_memguard.attribution.uppermost import from_above
+from pytest_memguard.probes.block_tracker import BlockTracker, memory_reader
+from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.recording.causes import Cause, _resources, causes_of
 from tests.support.fresh_process import alone
 from tests.unit.attribution.leaking import NAME, module
@@ -213,6 +216,31 @@ def test_what_the_frames_of_a_traceback_hold() -> None:
     made_at = min(lines) + 5
     assert lines[made_at] / 16 == pytest.approx(2, abs=1.1)  # the object, and its values
     assert min(lines[made_at + more] for more in (1, 2)) >= 16  # the lists
+
+
+LOST = """
+def leak():
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object([object(), object()]))
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 30.0])
+@alone
+def test_a_division_that_is_cut_short(seconds) -> None:
+    """Where not all was looked at, that is known of what was found."""
+    with module(LOST) as made:
+        made.leak()
+        division = Division(seconds=seconds)
+        tracker = BlockTracker(TrackerFolder())
+        tracker.start()
+        for _ in range(16):
+            made.leak()
+        tracker.stop()
+        found = division.finish(
+            tracker.read, memory_reader(), calls=16, parts=[16], collect=gc.collect
+        )
+    assert found
+    assert {one.is_cut_short for one in found} == {not seconds}
 
 
 KEPT_BY_C = """
