@@ -70,7 +70,9 @@ def kept_by_c(
     if not objects or len(held) > _MOST_BLOCKS or has_threads(map(type, objects)):
         return None
     counts = _unreported(objects, containers, marker, new_objects)
-    kept = _kept(counts, objects, held, marker) if counts else []
+    # the tables of the containers, if they have moved, are no further references
+    tables = set().union(*(marker.buffers(part) for one in containers for part in _parts(one)))
+    kept = _kept(counts, objects, held - tables, marker) if counts else []
     tops = marker.indices_of(map(id, kept))
     stays = set().union(*map(marker.reached, sorted(tops))) & sample
     if len(tops) < _LEAST_CALLS * calls or len(stays) < _LEAST_SHARE * len(sample):

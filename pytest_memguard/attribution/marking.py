@@ -315,6 +315,8 @@ class BlockMarker:
             mine = {index} | (self.buffers(held) & left)
             reported = Counter(filter(ids.__contains__, map(id, raw.referents(held))))
             left -= mine
+            if issubclass(type(held), ReferenceType):
+                continue  # its memory points to what it does not keep
             more = self._counted(mine, ids) - reported
             yield from ((index, address, count) for address, count in more.items())
         for index in sorted(left):

@@ -257,6 +257,17 @@ def leak():
     KEPT[len(KEPT)] = [kind, [object(), object()]]
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(kind))
 """
+KEPT_BY_C_BESIDE_WEAK = """
+KEPT = {}
+
+
+def leak():
+    class Kind:
+        pass
+
+    KEPT[len(KEPT)] = [weakref.ref(Kind), Kind, [object() for _ in range(12)]]
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(Kind))
+"""
 KEPT_BY_CYCLES = """
 KEPT = {}
 CODE = (lambda: None).__code__
@@ -288,8 +299,13 @@ def leak():
 
 @pytest.mark.parametrize(
     ("source", "words"),
-    [(KEPT_BY_C, "Kind objects"), (KEPT_BY_CYCLES, "tuple objects"), (KEPT_BY_NONE_OTHER, "")],
-    ids=["references", "cycles", "nothing"],
+    [
+        (KEPT_BY_C, "Kind objects"),
+        (KEPT_BY_C_BESIDE_WEAK, "type objects"),
+        (KEPT_BY_CYCLES, "tuple objects"),
+        (KEPT_BY_NONE_OTHER, ""),
+    ],
+    ids=["references", "references-beside-weak-ones", "cycles", "nothing"],
 )
 @alone
 def test_what_would_stay_if_the_holder_let_go(source, words) -> None:
