@@ -37,6 +37,8 @@ _FEW_CALLS: Final = 3
 """Up to so many calls a count does not show whether each call leaves as many blocks."""
 _CLEARLY_MORE: Final = 1.25
 """How many times the growth of the first round that of the last one is where it rises."""
+_MUCH_LESS: Final = 0.75
+"""The share of the highest growth of a round below which another round grew much less."""
 _IN_PLACE_BLOCKS_PER_CALL: Final = 0.5
 """A line with fewer blocks per call has one that grows in place, or leaks in few calls."""
 
@@ -69,6 +71,23 @@ def rising_rates(rounds: Iterable[Round], signal: Signal) -> tuple[float, float]
     if not rises or not 0 < _CLEARLY_MORE * rates[0] < rates[-1]:
         return None
     return (rates[0], rates[-1])
+
+
+def is_uneven(rounds: Iterable[Round], signal: Signal) -> bool:
+    """Return whether a signal grew much less in some rounds than in others.
+
+    Then not every call leaks: one may find an entry of an earlier call in the registry that it
+    adds to, as where the key is the address of an object.
+
+    Args:
+        rounds: all rounds of the check, without the warm-up.
+        signal: the signal.
+    """
+    tail = latest(tuple(rounds))
+    if len(tail) < LEAST_ROUNDS or signal not in signals_of(tail):
+        return False
+    rates = [moved / calls for calls, moved in pairs_of(tail, signal)]
+    return min(rates) < _MUCH_LESS * max(rates) and rising_rates(tail, signal) is None
 
 
 def rate_after(rounds: Sequence[Round], signal: Signal, calls: int) -> float | None:

@@ -24,7 +24,7 @@ from pytest_memguard.attribution.values import Value, length_of
 from pytest_memguard.clock import Clock
 from pytest_memguard.codecs.leak_codecs import WHOLE_DIAGNOSIS_CODEC
 from pytest_memguard.forking.isolation import can_fork, run_in_fork
-from pytest_memguard.judge.growth_scales import measured_rate, rate_after
+from pytest_memguard.judge.growth_scales import is_uneven, measured_rate, rate_after
 from pytest_memguard.model.leaks import (
     NOT_FOLLOWED,
     STARTS_TRACEMALLOC,
@@ -368,7 +368,7 @@ def calls_for(seconds: float, verdict: Verdict, limit: float = inf) -> tuple[int
         verdict: how the signals grow.
         limit: seconds for all trackers together.
     """
-    is_steady = _blocks_per_call(verdict) >= 1
+    is_steady = _blocks_per_call(verdict) >= 1 and not is_uneven(verdict.rounds, "blocks")
     calls = _CALLS if is_steady else _CALLS_IF_SPARSE
     in_time = min(_SECONDS, limit / _RUNS) / max(seconds, 1e-9)
     calls = max(LEAST, int(min(calls, in_time)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.judge.growth_scales import rate_after
+from pytest_memguard.judge.growth_scales import is_uneven, rate_after
 from pytest_memguard.judge.per_call import LINES, scaled_to_all_calls
 from pytest_memguard.model.leak_sizes import bytes_per_call
 from pytest_memguard.model.leaks import (
@@ -86,6 +86,22 @@ def test_growth_that_rises_with_every_call(blocks, later, note) -> None:
     _, scaled = scaled_to_all_calls(verdict, diagnosis)
     assert any(note in text for text in scaled.notes) == bool(note)
     assert rate_after(verdict.rounds, "blocks", 64) == pytest.approx(later, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "uneven"),
+    [
+        ([30, 20] * 6, True),
+        ([30, 27] * 6, False),
+        ([30 + 3 * n for n in range(ROUNDS)], False),
+        ([0] * ROUNDS, False),
+    ],
+    ids=["uneven", "nearly-even", "rises", "flat"],
+)
+def test_rounds_in_which_not_every_call_leaks(blocks, uneven) -> None:
+    """Growth that rises with every call is no uneven growth."""
+    rounds = leaking([rate("blocks", 2.5)], blocks=blocks).rounds
+    assert is_uneven(rounds, "blocks") == uneven
 
 
 def tables(number: int, size: float) -> LeakLine:
