@@ -23,6 +23,7 @@ from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.retention import Search, retention_path
 from pytest_memguard.attribution.second_holder import second_holder
 from pytest_memguard.attribution.sizes import Grown
+from pytest_memguard.attribution.thread_locals import is_thread_local
 from pytest_memguard.attribution.threads import has_threads, is_of_thread, on_stacks
 from pytest_memguard.attribution.values import is_atexit
 from pytest_memguard.model.leaks import RetentionPath
@@ -242,7 +243,7 @@ class HolderGroups:
             The heaps that still have blocks.
         """
         for group in weak:
-            homes = [heap for heap in heaps if not heap.held.isdisjoint(group.referred)]
+            homes = [heap for heap in heaps if self._has(heap, group)]
             home = max(homes, key=lambda heap: heap.path is not None, default=None)
             if home is not None:
                 home.held |= group.held & (self.unclaimed() | group.referred)
@@ -251,6 +252,14 @@ class HolderGroups:
             for heap in heaps:
                 heap.held -= group.held
         return [heap for heap in heaps if heap.held]
+
+    def _has(self, heap: Heap, weak: _Group) -> bool:
+        """Return whether a heap has what weak references refer to, or a local that has them."""
+        if not heap.held.isdisjoint(weak.referred):
+            return True
+        local = map(id, filter(is_thread_local, self._marker.objects(heap.held)))
+        below = (self._marker.below(index) for index in self._marker.indices_of(local))
+        return not weak.held.isdisjoint(set().union(*below))
 
     def _has_threads(self, group: _Group) -> bool:
         return has_threads(map(type, self._marker.objects(group.held)))
