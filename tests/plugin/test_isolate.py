@@ -759,6 +759,8 @@ def test_a_run_that_is_stopped(pytester, number) -> None:
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        # a job in the background of a shell ignores interrupts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 60
     while not Path("pid").exists():
