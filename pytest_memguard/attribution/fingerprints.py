@@ -18,6 +18,7 @@ _REGISTRIES: Final = ("context variables",)
 """Holders of leaks that a second part of the name distinguishes."""
 _CACHE_OF: Final = "functools.lru_cache of "
 _TEST_FILE: Final = re.compile(r"(test_.*|.*_test|conftest)\.py$")
+_TEST_MODULE: Final = re.compile(r"(^|\.)(tests?|test_\w*|\w*_test|conftest)\.")
 _TYPE: Final = re.compile(r"[\w.]+")
 _TRACED: Final = "the test starts tracemalloc, so not all lines may be known"
 """Part of the fingerprint of a leak without lines; stored files have it."""
@@ -126,12 +127,17 @@ def _own_type(diagnosis: Diagnosis) -> str:
     """Return a type that is not builtin, nor of the standard library or pytest.
 
     It is that of what the holder has one more of, if it is known: what that leads to may differ
-    from test to test. Otherwise it is the first by name.
+    from test to test. Otherwise it is the first by name; none of a test's module, if a line
+    outside of tests allocates.
     """
     item = diagnosis.path.steps[-1] if diagnosis.path is not None else ""
     if _TYPE.fullmatch(item) and _is_own(item):
         return item
-    return min((growth.type for growth in diagnosis.types if _is_own(growth.type)), default="")
+    names = (growth.type for growth in diagnosis.types if _is_own(growth.type))
+    line = _naming_line(diagnosis.lines)
+    if line is not None and not _is_of_test(line):  # each test may have types of its own
+        names = (name for name in names if not _TEST_MODULE.search(name))
+    return min(names, default="")
 
 
 def _kept_type(diagnosis: Diagnosis) -> str:

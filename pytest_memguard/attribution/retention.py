@@ -199,11 +199,11 @@ class Search:
         """Return whether a new object has a place that one like it had before.
 
         A handler of a signal that leads to earlier ones, because each call wraps the last one,
-        holds them.
+        holds them. A new module is in `sys.modules`, which holds it.
         """
         if self.roots.is_handler(held):
             return not leads_to_its_like(held, self._new)
-        return _has_a_name(held)
+        return _has_a_name(held) or self.roots.is_module(id(held))
 
     def _climb(self, walk: Walk) -> int:
         """Add the objects that refer to the frontier; return the index of the first."""

@@ -541,3 +541,39 @@ def test_what_is_not_registered_for_exit(leaks, beside, words):
     assert holders == [words, "atexit, test_it.Provider.close"]
     assert blocks[0] > 40
     assert blocks[1] < 12
+
+
+def test_modules_under_new_names(run, pytester, written):
+    """A module that each call adds to `sys.modules` has no other holder, and one name."""
+    pytester.makepyfile(
+        maker="""
+        import itertools
+        import sys
+        import types
+
+        NUMBERS = itertools.count()
+
+        def make():
+            module = types.ModuleType(f"made_{next(NUMBERS)}")
+            sys.modules[module.__name__] = module
+            return module
+        """
+    )
+    source = """
+        import maker
+
+        class Tag:
+            def __init__(self):
+                self.rows = [1]
+
+        def test_bare():
+            maker.make()
+
+        def test_own():
+            maker.make().tag = Tag()
+    """
+    result = run(source, *CHECK)
+    result.assert_outcomes(failed=2)
+    assert "it is also held by" not in result.stdout.str()
+    blames = [test["leak"]["blame"] for test in written().values()]
+    assert len({blame["fingerprint"] for blame in blames}) == 1

@@ -57,6 +57,11 @@ def lost(*types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Diagnosis:
             id="registry-of-a-type",
         ),
         pytest.param(
+            held("sys.modules", "test_io.Tag", "tests.data.Row"),
+            held("sys.modules", "conftest.Tag"),
+            id="types-of-tests-in-a-registry",
+        ),
+        pytest.param(
             item_held("logging.root.handlers", "app.Sink", "app.Sink"),
             item_held("logging.root.handlers", "app.Sink", "app.Envelope", "app.Sink"),
             id="registry-of-items-that-lead-to-others",
