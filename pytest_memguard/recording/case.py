@@ -215,6 +215,8 @@ class Case:
 
     def _explain(self, so_far: Verdict) -> Verdict | None:
         diagnosis = self._diagnose(so_far)
+        if self._where == "fork" and not diagnosis.calls:
+            return None  # what ended the child would end this process
         settled = self._divide(so_far)
         if settled is not None:
             return settled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
@@ -779,3 +780,36 @@ def test_descriptors_of_many_leaks(run, written):
     assert found["test_keeps[7]"]["state"] == "undecided"
     assert "files are open by now" in found["test_keeps[7]"]["reason"]
     assert "files are open by now" in result.stdout.str()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_dies_under_the_trackers(run, pytester):
+    """What ends the child is not tried in the process of the tests."""
+    pytester.makeconftest(
+        """
+        from pytest_memguard.recording import causes
+
+        def causes_of(*_):
+            raise AssertionError("calls under memray in the process of the tests")
+
+        causes.causes_of = causes_of
+        """
+    )
+    result = run(
+        """
+        import os
+
+        KEPT, PID = [], os.getpid()
+
+        def test_it():
+            if os.getpid() != PID:
+                os.kill(os.getpid(), 9)
+            KEPT.append([1])
+        """,
+        "--mem-leak-check",
+        "--mem-leak-calls=120",
+        "--mem-leak-blame=fork",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["Note: no answer from the forked child: the child died *"])
+    assert "calls under memray" not in result.stdout.str()
