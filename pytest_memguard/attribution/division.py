@@ -13,6 +13,7 @@ from pytest_memguard.attribution.c_memory import CMemory
 from pytest_memguard.attribution.growth import STEADY, NoCollection
 from pytest_memguard.attribution.holder_groups import HolderGroups
 from pytest_memguard.attribution.holding import Holding
+from pytest_memguard.attribution.kept_frames import with_kept_frames
 from pytest_memguard.attribution.leftover import Heap, leftover, replaced
 from pytest_memguard.attribution.marking import BlockMarker, Piece, with_reused
 from pytest_memguard.attribution.moved_tables import shares_added
@@ -111,6 +112,7 @@ class Division:
         least = max(1, math.ceil(STEADY * calls))
         known = with_reused(blocks, new_objects.objects)
         marker = BlockMarker(known, new_objects.objects, read)
+        known = with_kept_frames(known, marker)
         new_objects.know_blocks(marker.is_new)
         own = new_objects.own | marker.own
         everything = gc.get_objects()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.plugin.leaky import JSON
+
 SOURCE = """
 import ctypes, functools, itertools
 
@@ -73,3 +75,60 @@ def test_what_nothing_holds(leaks, body, functions):
     }
     for function, (_, size) in beside.items():
         assert size == pytest.approx(BYTES[function], rel=0.2)
+
+
+OF_MANY = """
+import ctypes, sys
+
+LOSE = ctypes.pythonapi.Py_IncRef
+LOSE.argtypes = [ctypes.py_object]
+
+
+class Own:
+    pass
+
+
+def steps():
+    own = [Own()]
+    yield own
+
+
+def test_frame():
+    here = Own()
+    LOSE(sys._getframe())
+    assert here
+
+
+def test_traceback():
+    try:
+        raise ValueError
+    except ValueError as error:
+        LOSE(error.__traceback__)
+
+
+def test_generator():
+    made = steps()
+    next(made)
+    LOSE(made)
+
+
+def test_tuple():
+    LOSE(([Own()], [[object()]], {"a": {"b": Own()}}))
+"""
+
+
+def test_objects_that_lead_to_many_others(run, written):
+    """Each is one leak from a line of the test, though a frame keeps those that called it."""
+    run(OF_MANY, "--mem-leak-check", "--mem-leak-calls=120", JSON).assert_outcomes(failed=4)
+    leaks = {name: test["leak"] for name, test in written().items()}
+    for name, leak in leaks.items():
+        blame = leak["blame"]
+        assert (name, leak["more"]) == (name, [])
+        assert {line["function"] for line in blame["lines"]} <= {name, "steps"}
+        assert blame["lines"][0]["function"] == name
+        each = {growth["type"]: growth["count"] / blame["calls"] for growth in blame["types"]}
+        assert each[name.removeprefix("test_")] >= 1
+        if name in {"test_frame", "test_traceback"}:
+            assert each["frame"] > 10
+            size = sum(growth["size"] for growth in blame["types"]) / blame["calls"]
+            assert blame["bytes_per_call"] == pytest.approx(size, rel=0.2)
