@@ -11,6 +11,7 @@ from typing import Any, Final
 from pytest_memguard.attribution.containers import Containers, gained_by, holders
 from pytest_memguard.attribution.entries import chains_from_above
 from pytest_memguard.attribution.holders import holder_of
+from pytest_memguard.attribution.lost_objects import lost_words
 from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.raw import length
 from pytest_memguard.attribution.retention import (
@@ -31,6 +32,7 @@ _NO_HOLDER: Final = "no module, class or thread was found that holds the new obj
 _NO_HOLDER_OR_CYCLES: Final = (
     f"{_NO_HOLDER}; the garbage collector is off, so they may hold each other"
 )
+_C_CODE_ALONE: Final = "C code alone holds the new objects: each call leaves it a reference to "
 _START_SHARE: Final = 0.6
 _SEARCH_SHARE: Final = 0.3
 _LEAST_SECONDS: Final = 0.1
@@ -60,6 +62,15 @@ class GrowthFound:
     """Whether measuring all containers would show nothing more."""
     reached: float = 1.0
     """Which part of the objects that became more `growing_container` leads to."""
+
+
+def says_no_holder(note: str) -> bool:
+    """Return whether a note says that no holder was found.
+
+    Args:
+        note: one of `GrowthFound.notes`.
+    """
+    return note.startswith((_NO_HOLDER, _C_CODE_ALONE))
 
 
 class HeapGrowth:
@@ -291,7 +302,8 @@ class _Look:
             if value is not None:
                 path, self._growing_container, self._gained = value
         if path is None and types and not self.notes:
-            self.notes.append(self._no_holder)
+            lost = lost_words(self._new_objects, self._least)
+            self.notes.append(f"{_C_CODE_ALONE}{lost}" if lost else self._no_holder)
         return GrowthFound(
             types=types,
             path=path,

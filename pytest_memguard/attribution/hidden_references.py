@@ -21,7 +21,7 @@ from pytest_memguard.values import dataclass
 
 _MOST_BLOCKS: Final = 20_000
 """Holders of more blocks are not looked at."""
-_MOST_COUNTED: Final = 1 << 28
+MOST_COUNTED: Final = 1 << 28
 """References of an object that is never freed: the interpreter does not count them."""
 _CHUNK: Final = 2_000
 _LEAST_CALLS: Final = 0.25
@@ -96,15 +96,15 @@ def _unreported(
     """
     numbers = reference_counts(objects)
     counts = {id(one): number for one, number in zip(objects, numbers, strict=True)}
-    missing = {one: count for one, count in counts.items() if count < _MOST_COUNTED}
+    missing = {one: count for one, count in counts.items() if count < MOST_COUNTED}
     several = [*new_objects.objects, *(part for one in containers for part in _parts(one))]
     several += [new_objects.objects, marker.tracked]
-    _subtract(missing, several)
+    subtract_references(missing, several)
     wanted = {one: counts[one] for one, left in missing.items() if left > 0}
     if wanted:
         del several
         everything = gc.get_objects()
-        _subtract(wanted, everything, {id(objects), id(everything)})
+        subtract_references(wanted, everything, {id(objects), id(everything)})
         for held in on_any_stack():  # and a method that is called refers to its object
             wanted.pop(id(held), None)
     return {one: left for one, left in wanted.items() if left > 0}
@@ -114,7 +114,7 @@ def _parts(container: Any) -> list[Any]:
     return list({id(part): part for part in (container, *raw.tables(container))}.values())
 
 
-def _subtract(
+def subtract_references(
     counts: dict[int, int], holders: Sequence[Any], leave_out: Collection[int] = ()
 ) -> None:
     """Subtract how often each object is referred to, as the collector reports it.

@@ -184,9 +184,11 @@ class Explanation:
         known = self.diagnosis.path if self.diagnosis is not None else None
         if path is None or self.diagnosis is None or (known and not _is_same(known, path)):
             return
+        from pytest_memguard.attribution.growth import says_no_holder  # loaded by then
         from pytest_memguard.recording.diagnosis import named
 
-        self.diagnosis = named(replace(self.diagnosis, path=path))
+        notes = tuple(note for note in self.diagnosis.notes if not says_no_holder(note))
+        self.diagnosis = named(replace(self.diagnosis, path=path, notes=notes))
 
     def prefers(self, part: Part) -> bool:
         """Return whether the division's explanation of the only leak is preferred.

@@ -116,6 +116,14 @@ def test_tuple():
     LOSE(([Own()], [[object()]], {"a": {"b": Own()}}))
 """
 
+C_CODE_ALONE = "C code alone holds the new objects: each call leaves it a reference to "
+LOST = {
+    "test_frame": "frame of test_frame",
+    "test_traceback": "traceback",
+    "test_generator": "generator",
+    "test_tuple": "tuple",
+}
+
 
 def test_objects_that_lead_to_many_others(run, written):
     """Each is one leak from a line of the test, though a frame keeps those that called it."""
@@ -126,6 +134,8 @@ def test_objects_that_lead_to_many_others(run, written):
         assert (name, leak["more"]) == (name, [])
         assert {line["function"] for line in blame["lines"]} <= {name, "steps"}
         assert blame["lines"][0]["function"] == name
+        (note,) = blame["notes"]
+        assert note == f"{C_CODE_ALONE}a {LOST[name]}"
         each = {growth["type"]: growth["count"] / blame["calls"] for growth in blame["types"]}
         assert each[name.removeprefix("test_")] >= 1
         if name in {"test_frame", "test_traceback"}:
