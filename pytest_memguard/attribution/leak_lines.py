@@ -48,6 +48,8 @@ _ALLOCATORS = re.compile(r"malloc|calloc|realloc|mmap|memray|operator new|aligne
 Stack = Sequence[tuple[str, str, int]]
 Line = tuple[str, int, str]
 
+_NO_LINE: Final[Line] = ("<no Python frame>", 0, "native code")
+
 
 class Blocks(Protocol):
     """Blocks from one stack, such as `probes.surviving_blocks.SurvivingBlocks`."""
@@ -132,7 +134,7 @@ def unnamed_blocks(
 ) -> tuple[int, int]:
     """Return Python's blocks that stay though no line is named for them, and their bytes.
 
-    They are from lines of the test runner: a traceback keeps its frames as well.
+    They are from lines of the test runner or from none: a traceback keeps its frames as well.
 
     Args:
         surviving: the blocks that the calls left behind.
@@ -144,7 +146,7 @@ def unnamed_blocks(
     sums = [
         _sum_of(several)
         for line, several in _by_line(surviving).items()
-        if line not in named and is_pytest(line[0])
+        if line not in named and (line == _NO_LINE or is_pytest(line[0]))
     ]
     steady = [one for one in sums if one.count >= _least(calls, per_call)]
     return (sum(one.of_python for one in steady), sum(one.small for one in steady))
@@ -302,7 +304,7 @@ def line_of(stack: Stack) -> Line:
     if frames:
         function, file, line = frames[0]
         return (file, line, function)
-    return ("<no Python frame>", 0, "native code")
+    return _NO_LINE
 
 
 @lru_cache(maxsize=_MOST_STACKS)

@@ -405,7 +405,9 @@ def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
             lines = _with_what_objects_hide(lines, [*made, *values], known)
     else:
         lines = leak_lines(known, cause.calls, per_call)
-    unnamed, unnamed_small = unnamed_blocks(known, lines, cause.calls, per_call)
+    # frames of this package that another frame keeps have no line
+    ours = [one for one in cause.pieces if not (one.stack or one.of_instruments) and one.small]
+    unnamed, unnamed_small = unnamed_blocks([*known, *ours], lines, cause.calls, per_call)
     diagnosis = Diagnosis(
         calls=cause.calls,
         lines=lines,

@@ -127,7 +127,7 @@ LOST = {
 
 def test_objects_that_lead_to_many_others(run, written):
     """Each is one leak from a line of the test, though a frame keeps those that called it."""
-    run(OF_MANY, "--mem-leak-check", "--mem-leak-calls=120", JSON).assert_outcomes(failed=4)
+    run(OF_MANY, "--mem-leak-check", "--mem-leak-calls=300", JSON).assert_outcomes(failed=4)
     leaks = {name: test["leak"] for name, test in written().items()}
     for name, leak in leaks.items():
         blame = leak["blame"]

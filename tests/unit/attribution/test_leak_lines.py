@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 import pytest_memguard
-from pytest_memguard.attribution.leak_lines import c_functions, leak_lines, line_of
+from pytest_memguard.attribution.leak_lines import (
+    c_functions,
+    leak_lines,
+    line_of,
+    unnamed_blocks,
+)
 
 Frame = tuple[str, str, int]
 OURS = str(Path(pytest_memguard.__file__).parent / "recording" / "repeat.py")
@@ -219,6 +224,16 @@ def test_memory_that_the_interpreter_does_not_count(heap, lines) -> None:
     """What Python's code has from the C library itself shows in the C heap alone."""
     found = leak_lines([at(3, 16, 16 * 500)], 16, 1, 0.0, heap)
     assert [line.line for line in found] == lines
+
+
+def test_blocks_without_a_line_worth_naming() -> None:
+    """A frame keeps those of pytest and of this package, whose blocks have no line at all."""
+    of_pytest = Block((("call", PYTEST, 3),), 32, 32 * 50)
+    of_this_package = Block((), 16, 16 * 200)
+    rare = Block((("call", PYTEST, 9),), 1, 50)
+    blocks = [at(1, 16), of_pytest, rare]
+    lines = leak_lines(blocks, 16, 4)
+    assert unnamed_blocks([*blocks, of_this_package], lines, 16, 4) == (48, 32 * 50 + 16 * 200)
 
 
 def test_lines_of_pytest() -> None:
