@@ -13,7 +13,7 @@ from pytest_memguard.attribution.c_memory import CMemory
 from pytest_memguard.attribution.growth import STEADY, NoCollection
 from pytest_memguard.attribution.holder_groups import HolderGroups
 from pytest_memguard.attribution.holding import Holding
-from pytest_memguard.attribution.kept_frames import with_kept_frames
+from pytest_memguard.attribution.kept_frames import running_frames, with_kept_frames
 from pytest_memguard.attribution.leftover import Heap, leftover, replaced
 from pytest_memguard.attribution.marking import BlockMarker, Piece, with_reused
 from pytest_memguard.attribution.moved_tables import shares_added
@@ -87,6 +87,7 @@ class Division:
         collects = gc.isenabled()
         with NoCollection():
             new = gc.get_objects()
+            running = running_frames()
             gc.unfreeze()
             if collects:  # what was alive at the start, is in a cycle and was replaced
                 gc.collect()
@@ -96,7 +97,7 @@ class Division:
             blocks = pieces()
             if blocks is None:
                 return None
-            return self._divided(new_objects, blocks, read, calls, parts, heap, gone)
+            return self._divided(new_objects, blocks, read, calls, parts, heap, gone, running)
 
     def _divided(
         self,
@@ -107,12 +108,13 @@ class Division:
         parts: Sequence[int],
         addresses: range,
         gone: int,
+        running: set[int],
     ) -> list[Holding]:
         deadline = time.thread_time() + self._seconds
         least = max(1, math.ceil(STEADY * calls))
         known = with_reused(blocks, new_objects.objects)
         marker = BlockMarker(known, new_objects.objects, read)
-        known = with_kept_frames(known, marker)
+        known = with_kept_frames(known, marker, running)
         new_objects.know_blocks(marker.is_new)
         own = new_objects.own | marker.own
         everything = gc.get_objects()

@@ -28,7 +28,9 @@ _CAN_WAIT: Final = (
 """Functions whose frames live as long as a generator, which has no such object by itself."""
 
 
-def with_kept_frames(pieces: Sequence[Piece], marker: BlockMarker) -> list[Piece]:
+def with_kept_frames(
+    pieces: Sequence[Piece], marker: BlockMarker, running: set[int]
+) -> list[Piece]:
     """Return the blocks; those of frames that are kept are no longer the tracker's.
 
     They get the line on which their function ended: the one that was running when the block was
@@ -37,6 +39,8 @@ def with_kept_frames(pieces: Sequence[Piece], marker: BlockMarker) -> list[Piece
     Args:
         pieces: all blocks.
         marker: knows which blocks are objects.
+        running: the ids of the frames that ran when the objects were collected: since then, our
+            own references may have kept them.
     """
     found = list(pieces)
     frames = {
@@ -44,7 +48,6 @@ def with_kept_frames(pieces: Sequence[Piece], marker: BlockMarker) -> list[Piece
         for index, held in marker.tracked.items()
         if pieces[index].of_instruments and raw.is_exactly(held, FrameType)
     }
-    running = _running() if frames else set()
     for index, frame in frames.items():
         if id(frame) not in running and not frame.f_code.co_flags & _CAN_WAIT:
             found[index] = _as_made_by_itself(pieces[index], frame)
@@ -58,7 +61,7 @@ def _as_made_by_itself(piece: Any, frame: FrameType) -> Piece:
     return cast("Piece", made)
 
 
-def _running() -> set[int]:
+def running_frames() -> set[int]:
     """Return the ids of the frames of all threads."""
     found: set[int] = set()
     waiting = list(sys._current_frames().values())  # noqa: SLF001  # no other way
