@@ -68,7 +68,7 @@ def fills(before: Container[int]) -> tuple[Fill, ...]:
     gc.unfreeze()  # what refers to an object is not looked for among frozen ones
     tops = _largest(new, before, deadline)
     deadline = time.thread_time() + _SECONDS
-    search = Search(avoid=new.own | {id(tops)}, deadline=deadline, new=new.ids)
+    search = Search(avoid=new.own | {id(tops)}, deadline=deadline, new=new.ids, imports=True)
     search.leave_out({id(pair) for pair in tops})
     found: dict[str, int] = {}
     for start, size in tops:

@@ -72,6 +72,7 @@ class Search:
         new: Collection[int] = frozenset(),
         lost: bool = True,
         roots: Roots | None = None,
+        imports: bool = False,
     ) -> None:
         """Prepare a search.
 
@@ -82,10 +83,13 @@ class Search:
             new: ids of objects that did not exist at the start, as far as known: new objects
                 refer back to what holds them, so old ones are examined first.
             lost: whether a container counts as a holder that only C code holds.
+            imports: whether new modules are such that stay: a first call imports them.
+                Otherwise each call makes some, and `sys.modules` holds them.
             roots: those of a search just before, if there was one: to find them takes as long
                 as some levels do.
         """
         self._names_lost = lost
+        self._imports = imports
         self.deadline = deadline
         self._new = new
         self._avoid = avoid | stack_frames()
@@ -199,11 +203,11 @@ class Search:
         """Return whether a new object has a place that one like it had before.
 
         A handler of a signal that leads to earlier ones, because each call wraps the last one,
-        holds them. A new module is in `sys.modules`, which holds it.
+        holds them.
         """
         if self.roots.is_handler(held):
             return not leads_to_its_like(held, self._new)
-        return _has_a_name(held) or self.roots.is_module(id(held))
+        return _has_a_name(held) or (not self._imports and self.roots.is_module(id(held)))
 
     def _climb(self, walk: Walk) -> int:
         """Add the objects that refer to the frontier; return the index of the first."""
