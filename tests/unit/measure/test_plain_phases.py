@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
+from itertools import count
 from math import inf
 
 import pytest
 
+import pytest_memguard.measure.measurement as measurement_module
 from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.measure.current_test import CurrentTest
 from pytest_memguard.measure.instruments import Instruments
@@ -23,16 +25,20 @@ LIMITED = Requirements(bounds=True, limits=[Budget(limit=100 * MIB, where="--mem
 
 
 @pytest.fixture
-def instruments(monkeypatch) -> Iterator[Instruments]:
+def instruments(monkeypatch, clock) -> Iterator[Instruments]:
     """Those of this process, whose heap is cheap to trim and whose mark is used by no other."""
     monkeypatch.setattr(marks_in_use, "_IN_USE", weakref.WeakSet())
+    monkeypatch.setattr(measurement_module, "_seconds", clock)
     made = Instruments()
     if made.mark is None or plain_phases(CurrentTest(), made) is None:
         pytest.skip("the kernel keeps no mark here, or nothing bounds the slack")
     made.settle(0)
     if not made.settle.cheap:
         pytest.skip("trimming the heap is expensive here")
-    made.slack_estimator._last.due = inf  # the clock stands still
+    made.slack_estimator.fill_all(made.mark.level())  # what earlier tests left free
+    made.slack_estimator.has_filled()
+    made.slack_estimator._last.due = inf  # the clock stands still, so each answer is new
+    made.slack_estimator._cpu = count().__next__
     yield made
     made.close()
 
