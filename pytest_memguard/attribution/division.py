@@ -15,10 +15,11 @@ from pytest_memguard.attribution.holder_groups import HolderGroups
 from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.kept_frames import running_frames, with_kept_frames
 from pytest_memguard.attribution.leftover import Heap, leftover, replaced
-from pytest_memguard.attribution.marking import BlockMarker, Piece, with_reused
+from pytest_memguard.attribution.marking import BlockMarker
 from pytest_memguard.attribution.moved_tables import shares_added
 from pytest_memguard.attribution.new_objects import NewObjects
 from pytest_memguard.attribution.old_tables import OldTables
+from pytest_memguard.attribution.pieces import Piece, with_reused
 from pytest_memguard.attribution.retention import Search, stack_frames
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.sizes import Sizes
@@ -74,7 +75,7 @@ class Division:
         Args:
             pieces: reads the blocks that are still allocated, by address; returns ``None`` if
                 it cannot.
-            read: reads memory, as for `marking.Marker`.
+            read: reads memory, as for `marking.BlockMarker`.
             calls: the least number of calls that leaked.
             parts: the number of calls in each part of them.
             collect: collects garbage, if it is to be collected.

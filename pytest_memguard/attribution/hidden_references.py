@@ -14,8 +14,10 @@ from types import FrameType
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.attribution.marking import BlockMarker, Piece, reference_counts
+from pytest_memguard.attribution.marking import BlockMarker
 from pytest_memguard.attribution.new_objects import NewObjects
+from pytest_memguard.attribution.pieces import Piece
+from pytest_memguard.attribution.references import reference_counts
 from pytest_memguard.attribution.threads import has_threads, on_any_stack
 from pytest_memguard.values import dataclass
 

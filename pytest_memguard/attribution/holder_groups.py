@@ -16,10 +16,11 @@ from pytest_memguard.attribution.hidden_references import KeptByC, kept_by_c
 from pytest_memguard.attribution.holders import holder_of, is_below
 from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leftover import Heap, with_main_line
-from pytest_memguard.attribution.marking import BlockMarker, Piece
+from pytest_memguard.attribution.marking import BlockMarker
 from pytest_memguard.attribution.moved_tables import moved
 from pytest_memguard.attribution.naming import is_weak_container
 from pytest_memguard.attribution.new_objects import NewObjects
+from pytest_memguard.attribution.pieces import Piece
 from pytest_memguard.attribution.retention import Search, retention_path
 from pytest_memguard.attribution.second_holder import second_holder
 from pytest_memguard.attribution.sizes import Grown

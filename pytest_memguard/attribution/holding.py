@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_memguard.attribution.hidden_references import KeptByC
-from pytest_memguard.attribution.marking import Piece
+from pytest_memguard.attribution.pieces import Piece
 from pytest_memguard.model.leaks import RetentionPath, TypeGrowth
 from pytest_memguard.values import dataclass
 

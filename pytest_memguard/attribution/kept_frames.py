@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pytest_memguard.attribution import raw
 
 if TYPE_CHECKING:
-    from pytest_memguard.attribution.marking import BlockMarker, Piece
+    from pytest_memguard.attribution.marking import BlockMarker
+    from pytest_memguard.attribution.pieces import Piece
 
 _CAN_WAIT: Final = (
     inspect.CO_GENERATOR

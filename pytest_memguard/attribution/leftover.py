@@ -19,15 +19,16 @@ from pytest_memguard.attribution.leak_lines import (
     is_pytest,
     line_of_shared,
 )
-from pytest_memguard.attribution.marking import BlockMarker, referents
+from pytest_memguard.attribution.marking import BlockMarker
 from pytest_memguard.attribution.new_objects import NewObjects
+from pytest_memguard.attribution.references import referents
 from pytest_memguard.attribution.retention import Chain, Search, retention_path
 from pytest_memguard.attribution.runners_blocks import code_file, made_by_runner
 from pytest_memguard.attribution.sizes import untracked_dicts
 from pytest_memguard.attribution.uppermost import from_above
 
 if TYPE_CHECKING:
-    from pytest_memguard.attribution.marking import Piece
+    from pytest_memguard.attribution.pieces import Piece
     from pytest_memguard.model.leaks import RetentionPath, TypeGrowth
 
 _CHUNK: Final = 2_000

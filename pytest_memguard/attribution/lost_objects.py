@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.hidden_references import MOST_COUNTED, subtract_references
-from pytest_memguard.attribution.marking import reference_counts
 from pytest_memguard.attribution.new_objects import NewObjects
+from pytest_memguard.attribution.references import reference_counts
 from pytest_memguard.attribution.threads import on_any_stack
 
 _MOST_OBJECTS: Final = 20_000

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
-    from pytest_memguard.attribution.marking import BlockMarker, Piece
+    from pytest_memguard.attribution.marking import BlockMarker
     from pytest_memguard.attribution.old_tables import GrownTable
+    from pytest_memguard.attribution.pieces import Piece
 
 _SEVERAL: Final = 4
 """So many tables that have moved stand for those of others that are alike."""

@@ -49,7 +49,7 @@ class NewObjects:
         """Take a function that returns whether an object is in new memory, tracked or not.
 
         Args:
-            is_new: such as `marking.Marker.is_new`.
+            is_new: such as `marking.BlockMarker.is_new`.
         """
         self._is_in_new_block = is_new
 

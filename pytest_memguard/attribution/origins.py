@@ -22,7 +22,7 @@ from pytest_memguard.attribution.dict_tables import (
     table_traceback,
 )
 from pytest_memguard.attribution.leak_lines import is_our_file
-from pytest_memguard.attribution.marking import referents
+from pytest_memguard.attribution.references import referents
 from pytest_memguard.attribution.retention import stack_frames
 from pytest_memguard.attribution.values import is_value
 from pytest_memguard.values import dataclass

@@ -21,7 +21,7 @@ from pytest_memguard.attribution.naming import GENERATORS
 from pytest_memguard.attribution.session_owners import MACHINERY
 
 if TYPE_CHECKING:
-    from pytest_memguard.attribution.marking import Piece
+    from pytest_memguard.attribution.pieces import Piece
 
 
 def made_by_runner(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
-from pytest_memguard.attribution.marking import BlockMarker, Piece
+from pytest_memguard.attribution.marking import BlockMarker
 from pytest_memguard.attribution.new_objects import NewObjects
+from pytest_memguard.attribution.pieces import Piece
 from pytest_memguard.attribution.retention import Search, retention_path
 from pytest_memguard.attribution.roots import LAST_RESORT
 from pytest_memguard.model.leaks import RetentionPath

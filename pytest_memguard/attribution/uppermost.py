@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
-from pytest_memguard.attribution.marking import BlockMarker, Piece
+from pytest_memguard.attribution.marking import BlockMarker
+from pytest_memguard.attribution.pieces import Piece
 
 
 def from_above(unclaimed: set[int], marker: BlockMarker, pieces: Sequence[Piece]) -> list[int]:

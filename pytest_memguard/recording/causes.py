@@ -22,7 +22,7 @@ from pytest_memguard.recording.calls import make_calls
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
-    from pytest_memguard.attribution.marking import Piece
+    from pytest_memguard.attribution.pieces import Piece
     from pytest_memguard.recording.diagnosis import GrowingContainer
 
 _MOST_OTHERS: Final = 2

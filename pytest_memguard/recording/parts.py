@@ -52,7 +52,7 @@ from pytest_memguard.recording.populations import combined, without_populations
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
-    from pytest_memguard.attribution.marking import Piece
+    from pytest_memguard.attribution.pieces import Piece
     from pytest_memguard.recording.causes import Cause
 
 _EXPLAINED: Final = 0.75

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from pytest_memguard.attribution.marking import BlockMarker, with_reused
+from pytest_memguard.attribution.marking import BlockMarker
+from pytest_memguard.attribution.pieces import with_reused
 from pytest_memguard.probes.block_tracker import BlockTracker, memory_reader
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.surviving_blocks import warm_up
