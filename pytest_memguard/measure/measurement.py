@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pytest_memguard.model.measurements import Budget, Finding, PhaseName
     from pytest_memguard.probes.peak_rss import PeakRss
 
-_seconds = Clock.seconds
-
 
 class Measurement:
     """Measures tests, one after the other, with the kernel's high-water mark.
@@ -55,6 +53,7 @@ class Measurement:
         make_detail: Callable[[Requirements], DetailedMeasurement],
         judge: Callable[[WithinLimits, PhaseName], list[Finding]],
     ) -> None:
+        self._now = Clock.seconds
         self._ask_checks = judge
         self.state = state
         self._instruments = instruments
@@ -159,13 +158,13 @@ class Measurement:
         here = state.phase(phase)
         here.begin(base)
         self._instruments.collection_watch.begin(here.region)
-        here.region.started = _seconds()
+        here.region.started = self._now()
 
     # The phases
 
     def begin(self, phase: PhaseName) -> None:
         """Start measuring a phase."""
-        state, start, detail = self.state, _seconds(), self.state.detail
+        state, start, detail = self.state, self._now(), self.state.detail
         state.open = phase
         if self._plain is not None and self._plain.begin(phase, start):
             return
@@ -180,7 +179,7 @@ class Measurement:
                 return
         elif phase != "teardown":  # of which only the level after it is reported
             self._begin_marked(here)
-        end = here.region.started = _seconds()
+        end = here.region.started = self._now()
         state.overhead += end - start
 
     def _begin_marked(self, phase: PhaseState) -> None:
@@ -289,7 +288,7 @@ class Measurement:
 
     def end(self, phase: PhaseName) -> list[Finding] | None:
         """Stop measuring a phase, and judge it; nothing where nothing was found."""
-        start = _seconds()
+        start = self._now()
         try:
             if self._plain is not None and self._plain.end(phase, start):
                 return None
@@ -313,7 +312,7 @@ class Measurement:
             self._end_test()
             if self._requirements.growth:
                 found = self._ask_checks(WithinLimits(self), phase)
-        state.overhead += _seconds() - start
+        state.overhead += self._now() - start
         if found:
             self.detail_now()
             state.findings += found

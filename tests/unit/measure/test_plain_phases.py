@@ -9,7 +9,6 @@ from math import inf
 
 import pytest
 
-import pytest_memguard.measure.measurement as measurement_module
 from pytest_memguard.judge.slack_thresholds import RSS_RESOLUTION
 from pytest_memguard.measure.current_test import CurrentTest
 from pytest_memguard.measure.instruments import Instruments
@@ -25,10 +24,9 @@ LIMITED = Requirements(bounds=True, limits=[Budget(limit=100 * MIB, where="--mem
 
 
 @pytest.fixture
-def instruments(monkeypatch, clock) -> Iterator[Instruments]:
+def instruments(monkeypatch) -> Iterator[Instruments]:
     """Those of this process, whose heap is cheap to trim and whose mark is used by no other."""
     monkeypatch.setattr(marks_in_use, "_IN_USE", weakref.WeakSet())
-    monkeypatch.setattr(measurement_module, "_seconds", clock)
     made = Instruments()
     if made.mark is None or plain_phases(CurrentTest(), made) is None:
         pytest.skip("the kernel keeps no mark here, or nothing bounds the slack")
