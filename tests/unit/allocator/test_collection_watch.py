@@ -34,7 +34,7 @@ def watch(process, trimmed) -> Iterator[CollectionWatch]:
 
 
 def test_first_collection_of_each_generation(watch, process) -> None:
-    """Later collections of a young generation free the test's own garbage."""
+    """Later collections of a young generation free only garbage of the test itself."""
     listener = Listener()
     watch.listen(listener)
     for generation in (0, 0, 2, 1, 0):
@@ -44,7 +44,7 @@ def test_first_collection_of_each_generation(watch, process) -> None:
 
 
 def test_later_full_collections(watch, process) -> None:
-    """Each of them is measured: the test may have let go of older memory meanwhile."""
+    """Each full collection is measured: the test may have dropped older memory meanwhile."""
     listener = Listener()
     watch.listen(listener)
     collect(watch, process, 2, mebibytes=0, objects=0)
@@ -54,7 +54,7 @@ def test_later_full_collections(watch, process) -> None:
 
 
 def test_every_phase_begins_anew(watch, process) -> None:
-    """What is old in one phase may be garbage in the next."""
+    """Memory that is old in one phase may be garbage in the next."""
     listener = Listener()
     for _ in range(2):
         watch.listen(listener)
@@ -71,7 +71,7 @@ def test_every_phase_begins_anew(watch, process) -> None:
     ],
 )
 def test_collection_that_frees_nothing(watch, process, more) -> None:
-    """A full one is reported all the same: the memory it did not free is no garbage."""
+    """A full collection is still reported: the memory it did not free is not garbage."""
     listener = Listener()
     watch.listen(listener)
     collect(watch, process, 0, **more)
@@ -90,7 +90,7 @@ def test_pages_are_given_back_around_a_full_collection(watch, process, trimmed) 
 
 
 def test_nothing_is_measured_between_phases(watch, process) -> None:
-    """A collection that nothing listens to costs a comparison."""
+    """A collection that no measurement listens to costs one comparison."""
     watch.listen(Listener())
     watch.end()
     collect(watch, process, 2)
@@ -108,7 +108,7 @@ def test_blocks_that_were_not_counted(watch, process) -> None:
 
 
 def test_error_while_measuring(watch, process) -> None:
-    """An error is no exception in the test, and the phase has not seen everything."""
+    """An error in the watch raises nothing in the test; the phase is marked as incomplete."""
 
     def read(**_: bool) -> InUse:
         raise OSError
@@ -121,7 +121,7 @@ def test_error_while_measuring(watch, process) -> None:
 
 
 def test_real_collections() -> None:
-    """The interpreter's own callbacks reach it, and no longer once it has ended."""
+    """The interpreter calls the watch after each collection until the watch is stopped."""
     process = FakeProcess()
     watch = CollectionWatch(process, lambda: None)
     watch.listen(Listener())

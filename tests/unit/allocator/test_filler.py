@@ -71,7 +71,7 @@ def slack(*blocks, pools=0) -> FakeSlack:
     ],
 )  # fmt: skip
 def test_plan_blocks(free, most_bytes, most_blocks, chosen) -> None:
-    """The largest places are filled first, then the free pools, up to the limits."""
+    """The filler takes the largest places first, then the free pools, up to the limits."""
     assert chosen == list(plan_blocks(free, most_bytes, most_blocks))
 
 
@@ -103,7 +103,7 @@ def test_all_of_it(free, available, complete) -> None:
 
 
 def test_what_holds_the_blocks_is_large() -> None:
-    """However few there are, what holds them lies outside the C heap, and is not followed."""
+    """A small number of large objects is held outside the C heap and not tracked."""
     filler = Filler()
     filler.fill(slack((16, 40), (64, 17_000)), 0, PLENTY)
     assert [len(part) - part.count(None) for part in filler._kept] == [16_500, 540]
@@ -127,7 +127,7 @@ def test_what_holds_the_blocks_is_large() -> None:
     ],
 )
 def test_allowed(monkeypatch, highest, available, allowed) -> None:
-    """How much may be held depends on the process and on what the machine has left."""
+    """The most that a filler may hold depends on the process and on the machine's memory."""
     asked = []
     monkeypatch.setattr(
         "pytest_memguard.allocator.filler.plan_blocks",

@@ -50,14 +50,14 @@ def process(clock, monkeypatch) -> Process:
 
 
 def test_all_that_is_unexplained_may_be_free(process) -> None:
-    """It is counted exactly: changed pages of files are none of it."""
+    """Unexplained memory is counted exactly, without changed pages of files."""
     process.foreign = 30 * MIB
     assert process.bound() == 31
     assert process.exactly.calls == 1
 
 
 def test_what_does_not_matter_is_not_counted(process) -> None:
-    """Below the tolerance the quick bound will do."""
+    """Below the tolerance the quick bound is enough."""
     assert process.bound() == 3
     assert process.bound(tolerance=100 * MIB) == 3
     assert process.exactly.calls == 0
@@ -112,14 +112,14 @@ def test_what_an_allocator_reports_as_used_is_not_free(process) -> None:
 
 
 def test_what_memray_has_mapped_for_itself_is_not_free(process, monkeypatch) -> None:
-    """Instruments of ours are none of the test's."""
+    """Memory of memguard's own instruments is not attributed to the test."""
     process.foreign = 30 * MIB
     monkeypatch.setattr(Ours, "size", 27 * MIB)
     assert process.bound() == 4
 
 
 def test_while_pymalloc_is_hooked_the_last_bound_holds(process) -> None:
-    """Then nothing says what CPython has."""
+    """The last bound holds while nothing reports how much memory CPython has."""
     process.foreign = 30 * MIB
     process.bound()
     process.foreign = 90 * MIB

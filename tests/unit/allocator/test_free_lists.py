@@ -40,21 +40,21 @@ def test_free_lists_are_given_back() -> None:
 @pytest.mark.usefixtures("nothing_frozen")
 def test_no_garbage_is_collected() -> None:
     """No finalizer runs, and what was frozen for the moment thaws."""
-    told = []
+    finalized = []
 
     class Cycle:
         def __init__(self) -> None:
             self.me = self
 
         def __del__(self) -> None:
-            told.append("gone")
+            finalized.append("gone")
 
     Cycle()
     clear_free_lists()
-    assert told == []
+    assert finalized == []
     assert gc.get_freeze_count() == 0
     gc.collect()
-    assert told == ["gone"]
+    assert finalized == ["gone"]
 
 
 @pytest.mark.skipif(not CPYTHON, reason="only CPython freezes objects")

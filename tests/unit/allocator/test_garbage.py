@@ -26,7 +26,7 @@ def collected(monkeypatch, clock) -> list[int]:
 
 @pytest.fixture(autouse=True)
 def _thresholds():
-    """Whatever a test does to them."""
+    """Restore the collector's thresholds, which a test may change."""
     before = gc.get_threshold()
     gc.set_threshold(700, 10, 10)
     yield
@@ -43,7 +43,7 @@ def test_the_whole_heap_is_collected_for_a_share_of_the_time(collected, clock) -
 
 
 def test_the_interpreter_leaves_a_large_heap_alone_meanwhile(collected) -> None:
-    """Where it is expensive, the interpreter makes none until there are no more checks."""
+    """Where a collection is expensive, automatic ones are off until the heap is closed."""
     heap = WholeHeap()
     heap.collect()
     assert gc.get_threshold() == (700, 10, 1_000_000)
@@ -52,8 +52,8 @@ def test_the_interpreter_leaves_a_large_heap_alone_meanwhile(collected) -> None:
     assert collected
 
 
-def test_a_small_heap_is_nobodys_business(collected, clock) -> None:
-    """Where it is cheap, the interpreter goes on as before."""
+def test_a_small_heap_keeps_automatic_collections(collected, clock) -> None:
+    """Where a collection is cheap, automatic ones go on as before."""
     clock.cost = 0.01
     heap = WholeHeap()
     heap.collect()
@@ -62,8 +62,8 @@ def test_a_small_heap_is_nobodys_business(collected, clock) -> None:
     assert collected == [2]
 
 
-def test_what_somebody_else_has_set_stays(collected) -> None:
-    """Thresholds that the tests have changed since are theirs."""
+def test_thresholds_that_a_test_has_set_stay(collected) -> None:
+    """Thresholds that a test has changed since are left as they are."""
     heap = WholeHeap()
     heap.collect()
     gc.set_threshold(1, 2, 3)
@@ -73,7 +73,7 @@ def test_what_somebody_else_has_set_stays(collected) -> None:
 
 
 def test_callbacks_hear_nothing_of_collections() -> None:
-    """They cannot swallow an interrupt that arrives meanwhile; they are back afterwards."""
+    """Callbacks are off during a collection, so none swallows an interrupt, and restored."""
     heard: list[str] = []
 
     def hear(phase: str, _: object) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is glibc's allocator")
 
-# what stands before every program: asks the C library for blocks, and looks at the process
+# prepended to every program: allocates from the C library, and reads the process
 TOOLS = """
 import ctypes, json, sys, threading
 from pytest_memguard.allocator.mmap_threshold import give_back_large_blocks, pin_mmap_threshold
@@ -72,7 +72,7 @@ def result_of(program, **variables: str) -> object:
 
 
 def is_glibc() -> bool:
-    """Whether this is the C library it is about."""
+    """Whether the C library is the GNU one."""
     return result_of("print(json.dumps(hasattr(libc, 'gnu_get_libc_version')))") is True
 
 
@@ -94,7 +94,7 @@ def test_large_blocks_are_given_back() -> None:
 
 @pytest.mark.parametrize("function", ["pin_mmap_threshold", "give_back_large_blocks"])
 def test_threads_give_back_large_blocks(function) -> None:
-    """A thread's blocks come from where all others do."""
+    """The blocks of a thread come from the same arena as all others."""
     if not is_glibc():
         pytest.skip("this is not glibc")
     program = "here = block(1) >> 26; print(json.dumps([here, arena_of_a_thread()]))"
@@ -147,13 +147,13 @@ def test_a_threshold_of_the_user_stays(name, value) -> None:
 
 
 def test_nothing_is_set_where_the_user_has() -> None:
-    """Where all of it is set in the environment nothing is left to do."""
+    """Where the environment sets all of it, nothing is changed."""
     variables = {"MALLOC_ARENA_MAX": "2", "MALLOC_TOP_PAD_": "4096"}
     assert result_of("print(json.dumps(give_back_large_blocks()))", **variables) is False
 
 
 def test_twice() -> None:
-    """To ask for it again changes nothing."""
+    """Pinning the threshold a second time changes nothing."""
     if not is_glibc():
         pytest.skip("this is not glibc")
     program = "print(json.dumps([pin_mmap_threshold(), pin_mmap_threshold(), seen(200, 5)]))"
@@ -161,7 +161,7 @@ def test_twice() -> None:
 
 
 def test_elsewhere() -> None:
-    """Where the C library is another one, nothing is changed, and that is said."""
+    """Where the C library is another one, nothing is changed, and the reason is reported."""
     assert (
         result_of("sys.platform = 'darwin'; print(json.dumps(pin_mmap_threshold()))") is False
     )

@@ -61,7 +61,7 @@ def test_pool_of_pyarrow(backend, in_use) -> None:
     ],
 )
 def test_no_pool(modules) -> None:
-    """Where there is none, nothing is asked."""
+    """Where no pool is loaded, nothing is measured."""
     others = OtherAllocators(NOTHING, modules)
     assert others.in_use() == 0
     assert not others.give_back(10 * MIB, MIB)
@@ -77,7 +77,7 @@ def test_it_is_asked_again_when_the_process_has_grown() -> None:
 
 
 def test_level_after_it_has_given_back() -> None:
-    """Growth counts from there."""
+    """Growth counts from the level at which the pool was released."""
     others = OtherAllocators(NOTHING, modules_with(FakePool("mimalloc")))
     assert others.give_back(100 * MIB, MIB)
     others.note(20 * MIB)
@@ -85,7 +85,7 @@ def test_level_after_it_has_given_back() -> None:
 
 
 def test_mimalloc_that_the_process_exports() -> None:
-    """It is asked to collect, forcibly."""
+    """Memguard asks mimalloc for a forced collection."""
     forced = []
     library = SimpleNamespace(mi_collect=lambda force: forced.append(force.value))
     assert OtherAllocators(library, {}).give_back(10 * MIB, MIB)
@@ -93,7 +93,7 @@ def test_mimalloc_that_the_process_exports() -> None:
 
 
 class FakeJemalloc:
-    """Answers as ``mallctl`` does; writes down what it was asked for."""
+    """Answers as ``mallctl`` does; records the names it was called with."""
 
     def __init__(self, *, has_statistics: bool = True) -> None:
         """Begin with 7 bytes in use."""
@@ -114,7 +114,7 @@ class FakeJemalloc:
 
 
 def test_jemalloc_that_the_process_exports() -> None:
-    """It adds up what is in use, and purges all arenas."""
+    """Memguard adds up what jemalloc has in use, and purges all arenas."""
     library = FakeJemalloc()
     others = OtherAllocators(library, {})
     assert others.in_use() == 7
@@ -128,12 +128,12 @@ def test_jemalloc_that_the_process_exports() -> None:
 
 
 def test_jemalloc_without_statistics() -> None:
-    """What it does not report may be free."""
+    """Memory that an allocator does not report may be free."""
     assert OtherAllocators(FakeJemalloc(has_statistics=False), {}).in_use() == 0
 
 
 def test_real_process() -> None:
-    """Whatever this process has loaded, it can be asked."""
+    """The allocators that this process has really loaded can be queried."""
     others = OtherAllocators()
     others.give_back(1 << 40, 0)
     assert others.in_use() >= 0

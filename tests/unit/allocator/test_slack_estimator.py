@@ -16,10 +16,10 @@ NEVER = 10**12
 
 
 class Setting:
-    """An estimator that has asked once: 5,000 bytes of slack, 100 small blocks in use."""
+    """An estimator that has called the probe once: slack of 5,000 bytes, 100 small blocks."""
 
     def __init__(self, clock) -> None:
-        """Ask once."""
+        """Call the probe once."""
         self.probe = FakeProbe(clock, FakeSlack(5000), COST)
         self.blocks = 100
         self.resident = 0
@@ -29,31 +29,31 @@ class Setting:
         self.probe.answer = FakeSlack(7000)
 
     def bound(self, level=LEVEL, tolerance=2000, expensive=NEVER) -> int:
-        """What it says now; 7,000 if it has asked again."""
+        """What the estimator returns now; 7,000 if it has called the probe again."""
         return self.estimator.bound(level, tolerance, expensive)
 
 
 @pytest.fixture
 def setting(clock, monkeypatch) -> Setting:
-    """An estimator that has asked once, and fills for good what is more than 500 bytes."""
+    """An estimator that has called the probe once, and fills more than 500 bytes for good."""
     monkeypatch.setattr("pytest_memguard.allocator.slack_estimator._LEAST_FILLED_BYTES", 500)
     return Setting(clock)
 
 
 def test_asks_the_first_time(setting) -> None:
-    """The first answer is the probe's."""
+    """The first answer is that of the probe."""
     assert setting.first == 5000
     assert setting.probe.calls == 1
 
 
 def test_nothing_moved(setting) -> None:
-    """As long as nothing moves the answer holds."""
+    """The answer holds as long as nothing moves."""
     assert [setting.bound(tolerance=0) for _ in range(3)] == [5000] * 3
     assert setting.probe.calls == 1
 
 
 def test_seconds_that_another_process_has_used(clock, monkeypatch) -> None:
-    """A probe that was interrupted for long is asked again as soon as any other."""
+    """A probe call that was interrupted for long does not delay the next one."""
     probe = FakeProbe(clock, FakeSlack(5000), 10.0)
     estimator = SlackEstimator(probe, lambda: 0, lambda: 100)
     monkeypatch.setattr(estimator, "_cpu", lambda: 0.0)
@@ -71,7 +71,7 @@ def test_what_was_given_back_hides_nothing_that_rises_later(setting) -> None:
 
 
 def test_what_a_test_used_may_be_free_afterwards(setting) -> None:
-    """Neither resident memory nor blocks need show it, so it is added until asked again."""
+    """Neither resident memory nor blocks need show it, so it is added until the next call."""
     setting.estimator.note_use(300)
     setting.estimator.note_use(400)
     assert setting.bound() == 5700
@@ -113,13 +113,13 @@ def test_blocks_are_counted_each_time(clock) -> None:
     ],
 )
 def test_bound(setting, level, blocks, bound) -> None:
-    """What moved is added to the answer; too much of it, and the probe is asked again."""
+    """Movement is added to the answer; after too much of it the probe is called again."""
     setting.blocks = blocks
     assert bound == setting.bound(level)
 
 
 def test_movement_within_the_tolerance(setting) -> None:
-    """As long as the slack does not matter, it may have moved by whatever it has."""
+    """As long as the slack does not matter, movement of any size is allowed."""
     assert setting.bound(LEVEL + 2900, tolerance=7900) == 7900
     assert setting.probe.calls == 1
     assert setting.bound(LEVEL + 2901, tolerance=4900) == 7000
@@ -140,7 +140,7 @@ def test_movement_is_counted_from_the_last_answer(setting) -> None:
     ],
 )
 def test_asks_again_after_a_while(setting, clock, seconds, bound) -> None:
-    """Asking takes at most a two hundredth of the time."""
+    """Calls of the probe take at most a two hundredth of the time."""
     clock.advance(seconds)
     assert bound == setting.bound()
 
@@ -156,7 +156,7 @@ def test_asks_again_after_a_while(setting, clock, seconds, bound) -> None:
 def test_asks_sooner_where_the_answer_is_expensive(
     setting, clock, seconds, expensive, bound
 ) -> None:
-    """Before an expensive instrument is used, asking may take a twentieth of the time."""
+    """Before an expensive instrument is used, the probe may take a twentieth of the time."""
     clock.advance(seconds)
     assert bound == setting.bound(expensive=expensive)
     assert (1 if bound == 5000 else 2) == setting.probe.calls
@@ -266,7 +266,7 @@ def test_pools_of_a_new_arena_are_no_slack(setting, clock, complete, bound) -> N
 
 
 def test_what_filling_touched_is_no_movement(setting, clock) -> None:
-    """Resident memory that rose when slack was filled is in use."""
+    """Resident memory that rose when slack was filled counts as in use."""
 
     def fill() -> bool:
         setting.probe.answer = FakeSlack(30)
@@ -280,7 +280,7 @@ def test_what_filling_touched_is_no_movement(setting, clock) -> None:
 
 
 def test_what_an_instrument_takes_while_slack_is_filled(filling) -> None:
-    """It is in use afterwards as well."""
+    """Memory of an instrument counts as in use after the slack is released as well."""
     filling.estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
     filling.estimator.discount(LEVEL + 3000)
     filling.estimator.release()
@@ -403,7 +403,7 @@ def test_nothing_is_filled_where_it_has_made_the_process_much_larger(
 
 
 def test_whether_anything_was_filled(filling) -> None:
-    """It says once that slack was filled or the filler given up: the level is another one."""
+    """The estimator reports once that slack was filled or the filler dropped."""
     estimator = filling.estimator
     assert not estimator.has_filled()
     estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)

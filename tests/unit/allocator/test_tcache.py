@@ -20,17 +20,17 @@ from pytest_memguard.recording.settled_signals import SettledSignals
 SIZES, EACH = {SIZES!r}, {EACH}
 if {{fills}}:
     counters.thread_cache = lambda: None
-looks = SettledSignals(Counters(resources=False))
-column = looks.signals.index("C heap") if "C heap" in looks.signals else None
-before, after = looks.row(), looks.row()
+reader = SettledSignals(Counters(resources=False))
+column = reader.signals.index("C heap") if "C heap" in reader.signals else None
+before, after = reader.row(), reader.row()
 
 def grown():
-    looks.read(after, settle=True)
+    reader.read(after, settle=True)
     return after[column] - before[column]
 
 if column is not None:
-    looks.read(before, settle=True)
-    looks.read(before, settle=True)
+    reader.read(before, settle=True)
+    reader.read(before, settle=True)
 """
 
 
@@ -54,7 +54,7 @@ def numbers_of(program, *, fills) -> list[int]:
 
 @ways
 def test_cached_blocks_count_once_they_are_used(fills) -> None:
-    """What takes blocks from the thread cache is seen with its whole size."""
+    """Memory that takes blocks from the thread cache is seen with its whole size."""
     used, freed = numbers_of(
         """
 kept = column is not None and [bytearray(size) for size in SIZES for _ in range(EACH)]

@@ -24,7 +24,7 @@ class Setting:
         self.trimmer = Trimmer(self.meter.level, self.trim, lambda: self.used)
 
     def trims(self, tolerance=10) -> bool:
-        """Whether it really trims when it is called now."""
+        """Whether the trimmer really trims when it is called now."""
         before = self.trim.calls
         self.trimmer(tolerance)
         return self.trim.calls > before
@@ -50,7 +50,7 @@ def test_first_time(clock) -> None:
 
 
 def test_cheap_every_time(cheap) -> None:
-    """Where trimming is cheap, every call trims, and nothing else is looked at."""
+    """Where trimming is cheap, every call trims, and nothing else is measured."""
     assert [cheap.trims(tolerance=10**9) for _ in range(3)] == [True] * 3
     assert (cheap.meter.calls, cheap.trim.calls) == ([], 3)
 
@@ -108,7 +108,7 @@ def test_expensive_when_there_may_be_slack(expensive, level, used, trims) -> Non
 
 
 def test_in_any_case(expensive) -> None:
-    """A negative tolerance trims, whatever it costs."""
+    """A negative tolerance trims at any cost."""
     assert expensive.trims(tolerance=-1)
 
 
@@ -134,13 +134,13 @@ def test_counted_from_where_trimming_left_it(clock) -> None:
     ],
 )
 def test_expensive_after_a_while(expensive, clock, seconds, trims) -> None:
-    """Trimming, the second time to learn its cost too, takes at most a fiftieth of the time."""
+    """Trimming takes at most a fiftieth of the time, with the second trim to learn its cost."""
     clock.advance(seconds)
     assert trims is expensive.trims()
 
 
 def test_asking_is_bounded_too(clock) -> None:
-    """How much is in use is asked once in fifty times what asking costs."""
+    """How much is in use is read once in fifty times what that costs."""
     setting = Setting(clock, EXPENSIVE)
     asked = FakeProbe(clock, 500, cost=EXPENSIVE)
     setting.trimmer = Trimmer(setting.meter.level, setting.trim, asked)

@@ -1,4 +1,4 @@
-"""Modules made for a test, whose function `leak` is repeated between two looks."""
+"""Modules made for a test, whose function `leak` is repeated between two measurements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Request:
 
 @contextmanager
 def module(source: str) -> Iterator[ModuleType]:
-    """A module of this source, known under its name for as long as it takes."""
+    """A module of this source, in ``sys.modules`` until the end of the block."""
     made = ModuleType(NAME)
     sys.modules[NAME] = made
     try:

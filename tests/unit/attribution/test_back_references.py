@@ -1,11 +1,11 @@
-"""Tests of what holds survivors that all refer back to its owner, or to each other."""
+"""Tests of what holds new objects that all refer back to its owner, or to each other."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.unit.attribution.leaking import NAME
-from tests.unit.attribution.looks import found_in
+from tests.unit.attribution.searches import found_in
 
 SESSION = """
 class Session:
@@ -139,13 +139,13 @@ def leak(n): CHAIN.newest = Node(CHAIN.newest)
     ],
 )
 def test_holder(source, holder):
-    """Survivors that refer back to the owner of what holds them do not hide it."""
+    """New objects that refer back to the owner of what holds them do not hide it."""
     found = found_in(source, calls=1000)
     assert (f"{NAME}{holder}", ()) == (found.path.holder, found.notes)
 
 
-def test_nothing_leads_to_the_survivors():
-    """An old object that refers to one survivor alone is not what holds the others."""
+def test_nothing_leads_to_the_new_objects():
+    """An old object that refers to one new object alone is not what holds the others."""
     found = found_in(
         "count = ctypes.pythonapi.Py_IncRef\ncount.argtypes = [ctypes.py_object]\n"
         "class Pair:\n  def __init__(self): self.other = [self]\n"

@@ -26,15 +26,15 @@ def _heap(*chunks: list[int]) -> tuple[range, list[int]]:
     memory = array("Q")
     for words, start, end in zip(chunks, starts, ends, strict=True):
         size = end - start + 16
-        told = [starts[-word - 1] if word < 0 else word for word in words]
-        memory.extend([0, size | IN_USE, *told, *[0] * (size // 8 - 2 - len(told))])
+        content = [starts[-word - 1] if word < 0 else word for word in words]
+        memory.extend([0, size | IN_USE, *content, *[0] * (size // 8 - 2 - len(content))])
     memory.extend([0, 1 << 12 | IN_USE])  # the last chunk: what malloc has not given out
     _heap.memory = memory.tobytes()
     return range(BASE, BASE + len(memory) * 8), starts
 
 
 def test_free_chunks() -> None:
-    """What they were used for does not count."""
+    """The former use of free chunks does not count."""
     addresses, starts = _heap([-2, 7], [-1, 7], [])
     words = array("Q", _heap.memory)
     after_first = (starts[1] - BASE) // 8 - 1
@@ -49,7 +49,7 @@ def _read(address: int, size: int) -> bytes:
 
 
 def _graph(sources: dict[str, list[int]], *chunks: list[int]) -> tuple[Graph, list[int]]:
-    """What leads to what, if objects lead to the chunks of such numbers."""
+    """What leads to what, if objects lead to the chunks of these numbers."""
     addresses, starts = _heap(*chunks)
     known = Chunks(addresses, _read)
     firsts = [known.all_of([starts[n - 1] for n in numbers]) for numbers in sources.values()]
@@ -98,6 +98,6 @@ def test_chunks() -> None:
     ],
 )
 def test_nearest(sources, chunks, wanted, found) -> None:
-    """It leads to most of the blocks, by the fewest chunks."""
+    """The nearest address leads to most of the blocks by the fewest chunks."""
     graph, starts = _graph(sources, *chunks)
     assert graph.nearest([starts[number - 1] for number in wanted]) == found

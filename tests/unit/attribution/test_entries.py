@@ -25,7 +25,7 @@ def large_lists() -> set[int]:
 
 
 def test_no_list_of_all_objects_stays() -> None:
-    """The next search would take it for what holds everything that is new."""
+    """The next search would report it as the holder of everything new."""
     old = [Old() for _ in range(300)]
     new = [[number] for number in range(300)]
     for one, two in zip(old, new, strict=True):

@@ -83,7 +83,7 @@ def test_what_does_not_stay() -> None:
 
 
 def test_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large number of objects that the collector does not track takes no longer than any."""
+    """Many objects that the collector does not track take no longer than any others."""
     monkeypatch.setattr("pytest_memguard.attribution.fills._SECONDS", 0.02)
 
     def child() -> float:
@@ -100,7 +100,7 @@ def test_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Node:
-    """Refers to its like."""
+    """Refers to another node."""
 
     def __init__(self) -> None:
         """Refer to itself at first."""

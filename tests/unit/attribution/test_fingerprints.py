@@ -184,12 +184,12 @@ def test_one_leak_has_one_name(one, other) -> None:
     ],
 )
 def test_two_leaks_have_two_names(one, other) -> None:
-    """What tells them apart is in the name."""
+    """The difference between two leaks is in the name."""
     assert fingerprint(one) != fingerprint(other)
 
 
 def test_a_line_that_was_watched_goes_first() -> None:
-    """What opened a file is known for certain."""
+    """Only what opened a file is known for certain."""
     opened = replace(OF_TEST, left=(("open files", 16),))
     assert fingerprint(lost(lines=(opened, LINE))) == fingerprint(lost(lines=(opened,)))
 

@@ -1,4 +1,4 @@
-"""Tests of the look that measures nothing: it finds the same, or says that it is not sure."""
+"""Tests of the search without measuring: it finds the same, or says that it is not sure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from pytest_memguard.attribution.growth import GrowthFound
 from tests.unit.attribution.leaking import CALLS, NAME
-from tests.unit.attribution.looks import found_in
+from tests.unit.attribution.searches import found_in
 
 CACHE = "import functools\n@functools.lru_cache(maxsize=500)\ndef cached(n): return Request()\n"
 OWNER = "class Pool:\n  def __init__(self): self.maxsize, self.free = 900, []\nP = Pool()\n"
@@ -81,7 +81,7 @@ def test_the_same_is_found(source, holder):
     ],
 )
 def test_what_has_to_be_measured(source):
-    """Where new objects alone do not tell who holds them, nothing is said but that."""
+    """Where new objects alone do not show their holder, the search says it is not sure."""
     assert GrowthFound(sure=False) == found_in(source, measures=False)
 
 

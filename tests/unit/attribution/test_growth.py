@@ -1,4 +1,4 @@
-"""Tests of the two looks: which types grew, that nothing is disturbed, and the time taken."""
+"""Tests of the two measurements: which types grew, what is disturbed, and the time taken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_memguard.attribution.values import length_of
 from tests.support.fresh_process import alone
 from tests.unit.attribution import leaking
 from tests.unit.attribution.leaking import CALLS, NAME, found_after, module
-from tests.unit.attribution.looks import found_in
+from tests.unit.attribution.searches import found_in
 
 HOSTILE = """
 class Hostile:
@@ -74,7 +74,7 @@ def types_of(found) -> dict[str, int]:
     ],
 )
 def test_types(source, types):
-    """Types are told that grew by almost one in every call or more."""
+    """A type is reported if it grew by almost one object per call or more."""
     assert types == types_of(found_in(source))
 
 
@@ -110,13 +110,13 @@ def test_local_classes_count_together():
     ],
 )
 def test_nothing_is_found(source):
-    """Without objects that stay there is nothing to tell."""
+    """Without new objects nothing is reported."""
     assert GrowthFound() == found_in(source)
 
 
 @alone
 def test_cycles_are_collected_though_collection_is_off():
-    """What only the garbage collector could free is no survivor, and it stays off."""
+    """Garbage that the collector could free is not growth, and the collector stays off."""
     gc.disable()
     try:
         found = leaking.found_in("def leak(n):\n  r = Request()\n  r.me = r")
@@ -127,8 +127,8 @@ def test_cycles_are_collected_though_collection_is_off():
 
 
 @alone
-def test_cycles_that_nobody_is_to_collect():
-    """Where garbage is to be seen, cycles are survivors that nobody is known to hold."""
+def test_cycles_that_are_not_collected():
+    """Where garbage is kept on purpose, cycles are new objects without a known holder."""
     gc.disable()
     try:
         with module("def leak(n):\n  r = Request()\n  r.me = r") as made:
@@ -145,7 +145,7 @@ def test_cycles_that_nobody_is_to_collect():
 
 
 def test_classes_come_before_what_they_are_made_of():
-    """Of many types the classes of programmes are told first, and builtin ones last."""
+    """Of many types the classes of the program are reported first, builtin ones last."""
     source = (
         "L = []\n"
         "def leak(n):\n"
@@ -177,7 +177,7 @@ def test_classes_come_before_what_they_are_made_of():
 )
 @alone
 def test_what_grew_can_be_asked_again(source, gained):
-    """Whatever the path leads to tells how long it is by now."""
+    """The holder at the root of the path is reported with its present length."""
     with module(source) as made:
         found = found_after(made)
         assert found.gained == gained
@@ -201,7 +201,7 @@ def test_no_code_of_the_objects_is_run(source, holder):
     assert found.types
 
 
-def test_a_metaclass_with_a_hash_of_its_own_makes_types_told_by_their_ids():
+def test_types_whose_metaclass_has_a_hash_are_told_apart_by_id():
     """Types are hashed only as long as that runs no code of their metaclasses."""
     meta = type("Meta", (type,), {"__hash__": lambda _: 1 // 0})
     made = type.__new__(meta, "Made", (), {})
@@ -214,7 +214,7 @@ def test_a_metaclass_with_a_hash_of_its_own_makes_types_told_by_their_ids():
 
 
 def test_a_list_of_ours_at_an_old_address_has_not_grown():
-    """What is left out is not measured, though something of that id was there at the start."""
+    """An object that is left out is not measured, though its id was there at the start."""
     rows, ours = [], []
     then = sizes.Sizes([rows, ours], float("inf"))
     rows += range(CALLS)
@@ -239,7 +239,7 @@ def test_growth_of_short_and_long_containers(before):
 
 @alone
 def test_survivors_are_let_go():
-    """What was found is not kept by the look that found it."""
+    """The search does not keep what it found alive."""
     source = "L = []\ndef leak(n): L.append(Request())"
     with module(source) as made:
         found = found_after(made)
@@ -251,7 +251,7 @@ def test_survivors_are_let_go():
 
 @alone
 def test_local_variables_are_let_go():
-    """The look at a suspended generator leaves no copy of its variables behind."""
+    """Reading a suspended generator leaves no copy of its variables behind."""
     source = """
 def collect():
     found = []
@@ -285,7 +285,7 @@ def test_frozen_heap_is_unfrozen():
 
 
 def test_heap_thawed_in_between():
-    """A test that thaws the heap itself costs the types, and it is said."""
+    """If a test thaws the heap itself, no types are counted, and a note says so."""
     found = found_in("L = []\ndef leak(n):\n  L.append(Request())\n  gc.unfreeze()")
     assert found.types == ()
     assert f"{NAME}.L" == found.path.holder
@@ -293,7 +293,7 @@ def test_heap_thawed_in_between():
 
 
 def test_heap_frozen_in_between():
-    """A test that freezes what it made costs the types, and it is said."""
+    """If a test freezes what it made, no types are counted, and a note says so."""
     found = found_in("L = []\ndef leak(n):\n  L.append(Request())\n  gc.freeze()")
     assert found.types == ()
     assert f"{NAME}.L" == found.path.holder
@@ -302,7 +302,7 @@ def test_heap_frozen_in_between():
 
 @alone
 def test_held_by_a_running_function():
-    """Survivors that a function holds while it runs are its local variable's."""
+    """New objects that a running function holds are attributed to its local variable."""
     kept = []
     gc.collect()
     growth = HeapGrowth(seconds=30)
@@ -319,7 +319,7 @@ def test_held_by_a_running_function():
 
 @alone
 def test_a_bound_of_a_running_functions_cache():
-    """A cache that only a running function holds tells its bound like any other."""
+    """A cache that only a running function holds is reported with its bound like any other."""
     cached = functools.lru_cache(maxsize=5000)(lambda number: [number])
     cached(0)
     gc.collect()
@@ -332,7 +332,7 @@ def test_a_bound_of_a_running_functions_cache():
 
 @pytest.mark.slow
 def test_a_million_objects():
-    """A heap of a million objects is looked at twice in a few seconds of work at most."""
+    """A heap of a million objects is measured twice in a few seconds of CPU time at most."""
     gc.disable()
     heap = [({"a": number}, [number], {number}) for number in range(250_000)]
     gc.enable()
@@ -352,13 +352,13 @@ def test_a_million_objects():
 
 
 def test_time_limit_is_said():
-    """Where the time is over before everything was measured, that is a note."""
+    """Where the time is over before everything was measured, a note says so."""
     found = found_in("L = []\ndef leak(n): L.append(Request())", seconds=0)
     assert any("too large for the time" in note for note in found.notes)
     assert f"{NAME}.L" == found.path.holder
 
 
-def test_a_bound_is_told_though_not_all_was_measured():
+def test_a_bound_is_reported_though_not_all_was_measured():
     """On a heap too large for the time, a cache that fills is still known as one."""
     cache = "import functools\n@functools.lru_cache(maxsize=500)\n"
     found = found_in(f"{cache}def leak(n): return Request()", seconds=0)

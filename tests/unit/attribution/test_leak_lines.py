@@ -131,7 +131,7 @@ OTHER = ("open_it", "connect", "cfunction_vectorcall_O")
     ],
 )
 def test_c_functions_of_a_line(blocks, native, typical) -> None:
-    """They are those of the blocks that every call leaves, in whatever order they are found."""
+    """The C functions named are those of the blocks that every call leaves, in any order."""
     for several in (blocks, blocks[::-1]):
         (line,) = leak_lines(several, 16, 1)
         assert (line.native, line.typical) == (native, typical)
@@ -163,7 +163,7 @@ def tables(line: int, count: int, size: int) -> Block:
     ],
 )
 def test_tables_that_were_there(blocks, lines) -> None:
-    """They are no blocks; their line counts if there are enough, or if they are most of it."""
+    """Tables are not blocks; a line of tables counts if there are enough, or it has most."""
     found = leak_lines(blocks, 16, 1, 1)
     assert [(line.line, line.count) for line in found] == lines
 
@@ -194,7 +194,7 @@ def test_blocks_of_others_are_not_counted_against_a_line() -> None:
     assert (line.count, line.of_python, line.small) == (64, 0, 640)
 
 
-def test_what_lines_tell_of_blocks() -> None:
+def test_what_lines_show_of_blocks() -> None:
     """How many are Python's, and the bytes of those in arenas."""
     large = at(3, 16, 16_000)
     others = Block((("put", "app.py", 3),), 16, 640, of_python=False)
@@ -213,7 +213,7 @@ def test_what_lines_tell_of_blocks() -> None:
     ],
 )
 def test_how_large_most_blocks_are(sizes, size) -> None:
-    """A name has their size: it is the same whichever texts a leaking function was given."""
+    """The size of a name is that of its object, whichever texts the function was given."""
     stack = (("put", "app.py", 3),)
     (line,) = leak_lines([Block(stack, 16, 16 * one, block=one) for one in sizes], 16, 3)
     assert line.block == size
@@ -227,7 +227,7 @@ def test_memory_that_the_interpreter_does_not_count(heap, lines) -> None:
 
 
 def test_blocks_without_a_line_worth_naming() -> None:
-    """A frame keeps those of pytest and of this package, whose blocks have no line at all."""
+    """A frame keeps blocks of pytest and of this package, none of which has a line."""
     of_pytest = Block((("call", PYTEST, 3),), 32, 32 * 50)
     of_this_package = Block((), 16, 16 * 200)
     rare = Block((("call", PYTEST, 9),), 1, 50)
@@ -290,7 +290,7 @@ def test_lines_of_pytest() -> None:
     ],
 )
 def test_the_line_to_name(stack, line) -> None:
-    """It is the innermost outside the standard library and our own code."""
+    """The line is the innermost one outside the standard library and this package."""
     assert line_of(stack) == line
 
 

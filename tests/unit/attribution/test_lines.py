@@ -53,7 +53,7 @@ def test_named_line(stack, named) -> None:
 
 
 def test_sums_by_line() -> None:
-    """Blocks from the same line add up, whatever was called from there."""
+    """Blocks from the same line add up, whichever functions it called."""
     records = [FakeRecord((USER,), 10, 1), FakeRecord((STDLIB, USER), 20, 2)]
     assert (site(USER, 30, 3),) == sites_at_peak(records, 10)
 
@@ -83,7 +83,7 @@ def test_no_records() -> None:
 
 
 def test_kept_bytes() -> None:
-    """What a line kept counts for its place, and is told only if asked for."""
+    """What a line kept decides its place, and is shown only if the caller asks for it."""
     sites = CallSites()
     sites.add(FakeRecord((USER,)), size=10, count=1)
     sites.add(FakeRecord((CALLER,)), size=0, count=0, kept=11)

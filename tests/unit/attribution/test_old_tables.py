@@ -41,7 +41,7 @@ def found_here(lists: list[Any]) -> list[SurvivingBlocks]:
 @alone
 @pytest.mark.parametrize("lists", [LISTS, OF_CLASS], ids=["lists", "lists-of-a-class"])
 def test_tables_that_move(lists) -> None:
-    """They are no blocks, and have the bytes that were added after the first calls."""
+    """Moved tables are not blocks, and have the bytes added after the first calls."""
     (tables,) = found_here(lists)
     assert (tables.count, tables.tables, tables.block) == (0, 50, 0)
     added = CALLS * 7 * 8 * len(lists)
@@ -55,7 +55,7 @@ def test_tables_of_empty_lists() -> None:
 
 
 def test_a_few_among_many() -> None:
-    """Those that have another length are found, whatever has come and gone between them."""
+    """Lists whose length differs are found, though others came and went between them."""
     lists = [[None] * (n % 7) for n in range(1_000)]
     tables = OldTables(lists)
     changed = {500: 9, 501: 1, 999: 300}

@@ -52,7 +52,7 @@ def test_what_the_source_says(tmp_path: Path, source, expected) -> None:
 
 @pytest.mark.parametrize("file", ["", "/no/such/file.py", "mod.so", None])
 def test_without_source(file) -> None:
-    """Then it is not known."""
+    """Without source the owner is not known."""
     module = ModuleType("mod")
     module.__file__ = file
     assert ownership(module, "CACHE") is Ownership.UNKNOWN

@@ -1,4 +1,4 @@
-"""What objects refer to is asked for without harm to the interpreter."""
+"""What objects refer to is read without harm to the interpreter."""
 
 from __future__ import annotations
 

@@ -253,7 +253,7 @@ def test_own_thread_may_have_any_number() -> None:
 
 
 def test_own_peaks() -> None:
-    """A block belongs to the thread that allocated it, whoever gives it back."""
+    """A block belongs to the thread that allocated it, whichever thread frees it."""
     replayed = replay(THREADS, CODES)
     assert levels(replayed) == [(0, 1100), (90, 110)]
     assert levels(replayed, own=True) == [(0, 100), (90, 110)]
@@ -336,7 +336,7 @@ def at(address) -> int:
     ],
 )  # fmt: skip
 def test_held_between(first, last, high_event, thread, expected) -> None:
-    """What lived at the peak and what stayed is told by stack, for the stretch alone."""
+    """What lived at the peak and what stayed is reported by stack, for the stretch alone."""
     assert expected == held(HELD, first, last, high_event, thread=thread)
 
 

@@ -1,4 +1,4 @@
-"""Tests of what holds survivors: real leaks, and the words for them."""
+"""Tests of what holds new objects: real leaks, and the words for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from pytest_memguard.attribution.retention import Search
 from tests.unit.attribution.leaking import NAME, module
-from tests.unit.attribution.looks import found_in, holders_in
+from tests.unit.attribution.searches import found_in, holders_in
 
 BOUNDED_DICT = """
 class Bounded(dict):
@@ -220,14 +220,14 @@ HOLDERS = [
 
 @pytest.mark.parametrize(("source", "holder"), HOLDERS)
 def test_holder(source, holder):
-    """What holds the survivors is named after the module it is reached from."""
+    """The holder of new objects is named after the module it is reached from."""
     found = found_in(source)
     assert f"{NAME}{holder}" == found.path.holder
     assert found.notes == ()
 
 
-def test_classes_that_nobody_holds():
-    """The interpreter's weak list of subclasses is not said to hold them."""
+def test_classes_without_a_holder():
+    """The interpreter's weak list of subclasses is not reported as a holder of classes."""
     found = found_in(
         "count = ctypes.pythonapi.Py_IncRef\ncount.argtypes = [ctypes.py_object]\n"
         "def leak(n): count(type(f'Made{n}', (), {}))"
@@ -237,20 +237,20 @@ def test_classes_that_nobody_holds():
 
 
 def test_a_handler_that_each_call_replaces():
-    """It holds what the last call made; what has the functions of all calls holds the rest."""
+    """The handler holds what the last call made; the list of all functions holds the rest."""
     found = found_in(REPLACED_HANDLER)
     assert found.path.holder == "atexit"
 
 
 def test_environment():
-    """Variables of the environment are held by what people know, not by what is behind it."""
+    """Variables of the environment are held by what users know, not by its internals."""
     found = found_in("import os\ndef leak(n): os.environ[f'LEAK_{n}'] = 'x'")
     assert found.path.holder == "os.environ._data"
 
 
 @pytest.mark.parametrize("source", [CLOSURE, GENERATOR, LINKED, WEAK_CLOSURE])
 def test_holder_is_the_same_again(source):
-    """A second look at the same leak names the same holder."""
+    """A second search for the same leak names the same holder."""
     first, second = holders_in(source, 2)
     assert first
     assert first == second
@@ -366,7 +366,7 @@ def test_holder_is_the_same_again(source):
     ],
 )
 def test_steps(source, steps):
-    """The way from the root to a survivor is told in words."""
+    """The path from the root to a new object is described in words."""
     assert steps == found_in(source).path.steps
 
 
@@ -402,7 +402,7 @@ def test_steps(source, steps):
     ],
 )
 def test_bounded(source, bounded):
-    """A cache that tells its bound is named with it and with how full it is."""
+    """A cache that has a bound is reported with it and with how full it is."""
     assert bounded == found_in(source).path.bounded
 
 
@@ -415,12 +415,12 @@ def test_cache_of_patterns_is_bounded():
 
 @pytest.mark.parametrize("source", [WEAK, WEAK_CLOSURE])
 def test_remark_on_weak_keys(source):
-    """It is said when the value of a weak key is what keeps the key."""
+    """A remark says when the value of a weak key is what keeps the key."""
     assert found_in(source).path.remark == "held by the value of its own weak key"
 
 
 def test_no_remark_on_weak_keys_held_elsewhere():
-    """Keys of a weak dictionary that something else holds are laid to that."""
+    """Keys of a weak dictionary that something else holds are attributed to that."""
     found = found_in(
         "W = weakref.WeakKeyDictionary()\nKEPT = []\n"
         "def leak(n):\n  request = Request()\n  W[request] = 1\n  KEPT.append(request)"
@@ -466,7 +466,7 @@ del FAILED, MARK
 
 
 def test_time_does_not_decide_the_name_of_a_parameter() -> None:
-    """What a mark of the test has is held by that, also where no time is left to search."""
+    """Objects in a marker of the test are attributed to it, even when no time is left."""
     with module(MARKED) as made:
         spec, target = [made.SPEC], made.HELD.pop()
         del made.SPEC

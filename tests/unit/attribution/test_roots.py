@@ -24,7 +24,7 @@ def _variables_of(thread: threading.Thread) -> list[Variable]:
 
 
 def test_variables_of_threads_that_wait() -> None:
-    """All threads wait in the same functions: a name says which of the project does."""
+    """All threads wait in the same functions; the name says which one of the project waits."""
     thread = threading.Thread(target=_wait, name="waits here", daemon=True)
     thread.start()
     try:

@@ -7,7 +7,7 @@ import pytest
 from tests.support.fresh_process import fresh
 from tests.unit.attribution import leaking
 from tests.unit.attribution.leaking import NAME
-from tests.unit.attribution.looks import found_in
+from tests.unit.attribution.searches import found_in
 
 KINDS = ["threading", "_threading_local"]
 SUBCLASS = """

@@ -1,4 +1,4 @@
-"""Tests of watching calls line by line: whom a descriptor, thread or item is laid to."""
+"""Tests of watching calls line by line: to which line a descriptor or item is attributed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def watched(gauge: Fill | Marks, call: Callable[[], object]) -> dict[int, int]:
 
 
 def test_who_adds() -> None:
-    """What a container gains is laid to the line that adds it, less what the line takes."""
+    """What a container gains is attributed to the line that adds it, less what it removes."""
     kept: list[int] = []
 
     def call() -> None:
@@ -46,7 +46,7 @@ def test_who_adds() -> None:
 
 
 def test_who_calls_the_standard_library() -> None:
-    """What the standard library does is done by the line that called it."""
+    """What the standard library does is attributed to the line that called it."""
     held = []
 
     def call() -> None:
@@ -95,7 +95,7 @@ def test_descriptors_that_are_closed() -> None:
 
 @pytest.mark.parametrize("signal", ["Python threads", "native threads"])
 def test_who_starts_a_thread(signal) -> None:
-    """A thread that goes on is laid to the line that started it."""
+    """A thread that still runs is attributed to the line that started it."""
     gauge = gauge_of(signal)
     if gauge is None:
         pytest.skip("the platform does not list threads")
@@ -115,7 +115,7 @@ def test_who_starts_a_thread(signal) -> None:
 
 @alone
 def test_who_forks() -> None:
-    """A child that nobody waits for is laid to the line that forked it."""
+    """A child that the test never waits for is attributed to the line that forked it."""
     gauge = gauge_of("child processes")
     if gauge is None:
         pytest.skip("the kernel does not list children")
@@ -133,12 +133,12 @@ def test_who_forks() -> None:
 
 
 def test_a_signal_that_is_no_resource() -> None:
-    """Memory has no numbers to tell one piece from the next."""
+    """Pieces of memory have no numbers by which to follow them."""
     assert gauge_of("C heap") is None
 
 
 def test_what_no_line_did() -> None:
-    """What happens outside of all lines that are followed is nobody's."""
+    """What happens outside of all lines that are followed is attributed to no line."""
     kept: list[int] = []
     gauge = Fill("kept", lambda: len(kept))
     watch = Watch([gauge])
@@ -148,7 +148,7 @@ def test_what_no_line_did() -> None:
 
 
 def test_the_rest_of_a_line() -> None:
-    """Once a function has returned, what comes is done by the line that called it."""
+    """Once a function has returned, changes are attributed to the line that called it."""
     kept: list[int] = []
 
     def one() -> int:
@@ -175,7 +175,7 @@ def test_a_line_that_raises() -> None:
 
 
 def test_a_tracer_has_its_place_back() -> None:
-    """Somebody else's tracer is put back, whatever the call does."""
+    """The tracer of another tool is put back, even if the call changes it."""
 
     def tracer(*_: object) -> None:
         return None
@@ -194,23 +194,23 @@ def test_a_tracer_has_its_place_back() -> None:
 
 
 def test_not_for_ever(monkeypatch) -> None:
-    """After so many lines there are no more looks."""
+    """After so many lines nothing more is measured."""
     monkeypatch.setattr(watching, "_MOST_LOOKS", 10)
     kept: list[int] = []
-    looks = []
+    samples = []
 
     def call() -> None:
         for number in range(50):
             kept.append(number)  # noqa: PERF402  # line by line
 
     def length() -> int:
-        looks.append(1)
+        samples.append(1)
         return len(kept)
 
     watch = Watch([Fill("kept", length)])
     watch.during(call)
     assert watch.is_over
-    assert len(looks) <= 12
+    assert len(samples) <= 12
 
 
 def line(number: int, count: int = 16, left: tuple[tuple[str, int], ...] = ()) -> LeakLine:
@@ -220,8 +220,8 @@ def line(number: int, count: int = 16, left: tuple[tuple[str, int], ...] = ()) -
     )
 
 
-class Told(Marks):
-    """A gauge that has seen this."""
+class Given(Marks):
+    """A gauge that has seen these counts."""
 
     def __init__(self, name: str, **lines: int) -> None:
         """Take a count for each line, ``L5`` for the fifth."""
@@ -229,7 +229,7 @@ class Told(Marks):
         self._lines = {("app.py", int(at[1:]), "f"): count for at, count in lines.items()}
 
     def left(self):
-        """What it was given."""
+        """The counts it was given."""
         return super().left() + type(super().left())(self._lines)
 
 
@@ -239,21 +239,21 @@ class Told(Marks):
         pytest.param([line(3)], [], [line(3)], id="nothing-watched"),
         pytest.param(
             [line(3), line(5)],
-            [Told("open files", L5=4)],
+            [Given("open files", L5=4)],
             [line(5, left=(("open files", 8),)), line(3)],
             id="those-seen-come-first",
         ),
         pytest.param(
             [line(3)],
-            [Told("open files", L7=4), Told("native threads", L7=2)],
+            [Given("open files", L7=4), Given("native threads", L7=2)],
             [line(7, 0, (("open files", 8), ("native threads", 4))), line(3)],
             id="two-of-one-line",
         ),
         pytest.param(
-            [], [Told("kept", L7=1, L8=40, L9=5)], [line(8, 0, (("kept", 80),))], id="the-rest"
+            [], [Given("kept", L7=1, L8=40, L9=5)], [line(8, 0, (("kept", 80),))], id="the-rest"
         ),
     ],
 )
 def test_lines_with_what_was_seen(lines, gauges, expected) -> None:
-    """What was watched joins the lines, as of so many calls; a small part is left out."""
+    """What was watched is added to the lines, scaled to the calls, without small parts."""
     assert expected == list(with_watched(tuple(lines), gauges, 2.0))

@@ -1,4 +1,4 @@
-"""Looks at small heaps: how long one takes goes by the size of the heap."""
+"""Searches in small heaps: the time that one takes depends on the size of the heap."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def _holders(source: str, times: int) -> list[str | None]:
 
 
 def holders_in(source: str, times: int) -> list[str | None]:
-    """The holders that one process finds when it looks several times."""
+    """The holders that one process finds in several searches."""
     found: list[str | None] = fresh(_holders, source, times)
     return found
