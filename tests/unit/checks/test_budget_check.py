@@ -31,7 +31,7 @@ def check(**settings) -> BudgetCheck:
     ],
 )
 def test_what_becomes_of_a_finding(rule, mode, expected) -> None:
-    """A breach is explained and fails unless breaches warn; coming close warns."""
+    """A breach fails its test unless breaches only warn; coming close warns."""
     made = check(mode=mode)
     finding = Finding(rule=rule, budget=BUDGET)
     assert made.owns(finding)
@@ -40,7 +40,7 @@ def test_what_becomes_of_a_finding(rule, mode, expected) -> None:
 
 
 def test_what_it_does_not_own() -> None:
-    """Findings about the baseline and those of other plugins are none of its own."""
+    """Findings about the baseline and those of other plugins do not belong to the check."""
     stored = BaselineValue(before=5, rule=DEFAULT)
     compared = Budget(limit=5, where="baseline", baseline_value=stored)
     others = [

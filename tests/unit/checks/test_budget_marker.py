@@ -28,7 +28,7 @@ def broken(params):
 
 
 def skips(_):
-    """A limit that would rather have its test skipped."""
+    """A limit that skips the test it is for."""
     pytest.skip("not here")
 
 
@@ -203,7 +203,7 @@ def test_budget_from_mark(args, kwargs, expected) -> None:
 
 @pytest.mark.parametrize(("args", "kwargs", "problems"), REFUSED)
 def test_bad_marker(args, kwargs, problems) -> None:
-    """Every argument that makes no sense is told, all of them together."""
+    """All arguments that make no sense are reported together."""
     with pytest.raises(ConfigError) as caught:
         budget_from_mark(args, kwargs, {"rows": 3}, "the marker")
     assert problems == list(caught.value.problems)

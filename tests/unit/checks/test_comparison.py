@@ -1,4 +1,4 @@
-"""Tests of what a test counts as that had nothing to say about the baseline while it ran."""
+"""Tests of comparing tests that had no findings about the baseline while they ran."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NODEID = "test_it.py::test_it"
     ],
 )
 def test_upper_bounds(entry: BaselineEntry, peak: Peak) -> None:
-    """What a bound leaves open has been settled by a test that has nothing to say of it."""
+    """A test without a finding about the baseline counts as before, whatever its bounds."""
     call = PhaseReading(name="call", seconds=1, level=MIB, growth=0, peaks=(peak,))
     outcome = Outcome(nodeid=NODEID, file="test_it.py", line=1, phases=(call,))
     environment = environment_key(RUN.environment)

@@ -20,7 +20,7 @@ NO_CHECK = pytest.mark.mem_no_leak_check
 
 
 class Node:
-    """As much of a test or class as the planner looks at."""
+    """As much of a test or class as the planner reads."""
 
     def __init__(self, name: str, marks: tuple[Any, ...], parent: Node | None = None) -> None:
         """A node under another one, with markers as they are applied: the closest last."""
@@ -53,7 +53,7 @@ def plan(*marks: Any, above: tuple[Any, ...] = (), **settings: Any) -> Any:
 @pytest.mark.parametrize(
     ("marks", "above", "check", "skipped"),
     [
-        pytest.param((), (), "marked", None, id="nobody-asks"),
+        pytest.param((), (), "marked", None, id="not-requested"),
         pytest.param((), (), "all", "", id="all"),
         pytest.param((CHECK,), (), "marked", "", id="marker"),
         pytest.param((), (CHECK,), "marked", "", id="class"),
@@ -101,7 +101,7 @@ def test_one_pattern() -> None:
 
 
 def test_arguments_do_not_add_up() -> None:
-    """Those of a class are not those of its test with a marker of its own."""
+    """The arguments of a class's marker do not hold where the test has a marker of its own."""
     found = plan(CHECK(calls=5), above=(CHECK(tolerance=9),)).plan
     assert (found.limits.calls, found.tolerance) == (5, 0)
 
@@ -194,7 +194,7 @@ def test_arguments_do_not_add_up() -> None:
     ],
 )
 def test_problems(mark, problems) -> None:
-    """What makes no sense is told with file, line and node id, and makes no plan."""
+    """Bad arguments are reported with file, line and node id, and the test has no plan."""
     found = plan(mark, leak_check="all")
     assert found.plan is None
     where = f"test_it.py:7: test_it.py::test_it: {mark.mark.name}: "
@@ -202,7 +202,7 @@ def test_problems(mark, problems) -> None:
 
 
 def test_problems_of_a_class() -> None:
-    """The node that has the marker is told."""
+    """The node that has the marker is named."""
     found = plan(above=(CHECK(calls=0),))
     assert found.problems == [
         (
@@ -212,7 +212,7 @@ def test_problems_of_a_class() -> None:
     ]
 
 
-def test_problems_of_a_class_are_told_once() -> None:
+def test_problems_of_a_class_are_reported_once() -> None:
     """A marker of a class is reported with the first of its tests, and no other is checked."""
     owner = Node("TestIt", (CHECK(calls=0),))
     planner = LeakPlanner(Settings())
@@ -224,7 +224,7 @@ def test_problems_of_a_class_are_told_once() -> None:
 
 
 def test_a_marker_that_does_not_decide_is_not_judged() -> None:
-    """What is wrong with a marker further away does no harm."""
+    """Bad arguments of a marker that does not decide are not reported."""
     found = plan(CHECK, above=(NO_CHECK(),))
     assert found.problems == []
     assert found.plan is not None

@@ -29,7 +29,7 @@ ENTRY = BaselineEntry(peak=100 * MIB, growth=0)
 
 
 class Node:
-    """As much of a test, or of what it is in, as the planner looks at."""
+    """As much of a test, or of what it is in, as the planner reads."""
 
     def __init__(self, name: str, marks: tuple[Any, ...], parent: Node | None = None) -> None:
         """A node under another one, with markers as they are applied: the closest last."""
@@ -55,7 +55,7 @@ def make_test(*marks: Any, above: tuple[Any, ...] = ()) -> Any:
 
 
 def written(*texts: str, where: str = "--mem-fail-on") -> tuple[FailRule, ...]:
-    """Rules as somebody wrote them."""
+    """Rules as a user wrote them."""
     return tuple(parse_rule(text, where) for text in texts)
 
 
@@ -110,7 +110,7 @@ def test_who_set_them() -> None:
 
 
 def test_problems() -> None:
-    """Every rule that is none is told with its place, and the other sources still hold."""
+    """Each bad rule is reported with its place, and the other sources still hold."""
     item = make_test(RULE("peak"), above=(RULE("much", "peak:x"),))
     planner = RegressionPlanner(written("peak:5%"), {})
     problems: list[str] = []
@@ -124,7 +124,7 @@ def test_problems() -> None:
     ]
 
 
-def test_problems_of_a_class_are_told_once() -> None:
+def test_problems_of_a_class_are_reported_once() -> None:
     """A marker that several tests share is reported with the first of them."""
     planner = RegressionPlanner((), {})
     item = make_test(above=(RULE("much"),))
@@ -143,7 +143,7 @@ def test_problems_of_a_class_are_told_once() -> None:
     ],
 )
 def test_arguments(mark) -> None:
-    """Other arguments than rules are told with what would be right."""
+    """Arguments that are not rules are reported with what would be right."""
     with pytest.raises(ConfigError) as caught:
         rules_from_mark(mark.mark, "the marker")
     assert caught.value.problems == (f"it takes rules: {SIGNATURE}",)
@@ -151,13 +151,13 @@ def test_arguments(mark) -> None:
 
 @pytest.mark.parametrize("arguments", [(None, "peak:1%"), ("peak:1%", None), (5,)])
 def test_no_rule_among_them(arguments) -> None:
-    """None switches off alone, and not beside a rule."""
+    """None alone switches the comparison off, and is refused beside a rule."""
     with pytest.raises(ConfigError, match="is no rule, it is not a text"):
         rules_from_mark(RULE(*arguments).mark, "the marker")
 
 
 def heap_budget(**fields) -> Budget:
-    """A budget that somebody has set on the heap."""
+    """A user's budget on the heap."""
     return Budget(limit=5, where="the marker", metric="heap", **fields)
 
 
@@ -166,7 +166,9 @@ def heap_budget(**fields) -> Budget:
     [
         pytest.param({}, (), [], id="nothing-on-record"),
         pytest.param({"rss": ENTRY}, (), ["rss"], id="resident-memory"),
-        pytest.param({"rss": ENTRY, "heap": ENTRY}, (), ["rss"], id="heap-that-nobody-needs"),
+        pytest.param(
+            {"rss": ENTRY, "heap": ENTRY}, (), ["rss"], id="heap-that-no-budget-needs"
+        ),
         pytest.param(
             {"rss": ENTRY, "heap": ENTRY}, (heap_budget(),), ["rss", "heap"], id="heap-budget"
         ),
@@ -197,7 +199,7 @@ def test_formers(known, budgets, expected) -> None:
 
 
 def test_tests_with_the_same_numbers_share_a_plan() -> None:
-    """A plan is kept once for all tests that have the same budgets and numbers on record."""
+    """Tests with the same budgets and the same baseline values share one plan."""
     first, second, other = (Node(name, ()) for name in ("test_a", "test_b", "test_c"))
     entries = {
         first.nodeid: ENTRY,

@@ -132,7 +132,7 @@ def test_how_a_child_ends(order, expected) -> None:
 
 
 def test_waiting_has_an_end() -> None:
-    """A child that says nothing is waited for as long as asked, and can be killed."""
+    """The caller waits for a silent child as long as it asked to, and can kill it."""
     with serving(obey) as server:
         child = server.start()
         child.send(("sleep", 0))
@@ -143,7 +143,7 @@ def test_waiting_has_an_end() -> None:
 
 
 def test_what_a_child_leaves_behind_ends() -> None:
-    """A process that a child has started ends with it."""
+    """A process that a child has started ends with the child."""
     with serving(obey) as server:
         child = server.start()
         child.send(("leave", 0))
@@ -195,7 +195,7 @@ def test_a_server_that_was_killed() -> None:
 
 
 def test_closing_ends_the_child() -> None:
-    """When the process that asks has gone, so has the child."""
+    """A child ends when the process that requested it has gone."""
     with serving(obey) as server:
         child = server.start()
         child.send(("sleep", 0))

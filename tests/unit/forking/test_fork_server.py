@@ -63,7 +63,7 @@ def obey(request: dict[str, Any]) -> Any:
 
 @pytest.fixture
 def server() -> Iterator[ForkServer]:
-    """A server that obeys."""
+    """A server that does what requests say."""
     with serving(obey) as server:
         yield server
 
@@ -103,7 +103,7 @@ def test_answer(server, request_, expected) -> None:
 
 @pytest.mark.parametrize("parts", [2, 1], ids=["waiting", "writing"])
 def test_a_child_of_ours_that_dies_while_it_asks(server, monkeypatch, parts) -> None:
-    """What it has asked, or a part of it, and the answer to that, mix with nothing else."""
+    """The request of a child that dies, or a part of it, does not mix with the next answer."""
     write = fork_server.write_message
 
     def die(*_: object) -> None:
@@ -133,7 +133,7 @@ def test_too_long(server) -> None:
 
 
 def test_processes(server) -> None:
-    """Every request has a process of its own, all of them children of one of ours."""
+    """Every request runs in a process of its own, forked by one server process."""
     first, second = (server.ask({"pids": 0}, LONG).value for _ in range(2))
     assert first[1] == second[1]
     assert len({os.getpid(), first[0], second[0], first[1]}) == 4
@@ -141,7 +141,7 @@ def test_processes(server) -> None:
 
 
 def test_nothing_is_shared() -> None:
-    """The server knows what was so when it began, and nothing that came after."""
+    """The server has the state from when it began, and nothing later."""
     values = [1]
 
     def grow(more: int) -> list[int]:
@@ -156,7 +156,7 @@ def test_nothing_is_shared() -> None:
 
 
 def test_output(server, capfd) -> None:
-    """What the function prints, in whatever way, is seen nowhere and breaks no answer."""
+    """What the function prints, in any way, is shown nowhere and breaks no answer."""
     sys.stdout.write("before\n")
     assert ChildResult(value=0) == server.ask({"print": "child text"}, LONG)
     assert ChildResult(value=1) == server.ask({"echo": 1}, LONG)
@@ -183,7 +183,7 @@ def test_a_server_that_is_stuck(server, monkeypatch) -> None:
 
 
 def test_closed(server) -> None:
-    """A closed server leaves no process and no descriptor, and asks no more of ours."""
+    """A closed server leaves no process and no descriptor behind, and opens none later."""
     pid = server.ask({"pids": 0}, LONG).value[1]
     server.close()
     with pytest.raises(ChildProcessError):
@@ -217,7 +217,7 @@ def test_no_descriptor_is_left() -> None:
 
 
 def test_interrupted() -> None:
-    """Where we are interrupted while a child is at work, neither it nor the server is left."""
+    """After an interrupt during a child's work, neither the child nor the server is left."""
     reader, writer = os.pipe()
     parent = os.getpid()
 
@@ -243,7 +243,7 @@ def test_interrupted() -> None:
 
 @contextmanager
 def many_open_files() -> Iterator[None]:
-    """More open files than select() can tell apart, until left."""
+    """More open files than select() can address, until the end of the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 1200:
         pytest.skip("this machine does not let us open so many files")

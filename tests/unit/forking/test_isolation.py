@@ -59,7 +59,7 @@ def test_value(value) -> None:
 
 
 def test_runs_in_a_child_of_its_own() -> None:
-    """The function runs in a child of ours, which leads a group of its own."""
+    """The function runs in a child of this process, which leads a group of its own."""
     child, parent, group = run_in_fork(
         lambda: [os.getpid(), os.getppid(), os.getpgrp()], LONG
     ).value
@@ -85,7 +85,7 @@ def test_changes_stay_in_the_child() -> None:
     ],
 )
 def test_exception(error, problem) -> None:
-    """Whatever the function raises is reported by name and text."""
+    """Any error that the function raises is reported by name and text."""
     assert ChildResult(problem=problem) == run_in_fork(raising(error), LONG)
 
 
@@ -109,7 +109,7 @@ def test_child_that_dies(function, problem) -> None:
 
 
 def test_timeout() -> None:
-    """A child that takes too long is stopped, and says after what time."""
+    """A child that takes too long is stopped, and the result says after what time."""
     start = time.monotonic()
     result = run_in_fork(ending(time.sleep, LONG), 0.6)
     assert ChildResult(problem="it was stopped after 0.6 seconds") == result
@@ -130,14 +130,14 @@ def test_no_process_is_left(timeout) -> None:
     result = run_in_fork(function, timeout)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        pid = int(pipe.read())  # nobody has it open any more, or this would not end
+        pid = int(pipe.read())  # all writers have closed it, or read would not return
     assert (7 if timeout == LONG else None) == result.value
     with pytest.raises(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 
 
 def test_no_descriptor_is_left() -> None:
-    """The pipe to the child is closed on our side."""
+    """The parent closes its end of the pipe to the child."""
 
     def next_descriptor() -> int:
         descriptor = os.open(os.devnull, os.O_RDONLY)
@@ -178,7 +178,7 @@ def test_output_of_the_child(request, capture) -> None:
 
 @pytest.mark.usefixtures("capfd")
 def test_output_of_the_child_into_a_file(tmp_path) -> None:
-    """Where output goes to a file, the child does not write there, nor move the place."""
+    """Where output goes to a file, the child writes nothing there and keeps its position."""
     path = tmp_path / "output.txt"
     saved = os.dup(1)
     with path.open("w+b", buffering=0) as file:
@@ -205,7 +205,7 @@ print(run_in_fork(lambda: 7, 60).value)
 
 
 def test_cleaning_up_is_left_to_us() -> None:
-    """What is registered to run at exit, or waits to be written, is so once: here."""
+    """Functions registered to run at exit, and buffered output, run once: in the parent."""
     done = subprocess.run(
         [sys.executable, "-c", CLEANING_UP], capture_output=True, text=True, check=False
     )

@@ -102,7 +102,7 @@ def found(levels, *flights, workers=()) -> tuple[list[tuple], int, int, int]:
     ],
 )
 def test_parts(levels, flights, workers, parts, rest) -> None:
-    """What runs has the rise and the children, what ran has what it kept, and all adds up."""
+    """The running test has the rise and the children, earlier tests what they kept."""
     assert (parts, 0, 0, rest) == found(levels, *flights, workers=workers)
 
 

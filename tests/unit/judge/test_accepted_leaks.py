@@ -41,11 +41,11 @@ def leaking(*signals: Signal, per_call: float = 3.0) -> LeakReading:
     ],
 )
 def test_tolerance(reading, tolerance, within) -> None:
-    """Bytes may be tolerated, resources never."""
+    """A tolerance in bytes lets bytes pass, but no other resources."""
     assert bool(within_tolerance(reading, tolerance)) == within
 
 
-def test_the_tolerance_is_told() -> None:
+def test_the_reason_has_the_tolerance() -> None:
     """The reason has both sizes."""
     assert within_tolerance(LEAK, 2048) == "216 B per call is within the tolerance of 2.0 KiB"
 
@@ -125,7 +125,7 @@ KNOWN = {"0123456789ab": KnownLeak(fingerprint="0123456789ab")}
 @pytest.mark.parametrize(
     ("marker", "ini", "known", "expected"),
     [
-        pytest.param((), (), {}, "", id="nobody"),
+        pytest.param((), (), {}, "", id="nothing-accepts-it"),
         pytest.param(("x", "put"), (), {}, "the marker's ignore has the pattern 'put'", id="m"),
         pytest.param((), ("x", "put"), {}, "mem_leak_ignore has the pattern 'put'", id="ini"),
         pytest.param((), (), KNOWN, "known leak 0123456789ab (.memguard/leaks.json)", id="k"),
@@ -141,7 +141,7 @@ def test_accepted(marker, ini, known, expected) -> None:
 
 
 def test_without_blame_nothing_is_accepted() -> None:
-    """A leak that was not looked into is neither known nor ignored."""
+    """A leak that was not diagnosed is neither known nor ignored."""
     assert accepted_by(replace(LEAK, diagnosis=None), ("*",), ("*",), KNOWN) == ""
 
 
@@ -160,7 +160,7 @@ def test_without_fingerprint_nothing_is_known() -> None:
     ],
 )
 def test_a_former_name(nodeid, tests, accepted) -> None:
-    """It may have been that of several leaks, so it counts for the tests it had then."""
+    """A former name may have been that of several leaks, so it counts only for its tests."""
     reading = replace(LEAK, diagnosis=replace(BLAME, earlier_fingerprint="old0old0old0"))
     known = {"old0old0old0": KnownLeak(fingerprint="old0old0old0", tests=tests)}
     reason = accepted_by(reading, (), (), known, nodeid)
@@ -215,6 +215,6 @@ def test_each_leak_of_a_test_by_itself(known, tolerance, otherwise, fails) -> No
 def test_several_leaks_are_tolerated_together() -> None:
     """The tolerance is for what a call leaves behind in all."""
     twice = replace(LEAK, more=(LEAK,))
-    told = {"marker": (), "ini": (), "known": {}}
-    assert with_acceptance(twice, tolerance=431, **told).fails
-    assert not with_acceptance(twice, tolerance=432, **told).fails
+    accepting = {"marker": (), "ini": (), "known": {}}
+    assert with_acceptance(twice, tolerance=431, **accepting).fails
+    assert not with_acceptance(twice, tolerance=432, **accepting).fails

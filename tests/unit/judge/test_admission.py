@@ -40,7 +40,7 @@ def runs(need: int) -> Share:
         pytest.param(waits(5, 2), [waits(500, 1)], False, id="no-overtaking"),
         pytest.param(waits(5, 1), [waits(5, 2)], True, id="first-come"),
         pytest.param(
-            waits(5, 2), [waits(50, 1, NOW - STALE_MILLISECONDS)], False, id="looked-just-now"
+            waits(5, 2), [waits(50, 1, NOW - STALE_MILLISECONDS)], False, id="seen-just-now"
         ),
         pytest.param(
             waits(5, 2), [waits(50, 1, NOW - STALE_MILLISECONDS - 1)], True, id="stopped"
@@ -54,7 +54,7 @@ def test_may_start(mine, others, starts) -> None:
 
 
 def test_taken() -> None:
-    """What processes hold and what tests were given is taken; what is waited for is not."""
+    """Levels and grants of processes count as taken; requests that wait do not."""
     assert taken([waits(90, 1), runs(50)]) == 10 + 10 + 50
 
 

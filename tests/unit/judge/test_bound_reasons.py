@@ -12,12 +12,12 @@ from pytest_memguard.model.measurements import Bound
 
 @pytest.mark.parametrize("bound", get_args(Bound))
 def test_every_bound_has_words(bound) -> None:
-    """A sentence can name each reason, and what helps, without a full stop."""
+    """Each reason can be part of a sentence, as can its remedy, without a full stop."""
     assert REASONS[bound]
     assert not REASONS[bound].endswith(".")
     assert not REMEDIES[bound] or REMEDIES[bound].startswith("; ")
 
 
 def test_no_words_without_a_bound() -> None:
-    """Nothing has words that no peak can have as its reason."""
+    """There are words for exactly the reasons that a peak can have."""
     assert set(REASONS) == set(REMEDIES) == set(get_args(Bound))

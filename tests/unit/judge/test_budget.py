@@ -94,14 +94,14 @@ def test_judge(budget, value, high, rule) -> None:
     ],
 )
 def test_judge_sampled(measured, budget, rule) -> None:
-    """A budget is broken or kept for certain, or the finding says that it is not known."""
+    """A budget is surely broken or surely kept, or the finding says that neither is known."""
     found = judge(budget, measured)
     assert rule == (None if found is None else found.rule)
 
 
 @pytest.mark.parametrize(("metric", "method"), [("heap", "memray"), ("python", "tracemalloc")])
-def test_other_metrics_have_no_grain(metric, method) -> None:
-    """A byte over a small budget is a byte over it, where the number is exact to the byte."""
+def test_other_metrics_are_exact_to_the_byte(metric, method) -> None:
+    """Where the number is exact to the byte, one byte over a small budget is a breach."""
     found = judge(
         replace(FINE, metric=metric), peak(FINE.limit + 1, method=method, metric=metric)
     )

@@ -241,7 +241,7 @@ def test_settled(values, borders, expected) -> None:
 
 
 def test_thresholds_can_be_set() -> None:
-    """What counts as small is the caller's to say."""
+    """The caller sets what counts as small."""
     series = [100.0] * 8 + [103.0] * 8
     assert find_steps(series, share=0.05, floor=0) == ()
     (step,) = find_steps(series, share=0.02, floor=0)

@@ -55,7 +55,7 @@ def text_of(
     [("rss", "peak RSS"), ("heap", "peak heap"), ("gpu", "peak of gpu")],
 )
 def test_noun(metric, expected) -> None:
-    """A metric that nothing is known of is called by its name."""
+    """A metric without a name of its own is called by its key."""
     assert expected == noun(metric)
 
 
@@ -243,7 +243,7 @@ BOUNDED = replace(CHANGE, kind="undecided", now=21 * MIB)
     ],
 )
 def test_undecided(change, was, now, expected) -> None:
-    """What is undecided has its reason: imports, or a number that is not exact."""
+    """An undecided change has its reason: imports, or a number that is not exact."""
     assert expected == text_of(change, was, now)
 
 

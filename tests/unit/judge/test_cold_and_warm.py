@@ -1,4 +1,4 @@
-"""Tests of what two calls in a fresh process say against a test."""
+"""Tests of what two calls in a fresh process show against a test."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_known_fills() -> None:
     ],
 )
 def test_filled_as_before(cold, now, top, expected) -> None:
-    """A peak near the cold one on record needs no second look."""
+    """A peak near the cold one in the baseline needs no second measurement."""
     budget, stored = limit(0, cold)
     assert is_filled_as_before(budget, stored, now * MIB, top * MIB) is expected
 
@@ -214,7 +214,7 @@ def test_filled_by_another_test_before() -> None:
     ],
 )
 def test_grew_before(here, expected) -> None:
-    """A test that used less than what has grown was not the one that filled it."""
+    """A test that used less than the growth cannot have filled it."""
     _, stored = limit(0, 28)
     assert expected is grew_before(stored, TwoCalls(cold=rss(33), warm=rss(0)), here)
 
@@ -253,7 +253,7 @@ def test_grown_holders(cold, own, fills, expected) -> None:
     ],
 )
 def test_what_several_tests_fill(took, expected) -> None:
-    """A test that fills alone what others filled, each a part, fills what is known."""
+    """A test that fills alone what several others filled in parts fills nothing new."""
     together = added_fills((fill("data.parts", 4),), (fill("data.parts", 2), fill("data.x", 1)))
     assert together == (fill("data.parts", 6), fill("data.x", 1))
     known = known_fills({}, is_complete=True, together=together)

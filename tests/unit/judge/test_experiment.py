@@ -191,7 +191,7 @@ def test_leaks(before, now, status, reason) -> None:
     ],
 )
 def test_failed_tests(failed, reason) -> None:
-    """Whatever was saved, an attempt that breaks tests is discarded."""
+    """An attempt that breaks tests is discarded, however much memory it saves."""
     assert ("DISCARD", reason) == said(BEFORE, entry(1), failed=failed)
 
 
@@ -203,7 +203,7 @@ def test_threshold() -> None:
 
 
 def test_default_threshold() -> None:
-    """5 MiB must be saved where nothing else was asked for."""
+    """The default is that 5 MiB must be saved."""
     reason = "5.0 MiB less than 50.0 MiB on record"
     assert decide(BEFORE, entry(45), metric="heap", failed=0).reason == reason
     now = less_by(5 * MIB - 1)

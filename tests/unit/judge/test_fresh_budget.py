@@ -46,7 +46,7 @@ HERE = judge(LIMIT, peak(2, 14))
     ],
 )
 def test_two_calls(cold, warm, rule, words) -> None:
-    """The first call alone lets a test pass; what fails it is that each call is too much."""
+    """A first call within the budget lets a test pass; a breach in every call fails it."""
     found = after_fresh(HERE, TwoCalls(cold=cold, warm=warm), "")
     assert rule == (found and found.rule)
     parts = words.split("*")
@@ -92,12 +92,12 @@ def test_no_calls(problem) -> None:
     ],
 )
 def test_what_a_fresh_process_can_answer(budget, measured, answer) -> None:
-    """It measures what slack hides of a call; what sampling misses it would miss, too."""
+    """A fresh process can decide what slack hides of a call, but not what sampling misses."""
     assert answer == is_open(judge(budget, measured))
 
 
 def test_memray_had_no_time() -> None:
-    """The reason and the budget that needs no second measurement are in the sentence."""
+    """The sentence has the reason, and a budget that needs no second measurement."""
     found = without_memray(HERE, "memray was not used")
     end = "; memray was not used; a budget of 14.0 MiB needs no second measurement"
     assert found.text.endswith(end)
@@ -111,7 +111,7 @@ def test_memray_had_no_time() -> None:
         pytest.param(peak(11), "over-budget", "in a fresh process: 11.0 MiB", id="less"),
         pytest.param(peak(40), "over-budget", "in a fresh process: 40.0 MiB", id="more"),
         pytest.param(
-            peak(9, 11), "over-budget", "between 9.0 MiB and 11.0 MiB", id="cannot-tell"
+            peak(9, 11), "over-budget", "between 9.0 MiB and 11.0 MiB", id="between-bounds"
         ),
         pytest.param(
             peak(9),
@@ -138,7 +138,7 @@ def test_breach(cold, rule, end) -> None:
 
 @pytest.mark.parametrize("problem", ["", "it was stopped after 60 seconds"])
 def test_breach_without_an_answer(problem) -> None:
-    """It stands where the test could not be called there, and says why."""
+    """Where the test could not be called there, the breach stands, and the text says why."""
     found = after_breach(judge(LIMIT, peak(14)), None, problem)
     assert found.rule == "over-budget"
     assert found.text.endswith(f"a fresh process: {problem or 'it did not pass there'}")
@@ -170,5 +170,5 @@ def test_breach_without_an_answer(problem) -> None:
     ],
 )
 def test_which_breaches_are_measured_again(budget, measured, answer) -> None:
-    """Those of resident memory in a call, or in a stage."""
+    """Breaches in a call or a stage are measured again, if they are of resident memory."""
     assert answer == may_depend_on_others(judge(budget, measured))

@@ -1,4 +1,4 @@
-"""What is said of a test that a hard budget has stopped."""
+"""The text about a test that a hard budget has stopped."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ STOPPED = "and 40 is the most there may be"
         ),
     ],
 )
-def test_suspects(rounds, signals) -> None:
+def test_leaking_rates(rounds, signals) -> None:
     """A leak grew in every late round, evenly, lastingly, and above earlier levels."""
     assert signals == [rate.signal for rate in leaking_rates(rounds)]
 
@@ -179,7 +179,7 @@ def test_suspects(rounds, signals) -> None:
     ],
 )
 def test_final(rounds, state, calls, reason) -> None:
-    """A check that may not go on says what it has found, and why it is not sure."""
+    """A check that may not go on reports what it has found, and why it is not sure."""
     verdict = final(rounds, STOPPED)
     assert (state, calls, reason) == (verdict.state, verdict.calls, verdict.reason)
     assert verdict.rounds == rounds
@@ -197,7 +197,7 @@ def test_final(rounds, state, calls, reason) -> None:
     ],
 )
 def test_at_limit(rounds, signals) -> None:
-    """Growth that ate all it may is a leak if it was there in all of the late rounds."""
+    """Growth that used up its limit is a leak if it was there in all of the late rounds."""
     verdict = final(rounds, STOPPED, 6, at_limit=True)
     assert signals == [rate.signal for rate in verdict.rates]
     assert ("leaking" if signals else "undecided") == verdict.state
@@ -319,7 +319,7 @@ def random_sizes(calls, summed=[]):  # noqa: B006  made once, the same for all
         pytest.param("blocks", cached(512), 2000, "settling", id="cache-512"),
         pytest.param("blocks", cached(1024), 2000, "settling", id="cache-1024"),
         pytest.param("blocks", cached(64), 120, "settling", id="cache-64-in-120"),
-        # nobody can tell these from their numbers: who holds them is asked elsewhere
+        # the numbers alone do not show a cache: the search for the holder does
         pytest.param("blocks", cached(128), 120, "leaking", id="cache-128-in-120"),
         pytest.param("blocks", cached(512), 120, "leaking", id="cache-512-in-120"),
         pytest.param("blocks", cached(1024), 120, "leaking", id="cache-1024-in-120"),
@@ -394,7 +394,7 @@ def test_series(signal, level, cap, states) -> None:
     [
         pytest.param(6, "leaking", id="as-expected"),
         pytest.param(5, "leaking", id="nearly"),
-        pytest.param(2, "undecided", id="grew-with-the-looks"),
+        pytest.param(2, "undecided", id="grew-with-the-readings"),
         pytest.param(0, "undecided", id="nothing"),
     ],
 )
@@ -413,8 +413,8 @@ def test_confirmed_by_seven_tenths(moved, state) -> None:
     assert state == confirmed(final(series(*[3] * 8), STOPPED), a_round(10, blocks=moved)).state
 
 
-def test_confirmed_by_the_most_telling() -> None:
-    """Of several signals the first has to grow in the longer round."""
+def test_confirmed_by_the_first_signal() -> None:
+    """The first of several signals has to grow in the longer round."""
     verdict = final(tuple(a_round(3, blocks=3, open_files=3) for _ in range(8)), STOPPED)
     assert confirmed(verdict, a_round(6, blocks=6, open_files=0)) == verdict
     assert confirmed(verdict, a_round(6, blocks=0, open_files=6)).state == "undecided"

@@ -1,4 +1,4 @@
-"""Tests of who raised the level of a run for good."""
+"""Tests of which tests raised the level of a run for good."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_raised_for_good() -> None:
 
 
 def test_not_measured() -> None:
-    """Where resident memory cannot be read, there is nothing to say."""
+    """Where resident memory cannot be read, nothing is reported."""
     assert level_growth([Outcome(nodeid="a")]) is None
 
 

@@ -36,7 +36,7 @@ def test_cause(ending, cause) -> None:
 
 @pytest.mark.parametrize(("number", "name"), [(15, "SIGTERM"), (250, "signal 250")])
 def test_signal_name(number, name) -> None:
-    """A signal without a name is told by its number."""
+    """A signal without a name is reported by its number."""
     assert name == signal_name(number)
 
 

@@ -185,7 +185,7 @@ def test_exact_replaces_bounds() -> None:
     assert entry(12) == merged(entry(10, ceiling=30 * MIB), entry(12))
 
 
-def test_bounds_tell_little() -> None:
+def test_a_bounded_reading_leaves_an_exact_one() -> None:
     """A reading that is only bounded does not widen or replace an exact one it allows."""
     exact = entry(20, readings=2)
     assert exact == merged(exact, entry(1, ceiling=40 * MIB))
@@ -357,7 +357,7 @@ def test_leak(was, now, then) -> None:
 
 @given(st.floats(0, 500), st.floats(0, 500), st.integers(0, 3), st.integers(0, 3))
 def test_the_same_again_is_kept(first, second, few, more) -> None:
-    """Saving the same reading over and over comes to rest, whatever was there before."""
+    """Saving the same reading over and over ends in one entry, whatever was there before."""
     stored = merged(entry(first, imports=few), entry(second, imports=more))
     for _ in range(READINGS):
         stored = merged(stored, entry(second, imports=more))

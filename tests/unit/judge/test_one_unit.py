@@ -94,7 +94,7 @@ def again(low: int, high: int) -> str:
     ],
 )
 def test_one_unit(sentence, low, high) -> None:
-    """Whatever the sizes are, they can be compared at a glance."""
+    """All sizes in one sentence have the same unit."""
     units = UNIT.findall(sentence(low, high))
     assert len(units) > 1
     assert len(set(units)) == 1
@@ -113,7 +113,7 @@ def test_one_unit(sentence, low, high) -> None:
     ],
 )
 def test_the_unit(sizes, texts) -> None:
-    """It is the largest in which no size is less than a tenth."""
+    """The unit is the largest in which no size is less than a tenth."""
     assert texts == format_sizes(*sizes)
 
 

@@ -51,7 +51,7 @@ def line(number: int, count: float, size: float, *, small: float = 0) -> LeakLin
     )
 
 
-def told(verdict: Verdict, *lines: LeakLine) -> tuple[float | None, list[float]]:
+def scaled(verdict: Verdict, *lines: LeakLine) -> tuple[float | None, list[float]]:
     """Bytes per call, and those of each line."""
     verdict, diagnosis = scaled_to_all_calls(verdict, Diagnosis(calls=CALLS, lines=lines))
     reading = LeakReading(verdict=verdict, diagnosis=diagnosis)
@@ -249,7 +249,7 @@ FLAT = [0] * ROUNDS
 )
 def test_bytes_per_call(verdict, lines, per_call, sizes) -> None:
     """All calls show how much stays; lines are scaled to that, but no further."""
-    known, found = told(verdict, *lines)
+    known, found = scaled(verdict, *lines)
     assert known == (None if per_call is None else pytest.approx(per_call, rel=0.03))
     assert found == pytest.approx(sizes, rel=0.03)
 
@@ -289,7 +289,7 @@ PAGES = [300_000] * ROUNDS
     ],
 )
 def test_pages_that_grow_in_most_rounds(pages, named) -> None:
-    """They are named, and are the number per call, if they are a multiple of the rest."""
+    """Pages are named, and are the number per call, if they are a multiple of the rest."""
     verdict = leaking([rate("blocks", 3)], blocks=[30] * ROUNDS, pages=pages)
     verdict, diagnosis = scaled_to_all_calls(
         verdict, Diagnosis(calls=CALLS, lines=(line(1, 3, 400, small=400),))
@@ -303,7 +303,7 @@ def test_pages_that_grow_in_most_rounds(pages, named) -> None:
     ("freed", "per_call"), [(0, 1_100), (40_000, 1_100), (60_000, 270), (10**6, 270)]
 )
 def test_pages_that_the_heap_holds_free(freed, per_call) -> None:
-    """They are holes that something larger each time leaves, not memory that stays."""
+    """Free pages are gaps left by blocks that grew, not memory that stays."""
     verdict = leaking([rate("C heap", 270)], heap=[2_700] * ROUNDS, pages=[11_000] * ROUNDS)
     diagnosis = Diagnosis(calls=CALLS, lines=(line(1, 1, 270),))
     _, diagnosis = scaled_to_all_calls(verdict, diagnosis, freed)
@@ -319,9 +319,9 @@ def test_pages_that_the_heap_holds_free(freed, per_call) -> None:
     ],
 )
 def test_tables_have_what_others_have_not(heap, shown, sizes) -> None:
-    """Which of many tables move in the few calls is chance; new blocks are as they are."""
+    """Which of many tables move in a few calls is chance; new blocks count as they are."""
     verdict = leaking([rate("blocks", 1), rate("C heap", heap)], heap=[10 * heap] * ROUNDS)
-    per_call, found = told(verdict, tables(1, shown), line(2, 1, 1_000))
+    per_call, found = scaled(verdict, tables(1, shown), line(2, 1, 1_000))
     assert per_call == heap
     assert sorted(found, reverse=True) == pytest.approx(sizes, abs=1)
 
@@ -329,12 +329,12 @@ def test_tables_have_what_others_have_not(heap, shown, sizes) -> None:
 def test_tables_that_did_not_move_before() -> None:
     """What is added to many tables counts, though the C heap grows once in many calls."""
     verdict = leaking([rate("blocks", 1)], blocks=[10] * ROUNDS, heap=FLAT)
-    per_call, found = told(verdict, tables(1, 9_000), line(2, 1, 16, small=16))
+    per_call, found = scaled(verdict, tables(1, 9_000), line(2, 1, 16, small=16))
     assert (per_call, found) == (9_016, [9_000, 16])
 
 
 def test_types_are_scaled_as_blocks_are() -> None:
-    """Types were seen in the same few calls."""
+    """Types are counted in the same few calls as lines."""
     types = (TypeGrowth(type="app.Row", count=4 * CALLS, size=400 * CALLS),)
     lines = (line(1, 4, 400, small=400),)
     _, diagnosis = scaled_to_all_calls(
@@ -347,7 +347,7 @@ def test_types_are_scaled_as_blocks_are() -> None:
 def test_not_too_many_lines() -> None:
     """The largest lines are enough, but all count."""
     lines = [line(n, 1, 100, small=100) for n in range(30)]
-    known, found = told(leaking([rate("blocks", 30)]), *lines)
+    known, found = scaled(leaking([rate("blocks", 30)]), *lines)
     assert known == pytest.approx(3000)
     assert len(found) == LINES
 
@@ -390,7 +390,7 @@ def test_what_a_holder_takes(heap, held, per_call) -> None:
     ],
 )
 def test_lines_that_leave_as_many_in_each_call(seen, stay, expected) -> None:
-    """What each call leaves as many of was seen as it is; other lines take up the rest."""
+    """Blocks that each call leaves are counted as seen; other lines take up the rest."""
     calls = 16
     lines = tuple(
         LeakLine(
@@ -413,7 +413,7 @@ def test_lines_that_leave_as_many_in_each_call(seen, stay, expected) -> None:
 
 
 @pytest.mark.parametrize("freed", [0, 10**7])
-def test_pages_where_no_line_tells_how_large_blocks_are(freed) -> None:
+def test_pages_where_no_line_shows_the_size_of_blocks(freed) -> None:
     """Without lines, only pages show the size of Python's blocks."""
     rates = [rate("blocks", 1_454), rate("C heap", 38_000), rate("USS", 195_000)]
     moved = {"blocks": [14_540] * ROUNDS, "heap": [380_000] * ROUNDS}
@@ -438,5 +438,5 @@ def test_blocks_that_are_larger_than_what_stays(heap, per_call) -> None:
         heap=heap,
         pages=pages,
     )
-    whole, _ = told(verdict, line(1, 2000, 128_000, small=48_000))
+    whole, _ = scaled(verdict, line(1, 2000, 128_000, small=48_000))
     assert whole == pytest.approx(per_call)

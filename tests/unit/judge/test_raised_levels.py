@@ -1,4 +1,4 @@
-"""Tests of who raised the level of a process for good."""
+"""Tests of which tests raised the level of a process for good."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_everything() -> None:
 
 
 def test_each_metric_is_a_place() -> None:
-    """What else was counted stands for itself, without what is of resident memory only."""
+    """Other metrics have readings of their own, without what resident memory alone has."""
     found = of(PASSED)
     assert {PLACE, replace(PLACE, metric="heap")} == set(found.environments)
     assert only(PASSED, "heap") == BaselineEntry(
@@ -169,7 +169,7 @@ def test_lines() -> None:
     ],
 )
 def test_lines_of_other_distributions(file, stored) -> None:
-    """Their paths do not depend on where they are installed, as far as that is known."""
+    """Paths in other distributions do not depend on where these are installed."""
     stage = replace(STAGE, lines=(replace(SITE, file=file),))
     (line,) = only(replace(PASSED, stages=(stage,), findings=()), root="/project").lines
     assert line.file == stored

@@ -1,4 +1,4 @@
-"""Tests of the comparison: numbers before and now, and what is said of them."""
+"""Tests of the comparison: numbers before and now, and what is reported of them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def judged(before, now, *rules, environment=PLACE):
 
 
 def kind_of(before, now, *rules, environment=PLACE) -> str:
-    """What is said of the peak."""
+    """What is reported of the peak."""
     return judged(before, now, *rules, environment=environment)[0].kind
 
 
@@ -147,7 +147,7 @@ def test_stage_of_one_side(before, now, expected) -> None:
 
 
 def test_less_than_no_growth() -> None:
-    """What others had left and a test gave back is no growth, then or now."""
+    """Memory that earlier tests left and a test freed is no growth, then or now."""
     change = judged(entry(9, growth=-MIB), entry(9, growth=-3 * MIB), "growth:10%")[1]
     assert (change.before, change.now, change.allowed, change.kind) == (0, 0, 3 * MIB, "same")
 
@@ -280,14 +280,14 @@ def test_imports_do_not_explain_everything() -> None:
     assert kind_of(entry(5, imports=9), entry(25, imports=9)) == "regression"
 
 
-def test_cold_baseline_is_told() -> None:
+def test_cold_baseline_is_reported() -> None:
     """A baseline with the memory of imports in it is no improvement, and is reported."""
     change = judged(entry(25, imports=122), entry(5))[0]
     assert change.kind == "same"
     assert "the baseline of 25.0 MiB has the memory of modules in it (122 were" in change.text
 
 
-def test_cold_baseline_is_told_once() -> None:
+def test_cold_baseline_is_reported_once() -> None:
     """What is reported of the peak is not repeated for each stage."""
     before = entry(25, imports=122, stages=(stage("load", 20),))
     changes = judged(before, entry(5, stages=(stage("load", 1),)), "stage:load:10%")
@@ -490,7 +490,7 @@ STRICT = ("peak:0%", "growth:0%", "stage:*:0%", "leak:0")
 
 @given(st.lists(readings, min_size=1, max_size=8), st.sampled_from([PLACE, HEAP]))
 def test_what_was_saved_is_no_regression(several, environment) -> None:
-    """Whatever the baseline had, a reading that was just saved is not worse than it."""
+    """A reading that was just saved is not worse than the baseline after that."""
     stored = None
     for reading in several:
         stored = merged(stored, reading, environment.metric)

@@ -24,18 +24,18 @@ from tests.support.sample_values import heap, rss
 RULE = FailRule(kind="peak", share=0.1, where="--mem-fail-on", text="peak:10%")
 VALUE = BaselineValue(before=20 * MIB, rule=RULE)
 BUDGET = Budget(limit=22 * MIB, where="--mem-fail-on", baseline_value=VALUE)
-SUSPECT = Finding(rule="regression", budget=BUDGET, peak=rss(30), text="it has grown")
+FOUND = Finding(rule="regression", budget=BUDGET, peak=rss(30), text="it has grown")
 
 
 def rule_of(limit, stored, peak) -> str | None:
-    """Which rule speaks of a peak against a limit in MiB."""
+    """The rule that a peak breaks against a limit in MiB."""
     budget = replace(BUDGET, limit=int(limit * MIB), metric=peak.metric)
     finding = peak_finding(budget, stored, peak)
     return None if finding is None else finding.rule
 
 
 def test_what_other_allocators_may_hide() -> None:
-    """It makes no question: the baseline value was measured beside it as well."""
+    """Slack of other allocators raises no doubt: it was there when the baseline was saved."""
     peak = replace(rss(21), high=30 * MIB)
     assert peak_finding(BUDGET, VALUE, peak) is not None
     assert peak_finding(BUDGET, VALUE, replace(peak, bound="foreign")) is None
@@ -164,7 +164,7 @@ def two(cold, warm, *fills) -> TwoCalls:
 
 @pytest.mark.parametrize("rule", ["regression", "undecided"])
 @pytest.mark.parametrize(
-    ("told", "verdict", "expected", "text"),
+    ("measured", "verdict", "expected", "text"),
     [
         pytest.param(
             [two(30, 29), two(31, 30.5)],
@@ -269,12 +269,12 @@ def two(cold, warm, *fills) -> TwoCalls:
         ),
     ],
 )
-def test_after_two_calls(rule, told, verdict, expected, text) -> None:
+def test_after_two_calls(rule, measured, verdict, expected, text) -> None:
     """The two calls decide the rule, and the sentence has their numbers."""
     stored = replace(VALUE, cold=30 * MIB)
-    suspect = replace(SUSPECT, rule=rule, budget=replace(BUDGET, baseline_value=stored))
-    found = after_two_calls(suspect, told, verdict, "the child died (signal 9)", KNOWN)
-    assert replace(suspect, rule=expected or rule, text=text) == found
+    finding = replace(FOUND, rule=rule, budget=replace(BUDGET, baseline_value=stored))
+    found = after_two_calls(finding, measured, verdict, "the child died (signal 9)", KNOWN)
+    assert replace(finding, rule=expected or rule, text=text) == found
 
 
 KNOWN = KnownFills(
@@ -284,28 +284,28 @@ KNOWN = KnownFills(
 
 
 def test_not_shown_again() -> None:
-    """What a fresh process does not show is undecided; a question it answers is gone."""
-    told = [two(30, 29), two(20.5, 20)]
+    """A breach that a fresh process does not show is undecided; an answered doubt is gone."""
+    measured = [two(30, 29), two(20.5, 20)]
     text = (
         "it has grown; measured again in a fresh process: 30.0 MiB and 20.5 MiB, and 20.0 MiB "
         "when it is called once more, so it is not held against it (--mem-confirm); "
         "compare it by itself to decide"
     )
-    found = after_two_calls(SUSPECT, told, Against.NOTHING, "")
-    assert replace(SUSPECT, rule="undecided", text=text) == found
-    question = replace(SUSPECT, rule="undecided")
-    assert after_two_calls(question, told, Against.NOTHING, "") is None
+    found = after_two_calls(FOUND, measured, Against.NOTHING, "")
+    assert replace(FOUND, rule="undecided", text=text) == found
+    question = replace(FOUND, rule="undecided")
+    assert after_two_calls(question, measured, Against.NOTHING, "") is None
 
 
 def test_too_close() -> None:
-    """A peak whose upper bound is above the limit leaves a suspect what it was."""
-    told = [TwoCalls(cold=rss(21, 25), warm=rss(20))]
-    found = after_two_calls(SUSPECT, told, Against.TOO_CLOSE, "")
+    """A peak whose upper bound is above the limit leaves the finding what it was."""
+    measured = [TwoCalls(cold=rss(21, 25), warm=rss(20))]
+    found = after_two_calls(FOUND, measured, Against.TOO_CLOSE, "")
     assert found is not None
     assert found.rule == "regression"
     assert found.text.endswith("once more, which may be up to 25.0 MiB")
-    told = [TwoCalls(cold=rss(30), warm=rss(20, 24))]
-    found = after_two_calls(SUSPECT, told, Against.TOO_CLOSE, "")
+    measured = [TwoCalls(cold=rss(30), warm=rss(20, 24))]
+    found = after_two_calls(FOUND, measured, Against.TOO_CLOSE, "")
     assert found is not None
     assert found.rule == "undecided"
     assert found.text.endswith("once more, which may be up to 24.0 MiB")
@@ -324,9 +324,9 @@ def test_too_close() -> None:
 def test_same_cause(cause, expected) -> None:
     """A regression with a cause that is explained elsewhere is one short sentence."""
     of_test = Cause(growth=10 * MIB, first="test_a", **cause)
-    text = as_before(SUSPECT, of_test).text
+    text = as_before(FOUND, of_test).text
     above = "peak RSS 30.0 MiB is 10.0 MiB (50%) above the baseline of 20.0 MiB; "
     assert fnmatchcase(text, f"{above}{expected}")
-    assert judged_by_group(replace(SUSPECT, rule="undecided"), of_test) == replace(
-        SUSPECT, text=text
+    assert judged_by_group(replace(FOUND, rule="undecided"), of_test) == replace(
+        FOUND, text=text
     )

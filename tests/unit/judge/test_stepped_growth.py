@@ -42,7 +42,7 @@ def test_steps_of_a_size() -> None:
         pytest.param([9, 0, 18, *[0] * 8], 0, False, id="twice-as-far-as-expected"),
         pytest.param([9, 0, 900, *[0] * 15], 0, True, id="up-to-four-times-as-far"),
         pytest.param(
-            [0, 0, 0, 1, 0, 30, *[0] * 12], 0, False, id="much-smaller-ones-do-not-tell"
+            [0, 0, 0, 1, 0, 30, *[0] * 12], 0, False, id="much-smaller-ones-prove-nothing"
         ),
         pytest.param([0] * 9 + [2, 0], 0, False, id="less-than-the-floor-by-then"),
         pytest.param([0, 20, -15, 0, 0], 0, True, id="most-of-it-taken-back"),

@@ -30,7 +30,7 @@ def uses(**peaks: float) -> list[Use]:
     ],
 )
 def test_budget(peak, margin, budget) -> None:
-    """It leaves the margin over, and no less than a little slack would hide."""
+    """A budget leaves the margin above the peak, and at least what a little slack may hide."""
     assert budget * MIB == budget_for(int(peak * MIB), margin)
 
 
@@ -67,7 +67,7 @@ def test_parameters_share_a_budget() -> None:
 
 
 def test_far_above() -> None:
-    """A budget of four times what would do is named, the largest first."""
+    """A budget of four times what is needed is named, the largest first."""
     several = [
         Use(nodeid="t::a", high=10 * MIB, budget=52 * MIB),
         Use(nodeid="t::b", high=10 * MIB, budget=51 * MIB),

@@ -1,4 +1,4 @@
-"""Tests of what is said about children that a budget does not count."""
+"""Tests of what is reported about children that a budget does not count."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ SAID += "metric='tree' does"
     ],
 )
 def test_what_a_budget_does_not_count(budgets, own, peak, amount):
-    """It is said only if children would have exceeded a budget that the test keeps."""
+    """Children are reported only if they would have exceeded a budget that the test keeps."""
     said = "" if amount is None else SAID.format(amount)
     assert said == uncounted_children(budgets, own * MIB, peak)
 

@@ -65,7 +65,7 @@ def growth(state, rate=0, doubt="") -> WatchGrowth:
     ],
 )
 def test_changes(before, after, text, is_open) -> None:
-    """Only what surely does not grow any more is flattened."""
+    """Only growth that has surely ended counts as flattened."""
     changes = growth_changes(before, after)
     assert [bool(is_open)] == [change.is_open for change in changes]
     (line,) = comparison_lines(changes, "old.json")
@@ -74,6 +74,6 @@ def test_changes(before, after, text, is_open) -> None:
 
 
 def test_nothing_grew() -> None:
-    """Where nothing grew and nothing grows, that is said."""
+    """Where nothing grew and nothing grows, the comparison says so."""
     assert growth_changes(growth("flat"), growth("plateau")) == []
     assert comparison_lines([], "x") == ["Against x: nothing grew, or grows"]

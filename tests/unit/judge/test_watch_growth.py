@@ -95,7 +95,7 @@ def test_a_span() -> None:
 
 
 def test_memory_that_cannot_be_read() -> None:
-    """Without memory there is no verdict, and it says so."""
+    """Without memory there is no verdict, and the text says so."""
     trace, lives = watched(FLAT)
     blind = WatchTrace(
         seconds=trace.seconds,

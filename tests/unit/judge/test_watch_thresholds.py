@@ -56,7 +56,7 @@ def test_lists(text, expected) -> None:
     ],
 )
 def test_bad_lists(text, words) -> None:
-    """What makes no sense is refused, with where it was set and what would be right."""
+    """Bad lines are refused, with where they were set and what would be right."""
     with pytest.raises(ConfigError, match=f"^--critical: .*{words}"):
         parse_thresholds(text, "critical", "--critical")
 
