@@ -26,7 +26,7 @@ class FakeMark:
         return self.high
 
     def reset(self) -> int:
-        """Put it back."""
+        """Reset the mark."""
         self.high = self.process.resident
         return self.high
 
@@ -83,7 +83,7 @@ def test_a_recorder_takes_over(watch, process) -> None:
 
 
 def test_callback_that_was_taken_away(watch) -> None:
-    """If the test has removed the callback, the end of the phase says so."""
+    """If the test has removed the callback, the end of the phase reports it."""
     region = empty_region()
     region.begin_again(10 * MIB)
     watch.begin(region)

@@ -19,13 +19,13 @@ LIMITED = Requirements(limits=[Budget(limit=100 * MIB, where="--mem-budget")])
 
 
 def judge(measured, _) -> list[Finding]:
-    """What there is to say about the limit."""
+    """The findings about the limit."""
     return measured.judge_limits(LIMITED.limits)
 
 
 @pytest.fixture
 def instruments() -> Iterator[Instruments]:
-    """Those of this process, where the kernel keeps a high-water mark."""
+    """Instruments of this process, where the kernel keeps a high-water mark."""
     made = Instruments()
     if made.mark is None:
         pytest.skip("the kernel keeps no mark here")
@@ -60,7 +60,7 @@ def test_what_takes_over_in_teardown_begins_there(measurement) -> None:
 
 
 def test_detail_goes_on_from_the_mark(measurement) -> None:
-    """What the mark has shown of a phase is what more instruments begin with."""
+    """Further instruments begin with what the mark has shown of a phase."""
     measurement.begin("setup")
     measurement.end("setup")
     measurement.begin("call")
@@ -73,7 +73,7 @@ def test_detail_goes_on_from_the_mark(measurement) -> None:
 
 
 def test_a_test_is_forgotten(measurement) -> None:
-    """The next test finds nothing of the one before, however that was measured."""
+    """The next test finds nothing of the one before, however that one was measured."""
     measurement.begin("setup")
     measurement.detail_now()
     measurement.end("setup")

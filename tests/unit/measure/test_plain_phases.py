@@ -25,7 +25,7 @@ LIMITED = Requirements(bounds=True, limits=[Budget(limit=100 * MIB, where="--mem
 
 @pytest.fixture
 def instruments(monkeypatch) -> Iterator[Instruments]:
-    """Those of this process, whose heap is cheap to trim and whose mark is used by no other."""
+    """Instruments of this process, whose heap is cheap to trim and whose mark is its own."""
     monkeypatch.setattr(marks_in_use, "_IN_USE", weakref.WeakSet())
     made = Instruments()
     if made.mark is None or plain_phases(CurrentTest(), made) is None:
@@ -118,7 +118,7 @@ def test_much_memory_is_not_plain(measure) -> None:
 
 
 def test_what_others_reset_is_not_plain(instruments) -> None:
-    """A peak that other code has reset is not taken for the test's."""
+    """A peak that other code has reset is not attributed to the test."""
     measurement = Measurement(CurrentTest(), instruments, lambda _: None, lambda *_: [])
     counting = measurement._plain = Counting(measurement)
     measurement.begin_test("a test", None, BOUNDED)

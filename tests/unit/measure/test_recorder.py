@@ -158,7 +158,7 @@ def test_several_meters() -> None:
     assert (region.growth(0), region.growth(1)) == (50, 0)
 
 
-def test_settles_before_the_first_look(meter) -> None:
+def test_settles_before_the_first_reading(meter) -> None:
     """Free pages are given back before a region's level is taken."""
     recorder = Recorder([meter], lambda: meter.move(60))
     region = recorder.open()
@@ -167,7 +167,7 @@ def test_settles_before_the_first_look(meter) -> None:
     assert numbers(region) == (60, 40, 40)
 
 
-def test_settles_before_the_last_look_if_asked(meter) -> None:
+def test_settles_before_the_last_reading_on_request(meter) -> None:
     """What can be given back at the end is not growth, but was part of the peak."""
     settled = [80, 90]
     recorder = Recorder([meter], lambda: meter.move(settled.pop(0)))
@@ -178,7 +178,7 @@ def test_settles_before_the_last_look_if_asked(meter) -> None:
 
 
 class Ring:
-    """An object that refers to itself, and tells the meter when it goes."""
+    """An object that refers to itself, and notifies the meter when it is finalized."""
 
     def __init__(self, meter, level) -> None:
         """Close the ring."""
@@ -194,8 +194,8 @@ class Ring:
     ("collect", "expected"),
     [pytest.param(True, (60, 0), id="asked"), pytest.param(False, (100, -40), id="not-asked")],
 )
-def test_garbage_before_the_first_look(recorder, meter, collect, expected) -> None:
-    """Garbage from before counts neither as level nor as growth, if that is asked for."""
+def test_garbage_before_the_first_reading(recorder, meter, collect, expected) -> None:
+    """Garbage from before counts neither as level nor as growth, if the caller wants that."""
     gc.collect()
     gc.disable()
     try:
@@ -212,7 +212,7 @@ def test_garbage_before_the_first_look(recorder, meter, collect, expected) -> No
     ("collect", "growth"),
     [pytest.param(True, 10, id="asked"), pytest.param(False, 90, id="not-asked")],
 )
-def test_garbage_before_the_last_look(recorder, meter, collect, growth) -> None:
+def test_garbage_before_the_last_reading(recorder, meter, collect, growth) -> None:
     """Garbage of the region itself is in its peak, but not in its growth."""
     region = recorder.open()
     gc.disable()
@@ -241,7 +241,7 @@ def collections(clock, monkeypatch) -> list[float]:
 
 
 def test_garbage_is_collected_in_a_tenth_of_the_time(recorder, clock, collections) -> None:
-    """Where regions come often, only so many looks are worth a collection."""
+    """Where regions come often, only some of the readings are worth a collection."""
     for _ in range(8):
         region = recorder.open(collect=True, first=False)
         clock.advance(2)
@@ -250,7 +250,7 @@ def test_garbage_is_collected_in_a_tenth_of_the_time(recorder, clock, collection
     assert collections == [0.0, 11.0, 22.0, 33.0]
 
 
-def test_first_look_is_worth_a_collection(recorder, collections) -> None:
+def test_the_first_reading_is_worth_a_collection(recorder, collections) -> None:
     """A region that has not been seen before is worth a collection at both ends."""
     for first in (True, True, False):
         region = recorder.open(collect=True, first=first)
@@ -285,7 +285,7 @@ def test_rise_of_a_meter_that_came_later() -> None:
 
 
 def test_start_and_stop() -> None:
-    """Every meter is got ready, and let go."""
+    """Every meter is started, and stopped."""
     meters = [FakeMeter(), FakeMeter()]
     recorder = Recorder(meters, lambda: None)
     recorder.start()
@@ -294,7 +294,7 @@ def test_start_and_stop() -> None:
 
 
 def test_adopted_region(recorder, meter) -> None:
-    """A region that somebody else opened goes on where it was."""
+    """A region that another recorder opened goes on where it was."""
     region = Region()
     region.begin([90])
     region.note(0, 95)
@@ -310,7 +310,7 @@ def test_adopted_region(recorder, meter) -> None:
 
 @pytest.mark.parametrize("unseen", [0, 7, None])
 def test_what_a_meter_may_have_missed(recorder, meter, unseen) -> None:
-    """A region knows what its meter may have missed; one that was taken over, of nothing."""
+    """A region knows what its meter may have missed; an adopted one knows nothing of that."""
     region = recorder.open()
     meter.unseen = unseen
     assert region.unseen() == 0

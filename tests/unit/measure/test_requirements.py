@@ -72,7 +72,7 @@ def test_limits(budgets, limits) -> None:
     ],
 )
 def test_slack_of_other_allocators(needed, counts) -> None:
-    """It counts for the budgets of users: a baseline value was measured beside it as well."""
+    """Slack of other allocators counts for users' budgets: baseline values have it as well."""
     assert counts is needed.counts_foreign
 
 
@@ -267,5 +267,5 @@ def test_simple() -> None:
     ],
 )
 def test_slack_that_may_stay(needed, most) -> None:
-    """It does where a budget on the call is all there is: a fresh process answers in doubt."""
+    """Slack may stay where a budget on the call is all: a fresh process settles doubts."""
     assert most == needed.most_screened

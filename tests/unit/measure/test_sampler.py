@@ -1,4 +1,4 @@
-"""Tests of the sampling meter: the highest of many looks, from a thread that ends."""
+"""Tests of the sampling meter: the highest of many samples, from a thread that ends."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ PATIENCE = 10  # seconds, for a thread that is never this slow
 
 
 class Level:
-    """A level that is moved by hand, and says when it has been looked at again."""
+    """A level that is moved by hand, and counts how often it has been sampled."""
 
     def __init__(self, now) -> None:
-        """Begin at ``now``, not looked at yet."""
+        """Begin at ``now``, not sampled yet."""
         self.now = now
-        self.looks = threading.Semaphore(0)
+        self.samples = threading.Semaphore(0)
 
     def __call__(self) -> int:
-        self.looks.release()
+        self.samples.release()
         return self.now
 
-    def wait_for_look(self) -> None:
-        """Wait until a look that began after this call has been taken in."""
-        while self.looks.acquire(blocking=False):
+    def wait_for_sample(self) -> None:
+        """Wait until a sample that began after this call has been taken."""
+        while self.samples.acquire(blocking=False):
             pass
         for _ in range(2):  # the first may have begun before, the second ends after it
-            assert self.looks.acquire(timeout=PATIENCE)
+            assert self.samples.acquire(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def level() -> Level:
 
 @pytest.fixture
 def meter(level):
-    """A meter that looks as often as it can, and is stopped at the end."""
+    """A meter that samples as often as it can, and is stopped at the end."""
     made = SampledResident(level, interval=0.0001)
     yield made
     made.stop()
@@ -52,7 +52,7 @@ def test_sees_a_peak_between_two_readings(meter, level) -> None:
     meter.start()
     assert meter.restart() == 100
     level.now = 500
-    level.wait_for_look()
+    level.wait_for_sample()
     level.now = 120
     assert meter.read() == (120, 500)
 
@@ -66,7 +66,7 @@ def test_restart_forgets(meter, level) -> None:
     assert meter.read() == (80, 80)
 
 
-def test_readings_are_looks_too(meter, level) -> None:
+def test_readings_are_samples_too(meter, level) -> None:
     """Without a thread the peak is the highest of the readings."""
     meter.restart()
     highs = []
@@ -89,14 +89,14 @@ def test_thread_lives_from_start_to_stop(meter) -> None:
     assert counts == [0, 1, 1, 0, 0, 1]
 
 
-def test_stopped_meter_does_not_look(meter, level) -> None:
-    """Once the thread has ended, nobody looks until somebody reads."""
+def test_stopped_meter_takes_no_samples(meter, level) -> None:
+    """Once the thread has ended, the level is read only when the caller reads."""
     meter.start()
-    level.wait_for_look()
+    level.wait_for_sample()
     meter.stop()
-    while level.looks.acquire(blocking=False):
+    while level.samples.acquire(blocking=False):
         pass
-    assert not level.looks.acquire(timeout=0.01)
+    assert not level.samples.acquire(timeout=0.01)
 
 
 def test_interval_in_words() -> None:
@@ -139,12 +139,12 @@ def test_a_level_that_can_no_longer_be_read(meter, level) -> None:
     assert (meter.restart(), meter.lost) == (100, "")
 
     def refuse() -> int:
-        level.looks.release()
+        level.samples.release()
         msg = "there is no /proc any more"
         raise Unmeasurable(msg)
 
     meter._read_level = refuse
-    level.wait_for_look()
+    level.wait_for_sample()
     assert meter._thread.is_alive()
     assert meter.read() == (100, 100)
     assert meter.lost == "there is no /proc any more"

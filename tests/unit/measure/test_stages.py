@@ -45,14 +45,14 @@ def log(meter) -> StageLog:
 
 @pytest.fixture
 def stage(log):
-    """Stages that go to that log, whoever else is measuring this test."""
+    """Stages that go to that log, whatever else measures this test."""
     host = FakeHost(lambda: log)
     return lambda name, budget=None: Stage(name, stage_budget(name, budget), host)
 
 
 @contextmanager
 def measured_by(host) -> Iterator[None]:
-    """Somebody, or nobody, is the one that stages go to."""
+    """The host, if any, that stages go to until the end of the block."""
     before = set_current(host)
     try:
         yield
@@ -204,14 +204,14 @@ def test_what_meters_may_have_missed() -> None:
     assert log.sums["load"].ceilings == [0, inf]
 
 
-def test_somebody_measures(log) -> None:
-    """Stages go to whoever measures the test that is running."""
+def test_a_test_is_measured(log) -> None:
+    """Stages go to the log of the test that is running and measured."""
     with measured_by(FakeHost(lambda: log)), public_stage("load"):
         pass
     assert paths(log) == [("load", 1)]
 
 
-def test_nobody_measures() -> None:
+def test_no_test_is_measured() -> None:
     """Where no test is being measured, stages do nothing."""
 
     @public_stage("parse")
@@ -223,7 +223,7 @@ def test_nobody_measures() -> None:
 
 
 def test_measuring_begins_inside_a_stage(log) -> None:
-    """A stage that was entered before anybody measured is not logged when it is left."""
+    """A stage that was entered before measuring began is not logged when it is left."""
     outer = public_stage("outer")
     with measured_by(None):
         outer.__enter__()
@@ -235,7 +235,7 @@ def test_measuring_begins_inside_a_stage(log) -> None:
 
 
 def test_measuring_ends_inside_a_stage(log, meter) -> None:
-    """A stage goes to the log it was entered in, even if nobody measures any more."""
+    """A stage goes to the log it was entered in, even if measuring has ended."""
     with measured_by(FakeHost(lambda: log)), public_stage("load"):
         set_current(None)
         meter.move(130)
@@ -269,7 +269,7 @@ def test_own_host_goes_first(log, meter) -> None:
 
 
 def test_set_current_returns_the_one_before() -> None:
-    """Whoever takes over can put back what was there."""
+    """The caller gets the former host back, so that it can be restored."""
     one, other = FakeHost(lambda: None), FakeHost(lambda: None)
     with measured_by(one):
         assert one is set_current(other)
@@ -277,7 +277,7 @@ def test_set_current_returns_the_one_before() -> None:
 
 
 def test_host_makes_no_log_without_stages() -> None:
-    """Nobody is asked for a log before the first stage is entered."""
+    """No log is made before the first stage is entered."""
     host = FakeHost(object)
     with measured_by(host):
         public_stage("load")
@@ -544,7 +544,7 @@ def test_slack(meter) -> None:
 
 
 def test_slack_without_a_budget(meter) -> None:
-    """The function that returns the slack learns that there is no limit on a stage."""
+    """The function that returns the slack gets no limit where the stage has none."""
     asked = []
     log = log_of(meter, slack=lambda limit: asked.append(limit) or 7)
     with Stage("load", None, FakeHost(lambda: log)):
@@ -557,7 +557,7 @@ def test_slack_without_a_budget(meter) -> None:
 
 
 def test_left_more_often_than_entered(stage, log) -> None:
-    """A stage that is left without having been entered says so."""
+    """A stage that is left without having been entered raises an error about that."""
     load = stage("load")
     with load:
         pass
@@ -567,7 +567,7 @@ def test_left_more_often_than_entered(stage, log) -> None:
 
 
 def test_left_open_by_another_test(log) -> None:
-    """A test begins outside of any stage, whatever was left open before it."""
+    """A test begins outside of any stage, whatever earlier tests left open."""
     before = log_of(FakeMeter(100))
 
     def next_test() -> None:
@@ -619,7 +619,7 @@ def test_highest_window(stage, log, meter) -> None:
 
 
 def test_highest_window_without_any_rise(stage, log) -> None:
-    """A stage that never rose still has a run to look into."""
+    """A stage that never rose still has a run to explain."""
     log.tracker = FakeMarker()
     with stage("load"):
         pass

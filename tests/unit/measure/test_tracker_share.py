@@ -47,7 +47,7 @@ def test_share_of_time(clock, share, elapsed, ran, allowed) -> None:  # noqa: F8
     ids=["fresh-process", "nothing-it-can-measure", "no-such-process"],
 )
 def test_not_needed(ready, again, allowed) -> None:
-    """Memray does not run where a fresh process can measure, which is no refusal."""
+    """Memray does not run where a fresh process can measure; that counts as no refusal."""
     tracker = TrackerShare(0.05, lambda: ready)
     assert allowed == allows(tracker, again=again)
     assert not tracker.refused

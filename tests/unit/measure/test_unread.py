@@ -1,4 +1,4 @@
-"""Tests of what stands for a meter where nothing tells the level: bounds by the mark alone."""
+"""Tests of the meter for an unreadable level: the lifetime mark alone bounds the peak."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARK = 10 * DRIFT
         pytest.param(MARK, 0, MARK + DRIFT, id="as-before"),
         pytest.param(MARK + 9, 0, MARK + 9 + DRIFT, id="risen-by-less-than-it-drifts"),
         pytest.param(3 * MARK, 2 * MARK - DRIFT, 3 * MARK + DRIFT, id="risen"),
-        pytest.param(MARK // 2, 0, None, id="put-back-by-something-else"),
+        pytest.param(MARK // 2, 0, None, id="reset-by-something-else"),
     ],
 )
 def test_bounds(later, rise, most) -> None:

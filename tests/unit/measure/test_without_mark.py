@@ -1,4 +1,4 @@
-"""Tests of the choice of a meter where the kernel's mark cannot be put back."""
+"""Tests of the choice of a meter where the kernel's mark cannot be reset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_memguard.measure.without_mark import meter_without_mark
 
 
 def refuse(*_: object) -> None:
-    """Stand in for a probe that cannot work here."""
+    """Fail as a probe that cannot work here."""
     msg = "the kernel said no"
     raise Unmeasurable(msg)
 

@@ -33,7 +33,7 @@ SECRETS = [
 
 @pytest.mark.parametrize(("url", "shown"), SECRETS)
 def test_passwords_are_not_shown(url, shown) -> None:
-    """Neither as a text nor in a message of Python's is a password to be seen."""
+    """A password appears neither in the text nor in an error message of Python's."""
     place = HistoryLocation(text=url)
     assert place.is_url
     assert (shown, shown) == (str(place), f"{place}")
@@ -64,7 +64,7 @@ def test_passwords_are_not_shown(url, shown) -> None:
     ],
 )
 def test_paths_are_shown_as_they_are(text) -> None:
-    """A file is no URL, whatever signs its name has."""
+    """A file is no URL, whatever characters its name has."""
     place = HistoryLocation(text=text)
     assert (False, False, text) == (place.is_url, place.is_half_url, str(place))
 
@@ -94,7 +94,7 @@ def test_paths_are_shown_as_they_are(text) -> None:
     ],
 )
 def test_half_a_url(text) -> None:
-    """What was meant to be a URL is neither a URL nor a path, and is not shown."""
+    """A malformed URL is neither a URL nor a path, and is not shown."""
     place = HistoryLocation(text=text)
     assert (place.is_url, place.is_half_url) == (False, True)
     assert "heim" not in f"{place} {place!r}"

@@ -70,7 +70,7 @@ def test_lines(lines, levels) -> None:
     ],
 )
 def test_bad_lines(lines, words) -> None:
-    """What makes no sense is named, with its line."""
+    """Lines that make no sense are reported, each with its text."""
     with pytest.raises(ConfigError) as caught:
         PARSERS["alert"](lines)
     assert words in str(caught.value)

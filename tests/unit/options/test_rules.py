@@ -1,4 +1,4 @@
-"""Tests of the rules of a comparison: what people write, and which rule holds."""
+"""Tests of the rules of a comparison: what users write, and which rule holds."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_rule(text, kind, share, floor, stage) -> None:
     ],
 )
 def test_bad_rule(text, why) -> None:
-    """What is no rule is reported in one sentence, with what would be one."""
+    """A text that is no rule is reported in one sentence, with what would be a rule."""
     with pytest.raises(ConfigError) as caught:
         parse_rule(text, "--mem-fail-on")
     message = str(caught.value)
@@ -109,7 +109,7 @@ def test_bad_rule(text, why) -> None:
     assert len(caught.value.problems) == 1
 
 
-def test_every_bad_rule_is_told() -> None:
+def test_every_bad_rule_is_reported() -> None:
     """Several bad rules give a sentence each."""
     with pytest.raises(ConfigError) as caught:
         parse_rules(["peak:10%", "peak:x", "leek:1"], "the config file")
@@ -128,7 +128,7 @@ def test_default_is_what_it_says() -> None:
 
 
 def rules(*texts):
-    """Rules from anywhere."""
+    """Rules from any source."""
     return parse_rules(texts, "somewhere")
 
 

@@ -185,7 +185,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("name", "written", "value"), ACCEPTED)
 def test_accepted(name, written, value) -> None:
-    """What people write for a setting becomes its value, and nothing else changes."""
+    """What users write for a setting becomes its value, and nothing else changes."""
     settings = resolve({name: (written, "source")})
     assert (
         dataclasses.replace(Settings(), **{name: value}, sources={name: "source"}) == settings
@@ -376,7 +376,7 @@ def test_settings_of_the_leak_check(name, value, expected) -> None:
     ],
 )
 def test_bad_settings_of_the_leak_check(name, value) -> None:
-    """What makes no sense is reported with its source and the value."""
+    """Settings that make no sense are reported with their source and value."""
     with pytest.raises(ConfigError) as caught:
         resolve({name: (value, "the test")})
     (problem,) = caught.value.problems

@@ -27,7 +27,7 @@ class Named(UserWarning):
 
 
 class Odd(UserWarning):
-    """A warning whose arguments do not tell how it was made."""
+    """A warning whose arguments do not show how it was made."""
 
     def __init__(self, *, text: str) -> None:
         """Keep the text."""
@@ -44,7 +44,7 @@ class Odd(UserWarning):
     ],
 )
 def test_plain(value, expected) -> None:
-    """What is not plain becomes its text, as in a report of pytest-xdist."""
+    """A value that is not plain becomes its text, as in a report of pytest-xdist."""
     result = plain(value)
     assert result == expected
     assert marshal.loads(marshal.dumps(result)) == expected  # noqa: S302  of our own

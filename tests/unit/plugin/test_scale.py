@@ -95,8 +95,8 @@ def save_baseline(run: Run, folder: Path) -> None:
     """Save a baseline where there is none."""
     settings = Settings(save=".memguard/baseline.json")
     saver = Saver(settings, folder / "baseline.json", "it", "", cold=False)
-    told = saver.save(run, frozenset(), "", frozenset())
-    assert "new" in told[0]
+    lines = saver.save(run, frozenset(), "", frozenset())
+    assert "new" in lines[0]
 
 
 def compare_with_baseline(run: Run, _: Path) -> None:

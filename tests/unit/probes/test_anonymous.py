@@ -73,7 +73,7 @@ def test_without_mincore(monkeypatch) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux has /proc/self/smaps")
 def test_memory_that_is_mapped() -> None:
-    """Both ways of counting see what the process maps for itself."""
+    """Both ways of counting include what the process maps for itself."""
     quickly = anonymous_reader()
     before = quickly(), anonymous_exactly()
     with mmap.mmap(-1, 20 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as mapped:

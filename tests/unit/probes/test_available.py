@@ -38,6 +38,6 @@ def test_available(tmp_path, meminfo, names, limit, used, available) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere another way is asked")
-def test_nobody_tells(tmp_path) -> None:
+def test_no_source_reports_it(tmp_path) -> None:
     """If the system does not report it, no memory counts as available."""
     assert available_memory(tmp_path, tmp_path) == 0

@@ -77,7 +77,7 @@ def test_a_change_is_seen(tmp_path, repository, git, staged) -> None:
 @pytest.mark.parametrize(
     ("variables", "branch"),
     [
-        pytest.param({}, "", id="nobody-knows"),
+        pytest.param({}, "", id="no-ci-service"),
         pytest.param(GITHUB, "topic", id="pull-request"),
         pytest.param({**GITHUB, "GITHUB_HEAD_REF": ""}, "7/merge", id="push"),
         pytest.param(GITLAB, "feature", id="gitlab"),

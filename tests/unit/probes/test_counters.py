@@ -287,5 +287,5 @@ def test_no_proc(monkeypatch, process) -> None:
     }
     assert missing.isdisjoint(counters.signals)
     assert {"blocks", "Python threads"} <= set(counters.signals)
-    # workers of one run tell the same gaps in the same words
+    # workers of one run report the same gaps in the same words
     assert not [gap for gap in counters.gaps if str(os.getpid()) in gap.reason]

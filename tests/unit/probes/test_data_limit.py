@@ -33,7 +33,7 @@ def _map(size: int) -> mmap.mmap:
 
 
 def test_the_kernel_refuses_what_is_beyond(limit: DataLimit) -> None:
-    """A mapping within the limit is granted, one beyond it is not, and then all is well."""
+    """A mapping within the limit succeeds, one beyond it fails, and the next succeeds."""
     assert limit.hold_to(limit.used() + 20 * MIB)
     try:
         _map(10 * MIB).close()
@@ -62,7 +62,7 @@ def test_a_second_level_replaces_the_first(limit: DataLimit) -> None:
 
 
 def test_a_lower_limit_is_left_alone(limit: DataLimit) -> None:
-    """A limit below the level stays in force, and is not ours."""
+    """A lower limit, set by other code, stays in force."""
     lower = limit.used() + 100 * MIB
     _set_soft(lower)
     assert not limit.hold_to(lower + MIB)

@@ -1,4 +1,4 @@
-"""Tests of what the kernel tells of children that have ended."""
+"""Tests of what the kernel reports of children that have ended."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pytest_memguard.probes.ended_process import ending_from_status, ending_of
 from pytest_memguard.sizes import MIB
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork")
-linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux tells it without reaping")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux reports it without reaping")
 
 
 def forked(act) -> int:
@@ -38,7 +38,7 @@ def forked(act) -> int:
     ],
 )
 def test_ending(act, number, code) -> None:
-    """Signal or exit code are told, and the child can still be waited for."""
+    """Signal or exit code are reported, and the child can still be waited for."""
     child = forked(act)
     ending = ending_of(child)
     assert (number, code) == (ending.signal, ending.exit_code)
@@ -48,7 +48,7 @@ def test_ending(act, number, code) -> None:
 
 @linux
 def test_highest() -> None:
-    """How large a child was is told although it is gone."""
+    """The size of a child is reported although it has ended."""
 
     def grow() -> None:
         block = bytearray(b"x") * (60 * MIB)
@@ -63,7 +63,7 @@ def test_highest() -> None:
 
 @linux
 def test_still_running() -> None:
-    """A child that does not end is told as running."""
+    """A child that does not end is reported as running."""
     read, write = os.pipe()
     child = forked(lambda: os.read(read, 1))
     assert Ending(running=True) == ending_of(child, 0.01)
@@ -75,7 +75,7 @@ def test_still_running() -> None:
 
 @linux
 def test_not_ours() -> None:
-    """Nothing is told of a process that is no child, or was waited for."""
+    """Nothing is reported of a process that is no child, or was waited for."""
     child = forked(lambda: None)
     os.waitpid(child, 0)
     assert ending_of(child) is None
@@ -84,7 +84,7 @@ def test_not_ours() -> None:
 
 @linux
 def test_unknown_processor(monkeypatch) -> None:
-    """Where the number of the system call is not known, the size is not told."""
+    """Where the number of the system call is not known, no size is reported."""
     monkeypatch.setattr(ended_process.platform, "machine", lambda: "z80")
     child = forked(lambda: None)
     assert Ending(exit_code=0) == ending_of(child)
@@ -92,7 +92,7 @@ def test_unknown_processor(monkeypatch) -> None:
 
 
 def test_without_waitid(monkeypatch) -> None:
-    """Where the system has no waitid, nothing is told."""
+    """Where the system has no waitid, nothing is reported."""
     monkeypatch.delattr(os, "waitid", raising=False)
     assert ending_of(1) is None
 

@@ -1,4 +1,4 @@
-"""Tests of what a process has in use, and of how often it is asked."""
+"""Tests of what a process has in use, and of how often it is read."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def probe(blocks) -> InUseProbe:
 
 
 def test_whole(probe) -> None:
-    """Everything is read where the caller insists."""
+    """All numbers are read where the caller insists."""
     assert InUse(resident=100, blocks=7, heap=60, small=40) == probe.read(whole=True)
 
 
 def test_some(probe) -> None:
-    """Pymalloc is not asked for a young collection."""
+    """Pymalloc is not queried for a young collection."""
     assert InUse(resident=100, blocks=7, heap=60) == probe.read(whole=False)
 
 
 def test_resident_only(probe, blocks) -> None:
-    """Resident memory can be had alone."""
+    """Resident memory can be read alone."""
     assert InUse(resident=100) == probe.resident_only()
     assert blocks.calls == 0
 
@@ -57,7 +57,7 @@ def test_resident_only(probe, blocks) -> None:
     ],
 )
 def test_a_tenth_of_the_time(probe, blocks, clock, expected, cost, pause) -> None:
-    """What takes long again and again is not read at every young collection."""
+    """A reading that takes long again and again is not made at every young collection."""
     blocks.cost = cost
     probe.read(whole=False)
     probe.read(whole=False)
@@ -74,13 +74,13 @@ def test_to_compare(probe, blocks) -> None:
 
 
 def test_full_collections_are_worth_it(probe, blocks) -> None:
-    """The caller's word counts, however long it takes."""
+    """The caller's wish decides, however long the reading takes."""
     for _ in range(3):
         probe.read(whole=True)
     assert blocks.calls == 3
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the C library of Linux tells")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the C library of Linux")
 def test_this_process() -> None:
     """The C heap's bytes follow a block that is taken."""
     probe = InUseProbe(lambda: 0, None)

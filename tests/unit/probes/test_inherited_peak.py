@@ -29,7 +29,7 @@ class Setting:
         return SimpleNamespace(ru_minflt=self.minor, ru_majflt=self.major)
 
     def read_mark(self) -> int:
-        """What the slow file says."""
+        """The content of the slow file."""
         self.asked += 1
         return MARK
 

@@ -46,7 +46,7 @@ def test_rises_and_stays(knows_level: bool) -> None:  # noqa: FBT001  a paramete
     ],
 )
 def test_a_mark_that_cannot_be_trusted(monkeypatch, mark, level, problem) -> None:
-    """A mark that does not do what memory does is not used, and the reason says so."""
+    """A mark that does not follow memory is not used, and the reason says so."""
     monkeypatch.setattr(lifetime_peak, "_reader", lambda: lambda: mark)
     read = None if level is None else lambda: level
     with pytest.raises(Unmeasurable, match=problem):

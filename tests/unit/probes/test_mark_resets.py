@@ -1,4 +1,4 @@
-"""Tests of who is seen to reset the kernel's high-water mark of this process."""
+"""Tests of noticing who resets the kernel's high-water mark of this process."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_reset_by_a_child(watch, seen, name) -> None:
 
 
 def test_reset_by_us(watch, mark) -> None:
-    """What memguard opens and resets itself is no news."""
+    """Resets by memguard itself are not reported."""
     mark.reset()
     mark.file.reopen()
     mark.reset()
@@ -70,7 +70,7 @@ def test_reset_by_us(watch, mark) -> None:
 
 
 def test_reset_before_we_open(watch) -> None:
-    """What others did before memguard opens the file is not forgotten for that."""
+    """Resets by other code before memguard opens the file are still reported."""
     reset()
     with opened_by_us(), Path("/proc/self/clear_refs").open("w", encoding="ascii"):
         pass
@@ -124,7 +124,7 @@ def test_forked_child(watch) -> None:
 
 
 def test_closed_watch(watch) -> None:
-    """A watch that is closed sees nothing and may be asked."""
+    """A closed watch sees nothing and may still be read."""
     watch.close()
     reset()
     assert not watch.seen()

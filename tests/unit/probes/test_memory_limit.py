@@ -95,7 +95,7 @@ def test_limits(tmp_path, membership, files, limits) -> None:
 
 
 def test_tightest_limit(tmp_path) -> None:
-    """What is left may be least where the limit is not the smallest."""
+    """The group with the least left need not be the one with the smallest limit."""
     (tmp_path / "self").mkdir()
     (tmp_path / "self/cgroup").write_text(V2, encoding="ascii")
     (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 2 kB\n", "ascii")

@@ -59,7 +59,7 @@ def test_marks() -> None:
     ],
 )
 def test_what_makes_no_sense_is_left_out(text) -> None:
-    """A program writes what it likes: nothing of it stops a watch."""
+    """A program may write anything: no line stops a watch."""
     assert parse_report(text) is None
 
 

@@ -44,7 +44,7 @@ def test_rises_and_stays(mark: PeakRss) -> None:
     assert mark.mark() - base < NEAR
 
 
-def test_what_getrusage_tells_after_it_was_put_back_is_the_level(mark: PeakRss) -> None:
+def test_getrusage_shows_the_level_after_a_reset(mark: PeakRss) -> None:
     """The level as the mark counts it, unless the process inherited a higher mark."""
     use(SIZE)
     mark.reset_only()
@@ -53,12 +53,12 @@ def test_what_getrusage_tells_after_it_was_put_back_is_the_level(mark: PeakRss) 
 
 
 def test_never_below_the_base(mark: PeakRss) -> None:
-    """What cannot be is not reported: no peak lies below the level it started from."""
+    """No peak is reported that lies below the level it started from."""
     assert mark.rise_above(mark.mark() + SIZE) == 0
 
 
 def test_one_mark_within_another(mark: PeakRss) -> None:
-    """A mark that another one puts back remembers where it was."""
+    """A mark that another one resets remembers where it was."""
     base = mark.reset()
     use(SIZE)
     inner = PeakRss()

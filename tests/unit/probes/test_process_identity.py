@@ -1,4 +1,4 @@
-"""Tests of what no other process has."""
+"""Tests of the identity of a process, which no other process has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_memguard.probes.process_identity import _from_psutil, identity_of
 
 @pytest.mark.parametrize("identity", [identity_of, _from_psutil])
 def test_identity(identity) -> None:
-    """It is the same each time, another for another process, and none for none."""
+    """The identity stays the same, differs between processes, and is none for none."""
     own = identity(os.getpid())
     assert own
     assert own == identity(os.getpid())
@@ -23,7 +23,7 @@ def test_identity(identity) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another way is gone elsewhere")
 def test_dead() -> None:
-    """A process that has ended has none, even before it was waited for."""
+    """A process that has ended has no identity, even before it was waited for."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert identity_of(process.pid)
         process.kill()

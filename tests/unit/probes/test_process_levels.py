@@ -18,7 +18,7 @@ ALL = {"worker uss", "worker fds", "worker threads", "worker children", "worker 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists children")
 def test_each_follows_what_it_counts() -> None:
-    """Each rises with what it counts, and falls again."""
+    """Each level rises with what it counts, and falls again."""
     levels = ProcessLevels(ALL)
     assert not levels.problems
     before = {signal: read() for signal, read in levels.readers.items()}
@@ -46,7 +46,7 @@ def test_each_follows_what_it_counts() -> None:
 
 
 def test_what_cannot_be_read(monkeypatch) -> None:
-    """A signal that cannot be read has its reason, and others are not asked for."""
+    """A signal that cannot be read has its reason; signals not requested are not read."""
     monkeypatch.setattr(counters.Counters, "_children", lambda *_: None)
     levels = ProcessLevels({"worker children"})
     assert not levels.readers

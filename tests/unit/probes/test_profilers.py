@@ -28,7 +28,7 @@ def called_afterwards():
 
 @pytest.fixture
 def no_profile():
-    """No profiler of the run's own meanwhile."""
+    """Run the test without the profiler of the run."""
     before = sys.getprofile()
     sys.setprofile(None)
     yield

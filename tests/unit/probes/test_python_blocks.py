@@ -1,4 +1,4 @@
-"""Tests of asking tracemalloc who has the blocks of Python objects that stay."""
+"""Tests of asking tracemalloc which lines allocated Python objects that stay."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def blocks_of(found: list[SurvivingBlocks]) -> Counter[int]:
 
 @alone
 def test_who_has_a_tuple_that_was_kept_for_reuse() -> None:
-    """A tuple is laid to the line that got it, not to the one that let it go."""
+    """A tuple is attributed to the line that allocated it, not to the one that freed it."""
     found = traced_again(reuse, CALLS, gc.collect, [])
     counts = blocks_of(found)
     assert counts[2] == CALLS
@@ -61,9 +61,9 @@ def test_what_memray_alone_knows() -> None:
     found = traced_again(reuse, CALLS, gc.collect, [same, other])
     assert other in found
     assert same not in found
-    (told,) = [s for s in found if s.stack and s.stack[0][1:] == (HERE, line)]
-    assert (told.stack[0][0], told.native) == ("known", ("make",))
-    assert told.count in {CALLS, CALLS + 1}  # the list may have been moved
+    (known_line,) = [s for s in found if s.stack and s.stack[0][1:] == (HERE, line)]
+    assert (known_line.stack[0][0], known_line.native) == ("known", ("make",))
+    assert known_line.count in {CALLS, CALLS + 1}  # the list may have been moved
 
 
 def test_where_tracemalloc_is_busy() -> None:
@@ -80,7 +80,7 @@ def test_where_tracemalloc_is_busy() -> None:
 
 
 def test_with_very_many_blocks(monkeypatch) -> None:
-    """There memray's answer stays."""
+    """With very many blocks, the result of memray stays."""
     memray = [SurvivingBlocks(stack=(), native=(), count=1, size=1)]
     kept = []
     monkeypatch.setattr(python_blocks, "_MOST_BLOCKS", 100)
@@ -90,7 +90,7 @@ def test_with_very_many_blocks(monkeypatch) -> None:
 
 
 def test_calls_that_stop_tracemalloc() -> None:
-    """A test that uses tracemalloc itself ends our use of it: that is reported."""
+    """A test that stops tracemalloc ends memguard's use of it, which is reported."""
     with pytest.raises(TracingStopped):
         traced_again(tracemalloc.stop, 2, lambda: None, [])
     assert not tracemalloc.is_tracing()

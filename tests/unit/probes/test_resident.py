@@ -33,8 +33,8 @@ def test_a_closed_file_is_opened_again(statm: ProcFile) -> None:
     assert int(statm.read(64).split()[1]) > 0
 
 
-def test_nothing_is_written_into_somebody_elses_file(tmp_path: Path) -> None:
-    """A number that now belongs to another file is left alone."""
+def test_nothing_is_written_into_the_file_of_a_test(tmp_path: Path) -> None:
+    """A descriptor that now belongs to another file is left alone."""
     clear = ProcFile("clear_refs", os.O_WRONLY)
     number = _number(clear)
     path = tmp_path / "mine.txt"
@@ -46,8 +46,8 @@ def test_nothing_is_written_into_somebody_elses_file(tmp_path: Path) -> None:
     assert path.read_bytes() == b""
 
 
-def test_files_of_ours_are_told_apart(statm: ProcFile) -> None:
-    """One that got the number of another is not taken for it."""
+def test_files_of_memguard_are_told_apart(statm: ProcFile) -> None:
+    """A file that got the descriptor number of another is not mistaken for it."""
     other = ProcFile("status")
     os.dup2(_number(statm), _number(other))
     assert other.read(4096).startswith(b"Name:")
@@ -75,7 +75,7 @@ def test_resident_memory_follows_a_block() -> None:
 
 
 def test_resident_memory_of_no_other_file(tmp_path: Path) -> None:
-    """Text that stands where the file was is not taken for a level."""
+    """Text in place of the file's content is not read as a level."""
     resident = resident_reader()
     before = resident()
     number = _number(resident.__closure__[0].cell_contents)
@@ -92,7 +92,7 @@ def _no_files(name: str, *_: object) -> None:
     raise FileNotFoundError(2, "No such file or directory", name)
 
 
-def test_nothing_tells_resident_memory(monkeypatch) -> None:
+def test_no_source_of_resident_memory(monkeypatch) -> None:
     """If neither /proc nor psutil reports it, there is one sentence that says so."""
     import psutil
 

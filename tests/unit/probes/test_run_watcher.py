@@ -38,7 +38,7 @@ class FakeRun:
             raise ProcessLookupError
 
     def sample(self, *, exact: bool) -> TreeSample:
-        """What it uses now."""
+        """The memory it uses now."""
         self.check_root()
         self.asked.append(exact)
         if exact:
@@ -57,7 +57,7 @@ class FakeRun:
         return [machine, group]
 
     def watcher(self, size=SIZE) -> RunWatcher:
-        """What watches it."""
+        """The watcher of the run."""
         return RunWatcher(self, size, self.limits, lambda: self.time)
 
 
@@ -71,7 +71,7 @@ def run() -> FakeRun:
     ("room", "seconds"),
     [(-MIB, run_watcher.FASTEST_SECONDS), (GIB // 4, 0.0625), (64 * GIB, 0.25)],
 )
-def test_far_away_it_is_read_seldom(room, seconds) -> None:
+def test_a_run_far_from_the_line_is_read_rarely(room, seconds) -> None:
     """The closer a run is to the line, the more often it is read."""
     if room != GIB // 4 or seconds > run_watcher.FASTEST_SECONDS:
         assert seconds == wait_seconds(room)
@@ -97,7 +97,7 @@ def test_what_is_shared(run, least, most, exact, living, room, reads) -> None:
 
 
 def test_reading_what_is_shared_takes_little_of_the_time(run) -> None:
-    """It is not read again for twenty times as long."""
+    """Shared memory is not read again for twenty times as long as a reading took."""
     run.living, run.most, run.exact = [object()], 2 * SIZE, SIZE // 2
     watcher = run.watcher()
     for _ in range(100):
@@ -135,17 +135,17 @@ class Course:
     """Drives `watch`, one step for each pause."""
 
     def __init__(self, run, monkeypatch, steps, answers=()) -> None:
-        """Say what a run does at each pause."""
+        """Set what a run does at each pause."""
         self.run, self.steps, self.answers = run, list(steps), dict(answers)
-        self.told, self.said, self.killed = [], [], []
+        self.warned, self.said, self.killed = [], [], []
         self.number = -1
         monkeypatch.setattr(os, "kill", lambda pid, sign: self.killed.append((pid, sign)))
         with pytest.raises(ProcessLookupError):
-            watch(run.watcher(), self.tell, self.said.append, self.pauses, lambda: run.time)
+            watch(run.watcher(), self.warn, self.said.append, self.pauses, lambda: run.time)
 
-    def tell(self, breach) -> None:
+    def warn(self, breach) -> None:
         """Note at which step."""
-        self.told.append((self.number, breach is not None))
+        self.warned.append((self.number, breach is not None))
 
     def pauses(self, _seconds):
         """Take the next step, a second later."""
@@ -159,10 +159,10 @@ class Course:
             yield self.answers[self.number]
 
 
-def test_told_until_it_stops(run, monkeypatch) -> None:
-    """A run is told once a second until it stops, and what is known is sent once."""
+def test_warned_until_it_stops(run, monkeypatch) -> None:
+    """A run is warned once a second until it stops, and the findings are sent once."""
     course = Course(run, monkeypatch, [SIZE, SIZE + 1, SIZE, SIZE, SIZE], {4: b"stops\n"})
-    assert course.told == [(1, True), (2, False), (3, False)]
+    assert course.warned == [(1, True), (2, False), (3, False)]
     assert course.killed == []
 
 
@@ -180,7 +180,7 @@ def test_just_above_it_is_not_killed(run, monkeypatch) -> None:
 
 
 def test_killed_before_the_system_does_it(run, monkeypatch) -> None:
-    """A run that was told is killed at once where the system has nothing left."""
+    """A run that was warned is killed at once where the system has nothing left."""
     run.available = 10 * MIB
     course = Course(run, monkeypatch, [SIZE * 2] * 3, {1: b"stops"})
     assert course.killed == [(7, signal.SIGKILL)]
@@ -198,7 +198,7 @@ def test_levels_on_linux() -> None:
 
 
 def test_levels_elsewhere() -> None:
-    """It is the same elsewhere."""
+    """The levels are those of the processes where there is no /proc, too."""
     tree = PsutilRun(os.getpid())
     tree.check_root()
     (first, *_) = tree.levels()

@@ -42,13 +42,13 @@ def test_freed_blocks_are_not_in_use(cache, room) -> None:
 
 
 def test_other_threads_have_their_own(cache) -> None:
-    """That of the main thread says nothing there, and theirs cannot be read."""
+    """Another thread cannot read its own cache, and sees nothing of the main thread's."""
     found: list[object] = []
 
-    def look() -> None:
+    def read_both() -> None:
         found.extend([cache.is_mine, cache.size(), thread_cache()])
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=read_both)
     thread.start()
     thread.join()
     assert found == [False, 0, None]
@@ -57,7 +57,7 @@ def test_other_threads_have_their_own(cache) -> None:
 
 @pytest.mark.parametrize("first", [0, 0x251, 0x291])
 def test_a_heap_that_begins_with_something_else(first) -> None:
-    """Another layout, or one that only looks like it, is not read as a cache."""
+    """A heap with another layout, even a similar one, is not read as a cache."""
     memory = (ctypes.c_size_t * 100)(0, first)
     with pytest.raises(ValueError, match=r"begins with something else|is not in it"):
         ThreadCache(ctypes.addressof(memory))

@@ -175,7 +175,7 @@ def test_closed_twice() -> None:
 
 @linux_only
 def test_forgotten() -> None:
-    """A file that its owner has forgotten is closed."""
+    """A file whose owner is garbage is closed."""
     file = TrackerFolder().new_file()
     descriptor = number_of(file)
     assert descriptor >= tracker_files._ABOVE_OTHERS

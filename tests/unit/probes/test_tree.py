@@ -155,7 +155,7 @@ def test_the_exact_peak_of_a_child_that_has_ended(setting, peak, at_start, own, 
     assert rise == setting.end()[0]
 
 
-def test_an_earlier_child_tells_nothing(setting):
+def test_an_earlier_child_does_not_count(setting):
     """The largest child of an earlier test does not count for this one."""
     setting.ended = EndedChildren(400 * MIB, 500, 0)
     setting.begin()
@@ -183,7 +183,7 @@ def test_ignored_children_that_no_sample_has_seen(setting):
 
 
 def test_phases_without_a_limit_cost_nothing(setting):
-    """A probe that was not started asks nothing."""
+    """A probe that was not started sends no requests."""
     setting.problem = "must not be asked"
     assert setting.probe.restart() == 0
     assert setting.probe.read() == (0, 0)

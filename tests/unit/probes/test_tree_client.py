@@ -53,7 +53,7 @@ def test_it_samples_between_two_questions(client):
 
 
 def test_it_is_no_child_and_adds_no_thread():
-    """The test process can wait for it in no way, and has no more threads than before."""
+    """The test process cannot wait for the sampler in any way, and has no more threads."""
     threads = threading.active_count()
     code = (
         "import os\n"
@@ -75,7 +75,7 @@ def test_it_is_no_child_and_adds_no_thread():
 
 
 def test_it_ends_when_it_is_closed(client):
-    """A closed client's sampler ends, and it says so when it is asked."""
+    """A closed client's sampler ends, and the client reports that when it is used."""
     client.mark("one")
     client.close()
     assert has_ended(client.sampler)
@@ -84,7 +84,7 @@ def test_it_ends_when_it_is_closed(client):
 
 
 def test_a_sampler_that_was_killed(client):
-    """When something kills the sampler, the client says that it has ended, and goes on so."""
+    """When something kills the sampler, the client reports it now and later."""
     client.mark("one")
     os.kill(client.sampler, 9)
     for _ in range(2):
@@ -137,7 +137,7 @@ def test_descriptors_that_a_test_has_closed(client, tmp_path):
 
 
 def test_two_threads_may_ask(client):
-    """Threads that ask at the same time get their own answers."""
+    """Threads that use the client at the same time get their own answers."""
     for name in ("one", "two"):
         client.mark(name)
     wrong: list[str] = []

@@ -89,13 +89,13 @@ def test_a_process_that_is_a_copy_itself() -> None:
 
 def test_the_counts_of_pages_show_growth_of_a_copy(tree):
     """What a copy allocates after it was first seen is in the quick sample."""
-    ready, tell = os.pipe()
+    ready, write = os.pipe()
     wait, go = os.pipe()
     pid = os.fork()
     if not pid:
         os.read(wait, 1)
         block = bytearray(SIZE)
-        os.write(tell, b"x")
+        os.write(write, b"x")
         os.read(wait, 1)
         os._exit(len(block) & 1)
     before = tree.sample(exact=False)
@@ -104,7 +104,7 @@ def test_the_counts_of_pages_show_growth_of_a_copy(tree):
     after = tree.sample(exact=False)
     os.write(go, b"x")
     os.waitpid(pid, 0)
-    for descriptor in (ready, tell, wait, go):
+    for descriptor in (ready, write, wait, go):
         os.close(descriptor)
     assert abs(after.least - before.least - SIZE) < NEAR
 
@@ -183,14 +183,14 @@ def test_a_caller_of_vfork_waits():
 
 def test_a_descendant_stays_one_without_its_parent(tree):
     """A child whose parent ends still belongs to the tree; a sampler that is hidden never."""
-    ready, tell = os.pipe()
+    ready, write = os.pipe()
     wait, end = os.pipe()
     parent = os.fork()
     if not parent:
         child = os.fork()
         if not child:
             os.close(end)
-            os.write(tell, b"%d" % os.getpid())
+            os.write(write, b"%d" % os.getpid())
             os.read(wait, 1)
             os._exit(0)
         os.close(end)
@@ -207,7 +207,7 @@ def test_a_descendant_stays_one_without_its_parent(tree):
     tree.sample(exact=False)
     assert {pid} == set(tree.below)
     os.close(end)
-    for descriptor in (ready, tell, wait):
+    for descriptor in (ready, write, wait):
         os.close(descriptor)
     hidden.close()
 

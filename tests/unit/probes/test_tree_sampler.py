@@ -181,7 +181,7 @@ def test_spikes_of_the_living_and_of_the_ended(setting):
 
 
 def test_hidden_processes(setting):
-    """A question names processes that do not count, before it is answered."""
+    """A request names processes that do not count before it is answered."""
     request = {"ask": "mark", "name": "one", "hidden": [7]}
     setting.sampler.answer(request)
     assert setting.tree.hidden == [7]

@@ -9,19 +9,19 @@ import pytest
 from pytest_memguard.probes.used_errors import UsedErrors
 
 pytestmark = pytest.mark.skipif(
-    sys.version_info >= (3, 12) or sys.platform != "linux", reason="sys.monitoring tells"
+    sys.version_info >= (3, 12) or sys.platform != "linux", reason="sys.monitoring does it"
 )
 
 
 @pytest.fixture
 def errors() -> UsedErrors:
-    """What notices them."""
+    """The watch under test."""
     return UsedErrors()
 
 
 @pytest.mark.parametrize("times", [1, 2, 40])
 def test_each_one_is_noticed(errors: UsedErrors, times: int) -> None:
-    """One that was raised and is gone is noticed, as often as there is one, and once."""
+    """A MemoryError that was raised and is gone is noticed once, each time."""
     for _ in range(times):
         errors.begin()
         with pytest.raises(MemoryError):
@@ -40,7 +40,7 @@ def test_others_are_none(errors: UsedErrors) -> None:
 
 
 def test_many_at_once(errors: UsedErrors) -> None:
-    """More than the interpreter keeps are noticed, too, and harm nothing."""
+    """More errors than the interpreter keeps are noticed, too, and do no harm."""
     for _ in range(3):
         errors.begin()
         many = [MemoryError() for _ in range(200)]
@@ -50,8 +50,8 @@ def test_many_at_once(errors: UsedErrors) -> None:
     assert not errors.end()
 
 
-def test_a_failed_allocation_is_told_from_a_raised_error(errors: UsedErrors) -> None:
-    """The C library's error number says so until something else fails."""
+def test_a_failed_allocation_differs_from_a_raised_error(errors: UsedErrors) -> None:
+    """The C library's error number shows it until something else fails."""
     errors.begin()
     with pytest.raises(MemoryError):
         bytearray(1 << 60)

@@ -45,7 +45,7 @@ def test_no_such_process(pid) -> None:
 
 
 def test_a_zombie() -> None:
-    """A process that nothing has waited for is refused, and the reason is named."""
+    """A process whose parent has not waited for it is refused, and the reason is named."""
     with sleeper() as process:
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)

@@ -119,7 +119,7 @@ def test_a_process_that_ends() -> None:
 
 
 def test_a_zombie_cannot_be_read() -> None:
-    """A process that nothing has waited for has no memory of its own."""
+    """A process that has ended has no memory of its own before its parent waits for it."""
     with sleeper() as process:
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)

@@ -14,7 +14,7 @@ ROOT = Path("/project")
 
 
 def config(*, args=(), here=ROOT, workers=False, output=None, source="", **options) -> Any:
-    """As much of pytest's configuration as is looked at."""
+    """As much of pytest's configuration as is read."""
     made = SimpleNamespace(
         rootpath=ROOT,
         args=list(args) or [str(here)],
@@ -46,7 +46,7 @@ def report(nodeid, *, failed) -> Any:
 
 
 def test_everything_was_seen() -> None:
-    """Where nobody left anything out, something can be said about tests that are not there."""
+    """Where no test was left out, missing tests can be reported as gone."""
     scope = collected("a", "b")
     assert (scope.partial(), scope.present) == ("", {"a", "b"})
 
@@ -83,7 +83,7 @@ def test_options_that_pick(options, expected) -> None:
 
 
 def test_deselected() -> None:
-    """Tests that somebody deselected leave a part; a plugin that deselects none does not."""
+    """Deselected tests make a run partial; a plugin that deselects none does not."""
     scope = collected("a")
     scope.pytest_deselected([])
     assert scope.partial() == ""
@@ -108,12 +108,12 @@ def test_what_could_not_be_collected(nodeid, expected) -> None:
 
 
 def test_nothing_was_collected() -> None:
-    """Before the collection nothing can be said."""
+    """Before the collection no statement is possible."""
     assert Scope(config()).partial() == "no test was collected"
 
 
-def test_a_worker_tells_the_controller() -> None:
-    """A worker keeps nothing; what it left out travels with its output."""
+def test_a_worker_reports_to_the_controller() -> None:
+    """A worker keeps nothing; it sends what it left out with its output."""
     output: dict[str, Any] = {}
     worker = Scope(config(output=output))
     worker.pytest_deselected(session("b").items)

@@ -79,7 +79,7 @@ def test_what_it_says(terminal):
 
 
 def test_it_is_written_again_twice_a_second(terminal):
-    """And no more often."""
+    """The line is written twice a second and no more often."""
     assert len(terminal.after(1.0)) == 2
     assert terminal.after(0.4, calls=50) == []
     _, text = terminal.after(0.1)
@@ -91,7 +91,7 @@ def test_it_is_written_again_twice_a_second(terminal):
 
 
 def test_the_next_check_starts_anew(terminal):
-    """Calls, time and signals are its own."""
+    """A new check begins with calls, time and signals of its own."""
     terminal.read(1, 1, 1)
     terminal.after(30.0)
     terminal.line.end()
@@ -120,7 +120,7 @@ def test_it_fits_the_line(terminal, monkeypatch, columns):
 
 
 def test_a_terminal_that_is_gone(terminal):
-    """The check goes on without it."""
+    """The check goes on without the line."""
     os.close(terminal._out)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(OSError))
