@@ -8,7 +8,7 @@ SOURCE = "KEPT = []\ndef test_it(): KEPT.append(object())\n"
 
 
 def test_no_bytecode_is_written(tmp_path, monkeypatch) -> None:
-    """It would be used for another source of the same length, written in the same second."""
+    """Bytecode would be used for another source of the same length and second."""
     monkeypatch.setattr(checked_functions, "AVAILABLE", False)
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     found = checked_functions.checked(tmp_path, SOURCE, where="none", calls=40)

@@ -76,7 +76,7 @@ def test_report_shows_breaches(stored, capsys) -> None:
     ],
 )
 def test_top(stored, capsys, arguments, shown) -> None:
-    """As many tests are shown as were asked for."""
+    """--top sets how many tests are shown."""
     assert main(["report", stored(replace(RUN, outcomes=many(12))), *arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [f"test_{number:03}" for number in range(shown)] == [

@@ -68,7 +68,7 @@ def test_the_latest_runs_only(stored, capsys) -> None:
 
 
 def test_several_tests(stored, capsys) -> None:
-    """Every match has a section, up to a number of them."""
+    """Each match has a section, up to a number of them."""
     output = printed(capsys, "test_a", "--file", stored)
     assert output.count(f"{PLACE})\n") == 2
     assert f"\n\n{NAMES[0]} ({PLACE})\n" in output

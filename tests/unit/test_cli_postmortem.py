@@ -86,7 +86,7 @@ def test_known_losses(lost, capsys) -> None:
 
 
 def test_none(tmp_path, monkeypatch, capsys) -> None:
-    """Where no run was lost, that is said."""
+    """Where no run was lost, the command says so."""
     monkeypatch.chdir(tmp_path)
     assert main(["postmortem"]) == 0
     assert "no run was lost" in capsys.readouterr().out
@@ -104,7 +104,7 @@ def test_none(tmp_path, monkeypatch, capsys) -> None:
     ],
 )
 def test_bad_input(tmp_path, monkeypatch, capsys, path, words) -> None:
-    """What is not there is a fault of the user's, with status 2."""
+    """A path that does not exist is the user's error, with status 2."""
     monkeypatch.chdir(tmp_path)
     assert main(["postmortem", path]) == 2
     assert words in capsys.readouterr().err

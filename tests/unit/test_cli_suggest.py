@@ -170,7 +170,7 @@ def test_markers(tests, capsys) -> None:
     ],
 )
 def test_files_that_are_not_edited(tests, capsys, content, why) -> None:
-    """They are named with the reason, and stay as they are."""
+    """Files that cannot be edited are named with the reason, and stay as they are."""
     tests.write_bytes(content)
     lines = printed(capsys, "memory.json", "--write", "markers").splitlines()
     assert [line for line in lines if fnmatchcase(line, f"  test_a.py: {why}")]
@@ -210,7 +210,7 @@ def test_a_history(file, capsys) -> None:
     ],
 )
 def test_bad_input(file, capsys, arguments, words) -> None:
-    """What cannot be done is said in one line, with status 2."""
+    """A request that cannot be met ends in one line, with status 2."""
     empty = replace(RUN, outcomes=())
     (file / "empty.json").write_text(json.dumps(as_stored(empty)))
     assert main(["suggest", *arguments]) == 2

@@ -216,7 +216,7 @@ def test_a_rate_is_critical(watch) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is the kernel's (RLIMIT_DATA)")
 def test_a_hard_limit(watch, capfd) -> None:
-    """A command under a limit cannot have more, and what it says is seen."""
+    """A command under a limit cannot have more, and the report has its output."""
     status, out, err = watch("--limit", "100MB", *python("bytearray(200 << 20)"))
     assert status == 1
     assert "MemoryError" in err
@@ -252,7 +252,7 @@ def _no_group(_):
 
 
 def test_a_limit_that_the_kernel_holds(watch) -> None:
-    """Where a control group can be made, the kernel ends what is too much, and it is said."""
+    """Where a control group can be made, the kernel ends a command above the limit."""
     try:
         memory_group.MemoryGroup(100 << 20).close()
     except (Unmeasurable, OSError) as error:
@@ -340,7 +340,7 @@ def test_the_history(watch, capfd) -> None:
     ],
 )
 def test_bad_input(watch, folder, arguments, words) -> None:
-    """What makes no sense ends with status 2 and one line, before anything is watched."""
+    """Arguments that make no sense end with status 2 and one line, before watching begins."""
     for name, text in {
         "a.toml": '[watch]\nintervall = "1s"\n',
         "b.ini": "[other]\nx = 1\n",

@@ -205,7 +205,7 @@ def test_thresholds_on_the_heap(watch, folder) -> None:
     ],
 )
 def test_bad_input(capfd, arguments, words) -> None:
-    """What makes no sense together is refused before anything is started."""
+    """Contradicting options are refused before anything is started."""
     assert main(["watch", *arguments]) == 2
     assert words in capfd.readouterr().err
 

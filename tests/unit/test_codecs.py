@@ -195,12 +195,12 @@ def test_peak_to_json() -> None:
     }
 
 
-def test_outcome_tells_its_growth() -> None:
+def test_an_outcome_is_stored_with_its_growth() -> None:
     """The plain form has the test's growth, which readers would have to work out."""
     assert OUTCOME_CODEC.write(OUTCOME)["growth_bytes"] == -3
 
 
-def test_run_tells_its_format() -> None:
+def test_a_run_is_stored_with_its_format() -> None:
     """A file says first which format it has."""
     assert next(iter(as_stored(RUN).items())) == ("format", FORMAT)
 

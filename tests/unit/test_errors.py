@@ -86,7 +86,7 @@ def test_errors_have_a_slug(kind, slug) -> None:
 
 @pytest.mark.parametrize("name", sorted(pytest_memguard.__all__))
 def test_public_names(name) -> None:
-    """Every public name is there, and an error's home is the public package."""
+    """Every public name is exported, and an error's module is the public package."""
     value = getattr(pytest_memguard, name)
     assert name == value.__name__
     if isinstance(value, type) and issubclass(value, Exception):

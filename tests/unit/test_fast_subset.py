@@ -21,21 +21,21 @@ def summed(*, fast: float, slow: float, whole: bool = True) -> Sum:
 
 
 @pytest.mark.parametrize(
-    ("fast", "slow", "whole", "told"),
+    ("fast", "slow", "whole", "reported"),
     [
         pytest.param(24, 76, True, False, id="few"),
         pytest.param(26, 74, True, True, id="many"),
         pytest.param(26, 0, False, False, id="fast-tests-alone"),
     ],
 )
-def test_share(fast, slow, whole, told):
+def test_share(fast, slow, whole, reported):
     """A run of all tests fails if the fast ones used more than a quarter of its CPU time."""
     found = summed(fast=fast, slow=slow, whole=whole)
     session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
     found.pytest_sessionfinish(session)
 
-    assert told == ("mark some of them as slow" in found.problem())
-    assert told == (session.exitstatus == pytest.ExitCode.TESTS_FAILED)
+    assert reported == ("mark some of them as slow" in found.problem())
+    assert reported == (session.exitstatus == pytest.ExitCode.TESTS_FAILED)
 
 
 class Item:

@@ -79,7 +79,7 @@ def test_is_newer(data, expected) -> None:
     ],
 )
 def test_other_format(number, expected) -> None:
-    """Both numbers are named, and a file of a version to come as such."""
+    """Both numbers are in the message, which names a file of a later version as such."""
     assert expected == other_format(number, 1)
 
 
@@ -100,7 +100,7 @@ def test_reading(tmp_path, text, read, number) -> None:
 @pytest.mark.parametrize("text", NEWER)
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_commands(tmp_path, monkeypatch, capsys, text, arguments) -> None:
-    """Commands that read numbers say so in one line, with status 2, and write nothing."""
+    """Commands that read numbers report it in one line, with status 2, and write nothing."""
     monkeypatch.chdir(tmp_path)
     Path("good.json").write_text(json.dumps(as_stored(RUN)), encoding="utf-8")
     Path("newer.json").write_text(text, encoding="utf-8")
@@ -108,6 +108,6 @@ def test_commands(tmp_path, monkeypatch, capsys, text, arguments) -> None:
     output, error = capsys.readouterr()
     assert (output, error.count("\n")) == ("", 1)
     assert error.startswith("memguard: newer.json")
-    # commands that read runs and baselines take it for the one that it looks like
+    # commands that read runs and baselines name the format that the file resembles
     assert error.endswith(tuple(f"{WORDS.format(number)}\n" for number in (FORMAT, BASELINE)))
     assert not Path("out.json").exists()

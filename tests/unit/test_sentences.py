@@ -25,7 +25,7 @@ READS = frozenset(
         "startswith",
     }
 )
-"""Methods that look into a text."""
+"""Methods that search a text."""
 
 
 def is_text(node: ast.expr) -> bool:
@@ -34,11 +34,11 @@ def is_text(node: ast.expr) -> bool:
 
 
 def readings_of(tree: ast.AST) -> Iterator[int]:
-    """Lines that look into a text, or for one among others."""
+    """Lines that search a text, or compare it with others."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
-            looks = any(isinstance(operator, ast.In | ast.NotIn) for operator in node.ops)
-            if looks and any(map(is_text, (node.left, *node.comparators))):
+            searches = any(isinstance(operator, ast.In | ast.NotIn) for operator in node.ops)
+            if searches and any(map(is_text, (node.left, *node.comparators))):
                 yield node.lineno
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             function = node.func

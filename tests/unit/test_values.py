@@ -22,7 +22,7 @@ def annotated(name, decorator):
         size: int
         """Bytes."""
         name: str = "none"
-        """Who it is."""
+        """The owner."""
         parts: list[int] = dataclasses.field(default_factory=list)
         """What it has."""
         hidden: str = dataclasses.field(default="", repr=False)
@@ -112,19 +112,19 @@ def test_pickle() -> None:
 
 @pytest.mark.parametrize("missing", KIND)
 def test_other_kinds_are_refused(missing) -> None:
-    """Whoever wants another kind of class is sent to the standard decorator."""
+    """The error for another kind of class names the standard decorator."""
     with pytest.raises(TypeError, match="standard decorator"):
         values.dataclass(**{**KIND, missing: False})
 
 
-@pytest.mark.parametrize("told", ["init", "compare", "hash"])
-def test_other_fields_are_refused(told) -> None:
+@pytest.mark.parametrize("option", ["init", "compare", "hash"])
+def test_other_fields_are_refused(option) -> None:
     """An option of a field that is not supported is an error."""
 
     class Value:
         """A value."""
 
-        size: int = dataclasses.field(default=0, **{told: False})
+        size: int = dataclasses.field(default=0, **{option: False})
         """Bytes."""
 
     with pytest.raises(TypeError, match="default, default_factory and repr"):

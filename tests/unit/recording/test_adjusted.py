@@ -8,7 +8,7 @@ from pytest_memguard.recording.adjusted import AdjustedSignals, Share
 
 
 class Readings:
-    """Readings that are what they are set to."""
+    """Readings with numbers that a test sets."""
 
     signals = ("blocks", "C heap", "open files")
 
@@ -20,14 +20,14 @@ class Readings:
         return array("q", bytes(8 * 3))
 
     def read(self, row, **_) -> None:
-        """Read."""
+        """Copy the numbers."""
         row[:] = array("q", self.now)
 
     def collect(self) -> None:
         """Nothing to collect."""
 
     def collect_frozen(self, **_) -> bool:
-        """Nothing here either."""
+        """Report that nothing is frozen."""
         return False
 
     def settle(self, **_) -> None:
@@ -37,37 +37,37 @@ class Readings:
         """There are none."""
 
 
-def read(looks: AdjustedSignals) -> list[int]:
+def read(adjusted: AdjustedSignals) -> list[int]:
     """One reading."""
-    row = looks.row()
-    looks.read(row, settle=True)
+    row = adjusted.row()
+    adjusted.read(row, settle=True)
     return list(row)
 
 
 def test_what_a_cache_takes_with_each_item():
-    """It is taken off for as long as the cache fills, and no longer."""
+    """The share of a cache is subtracted for as long as the cache fills, and no longer."""
     cache: list[int] = [1, 2, 3]
     per_call = {"blocks": 3.06, "open files": 1.0}
     share = Share(cache, 16, 16, per_call, lambda: 0)
     readings = Readings()
-    looks = AdjustedSignals(readings, [share])
-    assert read(looks) == [0, 0, 0]
+    adjusted = AdjustedSignals(readings, [share])
+    assert read(adjusted) == [0, 0, 0]
     cache += [4, 5]
     size = 8 * 5 + 56 - (8 * 3 + 56)
     readings.now = [8, 500, 3]
-    blocks, heap, files = read(looks)
+    blocks, heap, files = read(adjusted)
     assert (blocks, files) == (2, 1)
     assert 500 - 3 * size <= heap <= 500
     readings.now = [18, 500, 13]
-    assert read(looks)[0] == 12
+    assert read(adjusted)[0] == 12
 
 
 def test_what_is_taken_with_each_call():
-    """Where no container is known, it goes by calls."""
+    """Where no container is known, the share is subtracted for each call."""
     calls = [10]
     share = Share(None, 0, 16, {"blocks": 2.0}, lambda: calls[0])
     readings = Readings()
-    looks = AdjustedSignals(readings, [share])
+    adjusted = AdjustedSignals(readings, [share])
     calls[0] += 4
     readings.now = [9, 0, 0]
-    assert read(looks) == [1, 0, 0]
+    assert read(adjusted) == [1, 0, 0]

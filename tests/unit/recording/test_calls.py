@@ -51,7 +51,7 @@ def test_time_of_all_explanations(clock) -> None:
 
 
 def test_a_call_that_fails(clock) -> None:
-    """Its time counts, and its error is passed on."""
+    """A failed call counts with its time, and its error is passed on."""
 
     def fail() -> None:
         clock.advance(7.0)

@@ -24,7 +24,7 @@ from tests.unit.attribution.leaking import NAME, module
 
 
 def _causes(leak: Callable[[], None]) -> list[Cause]:
-    """What keeps what of 16 calls, as a check has it."""
+    """What keeps what of 16 calls, in the form that a check passes on."""
     leak()
     gc.collect()
     gc.freeze()
@@ -69,7 +69,7 @@ ROUNDS = 3
 @pytest.mark.slow
 @alone
 def test_a_structure_that_each_call_renews() -> None:
-    """Its blocks are the latest call's: they are no growth, whatever seems to hold them."""
+    """Blocks of a renewed structure are those of the latest call: they are not growth."""
     with module(RENEWED) as made:
         for _ in range(ROUNDS):
             causes = _causes(made.leak)
@@ -173,7 +173,7 @@ def leak():
 
 @alone
 def test_values_of_attributes_the_first_of_which_is_a_class() -> None:
-    """They belong to the instance, though their block looks like one of that class."""
+    """Values belong to the instance, though their block looks like one of that class."""
     with module(OF_A_CLASS) as made:
         causes = _causes(made.leak)
     (kept,) = causes
@@ -206,7 +206,7 @@ def leak():
 
 @alone
 def test_what_the_frames_of_a_traceback_hold() -> None:
-    """It is one leak, with each line as it was allocated, though all of it is in cycles."""
+    """All that the frames hold is one leak, with each line, though all of it is in cycles."""
     with module(OF_A_TRACEBACK) as made:
         causes = _causes(made.leak)
     (kept,) = causes
@@ -227,7 +227,7 @@ def leak():
 @pytest.mark.parametrize("seconds", [0.0, 30.0])
 @alone
 def test_a_division_that_is_cut_short(seconds) -> None:
-    """Where not all was looked at, that is known of what was found."""
+    """If not all containers were read, the result says so."""
     with module(LOST) as made:
         made.leak()
         division = Division(seconds=seconds)

@@ -1,4 +1,4 @@
-"""Tests of the check of one callable, for real: repeat, judge, look into what leaks."""
+"""Tests of the check of one callable, for real: repeat, judge, and explain what leaks."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_leak_is_explained() -> None:
 
 @alone
 def test_clean() -> None:
-    """A clean call has no rounds to show, and nobody looks into it."""
+    """A clean call has no rounds to show, and the check does not explain it."""
     reading = run(lambda: None)
     assert reading.verdict.state == "clean"
     assert (reading.verdict.rounds, reading.diagnosis, reading.accepted) == ((), None, "")
@@ -97,7 +97,7 @@ def test_clean() -> None:
     assert 0 < reading.seconds < 5
 
 
-def test_nobody_looks_where_that_is_not_wanted() -> None:
+def test_no_explanation_where_none_is_wanted() -> None:
     """Without diagnosis the verdict stands alone."""
     reading = run(keep, "none")
     assert (reading.verdict.state, reading.diagnosis) == ("leaking", None)
@@ -105,7 +105,7 @@ def test_nobody_looks_where_that_is_not_wanted() -> None:
 
 @alone
 def test_the_name_of_a_leak_does_not_depend_on_where() -> None:
-    """In a child the same leak has the same name."""
+    """A leak has the same name when it is explained in a child."""
     blames = [run(keep, "fork").diagnosis, run(keep).diagnosis]
     first, second = (diagnosis.fingerprint for diagnosis in blames if diagnosis is not None)
     assert first == second
@@ -113,7 +113,7 @@ def test_the_name_of_a_leak_does_not_depend_on_where() -> None:
 
 @alone
 def test_the_same_leak_is_explained_once() -> None:
-    """A check remembers what it has explained; a second look takes fewer calls."""
+    """A check remembers what it has explained; the second check takes fewer calls."""
     check = LeakCheck()
     first, second = (check.run(keep, Limits(calls=150)) for _ in range(2))
     assert first.diagnosis is not None
@@ -124,7 +124,7 @@ def test_the_same_leak_is_explained_once() -> None:
 
 
 @alone
-def test_a_known_leak_is_told_at_the_rate_of_the_test_that_shows_it() -> None:
+def test_a_known_leak_has_the_rate_of_the_test_that_shows_it() -> None:
     """The second test that feeds a container has its own bytes, not those of the first."""
 
     def keep_twice() -> None:
@@ -173,7 +173,7 @@ def test_a_cache_that_knows_its_bound_is_filling() -> None:
 
 @alone
 def test_a_call_that_fails_under_the_instruments() -> None:
-    """A call that goes wrong while it is looked into is a note, and the leak stays one."""
+    """A call that fails during the explanation adds a note, and the leak is still reported."""
     calls: list[None] = []
 
     def call() -> None:
@@ -183,17 +183,17 @@ def test_a_call_that_fails_under_the_instruments() -> None:
             msg = "worn out"
             raise CallFailed(msg)
 
-    first = run(keep, "none", calls=100).calls  # by then somebody looks into it
+    first = run(keep, "none", calls=100).calls  # by then the leak is being explained
     first = first - 20
     reading = run(call, calls=100)
     assert reading.verdict.state in {"leaking", "undecided"}
-    told = reading.verdict.reason + str(reading.diagnosis.notes if reading.diagnosis else "")
-    assert "worn out" in told
+    result = reading.verdict.reason + str(reading.diagnosis.notes if reading.diagnosis else "")
+    assert "worn out" in result
 
 
 @alone
 def test_calls_that_are_slow_under_the_instruments() -> None:
-    """The explanation is cut short in time, which is a note, and the leak stays one."""
+    """A slow explanation is cut short with a note, and the leak is still reported."""
     slow: list[bool] = []
     start = SurvivorTracker.start
 
@@ -216,7 +216,7 @@ def test_calls_that_are_slow_under_the_instruments() -> None:
 @alone
 @pytest.mark.parametrize("broken", ["diagnosis.diagnose", "causes.causes_of", "parts.parts_of"])
 def test_an_error_of_ours(broken) -> None:
-    """It is a note at the leak, and no error of the test."""
+    """An error of memguard's own adds a note to the leak, and does not fail the test."""
     error = TypeError("of ours")
     with patch(f"pytest_memguard.recording.{broken}", side_effect=error):
         reading = run(keep)
@@ -226,7 +226,7 @@ def test_an_error_of_ours(broken) -> None:
 
 
 def test_the_heap_is_as_frozen_as_before() -> None:
-    """Objects that somebody else has frozen stay frozen, others do not."""
+    """Objects that other code has frozen stay frozen, others do not."""
     gc.unfreeze()
     run(lambda: None)
     assert gc.get_freeze_count() == 0
@@ -266,13 +266,13 @@ def _interrupt() -> None:
     [
         pytest.param(Diagnosis(calls=16), "undecided", id="nothing-found"),
         pytest.param(
-            Diagnosis(calls=16, notes=("memray is missing",)), "leaking", id="not-looked"
+            Diagnosis(calls=16, notes=("memray is missing",)), "leaking", id="not-searched"
         ),
         pytest.param(Diagnosis(calls=0), "leaking", id="no-calls"),
     ],
 )
-def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, diagnosis, state) -> None:
-    """The C heap alone, growing unevenly, leaks only if no instrument could tell."""
+def test_uneven_growth_whose_allocations_are_not_found(monkeypatch, diagnosis, state) -> None:
+    """Uneven growth of the C heap alone is a leak only if no instrument could explain it."""
     rounds = tuple(
         Round(calls=3, growth=(("C heap", moved),)) for moved in (60, 180, 90, 150, 60, 180)
     )
@@ -294,7 +294,7 @@ def test_uneven_growth_whose_allocations_nobody_finds(monkeypatch, diagnosis, st
 
 
 def test_a_clean_check_does_not_count_the_heap(monkeypatch) -> None:
-    """The interpreter counts frozen objects one by one: it is asked once, before all are."""
+    """The interpreter counts frozen objects one by one, so a check has it do so once."""
     counted = []
     count = gc.get_freeze_count
     monkeypatch.setattr(gc, "get_freeze_count", lambda: counted.append(1) or count())
@@ -304,7 +304,7 @@ def test_a_clean_check_does_not_count_the_heap(monkeypatch) -> None:
 
 @alone
 def test_stacks_are_kept_for_no_longer_than_the_check() -> None:
-    """Lines are found once for all blocks of a stack, and the stacks are let go of."""
+    """Lines are found once for all blocks of a stack; the stacks are dropped afterwards."""
     leaking = run(lambda: KEPT.append([Thing(), Thing()]))
     assert leaking.diagnosis is not None
     assert leaking.diagnosis.lines
@@ -319,7 +319,7 @@ def test_stacks_are_kept_for_no_longer_than_the_check() -> None:
     ],
 )
 def test_growth_of_the_c_heap_that_no_block_accounts_for(monkeypatch, call, turns) -> None:
-    """More calls are to tell, unless the callable starts tracemalloc, which one call shows."""
+    """More calls follow, unless the callable starts tracemalloc, which one call shows."""
     rounds = tuple(Round(calls=3, growth=(("C heap", 180),)) for _ in range(6))
     rates = (Rate(signal="C heap", per_call=60, low=55, high=65),)
     leaking = Verdict(state="leaking", calls=18, rates=rates, rounds=rounds)
@@ -362,10 +362,10 @@ def test_a_check_that_is_blind_to_memory() -> None:
 
 @alone
 def test_what_caches_of_the_standard_library_keep_is_not_kept() -> None:
-    """They are emptied after the first call, as they are before the looks of other tests."""
+    """Caches are emptied after the first call, as they are before readings of other tests."""
     check = LeakCheck()
     if not check.heap():
-        pytest.skip("the C library does not tell")
+        pytest.skip("the C library does not report it")
     patterns = [f"(a{number}|b{{1,{number}}})" * 20 for number in range(1, 20)]
     kept = []
     for _ in range(3):
@@ -381,10 +381,10 @@ def test_what_caches_of_the_standard_library_keep_is_not_kept() -> None:
 
 @alone
 def test_young_garbage_of_the_first_call_takes_no_collection_of_the_whole_heap() -> None:
-    """Each test has some, and a large heap takes long."""
+    """A collection of the young generation is enough for garbage of one call."""
     check = LeakCheck()
     if not check.heap():
-        pytest.skip("the C library does not tell")
+        pytest.skip("the C library does not report it")
     gc.collect()
     gc.disable()
     before = check.heap()

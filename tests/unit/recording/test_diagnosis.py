@@ -1,4 +1,4 @@
-"""Tests of the look into a leak: what is not sure at first is looked at again."""
+"""Tests of explaining a leak: what is not sure at first is measured again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.attribution.leaking import NAME, module
 RING = "Q = collections.deque([[n] for n in range(99)], maxlen=99)\n"
 
 
-def _looked_into(source: str) -> tuple[str, str, bool, bool]:
+def _explained(source: str) -> tuple[str, str, bool, bool]:
     """Holder, its bound, whether more calls feed what grows, and whether the heap is frozen."""
     rate = Rate(signal="blocks", per_call=1.0, low=1.0, high=1.0)
     verdict = Verdict(state="leaking", calls=30, rates=(rate,))
@@ -26,13 +26,15 @@ def _looked_into(source: str) -> tuple[str, str, bool, bool]:
             made.leak()
         gc.collect()
         gc.freeze()
-        told, growing_container = diagnosis.diagnose(made.leak, verdict, gc.collect, fork=False)
+        result, growing_container = diagnosis.diagnose(
+            made.leak, verdict, gc.collect, fork=False
+        )
         fed = (
             growing_container is not None
             and growing_container.fed_by(made.leak, gc.collect) > 0
         )
         frozen = gc.get_freeze_count() > 0
-    return told.path.holder, told.path.bounded, fed, frozen
+    return result.path.holder, result.path.bounded, fed, frozen
 
 
 @pytest.mark.parametrize(
@@ -49,17 +51,17 @@ def _looked_into(source: str) -> tuple[str, str, bool, bool]:
 )
 def test_what_grows_is_found(source, holder):
     """The holder is what grows, not what gets new objects in the place of others."""
-    assert fresh(_looked_into, source) == (f"{NAME}.{holder}", "", True, True)
+    assert fresh(_explained, source) == (f"{NAME}.{holder}", "", True, True)
 
 
 def test_a_cache_that_fills_meanwhile():
     """A bounded cache is known as one, though it is soon full."""
     source = "Q = collections.deque(maxlen=26)\ndef leak(): Q.append([1])"
-    assert "maxlen=26" in fresh(_looked_into, source)[1]
+    assert "maxlen=26" in fresh(_explained, source)[1]
 
 
 def _begun_within(seconds: float) -> tuple[int, list[str], str]:
-    """Calls that a slow leak is looked into with, what is begun beside, and its holder."""
+    """Calls that explain a slow leak, what is begun besides, and the holder."""
     rate = Rate(signal="blocks", per_call=1.0, low=1.0, high=1.0)
     verdict = Verdict(state="leaking", calls=30, rates=(rate,))
     calls, begun = [], []
@@ -77,12 +79,12 @@ def _begun_within(seconds: float) -> tuple[int, list[str], str]:
         )
         gc.collect()
         gc.freeze()
-        told, _ = diagnosis.diagnose(call, verdict, gc.collect, fork=False, seconds=seconds)
-    return len(calls), begun, told.path.holder
+        result, _ = diagnosis.diagnose(call, verdict, gc.collect, fork=False, seconds=seconds)
+    return len(calls), begun, result.path.holder
 
 
 def test_little_time_is_enough_for_the_holder():
-    """When its time is over, a look into a leak begins nothing that only adds details."""
+    """When its time is over, the explanation begins nothing that only adds details."""
     many, all_of_it, holder = fresh(_begun_within, 60.0)
     few, nothing, same = fresh(_begun_within, 0.0)
     assert (all_of_it, nothing) == (["traced again", "closer"], [])
@@ -91,7 +93,7 @@ def test_little_time_is_enough_for_the_holder():
 
 
 def _few_calls() -> tuple[int, str]:
-    """Calls that a leak is looked into with which takes so long that there are few."""
+    """The few calls that explain a leak whose calls take long, and the holder."""
     rate = Rate(signal="blocks", per_call=1.0, low=1.0, high=1.0)
     verdict = Verdict(state="leaking", calls=30, rates=(rate,))
     ring = "Q = collections.deque(([n] for n in range(99)), maxlen=99)\n"
@@ -107,8 +109,8 @@ def _few_calls() -> tuple[int, str]:
 
         gc.collect()
         gc.freeze()
-        told, _ = diagnosis.diagnose(call, verdict, gc.collect, fork=False, seconds=0.0)
-    return len(calls), told.path.holder
+        result, _ = diagnosis.diagnose(call, verdict, gc.collect, fork=False, seconds=0.0)
+    return len(calls), result.path.holder
 
 
 def test_a_slow_leak_beside_what_is_replaced():
@@ -146,5 +148,5 @@ OBJECTS = (TypeGrowth(type="app.Node", count=16, size=900),)
     ],
 )
 def test_holders_that_were_found_in_too_little_time(found, blocks, stays) -> None:
-    """One that may have nothing to do with the leak is not named."""
+    """A container that may have nothing to do with the leak is not named."""
     assert (diagnosis._with_evidence(found, blocks, 16).path is not None) is stays

@@ -51,7 +51,7 @@ def test_modes(tmp_path) -> None:
     ],
 )
 def test_stacks(tmp_path, monkeypatch, script, words) -> None:
-    """What py-spy says is there, whether it works or not; it is not waited for for ever."""
+    """The output of py-spy is kept, whether it works or not; the wait for it has an end."""
     program = tmp_path / "py-spy"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -64,7 +64,7 @@ def test_stacks(tmp_path, monkeypatch, script, words) -> None:
 
 
 def test_a_folder_that_cannot_be_made(tmp_path) -> None:
-    """Where no folder can be made, that is an error for the caller to report."""
+    """Where no folder can be made, the caller gets an error to report."""
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         write_diagnosis(tmp_path / "file", os.getpid(), "why", RECORD)

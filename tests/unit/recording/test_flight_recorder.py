@@ -1,4 +1,4 @@
-"""Tests of the recorder: every line is there at once, and whatever tests do to descriptors."""
+"""Tests of the recorder: every line is written at once, whatever tests do to descriptors."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_forked_child(recorder, path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_cannot_be_written(recorder, path, number) -> None:
-    """A record that cannot be written says so, and names no test as running."""
+    """A record that cannot be written reports that, and names no test as running."""
     recorder.start("a")
 
     def fail(*_) -> int:
@@ -145,7 +145,7 @@ def test_no_level(recorder, path, call) -> None:
 
 
 def test_cannot_be_shortened(recorder, path, monkeypatch) -> None:
-    """A record that cannot be replaced is given up."""
+    """A recorder that cannot replace its record gives it up."""
     monkeypatch.setattr(flight_recorder, "LONGEST", 10)
     path.with_suffix(".new").mkdir()
     recorder.start("a")
@@ -154,7 +154,7 @@ def test_cannot_be_shortened(recorder, path, monkeypatch) -> None:
 
 
 def test_close(recorder, path) -> None:
-    """Nothing is left, and nothing more is written."""
+    """Once closed, the recorder leaves no file and writes no more."""
     recorder.close()
     recorder.start("a")
     assert not path.exists()

@@ -22,7 +22,7 @@ sys.stdin.read(1)
 @pytest.mark.skipif(sys.platform != "linux", reason="PSS is read on Linux")
 def test_highest_sum() -> None:
     """The sum has what a process and its children use together, at its highest."""
-    looks: list[float] = []
+    times: list[float] = []
     parent = f"""
 import subprocess, sys
 work = {WORK!r}
@@ -34,7 +34,7 @@ child.wait()
     with subprocess.Popen(
         [sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        found = HighestSum(process.pid, lambda: looks.append(time.monotonic()))
+        found = HighestSum(process.pid, lambda: times.append(time.monotonic()))
         process.stdout.readline()
         end = time.monotonic() + 20
         while found.highest < 80 * MIB and time.monotonic() < end:
@@ -45,11 +45,11 @@ child.wait()
         found.stop()
     assert 80 * MIB <= found.highest < 140 * MIB
     assert found.kind == "PSS"
-    assert looks
+    assert times
 
 
 def test_process_that_has_ended() -> None:
-    """If there is nothing to read, that is the reason."""
+    """If nothing can be read, the reason is reported."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
         found = HighestSum(process.pid, lambda: None)

@@ -1,4 +1,4 @@
-"""Tests of what leaks that were checked leave to those after them."""
+"""Tests of what checked leaks may leave to the tests after them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LIMITS = Limits()
     ],
 )
 def test_files(monkeypatch, allowed, opened, expected) -> None:
-    """As many as leave the process enough of what it may open, and of what `select` takes."""
+    """Checks may use up files until the process or `select` would run short of them."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed, allowed))
     left = LeftBehind()
     assert [left.limited(LIMITS, lambda n=n: n).files for n in opened] == expected
 
 
 def test_where_files_cannot_be_counted() -> None:
-    """There each check has its own limit."""
+    """Where files cannot be counted, each check has its own limit."""
     assert LeftBehind().limited(LIMITS, None) == LIMITS
 
 

@@ -91,7 +91,7 @@ def test_a_report_that_is_overdue(memory, take) -> None:
 
 
 def test_stages_are_those_of_one_thread(memory, take) -> None:
-    """The first thread that marks a stage is heard; the report says that others are not."""
+    """Stages of the first thread that marks one are taken; the report names the others."""
     take(report(kind="stage", text="a"), report(pid=4, kind="stage", text="b"))
     (mark,) = memory.take_marks()
     assert (mark.name, mark.levels.heap_used, mark.levels.rss) == ("a", 7, 50)

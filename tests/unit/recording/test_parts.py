@@ -90,7 +90,7 @@ def _divided(causes, verdict, excluded=()) -> list[tuple[str, dict[str, float]]]
     ],
 )
 def test_what_nothing_holds(causes, parts) -> None:
-    """It is one leak where it is from one line, and several where it is not."""
+    """Blocks that nothing holds are one leak for each line that allocated them."""
     assert _divided(causes, _verdict(blocks=4.0)) == parts
 
 
@@ -110,7 +110,7 @@ def test_c_memory_beside_what_is_held() -> None:
     ],
 )
 def test_c_memory_that_nothing_holds(objects, parts) -> None:
-    """It belongs to objects lost at its line; what two C functions lose there is two leaks."""
+    """C memory belongs to objects lost at its line; memory of two C functions is two leaks."""
     native = [_block(OWN, 40, of_python=False, native=("f (C)",))] * 16
     others = [_block(OWN, 120, of_python=False, native=("g (C)",))] * 16
     lost = _lost(*[_block(OWN)] * objects, *others, heap=120.0)
@@ -120,13 +120,13 @@ def test_c_memory_that_nothing_holds(objects, parts) -> None:
 
 
 def test_more_than_grows_is_none_of_it() -> None:
-    """A cause that keeps more than there is does not stand for what grows."""
+    """A cause that keeps more than there is does not explain what grows."""
     parts = _divided([_lost(*[_block(OWN)] * 64)], _verdict(heap=500.0))
     assert [rates for _, rates in parts] == [{"C heap": 500.0}]
 
 
 def test_the_only_cause_beside_what_is_left_out() -> None:
-    """Though it seems to keep more than there is, it is not the cache that leaks."""
+    """A cache that seems to keep more than there is is not what leaks."""
     native = [_block(OWN, 500, of_python=False)] * 16
     causes = [_lost(*native, heap=806.0)]
     parts = _divided(causes, _verdict(heap=512.0), excluded=[_held(*[_block(OTHER)] * 16)])
@@ -159,7 +159,7 @@ def test_a_copy_in_the_place_of_another_is_no_leak() -> None:
     [(1, 40, False), (1, 90, True), (2, 90, False), (2, 400, True)],
 )
 def test_tables_of_what_grows(dicts, heap, left) -> None:
-    """They grow by leaps, which a few calls rarely show, and are no leak of their own."""
+    """Tables grow by leaps, which a few calls rarely show, and are no leak of their own."""
     containers = [dict.fromkeys(range(3000)) for _ in range(dicts)]
     (rate,) = _verdict(heap=float(heap)).rates
     assert _is_left(rate, [_grown(*containers)]) is left
@@ -195,7 +195,7 @@ def _named(cause: Cause, holder: str) -> Cause:
     ],
 )
 def test_containers_below_a_growing_one(lists, names) -> None:
-    """If they are many, each call adds to all of them: it is one leak, as are their tables."""
+    """Many containers to which each call adds are one leak, as are their tables."""
     below = [[number] for number in range(lists)]
     causes = [_named(_grown(below), "app.ALL")]
     causes += [_named(_grown(one), "app.ALL[...]") for one in below]

@@ -109,8 +109,8 @@ def test_a_call_that_leaves_nothing_is_clean_at_once(repeated) -> None:
     assert first == second >= 3
 
 
-def test_a_clean_call_takes_five_looks(repeated, counters) -> None:
-    """One at the start, and two for each of two rounds: nothing is read for nothing."""
+def test_a_clean_call_takes_five_readings(repeated, counters) -> None:
+    """Signals are read once at the start, and twice for each of two rounds."""
     repeated({}).verdict()
     assert counters.reads == 5
 
@@ -119,7 +119,7 @@ def test_a_clean_call_takes_five_looks(repeated, counters) -> None:
     ("kept", "most"), [(1500, 10), (8000, 60), (32_000, 90), (10 << 20, 90)]
 )
 def test_what_the_first_call_kept_calls_for_a_longer_pause(repeated, kept, most) -> None:
-    """The more a call kept that nobody saw grow, the longer nothing may follow; to an end."""
+    """The more a call kept without visible growth, the more flat calls have to follow."""
     repetition = repeated({}, kept=kept)
     assert repetition.verdict().state == "clean"
     assert most - 30 <= repetition.calls <= most
@@ -134,7 +134,7 @@ def test_a_longer_pause_takes_a_tenth_of_the_time(repeated, seconds, least, most
 
 
 def test_growth_after_a_longer_pause_is_followed(repeated) -> None:
-    """That the time is over ends nothing where something has grown meanwhile."""
+    """The end of the time ends nothing where something has grown meanwhile."""
     grow = repeated(lambda n: {"blocks": n > 25}, kept=32_000, seconds=0.1)
     assert grow.verdict().state == "leaking"
 
@@ -160,7 +160,7 @@ def test_thread_cache_that_settling_fills_is_no_growth(repeated, counters, monke
 
 
 def test_growth_in_the_first_calls_calls_for_a_longer_pause(repeated) -> None:
-    """So does what the calls of the warm-up kept, once more calls are made at all."""
+    """What the calls of the warm-up kept calls for a longer pause, if more calls are made."""
     first = {2: {"C heap": 32_000}, 4: {"blocks": 4}, 8: {"blocks": 4}}
     repetition = repeated(lambda number: first.get(number, {}))
     assert repetition.verdict().state == "clean"
@@ -168,7 +168,7 @@ def test_growth_in_the_first_calls_calls_for_a_longer_pause(repeated) -> None:
 
 
 def test_no_more_garbage_at_a_time_in_long_rounds(counters) -> None:
-    """A long round that let it pile up would need more pages than the ones before it."""
+    """Garbage of a long round would need more pages than the rounds before."""
 
     class Cycle:
         def __init__(self) -> None:
@@ -228,19 +228,19 @@ def test_more_calls_see_what_is_rare(repeated) -> None:
     assert repeated(growth, limits).verdict().state == "leaking"
 
 
-def test_growth_that_eats_its_limit_leaks(repeated) -> None:
-    """What grows by a share of itself has been seen when it has eaten all that it may."""
+def test_growth_that_uses_up_its_limit_leaks(repeated) -> None:
+    """Growth by a share of itself is a leak once it has used up its limit."""
     asked: list[Verdict] = []
     verdict = repeated(
         lambda n: {"C heap": int(100 * 1.5**n)}, on_suspicion=asked.append
     ).verdict()
     assert verdict.state == "leaking"
-    assert asked == []  # some more calls, to look into it, might eat a hundred times as much
+    assert asked == []  # some more calls, to explain it, might take a hundred times as much
 
 
 @pytest.mark.parametrize("share", [1.2, 1.25, 1.3])
-def test_growth_that_would_eat_more_than_it_may(repeated, share) -> None:
-    """Growth by a share of itself is not looked into, even beside a leak that is certain."""
+def test_growth_that_would_exceed_its_limit(repeated, share) -> None:
+    """Growth by a share of itself is not explained, even beside a leak that is certain."""
     asked: list[Verdict] = []
     verdict = repeated(
         lambda n: {"blocks": 1, "C heap": int(100 * share**n)}, on_suspicion=asked.append
@@ -250,8 +250,8 @@ def test_growth_that_would_eat_more_than_it_may(repeated, share) -> None:
 
 
 @pytest.mark.parametrize("signal", ["Python threads", "open files", "C heap"])
-def test_what_ate_all_threads_is_looked_into(repeated, signal) -> None:
-    """Some more threads or files do less harm than some more memory."""
+def test_what_used_up_all_threads_is_explained(repeated, signal) -> None:
+    """More threads or files during an explanation do less harm than more memory."""
     asked: list[Verdict] = []
     limits = Limits(threads=12, files=12, memory=1200)
     grown = 100 if signal == "C heap" else 1
@@ -263,13 +263,13 @@ def test_what_ate_all_threads_is_looked_into(repeated, signal) -> None:
 
 @pytest.mark.parametrize("start", [16, 64, 128, 256])
 def test_growth_that_doubles_leaks(repeated, start) -> None:
-    """What doubles is looked at after each call once it is much, as long as there is room."""
+    """A signal that doubles is read after each call once it is large."""
     verdict = repeated(lambda n: {"C heap": start * 2**n}).verdict()
     assert verdict.state == "leaking"
 
 
 def test_what_instruments_take_is_not_lost(repeated, counters) -> None:
-    """Tables that are loaded to look into a leak neither count as its damage nor end it."""
+    """Tables loaded to explain a leak neither count as its damage nor end the check."""
 
     def ask(_: Verdict) -> None:
         counters.now["C heap"] += 300 * MIB
@@ -297,7 +297,7 @@ def test_what_is_lost_under_instruments_counts(repeated, counters) -> None:
 
 
 def test_warmup_is_not_counted(repeated) -> None:
-    """What the first calls keep is not looked at, as many as are asked for."""
+    """Growth in the first calls, as many as the limits name, is not counted."""
     repetition = repeated(lambda n: {"blocks": 100 if n <= 5 else 0}, Limits(warmup=5))
     verdict = repetition.verdict()
     assert verdict.state == "clean"
@@ -361,8 +361,8 @@ def test_no_more_time_than_allowed(repeated, clock, seconds) -> None:
 
 
 @pytest.mark.parametrize("seconds", [5, 5.001234])
-def test_the_end_of_the_time_is_told(repeated, seconds) -> None:
-    """Uneven growth that is followed until the time is over says so."""
+def test_the_end_of_the_time_is_the_reason(repeated, seconds) -> None:
+    """Uneven growth that is followed until the time is over is reported as that."""
     limits = Limits(seconds=seconds)
     growth = repeated(lambda n: {"blocks": 500 // (1 + n * 7 % 17)}, limits, 0.1)
     verdict = growth.verdict()
@@ -402,7 +402,7 @@ def test_a_slow_first_call_ends_nothing(repeated, clock) -> None:
     assert repetition.verdict().state == "clean"
 
 
-def test_a_slow_call_that_does_harm_is_looked_at(repeated) -> None:
+def test_a_slow_call_that_does_harm_is_repeated(repeated) -> None:
     """A few calls are enough where each loses much, so they are made."""
     verdict = repeated({"C heap": 20 * MIB}, Limits(seconds=5), 0.6).verdict()
     assert verdict.calls >= 4
@@ -419,13 +419,13 @@ def test_a_slow_call_that_does_harm_is_looked_at(repeated) -> None:
     ],
 )
 def test_damage_is_limited(repeated, growth, limits, most) -> None:
-    """Calls end when the leak has eaten as much as it may, however certain it is."""
+    """Calls end when the leak has used up its limit, however certain it is."""
     repetition = repeated(growth, limits)
     repetition.verdict()
     assert repetition.calls <= most
 
 
-def test_the_damage_is_told(repeated) -> None:
+def test_the_damage_is_the_reason(repeated) -> None:
     """What is lost already is the reason of a verdict that comes too early."""
     verdict = repeated({"C heap": 100 * MIB}).verdict()
     assert verdict.state == "undecided"
@@ -433,7 +433,7 @@ def test_the_damage_is_told(repeated) -> None:
 
 
 def test_a_call_that_fails(counters) -> None:
-    """The verdict is undecided, with number and error of the call."""
+    """After a failed call the verdict is undecided, with the call's number and error."""
 
     def call() -> None:
         calls.append(1)
@@ -448,7 +448,7 @@ def test_a_call_that_fails(counters) -> None:
 
 
 def test_other_exceptions_pass_on(counters) -> None:
-    """An interruption is nobody's verdict."""
+    """An interruption passes through and gives no verdict."""
 
     def call() -> None:
         raise KeyboardInterrupt
@@ -476,14 +476,14 @@ def test_resources_are_waited_for(counters, clock, naps) -> None:
 
 
 def test_patience_ends(repeated, naps) -> None:
-    """Once waiting has been in vain, nobody waits again."""
+    """Once waiting has been in vain, the check does not wait again."""
     repeated({"open files": 1}, Limits(calls=100)).verdict()
     assert sum(naps) < 0.5
     assert naps == sorted(naps)
 
 
 def test_memory_gets_one_moment(repeated, naps) -> None:
-    """Memory is waited for once at the end of each round, and for a millisecond."""
+    """The check waits for memory once at the end of each round, for a millisecond."""
     growth = {"blocks": 1, "C heap": 32, "USS": 4096}
     verdict = repeated(growth, Limits(calls=60)).verdict()
     assert set(naps) == {0.001}
@@ -496,8 +496,8 @@ def test_pages_are_not_waited_for(repeated, naps) -> None:
     assert naps == []
 
 
-def test_suspicion_is_asked_once(repeated) -> None:
-    """Whoever may know who does it is asked once, with a verdict so far."""
+def test_the_callback_is_called_once(repeated) -> None:
+    """The callback that may know the cause is called once, with the verdict so far."""
     asked: list[Verdict] = []
     verdict = repeated({"blocks": 2}, Limits(calls=200), on_suspicion=asked.append).verdict()
     assert verdict.state == "leaking"
@@ -505,8 +505,8 @@ def test_suspicion_is_asked_once(repeated) -> None:
     assert asked[0].calls < verdict.calls
 
 
-def test_suspicion_may_end_the_check(repeated) -> None:
-    """A verdict it returns is the verdict, and no further call is made."""
+def test_the_callback_may_end_the_check(repeated) -> None:
+    """A verdict from the callback is the verdict, and no further call is made."""
     known = Verdict(state="settling", calls=3, reason="known")
     repetition = repeated({"blocks": 2}, on_suspicion=lambda _: known)
     assert repetition.verdict() is known
@@ -520,7 +520,7 @@ def test_suspicion_may_end_the_check(repeated) -> None:
         pytest.param(200, 100, id="no-more-calls"),
     ],
 )
-def test_what_takes_long_is_asked_late(repeated, calls, least) -> None:
+def test_a_slow_explanation_comes_late(repeated, calls, least) -> None:
     """Where explaining takes long, most calls that the verdict rests on are made before it."""
     asked: list[Verdict] = []
     limits = Limits(calls=calls, seconds=2.0)
@@ -533,8 +533,8 @@ def test_what_takes_long_is_asked_late(repeated, calls, least) -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_known_leaks_are_asked_for_at_once(repeated, known) -> None:
-    """Whether a leak is known takes little time, and is asked once."""
+def test_known_leaks_are_recognised_at_once(repeated, known) -> None:
+    """The check for a known leak takes little time, and is made once."""
     asked: list[Verdict] = []
 
     def is_known(so_far: Verdict) -> Verdict | None:
@@ -555,8 +555,8 @@ def test_known_leaks_are_asked_for_at_once(repeated, known) -> None:
     assert (repetition.calls < 60) == known
 
 
-def test_nobody_is_suspected_without_growth(repeated) -> None:
-    """Nobody is asked about a clean call."""
+def test_no_explanation_without_growth(repeated) -> None:
+    """The check does not explain a clean call."""
     asked: list[Verdict] = []
     repeated({}, on_suspicion=asked.append).verdict()
     assert asked == []
@@ -578,7 +578,7 @@ def test_garbage_is_collected_unless_the_call_forbids_it(
 
 
 def test_garbage_does_not_pile_up_in_long_rounds(repeated, monkeypatch) -> None:
-    """Rounds become longer, and the garbage that lies about at one time does not."""
+    """Rounds become longer, but the garbage between two collections does not."""
     calls: list[int] = []
     collected: list[int] = []
     monkeypatch.setattr(settled_signals.gc, "collect", lambda _: collected.append(len(calls)))
@@ -594,16 +594,16 @@ def test_garbage_does_not_pile_up_in_long_rounds(repeated, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("warmup", [0, 1, 2, 9])
-def test_garbage_of_the_first_look(counters, monkeypatch, warmup) -> None:
-    """No more of it at a time than in the warm-up, since it would need more pages."""
+def test_garbage_of_the_first_reading(counters, monkeypatch, warmup) -> None:
+    """No more garbage gathers at a time than in the warm-up: it would need more pages."""
     collected = [0]
     monkeypatch.setattr(settled_signals.gc, "collect", lambda _: collected.append(len(calls)))
     calls: list[None] = []
     limits = Limits(warmup=warmup)
     verdict = Repetition(lambda: calls.append(None), SettledSignals(counters), limits).verdict()
     assert verdict.state == "clean"
-    first_look = [number for number in collected if number >= warmup]
-    most = max(later - before for before, later in itertools.pairwise(first_look))
+    first_reading = [number for number in collected if number >= warmup]
+    most = max(later - before for before, later in itertools.pairwise(first_reading))
     assert most == min(4, max(1, warmup))
 
 
@@ -641,8 +641,8 @@ def test_caches_are_forgotten() -> None:
 @pytest.mark.parametrize(
     "how", [{"settle": False, "types": True}, {"settle": True}], ids=["types", "all"]
 )
-def test_names_that_types_were_asked_for_do_not_stay(how) -> None:
-    """A look may empty the cache that keeps a name as often as it was made anew."""
+def test_names_looked_up_on_types_do_not_stay(how) -> None:
+    """A reading may empty the cache that keeps a name as often as it was made anew."""
     seen = SettledSignals(Counters(resources=False))
     blocks = seen.signals.index("blocks")
     before, after = seen.row(), seen.row()
@@ -656,7 +656,7 @@ def test_names_that_types_were_asked_for_do_not_stay(how) -> None:
 
 
 def test_names_that_a_call_makes_are_no_growth() -> None:
-    """A call that asks types for names made anew is clean in the first look."""
+    """A call that looks up new names on types is clean at the first reading."""
 
     def ask() -> None:
         names = [b"bit_length".decode() for _ in range(20)]

@@ -36,7 +36,7 @@ def test_a_block_that_a_thread_frees_is_no_growth(settle) -> None:
     """With every thread, the one that starts it has a cached block less, till it gets seven."""
     seen = SettledSignals(Counters(resources=False))
     if "C heap" not in seen.signals:
-        pytest.skip("the C library does not tell")
+        pytest.skip("the C library does not report it")
     heap = seen.signals.index("C heap")
     row = seen.row()
     levels = [0] * 20
@@ -50,10 +50,10 @@ def test_a_block_that_a_thread_frees_is_no_growth(settle) -> None:
 
 @alone
 def test_names_that_finalizers_ask_for_do_not_stay() -> None:
-    """Garbage that is collected for a look may fill the interpreter's cache of names again."""
+    """A collection for a reading may fill the interpreter's cache of names again."""
 
     class Asking:
-        """Refers to itself, and asks a type for names made anew."""
+        """Refers to itself, and looks up new names on a type."""
 
         def __init__(self) -> None:
             self.own = self
@@ -78,10 +78,10 @@ def test_names_that_finalizers_ask_for_do_not_stay() -> None:
 
 @alone
 def test_what_finalizers_let_go_is_not_frozen() -> None:
-    """It would be garbage of the next reading, and growth of this one."""
+    """What finalizers free would be garbage of the next reading, and growth of this one."""
 
     class Letting:
-        """Refers to itself, and lets go of a cycle when it is finalized."""
+        """Refers to itself, and drops a cycle when it is finalized."""
 
         def __init__(self) -> None:
             self.own = self
@@ -103,7 +103,7 @@ def test_what_finalizers_let_go_is_not_frozen() -> None:
 @HOW
 @alone
 def test_a_thread_that_is_about_to_end_gets_a_moment(settle) -> None:
-    """What it lets go of in the meantime is no growth, to the block."""
+    """What the thread frees in that moment is no growth, to the block."""
     held: list[Any] = []
     waited = time.sleep
     settled_signals.time.sleep = lambda _: held.clear()  # type: ignore[assignment]
@@ -122,7 +122,7 @@ def test_a_thread_that_is_about_to_end_gets_a_moment(settle) -> None:
 
 @alone
 def test_forgetting_types_keeps_nothing() -> None:
-    """A reading before and one behind it see the same blocks."""
+    """Readings before and after it have the same number of blocks."""
     readings = array("q", [0, 0])
     forget_types()
     gc.collect()

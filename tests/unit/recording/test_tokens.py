@@ -104,10 +104,10 @@ def test_waits_until_it_is_given_back(tmp_path) -> None:
         mine.give_back()
         time.sleep(PATIENCE)
 
-    told: list[Wait] = []
+    waits: list[Wait] = []
     with process(work):
-        found = tokens(path).ask(need(41), 0, told.append)
-    assert told == [Wait(wanted=41 * MIB, taken=60 * MIB, elsewhere=60 * MIB)]
+        found = tokens(path).ask(need(41), 0, waits.append)
+    assert waits == [Wait(wanted=41 * MIB, taken=60 * MIB, elsewhere=60 * MIB)]
     assert found.elsewhere == 60 * MIB
     assert 0.01 < found.waited < PATIENCE
 
@@ -167,7 +167,7 @@ def test_stopped_process_keeps_no_place_in_the_queue(tmp_path, monkeypatch) -> N
 
 
 def test_interrupted_wait(tmp_path) -> None:
-    """A test whose wait is interrupted stands in nobody's way."""
+    """A test whose wait is interrupted gives up its place in the queue."""
     path = tmp_path / "tokens"
     mine = tokens(path)
 

@@ -54,7 +54,7 @@ def test_a_server_with_a_bounded_cache() -> None:
 
 
 def test_a_server_that_is_restarted() -> None:
-    """The recording goes on with the server's new process, and says so."""
+    """The recording goes on with the server's new process, and reports the change."""
     first = Server(bound=60)
     second = None
     try:
@@ -72,7 +72,7 @@ def test_a_server_that_is_restarted() -> None:
 
 
 def test_an_object_with_another_process() -> None:
-    """An object that stands for the server is asked which process it has by now."""
+    """An object that wraps the server is asked for its present process."""
 
     class Restarting:
         def __init__(self, pid) -> None:
@@ -89,7 +89,7 @@ def test_an_object_with_another_process() -> None:
 
 
 def test_a_short_recording_is_undecided() -> None:
-    """Without samples enough there is no verdict, and a check of it fails."""
+    """With too few samples there is no verdict, and asserting one fails."""
     with sleeper() as process, watch(process) as recording:
         assert recording.last.rss > 0
         assert recording.peak.children == 0
@@ -119,7 +119,7 @@ def test_a_process_that_dies_in_the_block() -> None:
     ],
 )
 def test_what_is_no_process(process) -> None:
-    """What has no process number is refused, with what would be right."""
+    """An object without a process number is refused, with what would be right."""
     with pytest.raises(ConfigError, match="is no process to watch"), watch(process):
         pass
 
@@ -135,7 +135,7 @@ def test_intervals(interval) -> None:
 
 
 def test_a_process_that_is_not_there() -> None:
-    """There is no recording of nothing."""
+    """A recording of no process is refused."""
     with sleeper() as process:
         pass
     with (
@@ -146,7 +146,7 @@ def test_a_process_that_is_not_there() -> None:
 
 
 def test_exceptions_of_the_block_pass() -> None:
-    """What the block raises is what the test sees, and the recording has its numbers."""
+    """An error in the block reaches the test, and the recording has its numbers."""
     with pytest.raises(KeyError), watch(os.getpid()) as recording, recording.stage("one"):
         raise KeyError
     assert [stage.name for stage in recording.stages] == ["one"]
@@ -182,7 +182,7 @@ def test_a_forked_copy_cannot_ask() -> None:
 
 
 def test_no_child_of_the_test() -> None:
-    """The process that watches is none of the test's children."""
+    """The process that watches is not a child of the test."""
     with watch(os.getpid()) as recording:
         assert recording.last.children == recording.first.children
         with pytest.raises(ChildProcessError):

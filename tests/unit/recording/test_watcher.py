@@ -103,7 +103,7 @@ def test_a_day(clock, process) -> None:
 
 
 def test_pace_without_drift(clock) -> None:
-    """A sample that comes late moves none of the later ones; what was missed is left out."""
+    """A late sample moves none of the later ones; missed samples are left out."""
     pace = Pace(0.1, clock)
     clock.time += 0.13
     pace.step()

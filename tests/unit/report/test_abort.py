@@ -30,7 +30,7 @@ def test_lines() -> None:
 
 
 def test_kept_by_a_run_without_workers() -> None:
-    """A test that has kept most is to be checked for a leak."""
+    """A test that has kept most should be checked for a leak."""
     lines = abort_lines(replace(ABORT, parts=ABORT.parts[2:]))
     assert "  try          pytest --mem-leak-check tests/test_rows.py::test_cache" in lines
 

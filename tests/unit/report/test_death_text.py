@@ -79,7 +79,7 @@ OOM = death("out-of-memory", Ending(signal=9, oom_kills=1, oom_source="cgroup v2
     ],
 )
 def test_words(died, sentence, short) -> None:
-    """A death is told in one sentence, and in two words for a column."""
+    """A death is described in one sentence, and in two words for a column."""
     assert (sentence, short) == (death_sentence(died), short_cause(died))
 
 

@@ -13,7 +13,7 @@ WHY = "earlier tests had left memory free that could hide the peak"
 
 
 def test_nothing_to_say() -> None:
-    """A run in which the mark was enough says nothing."""
+    """For a run in which the mark was enough, there are no lines."""
     assert tracked_in_words([], 10) + again_in_words([]) + breaches_in_words([], []) == []
 
 

@@ -1,4 +1,4 @@
-"""Whatever texts a test hands over, no output gets another form by them."""
+"""No text of a test changes the form of any output."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ def test_examples(render, name) -> None:
 @given(name=NAMES)
 @settings(max_examples=40, deadline=None)
 def test_terminal(render, name) -> None:
-    """Every line is one of ours, and nothing in it can be obeyed or turns the text around."""
+    """Every line is memguard's own; nothing in it is obeyed or turns the text around."""
     written = render(name)
     assert_in_form(written, render(HARMLESS))
     assert all(line.isprintable() for line in written.split("\n"))
@@ -306,7 +306,7 @@ def test_columns(name) -> None:
 @given(name=NAMES)
 @settings(max_examples=40, deadline=None)
 def test_annotations(name) -> None:
-    """Each finding is one command to GitHub, of the kind that we mean."""
+    """Each finding is one command to GitHub, of the kind that is meant."""
     lines = workflow_commands(notices(run_of(name)), "")
     assert len(workflow_commands(notices(run_of(HARMLESS)), "")) == len(lines)
     for line in lines:

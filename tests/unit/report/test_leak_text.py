@@ -140,7 +140,7 @@ LEAK = leaking(rate("blocks", 3, 0.1), rate("C heap", 96.0), diagnosis=BLAME)
         pytest.param(
             leaking(rate("asyncio tasks", 1), diagnosis=Diagnosis(calls=0)),
             "keeps 1 asyncio task per call, in each of 24 calls (leaking)",
-            id="nobody-known",
+            id="nothing-known",
         ),
         pytest.param(
             LeakReading(verdict=Verdict(state="undecided", calls=5, reason="it went wrong")),
@@ -155,7 +155,7 @@ LEAK = leaking(rate("blocks", 3, 0.1), rate("C heap", 96.0), diagnosis=BLAME)
     ],
 )
 def test_one_line(reading, line) -> None:
-    """The verdict, what is kept, how sure that is and who holds it, in one line."""
+    """The line has the verdict, what is kept, how sure that is and what holds it."""
     assert leak_line(reading) == line
 
 
@@ -207,8 +207,8 @@ def test_text(name, reading) -> None:
         ("open files", 0, "No Python object holds it."),
     ],
 )
-def test_held_by_nobody(signal, count, text) -> None:
-    """Where no holder was found, it is native only if Python's blocks do not grow."""
+def test_held_by_no_object(signal, count, text) -> None:
+    """Where no holder was found, a leak is native only if Python's blocks do not grow."""
     line = LeakLine(file="app.py", line=4, function="f", count=count or 0, size=800)
     lines = () if count is None else (line,)
     reading = leaking(rate(signal, 2), diagnosis=Diagnosis(calls=16, lines=lines))
@@ -237,7 +237,7 @@ def test_several_leaks() -> None:
     assert text.count("Fingerprint") == 2
 
 
-def test_what_a_plugin_keeps_is_told_once() -> None:
+def test_what_a_plugin_keeps_is_reported_once() -> None:
     """The section has a line for each owner, with the most of any test."""
     kept = [
         Kept(owner="plugin syrupy", holder="syrupy.kept", rates=(("blocks", blocks),))
@@ -248,8 +248,8 @@ def test_what_a_plugin_keeps_is_told_once() -> None:
         for one in kept
     ]
     lines = leaks_section(outcomes, {})
-    told = "kept by plugin syrupy: 16 blocks per call, not counted (up to that in 2 tests)"
-    assert told in lines
+    expected = "kept by plugin syrupy: 16 blocks per call, not counted (up to that in 2 tests)"
+    assert expected in lines
 
 
 def test_path() -> None:
@@ -357,7 +357,7 @@ def test_small_growth_is_counted() -> None:
     assert leaks_section(tests[:1], {})[1].startswith("settling: 1 test grew by less than ")
 
 
-def test_a_filling_cache_is_told() -> None:
+def test_a_filling_cache_is_reported() -> None:
     """A cache that is filling has a line with its limit, however little it grew."""
     path = RetentionPath(steps=("app.cached",), bounded="functools.lru_cache(maxsize=9)")
     leak = LeakReading(
@@ -388,8 +388,8 @@ def test_many_with_one_leak() -> None:
     assert lines[-1] == "  ... and 5 more"
 
 
-def test_who_is_accepted_and_who_is_not() -> None:
-    """Where one leak is accepted in some tests alone, it says so behind these."""
+def test_tests_with_and_without_acceptance() -> None:
+    """Where one leak is accepted in some tests alone, the reason stands behind these."""
     accepted = replace(LEAK, accepted="within the tolerance")
     lines = leaks_section((outcome("test_a", leak=LEAK), outcome("test_b", leak=accepted)), {})
     assert lines[2:] == ["  test_a.py::test_a", "  test_a.py::test_b: within the tolerance"]
@@ -408,7 +408,7 @@ def test_who_is_accepted_and_who_is_not() -> None:
     ],
 )
 def test_what_lines_do_not_account_for(per_call, text) -> None:
-    """It is said where it is more than allocators round up."""
+    """The difference is reported where it is more than allocators round up."""
     diagnosis = Diagnosis(calls=16, lines=(LINE,), per_call=per_call)
     said = leak_text(leaking(rate("blocks", 3), diagnosis=diagnosis), "")
     assert text in said

@@ -39,7 +39,7 @@ def test_advice(changes, words) -> None:
 
 
 def test_advice_for_a_test_that_passes_alone() -> None:
-    """It needs fewer neighbours."""
+    """A test that passes alone needs fewer neighbours."""
     alone = RunAlone(nodeid="a", result="passed", workers=8)
     (line,) = advice(replace(LOST, alone=alone))
     assert line.startswith("fewer workers (-n)")

@@ -113,7 +113,7 @@ def test_half_characters() -> None:
 
 @pytest.mark.parametrize("limit", [COMMENT_LIMIT, 5000])
 def test_many_findings_fit(limit) -> None:
-    """However much there is to say, the text keeps within its limit and stays well-formed."""
+    """The text keeps within its limit and stays well-formed, however much is found."""
     outcomes = tuple(
         replace(FAILED, nodeid=f"test_{number}[{'x|`' * 100}]") for number in range(300)
     )

@@ -72,7 +72,7 @@ def test_long_names_are_cut() -> None:
     assert written.endswith("xend`")
 
 
-def test_nobody_is_called() -> None:
+def test_no_name_becomes_a_mention() -> None:
     """A name behind an @ does not become a mention."""
     assert plain("@everyone") == "@<!-- -->everyone"
 
@@ -90,7 +90,7 @@ def test_details_hold_any_text(text) -> None:
 
 
 def test_everything_fits() -> None:
-    """Blocks stand apart by an empty line, and nothing is said where nothing is left out."""
+    """Blocks are separated by an empty line, and an empty remainder leaves no line."""
     assert fit([["a", "b"], ["c"]], 100) == "a\nb\n\nc\n"
 
 

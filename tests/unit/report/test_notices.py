@@ -1,4 +1,4 @@
-"""Tests of what a run complains of: what counts, how heavily, and what does not."""
+"""Tests of a run's notices: which findings count, at which level, and which do not."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_text() -> None:
 
 
 def test_warnings_have_no_more_text() -> None:
-    """There is no failure whose whole text could be shown."""
+    """A finding without a failure has no text to show."""
     warns = outcome("test_a", "passed", replace(OVER, raised=False))
     (notice,) = notices(replace(RUN, outcomes=(warns,)))
     assert whole_text(notice) == ""

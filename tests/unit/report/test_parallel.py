@@ -1,4 +1,4 @@
-"""Tests of what is said about tests that shared the memory."""
+"""Tests of the report on tests that shared the memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ parallel: 1000.0 MiB for tests and workers (--mem-parallel)
 
 
 def test_whole_summary() -> None:
-    """Everything that is known has a row of its own."""
+    """Each known number has a row of its own."""
     assert "\n".join(summary_lines(PARALLEL)) == WHOLE
 
 
@@ -76,7 +76,7 @@ def test_whole_summary() -> None:
     ],
 )
 def test_rows(changes, line) -> None:
-    """Each row says what there is, or why there is nothing."""
+    """Each row has the number, or the reason why there is none."""
     assert line in list(summary_lines(replace(PARALLEL, **changes)))
 
 

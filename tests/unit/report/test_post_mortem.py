@@ -51,7 +51,7 @@ gw0 was killed by the kernel, out of memory (SIGKILL; 1 out-of-memory kill, cgro
 
 
 def test_whole() -> None:
-    """Everything is said, the most important first."""
+    """All that is known is listed, the most important first."""
     assert "\n".join(post_mortem(LOST)) + "\n" == WHOLE.replace("test_rows", "tests/test_rows")
 
 
@@ -68,7 +68,7 @@ def test_whole() -> None:
             "killed",
             Ending(signal=9, oom_source="nothing counts"),
             "was killed by SIGKILL (out-of-memory kills not known: nothing counts)",
-            id="killed-by-whom",
+            id="killed-by-unknown",
         ),
         pytest.param("crashed", Ending(signal=11), "crashed (SIGSEGV)", id="crashed"),
         pytest.param("ended", Ending(signal=15), "was ended by SIGTERM", id="ended"),
@@ -119,7 +119,7 @@ def test_cause(cause, ending, text) -> None:
     ],
 )
 def test_driver(changes, words) -> None:
-    """Each kind of driver has its words, and none says more than is known."""
+    """Each kind of driver has its words, and none claims more than is known."""
     text = ": ".join(filter(None, driver_texts(replace(LOST, **changes))))
     assert words in text
     assert bool(words) == bool(text)
@@ -136,7 +136,7 @@ def test_bare() -> None:
 
 
 def test_without_a_record() -> None:
-    """Without a record, nothing is said that is not known."""
+    """Without a record, only what is known is reported."""
     lost = replace(BARE, worker="gw0", driver="unknown", named="test_a.py::test_b")
     assert post_mortem(lost)[1:] == [
         "  memory           not known: there is no flight record",
@@ -223,5 +223,5 @@ def test_notice() -> None:
 
 
 def test_when() -> None:
-    """A moment is told in UTC."""
+    """A moment is written in UTC."""
     assert when_text(1_796_011_200.9) == "2026-11-30 04:00:00 UTC"

@@ -102,9 +102,9 @@ def test_memory_section(given, top, name) -> None:
 def test_memory_section_of_outcomes_that_are_seen_once() -> None:
     """Outcomes may come one by one, in any order, and most of them are not kept."""
     given = run([LARGE, MIDDLE, SMALL], ALL)
-    told = section_text(given.outcomes, given.totals, 2)
-    assert told == section_text(iter(reversed(given.outcomes)), given.totals, 2)
-    assert "(1 more;" in told
+    text = section_text(given.outcomes, given.totals, 2)
+    assert text == section_text(iter(reversed(given.outcomes)), given.totals, 2)
+    assert "(1 more;" in text
     assert "more;" not in section_text(iter(given.outcomes), given.totals, 3)
 
 
@@ -140,10 +140,10 @@ LINE = "test_a.py::test_x: it is over (over-budget)"
 @pytest.mark.parametrize(
     ("raised", "with_failures", "lines"),
     [
-        pytest.param(True, False, [], id="told-as-a-failure"),
+        pytest.param(True, False, [], id="failed"),
         pytest.param(False, False, [LINE], id="it-only-warned"),
-        pytest.param(True, True, [LINE], id="no-failure-tells-it"),
-        pytest.param(False, True, [LINE], id="it-only-warned-and-nothing-tells-it"),
+        pytest.param(True, True, [LINE], id="failed-without-failure-text"),
+        pytest.param(False, True, [LINE], id="it-only-warned-without-failure-text"),
     ],
 )
 def test_breaches_among_the_notes(raised, with_failures, lines) -> None:

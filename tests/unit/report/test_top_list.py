@@ -38,7 +38,7 @@ def test_bars_and_lines() -> None:
 
 
 def test_the_bar_is_for_the_highest_phase() -> None:
-    """It falls from line to line, as the list is in that order."""
+    """The bars get shorter from line to line, in the order of the highest phases."""
     low = outcome("test_a", 10)
     setup = PhaseReading(name="setup", seconds=0.1, level=MIB, growth=0, peaks=(rss(30),))
     low = replace(low, phases=(setup, *low.phases))
@@ -47,7 +47,7 @@ def test_the_bar_is_for_the_highest_phase() -> None:
 
 
 def test_one_test_has_no_bar() -> None:
-    """There is nothing to compare it with."""
+    """A single test has no bar, since there is nothing to compare it with."""
     assert top_lines([outcome("test_a", 2)], 80)[-1].text == "     2.0  t.py::test_a"
 
 

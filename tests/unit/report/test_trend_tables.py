@@ -59,7 +59,7 @@ def test_a_test_over_commits() -> None:
 
 
 def test_a_test_with_little_to_say() -> None:
-    """What is too vague, too little or missing is reported as that."""
+    """Vague, small or missing numbers are reported as such."""
     found = trends(*runs_and_readings())
     assert "\n".join(trend_section(found[1])) == gold("history_test_short")
 

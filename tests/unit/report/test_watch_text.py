@@ -128,15 +128,15 @@ def test_heap_snapshots_of_resident_memory_that_grows() -> None:
     ],
 )
 def test_other_verdicts(record, what) -> None:
-    """Every verdict says what grew; only doubts about growth say where to look."""
+    """Every verdict says what grew; only doubts about growth say what to examine."""
     lines = verdict_lines(record, "_-^")
     assert f"What grew: {what}" in lines
-    looks = [line for line in lines if line.startswith("Where to look next")]
-    assert bool(looks) == (record.growth.doubt == "slowing")
+    advice = [line for line in lines if line.startswith("Where to look next")]
+    assert bool(advice) == (record.growth.doubt == "slowing")
 
 
 def test_an_idle_program() -> None:
-    """A verdict without load is said to mean little."""
+    """The verdict on a program without load comes with a warning."""
     idle = "  the program was idle: a verdict means something only under load"
     assert idle in verdict_lines(with_state("flat", cpu_seconds=0.5))
     assert idle not in verdict_lines(with_state("flat"))

@@ -11,7 +11,7 @@ import pytest
 
 
 def _run(*command) -> str:
-    """Run a command of the system; what it complained of."""
+    """Run a command of the system; return its error output."""
     program = shutil.which(command[0])
     if program is None:
         return f"there is no {command[0]}"

@@ -127,7 +127,7 @@ def test_the_file_is_for_reviews() -> None:
 
 
 def test_loaded_libraries_have_a_line() -> None:
-    """They are sorted, and come back; an empty list is not the same as none."""
+    """Libraries are sorted, and read back; an empty list is not the same as none."""
     baseline = replace(
         BASELINE, loaded={PLACE: frozenset({"pandas", "numpy"}), OLDER: frozenset()}
     )
@@ -139,7 +139,7 @@ def test_loaded_libraries_have_a_line() -> None:
 
 
 def test_what_tests_fill_together_has_a_line() -> None:
-    """It comes back with the environment."""
+    """Fills are read back with their environment."""
     baseline = replace(BASELINE, filled={PLACE: (Fill(holder="data.parts", size=3 << 20),)})
     text = text_of(baseline)
     assert '\n   "filled": [["data.parts", 3072]], "tests": {\n' in text
@@ -165,7 +165,7 @@ def test_places_without_tests_are_left_out() -> None:
 
 
 def test_no_file(tmp_path) -> None:
-    """No file is an answer of its own, and not an empty baseline."""
+    """A missing file is None, not an empty baseline."""
     assert read_baseline(tmp_path / "none" / "baseline.json") is None
 
 
@@ -349,7 +349,7 @@ def test_damaged(tmp_path, text, words) -> None:
 
 
 def test_the_right_line_of_a_test_in_two_environments() -> None:
-    """A wrong number in the second environment is not looked for in the first."""
+    """A wrong number in the second environment is not attributed to the first."""
     text = text_of(BASELINE)
     lines = text.splitlines()
     at = max(n for n, line in enumerate(lines) if '"t.py::test_b"' in line)

@@ -58,11 +58,11 @@ def test_killed_at_any_time(tmp_path) -> None:
             stdout=subprocess.PIPE,
             cwd=ROOT,
         ) as saver:
-            told = int(saver.stdout.readline())
+            reported = int(saver.stdout.readline())
             time.sleep(chance.random() * 0.05)
             saver.kill()
-            told = max([told, *map(int, saver.stdout.read().split())])
-        assert number_in(path) in {told, told + 1}
+            reported = max([reported, *map(int, saver.stdout.read().split())])
+        assert number_in(path) in {reported, reported + 1}
         saved = number_in(path)
     assert update_baseline(path, lambda _: baseline_of(0)) == baseline_of(0)
     assert [path] == list(tmp_path.iterdir())

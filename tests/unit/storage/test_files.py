@@ -97,7 +97,7 @@ def test_relative_path(tmp_path, monkeypatch) -> None:
     ],
 )
 def test_not_half_written(tmp_path, text, error) -> None:
-    """Where writing fails, what was there is still there, and nothing is left lying."""
+    """Where writing fails, the former file is still there, and no temporary file is left."""
     path = tmp_path / "memory.json"
     write_whole(path, "from before")
     with pytest.raises(error):
@@ -174,7 +174,7 @@ def test_umask(tmp_path, mask, mode) -> None:
     "name", ["memory.json", "new/folder/memory.json"], ids=["here", "in-a-new-folder"]
 )
 def test_check_writable(tmp_path, name) -> None:
-    """Where a file can be written there is nothing to say, and no file is left."""
+    """Where a file can be written there is no problem, and no file is left."""
     path = tmp_path / name
     assert check_writable(path) == ""
     assert files_in(path.parent) == []

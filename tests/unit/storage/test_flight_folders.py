@@ -37,7 +37,7 @@ def parent(tmp_path) -> Path:
 
 
 def run(parent, name, time=1.0) -> RunFolder:
-    """A run that ends without a word: nothing but its lock goes."""
+    """A run with the record of one worker."""
     folder = RunFolder(parent, name, {"pid": 7, "time": time})
     folder.record("gw0").write_text(HEADER, encoding="ascii")
     return folder
@@ -50,7 +50,7 @@ def kill(folder) -> None:
 
 
 def test_all_went_well(parent) -> None:
-    """Nothing is left of a run, nor of the folder of all runs."""
+    """A run without losses leaves nothing, not even the folder of all runs."""
     run(parent, "a").close(keep=False)
     assert not parent.exists()
 
@@ -192,7 +192,7 @@ def test_abandoned(tmp_path, root, alive, stays) -> None:
 
 
 def test_about(parent) -> None:
-    """run.json says whose the folder is, from the first moment on."""
+    """run.json names the project of the folder, from the first moment on."""
     folder = run(parent, "a")
     assert json.loads((folder.path / "run.json").read_text(encoding="ascii")) == {
         "format": 1,

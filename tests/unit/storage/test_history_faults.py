@@ -120,7 +120,7 @@ def test_a_full_disk(small_disk) -> None:
 
 
 def test_a_disk_that_was_full_from_the_start(small_disk) -> None:
-    """Nothing can be made there, and that is reported; with room again, the history begins."""
+    """On a full disk nothing is made, and an error is raised; with room the history begins."""
     (small_disk / "filler").write_bytes(bytes(1 << 20))
     path = small_disk / "history.sqlite3"
     with pytest.raises(StoreError, match=r"full|disk I/O error"):

@@ -84,7 +84,7 @@ def open_and_close(open_history, path):
     ],
 )
 def test_refused(irregular, use) -> None:
-    """Whatever is done with it is refused at once, by what it is, and it is left alone."""
+    """Every use is refused at once, with what the path is, and the path is left alone."""
     path, kind = irregular
     before = stat.S_IFMT(path.stat().st_mode)
     with pytest.raises((OSError, ConfigError, StoreError)) as caught:
@@ -94,7 +94,7 @@ def test_refused(irregular, use) -> None:
 
 
 def test_refused_before_there_is_anything_to_write(irregular) -> None:
-    """The check before the first test says what it is."""
+    """The check before the first test names what it is."""
     path, kind = irregular
     expected = f"it is a {kind}, not a regular file"
     assert expected == check_writable(path)
@@ -121,7 +121,7 @@ def count_descriptors() -> int:
 
 
 @pytest.mark.parametrize("use", [read_text, lambda path: append_text(path, "text")])
-def test_put_there_between_two_looks(tmp_path, monkeypatch, use) -> None:
+def test_put_there_between_check_and_use(tmp_path, monkeypatch, use) -> None:
     """A pipe that takes the place of a file before it is opened is refused after it is."""
     path, other = tmp_path / "pipe", tmp_path / "file"
     os.mkfifo(path)

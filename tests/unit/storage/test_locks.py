@@ -39,7 +39,7 @@ def held_by_another(path):
 
 
 def test_one_at_a_time(tmp_path) -> None:
-    """What another process holds cannot be had, and the message says what to do."""
+    """A lock of another process cannot be taken, and the message says what to do."""
     path = tmp_path / "baseline.json"
     with (
         held_by_another(path),
@@ -54,7 +54,7 @@ def test_one_at_a_time(tmp_path) -> None:
 
 
 def test_waits(tmp_path) -> None:
-    """What another process lets go of in time can be had."""
+    """A lock that another process releases in time is taken."""
     path = tmp_path / "baseline.json"
     with held_by_another(path) as holder:
         holder.stdin.close()
@@ -64,7 +64,7 @@ def test_waits(tmp_path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="it needs signals")
 def test_killed_holder(tmp_path) -> None:
-    """A process that is killed holds nothing any more."""
+    """A process that is killed holds no lock any more."""
     path = tmp_path / "baseline.json"
     with held_by_another(path) as holder:
         holder.kill()
@@ -74,7 +74,7 @@ def test_killed_holder(tmp_path) -> None:
 
 
 def test_let_go_after_an_error(tmp_path) -> None:
-    """The lock is let go of where what it was held for fails."""
+    """The lock is released if the block that needs it fails."""
     path = tmp_path / "baseline.json"
     with pytest.raises(ZeroDivisionError), locked(path):
         raise ZeroDivisionError

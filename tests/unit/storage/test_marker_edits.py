@@ -90,7 +90,7 @@ def edited(source: str, budgets=None, updated=None) -> str:
     ],
 )
 def test_new_marker(before, name, after) -> None:
-    """It stands above all other decorators, in the style of the file."""
+    """A new marker stands above all other decorators, in the style of the file."""
     assert after == edited(before, {name: 65})
     ast.parse(after.removeprefix("\ufeff"))
     assert after == edited(after, {name: 65})
@@ -109,7 +109,7 @@ def test_new_marker(before, name, after) -> None:
     ],
 )
 def test_marker_that_is_there(marker, after) -> None:
-    """Its limit changes, in the form that it has, and nothing else."""
+    """The limit of a marker that is there changes, in its form, and nothing else."""
     source = dedent("""\
         import pytest
         @pytest.mark.skipif(False, reason="é")

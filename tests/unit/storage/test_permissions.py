@@ -53,11 +53,11 @@ def test_never_wider_meanwhile(tmp_path, monkeypatch) -> None:
     seen = []
     sync = os.fsync
 
-    def look(descriptor):
+    def record_mode(descriptor):
         seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
         sync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", look)
+    monkeypatch.setattr(os, "fsync", record_mode)
     write_whole(path, "text")
     assert seen == [0o600]
 
@@ -84,7 +84,7 @@ def test_owner_and_group_are_kept(tmp_path) -> None:
     ],
 )
 def test_what_may_not_be_kept(tmp_path, monkeypatch, mode, allowed, expected) -> None:
-    """Where the group cannot be kept, another one does not get what it had."""
+    """Where the group cannot be kept, another group does not get its rights."""
     path = tmp_path / "baseline.json"
     path.touch()
     path.chmod(mode)
@@ -92,7 +92,7 @@ def test_what_may_not_be_kept(tmp_path, monkeypatch, mode, allowed, expected) ->
     theirs = list(path.stat())
     theirs[4], theirs[5] = 4321, 5432
 
-    def look(self, **kwargs):
+    def changed_stat(self, **kwargs):
         return os.stat_result(theirs) if self == path else real(self, **kwargs)
 
     given = []
@@ -102,7 +102,7 @@ def test_what_may_not_be_kept(tmp_path, monkeypatch, mode, allowed, expected) ->
         if owner not in allowed:
             raise PermissionError
 
-    monkeypatch.setattr(type(path), "stat", look)
+    monkeypatch.setattr(type(path), "stat", changed_stat)
     monkeypatch.setattr(os, "chown", give)
     write_whole(path, "text")
     monkeypatch.undo()

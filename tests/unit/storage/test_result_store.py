@@ -1,4 +1,4 @@
-"""Tests of the store: whatever goes in comes out, in order, once per test."""
+"""Tests of the store: results come back as they were added, in order, once per test."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from tests.support.history_values import (
     run_at,
 )
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_what_is_appended_is_read(path) -> None:
     assert everything(path) == [RUN, BARE, READING]
 
 
-def test_what_nobody_knows_stays_unknown(path) -> None:
+def test_an_unknown_commit_stays_unknown(path) -> None:
     """Without git there is no commit, no branch and no flag, and none is made up."""
     database = open_to_write(location(path))
     append_run(database, replace(RUN, commit=Commit()), ENVIRONMENT, [])
@@ -173,8 +173,8 @@ def test_an_append_that_fails_leaves_nothing(path) -> None:
     assert before == everything(path)
 
 
-def test_a_locked_file_is_told(path) -> None:
-    """Whoever waits for another writer for too long says so, and changes nothing."""
+def test_a_locked_file_is_an_error(path) -> None:
+    """A writer that waits too long for another one raises an error and changes nothing."""
     fill(path, {"a": [1]})
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -187,7 +187,7 @@ def test_a_locked_file_is_told(path) -> None:
 
 
 def test_readers_do_not_wait(path) -> None:
-    """A history can be looked at while a run is being appended."""
+    """A history can be read while a run is being appended."""
     fill(path, {"a": [1]})
     writer = open_to_write(location(path))
     with writer.write():
@@ -244,7 +244,7 @@ def test_nothing_yet(path, made) -> None:
 
 
 def test_a_folder_is_refused(tmp_path) -> None:
-    """A folder is no file."""
+    """A folder is refused as a history."""
     with pytest.raises(StoreError, match="it is a folder, not a regular file"):
         check_location(location(tmp_path))
 
@@ -266,8 +266,8 @@ def test_a_newer_schema_is_kept(path) -> None:
     assert before == path.read_bytes()
 
 
-def test_a_schema_without_number_is_told(path) -> None:
-    """A file whose schema table was emptied is not taken for a new one."""
+def test_a_schema_without_number_is_an_error(path) -> None:
+    """A file whose schema table was emptied is not treated as a new one."""
     fill(path, {"a": [1]})
     with sqlite3.connect(path) as connection:
         connection.execute("DELETE FROM memguard_schema")
@@ -278,7 +278,7 @@ def test_a_schema_without_number_is_told(path) -> None:
 
 @pytest.fixture
 def later(monkeypatch) -> None:
-    """A version to come, with a column more."""
+    """A later version of the schema, with one more column."""
     added = ("ALTER TABLE memguard_readings ADD COLUMN allocations BIGINT",)
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
 
@@ -304,7 +304,7 @@ def test_an_older_file_is_brought_up_to_date(path, how, monkeypatch) -> None:
 
 
 def test_a_migration_that_fails_changes_nothing(path, monkeypatch) -> None:
-    """The file is still of the old schema, with every run."""
+    """After a failed migration the file has the old schema, with every run."""
     fill(path, {"a": [1]})
     broken = ("CREATE TABLE memguard_more (x INTEGER)", "ALTER TABLE nothing ADD COLUMN x")
     with monkeypatch.context() as version:
@@ -322,12 +322,12 @@ def test_a_migration_that_fails_changes_nothing(path, monkeypatch) -> None:
 
 @pytest.fixture
 def restricted():
-    """A folder in which what is read-only cannot be written: root may write anything."""
+    """A folder in which read-only files cannot be written: root may write anything."""
     with tempfile.TemporaryDirectory() as folder:
         root = hasattr(os, "geteuid") and os.geteuid() == 0
         if root:
-            os.chown(folder, NOBODY, NOBODY)
-            os.seteuid(NOBODY)
+            os.chown(folder, UNPRIVILEGED, UNPRIVILEGED)
+            os.seteuid(UNPRIVILEGED)
         try:
             yield Path(folder)
         finally:
@@ -337,8 +337,8 @@ def restricted():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="files have other permissions there")
-def test_what_cannot_be_written_is_told(restricted) -> None:
-    """Neither a file nor a folder that is read-only gets through the check."""
+def test_a_read_only_history_is_an_error(restricted) -> None:
+    """The check refuses a read-only file and a read-only folder."""
     path = restricted / "history.sqlite3"
     fill(path, {"a": [1]})
     path.chmod(0o400)
@@ -354,7 +354,7 @@ def test_what_cannot_be_written_is_told(restricted) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="files have other permissions there")
 def test_a_read_only_history_can_be_read(restricted) -> None:
-    """Looking at a history needs no right to write, neither to the file nor to its folder."""
+    """Reading a history needs no right to write, neither to the file nor to its folder."""
     path = restricted / "history.sqlite3"
     fill(path, {"a": [1]})
     path.chmod(0o400)
