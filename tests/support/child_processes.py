@@ -37,14 +37,14 @@ def copies(count: int, does: Callable[[], object] = object) -> Iterator[list[int
     children, ends = [], []
     try:
         for _ in range(count):
-            ready, tell = os.pipe()
+            ready, write = os.pipe()
             wait, end = os.pipe()
             pid = os.fork()
             if not pid:
                 for inherited in (*ends, end):  # or it keeps its siblings waiting
                     os.close(inherited)
                 kept = does()
-                os.write(tell, b"x")
+                os.write(write, b"x")
                 os.read(wait, 1)
                 del kept
                 os._exit(0)
@@ -53,7 +53,7 @@ def copies(count: int, does: Callable[[], object] = object) -> Iterator[list[int
             children.append(pid)
             os.read(ready, 1)
             os.close(ready)
-            os.close(tell)
+            os.close(write)
         yield children
     finally:
         for end in ends:

@@ -1,4 +1,4 @@
-"""A process whose garbage collections tests make up, and what hears of them."""
+"""A process whose garbage collections tests make up, and a listener to them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_memguard.sizes import MIB
 
 
 class FakeProcess:
-    """A process whose use of memory a test sets; it counts what it is asked."""
+    """A process whose use of memory a test sets; it counts the readings."""
 
     def __init__(self) -> None:
         """Begin with ten mebibytes."""
@@ -18,31 +18,31 @@ class FakeProcess:
         self.asked: list[str] = []
 
     def read(self, *, whole: bool, again: bool = False) -> InUse:
-        """Tell all, or what takes little."""
+        """Return all numbers, or those that take little time."""
         self.asked.append(("whole" if whole else "some") + " again" * again)
         return InUse(resident=self.resident, blocks=self.blocks, heap=0, small=0)
 
     def read_like(self, before: InUse) -> InUse:
-        """Tell as much again."""
+        """Return the same numbers again."""
         if before.blocks is None:
             return self.resident_only()
         return self.read(whole=False, again=True)
 
     def resident_only(self) -> InUse:
-        """Tell resident memory alone."""
+        """Return resident memory alone."""
         self.asked.append("resident")
         return InUse(resident=self.resident)
 
 
 class Listener:
-    """Writes down what it hears of."""
+    """Records the events it is notified of."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.heard: list[tuple[int, int]] = []
 
     def collected(self, collection: Collection) -> None:
-        """Write it down."""
+        """Record the event."""
         self.heard.append((collection.freed // MIB, collection.generation))
 
 

@@ -66,7 +66,7 @@ class FakeMeter:
         self.calls.append("stop")
 
     def restart(self) -> int:
-        """Put the mark back to the level."""
+        """Reset the mark to the level."""
         self.calls.append("restart")
         self.high = self.now
         return self.now
@@ -77,7 +77,7 @@ class FakeMeter:
         return self.now, self.high
 
     def missed(self, start: int, high: int) -> int | None:  # noqa: ARG002  a Meter's
-        """What a test says that it has missed."""
+        """What a test says that the meter has missed."""
         return self.unseen
 
     def level(self) -> int:

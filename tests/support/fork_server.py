@@ -70,7 +70,7 @@ def main() -> None:
     module = importlib.import_module(sys.argv[1])
     getattr(module, "prepare", lambda: None)()
     gc.collect()
-    gc.freeze()  # no child need look at, and so copy, all of this
+    gc.freeze()  # no collection in a child need touch, and so copy, all of this
     for line in iter(sys.stdin.readline, ""):
         child = os.fork()
         if child == 0:

@@ -51,7 +51,7 @@ def _be_worker(read: int, write: int) -> None:
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  execnet closes it
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  it stays open
     line = sys.stdin.readline()
-    if line:  # otherwise nobody needed this one
+    if line:  # otherwise no worker took this fork
         exec(eval(line), {"__name__": "__main__"})  # noqa: S102, S307  as execnet has it
     sys.exit()
 

@@ -86,7 +86,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def _owner() -> str:
-    """Somebody other than root, for whom the server would not start."""
+    """A user other than root, for whom the server would not start."""
     import pwd  # there is none on Windows
 
     known = {entry.pw_name for entry in pwd.getpwall()}

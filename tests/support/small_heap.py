@@ -49,7 +49,7 @@ _HOLDERS: Final = _ids(
 )
 _GROW_UNTRACKED: Final = _ids(bytearray, dict)
 _TURNS: Final = 3
-"""How often all are looked at: what holds others is hidden after them."""
+"""How often the objects are searched: holders of others are hidden after them."""
 
 
 def hide_code() -> None:
