@@ -1,4 +1,4 @@
-"""Draws workloads by chance for ``truth.py``, which have been looked at by no one."""
+"""Draws workloads by chance for ``truth.py``, so that no person has picked them."""
 
 from __future__ import annotations
 

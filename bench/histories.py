@@ -1,4 +1,4 @@
-"""Looks for a history of tests that is judged wrongly: ``python bench/histories.py``."""
+"""Searches for a history of tests that is judged wrongly: ``python bench/histories.py``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Progress:
     """Prints a line now and then.
 
     Args:
-        tally: what it tells.
+        tally: the numbers to print.
         goal: histories to run.
     """
 
@@ -48,7 +48,7 @@ class Progress:
 
 
 def kind(report: Report) -> str:
-    """What a wrong verdict depends on, as far as its simplest history tells."""
+    """What a wrong verdict depends on, as far as its simplest history shows."""
     names: Counter[str] = Counter()
     for test in report.tests:
         fixture = test.case.fixture
@@ -60,7 +60,7 @@ def kind(report: Report) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--histories", type=int, default=10_000, help="how many to run")
     parser.add_argument("--seed", type=int, help="a number to repeat a run with")
@@ -126,7 +126,7 @@ def summary(tally: Tally, kinds: dict[str, tuple[int, Report]]) -> str:
     lines = [f"\n{tally.histories} histories, {tally.tests} tests, {limited} with a limit"]
     lines += [f"{verdicts[verdict]:8} {verdict.value}" for verdict in Verdict]
     lines += [f"{count:8} of these: {cause.value}" for cause, count in tally.lessened.items()]
-    share = (verdicts[Verdict.UNDECIDED] + verdicts[Verdict.TOLD]) / limited
+    share = (verdicts[Verdict.UNDECIDED] + verdicts[Verdict.REPORTED]) / limited
     lines.append(f"{share:.1%} of tests with a limit pass or fail by themselves with a line")
     lines += [f"{times:8} wrong histories: {name}" for name, (times, _) in kinds.items()]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Idle: what the plugin costs where it is installed and nobody asks for it."""
+"""Idle: what the plugin costs where it is installed and no option requests it."""
 
 from __future__ import annotations
 

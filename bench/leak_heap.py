@@ -19,7 +19,7 @@ MOST = 1.0
 """CPU seconds that all parts together may take on a heap of a million objects."""
 
 
-class Told(TypedDict):
+class Explanations(TypedDict):
     """What `inside/explain.py` prints."""
 
     objects: int
@@ -28,7 +28,7 @@ class Told(TypedDict):
     """The first one of the process, and another: seconds by part and clock, bytes more."""
 
 
-def child(objects: int) -> Told:
+def child(objects: int) -> Explanations:
     """Explain a leak in a process of its own, with so many objects that stay."""
     done = subprocess.run(
         [sys.executable, str(INSIDE / "explain.py"), str(objects)],
@@ -39,8 +39,8 @@ def child(objects: int) -> Told:
     )
     if done.returncode:
         sys.exit(done.stderr)
-    told: Told = json.loads(done.stdout)
-    return told
+    found: Explanations = json.loads(done.stdout)
+    return found
 
 
 def spread(values: list[float]) -> str:
@@ -48,13 +48,13 @@ def spread(values: list[float]) -> str:
     return f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def show(told: list[Told], which: int) -> bool:
+def show(found: list[Explanations], which: int) -> bool:
     """Print the figures of the first or second explanation of each process.
 
     Returns:
         Whether all together takes no longer than it may.
     """
-    rounds = [one["explanations"][which] for one in told]
+    rounds = [one["explanations"][which] for one in found]
     wholes = [sum(took[part] for part in PARTS) for took in rounds]
     print(f"  {('first', 'next')[which]:5} {'CPU seconds':12} {spread(wholes)}")
     for part in PARTS:
@@ -82,9 +82,11 @@ def main() -> int:
     options = parser.parse_args()
     quick = True
     for objects in options.heaps:
-        told = [child(objects) for _ in range(options.rounds)]
-        print(f"{told[0]['objects']:,} objects that the collector follows, {len(told)} rounds")
-        met = [show(told, which) for which in range(2)]
+        found = [child(objects) for _ in range(options.rounds)]
+        print(
+            f"{found[0]['objects']:,} objects that the collector follows, {len(found)} rounds"
+        )
+        met = [show(found, which) for which in range(2)]
         quick = quick and (all(met) or objects > MILLION)
     return int(not quick)
 

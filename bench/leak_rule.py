@@ -517,7 +517,7 @@ HOPELESS = (
     Family("1/sqrt(n), few calls", root, CAPS[1:]),
     Family("1/n, from later on", slow_logarithmic),
 )
-"""These look like leaks as long as there are calls, in part or throughout."""
+"""Series that resemble leaks as long as there are calls, in part or throughout."""
 PLANTS = (
     Plant("an object per call", "blocks", steady(1)),
     Plant("an object every second call", "blocks", steady(1, 2)),

@@ -23,10 +23,10 @@ from pytest_memguard.model.leaks import Signal
 from pytest_memguard.recording.limits import Limits
 
 CAPS = (2000, 350, 120)
-"""Calls a check may make; with fewer, growth in steps is not told."""
+"""Calls a check may make; with fewer, growth in steps is not recognised."""
 LARGEST = 1 << 20
 MOST = Limits().memory
-"""What a leak may eat before no further calls are made."""
+"""What a leak may use up before no further calls are made."""
 FACTORS = (1.0625, 1.125, 1.25, 1.5, 2, 3, 4)
 """How many times as much as they need buffers take when they are full."""
 CLEARLY_ABOVE = 1.2

@@ -97,7 +97,7 @@ class Mutant:
 
 
 def main() -> int:
-    """Try every mutant, and print a table by module and the survivors."""
+    """Try every mutant, and print a table by module and the mutants that were not killed."""
     options = arguments()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="memguard-mutants-") as folder:
@@ -139,7 +139,7 @@ def arguments() -> argparse.Namespace:
 
 
 def files_of(module: str) -> tuple[str, ...]:
-    """The test files that have to notice a change of a module."""
+    """The test files that should notice a change of a module."""
     folder, _, name = module.rpartition("/")
     own = Path("tests", "unit", folder, f"test_{name}.py")
     more = MORE_TESTS.get(module, ())

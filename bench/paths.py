@@ -1,4 +1,4 @@
-"""Counts the frames and modules of ours on each path: ``python bench/paths.py``.
+"""Counts the package's frames and modules on each path: ``python bench/paths.py``.
 
 A profile hook counts every call of a function of the package while a suite runs, in each of its
 processes. A suite with one more test has so many frames more: those are the test's. The counts

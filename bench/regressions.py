@@ -1,4 +1,4 @@
-"""Does the regression check cry wolf, and does it see the wolf: python bench/regressions.py.
+"""Counts false alarms and missed regressions: ``python bench/regressions.py``.
 
 Fifty workloads are saved once. Then they are compared without a change: in the same order, in
 two processes, and in other orders. Then a growth of 15 %, and of 3 MiB at least, is planted
@@ -74,7 +74,7 @@ class Bench:
         return {test["nodeid"].partition("[")[2].rstrip("]"): test for test in tests}
 
     def compare(self, *flags: str, planted: dict[str, int] | None = None) -> dict[str, str]:
-        """What is said of each test that is not as it was: the rule, and the sentence."""
+        """The rule and the sentence for each test that is not as it was."""
         said = {}
         for name, test in self.run(
             "--mem-compare", *self.flags, *flags, planted=planted
@@ -88,7 +88,7 @@ class Bench:
         return said
 
     def stored(self) -> dict[str, int]:
-        """Peaks on record, in bytes."""
+        """Peaks in the baseline, in bytes."""
         text = (self.folder / ".memguard" / "baseline.json").read_text(encoding="utf-8")
         tests = next(
             environment["tests"]

@@ -26,7 +26,7 @@ _STRAY = (
 
 
 class RunError(Exception):
-    """A child process did not do what it was started for."""
+    """A child process failed to do what it was started for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +183,7 @@ def _environment(folder: Path, notes: Path) -> dict[str, str]:
 def rounds(variants: Sequence[Variant], suite: Path, count: int) -> list[Round]:
     """Let the variants take turns, there and back again: A B, B A, A B, ...
 
-    A first round that nobody counts fills the caches.
+    A first round, which is not counted, fills the caches.
     """
     progress(f"{suite.name}: {', '.join(v.name for v in variants)}; {count} rounds")
     for variant in variants:
@@ -196,5 +196,5 @@ def rounds(variants: Sequence[Variant], suite: Path, count: int) -> list[Round]:
 
 
 def progress(text: str) -> None:
-    """Tell whoever waits."""
+    """Report progress to the user."""
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)

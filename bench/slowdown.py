@@ -12,7 +12,7 @@ from runs import AGAIN, BUDGET, IDLE, PLAIN, Round, Used, Variant, rounds
 from scale import Scale
 
 RATIO = 1.02
-"""What noise may look like."""
+"""The most that noise may add."""
 
 
 def tables(folder: Path, scale: Scale) -> Iterator[Table]:

@@ -74,7 +74,7 @@ def _share(pid: int) -> float:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """What a process has used, to the nanosecond where the kernel tells."""
+    """What a process has used, to the nanosecond where the kernel reports it."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 

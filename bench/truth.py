@@ -112,7 +112,7 @@ _RESULT: Final = re.compile(
     r"^(PASSED|FAILED) \S+::test_(\w+_(?:fits|exceeds))\b", re.MULTILINE
 )
 _UNDECIDED: Final = re.compile(r"^\S+::test_(\w+): .*\(undecided\)$", re.MULTILINE)
-_TOLD: Final = ("measured again", "memray ran")
+_REPORTED: Final = ("measured again", "memray ran")
 _NEIGHBOURS: Final = """
 import random
 
@@ -161,7 +161,7 @@ def _level(field: str) -> int:
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
-    msg = f"the kernel tells no {field}"
+    msg = f"the kernel reports no {field}"
     raise LookupError(msg)
 
 
@@ -258,7 +258,7 @@ def verdicts(folder: Path, flags: list[str]) -> dict[str, str]:
         found[name] = "undecided" if name in undecided else result.lower()
     if len(found) != 2 * len(KINDS) * len(SIZES):
         raise SystemExit(done.stdout + done.stderr)
-    print(*(line for line in done.stdout.splitlines() if line.startswith(_TOLD)), sep="\n")
+    print(*(line for line in done.stdout.splitlines() if line.startswith(_REPORTED)), sep="\n")
     return found
 
 

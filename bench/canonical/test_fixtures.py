@@ -50,7 +50,7 @@ class TestScopes:
 
     @pytest.mark.mem_budget(8)
     def test_within(self):
-        """What fixtures keep is not the call's."""
+        """Memory of fixtures does not belong to the call."""
         block(8 * WITHIN)
 
     @pytest.mark.mem_budget(8, metric="heap")
@@ -72,7 +72,7 @@ def given(request):
 
 @pytest.mark.parametrize("given", shares(14, phase="setup"), indirect=True)
 def test_setup(given):
-    """What a fixture uses is the setup's."""
+    """Memory that a fixture allocates belongs to the setup."""
 
 
 @pytest.fixture(scope="class")
@@ -92,7 +92,7 @@ class TestLargeClass:
 
     @pytest.mark.mem_budget(12, phase="setup")
     def test_setup_over(self, large_of_class):
-        """A fixture of a wider scope belongs to the test that asks first."""
+        """A fixture of a wider scope belongs to the test that requests it first."""
 
 
 class TestSmallClass:
@@ -100,7 +100,7 @@ class TestSmallClass:
 
     @pytest.mark.mem_budget(12, phase="setup")
     def test_setup_within(self, small_of_class):
-        """A fixture of a wider scope belongs to the test that asks first."""
+        """A fixture of a wider scope belongs to the test that requests it first."""
 
 
 @pytest.fixture
@@ -112,12 +112,12 @@ def generator(request):
 
 @pytest.mark.parametrize("generator", shares(10, phase="teardown"), indirect=True)
 def test_generator(generator):
-    """What a fixture uses after its yield is the teardown's."""
+    """Memory that a fixture uses after its yield belongs to the teardown."""
 
 
 @pytest.mark.parametrize("mebibytes", shares(10, phase="teardown", metric="python"))
 def test_finalizer(request, mebibytes):
-    """What a finalizer uses is the teardown's."""
+    """Memory that a finalizer uses belongs to the teardown."""
     request.addfinalizer(lambda: block(mebibytes))
 
 
@@ -134,13 +134,13 @@ class TestXunit:
 
     @pytest.mark.mem_budget(10, phase="setup")
     def test_setup_over(self):
-        """What setup_method uses is the setup's."""
+        """Memory that setup_method uses belongs to the setup."""
 
     @pytest.mark.mem_budget(10, phase="teardown")
     def test_teardown_over(self):
-        """What teardown_method uses is the teardown's."""
+        """Memory that teardown_method uses belongs to the teardown."""
 
     @pytest.mark.mem_budget(10)
     def test_within(self):
-        """What both use is not the call's."""
+        """Memory that both use does not belong to the call."""
         block(10 * WITHIN)

@@ -1,4 +1,4 @@
-"""Tests that meet the garbage of others, collect it, and make some of their own."""
+"""Tests that meet the garbage of other tests, collect it, and make some of their own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TestWithNode:
 
     @pytest.mark.mem_budget(18)
     def test_empty_within(self):
-        """A fixture that was there before is not the call's."""
+        """Memory of an earlier fixture does not belong to the call."""
 
     @pytest.mark.mem_budget(18)
     def test_over(self):

@@ -47,7 +47,7 @@ def test_phase(uses, phase, mebibytes):
 @pytest.mark.parametrize("way", [*WAYS, small_lists])
 @pytest.mark.parametrize("mebibytes", shares(8))
 def test_rss(way, mebibytes):
-    """Resident memory counts whatever is touched."""
+    """Resident memory counts all pages that are touched."""
     way(mebibytes)
 
 

@@ -15,7 +15,7 @@ _FOLDER = f"{os.sep}pytest_memguard{os.sep}"
 
 
 def count(frame: FrameType, event: str, _: object) -> None:
-    """Count one if it is a call of ours."""
+    """Count a call if the function belongs to the package."""
     if event == "call" and _FOLDER in frame.f_code.co_filename:
         CALLS["calls"] += 1
 

@@ -73,7 +73,7 @@ class Split:
 
     @contextmanager
     def within(self, part: str) -> Iterator[None]:
-        """Lay time to a part from now on."""
+        """Attribute time to a part from now on."""
         before = self._part
         self.turn_to(part)
         try:
@@ -82,14 +82,14 @@ class Split:
             self.turn_to(before)
 
     def turn_to(self, part: str) -> None:
-        """Lay the time so far to the part there was, and go on with another."""
+        """Attribute the time so far to the present part, and go on with another."""
         now = time.process_time()
         self.seconds[self._part] += now - self._since
         self._part, self._since = part, now
 
 
 def timed(split: Split, function: Callable[..., Any], part: str) -> Callable[..., Any]:
-    """The function, laid to a part."""
+    """The function, its time attributed to a part."""
 
     def call(*args: object, **kwargs: object) -> object:
         with split.within(part):
@@ -116,7 +116,7 @@ def mixed(objects: int) -> list[Any]:
 
 
 def peak() -> int:
-    """The highest resident memory since the mark was set back, in bytes."""
+    """The highest resident memory since the mark was reset, in bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -124,7 +124,7 @@ def peak() -> int:
 
 
 def explain(leak: Callable[[], None], objects: int) -> dict[str, float]:
-    """Look into a leak once, on a heap of so many objects; what it took."""
+    """Explain a leak once, on a heap of so many objects; return what it took."""
     split = Split()
     rate = Rate(signal="blocks", per_call=4.0, low=4.0, high=4.0)
     verdict = Verdict(state="leaking", calls=CALLS, rates=(rate,))
@@ -135,17 +135,17 @@ def explain(leak: Callable[[], None], objects: int) -> dict[str, float]:
     before = peak()
     start = time.perf_counter()
     try:
-        told, _ = diagnosis.diagnose(leak, verdict, gc.collect, fork=False)
+        found, _ = diagnosis.diagnose(leak, verdict, gc.collect, fork=False)
     finally:
         for place, name, function, _ in kept:
             setattr(place, name, function)
     split.turn_to(REST)
     clock = time.perf_counter() - start
-    if told.path is None or told.path.holder != "leaking_app.KEPT" or not told.lines:
-        sys.exit(f"not found: {told}")
-    if told.notes and objects <= MILLION:
-        sys.exit(f"not complete: {told.notes}")
-    more = {"clock": clock, "memory": float(peak() - before), "complete": not told.notes}
+    if found.path is None or found.path.holder != "leaking_app.KEPT" or not found.lines:
+        sys.exit(f"not found: {found}")
+    if found.notes and objects <= MILLION:
+        sys.exit(f"not complete: {found.notes}")
+    more = {"clock": clock, "memory": float(peak() - before), "complete": not found.notes}
     return {**split.seconds, **more}
 
 
@@ -161,8 +161,8 @@ def main() -> None:
     for _ in range(CALLS):  # the check has made these, and frozen the heap
         module.leak()
     gc.freeze()
-    told = [explain(module.leak, objects) for _ in range(2)]
-    print(json.dumps({"objects": objects, "explanations": told, "kept": len(heap)}))
+    found = [explain(module.leak, objects) for _ in range(2)]
+    print(json.dumps({"objects": objects, "explanations": found, "kept": len(heap)}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The cases of the leak benchmark, and what a tool should say of each."""
+"""The cases of the leak benchmark, and what a tool should report of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CASES = Path(__file__).parent / "cases"
 """The folder with a file for each."""
 MARK = "# LEAK"
 """Ends every line that allocates what stays."""
-NOBODY = ""
+NO_HOLDER = ""
 """The holder where no Python object holds what stays."""
 
 
@@ -28,7 +28,7 @@ class Case:
     leaks: bool
     """Whether every so many calls leave something behind."""
     types: tuple[str, ...] = ()
-    """The type of what stays, by all names it may go; empty if nothing tells it."""
+    """The type of what stays, by all its possible names; empty where no tool can know it."""
     holders: tuple[str, ...] = ()
     """What may be named as its holder."""
 
@@ -54,7 +54,7 @@ class Case:
         return frozenset(n for n, line in enumerate(source, 1) if line.endswith(MARK))
 
     def in_full(self, name: str) -> str:
-        """A name of the manifest as a tool would say it."""
+        """A name of the manifest as a tool would report it."""
         return re.sub(r"(?<!\S)\.", f"{self.module}.", name)
 
 
@@ -67,12 +67,12 @@ def _leak(
         name=name,
         leaks=True,
         types=tuple(types.split()),
-        holders=holders or (NOBODY,),
+        holders=holders or (NO_HOLDER,),
     )
 
 
 LEAKING: tuple[Case, ...] = (
-    # Python objects that somebody holds
+    # Python objects with a holder
     _leak("module_dict", ".Session", "._SESSIONS"),
     _leak("module_list", "list", "._HISTORY"),
     _leak("module_set", "", "._SEEN"),
@@ -84,7 +84,7 @@ LEAKING: tuple[Case, ...] = (
     _leak("bound_callbacks", ".View", "._BUS"),
     _leak("linked_nodes", ".Node", ".Undo"),
     _leak("logging_handlers", ".OrderHandler", "._LOG", "logging"),
-    _leak("atexit_callbacks", ".Session", "atexit", NOBODY),
+    _leak("atexit_callbacks", ".Session", "atexit", NO_HOLDER),
     _leak("weak_key_held_by_value", ".Stream", "._WRAPPERS"),
     _leak("thread_local", ".Request", "._STATE"),
     _leak("traceback_kept", "ValueError", "._ERRORS"),
@@ -92,7 +92,7 @@ LEAKING: tuple[Case, ...] = (
     _leak("context_variable", ".Span", "._CURRENT", "contextvars", "context variables"),
     _leak("modules_made", "module", "sys.modules"),
     _leak("string_table", "", "._TABLE"),
-    _leak("array_of_ints", "", "._SAMPLES", NOBODY),
+    _leak("array_of_ints", "", "._SAMPLES", NO_HOLDER),
     _leak("bytes_kept", "", "._RAW"),
     _leak("deque_without_bound", ".Message", "._HISTORY"),
     _leak("slot_of_singleton", ".Change", "._APP"),
@@ -146,7 +146,7 @@ LEAKING: tuple[Case, ...] = (
     _leak("every_third_call", ".Sample", "._KEPT"),
     _leak("random_size", "", "._KEPT"),
     _leak("random_count", ".Row", "._KEPT"),
-    # Python objects that nobody holds
+    # Python objects without a holder
     _leak("cycles_collector_off", ".Parent"),
     _leak("decref_small"),
     _leak("decref_large"),
@@ -201,9 +201,9 @@ LEAKING: tuple[Case, ...] = (
     _leak("cache_beside_its_like", ".Answer", "._ANSWERS"),
     # two in one test: either may be named first
     _leak("two_lists", ".Order .Invoice", "._ORDERS", "._INVOICES"),
-    _leak("objects_and_descriptor", ".Visit", "._VISITS", NOBODY),
-    _leak("thread_and_native", ".Watcher", "threading", NOBODY),
-    _leak("text_and_lost_dict", "dict list", ".Log.text", NOBODY),
+    _leak("objects_and_descriptor", ".Visit", "._VISITS", NO_HOLDER),
+    _leak("thread_and_native", ".Watcher", "threading", NO_HOLDER),
+    _leak("text_and_lost_dict", "dict list", ".Log.text", NO_HOLDER),
     _leak(
         "cache_and_callbacks",
         ".View method list",
@@ -212,9 +212,9 @@ LEAKING: tuple[Case, ...] = (
         "._BUS",
     ),
     # in steps
-    _leak("bytearray_extended", "", "._BUFFER", NOBODY),
-    _leak("bytesio_written", "", "._BUFFER", NOBODY),
-    _leak("list_extended", "", "._SLOTS", NOBODY),
+    _leak("bytearray_extended", "", "._BUFFER", NO_HOLDER),
+    _leak("bytesio_written", "", "._BUFFER", NO_HOLDER),
+    _leak("list_extended", "", "._SLOTS", NO_HOLDER),
     _leak("arena_of_blocks", "", "._ARENA"),
     _leak("block_every_16th", "", "._BLOCKS"),
     _leak("table_of_small_numbers", "", "._SEEN"),
@@ -227,7 +227,7 @@ LEAKING: tuple[Case, ...] = (
     # beside what pytest and its plugins keep or restore
     _leak("plugin_keeps_and_list", ".Visit", "._VISITS"),
     _leak("records_kept", "logging.LogRecord", "._MEMORY"),
-    _leak("warnings_listed", "warnings.WarningMessage", "._TOLD"),
+    _leak("warnings_listed", "warnings.WarningMessage", "._LISTED"),
     _leak("patches_never_undone", "tuple", "fixture patches"),
     _leak("modules_of_new_names_kept", "module", "sys.modules"),
     # beside memory that each call replaces
@@ -256,7 +256,7 @@ LEAKING: tuple[Case, ...] = (
 INNOCENT: tuple[Case, ...] = tuple(
     Case(name=name, leaks=False)
     for name in (
-        # caches that tell their bound
+        # caches whose bound can be read
         "lru_cache_8",
         "lru_cache_128",
         "lru_cache_1000",
@@ -283,7 +283,7 @@ INNOCENT: tuple[Case, ...] = tuple(
         "database_cursors",
         "flags_combined",
         "abstract_classes",
-        "warnings_told",
+        "warnings_repeated",
         "free_lists",
         "lazy_imports",
         # pools and buffers
@@ -402,7 +402,7 @@ INNOCENT: tuple[Case, ...] = tuple(
         "thread_local_python_ends",
     )
 )
-"""Those in which nothing is lost, whatever it looks like."""
+"""Cases in which nothing is lost, whatever memory does meanwhile."""
 
 
 def cases(names: frozenset[str] = frozenset()) -> Iterator[Case]:

@@ -41,8 +41,8 @@ class Kind:
     """What it needs."""
     body: str
     """One call of it."""
-    told: str
-    """What the report has to name: what holds it, or the function that leaks."""
+    expected: str
+    """The name that the report must have: what holds the leak, or the function that leaks."""
 
 
 KINDS = (
@@ -123,7 +123,7 @@ def _named(diagnosis: dict[str, Any] | None) -> str:
 def is_right(pair: tuple[Kind, Kind], names: list[str]) -> bool:
     """Whether both leaks were found, each by itself, and named."""
     return len(names) == len(pair) and all(
-        any(kind.told in name for name in names) for kind in pair
+        any(kind.expected in name for name in names) for kind in pair
     )
 
 

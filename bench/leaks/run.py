@@ -24,7 +24,7 @@ def main() -> int:
     """Run what was asked for and print the tables.
 
     Returns:
-        1 if one of ours is wrong, 2 if nothing could be run.
+        1 if pytest-memguard is wrong about a case, 2 if nothing could be run.
     """
     options = arguments()
     try:
@@ -121,7 +121,7 @@ def found(tool: str) -> bool:
 def ask(
     place: Place, chosen: Sequence[Case], tools: Sequence[str]
 ) -> dict[str, dict[Case, Answer]]:
-    """What every tool says of every case, one process at a time."""
+    """What every tool reports of every case, one process at a time."""
     answers: dict[str, dict[Case, Answer]] = {}
     for number, case in enumerate(chosen, 1):
         start, states = time.monotonic(), []

@@ -1,4 +1,4 @@
-"""The tables of the leak benchmark: who was right, how fast, and about what."""
+"""The tables of the leak benchmark: which tool was right, how fast, and about what."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from manifest import Case
 from tools import SILENT, Answer
 
 Answers = Mapping[Case, Answer]
-"""What one tool said."""
+"""The answer of one tool."""
 LEAKING = "leaking"
 
 
@@ -116,7 +116,7 @@ def type_right(case: Case, answer: Answer) -> bool | None:
     """Whether the type is among those it names.
 
     Returns:
-        ``None`` where nothing tells the type.
+        ``None`` where no tool can know the type.
     """
     if not case.types:
         return None
@@ -124,7 +124,7 @@ def type_right(case: Case, answer: Answer) -> bool | None:
 
 
 def holder_right(case: Case, answer: Answer) -> bool:
-    """Whether it names the holder, or an attribute of it; or nobody, where nobody holds."""
+    """Whether the answer names the holder or an attribute of it, or rightly no holder."""
     return any(_is_or_belongs_to(answer.holder, case.in_full(name)) for name in case.holders)
 
 
@@ -170,12 +170,12 @@ def _expected(what: str, case: Case) -> str:
     if what == "line":
         return ", ".join(map(str, sorted(case.lines)))
     names = case.types if what == "type" else case.holders
-    return " or ".join(case.in_full(name) or "nobody" for name in names)
+    return " or ".join(case.in_full(name) or "no holder" for name in names)
 
 
 def _given(what: str, answer: Answer) -> str:
     if what == "holder":
-        return answer.holder or "nobody"
+        return answer.holder or "no holder"
     if what == "type":
         return _short(", ".join(answer.types)) or "none"
     places = [f"{Path(file).name}:{line}" for file, line in answer.lines]

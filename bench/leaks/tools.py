@@ -38,7 +38,7 @@ _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a tool said of a case."""
+    """What a tool reported of a case."""
 
     state: str
     """leaking, clean, settling, undecided or no verdict."""
@@ -49,11 +49,11 @@ class Answer:
     said: str = ""
     """In its own words, shortened."""
     lines: tuple[tuple[str, int], ...] = ()
-    """File and number of the lines it blames."""
+    """File and number of the lines it names."""
     types: tuple[str, ...] = ()
-    """Types it blames."""
+    """Types it names."""
     holder: str = ""
-    """What it says holds the survivors."""
+    """What it names as the holder of the new objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ def test_suite():
     ],
 )
 def test_output(output, undecided, wrong):
-    """What pytest prints tells whether a run was green."""
+    """What pytest prints shows whether a run was green."""
     status = 0 if output == "1 passed in 1s" else 1
     outcome = canonical.judge(status, output, [], 1.0, ())
     assert (undecided, wrong) == (len(outcome.undecided), len(outcome.wrong))

@@ -1,4 +1,4 @@
-"""The benchmark of large heaps: it explains a leak, and lays the time to its parts."""
+"""The benchmark of large heaps: it explains a leak, and attributes the time to its parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ with pytest.MonkeyPatch.context() as _patch:
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux only")
 def test_parts():
     """Every part of both explanations of a process takes time."""
-    told = leak_heap.child(1_000)
-    assert told["objects"] > 1_000
-    assert len(told["explanations"]) == 2
-    assert all(took[part] > 0 for took in told["explanations"] for part in leak_heap.PARTS)
+    found = leak_heap.child(1_000)
+    assert found["objects"] > 1_000
+    assert len(found["explanations"]) == 2
+    assert all(took[part] > 0 for took in found["explanations"] for part in leak_heap.PARTS)

@@ -40,8 +40,8 @@ def named(pairs, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("names", SOME, ids="-".join)
 def test_pair(pairs, named, names):
-    """Each leak has a part of its own, with what holds it or who leaks."""
+    """Each leak has a part of its own, with the holder or the function that leaks."""
     kinds = {kind.name: kind for kind in pairs.KINDS}
     pair = tuple(kinds[name] for name in names)
-    told = named(*pair)
-    assert pairs.is_right(pair, told), told
+    found = named(*pair)
+    assert pairs.is_right(pair, found), found

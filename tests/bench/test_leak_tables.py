@@ -45,7 +45,7 @@ READING = {
         pytest.param(f"{MODULE}.put", True, id="the-holder"),
         pytest.param(f"{MODULE}.put.__defaults__", True, id="an-attribute-of-it"),
         pytest.param(f"{MODULE}.put_back", False, id="a-longer-name"),
-        pytest.param("", False, id="nobody"),
+        pytest.param("", False, id="no-holder"),
     ],
 )
 def test_holder(holder, right):
@@ -54,7 +54,7 @@ def test_holder(holder, right):
 
 
 def test_no_holder():
-    """Where no Python object holds what stays, nobody must be named."""
+    """Where no Python object holds what stays, the answer must name no holder."""
     assert tables.holder_right(NATIVE, tools.Answer(state="leaking"))
     assert not tables.holder_right(NATIVE, tools.Answer(state="leaking", holder="gc"))
 

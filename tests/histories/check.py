@@ -35,9 +35,9 @@ class Judged:
     lessened: Lessened
     """What it has of earlier tests."""
     answer: Answer
-    """What the plugin says."""
+    """What pytest and the plugin report."""
     verdict: Verdict
-    """What we say."""
+    """The verdict of the harness."""
 
     def __str__(self) -> str:
         limit = f"{self.limit / MIB:.2f}" if self.limit is not None else "no limit"
@@ -109,7 +109,7 @@ class Checker:
         """Run a history and judge each of its tests; once more, if one is judged wrongly.
 
         What depends on chance, such as a page more or less, is not a fault that could be
-        shown to anyone: only one that shows in both runs counts.
+        reproduced: only one that shows in both runs counts.
         """
         report = self._once(history)
         if not report.faults:

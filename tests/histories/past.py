@@ -2,8 +2,8 @@
 
 A budget is on the rise above the level at the start. What a test frees of earlier tests by
 dropping the last reference, and what an earlier test has loaded or cached for it, is missing
-from that rise: by definition, not by a fault of the measurement. Garbage is not: it is in use
-by nobody.
+from that rise: by definition, not by a fault of the measurement. Garbage is not: no test
+has it in use.
 """
 
 from __future__ import annotations

@@ -201,7 +201,7 @@ class Reference:
 def _moved(case: Case) -> int:
     """Bytes that are there twice when the largest list that grows is moved.
 
-    It is where the C heap has a hole that is not large enough for all of it.
+    It is moved where the C heap has a gap that is not large enough for all of it.
     """
     grown = [step.arguments[1] for step in case.operations if "grown" in step.arguments]
     return max(grown, default=0) * MIB

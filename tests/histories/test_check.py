@@ -45,7 +45,7 @@ def test_verdicts_of_a_history(checking) -> None:
     expected = [
         Verdict.WITHIN,
         Verdict.CAUGHT,
-        Verdict.TOLD,
+        Verdict.REPORTED,
         Verdict.UNLIMITED,
         Verdict.CLOSE,
         Verdict.WITHIN,

@@ -33,9 +33,9 @@ def test_resolution(limit, nothing_within) -> None:
     [
         pytest.param(20, 0, PASSES, Verdict.SILENT, id="silent"),
         pytest.param(20, 0, EXCEEDS, Verdict.CAUGHT, id="caught"),
-        pytest.param(20, 0, HAS_LINE, Verdict.TOLD, id="told"),
+        pytest.param(20, 0, HAS_LINE, Verdict.REPORTED, id="reported"),
         pytest.param(20, 0, FAILS, Verdict.BROKEN, id="broken"),
-        pytest.param(20, 0, FAILS_WITH_LINE, Verdict.TOLD, id="broken-with-a-line"),
+        pytest.param(20, 0, FAILS_WITH_LINE, Verdict.REPORTED, id="broken-with-a-line"),
         pytest.param(20, 12, PASSES, Verdict.LESSENED, id="lessened"),
         pytest.param(20, 8, PASSES, Verdict.SILENT, id="lessened-by-too-little"),
         pytest.param(5, 0, PASSES, Verdict.WITHIN, id="within"),

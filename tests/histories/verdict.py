@@ -16,7 +16,7 @@ class Verdict(Enum):
     UNLIMITED = "has no limit"
     WITHIN = "passes, and is within its limit"
     CAUGHT = "fails, and is above its limit"
-    TOLD = "has a line, and is above its limit"
+    REPORTED = "has a line, and is above its limit"
     UNDECIDED = "has a line, and is within its limit"
     CLOSE = "is as close to its limit as the resolution"
     BROKEN = "fails by itself without a line, and is above its limit"
@@ -35,7 +35,7 @@ def resolution(limit: int) -> int:
     """How near to a limit nothing is promised, in bytes.
 
     Slack up to 5 % of a limit does not matter to the plugin (`IGNORED_SHARE` in
-    `judge/peak_bounds.py`). Below that there is what no reading of resident memory can tell: an
+    `judge/peak_bounds.py`). Below that no reading of resident memory can decide: an
     arena of 1 MiB that is opened a test earlier or later, and pages that the kernel has not
     added up yet.
 
@@ -63,7 +63,7 @@ def judge(limit: int | None, truth: Truth, lessened: int, answer: Answer) -> Ver
     if answer.exceeded:
         return Verdict.CAUGHT if above else _alarm(limit, truth)
     if answer.lines:
-        return Verdict.TOLD if above else Verdict.UNDECIDED
+        return Verdict.REPORTED if above else Verdict.UNDECIDED
     return _silence(limit, truth, lessened, answer) if above else Verdict.WITHIN
 
 

@@ -1,4 +1,4 @@
-"""Looks at what it has logged."""
+"""Reads what it has logged."""
 
 import logging
 

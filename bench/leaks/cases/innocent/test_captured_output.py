@@ -1,4 +1,4 @@
-"""Looks at what it has printed."""
+"""Reads what it has printed."""
 
 import pytest
 

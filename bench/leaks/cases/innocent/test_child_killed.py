@@ -4,7 +4,7 @@ import subprocess
 
 
 def test_timeout() -> None:
-    """A killed child tells the signal."""
+    """A killed child reports the signal."""
     with subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE) as child:
         child.kill()
         assert child.wait() < 0

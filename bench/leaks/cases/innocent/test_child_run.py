@@ -4,6 +4,6 @@ import subprocess
 
 
 def test_echo() -> None:
-    """What is said comes back."""
+    """The output comes back."""
     done = subprocess.run(["echo", "hello"], capture_output=True, check=True)
     assert done.stdout == b"hello\n"

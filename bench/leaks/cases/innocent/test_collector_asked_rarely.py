@@ -1,4 +1,4 @@
-"""Lets the collector come more seldom for a while, and looks after it itself."""
+"""Makes automatic collections rarer for a while, and collects itself."""
 
 import gc
 

@@ -15,7 +15,7 @@ def area(_: object) -> int:
 
 
 def test_new_class() -> None:
-    """A class that nobody registered gets the general answer."""
+    """A class without a registration gets the general answer."""
     made = type("Square", (), {})
     assert area(made()) == 1
     assert not isinstance(made(), Shape)

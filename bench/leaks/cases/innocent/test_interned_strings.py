@@ -1,4 +1,4 @@
-"""Interns a new string on every call; an interned string goes when nobody needs it."""
+"""Interns a new string on every call; an interned string goes with its last reference."""
 
 import sys
 from itertools import count

@@ -1,4 +1,4 @@
-"""An ``lru_cache`` so large that no check sees it full; but it tells its bound."""
+"""An ``lru_cache`` so large that no check sees it full; but its bound can be read."""
 
 from functools import lru_cache
 from itertools import count

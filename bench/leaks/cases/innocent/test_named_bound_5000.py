@@ -1,4 +1,4 @@
-"""A hand-written cache that tells its ``maxsize``, which no check reaches."""
+"""A hand-written cache with a ``maxsize`` that no check reaches."""
 
 from itertools import count
 

@@ -1,4 +1,4 @@
-"""A store of an object that stays tells its ``capacity``."""
+"""A store with a ``capacity``, of an object that stays."""
 
 from collections import OrderedDict
 from itertools import count

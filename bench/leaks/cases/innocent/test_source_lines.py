@@ -1,4 +1,4 @@
-"""Looks at another source file on every call, of forty: ``linecache`` keeps them."""
+"""Reads another source file on every call, of forty: ``linecache`` keeps them."""
 
 import linecache
 import os

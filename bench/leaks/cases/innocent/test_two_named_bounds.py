@@ -1,4 +1,4 @@
-"""Two caches of one class, of which each tells its ``maxsize``."""
+"""Two caches of one class, each with a ``maxsize``."""
 
 from itertools import count
 

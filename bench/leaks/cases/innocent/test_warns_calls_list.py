@@ -1,4 +1,4 @@
-"""C code that pytest calls tells a warning and makes a list that is dropped."""
+"""C code that pytest calls warns, and makes a list that is dropped."""
 
 import warnings
 from itertools import chain

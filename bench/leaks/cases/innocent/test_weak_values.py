@@ -1,4 +1,4 @@
-"""A cache that does not keep what nobody else keeps."""
+"""A cache that keeps only what other objects keep as well."""
 
 from itertools import count
 from weakref import WeakValueDictionary

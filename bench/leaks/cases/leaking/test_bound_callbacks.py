@@ -1,10 +1,10 @@
-"""Subscribes bound methods that nobody takes off the list."""
+"""Subscribes bound methods that are never taken off the list."""
 
 from collections.abc import Callable
 
 
 class Bus:
-    """Calls those who want to hear of changes."""
+    """Calls all subscribers when something changes."""
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[], str]] = []

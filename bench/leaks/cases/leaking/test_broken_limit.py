@@ -1,4 +1,4 @@
-"""A cache that tells a bound and does not keep it."""
+"""A cache that names a bound and does not keep it."""
 
 from itertools import count
 
@@ -11,7 +11,7 @@ class Page:
 
 
 class Cache:
-    """Drops the oldest page when it is full, or so it says."""
+    """Claims to drop the oldest page when it is full, but does not."""
 
     def __init__(self, maxsize: int) -> None:
         self.maxsize = maxsize

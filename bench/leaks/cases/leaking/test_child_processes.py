@@ -5,7 +5,7 @@ import subprocess
 
 _CHILDREN: list["subprocess.Popen[bytes]"] = []
 _ENOUGH = 400
-"""No tool needs more, and the machine is not ours alone."""
+"""No tool needs more, and the machine has other users."""
 
 
 @atexit.register
@@ -18,7 +18,7 @@ def end_them() -> None:
 
 
 def launch() -> int | None:
-    """Start a child that nobody ends."""
+    """Start a child that is never ended."""
     child = subprocess.Popen(["sleep", "300"])  # LEAK
     _CHILDREN.append(child)
     return child.poll()

@@ -1,4 +1,4 @@
-"""Looks a word up in a defaultdict, which adds it."""
+"""Reads a word's count from a defaultdict, which adds the word."""
 
 from collections import defaultdict
 from itertools import count

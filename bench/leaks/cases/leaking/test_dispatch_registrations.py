@@ -10,7 +10,7 @@ def show(value: object) -> str:
 
 
 def make_kind(name: str) -> type:
-    """Make a class and tell how to show it."""
+    """Make a class and register how to show it."""
     kind = type(name, (), {})  # LEAK
     show.register(kind, lambda _: name)  # LEAK
     return kind

@@ -7,7 +7,7 @@ _NUMBERS = count(1)
 
 
 def announce(text: str) -> str:
-    """Tell all child processes to come."""
+    """Set a variable for all child processes to come."""
     name = f"LEAKS_NUMBER_{next(_NUMBERS)}"
     os.environ[name] = text  # LEAK
     return os.environ[name]

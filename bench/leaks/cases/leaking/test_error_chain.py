@@ -21,5 +21,5 @@ def fail(text: str) -> str:
 
 
 def test_fail() -> None:
-    """The error says what it was told."""
+    """The error has the text it was given."""
     assert fail("again") == "again"

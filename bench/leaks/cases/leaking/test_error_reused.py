@@ -6,13 +6,13 @@ _REFUSED = PermissionError("refused")
 
 
 def enter(user: str) -> str:
-    """Let nobody in."""
+    """Refuse every visitor."""
     if user:
         raise _REFUSED  # LEAK
     return user
 
 
 def test_enter() -> None:
-    """Ada is not let in."""
+    """Ada is refused."""
     with pytest.raises(PermissionError):
         enter("ada")  # LEAK

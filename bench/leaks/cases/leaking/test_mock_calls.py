@@ -14,11 +14,11 @@ _SENDER = Mock()
 
 
 def send(text: str) -> bool:
-    """Send a letter by what stands for the post."""
+    """Send a letter by a mock of the post."""
     _SENDER.send(Letter(text))  # LEAK
     return bool(_SENDER.send.called)
 
 
 def test_send() -> None:
-    """The post was asked."""
+    """The post was called."""
     assert send("hello")

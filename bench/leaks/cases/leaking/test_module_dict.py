@@ -14,7 +14,7 @@ _SESSIONS: dict[int, Session] = {}
 
 
 def log_in(user: str) -> Session:
-    """Start a session that nobody ends."""
+    """Start a session that is never ended."""
     session = Session(user)  # LEAK
     _SESSIONS[id(session)] = session  # LEAK
     return session

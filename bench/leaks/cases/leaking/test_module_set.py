@@ -7,7 +7,7 @@ _NUMBERS = count(1_000)
 
 
 def first_time(number: int) -> bool:
-    """Tell whether a number is new, and never forget it."""
+    """Return whether a number is new, and remember it for ever."""
     key = ("seen", number)  # LEAK
     new = key not in _SEEN
     _SEEN.add(key)

@@ -1,4 +1,4 @@
-"""Leaves a thread behind beside a cache that tells its ``maxsize``."""
+"""Leaves a thread behind beside a cache with a ``maxsize``."""
 
 import threading
 from itertools import count

@@ -11,7 +11,7 @@ _VISITS: dict[int, Visit] = {}
 
 
 def visit(path: str) -> int:
-    """Look at a file."""
+    """Read a file."""
     _VISITS[len(_VISITS)] = Visit()  # LEAK
     descriptor = os.open(path, os.O_RDONLY)  # LEAK
     return os.fstat(descriptor).st_size

@@ -1,4 +1,4 @@
-"""Puts events into a queue that nobody reads."""
+"""Puts events into a queue that is never read."""
 
 from queue import Queue
 
@@ -14,7 +14,7 @@ _EVENTS: "Queue[Event]" = Queue()
 
 
 def publish(name: str) -> bool:
-    """Tell whoever listens."""
+    """Send an event to all listeners."""
     _EVENTS.put(Event(name))  # LEAK
     return _EVENTS.empty()
 

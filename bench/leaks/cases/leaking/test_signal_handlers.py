@@ -6,22 +6,22 @@ from typing import Any
 
 
 class Handler:
-    """Does its own and hands on."""
+    """Handles a signal and calls the handler before it."""
 
     def __init__(self, before: Any) -> None:
         self.before: Callable[..., None] | None = before if callable(before) else None
 
     def __call__(self, number: int, frame: object) -> None:
-        """Be told."""
+        """Handle the signal."""
 
 
 def listen() -> bool:
-    """Hear of a signal."""
+    """Register for a signal."""
     handler = Handler(signal.getsignal(signal.SIGUSR2))  # LEAK
     signal.signal(signal.SIGUSR2, handler)
     return callable(handler)
 
 
 def test_listen() -> None:
-    """There is somebody to tell."""
+    """A handler was there before."""
     assert listen()

@@ -6,7 +6,7 @@ _SOCKETS: list[socket.socket] = []
 
 
 def connect() -> int:
-    """Make a socket that nobody closes."""
+    """Make a socket that is never closed."""
     connection = socket.socket(socket.AF_UNIX)  # LEAK
     _SOCKETS.append(connection)
     return connection.fileno()

@@ -7,7 +7,7 @@ import sqlite3
 
 
 class Store:
-    """Words in the order in which people want them."""
+    """Words in an order that the caller chooses."""
 
     def __init__(self) -> None:
         """Begin with a few words."""

@@ -1,4 +1,4 @@
-"""Writes a log into memory that nobody ever empties."""
+"""Writes a log into memory that is never emptied."""
 
 import io
 

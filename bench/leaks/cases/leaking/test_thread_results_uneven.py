@@ -1,4 +1,4 @@
-"""Threads that end leave up to eight results in a list that nobody reads."""
+"""Threads that end leave up to eight results in a list that is never read."""
 
 import random
 import threading

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-_TOLD: list[warnings.WarningMessage] = []
+_LISTED: list[warnings.WarningMessage] = []
 
 
 def warn() -> None:
@@ -15,5 +15,5 @@ def warn() -> None:
 def test_warn(recwarn: pytest.WarningsRecorder) -> None:
     """There is a warning."""
     warn()
-    _TOLD.extend(recwarn.list)  # LEAK
+    _LISTED.extend(recwarn.list)  # LEAK
     assert len(recwarn) == 1
