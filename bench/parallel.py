@@ -108,7 +108,7 @@ def run(folder: Path, flags: Sequence[str], limit: int, group: Path | None) -> R
 
     Args:
         folder: with the tests.
-        flags: pytest's.
+        flags: the flags of pytest.
         limit: bytes.
         group: the control group that keeps it; ``None`` for a watcher.
     """

@@ -152,7 +152,7 @@ class HeapGrowth:
             gc.unfreeze()
             if collects:  # what was alive at the start, is in a cycle and was replaced
                 gc.collect()
-            look = _Look(
+            after = _SecondState(
                 new_objects,
                 frozen=self._total,
                 not_frozen=not_frozen,
@@ -164,13 +164,13 @@ class HeapGrowth:
                 values=self._values,
             )
             if not undisturbed:
-                look.notes.append(
+                after.notes.append(
                     "the heap was frozen or unfrozen meanwhile: what is new is not known"
                 )
             if self._sizes is not None:
-                return look.found(self._sizes, self._values)
-            found = look.glance() if undisturbed else GrowthFound(sure=False)
-            self.replaced = look.replaced or not undisturbed
+                return after.found(self._sizes, self._values)
+            found = after.glance() if undisturbed else GrowthFound(sure=False)
+            self.replaced = after.replaced or not undisturbed
             return found
 
     def _new_objects(self) -> tuple[NewObjects, bool]:
@@ -195,7 +195,7 @@ class NoCollection:
             gc.enable()
 
 
-class _Look:
+class _SecondState:
     """The state after the repetitions, and what follows from both states."""
 
     def __init__(

@@ -22,7 +22,7 @@ from pytest_memguard.attribution.threads import has_threads, on_any_stack
 from pytest_memguard.values import dataclass
 
 _MOST_BLOCKS: Final = 20_000
-"""Holders of more blocks are not looked at."""
+"""Holders of more blocks are not examined."""
 MOST_COUNTED: Final = 1 << 28
 """References of an object that is never freed: the interpreter does not count them."""
 _CHUNK: Final = 2_000

@@ -31,11 +31,11 @@ from pytest_memguard.model.leaks import RetentionPath
 
 _MOST_HOLDERS: Final = 24
 _MOST_ROUNDS: Final = 3
-"""How many times so many containers are looked at, if others keep something else."""
+"""How many times so many containers are examined, if others keep something else."""
 _MOST_FURTHER: Final = 2_000
-"""The most containers of which only an item and the table are looked at."""
+"""The most containers of which only an item and the table are examined."""
 _FEW_ITEMS: Final = 1_000
-"""Of each further container, so many items are looked at."""
+"""So many items of each further container are examined."""
 _SHARED: Final = 0.5
 """Two containers keep the same things if they share this part of the growth looked for."""
 

@@ -33,7 +33,7 @@ class Holding:
     containers: tuple[Any, ...] = ()
     """All containers that grew with it, which have tables of their own."""
     is_population: bool = False
-    """Whether there are so many of them that not all were looked at."""
+    """Whether there are so many of them that not all were examined."""
     kept_by_c: KeptByC | None = None
     """What of it would stay if the holder let go."""
     is_cut_short: bool = False

@@ -15,7 +15,7 @@ _FRAMES: Final = 40
 
 
 class CallSites:
-    """Sums up allocations by the line that should be looked at.
+    """Sums up allocations by the line that the report should name.
 
     That is the innermost line outside the standard library and installed packages; if there is
     none, the innermost line. Frames of this package never count.

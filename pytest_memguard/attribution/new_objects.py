@@ -19,7 +19,7 @@ _OURS: Final = "pytest_memguard."
 _MOST_TYPES: Final = 10
 _MOST_SIZED: Final = 1_000
 _MOST_REACHED: Final = 20_000
-_MOST_LOOKED_AT: Final = 100_000
+_MOST_EXAMINED: Final = 100_000
 _MOST_TARGETS: Final = 6
 _MOST_ITEMS: Final = 1_000
 _MOST_EXAMPLES: Final = 12
@@ -147,7 +147,7 @@ class NewObjects:
     def _named(self) -> Iterator[tuple[str, Any]]:
         """Return the latest new objects, each with the name of its type."""
         names: dict[int, str] = {}
-        for held in self.objects[: -_MOST_LOOKED_AT - 1 : -1]:
+        for held in self.objects[: -_MOST_EXAMINED - 1 : -1]:
             kind = type(held)
             if id(kind) not in names:
                 names[id(kind)] = raw.type_name(kind)
@@ -156,7 +156,7 @@ class NewObjects:
 
     def _kinds(self) -> Iterable[type]:
         """Return the types of the latest new objects."""
-        kinds = map(type, self.objects[: -_MOST_LOOKED_AT - 1 : -1])
+        kinds = map(type, self.objects[: -_MOST_EXAMINED - 1 : -1])
         return {id(kind): kind for kind in kinds}.values()
 
     def _sizes(self) -> dict[str, float]:

@@ -23,7 +23,7 @@ from types import (
 )
 from typing import Any, Final
 
-# what a class says of itself, asked past its metaclass, which may be anybody's code
+# what a class says of itself, asked past its metaclass, which may be any code
 _namespace_of = type.__dict__["__dict__"].__get__
 _mro_of = type.__dict__["__mro__"].__get__
 _module_of = type.__dict__["__module__"].__get__

@@ -16,7 +16,7 @@ from pytest_memguard.model.leaks import RetentionPath
 _MOST: Final = 0.5
 """Share of an item's blocks that something else has to hold."""
 _LARGEST: Final = 500
-"""Items of more blocks are not looked at."""
+"""Items of more blocks are not examined."""
 
 
 def second_holder(

@@ -55,7 +55,7 @@ class Sizes:
         self._untracked = _Lengths(shortest)
         self._huge: set[int] = set()
         census = Census(no_holders=_WITHOUT_DICTS, every=1 if counts else _SAMPLE)
-        looked_at = 0
+        examined = 0
         self._add_untracked(_namespaces())
         for chunk in _chunks(objects, deadline):
             portion = census.counted(chunk)
@@ -66,8 +66,8 @@ class Sizes:
             # but a dict may be that of a module, say
             census.leave_out(kind for kind in census.common(_COMMON) if kind is not dict)
             self._add_untracked(_without(huge, portion))
-            looked_at += len(chunk)
-        self.complete = looked_at == len(objects)
+            examined += len(chunk)
+        self.complete = examined == len(objects)
         self.counts = census.by_name() if counts else None
         self._odd = census.odd()
         self._no_holders = census.no_holders
@@ -110,9 +110,9 @@ class Sizes:
             ]
             return (self._tracked.grown(old, least) + grown, census.by_name())
         large: list[Any] = []
-        look = census.counted if count else census.portion
+        read = census.counted if count else census.portion
         for chunk in _chunks(objects, deadline):
-            containers, lengths = look(chunk).containers()
+            containers, lengths = read(chunk).containers()
             large += compress(containers, map(ge, lengths, repeat(least)))
         old = [held for held in large if id(held) not in known]
         return (self._tracked.grown(old, least) + grown, census.by_name())

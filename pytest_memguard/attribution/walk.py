@@ -82,9 +82,9 @@ class Walk:
         """
         added = list(range(first, len(self.nodes)))
         if first:
-            looks = [_look(self.nodes[index]) for index in added]
-            self._find_crowds(added, looks)
-            order = _order([self.nodes[index] for index in added], looks, self._new)
+            shapes = [_shape(self.nodes[index]) for index in added]
+            self._find_crowds(added, shapes)
+            order = _order([self.nodes[index] for index in added], shapes, self._new)
             further = [added[place] for place in order if added[place] not in reached]
             # those of the last level come before those that were left at one below
             self._waiting.extendleft(reversed(further))
@@ -94,14 +94,14 @@ class Walk:
         else:
             self.frontier = [index for index in added if index not in reached]
 
-    def _find_crowds(self, added: list[int], looks: list[Hashable]) -> None:
+    def _find_crowds(self, added: list[int], shapes: list[Hashable]) -> None:
         """Note which nodes are one of many alike, or hold such a node."""
         total = Counter(
-            (self._below[index], look) for index, look in zip(added, looks, strict=True)
+            (self._below[index], shape) for index, shape in zip(added, shapes, strict=True)
         )
-        for index, look in zip(added, looks, strict=True):
+        for index, shape in zip(added, shapes, strict=True):
             below = self._below[index]
-            if below in self._crowded or total[below, look] > _CROWD:
+            if below in self._crowded or total[below, shape] > _CROWD:
                 self._crowded.add(index)
                 self._seen_crowded.add(id(self.nodes[index]))
                 self._seen.discard(id(self.nodes[index]))
@@ -138,33 +138,33 @@ def likeliest(
     chosen = [holder for holder in referrers if is_root(id(holder))]
     old = [holder for holder in referrers if id(holder) not in new]
     fresh = [holder for holder in referrers if id(holder) in new]
-    looks = list(map(_look, old)) + list(map(_look, fresh))
-    left = dict.fromkeys(looks, max(1, _MOST_REFERRERS // len(set(looks))))
-    for holder, look in zip((*old, *fresh), looks, strict=True):
-        if left[look]:
-            left[look] -= 1
+    shapes = list(map(_shape, old)) + list(map(_shape, fresh))
+    left = dict.fromkeys(shapes, max(1, _MOST_REFERRERS // len(set(shapes))))
+    for holder, shape in zip((*old, *fresh), shapes, strict=True):
+        if left[shape]:
+            left[shape] -= 1
             chosen.append(holder)
     return list({id(holder): holder for holder in chosen}.values())[:_MOST_REFERRERS]
 
 
 def _order(
-    holders: Sequence[Any], looks: Sequence[Hashable], new: Collection[int]
+    holders: Sequence[Any], shapes: Sequence[Hashable], new: Collection[int]
 ) -> list[int]:
     """Return the positions of holders, the likelier to lead to a root first.
 
-    A few of each look come before the rest, and old ones before new ones.
+    A few of each shape come before the rest, and old ones before new ones.
     """
-    total = Counter(looks)
+    total = Counter(shapes)
     so_far: Counter[Hashable] = Counter()
     keys: list[tuple[int, bool, int, int]] = []
-    for holder, look in zip(holders, looks, strict=True):
-        rounds = so_far[look] // _ALIKE
-        so_far[look] += 1
-        keys.append((rounds, id(holder) in new, _likelihood(holder), total[look]))
+    for holder, shape in zip(holders, shapes, strict=True):
+        rounds = so_far[shape] // _ALIKE
+        so_far[shape] += 1
+        keys.append((rounds, id(holder) in new, _likelihood(holder), total[shape]))
     return sorted(range(len(keys)), key=keys.__getitem__)
 
 
-def _look(holder: Any) -> Hashable:
+def _shape(holder: Any) -> Hashable:
     """Return what holders of one kind share: type, and length and first key of a dict."""
     kind = type(holder)
     if kind is not dict:

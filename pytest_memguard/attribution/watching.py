@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from pytest_memguard.attribution.leak_lines import Line, is_named, is_pytest, line_of
 from pytest_memguard.model.leaks import LeakLine, Signal
 
-_MOST_LOOKS: Final = 50_000
+_MOST_READINGS: Final = 50_000
 _SMALL_PART: Final = 0.25
 _FOLDERS: Final = ("/proc/self/fd", "/dev/fd")
 
@@ -26,7 +26,7 @@ class Gauge(Protocol):
     name: str
     """What it measures: a signal, or what holds the leak."""
 
-    def look(self, line: Line | None) -> None:
+    def read(self, line: Line | None) -> None:
         """Attribute what is new since the last reading to a line, if there is one."""
 
     def left(self) -> Counter[Line]:
@@ -47,7 +47,7 @@ class Marks:
         self._known = read()
         self._makers: dict[str, Line | None] = {}
 
-    def look(self, line: Line | None) -> None:
+    def read(self, line: Line | None) -> None:
         """Note which line made what is new."""
         now = self._read()
         if now != self._known:
@@ -74,7 +74,7 @@ class Fill:
         self._known = length()
         self._left: Counter[Line] = Counter()
 
-    def look(self, line: Line | None) -> None:
+    def read(self, line: Line | None) -> None:
         """Note by how much it has grown or shrunk."""
         now = self._length()
         if now != self._known:
@@ -153,12 +153,12 @@ class Watch:
         self._gauges = gauges
         self._line: Line | None = None
         self._followed: dict[str, bool] = {}
-        self._looks = 0
+        self._readings = 0
 
     @property
     def is_over(self) -> bool:
         """Whether so many lines were run that no more are watched."""
-        return self._looks >= _MOST_LOOKS
+        return self._readings >= _MOST_READINGS
 
     def during(self, call: Callable[[], None]) -> None:
         """Make one call under watch.
@@ -176,9 +176,9 @@ class Watch:
 
     def _go_on(self, line: Line | None) -> None:
         """Attribute what is new to the line so far, and what comes to another one."""
-        self._looks += 1
+        self._readings += 1
         for gauge in self._gauges:
-            gauge.look(self._line)
+            gauge.read(self._line)
         self._line = line
 
     def _on_call(self, frame: FrameType, _event: str, _arg: object) -> Any:

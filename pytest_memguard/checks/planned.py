@@ -135,7 +135,7 @@ class Checks:
         """What the checks have to say about a test when a phase has ended.
 
         Args:
-            plan: the test's.
+            plan: the plan of the test.
             measured: what is known of the test.
             phase: what has ended.
             again: whether the test is run once more in a child.

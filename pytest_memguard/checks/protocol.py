@@ -145,7 +145,7 @@ class TestCheck:
         """What there is to say about a test when a phase has ended.
 
         Args:
-            plan: the test's; ``None`` if it has none.
+            plan: the plan of the test; ``None`` if it has none.
             measured: what is known of the test.
             phase: what has ended.
         """
@@ -191,7 +191,7 @@ class TestCheck:
         """What is to be made of a finding of this check, before a test fails with it.
 
         Args:
-            finding: the judge's.
+            finding: the finding of the judge.
             so_far: what was measured of the test so far.
             seconds: what its call took; ``None`` if it must not be run again.
 
@@ -216,7 +216,7 @@ class TestCheck:
         """What else the report should say about a test.
 
         Args:
-            plan: the test's; ``None`` if it has none.
+            plan: the plan of the test; ``None`` if it has none.
             uncovered_setup: bytes of setup's peak, if it rose above a limit that covers the
                 call alone.
         """

@@ -34,7 +34,7 @@ _EXAMPLES = """\
   memguard history 'tests/io/*::test_load[?]' --branch main --last 200
   memguard history --file postgresql+psycopg://ci@db.example.org/memory
 """
-_AT_ONCE = 200  # tests that are looked at in one go: they need not all fit into memory
+_AT_ONCE = 200  # tests that are read in one go: they need not all fit into memory
 
 
 def declare(commands: Commands) -> None:

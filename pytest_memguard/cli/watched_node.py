@@ -21,9 +21,9 @@ from pytest_memguard.watches import WatchGrowth
 
 _PATIENCE_SECONDS: Final = 120.0
 """So long the end of the watch waits for a snapshot: V8 writes some 50 MB a second."""
-_LOOK_SECONDS: Final = 0.2
-"""Meanwhile it is looked so often whether the program still runs."""
-_NEXT_LOOK: Final = 1.2
+_POLL_SECONDS: Final = 0.2
+"""Meanwhile the command checks so often whether the program still runs."""
+_NEXT_JUDGEMENT: Final = 1.2
 """The next time at which growth is judged, as a multiple of the last one."""
 
 
@@ -53,7 +53,7 @@ class WatchedNode:
         """Have the first snapshot taken, if the program grows by now."""
         if self._parent is None or self._asked is not None or watcher.elapsed < self._due:
             return
-        self._due = watcher.elapsed * _NEXT_LOOK
+        self._due = watcher.elapsed * _NEXT_JUDGEMENT
         growing = {one.signal for one in watcher.record().growth.growing}
         thread = self.memory.grown_most()
         if thread is not None and growing & set(KEPT_SIGNALS):
@@ -99,7 +99,7 @@ class WatchedNode:
         end = time.monotonic() + _PATIENCE_SECONDS
         with contextlib.suppress(KeyboardInterrupt):
             while len(self.memory.snapshots) < count and time.monotonic() < end:
-                select([descriptor], [], [], _LOOK_SECONDS)
+                select([descriptor], [], [], _POLL_SECONDS)
                 is_running = self._asked and identity_of(self._asked[0], waits=False)
                 self.memory.receive()
                 if not is_running:

@@ -8,7 +8,7 @@ from typing import Final
 from pytest_memguard.model.admission import Share, Wait
 
 STALE_MILLISECONDS: Final = 5_000
-"""Age of the last look from which on a process that waits is left out of the queue: it was
+"""Age of the last check from which on a process that waits is left out of the queue: it was
 stopped, and the others would wait for it."""
 
 

@@ -38,7 +38,7 @@ def uncounted_children(budgets: Sequence[Budget], own: int, children: Peak) -> s
     """Return the note on a budget that children alone would have exceeded; empty if none.
 
     Args:
-        budgets: the test's.
+        budgets: the budgets of the test.
         own: bytes of the peak of the process itself.
         children: the peak of its descendants.
     """

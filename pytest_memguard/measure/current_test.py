@@ -85,9 +85,8 @@ class PhaseState:
 class CurrentTest:
     """What is known of the test that runs.
 
-    There is one in a process that runs tests. The fast path, the high-water mark and the
-    instruments of a closer look write what they measure there; each goes on from where another
-    one was.
+    There is one in a process that runs tests. The fast path, the high-water mark and
+    further instruments write what they measure there; each goes on from where another one was.
 
     Attributes:
         item: the test, while it is known.

@@ -33,7 +33,7 @@ class DetailedMeasurement:
     Args:
         state: what is known of the test.
         requirements: what it is measured for.
-        instruments: the process's.
+        instruments: the instruments of the process.
         memray_in_use: says why memray must not be used unless a limit needs it, if so.
         judge: asks the checks what there is to say about a phase.
         warn: share above which budgets that stages bring along warn.

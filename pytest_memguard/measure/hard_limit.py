@@ -61,7 +61,7 @@ class HardLimits:
         self._phase: PhaseName | None = None
         self._open_stages: list[str] = []
         self._of_stages: Sequence[Budget] = ()
-        self.held = HeldLevels(holder, self._note_hit, self._look)
+        self.held = HeldLevels(holder, self._note_hit, self._replace_array_errors)
         self.hits = LimitHits(self.held, self._open_stages, root, rise)
 
     def use(self, errors: UsedErrors) -> None:
@@ -71,9 +71,9 @@ class HardLimits:
     def _note_hit(self) -> None:
         self.hits.note_hit()
 
-    def _look(self) -> None:
+    def _replace_array_errors(self) -> None:
         if self.arrays is not None:
-            self.arrays.look()
+            self.arrays.replace()
 
     # The phases of a test
 
@@ -98,7 +98,7 @@ class HardLimits:
         if self.errors is not None:
             self.errors.begin()
         if self.arrays is not None:
-            self.arrays.look()
+            self.arrays.replace()
         self.held.hold()
 
     def end(self, error: BaseException | None) -> Stopped | Doubt | None:

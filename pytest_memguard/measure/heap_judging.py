@@ -30,7 +30,7 @@ class HeapJudge:
     Args:
         phase: it has ended.
         peaks: works out the test's.
-        stages: the test's.
+        stages: the stages of the test.
         tracking: memray's part in it.
         file: what memray wrote, if it has been stopped.
 
@@ -181,7 +181,7 @@ def _windows(
 
 
 def dominant_stage(stages: dict[str, tuple[int, int]]) -> str | None:
-    """The stage to look into: of those near the largest peak, the most deeply nested.
+    """The stage to explain: of those near the largest peak, the most deeply nested.
 
     Args:
         stages: peak and delta in bytes, by path.

@@ -54,7 +54,7 @@ class HeldLevels:
     Args:
         holder: holds the process to a level.
         note_hit: called before a pause, if the level has been reached.
-        look: called once a library has been loaded, before the level is in force again.
+        after_load: called once a library has been loaded, before the level is in force again.
 
     Attributes:
         holder: the same.
@@ -67,11 +67,11 @@ class HeldLevels:
     """
 
     def __init__(
-        self, holder: Holder, note_hit: Callable[[], object], look: Callable[[], object]
+        self, holder: Holder, note_hit: Callable[[], object], after_load: Callable[[], object]
     ) -> None:
         self.holder = holder
         self._note_hit = note_hit
-        self._look = look
+        self._after_load = after_load
         self.is_open = self.is_held = self.is_lower = False
         self.was_lost: Budget | None = None
         self.latest: HeldLevel | None = None
@@ -191,7 +191,7 @@ class HeldLevels:
             return load()
         finally:
             self._move(max(0, self.holder.used() - before))
-            self._look()
+            self._after_load()
             self.go_on()
 
     def leave_out_stack(self, start: Callable[[], Loaded], stack: int) -> Loaded:

@@ -34,7 +34,7 @@ class PhaseJudge:
     Args:
         phase: it has ended.
         peaks: works out the test's.
-        stages: the test's.
+        stages: the stages of the test.
         tracking: memray's part in it.
         file: what memray wrote, if it has been stopped.
         known: what was found in earlier phases.
@@ -133,7 +133,7 @@ class PhaseJudge:
     def _unless_lost(
         self, budget: Budget, peak: Peak, finding: Finding | None
     ) -> Finding | None:
-        """The finding, unless nothing tells the level and its bounds do not settle it."""
+        """The finding, unless nothing reports the level and its bounds do not settle it."""
         lost = self._peaks.meters[self._peaks.meter_of(budget)].lost
         if lost and peak.value <= budget.limit < peak.ceiling:
             bound = (

@@ -39,7 +39,7 @@ class Measurement:
 
     Args:
         state: what is known of the test.
-        instruments: the process's.
+        instruments: the instruments of the process.
         make_detail: makes what measures more.
         judge: asks the checks what there is to say about a phase.
     """

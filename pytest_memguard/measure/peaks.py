@@ -44,8 +44,8 @@ class Peaks:
         state: what is known of it.
         requirements: what it is measured for.
         recorder: has the meters.
-        stages: the test's.
-        anywhere: tells how much of the slack any block fits into.
+        stages: the stages of the test.
+        anywhere: returns how much of the slack any block fits into.
 
     Attributes:
         drilled: lines that grew, by stage.
@@ -159,7 +159,7 @@ class Peaks:
         )
 
     def phase_readings(self) -> tuple[PhaseReading, ...]:
-        """What was measured, phase by phase; 0 where nothing tells resident memory."""
+        """What was measured, phase by phase; 0 where nothing reports resident memory."""
         lost, found = bool(self.meters[0].lost), []
         for here in self._state.begun():
             region = here.region

@@ -26,7 +26,7 @@ class PhaseSlack:
     Args:
         state: what is known of the test.
         requirements: what it is measured for.
-        instruments: the process's.
+        instruments: the instruments of the process.
         is_hooked: returns whether memray or tracemalloc counts, so that nothing can be filled.
         discount: leaves out of what is being measured what was filled meanwhile.
 

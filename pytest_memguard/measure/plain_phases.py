@@ -35,8 +35,8 @@ class PlainPhases:
 
     Args:
         state: what is known of the test.
-        instruments: the process's.
-        mark: the kernel's.
+        instruments: the instruments of the process.
+        mark: the high-water mark of the kernel.
         estimator: bounds the slack.
         resets: notices when other code resets the mark.
     """

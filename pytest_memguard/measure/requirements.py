@@ -272,7 +272,7 @@ def _counts_foreign(limit: Budget) -> bool:
 
 
 def _thresholds(limit: Budget) -> SlackThresholds:
-    """What is done about slack for a limit; memray tells nothing of other processes."""
+    """What is done about slack for a limit; memray knows nothing of other processes."""
     found = thresholds_for(limit.limit, limit.before)
     return found if _is_resident(limit) else replace(found, use_tracker=inf)
 

@@ -23,10 +23,10 @@ class Tracking:
 
     Args:
         requirements: what the test is measured for.
-        instruments: the process's.
+        instruments: the instruments of the process.
         in_use: says why memray must not be used unless asked for, if so.
         stages: where marks of stages in the stream go.
-        nodeid: the test's.
+        nodeid: the node id of the test.
 
     Attributes:
         since: the phase it was started for; ``None`` if that was for lines of stages alone.

@@ -28,7 +28,7 @@ class Share:
     ticket: int = 0
     """Its place in the queue, the lowest first; 0 if it does not wait."""
     beat: int = 0
-    """When it has last looked whether it may start, in milliseconds."""
+    """When it has last checked whether it may start, in milliseconds."""
     test: int = 0
     """Index of the test that waits, in the order of collection."""
     known: int = 0

@@ -118,7 +118,7 @@ METRICS: Final[dict[str, Metric]] = {
 }
 """The metrics that can be measured here, by name; plugins add theirs while a run lasts."""
 OWN: Final = frozenset(METRICS)
-"""Metrics that a forked child measures of itself; a probe of a plugin may look at another."""
+"""Metrics that a forked child measures of itself; a probe of a plugin may measure another."""
 
 
 def metric_named(name: str) -> Metric:

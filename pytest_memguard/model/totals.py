@@ -10,7 +10,7 @@ from pytest_memguard.model.results import Outcome, Totals
 
 
 def totals(outcomes: Iterable[Outcome]) -> tuple[Totals, ...]:
-    """Sums per process, then of the whole run; every outcome is looked at once."""
+    """Sums per process, then of the whole run; every outcome is read once."""
     sums: defaultdict[str, _Sum] = defaultdict(_Sum)
     for brief in briefs(outcomes):
         sums[brief.worker].add(brief)

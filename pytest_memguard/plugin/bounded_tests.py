@@ -23,7 +23,7 @@ class BoundedTests:
     Args:
         tests: begins to measure them.
         children: follows the descendants of tests.
-        instruments: the process's.
+        instruments: the instruments of the process.
         activate: called when there is going to be something to report about a test.
     """
 

@@ -36,8 +36,8 @@ def begin(config: pytest.Config, settings: Settings) -> bool:
     """Watch the mark in place of measuring, if that is enough.
 
     Args:
-        config: pytest's.
-        settings: the run's; they ask for one budget and nothing else.
+        config: the configuration of pytest.
+        settings: the settings of the run; they ask for one budget and nothing else.
 
     Returns:
         Whether it is; if not, tests have to be measured.
@@ -65,9 +65,9 @@ class Ceiling:
     """Sets up the session once a test, or a name that the suite uses, calls for it.
 
     Args:
-        config: pytest's.
-        settings: the run's.
-        mark: the process's; ``None`` in one that runs no tests.
+        config: the configuration of pytest.
+        settings: the settings of the run.
+        mark: the high-water mark of the process; ``None`` in one that runs no tests.
 
     Attributes:
         started: whether the session is set up.

@@ -1,4 +1,4 @@
-"""Looks at the mark around each call, in a run with one budget that is far above it."""
+"""Reads the mark around each call, in a run with one budget that is far above it."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class LateStart(Protocol):
 
 
 class Calls:
-    """Looks at the mark before and after each call.
+    """Reads the mark before and after each call.
 
     Args:
         ceiling: sets up the session where the mark is not enough.
-        mark: the process's.
-        settings: the run's.
+        mark: the high-water mark of the process.
+        settings: the settings of the run.
         suspects: tests that are to be measured.
 
     Attributes:

@@ -27,7 +27,7 @@ def checks_of(
     """The checks of a run.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         regressions: holds tests against the baseline, if there is one.
         again: measures tests again whose budgets could not be judged.
     """

@@ -154,7 +154,7 @@ class ChildrenWatch:
         """Return that a budget does not count them, if they would have exceeded it.
 
         Args:
-            budgets: the test's.
+            budgets: the budgets of the test.
             own: the peak of the process itself.
         """
         if self.peak is None:

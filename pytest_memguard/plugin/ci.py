@@ -23,9 +23,9 @@ class CiReport:
     """Writes for CI services, in the process that talks to the user.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         collector: has every outcome.
-        settings: the run's.
+        settings: the settings of the run.
 
     Raises:
         pytest.UsageError: if a file could not be written in the end.

@@ -27,8 +27,8 @@ class Collector:
     """Collects the outcomes of all tests, and renders them.
 
     Args:
-        config: pytest's.
-        settings: the run's.
+        config: the configuration of pytest.
+        settings: the settings of the run.
         suspects: gets what was found, at the end.
         gaps: what cannot be measured; what else is found to be so is added.
         extra: knows which tests took more than the high-water mark.

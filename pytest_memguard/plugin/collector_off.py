@@ -14,7 +14,7 @@ class CollectorWatch:
     """Watches the collection of tests.
 
     A suite may run without the collector as a whole, for speed; then garbage is collected
-    before every look. A module that switches it off is to be seen as it is.
+    before every reading. A module that switches it off is to be seen as it is.
     """
 
     def __init__(self, config: pytest.Config) -> None:

@@ -33,8 +33,8 @@ class Explainer:
     """Adds the largest lines to a finding, or a sentence about how to get them.
 
     Args:
-        settings: the run's.
-        instruments: the process's.
+        settings: the settings of the run.
+        instruments: the instruments of the process.
         suspects: the tests that the next run tracks from the start.
         so_far: reads what is known of the test that runs.
         rerun: runs a test once more.

@@ -1,4 +1,4 @@
-"""What other plugins add by our hooks, looked over once for a run."""
+"""What other plugins add by our hooks, checked once for a run."""
 
 from __future__ import annotations
 

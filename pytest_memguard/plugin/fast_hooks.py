@@ -66,8 +66,8 @@ class FastHooks:
     Args:
         tests: knows what tests are measured for.
         slow: what is done where this is not enough.
-        instruments: the process's.
-        mark: the kernel's.
+        instruments: the instruments of the process.
+        mark: the high-water mark of the kernel.
         estimator: bounds the slack.
         children: follows the descendants of tests.
     """

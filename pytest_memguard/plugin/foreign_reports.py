@@ -36,7 +36,7 @@ class UntilFork:
     """Registers `ForeignReports` where this process has workers, or once it has forked.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         take: takes a report that has something attached.
     """
 

@@ -69,7 +69,7 @@ def _begin_flight(config: pytest.Config, *, alone: bool) -> None:
     """Begin a flight record where there is to be one, and look for those of lost runs.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         alone: whether a run without workers has one, too.
     """
     worker_input = getattr(config, "workerinput", None)
@@ -148,7 +148,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Look for a marker or fixture of ours."""
     on_demand = session.config.stash.get(options.ON_DEMAND, None)
     if on_demand is not None:
-        on_demand.look(session)
+        on_demand.find(session)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -156,7 +156,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Look for markers of ours that tests got while they ran."""
     on_demand = session.config.stash.get(options.ON_DEMAND, None)
     if on_demand is not None:
-        on_demand.look_again(session)
+        on_demand.find_late(session)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -173,7 +173,7 @@ class OnDemand:
     It is no plugin: pytest looks for hooks and fixtures among all names of each, in every run.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -182,7 +182,7 @@ class OnDemand:
         self._is_idle = True
         self._late: list[str] = []
 
-    def look(self, session: pytest.Session) -> None:
+    def find(self, session: pytest.Session) -> None:
         """Look for a marker or fixture of ours.
 
         Raises:
@@ -220,7 +220,7 @@ class OnDemand:
             if collector is not None:
                 collector.pytest_testnodedown(node)
 
-    def look_again(self, session: pytest.Session) -> None:
+    def find_late(self, session: pytest.Session) -> None:
         """Look for markers of ours that tests got while they ran."""
         if self._is_idle:
             output = getattr(self._config, "workeroutput", None)

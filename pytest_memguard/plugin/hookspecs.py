@@ -18,7 +18,7 @@ def pytest_memguard_probes(config: pytest.Config) -> Sequence[Meter]:  # type: i
     """Return probes, each of which measures one more metric.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
 
 
@@ -27,7 +27,7 @@ def pytest_memguard_checks(config: pytest.Config) -> Sequence[Check]:  # type: i
     """Return checks, each of which is one more reason to fail a test.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
 
 
@@ -36,5 +36,5 @@ def pytest_memguard_renderers(config: pytest.Config) -> Sequence[Renderer]:  # t
     """Return renderers, each of which writes a run in one more format.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """

@@ -36,8 +36,8 @@ class ItemHooks:
     """Measures tests, in every process that runs any, and acts on what was found.
 
     Args:
-        settings: the run's.
-        instruments: the process's.
+        settings: the settings of the run.
+        instruments: the instruments of the process.
         suspects: the tests whose last run left a question.
         sink: takes outcomes; ``None`` in a worker, whose outcomes travel on reports.
         root: what paths are shown relative to.

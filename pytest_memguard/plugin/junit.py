@@ -21,7 +21,7 @@ class JunitProperties:
     are whole pages.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
 
     def __init__(self, config: pytest.Config) -> None:

@@ -21,7 +21,7 @@ def write_unheeded(reporter: pytest.TerminalReporter, late: list[str]) -> None:
     """Say which markers had no effect, because nothing was measured in the whole run.
 
     Args:
-        reporter: pytest's.
+        reporter: the terminal reporter of pytest.
         late: tests and names of markers, as `late_markers` returns them.
     """
     reporter.section("memory")

@@ -44,12 +44,12 @@ class LoadedLibraries:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Tell the controller."""
+        """Report to the controller."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output[KEY] = sorted(self.names())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take what a worker tells at its end."""
+        """Take what a worker reports at its end."""
         self.add(getattr(node, "workeroutput", {}).get(KEY, ()))

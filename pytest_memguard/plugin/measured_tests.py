@@ -30,8 +30,8 @@ class MeasuredTests:
     """Begins to measure tests, one after the other, and takes their stages.
 
     Args:
-        settings: the run's.
-        instruments: the process's.
+        settings: the settings of the run.
+        instruments: the instruments of the process.
         suspects: has the tests to trace from the start.
         checks: judge what was measured.
         activate: called when there is going to be something to report about a test.
@@ -142,8 +142,8 @@ class MeasuredTests:
         """What a test is measured for; kept for others with the same plan.
 
         Args:
-            plan: the test's.
-            nodeid: the test's.
+            plan: the plan of the test.
+            nodeid: the node id of the test.
         """
         if nodeid in self._traced:
             return self._required(plan) | Requirements(track=True)

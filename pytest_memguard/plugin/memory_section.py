@@ -26,8 +26,8 @@ class MemorySection:
     """What is printed of the results of a run.
 
     Args:
-        config: pytest's.
-        settings: the run's.
+        config: the configuration of pytest.
+        settings: the settings of the run.
         results: of all tests.
         totals: returns the sums over them.
     """
@@ -53,7 +53,7 @@ class MemorySection:
         """Print the section, if there is anything in it.
 
         Args:
-            terminalreporter: pytest's.
+            terminalreporter: the terminal reporter of pytest.
             remarks: what has to be seen of the run as a whole.
             closing_lines: which files were written.
         """

@@ -58,7 +58,7 @@ _MARKERS: Final = {
 
 
 def names_in_use(items: list[pytest.Item]) -> set[str]:
-    """Which of our markers, fixture and stages a suite uses; every node is looked at once.
+    """Which of our markers, fixture and stages a suite uses; every node is read once.
 
     Code that has loaded `pytest_memguard.stage` may have budgets on its stages.
     """

@@ -233,7 +233,7 @@ def flight_places(config: pytest.Config) -> list[Path]:
     The first is beside what ``--cache-clear`` removes, because every worker clears the cache.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
     root = config.rootpath
     places: list[Path] = []

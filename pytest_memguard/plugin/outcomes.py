@@ -49,7 +49,7 @@ class OutcomeHooks:
     calls that measure it, and in a run with budgets alone most tests have nothing to report.
 
     Args:
-        settings: the run's.
+        settings: the settings of the run.
         suspects: the tests whose last run left a question.
         tests: knows which of them are measured.
         so_far: reads what is known of the one that runs.
@@ -122,7 +122,7 @@ class OutcomeHooks:
             self._complete_call_report(report)
         elif call.when == "teardown":
             self._children.end(was_measured=state.is_measured)
-            if self._has_something_to_tell(item):
+            if self._has_something_to_report(item):
                 self._hand_on(item, report)
             self.watched.readings = []
             if not state.is_fast:
@@ -130,7 +130,7 @@ class OutcomeHooks:
             state.leak = None
         return report
 
-    def _has_something_to_tell(self, item: pytest.Item) -> bool:
+    def _has_something_to_report(self, item: pytest.Item) -> bool:
         nodeid, state = item.nodeid, self._state
         if state.leak is not None or self.watched.readings or self._checks.reports(nodeid):
             return True

@@ -20,8 +20,8 @@ class Outputs:
     """Writes files at the end of a run, in the process that talks to the user.
 
     Args:
-        config: pytest's.
-        settings: the run's.
+        config: the configuration of pytest.
+        settings: the settings of the run.
         collector: has every outcome.
 
     Raises:

@@ -111,7 +111,7 @@ class Phases:
             raise printed(check.error)(one_line(f"{finding.text} ({finding.rule})"), [finding])
 
     def end_call(self, item: pytest.Item, *, failed: bool) -> None:
-        """Stop measuring the call, if anybody does, and act on what was found.
+        """Stop measuring the call, if it is measured, and act on the findings.
 
         Raises:
             BudgetExceeded: if a budget was exceeded and the test has not failed itself.

@@ -118,7 +118,7 @@ def show_long_checks(config: pytest.Config, used: set[str]) -> None:
     """Prepare to show leak checks that last, if there is a terminal to show them on.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         used: which of our names the suite uses.
     """
     if settings_of(config).leak_check != "all" and not used & {*LEAK_MARKERS, "memguard"}:
@@ -147,7 +147,7 @@ def load_what_tests_need(used: set[str], plans: Sequence[TestPlan], settings: Se
     Args:
         used: which of our names the suite uses.
         plans: of all tests that have one.
-        settings: the run's.
+        settings: the settings of the run.
     """
     if used or plans or settings.measures_all:
         from pytest_memguard.measure import detail, stages  # noqa: F401  for their loading
@@ -167,7 +167,7 @@ def repeat_tests(config: pytest.Config, items: ItemHooks) -> None:
     """Register what repeats tests to check them for leaks, if there are any to check.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         items: the hooks around tests.
     """
     check = items.checks.find("leak")

@@ -106,7 +106,7 @@ def begin_parallel(config: pytest.Config, collector: Collector | None) -> None:
     """Let tests wait until there is memory for them.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         collector: the report's half; ``None`` in a worker.
     """
     from pytest_memguard.plugin.parallel import parallel_start
@@ -121,7 +121,7 @@ def register_traced_line(config: pytest.Config, suspects: Suspects) -> None:
     """Register what says how many tests are traced, unless it has been.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         suspects: the tests.
     """
     if not config.pluginmanager.hasplugin(TRACED_LINE):
@@ -134,8 +134,8 @@ def register_reports(
     """Register what prints, beside the collector.
 
     Args:
-        config: pytest's.
-        settings: the run's.
+        config: the configuration of pytest.
+        settings: the settings of the run.
         collector: has every outcome.
         checks: those of other plugins.
     """

@@ -31,7 +31,7 @@ class Suspects:
     is forgotten once it stays within its budgets.
 
     Args:
-        cache: pytest's; ``None`` where it is switched off.
+        cache: the cache of pytest; ``None`` where it is switched off.
 
     Attributes:
         traced: those that this run traces.

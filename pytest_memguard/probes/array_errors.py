@@ -26,7 +26,7 @@ class ArrayErrors:
         self._note = note
         self._replaced: tuple[Any, Callable[..., None]] | None = None
 
-    def look(self) -> None:
+    def replace(self) -> None:
         """Find the class, if numpy is loaded by now."""
         if self._replaced is not None:
             return

@@ -51,7 +51,7 @@ class RaisedErrors:
         self._is_watching = True
 
     def end(self) -> bool:
-        """Note no more; return whether one was raised that may be anyone's."""
+        """Note no more; return whether an error of unknown origin was raised."""
         self._is_watching = False
         return False
 

@@ -90,13 +90,13 @@ class TreeClient:
 
     def pause(self) -> None:
         """Take no samples until further notice."""
-        self._tell("pause", ())
+        self._order("pause", ())
 
     def resume(self, hidden: Iterable[int]) -> None:
         """Go on, and leave some more processes out."""
-        self._tell("resume", hidden)
+        self._order("resume", hidden)
 
-    def _tell(self, what: str, hidden: Iterable[int]) -> None:
+    def _order(self, what: str, hidden: Iterable[int]) -> None:
         """Have the sampler do something, and wait until it has."""
         if self.pid != os.getpid() or not self.marks or self._problem:
             return

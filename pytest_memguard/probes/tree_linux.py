@@ -250,7 +250,7 @@ class LinuxTree:
             below_least -= copied
             below_most -= copied
         # strangers have a part of each page that the first process was forked with, and so in
-        # the sums above; but no one has a part of what descendants have for themselves
+        # the sums above; but strangers have no part of what descendants have for themselves
         least = max(least, self.root.anonymous + private)
         below_least = max(private, below_least)
         return TreeSample(

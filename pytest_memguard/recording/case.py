@@ -258,7 +258,7 @@ class Case:
             sized = with_own_sizes(diagnosis, self._timed, self._reader.collect)
             self._explanation.found(sized)
         except CallFailed:
-            return None  # the look to come says so
+            return None  # the explanation to come reports it
         except Exception as error:  # noqa: BLE001  as above
             self._explanation.broke(error)
             return None

@@ -146,7 +146,7 @@ class LeakCheck:
         frozen = gc.get_freeze_count() == 0
         self._heap.collect()
         if frozen:
-            gc.freeze()  # collections in between look at what is new alone
+            gc.freeze()  # collections in between traverse new objects alone
         reader = WatchedSignals(
             self.counters(resources=resources),
             respect_disabled=respect_disabled,

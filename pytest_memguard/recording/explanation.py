@@ -179,7 +179,7 @@ class Explanation:
         If both found the same holder, the division knows better which of its items is new.
 
         Args:
-            path: the division's.
+            path: the path of the division.
         """
         known = self.diagnosis.path if self.diagnosis is not None else None
         if path is None or self.diagnosis is None or (known and not _is_same(known, path)):
@@ -194,7 +194,7 @@ class Explanation:
         """Return whether the division's explanation of the only leak is preferred.
 
         Args:
-            part: the division's.
+            part: the part of the division.
         """
         return self._only_reaches(part) or self._accounts_for_less(part)
 

@@ -49,7 +49,7 @@ def searched_further(
         signals = [rate.signal for rate in verdict.rates]
         no_holder = diagnosis.path is None and not diagnosis.types
         if no_holder and may_be_python_memory(diagnosis, signals) and in_time >= 2 * most:
-            diagnosis, found = _looked_inside(call, most, diagnosis, found)
+            diagnosis, found = _grown_inside(call, most, diagnosis, found)
         watched = max(_LEAST_CALLS, min(most, int(in_time / _SLOWER)))
         return _watched(call, watched, diagnosis, _gauges(diagnosis, found, verdict)), found
     except OutOfTime:
@@ -59,7 +59,7 @@ def searched_further(
         return replace(diagnosis, notes=(*diagnosis.notes, note)), found
 
 
-def _looked_inside(
+def _grown_inside(
     call: Callable[[], None], calls: int, diagnosis: Diagnosis, found: GrowthFound
 ) -> tuple[Diagnosis, GrowthFound]:
     """Return what grows inside an object, if anything does."""

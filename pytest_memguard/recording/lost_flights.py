@@ -51,7 +51,7 @@ def lost_in(run: LostRun) -> list[LostWorker]:
 
 
 def _ending_since(about: Json) -> Ending:
-    """Return what the out-of-memory counter says about a run whose end no one has seen."""
+    """Return what the out-of-memory counter says about a run whose end was not recorded."""
     before, counter = about.get("oom_kills"), read_oom_counter()
     kills: int | None = None
     source = "its end was not seen"

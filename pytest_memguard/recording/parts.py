@@ -478,7 +478,7 @@ def _is_left(rate: Rate, causes: Sequence[Cause]) -> bool:
         return known < _EXPLAINED * rate.per_call
     if rate.signal == "C heap":
         if any(cause.is_population for cause in causes):
-            return False  # their tables: of some of them, since not all were looked at
+            return False  # their tables: of some of them, since not all were examined
         known += sum(map(_table_growth, causes))
     # blocks that were found are all there is of Python's
     return rate.signal != "blocks" and known < _EXPLAINED * rate.per_call

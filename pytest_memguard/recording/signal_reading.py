@@ -10,7 +10,7 @@ from pytest_memguard.model.leaks import Signal
 
 
 class SignalReading(Protocol):
-    """Reads the signals: `recording.reader.Looks`, or a replacement."""
+    """Reads the signals: `recording.settled_signals.SettledSignals`, or a replacement."""
 
     @property
     def signals(self) -> Sequence[Signal]:

@@ -21,7 +21,7 @@ from pytest_memguard.recording.token_file import TokenFile
 
 _PAUSE_AT_HEAD: Final = 0.004
 _PAUSE_BEHIND: Final = 0.02
-"""Seconds between two looks of a test that waits: first in the queue, and behind others."""
+"""Seconds between two checks of a test that waits: first in the queue, and behind others."""
 
 ALONE: Final = "nothing is known yet: it runs alone"
 MEDIAN: Final = "the median of this run"

@@ -83,7 +83,7 @@ def is_run_folder(path: Path) -> bool:
 
 
 def prune(parent: Path, most: int = MOST_KEPT) -> None:
-    """Remove the oldest runs that were reported, except those with files no one could read.
+    """Remove the oldest runs that were reported, except those with unreadable files.
 
     Args:
         parent: the folder of all runs; it need not exist.

@@ -135,7 +135,7 @@ def _hidden(path: Path) -> Path:
 
 
 def _check_owner(parent: Path) -> None:
-    """Refuse a folder that another user has made: anyone can among temporary files.
+    """Refuse a folder that another user has made: any user can among temporary files.
 
     Raises:
         PermissionError: if it is that of another user, or a link.

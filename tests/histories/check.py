@@ -162,7 +162,7 @@ def checker(
     """What checks histories, with the processes it needs.
 
     Args:
-        flags: pytest's.
+        flags: the flags of pytest.
         pinned: whether the thresholds of the C library are the same in all processes.
         free_chunks: MiB of a C heap with free chunks before the first test.
     """

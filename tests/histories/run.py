@@ -25,7 +25,7 @@ class Runner:
 
     Args:
         folder: for files.
-        flags: pytest's.
+        flags: the flags of pytest.
         free_chunks: MiB of a C heap with free chunks before the first test.
         environment: variables beside those of this process.
     """

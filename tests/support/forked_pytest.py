@@ -155,7 +155,7 @@ def fresh_pytest(arguments: Sequence[str], output: Path) -> pytest.RunResult:
     """Run pytest as ``python -m pytest`` would here, in a fork.
 
     Args:
-        arguments: pytest's.
+        arguments: the arguments of pytest.
         output: the folder where what it prints is kept.
     """
     here = str(Path.cwd())

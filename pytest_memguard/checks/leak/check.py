@@ -26,7 +26,7 @@ class LeakTestCheck(TestCheck):
     The hooks that repeat tests read `plans`; nothing is measured in the test's own run.
 
     Args:
-        settings: the run's.
+        settings: the settings of the run.
         known: the file of leaks that were accepted before.
         root: what paths are shown relative to, with a separator at its end.
         functions_alone: whether tests check functions at most, by the fixture.

@@ -43,7 +43,7 @@ class LeakPlanner:
     """Finds each test's leak plan.
 
     Args:
-        settings: the run's.
+        settings: the settings of the run.
     """
 
     def __init__(self, settings: Settings) -> None:

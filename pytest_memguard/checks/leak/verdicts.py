@@ -20,7 +20,7 @@ class LeakVerdicts:
     """Decides about the readings of leak checks.
 
     Args:
-        settings: the run's.
+        settings: the settings of the run.
         root: what paths are shown relative to, with a separator at its end.
     """
 

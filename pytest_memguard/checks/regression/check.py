@@ -48,7 +48,7 @@ class RegressionCheck(TestCheck):
     """Holds tests against the baseline.
 
     Args:
-        settings: the run's.
+        settings: the settings of the run.
         records: what is on record here, by metric: the environment, and entries by node id.
         old: all that is on record.
         file: the baseline, as a message names it.
@@ -153,7 +153,7 @@ class RegressionCheck(TestCheck):
         """What is to be made of a finding about a limit that the baseline sets.
 
         Args:
-            finding: the judge's.
+            finding: the finding of the judge.
             so_far: what was measured of the test so far.
             seconds: what its call took; ``None`` if it must not be measured again.
 

@@ -116,7 +116,7 @@ class Comparison:
             if nodeid in gone
         ]
         for change in sorted(changes, key=lambda change: change.nodeid):
-            self._tell("gone", change)
+            self._list("gone", change)
         self._counts["gone"] += len({change.nodeid for change in changes})
 
     @property
@@ -178,9 +178,9 @@ class Comparison:
             kind: what it counts as so far.
         """
         if change.kind in _LISTED and change.subject == "peak":
-            self._tell(change.kind, change)
+            self._list(change.kind, change)
             return kind or change.kind
         return kind or _WITHOUT_FINDING.get(change.kind, "same")
 
-    def _tell(self, kind: str, change: Change) -> None:
+    def _list(self, kind: str, change: Change) -> None:
         self._groups.setdefault(kind, ChangeGroup()).add(change)

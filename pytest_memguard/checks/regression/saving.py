@@ -40,7 +40,7 @@ class Saver:
     """Stores what passed.
 
     Args:
-        settings: the run's.
+        settings: the settings of the run.
         path: the file.
         file: what a message calls it.
         root: folder that paths of lines are made relative to.

@@ -36,7 +36,7 @@ class BaselineReport:
 
     Args:
         collector: has every outcome.
-        settings: the run's.
+        settings: the settings of the run.
         scope: knows which tests there are.
         record: what is on record, and where it is kept.
         confirm: measures tests again, if any does.

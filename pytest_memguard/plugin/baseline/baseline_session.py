@@ -65,7 +65,7 @@ def register_baseline(
     """Register what compares and stores.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         parts: what was read.
         collector: the report's half; ``None`` in a worker.
         instruments: of a process that runs tests; ``None`` in others.

@@ -37,8 +37,8 @@ class HistoryReport:
     """Appends the run to the history, in the process that talks to the user.
 
     Args:
-        config: pytest's.
-        settings: the run's.
+        config: the configuration of pytest.
+        settings: the settings of the run.
         collector: has every outcome.
 
     Raises:
@@ -86,7 +86,7 @@ class HistoryReport:
         tests = sum(1 for _ in self._readings())
         if not tests:
             if not self._config.getoption("collectonly"):
-                self._tell(f"no test was measured, {self.location} is as it was")
+                self._add_line(f"no test was measured, {self.location} is as it was")
             return
         run = PastRun(
             number=0,
@@ -104,11 +104,11 @@ class HistoryReport:
             finally:
                 database.close()
         except (ConfigError, StoreError) as error:
-            self._tell(f"the run could not be appended to the history: {error}")
+            self._add_line(f"the run could not be appended to the history: {error}")
             if session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         else:
-            self._tell(_saved_line(run, number, self.location))
+            self._add_line(_saved_line(run, number, self.location))
 
     def _readings(self) -> Iterator[PastReading]:
         deaths = {one.running: short_cause(one) for one in self._collector.lost()}
@@ -117,7 +117,7 @@ class HistoryReport:
             death = reading.death or deaths.get(reading.nodeid, "")
             yield replace(reading, need=need, waited=waited, death=death)
 
-    def _tell(self, line: str) -> None:
+    def _add_line(self, line: str) -> None:
         self._collector.closing_lines.append(line)
 
     def _aborted(self, session: pytest.Session, status: int) -> str:

@@ -129,7 +129,7 @@ def regression_check(
     """The check for the tests of this process.
 
     Args:
-        settings: the run's.
+        settings: the settings of the run.
         record: what is on record.
         confirm: measures suspects again, if asked for.
     """

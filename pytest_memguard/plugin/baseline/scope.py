@@ -27,7 +27,7 @@ class Scope:
     """Watches the collection, here or in the workers.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -71,7 +71,7 @@ class Scope:
 
     @property
     def present(self) -> frozenset[str]:
-        """Every test that is there, as far as anybody saw."""
+        """Every test that is there, as far as any process has seen."""
         return self._seen[0] if len(self._seen) == 1 else frozenset().union(*self._seen)
 
     def partial(self) -> str:

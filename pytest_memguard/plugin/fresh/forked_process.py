@@ -17,7 +17,7 @@ def process_for(
     """Return the fresh process of a run, which is the same for all that ask for it.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         prepare: sets the session up there, where it is not when the process is forked.
     """
     process = config.stash.get(PROCESS, None)

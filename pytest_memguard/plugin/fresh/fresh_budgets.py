@@ -61,7 +61,7 @@ class FreshBudgets:
     """Has budgets judged in a process that was forked before the first test.
 
     Args:
-        settings: the run's.
+        settings: the settings of the run.
 
     Attributes:
         tests: those that were measured again.
@@ -95,7 +95,7 @@ class FreshBudgets:
         """Have the process forked before the first test, if any budget may need it.
 
         Args:
-            config: pytest's.
+            config: the configuration of pytest.
             plans: of the tests.
             share: knows which tests had to go without memray.
             process_for: returns the process of the run, or makes it.
@@ -111,7 +111,7 @@ class FreshBudgets:
         """A finding on a budget as it is after the test has been measured again.
 
         Args:
-            finding: the judge's.
+            finding: the finding of the judge.
             so_far: what was measured of the test so far.
             seconds: what its call took; ``None`` if it must not be run again.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def make_ready(rerun: Rerun) -> None:
-    """In the process that forks these children: leave little of the heap for them to look at.
+    """In the process that forks these children: leave little of the heap for them to traverse.
 
     Args:
         rerun: runs tests there.
@@ -65,7 +65,7 @@ def answer(
     if names_fills:
         return {"fills": _fills_of(lambda: rerun.unmeasured((item, *others)))}
     gc.collect()
-    freeze()  # the collections of the test need not look at what was there before
+    freeze()  # the collections of the test need not traverse what was there before
     before = set(sys.modules)
     cold = rerun.alone(item, metric, foreign=foreign)
     libraries = sorted(libraries_of(sys.modules.keys() - before))

@@ -37,7 +37,7 @@ class FreshProcess:
     """Forks the process, and asks it; what runs there is loaded when it is first asked.
 
     Args:
-        settings: the run's.
+        settings: the settings of the run.
         rerun: returns what runs tests once more.
         prepare: makes ready for the first question, in the process that was forked.
     """

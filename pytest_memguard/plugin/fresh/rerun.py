@@ -30,7 +30,7 @@ class Rerun:
     Args:
         tests: begins to measure them.
         so_far: reads what is known of the one that runs.
-        instruments: the process's.
+        instruments: the instruments of the process.
         prepare: has setup measured, and keeps what is known of a test when it has ended.
     """
 

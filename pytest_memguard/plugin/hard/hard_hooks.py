@@ -40,7 +40,7 @@ class HardHooks:
     """Registers the hooks around tests inside all that measure them.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         items: measures tests.
         of_call_alone: whether all hard budgets are on calls, and there are no stages.
         all_hard: whether every budget on resident memory is hard, those of stages too.

@@ -25,8 +25,8 @@ def begin(
     """Hold tests to their hard budgets, if they have any.
 
     Args:
-        config: pytest's.
-        settings: the run's.
+        config: the configuration of pytest.
+        settings: the settings of the run.
         items: measures tests.
         plans: of all tests that have one.
         used: which of our names the suite uses.

@@ -44,7 +44,7 @@ class IsolatedChild:
     """The hooks and the loop of a child.
 
     Args:
-        session: pytest's; its tests are known.
+        session: the session of pytest; its tests are known.
         stack: a file for the Python stack of a child that dies.
         plans: of the tests that are isolated.
     """

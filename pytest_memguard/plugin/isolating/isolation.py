@@ -40,8 +40,8 @@ def plan_isolation(
     """How each test is isolated that is.
 
     Args:
-        session: pytest's; its tests are known.
-        settings: the run's.
+        session: the session of pytest; its tests are known.
+        settings: the settings of the run.
         problems: takes what is wrong with markers.
     """
     planner = IsolationPlanner(settings.isolate)
@@ -55,7 +55,7 @@ def begin(
     """Have tests isolated, inside all hooks that prepare for the first of them.
 
     Args:
-        session: pytest's; its tests are known.
+        session: the session of pytest; its tests are known.
         items: measures tests.
         plans: of those that are isolated.
     """
@@ -84,7 +84,7 @@ class Isolation:
     """Has isolated tests run in children, and reports what they report.
 
     Args:
-        session: pytest's; its tests are known.
+        session: the session of pytest; its tests are known.
         plans: of the tests that are isolated.
         items: measures tests.
     """

@@ -25,7 +25,7 @@ class AbortStop:
     """Raises an exception in the running test when the signal arrives.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         reason: why the run is stopped, in one sentence.
 
     Attributes:

@@ -45,8 +45,8 @@ def begin(config: pytest.Config, settings: Settings) -> None:
     """Let the run be stopped when it uses too much.
 
     Args:
-        config: pytest's.
-        settings: the run's.
+        config: the configuration of pytest.
+        settings: the settings of the run.
     """
     where = settings.where("abort_at")
     size = settings.abort_at or 0
@@ -68,7 +68,7 @@ class AbortWatch(AbortStop):
     """Watches a run from the process that reports.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         size: bytes that the run may use; `AUTO`: as much as limits of the system allow.
         where: source of the setting.
     """

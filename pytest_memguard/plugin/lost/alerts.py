@@ -30,8 +30,8 @@ def begin_alerts(config: pytest.Config, settings: Settings) -> None:
     """Have levels of memory reported.
 
     Args:
-        config: pytest's.
-        settings: the run's.
+        config: the configuration of pytest.
+        settings: the settings of the run.
     """
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     levels: dict[AlertSignal, list[AlertLevel]] = {}
@@ -57,8 +57,8 @@ class AlertReport:
     """Prints alerts in the process that reports.
 
     Args:
-        config: pytest's.
-        settings: the run's.
+        config: the configuration of pytest.
+        settings: the settings of the run.
         problems: why some signals cannot be read.
     """
 

@@ -22,7 +22,7 @@ def make_folder(config: pytest.Config) -> tuple[RunFolder | None, str]:
     """Make the folder for the records of this run.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
 
     Returns:
         The folder, and why there is none.

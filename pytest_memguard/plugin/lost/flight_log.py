@@ -18,7 +18,7 @@ def record_worker(config: pytest.Config, path: str, worker: str) -> None:
     """Begin the record of a worker of pytest-xdist.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         path: the file.
         worker: name of the worker.
     """
@@ -33,7 +33,7 @@ def record_alone(config: pytest.Config) -> None:
     """Begin the record of a run without workers.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
     from pytest_memguard.plugin.lost.flight_folder import make_folder
 

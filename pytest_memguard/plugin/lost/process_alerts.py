@@ -51,7 +51,7 @@ class ProcessAlerts:
     """Reads in the process that runs tests which levels it has reached.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         levels: of each signal, the lowest first.
         readers: of those signals that can be read.
         worker: name of the pytest-xdist worker; empty without one.

@@ -33,8 +33,8 @@ def begin_reruns(config: pytest.Config, settings: Settings) -> None:
     """Have killed tests run once more, if there are going to be workers.
 
     Args:
-        config: pytest's.
-        settings: the run's.
+        config: the configuration of pytest.
+        settings: the settings of the run.
     """
     if hasattr(config, "workerinput"):
         return

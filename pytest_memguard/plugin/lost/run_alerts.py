@@ -27,7 +27,7 @@ class RunAlerts:
     """Has the memory of a run watched from the process that reports.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         levels: the lowest first.
         show: takes a new alert.
         miss: takes a signal that is not read, or not any more, and why.

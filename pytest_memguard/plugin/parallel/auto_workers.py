@@ -25,7 +25,7 @@ def number_of_workers(config: pytest.Config, cores: int) -> int:
     """Return how many workers to start.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         cores: how many there would be without regard to memory.
     """
     if os.environ.get(_CHOSEN):

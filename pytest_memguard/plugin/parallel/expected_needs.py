@@ -16,7 +16,7 @@ class ExpectedNeeds:
     """Finds what tests are expected to need, before they run.
 
     Args:
-        settings: the run's.
+        settings: the settings of the run.
         recorded: bytes by node id, for each source; the first that has a test counts.
     """
 

@@ -44,7 +44,7 @@ def needs_check(config: pytest.Config, *, are_declared: bool) -> NeedsCheck:
     """Return the check of what tests declare.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         are_declared: whether any test declares something.
     """
     expected = config.stash.get(EXPECTED, None)

@@ -33,7 +33,7 @@ class ParallelReport:
     """Collects how tests came to start.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         collector: prints the lines at the end.
         run: how much there is to share.
         recorded: number of tests whose need is recorded, for each source.

@@ -40,7 +40,7 @@ def begin_worker(config: pytest.Config) -> None:
     """Let the tests of a worker of pytest-xdist share the memory.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
     worker_input: Mapping[str, Any] = config.workerinput  # type: ignore[attr-defined]
     text, settings = worker_input.get(INPUT), settings_of(config)
@@ -64,7 +64,7 @@ def begin(config: pytest.Config, collector: Collector) -> None:
     """Let the tests of a run share the memory, in the process that talks to the user.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         collector: prints the lines at the end.
 
     Raises:

@@ -30,7 +30,7 @@ class ParallelTests:
     """Asks for memory before each test that is not known to need next to nothing.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         tokens: this process's part in the memory.
         expected: what tests are expected to need.
         order: "heavy", or the order of collection.

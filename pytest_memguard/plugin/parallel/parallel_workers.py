@@ -101,7 +101,7 @@ class ParallelWorkers:
         self._tokens.close()
 
     def _look(self) -> None:
-        """Look at what workers have, and who waits; called by the thread that samples."""
+        """Read what workers have, and which of them wait; called by the thread that samples."""
         self._tokens.note_level()
         now, since = time.monotonic(), self._since
         self._since = {}
@@ -128,7 +128,7 @@ def patience_of(config: pytest.Config) -> float:
     """Return the seconds for which a test waits before there is anything to see.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
     verbosity = config.get_verbosity()
     return inf if verbosity < 0 else _PATIENCE_WITH_V if verbosity else _PATIENCE
@@ -138,7 +138,7 @@ def write_line(config: pytest.Config, line: str) -> None:
     """Print a line between those of tests.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         line: the line.
     """
     terminal: Any = config.pluginmanager.getplugin("terminalreporter")

@@ -43,7 +43,7 @@ def recorded_needs(config: pytest.Config) -> RecordedNeeds:
     """Return what is recorded of tests: the peak of the call, with children where measured.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
     problems: list[str] = []
     sizes: dict[str, Mapping[str, int]] = {}

@@ -48,7 +48,7 @@ def shared_size(config: pytest.Config, others: Iterable[Share]) -> SharedSize:
     """Return how much memory the tests share.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         others: the shares of processes of other runs.
 
     Raises:

@@ -12,7 +12,7 @@ def cached_value(config: pytest.Config, key: str) -> object:
     """Return a value that an earlier run has stored; ``None`` if there is none.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         key: name of the value.
     """
     if config.getoption("cacheclear", default=True):  # or there is no cache

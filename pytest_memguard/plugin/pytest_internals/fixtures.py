@@ -68,7 +68,7 @@ class Definitions:
     They are defined for this test, so a run of the suite has them once.
 
     Args:
-        session: the test's.
+        session: the session of the test.
     """
 
     def __init__(self, session: pytest.Session) -> None:

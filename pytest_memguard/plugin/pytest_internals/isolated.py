@@ -21,7 +21,7 @@ def leave_reports_to(
     """Let only some plugins hear what is reported in this process.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         names: of the hooks by which things are reported.
         kept: the plugins that hear of it.
     """
@@ -67,7 +67,7 @@ def forget_unread(config: pytest.Config, report: pytest.TestReport) -> None:
     these, unless they have captured output.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         report: all plugins have it.
     """
     is_shown = report.when == "call" or not report.passed or report.sections
@@ -120,7 +120,7 @@ def tear_down(session: Any, nextitem: pytest.Item | None) -> CallInfo[None] | No
     """Tear down what tests have set up in this process and the next one does not need.
 
     Args:
-        session: pytest's.
+        session: the session of pytest.
         nextitem: the next test.
 
     Returns:

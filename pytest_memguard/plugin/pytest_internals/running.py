@@ -21,7 +21,7 @@ def detach(config: pytest.Config) -> None:
     at the same position, and pytest empties them whenever it has read them.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
     manager = config.pluginmanager
     for name in _DEBUGGERS:

@@ -21,7 +21,7 @@ class WorkerAlone:
         like: xdist's controller of a worker of the same kind.
 
     Attributes:
-        config: pytest's.
+        config: the configuration of pytest.
         node: xdist's controller of the worker.
         problem: why the test did not run.
     """

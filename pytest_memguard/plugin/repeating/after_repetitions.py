@@ -24,7 +24,7 @@ class AfterRepetitions:
     """Notes in a process that runs tests what fails there.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -40,7 +40,7 @@ class AfterRepetitions:
         """Note what a phase of a test has failed with.
 
         Args:
-            nodeid: the test's.
+            nodeid: the node id of the test.
             error: an error of ours is none that a repetition may have caused.
         """
         if self._wrong and nodeid != self._wrong and not isinstance(error, TextAlone):

@@ -25,7 +25,7 @@ class FunctionLeaks:
     """Checks functions with the settings of the run.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         item: the test that asks.
         items: the hooks that measure it.
     """

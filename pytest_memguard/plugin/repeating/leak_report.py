@@ -23,9 +23,9 @@ class LeakReport:
     """Reports leaks in the process that prints.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         collector: has every outcome.
-        settings: the run's.
+        settings: the settings of the run.
     """
 
     def __init__(self, config: pytest.Config, collector: Collector, settings: Settings) -> None:

@@ -51,7 +51,7 @@ class LeakHooks:
     """The hooks around a test that its leak check needs.
 
     Args:
-        settings: the run's.
+        settings: the settings of the run.
         check: has planned the tests, and decides about what their repetitions show.
         items: the hooks that measure tests and hand their outcomes on.
         after: counts the tests that fail after a repetition has gone wrong.

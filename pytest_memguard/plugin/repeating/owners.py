@@ -21,7 +21,7 @@ def owners_of(config: pytest.Config) -> Owners:
     own plugin keeps would be a fault, and is not excused.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
     """
     manager = config.pluginmanager
     distributions = {

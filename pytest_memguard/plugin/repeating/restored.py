@@ -25,7 +25,7 @@ class Restored:
     assertions call; the timer of faulthandler.
 
     Args:
-        config: pytest's.
+        config: the configuration of pytest.
         filters: the filters of warnings before the test's first call.
     """
 

@@ -195,7 +195,7 @@ def test_a_tracer_has_its_place_back() -> None:
 
 def test_not_for_ever(monkeypatch) -> None:
     """After so many lines nothing more is measured."""
-    monkeypatch.setattr(watching, "_MOST_LOOKS", 10)
+    monkeypatch.setattr(watching, "_MOST_READINGS", 10)
     kept: list[int] = []
     samples = []
 
