@@ -14,7 +14,7 @@ import pytest
 from tests.support.ci_workflows import FOLDER, Scratch, workflow
 
 COMPARE = "${{ github.event_name == 'pull_request' && '--mem-compare' || '' }}"
-TOKEN = "secret"  # noqa: S105  of nobody
+TOKEN = "secret"  # noqa: S105  of no account
 CONDITIONS = {
     "${{ !cancelled() }}": {"pull_request", "workflow_dispatch"},
     "${{ github.event_name == 'pull_request' }}": {"pull_request"},
@@ -140,9 +140,9 @@ def test_github(scratch):
     assert sorted(statuses) == [0, 1]
     assert "\n::error file=test_code.py,line=4,title=regression%3A test_code.py" in printed
     assert github.job("memory", "pull_request")[0] == 0
-    asked, told = scratch.text("calls").splitlines()[-2:]
+    asked, posted = scratch.text("calls").splitlines()[-2:]
     assert asked.startswith("api --paginate repos/us/rows/issues/7/comments --jq ")
-    assert told == "pr comment 7 --repo us/rows --body-file comment.md"
+    assert posted == "pr comment 7 --repo us/rows --body-file comment.md"
     comment = scratch.text("comment")
     assert comment.startswith("<!-- memguard -->\n## Memory compared, 2 tests: 1 regression")
     assert re.search(r"\| `test_code.py::test_load` \|.*\| \*\*regression\*\* \|", comment)

@@ -144,7 +144,7 @@ def test_tests_that_did_not_pass(capsys) -> None:
 
 
 def test_undecided(capsys) -> None:
-    """What cannot be reported is no regression, and has its reason."""
+    """A comparison that cannot be decided is no regression, and has its reason."""
     old = write_run("old.json", passed("a", 10))
     new = write_run("new.json", passed("a", 25, imports=100))
     assert main(["compare", old, new]) == 0
@@ -414,7 +414,7 @@ def test_output_that_cannot_be_written(capsys, flags) -> None:
     "arguments", [["merge", "-o", "x"], ["merge", "a.json"], ["compare", "a.json"]]
 )
 def test_bad_arguments(capsys, arguments) -> None:
-    """What is missing is reported with the usage."""
+    """A missing argument is reported with the usage."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
@@ -435,7 +435,7 @@ def _places_in(data, path=()):
 )
 @given(st.data())
 def test_file_with_any_value_changed(capsys, data) -> None:
-    """Whatever stands in a run in place of one value, the command ends with a status."""
+    """Any other value in a run, in place of one, ends the command with a status."""
     plain = json.loads(json.dumps(as_stored(run_of(replace(OUTCOME, result="passed")))))
     path = data.draw(st.sampled_from(list(_places_in(plain))))
     at = plain

@@ -153,7 +153,7 @@ def test_bad_files(tmp_path, capsys, content, problem) -> None:
 
 
 def test_urls_are_shown_without_password(capsys) -> None:
-    """What cannot be reached is named, its password is not."""
+    """A server that cannot be reached is named without its password."""
     url = "postgresql://me:geheim@127.0.0.1:1/x?connect_timeout=2"
     assert main(["history", "--file", url]) == 2
     error = capsys.readouterr().err

@@ -208,7 +208,7 @@ def test_commit(project, capsys) -> None:
     ],
 )
 def test_bad_input(project, capsys, arguments, problem) -> None:
-    """What cannot be decided ends in status 2 with one line, and the log stays as it is."""
+    """Input that cannot be compared ends in status 2 with one line; the log stays as it is."""
     store(measured("t.py::test_new", 3), name="other.json")
     assert main([*LOG, "try", *arguments]) == 2
     output, error = capsys.readouterr()

@@ -118,7 +118,7 @@ def test_report_of_a_baseline_as_markdown(baseline_file, capsys) -> None:
 
 
 def test_a_part_of_a_baseline() -> None:
-    """What is not shown is counted."""
+    """Rows that are not shown are counted."""
     assert "(1 more; --top N shows more)" in baseline_section(BASELINE, 1)
     assert "*... and 1 more*" in baseline_markdown(BASELINE, 1, COMMENT_LIMIT)
 
@@ -130,7 +130,7 @@ def test_an_empty_baseline() -> None:
 
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_export_to_a_file(run_file, tmp_path, capsys, name) -> None:
-    """What goes to a file is what would be printed, and a line says where it is."""
+    """A file has what would be printed, and a line says where it is."""
     stored, path = run_file(MANY), tmp_path / "deep" / "out"
     assert main(["export", stored, "--format", name]) == 0
     printed = capsys.readouterr().out
@@ -262,7 +262,7 @@ WHOLE = as_stored(RUN)
 )
 @given(st.data())
 def test_any_value_changed(tmp_path, capsys, data) -> None:
-    """Whatever stands in a run in place of one value, the command ends with a status."""
+    """Any other value in a run, in place of one, ends the command with a status."""
     plain = json.loads(json.dumps(WHOLE))
     path = data.draw(st.sampled_from(list(places_in(plain))))
     at = plain

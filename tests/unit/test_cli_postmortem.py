@@ -77,7 +77,7 @@ def test_markdown(lost, capsys) -> None:
 
 
 def test_known_losses(lost, capsys) -> None:
-    """What the run itself has seen of a lost worker is kept."""
+    """Losses that the run itself recorded are kept."""
     lost.keep([replace(LOST, record=str(lost.record("gw0")))])
     assert main(["postmortem"]) == 1
     text = capsys.readouterr().out

@@ -89,7 +89,7 @@ def test_a_program_that_grows_and_its_fix(watch, folder) -> None:
 
 
 def test_json_is_alone_on_standard_output(watch) -> None:
-    """What the command prints goes to standard error, so that the JSON can be parsed."""
+    """Output of the command goes to standard error, so that the JSON can be parsed."""
     status, out, err = watch("--json", *python("print('mine', flush=True)"))
     record = watch_from_json(json.loads(out), "x")
     assert (status, record.growth.state) == (0, "undecided")
@@ -357,7 +357,7 @@ def test_bad_input(watch, folder, arguments, words) -> None:
 
 
 def test_the_command_line_beats_the_file(watch, folder) -> None:
-    """What both set is taken from the command line; an ini file has the same settings."""
+    """The command line takes precedence over the file; an ini file has the same settings."""
     (folder / "w.ini").write_text("[watch]\nduration = 500\nstrict = yes\nwarm-up = 0.1\n")
     with sleeper() as process:
         status, out, _ = watch("--config", "w.ini", "--duration", "0.1", str(process.pid))

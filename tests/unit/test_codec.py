@@ -77,7 +77,7 @@ def test_write() -> None:
 
 
 def test_read() -> None:
-    """What was written is read as the same value."""
+    """A value is read as it was written."""
     assert SHAPE.read(json.loads(json.dumps(STORED))) == SQUARE
 
 

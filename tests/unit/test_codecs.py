@@ -307,7 +307,7 @@ def test_units_of_other_metrics() -> None:
 
 
 def test_state_of_a_leak_check_in_an_older_file() -> None:
-    """What was called unclear up to format 2 is undecided."""
+    """The state unclear of formats up to 2 is read as undecided."""
     data = OUTCOME_CODEC.write(replace(OUTCOME, leak=LEAK))
     data["leak"]["verdict"]["state"] = "unclear"
     leak = OUTCOME_CODEC.read(data).leak

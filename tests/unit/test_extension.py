@@ -44,7 +44,7 @@ def test_whole() -> None:
 
 
 def test_lost_in_one_phase() -> None:
-    """What was lost in one phase is lost for the whole test."""
+    """A reading that was lost in one phase is lost for the whole test."""
     readings = Readings({"setup": {"widgets": reading(0, 0, 0, "gone")}})
     whole = readings.whole("widgets")
     assert whole is not None

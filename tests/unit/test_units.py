@@ -222,7 +222,7 @@ def test_parse_size(written: object, size: int) -> None:
 
 @pytest.mark.parametrize("written", NO_SIZES)
 def test_parse_size_refuses(written: object) -> None:
-    """What is not a size as a whole is refused, quoted, with a hint."""
+    """A text that is not wholly a size is refused, quoted, with a hint."""
     with pytest.raises(ConfigError) as caught:
         parse_size(written)
     assert f"{written!r} is not a size: {HINT}" == str(caught.value)
@@ -254,7 +254,7 @@ def test_parse_bytes(written: object, size: int) -> None:
 
 @pytest.mark.parametrize(("written", "why"), NO_BYTES)
 def test_parse_bytes_refuses(written: object, why: str) -> None:
-    """What is no number of bytes is refused, quoted, with a hint of its own."""
+    """A text that is no number of bytes is refused, quoted, with a hint of its own."""
     with pytest.raises(ConfigError) as caught:
         parse_bytes(written)
     assert str(caught.value) == (
@@ -290,7 +290,7 @@ def test_parse_count(written: object, count: int) -> None:
 
 @pytest.mark.parametrize(("written", "most"), NO_COUNTS)
 def test_parse_count_refuses(written: object, most: str) -> None:
-    """What is no whole number in plain digits, or too large a one, is refused with a hint."""
+    """A text that is no whole number, or too large a one, is refused with a hint."""
     with pytest.raises(ConfigError) as caught:
         parse_count(written, "calls")
     assert str(caught.value) == (
@@ -299,7 +299,7 @@ def test_parse_count_refuses(written: object, most: str) -> None:
 
 
 def test_a_count_may_begin_at_zero() -> None:
-    """What may be left out altogether is counted from 0."""
+    """A count that may be left out altogether starts from 0."""
     assert parse_count("0", "measurements", least=0) == 0
     with pytest.raises(ConfigError, match=r"write a whole number from 0$"):
         parse_count("-1", "measurements", least=0)
@@ -313,7 +313,7 @@ def test_parse_share(written: object, share: float | None) -> None:
 
 @pytest.mark.parametrize("written", NO_SHARES)
 def test_parse_share_refuses(written: object) -> None:
-    """What is no share below 1 is refused, quoted, with a hint."""
+    """A text that is no share below 1 is refused, quoted, with a hint."""
     with pytest.raises(ConfigError) as caught:
         parse_share(written)
     assert (

@@ -84,7 +84,7 @@ def outcome(function):
     ],
 )
 def test_as_the_standard_one(ask) -> None:
-    """What such a class does is what a standard one does."""
+    """A class of this decorator does what a standard one does."""
     Ours(size=0)  # from now on with the constructor that was compiled
     assert outcome(lambda: ask(Standard)) == outcome(lambda: ask(Ours))
 

@@ -103,7 +103,7 @@ def test_all_of_it(free, available, complete) -> None:
 
 
 def test_what_holds_the_blocks_is_large() -> None:
-    """A small number of large objects is held outside the C heap and not tracked."""
+    """The lists that hold the blocks are large enough to lie outside the C heap."""
     filler = Filler()
     filler.fill(slack((16, 40), (64, 17_000)), 0, PLENTY)
     assert [len(part) - part.count(None) for part in filler._kept] == [16_500, 540]
@@ -138,7 +138,7 @@ def test_allowed(monkeypatch, highest, available, allowed) -> None:
 
 
 def test_what_is_held_counts(monkeypatch) -> None:
-    """What was filled before is part of what may be held, until it is dropped."""
+    """Blocks that the filler already holds count towards its limit, until they are dropped."""
     asked = []
     monkeypatch.setattr(
         "pytest_memguard.allocator.filler.plan_blocks",

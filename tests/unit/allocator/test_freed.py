@@ -36,7 +36,7 @@ from tests.support.fresh_process import alone
     ],
 )
 def test_most(most, before, after, objects) -> None:
-    """What left the process and what stays as slack are both bounded, by what is known."""
+    """Memory that left the process and memory that stays as slack are both bounded."""
     names = ("resident", "blocks", "heap", "small")
     first, last = (InUse(**dict(zip(names, v, strict=True))) for v in (before, after))
     assert most == most_freed_between(first, last, objects)

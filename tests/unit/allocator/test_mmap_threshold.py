@@ -123,7 +123,7 @@ KEEPS = "seen(31 * KIB), [seen(8 * KIB, 2), seen(1100, 2)]"
 
 
 def test_blocks_of_1_mib_are_given_back() -> None:
-    """A block of 1,100 KiB is gone once it is freed, and one of 200 KiB may stay."""
+    """A block of 1,100 KiB leaves the process when it is freed; one of 200 KiB may stay."""
     if not is_glibc():
         pytest.skip("this is not glibc")
     program = f"print(json.dumps([give_back_large_blocks(), {KEEPS}, seen(200, 2)]))"
@@ -138,7 +138,7 @@ def test_blocks_of_1_mib_are_given_back() -> None:
     ],
 )
 def test_a_threshold_of_the_user_stays(name, value) -> None:
-    """What was set in the environment about large blocks is left as it is."""
+    """A setting of the environment about large blocks is left as it is."""
     if not is_glibc():
         pytest.skip("this is not glibc")
     program = f"print(json.dumps([give_back_large_blocks(), {KEEPS}]))"

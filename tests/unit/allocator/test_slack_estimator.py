@@ -163,7 +163,7 @@ def test_asks_sooner_where_the_answer_is_expensive(
 
 
 def test_movement_can_make_it_expensive(setting, clock) -> None:
-    """What moved counts for whether the answer is expensive."""
+    """Movement counts for whether the answer is expensive."""
     clock.advance(20 * COST + 0.001)
     assert setting.bound(LEVEL + 100, expensive=5100) == 5100
     assert setting.bound(LEVEL + 101, expensive=5100) == 7000
@@ -241,7 +241,7 @@ UNTOUCHED = FakeSlack(9000, arena_size=6000)
 def test_an_arena_that_was_never_touched_is_no_slack(
     setting, clock, slack, level, blocks, bound
 ) -> None:
-    """What the probe counts is believed as far as resident memory or blocks have moved."""
+    """The probe's count is used as far as resident memory or blocks have moved."""
     setting.probe.answer = slack
     setting.blocks = blocks
     clock.advance(60)
@@ -288,7 +288,7 @@ def test_what_an_instrument_takes_while_slack_is_filled(filling) -> None:
 
 
 def test_while_pymalloc_is_hooked(setting, clock) -> None:
-    """What moved since the last answer is a bound as long as pymalloc reports nothing."""
+    """Movement since the last answer is a bound as long as pymalloc reports nothing."""
     clock.advance(60)
     setting.probe.answer = FakeSlack(300, malloc=300, heap=400, hooked=True)
     setting.blocks -= 1
@@ -303,7 +303,7 @@ def test_while_pymalloc_is_hooked(setting, clock) -> None:
 
 
 def test_hooked_from_the_start(clock) -> None:
-    """What was free before the first answer is not known; what moves later is."""
+    """Slack from before the first answer is not known; later movement is."""
     probe = FakeProbe(clock, FakeSlack(300, malloc=300, hooked=True), COST)
     estimator = SlackEstimator(probe, lambda: 0, lambda: 100)
     assert estimator.bound(LEVEL, 0, NEVER) == 300
@@ -347,7 +347,7 @@ def test_fill_for_a_while(filling) -> None:
 
 
 def test_blocks_that_go_while_it_is_filled(filling) -> None:
-    """What goes during a measurement is slack there, and afterwards."""
+    """Memory freed during a measurement is slack there, and afterwards."""
     filling.estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
     filling.blocks -= 1
     assert filling.bound(LEVEL + 4000, tolerance=10**6) == 542
@@ -415,7 +415,7 @@ def test_whether_anything_was_filled(filling) -> None:
 
 
 def test_filling_again_releases_first(filling) -> None:
-    """What a phase that was interrupted left is not filled twice."""
+    """Slack that an interrupted phase left filled is not filled twice."""
     filling.estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
     filling.estimator.fill_temporarily(LEVEL, 7000, NEVER, 1000)
     assert filling.blocks == 900
@@ -424,7 +424,7 @@ def test_filling_again_releases_first(filling) -> None:
 
 
 def test_filling_more(filling, clock) -> None:
-    """What becomes free while it is filled is filled too, in a share of the time."""
+    """Memory that becomes free while slack is filled is filled too, in a share of the time."""
     estimator = filling.estimator
     assert estimator.fill_more(LEVEL, 7000, NEVER, 1000) == 30
     assert estimator.fill_more(LEVEL, 1000, NEVER, 1000) == 1000

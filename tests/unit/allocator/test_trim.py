@@ -63,7 +63,7 @@ def test_seconds_that_another_process_has_used(cheap, monkeypatch) -> None:
 
 
 def test_whether_it_may_be_called_without_asking(clock, cheap, expensive) -> None:
-    """What is cheap is known from the last time, and from no time before the first."""
+    """Whether a trim is cheap is known from the last one; before the first it is not known."""
     assert not Setting(clock, CHEAP).trimmer.cheap
     cheap.trimmer(0)
     assert cheap.trimmer.cheap

@@ -58,6 +58,6 @@ def test_constant_keys(key, constant) -> None:
 
 @pytest.mark.usefixtures("_app")
 def test_the_name_of_a_worker(monkeypatch) -> None:
-    """What pytest-xdist calls the process is another name in another run."""
+    """The name that pytest-xdist gives to the process differs in another run."""
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "high")
     assert not is_constant("high", "app_with_queues.QUEUES")

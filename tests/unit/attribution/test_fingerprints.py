@@ -249,5 +249,5 @@ def test_former_names(diagnosis, subject) -> None:
     ],
 )
 def test_registries(holder, shared) -> None:
-    """What feeds a registry of the standard library may be any leak."""
+    """Growth of a registry of the standard library may come from any leak."""
     assert is_registry(holder) is shared

@@ -128,7 +128,7 @@ def test_cycles_are_collected_though_collection_is_off():
 
 @alone
 def test_cycles_that_are_not_collected():
-    """Where garbage is kept on purpose, cycles are new objects without a known holder."""
+    """Where garbage is not collected, cycles are new objects without a known holder."""
     gc.disable()
     try:
         with module("def leak(n):\n  r = Request()\n  r.me = r") as made:

@@ -50,7 +50,7 @@ def _group(holder: str) -> _Group:
     ],
 )
 def test_holders_of_the_same_things(holders, named, others) -> None:
-    """What holds the others is named, whichever was found first; others beside it are noted."""
+    """The holder of the others is named, whichever was found first, with others as a note."""
     first, *more = map(_group, holders)
     for group in more:
         HolderGroups._take_path(first, group)

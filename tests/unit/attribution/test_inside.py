@@ -61,7 +61,7 @@ def _inside(source: str) -> tuple[str, tuple[str, ...], int, int] | None:
     ],
 )
 def test_what_grows(source, holder, last):
-    """What becomes longer with every call is found, with all that leads to it."""
+    """An object that becomes longer with every call is found, with all that leads to it."""
     found = fresh(_inside, source)
     assert found is not None
     assert found[0].removesuffix("[...]") == f"{NAME}{holder}"
@@ -83,5 +83,5 @@ def test_what_grows(source, holder, last):
     ],
 )
 def test_what_does_not_grow(source):
-    """What is new or other, and no longer, has not grown."""
+    """An object that is new or replaced, and no longer, has not grown."""
     assert fresh(_inside, source) is None

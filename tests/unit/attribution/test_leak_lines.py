@@ -221,7 +221,7 @@ def test_how_large_most_blocks_are(sizes, size) -> None:
 
 @pytest.mark.parametrize(("heap", "lines"), [(512, [3]), (100, [])])
 def test_memory_that_the_interpreter_does_not_count(heap, lines) -> None:
-    """What Python's code has from the C library itself shows in the C heap alone."""
+    """Memory that Python takes from the C library itself shows in the C heap alone."""
     found = leak_lines([at(3, 16, 16 * 500)], 16, 1, 0.0, heap)
     assert [line.line for line in found] == lines
 

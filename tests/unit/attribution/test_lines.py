@@ -83,7 +83,7 @@ def test_no_records() -> None:
 
 
 def test_kept_bytes() -> None:
-    """What a line kept decides its place, and is shown only if the caller asks for it."""
+    """Kept bytes decide a line's place, and are shown only if the caller asks for them."""
     sites = CallSites()
     sites.add(FakeRecord((USER,)), size=10, count=1)
     sites.add(FakeRecord((CALLER,)), size=0, count=0, kept=11)

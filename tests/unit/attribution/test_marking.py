@@ -71,7 +71,7 @@ def test_each_block_has_one_holder(head, body, least):
 
 
 def test_memory_that_is_not_there():
-    """What is not mapped reads as nothing."""
+    """Memory that is not mapped reads as nothing."""
     read = memory_reader()
     if read is not None:
         assert read(8, 16) == b""

@@ -94,7 +94,7 @@ def test_what_has_grown(container, grow) -> None:
 
 
 def test_what_had_no_table() -> None:
-    """What was empty gets a block that was not there."""
+    """A container that was empty gets a block that was not there."""
     container: list[int] = []
     tables = OldTables([container])
     container.append(1)

@@ -26,5 +26,5 @@ def _after_asyncio() -> bool:
 
 
 def test_referents_of_asyncio() -> None:
-    """What ``_asyncio`` of CPython 3.12 keeps for reuse is not freed a second time."""
+    """Objects that ``_asyncio`` of CPython 3.12 keeps for reuse are not freed twice."""
     assert fresh(_after_asyncio)

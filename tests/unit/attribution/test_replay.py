@@ -149,7 +149,7 @@ def test_stretches(events, expected) -> None:
     ],
 )
 def test_mappings_released_in_part(events, expected) -> None:
-    """What is left of a mapping lives on, at the address where it now begins."""
+    """The rest of a mapping lives on, at the address where it now begins."""
     assert expected == levels(replay(events, CODES))
 
 
@@ -336,7 +336,7 @@ def at(address) -> int:
     ],
 )  # fmt: skip
 def test_held_between(first, last, high_event, thread, expected) -> None:
-    """What lived at the peak and what stayed is reported by stack, for the stretch alone."""
+    """Blocks alive at the peak and blocks that stay are summed by stack, in the stretch."""
     assert expected == held(HELD, first, last, high_event, thread=thread)
 
 

@@ -99,7 +99,7 @@ ELSEWHERE = (
     ],
 )
 def test_holder(source, holder, kind):
-    """What one thread sees of it is named like any attribute."""
+    """The part that one thread sees of a local is named like any attribute."""
     found = found_in(source.format(kind), calls=100)
     assert (f"{NAME}{holder}", ()) == (found.path.holder, found.notes)
 

@@ -34,7 +34,7 @@ def watched(gauge: Fill | Marks, call: Callable[[], object]) -> dict[int, int]:
 
 
 def test_who_adds() -> None:
-    """What a container gains is attributed to the line that adds it, less what it removes."""
+    """Growth of a container is attributed to the line that adds, less what it removes."""
     kept: list[int] = []
 
     def call() -> None:
@@ -46,7 +46,7 @@ def test_who_adds() -> None:
 
 
 def test_who_calls_the_standard_library() -> None:
-    """What the standard library does is attributed to the line that called it."""
+    """Work of the standard library is attributed to the line that called it."""
     held = []
 
     def call() -> None:
@@ -138,7 +138,7 @@ def test_a_signal_that_is_no_resource() -> None:
 
 
 def test_what_no_line_did() -> None:
-    """What happens outside of all lines that are followed is attributed to no line."""
+    """Changes outside of all lines that are followed are attributed to no line."""
     kept: list[int] = []
     gauge = Fill("kept", lambda: len(kept))
     watch = Watch([gauge])
@@ -255,5 +255,5 @@ class Given(Marks):
     ],
 )
 def test_lines_with_what_was_seen(lines, gauges, expected) -> None:
-    """What was watched is added to the lines, scaled to the calls, without small parts."""
+    """Watched changes are added to the lines, scaled to the calls, without small parts."""
     assert expected == list(with_watched(tuple(lines), gauges, 2.0))

@@ -77,7 +77,7 @@ class Rerunless(OneLimit):
 
 
 class Test:
-    """As much of a test as these checks look at."""
+    """As much of a test as these checks read."""
 
     __test__ = False
 

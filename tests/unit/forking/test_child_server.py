@@ -116,7 +116,7 @@ def test_children_do_not_know_each_other() -> None:
     ],
 )
 def test_how_a_child_ends(order, expected) -> None:
-    """What a child has sent comes first, then how it has ended; the next one works."""
+    """Messages of a child come first, then how it ended; the next child works."""
     with serving(obey) as server:
         child = server.start()
         child.send(order)

@@ -156,7 +156,7 @@ def test_nothing_is_shared() -> None:
 
 
 def test_output(server, capfd) -> None:
-    """What the function prints, in any way, is shown nowhere and breaks no answer."""
+    """Output of the function, in any way, is shown nowhere and breaks no answer."""
     sys.stdout.write("before\n")
     assert ChildResult(value=0) == server.ask({"print": "child text"}, LONG)
     assert ChildResult(value=1) == server.ask({"echo": 1}, LONG)

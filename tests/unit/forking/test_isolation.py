@@ -54,7 +54,7 @@ def kill_self(number) -> None:
     ],
 )
 def test_value(value) -> None:
-    """What the function returns comes back, by way of JSON."""
+    """The result of the function comes back, by way of JSON."""
     assert ChildResult(value=value) == run_in_fork(lambda: value, LONG)
 
 
@@ -69,7 +69,7 @@ def test_runs_in_a_child_of_its_own() -> None:
 
 
 def test_changes_stay_in_the_child() -> None:
-    """What the function changes in memory is not changed here."""
+    """The function's changes of memory stay in the child."""
     values = [1]
     assert run_in_fork(lambda: [*values, values.append(2) or 2], LONG).value == [1, 2]
     assert values == [1]
@@ -168,7 +168,7 @@ def talk_below_python() -> bool:
 
 @pytest.mark.parametrize("capture", ["capsys", "capfd"])
 def test_output_of_the_child(request, capture) -> None:
-    """Nothing that the child writes is captured here; what is written here still is."""
+    """Output of the child is not captured by the parent; output of the parent still is."""
     captured = request.getfixturevalue(capture)
     sys.stdout.write("before\n")
     assert ChildResult(value=True) == run_in_fork(talk, LONG)

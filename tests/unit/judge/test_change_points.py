@@ -122,7 +122,7 @@ def test_small_steps(series, share, floor, expected) -> None:
     ],
 )
 def test_flat_series_are_left_alone(values, share, floor, expected) -> None:
-    """Nothing is divided unless medians of three neighbours differ by enough."""
+    """A series is divided only if medians of three neighbours differ by enough."""
     assert expected is _may_have_changed(values, share, floor)
 
 

@@ -264,6 +264,6 @@ def test_undecided(change, was, now, expected) -> None:
     ],
 )
 def test_same(subject, was, now, expected) -> None:
-    """What has not changed needs no sentence, unless the baseline has imports in it."""
+    """A number that is the same needs no sentence, unless the baseline has imports in it."""
     change = replace(CHANGE, kind="same", subject=subject)
     assert expected == text_of(change, entry(imports=was), entry(imports=now))

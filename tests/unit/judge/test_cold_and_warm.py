@@ -117,7 +117,7 @@ def test_against(before, cold, calls, expected) -> None:
     ],
 )
 def test_imports_of_the_first_call(cold, took, imports, expected) -> None:
-    """What a library takes may be new only because its test is the first to import it here."""
+    """Memory of a library may be new only because its test is the first to import it here."""
     fills = (fill("other.module", took - cold),)
     calls = TwoCalls(cold=rss(took), warm=rss(0), fills=fills, imports=imports)
     known = known_fills(RECORD, is_complete=True)
@@ -238,7 +238,7 @@ def test_grew_before(here, expected) -> None:
     ],
 )
 def test_grown_holders(cold, own, fills, expected) -> None:
-    """What has grown is found by comparing with the same test, or else with all others."""
+    """Growth is found by comparing with the same test, or else with all others."""
     budget, stored = limit(0, cold)
     calls = TwoCalls(cold=rss(40), warm=rss(0), fills=fills)
     known = known_fills(RECORD, is_complete=True)
@@ -253,7 +253,7 @@ def test_grown_holders(cold, own, fills, expected) -> None:
     ],
 )
 def test_what_several_tests_fill(took, expected) -> None:
-    """A test that fills alone what several others filled in parts fills nothing new."""
+    """A test that fills alone what others filled, each a part, fills what is known."""
     together = added_fills((fill("data.parts", 4),), (fill("data.parts", 2), fill("data.x", 1)))
     assert together == (fill("data.parts", 6), fill("data.x", 1))
     known = known_fills({}, is_complete=True, together=together)

@@ -70,7 +70,7 @@ def test_frames(lines, expected) -> None:
     ],
 )
 def test_cause(ending, stopped, cause) -> None:
-    """What memguard has stopped did not die of the signal that it was sent."""
+    """A test that memguard has stopped did not die of the signal that it was sent."""
     assert cause == death_of(ending, phase="call", seconds=1.0, stopped=stopped).cause
 
 

@@ -62,7 +62,7 @@ def test_close_to_the_budget() -> None:
 
 @pytest.mark.parametrize("problem", ["", "it was stopped after 60 seconds"])
 def test_no_calls(problem) -> None:
-    """What a fresh process could not run stays undecided, and says why."""
+    """A test that a fresh process could not run stays undecided, and the text says why."""
     found = after_fresh(HERE, None, problem)
     assert found.rule == "undecided"
     assert found.text.endswith(f"a fresh process: {problem or 'it did not pass there'}")

@@ -117,7 +117,7 @@ def test_only_some_lines() -> None:
 
 
 def test_number_of_the_largest() -> None:
-    """What several lines of a function hold stands under the number of the largest."""
+    """Lines of one function add up under the number of the largest."""
     now = (line("f", LEAST, 5), line("f", 2 * LEAST, 7), line("f", LEAST, 9))
     ((_, found),) = grown_lines((line("g", 1),), now)
     assert (found.line, found.size) == (7, 4 * LEAST)

@@ -26,7 +26,7 @@ from pytest_memguard.sizes import MIB
     ],
 )
 def test_bound(high, counted, rise, mapped, waste) -> None:
-    """What is resident, and neither counted nor a file's nor waste, may have been missed."""
+    """Resident memory that is not counted, not a file's and not waste may have been missed."""
     size = None if mapped is None else mapped * MIB
     peak = heap_peak(counted * MIB, rise * MIB, size, lambda: waste * MIB)
     assert (counted * MIB, high * MIB) == (peak.value, peak.high)

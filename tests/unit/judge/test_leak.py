@@ -245,7 +245,7 @@ def test_steps_beside_a_cache_that_fills() -> None:
     ],
 )
 def test_the_smallest_round_decides(moved, state) -> None:
-    """However uneven growth is, it leaks if even the smallest round grew by enough."""
+    """Uneven growth is a leak if even the smallest round grew by enough."""
     assert state == final(series(*moved, calls=10), STOPPED).state
 
 

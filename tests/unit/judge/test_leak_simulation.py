@@ -24,7 +24,7 @@ def test_pages_of_random_data() -> None:
 
 
 def test_clean_at_once() -> None:
-    """What never changes is clean after ten calls."""
+    """A series that never changes is clean after ten calls."""
     flat = INNOCENT[0]
     assert {10} == set(tally(flat.name, flat.make, CAPS[0], 20).calls)
 
@@ -32,7 +32,7 @@ def test_clean_at_once() -> None:
 @pytest.mark.parametrize("cap", CAPS)
 @pytest.mark.parametrize("plant", [pytest.param(p, id=p.name) for p in PLANTS])
 def test_every_plain_leak(plant, cap) -> None:
-    """What grows by the same on every call, or every second or third, is called leaking."""
+    """A series that grows by the same on every call, or every second or third, is a leak."""
     found = tally(f"{plant.name}/0", plant.over(0), cap, 5)
     assert found.states == {"leaking": 5}
 

@@ -104,7 +104,7 @@ def test_limits(entry, rules, expected) -> None:
 
 
 def test_limits_of_other_metrics() -> None:
-    """What is counted by other means has peaks alone, and less noise."""
+    """Other metrics have limits on peaks alone, and less noise."""
     entry = replace(STAGES, growth=MIB, leak=5.0)
     rules = ("peak:0%", "growth:1MB", "leak:9", "stage:load:10%")
     assert allowed(entry, *rules, metric="heap") == {
@@ -164,7 +164,7 @@ def test_least(kind, expected) -> None:
 
 @given(peak=st.integers(1, 10**6), share=st.integers(1, 90))
 def test_counts(peak, share) -> None:
-    """What is counted one by one has no noise, and a floor in bytes says nothing of it."""
+    """Numbers that are counted one by one have no noise, and no floor in bytes."""
     remember_unit("things", "things")
     entry = BaselineEntry(peak=peak, growth=0, imports=7)
     (found,) = limits(entry, written(f"peak:{share}%+2MB"), "things")

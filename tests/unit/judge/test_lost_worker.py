@@ -128,7 +128,7 @@ def test_driver(flight, ending, neighbours, driver) -> None:
 
 
 def test_numbers() -> None:
-    """What was raised adds up to the level at which the running test started."""
+    """The rises of all tests add up to the level at which the running test started."""
     lost = lost_worker(course(*SMALL, ("tiny", 0), ("a", 30)), at(190), now=12.5)
     assert (
         lost.running,
@@ -142,6 +142,6 @@ def test_numbers() -> None:
 
 
 def test_a_test_that_ran_twice() -> None:
-    """What a test raised in several runs is added up."""
+    """Rises of a test in several runs are added up."""
     lost = lost_worker(course(("a", 10), ("b", 15), ("a", 10)), at(96))
     assert [(s.nodeid, s.size // MIB) for s in lost.raised] == [("a", 20), ("b", 15)]

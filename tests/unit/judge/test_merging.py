@@ -265,7 +265,7 @@ def test_imports_may_explain_anything(what, was) -> None:
 
 
 def test_growth() -> None:
-    """What a test leaves behind is kept as it is as long as noise explains it."""
+    """The growth of a test is kept as it is as long as noise explains it."""
     stored = entry(20, growth=MIB)
     assert merged(stored, entry(20, growth=int(1.2 * MIB))).growth == MIB
     assert merged(stored, entry(20, growth=4 * MIB)).growth == MIB
@@ -357,7 +357,7 @@ def test_leak(was, now, then) -> None:
 
 @given(st.floats(0, 500), st.floats(0, 500), st.integers(0, 3), st.integers(0, 3))
 def test_the_same_again_is_kept(first, second, few, more) -> None:
-    """Saving the same reading over and over ends in one entry, whatever was there before."""
+    """Saving one reading over and over leads to an entry that no longer changes."""
     stored = merged(entry(first, imports=few), entry(second, imports=more))
     for _ in range(READINGS):
         stored = merged(stored, entry(second, imports=more))

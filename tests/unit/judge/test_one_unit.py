@@ -124,7 +124,7 @@ def test_what_need_not_be_visible() -> None:
 
 
 def test_other_units() -> None:
-    """What is not memory has the unit of its metric."""
+    """Numbers other than memory have the unit of their metric."""
     metric = Metric(name="files", noun="open files", unit="open files")
     texts = ["3,000 open files", "5 open files"]
     assert texts == metric.amounts(3000, 5)

@@ -195,7 +195,7 @@ def test_large_blocks_in_the_slack() -> None:
 )
 @pytest.mark.parametrize("missed", [60 * MIB, inf])
 def test_memray_bounds_what_sampling_missed(held, value, high, missed) -> None:
-    """What memray counted bounds a sampled peak, and small blocks are part of it."""
+    """The peak by memray bounds a sampled peak, and small blocks are part of it."""
     peak = tracked_peak(5 * MIB, missed, held, 0, missed, "sampled")
     assert (value * MIB, high * MIB, 0) == (peak.value, peak.high, peak.unseen)
 

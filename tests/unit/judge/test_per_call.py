@@ -327,7 +327,7 @@ def test_tables_have_what_others_have_not(heap, shown, sizes) -> None:
 
 
 def test_tables_that_did_not_move_before() -> None:
-    """What is added to many tables counts, though the C heap grows once in many calls."""
+    """Bytes added to many tables count, though the C heap grows once in many calls."""
     verdict = leaking([rate("blocks", 1)], blocks=[10] * ROUNDS, heap=FLAT)
     per_call, found = scaled(verdict, tables(1, 9_000), line(2, 1, 16, small=16))
     assert (per_call, found) == (9_016, [9_000, 16])

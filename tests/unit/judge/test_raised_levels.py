@@ -21,7 +21,7 @@ def flight(level, *lines, tests=0) -> Flight:
 
 
 def amounts(spans) -> list[tuple[str, int]]:
-    """What was raised, by name."""
+    """Bytes that each test raised, by name."""
     return [(span.nodeid, span.size) for span in spans]
 
 
@@ -51,7 +51,7 @@ def amounts(spans) -> list[tuple[str, int]]:
     ],
 )
 def test_raised(record, raised) -> None:
-    """What a test raised, and the level never fell below again, is its part."""
+    """A test has what it raised and the level never fell below again."""
     assert raised == amounts(course_of(record).spans)
 
 
@@ -87,7 +87,7 @@ def test_parts_add_up(levels) -> None:
 
 @given(LEVELS, LEVELS, st.integers(1, 5))
 def test_a_shortened_record_ends_alike(before, after, most) -> None:
-    """What comes after the shortening changes the sums of the named tests as without it."""
+    """After a record is shortened, the sums of the named tests change as without that."""
     whole, short = RaisedLevels(20), RaisedLevels(20)
     for n, (_, level) in enumerate(before):
         whole.move(level, f"t{n}")

@@ -126,7 +126,7 @@ def test_bounds(peak, ceiling) -> None:
 
 
 def test_stage_of_another_metric() -> None:
-    """What a stage added is known of resident memory only."""
+    """The growth in a stage is known of resident memory only."""
     stage = replace(STAGE, peaks=(heap(7),))
     assert only(replace(PASSED, stages=(stage,)), "heap").stages == (
         StageEntry(path="load/parse", peak=7 * MIB, delta=0),
@@ -206,7 +206,7 @@ def test_leak(state, leak) -> None:
 
 
 def test_several_processes() -> None:
-    """What two processes measured of one test is one entry with their spread."""
+    """Readings of one test in two processes are one entry with their spread."""
     phase = replace(PASSED.phases[0], peaks=(rss(100),))
     other = replace(PASSED, worker="gw2", phases=(phase,))
     found = of(replace(PASSED, phases=(replace(phase, peaks=(rss(120),)),)), other)

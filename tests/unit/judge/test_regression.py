@@ -49,7 +49,7 @@ def judged(before, now, *rules, environment=PLACE):
 
 
 def kind_of(before, now, *rules, environment=PLACE) -> str:
-    """What is reported of the peak."""
+    """The kind of change of the peak."""
     return judged(before, now, *rules, environment=environment)[0].kind
 
 
@@ -103,7 +103,7 @@ EXACT = BaselineEntry(peak=1000, growth=0, readings=READINGS)
     ],
 )
 def test_boundaries(before, now, kind) -> None:
-    """What is allowed, is allowed to the byte, above as well as below."""
+    """A limit is exact to the byte, above as well as below."""
     reading = replace(EXACT, readings=1, **now)
     assert kind == kind_of(replace(EXACT, **before), reading, "peak:100B", environment=HEAP)
 
@@ -210,7 +210,7 @@ def test_no_rule_on_the_peak() -> None:
 
 @pytest.mark.parametrize("environment", [PLACE, HEAP], ids=["rss", "heap"])
 def test_noise_on_record_lets_pass(environment) -> None:
-    """What lies within the noise of readings that differed is no regression."""
+    """A peak within the noise of readings that differed is no regression."""
     before = entry(100, readings=READINGS, spread=10 * MIB)
     assert kind_of(before, entry(107), "peak:1%", environment=environment) == "same"
     assert kind_of(before, entry(109), "peak:1%", environment=environment) == "regression"
@@ -288,7 +288,7 @@ def test_cold_baseline_is_reported() -> None:
 
 
 def test_cold_baseline_is_reported_once() -> None:
-    """What is reported of the peak is not repeated for each stage."""
+    """A note about the peak is not repeated for each stage."""
     before = entry(25, imports=122, stages=(stage("load", 20),))
     changes = judged(before, entry(5, stages=(stage("load", 1),)), "stage:load:10%")
     assert [(change.kind, bool(change.text)) for change in changes] == [
@@ -305,7 +305,7 @@ def test_new() -> None:
 
 
 def test_growth() -> None:
-    """What a test leaves behind is compared only where a rule asks for it."""
+    """The growth of a test is compared only where a rule requires it."""
     before, now = entry(20, growth=MIB), entry(20, growth=6 * MIB)
     assert [change.subject for change in judged(before, now)] == ["peak"]
     changes = judged(before, now, "growth:4MB")
@@ -322,7 +322,7 @@ def test_growth() -> None:
 
 
 def test_growth_is_of_resident_memory() -> None:
-    """What is counted by other means has no growth to compare."""
+    """Other metrics have no growth to compare."""
     now = entry(20, growth=40 * MIB)
     assert len(judged(entry(20), now, "growth:1MB", "leak:1", environment=HEAP)) == 1
 
@@ -502,7 +502,7 @@ def test_what_was_saved_is_no_regression(several, environment) -> None:
 
 @given(readings, readings, sizes)
 def test_more_is_never_better(before, now, more) -> None:
-    """What is a regression still is one with a higher peak, and no improvement becomes one."""
+    """A regression stays one with a higher peak, and no improvement becomes one."""
     order = ["improvement", "same", "undecided", "regression"]
     higher = replace(now, peak=now.peak + more, ceiling=now.ceiling and now.ceiling + more)
     assert order.index(kind_of(before, now)) <= order.index(kind_of(before, higher))
@@ -510,7 +510,7 @@ def test_more_is_never_better(before, now, more) -> None:
 
 @given(readings, readings)
 def test_weaker_rules_fail_less(before, now) -> None:
-    """What a weaker rule calls a regression a stricter one does, too."""
+    """A regression by a weaker rule is one by a stricter rule, too."""
     if kind_of(before, now, "peak:20%+4MB") == "regression":
         assert kind_of(before, now, "peak:10%+2MB") == "regression"
         assert kind_of(before, now, "peak:0%") == "regression"

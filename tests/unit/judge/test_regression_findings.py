@@ -89,7 +89,7 @@ def test_sentence(before, text) -> None:
 
 
 def test_undecided_sentence() -> None:
-    """What cannot be decided is reported with both bounds, the limit between them and why."""
+    """An undecided comparison is reported with both bounds, the limit between them and why."""
     stored = replace(VALUE, rule=replace(RULE, kind="stage", stage="load"))
     budget = replace(BUDGET, stage="load", baseline_value=stored)
     finding = peak_finding(budget, budget.baseline_value, rss(21, 30))

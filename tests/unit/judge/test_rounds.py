@@ -78,7 +78,7 @@ def test_allowance(signal, calls, share, expected) -> None:
 
 
 def test_allowance_is_the_whole_floor() -> None:
-    """Nothing is taken off the floor unless a share is given."""
+    """The floor is not reduced unless a share is given."""
     assert allowance("C heap", 10) == 120
 
 

@@ -112,7 +112,7 @@ def test_samples_at_one_moment() -> None:
     ],
 )
 def test_false_alarms(count, noise, walk) -> None:
-    """What moves by chance alone grows at most once in a hundred times."""
+    """A series that moves by chance alone grows at most once in a hundred times."""
     chance = random.Random(7)  # noqa: S311  the same each time
     alarms = 0
     for _ in range(400):

@@ -139,7 +139,7 @@ def test_rates(sizes, at) -> None:
 
 
 def test_memory_is_read_exactly_before_an_alarm() -> None:
-    """What processes share may be in a quick reading; an exact one decides."""
+    """A quick reading may count shared memory several times; an exact one decides."""
     assert reached("rss=100MB", rss(120, 130), exact=rss(60)[0]) == [[], []]
     assert reached("rss=100MB", rss(120, 130)) == [["rss=100MB"], []]
 

@@ -47,7 +47,7 @@ def watch(process) -> Iterator[MarkedPhaseWatch]:
 
 
 def test_own_garbage_of_later_collections(watch, process) -> None:
-    """What was taken since the last full collection does not reset the mark when it goes."""
+    """Freeing memory from after the last full collection does not reset the mark."""
     region = empty_region()
     region.begin_again(process.resident)
     watch.begin(region)
@@ -70,7 +70,7 @@ def test_phase_by_the_mark(watch, process) -> None:
 
 
 def test_a_recorder_takes_over(watch, process) -> None:
-    """What was measured by the mark so far goes on where it was."""
+    """A recorder that takes over goes on from what the mark has measured."""
     region = empty_region()
     region.begin_again(process.resident)
     watch.begin(region)

@@ -100,7 +100,7 @@ def test_plain_phases_are_measured(measure, needed) -> None:
 
 
 def test_numbers_are_those_of_any_phase(measure) -> None:
-    """What is measured in one function does not differ from what is measured step by step."""
+    """Numbers measured in one function equal those measured step by step."""
     size = NOTABLE_RISE_BYTES // 2
     rises = []
     for plain in (True, False, True, False):

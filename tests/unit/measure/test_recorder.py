@@ -65,7 +65,7 @@ def test_inner_peak_is_the_outer_ones_too(recorder, meter) -> None:
 
 
 def test_outer_peak_before_is_not_the_inner_ones(recorder, meter) -> None:
-    """What happened before a nested region was opened is not in it."""
+    """A peak from before a nested region was opened does not belong to it."""
     outer = recorder.open()
     meter.touch(500)
     inner = recorder.open()
@@ -76,7 +76,7 @@ def test_outer_peak_before_is_not_the_inner_ones(recorder, meter) -> None:
 
 
 def test_outer_peak_after_is_not_the_inner_ones(recorder, meter) -> None:
-    """What happens after a nested region was closed is not in it."""
+    """A peak from after a nested region was closed does not belong to it."""
     outer = recorder.open()
     inner = recorder.open()
     meter.touch(120)
@@ -116,7 +116,7 @@ def test_overlapping_regions(recorder, meter) -> None:
 
 
 def test_closed_region_is_left_alone(recorder, meter) -> None:
-    """Nothing that comes later changes a region that is over."""
+    """Later changes leave a closed region as it is."""
     region = recorder.open()
     recorder.close(region)
     meter.move(900)
@@ -168,7 +168,7 @@ def test_settles_before_the_first_reading(meter) -> None:
 
 
 def test_settles_before_the_last_reading_on_request(meter) -> None:
-    """What can be given back at the end is not growth, but was part of the peak."""
+    """Memory that can be given back at the end is not growth, but was part of the peak."""
     settled = [80, 90]
     recorder = Recorder([meter], lambda: meter.move(settled.pop(0)))
     region = recorder.open()

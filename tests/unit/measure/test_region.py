@@ -73,7 +73,7 @@ def test_rise_and_what_may_be_hidden(rise, hidden, events) -> None:
 
 
 def test_other_meters_are_left_alone() -> None:
-    """What was resident is no part of the peak of Python's memory."""
+    """Resident memory is no part of the peak of Python's memory."""
     region = Region()
     region.begin([100, 7])
     region.collected(80, Collection(20, 2))
@@ -128,7 +128,7 @@ def test_doubt(expected, events, slack, gone, blind) -> None:
 
 
 def test_doubt_because_of_other_allocators() -> None:
-    """What other allocators may hold free is one of the parts."""
+    """Memory that other allocators may hold free is one of the parts."""
     assert doubt(region_after(), 4, 9, 20) == (33, "foreign")
 
 
@@ -149,7 +149,7 @@ def test_doubt_because_of_other_allocators() -> None:
     ],
 )
 def test_dropped(expected, start, end, freed) -> None:
-    """What the process is smaller by, and no collection freed, was dropped."""
+    """Memory that left the process without a collection was dropped."""
     assert expected == dropped(start, end, freed)
 
 

@@ -664,7 +664,7 @@ def test_forget_windows(stage, log) -> None:
 
 
 def test_before_the_first_stage(meter) -> None:
-    """What is to be done before the first stage is done once, before it is measured."""
+    """The preparation for stages is done once, before the first one is measured."""
     calls = []
 
     def prepare() -> None:

@@ -18,7 +18,7 @@ from pytest_memguard.measure.time_share import TimeShare
     ],
 )
 def test_half_of_a_hundred_seconds(monkeypatch, apart, spent, allowed) -> None:
-    """What is left out of the run's time leaves less of it."""
+    """Time that is left out of the run's time reduces the share."""
     now = 0.0
     monkeypatch.setattr(Clock, "seconds", lambda: now)
     share = TimeShare(0.5, 0.0, apart=apart)

@@ -36,7 +36,7 @@ def budget(**values) -> Budget:
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: value.__name__)
 def test_values_are_frozen(value) -> None:
-    """What is handed on cannot be changed, given fields by position or extended."""
+    """Values of the model cannot be changed, given fields by position or extended."""
     fields = dataclasses.fields(value)
     blank = value(**dict.fromkeys(field.name for field in fields))
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -89,7 +89,7 @@ def test_name_pattern(pattern) -> None:
 
 @pytest.mark.parametrize("written", ["", "  ", 5, None, ["a"]])
 def test_name_pattern_refuses_what_is_no_text(written) -> None:
-    """What is empty or no text is refused, with an example."""
+    """An empty pattern, or one that is no text, is refused, with an example."""
     with pytest.raises(ConfigError) as caught:
         name_pattern(written)
     assert str(caught.value) == (

@@ -341,7 +341,7 @@ def test_default_budgets(values, budgets) -> None:
     ],
 )
 def test_settings_of_the_leak_check(name, value, expected) -> None:
-    """What the user writes for the leak check is understood; a bare tolerance is bytes."""
+    """Settings of the leak check are parsed; a bare tolerance is bytes."""
     assert expected == getattr(resolve({name: (value, "the test")}), name)
 
 

@@ -28,7 +28,7 @@ V1 = ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")
     ],
 )
 def test_available(tmp_path, meminfo, names, limit, used, available) -> None:
-    """What is available is what the machine has left, or the container if that is less."""
+    """Available memory is what the machine has left, or the container if that is less."""
     (tmp_path / "meminfo").write_text(meminfo, encoding="ascii")
     for name, text in zip(names, (limit, used), strict=True):
         if text is not None:

@@ -102,7 +102,7 @@ def test_no_commit_yet(tmp_path, git) -> None:
     [({}, "", ""), (GITLAB, "2" * 40, "feature"), (GITHUB, "1" * 40, "topic")],
 )
 def test_no_repository(tmp_path, variables, name, branch) -> None:
-    """What the CI service says is used, and why git says nothing is reported."""
+    """Commit and branch are those of the CI service, with the reason why git has none."""
     here = ENVIRON | variables | {"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
     reason = "the tests are in no git repository"
     assert Commit(name=name, branch=branch, reason=reason) == current_commit(tmp_path, here)
@@ -124,7 +124,7 @@ def test_no_git(tmp_path, monkeypatch) -> None:
     ],
 )
 def test_a_git_that_fails(tmp_path, monkeypatch, script, reason) -> None:
-    """Whatever git does, there is an answer, with a reason, in a short time."""
+    """A git that fails leads to an answer with a reason, in a short time."""
     fake = tmp_path / "git"
     fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o700)

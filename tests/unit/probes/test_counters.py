@@ -204,7 +204,7 @@ def running_loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def test_garbage(moved) -> None:
-    """What the collector could not free counts; a cycle that it frees does not."""
+    """Garbage that the collector could not free counts; a cycle that it frees does not."""
     gc.garbage.append([1])
     assert moved()["uncollectable objects"] == 1
     gc.garbage.clear()

@@ -45,7 +45,7 @@ def test_the_kernel_refuses_what_is_beyond(limit: DataLimit) -> None:
 
 
 def test_reserved_pages_count_untouched(limit: DataLimit) -> None:
-    """What is reserved counts at once, to the page."""
+    """Reserved memory counts at once, to the page."""
     before = limit.used()
     with _map(10 * MIB):
         assert limit.used() - before == 10 * MIB

@@ -24,7 +24,7 @@ NONE = EndedChildren(peak=90 * MIB, faults=100, major=10)
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows keeps nothing of children")
 def test_a_child_that_has_ended():
-    """What a child touched, and its peak, are known when it was waited for."""
+    """The memory a child touched, and its peak, are known when it was waited for."""
     before = ended_children()
     with program(SIZE):
         assert before == ended_children()

@@ -107,5 +107,5 @@ def test_without_waitid(monkeypatch) -> None:
     ],
 )
 def test_status(status, ending) -> None:
-    """What subprocess returns is read as well."""
+    """A return code of subprocess is read as well."""
     assert ending == ending_from_status(status)

@@ -67,7 +67,7 @@ def test_a_tenth_of_the_time(probe, blocks, clock, expected, cost, pause) -> Non
 
 
 def test_to_compare(probe, blocks) -> None:
-    """What was read before a collection is read after it as well, however soon."""
+    """Numbers read before a collection are read after it as well, however soon."""
     before = probe.read(whole=False)
     assert before == probe.read(whole=False, again=True)
     assert blocks.calls == 2

@@ -55,7 +55,7 @@ def test_by_page_faults(negligible: int, minor: int, major: int, mark: int, aske
 
 
 def test_before_the_first_level() -> None:
-    """Nothing is known without a level, so the slow file is asked."""
+    """Without a level nothing is known, so the slow file is read."""
     assert Setting(4).mark.mark() == MARK
 
 

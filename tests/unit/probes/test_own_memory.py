@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere RSS i
 
 
 def test_own_memory(tmp_path) -> None:
-    """What belongs to no file counts; a mapped file does not."""
+    """Memory that belongs to no file counts; a mapped file does not."""
     own = own_memory_reader()
     path = tmp_path / "mapped"
     path.write_bytes(b"x" * (20 * MIB))

@@ -39,7 +39,7 @@ def test_without_a_mark(tmp_path) -> None:
 
 
 def test_this_process() -> None:
-    """What is touched is seen, though it is gone."""
+    """Memory that was touched is in the peak, though it is gone."""
     highest = ProcessHighest()
     level = highest.reached(KIB) + 20 * MIB
     assert highest.reached(level) == 0

@@ -13,7 +13,7 @@ from pytest_memguard.probes.process_identity import _from_psutil, identity_of
 
 @pytest.mark.parametrize("identity", [identity_of, _from_psutil])
 def test_identity(identity) -> None:
-    """The identity stays the same, differs between processes, and is none for none."""
+    """The identity stays the same, differs between processes, and is empty for no process."""
     own = identity(os.getpid())
     assert own
     assert own == identity(os.getpid())

@@ -38,7 +38,7 @@ def no_profile():
 @pytest.mark.usefixtures("no_profile")
 @pytest.mark.parametrize("track", [warm_up, track_peak])
 def test_cprofile_goes_on(track):
-    """What is called after the tracking is in the statistics of cProfile."""
+    """Calls after the tracking are in the statistics of cProfile."""
     profile = Profile()
     profile.enable()
     try:

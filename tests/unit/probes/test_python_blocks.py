@@ -144,7 +144,7 @@ def test_what_grows_in_place() -> None:
     ],
 )
 def test_blocks_of_the_instruments(function, theirs) -> None:
-    """What the interpreter allocates for a tracker is not attributed to the test."""
+    """Blocks that the interpreter allocates for a tracker are not attributed to the test."""
     native = ("gc_alloc", "_PyFrame_GetFrameObject", function, "_PyEval_EvalFrameDefault")
     assert is_of_instruments(native) is theirs
 

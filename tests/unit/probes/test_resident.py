@@ -65,7 +65,7 @@ def test_a_child_reads_its_own() -> None:
 
 
 def test_resident_memory_follows_a_block() -> None:
-    """What is touched counts at once."""
+    """Memory counts as soon as it is touched."""
     resident = resident_reader()
     before = resident()
     with mmap.mmap(-1, 8 * MIB) as block:  # malloc might have as much lying about

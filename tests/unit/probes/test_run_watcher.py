@@ -89,7 +89,7 @@ def test_a_run_far_from_the_line_is_read_rarely(room, seconds) -> None:
     ],
 )
 def test_what_is_shared(run, least, most, exact, living, room, reads) -> None:
-    """What processes share is read only where it decides."""
+    """Shared memory is read only where it decides."""
     run.least, run.most, run.exact = least * MIB, most * MIB, exact * MIB
     run.living = [object()] * living
     assert room == run.watcher().read().room // MIB
@@ -125,7 +125,7 @@ def test_limits_of_the_system(run, available, room, urgent) -> None:
 
 
 def test_no_more_than_is_in_use(run) -> None:
-    """What is shared is counted no further than the system has in use."""
+    """Shared memory is counted no further than the system has in use."""
     run.available, run.most = 100 * MIB, 9 * GIB
     watcher = run.watcher(0)
     assert watcher.breach(watcher.read()).used == 4 * GIB - 100 * MIB
@@ -160,7 +160,7 @@ class Course:
 
 
 def test_warned_until_it_stops(run, monkeypatch) -> None:
-    """A run is warned once a second until it stops, and the findings are sent once."""
+    """A run is warned once a second until it stops, and the breach is sent once."""
     course = Course(run, monkeypatch, [SIZE, SIZE + 1, SIZE, SIZE, SIZE], {4: b"stops\n"})
     assert course.warned == [(1, True), (2, False), (3, False)]
     assert course.killed == []

@@ -213,7 +213,7 @@ def test_a_sampler_that_does_not_start_or_has_ended(setting):
 
 
 def test_the_report_names_the_interval():
-    """What the report says about sampling has the interval in it."""
+    """The note on sampling names the interval."""
     interval = f"{module.INTERVAL_SECONDS * 1000:.0f} ms"
     assert all(interval in text for text in module.sampling_in_words())
 

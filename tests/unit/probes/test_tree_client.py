@@ -42,7 +42,7 @@ def has_ended(pid: int) -> bool:
 
 
 def test_it_samples_between_two_questions(client):
-    """What a program used and gave back in between is known."""
+    """Memory that a program used and gave back between two requests is in the peak."""
     client.mark("one")
     with program(SIZE):
         time.sleep(0.05)

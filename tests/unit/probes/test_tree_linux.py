@@ -70,7 +70,7 @@ def test_what_a_copy_adds_counts(tree):
 
 
 def test_a_process_that_is_a_copy_itself() -> None:
-    """What its own copy adds counts, though others have a part of all that it began with."""
+    """Growth in a process's own copy counts, though it shares its start with others."""
     block = bytearray(b"x") * (2 * SIZE)
     pid = os.fork()
     if not pid:
@@ -88,7 +88,7 @@ def test_a_process_that_is_a_copy_itself() -> None:
 
 
 def test_the_counts_of_pages_show_growth_of_a_copy(tree):
-    """What a copy allocates after it was first seen is in the quick sample."""
+    """Memory that a copy allocates after it was first seen is in the quick sample."""
     ready, write = os.pipe()
     wait, go = os.pipe()
     pid = os.fork()
@@ -213,7 +213,7 @@ def test_a_descendant_stays_one_without_its_parent(tree):
 
 
 def test_faults_of_children_that_have_ended(tree):
-    """What ended children touched is in the kernel's count, also before they are waited for."""
+    """Page faults of ended children are in the kernel's count, waited for or not."""
     tree.sample(exact=False)
     before = tree.waited_faults()
     pid = os.fork()
@@ -258,7 +258,7 @@ def test_a_process_may_be_hidden_later(tree):
 
 
 def test_page_faults_of_the_living(tree):
-    """What living processes touch is in their page faults."""
+    """Memory that living processes touch is in their page faults."""
     tree.sample(exact=False)
     before = tree.faults()
     with program(SIZE):
@@ -306,7 +306,7 @@ def test_an_unreadable_one_among_others_counts_for_what_is_its_own(monkeypatch, 
 
 
 def test_memory_of_a_process_that_must_not_be_read(monkeypatch):
-    """What the kernel refuses to show is unknown, not nothing."""
+    """A process that the kernel refuses to show is unknown, not nothing."""
 
     def refuse(_: Path) -> bytes:
         raise PermissionError

@@ -31,7 +31,7 @@ def test_a_program_counts():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no copies of processes")
 def test_shared_memory_is_between_the_bounds():
-    """What copies share counts at most once at least, and for each at most."""
+    """Memory that copies share counts once at least, and for each copy at most."""
     tree = PsutilTree(os.getpid())
     block = bytearray(SIZE)
     before = tree.sample(exact=True)

@@ -103,7 +103,7 @@ def test_it_waits_while_nothing_asks(setting):
 
 
 def test_the_highest_since_a_mark(setting):
-    """What the tree uses counts from the mark on, at least and at most."""
+    """Memory of the tree counts from the mark on, at least and at most."""
     setting.tree.least = setting.tree.most = 500 * MIB
     setting.ask("mark")
     setting.tree.least = setting.tree.most = 100 * MIB
@@ -258,7 +258,7 @@ def test_a_quick_mark_reads_no_sharing_without_descendants(setting):
 
 
 def test_upper_numbers_of_quick_samples_mean_nothing(setting):
-    """What a quick sample takes for the most is no bound: it may count shared memory twice."""
+    """The upper number of a quick sample is no bound: it may count shared memory twice."""
     setting.ask("mark")
     setting.tree.most, setting.tree.living = 900 * MIB, []
     setting.sample()

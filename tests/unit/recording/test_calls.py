@@ -41,7 +41,7 @@ def made_of(call) -> int:
 
 
 def test_time_of_all_explanations(clock) -> None:
-    """What passes between the calls does not count, and the last one may take longer."""
+    """Time between the calls does not count, and the last one may take longer."""
     call = TimedCall(lambda: clock.advance(3.0), 10.0)
     for _ in range(4):
         call()

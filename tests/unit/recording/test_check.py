@@ -160,7 +160,7 @@ def test_garbage_is_collected_in_the_blame_though_the_collector_is_off() -> None
 
 @alone
 def test_a_cache_that_knows_its_bound_is_filling() -> None:
-    """What functools.lru_cache holds is no leak, before it is full either."""
+    """Growth in functools.lru_cache is no leak, before it is full either."""
     numbers = iter(range(10**6))
 
     def call() -> None:

@@ -95,7 +95,7 @@ def test_what_nothing_holds(causes, parts) -> None:
 
 
 def test_c_memory_beside_what_is_held() -> None:
-    """What C code keeps of something held is no other leak."""
+    """C memory that belongs to an object with a holder is no leak of its own."""
     native = [_block(OWN, 60, of_python=False)] * 16
     causes = [_held(*[_block(OWN)] * 32), _lost(*native, heap=77.0)]
     parts = _divided(causes, _verdict(blocks=2.0, heap=77.0))
@@ -146,7 +146,7 @@ def _grown(*containers: object) -> Cause:
 
 
 def test_a_copy_in_the_place_of_another_is_no_leak() -> None:
-    """What a holder keeps that does not grow has to fit into what grows."""
+    """What a holder keeps without growing has to fit into what grows."""
     renewed = _held(*[_block(OTHER)] * 7 * CALLS)
     assert _divided([renewed, _grown({})], _verdict(blocks=1.0)) == [("lose", {"blocks": 1.0})]
     # by itself it is what there is to say

@@ -160,7 +160,7 @@ def test_thread_cache_that_settling_fills_is_no_growth(repeated, counters, monke
 
 
 def test_growth_in_the_first_calls_calls_for_a_longer_pause(repeated) -> None:
-    """What the calls of the warm-up kept calls for a longer pause, if more calls are made."""
+    """Growth during the warm-up calls for a longer pause, if more calls are made."""
     first = {2: {"C heap": 32_000}, 4: {"blocks": 4}, 8: {"blocks": 4}}
     repetition = repeated(lambda number: first.get(number, {}))
     assert repetition.verdict().state == "clean"
@@ -315,7 +315,7 @@ def test_warmup_is_not_counted(repeated) -> None:
     ],
 )
 def test_steady_growth_leaks(repeated, signal, per_call) -> None:
-    """What grows with every call is a leak, at that rate."""
+    """A signal that grows with every call is a leak, at that rate."""
     verdict = repeated({signal: per_call}, Limits(calls=300)).verdict()
     assert verdict.state == "leaking"
     assert [rate.signal for rate in verdict.rates] == [signal]
@@ -426,7 +426,7 @@ def test_damage_is_limited(repeated, growth, limits, most) -> None:
 
 
 def test_the_damage_is_the_reason(repeated) -> None:
-    """What is lost already is the reason of a verdict that comes too early."""
+    """A verdict that comes too early has the loss so far as its reason."""
     verdict = repeated({"C heap": 100 * MIB}).verdict()
     assert verdict.state == "undecided"
     assert re.search(r"and \d+\.\d MiB are lost already$", verdict.reason)
@@ -683,7 +683,7 @@ def test_own_caches_are_left_alone() -> None:
 
 
 def test_importers_of_folders_that_are_gone_are_forgotten(tmp_path) -> None:
-    """What is kept of a folder goes with it; what is there stays."""
+    """Importers of folders that are gone are forgotten; others stay."""
     gone = str(tmp_path / "gone")
     sys.path_importer_cache[str(tmp_path)] = None
     sys.path_importer_cache[gone] = None

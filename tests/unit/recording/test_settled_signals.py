@@ -122,7 +122,7 @@ def test_a_thread_that_is_about_to_end_gets_a_moment(settle) -> None:
 
 @alone
 def test_forgetting_types_keeps_nothing() -> None:
-    """Readings before and after it have the same number of blocks."""
+    """Forgetting types leaves as many blocks as there were before."""
     readings = array("q", [0, 0])
     forget_types()
     gc.collect()

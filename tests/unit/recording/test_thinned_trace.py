@@ -47,7 +47,7 @@ def test_lives_are_not_mixed() -> None:
 
 
 def test_unread_signals() -> None:
-    """What could not be read is absent, and counts for nothing in a mean."""
+    """A signal that could not be read is absent, and counts for nothing in a mean."""
     trace = ThinnedTrace(4)
     for number in range(8):
         rss = number * 10 if number % 2 else None

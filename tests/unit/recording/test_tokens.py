@@ -114,7 +114,7 @@ def test_waits_until_it_is_given_back(tmp_path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_dead_process_gives_back_at_once(tmp_path, number) -> None:
-    """What a process had that was killed is free; a child that it left does not keep it."""
+    """The share of a killed process is free at once; a child that it left does not keep it."""
     path = tmp_path / "tokens"
 
     def work(ready) -> None:
@@ -212,7 +212,7 @@ def test_median_of_other_workers(tmp_path) -> None:
 
 
 def test_level(tmp_path) -> None:
-    """What a process holds is written anew where that matters."""
+    """The share that a process holds is written again where that matters."""
     levels = [MIB]
     mine = Tokens(TokenFile(tmp_path / "tokens"), 1, SIZE, lambda: levels[-1], os.getpid())
     for level, written in [(MIB + SMALL, MIB), (MIB + SMALL + 1, MIB + SMALL + 1)]:

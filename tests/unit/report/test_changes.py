@@ -67,13 +67,13 @@ CHANGES = (
 
 
 def test_table() -> None:
-    """What got worse comes first, the most first; each kind has its numbers and its word."""
+    """Regressions come first, the largest first; each kind has its numbers and its word."""
     assert gold("changes_table") == changes_table(CHANGES)
     assert gold("changes_table") == changes_table(CHANGES[::-1])
 
 
 def test_table_with_a_top() -> None:
-    """What is not shown is counted."""
+    """Changes beyond the top are counted."""
     table = changes_table(CHANGES, 2)
     shown = [line.split()[0] for line in table.splitlines()[2:]]
     assert shown == ["t.py::b", "t.py::b", "(6"]

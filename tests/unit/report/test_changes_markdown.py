@@ -45,7 +45,7 @@ def test_regression() -> None:
 
 
 def test_order() -> None:
-    """What is worst comes first, and what is the same is only counted."""
+    """The worst changes come first, and tests that are the same are only counted."""
     kinds = ("same", "gone", "new", "improvement", "undecided", "regression")
     text = changes_markdown(
         [change(kind, f"test_{kind}") for kind in kinds], ["one | note"], COMMENT_LIMIT
@@ -71,7 +71,7 @@ def test_nothing_changed() -> None:
 
 @pytest.mark.parametrize("limit", [3000, COMMENT_LIMIT])
 def test_many_changes(limit) -> None:
-    """However many tests got worse, the text keeps within its limit and stays well-formed."""
+    """The text keeps within its limit and stays well-formed, however many tests got worse."""
     many = [change("regression", f"test_{n}[{'`|' * 200}]") for n in range(300)]
     text = changes_markdown(many, [], limit)
     assert len(text.encode()) <= limit

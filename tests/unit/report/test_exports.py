@@ -111,7 +111,7 @@ def test_rows_without_a_call() -> None:
 
 
 def test_rows_of_several_processes() -> None:
-    """What two processes measured of one test is one row, the higher."""
+    """Readings of one test in two processes are one row, the higher."""
     outcomes = tuple(
         Outcome(nodeid="test_a", worker=worker, phases=(call(rss(mib)),))
         for worker, mib in (("gw0", 4), ("gw1", 6), ("gw2", 5))
@@ -239,7 +239,7 @@ def test_benchmarks_of_other_metrics_and_places_have_other_names() -> None:
 
 
 def test_spread() -> None:
-    """What a baseline knows of the spread is the range."""
+    """The range of a benchmark is the spread in the baseline."""
     (entry,) = json.loads(github_action_benchmark([replace(ROW, spread_bytes=MIB)]))
     assert entry["range"] == "± 1.000"
 
@@ -306,7 +306,7 @@ def test_openmetrics() -> None:
 
 @given(name=NAMES.filter(bool))
 def test_openmetrics_names(name) -> None:
-    """Whatever a test is called, the label has it, with escapes for line breaks and such."""
+    """The label has the name of any test, with escapes for line breaks and such."""
     peaks = families(openmetrics([replace(ROW, test=name)]))["memguard_test_peak_bytes"]
     assert {shown(name): 5 * MIB} == peaks
 

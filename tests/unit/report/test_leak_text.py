@@ -336,7 +336,7 @@ def test_many(state) -> None:
 
 
 def test_small_growth_is_counted() -> None:
-    """What grew a little and stopped is no line of its own, but one number."""
+    """Tests that grew a little and stopped have no lines of their own, but one number."""
     small = (Round(calls=9, growth=(("blocks", 999), ("C heap", 65_535))),)
     large = (Round(calls=9, growth=(("blocks", 0), ("C heap", 65_536))),)
     files = (Round(calls=9, growth=(("open files", 8),)),)

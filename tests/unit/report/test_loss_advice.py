@@ -34,7 +34,7 @@ from tests.support.sample_values import LOST
     ],
 )
 def test_advice(changes, words) -> None:
-    """What to try depends on what is known."""
+    """The advice depends on what is known."""
     assert words in "\n".join(advice(replace(LOST, **changes)))
 
 

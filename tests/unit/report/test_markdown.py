@@ -68,7 +68,7 @@ def test_headline(rules, words) -> None:
 
 @pytest.mark.parametrize(("number", "words"), [(1, "1 warning"), (2, "2 warnings")])
 def test_warnings(number, words) -> None:
-    """What failed no test is counted at the end of the headline."""
+    """Findings that failed no test are counted at the end of the headline."""
     near = replace(FINDING, rule="near-budget", raised=False)
     outcome = replace(measured("test_a", 5), findings=(near,) * number)
     text = markdown(replace(RUN, outcomes=(outcome,)), top=1, limit=SUMMARY_LIMIT)
@@ -95,7 +95,7 @@ def test_top() -> None:
 
 
 def test_gaps() -> None:
-    """What was not measured is there with its reason, as words and not as Markdown."""
+    """Gaps are listed with their reason, as words and not as Markdown."""
     run = replace(RUN, outcomes=(), gaps=(Gap(subject="a_mark_", reason="<b> is not here"),))
     text = markdown(run, top=10, limit=SUMMARY_LIMIT)
     assert "- not measured here: a_mark&#95;: &#60;b&#62; is not here" in text

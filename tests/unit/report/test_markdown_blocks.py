@@ -35,14 +35,14 @@ def seen(name: str) -> str:
 
 @given(name=NAMES)
 def test_names_survive_in_tables(name) -> None:
-    """Whatever a test is called, its cell shows the name and the row keeps its cells."""
+    """The cell shows the name of any test, and the row keeps its cells."""
     row = cells("\n".join(table(["a", "b", "c"], [["1", code(name), "3"]])))
     assert ["1", seen(name).strip(), "3"] == [cell.strip() for cell in row]
 
 
 @given(text=NAMES)
 def test_sentences_survive_in_tables(text) -> None:
-    """Whatever a sentence holds, its cell shows it, with single spaces."""
+    """The cell shows any sentence, with single spaces."""
     row = cells("\n".join(table(["a", "b", "c"], [["1", plain(text), "3"]])))
     assert len(row) == 3
     assert " ".join(text.split()) == row[1].strip() or not text.isprintable()
@@ -96,7 +96,7 @@ def test_everything_fits() -> None:
 
 @pytest.mark.parametrize("limit", [80, 100, 150, 399])
 def test_cut(limit) -> None:
-    """What is too long is cut between two lines, and its end says so."""
+    """A text that is too long is cut between two lines, and its end says so."""
     text = fit([["head"], [f"{number:03}é" for number in range(80)]], limit)
     assert len(text.encode()) <= limit
     assert text.endswith(f"\n\n*Cut here: the rest does not fit into {limit} bytes.*\n")

@@ -126,7 +126,7 @@ def test_driver(changes, words) -> None:
 
 
 def test_bare() -> None:
-    """What is not known takes no line."""
+    """Unknown facts take no line."""
     assert post_mortem(BARE) == [f"the run {cause_text(BARE.cause, BARE.ending)}"]
     assert post_mortem(replace(BARE, level=MIB))[1:] == [
         "  running          no test yet, at 1.0 MiB",

@@ -59,7 +59,7 @@ def test_long_names() -> None:
 
 
 def test_warning() -> None:
-    """What failed no test is a warning."""
+    """A finding that failed no test is a warning."""
     (line,) = workflow_commands([replace(NOTICE, level="warning")], "")
     assert line.startswith("::warning file=tests/test_a.py,line=7,")
 

@@ -153,7 +153,7 @@ def test_breaches_among_the_notes(raised, with_failures, lines) -> None:
 
 
 def test_notes_and_findings() -> None:
-    """Whatever else was found is reported, a line each, behind the test's name."""
+    """All other findings are reported, a line each, behind the test's name."""
     raised = replace(OVER, raised=True)
     given = [
         outcome("test_x", findings=(raised, NEAR), notes=("setup rose",)),

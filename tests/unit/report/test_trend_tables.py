@@ -65,7 +65,7 @@ def test_a_test_with_little_to_say() -> None:
 
 
 def test_a_test_without_a_step() -> None:
-    """That none was found is reported with the number of commits."""
+    """If no step was found, the line says so with the number of commits."""
     runs = [run_at(number) for number in range(1, 10)]
     (trend,) = trends(runs, [reading(number, 20) for number in range(1, 10)])
     assert trend_section(trend)[-1] == "No step of the level in 9 commits"
@@ -90,5 +90,5 @@ def test_overview_of_several_places() -> None:
 
 
 def test_overview_without_steps() -> None:
-    """That nothing stepped is reported."""
+    """If nothing stepped, the overview says so."""
     assert overview([run_at(1)], [], 9)[0] == "No test's level stepped in 1 run."

@@ -139,7 +139,7 @@ def test_loaded_libraries_have_a_line() -> None:
 
 
 def test_what_tests_fill_together_has_a_line() -> None:
-    """Fills are read back with their environment."""
+    """It comes back with the environment."""
     baseline = replace(BASELINE, filled={PLACE: (Fill(holder="data.parts", size=3 << 20),)})
     text = text_of(baseline)
     assert '\n   "filled": [["data.parts", 3072]], "tests": {\n' in text
@@ -170,7 +170,7 @@ def test_no_file(tmp_path) -> None:
 
 
 def test_file(tmp_path) -> None:
-    """What is written to a file is read from it, in a folder that was not there."""
+    """A baseline is read as it was written, in a folder that was not there."""
     path = tmp_path / ".memguard" / "baseline.json"
     write_baseline(path, BASELINE)
     assert read_baseline(path) == BASELINE
@@ -334,7 +334,7 @@ def test_the_form_of_the_examples_is_right() -> None:
     ],
 )
 def test_damaged(tmp_path, text, words) -> None:
-    """What is wrong is reported in one sentence with file and line, and the file is kept."""
+    """A damaged file is reported in one sentence with its line, and is kept."""
     path = tmp_path / "baseline.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:

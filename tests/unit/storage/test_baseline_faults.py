@@ -47,7 +47,7 @@ for number in range(int(sys.argv[2]), 10**6):
 
 @posix_only
 def test_killed_at_any_time(tmp_path) -> None:
-    """However often a process that saves is killed, the file is whole, and no save is lost."""
+    """A process that is killed while it saves leaves a whole file, and no save is lost."""
     path = tmp_path / "baseline.json"
     update_baseline(path, lambda _: baseline_of(1))
     chance = random.Random(4)  # noqa: S311  it has to be the same every time

@@ -29,7 +29,7 @@ TOML = "[tool.pytest.ini_options]"
     ],
 )
 def test_ini(before, kept) -> None:
-    """What a parser reads is the new budgets, and everything else as before."""
+    """A parser reads the new budgets, and everything else as before."""
     text = with_budgets(before, INI, LINES)
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
     parser.read_string(text)

@@ -126,7 +126,7 @@ def test_locked(parent) -> None:
     ("worker", "name"), [("", "main"), ("gw0", "gw0"), ("../a b", ".._a_b")]
 )
 def test_names_of_records(parent, worker, name) -> None:
-    """Whatever a worker is called, its record is in the folder of the run."""
+    """The record of a worker with any name is in the folder of the run."""
     folder = run(parent, "a")
     assert folder.record(worker) == folder.path / f"{name}.flight"
     folder.close(keep=False)

@@ -35,7 +35,7 @@ def record(tmp_path):
 
 
 def test_round_trip(record) -> None:
-    """What is written is read again, whatever a test is called."""
+    """A record with any name of a test is read as it was written."""
     flight = record(header_line(FLIGHT) + raised_lines([SPAN]) + "".join(LINES))
     assert (
         flight.pid,
@@ -82,7 +82,7 @@ def test_torn_anywhere(record, length) -> None:
     ],
 )
 def test_not_a_record(record, text, words) -> None:
-    """What is no record has no process, and a reason."""
+    """A file that is no record has no process, and a reason."""
     flight = record(text)
     assert (flight.pid, flight.lines) == (0, ())
     (problem,) = flight.problems

@@ -52,7 +52,7 @@ def test_reading(tmp_path, monkeypatch, chunk, indent) -> None:
     ],
 )
 def test_broken_files(tmp_path, text) -> None:
-    """What is no whole snapshot is refused with its name."""
+    """A file that is no whole snapshot is refused with its name."""
     path = tmp_path / "a.heapsnapshot"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"a\.heapsnapshot is not a complete heap snapshot"):

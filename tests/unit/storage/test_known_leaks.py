@@ -86,7 +86,7 @@ ENTRY = {"fingerprint": "x", "holder": "", "line": "", "tests": []}
     ],
 )
 def test_a_file_that_makes_no_sense(tmp_path, text, problem) -> None:
-    """What cannot be read is reported with its path and left alone."""
+    """A file that cannot be read is reported with its path and left alone."""
     path = tmp_path / "leaks.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:

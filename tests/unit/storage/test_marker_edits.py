@@ -171,7 +171,7 @@ def test_tests_that_need_none() -> None:
     ],
 )
 def test_left_as_it_is(source, why) -> None:
-    """What cannot be edited is named with the reason."""
+    """A test that cannot be edited is named with the reason."""
     found = with_markers("import pytest\n" + source, {"test_a": 65}, {})
     assert found.text == "import pytest\n" + source
     assert found.left == {"test_a": why}

@@ -138,7 +138,7 @@ RICH = replace(PLAIN, notes=("a note",))
 
 
 def test_those_of_which_there_is_more_to_say() -> None:
-    """What only used memory is left out, and the rest comes in the order it was added."""
+    """Tests that only used memory are left out; the others come in the order of addition."""
     first, last = replace(RICH, nodeid="z"), replace(RICH, nodeid="a")
     store = store_of(replace(PLAIN, nodeid="b"), first, replace(PLAIN, nodeid="c"), last)
     assert [first, last] == list(store.detailed())
@@ -192,7 +192,7 @@ def test_can_be_read_twice() -> None:
 
 
 def test_plain_tests_share_their_texts() -> None:
-    """What tests of one file have in common is kept once, not once per test."""
+    """Texts that tests of one file share are kept once, not once per test."""
     first, second = store_of(
         *(replace(PLAIN, nodeid=nodeid, budgets=(replace(BUDGET),)) for nodeid in ("a", "b"))
     )

@@ -207,7 +207,7 @@ def test_readers_do_not_wait(path) -> None:
     ],
 )
 def test_other_files_are_refused(path, content, problem) -> None:
-    """What is no SQLite database is named, and left as it is, by every way to open it."""
+    """A file that is no SQLite database is refused by every way to open it, and kept."""
     path.parent.mkdir()
     path.write_bytes(content)
     for use in (check_location, open_to_read, open_to_write):
@@ -286,7 +286,7 @@ def later(monkeypatch) -> None:
 @pytest.mark.usefixtures("later")
 @pytest.mark.parametrize("how", ["append", "read"])
 def test_an_older_file_is_brought_up_to_date(path, how, monkeypatch) -> None:
-    """What was stored stays, whichever process opens the file first."""
+    """Stored runs stay, whichever process opens the file first."""
     with monkeypatch.context() as before:
         before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:-1])
         fill(path, {"a": [1, 2]})
