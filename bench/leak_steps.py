@@ -226,7 +226,7 @@ def _size(rng: Random) -> int:
 
 
 def _harmless(rng: Random, calls: float) -> int:
-    """A size per call that does not come to what a leak may eat, over-allocated and all."""
+    """A size per call that stays below the limit of a leak, with over-allocation."""
     return int(_between(rng, 1, min(LARGEST, MOST / max(FACTORS) / max(1, calls))))
 
 

@@ -263,7 +263,7 @@ INNOCENT: tuple[Case, ...] = tuple(
         "lru_cache_100000",
         "deque_maxlen_300",
         "named_bound_5000",
-        # caches that do not
+        # caches whose bound cannot be read
         "dict_cleared_at_64",
         "slow_cache_64",
         "dict_oldest_out_100",

@@ -48,7 +48,7 @@ _SINGLE = st.one_of(
     _operation("fork", _KINDS, _SIZES),
     _operation("thread", _KINDS, _SIZES),
 )
-# what hides memory most: the test lets go of memory of the past, then uses its own
+# what hides memory most: the test frees memory of the past, then uses its own
 _HIDING = st.one_of(
     st.tuples(_COLLECT, _ALLOCATE),
     st.tuples(_DROP, _COLLECT, _ALLOCATE),

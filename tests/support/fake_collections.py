@@ -39,11 +39,11 @@ class Listener:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.heard: list[tuple[int, int]] = []
+        self.received: list[tuple[int, int]] = []
 
     def collected(self, collection: Collection) -> None:
         """Record the event."""
-        self.heard.append((collection.freed // MIB, collection.generation))
+        self.received.append((collection.freed // MIB, collection.generation))
 
 
 def collect(

@@ -1,4 +1,4 @@
-"""Stand-ins for the live parts: a clock, meters, allocators and streams that obey."""
+"""Stand-ins for the live parts, set by tests: a clock, meters, allocators and streams."""
 
 from __future__ import annotations
 

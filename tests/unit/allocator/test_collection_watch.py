@@ -39,7 +39,7 @@ def test_first_collection_of_each_generation(watch, process) -> None:
     watch.listen(listener)
     for generation in (0, 0, 2, 1, 0):
         collect(watch, process, generation)
-    assert listener.heard == [(2, 0), (2, 2)]
+    assert listener.received == [(2, 0), (2, 2)]
     assert process.asked == ["some", "some again", "whole", "whole again"]
 
 
@@ -50,7 +50,7 @@ def test_later_full_collections(watch, process) -> None:
     collect(watch, process, 2, mebibytes=0, objects=0)
     collect(watch, process, 2)
     collect(watch, process, 2, mebibytes=1)
-    assert listener.heard == [(0, 2), (2, 2), (1, 2)]
+    assert listener.received == [(0, 2), (2, 2), (1, 2)]
 
 
 def test_every_phase_begins_anew(watch, process) -> None:
@@ -60,7 +60,7 @@ def test_every_phase_begins_anew(watch, process) -> None:
         watch.listen(listener)
         collect(watch, process, 2)
         assert watch.end()
-    assert listener.heard == [(2, 2), (2, 2)]
+    assert listener.received == [(2, 2), (2, 2)]
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_collection_that_frees_nothing(watch, process, more) -> None:
     listener = Listener()
     watch.listen(listener)
     collect(watch, process, 0, **more)
-    assert listener.heard == []
+    assert listener.received == []
     collect(watch, process, 2, **more)
-    assert listener.heard == [(0, 2)]
+    assert listener.received == [(0, 2)]
 
 
 def test_pages_are_given_back_around_a_full_collection(watch, process, trimmed) -> None:
@@ -103,7 +103,7 @@ def test_blocks_that_were_not_counted(watch, process) -> None:
     listener = Listener()
     watch.listen(listener)
     collect(watch, process, 0, mebibytes=3)
-    assert listener.heard == [(10, 0)]
+    assert listener.received == [(10, 0)]
     assert process.asked == ["some", "resident"]
 
 

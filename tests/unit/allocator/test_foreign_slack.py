@@ -42,7 +42,7 @@ class Process:
 
 @pytest.fixture
 def process(clock, monkeypatch) -> Process:
-    """A process whose clock obeys, and in which memray has not run."""
+    """A process with a clock that tests set, in which memray has not run."""
     monkeypatch.setattr("pytest_memguard.allocator.foreign_slack.Clock.seconds", clock)
     monkeypatch.setattr("pytest_memguard.allocator.foreign_slack.Clock.cpu", clock)
     monkeypatch.setattr(Ours, "size", 0)

@@ -72,20 +72,20 @@ def test_thresholds_that_a_test_has_set_stay(collected) -> None:
     assert collected
 
 
-def test_callbacks_hear_nothing_of_collections() -> None:
+def test_callbacks_are_not_called_in_collections() -> None:
     """Callbacks are off during a collection, so none swallows an interrupt, and restored."""
-    heard: list[str] = []
+    phases: list[str] = []
 
-    def hear(phase: str, _: object) -> None:
-        heard.append(phase)
+    def note(phase: str, _: object) -> None:
+        phases.append(phase)
 
-    gc.callbacks.append(hear)
+    gc.callbacks.append(note)
     try:
         before = list(gc.callbacks)
         collect()
         assert gc.callbacks == before
-        assert heard == []
+        assert phases == []
         gc.collect()
-        assert heard == ["start", "stop"]
+        assert phases == ["start", "stop"]
     finally:
-        gc.callbacks.remove(hear)
+        gc.callbacks.remove(note)

@@ -10,7 +10,7 @@ import pytest
 
 SIZES = range(512, 1025, 16)
 EACH = 7
-# what stands before every program
+# prepended to every program
 TOOLS = f"""
 import json
 from pytest_memguard.probes import counters

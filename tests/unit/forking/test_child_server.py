@@ -45,7 +45,7 @@ def echo(channel: Channel) -> None:
         channel.send(message)
 
 
-def obey(channel: Channel) -> None:
+def follow(channel: Channel) -> None:
     """Do what the first message says."""
     what, argument = channel.receive() or ("", None)
     if what == "exit":
@@ -117,7 +117,7 @@ def test_children_do_not_know_each_other() -> None:
 )
 def test_how_a_child_ends(order, expected) -> None:
     """Messages of a child come first, then how it ended; the next child works."""
-    with serving(obey) as server:
+    with serving(follow) as server:
         child = server.start()
         child.send(order)
         got = child.receive(LONG)
@@ -133,7 +133,7 @@ def test_how_a_child_ends(order, expected) -> None:
 
 def test_waiting_has_an_end() -> None:
     """The caller waits for a silent child as long as it asked to, and can kill it."""
-    with serving(obey) as server:
+    with serving(follow) as server:
         child = server.start()
         child.send(("sleep", 0))
         assert child.receive(LONG) == ("asleep",)
@@ -144,7 +144,7 @@ def test_waiting_has_an_end() -> None:
 
 def test_what_a_child_leaves_behind_ends() -> None:
     """A process that a child has started ends with the child."""
-    with serving(obey) as server:
+    with serving(follow) as server:
         child = server.start()
         child.send(("leave", 0))
         left = child.receive(LONG)
@@ -174,7 +174,7 @@ def is_running(pid: int) -> bool:
 def test_the_highest_memory_is_known() -> None:
     """The kernel says what a child has used at most, after its end."""
     size = 40 << 20
-    with serving(obey) as server:
+    with serving(follow) as server:
         child = server.start()
         child.send(("grow", size))
         assert child.receive(LONG) == ("grown", size)
@@ -185,7 +185,7 @@ def test_the_highest_memory_is_known() -> None:
 
 def test_a_server_that_was_killed() -> None:
     """Where the server has gone, a child can neither be started nor waited for."""
-    with serving(obey) as server:
+    with serving(follow) as server:
         child = server.start()
         os.kill(server.pid, signal.SIGKILL)
         with pytest.raises(ServerLost):
@@ -196,7 +196,7 @@ def test_a_server_that_was_killed() -> None:
 
 def test_closing_ends_the_child() -> None:
     """A child ends when the process that requested it has gone."""
-    with serving(obey) as server:
+    with serving(follow) as server:
         child = server.start()
         child.send(("sleep", 0))
         assert child.receive(LONG) == ("asleep",)

@@ -36,7 +36,7 @@ def serving(function) -> Iterator[ForkServer]:
         server.close()
 
 
-def obey(request: dict[str, Any]) -> Any:
+def follow(request: dict[str, Any]) -> Any:
     """Do what a request says: answer, fail, die, wait or talk."""
     (what, with_what), *_ = request.items()
     if what == "echo":
@@ -64,7 +64,7 @@ def obey(request: dict[str, Any]) -> Any:
 @pytest.fixture
 def server() -> Iterator[ForkServer]:
     """A server that does what requests say."""
-    with serving(obey) as server:
+    with serving(follow) as server:
         yield server
 
 
@@ -211,7 +211,7 @@ def test_no_descriptor_is_left() -> None:
 
     before = next_descriptor()
     for _ in range(3):
-        with serving(obey) as server:
+        with serving(follow) as server:
             server.ask({"echo": 1}, LONG)
     assert before == next_descriptor()
 
@@ -263,5 +263,5 @@ def test_many_open_files() -> None:
     """More than a thousand open files are no obstacle, to a child or to a server."""
     with many_open_files():
         assert ChildResult(value=7) == run_in_fork(lambda: 7, LONG)
-        with serving(obey) as server:
+        with serving(follow) as server:
             assert ChildResult(value=1) == server.ask({"echo": 1}, LONG)

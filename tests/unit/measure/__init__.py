@@ -1,1 +1,1 @@
-"""Tests of measuring, with meters and a clock that do as they are told."""
+"""Tests of measuring, with meters and a clock that tests set."""

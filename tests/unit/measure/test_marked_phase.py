@@ -79,7 +79,7 @@ def test_a_recorder_takes_over(watch, process) -> None:
     watch.pass_on(listener)
     assert region.least_freed == 2 * MIB
     collect(watch, process, 2)
-    assert listener.heard == [(2, 2)]
+    assert listener.received == [(2, 2)]
 
 
 def test_callback_that_was_taken_away(watch) -> None:

@@ -1,1 +1,1 @@
-"""Tests of recording, with meters and a clock that do as they are told."""
+"""Tests of recording, with meters and a clock that tests set."""

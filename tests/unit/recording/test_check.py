@@ -343,7 +343,7 @@ def test_growth_of_the_c_heap_that_no_block_accounts_for(monkeypatch, call, turn
 
 
 def test_a_check_that_is_blind_to_memory() -> None:
-    """Where no signal of memory can be read, a clean check is none, and says so."""
+    """Where no signal of memory can be read, a clean check is undecided, with the reason."""
     check = LeakCheck("none")
     counters = check.counters()
     several = zip(counters.signals, counters._readers, strict=True)

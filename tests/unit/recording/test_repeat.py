@@ -1,4 +1,4 @@
-"""Tests of the repetition of a call, with counters and a clock that obey."""
+"""Tests of the repetition of a call, with counters and a clock that tests set."""
 
 from __future__ import annotations
 
@@ -392,7 +392,7 @@ def test_a_slow_call_is_not_repeated_for_nothing(repeated, seconds, calls, reaso
 
 
 def test_a_slow_first_call_ends_nothing(repeated, clock) -> None:
-    """Only the quickest call tells how slow they are."""
+    """Only the quickest call counts for how slow they are."""
 
     def growth(number: int) -> dict[str, int]:
         clock.advance(3 if number == 1 else 0)
