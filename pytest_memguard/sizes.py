@@ -40,6 +40,17 @@ def format_sizes(*sizes: float, visible: Iterable[float] = ()) -> list[str]:
     return [f"{size:.0f} B" for size in sizes]
 
 
+def format_number(value: float, digits: int = 3) -> str:
+    """Return a number in words, without an exponent: "0.333", "12.5", "1,204".
+
+    Args:
+        value: the number.
+        digits: how many digits a small one has; a large one is a whole number.
+    """
+    few = abs(value) < 10 ** (digits - 1)
+    return f"{value:.{digits}g}" if few else f"{value:,.0f}"
+
+
 def format_mib(size: float) -> str:
     """Return bytes as a number of MiB, for table columns that name the unit."""
     text = f"{size / MIB:.1f}"

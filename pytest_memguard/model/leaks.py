@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from pytest_memguard.sizes import format_size
+from pytest_memguard.sizes import format_number, format_size
 from pytest_memguard.values import dataclass
 
 Signal = Literal[
@@ -31,8 +31,6 @@ NOT_FOLLOWED: Final = (
     "memory was used again"
 )
 """A note on a cause whose lines are those that allocated the memory first."""
-_MANY: Final = 100
-"""From so many things on, fractions are left out."""
 _KEY: Final = re.compile(r"\['[^'\]]*'\]|\[-?\d+\]")
 LeakState = Literal["clean", "leaking", "settling", "undecided"]
 
@@ -255,7 +253,7 @@ def amount_of(signal: Signal, value: float) -> str:
     """
     if signal in BYTE_SIGNALS:
         return format_size(value)
-    return f"{value:.3g}" if abs(value) < _MANY else f"{value:,.0f}"
+    return format_number(value)
 
 
 def without_keys(holder: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final, TypeVar
 
 from pytest_memguard.clock import Clock
+from pytest_memguard.sizes import format_number
 
 Known = TypeVar("Known")
 LEAST: Final = 6
@@ -47,7 +48,7 @@ class TimedCall:
     @property
     def spent(self) -> str:
         """The number of calls and what they have taken, in words."""
-        return f"{self._made} calls under the instruments took {self._spent:.3g} s"
+        return f"{self._made} calls under the instruments took {format_number(self._spent)} s"
 
     def __call__(self) -> None:
         """Make one call.

@@ -19,6 +19,7 @@ from pytest_memguard.model.leaks import MEMORY_SIGNALS, RetentionPath, Signal, V
 from pytest_memguard.probes.block_tracker import BlockTracker, heap_addresses, memory_reader
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.recording.calls import make_calls
+from pytest_memguard.sizes import format_number
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
@@ -92,8 +93,9 @@ class Cause:
         if kept is None or not blocks or self.path is None or self.path.holder != path.holder:
             return ""
         kinds = " and ".join(kept.kinds)
+        stay = format_number(kept.share * blocks, 2)
         return (
-            f"{kept.share * blocks:.2g} blocks per call would stay if it let go: C code has "
+            f"{stay} blocks per call would stay if it let go: C code has "
             f"references to {kinds} objects too, which the garbage collector does not report"
         )
 

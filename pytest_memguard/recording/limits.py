@@ -14,7 +14,7 @@ from pytest_memguard.judge.rounds import LEAST_ROUNDS
 from pytest_memguard.model.leaks import BYTE_SIGNALS, Signal
 from pytest_memguard.options.parsing import StopAt
 from pytest_memguard.recording.kept_rounds import KeptRounds
-from pytest_memguard.sizes import format_size
+from pytest_memguard.sizes import format_number, format_size
 from pytest_memguard.values import dataclass
 
 WARMUP: Final = 2
@@ -161,12 +161,10 @@ class AllowedCalls:
         """Return the message for the end of the time limit."""
         # what is left of another limit, such as a timeout's, has many digits
         seconds = self._limits.whole or self._limits.seconds
-        most = f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"
-        most += " s it may take"
+        most = f"{format_number(seconds)} s it may take"
         if in_rounds >= LEAST_CALLS or self._limits.whole:  # others were made before
             return f"and the {most} are over"
-        each = spent / max(1, calls)
-        figure = f"{each:.0f}" if each >= 10 else f"{each:.2g}"
+        figure = format_number(spent / max(1, calls), 2)
         return f"and at {figure} s each there is no time for enough in the {most}"
 
     def _next_rate(self, signal: Signal) -> float:

@@ -36,6 +36,7 @@ from pytest_memguard.recording.limits import (
 )
 from pytest_memguard.recording.signal_reading import SignalReading
 from pytest_memguard.recording.slow_to_end import Patience, SlowToEnd
+from pytest_memguard.sizes import format_number
 
 _SCREEN: Final = 4
 _SCREENS: Final = 3
@@ -343,7 +344,8 @@ class Repetition:
         ended = self._slow.wait()
         if ended is None:
             return None
-        reason = f"the {ended.names} that calls leave are gone {ended.seconds:.2g} s later"
+        later = format_number(ended.seconds, 2)
+        reason = f"the {ended.names} that calls leave are gone {later} s later"
         verdict = Verdict(
             state="settling", calls=self.calls, rounds=self._rounds.series(), reason=reason
         )

@@ -7,8 +7,9 @@ from typing import Final
 
 from pytest_memguard.model.leaks import BYTE_SIGNALS, LeakLine, Round, Signal, TypeGrowth
 from pytest_memguard.report.table import plain_table
-from pytest_memguard.sizes import KIB
+from pytest_memguard.sizes import KIB, format_number, format_size
 
+_DIGITS: Final = 4
 _CALLS_TO_ROUND: Final = 8
 """From so many calls on, one block more or less is no reason for a fraction."""
 
@@ -47,7 +48,7 @@ def _per_call(count: int, calls: int) -> str:
     whole = round(count / calls)
     if whole and calls >= _CALLS_TO_ROUND and abs(count - whole * calls) <= 1:
         return str(whole)
-    return f"{count / calls:.4g}"
+    return format_number(count / calls, _DIGITS)
 
 
 def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
@@ -61,8 +62,15 @@ def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
         # the compiler may have put a function into itself or into one of the same name
         rows += [[f"  {name} (C)", "", "", ""] for name in dict.fromkeys(line.native)]
         rows += [["  called from", line.caller, "", ""]] if line.caller else []
-        rows += [[f"  +{n / calls:.4g} {name}", "", "", ""] for name, n in line.left]
+        rows += [[f"  +{_left(name, n / calls)}", "", "", ""] for name, n in line.left]
     return plain_table(["Function", "Line", "Blocks per call", "Bytes per call"], rows, left=2)
+
+
+def _left(name: str, per_call: float) -> str:
+    """Return what a line has left behind in words: "2 open files", "13.1 KiB USS"."""
+    in_bytes = name in BYTE_SIGNALS
+    amount = format_size(per_call) if in_bytes else format_number(per_call, _DIGITS)
+    return f"{amount} {name}"
 
 
 def type_table(types: Sequence[TypeGrowth], calls: int) -> str:

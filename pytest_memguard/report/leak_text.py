@@ -18,7 +18,7 @@ from pytest_memguard.model.leaks import (
     Signal,
 )
 from pytest_memguard.report.leak_tables import leak_line_table, rounds_table, type_table
-from pytest_memguard.sizes import format_size
+from pytest_memguard.sizes import format_number, format_size
 
 _NOT_DIAGNOSED = (
     "Its cause was not looked for (--mem-leak-blame=none). Run this test without that option "
@@ -68,7 +68,7 @@ def leak_sentence(reading: LeakReading) -> str:
 
 def kept_text(rate: Rate) -> str:
     """Return how much of a signal each call keeps, in words: "3 blocks"."""
-    number = _number(rate.per_call)
+    number = format_number(rate.per_call)
     unit = _UNITS[rate.signal]
     if number == "1":
         return f"1 {unit}"
@@ -150,14 +150,10 @@ def _one_leak(
 
 def _interval(rate: Rate) -> str:
     in_bytes = rate.signal in BYTE_SIGNALS
-    mean, low, high = (_number(n) for n in (rate.per_call, rate.low, rate.high))
+    mean, low, high = (format_number(n) for n in (rate.per_call, rate.low, rate.high))
     unit = "bytes per call" if in_bytes else "per call"
     name = rate.signal if in_bytes else rate.signal.capitalize()
     return f"{name}: {mean} {unit}, 95 % interval {low} to {high}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def _without_holder(diagnosis: Diagnosis, signals: Sequence[Signal]) -> str:

@@ -8,7 +8,7 @@ import operator
 import pytest
 
 from pytest_memguard.errors import ConfigError, quoted
-from pytest_memguard.sizes import GIB, KIB, MIB, TIB, format_mib, format_size
+from pytest_memguard.sizes import GIB, KIB, MIB, TIB, format_mib, format_number, format_size
 from pytest_memguard.units import (
     LARGEST,
     MOST,
@@ -341,6 +341,22 @@ def test_format_size(size: float, words: str) -> None:
 def test_format_mib(size: float, words: str) -> None:
     """A column of MiB has one decimal and no negative zero."""
     assert words == format_mib(size)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "words"),
+    [
+        pytest.param(0, 3, "0", id="nothing"),
+        pytest.param(1 / 3, 3, "0.333", id="part"),
+        pytest.param(12.45, 2, "12", id="two-digits"),
+        pytest.param(99.96, 3, "100", id="rounded-up"),
+        pytest.param(1340.2, 2, "1,340", id="large"),
+        pytest.param(-51_200, 4, "-51,200", id="negative"),
+    ],
+)
+def test_format_number(value: float, digits: int, words: str) -> None:
+    """A number has a few digits if it is small, and never an exponent."""
+    assert words == format_number(value, digits)
 
 
 @pytest.mark.parametrize(
