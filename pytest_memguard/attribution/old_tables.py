@@ -13,8 +13,8 @@ import tracemalloc
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress, filterfalse, repeat
-from operator import ne
+from itertools import chain, compress, filterfalse, repeat
+from operator import is_, ne, not_
 from typing import Any, Final
 
 from pytest_memguard.attribution import raw
@@ -73,7 +73,7 @@ class OldTables:
         self._rows: dict[str, tuple[bytes, bytes]] = {}
         for kind, containers in _containers(objects):
             if len(containers) <= _MOST:
-                lengths = list(map(kind.__len__, containers))
+                lengths = list(_lengths(kind, containers))
                 self._lengths.update(zip(map(id, containers), lengths, strict=True))
                 self._rows[kind.__name__] = (_addresses(containers), _bytes_of(lengths))
 
@@ -94,7 +94,7 @@ class OldTables:
             offset, inside = offsets[kind]
             sizeof: Any = kind.__sizeof__
             then = list(map(known, map(id, containers), repeat(0)))
-            differ = list(map(ne, then, map(kind.__len__, containers)))
+            differ = list(map(ne, then, _lengths(kind, containers)))
             for one, before in zip(
                 compress(containers, differ), compress(then, differ), strict=True
             ):
@@ -115,7 +115,7 @@ class OldTables:
         an integer, and in a trace that takes ten times as long as all else here.
         """
         addresses, lengths = self._rows.get(kind.__name__, (b"", b""))
-        now, lengths_now = _addresses(containers), _bytes_of(map(kind.__len__, containers))
+        now, lengths_now = _addresses(containers), _bytes_of(_lengths(kind, containers))
         found: list[Any] = []
         step, expected = _RUN * _WORD, 0
         for start in range(0, len(now), step):
@@ -137,6 +137,20 @@ def _addresses(containers: list[Any]) -> bytes:
     return ctypes.string_at(table, len(containers) * _WORD) if containers else b""
 
 
+def _lengths(kind: type[Any], containers: list[Any]) -> Iterator[int]:
+    """Return the lengths of containers of a kind, those of no subclass first.
+
+    Only a subclass may have code for its length. A method of the kind gets its arguments in a
+    tuple, and in a trace each such tuple costs as much as a new block.
+    """
+    plain = list(_are_exactly(kind, containers)).count(True)
+    return chain(map(len, containers[:plain]), map(kind.__len__, containers[plain:]))
+
+
+def _are_exactly(kind: type[Any], objects: list[Any]) -> Iterator[bool]:
+    return map(is_, map(type, objects), repeat(kind))
+
+
 def _bytes_of(lengths: Iterable[int]) -> bytes:
     return array("q", lengths).tobytes()
 
@@ -144,7 +158,7 @@ def _bytes_of(lengths: Iterable[int]) -> bytes:
 def _containers(
     objects: Sequence[Any], held: Sequence[Any] | None = None
 ) -> Iterator[tuple[type[Any], list[Any]]]:
-    """Yield the containers of each kind.
+    """Yield the containers of each kind, those of no subclass first.
 
     No code of theirs runs, and hardly anything is allocated: it may be traced.
     """
@@ -154,7 +168,9 @@ def _containers(
     # the collector tracks all others
     untracked = list(filterfalse(gc.is_tracked, _of_kind(held, (dict, bytearray))))
     for kind, _, _ in _KINDS:
-        yield (kind, _of_kind(tracked, kind) + _of_kind(untracked, kind))
+        every = _of_kind(tracked, kind) + _of_kind(untracked, kind)
+        plain = list(_are_exactly(kind, every))
+        yield (kind, [*compress(every, plain), *compress(every, map(not_, plain))])
 
 
 def _of_kind(objects: Sequence[Any], kind: type | tuple[type, ...]) -> list[Any]:

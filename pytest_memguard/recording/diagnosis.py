@@ -37,6 +37,7 @@ from pytest_memguard.probes.python_blocks import TracingStopped, traced_again
 from pytest_memguard.probes.surviving_blocks import SurvivingBlocks, SurvivorTracker, is_warm
 from pytest_memguard.recording.calls import LEAST, TimedCall, in_time, make_calls
 from pytest_memguard.recording.further_search import searched_further
+from pytest_memguard.recording.moved_alone import moved_alone
 from pytest_memguard.recording.settled_signals import forget_types
 
 _CALLS: Final = 16
@@ -249,8 +250,8 @@ def _tables(
             call, and looking for them takes as long as the rest of the search.
     """
     excess = sum(one.count for one in surviving if one.of_python) - blocks
-    moved = sum(one.count for one in surviving if one.may_have_moved)
-    seeks_old = max(excess, moved) > max(_FEW_TABLES, calls)
+    alone = moved_alone(surviving).total()
+    seeks_old = max(excess, alone) > max(_FEW_TABLES, calls)
     return TablesInTrace(found.growing_container, old=seeks_old)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
+import sys
 import tracemalloc
 from collections import Counter
 from itertools import count
@@ -93,6 +95,68 @@ def test_calls_that_stop_tracemalloc() -> None:
     """A test that stops tracemalloc ends memguard's use of it, which is reported."""
     with pytest.raises(TracingStopped):
         traced_again(tracemalloc.stop, 2, lambda: None, [])
+    assert not tracemalloc.is_tracing()
+
+
+class Depths:
+    """Tables in a trace that note how deep the stack is where they are read."""
+
+    def __init__(self) -> None:
+        """None are known at first."""
+        self.found: list[int] = []
+
+    def start(self) -> None:
+        """Nothing is needed."""
+
+    def read(self) -> tuple[Counter[object], dict[int, object]]:
+        """Note the depth, and that garbage would not be collected."""
+        frame, depth = sys._getframe(), 0
+        while frame is not None:
+            frame, depth = frame.f_back, depth + 1
+        self.found.append(depth)
+        assert not gc.isenabled()
+        return Counter(), {}
+
+
+def traced_from_below(levels: int, tables: Depths) -> list[SurvivingBlocks]:
+    """What calls of `reuse` leave behind, asked for from so many frames further below."""
+    if levels:
+        return traced_from_below(levels - 1, tables)
+    return traced_again(reuse, CALLS, gc.collect, [], tables)
+
+
+@alone
+def test_a_deep_stack() -> None:
+    """What allocates under the trace has a short stack: each block takes the whole of it."""
+    tables = Depths()
+    found = traced_from_below(100, tables)
+    assert blocks_of(found)[2] == CALLS
+    assert all(depth < 10 for depth in tables.found)
+    assert gc.isenabled()
+
+
+@alone
+def test_without_another_thread(monkeypatch) -> None:
+    """Where no thread can be started, the stack stays as it is."""
+
+    def refuse(*_: object) -> None:
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    tables = Depths()
+    assert blocks_of(traced_from_below(100, tables))[2] == CALLS
+    assert all(depth > 100 for depth in tables.found)
+    assert gc.isenabled()
+
+
+@alone
+def test_tables_that_cannot_be_read() -> None:
+    """What goes wrong in the other thread is raised in this one."""
+    tables = Depths()
+    tables.read = [].pop
+    with pytest.raises(IndexError):
+        traced_from_below(0, tables)
     assert not tracemalloc.is_tracing()
 
 

@@ -1,0 +1,43 @@
+"""Tests of telling tables that have moved from those of new containers."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_memguard.probes.surviving_blocks import SurvivingBlocks
+from pytest_memguard.recording.moved_alone import moved_alone
+
+
+def blocks(function: str, count: int, *, moved: bool = False, line: int = 1) -> SurvivingBlocks:
+    """Some blocks of Python's, from a line of a function."""
+    return SurvivingBlocks(
+        stack=((function, "app.py", line),),
+        native=(),
+        count=count,
+        size=count * 56,
+        of_python=True,
+        may_have_moved=moved,
+    )
+
+
+@pytest.mark.parametrize(
+    ("surviving", "alone"),
+    [
+        pytest.param([blocks("add", 2_000, moved=True)], 2_000, id="many-old-lists"),
+        pytest.param(
+            [blocks("make", 16), blocks("make", 17, moved=True)], 1, id="new-buffers-in-a-list"
+        ),
+        pytest.param(
+            [blocks("make", 16), blocks("make", 16, moved=True, line=2)],
+            0,
+            id="made-and-filled",
+        ),
+        pytest.param(
+            [blocks("make", 500), blocks("add", 20, moved=True)], 20, id="beside-other-blocks"
+        ),
+        pytest.param([], 0, id="nothing"),
+    ],
+)
+def test_moved_alone(surviving, alone) -> None:
+    """Tables count unless the function that got them made as many other blocks."""
+    assert alone == moved_alone(surviving).total()
