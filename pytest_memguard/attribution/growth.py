@@ -13,7 +13,7 @@ from pytest_memguard.attribution.entries import chains_from_above
 from pytest_memguard.attribution.holders import holder_of
 from pytest_memguard.attribution.lost_objects import lost_words
 from pytest_memguard.attribution.new_objects import NewObjects
-from pytest_memguard.attribution.raw import length
+from pytest_memguard.attribution.raw import PLAIN, basic_size, length, own_size
 from pytest_memguard.attribution.retention import (
     Chain,
     Search,
@@ -33,6 +33,7 @@ _NO_HOLDER_OR_CYCLES: Final = (
     f"{_NO_HOLDER}; the garbage collector is off, so they may hold each other"
 )
 _C_CODE_ALONE: Final = "C code alone holds the new objects: each call leaves it a reference to "
+_WITH_TABLE: Final = (*PLAIN, bytearray)
 _START_SHARE: Final = 0.6
 _SEARCH_SHARE: Final = 0.3
 _LEAST_SECONDS: Final = 0.1
@@ -62,6 +63,8 @@ class GrowthFound:
     """Whether measuring all containers would show nothing more."""
     reached: float = 1.0
     """Which part of the objects that became more `growing_container` leads to."""
+    added: int = 0
+    """Bytes that were added to the tables of containers; 0 if they were not measured."""
 
 
 def says_no_holder(note: str) -> bool:
@@ -293,6 +296,7 @@ class _SecondState:
         self._complete, self._measured = complete, True
         if not complete:
             self.notes.append("the heap is too large for the time: not all was measured")
+        added = round(sum(map(_added, grown)))
         # the search scans the heap for whatever refers to something: not this
         del everything, grown
         # new objects are no evidence of who holds what grows, if there are as many as before
@@ -311,6 +315,7 @@ class _SecondState:
             growing_container=self._growing_container,
             gained=self._gained,
             reached=self._reached(),
+            added=added,
         )
 
     def _path(self, containers: Containers, *, evident: bool = True) -> RetentionPath | None:
@@ -363,3 +368,13 @@ class _SecondState:
                 if gained >= self._least:
                     return held, gained
         return None, 0
+
+
+def _added(grown: tuple[Any, int]) -> float:
+    """Return the bytes that were added to the table of a container, by its growth."""
+    container, gained = grown
+    whole = length(container)
+    if not whole or not issubclass(type(container), _WITH_TABLE):
+        return 0.0
+    size = own_size(container) - basic_size(type(container))
+    return max(0.0, size * gained / whole)

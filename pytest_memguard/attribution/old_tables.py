@@ -201,21 +201,24 @@ class TablesInTrace:
             are not tracked, so they are searched for in what may hold them.
         old: whether tables of old containers seem to have grown. They are searched for in the
             whole heap, which takes some tenths of a second while it is traced.
+
+    Attributes:
+        seeks_old: the same.
     """
 
     def __init__(self, growing_container: object = None, *, old: bool = False) -> None:
         self._growing_container = growing_container
-        self._seeks_old = old
+        self.seeks_old = old
         self._old = OldTables([])
 
     def start(self) -> None:
         """Note the lengths of all containers, before anything is traced."""
-        if self._seeks_old:
+        if self.seeks_old:
             self._old = OldTables(_everything())
 
     def read(self) -> tuple[Counter[Any], dict[int, TracedTable]]:
         """Return tables that new dicts have got from others, and tables that have grown."""
-        if not self._seeks_old:
+        if not self.seeks_old:
             return (moved_tables(self._growing_container), {})
         everything = _everything()
         held = raw.referents(*everything, *raw.tables(self._growing_container))

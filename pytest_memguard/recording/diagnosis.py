@@ -37,7 +37,7 @@ from pytest_memguard.probes.python_blocks import TracingStopped, traced_again
 from pytest_memguard.probes.surviving_blocks import SurvivingBlocks, SurvivorTracker, is_warm
 from pytest_memguard.recording.calls import LEAST, TimedCall, in_time, make_calls
 from pytest_memguard.recording.further_search import searched_further
-from pytest_memguard.recording.moved_alone import moved_alone
+from pytest_memguard.recording.moved_alone import moved_alone, with_added
 from pytest_memguard.recording.settled_signals import forget_types
 
 _CALLS: Final = 16
@@ -186,14 +186,12 @@ def _diagnosed(
     before, note = length_of(found.growing_container), tracker.note
     if not note and Clock.seconds() >= end:
         note = NOT_FOLLOWED
-    elif not note:
-        try:
-            tables = _tables(found, surviving, per_call * calls, calls)
-            surviving = in_time(
-                partial(traced_again, call, calls, collect, surviving, tables), surviving
-            )
-        except TracingStopped:
-            note = STARTS_TRACEMALLOC
+    tables = _tables(found, surviving, per_call * calls, calls)
+    if tables.seeks_old and found.added:  # as far as is known without a trace
+        surviving = with_added(surviving, found.added)
+    if not note:
+        trace = partial(traced_again, call, calls, collect, surviving, tables)
+        surviving, note = _traced(trace, surviving)
     if glanced and not _goes_on(found, length_of(found.growing_container) - before, least):
         found = in_time(partial(measure, calls, least), _without_holder(found))
     if found.notes or (isinstance(call, TimedCall) and call.is_over):
@@ -207,6 +205,16 @@ def _diagnosed(
     per_call = found.gained / (calls if per_call >= 1 else _CALLS_IF_SPARSE)
     container = _growing_container(diagnosis, found, per_call)
     return named(diagnosis), container or growing_threads(diagnosis.path, verdict)
+
+
+def _traced(
+    trace: Callable[[], list[SurvivingBlocks]], known: list[SurvivingBlocks]
+) -> tuple[list[SurvivingBlocks], str]:
+    """Return what a trace shows, or what is known if it shows nothing, and a note on that."""
+    try:
+        return (in_time(trace, known), "")
+    except TracingStopped:
+        return (known, STARTS_TRACEMALLOC)
 
 
 def _with_evidence(found: GrowthFound, blocks: float, least: int) -> GrowthFound:

@@ -120,6 +120,34 @@ def test_a_slow_leak_beside_what_is_replaced():
     assert holder == f"{NAME}.L"
 
 
+def _old_lists() -> list[tuple[str, int, int]]:
+    """Function, blocks and bytes per call of the lines of a slow leak in many old lists."""
+    rate = Rate(signal="blocks", per_call=1.0, low=1.0, high=1.0)
+    verdict = Verdict(state="leaking", calls=30, rates=(rate,))
+    source = """LISTS = [[None] * 99 for _ in range(500)]
+def add(one, new): one.extend([new] * 20)
+def leak():
+  new = Request()
+  for one in LISTS: add(one, new)"""
+    with module(source) as made:
+
+        def call() -> None:
+            time.sleep(0.3)
+            made.leak()
+
+        gc.collect()
+        gc.freeze()
+        told, _ = diagnosis.diagnose(call, verdict, gc.collect, fork=False, seconds=0.0)
+    return [(x.function, x.count // told.calls, x.size // told.calls) for x in told.lines]
+
+
+def test_old_lists_of_a_slow_leak() -> None:
+    """Without time for a trace, the line that adds to them has what was added."""
+    (function, blocks, size), *_ = fresh(_old_lists)
+    assert (function, blocks) == ("add", 0)
+    assert 500 * 20 * 8 <= size < 1.3 * 500 * 20 * 8
+
+
 PATH = RetentionPath(steps=("module sys", "path (list)"), holder="sys.path")
 OBJECTS = (TypeGrowth(type="app.Node", count=16, size=900),)
 

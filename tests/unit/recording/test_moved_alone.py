@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.probes.surviving_blocks import SurvivingBlocks
-from pytest_memguard.recording.moved_alone import moved_alone
+from pytest_memguard.recording.moved_alone import moved_alone, with_added
 
 
 def blocks(function: str, count: int, *, moved: bool = False, line: int = 1) -> SurvivingBlocks:
@@ -41,3 +41,18 @@ def blocks(function: str, count: int, *, moved: bool = False, line: int = 1) -> 
 def test_moved_alone(surviving, alone) -> None:
     """Tables count unless the function that got them made as many other blocks."""
     assert alone == moved_alone(surviving).total()
+
+
+def test_what_was_added() -> None:
+    """Tables that moved have shares of what was added, by their size, and are no blocks."""
+    new, old = blocks("make", 16), blocks("add", 300, moved=True)
+    older, stackless = (
+        blocks("add", 100, moved=True, line=2),
+        SurvivingBlocks(stack=(), native=(), count=1, size=8),
+    )
+    found = with_added([new, old, older, stackless], 1_000)
+    assert [new, stackless] == [one for one in found if not one.tables]
+    assert [(one.count, one.tables, one.size) for one in found if one.tables] == [
+        (0, 300, 750),
+        (0, 100, 250),
+    ]
