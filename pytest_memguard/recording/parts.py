@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.attribution import raw
+from pytest_memguard.attribution.growth import STEADY
 from pytest_memguard.attribution.leak_lines import (
     Blocks,
     is_pytest,
@@ -63,6 +64,9 @@ _TOO_MUCH: Final = 1.3
 """How many times as much as is left to explain blocks without a holder may be."""
 _UNSURE: Final = 0.25
 """Share of the growth that always remains to be explained: holders may be mistaken."""
+_RARELY: Final = 0.5
+"""Native memory that has at most so many blocks per call is not left by what each call
+leaves."""
 _MAIN: Final = 0.3
 """Least share of the blocks of a lost object that are from the line that makes it."""
 _CONTENTS: Final = 0.25
@@ -109,7 +113,7 @@ def parts_of(
     Raises:
         CallFailed: if a call failed.
     """
-    causes = without_populations(_with_lost(causes))
+    causes = without_populations(_with_lost(_as_counted(causes, verdict)))
     causes = _within(causes, verdict) or causes
     causes = _with_memory_of_threads(causes, verdict)
     scales = {rate.signal: _scale(rate, causes) for rate in verdict.rates}
@@ -198,6 +202,16 @@ def _add(parts: list[Part], new: Part) -> None:
     parts.append(new)
 
 
+def _as_counted(causes: Sequence[Cause], verdict: Verdict) -> list[Cause]:
+    """Return the causes, without blocks of Python's if the interpreter counts none that stays.
+
+    Those are of `PyMem_RawMalloc`, which memray does not distinguish: C code keeps them.
+    """
+    if verdict.rate_of("blocks") > 0:
+        return list(causes)
+    return [replace(one, per_call={**one.per_call, "blocks": 0.0}) for one in causes]
+
+
 def _with_lost(causes: Sequence[Cause]) -> list[Cause]:
     """Return the causes; what nothing holds is joined to others from the same lines.
 
@@ -215,12 +229,19 @@ def _with_lost(causes: Sequence[Cause]) -> list[Cause]:
 
 
 def _are_one(one: Cause, other: Cause) -> bool:
-    """Return whether two causes are one: lost objects, or an object and C memory beside it."""
+    """Return whether two causes are one: lost objects, or an object and C memory beside it.
+
+    What C code keeps for one call may come from several lines, and more so if it reuses memory
+    of its own. If nothing is known to hold it, only how often it is left tells two leaks apart.
+    """
     held = [cause for cause in (one, other) if cause.path is not None]
     if len(held) > 1:
         return False
     of_c = any(cause.per_call["C heap"] for cause in (one, other))
     only_c = [cause for cause in (one, other) if not cause.per_call["blocks"]]
+    if not held and len(only_c) > 1:
+        rare, often = sorted(len(cause.pieces) / cause.calls for cause in only_c)
+        return rare > _RARELY or often < STEADY
     if not held and of_c and len(only_c) != 1:
         return False
     if held and _has_as_many(held[0], other if held[0] is one else one):

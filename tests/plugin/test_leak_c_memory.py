@@ -13,6 +13,8 @@ import ctypes, itertools, sqlite3
 
 TAKE = ctypes.pythonapi.PyMem_RawMalloc
 TAKE.restype = ctypes.c_void_p
+CLEAR = ctypes.pythonapi.PyMem_RawCalloc
+CLEAR.restype = ctypes.c_void_p
 CONNECTION = sqlite3.connect(":memory:")
 N = itertools.count()
 
@@ -34,6 +36,11 @@ def unused():
 
 def collated():
     CONNECTION.create_collation(f"by_{next(N)}", lambda a, b: 0)
+
+
+def lost_twice():
+    TAKE(700)
+    CLEAR(1, 200)
 
 
 def lost():
@@ -66,6 +73,23 @@ def test_memory_that_is_lost(leaks) -> None:
     (leak,) = _found(leaks, "lost()")
     assert leak["blame"]["path"] is None
     assert leak["blame"]["lines"][0]["function"] == "lost"
+
+
+def test_memory_that_two_functions_lose(leaks) -> None:
+    """It is one leak with both lines, as nothing tells apart who keeps it."""
+    (leak,) = _found(leaks, "lost_twice()")
+    assert leak["blame"]["path"] is None
+    lines = leak["blame"]["lines"]
+    assert [line["function"] for line in lines] == ["lost_twice"] * 2
+    assert lines[0]["line"] + 1 == lines[1]["line"]
+    assert leak["blame"]["bytes_per_call"] == pytest.approx(920, rel=0.1)
+
+
+def test_memory_that_is_lost_beside_held_memory(leaks) -> None:
+    """What an object leads to is a leak by itself."""
+    holders = [leak["blame"]["path"] for leak in _found(leaks, "lost(), collated()")]
+    assert len(holders) == 2
+    assert None in holders
 
 
 CONNECTED = """

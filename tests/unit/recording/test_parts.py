@@ -103,15 +103,16 @@ def test_c_memory_beside_what_is_held() -> None:
 
 
 @pytest.mark.parametrize(
-    ("objects", "parts"),
+    ("objects", "calls", "parts"),
     [
-        pytest.param(32, [{"blocks": 2.0, "C heap": 160.0}], id="beside-lost-objects"),
-        pytest.param(0, [{"C heap": 120.0}, {"C heap": 40.0}], id="of-two-functions"),
+        pytest.param(32, 16, [{"blocks": 2.0, "C heap": 160.0}], id="beside-lost-objects"),
+        pytest.param(0, 16, [{"C heap": 160.0}], id="of-two-functions"),
+        pytest.param(0, 5, [{"C heap": 120.0}, {"C heap": 40.0}], id="in-every-third-call"),
     ],
 )
-def test_c_memory_that_nothing_holds(objects, parts) -> None:
-    """C memory belongs to objects lost at its line; memory of two C functions is two leaks."""
-    native = [_block(OWN, 40, of_python=False, native=("f (C)",))] * 16
+def test_c_memory_that_nothing_holds(objects, calls, parts) -> None:
+    """C memory belongs to objects lost at its line, or is one leak of all each call leaves."""
+    native = [_block(OWN, 40, of_python=False, native=("f (C)",))] * calls
     others = [_block(OWN, 120, of_python=False, native=("g (C)",))] * 16
     lost = _lost(*[_block(OWN)] * objects, *others, heap=120.0)
     verdict = _verdict(blocks=2.0, heap=160.0) if objects else _verdict(heap=160.0)
