@@ -35,6 +35,7 @@ class Against(Enum):
     IMPORT_IS_NEW = "the first call imports a library that no test on record can have imported"
     FILL_MAY_BE_IMPORTS = "the first call imports modules that it found imported"
     FILL_MAY_BE_KNOWN = "the baseline does not say what was filled"
+    FILL_MAY_BE_SHARED = "the baseline does not say what several tests filled together"
     TOO_CLOSE = "the upper bound is above the limit"
     NOT_REPEATABLE = "it could not be called a second time"
 
@@ -70,6 +71,8 @@ class KnownFills:
     """By holder, the test that fills most of it."""
     loaded: frozenset[str] | None = None
     """Libraries that were loaded when it was saved; ``None`` if they are not known."""
+    has_shared: bool = True
+    """Whether what several tests fill, each a part of it, was measured when it was saved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,7 @@ def known_fills(
     is_complete: bool,
     loaded: frozenset[str] | None = None,
     together: Sequence[Fill] = (),
+    has_shared: bool = True,
 ) -> KnownFills:
     """Return what the entries of one environment say about fills.
 
@@ -103,6 +107,7 @@ def known_fills(
         is_complete: whether all notable tests were measured cold when they were saved.
         loaded: libraries that were loaded when it was saved; ``None`` if they are not known.
         together: what several tests fill, each a part of it.
+        has_shared: whether that was measured.
     """
     found: dict[str, KnownFill] = {}
     for nodeid, entry in entries.items():
@@ -113,9 +118,19 @@ def known_fills(
                     nodeid=nodeid, size=fill.size, took=max(0, entry.cold - entry.peak)
                 )
     for fill in together:
-        if fill.holder not in found or fill.size > found[fill.holder].size:
-            found[fill.holder] = KnownFill(nodeid="", size=fill.size, took=fill.size)
-    return KnownFills(is_complete=is_complete, by_holder=found, loaded=loaded)
+        one = found.get(fill.holder)
+        if one is None or fill.size > one.size:
+            found[fill.holder] = _filled_together(fill, one)
+    return KnownFills(
+        is_complete=is_complete, by_holder=found, loaded=loaded, has_shared=has_shared
+    )
+
+
+def _filled_together(fill: Fill, most: KnownFill | None) -> KnownFill:
+    """Return what tests fill together, in the name of the one that fills nearly all of it."""
+    if most is None or fill.size > most.size + NOTABLE:
+        return KnownFill(nodeid="", size=fill.size, took=fill.size)
+    return KnownFill(nodeid=most.nodeid, size=fill.size, took=most.took + fill.size - most.size)
 
 
 def added_fills(*parts: Sequence[Fill]) -> tuple[Fill, ...]:
@@ -135,6 +150,19 @@ def largest_fills(*parts: Sequence[Fill]) -> tuple[Fill, ...]:
     for fill in chain(*parts):
         most[fill.holder] = max(fill.size, most.get(fill.holder, 0))
     return _ranked(most)
+
+
+def joined_fills(
+    before: Sequence[Fill], now: Sequence[Fill], *, has_new_tests: bool
+) -> tuple[Fill, ...]:
+    """Return what tests of two runs fill together, the largest first.
+
+    Args:
+        before: what those of the first have filled.
+        now: what those of the second have filled.
+        has_new_tests: whether the second had others: they may fill another part.
+    """
+    return (added_fills if has_new_tests else largest_fills)(before, now)
 
 
 def _ranked(sizes: Mapping[str, int]) -> tuple[Fill, ...]:
@@ -212,10 +240,15 @@ def _against_fill(
     if is_new:
         return by_imports
     if grown_fills(calls.fills, known, stored.rule, budget.metric):
-        if of_imports:
-            return by_imports
-        return Against.FILL_IS_NEW if known.is_complete else Against.FILL_MAY_BE_KNOWN
+        return by_imports if of_imports else _new_fill(known)
     return _against_others(stored, calls, known, budget.metric)
+
+
+def _new_fill(known: KnownFills) -> Against:
+    """Return whether a fill that is more than any on record is new, as far as that is known."""
+    if not known.is_complete:
+        return Against.FILL_MAY_BE_KNOWN
+    return Against.FILL_IS_NEW if known.has_shared else Against.FILL_MAY_BE_SHARED
 
 
 def _against_others(

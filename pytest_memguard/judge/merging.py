@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from math import ceil, floor, log10
+from operator import attrgetter
 from typing import Final
 
-from pytest_memguard.judge.cold_and_warm import NOTABLE, largest_fills
+from pytest_memguard.judge.cold_and_warm import NOTABLE, joined_fills
 from pytest_memguard.judge.imports import imports_may_explain
 from pytest_memguard.judge.noise import (
     READINGS,
@@ -85,12 +87,13 @@ def merge_baselines(old: Baseline, new: Baseline) -> Baseline:
         for nodeid, now in entries.items():
             stored[nodeid] = merged(stored.get(nodeid), now, environment.metric)
         environments[environment] = stored
-    cold = frozenset(
-        environment
-        for environment in environments
-        if all(
-            environment in p.measured_cold for p in (old, new) if environment in p.environments
+    cold, together = (
+        frozenset(
+            environment
+            for environment in environments
+            if all(environment in of(p) for p in (old, new) if environment in p.environments)
         )
+        for of in (attrgetter("measured_cold"), attrgetter("measured_together"))
     )
     loaded = {
         environment: frozenset().union(*(p.loaded[environment] for p in parts))
@@ -99,10 +102,24 @@ def merge_baselines(old: Baseline, new: Baseline) -> Baseline:
         and all(environment in p.loaded for p in parts)
     }
     filled = {
-        environment: largest_fills(*(part.filled.get(environment, ()) for part in (old, new)))
+        environment: joined_fills(
+            old.filled.get(environment, ()),
+            new.filled.get(environment, ()),
+            has_new_tests=not _tests(old, environment) >= _tests(new, environment),
+        )
         for environment in (*old.filled, *new.filled)
     }
-    return Baseline(environments=environments, measured_cold=cold, loaded=loaded, filled=filled)
+    return Baseline(
+        environments=environments,
+        measured_cold=cold,
+        loaded=loaded,
+        filled=filled,
+        measured_together=together,
+    )
+
+
+def _tests(baseline: Baseline, environment: EnvironmentKey) -> AbstractSet[str]:
+    return baseline.environments.get(environment, {}).keys()
 
 
 def rounded(entry: BaselineEntry, metric: str = RSS.name) -> BaselineEntry:

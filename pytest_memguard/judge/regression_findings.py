@@ -166,6 +166,7 @@ _OF_FILLS: Final[Mapping[Against, Rule]] = {
     Against.FILL_IS_REPORTED: "known-fill",
     Against.FILL_MAY_BE_IMPORTS: "undecided",
     Against.FILL_MAY_BE_KNOWN: "undecided",
+    Against.FILL_MAY_BE_SHARED: "undecided",
 }
 """The rule of a finding that turns out to be about what the first call fills for good."""
 
@@ -252,6 +253,11 @@ def _why_new(
         )
     if verdict is Against.FILL_IS_NEW:
         return ", and no test on record fills as much of that"
+    if verdict is Against.FILL_MAY_BE_SHARED:
+        return (
+            ": several tests may have filled that, each a part, and the baseline does not say "
+            "what tests fill together (--mem-accept stores what this one fills)"
+        )
     if known.is_complete:
         part = "the rest" if calls.fills else "that"
         return (

@@ -153,6 +153,8 @@ class Baseline:
     known."""
     filled: Mapping[EnvironmentKey, tuple[Fill, ...]] = field(default_factory=dict)
     """What tests fill together, each too little to be on record by itself, by environment."""
+    measured_together: frozenset[EnvironmentKey] = frozenset()
+    """The environments in which that was measured for all tests that left something behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from pytest_memguard.sizes import KIB
 from pytest_memguard.storage.baseline_writer import FORMAT, KEY_FIELDS
 
 # 1: first format.
-# 2: measured_cold, loaded and filled, and for a test cold and fills.
+# 2: measured_cold, measured_together, loaded and filled, and for a test cold and fills.
 _FORMATS: Final = range(1, FORMAT + 1)
 
 _MEND: Final = "mend it or move it away"
@@ -119,6 +119,7 @@ def _baseline(data: object) -> Baseline:
         raise _Wrong(msg, '"environments"')
     environments: dict[EnvironmentKey, dict[str, BaselineEntry]] = {}
     measured_cold: set[EnvironmentKey] = set()
+    measured_together: set[EnvironmentKey] = set()
     loaded: dict[EnvironmentKey, frozenset[str]] = {}
     filled: dict[EnvironmentKey, tuple[Fill, ...]] = {}
     met: dict[str, int] = {}
@@ -131,6 +132,8 @@ def _baseline(data: object) -> Baseline:
             raise _Wrong(msg, '"system"', index)
         if _is_true(part, "measured_cold", index):
             measured_cold.add(environment)
+        if _is_true(part, "measured_together", index):
+            measured_together.add(environment)
         if "loaded" in part:
             loaded[environment] = _loaded(part["loaded"], index)
         if "filled" in part:
@@ -145,6 +148,7 @@ def _baseline(data: object) -> Baseline:
         measured_cold=frozenset(measured_cold),
         loaded=loaded,
         filled=filled,
+        measured_together=frozenset(measured_together),
     )
 
 

@@ -34,14 +34,18 @@ def dump_baseline(baseline: Baseline) -> Iterator[str]:
             metric = metric_named(environment.metric)
             names = {name: getattr(environment, name) for name in KEY_FIELDS}
             unit = {} if metric.is_memory else {"unit": metric.unit}
-            cold = {"measured_cold": True} if environment in baseline.measured_cold else {}
+            flags = {
+                name: True
+                for name in ("measured_cold", "measured_together")
+                if environment in getattr(baseline, name)
+            }
             known = baseline.loaded.get(environment)
             loaded = "" if known is None else f'\n   "loaded": {json.dumps(sorted(known))},'
             rows = [
                 [one.holder, _scaled(one.size)] for one in baseline.filled.get(environment, ())
             ]
             filled = f'\n   "filled": {json.dumps(rows)},' if rows else ""
-            head = json.dumps(names | unit | cold)
+            head = json.dumps(names | unit | flags)
             yield f'{separator}  {head[:-1]},{loaded}{filled} "tests": {{\n'
             yield from _dump_entries(entries, KIB if metric.is_memory else 1)
             yield "\n  }}"

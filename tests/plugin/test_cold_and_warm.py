@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -183,7 +184,9 @@ def test_a_file_of_the_first_format(run, pytester):
     """A baseline of an earlier version says nothing of fills, so nothing is held against it."""
     file = pytester.path / ".memguard" / "baseline.json"
     text = file.read_text(encoding="utf-8")
-    text = text.replace('"format": 2', '"format": 1').replace(', "measured_cold": true', "")
+    text = text.replace('"format": 2', '"format": 1')
+    text = text.replace(', "measured_cold": true, "measured_together": true', "")
+    text = re.sub(r'\n *"filled": .*?\]\],', "", text)
     cut = text[: text.index(', "cold_kib"')] + text[text.index("]]}") + 2 :]
     file.write_text(cut, encoding="utf-8")
     result = run(TESTS, "--mem-compare", ONE)
@@ -278,16 +281,26 @@ FILLERS = """
 """
 
 
+def environment_of(pytester):
+    """What the baseline has of all tests."""
+    file = pytester.path / ".memguard" / "baseline.json"
+    (environment,) = json.loads(file.read_text(encoding="utf-8"))["environments"]
+    return environment
+
+
 @pytest.mark.parametrize("flags", [(), ("-n2",)], ids=["plain", "workers"])
 def test_what_several_tests_fill(run, pytester, flags):
     """A test that fills alone what several had filled is no regression, unless it grew."""
     pytester.makepyfile(parts=PARTS.format(many=150))
-    run(FILLERS, "--mem-save", *flags, plugins=["xdist.plugin"] if flags else [])
-    file = pytester.path / ".memguard" / "baseline.json"
-    (environment,) = json.loads(file.read_text(encoding="utf-8"))["environments"]
+    saved = run(FILLERS, "--mem-save", *flags, plugins=["xdist.plugin"] if flags else [])
+    saved.stdout.fnmatch_lines(
+        ["measured again in a fresh process: * tests once more, together, * (--mem-confirm)"]
+    )
+    environment = environment_of(pytester)
     ((holder, size),) = environment["filled"]
     assert holder == "parts.PARTS"
     assert 5.5 * 1024 <= size <= 13 * 1024  # twice where both workers fill all of it
+    assert environment["measured_together"] is True
     result = run(FILLERS, "--mem-compare", "-k", "all")
     result.assert_outcomes(passed=1, deselected=4)
     if not flags:  # a worker may have had it as its first
@@ -298,3 +311,33 @@ def test_what_several_tests_fill(run, pytester, flags):
         grown.stdout.fnmatch_lines(
             ["*and fills parts.PARTS (*no test on record fills as much*"]
         )
+
+
+def test_what_tests_fill_beside_a_peak(run, pytester):
+    """A test whose peak is high, and which fills little, is among those that fill together."""
+    pytester.makepyfile(parts=PARTS.format(many=150))
+    high = FILLERS.replace("assert parts", "assert bytearray(9 << 20) and parts")
+    run(high, "--mem-save").stdout.fnmatch_lines(
+        ["measured again in a fresh process: 4 times, 4 tests once more, together, *"]
+    )
+    result = run(high, "--mem-compare", "-k", "all")
+    result.assert_outcomes(passed=1, deselected=4)
+    result.stdout.fnmatch_lines(["compared with *: 1 fills what another test had filled"])
+
+
+def test_what_was_not_measured_together(run, pytester):
+    """Where tests that fill were left out, one that fills all of it alone is undecided."""
+    pytester.makepyfile(parts=PARTS.format(many=150))
+    mark = "@pytest.mark.mem_once\n    @pytest"
+    once = FILLERS.replace("@pytest", mark)
+    run(once, "--mem-save").stdout.fnmatch_lines(
+        ["what several tests fill together is not on record, *: some tests * must not run *"]
+    )
+    assert "measured_together" not in environment_of(pytester)
+    result = run(once, "--mem-compare", "-k", "all")
+    result.assert_outcomes(passed=1, deselected=4)
+    result.stdout.fnmatch_lines(["*: several tests may have filled that, * (--mem-accept*"])
+    result.stdout.fnmatch_lines(["compared with *: 1 undecided"])
+    run(once, "--mem-accept=*all", "-k", "all")
+    again = run(once, "--mem-compare", "-k", "all")
+    again.stdout.fnmatch_lines(["compared with *: 1 as before"])

@@ -191,6 +191,7 @@ class RegressionCheck(TestCheck):
                 is_complete=environment in self._old.measured_cold,
                 loaded=self._old.loaded.get(environment),
                 together=self._old.filled.get(environment, ()),
+                has_shared=environment in self._old.measured_together,
             )
         return self._fills
 

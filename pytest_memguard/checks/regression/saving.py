@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_memguard.checks.globs import matcher
-from pytest_memguard.judge.cold_and_warm import largest_fills
+from pytest_memguard.judge.cold_and_warm import joined_fills
 from pytest_memguard.judge.merging import merged
 from pytest_memguard.judge.readings import by_test, environment_key, pooled_entries
 from pytest_memguard.judge.regression import gone_change, judge_entry
@@ -28,12 +28,29 @@ from pytest_memguard.options.rules import closest
 from pytest_memguard.options.settings import Settings
 from pytest_memguard.sizes import KIB, format_mib
 from pytest_memguard.storage.baseline import update_baseline
+from pytest_memguard.values import dataclass
 
 _SHOWN: Final = 40
 _LARGEST: Final = 10
 _LEAST_SHOWN: Final = 64 * KIB
 """Peaks that a table shows as 0.0 MiB are no news."""
 _HEADERS: Final = ("Peak MiB", "Cold MiB", "Test")
+
+
+_NOT_TOGETHER: Final = (
+    "what several tests fill together is not on record, so a test that fills it alone will be "
+    "undecided"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """What the tests of a run fill, each a part of it."""
+
+    fills: Sequence[Fill]
+    """It, the largest first."""
+    is_known: bool
+    """Whether all tests that left something behind were run once more for it."""
 
 
 class Saver:
@@ -66,6 +83,7 @@ class Saver:
         part: str,
         libraries: frozenset[str],
         fills: Sequence[Fill] = (),
+        gaps: Sequence[str] = (),
     ) -> list[str]:
         """Store, and report what changed.
 
@@ -75,6 +93,7 @@ class Saver:
             part: why it is not known which those are; empty if it is known.
             libraries: those that the run has loaded.
             fills: what its tests fill together.
+            gaps: why that is not known of all of them; empty if it is.
 
         Returns:
             Lines for the report.
@@ -89,11 +108,13 @@ class Saver:
         def change(found: Baseline | None) -> Baseline:
             nonlocal before, tests
             before = found
-            changed, tests = self._changed(found, run, gone, libraries, fills)
+            together = Together(fills=fills, is_known=self._cold and not gaps)
+            changed, tests = self._changed(found, run, gone, libraries, together)
             return changed
 
         after = update_baseline(self._path, change)
         lines = self._lines(before, after, tests)
+        lines += [f"{_NOT_TOGETHER}: {gap}" for gap in gaps[:1]]
         if self._prune and part:
             lines.append(f"--mem-prune dropped nothing: {part}")
         elif gone and not self._prune:
@@ -130,7 +151,7 @@ class Saver:
         run: Run,
         gone: frozenset[str],
         libraries: frozenset[str],
-        fills: Sequence[Fill],
+        together: Together,
     ) -> tuple[Baseline, int]:
         """What shall be on record, and how many tests of the run have numbers."""
         environments: dict[EnvironmentKey, Mapping[str, BaselineEntry]] = dict(
@@ -163,7 +184,7 @@ class Saver:
                     environments[environment] = {
                         n: e for n, e in entries.items() if n not in gone
                     }
-        after = self._marked(before or Baseline(), environments, measured, libraries, fills)
+        after = self._marked(before or Baseline(), environments, measured, libraries, together)
         return after, tests
 
     def _marked(
@@ -172,19 +193,27 @@ class Saver:
         environments: Mapping[EnvironmentKey, Mapping[str, BaselineEntry]],
         measured: Mapping[EnvironmentKey, set[str]],
         libraries: frozenset[str],
-        fills: Sequence[Fill],
+        together: Together,
     ) -> Baseline:
         """Return what shall be on record, with what is known of all tests of an environment."""
         cold, loaded = set(before.measured_cold), dict(before.loaded)
-        filled = dict(before.filled)
+        filled, whole = dict(before.filled), set(before.measured_together)
         for environment, nodeids in measured.items():
             is_whole = nodeids.issuperset(environments[environment])
             was_cold = environment in cold or is_whole
             (cold.add if self._cold and was_cold else cold.discard)(environment)
             if environment.metric != RSS.name:
                 continue
-            known = () if is_whole else filled.get(environment, ())
-            filled[environment] = largest_fills(known, fills)
+            has_new_tests = not before.environments.get(environment, {}).keys() >= nodeids
+            filled[environment] = joined_fills(
+                () if is_whole else filled.get(environment, ()),
+                together.fills,
+                has_new_tests=has_new_tests,
+            )
+            if is_whole and together.is_known:
+                whole.add(environment)
+            elif has_new_tests and not together.is_known:
+                whole.discard(environment)
             if is_whole:
                 loaded[environment] = libraries
             elif environment in loaded:
@@ -194,6 +223,7 @@ class Saver:
             measured_cold=frozenset(cold),
             loaded=loaded,
             filled=filled,
+            measured_together=frozenset(whole),
         )
 
 

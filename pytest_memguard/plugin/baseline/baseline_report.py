@@ -75,7 +75,7 @@ class BaselineReport:
         size = format_size(NOTABLE)
         line = (
             f"memguard: tests above {size} are run twice more for the baseline, in a fresh "
-            "process (--mem-confirm)"
+            "process, and those that leave memory behind once more, together (--mem-confirm)"
         )
         return [line]
 
@@ -99,8 +99,9 @@ class BaselineReport:
         if self._saver is not None:
             try:
                 libraries = self._loaded.names()
-                fills = self._confirm.shared_fills.fills() if self._confirm is not None else ()
-                self._lines += self._saver.save(run, gone, part, libraries, fills)
+                shared = self._confirm.shared_fills if self._confirm is not None else None
+                fills, gaps = (shared.fills(), shared.gaps) if shared is not None else ((), ())
+                self._lines += self._saver.save(run, gone, part, libraries, fills, gaps)
             except (OSError, ConfigError) as error:
                 self._lines.append(one_line(f"nothing was saved: {error}"))
                 _fail(session)
@@ -117,15 +118,22 @@ class BaselineReport:
 
     def _again_in_words(self) -> list[str]:
         """How many tests were measured again, and how long that took."""
+        parts = []
         if self._confirm is not None:
-            self._count_again(self._confirm.count, self._confirm.seconds)
-        if not self._measured_again:
+            shared = self._confirm.shared_fills
+            self._count_again(self._confirm.count, self._confirm.seconds + shared.seconds)
+            tests = "1 test" if shared.tests == 1 else f"{shared.tests:,} tests"
+            parts += [f"{tests} once more, together"] if shared.tests else []
+        if self._measured_again:
+            again = "once" if self._measured_again == 1 else f"{self._measured_again:,} times"
+            parts.insert(0, again)
+        if not parts:
             return []
         from pytest_memguard.report.table import format_seconds
 
-        times = "once" if self._measured_again == 1 else f"{self._measured_again:,} times"
         took = format_seconds(self._seconds_again)
-        return [f"measured again in a fresh process: {times}, {took} (--mem-confirm)"]
+        words = ", ".join((*parts, took))
+        return [f"measured again in a fresh process: {words} (--mem-confirm)"]
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -63,7 +63,9 @@ def answer(
     if traced_call:
         return list(map(SITE_CODEC.write, rerun.lines(item, traced_call)))
     if names_fills:
-        return {"fills": _fills_of(lambda: rerun.unmeasured((item, *others)))}
+        failed: list[str] = []
+        fills = _fills_of(lambda: failed.extend(rerun.unmeasured((item, *others))))
+        return {"fills": fills, "failed": failed}
     gc.collect()
     freeze()  # the collections of the test need not traverse what was there before
     before = set(sys.modules)

@@ -193,18 +193,21 @@ class FreshRegressions:
         """
         call = outcome.phase("call")
         peak = call.peak() if call is not None else None
-        if call is None or peak is None or outcome.result != "passed":
-            return outcome
-        if not self._stores(outcome):
+        is_stored = self._stores(outcome)
+        if call is None or peak is None or outcome.result != "passed" or not is_stored:
+            if outcome.result != "passed" or outcome.findings:
+                self.shared_fills.note(outcome, is_stored=False)
             return outcome
         if peak.high <= NOTABLE:
-            self.shared_fills.note(outcome, call.seconds)
+            self.shared_fills.note(outcome)
             return outcome
         again = again_from(self._answer(outcome, call.seconds, 0, RSS.name), call_peak)
+        filled = again.calls.filled if again.calls is not None else 0
+        self.shared_fills.note(outcome, filled)
         if again.calls is None or again.cold is None:
             return outcome
         first = again.calls.cold
-        differs = again.calls.filled > NOTABLE
+        differs = filled > NOTABLE
         exact = peak.high - peak.value <= NEGLIGIBLE_SLACK
         better = again.warm if differs else again.cold
         other = better.phase("call") if better is not None else None

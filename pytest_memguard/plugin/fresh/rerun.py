@@ -108,15 +108,22 @@ class Rerun:
         passed = _passes(item)
         return self._answer(item.nodeid, "passed" if passed else "failed")
 
-    def unmeasured(self, items: Sequence[pytest.Item]) -> None:
+    def unmeasured(self, items: Sequence[pytest.Item]) -> Sequence[str]:
         """In a child in which no test has run: run tests, and leave nothing behind but theirs.
 
         Args:
-            items: the tests.
+            items: the tests, in the order in which the run has them.
+
+        Returns:
+            Those that did not pass.
         """
         self._tests.paused = True  # what takes slack would be among what is new afterwards
-        for item in items:
-            _passes(item)
+        after = [*items[1:], None]
+        return [
+            item.nodeid
+            for item, nextitem in zip(items, after, strict=True)
+            if not _passes(item, nextitem)
+        ]
 
     def take_slack(self) -> None:
         """In a process that only measures and ends: take all slack."""
@@ -160,9 +167,14 @@ class Rerun:
         )
 
 
-def _passes(item: pytest.Item) -> bool:
-    """Run a test, and return whether it has passed."""
+def _passes(item: pytest.Item, nextitem: pytest.Item | None = None) -> bool:
+    """Run a test, and return whether it has passed.
+
+    Args:
+        item: the test.
+        nextitem: the one that runs after it; what it needs as well is not torn down.
+    """
     from pytest_memguard.plugin.pytest_internals.running import runtestprotocol
 
-    reports = runtestprotocol(item, log=False, nextitem=None)
+    reports = runtestprotocol(item, log=False, nextitem=nextitem)
     return all(report.passed for report in reports)

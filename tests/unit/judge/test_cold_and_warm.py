@@ -246,16 +246,32 @@ def test_grown_holders(cold, own, fills, expected) -> None:
 
 
 @pytest.mark.parametrize(
-    ("took", "expected"),
+    ("took", "has_shared", "expected"),
     [
-        pytest.param(6, Against.FILL_IS_KNOWN, id="all-parts"),
-        pytest.param(9, Against.FILL_IS_NEW, id="more-than-these"),
+        pytest.param(6, True, Against.FILL_IS_KNOWN, id="all-parts"),
+        pytest.param(9, True, Against.FILL_IS_NEW, id="more-than-these"),
+        pytest.param(9, False, Against.FILL_MAY_BE_SHARED, id="others-were-left-out"),
     ],
 )
-def test_what_several_tests_fill(took, expected) -> None:
+def test_what_several_tests_fill(took, has_shared, expected) -> None:
     """A test that fills alone what others filled, each a part, fills what is known."""
     together = added_fills((fill("data.parts", 4),), (fill("data.parts", 2), fill("data.x", 1)))
     assert together == (fill("data.parts", 6), fill("data.x", 1))
-    known = known_fills({}, is_complete=True, together=together)
+    known = known_fills({}, is_complete=True, together=together, has_shared=has_shared)
     calls = TwoCalls(cold=rss(took), warm=rss(0), fills=(fill("data.parts", took),))
     assert against(*limit(), calls, known) is expected
+
+
+@pytest.mark.parametrize(
+    ("together", "expected"),
+    [
+        pytest.param(29, KnownFill(nodeid="test_a", size=29 * MIB, took=29 * MIB), id="nearly"),
+        pytest.param(40, KnownFill(nodeid="", size=40 * MIB, took=40 * MIB), id="in-parts"),
+        pytest.param(20, KnownFill(nodeid="test_a", size=28 * MIB, took=28 * MIB), id="less"),
+    ],
+)
+def test_who_fills_what_several_fill(together, expected) -> None:
+    """It has the name of a test that fills nearly all of it alone."""
+    parts = (fill("data.table", together),)
+    known = known_fills(RECORD, is_complete=True, together=parts)
+    assert {"data.table": expected} == known.by_holder

@@ -403,14 +403,16 @@ def test_cold(before, now, expected) -> None:
     assert bool(found.fills) is bool(expected)
 
 
-def test_measured_cold() -> None:
+@pytest.mark.parametrize("flag", ["measured_cold", "measured_together"])
+def test_measured(flag) -> None:
     """A merged baseline knows the fills of an environment if all parts do."""
-    old = Baseline(environments={PLACE: {"a": COLD}}, measured_cold=frozenset({PLACE}))
-    new = Baseline(environments={PLACE: {"b": COLD}}, measured_cold=frozenset({PLACE}))
-    assert merge_baselines(old, new).measured_cold == {PLACE}
-    assert merge_baselines(Baseline(), new).measured_cold == {PLACE}
-    assert merge_baselines(replace(old, measured_cold=frozenset()), new).measured_cold == set()
-    assert merge_baselines(old, replace(new, measured_cold=frozenset())).measured_cold == set()
+    here, nowhere = {flag: frozenset({PLACE})}, {flag: frozenset()}
+    old = Baseline(environments={PLACE: {"a": COLD}}, **here)
+    new = Baseline(environments={PLACE: {"b": COLD}}, **here)
+    assert getattr(merge_baselines(old, new), flag) == {PLACE}
+    assert getattr(merge_baselines(Baseline(), new), flag) == {PLACE}
+    assert getattr(merge_baselines(replace(old, **nowhere), new), flag) == set()
+    assert getattr(merge_baselines(old, replace(new, **nowhere)), flag) == set()
 
 
 def test_loaded_libraries() -> None:
@@ -424,7 +426,7 @@ def test_loaded_libraries() -> None:
 
 
 def test_what_tests_fill_together() -> None:
-    """Of each thing the most is kept that was filled."""
+    """Other tests fill another part of each thing; of the same tests the most counts."""
     old = Baseline(
         environments={PLACE: {"a": COLD}}, filled={PLACE: (Fill(holder="data.a", size=3),)}
     )
@@ -432,6 +434,9 @@ def test_what_tests_fill_together() -> None:
         environments={PLACE: {"b": COLD}},
         filled={PLACE: (Fill(holder="data.b", size=4), Fill(holder="data.a", size=2))},
     )
-    both = (Fill(holder="data.b", size=4), Fill(holder="data.a", size=3))
+    both = (Fill(holder="data.a", size=5), Fill(holder="data.b", size=4))
     assert merge_baselines(old, new).filled == {PLACE: both}
+    again = replace(new, environments=old.environments)
+    most = (Fill(holder="data.b", size=4), Fill(holder="data.a", size=3))
+    assert merge_baselines(old, again).filled == {PLACE: most}
     assert merge_baselines(Baseline(), new).filled == new.filled

@@ -140,8 +140,13 @@ def test_loaded_libraries_have_a_line() -> None:
 
 def test_what_tests_fill_together_has_a_line() -> None:
     """It comes back with the environment."""
-    baseline = replace(BASELINE, filled={PLACE: (Fill(holder="data.parts", size=3 << 20),)})
+    baseline = replace(
+        BASELINE,
+        filled={PLACE: (Fill(holder="data.parts", size=3 << 20),)},
+        measured_together=frozenset({PLACE}),
+    )
     text = text_of(baseline)
+    assert text.count('"measured_together": true') == 1
     assert '\n   "filled": [["data.parts", 3072]], "tests": {\n' in text
     assert baseline == parse_baseline(text, "baseline.json")
     with pytest.raises(ConfigError, match=r"environment \d has 3 for filled"):
