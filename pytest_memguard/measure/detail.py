@@ -102,8 +102,8 @@ class DetailedMeasurement:
         slack = 0 if needed is None else self._slack.at_start(needed)
         here = self._state.phase(phase)
         here.slack = slack
-        if phase == "call" and requirements.record:
-            self._instruments.reserve_free_chunks()
+        if phase == "call" and thresholds is not None:
+            self._instruments.reserve_free_chunks(always=requirements.record)
         names = requirements.metrics_in(phase)
         start_meters = partial(self.recorder.start, names)
         if tracking.wanted(phase, slack, thresholds):

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_memguard.allocator.mmap_threshold import give_back_large_blocks
 from pytest_memguard.allocator.slack_estimator import SlackEstimator
@@ -25,13 +25,16 @@ from pytest_memguard.probes.in_use import InUseProbe
 from pytest_memguard.probes.memray_module import import_memray, missing_files
 from pytest_memguard.probes.peak_rss import PeakRss
 
-if TYPE_CHECKING:  # only runs that store or compare peaks reserve free chunks
+if TYPE_CHECKING:  # only phases with limits reserve free chunks
     from pytest_memguard.allocator.foreign_slack import ForeignSlack
     from pytest_memguard.allocator.free_chunks import FreeChunks
     from pytest_memguard.allocator.other_allocators import OtherAllocators
 
 _SHARE_OF_TIME: Final = 200
 _SHARE_IF_OFTEN: Final = 5
+_SHARE_OF_CHUNKS: Final = 20
+_CHEAP_SECONDS: Final = 200e-6
+"""Seconds of reserving free chunks up to which it is worth while before every call."""
 _NOT_PINNED: Final = Gap(
     subject="large blocks alike in every run",
     reason="that takes glibc 2.33 or later; what earlier tests freed may move a peak",
@@ -47,7 +50,7 @@ class Instruments:
         probes: makes a probe for each further metric, by its name.
         gaps: takes what cannot be measured.
         pins_allocator: whether peaks will be stored or compared, so that the mmap threshold is
-            pinned and free chunks of the C heap are reserved.
+            pinned.
         tracker_share: decides whether memray may run in tests that did not ask for it; without
             one it always may.
         screen: decides whether slack may stay unfilled; without one it never may.
@@ -68,8 +71,6 @@ class Instruments:
         base: where the mark was reset to after the last test; 0 if unknown.
         clean_level: resident bytes without garbage; what is above may be garbage.
         collection_due: when garbage is collected if there may be too much of it.
-        free_chunks: reserves free chunks of the C heap; ``None`` unless peaks will be stored or
-            compared and the C library is glibc.
     """
 
     def __init__(
@@ -109,7 +110,10 @@ class Instruments:
             self.no_heap  # noqa: B018  notes the reason, and imports nothing
         self.clean_level = 0
         self.base = 0
-        self.free_chunks = self._free_chunks() if pins_allocator else None
+        if pins_allocator:
+            self._pin_mmap_threshold()
+        self._free_chunks: FreeChunks | Literal[False] | None = None
+        self._chunks_due = 0.0
         self.collection_due = self._often_due = 0.0
 
     @property
@@ -146,15 +150,29 @@ class Instruments:
         self.grown_by_us(after - before)
         return before - after
 
-    def reserve_free_chunks(self) -> None:
-        """Keep large free chunks of the C heap out of use until `release_free_chunks`."""
-        if self.free_chunks is not None:
-            self.free_chunks.reserve()
+    def reserve_free_chunks(self, *, always: bool) -> None:
+        """Keep large free chunks of the C heap out of use until `release_free_chunks`.
+
+        Args:
+            always: whether to do so even where it takes more than a twentieth of the time.
+        """
+        if not always and Clock.seconds() < self._chunks_due:
+            return
+        if self._free_chunks is None:
+            from pytest_memguard.allocator.free_chunks import free_chunks
+
+            self._free_chunks = free_chunks() or False
+        if self._free_chunks:
+            start = Clock.cpu()
+            self._free_chunks.reserve()
+            cost = Clock.cpu() - start
+            if cost > _CHEAP_SECONDS:
+                self._chunks_due = Clock.seconds() + cost * _SHARE_OF_CHUNKS
 
     def release_free_chunks(self) -> None:
         """Free what `reserve_free_chunks` has allocated."""
-        if self.free_chunks is not None:
-            self.free_chunks.release()
+        if self._free_chunks:
+            self._free_chunks.release()
 
     def take_slack(self) -> None:
         """Take all slack of a process that measures one test and ends: nothing hides there."""
@@ -300,15 +318,12 @@ class Instruments:
         if self._trim is not None:
             self._trim(-1)
 
-    def _free_chunks(self) -> FreeChunks | None:
-        """Pin the mmap threshold, and return what reserves free chunks; note a gap if not."""
-        from pytest_memguard.allocator.free_chunks import free_chunks
+    def _pin_mmap_threshold(self) -> None:
+        """Pin the mmap threshold; note a gap if that is not possible."""
         from pytest_memguard.allocator.mmap_threshold import pin_mmap_threshold
 
-        found = free_chunks() if pin_mmap_threshold() else None
-        if found is None:
+        if not pin_mmap_threshold():
             self.gaps.append(_NOT_PINNED)
-        return found
 
     def _in_use_probe(self) -> InUseProbe:
         return InUseProbe(self.resident.level, self._small_bytes)

@@ -202,8 +202,8 @@ class Measurement:
         instruments.settle(tolerance)
         given_back = instruments.give_back(tolerance)
         requirements = self._requirements
-        if phase.name == "call" and requirements.record:
-            instruments.reserve_free_chunks()
+        if phase.name == "call" and thresholds is not None:
+            instruments.reserve_free_chunks(always=requirements.record)
         base = self._mark.reset()
         if phase.name == "setup" and requirements.collects:
             base = self._collect_garbage(base)
@@ -340,8 +340,7 @@ class Measurement:
             start = min(here.base, self.state.setup.base)
             here.dropped = dropped(start, self._mark.level(), region.most_freed)
         rise, here.ended = region.rise(), True
-        if requirements.record:
-            instruments.release_free_chunks()
+        instruments.release_free_chunks()
         if self._mark.lost:
             return False
         if rise + here.slack + here.hidden > requirements.no_finding_below.get(here.name, inf):

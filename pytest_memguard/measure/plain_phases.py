@@ -91,6 +91,7 @@ class PlainPhases:
             settle.cheap = False  # its cost is measured the next time
         if self._resets.poll(0) or self._resets.noticed:
             mark.start()
+        self._reserve_free_chunks(name, requirements)
         base = self._reset()
         ignored, tolerance, most, expensive = requirements.slack_limits[name]
         if (others is not None and base - others.level_after > ignored) or (
@@ -145,6 +146,7 @@ class PlainPhases:
         if name != "setup":
             settle.trim()
         if name == "call":
+            self._instruments.release_free_chunks()
             before = min(base, state.setup.region.levels[0]) - RSS_RESOLUTION
             dropped = max(0, before - mark.level())
         limit = requirements.no_finding_below.get(name, inf)
@@ -168,6 +170,10 @@ class PlainPhases:
             return False
         self._state.after = self._instruments.base = after
         return True
+
+    def _reserve_free_chunks(self, name: PhaseName, requirements: Requirements) -> None:
+        if name == "call" and name in requirements.thresholds:
+            self._instruments.reserve_free_chunks(always=False)
 
     def _is_garbage(self, level: int, requirements: Requirements) -> bool:
         """Whether as much of the level may be garbage as matters."""

@@ -165,3 +165,27 @@ def test_a_test_that_fails_by_itself(run):
     result = run(suite(source))
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.no_fnmatch_line("*measured again*")
+
+
+FREED = """
+    import pytest
+
+    KEPT = []
+
+    def test_neighbour():
+        rows = [bytearray(300_000) for _ in range(80)]
+        KEPT.append(rows[::2])
+
+    @pytest.mark.mem_budget(7)
+    def test_it():
+        assert [bytes(250_000) for _ in range(40)]
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("--mem",)], ids=["plain", "all-peaks"])
+def test_zeros_where_an_earlier_test_has_freed(run, flags):
+    """What a test does not touch is not in its peak, wherever there is room for it."""
+    result = run(FREED, *flags)
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*undecided*")
+    result.stdout.no_fnmatch_line("*measured again*")

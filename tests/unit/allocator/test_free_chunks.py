@@ -68,6 +68,40 @@ def test_a_growing_block_takes_the_same_beside_a_free_chunk(grow: str) -> None:
     assert touched < SMALLEST_BYTES
 
 
+ZEROS = """
+from pytest_memguard.allocator.free_chunks import FreeChunks
+from pytest_memguard.allocator.mmap_threshold import give_back_large_blocks
+from pytest_memguard.probes.peak_rss import PeakRss
+import psutil
+
+give_back_large_blocks()
+mark, chunks = PeakRss(), FreeChunks()
+rows = [bytearray(300_000) for _ in range(40)]
+kept = rows[::2]
+del rows
+psutil.heap_trim()
+for reserve in (chunks.reserve, chunks.release):
+    reserve()
+    base = mark.reset()
+    zeros = [bytes(250_000) for _ in range(20)]
+    print(mark.mark() - base >> 10, len(chunks._reserved))
+    del zeros
+"""
+
+
+@linux
+def test_zeros_take_no_memory_beside_free_chunks() -> None:
+    """What has to be cleared in a free chunk is not touched elsewhere; none is at the end."""
+    done = subprocess.run(
+        [sys.executable, "-c", ZEROS], capture_output=True, text=True, check=True
+    )
+    (reserved, chunks), (without, _) = (
+        map(int, line.split()) for line in done.stdout.splitlines()
+    )
+    assert without > reserved + 1.5 * 1024
+    assert chunks < 60
+
+
 @linux
 def test_all_of_it_is_given_back() -> None:
     """Reserving again and again takes no more than once."""
