@@ -97,9 +97,10 @@ def leak_lines(
     """Return the lines whose surviving blocks follow the number of calls, the largest first.
 
     A line is the innermost one outside the standard library. If no line's blocks grow in
-    number, one with more than half of all bytes is named. A line that left more blocks than
-    stay has replaced others and is left out, unless it is the only one. Lines of pytest are
-    named if there are no others: pytest may have called a C function.
+    number, one with more than half of all bytes is named, unless it has less than half of what
+    stays. A line that left more blocks than stay has replaced others and is left out, unless it
+    is the only one. Lines of pytest are named if there are no others: pytest may have called a
+    C function.
 
     Args:
         surviving: the blocks that the calls left behind.
@@ -122,7 +123,8 @@ def leak_lines(
         steady = _without_replaced(steady, blocks * calls, heap * calls)
     if not steady:  # one block that grows in place
         others = {line: one for line, one in sums.items() if not is_pytest(line[0])}
-        steady = {line: one for line, one in others.items() if 2 * one.size > whole}
+        most = max(whole, heap * calls)
+        steady = {line: one for line, one in others.items() if 2 * one.size > most}
         steady = {line: one for line, one in steady.items() if one.count < least}
     own = {line: one for line, one in steady.items() if not is_pytest(line[0])}
     ranked = sorted((own or steady).items(), key=lambda item: (-item[1].size, item[0]))

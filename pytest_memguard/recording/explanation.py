@@ -196,7 +196,11 @@ class Explanation:
         Args:
             part: the part of the division.
         """
-        return self._only_reaches(part) or self._accounts_for_less(part)
+        return (
+            self._knows_nothing(part)
+            or self._only_reaches(part)
+            or self._accounts_for_less(part)
+        )
 
     def with_notes(self, part: Part) -> Part:
         """Return a part with the notes on what could not be found out about the whole test.
@@ -210,6 +214,16 @@ class Explanation:
         return replace(
             part, diagnosis=replace(part.diagnosis, notes=(*part.diagnosis.notes, *notes))
         )
+
+    def _knows_nothing(self, part: Part) -> bool:
+        """Return whether only the division has found a line, after which the growth appeared.
+
+        A tracker does not see what code allocates that has asked the dynamic linker for
+        `malloc`, as ctypes does.
+        """
+        diagnosis = self.diagnosis
+        is_blank = diagnosis is not None and not (diagnosis.lines or diagnosis.path)
+        return is_blank and bool(part.diagnosis.lines)
 
     def _only_reaches(self, part: Part) -> bool:
         """Return whether the holder named does not grow, and is not what holds the blocks.

@@ -13,6 +13,8 @@ import ctypes, itertools, sqlite3
 
 TAKE = ctypes.pythonapi.PyMem_RawMalloc
 TAKE.restype = ctypes.c_void_p
+MALLOC = ctypes.CDLL(None).malloc
+MALLOC.restype = ctypes.c_void_p
 CLEAR = ctypes.pythonapi.PyMem_RawCalloc
 CLEAR.restype = ctypes.c_void_p
 CONNECTION = sqlite3.connect(":memory:")
@@ -36,6 +38,10 @@ def unused():
 
 def collated():
     CONNECTION.create_collation(f"by_{next(N)}", lambda a, b: 0)
+
+
+def unseen():
+    MALLOC(2000)
 
 
 def lost_twice():
@@ -83,6 +89,14 @@ def test_memory_that_two_functions_lose(leaks) -> None:
     assert [line["function"] for line in lines] == ["lost_twice"] * 2
     assert lines[0]["line"] + 1 == lines[1]["line"]
     assert leak["blame"]["bytes_per_call"] == pytest.approx(920, rel=0.1)
+
+
+def test_memory_of_a_malloc_that_no_tracker_sees(leaks) -> None:
+    """The line after which the C heap has grown is named."""
+    (leak,) = _found(leaks, "unseen()")
+    (line,) = leak["blame"]["lines"]
+    assert (line["function"], list(line["left"])) == ("unseen", ["C heap"])
+    assert leak["blame"]["path"] is None
 
 
 def test_memory_that_is_lost_beside_held_memory(leaks) -> None:

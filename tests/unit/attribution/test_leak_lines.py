@@ -226,6 +226,16 @@ def test_memory_that_the_interpreter_does_not_count(heap, lines) -> None:
     assert [line.line for line in found] == lines
 
 
+@pytest.mark.parametrize(
+    ("size", "lines"),
+    [pytest.param(9_000, [3], id="most-of-it"), pytest.param(7_000, [], id="a-part-of-it")],
+)
+def test_one_block_and_the_growth_of_the_heap(size, lines) -> None:
+    """One block has a line if it grows in place, not if the C heap grows by much more."""
+    found = leak_lines([at(3, 1, size)], 16, 1, 0.0, 1_000)
+    assert [line.line for line in found] == lines
+
+
 def test_blocks_without_a_line_worth_naming() -> None:
     """A frame keeps blocks of pytest and of this package, none of which has a line."""
     of_pytest = Block((("call", PYTEST, 3),), 32, 32 * 50)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.model.leaks import NOT_FOLLOWED, Diagnosis, RetentionPath, Verdict
+from pytest_memguard.model.leaks import (
+    NOT_FOLLOWED,
+    Diagnosis,
+    LeakLine,
+    RetentionPath,
+    Verdict,
+)
+from pytest_memguard.recording.diagnosis import GrowingContainer
 from pytest_memguard.recording.explanation import Explanation
 from pytest_memguard.recording.parts import Part
 
@@ -25,6 +32,30 @@ def test_objects_that_were_followed_later(is_followed) -> None:
     )
     notes = explanation.with_notes(part).diagnosis.notes
     assert notes == (("another",) if is_followed else (NOT_FOLLOWED, "another"))
+
+
+LINE = LeakLine(file="app.py", line=3, function="lose", count=0, size=0)
+
+
+@pytest.mark.parametrize(
+    ("known", "divided", "preferred"),
+    [
+        pytest.param(Diagnosis(calls=16), Diagnosis(calls=6, lines=(LINE,)), True, id="a-line"),
+        pytest.param(Diagnosis(calls=16), Diagnosis(calls=6), False, id="no-line"),
+        pytest.param(
+            Diagnosis(calls=16, path=PATH),
+            Diagnosis(calls=6, lines=(LINE,), path=PATH),
+            False,
+            id="a-holder-is-known",
+        ),
+    ],
+)
+def test_lines_that_only_the_division_has(known, divided, preferred) -> None:
+    """They are named where nothing else is known."""
+    explanation = Explanation()
+    explanation.found(known, GrowingContainer([], 1.0) if known.path else None)
+    part = Part(verdict=LEAKING, diagnosis=divided, growing_container=None)
+    assert explanation.prefers(part) is preferred
 
 
 @pytest.mark.parametrize(
