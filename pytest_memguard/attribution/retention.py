@@ -117,6 +117,9 @@ class Search:
     def chains(self, targets: Sequence[Any]) -> list[Chain]:
         """Return the shortest chains to any of the targets, the most informative first.
 
+        If the time is over before a root is found that surely holds them, no other one is
+        taken in its place.
+
         Args:
             targets: new objects, or a container that grew.
         """
@@ -126,10 +129,13 @@ class Search:
         last_resort: list[Chain] = []
         crowded: list[Chain] = []
         levels, sure = _LEVELS, _SURE_LEVELS
+        late = False
         for level in range(_LEVELS):
+            if found or not walk.frontier or level >= levels:
+                break
             # the nearest holders are looked up whatever the time: most say it all
-            late = level >= min(sure, levels) and (level >= levels or self._late())
-            if found or not walk.frontier or late:
+            late = level >= sure and self._late()
+            if late:
                 break
             first = self._climb(walk)
             reached = [_chain(walk, root, i) for i, root in self._roots_of(walk, first)]
@@ -144,6 +150,8 @@ class Search:
                 # one of a thousand that refer back is not what holds it
                 crowded, found = crowded or found, []
                 levels = min(levels, level + _FURTHER)
+        if late and not found:
+            return last_resort if _are_parameters(last_resort) else []
         found = found or crowded
         if not found and not _are_parameters(last_resort):
             found = _variable_of(walk)

@@ -68,7 +68,11 @@ class Explanation:
         """
         note = _CUT_SHORT.format(spent)
         if self.diagnosis is not None:
-            self.diagnosis = replace(self.diagnosis, is_cut_short=True)
+            from pytest_memguard.attribution.growth import says_no_holder  # loaded by then
+
+            # the holder may be one that was not searched for
+            notes = tuple(one for one in self.diagnosis.notes if not says_no_holder(one))
+            self.diagnosis = replace(self.diagnosis, notes=notes, is_cut_short=True)
             if self.diagnosis.path is not None:
                 note += _BEST_GUESS
         self.add_note(note)
@@ -79,7 +83,9 @@ class Explanation:
         Args:
             error: what happened.
         """
-        self.add_note(failure_note(error))
+        is_said = self.diagnosis is not None and self.diagnosis.is_cut_short
+        if not (is_said and isinstance(error, OutOfTime)):
+            self.add_note(failure_note(error))
 
     def broke(self, error: Exception) -> None:
         """Note an error of ours.

@@ -174,7 +174,7 @@ def _blamed(diagnosis: Diagnosis, signals: Sequence[Signal]) -> list[str]:
     parts = []
     if diagnosis.path is not None:
         parts.append(path_text(diagnosis.path))
-    elif not diagnosis.types and diagnosis.calls:
+    elif diagnosis.is_cut_short or (not diagnosis.types and diagnosis.calls):
         parts.append(_without_holder(diagnosis, signals))
     if diagnosis.lines:
         table = leak_line_table(diagnosis.lines, diagnosis.calls)

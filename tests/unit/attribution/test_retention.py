@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from pytest_memguard.attribution.retention import Search
@@ -472,3 +474,21 @@ def test_time_does_not_decide_the_name_of_a_parameter() -> None:
         del made.SPEC
         search = Search(avoid={id(spec)}, deadline=0.0)
         assert search.chains([target])[0].root.name == f"{NAME}.test_it"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "name"), [(60.0, "far_below, local variable outer"), (-1.0, "")]
+)
+def test_time_that_is_over(seconds, name) -> None:
+    """What would be named for want of any other holder is not, if others were not looked at."""
+
+    def far_below() -> str:
+        targets: list[list[object]] = [[]]
+        outer = [targets[0]]
+        for _ in range(12):
+            outer = [outer]
+        deadline = time.thread_time() + seconds
+        (found, *_) = [*Search(avoid={id(targets)}, deadline=deadline).chains(targets), None]
+        return "" if found is None else f"{found.lead.name}"
+
+    assert name == far_below()

@@ -11,6 +11,7 @@ from pytest_memguard.model.leaks import (
     RetentionPath,
     Verdict,
 )
+from pytest_memguard.recording.calls import OutOfTime
 from pytest_memguard.recording.diagnosis import GrowingContainer
 from pytest_memguard.recording.explanation import Explanation
 from pytest_memguard.recording.parts import Part
@@ -32,6 +33,20 @@ def test_objects_that_were_followed_later(is_followed) -> None:
     )
     notes = explanation.with_notes(part).diagnosis.notes
     assert notes == (("another",) if is_followed else (NOT_FOLLOWED, "another"))
+
+
+def test_notes_on_an_explanation_that_was_cut_short() -> None:
+    """It is said once, and none says that nothing holds it."""
+    explanation = Explanation()
+    note = "no module, class or thread was found that holds the new objects"
+    explanation.found(Diagnosis(calls=6, notes=(note, "another"), path=None))
+    explanation.cut_short("9 calls took 3 s")
+    explanation.failed(OutOfTime("9 calls took 3 s"))
+    assert explanation.diagnosis is not None
+    assert explanation.diagnosis.notes == (
+        "another",
+        "explaining it was cut short: 9 calls took 3 s",
+    )
 
 
 LINE = LeakLine(file="app.py", line=3, function="lose", count=0, size=0)

@@ -426,3 +426,11 @@ def test_what_a_known_leak_is_called_now() -> None:
     assert lines[-1] == f"{said}; its tests show new0new0new0 now"
     clean = replace(outcome("test_a"), nodeid=shown.nodeid)
     assert leaks_section([clean], {"old0old0old0": known})[-1] == said
+
+
+@pytest.mark.parametrize("calls", [0, 16])
+def test_a_holder_that_there_was_no_time_for(calls) -> None:
+    """It is said, whatever else is known."""
+    diagnosis = Diagnosis(calls=calls, types=(TYPE,) if calls else (), is_cut_short=True)
+    text = leak_text(leaking(rate("blocks", 1.0), diagnosis=diagnosis))
+    assert "What holds it was not found in the time there was." in text
