@@ -27,6 +27,8 @@ _INNERMOST: Final = 3
 _UNEVEN: Final = 48
 _WIDE: Final = 16
 _OFTEN: Final = 0.5
+_ALIKE: Final = 2
+"""Lines that differ by less than this factor in size are alike."""
 _OF_PYTEST: Final = ("pytest", "_pytest", "pluggy")
 
 
@@ -157,15 +159,23 @@ def _is_own(name: str) -> bool:
 def _naming_line(lines: Sequence[LeakLine]) -> LeakLine | None:
     """Return the line that a leak is named after: not that of the test, if possible.
 
-    A table that happened to grow does not decide which line is the largest.
+    A table that happened to grow does not decide which line is the largest. Which of two lines
+    is larger may differ from run to run if they are alike, so the first by name is taken then.
     """
     if not lines or lines[0].left:
         return lines[0] if lines else None
 
-    def key(line: LeakLine) -> tuple[bool, bool, int]:
-        return _is_of_test(line), not line.native, -line.count * line.typical
+    def rank(line: LeakLine) -> tuple[bool, bool]:
+        return _is_of_test(line), not line.native
 
-    return min(lines, key=key)
+    def size(line: LeakLine) -> int:
+        return line.count * line.typical
+
+    best = min(map(rank, lines))
+    first = [line for line in lines if rank(line) == best]
+    least = max(map(size, first)) / _ALIKE
+    alike = [line for line in first if size(line) >= least]
+    return min(alike, key=lambda line: (_functions(line), -size(line)))
 
 
 def _is_of_test(line: LeakLine) -> bool:

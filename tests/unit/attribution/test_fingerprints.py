@@ -110,6 +110,20 @@ def lost(*types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Diagnosis:
             id="a-table-that-grew-once-at-another-line",
         ),
         pytest.param(
+            lost(lines=(replace(LINE, typical=24), replace(SAVES, typical=30))),
+            lost(lines=(replace(SAVES, typical=24), replace(LINE, typical=30))),
+            id="which-of-two-lines-is-larger",
+        ),
+        pytest.param(
+            held(
+                "linecache.cache", lines=(replace(LINE, typical=30), replace(SAVES, typical=24))
+            ),
+            held(
+                "linecache.cache", lines=(replace(SAVES, typical=30), replace(LINE, typical=24))
+            ),
+            id="lines-of-a-registry-that-are-alike",
+        ),
+        pytest.param(
             lost(lines=(replace(LINE, count=1, size=9000),)),
             lost(lines=(replace(LINE, count=2, size=99_000),)),
             id="size-of-what-grows-in-place",
