@@ -39,8 +39,10 @@ _NOT_PINNED: Final = Gap(
     subject="large blocks alike in every run",
     reason="that takes glibc 2.33 or later; what earlier tests freed may move a peak",
 )
-URGENT_GARBAGE_FACTOR: Final = 5
+_URGENT_FACTOR: Final = 5
 """From so many times the tolerance on, garbage is collected however long that takes."""
+_MOST_URGENT_FACTOR: Final = 20
+"""The same where the last collections have found none: as much as the whole budget."""
 
 
 class Instruments:
@@ -71,6 +73,7 @@ class Instruments:
         base: where the mark was reset to after the last test; 0 if unknown.
         clean_level: resident bytes without garbage; what is above may be garbage.
         collection_due: when garbage is collected if there may be too much of it.
+        urgent_factor: how many times too much it may be before it is collected at once.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class Instruments:
         self._free_chunks: FreeChunks | Literal[False] | None = None
         self._chunks_due = 0.0
         self.collection_due = self._often_due = 0.0
+        self.urgent_factor = _URGENT_FACTOR
 
     @property
     def no_heap(self) -> str:
@@ -188,7 +192,8 @@ class Instruments:
         Garbage is part of the level at the start of a test. If it is collected during the test,
         it becomes slack that the test's peak does not show. Collecting takes milliseconds, so
         at most half a percent of the time is spent on it, unless there may be five times as
-        much garbage as is tolerable.
+        much garbage as is tolerable. A process that grows, by imports for one, has none: each
+        collection that finds little doubles that.
 
         Args:
             level: resident bytes now.
@@ -203,7 +208,8 @@ class Instruments:
             self.clean_level = min(self.clean_level, level)
             return False
         due = self._often_due if often else self.collection_due
-        if Clock.seconds() < due and grown <= tolerance * URGENT_GARBAGE_FACTOR:
+        factor = _URGENT_FACTOR if often else self.urgent_factor
+        if Clock.seconds() < due and grown <= tolerance * factor:
             return False
         start = Clock.cpu()
         gc.collect()
@@ -212,6 +218,9 @@ class Instruments:
         self._often_due = end + cost * _SHARE_IF_OFTEN
         self.settle(tolerance)
         self.clean_level = self.resident.level()
+        found_some = level - self.clean_level > tolerance
+        factor = _URGENT_FACTOR if found_some else 2 * self.urgent_factor
+        self.urgent_factor = min(factor, _MOST_URGENT_FACTOR)
         return True
 
     def grown_by_us(self, size: int) -> None:

@@ -15,7 +15,6 @@ from pytest_memguard.judge.slack_thresholds import (
     strictest,
     thresholds_for,
 )
-from pytest_memguard.measure.instruments import URGENT_GARBAGE_FACTOR
 from pytest_memguard.measure.screen import most_screened
 from pytest_memguard.model.measurements import PHASES, Budget, PhaseName
 from pytest_memguard.model.metrics import Metric, metric_named
@@ -59,7 +58,6 @@ class Requirements:
         metered_whole: whether their probes must not stop between phases.
         tolerance: bytes of garbage that do not matter.
         ignored_rise_bytes: how far resident memory may rise after slack has been measured.
-        urgent_garbage_bytes: garbage from which it is collected, however long that takes.
         collects: whether garbage is collected where there may be enough to matter.
         detailed: whether the high-water mark, phase by phase, is not enough.
         is_plain: whether each phase gets a bound, and there is nothing else about the test.
@@ -110,7 +108,6 @@ class Requirements:
         "traced_in_parts",
         "traced_whole",
         "track",
-        "urgent_garbage_bytes",
     )
 
     def __init__(
@@ -210,7 +207,6 @@ class Requirements:
 
     def _work_out_short_cuts(self) -> None:
         self.ignored_rise_bytes = self.tolerance // 2
-        self.urgent_garbage_bytes = self.tolerance * URGENT_GARBAGE_FACTOR
         self.collects = self.record or any(_includes_resident(b) for b in self.limits)
         self.detailed = (
             self.track

@@ -157,7 +157,7 @@ class FastHooks:
             not base
             or not requirements.simple
             or mark - base > requirements.setup_no_finding_below
-            or not 0 <= garbage <= requirements.urgent_garbage_bytes
+            or not 0 <= garbage <= requirements.tolerance * instruments.urgent_factor
             or (garbage > requirements.tolerance and self._now() >= instruments.collection_due)
             or not self._mark.undisturbed
         ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -26,8 +27,8 @@ def instruments(monkeypatch, clock):
         clock.advance(COST)
 
     monkeypatch.setattr(gc, "collect", collect)
-    made._now = 0.0
     assert made.collect_if_grown(50_000, TOLERANCE)
+    made.urgent_factor = 5
     yield made
     made.close()
 
@@ -49,6 +50,19 @@ def test_collects(instruments, clock, level, seconds, often, collected) -> None:
     clock.advance(seconds)
     assert collected is instruments.collect_if_grown(level, TOLERANCE, often=often)
     assert instruments.collections == 1 + collected
+
+
+def test_a_process_that_grows(instruments) -> None:
+    """Where collections find no garbage there has to be more of it; where one does, less."""
+    grown = []
+    for level in range(50_000, 200_000, 100):
+        instruments.now = level
+        if instruments.collect_if_grown(level, TOLERANCE):
+            grown.append(level)
+    assert [later - before for before, later in pairwise(grown)] == [10_100, *[20_100] * 6]
+    instruments.now = 100_000
+    assert instruments.collect_if_grown(220_000, TOLERANCE)
+    assert instruments.collect_if_grown(105_100, TOLERANCE)
 
 
 def test_what_measuring_takes_is_no_garbage(instruments, clock) -> None:
