@@ -60,6 +60,16 @@ class KeptRounds:
         starts = range(max(0, end - latest * width), end, width)
         return any(max(self._values[at + 1 : at + width]) > 0 for at in starts)
 
+    def rose_in(self, index: int) -> bool:
+        """Return whether a signal rose in one of the rounds.
+
+        Args:
+            index: of the signal.
+        """
+        width = self._width
+        column = self._values[index + 1 : self._number * width : width]
+        return bool(column) and max(column) > 0
+
     def forget(self, *, but: int = 0) -> None:
         """Forget the latest rounds.
 

@@ -202,11 +202,13 @@ class Repetition:
         """
         if self.calls < self._limits.least:
             return True
-        kept = self._first
-        if max(kept) <= 0 and not self._rounds.rose(len(self._rounds)):
+        rounds, kept = self._rounds, self._first
+        # what has never grown waits for nothing: that is so for most signals of most tests
+        grown = [i for i, size in enumerate(kept) if size > 0 or rounds.rose_in(i)]
+        if not grown:
             return False
-        series = self._rounds.series()
-        return any(is_pausing(series, s, kept[i]) for i, s in enumerate(self._signals))
+        series = rounds.series()
+        return any(is_pausing(series, self._signals[i], kept[i]) for i in grown)
 
     def _note_growth(self, row: array[int]) -> None:
         """Add what has grown since the last note to the growth before the rounds.

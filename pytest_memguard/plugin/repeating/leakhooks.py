@@ -128,15 +128,15 @@ class LeakHooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Check the test once its call has passed."""
-        if not self._repeating:
-            self._filters = list(warnings.filters)
+        if self._repeating:
+            return (yield)
+        self._filters = list(warnings.filters)
         plan = self._plans.get(item.nodeid)
-        checked = plan is not None and not plan.skipped and not self._repeating
+        checked = plan is not None and not plan.skipped
         if checked and self._gc_enabled:
             self._garbage.collect()
         heap = self._check.heap() if checked else 0
-        if not self._repeating:
-            self._garbage.note_test()
+        self._garbage.note_test()
         result = yield
         if (
             plan is None
@@ -160,12 +160,11 @@ class LeakHooks:
             self._items.repeated.compare_leak(item, reading)
         return result
 
-    @pytest.hookimpl(wrapper=True, trylast=True, specname="pytest_runtest_call")
-    def pytest_runtest_call_begins(self) -> Generator[None, object, object]:
-        """Note for what repeats a test that its own code begins."""
+    @pytest.hookimpl(tryfirst=True, specname="pytest_runtest_call")
+    def pytest_runtest_call_begins(self) -> None:
+        """Note for what repeats a test that its own code begins: all wrappers have begun."""
         if self._repeated is not None:
             self._repeated.is_called()
-        return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

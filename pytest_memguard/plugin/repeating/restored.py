@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,9 @@ from pytest_memguard.plugin.pytest_internals.assertions import (
     set_assertion_hooks,
 )
 from pytest_memguard.plugin.pytest_internals.plugins import faulthandler_stderr
+
+_enlarged = (0, 0, 0)
+"""The dict of the environment variables when it was last enlarged."""
 
 
 class Restored:
@@ -65,23 +69,14 @@ class Restored:
             with contextlib.suppress(OSError):
                 os.chdir(self._folder)
 
-    @contextlib.contextmanager
-    def around_one(self) -> Iterator[None]:
+    def around_one(self) -> AsBefore:
         """Begin as before the first call, and keep warnings to ourselves."""
         self._start_timer()
-        with self.around_phase():
-            yield
+        return self.around_phase()
 
-    @contextlib.contextmanager
-    def around_phase(self) -> Iterator[None]:
+    def around_phase(self) -> AsBefore:
         """Do so around a part of a run, for which the timer goes on."""
-        hooks = assertion_hooks()
-        with warnings.catch_warnings(record=True):
-            warnings.filters[:] = self._filters  # type: ignore[index]
-            try:
-                yield
-            finally:
-                set_assertion_hooks(hooks)
+        return AsBefore(self._filters)
 
     def _start_timer(self) -> None:
         """Let faulthandler wait for this repetition as it waits for a test."""
@@ -93,20 +88,55 @@ class Restored:
             faulthandler.dump_traceback_later(self._timeout, file=stderr, exit=ends)
 
 
+class AsBefore:
+    """A context that begins as before a test's first call; warnings in it are dropped.
+
+    It is entered around each repetition: a generator would take three times as long.
+
+    Args:
+        filters: the filters of warnings before that call.
+    """
+
+    __slots__ = ("_filters", "_hooks", "_warnings")
+
+    def __init__(self, filters: list[Any]) -> None:
+        self._filters = filters
+        self._hooks = assertion_hooks()
+        self._warnings = warnings.catch_warnings(record=True)
+
+    def __enter__(self) -> None:
+        self._warnings.__enter__()
+        warnings.filters[:] = self._filters  # type: ignore[index]
+
+    def __exit__(self, *_: object) -> None:
+        set_assertion_hooks(self._hooks)
+        self._warnings.__exit__(None, None, None)
+
+
 def enlarge_environ() -> None:
     """Let the dict of the environment variables grow to the size at which it stays.
 
     pytest adds PYTEST_CURRENT_TEST to it in each call and removes it. A dict takes the place of
     a removed key again only when it has no other left, and is made anew then, with room for
     three times its keys. Of 43 to 85 variables, for one, it would grow after dozens of calls.
+    One that has as many keys as the last time, and still that size, has it for good.
     """
+    global _enlarged  # noqa: PLW0603  a process has one environment
     variables: Any = getattr(os.environ, "_data", None)
     if not isinstance(variables, dict):
+        return
+    if _enlarged == _extent(variables):
         return
     key: Any = os.environ.encodekey("PYTEST_MEMGUARD_LEAK_CHECK")
     for _ in range(5 * len(variables) + 8):
         variables[key] = key
         del variables[key]
+    _enlarged = _extent(variables)
+
+
+def _extent(variables: dict[Any, Any]) -> tuple[int, int, int]:
+    """Return which dict it is, the number of its keys, and its size in bytes."""
+    return id(variables), len(variables), sys.getsizeof(variables)
 
 
 def _timeout(config: pytest.Config) -> float:
