@@ -17,7 +17,7 @@ import pytest
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.judge.slack_thresholds import LARGEST_TIGHT
 from pytest_memguard.measure.stage_host import set_current
-from pytest_memguard.plugin.ceiling_calls import Calls
+from pytest_memguard.plugin.ceiling_calls import Calls, SetupEnd
 from pytest_memguard.plugin.header import header
 from pytest_memguard.plugin.keys import START
 from pytest_memguard.plugin.names import has_checks, names_in_use
@@ -210,8 +210,10 @@ class Ceiling:
             return
         if self._calls.item is not None:
             self._calls.hand_over()
-        else:
-            self.start_late(self._session).bounded.begin_in_fixture(self._calls.ended)
+            return
+        items, plugins = self.start_late(self._session), self._config.pluginmanager
+        items.bounded.begin_in_fixture(self._calls.ended)
+        plugins.register(SetupEnd(items, plugins.unregister), "memguard-setup-end")
 
     def stage_log(self) -> StageLog | None:
         """The log of a stage that is about to begin."""

@@ -154,6 +154,31 @@ LATE = """
     def test_other():
         pass
 """
+STAGED = """
+    import pytest
+
+    @pytest.fixture
+    def loaded():
+        from pytest_memguard import stage
+        with stage("load", budget=20):
+            bytearray(60 << 20)
+
+    @pytest.fixture
+    def torn_down():
+        yield
+        from pytest_memguard import stage
+        with stage("close"):
+            bytearray(20 << 20)
+
+    def test_first(torn_down):
+        pass
+
+    def test_staged(loaded):
+        pass
+
+    def test_large():
+        bytearray(200 << 20)
+"""
 FAILS = """
     import pytest
 
@@ -178,6 +203,8 @@ FAILS = """
         pytest.param(FORKS, 0, id="forks"),
         pytest.param(MARKED, 0, id="tight-beside-generous"),
         pytest.param(LATE, 0, id="what-comes-late"),
+        pytest.param(STAGED, 0, id="a-stage-in-a-fixture-comes-late"),
+        pytest.param(STAGED.replace("(torn_down)", "()"), 0, id="a-stage-in-the-first-fixture"),
         pytest.param(FAILS, 0, id="fails-by-itself"),
         pytest.param(SUITE, 200 << 20, id="started-by-a-larger-process"),
     ],
@@ -198,6 +225,32 @@ def test_nothing_passes_that_the_meter_fails(pytester, run, source, larger):
     lines = "\n".join(result.outlines)
     for name, rule in (found for several in told for found in several):
         assert re.search(rf"::{name}: .*\({rule}\)", lines), (name, rule)
+
+
+def test_a_stage_of_a_fixture_fails_its_setup(pytester, run):
+    """It is an error where it happens, though the session was set up in the middle of it."""
+    pytester.makeconftest(FAR)
+    result = run(STAGED.replace("(torn_down)", "()"), "--mem-budget=160", "-p", "no:randomly")
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at setup of test_staged*"])
+
+
+def test_a_stage_in_a_hook_before_fixtures(pytester, run):
+    """The test whose setup it calls for the session in is measured as well."""
+    pytester.makeconftest(
+        FAR
+        + """
+    import pytest
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(item):
+        if item.name == "test_large":
+            from pytest_memguard import stage
+            with stage("hook"):
+                pass
+"""
+    )
+    assert failed(run(SUITE, "--mem-budget=160", "-p", "no:randomly")) == {"test_large"}
 
 
 def test_a_remembered_breach(pytester, run):
