@@ -50,13 +50,6 @@ CI_NAMES = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE", "CI_PRO
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_collections() -> None:
-    """Leave what is there before the first test out of every collection of garbage."""
-    gc.collect()
-    gc.freeze()
-
-
-@pytest.fixture(scope="session", autouse=True)
 def large_blocks_come_and_go() -> None:
     """Let the C library map every block from 1 MiB on, and unmap it when it is freed.
 

@@ -1,8 +1,6 @@
-"""Fixtures: a clock that objects take for the real one, and quick collections."""
+"""A fixture: a clock that objects take for the real one."""
 
 from __future__ import annotations
-
-import gc
 
 import pytest
 
@@ -17,12 +15,3 @@ def clock(monkeypatch) -> FakeClock:
     monkeypatch.setattr(Clock, "seconds", staticmethod(fake))
     monkeypatch.setattr(Clock, "cpu", staticmethod(fake))
     return fake
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_collections():
-    """The garbage collector leaves what pytest has in memory alone: it is called often."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()

@@ -8,24 +8,16 @@ import sys
 import pytest
 
 from pytest_memguard.allocator.free_lists import clear_free_lists
+from tests.support.fresh_process import alone
 
 CPYTHON = sys.implementation.name == "cpython"
 
 
-@pytest.fixture
-def nothing_frozen():
-    """No object is frozen while a test runs; afterwards all are, as before."""
-    before = gc.get_freeze_count()
-    gc.unfreeze()
-    yield
-    if before:
-        gc.freeze()
-
-
 @pytest.mark.skipif(not CPYTHON, reason="only CPython keeps objects for reuse")
-@pytest.mark.usefixtures("nothing_frozen")
+@alone
 def test_free_lists_are_given_back() -> None:
     """Blocks that freed tuples still hold are free afterwards."""
+    gc.unfreeze()
     clear_free_lists()
     tuples = [(name, None) for name in [None] * 1500]
     before = sys.getallocatedblocks()
@@ -37,9 +29,10 @@ def test_free_lists_are_given_back() -> None:
 
 
 @pytest.mark.skipif(not CPYTHON, reason="only CPython freezes objects")
-@pytest.mark.usefixtures("nothing_frozen")
+@alone
 def test_no_garbage_is_collected() -> None:
     """No finalizer runs, and what was frozen for the moment thaws."""
+    gc.unfreeze()
     finalized = []
 
     class Cycle:
@@ -58,14 +51,11 @@ def test_no_garbage_is_collected() -> None:
 
 
 @pytest.mark.skipif(not CPYTHON, reason="only CPython freezes objects")
-@pytest.mark.usefixtures("nothing_frozen")
+@alone
 def test_what_others_froze_stays_frozen() -> None:
     """If the suite has frozen objects the lists stay as they are."""
     gc.freeze()
-    try:
-        frozen = gc.get_freeze_count()
-        assert frozen > 0
-        clear_free_lists()
-        assert abs(gc.get_freeze_count() - frozen) < 5
-    finally:
-        gc.unfreeze()
+    frozen = gc.get_freeze_count()
+    assert frozen > 0
+    clear_free_lists()
+    assert abs(gc.get_freeze_count() - frozen) < 5

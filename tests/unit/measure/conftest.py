@@ -1,7 +1,7 @@
-"""A clock that the objects under test take for the real one, and quick collections."""
+"""A clock that the objects under test take for the real one."""
 
 from __future__ import annotations
 
-from tests.support.clock_fixtures import clock, quick_collections
+from tests.support.clock_fixtures import clock
 
-__all__ = ["clock", "quick_collections"]
+__all__ = ["clock"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from pytest_memguard.measure.tracker_share import ALWAYS_SECONDS, TrackedTest, TrackerShare
-from tests.support.clock_fixtures import clock, quick_collections  # noqa: F401  fixtures
 
 
 def allows(share: TrackerShare, *, again: bool = False) -> bool:
@@ -31,7 +30,7 @@ def note(share: TrackerShare, seconds: float) -> None:
         pytest.param(None, 100, [], False, id="switched-off"),
     ],
 )
-def test_share_of_time(clock, share, elapsed, ran, allowed) -> None:  # noqa: F811  a fixture
+def test_share_of_time(clock, share, elapsed, ran, allowed) -> None:
     """Memray runs as long as all of it, and another test like the longest, is within."""
     tracker = TrackerShare(share)
     clock.now += elapsed

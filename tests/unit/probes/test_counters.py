@@ -24,13 +24,6 @@ glibc_only = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_collections() -> None:
-    """Leave what is there before out of the collections that these tests make."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(scope="module")
 def counters() -> Counters:
     """Every signal there is."""

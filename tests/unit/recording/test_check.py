@@ -225,6 +225,7 @@ def test_an_error_of_ours(broken) -> None:
     assert any("(TypeError: of ours)" in note for note in reading.diagnosis.notes)
 
 
+@alone
 def test_the_heap_is_as_frozen_as_before() -> None:
     """Objects that other code has frozen stay frozen, others do not."""
     gc.unfreeze()
