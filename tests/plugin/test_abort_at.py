@@ -102,7 +102,7 @@ def test_the_sum_of_all_workers(run, pytester) -> None:
         time.sleep(40)
         open("went-on", "w").close()
     """
-    result = run(source, "-n2", "--mem-abort-at=400MB", plugins=XDIST, subprocess=True)
+    result = run(source, "-n2", "--mem-abort-at=400MB", plugins=XDIST)
     result.assert_outcomes(failed=2)
     first, one, two, *_ = section(result)
     assert first.startswith("the run was stopped: it used 4")

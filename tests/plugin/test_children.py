@@ -87,7 +87,7 @@ def test_a_budget_that_does_not_count_its_children(run, suite, flags):
 def test_a_budget_with_workers(run):
     """Lines about children come from workers as well."""
     pytest.importorskip("xdist")
-    result = run(SUITE, "--mem-budget=60", "-n2", plugins=["xdist.plugin"], subprocess=True)
+    result = run(SUITE, "--mem-budget=60", "-n2", plugins=["xdist.plugin"])
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines_random(LINES)
 

@@ -129,7 +129,7 @@ def test_killed_test_runs_again(run) -> None:
                 open("once", "w").close()
                 os.kill(os.getpid(), signal.SIGKILL)
     """
-    result = run(source, "-n1", "--mem-parallel=300", plugins=XDIST, subprocess=True)
+    result = run(source, "-n1", "--mem-parallel=300", plugins=XDIST)
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=1)
     assert "1 rerun" in result.stdout.str()

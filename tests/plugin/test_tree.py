@@ -253,7 +253,6 @@ def test_with_workers(run, pytester):
         "-n2",
         "--mem-json=run.json",
         plugins=["xdist.plugin"],
-        subprocess=True,
     )
     result.assert_outcomes(passed=1, failed=1)
     found = {

@@ -70,7 +70,7 @@ def test_same_report_as_in_one_process(pytester, run, written):
         for case in ET.parse(pytester.path / "out.xml").iter("testcase")  # noqa: S314
     )
 
-    two = run(SUITE, *flags, "-n2", plugins=XDIST, subprocess=True)
+    two = run(SUITE, *flags, "-n2", plugins=XDIST)
     assert one.ret == two.ret
     two.assert_outcomes(passed=7, failed=2, warnings=1)
     assert expected == {name: stripped(test) for name, test in written().items()}
