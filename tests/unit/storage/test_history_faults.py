@@ -48,7 +48,7 @@ KILLED = """
         if not child:
             append(case % 20 if case < 30 else -1)  # while there are no tables, and then
             os._exit(0)
-        if case >= 30:
+        if case > 30:  # the one before is whole, however slow the machine is
             time.sleep(chance.uniform(0, 0.03))
             os.kill(child, signal.SIGKILL)
         print("killed" if os.waitpid(child, 0)[1] else "appended")
