@@ -473,6 +473,26 @@ def test_temporary_folders_have_one_name(run, written):
     assert states(written()) == {"test_it_2": "clean"}
 
 
+def test_a_cache_by_path(run, written):
+    """It grows with folders that the test makes itself, as their names differ."""
+    run(
+        """
+        CACHE = {}
+
+        def test_same(tmp_path):
+            CACHE[str(tmp_path)] = bytes(3000)
+
+        def test_new(tmp_path_factory):
+            CACHE[str(tmp_path_factory.mktemp("data"))] = bytes(3000)
+        """,
+        "--mem-leak-check",
+        "--mem-leak-blame=none",
+        "--mem-leak-calls=60",
+        JSON,
+    )
+    assert states(written()) == {"test_same": "clean", "test_new": "leaking"}
+
+
 def test_retention_of_temporary_folders(pytester, run):
     """Pytest's own policy holds for the folder of the one run."""
     run(
