@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
-from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +13,11 @@ from pytest_memguard.probes.c_heap import range_of_heap
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.memray_module import (
     RunningProfiler,
+    chosen_allocators,
     destination,
     enter,
     import_memray,
+    leave,
 )
 from pytest_memguard.probes.ours import Ours
 from pytest_memguard.probes.surviving_blocks import is_of_instruments
@@ -36,7 +36,6 @@ hardly anything else has this size."""
 _NOTED: Final = _NOTE_SIZE + sys.getsizeof(b"")
 _REPLACED_SHARE: Final = 0.5
 """Share of a thread's blocks that must have replaced older ones for all of them to do so."""
-_MEMORY: Final = "/proc/self/mem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +90,7 @@ class BlockTracker:
     def __init__(self, folder: TrackerFolder) -> None:
         self._file = folder.new_file()
         self._tracker: Any = None
+        self._chosen = chosen_allocators()
 
     def start(self) -> None:
         """Start to track.
@@ -106,7 +106,7 @@ class BlockTracker:
             trace_python_allocators=True,
         )
         try:
-            enter(tracker)
+            enter(tracker, self._chosen)
         except RuntimeError as error:
             self._profiler.switch_on()
             msg = f"memray tracks something else at the same time ({error})"
@@ -120,7 +120,7 @@ class BlockTracker:
     def stop(self) -> None:
         """Stop tracking."""
         if self._tracker is not None:
-            self._tracker.__exit__(None, None, None)
+            leave(self._tracker, self._chosen)
             self._profiler.put_back()
 
     def read(self) -> list[Block] | None:
@@ -235,38 +235,3 @@ def _block(
         of_instruments=is_of_instruments(native),
         part=part,
     )
-
-
-def memory_reader() -> Callable[[int, int], bytes] | None:
-    """Return a function that reads this process's memory; ``None`` if there is no way.
-
-    Memory that is not mapped reads as no bytes.
-    """
-    pread = getattr(os, "pread", None)  # held here: tests replace what they find in modules
-    if pread is None:
-        return None
-    try:
-        descriptor = os.open(_MEMORY, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    return _Memory(descriptor, pread, os.close).read
-
-
-class _Memory:
-    """This process's memory as a file, which is closed with this object."""
-
-    def __init__(self, descriptor: int, pread: Any, close: Any) -> None:
-        self._descriptor = descriptor
-        self._pread = pread
-        self._close = close
-
-    def read(self, address: int, size: int) -> bytes:
-        """Return a number of bytes at an address; no bytes if it is not mapped."""
-        try:
-            found: bytes = self._pread(self._descriptor, size, address)
-        except (OSError, OverflowError):
-            return b""
-        return found
-
-    def __del__(self) -> None:
-        self._close(self._descriptor)

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.probes.memray_module import (
     RunningProfiler,
+    chosen_allocators,
     destination,
     enter,
     import_memray,
+    leave,
 )
 from pytest_memguard.probes.resident import mapped_files
 from pytest_memguard.probes.tracker_files import NamedFile, System, TrackerFile
@@ -54,9 +56,10 @@ class HeapTracker:
         self._tracker = memray.Tracker(
             destination=destination(self._file), trace_python_allocators=True
         )
+        self._chosen = chosen_allocators()
         self._profiler = RunningProfiler()
         try:
-            enter(self._tracker)
+            enter(self._tracker, self._chosen)
         except RuntimeError as error:
             self._profiler.switch_on()
             self._file.close()
@@ -82,7 +85,7 @@ class HeapTracker:
         self._memray.Tracker = self._class
         before, after = self._mapped, mapped_files()
         mapped = None if before is None or after is None else after - before
-        self._tracker.__exit__(None, None, None)
+        leave(self._tracker, self._chosen)
         self._profiler.put_back()
         return HeapFile(self._file, self.boundaries, mapped)
 

@@ -10,8 +10,10 @@ import sys
 from typing import Any, Final
 
 from pytest_memguard.errors import Unmeasurable
+from pytest_memguard.probes.own_allocators import ChosenAllocators, OwnAllocators
 from pytest_memguard.probes.tracker_files import TrackerFile
 
+_OWN_ALLOCATORS: Final = OwnAllocators()
 _READ_BY_MEMRAY: Final = ("/proc/self/status", "/proc/self/fd")
 
 
@@ -71,17 +73,34 @@ class RunningProfiler:
         self.switch_on()
 
 
-def enter(tracker: Any) -> None:
+def chosen_allocators() -> ChosenAllocators:
+    """Return the allocation functions that libraries have chosen, to start a tracker with."""
+    return ChosenAllocators(_OWN_ALLOCATORS)
+
+
+def enter(tracker: Any, chosen: ChosenAllocators) -> None:
     """Start a tracker of memray, without the notice that it prints if greenlet is loaded.
 
     Args:
-        tracker: the tracker.
+        tracker: the tracker; `leave` stops it.
+        chosen: the allocation functions of libraries, which stay as they are.
     """
-    if "greenlet" not in sys.modules:
+    quiet = "greenlet" in sys.modules
+    with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
         tracker.__enter__()
-        return
-    with contextlib.redirect_stderr(io.StringIO()):
-        tracker.__enter__()
+    chosen.has_started()
+
+
+def leave(tracker: Any, chosen: ChosenAllocators) -> None:
+    """Stop a tracker of memray.
+
+    Args:
+        tracker: the tracker.
+        chosen: as it was started with.
+    """
+    chosen.will_stop()
+    tracker.__exit__(None, None, None)
+    chosen.has_stopped()
 
 
 def destination(file: TrackerFile) -> Any:

@@ -14,11 +14,14 @@ from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.memray_module import (
     RunningProfiler,
+    chosen_allocators,
     destination,
     enter,
     import_memray,
+    leave,
 )
 from pytest_memguard.probes.ours import Ours
+from pytest_memguard.probes.own_allocators import ChosenAllocators
 from pytest_memguard.probes.tracker_files import TrackerFile
 from pytest_memguard.values import dataclass
 
@@ -82,12 +85,13 @@ class SurvivorTracker:
         self._before: tracemalloc.Snapshot | None = None
         self._after: tracemalloc.Snapshot | None = None
         self._ours = False
+        self._chosen = chosen_allocators()
 
     def start(self) -> None:
         """Start to track."""
         self._profiler = RunningProfiler()
         try:
-            self._tracker = _start_memray(self._file)
+            self._tracker = _start_memray(self._file, self._chosen)
         except Unmeasurable as error:
             self._profiler.switch_on()
             self.note = f"{error}; tracemalloc sees Python's memory alone"
@@ -99,7 +103,7 @@ class SurvivorTracker:
     def stop(self) -> None:
         """Stop tracking."""
         if self._tracker is not None:
-            self._tracker.__exit__(None, None, None)
+            leave(self._tracker, self._chosen)
             self._profiler.put_back()
         elif tracemalloc.is_tracing():
             self._after = tracemalloc.take_snapshot()
@@ -145,7 +149,7 @@ def is_warm() -> bool:
     return _Warm.done or not warm_up()
 
 
-def _start_memray(file: TrackerFile) -> Any:
+def _start_memray(file: TrackerFile, chosen: ChosenAllocators) -> Any:
     memray = import_memray()
     tracker = memray.Tracker(
         destination=destination(file),
@@ -154,7 +158,7 @@ def _start_memray(file: TrackerFile) -> Any:
         file_format=memray.FileFormat.AGGREGATED_ALLOCATIONS,
     )
     try:
-        enter(tracker)
+        enter(tracker, chosen)
     except RuntimeError as error:
         msg = f"memray tracks something else at the same time ({error})"
         raise Unmeasurable(msg) from error

@@ -16,8 +16,9 @@ from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.threads import has_threads, is_of_thread
 from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.model.leaks import MEMORY_SIGNALS, RetentionPath, Signal, Verdict
-from pytest_memguard.probes.block_tracker import BlockTracker, heap_addresses, memory_reader
+from pytest_memguard.probes.block_tracker import BlockTracker, heap_addresses
 from pytest_memguard.probes.heap import TrackerFolder
+from pytest_memguard.probes.process_memory import memory_reader
 from pytest_memguard.recording.calls import make_calls
 from pytest_memguard.sizes import format_number
 from pytest_memguard.values import dataclass

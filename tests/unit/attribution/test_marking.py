@@ -9,8 +9,9 @@ import pytest
 
 from pytest_memguard.attribution.marking import BlockMarker
 from pytest_memguard.attribution.pieces import with_reused
-from pytest_memguard.probes.block_tracker import BlockTracker, memory_reader
+from pytest_memguard.probes.block_tracker import BlockTracker
 from pytest_memguard.probes.heap import TrackerFolder
+from pytest_memguard.probes.process_memory import memory_reader
 from pytest_memguard.probes.surviving_blocks import warm_up
 from tests.support.fresh_process import fresh
 from tests.unit.attribution.leaking import CALLS, module

@@ -16,8 +16,9 @@ from pytest_memguard.attribution.division import Division
 from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leftover import Heap, _holds
 from pytest_memguard.attribution.uppermost import from_above
-from pytest_memguard.probes.block_tracker import BlockTracker, memory_reader
+from pytest_memguard.probes.block_tracker import BlockTracker
 from pytest_memguard.probes.heap import TrackerFolder
+from pytest_memguard.probes.process_memory import memory_reader
 from pytest_memguard.recording.causes import Cause, _resources, causes_of
 from tests.support.fresh_process import alone
 from tests.unit.attribution.leaking import NAME, module
