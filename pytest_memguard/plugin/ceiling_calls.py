@@ -89,6 +89,7 @@ class Calls:
         "_child_faults",
         "_children",
         "_children_matter",
+        "_first_faults",
         "_last",
         "_mark",
         "_most",
@@ -124,6 +125,7 @@ class Calls:
         self._last = mark.read()
         self._usage, self._of_self, self._of_children = getrusage, RUSAGE_SELF, RUSAGE_CHILDREN
         self._forget_children()
+        self._first_faults = self._child_faults
         self._before = 0
         self._started = 0.0
         self.item: Any = None
@@ -149,13 +151,14 @@ class Calls:
             items.bounded.begin_before_call(item, before - self._last)
             return (yield from items.phases.call(item))
         self.item, self._started = item, self._now()
-        # in a suite that starts no processes at all, this is not asked
         faults = self._child_faults
-        if faults and self._usage(self._of_children).ru_minflt != faults:
-            self._forget_children()  # of a fixture; the first counts to the test that follows
+        # not asked before any child has ended: the first counts to the test that follows
+        if faults != self._first_faults and self._usage(self._of_children).ru_minflt != faults:
+            self._forget_children()  # of a fixture
         try:
             result = yield
         except BaseException:
+            self._forget_children()  # or they would count to the next test
             self._end(item, failed=True)
             raise
         mark = self._usage(self._of_self).ru_maxrss * KIB

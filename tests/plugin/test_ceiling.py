@@ -253,6 +253,48 @@ def test_a_stage_in_a_hook_before_fixtures(pytester, run):
     assert failed(run(SUITE, "--mem-budget=160", "-p", "no:randomly")) == {"test_large"}
 
 
+def test_children_of_failed_tests_and_of_fixtures(pytester, run):
+    """Once a test has had children, those of others do not count to the next that passes."""
+    pytester.makeconftest(FAR)
+    result = run(
+        """
+        import os
+        import pytest
+
+        def child():
+            pid = os.fork()
+            if pid == 0:
+                bytearray(200 << 20)
+                os._exit(0)
+            os.waitpid(pid, 0)
+
+        @pytest.fixture
+        def server():
+            child()
+
+        def test_fails():
+            child()
+            assert False
+
+        def test_next():
+            pass
+
+        def test_fixture(server):
+            pass
+
+        def test_own():
+            child()
+        """,
+        "--mem-budget=160",
+        "-p",
+        "no:randomly",
+    )
+    assert failed(result) == {"test_fails"}
+    result.stdout.fnmatch_lines(["*::test_own: its children used *"])
+    result.stdout.no_fnmatch_line("*::test_next: *")
+    result.stdout.no_fnmatch_line("*::test_fixture: *")
+
+
 def test_a_remembered_breach(pytester, run):
     """It is measured from the start the next time, and shows its lines."""
     pytester.makeconftest(FAR)
