@@ -59,6 +59,8 @@ class SlackBound:
     """Bytes in them."""
     heap: int = 0
     """Bytes in use on the C heap."""
+    asked: float = -1.0
+    """When that was, by the processor time of the thread, which a forked child counts anew."""
     due: float = -1.0
     """When to measure again."""
     soon: float = -1.0

@@ -82,7 +82,7 @@ class SlackEstimator:
         self._probe = probe
         self._resident = resident
         self._blocks = blocks
-        self._now, self._cpu = Clock.seconds, Clock.cpu
+        self._now = Clock.cpu  # on a busy machine a share of the time would be more
         self._highest = 0
         self._last = SlackBound()
         self._temporary: Filler | None = None
@@ -123,7 +123,7 @@ class SlackEstimator:
             expensive: as for `bound`.
         """
         last, now = self._last, self._now()
-        if now >= last.due:
+        if not last.asked <= now < last.due:
             return -1
         gone = last.count - self._blocks()
         moved = gone * _LARGEST_SMALL_BLOCK if gone > 0 else 0
@@ -227,10 +227,10 @@ class SlackEstimator:
         now = self._now()
         if slack <= temporarily_above or now < self._more_due:
             return slack
-        start, before = self._cpu(), self._resident()
+        start, before = now, self._resident()
         self._fill(self._temporary, self._ask(level), level)
         self._raised += self._resident() - before
-        self._more_due = now + (self._cpu() - start) * _SHARE_OF_TIME_IF_EXPENSIVE
+        self._more_due = now + (self._now() - start) * _SHARE_OF_TIME_IF_EXPENSIVE
         return self._last.slack
 
     def has_filled(self) -> bool:
@@ -258,11 +258,11 @@ class SlackEstimator:
     def _ask(self, level: int, tolerance: float = inf) -> MeasuredSlack:
         """Measure the slack, and note what moved since as a second bound of it."""
         last = self._last
-        start = self._cpu()
+        start = self._now()
         slack = self._probe()
         if self._others is not None:
             self.foreign = self._others.bound(slack, tolerance)
-        cost = self._cpu() - start
+        cost = self._now() - start
         self._highest = max(self._highest, level)
         self._most = self._most or slack.small + max(ALWAYS_ALLOWED, level // 2)
         if slack.hooked:
@@ -273,7 +273,7 @@ class SlackEstimator:
             self._used_since = 0
             moved = max(moved, slack.small - slack.arena_size, 0)
             self._note(slack, level, min(slack.small, moved))
-        end = self._now()
+        end = last.asked = self._now()
         last.due = end + cost * _SHARE_OF_TIME
         last.soon = end + cost * _SHARE_OF_TIME_IF_EXPENSIVE
         return slack

@@ -72,7 +72,9 @@ class Instruments:
         gaps: everything that cannot be measured.
         base: where the mark was reset to after the last test; 0 if unknown.
         clean_level: resident bytes without garbage; what is above may be garbage.
-        collection_due: when garbage is collected if there may be too much of it.
+        collected: when garbage was collected, by the processor time of this thread, which
+            starts anew in a forked child.
+        collection_due: when it is collected if there may be too much of it.
         urgent_factor: how many times too much it may be before it is collected at once.
     """
 
@@ -117,7 +119,7 @@ class Instruments:
             self._pin_mmap_threshold()
         self._free_chunks: FreeChunks | Literal[False] | None = None
         self._chunks_due = 0.0
-        self.collection_due = self._often_due = 0.0
+        self.collected = self.collection_due = self._often_due = 0.0
         self.urgent_factor = _URGENT_FACTOR
 
     @property
@@ -160,7 +162,7 @@ class Instruments:
         Args:
             always: whether to do so even where it takes more than a twentieth of the time.
         """
-        if not always and Clock.seconds() < self._chunks_due:
+        if not always and Clock.cpu() < self._chunks_due:
             return
         if self._free_chunks is None:
             from pytest_memguard.allocator.free_chunks import free_chunks
@@ -169,9 +171,9 @@ class Instruments:
         if self._free_chunks:
             start = Clock.cpu()
             self._free_chunks.reserve()
-            cost = Clock.cpu() - start
-            if cost > _CHEAP_SECONDS:
-                self._chunks_due = Clock.seconds() + cost * _SHARE_OF_CHUNKS
+            end = Clock.cpu()
+            if end - start > _CHEAP_SECONDS:
+                self._chunks_due = end + (end - start) * _SHARE_OF_CHUNKS
 
     def release_free_chunks(self) -> None:
         """Free what `reserve_free_chunks` has allocated."""
@@ -209,11 +211,12 @@ class Instruments:
             return False
         due = self._often_due if often else self.collection_due
         factor = _URGENT_FACTOR if often else self.urgent_factor
-        if Clock.seconds() < due and grown <= tolerance * factor:
+        if self.collected <= Clock.cpu() < due and grown <= tolerance * factor:
             return False
         start = Clock.cpu()
         gc.collect()
-        end, cost = Clock.seconds(), Clock.cpu() - start
+        end = self.collected = Clock.cpu()
+        cost = end - start
         self.collection_due = end + cost * _SHARE_OF_TIME
         self._often_due = end + cost * _SHARE_IF_OFTEN
         self.settle(tolerance)

@@ -76,6 +76,7 @@ class FastHooks:
         "_below_inherited",
         "_call",
         "_children",
+        "_cpu",
         "_estimator",
         "_file",
         "_inherited_peak",
@@ -124,6 +125,7 @@ class FastHooks:
         self._reset_by_others = resets.poll if resets is not None else mark.reset_by_others
         self._inherited_peak, self._below_inherited = mark.inherited_peak, mark.below_inherited
         self._now: Callable[[], float] = Clock.seconds
+        self._cpu: Callable[[], float] = Clock.cpu
         self._of_sys = vars(sys)
         self._settle, self._screen = instruments.settle, instruments.screen
         self._limits = LimitProperties()
@@ -158,7 +160,10 @@ class FastHooks:
             or not requirements.simple
             or mark - base > requirements.setup_no_finding_below
             or not 0 <= garbage <= requirements.tolerance * instruments.urgent_factor
-            or (garbage > requirements.tolerance and self._now() >= instruments.collection_due)
+            or (
+                garbage > requirements.tolerance
+                and not instruments.collected <= self._cpu() < instruments.collection_due
+            )
             or not self._mark.undisturbed
         ):
             self._slow.set_up(item)

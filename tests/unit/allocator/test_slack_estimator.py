@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from pytest_memguard.allocator.slack_estimator import SlackEstimator
-from tests.support.fakes import FakeFiller, FakeProbe, FakeSlack
+from pytest_memguard.clock import Clock
+from tests.support.fakes import FakeClock, FakeFiller, FakeProbe, FakeSlack
 
 COST = 0.002
 LEVEL = 1_000_000
@@ -53,14 +54,17 @@ def test_nothing_moved(setting) -> None:
 
 
 def test_seconds_that_another_process_has_used(clock, monkeypatch) -> None:
-    """A probe call that was interrupted for long does not delay the next one."""
-    probe = FakeProbe(clock, FakeSlack(5000), 10.0)
+    """Only this thread's time counts, of which a forked child has used none."""
+    cpu = FakeClock()
+    monkeypatch.setattr(Clock, "cpu", staticmethod(cpu))
+    probe = FakeProbe(cpu, FakeSlack(5000), 0.01)
     estimator = SlackEstimator(probe, lambda: 0, lambda: 100)
-    monkeypatch.setattr(estimator, "_cpu", lambda: 0.0)
-    estimator.bound(LEVEL, 5000, NEVER)
-    clock.advance(0.001)
-    estimator.bound(LEVEL, 5000, NEVER)
-    assert probe.calls == 2
+    calls = []
+    for wait, seconds in ((clock, 0), (clock, 1000), (cpu, 1.9), (cpu, 0.2), (cpu, -1)):
+        wait.advance(seconds)
+        estimator.bound(LEVEL, 5000, NEVER)
+        calls.append(probe.calls)
+    assert calls == [1, 1, 1, 2, 3]
 
 
 def test_what_was_given_back_hides_nothing_that_rises_later(setting) -> None:
