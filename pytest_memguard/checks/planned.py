@@ -7,11 +7,12 @@ from collections.abc import Set as AbstractSet
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
+from pytest_memguard.checks.protocol import TestCheck
 from pytest_memguard.measure.requirements import Requirements
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
-    from pytest_memguard.checks.protocol import MarkedTest, Measured, PlacedMarker, TestCheck
+    from pytest_memguard.checks.protocol import MarkedTest, Measured, PlacedMarker
     from pytest_memguard.model.leaks import LeakReading
     from pytest_memguard.model.measurements import Budget, Finding, PhaseName
     from pytest_memguard.model.results import Gap, Outcome
@@ -47,6 +48,9 @@ class Checks:
         self._last: tuple[list[Any], TestPlan | None] = [], None
         self._problems: dict[TestCheck, list[str]] = {}
         self._completes_others = True
+        self._reporting: tuple[TestCheck, ...] = ()
+        self._noting: tuple[TestCheck, ...] = ()
+        self._failing: tuple[TestCheck, ...] = ()
 
     def begin(self, names: AbstractSet[str]) -> None:
         """Make the checks, once the tests are known.
@@ -58,6 +62,15 @@ class Checks:
         self._measuring = tuple(check for check in self._checks if check.measures)
         self._problems = {check: [] for check in self._checks}
         self._completes_others = any(check.completes_others() for check in self._checks)
+        # what is asked of each test is asked of those checks alone that have an answer
+        self._reporting = self._with_their_own("reports")
+        self._noting = self._with_their_own("notes")
+        self._failing = self._with_their_own("after_call")
+
+    def _with_their_own(self, method: str) -> tuple[TestCheck, ...]:
+        """The checks that have a method of their own in the place of one that says nothing."""
+        nothing = getattr(TestCheck, method)
+        return tuple(c for c in self._checks if getattr(type(c), method) is not nothing)
 
     def plan(self, test: MarkedTest, *, again: bool = False) -> TestPlan | None:
         """The plan of a test; ``None`` if no check has it measured.
@@ -157,7 +170,7 @@ class Checks:
 
     def after_call(self, test: MarkedTest) -> tuple[TestCheck, Finding] | None:
         """What a test fails with though nothing that was measured has anything against it."""
-        for check in self._checks:
+        for check in self._failing:
             finding = check.after_call(test)
             if finding is not None:
                 return check, finding
@@ -190,13 +203,13 @@ class Checks:
         """What else the report should say about a test; arguments as a check takes them."""
         return [
             note
-            for check in self._checks
+            for check in self._noting
             for note in check.notes(_of(check, plan), uncovered_setup)
         ]
 
     def reports(self, nodeid: str) -> bool:
         """Whether a test's result says more than what was measured, whatever that was."""
-        return any(check.reports(nodeid) for check in self._checks)
+        return any(check.reports(nodeid) for check in self._reporting)
 
     def adds_nothing(self, nodeid: str) -> bool:
         """Whether the result of a test without a plan is what was measured, and no more."""
