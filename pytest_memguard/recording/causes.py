@@ -161,7 +161,7 @@ def causes_of(
     return None if found is None else [_cause(one, calls) for one in _with_threads(found)]
 
 
-def _size_with_head(piece: Piece) -> int:
+def size_with_head(piece: Piece) -> int:
     """Return the bytes that a block takes; a table that was there before had its header."""
     return piece.size if piece.tables else _chunk_size(piece.size)
 
@@ -238,8 +238,8 @@ def _cause(holding: Holding, calls: int) -> Cause:
 
 def _memory(holding: Holding, calls: int) -> dict[Signal, float]:
     blocks = sum(piece.count for piece in holding.pieces if piece.of_python)
-    heap = sum(map(_size_with_head, (piece for piece in holding.pieces if piece.in_c_heap)))
-    every = sum(map(_size_with_head, holding.pieces))
+    heap = sum(map(size_with_head, (piece for piece in holding.pieces if piece.in_c_heap)))
+    every = sum(map(size_with_head, holding.pieces))
     if (
         holding.growing_container is not None
         and len(holding.pieces) == 1

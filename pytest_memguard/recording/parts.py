@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -50,6 +50,8 @@ from pytest_memguard.probes.signal_readers import heap_used
 from pytest_memguard.probes.surviving_blocks import frames
 from pytest_memguard.recording.diagnosis import GrowingContainer, growing_threads, named
 from pytest_memguard.recording.populations import combined, without_populations
+from pytest_memguard.recording.shares import name_of, part_of, shares_of
+from pytest_memguard.sizes import format_number
 from pytest_memguard.values import dataclass
 
 if TYPE_CHECKING:
@@ -58,8 +60,6 @@ if TYPE_CHECKING:
 
 _EXPLAINED: Final = 0.75
 """The holders found explain a signal if they keep this share of its growth."""
-_AS_MEASURED: Final = 1.5
-"""Shares are scaled to the growth if it is at most so many times what the holders keep."""
 _TOO_MUCH: Final = 1.3
 """How many times as much as is left to explain blocks without a holder may be."""
 _UNSURE: Final = 0.25
@@ -75,6 +75,10 @@ suffice."""
 _BEFORE: Final = 4
 """One call is made for so many calls, before which nothing counts as what they have made."""
 _WATCHED_CALLS: Final = 6
+_IN_NO_LEAK: Final = (
+    "{1} of the {2} bytes per call by which {0} grows are in none of these leaks: they were "
+    "not seen at a line of their own"
+)
 _FAR_TOO_MUCH: Final = 10
 """Growth seen in a few calls is ignored if it is more than so many times the growth per
 call."""
@@ -116,9 +120,9 @@ def parts_of(
     causes = without_populations(_with_lost(_as_counted(causes, verdict)))
     causes = _within(causes, verdict) or causes
     causes = _with_memory_of_threads(causes, verdict)
-    scales = {rate.signal: _scale(rate, causes) for rate in verdict.rates}
+    shares = shares_of(causes, verdict)
     chosen = [
-        (cause, rates) for cause in causes if (rates := _rates_of(cause, verdict, scales))
+        (cause, rates) for cause, rates in zip(causes, shares.rates, strict=True) if rates
     ]
     found = []
     if len(chosen) > 1 or (chosen and (excluded or _has_resources(verdict))):
@@ -128,18 +132,47 @@ def parts_of(
     else:
         found += [_part(cause, replace(verdict, rates=rates), []) for cause, rates in chosen]
     found.sort(key=lambda part: _size_of(part.verdict), reverse=True)
-    left = [rate for rate in verdict.rates if _is_left(rate, causes)]
+    rests = [_rest(rate, found) for rate in verdict.rates if _is_left(rate, causes)]
+    left = [rate for rate in rests if rate.per_call > FLOORS[rate.signal]]
     signals = {rate.signal for rate in left}
     if "Python threads" in signals:
         left = [rate for rate in left if rate.signal != "native threads"]
     known = [cause for cause in (*causes, *excluded) if cause.pieces]
+    unknown = []
     for rate in left:
         part = _watched(replace(verdict, rates=(rate,)), call, collect)
         if rate.signal not in MEMORY_SIGNALS or (not found and not excluded):
             _add(found, part)
         elif not _is_known(part, known):
             found.append(part)
-    return tuple(_joined(found))
+        else:
+            unknown.append(rate)
+    found = _joined(found)
+    if len(found) > 1 or (found and excluded):
+        notes = (*shares.notes, *_unknown(unknown, verdict))
+        found[0] = _with_notes(found[0], notes)
+    return tuple(found)
+
+
+def _rest(rate: Rate, parts: Sequence[Part]) -> Rate:
+    """Return what the parts leave of the growth of a signal."""
+    return part_of(
+        rate, rate.per_call - sum(part.verdict.rate_of(rate.signal) for part in parts)
+    )
+
+
+def _unknown(rates: Sequence[Rate], verdict: Verdict) -> list[str]:
+    """Return the note on memory that no part has, if there is some: the most of one signal."""
+    rest = max(rates, key=lambda rate: rate.per_call, default=None)
+    if rest is None:
+        return []
+    numbers = (format_number(n) for n in (rest.per_call, verdict.rate_of(rest.signal)))
+    return [_IN_NO_LEAK.format(name_of(rest.signal), *numbers)]
+
+
+def _with_notes(part: Part, notes: Sequence[str]) -> Part:
+    diagnosis = replace(part.diagnosis, notes=(*part.diagnosis.notes, *notes))
+    return replace(part, diagnosis=diagnosis)
 
 
 def _joined(parts: Sequence[Part]) -> list[Part]:
@@ -152,9 +185,10 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
     return list(found.values())
 
 
-def _as_one(first: Part, second: Part) -> Part:
-    rates = {rate.signal: rate for rate in first.verdict.rates}
-    for rate in second.verdict.rates:
+def _added(first: Verdict, second: Verdict) -> Verdict:
+    """Return the first verdict with the rates of both."""
+    rates = {rate.signal: rate for rate in first.rates}
+    for rate in second.rates:
         known = rates.get(rate.signal)
         rates[rate.signal] = (
             rate
@@ -166,6 +200,10 @@ def _as_one(first: Part, second: Part) -> Part:
                 high=known.high + rate.high,
             )
         )
+    return replace(first, rates=tuple(rates.values()))
+
+
+def _as_one(first: Part, second: Part) -> Part:
     lines = {(line.file, line.line, line.function): line for line in first.diagnosis.lines}
     for line in second.diagnosis.lines:
         same = lines.get((line.file, line.line, line.function))
@@ -176,7 +214,7 @@ def _as_one(first: Part, second: Part) -> Part:
         )
     types = (*first.diagnosis.types, *second.diagnosis.types)
     diagnosis = replace(first.diagnosis, lines=tuple(lines.values()), types=types)
-    verdict = replace(first.verdict, rates=tuple(rates.values()))
+    verdict = _added(first.verdict, second.verdict)
     return replace(first, verdict=verdict, diagnosis=diagnosis)
 
 
@@ -192,7 +230,7 @@ def _add(parts: list[Part], new: Part) -> None:
     for index, part in enumerate(parts):
         lines = part.diagnosis.lines
         if places & {(line.file, line.line) for line in lines}:
-            verdict = replace(part.verdict, rates=(*part.verdict.rates, *new.verdict.rates))
+            verdict = _added(part.verdict, new.verdict)
             share = part.diagnosis.calls / max(1, new.diagnosis.calls)
             diagnosis = replace(
                 part.diagnosis, lines=with_left(lines, new.diagnosis.lines, share)
@@ -327,29 +365,6 @@ def _with_memory_of_threads(causes: Sequence[Cause], verdict: Verdict) -> list[C
         more = {**known, "C heap": known.get("C heap", 0.0) + rest}
         several[index] = replace(several[index], per_call=more)
     return several
-
-
-def _scale(rate: Rate, causes: Sequence[Cause]) -> float:
-    """Return the factor from the shares measured in a few calls to the rate of all calls."""
-    known = sum(cause.per_call.get(rate.signal, 0.0) for cause in causes)
-    if known <= 0 or rate.signal not in MEMORY_SIGNALS:
-        return 1.0
-    scale = rate.per_call / known
-    return scale if 1 / _AS_MEASURED <= scale <= _AS_MEASURED else 1.0
-
-
-def _rates_of(
-    cause: Cause, verdict: Verdict, scales: Mapping[Signal, float]
-) -> tuple[Rate, ...]:
-    found = []
-    for rate in verdict.rates:
-        share = cause.per_call.get(rate.signal, 0.0) * scales[rate.signal]
-        share = min(share, rate.per_call)
-        if share > FLOORS[rate.signal]:
-            part = share / rate.per_call if rate.per_call else 1.0
-            low, high = rate.low * part, rate.high * part
-            found.append(replace(rate, per_call=share, low=low, high=high))
-    return tuple(found)
 
 
 def _has_resources(verdict: Verdict) -> bool:
