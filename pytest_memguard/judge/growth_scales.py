@@ -39,6 +39,7 @@ _CLEARLY_MORE: Final = 1.25
 """How many times the growth of the first round that of the last one is where it rises."""
 _MUCH_LESS: Final = 0.75
 """The share of the highest growth of a round below which another round grew much less."""
+_BYTES: Final[tuple[Signal, ...]] = ("C heap", "USS")
 _IN_PLACE_BLOCKS_PER_CALL: Final = 0.5
 """A line with fewer blocks per call has one that grows in place, or leaks in few calls."""
 
@@ -71,6 +72,26 @@ def rising_rates(rounds: Iterable[Round], signal: Signal) -> tuple[float, float]
     if not rises or not 0 < _CLEARLY_MORE * rates[0] < rates[-1]:
         return None
     return (rates[0], rates[-1])
+
+
+def rises_of(verdict: Verdict) -> dict[Signal, tuple[float, float]]:
+    """Return the growth per call in the first and the last round, of signals in which it rose.
+
+    Args:
+        verdict: leaking, with its rounds. Bytes are those of the C heap, or of resident pages if
+            the heap does not grow.
+    """
+    grow = [rate.signal for rate in verdict.rates]
+    in_bytes = next((signal for signal in _BYTES if signal in grow), None)
+    found = {}
+    signals: tuple[Signal | None, ...] = ("blocks", in_bytes)
+    for signal in signals:
+        if signal is None or signal not in grow:
+            continue
+        rates = rising_rates(verdict.rounds, signal)
+        if rates is not None:
+            found[signal] = rates
+    return found
 
 
 def is_uneven(rounds: Iterable[Round], signal: Signal) -> bool:

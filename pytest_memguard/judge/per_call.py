@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from pytest_memguard.judge.growth_scales import Scales, rising_rates, scales_of
+from pytest_memguard.judge.growth_scales import Scales, rises_of, scales_of
 from pytest_memguard.judge.rounds import (
     FLOORS,
     RESOLUTIONS,
@@ -22,6 +22,7 @@ from pytest_memguard.judge.rounds import (
 from pytest_memguard.judge.slopes import NOT_FALLING, growth_of
 from pytest_memguard.model.leak_sizes import SMALL_BLOCK
 from pytest_memguard.model.leaks import Diagnosis, LeakLine, Rate, TypeGrowth, Verdict
+from pytest_memguard.sizes import format_sizes
 
 LINES: Final = 10
 """The number of lines that are shown."""
@@ -31,9 +32,9 @@ _GROWING_ROUNDS_SHARE: Final = 2 / 3
 """Share of the rounds in which pages must have grown."""
 _ALIKE_FACTOR: Final = 1.5
 """Scales closer to 1 than this factor leave the numbers of objects as they were counted."""
-_RISES: Final = (
-    "each call keeps more than the one before: {:,.0f} blocks at first, {:,.0f} at last"
-)
+_RISES: Final = "each call keeps more than the one before: {}"
+_RISING: Final = "rising"
+_FROM_TO: Final = "{} at first, {} at last"
 _FREE_SHARE: Final = 0.5
 """Share of the growth of pages that free memory must explain for pages not to count."""
 
@@ -52,8 +53,9 @@ def scaled_to_all_calls(
         freed: bytes by which free memory in the C heap grew during the check.
 
     Returns:
-        The verdict, with the rate of pages if they grew several times as much as all else; and
-        the cause, with lines and types scaled to the growth over all calls.
+        The verdict, with the rate of pages if they grew several times as much as all else, and
+        with the reason that it rises if it does; and the cause, with lines and types scaled to the
+        growth over all calls.
     """
     rates = {rate.signal: rate for rate in verdict.rates}
     pages = _pages(verdict)
@@ -79,13 +81,32 @@ def scaled_to_all_calls(
     )
     if scales.steady != scales.blocks:
         lines = tuple(sorted(lines, key=lambda line: line.size, reverse=True))
-    notes = diagnosis.notes
-    rates_of_blocks = rising_rates(verdict.rounds, "blocks") if "blocks" in rates else None
-    if rates_of_blocks is not None:
-        notes = (*notes, _RISES.format(*rates_of_blocks))
+    rises = notes_on_rises(verdict)
+    if rises:
+        verdict = replace(verdict, reason=_RISING)
     return verdict, replace(
-        diagnosis, lines=lines[:LINES], types=types, per_call=known, notes=notes
+        diagnosis,
+        lines=lines[:LINES],
+        types=types,
+        per_call=known,
+        notes=(*diagnosis.notes, *rises),
     )
+
+
+def notes_on_rises(verdict: Verdict) -> tuple[str, ...]:
+    """Return the note that each call keeps more than the one before, if so.
+
+    Args:
+        verdict: leaking, with its rounds.
+    """
+    rises = rises_of(verdict)
+    texts = [
+        _FROM_TO.format(f"{first:,.0f} blocks", f"{last:,.0f}")
+        if signal == "blocks"
+        else _FROM_TO.format(*format_sizes(first, last))
+        for signal, (first, last) in rises.items()
+    ]
+    return (_RISES.format("; ".join(texts)),) if texts else ()
 
 
 def _pages(verdict: Verdict) -> Rate | None:

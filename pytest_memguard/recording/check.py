@@ -15,7 +15,7 @@ from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.clock import Clock
 from pytest_memguard.errors import LeakDetected
 from pytest_memguard.judge.leak import untraced
-from pytest_memguard.judge.per_call import scaled_to_all_calls
+from pytest_memguard.judge.per_call import notes_on_rises, scaled_to_all_calls
 from pytest_memguard.model.leaks import (
     MEMORY_SIGNALS,
     Diagnosis,
@@ -247,6 +247,8 @@ def _divided(reading: LeakReading, parts: Sequence[Part], freed: int) -> LeakRea
     )
     if others:
         verdict = replace(verdict, rounds=reading.verdict.rounds)
+        notes = (*diagnosis.notes, *notes_on_rises(reading.verdict))
+        diagnosis = replace(diagnosis, notes=notes)
     return replace(reading, verdict=verdict, diagnosis=diagnosis, more=more)
 
 

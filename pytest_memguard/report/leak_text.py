@@ -60,10 +60,10 @@ def leak_sentence(reading: LeakReading) -> str:
     if size is not None:
         kept.append(f"{size:,.0f} bytes" if size < _IN_BYTES else format_size(size))
     sparse = all(rate.per_call < 0.9 for rate in verdict.rates)
-    over = f"measured over {verdict.calls} calls"
-    where = f", {over}" if sparse else f", in each of {verdict.calls} calls"
+    over = f"{verdict.reason or 'measured'} over {verdict.calls} calls"
+    where = over if sparse or verdict.reason else f"in each of {verdict.calls} calls"
     who = _who(reading.diagnosis)
-    return one_line(f"keeps {', '.join(kept)} per call{where}{who}")
+    return one_line(f"keeps {', '.join(kept)} per call, {where}{who}")
 
 
 def kept_text(rate: Rate) -> str:

@@ -87,6 +87,24 @@ def test_what_grows_in_place(leaks, source, low, high):
     assert list(lines) == ["test_it"]
 
 
+def test_bytes_that_rise_with_every_call(run):
+    """The headline claims no rate for each call, and a note has the first and the last one."""
+    source = """
+        KEPT = []
+
+        def test_it():
+            KEPT.append(bytes(1000 + 50 * len(KEPT)))
+    """
+    result = run(source, *CHECK, "--mem-leak-calls=150")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(
+        [
+            r"keeps 1 block, .* per call, rising over \d+ calls; held by .*KEPT \(leaking\)",
+            r"Note: each call keeps more .*: .* KiB at first, .* KiB at last\.",
+        ]
+    )
+
+
 @pytest.mark.parametrize(("tolerance", "outcome"), [("8 KB", "passed"), ("2 KB", "failed")])
 def test_tolerance_for_what_grows_in_place(run, tolerance, outcome):
     """A tolerance is compared with what all calls show."""

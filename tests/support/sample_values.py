@@ -108,7 +108,7 @@ LEAK = LeakReading(
         state="leaking",
         calls=24,
         rates=(Rate(signal="blocks", per_call=3.0, low=2.9, high=3.1),),
-        reason="steady",
+        reason="rising",
         rounds=(Round(calls=3, growth=(("blocks", 9), ("C heap", 96))),),
     ),
     diagnosis=Diagnosis(

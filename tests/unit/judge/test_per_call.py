@@ -88,6 +88,43 @@ def test_growth_that_rises_with_every_call(blocks, later, note) -> None:
     assert rate_after(verdict.rounds, "blocks", 64) == pytest.approx(later, rel=0.15)
 
 
+MORE = "each call keeps more than the one before"
+RISING = [20_480 + 5_120 * n for n in range(ROUNDS)]
+
+
+@pytest.mark.parametrize(
+    ("rates", "moved", "notes"),
+    [
+        pytest.param(
+            [rate("blocks", 4), rate("C heap", 6000)],
+            {"blocks": [40] * ROUNDS, "heap": RISING},
+            [f"{MORE}: 4.0 KiB at first, 7.5 KiB at last"],
+            id="bytes-alone",
+        ),
+        pytest.param(
+            [rate("blocks", 4), rate("C heap", 6000), rate("USS", 6000)],
+            {"blocks": [30 + 3 * n for n in range(ROUNDS)], "heap": RISING, "pages": RISING},
+            [f"{MORE}: 4 blocks at first, 6 at last; 4.0 KiB at first, 7.5 KiB at last"],
+            id="both",
+        ),
+        pytest.param(
+            [rate("USS", 6000)],
+            {"pages": RISING},
+            [f"{MORE}: 4.0 KiB at first, 7.5 KiB at last"],
+            id="pages",
+        ),
+        pytest.param(
+            [rate("blocks", 4)], {"blocks": [40] * ROUNDS, "heap": RISING}, [], id="no"
+        ),
+    ],
+)
+def test_bytes_that_rise_with_every_call(rates, moved, notes) -> None:
+    """A note has the first and the last rate, and the verdict says that the rate rises."""
+    verdict, found = scaled_to_all_calls(leaking(rates, **moved), Diagnosis(calls=CALLS))
+    assert notes == list(found.notes)
+    assert verdict.reason == ("rising" if notes else "")
+
+
 @pytest.mark.parametrize(
     ("blocks", "uneven"),
     [

@@ -101,6 +101,14 @@ LEAK = leaking(rate("blocks", 3, 0.1), rate("C heap", 96.0), diagnosis=BLAME)
             id="every-third",
         ),
         pytest.param(
+            replace(
+                leaking(rate("C heap", 32)),
+                verdict=replace(leaking(rate("C heap", 32)).verdict, reason="rising"),
+            ),
+            "keeps 32 bytes per call, rising over 24 calls (leaking)",
+            id="rising",
+        ),
+        pytest.param(
             leaking(rate("blocks", 1234.5)),
             "keeps 1,234 blocks per call, in each of 24 calls (leaking)",
             id="many",
