@@ -78,8 +78,8 @@ def rises_of(verdict: Verdict) -> dict[Signal, tuple[float, float]]:
     """Return the growth per call in the first and the last round, of signals in which it rose.
 
     Args:
-        verdict: leaking, with its rounds. Bytes are those of the C heap, or of resident pages if
-            the heap does not grow.
+        verdict: leaking, with its rounds. Bytes are those of the C heap, or of resident pages
+            if the heap does not grow.
     """
     grow = [rate.signal for rate in verdict.rates]
     in_bytes = next((signal for signal in _BYTES if signal in grow), None)

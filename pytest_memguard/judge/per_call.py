@@ -54,8 +54,8 @@ def scaled_to_all_calls(
 
     Returns:
         The verdict, with the rate of pages if they grew several times as much as all else, and
-        with the reason that it rises if it does; and the cause, with lines and types scaled to the
-        growth over all calls.
+        with the reason that it rises if it does; and the cause, with lines and types scaled to
+        the growth over all calls.
     """
     rates = {rate.signal: rate for rate in verdict.rates}
     pages = _pages(verdict)
