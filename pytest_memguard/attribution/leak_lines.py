@@ -41,6 +41,8 @@ _REPLACED: Final = 1.5
 """How many times as many blocks as stay per call a line may have left in the few calls."""
 _SOME: Final = 2
 """So many more blocks are allowed."""
+_IN_PLACE: Final = 0.25
+"""Share of the growth of the C heap that one block must have to be what grows in place."""
 _SEVERAL_TABLES: Final = 4
 """So many tables that have moved are no chance, if they have grown by most of all bytes."""
 _ALLOCATORS = re.compile(r"malloc|calloc|realloc|mmap|memray|operator new|aligned_alloc|posix")
@@ -126,6 +128,9 @@ def leak_lines(
         most = max(whole, heap * calls)
         steady = {line: one for line, one in others.items() if 2 * one.size > most}
         steady = {line: one for line, one in steady.items() if one.count < least}
+        if calls * (blocks or 0.0) < _SOME:  # the bytes of the C heap alone grow
+            enough = _IN_PLACE * heap * calls
+            steady = {line: one for line, one in steady.items() if one.size >= enough}
     own = {line: one for line, one in steady.items() if not is_pytest(line[0])}
     ranked = sorted((own or steady).items(), key=lambda item: (-item[1].size, item[0]))
     return tuple(_leak_line(line, one, by_line[line], least) for line, one in ranked)
@@ -350,12 +355,16 @@ def is_our_file(file: str) -> bool:
 
 
 def _of_call(stack: Stack) -> list[tuple[str, str, int]]:
-    """Return the frames of the call, without those of the check that makes it."""
+    """Return the frames of the call, without those of the check that makes it.
+
+    Generated code that the check itself calls, such as that of a named tuple, is none of it.
+    """
     frames: list[tuple[str, str, int]] = []
     for frame in stack:
         if frame[1].startswith(_OURS):
-            if frames:
+            if not all(file.startswith("<") for _, file, _ in frames):
                 break
+            frames.clear()
             continue
         frames.append(frame)
     return frames

@@ -83,9 +83,11 @@ def _who(diagnosis: Diagnosis | None) -> str:
         return f"; held by {diagnosis.path.holder}"
     if diagnosis.lines:
         line = diagnosis.lines[0]
-        place = f", {line.file}:{line.line}" if line.line else ""
+        place = f"{line.file}:{line.line}" if line.line else ""
         done = "allocated" if line.count else "left"
-        return f"; {done} by {line.function}{place}"
+        if not line.function:  # there is no source
+            return f"; {done} at {place}"
+        return f"; {done} by {', '.join(filter(None, (line.function, place)))}"
     return ""
 
 

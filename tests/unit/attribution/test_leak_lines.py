@@ -146,6 +146,20 @@ def test_one_block_that_grows_in_place() -> None:
     assert found == ()
 
 
+@pytest.mark.parametrize(
+    ("size", "blocks", "lines"),
+    [
+        pytest.param(160, 0.0, [], id="too-small"),
+        pytest.param(1600, 0.0, [1], id="large-enough"),
+        pytest.param(160, 0.25, [1], id="other-blocks-grow"),
+    ],
+)
+def test_one_block_that_is_too_small_to_grow_in_place(size, blocks, lines) -> None:
+    """A block of 160 bytes is not why the C heap grew by 288 bytes in each of 16 calls."""
+    found = leak_lines([at(1, 1, size)], 16, 288, blocks, 288.0)
+    assert [line.line for line in found] == lines
+
+
 def tables(line: int, count: int, size: int) -> Block:
     """Tables that were there before and have grown, at a line of app.py."""
     return Block((("put", "app.py", line),), 0, size, tables=count)
@@ -360,3 +374,17 @@ def test_c_functions(native, own) -> None:
 def test_c_functions_behind_those_of_the_interpreter(native, own) -> None:
     """An extension makes objects by the interpreter's functions; its own comes after them."""
     assert c_functions(native) == ((own,) if own else ())
+
+
+@pytest.mark.parametrize(
+    ("frames", "named"),
+    [
+        pytest.param([("read", OURS, 3)], False, id="that-the-check-calls"),
+        pytest.param([("put", "app.py", 3), ("_call", OURS, 3)], True, id="of-the-test"),
+    ],
+)
+def test_generated_code(frames, named) -> None:
+    """A named tuple that the check makes for itself has no line that is named."""
+    stack = (("__new__", "<string>", 1), *frames, ("call", PYTEST, 9))
+    found = leak_lines([Block(stack, 1, 9000), Block(stack, 1, 9000)], 16, 1)
+    assert [line.function for line in found] == ["put"] * named

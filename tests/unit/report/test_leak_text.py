@@ -109,6 +109,16 @@ LEAK = leaking(rate("blocks", 3, 0.1), rate("C heap", 96.0), diagnosis=BLAME)
             id="rising",
         ),
         pytest.param(
+            leaking(
+                rate("C heap", 32),
+                diagnosis=Diagnosis(
+                    calls=16, lines=(replace(LINE, file="cache.py", function=""),)
+                ),
+            ),
+            "keeps 216 bytes per call, in each of 24 calls; allocated at cache.py:17 (leaking)",
+            id="without-source",
+        ),
+        pytest.param(
             leaking(rate("blocks", 1234.5)),
             "keeps 1,234 blocks per call, in each of 24 calls (leaking)",
             id="many",
