@@ -36,7 +36,9 @@ except ImportError:
 
 # A fresh interpreter that forks before it has imported anything is as good as many.
 IMPORT_EACH = """
-import os, sys
+import gc, os, sys
+
+gc.freeze()  # or a collection in each child would walk, and copy, all that is there
 
 def status(name):
     if not hasattr(os, "fork"):
