@@ -249,3 +249,26 @@ def test_ignored_by_the_config_file(pytester, run):
             "leaking: *; mem_leak_ignore has the pattern 'app/[*]'",
         ]
     )
+
+
+def test_items_that_the_check_of_another_test_has_left(run):
+    """A test that keeps something in each of them alone names the test that has left them."""
+    source = """
+        SUBSCRIBERS = []
+
+        def notify(event):
+            for subscriber in SUBSCRIBERS:
+                subscriber(event)
+
+        def test_a():
+            log = []
+            SUBSCRIBERS.append(log.append)
+
+        def test_b():
+            notify(object())
+    """
+    result = run(source, *FLAGS)
+    result.assert_outcomes(failed=2)
+    note = "left something in test_it.SUBSCRIBERS, which may be why."
+    text = f"Note: each of * calls in the leak check of test_it.py::test_a {note}"
+    result.stdout.fnmatch_lines([text])

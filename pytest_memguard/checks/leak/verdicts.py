@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pytest_memguard.checks.leak.filled import FilledContainers
 from pytest_memguard.judge.accepted_leaks import with_acceptance
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class LeakVerdicts:
     def __init__(self, settings: Settings, root: str) -> None:
         self._settings = settings
         self._root = root
+        self._filled = FilledContainers()
         self._explained: dict[tuple[str, Signal], str] = {}
 
     def accepted(
@@ -50,6 +52,7 @@ class LeakVerdicts:
         reading = _relative(reading, self._root)
         if reading.verdict.state != "leaking":
             return reading
+        reading = self._filled.noted(reading, nodeid)
         return with_acceptance(
             reading,
             tolerance=tolerance,
