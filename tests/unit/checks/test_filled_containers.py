@@ -25,8 +25,10 @@ def notes(reading: LeakReading) -> tuple[str, ...]:
 
 
 NOTE = (
-    "each of 1,400 calls in the leak check of test_it.py::test_a left something in "
-    "app.SUBSCRIBERS, which may be why",
+    (
+        "each of 1,400 calls in the leak check of test_it.py::test_a left something in "
+        "app.SUBSCRIBERS, which may be why"
+    ),
 )
 
 
