@@ -122,8 +122,9 @@ class BaselineReport:
         if self._confirm is not None:
             shared = self._confirm.shared_fills
             self._count_again(self._confirm.count, self._confirm.seconds + shared.seconds)
-            tests = "1 test" if shared.tests == 1 else f"{shared.tests:,} tests"
-            parts += [f"{tests} once more, together"] if shared.tests else []
+            many = f"{shared.tests:,} tests once more, together"
+            again = "1 test once more" if shared.tests == 1 else many
+            parts += [again] if shared.tests else []
         if self._measured_again:
             again = "once" if self._measured_again == 1 else f"{self._measured_again:,} times"
             parts.insert(0, again)
